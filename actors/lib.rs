@@ -1,0 +1,2 @@
+//! The actors of a node.
+pub mod settings;

@@ -1,0 +1,157 @@
+//! What a node is started with: the configuration, read and checked, as plain values.
+
+use std::{net::SocketAddr, time::Duration};
+
+use openssl::{
+    pkey::{PKey, Private},
+    x509::X509,
+};
+use xmpp::{
+    Domain,
+    policy::{Pattern, Policy},
+};
+
+/// Everything a node needs to know at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Threads that run sessions; at least 1.
+    pub workers: usize,
+    /// How long a drain may take.
+    pub shutdown_timeout: Duration,
+    /// How often the mailboxes are logged; `None` is only when asked.
+    pub log_mailboxes: Option<Duration>,
+    /// Where the node listens.
+    pub listen: Listen,
+    /// The domains it is authoritative for.
+    pub domains: Vec<LocalDomain>,
+    /// The components that may connect.
+    pub components: Vec<Component>,
+    /// The trust stores that `Policy::trust` counts.
+    pub trust: Vec<Trust>,
+    /// The terms for every remote domain.
+    pub remote: Remote,
+    /// What differs for some: the first exact match wins, then the longest `Below`.
+    pub overrides: Vec<(Pattern, Remote)>,
+    /// Who may federate.
+    pub allow: Vec<Pattern>,
+    /// Who may not; wins over `allow`.
+    pub deny: Vec<Pattern>,
+    /// Streams accepted from one address at a time.
+    pub max_connections_per_address: usize,
+    /// Key material for dialback keys (XEP-0185).
+    pub dialback_secret: String,
+    /// Bounds of what waits for a link.
+    pub promise: Promise,
+    /// Name servers.
+    pub dns: Dns,
+    /// The node's own services.
+    pub service: Service,
+}
+
+/// Listening sockets.
+#[derive(Clone, Debug, Default)]
+pub struct Listen {
+    /// Servers, with STARTTLS.
+    pub s2s: Vec<SocketAddr>,
+    /// Servers, TLS from the first byte (XEP-0368).
+    pub s2s_tls: Vec<SocketAddr>,
+    /// Components (XEP-0114).
+    pub component: Vec<SocketAddr>,
+}
+
+/// A certificate with its chain, leaf first, and its key.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Leaf first.
+    pub chain: Vec<X509>,
+    /// Fits the leaf.
+    pub key: PKey<Private>,
+}
+
+/// A domain this node is authoritative for.
+#[derive(Clone, Debug)]
+pub struct LocalDomain {
+    /// Its name.
+    pub name: Domain,
+    /// What it shows to others; none: no TLS offered.
+    pub identity: Option<Identity>,
+}
+
+/// An external component.
+#[derive(Clone, Debug)]
+pub struct Component {
+    /// The domain it serves.
+    pub name: Domain,
+    /// Shared with the program (XEP-0114 section 3).
+    pub secret: String,
+    /// Its own, or that of the local domain it is below.
+    pub identity: Option<Identity>,
+}
+
+/// A trust store.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The system's certificate authorities.
+    System,
+    /// These, and no others.
+    Authorities(Vec<X509>),
+}
+
+/// The terms for one remote domain.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// What the streams have to be.
+    pub policy: Policy,
+    /// One TCP attempt.
+    pub connect_timeout: Duration,
+    /// TCP to authenticated.
+    pub handshake_timeout: Duration,
+    /// A link without a stanza for this long is closed.
+    pub idle_timeout: Duration,
+    /// Silence after which the link is checked.
+    pub keepalive: Duration,
+    /// Skips DNS.
+    pub address: Option<HostPort>,
+    /// That address speaks TLS from the first byte.
+    pub direct_tls: bool,
+}
+
+/// An address of the configuration: a name or an IP address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// Name or IP literal (without brackets).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+/// Bounds of what waits for a link.
+#[derive(Clone, Debug)]
+pub struct Promise {
+    /// Stanzas of one domain pair.
+    pub max_stanzas: usize,
+    /// Bytes of one domain pair.
+    pub max_bytes: usize,
+    /// Bytes of all pairs.
+    pub total_bytes: usize,
+    /// First pause after a failed attempt.
+    pub backoff_first: Duration,
+    /// Longest pause.
+    pub backoff_longest: Duration,
+}
+
+/// Name resolution.
+#[derive(Clone, Debug)]
+pub struct Dns {
+    /// Empty: the system's own.
+    pub nameservers: Vec<SocketAddr>,
+    /// One query.
+    pub timeout: Duration,
+}
+
+/// What the node says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Service {
+    /// Contact addresses (XEP-0157): form field (`abuse-addresses` …) and its URIs.
+    pub contact: Vec<(String, Vec<String>)>,
+}

@@ -1,0 +1,15 @@
+//! The XMPP server-to-server protocol as state machines.
+
+pub mod certificate;
+pub mod component;
+pub mod dialback;
+pub mod framer;
+pub mod jid;
+pub mod policy;
+pub mod sasl;
+pub mod stanza;
+pub mod stream;
+pub mod xml;
+
+pub use jid::{Domain, DomainPair};
+pub use stanza::Stanza;
