@@ -1,0 +1,127 @@
+//! Programs that a test starts, and what they print.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::eventually::{SOON, within};
+
+/// A running program whose output is kept, and which is killed (it and its own children) when the
+/// test ends, however it ends.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    lines: Lines,
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+impl Process {
+    /// Starts `program` with `arguments`; everything it prints also goes to `directory/output.log`.
+    ///
+    /// It is started through setpriv, so that it dies with the test also when that is killed.
+    pub(crate) fn start(
+        name: &str,
+        directory: &Path,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", program])
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .current_dir(directory)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("setpriv (package util-linux) does not start: {error}"));
+        let lines = Lines::default();
+        let file = File::create(directory.join("output.log")).unwrap();
+        keep(child.stdout.take().unwrap(), &lines, file.try_clone().unwrap());
+        keep(child.stderr.take().unwrap(), &lines, file);
+        Self { name: name.to_owned(), child, lines }
+    }
+
+    /// Every line printed so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Whether one line holds all of `parts`.
+    pub(crate) fn logged(&self, parts: &[&str]) -> bool {
+        self.line_with(parts).is_some()
+    }
+
+    /// Waits for a line that holds all of `parts`, and returns it.
+    #[track_caller]
+    pub(crate) fn eventually_logs(&self, parts: &[&str]) -> String {
+        self.logs_within(SOON, parts)
+    }
+
+    /// Waits no longer than `limit` for a line that holds all of `parts`, and returns it.
+    #[track_caller]
+    pub(crate) fn logs_within(&self, limit: Duration, parts: &[&str]) -> String {
+        within(limit, &format!("{} logs {parts:?}", self.name), || self.line_with(parts))
+    }
+
+    /// Sends a signal, named without `SIG`.
+    pub(crate) fn signal(&self, signal: &str) {
+        shell(&format!("kill -s {signal} {}", self.child.id()));
+    }
+
+    /// Waits no longer than `limit` for the program to end, and returns how it did.
+    #[track_caller]
+    pub(crate) fn exit_within(&mut self, limit: Duration) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        within(limit, &what, || self.child.try_wait().unwrap())
+    }
+
+    /// Whether the program still runs.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    fn line_with(&self, parts: &[&str]) -> Option<String> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().find(|line| parts.iter().all(|part| line.contains(part))).cloned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        shell(&format!("kill -s KILL -- -{} 2>/dev/null", self.child.id()));
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let lines = self.lines();
+            let tail = lines.len().saturating_sub(SHOWN);
+            eprintln!("--- last lines of {} ---", self.name);
+            lines[tail..].iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) {
+    let lines = Arc::clone(lines);
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let _ = writeln!(file, "{line}");
+            lines.lock().unwrap().push(line);
+        }
+    });
+}
+
+fn shell(command: &str) {
+    let _ = Command::new("sh").args(["-c", command]).status();
+}
+
+/// How much of a program's output a failed test shows.
+const SHOWN: usize = 60;
