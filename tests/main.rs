@@ -5,5 +5,6 @@
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod federation;
 mod harness;
 mod support;

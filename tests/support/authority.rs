@@ -269,7 +269,7 @@ fn name(common_name: &str) -> X509Name {
 
 fn common_name(certificate: &X509) -> String {
     let mut entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
-    entries.next().unwrap().data().as_utf8().unwrap().to_string()
+    entries.next().unwrap().data().to_string().unwrap()
 }
 
 fn new_key() -> PKey<Private> {

@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use super::{Element, Event, Nothing, Wire};
 pub(crate) struct Component {
     name: String,
     output: TcpStream,
+    /// Set when the server closed its side of the stream.
+    closed: Arc<AtomicBool>,
     incoming: Receiver<Element>,
     /// What came while something else was awaited, oldest first.
     unread: VecDeque<Element>,
@@ -57,8 +60,12 @@ impl Component {
             other => return Err(format!("{other:?}")),
         }
         let (sender, incoming) = mpsc::channel();
-        thread::spawn(move || read(wire, &sender));
-        Ok(Self { name: name.to_owned(), output, incoming, unread: VecDeque::new() })
+        let closed = Arc::<AtomicBool>::default();
+        thread::spawn({
+            let closed = Arc::clone(&closed);
+            move || read(wire, &sender, &closed)
+        });
+        Ok(Self { name: name.to_owned(), output, closed, incoming, unread: VecDeque::new() })
     }
 
     /// Its domain.
@@ -82,23 +89,27 @@ impl Component {
         self.sends(&text);
     }
 
-    /// Sends `count` stanzas, made by `stanza` from their numbers, as fast as the other side takes
-    /// them, while the component goes on receiving.
+    /// Sends `count` stanzas, made by `stanza` from their numbers, as fast as the server takes them,
+    /// while the component goes on receiving. Stops, as a good component does, when the server
+    /// closes the stream, and closes it too. Returns how many were sent.
     pub(crate) fn floods(
         &self,
         count: usize,
         stanza: impl Fn(usize) -> String + Send + 'static,
-    ) -> JoinHandle<()> {
+    ) -> JoinHandle<usize> {
         let mut output = self.output.try_clone().unwrap();
+        let closed = Arc::clone(&self.closed);
         thread::spawn(move || {
-            let mut batch = String::new();
-            for number in 0..count {
-                batch.push_str(&stanza(number));
-                if batch.len() > FLOOD_BATCH || number + 1 == count {
-                    output.write_all(batch.as_bytes()).expect("the component's connection");
-                    batch.clear();
+            for first in (0..count).step_by(FLOOD_BATCH) {
+                if closed.load(Ordering::Acquire) {
+                    let _ = output.write_all(b"</stream:stream>");
+                    return first;
                 }
+                let last = count.min(first + FLOOD_BATCH);
+                let batch: String = (first..last).map(&stanza).collect();
+                output.write_all(batch.as_bytes()).expect("the component's connection");
             }
+            count
         })
     }
 
@@ -179,12 +190,17 @@ impl Drop for Component {
     }
 }
 
-fn read(mut wire: Wire, stanzas: &Sender<Element>) {
+fn read(mut wire: Wire, stanzas: &Sender<Element>, closed: &AtomicBool) {
     loop {
         match wire.next(Duration::from_secs(3600)) {
-            Ok(Event::Element(stanza)) if stanzas.send(stanza).is_ok() => {}
-            Err(Nothing::Late) => {}
-            _ => return,
+            Ok(Event::Element(stanza)) => {
+                if stanzas.send(stanza).is_err() {
+                    return;
+                }
+            }
+            Ok(Event::Closed) => closed.store(true, Ordering::Release),
+            Ok(Event::Opened(_)) | Err(Nothing::Late) => {}
+            Err(Nothing::Ended) => return,
         }
     }
 }
@@ -192,5 +208,5 @@ fn read(mut wire: Wire, stanzas: &Sender<Element>) {
 /// The secret of every component in every test.
 pub(crate) const SECRET: &str = "secret";
 
-/// Bytes written at once in a flood.
-const FLOOD_BATCH: usize = 32 * 1024;
+/// Stanzas written at once in a flood.
+const FLOOD_BATCH: usize = 100;

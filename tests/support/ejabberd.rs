@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::component::SECRET;
+use super::process::needs;
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// An ejabberd that runs.
@@ -22,6 +23,7 @@ impl Ejabberd {
     /// is another one. It has no Erlang node name, so that nothing listens outside of the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        needs("ejabberdctl", "ejabberd");
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);
@@ -86,11 +88,10 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory:
     let components: String =
         components.iter().map(|name| format!("      {name:?}: {{password: {SECRET:?}}}\n")).collect();
     let authority = network.authority.file();
-    let log = directory.join("spool");
-    fs::create_dir_all(log).unwrap();
+    fs::create_dir_all(directory.join("spool")).unwrap();
     format!(
         r#"hosts: ["{domain}"]
-loglevel: debug
+loglevel: info
 log_rotate_size: infinity
 ca_file: {authority:?}
 s2s_cafile: {authority:?}

@@ -62,7 +62,7 @@ impl Network {
     }
 }
 
-/// A directory that goes away with its test, unless the test failed.
+/// A directory that goes away with its test, unless the test failed or `NUNCIO_KEEP` is set.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -82,7 +82,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if thread::panicking() || std::env::var_os("NUNCIO_KEEP").is_some() {
             eprintln!("logs and configurations are in {}", self.0.display());
         } else {
             let _ = fs::remove_dir_all(&self.0);

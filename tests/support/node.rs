@@ -47,14 +47,9 @@ impl Node {
 
     /// Asks it to stop in order, and waits no longer than `limit` until it did.
     #[track_caller]
-    pub(crate) fn terminate(&mut self, limit: Duration) -> ExitStatus {
+    pub(crate) fn terminate(&self, limit: Duration) -> ExitStatus {
         self.process.signal("TERM");
         self.process.exit_within(limit)
-    }
-
-    /// The program, to be waited for or signalled.
-    pub(crate) fn program(&mut self) -> &mut Process {
-        &mut self.process
     }
 }
 

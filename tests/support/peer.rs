@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::eventually::{SOON, eventually};
 use super::{Element, Event, Identity, Nothing, Wire};

@@ -15,7 +15,8 @@ use super::eventually::{SOON, within};
 /// test ends, however it ends.
 pub(crate) struct Process {
     name: String,
-    child: Child,
+    child: Mutex<Child>,
+    id: u32,
     lines: Lines,
 }
 
@@ -47,7 +48,8 @@ impl Process {
         let file = File::create(directory.join("output.log")).unwrap();
         keep(child.stdout.take().unwrap(), &lines, file.try_clone().unwrap());
         keep(child.stderr.take().unwrap(), &lines, file);
-        Self { name: name.to_owned(), child, lines }
+        let id = child.id();
+        Self { name: name.to_owned(), child: Mutex::new(child), id, lines }
     }
 
     /// Every line printed so far.
@@ -55,7 +57,7 @@ impl Process {
         self.lines.lock().unwrap().clone()
     }
 
-    /// Whether one line holds all of `parts`.
+    /// Whether one line holds all of `parts`, in any case of letters.
     pub(crate) fn logged(&self, parts: &[&str]) -> bool {
         self.line_with(parts).is_some()
     }
@@ -69,36 +71,46 @@ impl Process {
     /// Waits no longer than `limit` for a line that holds all of `parts`, and returns it.
     #[track_caller]
     pub(crate) fn logs_within(&self, limit: Duration, parts: &[&str]) -> String {
-        within(limit, &format!("{} logs {parts:?}", self.name), || self.line_with(parts))
+        within(limit, &format!("{} logs {parts:?}", self.name), || {
+            let ended = !self.is_running();
+            let found = self.line_with(parts);
+            assert!(!ended || found.is_some(), "{} ended and did not log {parts:?}", self.name);
+            found
+        })
     }
 
     /// Sends a signal, named without `SIG`.
     pub(crate) fn signal(&self, signal: &str) {
-        shell(&format!("kill -s {signal} {}", self.child.id()));
+        shell(&format!("kill -s {signal} {}", self.id));
     }
 
     /// Waits no longer than `limit` for the program to end, and returns how it did.
     #[track_caller]
-    pub(crate) fn exit_within(&mut self, limit: Duration) -> ExitStatus {
+    pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        within(limit, &what, || self.child.try_wait().unwrap())
+        within(limit, &what, || self.child.lock().unwrap().try_wait().unwrap())
     }
 
     /// Whether the program still runs.
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.lock().unwrap().try_wait().unwrap().is_none()
     }
 
     fn line_with(&self, parts: &[&str]) -> Option<String> {
         let lines = self.lines.lock().unwrap();
-        lines.iter().find(|line| parts.iter().all(|part| line.contains(part))).cloned()
+        let parts: Vec<_> = parts.iter().map(|part| part.to_lowercase()).collect();
+        let holds = |line: &&String| {
+            let line = line.to_lowercase();
+            parts.iter().all(|part| line.contains(part))
+        };
+        lines.iter().find(holds).cloned()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        shell(&format!("kill -s KILL -- -{} 2>/dev/null", self.child.id()));
-        let _ = self.child.wait();
+        shell(&format!("kill -s KILL -- -{} 2>/dev/null", self.id));
+        let _ = self.child.lock().unwrap().wait();
         if thread::panicking() {
             let lines = self.lines();
             let tail = lines.len().saturating_sub(SHOWN);
@@ -106,6 +118,15 @@ impl Drop for Process {
             lines[tail..].iter().for_each(|line| eprintln!("{line}"));
         }
     }
+}
+
+/// Fails the test with what to install, when `program` is missing.
+pub(crate) fn needs(program: &str, package: &str) {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program} >/dev/null")]).status();
+    assert!(
+        found.is_ok_and(|status| status.success()),
+        "{program} is missing: install the Debian package `{package}`, or let tests/run do it"
+    );
 }
 
 fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) {

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use super::component::SECRET;
+use super::process::needs;
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// A Prosody that runs.
@@ -17,6 +18,7 @@ impl Prosody {
     /// Starts Prosody and waits until it listens.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        needs("prosody", "prosody");
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use super::{Authority, Component, Identity, Network, Process, Purpose};
 
-/// The wishes for one server: a domain, `inbox.` below it for a component, and its policy. Without
+/// The wishes for one server: a domain, `inbox.` and `outbox.` below it for components, and its
+/// policy. Without
 /// wishes it has a certificate of the network's authority, requires TLS and takes both ways of
 /// authentication.
 #[derive(Clone)]
@@ -63,7 +64,7 @@ impl Setup {
     pub(crate) fn of(domain: &str) -> Self {
         Self {
             domain: domain.to_owned(),
-            components: vec![format!("inbox.{domain}")],
+            components: vec![format!("inbox.{domain}"), format!("outbox.{domain}")],
             certificate: Certificate::Common(Purpose::Both),
             tls: Tls::Required,
             auth: Auth::Both,
@@ -175,5 +176,11 @@ pub(crate) trait Server {
     #[track_caller]
     fn inbox(&self) -> Component {
         Component::connect(self.address(), &self.setup().components[0])
+    }
+
+    /// Connects its component `outbox.`, for pairs of domains that `inbox.` never used.
+    #[track_caller]
+    fn outbox(&self) -> Component {
+        Component::connect(self.address(), &self.setup().components[1])
     }
 }
