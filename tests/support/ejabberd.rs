@@ -18,9 +18,9 @@ pub(crate) struct Ejabberd {
 impl Ejabberd {
     /// Starts ejabberd and waits until it listens.
     ///
-    /// It looks up SRV records by itself but addresses through libc, which asks port 53 of the
-    /// server in /etc/resolv.conf and nothing else: so it runs in a mount namespace where that file
-    /// is another one. It has no Erlang node name, so that nothing listens outside of the test.
+    /// It looks up SRV records by itself but addresses through libc; what both understand is
+    /// /etc/resolv.conf, with servers at port 53 only. So it runs in a mount namespace where that
+    /// file is another one. It has no Erlang node name, so that nothing listens outside of the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
         needs("ejabberdctl", "ejabberd");
@@ -30,9 +30,6 @@ impl Ejabberd {
         let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
         let name_server = network.dns.address();
         write("resolv.conf", format!("nameserver {name_server}\n"));
-        let [a, b, c, d] = name_server.octets();
-        // The first line keeps Erlang from reading /etc/resolv.conf and adding what it finds.
-        write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameservers,[{{{a},{b},{c},{d}}}]}}.\n"));
         write("ejabberd.yml", configuration(network, &setup, address, &directory));
         let process = Process::start(
             &setup.domain,
@@ -41,7 +38,6 @@ impl Ejabberd {
             &["--mount", "sh", "-e", "-c", START],
             &[
                 ("ERL_LIBS", &erlang_libraries()),
-                ("ERL_INETRC", "inetrc"),
                 ("ERL_CRASH_DUMP", "erl_crash.dump"),
                 ("EJABBERD_CONFIG_PATH", "ejabberd.yml"),
                 ("EJABBERD_LOG_PATH", "ejabberd.log"),
