@@ -111,7 +111,9 @@ impl fmt::Display for Error {
             Self::Empty(part) => write!(f, "the {part} is empty"),
             Self::TooLong(part) => write!(f, "the {part} is longer than {MAX_PART} octets"),
             Self::Forbidden(part, c) => write!(f, "the {part} may not contain U+{:04X}", u32::from(*c)),
-            Self::Disordered(part) => write!(f, "the characters of the {part} may not stand together like this"),
+            Self::Disordered(part) => {
+                write!(f, "the characters of the {part} may not stand together like this")
+            }
             Self::NotADomain => f.write_str("the domainpart is not a domain name"),
             Self::Label => f.write_str("a label of the domainpart is empty or longer than 63 octets"),
         }

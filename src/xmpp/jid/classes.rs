@@ -25,9 +25,9 @@ pub(super) fn check_local(text: &str) -> Result<(), Error> {
             Some(c) => Err(Error::Forbidden(Part::Local, c)),
             None => Ok(()),
         },
-        Err(error) => tolerate(Part::Local, text, &error, |c| {
-            IdentifierClass::default().get_value_from_char(c)
-        }),
+        Err(error) => {
+            tolerate(Part::Local, text, &error, |c| IdentifierClass::default().get_value_from_char(c))
+        }
     }
 }
 
@@ -41,9 +41,9 @@ pub(super) fn check_resource(text: &str) -> Result<(), Error> {
     }
     match OpaqueString::new().enforce(text) {
         Ok(_) => Ok(()),
-        Err(error) => tolerate(Part::Resource, text, &error, |c| {
-            FreeformClass::default().get_value_from_char(c)
-        }),
+        Err(error) => {
+            tolerate(Part::Resource, text, &error, |c| FreeformClass::default().get_value_from_char(c))
+        }
     }
 }
 
@@ -96,7 +96,9 @@ mod tests {
 
     #[test]
     fn takes_letters_of_all_scripts() {
-        for text in ["juliet", "Juliet+x=1!#$%*(){}[]^`|~?", "жульета", "Zoë", "ジュリエット", "ＡＢＣ", "δ", "יוליה"] {
+        for text in
+            ["juliet", "Juliet+x=1!#$%*(){}[]^`|~?", "жульета", "Zoë", "ジュリエット", "ＡＢＣ", "δ", "יוליה"]
+        {
             assert_eq!(check_local(text), Ok(()), "{text}");
             assert_eq!(check_resource(text), Ok(()), "{text}");
         }

@@ -116,10 +116,13 @@ mod tests {
 
     #[test]
     fn equal_spellings_are_equal() {
-        for spelling in ["EXAMPLE.com", "example.com.", "example。com", "example．com｡", "ｅｘａｍｐｌｅ.com"] {
+        for spelling in ["EXAMPLE.com", "example.com.", "example。com", "example．com｡", "ｅｘａｍｐｌｅ.com"]
+        {
             assert_eq!(domain(spelling), domain("example.com"), "{spelling}");
         }
-        for spelling in ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--BCHER-KVA.Example."] {
+        for spelling in
+            ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--BCHER-KVA.Example."]
+        {
             assert_eq!(domain(spelling).as_str(), "xn--bcher-kva.example", "{spelling}");
         }
     }
@@ -138,8 +141,24 @@ mod tests {
     #[test]
     fn refuses_what_is_no_domain() {
         for text in [
-            "", ".", "..", "a..b", ".a", "a b", "a@b", "a/b", "-a.example", "a-.example", "xn--a.example", "xn--",
-            "a\0b", "a:5269", "<a>", "a&b", "\u{202e}a", "a\u{3000}b",
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a b",
+            "a@b",
+            "a/b",
+            "-a.example",
+            "a-.example",
+            "xn--a.example",
+            "xn--",
+            "a\0b",
+            "a:5269",
+            "<a>",
+            "a&b",
+            "\u{202e}a",
+            "a\u{3000}b",
         ] {
             assert!(Domain::new(text).is_err(), "{text:?}");
         }
