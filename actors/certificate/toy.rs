@@ -55,6 +55,8 @@ pub(crate) enum Time {
 pub(crate) enum Strength {
     #[default]
     Good,
+    /// RSA, 2048 bits: what old ciphers need.
+    Rsa,
     /// RSA, 1024 bits.
     Weak,
     /// Signed with SHA-1.
@@ -94,6 +96,7 @@ pub(crate) fn issued_by(leaf: &Identity) -> Identity {
 fn leaf(wish: &Wish<'_>, issuer: Option<&Authority>) -> Identity {
     let key = match wish.strength {
         Strength::Weak => PKey::from_rsa(Rsa::generate(1024).unwrap()).unwrap(),
+        Strength::Rsa => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
         Strength::Good | Strength::Sha1 => good_key(),
     };
     let subject = named("leaf");
@@ -115,7 +118,7 @@ fn leaf(wish: &Wish<'_>, issuer: Option<&Authority>) -> Identity {
     }
     let digest = match wish.strength {
         Strength::Sha1 => MessageDigest::sha1(),
-        Strength::Good | Strength::Weak => MessageDigest::sha256(),
+        _ => MessageDigest::sha256(),
     };
     builder.sign(issuer.map_or(&key, |issuer| &issuer.key), digest).unwrap();
     Identity { chain: vec![builder.build()], key }
