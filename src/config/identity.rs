@@ -2,16 +2,16 @@
 
 use std::{fs, io, path::Path};
 
-use actors::settings::{Identity, Trust};
+use actors::{
+    certificate,
+    settings::{Identity, Trust},
+};
 use openssl::{
     asn1::{Asn1Time, Asn1TimeRef},
     pkey::{PKey, Private},
-    x509::{X509, X509Ref},
+    x509::X509,
 };
-use xmpp::{
-    Domain,
-    certificate::{Certificate, Name},
-};
+use xmpp::Domain;
 
 use super::section::Section;
 
@@ -47,22 +47,8 @@ pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {
 
 /// Warns of what other servers will hold against `identity` as the proof of `name`.
 pub(crate) fn judge(section: &Section<'_>, identity: &Identity, name: &Domain) {
-    let Some(leaf) = identity.chain.first() else { return };
-    let now = Asn1Time::days_from_now(0);
-    if now.as_ref().is_ok_and(|now| leaf.not_after() < now) {
-        let why = format!("expired on {}; other servers will refuse it", date(leaf.not_after()));
-        section.warning("certificate", why);
-    }
-    if now.as_ref().is_ok_and(|now| leaf.not_before() > now) {
-        let why = format!("is not valid before {}; other servers will refuse it", date(leaf.not_before()));
-        section.warning("certificate", why);
-    }
-    let names = names(leaf);
-    if !covers(leaf, name) {
-        let names = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        let why =
-            format!("is for {names}, and does not cover {name}; other servers will not accept it as proof");
-        section.warning("certificate", why);
+    for flaw in certificate::flaws(identity, name) {
+        section.warning("certificate", format!("{flaw}; other servers will not take it as proof of {name}"));
     }
 }
 
@@ -146,23 +132,6 @@ fn private_key(path: &Path) -> Result<PKey<Private>, String> {
         ),
         false => format!("{} holds no private key in PEM form", path.display()),
     })
-}
-
-/// The DNS names of a certificate.
-fn names(leaf: &X509Ref) -> Vec<String> {
-    let names = leaf.subject_alt_names();
-    names.iter().flatten().filter_map(|name| name.dnsname().map(str::to_owned)).collect()
-}
-
-fn covers(leaf: &X509Ref, domain: &Domain) -> bool {
-    let certificate = Certificate {
-        names: names(leaf).into_iter().map(Name::Dns).collect(),
-        problems: Vec::new(),
-        fingerprint: String::new(),
-        issuer: String::new(),
-        expires: String::new(),
-    };
-    certificate.names(domain)
 }
 
 /// The trust store of the machine.

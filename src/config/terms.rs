@@ -25,10 +25,11 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             trust,
             max_stanza: MAX_STANZA,
             max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
+            idle_seconds: IDLE.as_secs(),
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(60 * 60),
+        idle_timeout: IDLE,
         keepalive: Duration::from_secs(5 * 60),
         address: None,
         direct_tls: false,
@@ -84,6 +85,7 @@ pub(crate) fn special(
 /// The keys that `[s2s]` and `[[remote]]` share, but for `trust`.
 fn terms(section: &Section<'_>, base: &Remote) -> Remote {
     let policy = &base.policy;
+    let idle_timeout = section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout);
     let terms = Remote {
         policy: Policy {
             tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
@@ -94,6 +96,8 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             max_stanza_unauthenticated: section
                 .read("max_stanza_unauthenticated", value::size)
                 .unwrap_or(policy.max_stanza_unauthenticated),
+            // Less than a second must not become never.
+            idle_seconds: idle_timeout.as_secs().max(1),
         },
         connect_timeout: section
             .read("connect_timeout", value::some_duration)
@@ -101,7 +105,7 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
         handshake_timeout: section
             .read("handshake_timeout", value::some_duration)
             .unwrap_or(base.handshake_timeout),
-        idle_timeout: section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout),
+        idle_timeout,
         keepalive: section.read("keepalive", value::some_duration).unwrap_or(base.keepalive),
         address: base.address.clone(),
         direct_tls: base.direct_tls,
@@ -147,13 +151,16 @@ fn remote_name(text: &str) -> Result<Pattern, String> {
     }
 }
 
+/// Long enough that domains which talk keep their link, short enough that links to the others do not pile up.
+const IDLE: Duration = Duration::from_secs(60 * 60);
+
 const TLS: [(&str, Tls); 3] =
     [("required", Tls::Required), ("optional", Tls::Optional), ("disabled", Tls::Disabled)];
 
 const MECHANISMS: [(&str, Mechanism); 2] =
     [("external", Mechanism::External), ("dialback", Mechanism::Dialback)];
 
-/// What Prosody takes from servers by default; ejabberd and Openfire are not below it for ordinary stanzas.
+/// What Prosody takes from other servers by default.
 const MAX_STANZA: usize = 512 << 10;
 
 /// Stream features, a certificate's worth of SASL and dialback keys fit many times over.

@@ -77,16 +77,9 @@ pub(crate) fn domain(text: &str) -> Result<Domain, String> {
 
 /// `*`, `*.example.net` or one domain.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
-    match text.strip_prefix('*') {
-        Some("") => Ok(Pattern::Any),
-        Some(rest) => {
-            let parent = rest.strip_prefix('.').ok_or_else(|| {
-                format!("\"{text}\" is not a pattern; a star stands alone or before a dot: \"*\", \"*.example.net\"")
-            })?;
-            domain(parent).map(Pattern::Below)
-        }
-        None => domain(text).map(Pattern::Exactly),
-    }
+    Pattern::parse(text).map_err(|why| {
+        format!("\"{text}\" is neither \"*\", nor \"*.example.net\", nor a domain name: {why}")
+    })
 }
 
 /// An address of a person or a page, as a URI.
