@@ -41,8 +41,16 @@ pub(crate) struct Config {
 pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
     let text = fs::read_to_string(file)
         .map_err(|error| vec![Finding::of_file(file, identity::unreadable(file, &error))])?;
-    let source = Source::new(file, &text);
-    let (table, faults) = DeTable::parse_recoverable(&text);
+    parse(file, &text)
+}
+
+/// As [`load`], with `text` for the content of `file`.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
+    let source = Source::new(file, text);
+    let (table, faults) = DeTable::parse_recoverable(text);
     for fault in &faults {
         let at = fault.span().map_or(0, |span| span.start);
         source.find(Severity::Problem, at, "", format!("not TOML: {}", fault.message()));
@@ -190,7 +198,7 @@ fn dns(section: Section<'_>) -> Dns {
 fn contact(section: Section<'_>) -> Vec<(String, Vec<String>)> {
     let mut contact = Vec::new();
     for key in CONTACTS {
-        if let Some(uris) = section.list(key, value::uri) {
+        if let Some(uris) = section.list(key, value::uri).filter(|uris| !uris.is_empty()) {
             contact.push((format!("{key}-addresses"), uris));
         }
     }

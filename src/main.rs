@@ -1,12 +1,14 @@
-//! Nuncio, an XMPP federation node: what stands here is what the command line does, in order.
+//! Nuncio, an XMPP federation node: what the command line does, in order.
 
 mod check;
 mod config;
+mod demo;
 mod logging;
+mod run;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 /// An XMPP federation node: makes domains part of the XMPP network.
 #[derive(Parser)]
@@ -22,9 +24,11 @@ enum Command {
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(ConfigFile),
+    /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
+    Demo,
 }
 
-#[derive(clap::Args)]
+#[derive(Args)]
 struct ConfigFile {
     /// The configuration
     #[arg(long, value_name = "FILE", default_value = "config/nuncio.toml")]
@@ -33,21 +37,8 @@ struct ConfigFile {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run(file) => run(&file.config),
+        Command::Run(file) => run::run(&file.config),
         Command::Check(file) => check::run(&file.config),
-    }
-}
-
-fn run(file: &std::path::Path) -> ExitCode {
-    match config::load(file) {
-        Ok(config) => {
-            logging::start(&config.log);
-            drop(config.settings);
-            ExitCode::SUCCESS
-        }
-        Err(findings) => {
-            findings.iter().for_each(|finding| eprintln!("{finding}"));
-            ExitCode::FAILURE
-        }
+        Command::Demo => demo::run(),
     }
 }

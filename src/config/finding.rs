@@ -88,7 +88,7 @@ impl Source {
 
     /// A path of the file: relative ones start at the file's own directory.
     pub(crate) fn path(&self, text: &str) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(text)
+        self.file.parent().map_or_else(|| PathBuf::from(text), |directory| directory.join(text))
     }
 
     /// Notes something about `key`, which stands at `offset`.

@@ -47,7 +47,8 @@ impl Authority {
     /// OpenSSL refused; it has no reason to.
     pub(crate) fn certify(&self, domain: &str) -> Result<Identity, ErrorStack> {
         let key = key()?;
-        let mut builder = builder(&name(domain)?, self.certificate.subject_name(), &key)?;
+        let subject = name(domain)?;
+        let mut builder = builder(&subject, self.certificate.subject_name(), &key)?;
         let context = builder.x509v3_context(Some(&self.certificate), None);
         let names = SubjectAlternativeName::new().dns(domain).build(&context)?;
         builder.append_extension(names)?;
@@ -69,7 +70,11 @@ fn name(common_name: &str) -> Result<openssl::x509::X509Name, ErrorStack> {
 }
 
 /// A certificate that holds from yesterday, for clocks that differ, until tomorrow.
-fn builder(subject: &X509NameRef, issuer: &X509NameRef, key: &PKeyRef<Private>) -> Result<X509Builder, ErrorStack> {
+fn builder(
+    subject: &X509NameRef,
+    issuer: &X509NameRef,
+    key: &PKeyRef<Private>,
+) -> Result<X509Builder, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
     let serial = serial.to_asn1_integer()?;

@@ -78,7 +78,8 @@ impl Names {
             _ => None,
         };
         // A name also exists when only names below it do (RFC 8020).
-        let exists = record.is_some() || self.records.keys().any(|known| known.ends_with(&format!(".{name}")));
+        let exists =
+            record.is_some() || self.records.keys().any(|known| known.ends_with(&format!(".{name}")));
         let flags = AUTHORITATIVE_ANSWER | if exists { 0 } else { NO_SUCH_NAME };
 
         let mut answer = id.to_vec();
