@@ -55,6 +55,8 @@ pub enum Event {
         /// Leave to read on.
         pass: Pass,
     },
+    /// The peer will send nothing more.
+    Eof,
     /// The chunk handed over last has been written, all of it.
     Written,
     /// TLS is up, or will not be.
@@ -174,7 +176,7 @@ impl Task {
                 Step::Eof => {
                     // What the owner still wants to say may be read: TCP closes one direction at a time.
                     self.eof = true;
-                    self.tell(Event::Received { bytes: BytesMut::new(), pass: Pass::free() });
+                    self.tell(Event::Eof);
                 }
             }
         }

@@ -19,26 +19,50 @@ use std::{
 
 use actix::{
     Actor, Addr, ArbiterHandle, Context, Handler, Message, Recipient,
-    dev::{SendError, channel},
+    dev::{
+        SendError,
+        channel::{self, AddressReceiver},
+    },
 };
 
 use crate::pulse;
 
-/// Starts `build`'s actor on an arbiter and gives the mailbox to it and to the caller.
+/// Makes a mailbox before its actor: actors that know each other need both mailboxes before either starts.
 ///
 /// The channel is made here because `Actor::start_in_arbiter` begins life with room for 16 messages.
+pub fn open<A: Actor<Context = Context<A>>>(meter: &Arc<Meter>, name: &str) -> (Mailbox<A>, Inbox<A>) {
+    let (sender, receiver) = channel::channel(UNBOUNDED);
+    let mailbox = Mailbox { addr: Addr::new(sender), gauge: Gauge::new(meter, name) };
+    meter.watch(&mailbox.gauge);
+    (mailbox, Inbox { receiver })
+}
+
+/// The end of a mailbox that its actor takes.
+pub struct Inbox<A: Actor> {
+    receiver: AddressReceiver<A>,
+}
+
+impl<A: Actor<Context = Context<A>>> Inbox<A> {
+    /// Starts the actor on an arbiter; it is built there, for it need not be able to move between threads.
+    pub fn start_on<F>(self, arbiter: &ArbiterHandle, build: F)
+    where
+        F: FnOnce() -> A + Send + 'static,
+    {
+        arbiter.spawn_fn(move || {
+            actix_rt::spawn(Context::with_receiver(self.receiver).into_future(build()));
+        });
+    }
+}
+
+/// Starts `build`'s actor on an arbiter and gives the mailbox to it and to the caller.
 pub fn start_on<A, F>(arbiter: &ArbiterHandle, meter: &Arc<Meter>, name: &str, build: F) -> Mailbox<A>
 where
     A: Actor<Context = Context<A>>,
     F: FnOnce(Mailbox<A>) -> A + Send + 'static,
 {
-    let (sender, receiver) = channel::channel(UNBOUNDED);
-    let mailbox = Mailbox { addr: Addr::new(sender), gauge: Gauge::new(meter, name) };
+    let (mailbox, inbox) = open(meter, name);
     let own = mailbox.clone();
-    arbiter.spawn_fn(move || {
-        actix_rt::spawn(Context::with_receiver(receiver).into_future(build(own)));
-    });
-    meter.watch(&mailbox.gauge);
+    inbox.start_on(arbiter, move || build(own));
     mailbox
 }
 

@@ -158,6 +158,14 @@ impl Outbox {
         remains
     }
 
+    /// Takes the bytes of the stream's own out of what waits.
+    pub fn take_raw(&mut self) -> Vec<Bytes> {
+        let (raw, stanzas) = self.waiting.drain(..).partition(|item| matches!(item, Item::Raw(_)));
+        self.waiting = stanzas;
+        let raw: VecDeque<Item> = raw;
+        raw.into_iter().map(|item| item.bytes().clone()).inspect(|bytes| self.bytes -= bytes.len()).collect()
+    }
+
     /// Whether nothing waits or is on its way.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.writing.is_empty() && self.overflow.is_empty()

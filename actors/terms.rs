@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xmpp::{
     Domain,
     dialback::Secret,
-    policy::{Hosted, Rules},
+    policy::{Hosted, Pattern, Rules},
 };
 
 use crate::settings::{Remote, Settings};
@@ -20,7 +20,7 @@ pub struct Terms {
 struct Inner {
     rules: Arc<Rules>,
     default: Remote,
-    overrides: Vec<(xmpp::policy::Pattern, Remote)>,
+    overrides: Vec<(Pattern, Remote)>,
 }
 
 impl Terms {
@@ -56,11 +56,20 @@ impl Terms {
     pub fn remote(&self, domain: &Domain) -> &Remote {
         let inner = &*self.inner;
         let matching = inner.overrides.iter().filter(|(pattern, _)| pattern.matches(domain));
-        matching.max_by_key(|(pattern, _)| pattern.specificity()).map_or(&inner.default, |(_, remote)| remote)
+        matching.max_by_key(|(pattern, _)| specificity(pattern)).map_or(&inner.default, |(_, remote)| remote)
     }
 
     /// The terms before the remote domain is known.
     pub fn default_remote(&self) -> &Remote {
         &self.inner.default
+    }
+}
+
+/// A domain's own rule beats every pattern; among patterns the one closest to the domain wins.
+fn specificity(pattern: &Pattern) -> usize {
+    match pattern {
+        Pattern::Any => 0,
+        Pattern::Below(parent) => 1 + parent.as_str().len(),
+        Pattern::Exactly(_) => usize::MAX,
     }
 }
