@@ -72,7 +72,7 @@ async fn house(
     authority: &Authority,
     names: &mut Names,
 ) -> Result<(Node, Program), Box<dyn Error>> {
-    let node = Node::start(settings(domain, authority, names.address())?)?;
+    let node = Node::start(settings(domain, authority, names.address())?).await?;
     let addresses = node.addresses();
     let port = |kind| addresses.iter().find(|(known, _)| *known == kind).map(|(_, address)| *address);
     let (servers, components) = (port("s2s").ok_or("no port")?, port("component").ok_or("no port")?);

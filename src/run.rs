@@ -2,7 +2,7 @@
 
 use std::{io, mem, path::Path, process::ExitCode};
 
-use actix_rt::{System, SystemStop};
+use actix_rt::System;
 use actors::Node;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -21,8 +21,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning}"));
 
     let system = System::new();
-    let stopped = system.stop_future();
-    let served = system.block_on(serve(config, stopped));
+    let served = system.block_on(serve(config));
     // Dropping it would wait for name lookups that still run.
     mem::forget(system);
     match served {
@@ -34,16 +33,19 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     }
 }
 
-/// Starts the node and serves until a signal, or the end of the actor system, which only a broken node brings about.
-async fn serve(config: Config, mut stopped: SystemStop) -> Result<ExitCode, String> {
+/// Starts the node and serves until a signal, or until the node is of no use any more.
+async fn serve(config: Config) -> Result<ExitCode, String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let node = Node::start(config.settings).map_err(|error| error.to_string())?;
+    let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
     announce(&node);
 
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            code = &mut stopped => return Ok(broken(code)),
+            dead = node.death() => {
+                log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
+                return Ok(ExitCode::FAILURE);
+            }
         };
         match signal {
             Told::Stop(why) => {
@@ -57,27 +59,18 @@ async fn serve(config: Config, mut stopped: SystemStop) -> Result<ExitCode, Stri
         }
     }
     tokio::select! {
-        () = node.drain() => log::info!(target: LOG, "stopped"),
+        () = node.drain() => Ok(ExitCode::SUCCESS),
         why = signals.stop() => {
             log::warn!(target: LOG, signal = why; "stopped at once, without waiting for the links");
-            return Ok(ExitCode::FAILURE);
+            Ok(ExitCode::FAILURE)
         }
-        code = &mut stopped => return Ok(broken(code)),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Logs the last line of the start: whoever waits for the node waits for this.
 fn announce(node: &Node) {
-    let addresses = node.addresses().into_iter().map(|(kind, address)| format!(" {kind}={address}"));
+    let addresses = node.addresses().iter().map(|(kind, address)| format!(" {kind}={address}"));
     log::info!(target: LOG, "ready{}", addresses.collect::<String>());
-}
-
-/// The actor system ends on its own only when an actor that the node cannot do without is gone.
-fn broken(code: io::Result<i32>) -> ExitCode {
-    let code = code.ok().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0);
-    log::error!(target: LOG, "a part that the node cannot do without has failed: stopped");
-    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// What a signal tells the node to do.
