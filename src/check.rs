@@ -1,8 +1,14 @@
 //! `nuncio check`: the configuration with its keys and certificates, looked at and reported.
 
-use std::{fmt, path::Path, process::ExitCode};
+use std::{
+    fmt,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use actors::settings::{Identity, Settings};
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 
 use crate::config;
 
@@ -52,7 +58,15 @@ impl fmt::Display for Summary<'_> {
 
 fn certificate(identity: Option<&Identity>) -> String {
     match identity.and_then(|identity| identity.chain.first()) {
-        Some(leaf) => format!("certificate until {}", config::date(leaf.not_after())),
+        Some(leaf) => format!("certificate until {}", date(leaf.not_after())),
         None => "no certificate".to_owned(),
     }
+}
+
+/// A day as `2026-11-01`.
+fn date(time: &Asn1TimeRef) -> String {
+    let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
+    let days = since_epoch.map_or(0, |diff| u64::try_from(diff.days).unwrap_or(0));
+    let day = UNIX_EPOCH + Duration::from_secs(days * 24 * 60 * 60);
+    humantime::format_rfc3339_seconds(day).to_string().chars().take("2026-11-01".len()).collect()
 }

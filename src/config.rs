@@ -20,7 +20,6 @@ use xmpp::policy::Pattern;
 
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
-pub(crate) use identity::date;
 use section::Section;
 
 /// A configuration that a node can start with.

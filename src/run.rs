@@ -18,7 +18,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
         }
     };
     crate::logging::start(&config.log);
-    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning}"));
+    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
     let served = system.block_on(serve(config));

@@ -53,14 +53,15 @@ impl Finding {
     }
 }
 
-/// `nuncio.toml:7: s2s.tls: …`, as compilers write it, so that editors can jump there.
+/// `nuncio.toml:7: s2s.tls: …`, as compilers write it, so that editors can jump there; `{:#}` does not say that a warning
+/// is one.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
         if self.line > 0 {
             write!(f, "{}:", self.line)?;
         }
-        if self.is_warning() {
+        if self.is_warning() && !f.alternate() {
             f.write_str(" warning:")?;
         }
         if !self.key.is_empty() {

@@ -7,7 +7,6 @@ use actors::{
     settings::{Identity, Trust},
 };
 use openssl::{
-    asn1::{Asn1Time, Asn1TimeRef},
     pkey::{PKey, Private},
     x509::X509,
 };
@@ -107,14 +106,6 @@ impl Stores {
     pub(crate) fn into_stores(self) -> Vec<Trust> {
         self.stores
     }
-}
-
-/// A day as `2026-11-01`.
-pub(crate) fn date(time: &Asn1TimeRef) -> String {
-    let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
-    let days = since_epoch.map_or(0, |diff| u64::try_from(diff.days).unwrap_or(0));
-    let day = std::time::UNIX_EPOCH + std::time::Duration::from_secs(days * 24 * 60 * 60);
-    humantime::format_rfc3339_seconds(day).to_string().chars().take("2026-11-01".len()).collect()
 }
 
 fn private_key(path: &Path) -> Result<PKey<Private>, String> {

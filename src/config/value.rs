@@ -72,7 +72,7 @@ pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
 
 /// A domain name in any spelling.
 pub(crate) fn domain(text: &str) -> Result<Domain, String> {
-    Domain::new(text).map_err(|why| format!("\"{text}\" is not a domain name: {why}"))
+    Domain::new(text).map_err(|why| format!("\"{text}\" cannot be a domain: {why}"))
 }
 
 /// `*`, `*.example.net` or one domain.

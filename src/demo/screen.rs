@@ -50,9 +50,9 @@ fn line(time: Duration, record: &Record<'_>, colours: bool) -> String {
     // It only collects, which cannot fail.
     let _ = record.key_values().visit(&mut pairs);
     let arrow = if record.target() == "nuncio::incoming" { '←' } else { '→' };
-    let who = match pairs.pair.split_once(" > ") {
+    let who = match pairs.who.split_once(" > ") {
         Some((local, remote)) => format!("{} {arrow} {}", short(local), short(remote)),
-        None => short(&pairs.pair).to_owned(),
+        None => short(&pairs.who).to_owned(),
     };
     let step = record.args().to_string();
     let particulars = pairs.others.join("  ");
@@ -69,14 +69,15 @@ fn line(time: Duration, record: &Record<'_>, colours: bool) -> String {
 #[derive(Default)]
 struct Pairs {
     /// `local > remote`, or only the local domain.
-    pair: String,
+    who: String,
     others: Vec<String>,
 }
 
 impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         match key.as_str() {
-            "pair" => self.pair = value.to_string(),
+            // Before an incoming stream has proved a pair, what its peer asked for says which node this is.
+            "pair" | "sni" | "to" | "name" => self.who = value.to_string(),
             key => self.others.push(format!("{} {value}", key.replace('_', " "))),
         }
         Ok(())
