@@ -10,24 +10,11 @@ use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 
 pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
-    let framer::Element { bytes, head } = element;
-    let name = text(&bytes, &head.name);
-    if name.contains(':') || hides_content(&bytes, &head, origin) {
-        return admit_anew(&bytes, origin);
+    let framer::Element { bytes, head } = &element;
+    if text(bytes, &head.name).contains(':') || hides_content(bytes, head, origin) {
+        return admit_anew(bytes, origin);
     }
-
-    let namespace = match &head.xmlns {
-        Some(place) => xml::unescape(text(&bytes, place)),
-        None => default_namespace(origin).into(),
-    };
-    let kind = kind(name, &namespace, origin)?;
-    let to = address(&bytes, "to", head.to.as_ref())?;
-    let from = address(&bytes, "from", head.from.as_ref())?;
-
-    let edits = edits(&bytes, &head, origin);
-    let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
-    let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
-    Ok(Stanza { bytes, kind, from, to, places })
+    admit_edited(element, origin)
 }
 
 pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
@@ -35,7 +22,25 @@ pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> 
     adopt(&mut element, &["", ns::SERVER]);
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
-    admit(element, &own())
+    // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
+    admit_edited(element, &own())
+}
+
+/// Takes in an element whose content namespace is the default namespace.
+fn admit_edited(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+    let framer::Element { bytes, head } = element;
+    let namespace = match &head.xmlns {
+        Some(place) => xml::unescape(text(&bytes, place)),
+        None => default_namespace(origin).into(),
+    };
+    let kind = kind(text(&bytes, &head.name), &namespace, origin)?;
+    let to = address(&bytes, "to", head.to.as_ref())?;
+    let from = address(&bytes, "from", head.from.as_ref())?;
+
+    let edits = edits(&bytes, &head, origin);
+    let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
+    let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
+    Ok(Stanza { bytes, kind, from, to, places })
 }
 
 /// Frames what this node wrote itself, for a stream whose default namespace is `jabber:server`.
@@ -138,7 +143,7 @@ fn edits<'a>(bytes: &[u8], head: &Head, origin: &'a Origin) -> Edits<'a> {
     }
 
     for declaration in &head.content_namespaces {
-        if !is(bytes, &declaration.value, origin.namespace) {
+        if declaration.prefixed || !is(bytes, &declaration.value, origin.namespace) {
             continue;
         }
         // Where the content namespace is inherited anyway, the next stream's own is inherited without the
