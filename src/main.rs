@@ -1,2 +1,44 @@
-//! The binary.
-fn main() {}
+//! Nuncio, an XMPP federation node: what the command line does, in order.
+
+mod check;
+mod config;
+mod demo;
+mod logging;
+mod run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+/// An XMPP federation node: makes domains part of the XMPP network.
+#[derive(Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the node until SIGINT or SIGTERM
+    Run(ConfigFile),
+    /// Checks the configuration, keys and certificates, and prints every problem
+    Check(ConfigFile),
+    /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
+    Demo,
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "config/nuncio.toml")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(file) => run::run(&file.config),
+        Command::Check(file) => check::run(&file.config),
+        Command::Demo => demo::run(),
+    }
+}

@@ -1,71 +1,173 @@
 //! Addresses (RFC 7622) and the names of domains.
-use std::{fmt, sync::Arc};
+//!
+//! An address is read as it is written and handed on as it is written: this node owns no accounts, so it never has
+//! to know the normal form of a localpart or resource. It only has to refuse what can have none. Domains are another
+//! matter: they are compared, looked up and authenticated, so [`Domain`] exists in the normal form alone.
 
-/// A domainpart, normalised: IDNA A-labels, lower case, no trailing dot; or an IP literal as RFC 7622 writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Domain(Arc<str>);
+mod classes;
+mod domain;
 
-impl Domain {
-    /// Reads a domainpart in any spelling.
-    pub fn new(_text: &str) -> Result<Self, Error> {
-        todo!()
-    }
-    /// The A-label form, as DNS and comparison use it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-    /// Whether this is a proper subdomain of `parent`.
-    pub fn is_below(&self, _parent: &Self) -> bool {
-        todo!()
-    }
-}
-impl fmt::Display for Domain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use std::fmt;
 
-/// Whom a session is authenticated for: a local and a remote domain.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DomainPair {
-    /// ours
-    pub local: Domain,
-    /// theirs
-    pub remote: Domain,
-}
-// Display: "a.example > b.example"
-impl fmt::Display for DomainPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} > {}", self.local, self.remote)
-    }
-}
+pub use domain::{Domain, DomainPair};
 
 /// The three parts of an address, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jid<'a> {
-    /// before `@`
+    /// What stands before `@`.
     pub local: Option<&'a str>,
-    /// the domainpart as written
+    /// The domainpart as written; `Domain::new` reads it.
     pub domain: &'a str,
-    /// after `/`
+    /// What stands after `/`.
     pub resource: Option<&'a str>,
 }
+
 impl<'a> Jid<'a> {
-    /// Splits and checks an address (RFC 7622 section 3: lengths, PRECIS classes).
-    pub fn parse(_text: &'a str) -> Result<Self, Error> {
-        todo!()
+    /// Splits an address and checks its localpart and resourcepart (RFC 7622 section 3).
+    ///
+    /// The domainpart is checked to be there, and no more: whoever needs it reads it with [`Domain::new`], and
+    /// nobody pays for that twice.
+    ///
+    /// # Errors
+    /// Says which part is empty, too long, or has a character that its PRECIS class refuses.
+    pub fn parse(text: &'a str) -> Result<Self, Error> {
+        // Section 3.1: the resource begins at the first slash, whatever follows it, and only then is `@` looked for.
+        let (bare, resource) = match text.split_once('/') {
+            Some((bare, resource)) => (bare, Some(resource)),
+            None => (text, None),
+        };
+        let (local, domain) = match bare.split_once('@') {
+            Some((local, domain)) => (Some(local), domain),
+            None => (None, bare),
+        };
+
+        if let Some(local) = local {
+            check_length(Part::Local, local)?;
+            classes::check_local(local)?;
+        }
+        check_length(Part::Domain, domain)?;
+        if let Some(resource) = resource {
+            check_length(Part::Resource, resource)?;
+            classes::check_resource(resource)?;
+        }
+        Ok(Self { local, domain, resource })
+    }
+}
+
+impl fmt::Display for Jid<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(local) = self.local {
+            write!(f, "{local}@")?;
+        }
+        f.write_str(self.domain)?;
+        match self.resource {
+            Some(resource) => write!(f, "/{resource}"),
+            None => Ok(()),
+        }
     }
 }
 
 /// Why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// stub
-    Empty,
+    /// A part that is announced by its separator, or the domain, has nothing in it.
+    Empty(Part),
+    /// A part is longer than 1023 octets.
+    TooLong(Part),
+    /// A character that may not stand in this part.
+    Forbidden(Part, char),
+    /// The part breaks a rule about its characters taken together: direction of writing, or their context.
+    Disordered(Part),
+    /// The domain is neither an internationalised domain name nor an IP literal.
+    NotADomain,
+    /// A label of the domain is empty or longer than 63 octets.
+    Label,
 }
-impl fmt::Display for Error {
+
+/// One of the three parts of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Before `@`.
+    Local,
+    /// The only one that must be there.
+    Domain,
+    /// After `/`.
+    Resource,
+}
+
+impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        f.write_str(match self {
+            Self::Local => "localpart",
+            Self::Domain => "domainpart",
+            Self::Resource => "resourcepart",
+        })
     }
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty(part) => write!(f, "the {part} is empty"),
+            Self::TooLong(part) => write!(f, "the {part} is longer than {MAX_PART} octets"),
+            Self::Forbidden(part, c) => write!(f, "the {part} may not contain U+{:04X}", u32::from(*c)),
+            Self::Disordered(part) => {
+                write!(f, "the characters of the {part} may not stand together like this")
+            }
+            Self::NotADomain => f.write_str("the domainpart is not a domain name"),
+            Self::Label => f.write_str("a label of the domainpart is empty or longer than 63 octets"),
+        }
+    }
+}
+
 impl std::error::Error for Error {}
+
+fn check_length(part: Part, text: &str) -> Result<(), Error> {
+    match text.len() {
+        0 => Err(Error::Empty(part)),
+        1..=MAX_PART => Ok(()),
+        _ => Err(Error::TooLong(part)),
+    }
+}
+
+/// Octets of one part (RFC 7622 sections 3.2 to 3.4).
+const MAX_PART: usize = 1023;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_at_the_first_slash_before_the_first_at() {
+        let jid = Jid::parse("a.example/b@c/d").unwrap();
+        assert_eq!(jid, Jid { local: None, domain: "a.example", resource: Some("b@c/d") });
+        let jid = Jid::parse("juliet@a.example/balcony").unwrap();
+        assert_eq!(jid, Jid { local: Some("juliet"), domain: "a.example", resource: Some("balcony") });
+        assert_eq!(jid.to_string(), "juliet@a.example/balcony");
+    }
+
+    #[test]
+    fn refuses_an_empty_part() {
+        assert_eq!(Jid::parse(""), Err(Error::Empty(Part::Domain)));
+        assert_eq!(Jid::parse("@a.example"), Err(Error::Empty(Part::Local)));
+        assert_eq!(Jid::parse("a@"), Err(Error::Empty(Part::Domain)));
+        assert_eq!(Jid::parse("a@/b"), Err(Error::Empty(Part::Domain)));
+        assert_eq!(Jid::parse("a.example/"), Err(Error::Empty(Part::Resource)));
+    }
+
+    #[test]
+    fn takes_1023_octets_a_part_and_no_more() {
+        let (full, over) = ("a".repeat(1023), "a".repeat(1024));
+        assert!(Jid::parse(&format!("{full}@{full}/{full}")).is_ok());
+        assert_eq!(Jid::parse(&format!("{over}@b")), Err(Error::TooLong(Part::Local)));
+        assert_eq!(Jid::parse(&over), Err(Error::TooLong(Part::Domain)));
+        assert_eq!(Jid::parse(&format!("b/{over}")), Err(Error::TooLong(Part::Resource)));
+        assert_eq!(Jid::parse(&format!("{}@b", "é".repeat(512))), Err(Error::TooLong(Part::Local)));
+    }
+
+    #[test]
+    fn says_in_words_what_is_wrong() {
+        assert_eq!(Jid::parse("a b@c").unwrap_err().to_string(), "the localpart may not contain U+0020");
+        assert_eq!(Jid::parse("@c").unwrap_err().to_string(), "the localpart is empty");
+    }
+}

@@ -1,0 +1,385 @@
+//! The way to a remote domain, from its name to a stream that stanzas may use: DNS, TCP, TLS, stream, authentication.
+//!
+//! One future that reads as the story of a connection. Every target and every address is tried in turn, also when TLS,
+//! the stream or authentication failed on the one before (RFC 6120 3.2.1 leaves off at TCP; peers that go no further
+//! bounce stanzas that the next target would have taken).
+//!
+//! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+};
+use xmpp::{
+    DomainPair,
+    dialback::{Answer, Secret},
+    stream::{
+        Initiating, Secured,
+        initiating::{Established, Output, Plan, Purpose},
+    },
+};
+
+use crate::{
+    connect,
+    dns::Target,
+    failure::Failure,
+    link::Stream,
+    mailbox::Mailbox,
+    resolver::{self, Resolver},
+    settings::Remote,
+    terms::Terms,
+    tls::{self, Tls},
+    trace::redact,
+};
+
+/// An attempt to be made.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Who wants to speak to whom.
+    pub pair: DomainPair,
+    /// What for.
+    pub purpose: Purpose,
+    /// The terms for the remote domain.
+    pub remote: Remote,
+    /// Makes our dialback key.
+    pub secret: Secret,
+    /// Whether we can show a certificate for the local domain.
+    pub certificate: bool,
+    /// Certificates and trust.
+    pub tls: Tls,
+    /// Who asks the DNS.
+    pub resolver: Mailbox<Resolver>,
+    /// Our own listeners: a domain that leads there is a loop.
+    pub bound: Vec<SocketAddr>,
+    /// Which log lines these are.
+    pub log: &'static str,
+}
+
+/// What every attempt is made with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The terms for remote domains.
+    pub terms: Terms,
+    /// Certificates and trust.
+    pub tls: Tls,
+    /// Who asks the DNS.
+    pub resolver: Mailbox<Resolver>,
+    /// Our own listeners.
+    pub bound: Vec<SocketAddr>,
+}
+
+impl Means {
+    /// An attempt for a pair, whose lines are logged under `log`.
+    pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
+        let rules = self.terms.rules();
+        Attempt {
+            remote: self.terms.remote(&pair.remote).clone(),
+            secret: rules.secret().clone(),
+            certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
+            tls: self.tls.clone(),
+            resolver: self.resolver.clone(),
+            bound: self.bound.clone(),
+            pair,
+            purpose,
+            log,
+        }
+    }
+}
+
+/// Where an attempt arrived.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A stream that takes stanzas.
+    Session(Box<Session>),
+    /// The answer to a question about a dialback key.
+    Verified(Answer),
+}
+
+/// An authenticated stream, between two turns of its machine.
+pub struct Session {
+    /// The socket.
+    pub stream: Stream,
+    /// The protocol.
+    pub machine: Initiating,
+    /// What was negotiated.
+    pub established: Established,
+    /// The peer.
+    pub address: SocketAddr,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Attempt {
+    /// Goes all the way, or says why not.
+    pub async fn make(self) -> Result<Arrival, Failure> {
+        let began = Instant::now();
+        let targets = self.targets().await?;
+        log::info!(
+            target: self.log, pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
+            "resolved"
+        );
+        let mut failure = None;
+        for target in &targets {
+            match self.try_target(target).await {
+                Ok(arrival) => return Ok(arrival),
+                Err(next) => {
+                    if targets.len() > 1 {
+                        log::info!(
+                            target: self.log, pair:% = self.pair, at:% = target,
+                            reason:% = next.sentence(&self.pair.remote);
+                            "target failed"
+                        );
+                    }
+                    failure = further(failure, next);
+                }
+            }
+        }
+        Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    async fn targets(&self) -> Result<Vec<Target>, Failure> {
+        if let Some(address) = &self.remote.address {
+            return Ok(vec![Target {
+                host: address.host.clone(),
+                port: address.port,
+                direct_tls: self.remote.direct_tls,
+                priority: 0,
+                weight: 0,
+                from_srv: false,
+            }]);
+        }
+        let (answer, answered) = oneshot::channel();
+        let domain = self.pair.remote.clone();
+        if self.resolver.tell(resolver::Resolve { domain, answer }).is_err() {
+            return Err(Failure::Overloaded);
+        }
+        answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)
+    }
+
+    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+        let (answer, answered) = oneshot::channel();
+        if self.resolver.tell(resolver::Locate { host: target.host.clone(), answer }).is_err() {
+            return Err(Failure::Overloaded);
+        }
+        let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
+        let mut left: Vec<SocketAddr> =
+            addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
+        let mut failure = None;
+        // Each round ends with one address fewer.
+        while !left.is_empty() {
+            if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
+                return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
+            }
+            let began = Instant::now();
+            let socket = match connect::connect(&left, self.remote.connect_timeout).await {
+                Ok(socket) => socket,
+                Err(failures) => {
+                    return Err(further(failure, Failure::Connect(failures)).unwrap_or(Failure::Crashed));
+                }
+            };
+            let Ok(address) = socket.peer_addr() else {
+                return Err(Failure::Crashed);
+            };
+            log::info!(
+                target: self.log, pair:% = self.pair, address:% = address, host = target.host.as_str(),
+                direct_tls = target.direct_tls, took:% = millis(began);
+                "connected"
+            );
+            match self.negotiate(socket, address, target.direct_tls).await {
+                Ok(arrival) => return Ok(arrival),
+                Err(next) => failure = further(failure, next),
+            }
+            left.retain(|other| *other != address);
+        }
+        Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    async fn negotiate(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+    ) -> Result<Arrival, Failure> {
+        let mut negotiation = Negotiation {
+            attempt: self,
+            address,
+            stage: "waiting for the TLS handshake",
+            began: Instant::now(),
+        };
+        let after = self.remote.handshake_timeout;
+        let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
+        outcome.unwrap_or(Err(Failure::TimedOut { address, stage: negotiation.stage, after }))
+    }
+}
+
+/// One connection on its way to a usable stream.
+struct Negotiation<'a> {
+    attempt: &'a Attempt,
+    address: SocketAddr,
+    /// What it waits for, for when the time runs out.
+    stage: &'static str,
+    began: Instant,
+}
+
+impl Negotiation<'_> {
+    async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
+        let (mut stream, secured) = if direct_tls {
+            let (stream, secured) = self.secure(socket, true).await?;
+            (stream, Some(secured))
+        } else {
+            (Stream::Tcp(socket), None)
+        };
+        let attempt = self.attempt;
+        let mut machine = Initiating::new(Plan {
+            pair: attempt.pair.clone(),
+            purpose: attempt.purpose.clone(),
+            policy: attempt.remote.policy.clone(),
+            direct_tls: secured,
+            secret: attempt.secret.clone(),
+            certificate: attempt.certificate,
+        });
+        let mut verified = None;
+        loop {
+            while let Some(output) = machine.poll() {
+                match output {
+                    Output::Transmit(bytes) => {
+                        log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
+                        stream.write_all(&bytes).await.map_err(|error| self.broken(Some(error.kind())))?;
+                    }
+                    Output::StartTls => {
+                        self.stage = "waiting for the TLS handshake";
+                        let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
+                        let secured;
+                        (stream, secured) = self.secure(socket, false).await?;
+                        machine.secured(secured);
+                    }
+                    Output::Judged(verdict) => log::debug!(
+                        target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
+                    ),
+                    Output::Established(established) => {
+                        log::info!(
+                            target: attempt.log, pair:% = attempt.pair, address:% = self.address,
+                            mechanism:% = crate::name_of(established.mechanism), tls = established.secured,
+                            took:% = millis(self.began);
+                            "authenticated"
+                        );
+                        let address = self.address;
+                        return Ok(Arrival::Session(Box::new(Session {
+                            stream,
+                            machine,
+                            established,
+                            address,
+                        })));
+                    }
+                    Output::Verified(answer) => verified = Some(answer),
+                    Output::Failed(failure) => {
+                        hang_up(stream);
+                        return Err(Failure::Stream { address: self.address, failure });
+                    }
+                    Output::Ended(_) => {
+                        hang_up(stream);
+                        return verified.map(Arrival::Verified).ok_or_else(|| self.broken(None));
+                    }
+                }
+            }
+            if let Some(answer) = verified {
+                // The stream has done its work; its closing tag is written, the peer's need not be waited for.
+                hang_up(stream);
+                return Ok(Arrival::Verified(answer));
+            }
+            self.stage = machine.stage();
+            let mut bytes = BytesMut::with_capacity(READ);
+            match stream.read_buf(&mut bytes).await {
+                Ok(0) => return Err(self.broken(None)),
+                Ok(_) => {
+                    log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+                    machine.receive(bytes);
+                }
+                Err(error) => return Err(self.broken(Some(error.kind()))),
+            }
+        }
+    }
+
+    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, Secured), Failure> {
+        let attempt = self.attempt;
+        let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
+        let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
+        let verdict = session.certificate.as_ref().map_or_else(
+            || "none shown".to_owned(),
+            |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
+        );
+        log::info!(
+            target: attempt.log, pair:% = attempt.pair, protocol = session.protocol.as_str(),
+            cipher = session.cipher.as_str(), certificate = verdict.as_str();
+            "secured"
+        );
+        Ok((Stream::Tls(Box::new(stream)), secured(session)))
+    }
+
+    fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
+        Failure::Broken { address: self.address, stage: self.stage, error }
+    }
+}
+
+/// What the machine wants to know of a handshake.
+pub fn secured(session: tls::Session) -> Secured {
+    Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
+}
+
+/// A verdict on a certificate, for the log.
+pub fn in_words(verdict: &Result<(), xmpp::certificate::Problem>) -> String {
+    verdict.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
+}
+
+/// Says goodbye on the transport and gives the peer a moment to read it; nobody waits for that.
+fn hang_up(mut stream: Stream) {
+    actix_rt::spawn(async move {
+        let goodbye = async {
+            let _ = stream.shutdown().await;
+            let mut scratch = BytesMut::with_capacity(READ);
+            while matches!(stream.read_buf(&mut scratch).await, Ok(length) if length > 0) {
+                scratch.clear();
+            }
+        };
+        // Whatever the peer does now changes nothing.
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    });
+}
+
+/// Keeps the failure that got further; of two that got equally far, the later.
+fn further(old: Option<Failure>, new: Failure) -> Option<Failure> {
+    match old {
+        Some(old) if old.progress() > new.progress() => Some(old),
+        _ => Some(new),
+    }
+}
+
+fn list(targets: &[Target]) -> String {
+    let names: Vec<String> = targets
+        .iter()
+        .map(|target| if target.direct_tls { format!("{target}(tls)") } else { target.to_string() })
+        .collect();
+    names.join(",")
+}
+
+/// `12ms`
+pub fn millis(since: Instant) -> String {
+    format!("{}ms", since.elapsed().as_millis())
+}
+
+/// How long a peer gets to close its side of a connection that is of no more use.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The elements of a negotiation are small.
+const READ: usize = 4096;

@@ -1,0 +1,88 @@
+//! Reads certificates and judges them against the trust stores (RFC 5280), so that `xmpp` need not know X.509.
+//!
+//! Architecture Invariant: nothing here decides whether a peer may speak for a domain. It says what a certificate
+//! presents and what every trust store of the configuration thinks of it; the policy of `xmpp` draws the conclusion.
+
+mod flaw;
+mod names;
+mod stores;
+mod system;
+#[cfg(test)]
+pub(crate) mod toy;
+
+use openssl::{
+    asn1::Asn1TimeRef,
+    hash::MessageDigest,
+    nid::Nid,
+    stack::StackRef,
+    x509::{X509, X509NameRef, X509Ref},
+};
+use xmpp::{Domain, certificate::Certificate};
+
+pub use flaw::{Flaw, flaws};
+pub(crate) use stores::{Peer, Stores};
+
+/// Whether `certificate` presents an identifier for `domain` (RFC 9525), whatever its chain and dates.
+#[must_use]
+pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
+    described(certificate, Vec::new()).names(domain)
+}
+
+/// Judges what a peer showed: its `leaf` and the rest of its `chain`, in which the leaf may stand too.
+pub(crate) fn judge(stores: &Stores, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Certificate {
+    described(leaf, stores.problems(peer, leaf, chain))
+}
+
+fn described(leaf: &X509Ref, problems: Vec<Option<xmpp::certificate::Problem>>) -> Certificate {
+    Certificate {
+        names: names::presented(leaf),
+        problems,
+        fingerprint: leaf.digest(MessageDigest::sha256()).map(|digest| hex(&digest)).unwrap_or_default(),
+        issuer: readable(leaf.issuer_name()),
+        expires: date(leaf.not_after()),
+    }
+}
+
+/// Writes a distinguished name for the eyes of an operator, as `Let's Encrypt R11`: organisation and common name.
+/// It is the peer's text, so what could upset a log or a terminal is left out.
+fn readable(name: &X509NameRef) -> String {
+    let part = |nid| {
+        let text = name.entries_by_nid(nid).next()?.data().to_string().ok()?;
+        let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_PART).collect();
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+    };
+    match (part(Nid::ORGANIZATIONNAME), part(Nid::COMMONNAME).or_else(|| part(Nid::ORGANIZATIONALUNITNAME))) {
+        (Some(organization), Some(common)) if !common.contains(&organization) => {
+            format!("{organization} {common}")
+        }
+        (_, Some(common)) => common,
+        (Some(organization), None) => organization,
+        (None, None) => String::from("an issuer without a name"),
+    }
+}
+
+/// Writes the day of a point in time as `2026-11-01`, and OpenSSL's own words for one that is none.
+fn date(time: &Asn1TimeRef) -> String {
+    // OpenSSL gives `Nov  1 00:00:00 2026 GMT` and nothing finer to ask.
+    let text = time.to_string();
+    let mut words = text.split_whitespace();
+    let (month, day, _clock, year) = (words.next(), words.next(), words.next(), words.next());
+    let month = month.and_then(|month| MONTHS.iter().position(|name| *name == month));
+    match (year, month, day.and_then(|day| day.parse::<u8>().ok())) {
+        (Some(year), Some(month), Some(day)) => format!("{year}-{:02}-{day:02}", month + 1),
+        _ => text,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Names of authorities are short; a longer one only wants to fill the log.
+const LONGEST_PART: usize = 80;
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+#[cfg(test)]
+mod tests;

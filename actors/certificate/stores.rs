@@ -1,0 +1,143 @@
+//! What the trust stores of the configuration think of a chain.
+
+use openssl::{
+    error::ErrorStack,
+    stack::StackRef,
+    x509::{
+        X509, X509PurposeId, X509Ref, X509StoreContext, X509StoreContextRef,
+        store::{X509Store, X509StoreBuilder},
+        verify::{X509VerifyFlags, X509VerifyParam},
+    },
+};
+use xmpp::certificate::Problem;
+
+use super::{date, readable, system};
+use crate::settings::Trust;
+
+/// Which end of the connection the certificate came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// We opened the connection.
+    Server,
+    /// The connection was opened to us.
+    Client,
+}
+
+/// The trust stores, loaded; in the order of the settings.
+pub(crate) struct Stores(Vec<Store>);
+
+impl Stores {
+    /// Loads them all.
+    ///
+    /// # Errors
+    ///
+    /// OpenSSL has no memory, or does not take one of the authorities.
+    pub(crate) fn load(trust: &[Trust]) -> Result<Self, ErrorStack> {
+        trust.iter().map(Store::load).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Gives what each of them has against a certificate of `peer`.
+    pub(super) fn problems(
+        &self,
+        peer: Peer,
+        leaf: &X509Ref,
+        chain: &StackRef<X509>,
+    ) -> Vec<Option<Problem>> {
+        self.0.iter().map(|store| store.problem(peer, leaf, chain)).collect()
+    }
+}
+
+/// One trust store. OpenSSL ties the purpose to the store, hence two with the same authorities in them.
+struct Store {
+    /// For certificates that may be a server's.
+    serving: X509Store,
+    /// For certificates that may be a client's.
+    calling: X509Store,
+}
+
+impl Store {
+    fn load(trust: &Trust) -> Result<Self, ErrorStack> {
+        let authorities = match trust {
+            Trust::System => &system::authorities(),
+            Trust::Authorities(authorities) => authorities,
+        };
+        let store = |purpose| -> Result<X509Store, ErrorStack> {
+            let mut store = X509StoreBuilder::new()?;
+            for authority in authorities {
+                store.add_cert(authority.clone())?;
+            }
+            store.set_param(rules(purpose)?.as_ref())?;
+            Ok(store.build())
+        };
+        Ok(Self { serving: store(X509PurposeId::SSL_SERVER)?, calling: store(X509PurposeId::SSL_CLIENT)? })
+    }
+
+    fn problem(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Option<Problem> {
+        let problem = verify(&self.serving, leaf, chain);
+        // A server that opens a stream is a client to TLS, but public authorities no longer issue certificates with
+        // the purpose clientAuth. What proves a domain when it is called proves it when it calls (CONFORMANCE D21).
+        if peer == Peer::Client && problem == Some(Problem::WrongPurpose) {
+            return verify(&self.calling, leaf, chain);
+        }
+        problem
+    }
+}
+
+fn rules(purpose: X509PurposeId) -> Result<X509VerifyParam, ErrorStack> {
+    let mut rules = X509VerifyParam::new()?;
+    // An operator may trust an intermediate authority, or one single certificate, by naming it.
+    rules.set_flags(X509VerifyFlags::PARTIAL_CHAIN | X509VerifyFlags::TRUSTED_FIRST)?;
+    rules.set_purpose(purpose)?;
+    rules.set_auth_level(LEAST_STRENGTH);
+    rules.set_depth(LONGEST_CHAIN);
+    Ok(rules)
+}
+
+fn verify(store: &X509Store, leaf: &X509Ref, chain: &StackRef<X509>) -> Option<Problem> {
+    let verdict = X509StoreContext::new().and_then(|mut context| {
+        context.init(store, leaf, chain, |context| Ok((context.verify_cert()?, problem(context))))
+    });
+    match verdict {
+        Ok((true, _)) => None,
+        Ok((false, problem)) => Some(problem),
+        Err(errors) => Some(Problem::Other(errors.to_string())),
+    }
+}
+
+/// Puts the first objection of OpenSSL into our words.
+fn problem(context: &X509StoreContextRef) -> Problem {
+    let culprit = context.current_cert();
+    match context.error().as_raw() {
+        CERT_HAS_EXPIRED => Problem::Expired { on: culprit.map(|c| date(c.not_after())).unwrap_or_default() },
+        CERT_NOT_YET_VALID => {
+            Problem::NotYetValid { until: culprit.map(|c| date(c.not_before())).unwrap_or_default() }
+        }
+        DEPTH_ZERO_SELF_SIGNED_CERT => Problem::SelfSigned,
+        UNABLE_TO_GET_ISSUER_CERT
+        | UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+        | SELF_SIGNED_CERT_IN_CHAIN
+        | UNABLE_TO_VERIFY_LEAF_SIGNATURE => Problem::UnknownAuthority {
+            issuer: culprit.map(|c| readable(c.issuer_name())).unwrap_or_default(),
+        },
+        CERT_REVOKED => Problem::Revoked,
+        INVALID_PURPOSE => Problem::WrongPurpose,
+        _ => Problem::Other(context.error().error_string().to_owned()),
+    }
+}
+
+/// OpenSSL's security level 2: 112 bits, so RSA from 2048 bits and no SHA-1. Every public authority asks for that.
+const LEAST_STRENGTH: i32 = 2;
+
+/// Public chains have three certificates, cross-signed ones four or five.
+const LONGEST_CHAIN: i32 = 8;
+
+// X509_V_ERR_…: part of OpenSSL's ABI, and not named by the `openssl` crate.
+const UNABLE_TO_GET_ISSUER_CERT: i32 = 2;
+const CERT_NOT_YET_VALID: i32 = 9;
+const CERT_HAS_EXPIRED: i32 = 10;
+const DEPTH_ZERO_SELF_SIGNED_CERT: i32 = 18;
+const SELF_SIGNED_CERT_IN_CHAIN: i32 = 19;
+const UNABLE_TO_GET_ISSUER_CERT_LOCALLY: i32 = 20;
+const UNABLE_TO_VERIFY_LEAF_SIGNATURE: i32 = 21;
+const CERT_REVOKED: i32 = 23;
+const INVALID_PURPOSE: i32 = 26;

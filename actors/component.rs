@@ -1,0 +1,422 @@
+//! A program that serves one of our domains, connected by XEP-0114.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use xmpp::{
+    Domain, Stanza,
+    component::{Accepting, Output, Secret},
+    stanza,
+    stream::{self, Condition, End},
+};
+
+use crate::{
+    batch::{self, Batch, Pass},
+    drain, ids,
+    link::{self, Link, Stream},
+    listener,
+    mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
+    outbox::{self, Outbox},
+    router::{self, Router, Source},
+    trace::redact,
+};
+
+/// Write this to the program.
+#[derive(Debug)]
+pub struct Send {
+    /// To the served name.
+    pub batch: Batch,
+}
+
+/// Nobody will send anything more: answer what is left, and stop.
+#[derive(Debug)]
+pub struct Retire;
+
+/// Close the stream once the program is quiet.
+#[derive(Debug)]
+pub struct Drain {
+    /// Dropped when the stream is over.
+    pub token: drain::Token,
+}
+
+/// A program has shown the secret of this name.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Which.
+    pub name: Domain,
+    /// Where its stanzas go.
+    pub component: Mailbox<Component>,
+}
+
+/// The program is no longer connected.
+#[derive(Debug)]
+pub struct Gone {
+    /// Which name it served.
+    pub name: Domain,
+    /// Which connection.
+    pub component: Mailbox<Component>,
+}
+
+/// These could not be given to the program; their senders want to know.
+#[derive(Debug)]
+pub struct Undelivered {
+    /// In order.
+    pub batch: Batch,
+    /// Why, for the machine.
+    pub condition: stanza::Condition,
+    /// Why, for a person.
+    pub text: String,
+}
+
+/// What every component connection needs.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The names and their secrets.
+    pub names: Arc<HashMap<Domain, Secret>>,
+    /// Bytes of one stanza.
+    pub max_stanza: usize,
+    /// How long the handshake may take.
+    pub handshake_timeout: Duration,
+    /// Who takes the stanzas.
+    pub router: Mailbox<Router>,
+    /// Counts the streams of an address.
+    pub ended: Outlet<listener::Ended>,
+}
+
+/// The actor of one component connection.
+pub struct Component {
+    surroundings: Surroundings,
+    address: SocketAddr,
+    own: Mailbox<Self>,
+    meter: Arc<Meter>,
+    link: Option<Link>,
+    machine: Accepting,
+    name: Option<Domain>,
+    seated: bool,
+    outbox: Outbox,
+    patience: Option<SpawnHandle>,
+    offered: Option<router::Route>,
+    over: bool,
+    gone: bool,
+    since: Instant,
+    last_read: Instant,
+    stanzas_in: u64,
+    draining: Option<drain::Token>,
+}
+
+impl Component {
+    /// An actor for a connection that has just been accepted.
+    pub fn new(
+        surroundings: Surroundings,
+        stream: Stream,
+        address: SocketAddr,
+        own: Mailbox<Self>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        Self {
+            link: Some(Link::start(stream, own.outlet())),
+            machine: Accepting::new(Arc::clone(&surroundings.names), surroundings.max_stanza, ids::source()),
+            surroundings,
+            address,
+            own,
+            meter,
+            name: None,
+            seated: false,
+            outbox: Outbox::new(outbox::BUDGET),
+            patience: None,
+            offered: None,
+            over: false,
+            gone: false,
+            since: Instant::now(),
+            last_read: Instant::now(),
+            stanzas_in: 0,
+            draining: None,
+        }
+    }
+
+    /// Lets the machine say what is to be done.
+    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+        let mut stanzas: Vec<Stanza> = Vec::new();
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Transmit(bytes) => {
+                    log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+                    self.outbox.push_raw(bytes);
+                }
+                Output::Claimed { name } => {
+                    let claimed = Claimed { name: name.clone(), component: self.own.clone() };
+                    self.name = Some(name);
+                    if self.surroundings.router.signal(claimed).is_err() {
+                        context.stop();
+                    }
+                }
+                Output::Stanza(stanza) => stanzas.push(stanza),
+                Output::Ended(end) => self.stream_ended(&end),
+            }
+        }
+        self.feed_link();
+        if !stanzas.is_empty() {
+            self.stanzas_in += stanzas.len() as u64;
+            self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
+    fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
+        let route = router::Route { batches, source: Source::Component };
+        match self.surroundings.router.tell(route) {
+            Ok(()) => {}
+            Err(Refused::Full(route)) => {
+                self.offered = Some(route);
+                context.run_later(OFFER_AGAIN, |component, context| {
+                    if let Some(route) = component.offered.take() {
+                        component.offer(route.batches, context);
+                    }
+                });
+            }
+            Err(Refused::Gone(_)) => context.stop(),
+        }
+    }
+
+    fn feed_link(&mut self) {
+        let Some(link) = &self.link else { return };
+        if let Some(chunk) = self.outbox.next_chunk() {
+            link.write(chunk);
+        } else if self.over && self.outbox.is_empty() {
+            link.close();
+        }
+    }
+
+    fn stream_ended(&mut self, end: &End) {
+        if !self.over {
+            self.over = true;
+            self.log_closed(&end.to_string());
+        }
+    }
+
+    fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
+        if !self.over {
+            self.over = true;
+            self.log_closed(reason);
+        }
+        self.link = None;
+        if self.offered.is_some() {
+            // What was read is still owed to the router.
+            context
+                .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
+            return;
+        }
+        let remains = self.outbox.remains(written);
+        if remains.uncertain > 0 {
+            log::warn!(
+                target: LOG, address:% = self.address, stanzas = remains.uncertain;
+                "the connection ended with stanzas on the wire; they may not have arrived"
+            );
+        }
+        self.return_to_senders(remains.unwritten);
+        match &self.name {
+            Some(name) if self.seated && !self.gone => {
+                self.gone = true;
+                let gone = Gone { name: name.clone(), component: self.own.clone() };
+                if self.surroundings.router.signal(gone).is_err() {
+                    context.stop();
+                }
+            }
+            Some(_) if self.seated => {}
+            _ => context.stop(),
+        }
+    }
+
+    fn return_to_senders(&self, stanzas: Vec<Stanza>) {
+        let Some(name) = &self.name else { return };
+        let text = format!("the component {name} is not connected");
+        self.undelivered(stanzas, stanza::Condition::ServiceUnavailable, &text);
+    }
+
+    fn undelivered(&self, stanzas: Vec<Stanza>, condition: stanza::Condition, text: &str) {
+        for batch in batch::sort(stanzas, &Pass::free()) {
+            let undelivered = Undelivered { batch, condition, text: text.to_owned() };
+            // A router that is gone takes the process with it.
+            let _ = self.surroundings.router.signal(undelivered);
+        }
+    }
+
+    fn log_closed(&self, reason: &str) {
+        log::info!(
+            target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
+            reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),
+            lived:% = format_args!("{}s", self.since.elapsed().as_secs());
+            "disconnected"
+        );
+    }
+
+    /// Wakes up when the patience with a full outbox ends.
+    fn watch_patience(&mut self, context: &mut Context<Self>) {
+        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
+        let wait = end.saturating_duration_since(Instant::now());
+        self.patience = Some(context.run_later(wait, |component, context| {
+            component.patience = None;
+            let batches = component.outbox.lose_patience(Instant::now());
+            component.refuse_slow(batches.into_iter().flat_map(|batch| batch.stanzas).collect());
+            component.watch_patience(context);
+        }));
+    }
+
+    fn refuse_slow(&self, stanzas: Vec<Stanza>) {
+        if let Some(name) = self.name.as_ref().filter(|_| !stanzas.is_empty()) {
+            log::warn!(target: LOG, name:% = name, stanzas = stanzas.len(); "refused: the component reads too slowly");
+            let text = format!("the component {name} takes stanzas more slowly than they come");
+            self.undelivered(stanzas, stanza::Condition::ResourceConstraint, &text);
+        }
+    }
+
+    fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
+        self.machine.close(error);
+        self.turn(&Pass::free(), context);
+        context.run_later(CLOSE_WITHIN, |component, context| {
+            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+        });
+    }
+
+    /// Closes the stream of a program that has been quiet for a moment: what it sends to a link that is still to be
+    /// made can be answered only before our closing tag.
+    fn close_when_quiet(&mut self, patience: u32, context: &mut Context<Self>) {
+        if self.over {
+            return;
+        }
+        if self.last_read.elapsed() >= QUIET || patience == 0 {
+            return self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
+        }
+        context.run_later(QUIET, move |component, context| component.close_when_quiet(patience - 1, context));
+    }
+}
+
+impl Actor for Component {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_later(self.surroundings.handshake_timeout, |component, context| {
+            if !component.seated && !component.over {
+                let text = format!("no handshake in time, {}", component.machine.stage());
+                component.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+            }
+        });
+        self.turn(&Pass::free(), context);
+    }
+}
+
+impl Handler<Queued<link::Event>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
+        match event.open() {
+            link::Event::Received { bytes, pass } => {
+                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                self.last_read = Instant::now();
+                self.machine.receive(bytes);
+                self.turn(&pass, context);
+            }
+            link::Event::Written => {
+                self.outbox.written();
+                self.feed_link();
+            }
+            link::Event::Secured(_) => {}
+            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the program closed the connection", context),
+            link::Event::Ended { written, error } => {
+                let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                self.link_ended(written, &reason, context);
+            }
+        }
+    }
+}
+
+impl Handler<Queued<Send>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
+        let Send { batch } = send.open();
+        if self.link.is_none() || self.over {
+            return self.return_to_senders(batch.stanzas);
+        }
+        if let Err(batch) = self.outbox.push(batch, Instant::now()) {
+            self.refuse_slow(batch.stanzas);
+        }
+        self.feed_link();
+        self.watch_patience(context);
+    }
+}
+
+impl Handler<Queued<router::Seated>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, seated: Queued<router::Seated>, context: &mut Context<Self>) {
+        let router::Seated { accepted } = seated.open();
+        let name = self.name.as_ref().map_or("-", Domain::as_str);
+        if accepted {
+            self.seated = true;
+            log::info!(target: LOG, address:% = self.address, name = name; "connected");
+            self.machine.accept();
+        } else {
+            log::warn!(target: LOG, address:% = self.address, name = name; "refused: another connection serves the name");
+            self.machine.conflict();
+        }
+        self.turn(&Pass::free(), context);
+        if accepted && self.link.is_none() {
+            // It went away while the router decided.
+            self.link_ended(0, "", context);
+        }
+    }
+}
+
+impl Handler<Queued<Retire>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
+        retire.open();
+        context.stop();
+    }
+}
+
+impl Handler<Queued<Drain>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
+        let Drain { token } = drain.open();
+        self.draining = Some(token);
+        self.close_when_quiet(QUIET_TRIES, context);
+    }
+}
+
+impl Drop for Component {
+    fn drop(&mut self) {
+        self.meter.count_if_panicking();
+        if std::thread::panicking()
+            && let Some(name) = self.name.take().filter(|_| self.seated)
+        {
+            let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone() });
+        }
+        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+    }
+}
+
+const LOG: &str = "nuncio::component";
+
+/// When a link is given up while it writes, all of the chunk may be on the wire.
+const WHOLE_CHUNK: usize = usize::MAX;
+
+/// How soon a full router is asked again.
+const OFFER_AGAIN: Duration = Duration::from_millis(25);
+
+/// How long a program may take to answer our closing tag.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Nothing read for this long is a pause in which a stream can be closed.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// A program that never pauses is closed after this many looks.
+const QUIET_TRIES: u32 = 25;

@@ -1,0 +1,164 @@
+//! Why no authenticated stream to a remote domain came about, by stage; and what the senders of waiting stanzas hear.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use xmpp::{
+    Domain,
+    stanza::{self, Condition, ErrorType},
+    stream::initiating,
+};
+
+use crate::{connect, dns, tls};
+
+/// The end of an attempt.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// `allow` or `deny` forbids it.
+    Denied,
+    /// The node is being stopped.
+    Stopping,
+    /// Too many attempts wait already.
+    Overloaded,
+    /// The name led nowhere.
+    Dns(dns::Failure),
+    /// The records of the domain lead to our own listener.
+    Loop(SocketAddr),
+    /// No address of a target could be connected to.
+    Connect(Vec<(SocketAddr, connect::Failure)>),
+    /// The connection could not be secured.
+    Tls {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        error: tls::Error,
+    },
+    /// The stream did not get as far as stanzas.
+    Stream {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        failure: initiating::Failure,
+    },
+    /// The connection broke.
+    Broken {
+        /// Where.
+        address: SocketAddr,
+        /// What the stream waited for.
+        stage: &'static str,
+        /// `None`: the peer closed it.
+        error: Option<io::ErrorKind>,
+    },
+    /// `handshake_timeout` ran out.
+    TimedOut {
+        /// Where.
+        address: SocketAddr,
+        /// What the stream waited for.
+        stage: &'static str,
+        /// How long it was given.
+        after: Duration,
+    },
+    /// The actor that made the attempt panicked.
+    Crashed,
+}
+
+impl Failure {
+    /// Whether waiting would not mend it.
+    pub fn is_definitive(&self) -> bool {
+        match self {
+            Self::Denied | Self::Loop(_) => true,
+            Self::Dns(failure) => failure.is_definitive(),
+            Self::Stream { failure, .. } => failure.is_definitive(),
+            Self::Tls { error, .. } => matches!(
+                error,
+                tls::Error::NotTls
+                    | tls::Error::NoCommonVersion
+                    | tls::Error::NoCommonCipher
+                    | tls::Error::Alert(_)
+            ),
+            Self::Stopping
+            | Self::Overloaded
+            | Self::Connect(_)
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Crashed => false,
+        }
+    }
+
+    /// What the sender of a stanza to `remote` is told: condition and words (INTERFACE, "Stanzas that cannot be
+    /// delivered").
+    pub fn stanza_error(&self, remote: &Domain) -> stanza::Error {
+        let (type_, condition) = match self {
+            Self::Denied => (ErrorType::Cancel, Condition::NotAllowed),
+            Self::Dns(failure) if failure.is_definitive() => {
+                (ErrorType::Cancel, Condition::RemoteServerNotFound)
+            }
+            Self::Loop(_) => (ErrorType::Cancel, Condition::RemoteServerNotFound),
+            Self::Overloaded => (ErrorType::Wait, Condition::ResourceConstraint),
+            Self::Stream { failure, .. } => {
+                let error = failure.stanza_error();
+                (error.type_, error.condition)
+            }
+            Self::Stopping
+            | Self::Dns(_)
+            | Self::Connect(_)
+            | Self::Tls { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
+        };
+        stanza::Error { type_, condition, text: self.sentence(remote) }
+    }
+
+    /// The cause in words, naming the remote domain where the cause itself does not.
+    pub fn sentence(&self, remote: &Domain) -> String {
+        match self {
+            Self::Denied => format!("this server does not federate with {remote}"),
+            Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// How far an attempt got: of several targets, the one that got furthest tells the operator most.
+    pub fn progress(&self) -> u8 {
+        match self {
+            Self::Denied | Self::Stopping | Self::Overloaded | Self::Crashed => 0,
+            Self::Dns(_) => 1,
+            Self::Loop(_) => 2,
+            Self::Connect(_) => 3,
+            Self::TimedOut { .. } | Self::Broken { .. } => 4,
+            Self::Tls { .. } => 5,
+            Self::Stream { .. } => 6,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied => f.write_str("this server does not federate with that domain"),
+            Self::Stopping => f.write_str("this server is being stopped"),
+            Self::Overloaded => f.write_str("too many connections are being made"),
+            Self::Dns(failure) => failure.fmt(f),
+            Self::Loop(address) => write!(f, "its DNS records lead back to this server ({address})"),
+            Self::Connect(failures) => {
+                for (nth, (address, failure)) in failures.iter().enumerate() {
+                    let separator = if nth == 0 { "" } else { "; " };
+                    write!(f, "{separator}{}", failure.at(*address))?;
+                }
+                Ok(())
+            }
+            Self::Tls { address, error } => write!(f, "no TLS at {address}: {error}"),
+            Self::Stream { failure, .. } => failure.fmt(f),
+            Self::Broken { address, stage, error: None } => {
+                write!(f, "{address} closed the connection while we were {stage}")
+            }
+            Self::Broken { address, stage, error: Some(kind) } => {
+                write!(f, "the connection to {address} broke while we were {stage}: {kind}")
+            }
+            Self::TimedOut { address, stage, after } => {
+                write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
+            }
+            Self::Crashed => f.write_str("an internal error ended the attempt"),
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! A stream that another server opened to us: negotiation, the domain pairs it proved, reading.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use bytes::Bytes;
+use xmpp::{
+    Domain, Stanza,
+    stream::{self, Condition, End, Receiving, Secured, receiving::Output},
+};
+
+use crate::{
+    attempt::in_words,
+    batch::{self, Batch, Pass},
+    drain, ids,
+    link::{self, Link, Stream},
+    listener,
+    mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
+    outbox::{self, Outbox},
+    router::{self, Router, Source},
+    terms::Terms,
+    tls::{self, Tls},
+    trace::redact,
+    verifier::{self, Verifier},
+};
+
+/// Close the stream with this error.
+#[derive(Debug)]
+pub struct Drain {
+    /// Dropped when the stream is over.
+    pub token: drain::Token,
+}
+
+/// What every incoming stream needs.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// On which terms.
+    pub terms: Terms,
+    /// Certificates.
+    pub tls: Tls,
+    /// Who takes the stanzas.
+    pub router: Mailbox<Router>,
+    /// Who asks authoritative servers.
+    pub verifier: Mailbox<Verifier>,
+    /// Counts the streams of an address.
+    pub ended: Outlet<listener::Ended>,
+}
+
+/// The actor of one accepted stream.
+pub struct Incoming {
+    surroundings: Surroundings,
+    address: SocketAddr,
+    own: Mailbox<Self>,
+    meter: Arc<Meter>,
+    link: Option<Link>,
+    machine: Receiving,
+    outbox: Outbox,
+    over: bool,
+    /// What the router has not taken yet; nothing is read while there is some.
+    offered: Option<router::Route>,
+    /// Held while the peer does not read what we answer.
+    unread: Option<Pass>,
+    to: Option<Domain>,
+    since: Instant,
+    last_stanza: Instant,
+    last_read: Instant,
+    authorized: bool,
+    stanzas_in: u64,
+    draining: Option<drain::Token>,
+}
+
+impl Incoming {
+    /// An actor for a stream that has just been accepted; `secured` for direct TLS.
+    pub fn new(
+        surroundings: Surroundings,
+        stream: Stream,
+        secured: Option<Secured>,
+        address: SocketAddr,
+        own: Mailbox<Self>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            link: Some(Link::start(stream, own.outlet())),
+            machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
+            surroundings,
+            address,
+            own,
+            meter,
+            outbox: Outbox::new(outbox::BUDGET),
+            over: false,
+            offered: None,
+            unread: None,
+            to: None,
+            since: now,
+            last_stanza: now,
+            last_read: now,
+            authorized: false,
+            stanzas_in: 0,
+            draining: None,
+        }
+    }
+
+    /// Lets the machine say what is to be done.
+    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+        let mut stanzas: Vec<Stanza> = Vec::new();
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Transmit(bytes) => self.transmit(bytes),
+                Output::StartTls => {
+                    self.feed_link();
+                    if let Some(link) = &self.link {
+                        link.accept_tls(self.surroundings.tls.clone(), self.to.clone());
+                    }
+                }
+                Output::Opened { from, to, certificate } => {
+                    log::debug!(
+                        target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
+                        certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
+                        "opened"
+                    );
+                    self.to = Some(to);
+                }
+                Output::Verify(request) => {
+                    log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
+                    let verify = verifier::Verify { request, answer: self.own.outlet() };
+                    if let Err(refused) = self.surroundings.verifier.tell(verify) {
+                        let request = refused.into_inner().request;
+                        let error = crate::failure::Failure::Overloaded.stanza_error(&request.pair.remote);
+                        self.machine.verified(&request, Err(error));
+                    }
+                }
+                Output::Authorized { pair, mechanism } => {
+                    self.authorized = true;
+                    log::info!(
+                        target: LOG, address:% = self.address, pair:% = pair,
+                        mechanism:% = crate::name_of(mechanism), took:% = crate::attempt::millis(self.since);
+                        "authenticated"
+                    );
+                }
+                Output::Stanza(stanza) => stanzas.push(stanza),
+                Output::Refused { remote, reason } => log::warn!(
+                    target: LOG, address:% = self.address, remote:% = name(remote.as_ref()), reason = reason.as_str();
+                    "refused"
+                ),
+                Output::Ended(end) => self.stream_ended(&end),
+            }
+        }
+        self.feed_link();
+        if !self.outbox.has_room() {
+            self.unread = Some(pass.clone());
+        }
+        if !stanzas.is_empty() {
+            self.stanzas_in += stanzas.len() as u64;
+            self.last_stanza = Instant::now();
+            self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
+    fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
+        let route = router::Route { batches, source: Source::Remote };
+        match self.surroundings.router.tell(route) {
+            Ok(()) => {}
+            Err(Refused::Full(route)) => {
+                self.offered = Some(route);
+                context.run_later(OFFER_AGAIN, |incoming, context| {
+                    if let Some(route) = incoming.offered.take() {
+                        incoming.offer(route.batches, context);
+                    }
+                });
+            }
+            Err(Refused::Gone(_)) => context.stop(),
+        }
+    }
+
+    fn transmit(&mut self, bytes: Bytes) {
+        log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+        self.outbox.push_raw(bytes);
+    }
+
+    fn feed_link(&mut self) {
+        let Some(link) = &self.link else { return };
+        if let Some(chunk) = self.outbox.next_chunk() {
+            link.write(chunk);
+        } else if self.over && self.outbox.is_empty() {
+            link.close();
+        }
+    }
+
+    fn secured(&mut self, session: tls::Session, context: &mut Context<Self>) {
+        log::info!(
+            target: LOG, address:% = self.address, protocol = session.protocol.as_str(),
+            cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-"),
+            certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
+            "secured"
+        );
+        self.machine.secured(crate::attempt::secured(session));
+        self.turn(&Pass::free(), context);
+    }
+
+    fn stream_ended(&mut self, end: &End) {
+        if !self.over {
+            self.over = true;
+            self.log_closed(&end.to_string());
+        }
+    }
+
+    fn link_ended(&mut self, reason: &str, context: &mut Context<Self>) {
+        if !self.over {
+            self.over = true;
+            self.log_closed(reason);
+        }
+        self.link = None;
+        if self.offered.is_none() {
+            context.stop();
+        } else {
+            // What was read is still owed to the router.
+            context.run_later(OFFER_AGAIN, |incoming, context| incoming.link_ended("", context));
+        }
+    }
+
+    fn log_closed(&self, reason: &str) {
+        log::info!(
+            target: LOG, address:% = self.address, to:% = name(self.to.as_ref()), reason = reason,
+            stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
+            "closed"
+        );
+    }
+
+    fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
+        self.machine.close(error);
+        self.turn(&Pass::free(), context);
+        context.run_later(CLOSE_WITHIN, |incoming, context| {
+            incoming.link_ended("the peer did not close its side", context);
+        });
+    }
+
+    fn tick(&mut self, context: &mut Context<Self>) {
+        let terms = self.surroundings.terms.default_remote();
+        if self.over || !self.authorized {
+            return;
+        }
+        if self.last_stanza.elapsed() >= terms.idle_timeout {
+            self.close(None, context);
+        } else if self.last_read.elapsed() >= terms.keepalive {
+            // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
+            self.last_read = Instant::now();
+            self.outbox.push_raw(Bytes::from_static(b" "));
+            self.feed_link();
+        }
+    }
+}
+
+impl Actor for Incoming {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let terms = self.surroundings.terms.default_remote().clone();
+        log::debug!(target: LOG, address:% = self.address; "accepted");
+        context.run_later(terms.handshake_timeout, |incoming, context| {
+            if !incoming.authorized && !incoming.over {
+                let text = format!("not authenticated in time, {}", incoming.machine.stage());
+                incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+            }
+        });
+        let tick = terms.keepalive.min(terms.idle_timeout) / 2;
+        context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
+        self.turn(&Pass::free(), context);
+    }
+}
+
+impl Handler<Queued<link::Event>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
+        match event.open() {
+            link::Event::Received { bytes, pass } => {
+                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                self.last_read = Instant::now();
+                self.machine.receive(bytes);
+                self.turn(&pass, context);
+            }
+            link::Event::Written => {
+                self.outbox.written();
+                if self.outbox.has_room() {
+                    self.unread = None;
+                }
+                self.feed_link();
+            }
+            link::Event::Secured(Ok(session)) => self.secured(session, context),
+            link::Event::Secured(Err(error)) => {
+                log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
+                self.link_ended(&error.to_string(), context);
+            }
+            link::Event::Eof => self.link_ended("the peer closed the connection", context),
+            link::Event::Ended { error, .. } => {
+                let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                self.link_ended(&reason, context);
+            }
+        }
+    }
+}
+
+impl Handler<Queued<verifier::Verified>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, verified: Queued<verifier::Verified>, context: &mut Context<Self>) {
+        let verifier::Verified { request, answer } = verified.open();
+        self.machine.verified(&request, answer);
+        self.turn(&Pass::free(), context);
+    }
+}
+
+impl Handler<Queued<Drain>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
+        let Drain { token } = drain.open();
+        self.draining = Some(token);
+        if !self.over {
+            self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
+        }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.meter.count_if_panicking();
+        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+    }
+}
+
+fn name(domain: Option<&Domain>) -> &str {
+    domain.map_or("-", Domain::as_str)
+}
+
+const LOG: &str = "nuncio::incoming";
+
+/// How soon a full router is asked again.
+const OFFER_AGAIN: Duration = Duration::from_millis(25);
+
+/// How long a peer may take to answer our closing tag.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Idleness and silence are looked for this often, depending on how long they are to last.
+const TICK_AT_LEAST: Duration = Duration::from_millis(100);
+const TICK_AT_MOST: Duration = Duration::from_secs(15);

@@ -1,0 +1,342 @@
+//! One connection: a task that drives both directions of a socket for the actor that owns it.
+//!
+//! Architecture Invariant: the link knows bytes only. What they mean, and what waits to be written, its owner knows.
+//!
+//! The owner hands it one chunk at a time and hears [`Event::Written`] when the whole of it has left; while it is on
+//! its way the next chunk gathers at the owner, so small writes grow into full TLS records under load, and a lone
+//! stanza leaves at once. A chunk is never abandoned half written: with TLS that would silently corrupt the stream.
+//! Reading needs a permit, which travels with the bytes as their [`Pass`].
+
+use std::{
+    future::poll_fn,
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
+use tokio_openssl::SslStream;
+use tokio_util::sync::PollSemaphore;
+use xmpp::Domain;
+
+use crate::{
+    batch::Pass,
+    mailbox::Outlet,
+    tls::{self, Tls},
+};
+
+/// The socket, before and after TLS.
+#[derive(Debug)]
+pub enum Stream {
+    /// In the clear.
+    Tcp(TcpStream),
+    /// Encrypted.
+    Tls(Box<SslStream<TcpStream>>),
+    /// The socket is with the TLS handshake.
+    Upgrading,
+}
+
+/// What happened on a link, told to its owner.
+#[derive(Debug)]
+pub enum Event {
+    /// Bytes came; the next read waits until the pass is dropped.
+    Received {
+        /// What came.
+        bytes: BytesMut,
+        /// Leave to read on.
+        pass: Pass,
+    },
+    /// The peer will send nothing more.
+    Eof,
+    /// The chunk handed over last has been written, all of it.
+    Written,
+    /// TLS is up, or will not be.
+    Secured(Result<tls::Session, tls::Error>),
+    /// The link is over; nothing follows.
+    Ended {
+        /// Bytes of the chunk handed over last that were written.
+        written: usize,
+        /// Why, unless the peer or the owner closed in good order.
+        error: Option<io::Error>,
+    },
+}
+
+/// The owner's hold on a link; the link ends at once when it is dropped.
+#[derive(Debug)]
+pub struct Link {
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+enum Command {
+    Write(Vec<Bytes>),
+    Accept { tls: Tls, domain: Option<Domain> },
+    Close,
+}
+
+impl Link {
+    /// Starts the task on the current arbiter.
+    pub fn start(stream: Stream, events: Outlet<Event>) -> Self {
+        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let task = Task {
+            stream,
+            commands: receiver,
+            events,
+            permits: PollSemaphore::new(Arc::new(Semaphore::new(READS))),
+            chunk: Chunk::default(),
+            eof: false,
+        };
+        Self { commands, task: actix_rt::spawn(task.run()) }
+    }
+
+    /// Writes a chunk; the next one may follow after [`Event::Written`].
+    pub fn write(&self, chunk: Vec<Bytes>) {
+        self.command(Command::Write(chunk));
+    }
+
+    /// Does the TLS handshake as the server, once all that was handed over is written.
+    pub fn accept_tls(&self, tls: Tls, domain: Option<Domain>) {
+        self.command(Command::Accept { tls, domain });
+    }
+
+    /// Closes in good order once all that was handed over is written: TLS close_notify, then TCP, then waits a moment
+    /// for the peer to do the same, so that no reset destroys what it has not read yet.
+    pub fn close(&self) {
+        self.command(Command::Close);
+    }
+
+    /// At most one chunk, one handshake and one close are ever under way, so there is room; a link that has ended
+    /// says so itself with [`Event::Ended`].
+    fn command(&self, command: Command) {
+        let _ = self.commands.try_send(command);
+    }
+}
+
+struct Task {
+    stream: Stream,
+    commands: mpsc::Receiver<Command>,
+    events: Outlet<Event>,
+    permits: PollSemaphore,
+    chunk: Chunk,
+    eof: bool,
+}
+
+/// What is being written: one contiguous piece, so that TLS records are full.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: BytesMut,
+    written: usize,
+}
+
+enum Step {
+    Command(Option<Command>),
+    Wrote,
+    Read(BytesMut, Pass),
+    Eof,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let error = self.drive().await.err();
+        let _ = self.events.signal(Event::Ended { written: self.chunk.written, error });
+    }
+
+    async fn drive(&mut self) -> io::Result<()> {
+        loop {
+            match poll_fn(|context| self.poll(context)).await? {
+                Step::Command(Some(Command::Write(pieces))) => self.chunk = Chunk::of(pieces),
+                Step::Command(Some(Command::Accept { tls, domain })) => {
+                    if !self.accept(&tls, domain).await {
+                        return Ok(());
+                    }
+                }
+                Step::Command(Some(Command::Close)) => return self.close().await,
+                Step::Command(None) => return Ok(()),
+                Step::Wrote => {
+                    self.chunk = Chunk::default();
+                    self.tell(Event::Written);
+                }
+                Step::Read(bytes, pass) => self.tell(Event::Received { bytes, pass }),
+                Step::Eof => {
+                    // What the owner still wants to say may be read: TCP closes one direction at a time.
+                    self.eof = true;
+                    self.tell(Event::Eof);
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Step>> {
+        if self.chunk.bytes.has_remaining() {
+            while self.chunk.bytes.has_remaining() {
+                match Pin::new(&mut self.stream).poll_write(context, &self.chunk.bytes)? {
+                    Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(written) => self.chunk.advance(written),
+                    Poll::Pending => return self.poll_read(context),
+                }
+            }
+            // Neither stream buffers past `poll_write`, so all of it is with the kernel now.
+            return Poll::Ready(Ok(Step::Wrote));
+        }
+        if let Poll::Ready(command) = self.commands.poll_recv(context) {
+            return Poll::Ready(Ok(Step::Command(command)));
+        }
+        self.poll_read(context)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Step>> {
+        if self.eof {
+            return Poll::Pending;
+        }
+        let Some(permit) = ready!(self.permits.poll_acquire(context)) else {
+            return Poll::Pending;
+        };
+        let mut bytes = BytesMut::new();
+        // The buffer is on the stack: an idle link holds none.
+        let mut scratch = [MaybeUninit::uninit(); READ];
+        while bytes.len() < READ_AT_ONCE {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() && bytes.is_empty() => {
+                    return Poll::Ready(Ok(Step::Eof));
+                }
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => bytes.extend_from_slice(buffer.filled()),
+                Poll::Ready(Err(error)) if bytes.is_empty() => return Poll::Ready(Err(error)),
+                // What came before the error counts; the error comes again.
+                Poll::Ready(Err(_)) | Poll::Pending => break,
+            }
+        }
+        if bytes.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(Step::Read(bytes, Pass::new(permit))))
+    }
+
+    /// Whether the link goes on.
+    async fn accept(&mut self, tls: &Tls, domain: Option<Domain>) -> bool {
+        let Stream::Tcp(socket) = std::mem::replace(&mut self.stream, Stream::Upgrading) else {
+            return false;
+        };
+        match tls.accept(socket, domain.as_ref(), false).await {
+            Ok((stream, session)) => {
+                self.stream = Stream::Tls(Box::new(stream));
+                self.tell(Event::Secured(Ok(session)));
+                true
+            }
+            Err(error) => {
+                self.tell(Event::Secured(Err(error)));
+                false
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        let linger = async {
+            self.stream.shutdown().await?;
+            let mut scratch = [MaybeUninit::uninit(); READ];
+            loop {
+                let mut buffer = ReadBuf::uninit(&mut scratch);
+                poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer)).await?;
+                if buffer.filled().is_empty() {
+                    return Ok(());
+                }
+            }
+        };
+        // A peer that does not close within the time has had its chance to read.
+        tokio::time::timeout(LINGER, linger).await.unwrap_or(Ok(()))
+    }
+
+    fn tell(&self, event: Event) {
+        // An owner that is gone drops its hold, which ends the task at its next turn.
+        let _ = self.events.signal(event);
+    }
+}
+
+impl Chunk {
+    fn of(pieces: Vec<Bytes>) -> Self {
+        let length = pieces.iter().map(Bytes::len).sum();
+        let mut bytes = BytesMut::with_capacity(length);
+        for piece in pieces {
+            bytes.extend_from_slice(&piece);
+        }
+        Self { bytes, written: 0 }
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.bytes.advance(written);
+        self.written += written;
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+/// A chunk, a handshake and a close can be under way at once; no more.
+const COMMANDS: usize = 4;
+
+/// Reads whose bytes may be under way at once. With one, whatever follows a `<starttls/>` stays in the socket until the
+/// handshake reads it.
+const READS: usize = 1;
+
+/// A TLS record's content, so one call empties one record.
+const READ: usize = 16 * 1024;
+
+/// What one read brings at most: enough to make actor messages cheap, little enough to pass the turn to others.
+const READ_AT_ONCE: usize = 64 * 1024;
+
+/// How long a peer gets to close its side.
+const LINGER: Duration = Duration::from_secs(2);

@@ -1,0 +1,326 @@
+//! A listening socket: accepts, within the limits for an address, and starts an actor for each connection.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{Actor, Context, Handler};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+use tokio_openssl::SslStream;
+
+use crate::{
+    attempt,
+    component::{self, Component},
+    connect, drain,
+    incoming::{self, Incoming},
+    link::Stream,
+    mailbox::{Mailbox, Meter, Queued, Refused},
+    tls,
+    workers::Workers,
+};
+
+/// Binds a listening socket; an IPv6 one is for IPv6 only, so that both families can have the same port.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Stop accepting; the streams go on.
+#[derive(Debug)]
+pub struct Stop;
+
+/// Have every stream closed.
+#[derive(Debug)]
+pub struct Drain {
+    /// Dropped when all are over.
+    pub token: drain::Token,
+}
+
+/// A stream of this listener is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// The peer's end.
+    pub address: SocketAddr,
+}
+
+/// A connection came, told to ourselves by the accepting task.
+#[derive(Debug)]
+struct Accepted {
+    socket: TcpStream,
+    address: SocketAddr,
+}
+
+/// A direct TLS handshake is done.
+#[derive(Debug)]
+struct Secured {
+    address: SocketAddr,
+    outcome: Result<(SslStream<TcpStream>, tls::Session), String>,
+}
+
+/// Whose connections a listener takes.
+#[derive(Clone, Debug)]
+pub enum For {
+    /// Servers, with STARTTLS.
+    Servers(incoming::Surroundings),
+    /// Servers, TLS from the first byte (XEP-0368).
+    ServersOverTls(incoming::Surroundings),
+    /// Components.
+    Components(component::Surroundings),
+}
+
+/// Limits on what is accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Streams of one address at a time; an IPv6 /64 is one address.
+    pub per_address: usize,
+    /// For a direct TLS handshake.
+    pub handshake_timeout: Duration,
+}
+
+/// The actor of one listening socket.
+pub struct Listener {
+    whose: For,
+    limits: Limits,
+    workers: Workers,
+    streams: Arc<Meter>,
+    own: Mailbox<Self>,
+    meter: Arc<Meter>,
+    accepting: JoinHandle<()>,
+    connections: HashMap<SocketAddr, Connection>,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+enum Connection {
+    Securing,
+    Server(Mailbox<Incoming>),
+    Component(Mailbox<Component>),
+}
+
+impl Listener {
+    /// An actor that accepts on `socket`; `streams` meters the actors it starts.
+    pub fn new(
+        socket: TcpListener,
+        whose: For,
+        limits: Limits,
+        workers: Workers,
+        streams: Arc<Meter>,
+        own: Mailbox<Self>,
+        meter: Arc<Meter>,
+    ) -> Self {
+        let accepting = actix_rt::spawn(accept(socket, own.clone()));
+        Self {
+            whose,
+            limits,
+            workers,
+            streams,
+            own,
+            meter,
+            accepting,
+            connections: HashMap::new(),
+            per_address: HashMap::new(),
+        }
+    }
+
+    fn take(&mut self, socket: TcpStream, address: SocketAddr) {
+        let count = self.per_address.entry(site(address.ip())).or_default();
+        if *count >= self.limits.per_address {
+            log::warn!(
+                target: LOG, address:% = address, limit = self.limits.per_address;
+                "refused: too many connections from one address"
+            );
+            return;
+        }
+        *count += 1;
+        if let Err(error) = connect::tune(&socket) {
+            log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
+        }
+        match &self.whose {
+            For::Servers(surroundings) => {
+                let surroundings = surroundings.clone();
+                self.start_server(surroundings, Stream::Tcp(socket), None, address);
+            }
+            For::ServersOverTls(surroundings) => {
+                self.connections.insert(address, Connection::Securing);
+                let (tls, own, within) =
+                    (surroundings.tls.clone(), self.own.clone(), self.limits.handshake_timeout);
+                actix_rt::spawn(async move {
+                    let outcome = match tokio::time::timeout(within, tls.accept(socket, None, true)).await {
+                        Ok(handshake) => handshake.map_err(|error| error.to_string()),
+                        Err(_) => Err(format!("no TLS handshake within {} s", within.as_secs_f32())),
+                    };
+                    // A listener that is gone takes no more connections.
+                    let _ = own.signal(Secured { address, outcome });
+                });
+            }
+            For::Components(surroundings) => {
+                let (surroundings, meter) = (surroundings.clone(), Arc::clone(&self.streams));
+                let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
+                    Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
+                });
+                self.connections.insert(address, Connection::Component(component));
+            }
+        }
+    }
+
+    fn start_server(
+        &mut self,
+        surroundings: incoming::Surroundings,
+        stream: Stream,
+        secured: Option<xmpp::stream::Secured>,
+        address: SocketAddr,
+    ) {
+        let meter = Arc::clone(&self.streams);
+        let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
+            Incoming::new(surroundings, stream, secured, address, own, meter)
+        });
+        self.connections.insert(address, Connection::Server(incoming));
+    }
+
+    fn forget(&mut self, address: SocketAddr) {
+        if self.connections.remove(&address).is_none() {
+            return;
+        }
+        let site = site(address.ip());
+        if let Some(count) = self.per_address.get_mut(&site) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&site);
+            }
+        }
+    }
+}
+
+/// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
+async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
+    loop {
+        let mut accepted = match socket.accept().await {
+            Ok((socket, address)) => Accepted { socket, address },
+            Err(error) => {
+                log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                tokio::time::sleep(BREATH).await;
+                continue;
+            }
+        };
+        loop {
+            match listener.tell(accepted) {
+                Ok(()) => break,
+                Err(Refused::Full(again)) => accepted = again,
+                Err(Refused::Gone(_)) => return,
+            }
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+}
+
+/// What counts as one address: a host has a whole IPv6 /64 to itself.
+fn site(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => v6
+            .to_ipv4_mapped()
+            .map_or_else(|| IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()), IpAddr::V4),
+    }
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<Queued<Accepted>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
+        let Accepted { socket, address } = accepted.open();
+        self.take(socket, address);
+    }
+}
+
+impl Handler<Queued<Secured>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, secured: Queued<Secured>, _: &mut Context<Self>) {
+        let Secured { address, outcome } = secured.open();
+        match (&self.whose, outcome) {
+            (For::ServersOverTls(surroundings), Ok((stream, session))) => {
+                log::info!(
+                    target: LOG, address:% = address, protocol = session.protocol.as_str(),
+                    cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
+                    "secured"
+                );
+                let surroundings = surroundings.clone();
+                let secured = attempt::secured(session);
+                self.start_server(surroundings, Stream::Tls(Box::new(stream)), Some(secured), address);
+            }
+            (_, Ok(_)) => self.forget(address),
+            (_, Err(reason)) => {
+                log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+                self.forget(address);
+            }
+        }
+    }
+}
+
+impl Handler<Queued<Ended>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, ended: Queued<Ended>, _: &mut Context<Self>) {
+        let Ended { address } = ended.open();
+        self.forget(address);
+    }
+}
+
+impl Handler<Queued<Stop>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
+        stop.open();
+        self.accepting.abort();
+    }
+}
+
+impl Handler<Queued<Drain>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
+        let Drain { token } = drain.open();
+        for connection in self.connections.values() {
+            let token = token.clone();
+            // A stream that has just ended has nothing to be closed.
+            match connection {
+                Connection::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
+                Connection::Component(component) => drop(component.signal(component::Drain { token })),
+                Connection::Securing => {}
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.meter.count_if_panicking();
+        self.accepting.abort();
+    }
+}
+
+const LOG: &str = "nuncio::incoming";
+
+/// Connections that may wait in the kernel for us to accept them.
+const BACKLOG: i32 = 1024;
+
+/// A pause after which a full mailbox or an exhausted system may have room again.
+const BREATH: Duration = Duration::from_millis(25);

@@ -1,0 +1,343 @@
+//! A node: its actors, started in the order in which they need each other, and stopped so that nothing is lost.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::Arbiter;
+use tokio::{net::TcpListener, sync::mpsc};
+use xmpp::component::Secret;
+
+use crate::{
+    attempt::Means,
+    component,
+    dns::{self, Dns},
+    drain, incoming,
+    listener::{self, For, Limits, Listener},
+    mailbox::{self, Inbox, Mailbox, Meter, Outlet},
+    promise::{self, Promise},
+    pulse::{self, Pulse},
+    resolver::Resolver,
+    router::{self, Router},
+    settings::Settings,
+    terms::Terms,
+    tls::{self, Tls},
+    verifier::Verifier,
+    vital::Vital,
+    workers::Workers,
+};
+
+/// A running node.
+pub struct Node {
+    addresses: Vec<(&'static str, SocketAddr)>,
+    servers: Vec<Mailbox<Listener>>,
+    components: Vec<Mailbox<Listener>>,
+    router: Mailbox<Router>,
+    promise: Mailbox<Promise>,
+    pulse: Mailbox<Pulse>,
+    deaths: mpsc::Receiver<&'static str>,
+    shutdown_timeout: Duration,
+    threads: Vec<Arbiter>,
+}
+
+/// Why a node could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address could not be bound.
+    Bind {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A certificate, a key or a trust store is of no use.
+    Tls(tls::Error),
+    /// There is no name service.
+    Dns(dns::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
+            Self::Dns(error) => write!(f, "the DNS cannot be used: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Node {
+    /// Binds every address and starts every actor. To be called in an actix system.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be bound, or settings that TLS or the DNS cannot use; nothing runs then.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
+        let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
+        let sockets = Sockets::bind(&settings)?;
+        let addresses = sockets.addresses();
+        let (threads, workers) = Workers::start(settings.workers);
+        let terms = Terms::new(&settings);
+        let here = Arbiter::current();
+        let (dead, deaths) = mpsc::channel(1);
+
+        let every = settings.log_mailboxes;
+        let pulse_meter = Meter::new("pulse", 65_536, None);
+        let pulse = mailbox::start_on(&here, &pulse_meter, "pulse", move |_| Pulse::new(every));
+        let watch: Outlet<pulse::Watch> = pulse.outlet();
+        let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
+
+        let resolver_meter = meter("resolver", 65_536);
+        let counted = Arc::clone(&resolver_meter);
+        let resolver =
+            mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
+        let bound = addresses.iter().map(|(_, address)| *address).collect();
+        let means = Means { terms: terms.clone(), tls: tls.clone(), resolver, bound };
+
+        let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
+        let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
+        let verifier_meter = meter("verifier", 1024);
+        let counted = Arc::clone(&verifier_meter);
+        let (asking, vital) = (means.clone(), Vital::new("promise", dead.clone()));
+        let verifier = mailbox::start_on(&here, &verifier_meter, "verifier", move |own| {
+            Verifier::new(asking, own, counted)
+        });
+
+        let outgoing = meter("outgoing", 1024);
+        let (own, routing, bounds, sessions) =
+            (promise.clone(), router.clone(), settings.promise.clone(), workers.clone());
+        promise_inbox
+            .start_on(&here, move || Promise::new(means, bounds, sessions, outgoing, own, &routing, vital));
+
+        let vital = Vital::new("router", dead);
+        let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
+        let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
+        let (promising, service) = (promise.clone(), settings.service.clone());
+        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, vital));
+
+        let listeners = Listeners {
+            meter: meter("listener", 1024),
+            incoming: meter("incoming", 1024),
+            component: meter("component", 1024),
+            limits: Limits {
+                per_address: settings.max_connections_per_address,
+                handshake_timeout: settings.remote.handshake_timeout,
+            },
+            workers,
+            tls,
+            terms,
+            router: router.clone(),
+            verifier,
+            secrets: Arc::new(
+                settings
+                    .components
+                    .iter()
+                    .map(|component| (component.name.clone(), Secret::new(component.secret.clone())))
+                    .collect(),
+            ),
+        };
+        let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
+        let components = listeners.start_components(sockets.component);
+        Ok(Self {
+            addresses,
+            servers,
+            components,
+            router,
+            promise,
+            pulse,
+            deaths,
+            shutdown_timeout: settings.shutdown_timeout,
+            threads,
+        })
+    }
+
+    /// What was bound: the key of `[listen]` and the address.
+    pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
+        &self.addresses
+    }
+
+    /// Logs every mailbox and what stands in the router's table.
+    pub fn report(&self) {
+        // Actors that are gone have nothing to report.
+        let _ = self.pulse.signal(pulse::Report);
+        let _ = self.router.signal(router::Report);
+    }
+
+    /// Waits until an actor that the node cannot live without panics, and names it.
+    pub async fn death(&mut self) -> &'static str {
+        self.deaths.recv().await.unwrap_or("node")
+    }
+
+    /// Stops gracefully, within `shutdown_timeout`.
+    ///
+    /// First what is taken in ends: listeners, then the streams of other servers, while what waits for a link is
+    /// answered and sessions empty their outboxes. Then the components, which have had their answers. Last the sessions:
+    /// what components sent until their own closing tag still goes out.
+    pub async fn drain(self) {
+        let end = Instant::now() + self.shutdown_timeout;
+        let left = || end.saturating_duration_since(Instant::now());
+        for listener in self.servers.iter().chain(&self.components) {
+            let _ = listener.signal(listener::Stop);
+        }
+        let (token, answered) = drain::tokens();
+        let _ = self.promise.signal(promise::Drain { token: token.clone() });
+        let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
+        for listener in &self.servers {
+            let _ = listener.signal(listener::Drain { token: token.clone() });
+        }
+        drop(token);
+        if !answered.within(left() / 2).await {
+            log::warn!(target: LOG, "some servers did not close their streams in time");
+        }
+        let (token, closed) = drain::tokens();
+        for listener in &self.components {
+            let _ = listener.signal(listener::Drain { token: token.clone() });
+        }
+        drop(token);
+        if !closed.within(left() / 2).await {
+            log::warn!(target: LOG, "some components did not close their streams in time");
+        }
+        let (token, finished) = drain::tokens();
+        let _ = self.router.signal(router::Finish { token });
+        if !finished.within(left()).await {
+            log::warn!(target: LOG, "some links could not be closed in time");
+        }
+        log::info!(target: LOG, "stopped");
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for thread in &self.threads {
+            thread.stop();
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+/// The certificates of all local names; those of the domains first, for clients that name none.
+fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
+    let domains = settings.domains.iter().map(|domain| (domain.name.clone(), domain.identity.clone()));
+    let components =
+        settings.components.iter().map(|component| (component.name.clone(), component.identity.clone()));
+    domains.chain(components).collect()
+}
+
+/// The listening sockets, bound before anything runs.
+struct Sockets {
+    s2s: Vec<TcpListener>,
+    s2s_tls: Vec<TcpListener>,
+    component: Vec<TcpListener>,
+}
+
+impl Sockets {
+    fn bind(settings: &Settings) -> Result<Self, StartError> {
+        let listen = &settings.listen;
+        Ok(Self {
+            s2s: bind(&listen.s2s)?,
+            s2s_tls: bind(&listen.s2s_tls)?,
+            component: bind(&listen.component)?,
+        })
+    }
+
+    fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        let kinds = [("s2s", &self.s2s), ("s2s_tls", &self.s2s_tls), ("component", &self.component)];
+        let sockets =
+            kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
+        sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()
+    }
+}
+
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    addresses
+        .iter()
+        .map(|address| {
+            listener::bind(*address).map_err(|error| StartError::Bind { address: *address, error })
+        })
+        .collect()
+}
+
+/// What listeners are started with.
+struct Listeners {
+    meter: Arc<Meter>,
+    incoming: Arc<Meter>,
+    component: Arc<Meter>,
+    limits: Limits,
+    workers: Workers,
+    tls: Tls,
+    terms: Terms,
+    router: Mailbox<Router>,
+    verifier: Mailbox<Verifier>,
+    secrets: Arc<HashMap<xmpp::Domain, Secret>>,
+}
+
+impl Listeners {
+    fn start_servers(&self, s2s: Vec<TcpListener>, s2s_tls: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
+        let plain = s2s.into_iter().map(|socket| (socket, For::Servers as fn(_) -> _));
+        let direct = s2s_tls.into_iter().map(|socket| (socket, For::ServersOverTls as fn(_) -> _));
+        plain
+            .chain(direct)
+            .map(|(socket, whose)| {
+                let (terms, tls) = (self.terms.clone(), self.tls.clone());
+                let (router, verifier) = (self.router.clone(), self.verifier.clone());
+                self.start(socket, &self.incoming, self.limits, move |own| {
+                    whose(incoming::Surroundings { terms, tls, router, verifier, ended: own.outlet() })
+                })
+            })
+            .collect()
+    }
+
+    fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
+        // A host may well run all of its components at one address: the limit is meant for strangers.
+        let limits = Limits { per_address: usize::MAX, ..self.limits };
+        sockets
+            .into_iter()
+            .map(|socket| {
+                let (names, router) = (Arc::clone(&self.secrets), self.router.clone());
+                let max_stanza = self.terms.default_remote().policy.max_stanza;
+                let handshake_timeout = self.limits.handshake_timeout;
+                self.start(socket, &self.component, limits, move |own| {
+                    let ended = own.outlet();
+                    For::Components(component::Surroundings {
+                        names,
+                        max_stanza,
+                        handshake_timeout,
+                        router,
+                        ended,
+                    })
+                })
+            })
+            .collect()
+    }
+
+    fn start<F>(
+        &self,
+        socket: TcpListener,
+        streams: &Arc<Meter>,
+        limits: Limits,
+        whose: F,
+    ) -> Mailbox<Listener>
+    where
+        F: FnOnce(&Mailbox<Listener>) -> For + Send + 'static,
+    {
+        let name = socket.local_addr().map_or_else(|_| "listener".to_owned(), |address| address.to_string());
+        let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
+        mailbox::start_on(&Arbiter::current(), &self.meter, &name, move |own| {
+            Listener::new(socket, whose(&own), limits, workers, streams, own, meter)
+        })
+    }
+}
+
+const LOG: &str = "nuncio::node";

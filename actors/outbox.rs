@@ -1,0 +1,290 @@
+//! What a session has yet to write, in order and bounded; and what becomes of it when the link dies.
+//!
+//! Architecture Invariant: plain data. The actor that owns the outbox talks to the link and to the router.
+//!
+//! A burst past the budget costs nothing: the batches that do not fit keep their passes, so that their sources stop
+//! reading for [`MOMENT`]. After that the destination is too slow: those batches come back, and so does all that
+//! follows until half of the budget is free again.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use xmpp::Stanza;
+
+use crate::batch::Batch;
+
+/// Something to write.
+#[derive(Debug)]
+enum Item {
+    /// A stanza, which has a sender who wants to know what became of it.
+    Stanza(Stanza),
+    /// Part of the stream's own life.
+    Raw(Bytes),
+}
+
+/// What waits to be written to one link.
+#[derive(Debug)]
+pub struct Outbox {
+    budget: usize,
+    waiting: VecDeque<Item>,
+    bytes: usize,
+    /// With the link now.
+    writing: Vec<Item>,
+    overflow: VecDeque<Batch>,
+    overflow_since: Option<Instant>,
+    refusing: bool,
+    stanzas_written: u64,
+}
+
+/// What a dead link leaves behind.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// Stanzas of which the link took at least a byte, yet not known to have arrived.
+    pub uncertain: usize,
+    /// Stanzas of which nothing was written, in order.
+    pub unwritten: Vec<Stanza>,
+}
+
+impl Outbox {
+    /// An empty one that takes about `budget` bytes.
+    pub fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            writing: Vec::new(),
+            overflow: VecDeque::new(),
+            overflow_since: None,
+            refusing: false,
+            stanzas_written: 0,
+        }
+    }
+
+    /// Takes stanzas; hands them back when the destination has been too slow for too long.
+    pub fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
+        if self.refusing {
+            return Err(batch);
+        }
+        if self.overflow.is_empty() && self.bytes < self.budget {
+            self.admit(batch);
+        } else {
+            self.overflow_since.get_or_insert(now);
+            self.overflow.push_back(batch);
+        }
+        Ok(())
+    }
+
+    /// Takes bytes of the stream's own; they are few and never refused.
+    pub fn push_raw(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.waiting.push_back(Item::Raw(bytes));
+    }
+
+    /// The next chunk for the link, if it is free and something waits.
+    pub fn next_chunk(&mut self) -> Option<Vec<Bytes>> {
+        if !self.writing.is_empty() || self.waiting.is_empty() {
+            return None;
+        }
+        let mut chunk = Vec::new();
+        let mut length = 0;
+        while length < CHUNK {
+            let Some(item) = self.waiting.pop_front() else { break };
+            length += item.bytes().len();
+            chunk.push(item.bytes().clone());
+            self.writing.push(item);
+        }
+        Some(chunk)
+    }
+
+    /// The link has written the chunk; lets in what was held outside.
+    pub fn written(&mut self) {
+        for item in self.writing.drain(..) {
+            self.bytes -= item.bytes().len();
+            self.stanzas_written += u64::from(matches!(item, Item::Stanza(_)));
+        }
+        while self.bytes < self.budget
+            && let Some(batch) = self.overflow.pop_front()
+        {
+            self.admit(batch);
+        }
+        if self.overflow.is_empty() {
+            self.overflow_since = None;
+        }
+        if self.bytes <= self.budget / 2 {
+            self.refusing = false;
+        }
+    }
+
+    /// When the patience with what is held outside ends.
+    pub fn patience_ends(&self) -> Option<Instant> {
+        self.overflow_since.map(|since| since + MOMENT)
+    }
+
+    /// Gives back what was held outside for too long, and refuses from now on.
+    pub fn lose_patience(&mut self, now: Instant) -> Vec<Batch> {
+        if self.patience_ends().is_none_or(|end| end > now) {
+            return Vec::new();
+        }
+        self.refusing = true;
+        self.overflow_since = None;
+        self.overflow.drain(..).collect()
+    }
+
+    /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
+    pub fn remains(&mut self, mut written: usize) -> Remains {
+        let mut remains = Remains::default();
+        for item in self.writing.drain(..) {
+            let touched = written > 0;
+            written = written.saturating_sub(item.bytes().len());
+            match item {
+                Item::Stanza(_) if touched => remains.uncertain += 1,
+                Item::Stanza(stanza) => remains.unwritten.push(stanza),
+                Item::Raw(_) => {}
+            }
+        }
+        for item in self.waiting.drain(..) {
+            if let Item::Stanza(stanza) = item {
+                remains.unwritten.push(stanza);
+            }
+        }
+        for batch in self.overflow.drain(..) {
+            remains.unwritten.extend(batch.stanzas);
+        }
+        self.bytes = 0;
+        self.overflow_since = None;
+        remains
+    }
+
+    /// Takes the bytes of the stream's own out of what waits.
+    pub fn take_raw(&mut self) -> Vec<Bytes> {
+        let (raw, stanzas) = self.waiting.drain(..).partition(|item| matches!(item, Item::Raw(_)));
+        self.waiting = stanzas;
+        let raw: VecDeque<Item> = raw;
+        raw.into_iter().map(|item| item.bytes().clone()).inspect(|bytes| self.bytes -= bytes.len()).collect()
+    }
+
+    /// Whether nothing waits or is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.writing.is_empty() && self.overflow.is_empty()
+    }
+
+    /// Whether it holds less than its budget.
+    pub fn has_room(&self) -> bool {
+        self.bytes < self.budget
+    }
+
+    /// Stanzas the link has taken whole.
+    pub fn stanzas_written(&self) -> u64 {
+        self.stanzas_written
+    }
+
+    fn admit(&mut self, batch: Batch) {
+        self.bytes += batch.bytes();
+        self.waiting.extend(batch.stanzas.into_iter().map(Item::Stanza));
+        // The pass is dropped here: the source reads on.
+    }
+}
+
+impl Item {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Stanza(stanza) => stanza.bytes(),
+            Self::Raw(bytes) => bytes,
+        }
+    }
+}
+
+/// How long a full destination may hold up its sources.
+pub const MOMENT: Duration = Duration::from_secs(1);
+
+/// Bytes a session may have yet to write: a second of a 10 Mbit/s line.
+pub const BUDGET: usize = 1024 * 1024;
+
+/// Four TLS records: what one turn of the link writes.
+const CHUNK: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use xmpp::xml::Element;
+
+    use super::*;
+    use crate::batch::Pass;
+
+    fn batch(ids: std::ops::Range<usize>) -> Batch {
+        let stanzas: Vec<Stanza> = ids.map(|id| stanza(&id.to_string())).collect();
+        let first = stanzas[0].clone();
+        Batch {
+            from: first.from_domain().clone(),
+            to: first.to_domain().clone(),
+            stanzas,
+            pass: Pass::free(),
+        }
+    }
+
+    fn stanza(id: &str) -> Stanza {
+        let message = Element::new("message", "jabber:server");
+        let message = message.with("from", "a@a.example").with("to", "b@b.example").with("id", id);
+        Stanza::from_element(&message).unwrap()
+    }
+
+    fn ids(stanzas: &[Stanza]) -> Vec<String> {
+        stanzas.iter().map(|stanza| stanza.id().unwrap().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_lone_stanza_leaves_at_once() {
+        let mut outbox = Outbox::new(BUDGET);
+        outbox.push(batch(0..1), Instant::now()).unwrap();
+        assert_eq!(outbox.next_chunk().unwrap().len(), 1);
+        assert!(outbox.next_chunk().is_none(), "one chunk at a time");
+        outbox.written();
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.stanzas_written(), 1);
+    }
+
+    #[test]
+    fn a_burst_past_the_budget_is_held_for_a_moment_and_then_refused() {
+        let mut outbox = Outbox::new(100);
+        let now = Instant::now();
+        outbox.push(batch(0..4), now).unwrap();
+        outbox.push(batch(4..6), now).unwrap();
+        assert!(outbox.lose_patience(now + MOMENT / 2).is_empty());
+        let refused = outbox.lose_patience(now + MOMENT);
+        assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
+        assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
+        outbox.next_chunk().unwrap();
+        outbox.written();
+        assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
+    }
+
+    #[test]
+    fn what_was_held_outside_goes_in_order_once_there_is_room() {
+        let mut outbox = Outbox::new(100);
+        let now = Instant::now();
+        for id in 0..5 {
+            outbox.push(batch(id..id + 1), now).unwrap();
+        }
+        let mut written = Vec::new();
+        while let Some(chunk) = outbox.next_chunk() {
+            written.extend(chunk);
+            outbox.written();
+        }
+        let expected: Vec<Bytes> = (0..5).map(|id| stanza(&id.to_string()).bytes().clone()).collect();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn a_dead_link_leaves_behind_what_it_did_not_touch_and_counts_the_rest() {
+        let mut outbox = Outbox::new(BUDGET);
+        outbox.push(batch(0..3), Instant::now()).unwrap();
+        let chunk = outbox.next_chunk().unwrap();
+        outbox.push(batch(3..5), Instant::now()).unwrap();
+        let remains = outbox.remains(chunk[0].len() + 1);
+        assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
+        assert_eq!(ids(&remains.unwritten), ["2", "3", "4"]);
+        assert!(outbox.is_empty());
+    }
+}

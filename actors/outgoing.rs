@@ -1,0 +1,597 @@
+//! One domain pair's way out: makes the attempt, then owns the authenticated stream and what waits to be written to it.
+//!
+//! What happens to a stanza is decided by one enum, as in ejabberd's `s2s_out`: while the promise hands over what
+//! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
+//! back. See `handover` for the whole story of the three actors.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use bytes::Bytes;
+use xmpp::{
+    DomainPair, Stanza,
+    stanza::{self, Condition, ErrorType},
+    stream::{self, End, Initiating, initiating::Output},
+};
+
+use crate::{
+    attempt::{Arrival, Attempt, Session},
+    batch::Batch,
+    drain,
+    failure::Failure,
+    link::{self, Link},
+    mailbox::{Mailbox, Meter, Outlet, Queued},
+    outbox::{self, Outbox},
+    router,
+    trace::redact,
+};
+
+/// Write this before anything that the router sends: it has waited in the promise.
+#[derive(Debug)]
+pub struct SendFirst {
+    /// To the remote domain of the pair.
+    pub batch: Batch,
+}
+
+/// All that waited has been sent: what comes from the router may pass.
+#[derive(Debug)]
+pub struct Open;
+
+/// Write this.
+#[derive(Debug)]
+pub struct Send {
+    /// To the remote domain of the pair.
+    pub batch: Batch,
+}
+
+/// Nobody will send anything more: give back what is left, and stop.
+#[derive(Debug)]
+pub struct Retire;
+
+/// Empty the outbox; past the deadline give up the link, so that what is left can be answered.
+#[derive(Debug)]
+pub struct Flush {
+    /// How long that may take.
+    pub within: Duration,
+    /// Dropped when nothing waits any more.
+    pub token: drain::Token,
+}
+
+/// Close the stream in good order.
+#[derive(Debug)]
+pub struct Finish {
+    /// Dropped when the link is down.
+    pub token: drain::Token,
+}
+
+/// The attempt succeeded.
+#[derive(Debug)]
+pub struct Established {
+    /// Whose.
+    pub pair: DomainPair,
+    /// Where stanzas go from now on.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// The attempt failed; the actor is gone.
+#[derive(Debug)]
+pub struct Failed {
+    /// Whose.
+    pub pair: DomainPair,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// The stream takes no more stanzas: whatever still arrives is given back after [`Retire`].
+#[derive(Debug)]
+pub struct Closed {
+    /// Whose.
+    pub pair: DomainPair,
+    /// Which session.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// What a session that retires had not written, in order.
+#[derive(Debug)]
+pub struct Returned {
+    /// Whose.
+    pub pair: DomainPair,
+    /// To be delivered before everything that came later.
+    pub stanzas: Vec<Stanza>,
+    /// How long the stream stood.
+    pub lived: Duration,
+}
+
+/// The attempt is over, told to ourselves by its task.
+#[derive(Debug)]
+struct Attempted {
+    outcome: Result<Arrival, Failure>,
+}
+
+/// Whom a session reports to.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    /// The attempt's end: the promise.
+    pub established: Outlet<Established>,
+    /// The promise.
+    pub failed: Outlet<Failed>,
+    /// The router.
+    pub closed: Outlet<Closed>,
+    /// The promise.
+    pub returned: Outlet<Returned>,
+    /// Error answers: the router.
+    pub bounces: Outlet<router::Return>,
+}
+
+/// The actor of one domain pair.
+pub struct Outgoing {
+    pair: DomainPair,
+    own: Mailbox<Self>,
+    owners: Owners,
+    meter: Arc<Meter>,
+    attempt: Option<Attempt>,
+    idle_timeout: Duration,
+    keepalive: Duration,
+    on_route: OnRoute,
+    wire: Option<Wire>,
+    outbox: Outbox,
+    patience: Option<SpawnHandle>,
+    /// Came when it could no longer be written; given back in the end.
+    leftovers: Vec<Stanza>,
+    flushing: Vec<drain::Token>,
+    finishing: Vec<drain::Token>,
+    end: Option<Ending>,
+}
+
+/// What becomes of a stanza from the router.
+enum OnRoute {
+    /// The promise is still handing over what waited: held, with its pass.
+    Hold(Vec<Batch>),
+    /// Written, or kept when the stream has ended.
+    Pass,
+}
+
+/// The stream while the link stands.
+struct Wire {
+    link: Link,
+    machine: Initiating,
+    max_stanza: Option<usize>,
+    since: Instant,
+    last_stanza: Instant,
+    last_write: Instant,
+    /// Since when the link has been writing one chunk.
+    writing_since: Option<Instant>,
+    /// The protocol is done; the link is closed once the outbox is empty.
+    over: bool,
+}
+
+/// The stream takes no more stanzas.
+struct Ending {
+    lived: Duration,
+    /// The router knows.
+    reported: bool,
+    /// The router has sent its last.
+    retired: bool,
+}
+
+impl Outgoing {
+    /// An actor that makes `attempt` as soon as it runs.
+    pub fn new(attempt: Attempt, owners: Owners, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+        Self {
+            pair: attempt.pair.clone(),
+            own,
+            owners,
+            meter,
+            idle_timeout: attempt.remote.idle_timeout,
+            keepalive: attempt.remote.keepalive,
+            attempt: Some(attempt),
+            on_route: OnRoute::Hold(Vec::new()),
+            wire: None,
+            outbox: Outbox::new(outbox::BUDGET),
+            patience: None,
+            leftovers: Vec::new(),
+            flushing: Vec::new(),
+            finishing: Vec::new(),
+            end: None,
+        }
+    }
+
+    fn establish(&mut self, session: Session, context: &mut Context<Self>) {
+        let now = Instant::now();
+        if let Some(seconds) = session.established.idle_seconds {
+            // XEP-0478: the peer closes then. Ours has to come first, or a stanza may meet a closing stream.
+            self.idle_timeout = self.idle_timeout.min(Duration::from_secs(seconds).mul_f32(0.9));
+        }
+        self.wire = Some(Wire {
+            link: Link::start(session.stream, self.own.outlet()),
+            machine: session.machine,
+            max_stanza: session.established.max_stanza,
+            since: now,
+            last_stanza: now,
+            last_write: now,
+            writing_since: None,
+            over: false,
+        });
+        let tick = self.keepalive.min(self.idle_timeout) / 2;
+        context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
+        let established = Established { pair: self.pair.clone(), session: self.own.clone() };
+        if self.owners.established.signal(established).is_err() {
+            context.stop();
+            return;
+        }
+        self.turn(context);
+    }
+
+    /// Lets the machine say what is to be done, then gives the link what waits.
+    fn turn(&mut self, context: &mut Context<Self>) {
+        while let Some(output) = self.wire.as_mut().and_then(|wire| wire.machine.poll()) {
+            match output {
+                Output::Transmit(bytes) => {
+                    log::trace!(target: LOG, pair:% = self.pair; "sent {}", redact(&bytes));
+                    self.outbox.push_raw(bytes);
+                }
+                Output::Ended(end) => self.stream_ended(&end, context),
+                // These belong to the negotiation, which is over.
+                Output::StartTls
+                | Output::Judged(_)
+                | Output::Established(_)
+                | Output::Verified(_)
+                | Output::Failed(_) => {}
+            }
+        }
+        self.feed_link();
+    }
+
+    fn feed_link(&mut self) {
+        let Some(wire) = &mut self.wire else { return };
+        if let Some(chunk) = self.outbox.next_chunk() {
+            let now = Instant::now();
+            wire.last_write = now;
+            wire.writing_since = Some(now);
+            wire.link.write(chunk);
+        }
+        if self.outbox.is_empty() {
+            self.flushing.clear();
+            if wire.over {
+                wire.link.close();
+            }
+        }
+    }
+
+    fn write(&mut self, mut batch: Batch, context: &mut Context<Self>) {
+        let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
+            self.leftovers.extend(batch.stanzas);
+            return;
+        };
+        let now = Instant::now();
+        wire.last_stanza = now;
+        if let Some(limit) = wire.max_stanza {
+            let oversized: Vec<Stanza> =
+                batch.stanzas.extract_if(.., |stanza| stanza.bytes().len() > limit).collect();
+            self.refuse_oversized(&oversized, limit);
+        }
+        if let Err(batch) = self.outbox.push(batch, now) {
+            self.refuse_slow(&batch.stanzas);
+        }
+        self.feed_link();
+        self.watch_patience(context);
+    }
+
+    /// XEP-0478 section 4: never above what the peer announced.
+    fn refuse_oversized(&self, stanzas: &[Stanza], limit: usize) {
+        if !stanzas.is_empty() {
+            let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
+            self.bounce(stanzas, ErrorType::Modify, Condition::PolicyViolation, text);
+        }
+    }
+
+    fn refuse_slow(&self, stanzas: &[Stanza]) {
+        if !stanzas.is_empty() {
+            log::warn!(target: LOG, pair:% = self.pair, stanzas = stanzas.len(); "refused: the peer reads too slowly");
+            let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
+            self.bounce(stanzas, ErrorType::Wait, Condition::ResourceConstraint, text);
+        }
+    }
+
+    fn bounce(&self, stanzas: &[Stanza], type_: ErrorType, condition: Condition, text: String) {
+        router::bounce(&self.owners.bounces, stanzas, &stanza::Error { type_, condition, text });
+    }
+
+    /// Wakes up when the patience with a full outbox ends.
+    fn watch_patience(&mut self, context: &mut Context<Self>) {
+        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
+        let wait = end.saturating_duration_since(Instant::now());
+        self.patience = Some(context.run_later(wait, |session, context| {
+            session.patience = None;
+            let batches = session.outbox.lose_patience(Instant::now());
+            batches.iter().for_each(|batch| session.refuse_slow(&batch.stanzas));
+            session.watch_patience(context);
+        }));
+    }
+
+    /// Closes our side of the stream; what is in the outbox goes before the closing tag.
+    fn close_stream(&mut self, error: Option<stream::Error>, reason: &str, context: &mut Context<Self>) {
+        self.take_no_more(reason, context);
+        if let Some(wire) = &mut self.wire {
+            wire.machine.close(error);
+        }
+        self.turn(context);
+    }
+
+    /// The machine is done with the stream.
+    fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
+        if matches!(end, End::ByPeer(_)) {
+            // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
+            let closing_tags = self.outbox.take_raw();
+            let remains = self.outbox.remains(WHOLE_CHUNK);
+            self.leave_behind(remains);
+            closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
+        }
+        self.take_no_more(&end.to_string(), context);
+        if let Some(wire) = &mut self.wire {
+            wire.over = true;
+        }
+        self.feed_link();
+    }
+
+    fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
+        let remains = self.outbox.remains(written);
+        self.leave_behind(remains);
+        self.take_no_more(reason, context);
+        self.wire = None;
+        self.flushing.clear();
+        self.finishing.clear();
+        self.stop_if_retired(context);
+    }
+
+    fn leave_behind(&mut self, remains: outbox::Remains) {
+        if remains.uncertain > 0 {
+            log::warn!(
+                target: LOG, pair:% = self.pair, stanzas = remains.uncertain;
+                "the link ended with stanzas on the wire; they may not have arrived"
+            );
+        }
+        self.leftovers.extend(remains.unwritten);
+    }
+
+    /// From now on stanzas are kept to be given back.
+    fn take_no_more(&mut self, reason: &str, context: &mut Context<Self>) {
+        if self.end.is_none() {
+            let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| wire.since.elapsed());
+            log::info!(
+                target: LOG, pair:% = self.pair, reason = reason, stanzas_out = self.outbox.stanzas_written(),
+                lived:% = humane(lived);
+                "closed"
+            );
+            self.end = Some(Ending { lived, reported: false, retired: false });
+            context.run_later(CLOSE_WITHIN, |session, context| {
+                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+            });
+        }
+        self.report_end(context);
+    }
+
+    /// Tells the router, once. While the promise hands over, the router may not know this session yet and would look
+    /// in vain for what it is to forget: `Open` is on its way for certain, and comes back here.
+    fn report_end(&mut self, context: &mut Context<Self>) {
+        let Some(end) = &mut self.end else { return };
+        if end.reported || matches!(self.on_route, OnRoute::Hold(_)) {
+            return;
+        }
+        end.reported = true;
+        let closed = Closed { pair: self.pair.clone(), session: self.own.clone() };
+        if self.owners.closed.signal(closed).is_err() {
+            context.stop();
+        }
+    }
+
+    fn stop_if_retired(&mut self, context: &mut Context<Self>) {
+        if self.wire.is_none() && self.end.as_ref().is_some_and(|end| end.retired) {
+            context.stop();
+        }
+    }
+
+    fn tick(&mut self, context: &mut Context<Self>) {
+        let Some(wire) = &mut self.wire else { return };
+        if wire.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+            self.link_ended(WHOLE_CHUNK, "the peer reads nothing", context);
+        } else if self.end.is_some() {
+            // The peer has a moment to close its side.
+        } else if wire.last_stanza.elapsed() >= self.idle_timeout && self.outbox.is_empty() {
+            self.close_stream(None, "idle", context);
+        } else if wire.last_write.elapsed() >= self.keepalive {
+            // RFC 6120 4.6.1: whitespace. A peer that is gone does not acknowledge it, and TCP says so.
+            self.outbox.push_raw(Bytes::from_static(b" "));
+            self.feed_link();
+        }
+    }
+}
+
+impl Actor for Outgoing {
+    type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let own = self.own.clone();
+        actix_rt::spawn(async move {
+            let outcome = attempt.make().await;
+            // An actor that has stopped wants no news.
+            let _ = own.signal(Attempted { outcome });
+        });
+    }
+}
+
+impl Handler<Queued<SendFirst>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
+        let SendFirst { batch } = send.open();
+        self.write(batch, context);
+    }
+}
+
+impl Handler<Queued<Open>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
+        open.open();
+        if let OnRoute::Hold(held) = std::mem::replace(&mut self.on_route, OnRoute::Pass) {
+            for batch in held {
+                self.write(batch, context);
+            }
+        }
+        self.report_end(context);
+    }
+}
+
+impl Handler<Queued<Send>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
+        let Send { batch } = send.open();
+        match &mut self.on_route {
+            OnRoute::Hold(held) => held.push(batch),
+            OnRoute::Pass => self.write(batch, context),
+        }
+    }
+}
+
+impl Handler<Queued<Retire>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
+        retire.open();
+        let lived = self.end.as_ref().map_or(Duration::ZERO, |end| end.lived);
+        let stanzas = std::mem::take(&mut self.leftovers);
+        // A promise that is gone takes the process with it.
+        let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), stanzas, lived });
+        if let Some(end) = &mut self.end {
+            end.retired = true;
+        }
+        self.stop_if_retired(context);
+    }
+}
+
+impl Handler<Queued<Flush>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
+        let Flush { within, token } = flush.open();
+        if self.outbox.is_empty() {
+            return;
+        }
+        self.flushing.push(token);
+        context.run_later(within, |session, context| {
+            if !session.flushing.is_empty() {
+                session.link_ended(
+                    WHOLE_CHUNK,
+                    "this server is being stopped and the peer reads too slowly",
+                    context,
+                );
+            }
+        });
+    }
+}
+
+impl Handler<Queued<Finish>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
+        let Finish { token } = finish.open();
+        if self.wire.is_none() {
+            return;
+        }
+        self.finishing.push(token);
+        if self.end.is_none() {
+            let error = stream::Error::new(stream::Condition::SystemShutdown, "");
+            self.close_stream(Some(error), "this server is being stopped", context);
+        }
+    }
+}
+
+impl Handler<Queued<Attempted>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
+        let Attempted { outcome } = attempted.open();
+        let failure = match outcome {
+            Ok(Arrival::Session(session)) => return self.establish(*session, context),
+            Ok(Arrival::Verified(_)) => Failure::Crashed,
+            Err(failure) => failure,
+        };
+        let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
+        context.stop();
+    }
+}
+
+impl Handler<Queued<link::Event>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
+        match event.open() {
+            link::Event::Received { bytes, pass } => {
+                log::trace!(target: LOG, pair:% = self.pair; "received {}", redact(&bytes));
+                if let Some(wire) = &mut self.wire {
+                    wire.machine.receive(bytes);
+                }
+                self.turn(context);
+                drop(pass);
+            }
+            link::Event::Written => {
+                self.outbox.written();
+                if let Some(wire) = &mut self.wire {
+                    wire.writing_since = None;
+                }
+                self.feed_link();
+            }
+            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),
+            link::Event::Secured(_) => {}
+            link::Event::Ended { written, error } => {
+                let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                self.link_ended(written, &reason, context);
+            }
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    /// A panic costs this stream and no more: whoever waits for its end hears of it.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        self.meter.count_if_panicking();
+        if self.wire.is_none() && self.end.is_none() {
+            let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });
+        } else {
+            let _ = self.owners.closed.signal(Closed { pair: self.pair.clone(), session: self.own.clone() });
+        }
+    }
+}
+
+/// `1h 2m 3s`, without the fractions.
+fn humane(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{}ms", time.as_millis())
+    } else {
+        format!("{}s", time.as_secs())
+    }
+}
+
+const LOG: &str = "nuncio::outgoing";
+
+/// When a link is given up while it writes, all of the chunk may be on the wire.
+const WHOLE_CHUNK: usize = usize::MAX;
+
+/// A peer that takes not one chunk in this time reads nothing. (RFC 6120 gives no number; Prosody waits 180 s.)
+const STALL: Duration = Duration::from_secs(120);
+
+/// How long a peer may take to answer our closing tag.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Idleness and silence are looked for this often, depending on how long they are to last.
+const TICK_AT_LEAST: Duration = Duration::from_millis(100);
+const TICK_AT_MOST: Duration = Duration::from_secs(15);

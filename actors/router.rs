@@ -1,0 +1,377 @@
+//! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
+//! and nowhere else.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime},
+};
+
+use actix::{Actor, Context, Handler};
+use xmpp::{
+    Domain, DomainPair, Stanza, service,
+    stanza::{self, Condition, ErrorType, Kind},
+};
+
+use crate::{
+    batch::Batch,
+    component::{self, Component},
+    drain,
+    mailbox::{Mailbox, Outlet, Queued, Refused},
+    outgoing::{self, Outgoing},
+    promise::{self, Promise},
+    settings::Service,
+    vital::Vital,
+};
+
+/// Take these where they belong.
+#[derive(Debug)]
+pub struct Route {
+    /// What one read brought, sorted.
+    pub batches: Vec<Batch>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// Where stanzas came from: what comes from a remote is never relayed to a third domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A component of ours.
+    Component,
+    /// Another server.
+    Remote,
+}
+
+/// Take these error answers to their senders. A lane of its own: never refused, and it makes no promise.
+#[derive(Debug)]
+pub struct Return {
+    /// Made by [`Stanza::bounce`].
+    pub answers: Vec<Stanza>,
+}
+
+/// Log what stands in the table now.
+#[derive(Debug)]
+pub struct Report;
+
+/// Have every session empty its outbox.
+#[derive(Debug)]
+pub struct Flush {
+    /// How long that may take.
+    pub within: Duration,
+    /// Dropped when all is written.
+    pub token: drain::Token,
+}
+
+/// Have every session closed.
+#[derive(Debug)]
+pub struct Finish {
+    /// Dropped when all links are down.
+    pub token: drain::Token,
+}
+
+/// The answer to `component::Claimed`.
+#[derive(Debug)]
+pub struct Seated {
+    /// False: another connection serves the name.
+    pub accepted: bool,
+}
+
+/// Answers each of `stanzas` that may be answered.
+pub fn bounce(lane: &Outlet<Return>, stanzas: &[Stanza], error: &stanza::Error) {
+    let answers: Vec<Stanza> = stanzas.iter().filter_map(|stanza| stanza.bounce(error)).collect();
+    if !answers.is_empty() {
+        // A router that is gone takes the process with it.
+        let _ = lane.signal(Return { answers });
+    }
+}
+
+/// The actor that routes.
+pub struct Router {
+    local: HashMap<Domain, Local>,
+    sessions: HashMap<DomainPair, Mailbox<Outgoing>>,
+    promise: Mailbox<Promise>,
+    service: Service,
+    started: Instant,
+    _vital: Vital,
+}
+
+/// Who serves a local domain.
+enum Local {
+    /// The node itself.
+    Node,
+    /// A component, if it is connected.
+    Component(Option<Mailbox<Component>>),
+}
+
+impl Router {
+    /// A router for these domains, of which those in `components` are served by a component.
+    pub fn new(
+        domains: impl IntoIterator<Item = Domain>,
+        components: impl IntoIterator<Item = Domain>,
+        promise: Mailbox<Promise>,
+        service: Service,
+        vital: Vital,
+    ) -> Self {
+        let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
+        local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
+        Self { local, sessions: HashMap::new(), promise, service, started: Instant::now(), _vital: vital }
+    }
+
+    fn route(&mut self, batch: Batch, source: Source) {
+        match self.local.get(&batch.to) {
+            Some(Local::Component(Some(component))) => {
+                if let Err(refused) = component.tell(component::Send { batch }) {
+                    let (batch, reason) = match refused {
+                        Refused::Full(send) => (send.batch, "takes stanzas more slowly than they come"),
+                        Refused::Gone(send) => (send.batch, "has just gone away"),
+                    };
+                    let text = format!("the component {} {reason}", batch.to);
+                    self.answer(&batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+                }
+            }
+            Some(Local::Component(None)) => {
+                let text = format!("the component {} is not connected", batch.to);
+                self.answer(&batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
+            }
+            Some(Local::Node) => self.serve(&batch),
+            // The streams refuse these already (host-unknown): a second look costs nothing and an open relay much.
+            None if source == Source::Remote => log::error!(
+                target: LOG, from:% = batch.from, to:% = batch.to, stanzas = batch.stanzas.len();
+                "dropped: a remote may not use this node as a relay"
+            ),
+            None => self.send(batch),
+        }
+    }
+
+    /// Sends what leaves the node: to the session of its pair, or to the promise of one.
+    fn send(&mut self, batch: Batch) {
+        let pair = batch.pair();
+        let Some(session) = self.sessions.get(&pair) else {
+            return self.promise(batch);
+        };
+        match session.tell(outgoing::Send { batch }) {
+            Ok(()) => {}
+            Err(Refused::Full(send)) => {
+                let text = format!("{} takes stanzas more slowly than they come", pair.remote);
+                self.answer(&send.batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+            }
+            Err(Refused::Gone(send)) => {
+                let session = session.clone();
+                self.session_closed(&pair, &session);
+                self.promise(send.batch);
+            }
+        }
+    }
+
+    fn promise(&mut self, batch: Batch) {
+        if let Err(refused) = self.promise.tell(promise::Deliver { batch }) {
+            let batch = refused.into_inner().batch;
+            let text = "this server has too much to do".to_owned();
+            self.answer(&batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+        }
+    }
+
+    /// Answers a batch that cannot be delivered. Whoever sent it, a component or a remote, gets the answer on the usual
+    /// way; an answer is never answered, so this ends.
+    fn answer(&mut self, batch: &Batch, type_: ErrorType, condition: Condition, text: &str) {
+        let error = stanza::Error { type_, condition, text: text.to_owned() };
+        let answers: Vec<Stanza> = batch.stanzas.iter().filter_map(|stanza| stanza.bounce(&error)).collect();
+        log::debug!(
+            target: LOG, from:% = batch.from, to:% = batch.to, answered = answers.len(),
+            dropped = batch.stanzas.len() - answers.len();
+            "not delivered: {text}"
+        );
+        for answer in answers {
+            self.route(Batch::of(answer), Source::Component);
+        }
+    }
+
+    /// What is addressed to a local domain that no component claims.
+    fn serve(&mut self, batch: &Batch) {
+        for stanza in &batch.stanzas {
+            let answer = match stanza.kind() {
+                Kind::Iq => self.serve_iq(stanza),
+                Kind::Message => stanza.bounce(&stanza::Error {
+                    type_: ErrorType::Cancel,
+                    condition: Condition::ServiceUnavailable,
+                    text: format!("nobody receives messages at {}", batch.to),
+                }),
+                // RFC 6120 10.5.3.1: presence for nobody is ignored.
+                Kind::Presence => None,
+            };
+            if let Some(answer) = answer {
+                self.route(Batch::of(answer), Source::Component);
+            }
+        }
+    }
+
+    fn serve_iq(&self, stanza: &Stanza) -> Option<Stanza> {
+        let request = stanza.element().ok()?;
+        let to = stanza.to_domain();
+        let components: Vec<Domain> = self
+            .local
+            .iter()
+            .filter(|(name, local)| matches!(local, Local::Component(_)) && name.is_below(to))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let facts = service::Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            os: None,
+            uptime: self.started.elapsed().as_secs(),
+            utc: &humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            components: &components,
+            contact: &self.service.contact,
+        };
+        let answer = service::answer(&request, &facts)?;
+        Stanza::from_element(&answer).ok()
+    }
+
+    /// Forgets a session that takes no more. The promise is told before the session, so that it knows that older
+    /// stanzas than the next one are on their way back.
+    fn session_closed(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
+        if !self.sessions.get(pair).is_some_and(|known| known.is(session)) {
+            return;
+        }
+        self.sessions.remove(pair);
+        // A promise that is gone takes the process with it.
+        let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
+        if session.signal(outgoing::Retire).is_err() {
+            // It ended by a panic and gives nothing back.
+            let nothing =
+                outgoing::Returned { pair: pair.clone(), stanzas: Vec::new(), lived: Duration::ZERO };
+            let _ = self.promise.signal(nothing);
+        }
+    }
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+}
+
+impl Handler<Queued<Route>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
+        let Route { batches, source } = route.open();
+        for batch in batches {
+            self.route(batch, source);
+        }
+    }
+}
+
+impl Handler<Queued<Return>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
+        for answer in answers.open().answers {
+            let to = answer.to_domain();
+            match self.local.get(to) {
+                Some(Local::Component(Some(_))) => self.route(Batch::of(answer), Source::Component),
+                Some(_) => log::debug!(target: LOG, to:% = to; "an error answer found its sender gone"),
+                None if self.sessions.contains_key(&answer.pair()) => self.send(Batch::of(answer)),
+                None => {
+                    log::debug!(target: LOG, to:% = to; "an error answer makes no promise and was dropped");
+                }
+            }
+        }
+    }
+}
+
+impl Handler<Queued<promise::Fulfilled>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
+        let promise::Fulfilled { pair, session } = fulfilled.open();
+        self.sessions.insert(pair.clone(), session);
+        let _ = self.promise.signal(promise::Release { pair });
+    }
+}
+
+impl Handler<Queued<outgoing::Closed>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, closed: Queued<outgoing::Closed>, _: &mut Context<Self>) {
+        let outgoing::Closed { pair, session } = closed.open();
+        self.session_closed(&pair, &session);
+    }
+}
+
+impl Handler<Queued<component::Claimed>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, claimed: Queued<component::Claimed>, _: &mut Context<Self>) {
+        let component::Claimed { name, component } = claimed.open();
+        let seat = self.local.get_mut(&name);
+        let accepted = matches!(seat, Some(Local::Component(None)));
+        if accepted {
+            self.local.insert(name, Local::Component(Some(component.clone())));
+        }
+        // A component that is gone again says so with `component::Gone`.
+        let _ = component.signal(Seated { accepted });
+    }
+}
+
+impl Handler<Queued<component::Gone>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, gone: Queued<component::Gone>, _: &mut Context<Self>) {
+        let component::Gone { name, component } = gone.open();
+        if let Some(Local::Component(seat)) = self.local.get_mut(&name)
+            && seat.as_ref().is_some_and(|seated| seated.is(&component))
+        {
+            *seat = None;
+        }
+        let _ = component.signal(component::Retire);
+    }
+}
+
+impl Handler<Queued<component::Undelivered>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
+        let component::Undelivered { batch, condition, text } = undelivered.open();
+        self.answer(&batch, ErrorType::Wait, condition, &text);
+    }
+}
+
+impl Handler<Queued<Flush>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, flush: Queued<Flush>, _: &mut Context<Self>) {
+        let Flush { within, token } = flush.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Flush { within, token: token.clone() });
+        }
+    }
+}
+
+impl Handler<Queued<Finish>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
+        let Finish { token } = finish.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Finish { token: token.clone() });
+        }
+    }
+}
+
+impl Handler<Queued<Report>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
+        report.open();
+        for (name, local) in &self.local {
+            let served_by = match local {
+                Local::Node => "the node",
+                Local::Component(Some(_)) => "a component",
+                Local::Component(None) => "a component that is not connected",
+            };
+            log::info!(target: LOG, name:% = name, served_by = served_by; "local domain");
+        }
+        for pair in self.sessions.keys() {
+            log::info!(target: LOG, pair:% = pair; "session");
+        }
+    }
+}
+
+const LOG: &str = "nuncio::router";

@@ -1,0 +1,209 @@
+//! TLS over a TCP connection, both roles (RFC 6120 section 5, RFC 7590, XEP-0368).
+//!
+//! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against every trust
+//! store of the configuration, and the verdict goes into [`Session`]; policy may let dialback decide.
+
+mod context;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc};
+
+use openssl::{
+    error::ErrorStack,
+    hash::MessageDigest,
+    ssl::{NameType, Ssl, SslContext, SslRef},
+    stack::Stack,
+};
+use tokio::net::TcpStream;
+use tokio_openssl::SslStream;
+use xmpp::{Domain, DomainPair, certificate::Certificate};
+
+use crate::{
+    certificate::{self, Peer, Stores},
+    settings::{Identity, Trust},
+};
+use context::Entrance;
+pub use error::Error;
+
+/// The certificates and trust stores of a node. Immutable and cheap to clone.
+#[derive(Clone)]
+pub struct Tls(Arc<Inner>);
+
+/// What a handshake came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// What the peer showed, judged; `None`: nothing.
+    pub certificate: Option<Certificate>,
+    /// `TLSv1.3`
+    pub protocol: String,
+    /// `TLS_AES_128_GCM_SHA256`
+    pub cipher: String,
+    /// The application protocol both agreed on (RFC 7301).
+    pub alpn: Option<String>,
+    /// The domain the client asked for.
+    pub sni: Option<String>,
+}
+
+impl Tls {
+    /// Builds the contexts for every local domain, and loads the trust stores. The first identity is for clients that
+    /// name no domain.
+    ///
+    /// # Errors
+    ///
+    /// A certificate or key that OpenSSL does not take, or no memory.
+    pub fn new(identities: Vec<(Domain, Option<Identity>)>, trust: &[Trust]) -> Result<Self, Error> {
+        // Components share the identity of the domain they are below: one set of contexts does for all.
+        let mut made: HashMap<Vec<u8>, Contexts> = HashMap::new();
+        let mut first = None;
+        let (mut outbound, mut starttls, mut direct) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for (domain, identity) in identities {
+            let Some(identity) = identity else { continue };
+            let contexts =
+                contexts(&mut made, &identity).map_err(|errors| Error::identity(&domain, &errors))?;
+            first.get_or_insert_with(|| contexts.clone());
+            outbound.insert(domain.clone(), contexts.outbound);
+            starttls.insert(domain.clone(), contexts.starttls);
+            direct.insert(domain, contexts.direct);
+        }
+        let entrances = |first: Contexts| -> Result<Entrances, ErrorStack> {
+            Ok(Entrances {
+                starttls: Entrance::new(starttls, first.starttls)?,
+                direct: Entrance::new(direct, first.direct)?,
+            })
+        };
+        let inner = || -> Result<Inner, ErrorStack> {
+            Ok(Inner {
+                outbound,
+                anonymous: context::outbound(None)?,
+                entrances: first.map(entrances).transpose()?,
+                stores: Stores::load(trust)?,
+            })
+        };
+        Ok(Self(Arc::new(inner().map_err(|errors| Error::setup(&errors))?)))
+    }
+
+    /// Secures a connection that we opened for `pair`; `direct`: TLS from the first byte (XEP-0368).
+    ///
+    /// With TLS 1.3 a peer that refuses our certificate says so after the handshake: at the first read.
+    ///
+    /// # Errors
+    ///
+    /// The handshake failed. It has no time limit of its own.
+    pub async fn connect(
+        &self,
+        socket: TcpStream,
+        pair: &DomainPair,
+        direct: bool,
+    ) -> Result<(SslStream<TcpStream>, Session), Error> {
+        let context = self.0.outbound.get(&pair.local).unwrap_or(&self.0.anonymous);
+        let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, socket).map_err(|errors| Error::setup(&errors))?;
+        Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
+        let session = self.session(stream.ssl(), Peer::Server)?;
+        Ok((stream, session))
+    }
+
+    /// Secures a connection that was opened to us. `domain` is the stream's `to`, for clients without SNI.
+    ///
+    /// # Errors
+    ///
+    /// The handshake failed. It has no time limit of its own.
+    pub async fn accept(
+        &self,
+        socket: TcpStream,
+        domain: Option<&Domain>,
+        direct: bool,
+    ) -> Result<(SslStream<TcpStream>, Session), Error> {
+        let entrances = self.0.entrances.as_ref().ok_or(Error::NoIdentity)?;
+        let entrance = if direct { &entrances.direct } else { &entrances.starttls };
+        let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, socket).map_err(|errors| Error::setup(&errors))?;
+        Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
+        let session = self.session(stream.ssl(), Peer::Client)?;
+        Ok((stream, session))
+    }
+
+    fn session(&self, ssl: &SslRef, peer: Peer) -> Result<Session, Error> {
+        let none = Stack::new().map_err(|errors| Error::setup(&errors))?;
+        let chain = ssl.peer_cert_chain().unwrap_or(&none);
+        Ok(Session {
+            certificate: ssl
+                .peer_certificate()
+                .map(|leaf| certificate::judge(&self.0.stores, peer, &leaf, chain)),
+            protocol: ssl.version_str().to_owned(),
+            cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
+            alpn: ssl.selected_alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
+            sni: ssl
+                .servername(NameType::HOST_NAME)
+                .and_then(|name| Domain::new(name).ok())
+                .map(|name| name.to_string()),
+        })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    /// By local domain.
+    outbound: HashMap<Domain, SslContext>,
+    /// For local domains without a certificate.
+    anonymous: SslContext,
+    /// `None`: no local domain has a certificate.
+    entrances: Option<Entrances>,
+    stores: Stores,
+}
+
+struct Entrances {
+    starttls: Entrance,
+    direct: Entrance,
+}
+
+/// What is made of one identity.
+#[derive(Clone)]
+struct Contexts {
+    outbound: SslContext,
+    starttls: SslContext,
+    direct: SslContext,
+}
+
+fn contexts(made: &mut HashMap<Vec<u8>, Contexts>, identity: &Identity) -> Result<Contexts, ErrorStack> {
+    let leaf = match identity.chain.first() {
+        Some(leaf) => leaf.digest(MessageDigest::sha256())?.to_vec(),
+        None => Vec::new(),
+    };
+    if let Some(contexts) = made.get(&leaf) {
+        return Ok(contexts.clone());
+    }
+    let contexts = Contexts {
+        outbound: context::outbound(Some(identity))?,
+        starttls: context::inbound(identity, false)?,
+        direct: context::inbound(identity, true)?,
+    };
+    made.insert(leaf, contexts.clone());
+    Ok(contexts)
+}
+
+/// Prepares a connection to `remote`.
+fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, ErrorStack> {
+    let mut ssl = Ssl::new(context)?;
+    if !is_address(remote) {
+        ssl.set_hostname(remote.as_str())?;
+    }
+    if direct {
+        // XEP-0368 section 3. With STARTTLS there is nothing to tell apart, and some servers stumble over it.
+        ssl.set_alpn_protos(context::ALPN)?;
+    }
+    Ok(ssl)
+}
+
+/// Whether a domain is an IP literal, which SNI must not carry (RFC 6066 section 3).
+fn is_address(domain: &Domain) -> bool {
+    let text = domain.as_str();
+    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().is_ok()
+}

@@ -1,0 +1,72 @@
+//! `nuncio check`: the configuration with its keys and certificates, looked at and reported.
+
+use std::{
+    fmt,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use actors::settings::{Identity, Settings};
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
+
+use crate::config;
+
+/// Prints every problem of `file` and fails, or prints in short what a node would serve with it.
+pub(crate) fn run(file: &Path) -> ExitCode {
+    match config::load(file) {
+        Ok(config) => {
+            config.warnings.iter().for_each(|warning| println!("{warning}"));
+            println!("{} is fine", file.display());
+            print!("{}", Summary(&config.settings));
+            ExitCode::SUCCESS
+        }
+        Err(findings) => {
+            let problems = findings.iter().filter(|finding| !finding.is_warning()).count();
+            findings.iter().for_each(|finding| println!("{finding}"));
+            println!("{} {}", problems, if problems == 1 { "problem" } else { "problems" });
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a node with these settings serves, and where.
+struct Summary<'a>(&'a Settings);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { domains, components, listen, .. } = self.0;
+        for domain in domains {
+            writeln!(f, "  domain     {} ({})", domain.name, certificate(domain.identity.as_ref()))?;
+        }
+        for component in components {
+            writeln!(f, "  component  {} ({})", component.name, certificate(component.identity.as_ref()))?;
+        }
+        let sockets = [
+            ("servers", &listen.s2s),
+            ("servers, direct TLS", &listen.s2s_tls),
+            ("components", &listen.component),
+        ];
+        for (whom, addresses) in sockets {
+            for address in addresses {
+                writeln!(f, "  listener   {address} ({whom})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn certificate(identity: Option<&Identity>) -> String {
+    match identity.and_then(|identity| identity.chain.first()) {
+        Some(leaf) => format!("certificate until {}", date(leaf.not_after())),
+        None => "no certificate".to_owned(),
+    }
+}
+
+/// A day as `2026-11-01`.
+fn date(time: &Asn1TimeRef) -> String {
+    let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
+    let days = since_epoch.map_or(0, |diff| u64::try_from(diff.days).unwrap_or(0));
+    let day = UNIX_EPOCH + Duration::from_secs(days * 24 * 60 * 60);
+    humantime::format_rfc3339_seconds(day).to_string().chars().take("2026-11-01".len()).collect()
+}

@@ -1,0 +1,226 @@
+//! The configuration file: TOML in, [`Settings`] out, and every problem on the way found in one go.
+//!
+//! Each section is read by one function, key by key through [`Section`], which notes what is wrong and goes on
+//! with the default. What was found decides at the end whether there are settings.
+
+mod finding;
+mod identity;
+mod local;
+mod section;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::{fs, path::Path, thread, time::Duration};
+
+use actors::settings::{Dns, Listen, Promise, Service, Settings};
+use toml::de::DeTable;
+use xmpp::policy::Pattern;
+
+pub(crate) use finding::Finding;
+use finding::{Severity, Source};
+use section::Section;
+
+/// A configuration that a node can start with.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// What the node is given.
+    pub(crate) settings: Settings,
+    /// The log filter, for when `RUST_LOG` is unset.
+    pub(crate) log: String,
+    /// What the operator should know.
+    pub(crate) warnings: Vec<Finding>,
+}
+
+/// Reads `file` with the keys and certificates it names.
+///
+/// # Errors
+/// Everything that was found, problems and warnings, when at least one keeps a node from starting.
+pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| vec![Finding::of_file(file, identity::unreadable(file, &error))])?;
+    parse(file, &text)
+}
+
+/// As [`load`], with `text` for the content of `file`.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
+    let source = Source::new(file, text);
+    let (table, faults) = DeTable::parse_recoverable(text);
+    for fault in &faults {
+        let at = fault.span().map_or(0, |span| span.start);
+        source.find(Severity::Problem, at, "", format!("not TOML: {}", fault.message()));
+    }
+    // Half-understood keys would only bring follow-up complaints.
+    let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
+    let findings = source.into_findings();
+    match read.flatten() {
+        Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
+            Ok(Config { settings, log, warnings: findings })
+        }
+        _ => Err(findings),
+    }
+}
+
+/// Reads the whole file; `None` only when something was found that has no default.
+fn read(top: Section<'_>) -> Option<(Settings, String)> {
+    let log = top.read("log", log_filter).unwrap_or_else(|| "info".to_owned());
+    let log_mailboxes = top.read("log_mailboxes", value::duration).unwrap_or(Duration::from_secs(10));
+    let workers = top.count("workers", 0).unwrap_or_default();
+    let shutdown_timeout = top.read("shutdown_timeout", value::duration).unwrap_or(Duration::from_secs(10));
+    let listen = listen(top.section("listen"));
+
+    let mut stores = identity::Stores::default();
+    let s2s = top.section("s2s");
+    let remote = terms::everywhere(&s2s, &mut stores);
+    let allow = s2s.list("allow", value::pattern).unwrap_or_else(|| vec![Pattern::Any]);
+    let deny = s2s.list("deny", value::pattern).unwrap_or_default();
+    let max_connections_per_address = s2s.count("max_connections_per_address", 1).unwrap_or(64);
+    let dialback_secret = dialback_secret(&s2s);
+    s2s.finish();
+
+    let domains = local::domains(top.sections("domain"), &remote.policy);
+    let components = local::components(top.sections("component"), &domains, &remote.policy);
+    if !top.has("domain") && !top.has("component") {
+        top.problem("domain", "nothing to serve: the file has no [[domain]] and no [[component]]");
+    }
+    if !components.is_empty() && listen.component.is_empty() {
+        top.problem("component", "cannot connect: listen.component is empty");
+    }
+    let served = domains.iter().map(|domain| &domain.name).chain(components.iter().map(|known| &known.name));
+    let served: Vec<_> = served.cloned().collect();
+    let overrides = terms::special(top.sections("remote"), &remote, &served, &mut stores);
+    let promise = promise(top.section("promise"));
+    let dns = dns(top.section("dns"));
+    let service = Service { contact: contact(top.section("contact")) };
+    top.finish();
+
+    let settings = Settings {
+        workers: if workers == 0 { thread::available_parallelism().map_or(1, usize::from) } else { workers },
+        shutdown_timeout,
+        log_mailboxes: Some(log_mailboxes).filter(|every| !every.is_zero()),
+        listen,
+        domains,
+        components,
+        trust: stores.into_stores(),
+        remote,
+        overrides,
+        allow,
+        deny,
+        max_connections_per_address,
+        dialback_secret: dialback_secret?,
+        promise,
+        dns,
+        service,
+    };
+    Some((settings, log))
+}
+
+fn listen(section: Section<'_>) -> Listen {
+    let addresses = |key, default: &[&str]| {
+        let given = section.list(key, value::listen);
+        given.unwrap_or_else(|| default.iter().filter_map(|address| address.parse().ok()).collect())
+    };
+    let listen = Listen {
+        s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
+        s2s_tls: addresses("s2s_tls", &[]),
+        component: addresses("component", &["127.0.0.1:5347"]),
+    };
+    let all: Vec<_> =
+        [&listen.s2s, &listen.s2s_tls, &listen.component].into_iter().flatten().copied().collect();
+    // Port 0 is a new port each time.
+    let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
+    if let Some(address) = value::repeated(&fixed) {
+        section.problem("s2s", format!("{address} stands in this section twice, and can be bound only once"));
+    }
+    section.finish();
+    listen
+}
+
+/// The configured secret, or one made now; `None` after a problem.
+fn dialback_secret(s2s: &Section<'_>) -> Option<String> {
+    let configured = local::secret(s2s, "dialback_secret", "dialback_secret_file");
+    let made = || local::random_secret().map_err(|why| s2s.problem("dialback_secret", why)).ok();
+    configured.filter(|secret| !secret.is_empty()).or_else(made)
+}
+
+fn promise(section: Section<'_>) -> Promise {
+    for key in ["message", "presence", "iq"] {
+        section.refuse(
+            key,
+            "does not work yet: what waits is answered when its attempt to connect fails; leave the key out",
+        );
+    }
+    let (backoff_first, backoff_longest) = backoff(&section);
+    let promise = Promise {
+        max_stanzas: section.count("max_stanzas", 1).unwrap_or(1000),
+        max_bytes: section.read("max_bytes", value::size).unwrap_or(4 << 20),
+        total_bytes: section.read("total_bytes", value::size).unwrap_or(256 << 20),
+        backoff_first,
+        backoff_longest,
+    };
+    if promise.max_bytes > promise.total_bytes {
+        let key = if section.has("max_bytes") { "max_bytes" } else { "total_bytes" };
+        section.problem(
+            key,
+            "one domain pair may hold more (max_bytes) than all of them together (total_bytes)",
+        );
+    }
+    section.finish();
+    promise
+}
+
+fn backoff(section: &Section<'_>) -> (Duration, Duration) {
+    let default = (Duration::from_secs(1), Duration::from_secs(5 * 60));
+    match section.list("backoff", value::some_duration).as_deref() {
+        Some(&[first, longest]) if first <= longest => (first, longest),
+        Some(_) => {
+            section.problem("backoff", "has to be the first and the longest pause, such as [\"1s\", \"5m\"]");
+            default
+        }
+        None => default,
+    }
+}
+
+fn dns(section: Section<'_>) -> Dns {
+    let dns = Dns {
+        nameservers: section.list("nameservers", value::nameserver).unwrap_or_default(),
+        timeout: section.read("timeout", value::some_duration).unwrap_or(Duration::from_secs(5)),
+    };
+    section.finish();
+    dns
+}
+
+fn contact(section: Section<'_>) -> Vec<(String, Vec<String>)> {
+    let mut contact = Vec::new();
+    for key in CONTACTS {
+        if let Some(uris) = section.list(key, value::uri).filter(|uris| !uris.is_empty()) {
+            contact.push((format!("{key}-addresses"), uris));
+        }
+    }
+    section.finish();
+    contact
+}
+
+/// Checks a filter as `env_logger` reads it: `level` and `target=level`, with commas between.
+fn log_filter(text: &str) -> Result<String, String> {
+    let directives = text.split('/').next().unwrap_or_default();
+    for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        let level = match directive.split_once('=') {
+            Some((_, level)) => level,
+            // A target alone is a filter too; env_logger would take a misspelt level for one.
+            None if directive.contains("::") || directive == "nuncio" => continue,
+            None => directive,
+        };
+        if level.trim().parse::<log::LevelFilter>().is_err() {
+            return Err(format!("\"{level}\" is not one of off, error, warn, info, debug, trace"));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+/// The form fields of XEP-0157 section 3, without `-addresses`.
+const CONTACTS: [&str; 7] = ["abuse", "admin", "feedback", "sales", "security", "status", "support"];

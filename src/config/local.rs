@@ -1,0 +1,132 @@
+//! What the node serves: its domains, and the components that may connect.
+
+use actors::settings::{Component, Identity, LocalDomain};
+use openssl::rand;
+use xmpp::{
+    Domain,
+    policy::{Policy, Tls},
+};
+
+use super::{identity, section::Section, value};
+
+/// Reads every `[[domain]]`.
+pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalDomain> {
+    let mut domains: Vec<LocalDomain> = Vec::new();
+    let mut lines = Vec::new();
+    for section in sections {
+        let name = section.require("name", value::domain);
+        let identity = identity::read(&section);
+        if let Some(name) = name {
+            refuse_second(&section, &name, &mut lines);
+            match &identity {
+                Some(identity) => identity::judge(&section, identity, &name),
+                None if !section.has("certificate") && !section.has("key") => {
+                    section.warning("certificate", without_certificate(&name, policy));
+                }
+                None => {}
+            }
+            domains.push(LocalDomain { name, identity });
+        }
+        section.finish();
+    }
+    domains
+}
+
+/// Reads every `[[component]]`; one without a certificate shows that of the domain it is, or is below.
+pub(crate) fn components(
+    sections: Vec<Section<'_>>,
+    domains: &[LocalDomain],
+    policy: &Policy,
+) -> Vec<Component> {
+    let mut components = Vec::new();
+    let mut lines = Vec::new();
+    for section in sections {
+        let name = section.require("name", value::domain);
+        let secret = shared_secret(&section);
+        let own = identity::read(&section);
+        if let Some(name) = &name {
+            refuse_second(&section, name, &mut lines);
+        }
+        if let (Some(name), Some(secret)) = (name, secret) {
+            let says_own = section.has("certificate") || section.has("key");
+            let identity = if says_own { own } else { inherited(&section, &name, domains, policy) };
+            // Of an inherited certificate the domain itself was told already, unless the name is another.
+            if let Some(identity) = &identity
+                && (says_own || !domains.iter().any(|domain| domain.name == name))
+            {
+                identity::judge(&section, identity, &name);
+            }
+            components.push(Component { name, secret, identity });
+        }
+        section.finish();
+    }
+    components
+}
+
+/// Reads `key`, or the first line of the file that `key_file` names; both at once are a contradiction.
+pub(crate) fn secret(section: &Section<'_>, key: &'static str, key_file: &'static str) -> Option<String> {
+    if section.has(key) && section.has(key_file) {
+        section.problem(key_file, format!("contradicts \"{key}\": set one of the two"));
+    }
+    let source = section.source();
+    let written = section.read(key, |text| Ok(text.to_owned()));
+    let filed = section.read(key_file, |path| first_line(&source.path(path)));
+    written.or(filed)
+}
+
+/// Thirty-two random bytes in hexadecimal.
+pub(crate) fn random_secret() -> Result<String, String> {
+    let mut bytes = [0; 32];
+    rand::rand_bytes(&mut bytes).map_err(|error| format!("OpenSSL gives no random bytes: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn shared_secret(section: &Section<'_>) -> Option<String> {
+    let secret = secret(section, "secret", "secret_file");
+    if !section.has("secret") && !section.has("secret_file") {
+        section.problem("secret", "is missing: a component proves itself with \"secret\" or \"secret_file\"");
+    }
+    if secret.as_deref() == Some("") {
+        section.problem("secret", "is empty: anyone could connect as this component");
+    }
+    secret
+}
+
+fn inherited(
+    section: &Section<'_>,
+    name: &Domain,
+    domains: &[LocalDomain],
+    policy: &Policy,
+) -> Option<Identity> {
+    let parents = domains.iter().filter(|domain| domain.name == *name || name.is_below(&domain.name));
+    let nearest = parents.max_by_key(|domain| domain.name.as_str().len());
+    if nearest.is_none() {
+        section.warning("certificate", without_certificate(name, policy));
+    }
+    nearest?.identity.clone()
+}
+
+fn without_certificate(name: &Domain, policy: &Policy) -> String {
+    let consequence = match policy.tls {
+        Tls::Required => ", and as [s2s] requires TLS no server can connect to it",
+        Tls::Optional | Tls::Disabled => "",
+    };
+    format!("{name} has no certificate and key: it offers no TLS to other servers{consequence}")
+}
+
+fn refuse_second(section: &Section<'_>, name: &Domain, lines: &mut Vec<(Domain, usize)>) {
+    if let Some((_, line)) = lines.iter().find(|(known, _)| known == name) {
+        section.problem("name", format!("{name} stands in line {line} already"));
+    }
+    lines.push((name.clone(), section.line()));
+}
+
+fn first_line(path: &std::path::Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| identity::unreadable(path, &error))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        Err(format!("{} begins with an empty line", path.display()))
+    } else {
+        Ok(line.to_owned())
+    }
+}

@@ -1,0 +1,231 @@
+//! Reads one table of the file key by key, and knows at the end which keys nobody asked for.
+
+use std::cell::RefCell;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::finding::{Severity, Source};
+
+/// A table of the file. A key counts as known once it was read or refused; [`Section::finish`] reports the others.
+///
+/// Every reader notes what is wrong and answers `None`, for a value that is absent as for one that is wrong: the
+/// caller goes on with the default, and the next problem is found too.
+#[must_use = "unknown keys are reported by `finish`"]
+pub(crate) struct Section<'a> {
+    source: &'a Source,
+    /// `s2s`; empty for the top of the file.
+    name: &'static str,
+    /// Where its header stands, in bytes.
+    at: usize,
+    /// `None`: the file does not have it.
+    table: Option<&'a DeTable<'a>>,
+    known: RefCell<Vec<&'static str>>,
+    refused: RefCell<Vec<&'static str>>,
+}
+
+impl<'a> Section<'a> {
+    /// The keys above the first header.
+    pub(crate) fn top(source: &'a Source, table: &'a DeTable<'a>) -> Self {
+        Self::new(source, "", 0, Some(table))
+    }
+
+    /// The table `[key]`; empty if the file does not have it.
+    pub(crate) fn section(&self, key: &'static str) -> Self {
+        let Some(value) = self.value(key) else { return Self::new(self.source, key, self.at, None) };
+        let at = value.span().start;
+        let DeValue::Table(table) = value.get_ref() else {
+            self.wrong_kind(key, value, &format!("a table, which begins with [{key}]"));
+            return Self::new(self.source, key, at, None);
+        };
+        Self::new(self.source, key, at, Some(table))
+    }
+
+    /// The tables `[[key]]`.
+    pub(crate) fn sections(&self, key: &'static str) -> Vec<Self> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let wanted = format!("a table, which begins with [[{key}]]");
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_kind(key, value, &wanted);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for item in items.iter() {
+            match item.get_ref() {
+                DeValue::Table(table) => {
+                    sections.push(Self::new(self.source, key, item.span().start, Some(table)));
+                }
+                _ => self.wrong_kind(key, item, &wanted),
+            }
+        }
+        sections
+    }
+
+    /// The string at `key`, made into a `T`; what `parse` says of it becomes the problem.
+    pub(crate) fn read<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.value(key)?;
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong_kind(key, value, "a string in quotes");
+            return None;
+        };
+        parse(text).map_err(|why| self.find(Severity::Problem, value.span().start, key, why)).ok()
+    }
+
+    /// As [`Section::read`], for a key that has to be there.
+    pub(crate) fn require<T>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if !self.has(key) {
+            self.problem(key, "is missing; it has no default");
+        }
+        self.read(key, parse)
+    }
+
+    /// The strings of the list at `key`, each made into a `T`. Those that are wrong are reported and left out.
+    pub(crate) fn list<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let value = self.value(key)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            self.wrong_kind(key, value, "a list of strings, such as [\"…\", \"…\"]");
+            return None;
+        };
+        let mut list = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            match item.get_ref().as_str().map(&parse) {
+                Some(Ok(read)) => list.push(read),
+                Some(Err(why)) => self.find(Severity::Problem, item.span().start, key, why),
+                None => self.wrong_kind(key, item, "a string in quotes"),
+            }
+        }
+        Some(list)
+    }
+
+    /// The whole number at `key`.
+    pub(crate) fn count(&self, key: &'static str, at_least: usize) -> Option<usize> {
+        let value = self.value(key)?;
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_kind(key, value, "a whole number without quotes");
+            return None;
+        };
+        let read = usize::from_str_radix(number.as_str(), number.radix()).ok();
+        if read.is_none_or(|count| count < at_least) {
+            let why = format!("{number} is not a number from {at_least} up");
+            self.find(Severity::Problem, value.span().start, key, why);
+            return None;
+        }
+        read
+    }
+
+    /// The `true` or `false` at `key`.
+    pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
+        let value = self.value(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong_kind(key, value, "true or false");
+        }
+        flag
+    }
+
+    /// Reports `key` if it is there: a key that other sections or later versions have, and why not this one.
+    pub(crate) fn refuse(&self, key: &'static str, why: &str) {
+        self.refused.borrow_mut().push(key);
+        if self.has(key) {
+            self.problem(key, why);
+        }
+    }
+
+    /// Whether the file says anything about `key`.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Notes what keeps the node from starting.
+    pub(crate) fn problem(&self, key: &str, text: impl Into<String>) {
+        self.find(Severity::Problem, self.position(key), key, text);
+    }
+
+    /// Notes what the operator should know.
+    pub(crate) fn warning(&self, key: &str, text: impl Into<String>) {
+        self.find(Severity::Warning, self.position(key), key, text);
+    }
+
+    /// The line its header stands in.
+    pub(crate) fn line(&self) -> usize {
+        self.source.line(self.at)
+    }
+
+    /// The file it is of.
+    pub(crate) fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    /// Reports every key that was neither read nor refused, with the nearest that would have been read.
+    pub(crate) fn finish(self) {
+        let (known, refused) = (self.known.borrow(), self.refused.borrow());
+        for key in self.table.into_iter().flat_map(DeTable::keys) {
+            let (at, key) = (key.span().start, key.get_ref().as_ref());
+            if known.contains(&key) || refused.contains(&key) {
+                continue;
+            }
+            let place = if self.name.is_empty() { "the top of the file" } else { self.name };
+            let near = nearest(key, &known).unwrap_or_default();
+            let why = format!("\"{key}\" is unknown in {place}; the nearest known key is \"{near}\"");
+            self.find(Severity::Problem, at, key, why);
+        }
+    }
+
+    fn new(source: &'a Source, name: &'static str, at: usize, table: Option<&'a DeTable<'a>>) -> Self {
+        Self { source, name, at, table, known: RefCell::default(), refused: RefCell::default() }
+    }
+
+    /// The value at `key`, which is known from now on.
+    fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.borrow_mut().push(key);
+        self.table?.get(key)
+    }
+
+    /// Where `key` stands, or else its section.
+    fn position(&self, key: &str) -> usize {
+        let entry = self.table.and_then(|table| table.get_key_value(key));
+        entry.map_or(self.at, |(key, _)| key.span().start)
+    }
+
+    fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
+        let why = format!("has to be {wanted}, and is {}", kind(value.get_ref()));
+        self.find(Severity::Problem, value.span().start, key, why);
+    }
+
+    fn find(&self, severity: Severity, at: usize, key: &str, text: impl Into<String>) {
+        let full = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
+        self.source.find(severity, at, &full, text);
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The known word that looks most like `word`; that it begins the same counts more than how it ends.
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let likeness = |near: &&str| strsim::jaro_winkler(word, near);
+    known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+}

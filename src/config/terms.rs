@@ -1,0 +1,170 @@
+//! The terms for remote domains: `[s2s]` for all of them, `[[remote]]` for what differs.
+
+use std::time::Duration;
+
+use actors::settings::Remote;
+use xmpp::{
+    Domain,
+    policy::{Mechanism, Pattern, Policy, Tls, Trust},
+};
+
+use super::{
+    identity::{SYSTEM, Stores},
+    section::Section,
+    value,
+};
+
+/// Reads what holds for every remote domain.
+pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
+    let trust = trust(s2s, stores).unwrap_or_else(|| stores.number(SYSTEM, s2s).unwrap_or_default());
+    let defaults = Remote {
+        policy: Policy {
+            tls: Tls::Required,
+            auth: vec![Mechanism::External, Mechanism::Dialback],
+            strict_certificates: false,
+            trust,
+            max_stanza: MAX_STANZA,
+            max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
+            idle_seconds: IDLE.as_secs(),
+        },
+        connect_timeout: Duration::from_secs(10),
+        handshake_timeout: Duration::from_secs(30),
+        idle_timeout: IDLE,
+        keepalive: Duration::from_secs(5 * 60),
+        address: None,
+        direct_tls: false,
+    };
+    terms(s2s, &defaults)
+}
+
+/// Reads what differs from `everywhere` for some domains, and for which.
+pub(crate) fn special(
+    sections: Vec<Section<'_>>,
+    everywhere: &Remote,
+    local: &[Domain],
+    stores: &mut Stores,
+) -> Vec<(Pattern, Remote)> {
+    let mut specials: Vec<(Pattern, Remote)> = Vec::new();
+    let mut lines: Vec<(Pattern, usize)> = Vec::new();
+    for section in sections {
+        let pattern = section.require("name", remote_name);
+        if let Some(pattern) = &pattern {
+            if let Some((_, line)) = lines.iter().find(|(known, _)| known == pattern) {
+                section.problem("name", format!("stands in line {line} already"));
+            }
+            if let Pattern::Exactly(name) = pattern
+                && local.contains(name)
+            {
+                section
+                    .problem("name", format!("{name} is served by this node, so no link to it is ever made"));
+            }
+            lines.push((pattern.clone(), section.line()));
+        }
+        let mut remote = terms(&section, everywhere);
+        if let Some(trust) = trust(&section, stores) {
+            remote.policy.trust = trust;
+        }
+        remote.address = section.read("address", value::host_port);
+        remote.direct_tls = section.flag("direct_tls").unwrap_or_default();
+        if remote.direct_tls && !section.has("address") {
+            section.problem("direct_tls", "speaks of \"address\", which is missing");
+        }
+        if remote.direct_tls && remote.policy.tls == Tls::Disabled {
+            section.problem("direct_tls", "cannot be, as tls = \"disabled\" holds for this domain");
+        }
+        for key in ["allow", "deny", "max_connections_per_address", "dialback_secret", "dialback_secret_file"]
+        {
+            section.refuse(key, "belongs in [s2s]: it holds for all domains");
+        }
+        specials.extend(pattern.map(|pattern| (pattern, remote)));
+        section.finish();
+    }
+    specials
+}
+
+/// The keys that `[s2s]` and `[[remote]]` share, but for `trust`.
+fn terms(section: &Section<'_>, base: &Remote) -> Remote {
+    let policy = &base.policy;
+    let idle_timeout = section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout);
+    let terms = Remote {
+        policy: Policy {
+            tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
+            auth: section.list("auth", value::one_of(&MECHANISMS)).unwrap_or_else(|| policy.auth.clone()),
+            strict_certificates: section.flag("strict_certificates").unwrap_or(policy.strict_certificates),
+            trust: policy.trust,
+            max_stanza: section.read("max_stanza", value::size).unwrap_or(policy.max_stanza),
+            max_stanza_unauthenticated: section
+                .read("max_stanza_unauthenticated", value::size)
+                .unwrap_or(policy.max_stanza_unauthenticated),
+            // Less than a second must not become never.
+            idle_seconds: idle_timeout.as_secs().max(1),
+        },
+        connect_timeout: section
+            .read("connect_timeout", value::some_duration)
+            .unwrap_or(base.connect_timeout),
+        handshake_timeout: section
+            .read("handshake_timeout", value::some_duration)
+            .unwrap_or(base.handshake_timeout),
+        idle_timeout,
+        keepalive: section.read("keepalive", value::some_duration).unwrap_or(base.keepalive),
+        address: base.address.clone(),
+        direct_tls: base.direct_tls,
+    };
+    weigh(section, &terms.policy);
+    terms
+}
+
+/// Looks at whether the values make sense together.
+fn weigh(section: &Section<'_>, policy: &Policy) {
+    if policy.auth.is_empty() && section.has("auth") {
+        section.problem(
+            "auth",
+            "is empty: nothing could authenticate a remote; name \"external\", \"dialback\" or both",
+        );
+    }
+    if value::repeated(&policy.auth).is_some() {
+        section.problem("auth", "names the same twice");
+    }
+    let key = if section.has("auth") { "auth" } else { "tls" };
+    if policy.tls == Tls::Disabled && policy.auth == [Mechanism::External] && section.has(key) {
+        section.problem(
+            key,
+            "\"external\" alone needs certificates, and with tls = \"disabled\" there are none",
+        );
+    }
+    if policy.max_stanza < LEAST_MAX_STANZA && section.has("max_stanza") {
+        section.warning(
+            "max_stanza",
+            format!("other servers may count on {LEAST_MAX_STANZA} bytes (RFC 6120 section 13.12)"),
+        );
+    }
+}
+
+fn trust(section: &Section<'_>, stores: &mut Stores) -> Option<Trust> {
+    section.read("trust", |name| stores.number(name, section))
+}
+
+fn remote_name(text: &str) -> Result<Pattern, String> {
+    match value::pattern(text)? {
+        Pattern::Any => Err("\"*\" is every domain, and [s2s] holds for those".to_owned()),
+        pattern => Ok(pattern),
+    }
+}
+
+/// Long enough that domains which talk keep their link, short enough that links to the others do not pile up.
+const IDLE: Duration = Duration::from_secs(60 * 60);
+
+const TLS: [(&str, Tls); 3] =
+    [("required", Tls::Required), ("optional", Tls::Optional), ("disabled", Tls::Disabled)];
+
+const MECHANISMS: [(&str, Mechanism); 2] =
+    [("external", Mechanism::External), ("dialback", Mechanism::Dialback)];
+
+/// What Prosody takes from other servers by default.
+const MAX_STANZA: usize = 512 << 10;
+
+/// Stream features, a certificate's worth of SASL and dialback keys fit many times over.
+const MAX_STANZA_UNAUTHENTICATED: usize = 10 << 10;
+
+/// RFC 6120 section 13.12: a server must take at least this.
+const LEAST_MAX_STANZA: usize = 10_000;

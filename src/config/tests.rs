@@ -1,0 +1,553 @@
+//! Each kind of mistake, and the sentence and line that an operator gets for it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use actors::settings::{HostPort, Trust};
+use xmpp::{
+    Domain,
+    policy::{Mechanism, Tls},
+};
+
+use super::*;
+use crate::demo::authority::Authority;
+
+/// A directory with a configuration in it, gone when dropped.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("nuncio-config-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(path.join("certs")).unwrap();
+        Self(path)
+    }
+
+    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.0.join(name), content).unwrap();
+        self
+    }
+
+    /// Adds `certs/DOMAIN.crt` and `.key`.
+    fn with_certificate(self, authority: &Authority, domain: &str) -> Self {
+        let identity = authority.certify(domain).unwrap();
+        let mut chain = identity.chain[0].to_pem().unwrap();
+        chain.extend(authority.certificate().to_pem().unwrap());
+        let key = identity.key.private_key_to_pem_pkcs8().unwrap();
+        self.with(&format!("certs/{domain}.crt"), chain).with(&format!("certs/{domain}.key"), key)
+    }
+
+    fn load(&self, toml: &str) -> Result<Config, Vec<Finding>> {
+        let file = self.0.join("n.toml");
+        fs::write(&file, toml).unwrap();
+        load(&file)
+    }
+
+    /// The findings as an operator reads them, with the directory cut off.
+    fn findings(&self, toml: &str) -> Vec<String> {
+        let findings = match self.load(toml) {
+            Ok(config) => config.warnings,
+            Err(findings) => findings,
+        };
+        let dir = format!("{}/", self.0.display());
+        findings.iter().map(|finding| finding.to_string().replace(&dir, "")).collect()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn domain(name: &str) -> Domain {
+    Domain::new(name).unwrap()
+}
+
+/// What is found in `toml`, below a domain in line 1 that itself is in order.
+#[track_caller]
+fn assert_finds(toml: &str, expected: &[&str]) {
+    let dir = Dir::new();
+    // Lines 1 to 3; the warning of a domain without certificate is another test's.
+    let findings = dir.findings(&format!("{toml}\n[[domain]]\nname = \"a.example\"\n"));
+    let findings: Vec<_> =
+        findings.iter().filter(|finding| !finding.contains("no certificate and key")).collect();
+    assert_eq!(findings, expected);
+}
+
+#[test]
+fn the_shipped_file_loads_and_states_the_defaults() {
+    let shipped = load(concat!(env!("CARGO_MANIFEST_DIR"), "/config/nuncio.toml").as_ref()).unwrap();
+    let empty = Dir::new().load("[[domain]]\nname = \"localhost\"\n").unwrap();
+    let plain = |config: &Config| {
+        let mut settings = config.settings.clone();
+        settings.dialback_secret.clear();
+        format!("{} {settings:?}", config.log)
+    };
+    assert_eq!(plain(&shipped), plain(&empty));
+}
+
+#[test]
+fn the_shipped_file_names_every_key() {
+    let shipped = include_str!("../../config/nuncio.toml");
+    let uncommented: String = shipped
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.starts_with("[[") || rest.contains(" = ") && !rest.contains("\", \"10m") => {
+                rest
+            }
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let findings = Dir::new().findings(&uncommented);
+    let unknown: Vec<_> = findings.iter().filter(|f| f.contains("unknown") || f.contains("TOML")).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn the_example_of_the_interface_is_read_value_for_value() {
+    let authority = Authority::new().unwrap();
+    let dir = Dir::new()
+        .with_certificate(&authority, "example.org")
+        .with("trust.pem", authority.certificate().to_pem().unwrap());
+    let config = dir
+        .load(
+            r#"
+log = "info"
+log_mailboxes = "10s"
+workers = 3
+shutdown_timeout = "11s"
+
+[listen]
+s2s = ["0.0.0.0:5269", "[::]:5269"]
+s2s_tls = ["127.0.0.1:5270"]
+component = ["127.0.0.1:5347"]
+
+[[domain]]
+name = "Example.ORG"
+certificate = "certs/example.org.crt"
+key = "certs/example.org.key"
+
+[[component]]
+name = "echo.example.org"
+secret = "change me"
+
+[s2s]
+tls = "required"
+auth = ["external", "dialback"]
+strict_certificates = false
+trust = "system"
+allow = ["*"]
+deny = []
+connect_timeout = "10s"
+handshake_timeout = "30s"
+idle_timeout = "1h"
+keepalive = "5m"
+max_stanza = "512 KiB"
+max_stanza_unauthenticated = "10 KiB"
+max_connections_per_address = 64
+dialback_secret = "s3cr3t"
+
+[[remote]]
+name = "b.example"
+address = "127.0.0.2:5269"
+direct_tls = false
+trust = "trust.pem"
+tls = "optional"
+
+[[remote]]
+name = "*.b.example"
+trust = "trust.pem"
+auth = ["dialback"]
+idle_timeout = "90s"
+
+[promise]
+max_stanzas = 1000
+max_bytes = "4 MiB"
+total_bytes = "256 MiB"
+backoff = ["1s", "5m"]
+
+[dns]
+nameservers = ["127.0.0.1:5353", "::1"]
+timeout = "5s"
+
+[contact]
+abuse = ["mailto:abuse@example.org"]
+"#,
+        )
+        .unwrap();
+
+    let settings = &config.settings;
+    assert_eq!(config.log, "info");
+    assert_eq!(settings.workers, 3);
+    assert_eq!(settings.shutdown_timeout, Duration::from_secs(11));
+    assert_eq!(settings.log_mailboxes, Some(Duration::from_secs(10)));
+    assert_eq!(settings.listen.s2s.len(), 2);
+    assert_eq!(settings.listen.s2s_tls, ["127.0.0.1:5270".parse().unwrap()]);
+    assert_eq!(settings.domains[0].name, domain("example.org"));
+    assert_eq!(settings.domains[0].identity.as_ref().unwrap().chain.len(), 2);
+    assert_eq!(settings.components[0].secret, "change me");
+    assert!(settings.components[0].identity.is_some(), "inherited from example.org");
+    assert_eq!(settings.remote.policy.tls, Tls::Required);
+    assert_eq!(settings.remote.policy.idle_seconds, 3600);
+    assert_eq!(settings.remote.policy.max_stanza, 524_288);
+    assert_eq!(settings.dialback_secret, "s3cr3t");
+    assert!(
+        matches!(settings.trust.as_slice(), [Trust::System, Trust::Authorities(list)] if list.len() == 1)
+    );
+    let (_, b) = &settings.overrides[0];
+    assert_eq!(b.address, Some(HostPort { host: "127.0.0.2".to_owned(), port: 5269 }));
+    assert_eq!((b.policy.tls, b.policy.trust.0, b.connect_timeout.as_secs()), (Tls::Optional, 1, 10));
+    let (below, rest) = &settings.overrides[1];
+    assert_eq!(*below, Pattern::Below(domain("b.example")));
+    assert_eq!((rest.policy.tls, rest.policy.trust.0), (Tls::Required, 1));
+    assert_eq!(rest.policy.auth, [Mechanism::Dialback]);
+    assert_eq!((rest.idle_timeout.as_secs(), rest.policy.idle_seconds), (90, 90));
+    assert_eq!(settings.dns.nameservers, ["127.0.0.1:5353".parse().unwrap(), "[::1]:53".parse().unwrap()]);
+    let abuse = ("abuse-addresses".to_owned(), vec!["mailto:abuse@example.org".to_owned()]);
+    assert_eq!(settings.service.contact, [abuse]);
+}
+
+#[test]
+fn several_mistakes_are_found_in_one_go_in_the_order_of_the_file() {
+    assert_finds(
+        "workers = \"two\"\nlgo = \"info\"\n[s2s]\ntls = \"requird\"\nconnect_timeout = \"10\"\nmax_stanza = \"1 KiBi\"",
+        &[
+            "n.toml:1: workers: has to be a whole number without quotes, and is a string",
+            "n.toml:2: lgo: \"lgo\" is unknown in the top of the file; the nearest known key is \"log\"",
+            "n.toml:4: s2s.tls: \"requird\" is not one of \"required\", \"optional\", \"disabled\"",
+            "n.toml:5: s2s.connect_timeout: \"10\" is not a length of time such as \"30s\", \"10m\" or \"1h\"",
+            "n.toml:6: s2s.max_stanza: \"1 KiBi\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"",
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_key_names_its_section_and_the_nearest_known_key() {
+    assert_finds(
+        "[s2s]\nkeep_alive = \"5m\"",
+        &[
+            "n.toml:2: s2s.keep_alive: \"keep_alive\" is unknown in s2s; the nearest known key is \"keepalive\"",
+        ],
+    );
+    assert_finds(
+        "[promises]",
+        &[
+            "n.toml:1: promises: \"promises\" is unknown in the top of the file; the nearest known key is \"promise\"",
+        ],
+    );
+}
+
+#[test]
+fn every_syntax_error_has_its_line() {
+    let findings = Dir::new().findings("workers = \n[s2s]\ntls = required\n");
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(findings[0].starts_with("n.toml:1: not TOML: "), "{findings:?}");
+    assert!(findings[1].starts_with("n.toml:3: not TOML: "), "{findings:?}");
+}
+
+#[test]
+fn waiting_times_are_refused_until_they_work() {
+    let why =
+        "does not work yet: what waits is answered when its attempt to connect fails; leave the key out";
+    assert_finds(
+        "[promise]\nmessage = \"5m\"\npresence = \"60s\"\niq = \"45s\"",
+        &[
+            &format!("n.toml:2: promise.message: {why}"),
+            &format!("n.toml:3: promise.presence: {why}"),
+            &format!("n.toml:4: promise.iq: {why}"),
+        ],
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind_say_what_is_wanted() {
+    assert_finds(
+        "[listen]\ns2s = \"0.0.0.0:5269\"\ncomponent = [5347]\n[s2s]\nstrict_certificates = \"yes\"\nmax_connections_per_address = 0",
+        &[
+            "n.toml:2: listen.s2s: has to be a list of strings, such as [\"…\", \"…\"], and is a string",
+            "n.toml:3: listen.component: has to be a string in quotes, and is a number",
+            "n.toml:5: s2s.strict_certificates: has to be true or false, and is a string",
+            "n.toml:6: s2s.max_connections_per_address: 0 is not a number from 1 up",
+        ],
+    );
+    assert_finds("s2s = 1", &["n.toml:1: s2s: has to be a table, which begins with [s2s], and is a number"]);
+}
+
+#[test]
+fn a_list_reports_each_entry_in_its_own_line() {
+    assert_finds(
+        "[listen]\ns2s = [\n  \"localhost:5269\",\n  \"127.0.0.1:5269\",\n  \"127.0.0.1\",\n]",
+        &[
+            "n.toml:3: listen.s2s: \"localhost:5269\" is not an IP address and a port, such as \"0.0.0.0:5269\" or \"[::]:5269\"",
+            "n.toml:5: listen.s2s: \"127.0.0.1\" is not an IP address and a port, such as \"0.0.0.0:5269\" or \"[::]:5269\"",
+        ],
+    );
+}
+
+#[test]
+fn an_address_can_be_listened_on_once() {
+    assert_finds(
+        "[listen]\ns2s = [\"127.0.0.1:5269\"]\ns2s_tls = [\"127.0.0.1:5269\"]",
+        &["n.toml:2: listen.s2s: 127.0.0.1:5269 stands in this section twice, and can be bound only once"],
+    );
+    assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    assert_finds(
+        "[s2s]\ntls = \"disabled\"\nauth = [\"external\"]",
+        &[
+            "n.toml:3: s2s.auth: \"external\" alone needs certificates, and with tls = \"disabled\" there are none",
+        ],
+    );
+    assert_finds(
+        "[s2s]\nauth = []",
+        &[
+            "n.toml:2: s2s.auth: is empty: nothing could authenticate a remote; name \"external\", \"dialback\" or both",
+        ],
+    );
+    assert_finds(
+        "[promise]\nbackoff = [\"5m\", \"1s\"]",
+        &["n.toml:2: promise.backoff: has to be the first and the longest pause, such as [\"1s\", \"5m\"]"],
+    );
+    assert_finds(
+        "[promise]\nmax_bytes = \"1 GiB\"",
+        &[
+            "n.toml:2: promise.max_bytes: one domain pair may hold more (max_bytes) than all of them together (total_bytes)",
+        ],
+    );
+}
+
+#[test]
+fn a_limit_below_what_others_count_on_is_a_warning() {
+    assert_finds(
+        "[s2s]\nmax_stanza = \"4 KiB\"",
+        &[
+            "n.toml:2: warning: s2s.max_stanza: other servers may count on 10000 bytes (RFC 6120 section 13.12)",
+        ],
+    );
+}
+
+#[test]
+fn a_remote_refuses_what_holds_for_all() {
+    assert_finds(
+        "[[remote]]\nname = \"b.example\"\ndeny = []\ndirect_tls = true\n[[remote]]\nname = \"B.example\"\n\
+         [[remote]]\nname = \"*\"\n[[remote]]\nname = \"a.example\"\naddress = \"10.0.0.1\"\n[[remote]]\n",
+        &[
+            "n.toml:3: remote.deny: belongs in [s2s]: it holds for all domains",
+            "n.toml:4: remote.direct_tls: speaks of \"address\", which is missing",
+            "n.toml:6: remote.name: stands in line 1 already",
+            "n.toml:8: remote.name: \"*\" is every domain, and [s2s] holds for those",
+            "n.toml:10: remote.name: a.example is served by this node, so no link to it is ever made",
+            "n.toml:11: remote.address: \"10.0.0.1\" is not a host and a port, such as \"127.0.0.2:5269\" or \"xmpp.b.example:5269\"",
+            "n.toml:12: remote.name: is missing; it has no default",
+        ],
+    );
+}
+
+#[test]
+fn a_component_needs_one_secret() {
+    assert_finds(
+        "[[component]]\nname = \"x.a.example\"\n[[component]]\nname = \"y.a.example\"\nsecret = \"\"\n\
+         [[component]]\nname = \"z.a.example\"\nsecret = \"a\"\nsecret_file = \"none\"",
+        &[
+            "n.toml:1: component.secret: is missing: a component proves itself with \"secret\" or \"secret_file\"",
+            "n.toml:5: component.secret: is empty: anyone could connect as this component",
+            "n.toml:9: component.secret_file: contradicts \"secret\": set one of the two",
+            "n.toml:9: component.secret_file: there is no file none",
+        ],
+    );
+}
+
+#[test]
+fn secrets_are_read_from_the_first_line_of_their_files() {
+    let dir = Dir::new().with("secret", "from a file\n").with("dialback", "key\nmaterial\n");
+    let config = dir
+        .load(
+            "[[domain]]\nname = \"a.example\"\n[[component]]\nname = \"a.example\"\nsecret_file = \"secret\"\n\
+             [s2s]\ndialback_secret_file = \"dialback\"\n",
+        )
+        .unwrap();
+    assert_eq!(config.settings.components[0].secret, "from a file");
+    assert_eq!(config.settings.dialback_secret, "key");
+}
+
+#[test]
+fn an_empty_dialback_secret_is_made_anew_each_time() {
+    let dir = Dir::new();
+    let secret = || {
+        let config = dir.load("[[domain]]\nname = \"a.example\"\n[s2s]\ndialback_secret = \"\"\n").unwrap();
+        config.settings.dialback_secret
+    };
+    let (one, other) = (secret(), secret());
+    assert_eq!(one.len(), 64);
+    assert_ne!(one, other);
+}
+
+#[test]
+fn a_name_stands_once_among_domains_and_once_among_components() {
+    let authority = Authority::new().unwrap();
+    let dir = Dir::new().with_certificate(&authority, "a.example");
+    let identity = "certificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n";
+    let one = format!("[[domain]]\nname = \"a.example\"\n{identity}");
+    let component = "[[component]]\nname = \"a.example\"\nsecret = \"s\"\n";
+    assert_eq!(dir.findings(&format!("{one}{component}")), [""; 0]);
+    assert_eq!(
+        dir.findings(&format!("{one}{one}{component}{component}")),
+        [
+            "n.toml:6: domain.name: a.example stands in line 1 already",
+            "n.toml:13: component.name: a.example stands in line 9 already"
+        ]
+    );
+}
+
+#[test]
+fn a_node_that_would_serve_nothing_does_not_start() {
+    let findings = Dir::new().findings("");
+    assert_eq!(
+        findings,
+        ["n.toml:1: domain: nothing to serve: the file has no [[domain]] and no [[component]]"]
+    );
+}
+
+#[test]
+fn a_domain_without_certificate_is_a_warning() {
+    assert_eq!(
+        Dir::new().findings("\n[[domain]]\nname = \"a.example\"\n"),
+        [
+            "n.toml:2: warning: domain.certificate: a.example has no certificate and key: it offers no TLS to other \
+          servers, and as [s2s] requires TLS no server can connect to it"
+        ]
+    );
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_named() {
+    let dir = Dir::new().with("bad.pem", "hello");
+    let findings = dir.findings(
+        "[[domain]]\nname = \"a.example\"\ncertificate = \"none.pem\"\nkey = \"bad.pem\"\n\
+         [[domain]]\nname = \"b.example\"\ncertificate = \"bad.pem\"\n[s2s]\ntrust = \"certs\"\n",
+    );
+    assert_eq!(
+        findings,
+        [
+            "n.toml:3: domain.certificate: there is no file none.pem",
+            "n.toml:4: domain.key: bad.pem holds no private key in PEM form",
+            "n.toml:7: domain.certificate: bad.pem holds no certificate in PEM form",
+            "n.toml:7: domain.certificate: needs its key: set \"key\" too",
+            "n.toml:9: s2s.trust: certs is a directory",
+        ]
+    );
+}
+
+#[test]
+fn a_key_has_to_fit_the_first_certificate() {
+    let authority = Authority::new().unwrap();
+    let leaf = authority.certify("a.example").unwrap();
+    let mut upside_down = authority.certificate().to_pem().unwrap();
+    upside_down.extend(leaf.chain[0].to_pem().unwrap());
+    let key = leaf.key.private_key_to_pem_pkcs8().unwrap();
+    let dir =
+        Dir::new().with_certificate(&authority, "b.example").with("chain", upside_down).with("key", key);
+    assert_eq!(
+        dir.findings(
+            "[[domain]]\nname = \"a.example\"\ncertificate = \"chain\"\nkey = \"key\"\n\
+             [[domain]]\nname = \"b.example\"\ncertificate = \"certs/b.example.crt\"\nkey = \"key\"\n"
+        ),
+        [
+            "n.toml:3: domain.certificate: the certificate of the key is number 2 in the file; it has to be the \
+             first, and those of the authorities follow",
+            "n.toml:8: domain.key: is not the key of the certificate",
+        ]
+    );
+}
+
+#[test]
+fn a_locked_key_is_refused_without_asking_for_its_passphrase() {
+    let authority = Authority::new().unwrap();
+    let leaf = authority.certify("a.example").unwrap();
+    let cipher = openssl::symm::Cipher::aes_128_cbc();
+    let locked = leaf.key.private_key_to_pem_pkcs8_passphrase(cipher, b"secret").unwrap();
+    let dir = Dir::new().with("crt", leaf.chain[0].to_pem().unwrap()).with("key", locked);
+    assert_eq!(
+        dir.findings("[[domain]]\nname = \"a.example\"\ncertificate = \"crt\"\nkey = \"key\"\n"),
+        ["n.toml:4: domain.key: key is locked with a passphrase; a node that starts alone needs it unlocked"]
+    );
+}
+
+#[test]
+fn a_certificate_for_another_name_is_a_warning_also_when_inherited() {
+    let authority = Authority::new().unwrap();
+    let dir = Dir::new().with_certificate(&authority, "a.example");
+    let findings = dir.findings(
+        "[[domain]]\nname = \"a.example\"\ncertificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n\
+         [[component]]\nname = \"x.a.example\"\nsecret = \"s\"\n",
+    );
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].starts_with("n.toml:5: warning: component.certificate: "), "{findings:?}");
+    assert!(
+        findings[0].contains("a.example") && findings[0].ends_with("proof of x.a.example"),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn sizes_say_their_unit() {
+    assert_eq!(value::size("256 KiB"), Ok(262_144));
+    assert_eq!(value::size("4MiB"), Ok(4 << 20));
+    assert_eq!(value::size("10 kb"), Ok(10_000));
+    assert_eq!(value::size("1 GiB"), Ok(1 << 30));
+    assert_eq!(value::size("512 B"), Ok(512));
+    for wrong in
+        ["", "12", "KiB", "-1 KiB", "1.5 MiB", "1 KiB of", "0 B", "99999999999999999999 B", "99999999999 GiB"]
+    {
+        assert!(value::size(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn durations_read_as_people_write_them() {
+    assert_eq!(value::duration("30s"), Ok(Duration::from_secs(30)));
+    assert_eq!(value::duration("1h 30min"), Ok(Duration::from_secs(5400)));
+    assert_eq!(value::duration("0s"), Ok(Duration::ZERO));
+    assert!(value::some_duration("0s").is_err());
+    assert!(value::duration("soon").is_err());
+    assert!(value::duration("-1s").is_err());
+}
+
+#[test]
+fn hosts_have_a_port() {
+    let host_port = |host: &str, port| Ok(HostPort { host: host.to_owned(), port });
+    assert_eq!(value::host_port("127.0.0.2:5269"), host_port("127.0.0.2", 5269));
+    assert_eq!(value::host_port("[2001:db8::1]:5270"), host_port("2001:db8::1", 5270));
+    assert_eq!(value::host_port("xmpp.b.example:5269"), host_port("xmpp.b.example", 5269));
+    for wrong in ["b.example", "b.example:0", "b.example:x", ":5269", "2001:db8::1", "[::1]", "a b:1"] {
+        assert!(value::host_port(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn log_filters_are_those_of_env_logger() {
+    for right in [
+        "info",
+        "warn,nuncio::dns=debug",
+        "nuncio::outgoing",
+        "off",
+        "debug/b.example",
+        "hickory_resolver=info",
+    ] {
+        assert!(log_filter(right).is_ok(), "{right}");
+    }
+    assert_eq!(
+        log_filter("inof"),
+        Err("\"inof\" is not one of off, error, warn, info, debug, trace".to_owned())
+    );
+    assert!(log_filter("nuncio::dns=verbose").is_err());
+}

@@ -1,0 +1,124 @@
+//! Single values: text in, or a sentence that says what is wrong with it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use actors::settings::HostPort;
+use xmpp::{Domain, policy::Pattern};
+
+/// A length of time: `"30s"`, `"1h 30min"`, `"250ms"`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| format!("\"{text}\" is not a length of time such as \"30s\", \"10m\" or \"1h\""))
+}
+
+/// A length of time that is not zero.
+pub(crate) fn some_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("has to be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+/// A number of bytes: a whole number and a unit (`B`, `KB`, `MB`, `GB` count in thousands, `KiB`, `MiB`, `GiB` in 1024),
+/// in any case, with or without a space between.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    match (number.parse::<usize>(), factor) {
+        (Ok(0), Some(_)) => Err("has to be larger than nothing".to_owned()),
+        (Ok(number), Some(factor)) => number
+            .checked_mul(factor)
+            .ok_or_else(|| format!("\"{text}\" is more than this machine can count")),
+        _ => Err(format!("\"{text}\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"")),
+    }
+}
+
+/// An address to listen on.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is not an IP address and a port, such as \"0.0.0.0:5269\" or \"[::]:5269\"")
+    })
+}
+
+/// A name server; its port is 53 unless given.
+pub(crate) fn nameserver(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse().ok();
+    with_port.or_else(|| Some(SocketAddr::new(text.parse::<IpAddr>().ok()?, DNS_PORT))).ok_or_else(|| {
+        format!(
+            "\"{text}\" is not the IP address of a name server, such as \"9.9.9.9\" or \"127.0.0.1:5353\""
+        )
+    })
+}
+
+/// A host, by name or address, and a port.
+pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(HostPort { host: address.ip().to_string(), port: address.port() });
+    }
+    let wrong = || {
+        format!("\"{text}\" is not a host and a port, such as \"127.0.0.2:5269\" or \"xmpp.b.example:5269\"")
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
+    // Colons are left only in an IPv6 address without brackets, whose last group would pass for a port.
+    if host.contains([':', '[', ']']) {
+        return Err(wrong());
+    }
+    Ok(HostPort { host: domain(host).map_err(|_| wrong())?.to_string(), port })
+}
+
+/// A domain name in any spelling.
+pub(crate) fn domain(text: &str) -> Result<Domain, String> {
+    Domain::new(text).map_err(|why| format!("\"{text}\" cannot be a domain: {why}"))
+}
+
+/// `*`, `*.example.net` or one domain.
+pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::parse(text).map_err(|why| {
+        format!("\"{text}\" is neither \"*\", nor \"*.example.net\", nor a domain name: {why}")
+    })
+}
+
+/// An address of a person or a page, as a URI.
+pub(crate) fn uri(text: &str) -> Result<String, String> {
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme).unwrap_or_default();
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    if is_scheme && !text.contains(char::is_whitespace) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("\"{text}\" is not a URI such as \"mailto:abuse@example.org\" or \"xmpp:admin@example.org\""))
+}
+
+/// The value of one of a few words.
+pub(crate) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&str) -> Result<T, String> {
+    move |text| {
+        let found = words.iter().find(|(word, _)| *word == text);
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            format!("\"{text}\" is not one of {}", words.join(", "))
+        })
+    }
+}
+
+/// The first thing that stands in `list` twice.
+pub(crate) fn repeated<T: PartialEq>(list: &[T]) -> Option<&T> {
+    list.iter().enumerate().find(|(at, item)| list[..*at].contains(item)).map(|(_, item)| item)
+}
+
+/// In lower case; the unit has to be said, so that no one has to know which one is meant.
+const UNITS: [(&str, usize); 7] = [
+    ("b", 1),
+    ("kb", 1000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+];
+
+/// RFC 1035 section 4.2.
+const DNS_PORT: u16 = 53;

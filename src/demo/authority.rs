@@ -1,0 +1,99 @@
+//! A certificate authority that lives as long as the process: makes the demo's certificates on the spot.
+
+use actors::settings::Identity;
+use openssl::{
+    asn1::Asn1Time,
+    bn::{BigNum, MsbOption},
+    ec::{EcGroup, EcKey},
+    error::ErrorStack,
+    hash::MessageDigest,
+    nid::Nid,
+    pkey::{PKey, PKeyRef, Private},
+    x509::{
+        X509, X509Builder, X509NameBuilder, X509NameRef,
+        extension::{BasicConstraints, KeyUsage, SubjectAlternativeName},
+    },
+};
+
+/// An authority and the certificate that says so.
+pub(crate) struct Authority {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+impl Authority {
+    /// Founds an authority.
+    ///
+    /// # Errors
+    /// OpenSSL refused; it has no reason to.
+    pub(crate) fn new() -> Result<Self, ErrorStack> {
+        let key = key()?;
+        let name = name("Toy authority of the Nuncio demo")?;
+        let mut builder = builder(&name, &name, &key)?;
+        builder.append_extension(BasicConstraints::new().critical().ca().build()?)?;
+        builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build()?)?;
+        builder.sign(&key, MessageDigest::sha256())?;
+        Ok(Self { certificate: builder.build(), key })
+    }
+
+    /// What those trust who trust this authority.
+    pub(crate) fn certificate(&self) -> &X509 {
+        &self.certificate
+    }
+
+    /// Certifies a new key for `domain`.
+    ///
+    /// # Errors
+    /// OpenSSL refused; it has no reason to.
+    pub(crate) fn certify(&self, domain: &str) -> Result<Identity, ErrorStack> {
+        let key = key()?;
+        let subject = name(domain)?;
+        let mut builder = builder(&subject, self.certificate.subject_name(), &key)?;
+        let context = builder.x509v3_context(Some(&self.certificate), None);
+        let names = SubjectAlternativeName::new().dns(domain).build(&context)?;
+        builder.append_extension(names)?;
+        builder.append_extension(BasicConstraints::new().build()?)?;
+        builder.sign(&self.key, MessageDigest::sha256())?;
+        Ok(Identity { chain: vec![builder.build()], key })
+    }
+}
+
+fn key() -> Result<PKey<Private>, ErrorStack> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
+    PKey::from_ec_key(EcKey::generate(&group)?)
+}
+
+fn name(common_name: &str) -> Result<openssl::x509::X509Name, ErrorStack> {
+    let mut name = X509NameBuilder::new()?;
+    name.append_entry_by_nid(Nid::COMMONNAME, common_name)?;
+    Ok(name.build())
+}
+
+/// A certificate that holds from yesterday, for clocks that differ, until tomorrow.
+fn builder(
+    subject: &X509NameRef,
+    issuer: &X509NameRef,
+    key: &PKeyRef<Private>,
+) -> Result<X509Builder, ErrorStack> {
+    let mut serial = BigNum::new()?;
+    serial.rand(127, MsbOption::MAYBE_ZERO, false)?;
+    let serial = serial.to_asn1_integer()?;
+    let mut builder = X509Builder::new()?;
+    builder.set_version(X509_V3)?;
+    builder.set_serial_number(&serial)?;
+    builder.set_subject_name(subject)?;
+    builder.set_issuer_name(issuer)?;
+    builder.set_pubkey(key)?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(now.as_secs()).unwrap_or_default();
+    let (yesterday, tomorrow) = (Asn1Time::from_unix(now - DAY)?, Asn1Time::from_unix(now + DAY)?);
+    builder.set_not_before(&yesterday)?;
+    builder.set_not_after(&tomorrow)?;
+    Ok(builder)
+}
+
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
+
+/// X.509 counts its versions from zero.
+const X509_V3: i32 = 2;

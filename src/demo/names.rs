@@ -1,0 +1,147 @@
+//! A name server for the demo: knows the service records of a few domains, and that nothing else exists.
+//!
+//! RFC 1035 as far as a resolver on the same machine needs it: one question, over UDP, answered in one packet.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use tokio::net::UdpSocket;
+
+/// The socket of a name server that does not answer yet.
+pub(crate) struct Names {
+    socket: UdpSocket,
+    address: SocketAddr,
+    records: HashMap<String, Record>,
+}
+
+/// The one record of a name.
+enum Record {
+    /// RFC 2782, with priority and weight 0.
+    Service { port: u16, host: String },
+    /// RFC 1035 section 3.4.1.
+    Address(Ipv4Addr),
+}
+
+impl Names {
+    /// Takes a port on the loopback interface.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn bind() -> io::Result<Self> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, records: HashMap::new() })
+    }
+
+    /// Where it will answer.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets `domain` offer its service to servers at `port` of this machine.
+    pub(crate) fn add(&mut self, domain: &str, port: u16) {
+        let host = format!("xmpp.{domain}");
+        self.records.insert(host.clone(), Record::Address(Ipv4Addr::LOCALHOST));
+        self.records.insert(format!("_xmpp-server._tcp.{domain}"), Record::Service { port, host });
+    }
+
+    /// Answers until the socket fails.
+    pub(crate) async fn serve(self) {
+        let mut packet = [0; LARGEST_QUERY];
+        while let Ok((length, asker)) = self.socket.recv_from(&mut packet).await {
+            if let Some(answer) = self.answer(&packet[..length]) {
+                // A resolver that misses an answer asks again.
+                let _ = self.socket.send_to(&answer, asker).await;
+            }
+        }
+    }
+
+    /// The answer to a query; `None` when it is not one.
+    fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+        let id = query.get(..2)?;
+        let (name, after) = read_name(query, HEADER)?;
+        let question = query.get(HEADER..after + 4)?;
+        let kind = u16::from_be_bytes([*query.get(after)?, *query.get(after + 1)?]);
+
+        let record = self.records.get(&name);
+        let data = match (record, kind) {
+            (Some(Record::Service { port, host }), SRV) => {
+                let mut data = [0, 0, 0, 0].to_vec();
+                data.extend(port.to_be_bytes());
+                write_name(host, &mut data);
+                Some(data)
+            }
+            (Some(Record::Address(address)), A) => Some(address.octets().to_vec()),
+            _ => None,
+        };
+        // A name also exists when only names below it do (RFC 8020).
+        let exists =
+            record.is_some() || self.records.keys().any(|known| known.ends_with(&format!(".{name}")));
+        let flags = AUTHORITATIVE_ANSWER | if exists { 0 } else { NO_SUCH_NAME };
+
+        let mut answer = id.to_vec();
+        answer.extend(flags.to_be_bytes());
+        for count in [1, u16::from(data.is_some()), 0, 0] {
+            answer.extend(count.to_be_bytes());
+        }
+        answer.extend(question);
+        if let Some(data) = data {
+            answer.extend(NAME_OF_THE_QUESTION.to_be_bytes());
+            answer.extend(kind.to_be_bytes());
+            answer.extend(INTERNET.to_be_bytes());
+            answer.extend(TIME_TO_LIVE.to_be_bytes());
+            answer.extend(u16::try_from(data.len()).ok()?.to_be_bytes());
+            answer.extend(data);
+        }
+        Some(answer)
+    }
+}
+
+/// The name at `at` in lower case, and where it ends; a question has no other name to point to.
+fn read_name(packet: &[u8], mut at: usize) -> Option<(String, usize)> {
+    let mut labels = Vec::new();
+    loop {
+        let length = usize::from(*packet.get(at)?);
+        at += 1;
+        if length == 0 {
+            return Some((labels.join("."), at));
+        }
+        let label = packet.get(at..at + length)?;
+        labels.push(String::from_utf8_lossy(label).to_ascii_lowercase());
+        at += length;
+    }
+}
+
+/// Writes labels, each with its length before it; those of the demo are short.
+fn write_name(name: &str, out: &mut Vec<u8>) {
+    for label in name.split('.') {
+        out.push(u8::try_from(label.len()).unwrap_or_default());
+        out.extend(label.bytes());
+    }
+    out.push(0);
+}
+
+/// More than a query over UDP has, with extensions (RFC 6891 section 6.2.5).
+const LARGEST_QUERY: usize = 4096;
+
+/// Bytes before the question (RFC 1035 section 4.1.1).
+const HEADER: usize = 12;
+
+/// QR, AA, RD and RA: an answer, from who knows best, to one who may ask for anything.
+const AUTHORITATIVE_ANSWER: u16 = 0x8580;
+
+/// NXDOMAIN.
+const NO_SUCH_NAME: u16 = 3;
+
+/// A pointer to the first byte after the header (RFC 1035 section 4.1.4).
+const NAME_OF_THE_QUESTION: u16 = 0xc00c;
+
+const A: u16 = 1;
+const SRV: u16 = 33;
+const INTERNET: u16 = 1;
+
+/// In seconds; longer than the demo.
+const TIME_TO_LIVE: u32 = 60;

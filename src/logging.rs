@@ -1,0 +1,146 @@
+//! Logs: one line an event, message first, then `key=value` pairs.
+//!
+//! Much of what is logged was said by a peer, so whatever could pass for a line or an escape sequence of its own
+//! is written escaped.
+
+use std::{
+    env,
+    fmt::{self, Write as _},
+    io::{self, Write as _},
+};
+
+use env_logger::{Builder, fmt::Formatter};
+use log::{
+    LevelFilter, Record,
+    kv::{self, Key, Value, VisitSource},
+};
+
+/// Starts to log to standard error; `RUST_LOG` wins over `configured`.
+pub(crate) fn start(configured: &str) {
+    let mut builder = Builder::new();
+    match env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => {
+            builder.parse_filters(&filter);
+        }
+        _ => {
+            builder.parse_filters(&for_nuncio(configured));
+        }
+    }
+    builder.format(line).init();
+}
+
+/// Limits the bare levels of a filter to this program: of its dependencies only warnings are news.
+fn for_nuncio(filter: &str) -> String {
+    let (directives, pattern) = match filter.split_once('/') {
+        Some((directives, pattern)) => (directives, format!("/{pattern}")),
+        None => (filter, String::new()),
+    };
+    let mut words = Vec::new();
+    for directive in directives.split(',').map(str::trim) {
+        match directive.parse::<LevelFilter>() {
+            Ok(level) => words.push(format!("{},nuncio={level}", level.min(LevelFilter::Warn))),
+            Err(_) => words.push(directive.to_owned()),
+        }
+    }
+    words.join(",") + &pattern
+}
+
+/// Writes `time level target message key=value …`.
+fn line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let (time, level, target) = (out.timestamp_millis(), record.level(), record.target());
+    let style = out.default_level_style(level);
+    writeln!(out, "{time} {style}{level:<5}{style:#} {target} {}", Event(record))
+}
+
+/// A record as it reads after its target: the message, then its pairs.
+struct Event<'a>(&'a Record<'a>);
+
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Printable(f), "{}", self.0.args())?;
+        self.0.key_values().visit(&mut Pairs(f)).map_err(|_| fmt::Error)
+    }
+}
+
+/// Writes ` key=value` for each pair; a value that is not one plain word stands in quotes.
+struct Pairs<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl<'kvs> VisitSource<'kvs> for Pairs<'_, '_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        let value = value.to_string();
+        let plain =
+            !value.is_empty() && !value.contains(|c: char| c == '"' || c.is_whitespace() || c.is_control());
+        if plain {
+            write!(self.0, " {key}={value}")?;
+        } else {
+            write!(self.0, " {key}=\"")?;
+            write!(Printable(self.0), "{}", value.replace('\\', "\\\\").replace('"', "\\\""))?;
+            self.0.write_char('"')?;
+        }
+        Ok(())
+    }
+}
+
+/// Lets text through with its control characters escaped.
+struct Printable<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Printable<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let clean = part.trim_end_matches(char::is_control);
+            self.0.write_str(clean)?;
+            part[clean.len()..]
+                .chars()
+                .try_for_each(|control| write!(self.0, "{}", control.escape_default()))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use log::{Level, kv::Source};
+
+    use super::*;
+
+    fn event(message: &str, pairs: &dyn Source) -> String {
+        let args = format_args!("{message}");
+        Event(&Record::builder().level(Level::Info).args(args).key_values(&pairs).build()).to_string()
+    }
+
+    #[test]
+    fn pairs_follow_the_message_in_their_order() {
+        let pairs =
+            [("actor", "outgoing"), ("instances", "212"), ("deepest", "b.example:31"), ("rate", "1823/s")];
+        assert_eq!(
+            event("mailbox", &pairs.as_slice()),
+            "mailbox actor=outgoing instances=212 deepest=b.example:31 rate=1823/s"
+        );
+    }
+
+    #[test]
+    fn a_value_of_several_words_is_quoted() {
+        let pairs = [("pair", "a.example > b.example"), ("why", "it said \"no\""), ("id", "")];
+        assert_eq!(
+            event("closed", &pairs.as_slice()),
+            r#"closed pair="a.example > b.example" why="it said \"no\"" id="""#
+        );
+    }
+
+    #[test]
+    fn a_peer_cannot_write_lines_or_escape_sequences_of_its_own() {
+        let pairs = [("text", "bye\n2026-11-22 ERROR"), ("colour", "\u{1b}[31m")];
+        assert_eq!(
+            event("closed\r\nnode ready", &pairs.as_slice()),
+            r#"closed\r\nnode ready text="bye\n2026-11-22 ERROR" colour="\u{1b}[31m""#
+        );
+    }
+
+    #[test]
+    fn a_bare_level_speaks_of_this_program_and_leaves_dependencies_at_warnings() {
+        assert_eq!(for_nuncio("info"), "WARN,nuncio=INFO");
+        assert_eq!(for_nuncio("error"), "ERROR,nuncio=ERROR");
+        assert_eq!(for_nuncio("debug,hickory_resolver=debug"), "WARN,nuncio=DEBUG,hickory_resolver=debug");
+        assert_eq!(for_nuncio("nuncio::dns=trace/b.example"), "nuncio::dns=trace/b.example");
+    }
+}

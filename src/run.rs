@@ -1,0 +1,120 @@
+//! `nuncio run`: configuration, logging, start, wait for a signal, drain.
+
+use std::{io, mem, path::Path, process::ExitCode};
+
+use actix_rt::System;
+use actors::Node;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::config::{self, Config};
+
+/// Runs a node with the configuration in `file` until it is told to stop.
+pub(crate) fn run(file: &Path) -> ExitCode {
+    let config = match config::load(file) {
+        Ok(config) => config,
+        Err(findings) => {
+            findings.iter().for_each(|finding| eprintln!("{finding}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    crate::logging::start(&config.log);
+    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
+
+    let system = System::new();
+    let served = system.block_on(serve(config));
+    // Dropping it would wait for name lookups that still run.
+    mem::forget(system);
+    match served {
+        Ok(code) => code,
+        Err(sentence) => {
+            eprintln!("nuncio: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts the node and serves until a signal, or until the node is of no use any more.
+async fn serve(config: Config) -> Result<ExitCode, String> {
+    let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
+    announce(&node);
+
+    loop {
+        let signal = tokio::select! {
+            signal = signals.next() => signal,
+            dead = node.death() => {
+                log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        match signal {
+            Told::Stop(why) => {
+                log::info!(target: LOG, signal = why; "stopping");
+                break;
+            }
+            Told::Report => node.report(),
+            Told::Reload => {
+                log::warn!(target: LOG, "reloading does not work yet: the configuration stays as it was read at the start");
+            }
+        }
+    }
+    tokio::select! {
+        () = node.drain() => Ok(ExitCode::SUCCESS),
+        why = signals.stop() => {
+            log::warn!(target: LOG, signal = why; "stopped at once, without waiting for the links");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Logs the last line of the start: whoever waits for the node waits for this.
+fn announce(node: &Node) {
+    let addresses = node.addresses().iter().map(|(kind, address)| format!(" {kind}={address}"));
+    log::info!(target: LOG, "ready{}", addresses.collect::<String>());
+}
+
+/// What a signal tells the node to do.
+enum Told {
+    Stop(&'static str),
+    Report,
+    Reload,
+}
+
+/// The signals an operator may send.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    report: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            report: signal(SignalKind::user_defined1())?,
+            reload: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.report.recv() => Told::Report,
+            _ = self.reload.recv() => Told::Reload,
+        }
+    }
+
+    /// Waits for one that ends the process.
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            if let Told::Stop(why) = self.next().await {
+                return why;
+            }
+        }
+    }
+}
+
+const LOG: &str = "nuncio::node";

@@ -1,0 +1,198 @@
+//! The name of a domain in the one form in which it is compared (RFC 7622 section 3.2).
+
+use super::{Error, MAX_PART, Part};
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use std::{fmt, net, sync::Arc};
+
+/// A domainpart, normalised: IDNA A-labels, lower case, no trailing dot; or an IP literal as RFC 7622 writes it.
+///
+/// Two spellings of one domain are equal, hash alike and sort alike. A clone is a reference count.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Domain(Arc<str>);
+
+impl Domain {
+    /// Reads a domainpart in any spelling: `EXAMPLE.com`, `bücher.example`, `x.com.`, `[2001:DB8::1]`.
+    ///
+    /// # Errors
+    /// Says why the text is neither a domain name nor an IP literal.
+    pub fn new(text: &str) -> Result<Self, Error> {
+        if is_normal(text) {
+            return Ok(Self(Arc::from(text)));
+        }
+        match text.len() {
+            0 => return Err(Error::Empty(Part::Domain)),
+            1..=MAX_PART => {}
+            _ => return Err(Error::TooLong(Part::Domain)),
+        }
+        if let Some(literal) = text.strip_prefix('[') {
+            let address = literal.strip_suffix(']').and_then(|literal| literal.parse::<net::Ipv6Addr>().ok());
+            return address.map(|address| Self(Arc::from(format!("[{address}]")))).ok_or(Error::NotADomain);
+        }
+
+        // Section 3.2.2 wants U-labels compared; A-labels compare the same way and are what DNS and certificates hold.
+        let ascii = Uts46::new()
+            .to_ascii(text.as_bytes(), DENIED, Hyphens::CheckFirstLast, DnsLength::Ignore)
+            .map_err(|_| Error::NotADomain)?;
+        // Taken off after the mapping, since it may have been written as an ideographic full stop.
+        let name = ascii.strip_suffix('.').unwrap_or(&ascii);
+        match name.len() {
+            0 => Err(Error::Empty(Part::Domain)),
+            1..=MAX_PART if name.split('.').all(|label| (1..=MAX_LABEL).contains(&label.len())) => {
+                Ok(Self(Arc::from(name)))
+            }
+            1..=MAX_PART => Err(Error::Label),
+            _ => Err(Error::TooLong(Part::Domain)),
+        }
+    }
+
+    /// The A-label form, as DNS and comparison use it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is a proper subdomain of `parent`, at any depth.
+    pub fn is_below(&self, parent: &Self) -> bool {
+        self.0.strip_suffix(parent.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+            && !self.is_ip_literal()
+    }
+
+    /// Whether this is an IP address, which has no subdomains, no DNS records and no name in a certificate.
+    pub fn is_ip_literal(&self) -> bool {
+        self.0.starts_with('[')
+            || (self.0.ends_with(|c: char| c.is_ascii_digit()) && self.0.parse::<net::Ipv4Addr>().is_ok())
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whom a session is authenticated for: a local and a remote domain.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainPair {
+    /// The domain that this node serves.
+    pub local: Domain,
+    /// The domain that the peer serves.
+    pub remote: Domain,
+}
+
+impl fmt::Display for DomainPair {
+    /// Writes `a.example > b.example`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} > {}", self.local, self.remote)
+    }
+}
+
+/// Whether a name is in normal form on the face of it, as nearly every name on the wire is: lower-case letters,
+/// digits and inner hyphens in labels of lawful length, none of which claims to be an A-label.
+fn is_normal(text: &str) -> bool {
+    text.len() <= MAX_PART
+        && text.split('.').all(|label| {
+            let bytes = label.as_bytes();
+            (1..=MAX_LABEL).contains(&bytes.len())
+                && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                && bytes[0] != b'-'
+                && bytes[bytes.len() - 1] != b'-'
+                && !bytes.starts_with(b"xn--")
+        })
+}
+
+/// ASCII that is in no domain. The underscore is let in: it is no letter of a host name, but names of services inside
+/// private networks are full of it.
+const DENIED: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
+
+/// Octets of one label (RFC 1035 section 2.3.4).
+const MAX_LABEL: usize = 63;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain(text: &str) -> Domain {
+        Domain::new(text).unwrap()
+    }
+
+    #[test]
+    fn equal_spellings_are_equal() {
+        for spelling in ["EXAMPLE.com", "example.com.", "example。com", "example．com｡", "ｅｘａｍｐｌｅ.com"]
+        {
+            assert_eq!(domain(spelling), domain("example.com"), "{spelling}");
+        }
+        for spelling in
+            ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--BCHER-KVA.Example."]
+        {
+            assert_eq!(domain(spelling).as_str(), "xn--bcher-kva.example", "{spelling}");
+        }
+    }
+
+    #[test]
+    fn reads_ip_literals() {
+        assert_eq!(domain("[2001:DB8:0::1]").as_str(), "[2001:db8::1]");
+        assert_eq!(domain("192.0.2.7").as_str(), "192.0.2.7");
+        assert!(domain("[::1]").is_ip_literal() && domain("192.0.2.7").is_ip_literal());
+        assert!(!domain("a.192").is_ip_literal());
+        for broken in ["[::1", "::1", "[192.0.2.7]", "[fe80::1%eth0]", "[]"] {
+            assert!(Domain::new(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_domain() {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a b",
+            "a@b",
+            "a/b",
+            "-a.example",
+            "a-.example",
+            "xn--a.example",
+            "xn--",
+            "a\0b",
+            "a:5269",
+            "<a>",
+            "a&b",
+            "\u{202e}a",
+            "a\u{3000}b",
+        ] {
+            assert!(Domain::new(text).is_err(), "{text:?}");
+        }
+        assert_eq!(Domain::new(&format!("{}.example", "a".repeat(64))), Err(Error::Label));
+        assert_eq!(Domain::new(&"a.".repeat(512)), Err(Error::TooLong(Part::Domain)));
+        assert!(Domain::new(&format!("{}.example", "a".repeat(63))).is_ok());
+        assert!(Domain::new(&format!("{}a", "a.".repeat(511))).is_ok());
+    }
+
+    #[test]
+    fn takes_what_peers_call_their_services() {
+        assert_eq!(domain("my_service.localhost").as_str(), "my_service.localhost");
+        assert_eq!(domain("localhost").as_str(), "localhost");
+        assert_eq!(domain("r3---sn.example").as_str(), "r3---sn.example");
+    }
+
+    #[test]
+    fn is_below_its_parents_only() {
+        assert!(domain("a.b.example").is_below(&domain("b.example")));
+        assert!(domain("a.b.example").is_below(&domain("example")));
+        assert!(!domain("b.example").is_below(&domain("b.example")));
+        assert!(!domain("ab.example").is_below(&domain("b.example")));
+        assert!(!domain("example").is_below(&domain("b.example")));
+        assert!(!domain("192.0.2.7").is_below(&domain("0.2.7")));
+    }
+
+    #[test]
+    fn the_short_way_and_the_long_way_agree() {
+        for text in ["a", "a.b", "a-b.c1", "0.a", "1.2.3", "a--b.c", "ab--c.d"] {
+            assert!(is_normal(text));
+            let long = Uts46::new()
+                .to_ascii(text.as_bytes(), DENIED, Hyphens::CheckFirstLast, DnsLength::Ignore)
+                .unwrap();
+            assert_eq!(long, text);
+        }
+    }
+}
