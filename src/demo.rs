@@ -25,7 +25,7 @@ use screen::Screen;
 /// Plays it; fails unless both messages arrived and the third came back.
 pub(crate) fn run() -> ExitCode {
     Screen::raise();
-    let played = actix_rt::System::new().block_on(tokio::time::timeout(PATIENCE, play()));
+    let played = actix_rt::System::new().block_on(async { tokio::time::timeout(PATIENCE, play()).await });
     match played.unwrap_or_else(|_| Err(format!("nothing came for {} s", PATIENCE.as_secs()).into())) {
         Ok(()) => {
             println!("\nBoth messages arrived, and the third came back with its reason.");
