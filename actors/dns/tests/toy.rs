@@ -27,7 +27,7 @@ pub(super) enum Reply {
     Code(ResponseCode),
     Silence,
     Garbage,
-    Late(Duration, Box<Reply>),
+    Late(Duration, Box<Self>),
 }
 
 impl NameServer {
