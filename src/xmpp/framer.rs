@@ -1,111 +1,297 @@
 //! Cuts a byte stream into a stream header, whole first-level elements and the closing tag, and vouches for each.
-use bytes::{Bytes, BytesMut};
-use std::{fmt, ops::Range};
+//!
+//! A stanza that only passes through is never parsed into a tree: what the framer hands out are the bytes as they
+//! came, with a note of what the start tag says. So the framer is the one place where a peer's XML is judged, and it
+//! judges all of it: UTF-8, characters, names, quotes, references, unique attributes and declarations, bound
+//! prefixes, matching tags (XML 1.0 and Namespaces in XML 1.0), what XMPP leaves out of XML (RFC 6120 section 11.1),
+//! and [limits](Limits) that hold while reading, not after.
+//!
+//! *Architecture invariant:* the outcome depends on the bytes alone, not on how they were split into reads; and
+//! every byte is looked at a constant number of times, however small the reads are. What is finished is never
+//! looked at again, and inside an unfinished tag the search for its end goes on where it stopped.
+
+mod chars;
+mod declaration;
+mod error;
+mod scope;
+mod tag;
+mod text;
+mod walk;
+
+use bytes::{Buf, Bytes, BytesMut};
+use std::ops::Range;
+use walk::Walk;
+
+pub use error::Error;
 
 /// What one element may cost before it is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// bytes of one first-level element or header, `<` to `>`
+    /// Bytes of one first-level element or header, `<` to `>`.
     pub element: usize,
-    /// nesting below the stream, the first-level element being 1
+    /// Nesting below the stream, the first-level element being 1.
     pub depth: usize,
-    /// attributes of one tag, namespace declarations included
+    /// Attributes of one tag, namespace declarations included.
     pub attributes: usize,
-    /// namespace declarations in scope at once
+    /// Namespace declarations in scope at once, those of the stream included.
     pub declarations: usize,
+}
+
+impl Limits {
+    /// For a peer who has not said yet who it is: 10 KiB, the least that RFC 6120 section 13.12 lets a server take.
+    pub const UNAUTHENTICATED: Self =
+        Self { element: 10 * 1024, depth: 16, attributes: 32, declarations: 32 };
+}
+
+impl Default for Limits {
+    /// For an authenticated peer: 512 KiB, and more depth and width than any known protocol needs.
+    fn default() -> Self {
+        Self { element: 512 * 1024, depth: 64, attributes: 64, declarations: 32 }
+    }
 }
 
 /// The next whole thing in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every frame is an element, so a box would only cost")]
 pub enum Frame {
-    /// `<stream:stream …>`; an XML declaration before it is left out
+    /// `<stream:stream …>`; an XML declaration before it is left out.
     Header(Bytes),
-    /// a first-level element
+    /// A first-level element.
     Element(Element),
-    /// `</stream:stream>`
+    /// `</stream:stream>`.
     Footer,
 }
 
 /// A first-level element: its bytes and what its start tag says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// `<` to `>`
+    /// `<` to `>`.
     pub bytes: Bytes,
-    /// what the walk over it noted
+    /// What the walk over it noted.
     pub head: Head,
 }
 
 /// What the framer noted of an element; ranges count from the element's first byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// the whole name in the start tag, prefix included
+    /// The whole name in the start tag, prefix included.
     pub name: Range<usize>,
-    /// raw attribute values (between the quotes, references not resolved)
+    /// Value of `to`, raw: what is between the quotes, references not resolved. So are the other values.
     pub to: Option<Range<usize>>,
-    #[allow(missing_docs)]
+    /// Value of `from`.
     pub from: Option<Range<usize>>,
-    #[allow(missing_docs)]
+    /// Value of `id`.
     pub id: Option<Range<usize>>,
-    #[allow(missing_docs)]
+    /// Value of `type`.
     pub kind: Option<Range<usize>>,
-    /// value of `xml:lang`
+    /// Value of `xml:lang`.
     pub lang: Option<Range<usize>>,
-    /// value of `xmlns` on the start tag itself
+    /// Value of `xmlns` on the start tag itself.
     pub xmlns: Option<Range<usize>>,
+    /// Where the start tag ends: after its `>`. Equal to the length for `<a/>`.
+    pub content: usize,
+    /// Every declaration, in the start tag or deeper, of a namespace that some stream has as content namespace, in
+    /// document order.
+    pub content_namespaces: Vec<Declaration>,
+    /// Prefixes that the element uses and does not declare, by their place in [`Framer::scope`]; each once.
+    pub leans_on: Vec<usize>,
+}
+
+/// A namespace declaration inside an element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The white space before it, to its closing quote: what disappears when the declaration is cut out.
+    pub attribute: Range<usize>,
+    /// Its raw value.
+    pub value: Range<usize>,
+    /// Whether it binds a prefix, not the default namespace.
+    pub prefixed: bool,
+    /// The raw value of the default namespace declaration that it stands inside; `None`: that of the stream.
+    pub inside: Option<Range<usize>>,
 }
 
 /// The incremental scanner.
 #[derive(Debug)]
-pub struct Framer {}
+pub struct Framer {
+    limits: Limits,
+    phase: Phase,
+    walk: Walk,
+    /// What the stream header declared.
+    scope: Vec<(String, String)>,
+    /// Name of the stream's root as written, which the closing tag must repeat.
+    root: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The stream header comes next; `untouched` until anything came, as only then an XML declaration may.
+    ExpectHeader { untouched: bool },
+    /// First-level elements come, or the closing tag.
+    ExpectElement,
+    /// The closing tag came.
+    Closed,
+    /// The bytes were refused, and so is all that follows.
+    Refused(Error),
+}
+
 impl Framer {
     /// A framer that expects a stream header.
-    pub fn new(_limits: Limits) -> Self {
-        todo!()
+    pub fn new(limits: Limits) -> Self {
+        let phase = Phase::ExpectHeader { untouched: true };
+        Self { limits, phase, walk: Walk::default(), scope: Vec::new(), root: Vec::new() }
     }
+
+    /// A framer inside a stream that declares `scope`, for elements that this node made itself.
+    pub(crate) fn inside(scope: Vec<(String, String)>) -> Self {
+        let limits = Limits {
+            element: usize::MAX,
+            depth: usize::MAX,
+            attributes: usize::MAX,
+            declarations: usize::MAX,
+        };
+        Self { phase: Phase::ExpectElement, scope, ..Self::new(limits) }
+    }
+
     /// Changes what is allowed from the next element on.
-    pub fn set_limits(&mut self, _limits: Limits) {
-        todo!()
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
+
     /// Expects a new stream header next (after TLS, after SASL).
     pub fn restart(&mut self) {
-        todo!()
+        self.phase = Phase::ExpectHeader { untouched: true };
+        self.walk.reset();
+        self.scope.clear();
+        self.root.clear();
     }
+
     /// The prefixes (with their URIs) the current stream header declared; "" is the default namespace.
     pub fn scope(&self) -> &[(String, String)] {
-        todo!()
+        &self.scope
     }
+
     /// Takes the next whole frame off the front of `buffer`, or `None` when more bytes are needed.
-    /// Every byte is looked at once, however the input is split.
-    pub fn next(&mut self, _buffer: &mut BytesMut) -> Result<Option<Frame>, Error> {
-        todo!()
+    ///
+    /// What is still unfinished stays in `buffer`, which the caller may only append to; white space between
+    /// elements goes at once. After an error every further call gives the same error.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes.
+    pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        let frame = self.advance(buffer);
+        if let Err(error) = &frame {
+            self.phase = Phase::Refused(error.clone());
+        }
+        frame
+    }
+
+    fn advance(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Error> {
+        if let Phase::Refused(error) = &self.phase {
+            return Err(error.clone());
+        }
+        if !self.walk.has_begun() {
+            self.skip_white_space(buffer);
+            let Some(&first) = buffer.first() else {
+                return Ok(None);
+            };
+            self.check_first(first)?;
+            self.walk.begin(self.limits);
+        }
+
+        let view = &buffer[..buffer.len().min(self.walk.limits().element)];
+        let frame = match self.phase {
+            Phase::ExpectHeader { untouched } => match self.header(view, untouched)? {
+                Header::Unfinished => None,
+                Header::Declaration(end) => {
+                    buffer.advance(end);
+                    self.phase = Phase::ExpectHeader { untouched: false };
+                    self.walk.reset();
+                    return self.advance(buffer);
+                }
+                Header::Whole(end) => {
+                    self.phase = Phase::ExpectElement;
+                    Some(Frame::Header(buffer.split_to(end).freeze()))
+                }
+            },
+            Phase::ExpectElement | Phase::Closed | Phase::Refused(_) => {
+                if view.starts_with(b"</") {
+                    self.walk.footer(view, &self.root)?.map(|end| {
+                        buffer.advance(end);
+                        self.phase = Phase::Closed;
+                        Frame::Footer
+                    })
+                } else {
+                    self.walk.element(view, &self.scope)?.map(|end| {
+                        let head = self.walk.take_head();
+                        Frame::Element(Element { bytes: buffer.split_to(end).freeze(), head })
+                    })
+                }
+            }
+        };
+
+        match frame {
+            Some(_) => self.walk.reset(),
+            None if buffer.len() >= self.walk.limits().element => {
+                return Err(Error::TooLarge { limit: self.walk.limits().element });
+            }
+            None => {}
+        }
+        Ok(frame)
+    }
+
+    fn skip_white_space(&mut self, buffer: &mut BytesMut) {
+        let blank = buffer.iter().take_while(|&&b| chars::is_white_space(b)).count();
+        if let (Phase::ExpectHeader { untouched }, 1..) = (&mut self.phase, blank) {
+            *untouched = false;
+        }
+        buffer.advance(blank);
+    }
+
+    /// Judges the first byte of what can only be a tag.
+    fn check_first(&self, first: u8) -> Result<(), Error> {
+        match (first, &self.phase) {
+            (b'<', Phase::Closed) => Err(Error::NotWellFormed("an element after the end of the stream")),
+            (b'<', _) => Ok(()),
+            // UTF-16 without a byte order mark (XML 1.0 appendix F), or bytes that UTF-8 has no use for.
+            (0, Phase::ExpectHeader { .. }) | (0x80..=0xc1 | 0xf5.., _) => Err(Error::UnsupportedEncoding),
+            (_, Phase::ExpectHeader { .. }) => {
+                Err(Error::NotWellFormed("something else than a tag before the stream"))
+            }
+            (_, Phase::Closed) => Err(Error::NotWellFormed("text after the end of the stream")),
+            (_, Phase::ExpectElement | Phase::Refused(_)) => {
+                Err(Error::NotWellFormed("text between elements"))
+            }
+        }
+    }
+
+    fn header(&mut self, view: &[u8], untouched: bool) -> Result<Header, Error> {
+        if view.starts_with(b"<\0") {
+            return Err(Error::UnsupportedEncoding);
+        }
+        if view.starts_with(b"<?") {
+            return match declaration::read(view, &mut self.walk.looked)? {
+                Some(_) if !untouched => {
+                    Err(Error::NotWellFormed("an XML declaration that is not the very first"))
+                }
+                Some(end) => Ok(Header::Declaration(end)),
+                None => Ok(Header::Unfinished),
+            };
+        }
+        let Some(end) = self.walk.header(view)? else {
+            return Ok(Header::Unfinished);
+        };
+        self.scope = self.walk.declared(view);
+        self.root = self.walk.root(view).to_vec();
+        Ok(Header::Whole(end))
     }
 }
 
-/// Why the bytes are refused; each maps to one stream error (`stream::error`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// not well-formed XML (RFC 6120 11.3), with what was wrong in words
-    NotWellFormed(&'static str),
-    /// comment, processing instruction, DTD or entity reference (RFC 6120 11.1)
-    Restricted(&'static str),
-    /// not UTF-8 (RFC 6120 11.6)
-    UnsupportedEncoding,
-    /// longer than `Limits::element` bytes
-    TooLarge {
-        /// bytes
-        limit: usize,
-    },
-    /// one of the other limits
-    TooComplex {
-        /// "depth", "attributes" or "namespace declarations"
-        what: &'static str,
-        /// how many are allowed
-        limit: usize,
-    },
+/// How far the prolog of a stream has come, with the offset where that ends.
+enum Header {
+    Unfinished,
+    Declaration(usize),
+    Whole(usize),
 }
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests;

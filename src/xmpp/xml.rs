@@ -10,6 +10,7 @@ mod write;
 use std::fmt;
 
 pub use escape::{escape, unescape};
+pub(crate) use escape::{is_char, resolve};
 
 /// The namespaces of RFC 6120 and the XEPs used here.
 pub mod ns {

@@ -1,0 +1,278 @@
+//! The walk over one element, from its first byte to its last, with as many stops as the input makes it take.
+
+use super::chars::{self, Class};
+use super::scope::Scope;
+use super::tag::{self, Tag};
+use super::{Error, Head, Limits, text};
+use std::{mem, ops::Range};
+
+/// Where the walk over an element is. All places count from the element's first byte, which stays the first byte of
+/// the buffer until the element is whole.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    begun: bool,
+    limits: Limits,
+    /// Everything before is done with. Here begins what is not yet whole, or was never looked at.
+    at: usize,
+    /// How far what begins at `at` was searched for its end.
+    pub(super) looked: usize,
+    /// The quote that was open there.
+    quote: Option<u8>,
+    /// Whether `at` is inside a CDATA section.
+    in_cdata: bool,
+    /// Elements that have begun and not ended, outermost first.
+    open: Vec<Open>,
+    scope: Scope,
+    tag: Tag,
+    head: Head,
+}
+
+#[derive(Debug)]
+struct Open {
+    name: Range<usize>,
+    /// How many declarations are in force outside of it.
+    outer: usize,
+}
+
+impl Walk {
+    pub(super) fn begin(&mut self, limits: Limits) {
+        self.begun = true;
+        self.limits = limits;
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// What held when this element began.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Makes ready for the next element, keeping the memory of this one.
+    pub(super) fn reset(&mut self) {
+        self.begun = false;
+        self.in_cdata = false;
+        self.move_to(0);
+        self.open.clear();
+        self.scope.truncate(0);
+        self.head = Head::default();
+    }
+
+    /// What the start tag of the element said.
+    pub(super) fn take_head(&mut self) -> Head {
+        mem::take(&mut self.head)
+    }
+
+    /// Goes on with a first-level element on a stream that declares `stream`, and tells where it ends; `None` when
+    /// it is not whole.
+    pub(super) fn element(
+        &mut self,
+        view: &[u8],
+        stream: &[(String, String)],
+    ) -> Result<Option<usize>, Error> {
+        loop {
+            if self.in_cdata {
+                let (at, closed) = text::skip_cdata(view, self.at)?;
+                self.move_to(at);
+                if !closed {
+                    return Ok(None);
+                }
+                self.in_cdata = false;
+            }
+            if !self.open.is_empty() {
+                self.at = text::skip(view, self.at, &mut self.looked)?;
+            }
+            if !self.markup(view, stream)? {
+                return Ok(None);
+            }
+            if self.open.is_empty() {
+                return Ok(Some(self.at));
+            }
+        }
+    }
+
+    /// Goes on with the start tag of a stream, and tells where it ends; `None` when it is not whole.
+    pub(super) fn header(&mut self, view: &[u8]) -> Result<Option<usize>, Error> {
+        if view.starts_with(b"</") {
+            return Err(Error::NotWellFormed("an end tag before the stream"));
+        }
+        if !self.markup(view, &[])? {
+            return Ok(None);
+        }
+        if self.open.is_empty() {
+            return Err(Error::NotWellFormed("a stream that ends where it begins"));
+        }
+        Ok(Some(self.at))
+    }
+
+    /// Goes on with the end tag of the stream whose root is called `root`, and tells where it ends; `None` when it is
+    /// not whole.
+    pub(super) fn footer(&mut self, view: &[u8], root: &[u8]) -> Result<Option<usize>, Error> {
+        let read = tag::read_end(view, self.at);
+        match self.settle(view, read)? {
+            Some((name, end)) if name.bytes(view) == root => Ok(Some(end)),
+            Some(_) => Err(MISMATCH),
+            None => Ok(None),
+        }
+    }
+
+    /// What a stream header declared: (prefix, URI).
+    pub(super) fn declared(&self, view: &[u8]) -> Vec<(String, String)> {
+        self.scope.to_strings(view)
+    }
+
+    /// The name in a stream header, prefix included.
+    pub(super) fn root<'a>(&self, view: &'a [u8]) -> &'a [u8] {
+        &view[self.head.name.clone()]
+    }
+
+    /// Takes the tag or the begin of a CDATA section at `at`; `false` when it is not whole.
+    fn markup(&mut self, view: &[u8], stream: &[(String, String)]) -> Result<bool, Error> {
+        let [b'<', second, ..] = view[self.at..] else {
+            return Ok(false);
+        };
+        match (second, chars::class(second)) {
+            (b'/', _) => self.end_tag(view),
+            (b'!', _) => self.section(view),
+            (b'?', _) => Err(Error::Restricted("a processing instruction")),
+            (_, Class::NameStart | Class::High) => self.start_tag(view, stream),
+            _ => Err(Error::NotWellFormed("< that begins no tag")),
+        }
+    }
+
+    fn start_tag(&mut self, view: &[u8], stream: &[(String, String)]) -> Result<bool, Error> {
+        if self.is_unfinished(view) {
+            return Ok(false);
+        }
+        let read = self.tag.read(view, self.at, self.limits.attributes);
+        if self.settle(view, read.map(|whole| whole.then_some(())))?.is_none() {
+            return Ok(false);
+        }
+
+        let depth = self.open.len() + 1;
+        if depth > self.limits.depth {
+            return Err(Error::TooComplex { what: "depth", limit: self.limits.depth });
+        }
+        let outer = self.scope.len();
+        self.scope.declare(view, &self.tag, &mut self.head)?;
+        if self.scope.len() + stream.len() > self.limits.declarations {
+            return Err(Error::TooComplex {
+                what: "namespace declarations",
+                limit: self.limits.declarations,
+            });
+        }
+        self.scope.check(view, &self.tag, stream, &mut self.head)?;
+        if depth == 1 {
+            note(&mut self.head, view, &self.tag);
+        }
+
+        if self.tag.empty {
+            self.scope.truncate(outer);
+        } else {
+            self.open.push(Open { name: self.tag.name.range.clone(), outer });
+        }
+        self.move_to(self.tag.end);
+        Ok(true)
+    }
+
+    fn end_tag(&mut self, view: &[u8]) -> Result<bool, Error> {
+        if self.is_unfinished(view) {
+            return Ok(false);
+        }
+        let Some(Open { name, outer }) = self.open.last() else {
+            return Err(MISMATCH);
+        };
+        let (name, outer, rest) = (&view[name.clone()], *outer, &view[self.at + 2..]);
+        let end = match rest.strip_prefix(name) {
+            // As nearly every end tag looks.
+            Some([b'>', ..]) => self.at + 2 + name.len() + 1,
+            _ => {
+                let read = tag::read_end(view, self.at);
+                match self.settle(view, read)? {
+                    Some((found, end)) if found.bytes(view) == name => end,
+                    Some(_) => return Err(MISMATCH),
+                    None => return Ok(false),
+                }
+            }
+        };
+        self.open.pop();
+        self.scope.truncate(outer);
+        self.move_to(end);
+        Ok(true)
+    }
+
+    /// Takes the begin of a CDATA section; refuses on sight what else begins with `<!`.
+    fn section(&mut self, view: &[u8]) -> Result<bool, Error> {
+        let rest = &view[self.at + 2..];
+        match rest.first() {
+            None => return Ok(false),
+            Some(b'-') => return Err(Error::Restricted("a comment")),
+            Some(b'D') => return Err(Error::Restricted("a document type declaration")),
+            Some(_) => {}
+        }
+        if self.open.is_empty() {
+            return Err(Error::NotWellFormed("a CDATA section outside an element"));
+        }
+        if rest.starts_with(CDATA) {
+            self.move_to(self.at + 2 + CDATA.len());
+            self.in_cdata = true;
+            return Ok(true);
+        }
+        if CDATA.starts_with(rest) {
+            return Ok(false);
+        }
+        Err(Error::NotWellFormed("<! that begins nothing"))
+    }
+
+    fn move_to(&mut self, at: usize) {
+        (self.at, self.looked, self.quote) = (at, 0, None);
+    }
+
+    /// Whether the tag at `at` was found unfinished before and still is. Most tags arrive whole and are read without
+    /// a search for their end.
+    fn is_unfinished(&mut self, view: &[u8]) -> bool {
+        self.looked > self.at && !self.find_end(view)
+    }
+
+    /// Decides what a look at the tag at `at` means. That it is broken is said when it is whole and not before, so
+    /// that the outcome does not depend on how it was split.
+    fn settle<T>(&mut self, view: &[u8], read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
+        match read {
+            Ok(Some(tag)) => Ok(Some(tag)),
+            Err(error) if self.find_end(view) => Err(error),
+            Err(_) => Ok(None),
+            Ok(None) => {
+                self.find_end(view);
+                Ok(None)
+            }
+        }
+    }
+
+    fn find_end(&mut self, view: &[u8]) -> bool {
+        tag::find_end(view, self.at, &mut self.looked, &mut self.quote)
+    }
+}
+
+/// Notes what the start tag of a first-level element says.
+fn note(head: &mut Head, view: &[u8], tag: &Tag) {
+    head.name = tag.name.range.clone();
+    head.content = tag.end;
+    for attribute in &tag.attributes {
+        let place = match attribute.name.bytes(view) {
+            b"to" => &mut head.to,
+            b"from" => &mut head.from,
+            b"id" => &mut head.id,
+            b"type" => &mut head.kind,
+            b"xml:lang" => &mut head.lang,
+            b"xmlns" => &mut head.xmlns,
+            _ => continue,
+        };
+        *place = Some(attribute.value.clone());
+    }
+}
+
+const MISMATCH: Error = Error::NotWellFormed("an end tag that does not match");
+
+/// What follows `<!` when a CDATA section begins (XML 1.0 section 2.7).
+const CDATA: &[u8] = b"[CDATA[";
