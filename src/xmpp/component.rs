@@ -1,17 +1,38 @@
-//! External components (XEP-0114), the accepting side.
-use crate::{Domain, Stanza, stream};
+//! External components (XEP-0114), the accepting side: a shared secret lets a program serve one of our names.
+use crate::{
+    Domain, Stanza,
+    dialback::hex,
+    framer::{self, Frame},
+    stanza::Origin,
+    stream::{
+        End, Error, Header,
+        error::Fault,
+        wire::{self, Wire},
+    },
+    xml::{Element, ns},
+};
 use bytes::{Bytes, BytesMut};
+use sha1::{Digest, Sha1};
 use std::{collections::HashMap, fmt, sync::Arc};
+use subtle::ConstantTimeEq;
 
 /// What a component proves itself with; never shown, not even by `Debug`.
 #[derive(Clone)]
 pub struct Secret(String);
+
 impl Secret {
     /// Takes the configured text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// Compares what a component shows on the stream `id`, in a time that tells nothing about the right answer.
+    fn admits(&self, id: &str, shown: &str) -> bool {
+        let right = hex(&Sha1::digest(format!("{id}{}", self.0)));
+        right.as_bytes().ct_eq(shown.as_bytes()).into()
+    }
 }
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -19,7 +40,20 @@ impl fmt::Debug for Secret {
 }
 
 /// One accepted component stream.
-pub struct Accepting {}
+pub struct Accepting {
+    names: Arc<HashMap<Domain, Secret>>,
+    ids: Box<dyn FnMut() -> String + Send>,
+    max_stanza: usize,
+    wire: Wire<Output>,
+    state: State,
+    /// of our header
+    id: String,
+    /// what the component claims, and from `ExpectStanza` on serves
+    name: Option<Domain>,
+    origin: Origin,
+    /// how the stream ends when the component closes too
+    ending: End,
+}
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -28,46 +62,226 @@ pub enum Output {
     Transmit(Bytes),
     /// the handshake is right; answer with [`Accepting::accept`] or [`Accepting::conflict`], nothing is read until then
     Claimed {
-        /// which name it serves from now on
+        /// which name it wants to serve
         name: Domain,
     },
     /// a stanza from the served name
     Stanza(Stanza),
     /// the stream is over: flush what was transmitted, then close
-    Ended(stream::End),
+    Ended(End),
+}
+
+/// What the stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    ExpectHeader,
+    ExpectHandshake,
+    /// of the driver: whether the name is free
+    ExpectDecision,
+    ExpectStanza,
+    /// our closing tag is out
+    ExpectFooter,
+    Over,
 }
 
 impl Accepting {
-    /// A stream that waits for its header. `max_stanza` is in bytes.
+    /// A stream that waits for its header. `max_stanza` is in bytes; `ids` gives unpredictable stream ids, never one
+    /// twice.
     pub fn new(
-        _names: Arc<HashMap<Domain, Secret>>,
-        _max_stanza: usize,
-        _ids: Box<dyn FnMut() -> String + Send>,
+        names: Arc<HashMap<Domain, Secret>>,
+        max_stanza: usize,
+        ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
-        todo!()
+        let wire = Wire::new(ns::COMPONENT, max_stanza.min(UNAUTHENTICATED), Output::Transmit);
+        Self {
+            names,
+            ids,
+            max_stanza,
+            origin: wire.origin(None),
+            wire,
+            state: State::ExpectHeader,
+            id: String::new(),
+            name: None,
+            ending: End::Closed,
+        }
     }
+
     /// Takes what was read.
-    pub fn receive(&mut self, _bytes: BytesMut) {
-        todo!()
+    pub fn receive(&mut self, bytes: BytesMut) {
+        if self.state != State::Over {
+            self.wire.receive(bytes);
+        }
     }
+
     /// Lets a claimed name be served here.
     pub fn accept(&mut self) {
-        todo!()
+        if self.state == State::ExpectDecision {
+            self.wire.write(&Element::new("handshake", ns::COMPONENT));
+            self.wire.allow(self.max_stanza);
+            self.state = State::ExpectStanza;
+        }
     }
+
     /// Refuses a claimed name because another connection serves it.
     pub fn conflict(&mut self) {
-        todo!()
+        if self.state == State::ExpectDecision {
+            self.refuse(Fault::NameTaken.into());
+        }
     }
-    /// Closes the stream; stanzas under way are still taken until the peer's closing tag.
-    pub fn close(&mut self, _error: Option<stream::Error>) {
-        todo!()
+
+    /// Closes the stream; stanzas under way are still taken until the component's closing tag, then `Ended`.
+    pub fn close(&mut self, error: Option<Error>) {
+        match self.state {
+            State::ExpectFooter | State::Over => return,
+            State::ExpectHeader => self.open(None),
+            State::ExpectHandshake | State::ExpectDecision => self.name = None,
+            State::ExpectStanza => {}
+        }
+        self.wire.close(error.as_ref());
+        self.ending = error.map_or(End::Closed, End::ByUs);
+        self.state = State::ExpectFooter;
     }
-    /// The next thing to do, `None` when more bytes are needed.
+
+    /// The next thing to do, `None` when more bytes (or a decision) are needed.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        loop {
+            if let Some(output) = self.wire.take() {
+                return Some(output);
+            }
+            if matches!(self.state, State::ExpectDecision | State::Over) {
+                return None;
+            }
+            let step = match self.wire.next() {
+                Ok(None) => return None,
+                Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
+                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Footer)) => {
+                    self.footer();
+                    Ok(())
+                }
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = step {
+                self.refuse(fault.into());
+            }
+        }
     }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
-        todo!()
+        match self.state {
+            State::ExpectHeader => "waiting for the stream header",
+            State::ExpectHandshake => "waiting for the handshake",
+            State::ExpectDecision => "waiting for the name",
+            State::ExpectStanza => "open",
+            State::ExpectFooter => "waiting for the closing tag",
+            State::Over => "over",
+        }
+    }
+
+    fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.state != State::ExpectHeader {
+            return Ok(());
+        }
+        let header = self.wire.header(bytes)?;
+        let known = header.to.clone().filter(|to| self.names.contains_key(to));
+        self.origin = self.wire.origin(header.lang);
+        self.open(known.clone());
+        self.state = State::ExpectHandshake;
+        self.name = known;
+        match self.name {
+            Some(_) => Ok(()),
+            None => Err(Fault::UnknownHost(header.to.as_ref().map(Domain::to_string))),
+        }
+    }
+
+    fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
+        if wire::is_stanza(&element) {
+            return self.stanza(element);
+        }
+        let element = self.wire.read(&element)?;
+        match (element.namespace.as_str(), element.name.as_str(), self.state) {
+            (ns::STREAM, "error", _) => {
+                if self.state != State::ExpectFooter {
+                    self.wire.close(None);
+                }
+                self.end(End::ByPeer(Error::parse(&element)));
+                Ok(())
+            }
+            (_, _, State::ExpectFooter) => Ok(()),
+            (ns::COMPONENT, "handshake", State::ExpectHandshake) => self.handshake(element.text().trim()),
+            (ns::CLIENT | ns::SERVER, ..) => Err(Fault::ForeignElement { name: element.name }),
+            _ => Err(Fault::Unexpected { name: element.name }),
+        }
+    }
+
+    fn handshake(&mut self, shown: &str) -> Result<(), Fault> {
+        let claim = self.name.as_ref().and_then(|name| Some((name, self.names.get(name)?)));
+        match claim.filter(|(_, secret)| secret.admits(&self.id, shown)) {
+            Some((name, _)) => {
+                let name = name.clone();
+                self.state = State::ExpectDecision;
+                self.wire.emit(Output::Claimed { name });
+            }
+            None => return Err(Fault::Handshake),
+        }
+        Ok(())
+    }
+
+    fn stanza(&mut self, element: framer::Element) -> Result<(), Fault> {
+        let (State::ExpectStanza | State::ExpectFooter, Some(name)) = (self.state, &self.name) else {
+            return Err(Fault::Early);
+        };
+        let stanza = Stanza::admit(element, &self.origin)?;
+        if stanza.from_domain() != name {
+            return Err(Fault::Spoofed(stanza.from_domain().clone()));
+        }
+        self.wire.emit(Output::Stanza(stanza));
+        Ok(())
+    }
+
+    fn footer(&mut self) {
+        if self.state != State::ExpectFooter {
+            self.wire.close(None);
+        }
+        self.end(self.ending.clone());
+    }
+
+    fn open(&mut self, name: Option<Domain>) {
+        self.id = (self.ids)();
+        self.wire.open(&Header { from: name, id: Some(self.id.clone()), ..Header::default() });
+    }
+
+    /// Ends the stream with an error, which needs an opening tag before it (RFC 6120 4.9.1.2).
+    fn refuse(&mut self, error: Error) {
+        match self.state {
+            State::Over => return,
+            State::ExpectHeader => self.open(None),
+            _ => {}
+        }
+        if self.state != State::ExpectFooter {
+            self.wire.close(Some(&error));
+        }
+        self.end(End::ByUs(error));
+    }
+
+    fn end(&mut self, end: End) {
+        self.state = State::Over;
+        self.wire.emit(Output::Ended(end));
     }
 }
+
+impl fmt::Debug for Accepting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepting")
+            .field("state", &self.state)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of a header or handshake: both are a few hundred.
+const UNAUTHENTICATED: usize = 4096;
+
+#[cfg(test)]
+mod tests;

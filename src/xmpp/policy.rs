@@ -1,6 +1,13 @@
 //! What a link must be before stanzas may pass, and for whom.
-use crate::{Domain, certificate::Problem, dialback};
-use std::{collections::HashMap, fmt};
+//!
+//! *Architecture invariant:* every decision about encryption, certificates and mechanisms is taken by [`admit`] and
+//! read from [`Rules`]; the streams only carry it out, and both roles ask the same function.
+use crate::{Domain, certificate::Problem};
+use std::fmt;
+
+mod rules;
+
+pub use rules::Rules;
 
 /// Whether streams are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,15 @@ pub enum Mechanism {
     External,
     /// XEP-0220
     Dialback,
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::External => "EXTERNAL",
+            Self::Dialback => "dialback",
+        })
+    }
 }
 
 /// One of the trust stores of the configuration, by number (`Certificate::problems`).
@@ -45,6 +61,13 @@ pub struct Policy {
     pub idle_seconds: u64,
 }
 
+impl Policy {
+    /// Whether `mechanism` may authenticate a remote under these terms, if it can be had.
+    pub fn allows(&self, mechanism: Mechanism) -> bool {
+        self.auth.contains(&mechanism)
+    }
+}
+
 /// Domains a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
@@ -56,6 +79,28 @@ pub enum Pattern {
     Exactly(Domain),
 }
 
+impl Pattern {
+    /// Reads `*`, `*.example.net` or `example.net`.
+    pub fn parse(text: &str) -> Result<Self, crate::jid::Error> {
+        match text.trim() {
+            "*" => Ok(Self::Any),
+            other => match other.strip_prefix("*.") {
+                Some(parent) => Domain::new(parent).map(Self::Below),
+                None => Domain::new(other).map(Self::Exactly),
+            },
+        }
+    }
+
+    /// Whether the rule is for `domain`.
+    pub fn matches(&self, domain: &Domain) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Below(parent) => domain.is_below(parent),
+            Self::Exactly(only) => domain == only,
+        }
+    }
+}
+
 /// A local domain as the streams see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hosted {
@@ -63,80 +108,116 @@ pub struct Hosted {
     pub certificate: bool,
 }
 
-/// The rules of federation: fixed while they are in force, shared by every stream.
-#[derive(Debug)]
-pub struct Rules {}
-
-impl Rules {
-    /// Gathers what the configuration says.
-    pub fn new(
-        _hosted: impl IntoIterator<Item = (Domain, Hosted)>,
-        _default: Policy,
-        _overrides: Vec<(Pattern, Policy)>,
-        _allow: Vec<Pattern>,
-        _deny: Vec<Pattern>,
-        _secret: dialback::Secret,
-    ) -> Self {
-        todo!()
-    }
-    /// What is known of a local domain, `None` when it is not one.
-    pub fn hosted(&self, _domain: &Domain) -> Option<Hosted> {
-        todo!()
-    }
-    /// The terms for a remote domain: its own, else those of the longest `Below` that takes it, else the default.
-    pub fn policy(&self, _remote: &Domain) -> &Policy {
-        todo!()
-    }
-    /// The terms for a remote that has not said its name.
-    pub fn default_policy(&self) -> &Policy {
-        todo!()
-    }
-    /// Whether a remote domain may federate: nothing in `deny` takes it and something in `allow` does.
-    pub fn permits(&self, _remote: &Domain) -> bool {
-        todo!()
-    }
-    /// For dialback keys.
-    pub fn secret(&self) -> &dialback::Secret {
-        todo!()
-    }
-}
-
-impl Pattern {
-    /// Reads `*`, `*.example.net` or `example.net`.
-    pub fn parse(_text: &str) -> Result<Self, crate::jid::Error> {
-        todo!()
-    }
-    /// Whether the rule is for `domain`.
-    pub fn matches(&self, _domain: &Domain) -> bool {
-        todo!()
-    }
-}
-
-/// What may authenticate the remote on a link.
+/// What may vouch for the remote on a link; at least one of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission {
-    /// its certificate proves it
+    /// its certificate, which proves it
     pub external: bool,
-    /// DNS may vouch for it
+    /// DNS, asked by dialback
     pub dialback: bool,
 }
 
-/// Why a link may not become anything.
+/// Why a link may not carry stanzas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// no TLS, and the policy demands it
     TlsRequired,
-    /// the certificate, and nothing else is allowed to vouch
+    /// the certificate does not prove the remote, and nothing else may vouch for it
     Certificate(Problem),
-    /// none of the mechanisms in `auth` is possible
+    /// none of the mechanisms in `auth` can be had: EXTERNAL alone on a link without TLS
     NoMechanism,
 }
 
-/// Decides what a link may become. `certificate` is the verdict on the peer's certificate and counts over TLS only.
-pub fn admit(
-    _policy: &Policy,
-    _secured: bool,
-    _certificate: Result<(), Problem>,
-) -> Result<Admission, Refusal> {
-    todo!()
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TlsRequired => f.write_str("the policy demands TLS"),
+            Self::Certificate(problem) => write!(f, "certificate {problem}"),
+            Self::NoMechanism => f.write_str("the policy allows no authentication that this link can have"),
+        }
+    }
+}
+
+/// Decides what may vouch for the remote on a link. `certificate` is the verdict on its certificate and counts over
+/// TLS only.
+///
+/// | TLS | certificate | strict | `auth` has | result |
+/// |---|---|---|---|---|
+/// | no, but required | – | – | – | `TlsRequired` |
+/// | no | – | – | dialback | dialback |
+/// | no | – | – | EXTERNAL only | `NoMechanism` |
+/// | yes | proves | – | … | whatever `auth` has |
+/// | yes | bad | yes | – | `Certificate` |
+/// | yes | bad | no | dialback | dialback |
+/// | yes | bad | no | EXTERNAL only | `Certificate` |
+pub fn admit(policy: &Policy, secured: bool, certificate: Result<(), Problem>) -> Result<Admission, Refusal> {
+    if !secured && policy.tls == Tls::Required {
+        return Err(Refusal::TlsRequired);
+    }
+    let proved = secured && certificate.is_ok();
+    let admission = Admission {
+        external: proved && policy.allows(Mechanism::External),
+        dialback: policy.allows(Mechanism::Dialback),
+    };
+    match certificate {
+        Err(problem) if secured && (policy.strict_certificates || !admission.dialback) => {
+            Err(Refusal::Certificate(problem))
+        }
+        _ if admission.external || admission.dialback => Ok(admission),
+        _ => Err(Refusal::NoMechanism),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// The defaults of the configuration.
+    pub(crate) fn policy() -> Policy {
+        Policy {
+            tls: Tls::Required,
+            auth: vec![Mechanism::External, Mechanism::Dialback],
+            strict_certificates: false,
+            trust: Trust(0),
+            max_stanza: 512 * 1024,
+            max_stanza_unauthenticated: 10 * 1024,
+            idle_seconds: 3600,
+        }
+    }
+
+    const BAD: Result<(), Problem> = Err(Problem::SelfSigned);
+    use Mechanism::{Dialback, External};
+    use Tls::{Disabled, Optional, Required};
+
+    #[test]
+    fn the_decision_table_holds() {
+        let both = Ok(Admission { external: true, dialback: true });
+        let external = Ok(Admission { external: true, dialback: false });
+        let dialback = Ok(Admission { external: false, dialback: true });
+        let certificate = Err(Refusal::Certificate(Problem::SelfSigned));
+        let no_tls = Err(Refusal::TlsRequired);
+        let nothing = Err(Refusal::NoMechanism);
+        let all: &[Mechanism] = &[External, Dialback];
+        for (tls, secured, verdict, strict, auth, expected) in [
+            (Required, false, BAD, false, all, &no_tls),
+            (Required, false, Ok(()), false, all, &no_tls),
+            (Optional, false, BAD, false, all, &dialback),
+            (Optional, false, BAD, true, all, &dialback),
+            (Disabled, false, Ok(()), false, all, &dialback),
+            (Disabled, false, Ok(()), false, &[External], &nothing),
+            (Required, true, Ok(()), false, all, &both),
+            (Required, true, Ok(()), true, all, &both),
+            (Required, true, Ok(()), true, &[External], &external),
+            (Optional, true, Ok(()), false, &[Dialback], &dialback),
+            (Required, true, BAD, false, all, &dialback),
+            (Optional, true, BAD, false, all, &dialback),
+            (Required, true, BAD, true, all, &certificate),
+            (Required, true, BAD, true, &[Dialback], &certificate),
+            (Optional, true, BAD, false, &[External], &certificate),
+        ] {
+            let terms = Policy { tls, auth: auth.to_vec(), strict_certificates: strict, ..policy() };
+            let case = format!("{tls:?} secured={secured} {verdict:?} strict={strict} {auth:?}");
+            assert_eq!(&admit(&terms, secured, verdict), expected, "{case}");
+        }
+    }
 }

@@ -1,16 +1,288 @@
 //! SASL EXTERNAL between servers (RFC 6120 section 6, XEP-0178).
+use crate::{Domain, xml};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt;
 
-/// A failed attempt, as the peer reports it (RFC 6120 section 6.5).
+/// The conditions of RFC 6120 section 6.5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Condition {
+    Aborted,
+    AccountDisabled,
+    CredentialsExpired,
+    EncryptionRequired,
+    IncorrectEncoding,
+    InvalidAuthzid,
+    InvalidMechanism,
+    MalformedRequest,
+    MechanismTooWeak,
+    NotAuthorized,
+    TemporaryAuthFailure,
+}
+
+impl Condition {
+    /// The element's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aborted => "aborted",
+            Self::AccountDisabled => "account-disabled",
+            Self::CredentialsExpired => "credentials-expired",
+            Self::EncryptionRequired => "encryption-required",
+            Self::IncorrectEncoding => "incorrect-encoding",
+            Self::InvalidAuthzid => "invalid-authzid",
+            Self::InvalidMechanism => "invalid-mechanism",
+            Self::MalformedRequest => "malformed-request",
+            Self::MechanismTooWeak => "mechanism-too-weak",
+            Self::NotAuthorized => "not-authorized",
+            Self::TemporaryAuthFailure => "temporary-auth-failure",
+        }
+    }
+
+    /// The condition with that element name.
+    pub fn parse(name: &str) -> Option<Self> {
+        CONDITIONS.iter().copied().find(|condition| condition.as_str() == name)
+    }
+}
+
+/// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// name of the condition as written
-    pub condition: String,
+    /// what the peer names; an unknown name reads as `NotAuthorized`
+    pub condition: Condition,
     /// plain words, may be empty
     pub text: String,
 }
+
+impl Failure {
+    /// Reads a `<failure/>`.
+    pub fn parse(element: &xml::Element) -> Self {
+        let condition = element.elements().find_map(|child| Condition::parse(&child.name));
+        let text = element.child("text", xml::ns::SASL).map(xml::Element::text).unwrap_or_default();
+        Self { condition: condition.unwrap_or(Condition::NotAuthorized), text }
+    }
+
+    pub(crate) fn element(&self) -> xml::Element {
+        let condition = xml::Element::new(self.condition.as_str(), xml::ns::SASL);
+        let failure = xml::Element::new("failure", xml::ns::SASL).with_child(condition);
+        match self.text.as_str() {
+            "" => failure,
+            text => failure.with_child(xml::Element::new("text", xml::ns::SASL).with_text(text)),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.condition)
+        match self.text.as_str() {
+            "" => f.write_str(self.condition.as_str()),
+            text => write!(f, "{}: {text}", self.condition.as_str()),
+        }
+    }
+}
+
+/// The `<auth/>` of the initiating server. The identity is spelled out: older peers want it (XEP-0178 section 3).
+pub(crate) fn auth(identity: &Domain) -> xml::Element {
+    xml::Element::new("auth", xml::ns::SASL)
+        .with("mechanism", EXTERNAL)
+        .with_text(STANDARD.encode(identity.as_str()))
+}
+
+/// The `<response/>` for a peer that asks for the identity although `<auth/>` gave it.
+pub(crate) fn response(identity: &Domain) -> xml::Element {
+    xml::Element::new("response", xml::ns::SASL).with_text(STANDARD.encode(identity.as_str()))
+}
+
+/// Who is on the other side of an exchange, as TLS and the stream header have it.
+#[derive(Clone, Debug)]
+pub(crate) enum Claim {
+    /// its certificate proves the `from` of its header
+    Proved(Domain),
+    /// no TLS
+    Plain,
+    /// it may not have EXTERNAL, and why
+    Unproved(String),
+}
+
+/// What the receiving side does about an element of the exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// send an empty challenge
+    Challenge,
+    /// send `<success/>`
+    Success,
+    /// send the failure
+    Failed(Failure),
+}
+
+/// The receiving side of an exchange.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    /// an empty challenge was sent
+    challenged: bool,
+    failures: usize,
+}
+
+impl Exchange {
+    /// Handles an element in the SASL namespace. A new `<auth/>` drops the exchange in progress (RFC 6120 6.4.2).
+    pub(crate) fn handle(&mut self, element: &xml::Element, claim: &Claim) -> Step {
+        let step = self.step(element, claim).unwrap_or_else(Step::Failed);
+        self.challenged = step == Step::Challenge;
+        self.failures += usize::from(matches!(step, Step::Failed(_)));
+        step
+    }
+
+    /// Whether the peer has failed as often as it may (RFC 6120 6.4.5).
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.failures >= ATTEMPTS
+    }
+
+    fn step(&self, element: &xml::Element, claim: &Claim) -> Result<Step, Failure> {
+        match element.name.as_str() {
+            "auth" => {
+                if element.attribute("mechanism") != Some(EXTERNAL) {
+                    return Err(failure(Condition::InvalidMechanism, ""));
+                }
+                let identity = proved(claim)?;
+                match element.text().as_str() {
+                    "" => Ok(Step::Challenge),
+                    text => accept(text, identity),
+                }
+            }
+            "response" if self.challenged => accept(&element.text(), proved(claim)?),
+            "abort" => Err(failure(Condition::Aborted, "")),
+            _ => Err(failure(Condition::MalformedRequest, "")),
+        }
+    }
+}
+
+fn proved(claim: &Claim) -> Result<&Domain, Failure> {
+    match claim {
+        Claim::Proved(identity) => Ok(identity),
+        Claim::Plain => Err(failure(Condition::EncryptionRequired, "")),
+        Claim::Unproved(reason) => Err(failure(Condition::NotAuthorized, reason)),
+    }
+}
+
+/// Compares the identity asked for with the proved one; none asked for means the proved one (XEP-0178 section 3).
+fn accept(text: &str, identity: &Domain) -> Result<Step, Failure> {
+    let asked = decode(text).ok_or_else(|| failure(Condition::IncorrectEncoding, ""))?;
+    match asked.is_empty() || Domain::new(&asked).is_ok_and(|domain| domain == *identity) {
+        true => Ok(Step::Success),
+        false => Err(failure(
+            Condition::InvalidAuthzid,
+            "the certificate and the stream header are for another domain",
+        )),
+    }
+}
+
+/// Reads base64 strictly: no white space, right padding, UTF-8 inside; `=` and nothing are the empty text.
+fn decode(text: &str) -> Option<String> {
+    match text {
+        "" | "=" => Some(String::new()),
+        _ => String::from_utf8(STANDARD.decode(text).ok()?).ok(),
+    }
+}
+
+fn failure(condition: Condition, text: impl Into<String>) -> Failure {
+    Failure { condition, text: text.into() }
+}
+
+pub(crate) const EXTERNAL: &str = "EXTERNAL";
+
+/// Failures after which the stream ends: the middle of the two to five retries that RFC 6120 6.4.5 recommends.
+const ATTEMPTS: usize = 4;
+
+const CONDITIONS: [Condition; 11] = [
+    Condition::Aborted,
+    Condition::AccountDisabled,
+    Condition::CredentialsExpired,
+    Condition::EncryptionRequired,
+    Condition::IncorrectEncoding,
+    Condition::InvalidAuthzid,
+    Condition::InvalidMechanism,
+    Condition::MalformedRequest,
+    Condition::MechanismTooWeak,
+    Condition::NotAuthorized,
+    Condition::TemporaryAuthFailure,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sasl(name: &str, text: &str) -> xml::Element {
+        let element = xml::Element::new(name, xml::ns::SASL).with_text(text);
+        if name == "auth" { element.with("mechanism", EXTERNAL) } else { element }
+    }
+
+    fn claim() -> Claim {
+        Claim::Proved(Domain::new("b.example").unwrap())
+    }
+
+    fn condition(step: Step) -> Option<Condition> {
+        match step {
+            Step::Failed(failure) => Some(failure.condition),
+            _ => None,
+        }
+    }
+
+    // D4, D5, D6, D7
+    #[test]
+    fn the_identity_is_read_strictly_and_must_be_the_proved_one() {
+        for (text, expected) in [
+            ("=", None),
+            ("Yi5leGFtcGxl", None),
+            ("Qi5FWEFNUExF", None), // B.EXAMPLE
+            ("Yi5leGFtcGxl\n", Some(Condition::IncorrectEncoding)),
+            (" Yi5leGFtcGxl", Some(Condition::IncorrectEncoding)),
+            ("Yi5leGFtcGxl=", Some(Condition::IncorrectEncoding)),
+            ("Yi5leGFtcGx", Some(Condition::IncorrectEncoding)),
+            ("/w==", Some(Condition::IncorrectEncoding)), // no UTF-8
+            ("Yy5leGFtcGxl", Some(Condition::InvalidAuthzid)), // c.example
+            ("dUBiLmV4YW1wbGU=", Some(Condition::InvalidAuthzid)), // u@b.example
+        ] {
+            let step = Exchange::default().handle(&sasl("auth", text), &claim());
+            assert_eq!(condition(step), expected, "{text:?}");
+        }
+    }
+
+    // D7
+    #[test]
+    fn a_missing_initial_response_is_asked_for() {
+        let mut exchange = Exchange::default();
+        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Step::Challenge);
+        assert_eq!(exchange.handle(&sasl("response", ""), &claim()), Step::Success);
+        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Step::Challenge);
+        assert_eq!(exchange.handle(&sasl("response", "Yi5leGFtcGxl"), &claim()), Step::Success);
+    }
+
+    // D8, D9, D10
+    #[test]
+    fn each_misstep_has_its_condition() {
+        let mut exchange = Exchange::default();
+        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Step::Challenge);
+        assert_eq!(exchange.handle(&sasl("auth", "="), &claim()), Step::Success);
+        let unasked = exchange.handle(&sasl("response", ""), &claim());
+        assert_eq!(condition(unasked), Some(Condition::MalformedRequest));
+        assert_eq!(condition(exchange.handle(&sasl("abort", ""), &claim())), Some(Condition::Aborted));
+        let plain = sasl("auth", "=").with("mechanism", "PLAIN");
+        let plain = xml::Element { attributes: plain.attributes[1..].to_vec(), ..plain };
+        assert_eq!(condition(exchange.handle(&plain, &claim())), Some(Condition::InvalidMechanism));
+        assert!(!exchange.is_exhausted());
+        let unproved = exchange.handle(&sasl("auth", "="), &Claim::Unproved("expired".into()));
+        assert_eq!(unproved, Step::Failed(failure(Condition::NotAuthorized, "expired")));
+        assert!(exchange.is_exhausted());
+        let clear = exchange.handle(&sasl("auth", "="), &Claim::Plain);
+        assert_eq!(condition(clear), Some(Condition::EncryptionRequired));
+    }
+
+    #[test]
+    fn a_failure_reads_as_it_was_written() {
+        let written = failure(Condition::NotAuthorized, "certificate expired");
+        assert_eq!(Failure::parse(&written.element()), written);
+        assert_eq!(written.to_string(), "not-authorized: certificate expired");
+        let made_up = xml::Element::new("made-up", xml::ns::SASL);
+        let unknown = Failure::parse(&xml::Element::new("failure", xml::ns::SASL).with_child(made_up));
+        assert_eq!(unknown.condition, Condition::NotAuthorized);
     }
 }

@@ -1,6 +1,233 @@
-//! Stream errors (RFC 6120 section 4.9) and the one place where other errors become stream errors.
-use crate::xml;
+//! Stream errors (RFC 6120 section 4.9) and the one place where every other error becomes one.
+use crate::{Domain, framer, policy, stanza, xml};
 use std::fmt;
+
+/// What ends a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// one of the defined ones; what a peer makes up reads as `UndefinedCondition`
+    pub condition: Condition,
+    /// plain words, may be empty
+    pub text: String,
+    /// name of an application-specific condition, if one was there
+    pub application: Option<String>,
+    /// with `SeeOtherHost`: where
+    pub other_host: Option<String>,
+}
+
+impl Error {
+    /// An error with a text, which may be empty.
+    pub fn new(condition: Condition, text: impl Into<String>) -> Self {
+        Self { condition, text: text.into(), application: None, other_host: None }
+    }
+
+    /// Reads a `<stream:error/>`.
+    pub fn parse(element: &xml::Element) -> Self {
+        let mut error = Self::new(Condition::UndefinedCondition, "");
+        for child in element.elements() {
+            match (child.namespace.as_str(), child.name.as_str()) {
+                (xml::ns::STREAM_ERRORS, "text") => error.text = child.text(),
+                (xml::ns::STREAM_ERRORS, name) => {
+                    error.condition = Condition::parse(name).unwrap_or(Condition::UndefinedCondition);
+                    if error.condition == Condition::SeeOtherHost {
+                        error.other_host = Some(child.text().trim().to_owned());
+                    }
+                }
+                (_, name) => error.application = Some(name.to_owned()),
+            }
+        }
+        error
+    }
+
+    pub(crate) fn element(&self) -> xml::Element {
+        let mut condition = xml::Element::new(self.condition.as_str(), xml::ns::STREAM_ERRORS);
+        if let Some(host) = &self.other_host {
+            condition = condition.with_text(host);
+        }
+        let error = xml::Element::new("error", xml::ns::STREAM).with_child(condition);
+        match self.text.as_str() {
+            "" => error,
+            text => error.with_child(xml::Element::new("text", xml::ns::STREAM_ERRORS).with_text(text)),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.condition.as_str())?;
+        if let Some(application) = &self.application {
+            write!(f, ", {application}")?;
+        }
+        match self.text.as_str() {
+            "" => Ok(()),
+            text => write!(f, " ({text})"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What a peer did that ends its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// the bytes
+    Bytes(framer::Error),
+    /// an element that the framer let pass and `xml-rs` does not read
+    Unreadable(xml::Error),
+    /// the root element is no stream
+    NotAStream,
+    /// the default namespace of the stream is another
+    ContentNamespace { wanted: &'static str },
+    /// `version` is no version
+    Version(String),
+    /// an address of the header or of a dialback element
+    Address { attribute: &'static str, value: String },
+    /// `to` of the header is no domain of ours
+    UnknownHost(Option<String>),
+    /// `to` changed after authentication
+    OtherHost(Domain),
+    /// `from` changed after authentication, or it is ours
+    From(Domain),
+    /// the configuration does not let it federate
+    Denied(Domain),
+    /// the policy for it
+    Refused(Domain, policy::Refusal),
+    /// a stanza before authentication
+    Early,
+    /// a stanza that goes against the stream's direction
+    AgainstTheStream,
+    /// a stanza that cannot be taken in
+    Stanza(stanza::Rejection),
+    /// a stanza whose sender did not prove itself on this stream
+    Spoofed(Domain),
+    /// a stanza for somebody to whom its sender did not prove itself on this stream
+    Misdirected(Domain),
+    /// an element that has no place here
+    Unexpected { name: String },
+    /// a first-level element in the namespace of another kind of stream
+    ForeignElement { name: String },
+    /// a feature without which the peer does not go on
+    Feature(String),
+    /// no id in a response header
+    NoId,
+    /// bytes between `<proceed/>` and TLS
+    Injected,
+    /// a budget is spent
+    TooMany(&'static str),
+    /// a component does not know the secret of the name that it claims
+    Handshake,
+    /// another connection serves that name
+    NameTaken,
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        let text = fault.to_string();
+        Self::new(fault.condition(), text)
+    }
+}
+
+impl From<framer::Error> for Fault {
+    fn from(error: framer::Error) -> Self {
+        Self::Bytes(error)
+    }
+}
+
+impl From<xml::Error> for Fault {
+    fn from(error: xml::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<stanza::Rejection> for Fault {
+    fn from(rejection: stanza::Rejection) -> Self {
+        Self::Stanza(rejection)
+    }
+}
+
+impl Fault {
+    /// The one mapping from what went wrong to what the peer is told.
+    fn condition(&self) -> Condition {
+        use stanza::Rejection;
+        match self {
+            Self::Bytes(error) => match error {
+                framer::Error::NotWellFormed(_) => Condition::NotWellFormed,
+                framer::Error::Restricted(_) => Condition::RestrictedXml,
+                framer::Error::UnsupportedEncoding => Condition::UnsupportedEncoding,
+                framer::Error::TooLarge { .. } | framer::Error::TooComplex { .. } => {
+                    Condition::PolicyViolation
+                }
+            },
+            Self::Unreadable(_) => Condition::NotWellFormed,
+            Self::NotAStream | Self::ContentNamespace { .. } | Self::ForeignElement { .. } => {
+                Condition::InvalidNamespace
+            }
+            Self::Version(_) => Condition::UnsupportedVersion,
+            Self::Address { .. } => Condition::ImproperAddressing,
+            Self::UnknownHost(_) | Self::OtherHost(_) | Self::Misdirected(_) => Condition::HostUnknown,
+            Self::From(_) | Self::Spoofed(_) => Condition::InvalidFrom,
+            Self::Denied(_) | Self::Refused(..) | Self::Injected | Self::TooMany(_) => {
+                Condition::PolicyViolation
+            }
+            Self::Early | Self::AgainstTheStream | Self::Handshake => Condition::NotAuthorized,
+            Self::NameTaken => Condition::Conflict,
+            Self::Stanza(rejection) => match rejection {
+                Rejection::UnsupportedStanzaType => Condition::UnsupportedStanzaType,
+                Rejection::InvalidNamespace => Condition::InvalidNamespace,
+                Rejection::ImproperAddressing(_) | Rejection::Malformed(..) => Condition::ImproperAddressing,
+                Rejection::Xml(_) => Condition::NotWellFormed,
+            },
+            Self::Unexpected { .. } => Condition::UnsupportedStanzaType,
+            Self::Feature(_) => Condition::UnsupportedFeature,
+            Self::NoId => Condition::BadFormat,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use stanza::Rejection;
+        match self {
+            Self::Bytes(error) => error.fmt(f),
+            Self::Unreadable(error) => error.fmt(f),
+            Self::NotAStream => write!(f, "the root element is not <stream/> in {}", xml::ns::STREAM),
+            Self::ContentNamespace { wanted } => {
+                write!(f, "the default namespace of the stream must be {wanted}")
+            }
+            Self::Version(value) => write!(f, "\"{value}\" is no version"),
+            Self::Address { attribute, value } => write!(f, "\"{value}\" in '{attribute}' is no domain"),
+            Self::UnknownHost(None) => f.write_str("the stream header has no 'to'"),
+            Self::UnknownHost(Some(host)) => write!(f, "{host} is not served here"),
+            Self::OtherHost(domain) => write!(f, "'to' became {domain} after authentication"),
+            Self::From(domain) => write!(f, "this stream cannot be from {domain}"),
+            Self::Denied(domain) => write!(f, "{domain} may not federate with this server"),
+            Self::Refused(domain, refusal) => write!(f, "{domain}: {refusal}"),
+            Self::Early => f.write_str("no stanza before authentication"),
+            Self::AgainstTheStream => f.write_str("this stream carries stanzas in the other direction only"),
+            Self::Stanza(rejection) => match rejection {
+                Rejection::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
+                Rejection::InvalidNamespace => {
+                    f.write_str("a stanza in the namespace of another kind of stream")
+                }
+                Rejection::ImproperAddressing(attribute) => write!(f, "a stanza without '{attribute}'"),
+                Rejection::Malformed(attribute, error) => write!(f, "bad '{attribute}' of a stanza: {error}"),
+                Rejection::Xml(error) => error.fmt(f),
+            },
+            Self::Spoofed(domain) => write!(f, "{domain} has not proved itself on this stream"),
+            Self::Misdirected(domain) => write!(f, "nobody proved itself to {domain} on this stream"),
+            Self::Unexpected { name } => write!(f, "<{name}/> has no place here"),
+            Self::ForeignElement { name } => {
+                write!(f, "<{name}/> is in the namespace of another kind of stream")
+            }
+            Self::Feature(name) => write!(f, "feature <{name}/> is required and not known here"),
+            Self::NoId => f.write_str("the stream header has no 'id'"),
+            Self::Injected => f.write_str("bytes in clear text after <proceed/>"),
+            Self::TooMany(what) => write!(f, "too many {what}"),
+            Self::Handshake => f.write_str("the handshake does not fit the secret"),
+            Self::NameTaken => f.write_str("another connection serves this name"),
+        }
+    }
+}
 
 /// The conditions of RFC 6120 section 4.9.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,42 +259,96 @@ pub enum Condition {
     UnsupportedStanzaType,
     UnsupportedVersion,
 }
+
 impl Condition {
     /// The element's name.
     pub fn as_str(self) -> &'static str {
-        todo!()
+        CONDITIONS
+            .iter()
+            .find(|(condition, _)| *condition == self)
+            .map_or("undefined-condition", |(_, name)| name)
     }
+
     /// The condition with that element name.
-    pub fn parse(_name: &str) -> Option<Self> {
-        todo!()
+    pub fn parse(name: &str) -> Option<Self> {
+        CONDITIONS.iter().find(|(_, known)| *known == name).map(|(condition, _)| *condition)
     }
 }
 
-/// What ends a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
-    /// one of the defined ones; what a peer makes up reads as `UndefinedCondition`
-    pub condition: Condition,
-    /// plain words, may be empty
-    pub text: String,
-    /// name of an application-specific condition, if one was there
-    pub application: Option<String>,
-    /// with `SeeOtherHost`: where
-    pub other_host: Option<String>,
-}
-impl Error {
-    /// An error with a text.
-    pub fn new(_condition: Condition, _text: impl Into<String>) -> Self {
-        todo!()
+const CONDITIONS: [(Condition, &str); 25] = [
+    (Condition::BadFormat, "bad-format"),
+    (Condition::BadNamespacePrefix, "bad-namespace-prefix"),
+    (Condition::Conflict, "conflict"),
+    (Condition::ConnectionTimeout, "connection-timeout"),
+    (Condition::HostGone, "host-gone"),
+    (Condition::HostUnknown, "host-unknown"),
+    (Condition::ImproperAddressing, "improper-addressing"),
+    (Condition::InternalServerError, "internal-server-error"),
+    (Condition::InvalidFrom, "invalid-from"),
+    (Condition::InvalidNamespace, "invalid-namespace"),
+    (Condition::InvalidXml, "invalid-xml"),
+    (Condition::NotAuthorized, "not-authorized"),
+    (Condition::NotWellFormed, "not-well-formed"),
+    (Condition::PolicyViolation, "policy-violation"),
+    (Condition::RemoteConnectionFailed, "remote-connection-failed"),
+    (Condition::Reset, "reset"),
+    (Condition::ResourceConstraint, "resource-constraint"),
+    (Condition::RestrictedXml, "restricted-xml"),
+    (Condition::SeeOtherHost, "see-other-host"),
+    (Condition::SystemShutdown, "system-shutdown"),
+    (Condition::UndefinedCondition, "undefined-condition"),
+    (Condition::UnsupportedEncoding, "unsupported-encoding"),
+    (Condition::UnsupportedFeature, "unsupported-feature"),
+    (Condition::UnsupportedStanzaType, "unsupported-stanza-type"),
+    (Condition::UnsupportedVersion, "unsupported-version"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_condition_reads_as_it_is_written() {
+        for (condition, _) in CONDITIONS {
+            let error = Error::new(condition, "why <not>");
+            let mut read = Error::parse(&error.element());
+            read.other_host = None;
+            assert_eq!(read, error);
+        }
     }
-    /// Reads a `<stream:error/>`.
-    pub fn parse(_element: &xml::Element) -> Self {
-        todo!()
+
+    // B32
+    #[test]
+    fn a_made_up_condition_is_undefined() {
+        let error = xml::Element::new("error", xml::ns::STREAM)
+            .with_child(xml::Element::new("tired", xml::ns::STREAM_ERRORS))
+            .with_child(xml::Element::new("nap", "urn:example"));
+        let error = Error::parse(&error);
+        assert_eq!(error.condition, Condition::UndefinedCondition);
+        assert_eq!(error.to_string(), "undefined-condition, nap");
+    }
+
+    // B33
+    #[test]
+    fn another_host_is_read_with_its_port() {
+        let condition =
+            xml::Element::new("see-other-host", xml::ns::STREAM_ERRORS).with_text("[2001:db8::1]:5270");
+        let error = Error::parse(&xml::Element::new("error", xml::ns::STREAM).with_child(condition));
+        assert_eq!(error.other_host.as_deref(), Some("[2001:db8::1]:5270"));
+    }
+
+    // E20, E21, E22, E24, E1, E3, E5
+    #[test]
+    fn what_is_wrong_with_bytes_and_stanzas_has_its_condition() {
+        for (fault, condition) in [
+            (Fault::Bytes(framer::Error::NotWellFormed("tag")), Condition::NotWellFormed),
+            (Fault::Bytes(framer::Error::Restricted("comment")), Condition::RestrictedXml),
+            (Fault::Bytes(framer::Error::UnsupportedEncoding), Condition::UnsupportedEncoding),
+            (Fault::Bytes(framer::Error::TooLarge { limit: 1 }), Condition::PolicyViolation),
+            (Fault::Stanza(stanza::Rejection::ImproperAddressing("to")), Condition::ImproperAddressing),
+            (Fault::Stanza(stanza::Rejection::InvalidNamespace), Condition::InvalidNamespace),
+        ] {
+            assert_eq!(Error::from(fault).condition, condition);
+        }
     }
 }
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.condition.as_str())
-    }
-}
-impl std::error::Error for Error {}

@@ -1,14 +1,26 @@
-//! The stream that we open to a remote domain.
-use super::{End, Error, Secured};
+//! The stream that we open to a remote domain: we authenticate ourselves for one pair of domains, then send stanzas.
+//!
+//! Nothing but answers of the negotiation is taken from it: the remote's stanzas come on a stream that it opens.
+use super::{
+    End, Error, Header, Secured,
+    error::Fault,
+    features::{Features, Necessity},
+    wire::{self, Wire},
+};
 use crate::{
-    Domain, DomainPair,
+    DomainPair,
     certificate::Problem,
-    dialback,
-    policy::{Mechanism, Policy},
-    stanza,
+    dialback::{self, Answer},
+    framer::{self, Frame},
+    policy::{self, Mechanism, Policy, Refusal, Tls},
+    sasl,
+    xml::{Element, ns},
 };
 use bytes::{Bytes, BytesMut};
-use std::fmt;
+
+mod failure;
+
+pub use failure::{Cause, Failure};
 
 /// What the stream is for and on which terms.
 #[derive(Clone, Debug)]
@@ -37,7 +49,36 @@ pub enum Purpose {
 }
 
 /// The machine.
-pub struct Initiating {}
+#[derive(Debug)]
+pub struct Initiating {
+    plan: Plan,
+    wire: Wire<Output>,
+    state: State,
+    /// there once TLS is
+    secured: Option<Secured>,
+    /// over TLS: whether the certificate proves the remote
+    certificate: Result<(), Problem>,
+    /// the peer's current header
+    header: Header,
+    /// some header of the peer was good, so it speaks XMPP
+    met: bool,
+    /// what the peer offers now
+    features: Features,
+    /// TLS was asked for although it was not offered
+    unoffered: bool,
+    /// how EXTERNAL failed
+    external: Option<sasl::Failure>,
+    /// our identity was asked for again
+    challenged: bool,
+    /// SASL succeeded
+    authenticated: bool,
+    /// elements before the outcome
+    early: usize,
+    /// there was an outcome, or it is no longer wanted
+    settled: bool,
+    /// how the stream ends when the peer closes too
+    ending: End,
+}
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -50,8 +91,8 @@ pub enum Output {
     Judged(Result<(), Problem>),
     /// stanzas may be written from now on
     Established(Established),
-    /// the answer to `Purpose::Verify`
-    Verified(dialback::Answer),
+    /// the answer to `Purpose::Verify`; `Ended` follows
+    Verified(Answer),
     /// it will not be established; flush what was transmitted, then close
     Failed(Failure),
     /// it was established (or closed by us) and is over; flush what was transmitted, then close
@@ -71,94 +112,425 @@ pub struct Established {
     pub idle_seconds: Option<u64>,
 }
 
-/// Why there is no stream; `Display` is for the operator and for the sender of a stanza.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// whom we wanted
-    pub remote: Domain,
-    /// what went wrong
-    pub cause: Cause,
+/// What the stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    ExpectHeader,
+    ExpectFeatures,
+    ExpectProceed,
+    ExpectTls,
+    /// of SASL
+    ExpectOutcome,
+    /// of dialback
+    ExpectResult,
+    /// on somebody else's key
+    ExpectVerdict,
+    /// nothing: it is ours to speak
+    Established,
+    /// our closing tag is out
+    ExpectFooter,
+    Over,
 }
-
-/// What went wrong, by blame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cause {
-    /// the first bytes were no XML stream
-    NotXmpp,
-    /// it has no TLS, and our policy demands it
-    TlsUnavailable,
-    /// it demands TLS, and our policy forbids it
-    TlsForbidden,
-    /// it answered `<starttls/>` with `<failure/>`
-    TlsRefused,
-    /// its certificate does not prove it
-    Certificate(Problem),
-    /// nothing that it offers is allowed by our policy
-    NoMechanism,
-    /// it refused our certificate: SASL condition and text
-    ExternalRefused(crate::sasl::Failure),
-    /// it says that our dialback key is invalid
-    DialbackInvalid,
-    /// it could not verify our dialback key
-    DialbackError(stanza::Error),
-    /// it sent a stream error
-    Stream(Error),
-    /// it closed the stream without a reason
-    Closed,
-    /// it wants us to go elsewhere (RFC 6120 section 4.9.3.19)
-    Redirected {
-        /// host, perhaps with a port
-        host: String,
-        /// whether TLS protected the answer; one in clear text is not to be followed
-        secured: bool,
-    },
-    /// it did what no stream allows; this is what we told it
-    Misbehaved(Error),
-}
-impl Failure {
-    /// What the senders of waiting stanzas are told.
-    pub fn stanza_error(&self) -> stanza::Error {
-        todo!()
-    }
-    /// Whether waiting would not mend it: TLS not to be had, certificate, authentication.
-    pub fn is_definitive(&self) -> bool {
-        todo!()
-    }
-}
-impl fmt::Display for Failure {
-    fn fmt(&self, _f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        todo!()
-    }
-}
-impl std::error::Error for Failure {}
 
 impl Initiating {
     /// A stream whose header waits to be transmitted.
-    pub fn new(_plan: Plan) -> Self {
-        todo!()
+    pub fn new(plan: Plan) -> Self {
+        let wire = Wire::new(ns::SERVER, plan.policy.max_stanza_unauthenticated, Output::Transmit);
+        let mut stream = Self {
+            wire,
+            state: State::ExpectHeader,
+            secured: None,
+            certificate: Err(Problem::Missing),
+            header: Header::default(),
+            met: false,
+            features: Features::default(),
+            unoffered: false,
+            external: None,
+            challenged: false,
+            authenticated: false,
+            early: 0,
+            settled: false,
+            ending: End::Closed,
+            plan,
+        };
+        match stream.plan.direct_tls.take() {
+            Some(secured) => stream.begin_secured(secured),
+            None => stream.begin(),
+        }
+        stream
     }
+
     /// Takes what was read.
-    pub fn receive(&mut self, _bytes: BytesMut) {
-        todo!()
+    pub fn receive(&mut self, bytes: BytesMut) {
+        match self.state {
+            State::Over => {}
+            State::ExpectTls if !bytes.is_empty() => self.fail(Fault::Injected.into()),
+            _ => self.wire.receive(bytes),
+        }
     }
+
     /// Takes what the handshake gave that [`Output::StartTls`] asked for.
-    pub fn secured(&mut self, _secured: Secured) {
-        todo!()
+    pub fn secured(&mut self, secured: Secured) {
+        if self.state == State::ExpectTls {
+            self.wire.restart();
+            self.begin_secured(secured);
+        }
     }
+
     /// Closes the stream; [`Output::Ended`] follows when the peer closed its side too.
-    pub fn close(&mut self, _error: Option<Error>) {
-        todo!()
+    pub fn close(&mut self, error: Option<Error>) {
+        if matches!(self.state, State::ExpectFooter | State::Over) {
+            return;
+        }
+        self.settled = true;
+        match self.state {
+            // No tag can be read in the middle of a handshake (RFC 6120 5.4.3.2).
+            State::ExpectTls => self.end(error.map_or(End::Closed, End::ByUs)),
+            _ => {
+                self.wire.close(error.as_ref());
+                self.ending = error.map_or(End::Closed, End::ByUs);
+                self.state = State::ExpectFooter;
+            }
+        }
     }
+
     /// The next thing to do, `None` when more bytes are needed.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        loop {
+            if let Some(output) = self.wire.take() {
+                return Some(output);
+            }
+            if matches!(self.state, State::ExpectTls | State::Over) {
+                return None;
+            }
+            let step = match self.wire.next() {
+                Ok(None) => return None,
+                Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
+                Ok(Some(Frame::Element(element))) => self.element(&element),
+                Ok(Some(Frame::Footer)) => self.footer(),
+                Err(fault) => Err(fault.into()),
+            };
+            if let Err(cause) = step {
+                self.fail(cause);
+            }
+        }
     }
+
     /// Whether stanzas may be written.
     pub fn is_established(&self) -> bool {
-        todo!()
+        self.state == State::Established
     }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
-        todo!()
+        match self.state {
+            State::ExpectHeader => "waiting for the stream header",
+            State::ExpectFeatures => "waiting for the stream features",
+            State::ExpectProceed => "waiting for leave to start TLS",
+            State::ExpectTls => "negotiating TLS",
+            State::ExpectOutcome => "waiting for the answer to our certificate",
+            State::ExpectResult => "waiting for the answer to our dialback key",
+            State::ExpectVerdict => "waiting for the verdict on a dialback key",
+            State::Established => "established",
+            State::ExpectFooter => "waiting for the closing tag",
+            State::Over => "over",
+        }
+    }
+
+    fn begin(&mut self) {
+        let header = Header {
+            from: Some(self.plan.pair.local.clone()),
+            to: Some(self.plan.pair.remote.clone()),
+            version: Some(super::header::VERSION),
+            dialback: self.is_verification() || self.plan.policy.allows(Mechanism::Dialback),
+            ..Header::default()
+        };
+        self.wire.open(&header);
+        self.state = State::ExpectHeader;
+    }
+
+    /// Goes on within TLS, if the certificate lets it.
+    fn begin_secured(&mut self, secured: Secured) {
+        self.certificate = secured.proves(&self.plan.pair.remote, &self.plan.policy);
+        self.secured = Some(secured);
+        self.wire.emit(Output::Judged(self.certificate.clone()));
+        self.begin();
+        if let Err(cause) = self.admit() {
+            self.fail(cause);
+        }
+    }
+
+    /// Asks the policy whether anything may vouch for the remote on this link as it is.
+    fn admit(&self) -> Result<(), Cause> {
+        let verdict = policy::admit(&self.plan.policy, self.secured.is_some(), self.certificate.clone());
+        let Err(refused) = verdict else {
+            return Ok(());
+        };
+        match refused {
+            Refusal::TlsRequired => Err(Cause::TlsUnavailable),
+            // DNS is what a verification rests on, unless the policy says that certificates must be good.
+            Refusal::Certificate(_) if self.is_verification() && !self.plan.policy.strict_certificates => {
+                Ok(())
+            }
+            Refusal::Certificate(problem) => Err(Cause::Certificate(problem)),
+            Refusal::NoMechanism if self.is_verification() => Ok(()),
+            Refusal::NoMechanism => Err(Cause::NoMechanism),
+        }
+    }
+
+    fn is_verification(&self) -> bool {
+        matches!(self.plan.purpose, Purpose::Verify(_))
+    }
+
+    fn header(&mut self, bytes: &[u8]) -> Result<(), Cause> {
+        if self.state != State::ExpectHeader {
+            return Ok(());
+        }
+        self.header = self.wire.header(bytes)?;
+        self.met = true;
+        self.features = Features::default();
+        if self.header.is_modern() {
+            self.state = State::ExpectFeatures;
+            return Ok(());
+        }
+        // COMPAT: servers from before XMPP 1.0 send no features; dialback is all they know.
+        match self.authenticated {
+            true => self.establish(Mechanism::External),
+            false => self.authenticate(),
+        }
+    }
+
+    fn element(&mut self, element: &framer::Element) -> Result<(), Cause> {
+        if self.state == State::ExpectFooter && wire::is_stanza(element) {
+            return Ok(());
+        }
+        if wire::is_stanza(element) {
+            return Err(Fault::AgainstTheStream.into());
+        }
+        self.early += usize::from(!self.settled);
+        if self.early > EARLY {
+            return Err(Fault::TooMany("elements before authentication").into());
+        }
+        let element = self.wire.read(element)?;
+        match (element.namespace.as_str(), element.name.as_str(), self.state) {
+            (ns::STREAM, "error", _) => self.peer_error(Error::parse(&element)),
+            (_, _, State::ExpectFooter) => Ok(()),
+            (ns::STREAM, "features", State::ExpectFeatures) => {
+                self.features = Features::parse(&element);
+                self.negotiate()
+            }
+            (ns::STREAM, "features", _) => Ok(()),
+            (ns::TLS, "proceed", State::ExpectProceed) => self.start_tls(),
+            (ns::TLS, "failure", State::ExpectProceed) if self.unoffered => Err(Cause::TlsUnavailable),
+            (ns::TLS, "failure", State::ExpectProceed) => Err(Cause::TlsRefused),
+            (ns::SASL, _, State::ExpectOutcome) => self.outcome(&element),
+            (ns::DIALBACK, "result", State::ExpectResult) => self.dialback_result(&element),
+            (ns::DIALBACK, "verify", State::ExpectVerdict) => self.dialback_verdict(&element),
+            // What answers no question of ours is dropped (XEP-0220 2.1.1, 2.1.2).
+            (ns::DIALBACK, ..) => Ok(()),
+            (ns::CLIENT | ns::COMPONENT, ..) => Err(Fault::ForeignElement { name: element.name }.into()),
+            _ => Err(Fault::Unexpected { name: element.name }.into()),
+        }
+    }
+
+    /// Takes the next step that the features allow: TLS, then authentication, then stanzas.
+    fn negotiate(&mut self) -> Result<(), Cause> {
+        if self.authenticated {
+            return match self.features.unknown.take() {
+                Some(name) => Err(Fault::Feature(name).into()),
+                None => self.establish(Mechanism::External),
+            };
+        }
+        match (self.plan.policy.tls, self.features.starttls) {
+            _ if self.secured.is_some() => self.authenticate(),
+            (Tls::Disabled, Some(Necessity::Required)) => Err(Cause::TlsForbidden),
+            (Tls::Disabled, _) | (Tls::Optional, None) => self.authenticate(),
+            (Tls::Required | Tls::Optional, offered) => {
+                // A missing offer may be the work of somebody in between: TLS is tried all the same (RFC 7590 3.1).
+                self.unoffered = offered.is_none();
+                self.wire.write(&Element::new("starttls", ns::TLS));
+                self.state = State::ExpectProceed;
+                Ok(())
+            }
+        }
+    }
+
+    fn start_tls(&mut self) -> Result<(), Cause> {
+        self.state = State::ExpectTls;
+        if self.wire.has_unread() {
+            return Err(Fault::Injected.into());
+        }
+        self.wire.emit(Output::StartTls);
+        Ok(())
+    }
+
+    /// Tries the first mechanism that the policy allows, the peer offers and that has not failed yet.
+    fn authenticate(&mut self) -> Result<(), Cause> {
+        self.admit()?;
+        let DomainPair { local, remote } = &self.plan.pair;
+        if let Purpose::Verify(request) = &self.plan.purpose {
+            self.wire.write(&dialback::verify_request(request));
+            self.state = State::ExpectVerdict;
+            return Ok(());
+        }
+        let mut offered = self.plan.policy.auth.iter().filter(|mechanism| self.is_offered(**mechanism));
+        match offered.next() {
+            Some(Mechanism::External) => {
+                self.wire.write(&sasl::auth(local));
+                self.challenged = false;
+                self.state = State::ExpectOutcome;
+                Ok(())
+            }
+            Some(Mechanism::Dialback) => {
+                let id = self.header.id.as_ref().ok_or(Fault::NoId)?;
+                let key = dialback::key(&self.plan.secret, remote, local, id);
+                self.wire.write(&dialback::result_request(local, remote, &key));
+                self.state = State::ExpectResult;
+                Ok(())
+            }
+            None => Err(match (self.external.take(), self.features.unknown.take()) {
+                (Some(failure), _) => Cause::ExternalRefused(failure),
+                (None, Some(name)) => Fault::Feature(name).into(),
+                (None, None) => Cause::NoMechanism,
+            }),
+        }
+    }
+
+    fn is_offered(&self, mechanism: Mechanism) -> bool {
+        match mechanism {
+            Mechanism::External => {
+                self.secured.is_some()
+                    && self.plan.certificate
+                    && self.features.external
+                    && self.external.is_none()
+            }
+            // COMPAT: before there was a feature, the prefix on the header announced dialback (XEP-0220 2.4.1).
+            Mechanism::Dialback => self.features.dialback || self.header.dialback || !self.header.is_modern(),
+        }
+    }
+
+    fn outcome(&mut self, element: &Element) -> Result<(), Cause> {
+        match element.name.as_str() {
+            "success" => {
+                self.authenticated = true;
+                self.wire.restart();
+                self.begin();
+                Ok(())
+            }
+            // COMPAT: some ignore the initial response and ask for it; nobody has reason to ask twice.
+            "challenge" if !self.challenged => {
+                self.challenged = true;
+                self.wire.write(&sasl::response(&self.plan.pair.local));
+                Ok(())
+            }
+            "challenge" => {
+                self.wire.write(&Element::new("abort", ns::SASL));
+                Ok(())
+            }
+            "failure" => {
+                self.external = Some(sasl::Failure::parse(element));
+                self.authenticate()
+            }
+            _ => Err(Fault::Unexpected { name: element.name.clone() }.into()),
+        }
+    }
+
+    fn dialback_result(&mut self, element: &Element) -> Result<(), Cause> {
+        if !dialback::is_between(element, &self.plan.pair.remote, &self.plan.pair.local) {
+            return Ok(());
+        }
+        match dialback::read_answer(element) {
+            Some(Answer::Valid) => self.establish(Mechanism::Dialback),
+            Some(Answer::Invalid) => Err(Cause::DialbackInvalid),
+            Some(Answer::Error(error)) => Err(Cause::DialbackError(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn dialback_verdict(&mut self, element: &Element) -> Result<(), Cause> {
+        let Purpose::Verify(request) = &self.plan.purpose else {
+            return Ok(());
+        };
+        let ours = dialback::is_between(element, &self.plan.pair.remote, &self.plan.pair.local)
+            && element.attribute("id") == Some(&request.id);
+        if let Some(answer) = dialback::read_answer(element).filter(|_| ours) {
+            self.settled = true;
+            self.wire.emit(Output::Verified(answer));
+            self.wire.close(None);
+            self.end(End::Closed);
+        }
+        Ok(())
+    }
+
+    fn establish(&mut self, mechanism: Mechanism) -> Result<(), Cause> {
+        self.state = State::Established;
+        self.settled = true;
+        self.wire.emit(Output::Established(Established {
+            mechanism,
+            secured: self.secured.is_some(),
+            max_stanza: self.features.limits.max_bytes,
+            idle_seconds: self.features.limits.idle_seconds,
+        }));
+        Ok(())
+    }
+
+    fn peer_error(&mut self, error: Error) -> Result<(), Cause> {
+        if self.settled {
+            if self.state != State::ExpectFooter {
+                self.wire.close(None);
+            }
+            self.end(End::ByPeer(error));
+            return Ok(());
+        }
+        Err(match error.other_host.clone() {
+            Some(host) => Cause::Redirected { host, secured: self.secured.is_some() },
+            None if self.state == State::ExpectProceed && self.unoffered => Cause::TlsUnavailable,
+            None => Cause::Stream(error),
+        })
+    }
+
+    fn footer(&mut self) -> Result<(), Cause> {
+        if !self.settled {
+            return Err(Cause::Closed);
+        }
+        if self.state != State::ExpectFooter {
+            self.wire.close(None);
+        }
+        self.end(self.ending.clone());
+        Ok(())
+    }
+
+    fn fail(&mut self, cause: Cause) {
+        let cause = match cause {
+            // A web server's greeting is no breach of a protocol that it never spoke.
+            Cause::Misbehaved(_) if !self.met && !self.settled => Cause::NotXmpp,
+            cause => cause,
+        };
+        match (&cause, self.state) {
+            // Our tag is out already, or the other side waits for a handshake.
+            (_, State::ExpectFooter | State::ExpectTls | State::Over) => {}
+            (Cause::Misbehaved(error), _) => self.wire.close(Some(error)),
+            (Cause::Certificate(problem), _) => {
+                let refusal = Refusal::Certificate(problem.clone());
+                self.wire.close(Some(&Fault::Refused(self.plan.pair.remote.clone(), refusal).into()));
+            }
+            _ => self.wire.close(None),
+        }
+        match (self.settled, cause) {
+            (true, Cause::Misbehaved(error)) => self.end(End::ByUs(error)),
+            (true, _) => self.end(self.ending.clone()),
+            (false, cause) => {
+                self.state = State::Over;
+                self.wire.emit(Output::Failed(Failure { remote: self.plan.pair.remote.clone(), cause }));
+            }
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        self.state = State::Over;
+        self.wire.emit(Output::Ended(end));
     }
 }
+
+/// Elements before the outcome. A negotiation takes about ten.
+const EARLY: usize = 64;

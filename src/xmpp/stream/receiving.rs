@@ -1,17 +1,55 @@
-//! The stream that a remote server opens to us.
-use super::{End, Error, Secured};
+//! The stream that a remote server opens to us: it authenticates itself for pairs of domains, then sends stanzas.
+//!
+//! Nothing is sent back but answers of the negotiation: stanzas to the remote take a stream that we open.
+use super::{
+    End, Error, Header, Secured,
+    error::Fault,
+    features::{Features, Limits, Necessity},
+    wire::{self, Wire},
+};
 use crate::{
     Domain, DomainPair, Stanza,
     certificate::Problem,
     dialback,
-    policy::{Mechanism, Rules},
-    stanza,
+    framer::{self, Frame},
+    policy::{self, Admission, Mechanism, Policy, Refusal, Rules, Tls},
+    sasl, stanza,
+    xml::{Element, ns},
 };
 use bytes::{Bytes, BytesMut};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
+
+mod authentication;
 
 /// The machine.
-pub struct Receiving {}
+pub struct Receiving {
+    rules: Arc<Rules>,
+    ids: Box<dyn FnMut() -> String + Send>,
+    wire: Wire<Output>,
+    state: State,
+    /// there once TLS is
+    secured: Option<Secured>,
+    /// the peer's current header
+    header: Header,
+    /// of our current header: what dialback keys are for
+    id: String,
+    origin: stanza::Origin,
+    exchange: sasl::Exchange,
+    /// whom SASL authenticated
+    identity: Option<DomainPair>,
+    /// for whom stanzas are taken
+    pairs: Vec<DomainPair>,
+    /// keys that are being verified
+    pending: Vec<dialback::Request>,
+    /// elements before authentication
+    early: usize,
+    /// bytes allowed to the most trusted of the pairs
+    max_stanza: usize,
+    /// what was refused already, so that each is told once
+    refused: Vec<Asked>,
+    /// how the stream ends when the peer closes too
+    ending: End,
+}
 
 /// What the driver has to do next.
 #[derive(Debug)]
@@ -51,41 +89,355 @@ pub enum Output {
     Ended(End),
 }
 
+/// What the stream waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    ExpectHeader,
+    /// anything that the negotiation allows, and stanzas of authorised pairs
+    ExpectElement,
+    ExpectTls,
+    /// our closing tag is out
+    ExpectFooter,
+    Over,
+}
+
+/// What a peer may ask for and not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Tls,
+    External,
+    Dialback,
+}
+
 impl Receiving {
     /// A stream that waits for its header. `ids` gives unpredictable stream ids, never one twice.
     pub fn new(
-        _rules: Arc<Rules>,
-        _direct_tls: Option<Secured>,
-        _ids: Box<dyn FnMut() -> String + Send>,
+        rules: Arc<Rules>,
+        direct_tls: Option<Secured>,
+        ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
-        todo!()
+        let max = rules.default_policy().max_stanza_unauthenticated;
+        let wire = Wire::new(ns::SERVER, max, Output::Transmit);
+        Self {
+            rules,
+            ids,
+            origin: wire.origin(None),
+            wire,
+            state: State::ExpectHeader,
+            secured: direct_tls,
+            header: Header::default(),
+            id: String::new(),
+            exchange: sasl::Exchange::default(),
+            identity: None,
+            pairs: Vec::new(),
+            pending: Vec::new(),
+            early: 0,
+            max_stanza: 0,
+            refused: Vec::new(),
+            ending: End::Closed,
+        }
     }
-    /// Takes what was read.
-    pub fn receive(&mut self, _bytes: BytesMut) {
-        todo!()
+
+    /// Takes what was read. What comes between `<proceed/>` and TLS is thrown away (RFC 6120 5.4.3.3).
+    pub fn receive(&mut self, bytes: BytesMut) {
+        if !matches!(self.state, State::ExpectTls | State::Over) {
+            self.wire.receive(bytes);
+        }
     }
+
     /// Takes what the handshake gave that [`Output::StartTls`] asked for.
-    pub fn secured(&mut self, _secured: Secured) {
-        todo!()
+    pub fn secured(&mut self, secured: Secured) {
+        if self.state == State::ExpectTls {
+            self.secured = Some(secured);
+            self.restart();
+        }
     }
-    /// Takes the answer to [`Output::Verify`]; `Err` is what the peer is told when nobody could be asked.
-    pub fn verified(
-        &mut self,
-        _request: &dialback::Request,
-        _answer: Result<dialback::Answer, stanza::Error>,
-    ) {
-        todo!()
-    }
+
     /// Closes the stream; stanzas under way are still taken until the peer's closing tag, then `Ended`.
-    pub fn close(&mut self, _error: Option<Error>) {
-        todo!()
+    pub fn close(&mut self, error: Option<Error>) {
+        match self.state {
+            State::ExpectFooter | State::Over => return,
+            // No tag can be read in the middle of a handshake (RFC 6120 5.4.3.2).
+            State::ExpectTls => return self.end(error.map_or(End::Closed, End::ByUs)),
+            State::ExpectHeader => self.answer_header(None, Some(super::header::VERSION), false),
+            State::ExpectElement => {}
+        }
+        self.wire.close(error.as_ref());
+        self.ending = error.map_or(End::Closed, End::ByUs);
+        self.state = State::ExpectFooter;
     }
+
     /// The next thing to do, `None` when more bytes are needed.
     pub fn poll(&mut self) -> Option<Output> {
-        todo!()
+        loop {
+            if let Some(output) = self.wire.take() {
+                return Some(output);
+            }
+            if matches!(self.state, State::ExpectTls | State::Over) {
+                return None;
+            }
+            let step = match self.wire.next() {
+                Ok(None) => return None,
+                Ok(Some(Frame::Header(bytes))) => self.open(&bytes),
+                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Footer)) => {
+                    self.footer();
+                    Ok(())
+                }
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = step {
+                self.fail(fault);
+            }
+        }
     }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
-        todo!()
+        match self.state {
+            State::ExpectHeader => "waiting for the stream header",
+            State::ExpectElement if !self.pairs.is_empty() => "open",
+            State::ExpectElement if !self.pending.is_empty() => "verifying a dialback key",
+            State::ExpectElement => "waiting for authentication",
+            State::ExpectTls => "negotiating TLS",
+            State::ExpectFooter => "waiting for the closing tag",
+            State::Over => "over",
+        }
+    }
+
+    fn open(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.state != State::ExpectHeader {
+            return Ok(());
+        }
+        let header = self.wire.header(bytes)?;
+        let hosted = header.to.as_ref().and_then(|to| self.rules.hosted(to));
+        let version = header.is_modern().then_some(super::header::VERSION);
+        let policy = self.rules.policy_for(header.from.as_ref());
+        let dialback = policy.allows(Mechanism::Dialback);
+        self.wire.allow(policy.max_stanza_unauthenticated.max(self.max_stanza));
+        self.origin = self.wire.origin(header.lang.clone());
+        self.header = header;
+        self.state = State::ExpectElement;
+
+        let ours = self.header.to.clone().filter(|_| hosted.is_some());
+        self.answer_header(ours.clone(), version, dialback);
+        let (Some(hosted), Some(to)) = (hosted, ours) else {
+            return Err(Fault::UnknownHost(self.header.to.as_ref().map(Domain::to_string)));
+        };
+        let admission = self.admit_header(&to)?;
+        if self.identity.is_none() {
+            let from = self.header.from.clone();
+            let certificate = from.as_ref().and_then(|from| self.certificate(from));
+            self.wire.emit(Output::Opened { from, to, certificate });
+        }
+        if version.is_some() {
+            self.wire.write(&self.features(hosted.certificate, admission).element());
+        }
+        Ok(())
+    }
+
+    /// Judges `from` of the current header: nobody else after authentication, none of ours, nobody who is denied.
+    fn admit_header(&self, to: &Domain) -> Result<Option<Admission>, Fault> {
+        if let Some(identity) = &self.identity {
+            return match &self.header.from {
+                Some(from) if *from != identity.remote => Err(Fault::From(from.clone())),
+                _ if *to != identity.local => Err(Fault::OtherHost(to.clone())),
+                _ => Ok(None),
+            };
+        }
+        let Some(from) = &self.header.from else {
+            return Ok(None);
+        };
+        if self.rules.hosted(from).is_some() {
+            return Err(Fault::From(from.clone()));
+        }
+        if !self.rules.permits(from) {
+            return Err(Fault::Denied(from.clone()));
+        }
+        match self.admit(from) {
+            Ok(admission) => Ok(Some(admission)),
+            Err(refusal @ Refusal::Certificate(_)) => Err(Fault::Refused(from.clone(), refusal)),
+            // TLS may follow, and questions about our own keys are answered on any stream.
+            Err(Refusal::TlsRequired | Refusal::NoMechanism) => Ok(None),
+        }
+    }
+
+    /// What may vouch for `remote` on this stream.
+    fn admit(&self, remote: &Domain) -> Result<Admission, Refusal> {
+        let policy = self.rules.policy(remote);
+        policy::admit(policy, self.secured.is_some(), self.certificate(remote).unwrap_or(Ok(())))
+    }
+
+    /// Over TLS: whether the peer's certificate proves `remote`.
+    fn certificate(&self, remote: &Domain) -> Option<Result<(), Problem>> {
+        Some(self.secured.as_ref()?.proves(remote, self.rules.policy(remote)))
+    }
+
+    /// What is offered now. Before a TLS that is required, nothing that authenticates (RFC 6120 5.3.1).
+    fn features(&self, certificate: bool, admission: Option<Admission>) -> Features {
+        let policy = self.policy();
+        if self.identity.is_some() {
+            return Features { limits: announced(policy), ..Features::default() };
+        }
+        let starttls = match policy.tls {
+            _ if self.secured.is_some() || !certificate => None,
+            Tls::Required => Some(Necessity::Required),
+            Tls::Optional => Some(Necessity::Voluntary),
+            Tls::Disabled => None,
+        };
+        let unnamed = self.header.from.is_none() && (self.secured.is_some() || policy.tls != Tls::Required);
+        let dialback = match admission {
+            Some(admission) => admission.dialback,
+            // Without a `from`, each key is judged under the policy for its own domain.
+            None => unnamed && policy.allows(Mechanism::Dialback),
+        };
+        // Nothing follows dialback in which the limits could be told, so they stand beside it.
+        let limits = if dialback { announced(policy) } else { Limits::default() };
+        let external = admission.is_some_and(|admission| admission.external);
+        Features { starttls, external, dialback, limits, unknown: None }
+    }
+
+    fn policy(&self) -> &Policy {
+        self.rules.policy_for(self.header.from.as_ref())
+    }
+
+    fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
+        if wire::is_stanza(&element) {
+            return self.stanza(element);
+        }
+        if self.pairs.is_empty() {
+            self.early += 1;
+            if self.early > EARLY {
+                return Err(Fault::TooMany("elements before authentication"));
+            }
+        }
+        let element = self.wire.read(&element)?;
+        match (element.namespace.as_str(), element.name.as_str()) {
+            (ns::STREAM, "error") => {
+                if self.state != State::ExpectFooter {
+                    self.wire.close(None);
+                }
+                self.end(End::ByPeer(Error::parse(&element)));
+                Ok(())
+            }
+            // Nothing can be answered behind our closing tag.
+            _ if self.state == State::ExpectFooter => Ok(()),
+            (ns::TLS, "starttls") => {
+                self.start_tls();
+                Ok(())
+            }
+            (ns::SASL, _) if self.identity.is_none() => self.sasl(&element),
+            (ns::DIALBACK, "result") => self.dialback_result(&element),
+            (ns::DIALBACK, "verify") => self.dialback_verify(&element),
+            (ns::CLIENT | ns::COMPONENT, _) => Err(Fault::ForeignElement { name: element.name }),
+            _ => Err(Fault::Unexpected { name: element.name }),
+        }
+    }
+
+    fn stanza(&mut self, element: framer::Element) -> Result<(), Fault> {
+        if self.pairs.is_empty() {
+            return Err(Fault::Early);
+        }
+        let stanza = Stanza::admit(element, &self.origin)?;
+        let (from, to) = (stanza.from_domain(), stanza.to_domain());
+        if !self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
+            return Err(match self.pairs.iter().any(|pair| pair.remote == *from) {
+                true => Fault::Misdirected(to.clone()),
+                false => Fault::Spoofed(from.clone()),
+            });
+        }
+        self.wire.emit(Output::Stanza(stanza));
+        Ok(())
+    }
+
+    fn start_tls(&mut self) {
+        let offered =
+            self.header.to.as_ref().and_then(|to| self.rules.hosted(to)).is_some_and(|ours| ours.certificate)
+                && self.policy().tls != Tls::Disabled
+                && self.secured.is_none();
+        // What was learned before TLS is to be forgotten, so it must not be worth anything yet.
+        if !offered || !self.pairs.is_empty() || !self.pending.is_empty() {
+            self.tell(Asked::Tls, "TLS is not offered at this point".to_owned());
+            self.wire.write(&Element::new("failure", ns::TLS));
+            self.wire.close(None);
+            return self.end(End::Closed);
+        }
+        self.wire.write(&Element::new("proceed", ns::TLS));
+        self.wire.discard();
+        self.wire.emit(Output::StartTls);
+        self.state = State::ExpectTls;
+    }
+
+    fn footer(&mut self) {
+        if self.state != State::ExpectFooter {
+            self.wire.close(None);
+        }
+        self.end(self.ending.clone());
+    }
+
+    /// Waits for the peer's next header. Keys are for the id of a stream, so those of this one are void.
+    fn restart(&mut self) {
+        self.pending.clear();
+        self.wire.restart();
+        self.state = State::ExpectHeader;
+    }
+
+    fn answer_header(&mut self, ours: Option<Domain>, version: Option<(u32, u32)>, dialback: bool) {
+        self.id = (self.ids)();
+        let header = Header {
+            from: ours,
+            to: self.header.from.clone(),
+            id: Some(self.id.clone()),
+            version,
+            lang: Some(LANG.to_owned()),
+            dialback,
+        };
+        self.wire.open(&header);
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        let error = Error::from(fault);
+        match self.state {
+            State::Over => return,
+            State::ExpectFooter => return self.end(End::ByUs(error)),
+            // An error needs an opening tag before it (RFC 6120 4.9.1.2).
+            State::ExpectHeader => self.answer_header(None, Some(super::header::VERSION), false),
+            State::ExpectElement | State::ExpectTls => {}
+        }
+        self.wire.close(Some(&error));
+        self.end(End::ByUs(error));
+    }
+
+    fn end(&mut self, end: End) {
+        self.state = State::Over;
+        self.wire.emit(Output::Ended(end));
+    }
+
+    fn tell(&mut self, asked: Asked, reason: String) {
+        if !self.refused.contains(&asked) {
+            self.refused.push(asked);
+            self.wire.emit(Output::Refused { remote: self.header.from.clone(), reason });
+        }
     }
 }
+
+impl fmt::Debug for Receiving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving")
+            .field("state", &self.state)
+            .field("pairs", &self.pairs)
+            .finish_non_exhaustive()
+    }
+}
+
+fn announced(policy: &Policy) -> Limits {
+    let idle_seconds = Some(policy.idle_seconds).filter(|seconds| *seconds != 0);
+    Limits { max_bytes: Some(policy.max_stanza), idle_seconds }
+}
+
+/// Of the texts that we send.
+const LANG: &str = "en";
+
+/// Elements before authentication. A negotiation takes about ten; the rest is room for a server that verifies the
+/// keys of many domains on one stream.
+const EARLY: usize = 128;

@@ -1,0 +1,137 @@
+//! The rules of federation, as the configuration states them.
+use super::{Hosted, Pattern, Policy};
+use crate::{Domain, dialback};
+use std::collections::HashMap;
+
+/// The rules of federation: fixed while they are in force, shared by every stream.
+#[derive(Debug)]
+pub struct Rules {
+    hosted: HashMap<Domain, Hosted>,
+    default: Policy,
+    exact: HashMap<Domain, Policy>,
+    /// the longest name first, so that the first match is the closest
+    below: Vec<(Domain, Policy)>,
+    allow: Vec<Pattern>,
+    deny: Vec<Pattern>,
+    secret: dialback::Secret,
+}
+
+impl Rules {
+    /// Gathers what the configuration says. An override for `*` replaces `default`.
+    pub fn new(
+        hosted: impl IntoIterator<Item = (Domain, Hosted)>,
+        default: Policy,
+        overrides: Vec<(Pattern, Policy)>,
+        allow: Vec<Pattern>,
+        deny: Vec<Pattern>,
+        secret: dialback::Secret,
+    ) -> Self {
+        let hosted = hosted.into_iter().collect();
+        let mut rules =
+            Self { hosted, default, exact: HashMap::new(), below: Vec::new(), allow, deny, secret };
+        for (pattern, policy) in overrides {
+            match pattern {
+                Pattern::Any => rules.default = policy,
+                Pattern::Below(parent) => rules.below.push((parent, policy)),
+                Pattern::Exactly(domain) => {
+                    rules.exact.insert(domain, policy);
+                }
+            }
+        }
+        rules.below.sort_by_key(|(parent, _)| std::cmp::Reverse(parent.as_str().len()));
+        rules
+    }
+
+    /// What is known of a local domain, `None` when it is not one.
+    pub fn hosted(&self, domain: &Domain) -> Option<Hosted> {
+        self.hosted.get(domain).copied()
+    }
+
+    /// The terms for a remote domain: its own, else those of the longest `Below` that takes it, else the default.
+    pub fn policy(&self, remote: &Domain) -> &Policy {
+        let below =
+            || self.below.iter().find(|(parent, _)| remote.is_below(parent)).map(|(_, policy)| policy);
+        self.exact.get(remote).or_else(below).unwrap_or(&self.default)
+    }
+
+    /// The terms for a remote that has not said its name.
+    pub fn default_policy(&self) -> &Policy {
+        &self.default
+    }
+
+    /// The terms for a remote that may have said its name.
+    pub(crate) fn policy_for(&self, remote: Option<&Domain>) -> &Policy {
+        remote.map_or(&self.default, |remote| self.policy(remote))
+    }
+
+    /// Whether a remote domain may federate: nothing in `deny` takes it and something in `allow` does.
+    pub fn permits(&self, remote: &Domain) -> bool {
+        let takes = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(remote));
+        !takes(&self.deny) && takes(&self.allow)
+    }
+
+    /// What dialback keys are made from.
+    pub fn secret(&self) -> &dialback::Secret {
+        &self.secret
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Tls, tests::policy};
+    use super::*;
+
+    fn domain(name: &str) -> Domain {
+        Domain::new(name).unwrap()
+    }
+
+    fn patterns(list: &[&str]) -> Vec<Pattern> {
+        list.iter().map(|text| Pattern::parse(text).unwrap()).collect()
+    }
+
+    fn rules(overrides: &[(&str, Tls)], allow: &[&str], deny: &[&str]) -> Rules {
+        let overrides = overrides
+            .iter()
+            .map(|(pattern, tls)| (Pattern::parse(pattern).unwrap(), Policy { tls: *tls, ..policy() }))
+            .collect();
+        let hosted = [(domain("a.example"), Hosted { certificate: true })];
+        let secret = dialback::Secret::new("x");
+        Rules::new(hosted, policy(), overrides, patterns(allow), patterns(deny), secret)
+    }
+
+    #[test]
+    fn the_closest_override_wins() {
+        let rules = rules(
+            &[("*.example", Tls::Optional), ("*.b.example", Tls::Disabled), ("x.b.example", Tls::Required)],
+            &["*"],
+            &[],
+        );
+        for (name, tls) in [
+            ("c.example", Tls::Optional),
+            ("b.example", Tls::Optional),
+            ("y.b.example", Tls::Disabled),
+            ("z.y.b.example", Tls::Disabled),
+            ("x.b.example", Tls::Required),
+            ("example", Tls::Required),
+        ] {
+            assert_eq!(rules.policy(&domain(name)).tls, tls, "{name}");
+        }
+    }
+
+    #[test]
+    fn deny_wins_and_allow_must_match() {
+        let rules = rules(&[], &["*.example"], &["*.b.example", "c.example"]);
+        assert!(rules.permits(&domain("a.example")));
+        assert!(rules.permits(&domain("b.example")));
+        assert!(!rules.permits(&domain("x.b.example")));
+        assert!(!rules.permits(&domain("c.example")));
+        assert!(!rules.permits(&domain("example.net")));
+    }
+
+    #[test]
+    fn only_what_is_configured_is_hosted() {
+        let rules = rules(&[], &["*"], &[]);
+        assert_eq!(rules.hosted(&domain("A.Example.")), Some(Hosted { certificate: true }));
+        assert_eq!(rules.hosted(&domain("x.a.example")), None);
+    }
+}

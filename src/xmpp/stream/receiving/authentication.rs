@@ -1,0 +1,188 @@
+//! How a remote proves itself on a stream that it opened: EXTERNAL once, dialback for each pair.
+use super::{Asked, Mechanism, Output, Receiving, State};
+use crate::{
+    Domain, DomainPair,
+    dialback::{self, Answer},
+    policy::Refusal,
+    sasl::{Claim, Step},
+    stanza::{Condition, Error, ErrorType},
+    stream::{End, error::Fault},
+    xml::{Element, ns},
+};
+
+impl Receiving {
+    /// Takes the answer to [`Output::Verify`]; `Err` is what the peer is told when nobody could be asked.
+    pub fn verified(&mut self, request: &dialback::Request, answer: Result<Answer, Error>) {
+        let Some(place) = self.pending.iter().position(|pending| pending == request) else {
+            return;
+        };
+        self.pending.swap_remove(place);
+        if self.state != State::ExpectElement {
+            return;
+        }
+        let pair = &request.pair;
+        let answer = match answer {
+            Ok(Answer::Error(error)) => Answer::Error(passed_on(&pair.remote, &error)),
+            Ok(answer) => answer,
+            Err(error) => Answer::Error(error),
+        };
+        match &answer {
+            Answer::Valid => self.authorize(pair.clone(), Mechanism::Dialback),
+            Answer::Invalid => {
+                self.tell(Asked::Dialback, format!("the server of {} disowns its dialback key", pair.remote));
+            }
+            Answer::Error(error) => {
+                self.tell(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
+            }
+        }
+        self.wire.write(&dialback::result_answer(&pair.local, &pair.remote, &answer));
+        if answer == Answer::Invalid && self.pairs.is_empty() && self.pending.is_empty() {
+            self.wire.close(None);
+            self.end(End::Closed);
+        }
+    }
+
+    pub(super) fn sasl(&mut self, element: &Element) -> Result<(), Fault> {
+        match self.exchange.handle(element, &self.claim()) {
+            Step::Challenge => self.wire.write(&Element::new("challenge", ns::SASL)),
+            Step::Failed(failure) => {
+                self.wire.write(&failure.element());
+                self.tell(Asked::External, format!("EXTERNAL refused: {failure}"));
+                if self.exchange.is_exhausted() {
+                    return Err(Fault::TooMany("failed authentications"));
+                }
+            }
+            Step::Success => {
+                self.wire.write(&Element::new("success", ns::SASL));
+                if let (Some(local), Some(remote)) = (self.header.to.clone(), self.header.from.clone()) {
+                    let pair = DomainPair { local, remote };
+                    self.identity = Some(pair.clone());
+                    self.authorize(pair, Mechanism::External);
+                }
+                self.restart();
+            }
+        }
+        Ok(())
+    }
+
+    /// Who EXTERNAL can show the peer to be: whom its certificate and its header within TLS agree on.
+    fn claim(&self) -> Claim {
+        if self.secured.is_none() {
+            return Claim::Plain;
+        }
+        let Some(from) = &self.header.from else {
+            return Claim::Unproved("the stream header has no 'from'".to_owned());
+        };
+        match (self.admit(from), self.certificate(from)) {
+            (Ok(admission), _) if admission.external => Claim::Proved(from.clone()),
+            (_, Some(Err(problem))) => Claim::Unproved(format!("certificate of {from} {problem}")),
+            _ => Claim::Unproved(format!("EXTERNAL is not allowed for {from}")),
+        }
+    }
+
+    /// Takes a key, or answers at once. A `type` would make it an answer, and we asked nothing on this stream.
+    pub(super) fn dialback_result(&mut self, element: &Element) -> Result<(), Fault> {
+        if element.attribute("type").is_some() {
+            return Ok(());
+        }
+        let (from, to) = (address(element, "from")?, address(element, "to")?);
+        let pair = DomainPair { local: to.clone(), remote: from.clone() };
+        if self.pairs.contains(&pair) {
+            self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
+        } else if let Err(error) = self.admit_pair(&pair) {
+            self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
+            self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
+        } else if !self.pending.iter().any(|pending| pending.pair == pair) {
+            let key = element.text().trim().to_owned();
+            let request = dialback::Request { pair, id: self.id.clone(), key };
+            self.pending.push(request.clone());
+            self.wire.emit(Output::Verify(request));
+        }
+        Ok(())
+    }
+
+    /// Answers as the authority over our domains whether a key is ours. Nothing is remembered for it (XEP-0185), it
+    /// makes nobody trusted here, and so it is done on any stream, in clear text too.
+    pub(super) fn dialback_verify(&mut self, element: &Element) -> Result<(), Fault> {
+        if element.attribute("type").is_some() {
+            return Ok(());
+        }
+        let (receiving, originating) = (address(element, "from")?, address(element, "to")?);
+        let id = element.attribute("id").unwrap_or_default();
+        let answer = match self.rules.hosted(&originating) {
+            Some(_) => {
+                let key = element.text();
+                dialback::judge(self.rules.secret(), &receiving, &originating, id, key.trim())
+            }
+            None => Answer::Error(not_served(&originating)),
+        };
+        self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
+        Ok(())
+    }
+
+    /// Whether the key of a pair is worth verifying (XEP-0220 2.5 for the conditions).
+    fn admit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
+        if self.rules.hosted(&pair.local).is_none() {
+            return Err(not_served(&pair.local));
+        }
+        if self.rules.hosted(&pair.remote).is_some() || !self.rules.permits(&pair.remote) {
+            let text = format!("{} may not federate with {}", pair.remote, pair.local);
+            return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
+        }
+        let refusal = match self.admit(&pair.remote) {
+            Ok(admission) if admission.dialback => None,
+            Ok(_) => Some(Refusal::NoMechanism),
+            Err(refusal) => Some(refusal),
+        };
+        if let Some(refusal) = refusal {
+            let text = format!("{}: {refusal}", pair.remote);
+            return Err(error(ErrorType::Cancel, Condition::PolicyViolation, text));
+        }
+        if self.pending.len() >= PENDING || self.pairs.len() >= PAIRS {
+            let text = "too many domain pairs on one stream".to_owned();
+            return Err(error(ErrorType::Wait, Condition::ResourceConstraint, text));
+        }
+        Ok(())
+    }
+
+    fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
+        self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
+        self.wire.allow(self.max_stanza);
+        if !self.pairs.contains(&pair) {
+            self.pairs.push(pair.clone());
+        }
+        self.wire.emit(Output::Authorized { pair, mechanism });
+    }
+}
+
+fn address(element: &Element, attribute: &'static str) -> Result<Domain, Fault> {
+    let value = element.attribute(attribute).unwrap_or_default();
+    Domain::new(value).map_err(|_| Fault::Address { attribute, value: value.to_owned() })
+}
+
+fn not_served(domain: &Domain) -> Error {
+    error(ErrorType::Cancel, Condition::ItemNotFound, format!("{domain} is not served here"))
+}
+
+/// What the initiator is told when the authoritative server answered with an error (XEP-0220 2.5): that it does not
+/// know the domain is one thing, everything else may pass.
+fn passed_on(remote: &Domain, said: &Error) -> Error {
+    let text = format!("the server of {remote} could not verify the key: {said}");
+    match said.condition {
+        Condition::ItemNotFound | Condition::RemoteServerNotFound => {
+            error(ErrorType::Cancel, Condition::RemoteServerNotFound, text)
+        }
+        _ => error(ErrorType::Wait, Condition::RemoteServerTimeout, text),
+    }
+}
+
+fn error(type_: ErrorType, condition: Condition, text: String) -> Error {
+    Error { type_, condition, text }
+}
+
+/// Keys under verification on one stream. Each costs a connection of ours; a server that moves in with more domains
+/// gets `resource-constraint` and asks again.
+const PENDING: usize = 16;
+
+/// Authorised pairs on one stream. Each stanza is looked up among them, and each stays as long as the stream.
+const PAIRS: usize = 256;

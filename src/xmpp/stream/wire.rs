@@ -1,0 +1,134 @@
+//! What every stream does below its negotiation: bytes in, frames out; elements in, bytes out, in order with events.
+use super::{Error, Header, error::Fault, limits};
+use crate::{
+    framer::{self, Frame, Framer},
+    stanza::Origin,
+    xml,
+};
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+
+/// One end of a stream. `O` is the machine's output, of which this makes the `Transmit`s.
+#[derive(Debug)]
+pub(crate) struct Wire<O> {
+    /// namespace of the stream's content
+    content: &'static str,
+    framer: Framer,
+    unread: BytesMut,
+    /// our header declared the prefix `db`
+    dialback: bool,
+    /// written since the last event
+    text: String,
+    ready: VecDeque<O>,
+    transmit: fn(Bytes) -> O,
+}
+
+impl<O> Wire<O> {
+    /// An end that expects a header, for content in the namespace `content` and elements of up to `max` bytes.
+    pub(crate) fn new(content: &'static str, max: usize, transmit: fn(Bytes) -> O) -> Self {
+        Self {
+            content,
+            framer: Framer::new(limits(max)),
+            unread: BytesMut::new(),
+            dialback: false,
+            text: String::new(),
+            ready: VecDeque::new(),
+            transmit,
+        }
+    }
+
+    /// Takes what was read from the network.
+    pub(crate) fn receive(&mut self, bytes: BytesMut) {
+        self.unread.unsplit(bytes);
+    }
+
+    /// Whether bytes wait that were not framed yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
+    /// Forgets what was received and not framed.
+    pub(crate) fn discard(&mut self) {
+        self.unread.clear();
+    }
+
+    /// The next whole frame, `None` when more bytes are needed.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Fault> {
+        Ok(self.framer.next(&mut self.unread)?)
+    }
+
+    /// Expects a new header next.
+    pub(crate) fn restart(&mut self) {
+        self.framer.restart();
+    }
+
+    /// Allows elements of up to `max` bytes.
+    pub(crate) fn allow(&mut self, max: usize) {
+        self.framer.set_limits(limits(max));
+    }
+
+    /// Reads an element that is not just passed on.
+    pub(crate) fn read(&self, element: &framer::Element) -> Result<xml::Element, Fault> {
+        Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
+    }
+
+    /// Reads a framed header.
+    pub(crate) fn header(&self, bytes: &[u8]) -> Result<Header, Fault> {
+        Header::parse(bytes, self.content)
+    }
+
+    /// What stanzas need to know of this stream.
+    pub(crate) fn origin(&self, lang: Option<String>) -> Origin {
+        Origin { namespace: self.content, scope: self.framer.scope().to_vec(), lang }
+    }
+
+    /// Transmits a header.
+    pub(crate) fn open(&mut self, header: &Header) {
+        self.dialback = header.dialback;
+        self.text.push_str(&header.write(self.content));
+    }
+
+    /// Transmits an element.
+    pub(crate) fn write(&mut self, element: &xml::Element) {
+        let declared = if self.dialback { &PREFIXES[..] } else { &PREFIXES[..1] };
+        self.text.push_str(&element.write(self.content, declared));
+    }
+
+    /// Transmits the closing tag, after the error if there is one.
+    pub(crate) fn close(&mut self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.write(&error.element());
+        }
+        self.text.push_str("</stream:stream>");
+    }
+
+    /// Puts an event behind everything transmitted so far.
+    pub(crate) fn emit(&mut self, event: O) {
+        self.flush();
+        self.ready.push_back(event);
+    }
+
+    /// The next thing for the driver.
+    pub(crate) fn take(&mut self) -> Option<O> {
+        if self.ready.is_empty() {
+            self.flush();
+        }
+        self.ready.pop_front()
+    }
+
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.ready.push_back((self.transmit)(Bytes::from(std::mem::take(&mut self.text))));
+        }
+    }
+}
+
+/// Whether an element is called what stanzas are called, whatever its prefix; [`crate::Stanza::admit`] decides.
+pub(crate) fn is_stanza(element: &framer::Element) -> bool {
+    let name = &element.bytes[element.head.name.clone()];
+    let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
+    matches!(local, b"message" | b"presence" | b"iq")
+}
+
+/// What our headers declare beside the default namespace, the second only where dialback is spoken.
+const PREFIXES: [(&str, &str); 2] = [("stream", xml::ns::STREAM), ("db", xml::ns::DIALBACK)];
