@@ -173,7 +173,8 @@ impl Attempt {
             return Err(Failure::Overloaded);
         }
         let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
-        let mut left: Vec<SocketAddr> = addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
+        let mut left: Vec<SocketAddr> =
+            addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
         let mut failure = None;
         // Each round ends with one address fewer.
         while !left.is_empty() {
@@ -204,8 +205,18 @@ impl Attempt {
         Err(failure.unwrap_or(Failure::Crashed))
     }
 
-    async fn negotiate(&self, socket: TcpStream, address: SocketAddr, direct_tls: bool) -> Result<Arrival, Failure> {
-        let mut negotiation = Negotiation { attempt: self, address, stage: "waiting for the TLS handshake", began: Instant::now() };
+    async fn negotiate(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+    ) -> Result<Arrival, Failure> {
+        let mut negotiation = Negotiation {
+            attempt: self,
+            address,
+            stage: "waiting for the TLS handshake",
+            began: Instant::now(),
+        };
         let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
         outcome.unwrap_or(Err(Failure::TimedOut { address, stage: negotiation.stage, after }))
@@ -264,7 +275,12 @@ impl Negotiation<'_> {
                             "authenticated"
                         );
                         let address = self.address;
-                        return Ok(Arrival::Session(Box::new(Session { stream, machine, established, address })));
+                        return Ok(Arrival::Session(Box::new(Session {
+                            stream,
+                            machine,
+                            established,
+                            address,
+                        })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
                     Output::Failed(failure) => {

@@ -207,7 +207,8 @@ impl Component {
         self.link = None;
         if self.offered.is_some() {
             // What was read is still owed to the router.
-            context.run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
+            context
+                .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
             return;
         }
         let remains = self.outbox.remains(written);

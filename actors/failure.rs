@@ -70,7 +70,10 @@ impl Failure {
             Self::Stream { failure, .. } => failure.is_definitive(),
             Self::Tls { error, .. } => matches!(
                 error,
-                tls::Error::NotTls | tls::Error::TooOld | tls::Error::NoCommonCipher | tls::Error::Alert(_)
+                tls::Error::NotTls
+                    | tls::Error::NoCommonVersion
+                    | tls::Error::NoCommonCipher
+                    | tls::Error::Alert(_)
             ),
             Self::Stopping
             | Self::Overloaded
@@ -140,7 +143,7 @@ impl fmt::Display for Failure {
             Self::Connect(failures) => {
                 for (nth, (address, failure)) in failures.iter().enumerate() {
                     let separator = if nth == 0 { "" } else { "; " };
-                    write!(f, "{separator}{}", Refusal { address, failure })?;
+                    write!(f, "{separator}{}", failure.at(*address))?;
                 }
                 Ok(())
             }
@@ -156,26 +159,6 @@ impl fmt::Display for Failure {
                 write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
             }
             Self::Crashed => f.write_str("an internal error ended the attempt"),
-        }
-    }
-}
-
-/// `no answer from 192.0.2.7:5269 within 10 s`
-struct Refusal<'a> {
-    address: &'a SocketAddr,
-    failure: &'a connect::Failure,
-}
-
-impl fmt::Display for Refusal<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.address;
-        match self.failure {
-            connect::Failure::Silent(after) => {
-                write!(f, "no answer from {address} within {} s", after.as_secs_f32())
-            }
-            connect::Failure::Refused => write!(f, "{address} refused the connection"),
-            connect::Failure::Unreachable => write!(f, "no way leads to {address}"),
-            connect::Failure::Other(kind) => write!(f, "{address} could not be connected to: {kind}"),
         }
     }
 }

@@ -106,7 +106,7 @@ impl Incoming {
     }
 
     /// Lets the machine say what is to be done.
-    fn turn(&mut self, pass: Pass, context: &mut Context<Self>) {
+    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         while let Some(output) = self.machine.poll() {
             match output {
@@ -157,7 +157,7 @@ impl Incoming {
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
-            self.offer(batch::sort(stanzas, &pass), context);
+            self.offer(batch::sort(stanzas, pass), context);
         }
     }
 
@@ -200,7 +200,7 @@ impl Incoming {
             "secured"
         );
         self.machine.secured(crate::attempt::secured(session));
-        self.turn(Pass::free(), context);
+        self.turn(&Pass::free(), context);
     }
 
     fn stream_ended(&mut self, end: &End) {
@@ -234,7 +234,7 @@ impl Incoming {
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
         self.machine.close(error);
-        self.turn(Pass::free(), context);
+        self.turn(&Pass::free(), context);
         context.run_later(CLOSE_WITHIN, |incoming, context| {
             incoming.link_ended("the peer did not close its side", context);
         });
@@ -270,7 +270,7 @@ impl Actor for Incoming {
         });
         let tick = terms.keepalive.min(terms.idle_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
-        self.turn(Pass::free(), context);
+        self.turn(&Pass::free(), context);
     }
 }
 
@@ -283,7 +283,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.last_read = Instant::now();
                 self.machine.receive(bytes);
-                self.turn(pass, context);
+                self.turn(&pass, context);
             }
             link::Event::Written => {
                 self.outbox.written();
@@ -312,7 +312,7 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
     fn handle(&mut self, verified: Queued<verifier::Verified>, context: &mut Context<Self>) {
         let verifier::Verified { request, answer } = verified.open();
         self.machine.verified(&request, answer);
-        self.turn(Pass::free(), context);
+        self.turn(&Pass::free(), context);
     }
 }
 

@@ -1,6 +1,103 @@
-//! The actors of a node.
+//! The actors of a Nuncio node. They share nothing and exchange typed messages through metered mailboxes.
+//!
+//! # The message map
+//!
+//! Commands are imperative and belong to their receiver, events are past participles and belong to their speaker.
+//! *Told* messages are refused by a full mailbox and come back to the sender; *signals* are counted and always taken:
+//! they report a life cycle, of which there is a bounded number.
+//!
+//! | from | message | to | when the mailbox is full |
+//! |---|---|---|---|
+//! | incoming, component | [`router::Route`] | router | kept, offered again in 25 ms; the socket is not read meanwhile |
+//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
+//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
+//! | router | [`component::Send`] | component | answered with `resource-constraint` |
+//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`] | outgoing | signal |
+//! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
+//! | promise | [`promise::Fulfilled`] | router | signal |
+//! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
+//! | outgoing | [`outgoing::Closed`] | router | signal |
+//! | router | [`outgoing::Retire`] | outgoing | signal |
+//! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
+//! | component | [`component::Claimed`], [`component::Gone`], [`component::Undelivered`] | router | signal |
+//! | router | [`router::Seated`], [`component::Retire`] | component | signal |
+//! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
+//! | verifier | [`verifier::Verified`] | incoming | signal |
+//! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
+//! | incoming, component | [`listener::Ended`] | listener | signal |
+//! | every mailbox | [`pulse::Watch`] | pulse | signal |
+//! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//!
+//! # The handover
+//!
+//! Stanzas of a domain pair keep their order from the first one on a cold link through every change of hands. The
+//! router is the only one who decides where a stanza goes, and actix keeps the order between two actors; so each change
+//! is announced on the way that the stanzas take, and the next holder waits for the announcement.
+//!
+//! ```text
+//!  router                      promise                         outgoing
+//!    │  Deliver ──────────────▶ queue, start attempt ───────────▶ attempt …
+//!    │  Deliver ──────────────▶ queue                             │
+//!    │                          │ ◀────────────── Established ────┤ (holds what the router sends)
+//!    │                          ├─ SendFirst (all that waits) ───▶│ write
+//!    │ ◀──────────── Fulfilled ─┤                                 │
+//!    │  Deliver (crossed) ─────▶├─ SendFirst ────────────────────▶│ write
+//!    ├─ Release ───────────────▶├─ Open ─────────────────────────▶│ write what was held, then as it comes
+//!    ├─ Send ────────────────────────────────────────────────────▶│
+//!    │                                                            │ … the link dies
+//!    │ ◀───────────────────────────────────────────────── Closed ─┤ (keeps what arrives)
+//!    ├─ Expect ────────────────▶ await the return                 │
+//!    ├─ Retire ──────────────────────────────────────────────────▶│ gives back what was not written, stops
+//!    │  Deliver ──────────────▶ queue (behind)                    │
+//!    │                          │ ◀───────────────── Returned ────┤
+//!    │                          └─ queue (in front), start attempt
+//! ```
+//!
+//! The races, each of which has a test:
+//! - *Established while more arrives*: what the router sent to the promise before it read `Fulfilled` goes through the
+//!   promise as `SendFirst`; what it sent to the session after is held there until `Open`, which follows the last
+//!   `SendFirst`.
+//! - *Closed while the router still sends*: the session keeps those stanzas; `Retire` comes after the last of them.
+//! - *Closed before the handover is over*: the session says `Closed` only after `Open`, when the router knows it.
+//! - *More arrives before the return*: `Expect` reached the promise before it, so it queues behind.
+//! - *A session that panicked* gives nothing back; the router says so in its place.
+
+pub mod attempt;
+pub mod backoff;
+pub mod batch;
 pub mod certificate;
+pub mod component;
 pub mod connect;
 pub mod dns;
+pub mod drain;
+pub mod failure;
+pub mod ids;
+pub mod incoming;
+pub mod link;
+pub mod listener;
+pub mod mailbox;
+pub mod node;
+pub mod outbox;
+pub mod outgoing;
+pub mod promise;
+pub mod pulse;
+pub mod resolver;
+pub mod router;
 pub mod settings;
+pub mod terms;
 pub mod tls;
+pub mod trace;
+pub mod verifier;
+pub mod vital;
+pub mod workers;
+
+pub use node::{Node, StartError};
+
+/// How the log names a mechanism.
+pub(crate) fn name_of(mechanism: xmpp::policy::Mechanism) -> &'static str {
+    match mechanism {
+        xmpp::policy::Mechanism::External => "EXTERNAL",
+        xmpp::policy::Mechanism::Dialback => "dialback",
+    }
+}

@@ -2,12 +2,14 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use actix::{Actor, Context, Handler};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
@@ -15,15 +17,28 @@ use tokio::{
 use tokio_openssl::SslStream;
 
 use crate::{
-    attempt, component::{self, Component},
-    connect,
-    drain,
+    attempt,
+    component::{self, Component},
+    connect, drain,
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
     tls,
     workers::Workers,
 };
+
+/// Binds a listening socket; an IPv6 one is for IPv6 only, so that both families can have the same port.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
 
 /// Stop accepting; the streams go on.
 #[derive(Debug)]
@@ -131,7 +146,9 @@ impl Listener {
             return;
         }
         *count += 1;
-        connect::tune(&socket);
+        if let Err(error) = connect::tune(&socket) {
+            log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
+        }
         match &self.whose {
             For::Servers(surroundings) => {
                 let surroundings = surroundings.clone();
@@ -139,7 +156,8 @@ impl Listener {
             }
             For::ServersOverTls(surroundings) => {
                 self.connections.insert(address, Connection::Securing);
-                let (tls, own, within) = (surroundings.tls.clone(), self.own.clone(), self.limits.handshake_timeout);
+                let (tls, own, within) =
+                    (surroundings.tls.clone(), self.own.clone(), self.limits.handshake_timeout);
                 actix_rt::spawn(async move {
                     let outcome = match tokio::time::timeout(within, tls.accept(socket, None, true)).await {
                         Ok(handshake) => handshake.map_err(|error| error.to_string()),
@@ -213,10 +231,9 @@ async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
 fn site(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or_else(
-            || IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
-            IpAddr::V4,
-        ),
+        IpAddr::V6(v6) => v6
+            .to_ipv4_mapped()
+            .map_or_else(|| IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()), IpAddr::V4),
     }
 }
 
@@ -301,6 +318,9 @@ impl Drop for Listener {
 }
 
 const LOG: &str = "nuncio::incoming";
+
+/// Connections that may wait in the kernel for us to accept them.
+const BACKLOG: i32 = 1024;
 
 /// A pause after which a full mailbox or an exhausted system may have room again.
 const BREATH: Duration = Duration::from_millis(25);

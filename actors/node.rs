@@ -15,7 +15,6 @@ use xmpp::component::Secret;
 use crate::{
     attempt::Means,
     component,
-    connect,
     dns::{self, Dns},
     drain, incoming,
     listener::{self, For, Limits, Listener},
@@ -82,7 +81,7 @@ impl Node {
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
-        let sockets = Sockets::bind(&settings).await?;
+        let sockets = Sockets::bind(&settings)?;
         let addresses = sockets.addresses();
         let (threads, workers) = Workers::start(settings.workers);
         let terms = Terms::new(&settings);
@@ -112,8 +111,10 @@ impl Node {
         });
 
         let outgoing = meter("outgoing", 1024);
-        let (own, routing, bounds, sessions) = (promise.clone(), router.clone(), settings.promise.clone(), workers.clone());
-        promise_inbox.start_on(&here, move || Promise::new(means, bounds, sessions, outgoing, own, &routing, vital));
+        let (own, routing, bounds, sessions) =
+            (promise.clone(), router.clone(), settings.promise.clone(), workers.clone());
+        promise_inbox
+            .start_on(&here, move || Promise::new(means, bounds, sessions, outgoing, own, &routing, vital));
 
         let vital = Vital::new("router", dead);
         let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
@@ -193,7 +194,7 @@ impl Node {
         }
         drop(token);
         if !answered.within(left() / 2).await {
-            log::warn!(target: LOG; "some servers did not close their streams in time");
+            log::warn!(target: LOG, "some servers did not close their streams in time");
         }
         let (token, closed) = drain::tokens();
         for listener in &self.components {
@@ -201,14 +202,14 @@ impl Node {
         }
         drop(token);
         if !closed.within(left() / 2).await {
-            log::warn!(target: LOG; "some components did not close their streams in time");
+            log::warn!(target: LOG, "some components did not close their streams in time");
         }
         let (token, finished) = drain::tokens();
         let _ = self.router.signal(router::Finish { token });
         if !finished.within(left()).await {
-            log::warn!(target: LOG; "some links could not be closed in time");
+            log::warn!(target: LOG, "some links could not be closed in time");
         }
-        log::info!(target: LOG; "stopped");
+        log::info!(target: LOG, "stopped");
     }
 }
 
@@ -229,7 +230,8 @@ impl fmt::Debug for Node {
 /// The certificates of all local names; those of the domains first, for clients that name none.
 fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
     let domains = settings.domains.iter().map(|domain| (domain.name.clone(), domain.identity.clone()));
-    let components = settings.components.iter().map(|component| (component.name.clone(), component.identity.clone()));
+    let components =
+        settings.components.iter().map(|component| (component.name.clone(), component.identity.clone()));
     domains.chain(components).collect()
 }
 
@@ -241,26 +243,29 @@ struct Sockets {
 }
 
 impl Sockets {
-    async fn bind(settings: &Settings) -> Result<Self, StartError> {
+    fn bind(settings: &Settings) -> Result<Self, StartError> {
         let listen = &settings.listen;
         Ok(Self {
-            s2s: bind(&listen.s2s).await?,
-            s2s_tls: bind(&listen.s2s_tls).await?,
-            component: bind(&listen.component).await?,
+            s2s: bind(&listen.s2s)?,
+            s2s_tls: bind(&listen.s2s_tls)?,
+            component: bind(&listen.component)?,
         })
     }
 
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         let kinds = [("s2s", &self.s2s), ("s2s_tls", &self.s2s_tls), ("component", &self.component)];
-        let sockets = kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
+        let sockets =
+            kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
         sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()
     }
 }
 
-async fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
     addresses
         .iter()
-        .map(|address| connect::listen(*address).map_err(|error| StartError::Bind { address: *address, error }))
+        .map(|address| {
+            listener::bind(*address).map_err(|error| StartError::Bind { address: *address, error })
+        })
         .collect()
 }
 
@@ -305,13 +310,25 @@ impl Listeners {
                 let handshake_timeout = self.limits.handshake_timeout;
                 self.start(socket, &self.component, limits, move |own| {
                     let ended = own.outlet();
-                    For::Components(component::Surroundings { names, max_stanza, handshake_timeout, router, ended })
+                    For::Components(component::Surroundings {
+                        names,
+                        max_stanza,
+                        handshake_timeout,
+                        router,
+                        ended,
+                    })
                 })
             })
             .collect()
     }
 
-    fn start<F>(&self, socket: TcpListener, streams: &Arc<Meter>, limits: Limits, whose: F) -> Mailbox<Listener>
+    fn start<F>(
+        &self,
+        socket: TcpListener,
+        streams: &Arc<Meter>,
+        limits: Limits,
+        whose: F,
+    ) -> Mailbox<Listener>
     where
         F: FnOnce(&Mailbox<Listener>) -> For + Send + 'static,
     {

@@ -205,3 +205,86 @@ pub const BUDGET: usize = 1024 * 1024;
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use xmpp::xml::Element;
+
+    use super::*;
+    use crate::batch::Pass;
+
+    fn batch(ids: std::ops::Range<usize>) -> Batch {
+        let stanzas: Vec<Stanza> = ids.map(|id| stanza(&id.to_string())).collect();
+        let first = stanzas[0].clone();
+        Batch {
+            from: first.from_domain().clone(),
+            to: first.to_domain().clone(),
+            stanzas,
+            pass: Pass::free(),
+        }
+    }
+
+    fn stanza(id: &str) -> Stanza {
+        let message = Element::new("message", "jabber:server");
+        let message = message.with("from", "a@a.example").with("to", "b@b.example").with("id", id);
+        Stanza::from_element(&message).unwrap()
+    }
+
+    fn ids(stanzas: &[Stanza]) -> Vec<String> {
+        stanzas.iter().map(|stanza| stanza.id().unwrap().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_lone_stanza_leaves_at_once() {
+        let mut outbox = Outbox::new(BUDGET);
+        outbox.push(batch(0..1), Instant::now()).unwrap();
+        assert_eq!(outbox.next_chunk().unwrap().len(), 1);
+        assert!(outbox.next_chunk().is_none(), "one chunk at a time");
+        outbox.written();
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.stanzas_written(), 1);
+    }
+
+    #[test]
+    fn a_burst_past_the_budget_is_held_for_a_moment_and_then_refused() {
+        let mut outbox = Outbox::new(100);
+        let now = Instant::now();
+        outbox.push(batch(0..4), now).unwrap();
+        outbox.push(batch(4..6), now).unwrap();
+        assert!(outbox.lose_patience(now + MOMENT / 2).is_empty());
+        let refused = outbox.lose_patience(now + MOMENT);
+        assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
+        assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
+        outbox.next_chunk().unwrap();
+        outbox.written();
+        assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
+    }
+
+    #[test]
+    fn what_was_held_outside_goes_in_order_once_there_is_room() {
+        let mut outbox = Outbox::new(100);
+        let now = Instant::now();
+        for id in 0..5 {
+            outbox.push(batch(id..id + 1), now).unwrap();
+        }
+        let mut written = Vec::new();
+        while let Some(chunk) = outbox.next_chunk() {
+            written.extend(chunk);
+            outbox.written();
+        }
+        let expected: Vec<Bytes> = (0..5).map(|id| stanza(&id.to_string()).bytes().clone()).collect();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn a_dead_link_leaves_behind_what_it_did_not_touch_and_counts_the_rest() {
+        let mut outbox = Outbox::new(BUDGET);
+        outbox.push(batch(0..3), Instant::now()).unwrap();
+        let chunk = outbox.next_chunk().unwrap();
+        outbox.push(batch(3..5), Instant::now()).unwrap();
+        let remains = outbox.remains(chunk[0].len() + 1);
+        assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
+        assert_eq!(ids(&remains.unwritten), ["2", "3", "4"]);
+        assert!(outbox.is_empty());
+    }
+}

@@ -274,7 +274,7 @@ impl Outgoing {
             self.refuse_oversized(&oversized, limit);
         }
         if let Err(batch) = self.outbox.push(batch, now) {
-            self.refuse_slow(batch.stanzas);
+            self.refuse_slow(&batch.stanzas);
         }
         self.feed_link();
         self.watch_patience(context);
@@ -288,11 +288,11 @@ impl Outgoing {
         }
     }
 
-    fn refuse_slow(&self, stanzas: Vec<Stanza>) {
+    fn refuse_slow(&self, stanzas: &[Stanza]) {
         if !stanzas.is_empty() {
             log::warn!(target: LOG, pair:% = self.pair, stanzas = stanzas.len(); "refused: the peer reads too slowly");
             let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
-            self.bounce(&stanzas, ErrorType::Wait, Condition::ResourceConstraint, text);
+            self.bounce(stanzas, ErrorType::Wait, Condition::ResourceConstraint, text);
         }
     }
 
@@ -307,7 +307,7 @@ impl Outgoing {
         self.patience = Some(context.run_later(wait, |session, context| {
             session.patience = None;
             let batches = session.outbox.lose_patience(Instant::now());
-            session.refuse_slow(batches.into_iter().flat_map(|batch| batch.stanzas).collect());
+            batches.iter().for_each(|batch| session.refuse_slow(&batch.stanzas));
             session.watch_patience(context);
         }));
     }
@@ -486,7 +486,11 @@ impl Handler<Queued<Flush>> for Outgoing {
         self.flushing.push(token);
         context.run_later(within, |session, context| {
             if !session.flushing.is_empty() {
-                session.link_ended(WHOLE_CHUNK, "this server is being stopped and the peer reads too slowly", context);
+                session.link_ended(
+                    WHOLE_CHUNK,
+                    "this server is being stopped and the peer reads too slowly",
+                    context,
+                );
             }
         });
     }
@@ -570,7 +574,11 @@ impl Drop for Outgoing {
 
 /// `1h 2m 3s`, without the fractions.
 fn humane(time: Duration) -> String {
-    if time < Duration::from_secs(1) { format!("{}ms", time.as_millis()) } else { format!("{}s", time.as_secs()) }
+    if time < Duration::from_secs(1) {
+        format!("{}ms", time.as_millis())
+    } else {
+        format!("{}s", time.as_secs())
+    }
 }
 
 const LOG: &str = "nuncio::outgoing";

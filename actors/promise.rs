@@ -17,6 +17,7 @@ use xmpp::{
 
 use crate::{
     attempt::Means,
+    backoff,
     batch::Batch,
     drain,
     failure::Failure,
@@ -78,7 +79,6 @@ pub struct Promise {
     queues: HashMap<DomainPair, Queue>,
     total_bytes: usize,
     stopping: bool,
-    jitter: Jitter,
     _vital: Vital,
 }
 
@@ -112,7 +112,14 @@ enum State {
 impl Promise {
     /// A promise that reports to the router.
     pub fn new(
-        means: Means, bounds: Bounds, workers: Workers, outgoing: Arc<Meter>, own: Mailbox<Self>, router: &Mailbox<router::Router>, vital: Vital) -> Self {
+        means: Means,
+        bounds: Bounds,
+        workers: Workers,
+        outgoing: Arc<Meter>,
+        own: Mailbox<Self>,
+        router: &Mailbox<router::Router>,
+        vital: Vital,
+    ) -> Self {
         Self {
             means,
             bounds,
@@ -125,7 +132,6 @@ impl Promise {
             queues: HashMap::new(),
             total_bytes: 0,
             stopping: false,
-            jitter: Jitter::default(),
             _vital: vital,
         }
     }
@@ -191,7 +197,11 @@ impl Promise {
         let room = self.bounds.max_stanzas.saturating_sub(queue.waiting.len());
         let mut stanzas: Vec<Stanza> = queue.overflow.drain(..).flat_map(|batch| batch.stanzas).collect();
         // The first of a batch that did not fit whole may fit: the order among what is kept stays.
-        let bytes_free = self.bounds.max_bytes.saturating_sub(queue.bytes).min(self.bounds.total_bytes.saturating_sub(total));
+        let bytes_free = self
+            .bounds
+            .max_bytes
+            .saturating_sub(queue.bytes)
+            .min(self.bounds.total_bytes.saturating_sub(total));
         let mut bytes = 0;
         let fitting = stanzas
             .iter()
@@ -241,7 +251,7 @@ impl Promise {
     fn send_first(&self, session: &Mailbox<Outgoing>, batch: Batch) {
         // What was taken in here is never refused there: the session's own budget decides.
         if session.signal(outgoing::SendFirst { batch }).is_err() {
-            log::error!(target: LOG; "a session ended by a panic; what it was given is lost");
+            log::error!(target: LOG, "a session ended by a panic; what it was given is lost");
         }
     }
 
@@ -371,7 +381,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
         let stanzas = self.take_waiting(&pair);
         let Some(queue) = self.queues.get_mut(&pair) else { return };
         queue.failures += 1;
-        let pause = self.jitter.pause(&self.bounds, queue.failures);
+        let pause = backoff::pause(&self.bounds, queue.failures);
         queue.state = State::Pausing { until: Instant::now() + pause, failure: failure.clone() };
         log::warn!(
             target: LOG, pair:% = pair, reason:% = failure.sentence(&pair.remote), answered = stanzas.len(),
@@ -413,7 +423,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         if lived < SHORT_LIFE {
             queue.failures += 1;
             queue.state = State::Resting;
-            let pause = self.jitter.pause(&self.bounds, queue.failures);
+            let pause = backoff::pause(&self.bounds, queue.failures);
             self.end_state_later(&pair, pause, context);
         } else {
             self.start_attempt(&pair);
@@ -432,24 +442,6 @@ impl Handler<Queued<Drain>> for Promise {
             let stanzas = self.take_waiting(&pair);
             self.bounce(&pair, &stanzas, &Failure::Stopping);
         }
-    }
-}
-
-/// Full jitter: a pause is anything up to the doubled one, so that nodes that failed together do not return together.
-#[derive(Default)]
-struct Jitter;
-
-impl Jitter {
-    fn pause(&self, bounds: &Bounds, failures: u32) -> Duration {
-        let doubled = bounds.backoff_first.saturating_mul(1 << failures.saturating_sub(1).min(20));
-        let longest = doubled.min(bounds.backoff_longest);
-        let mut random = [0; 4];
-        // Without randomness the pause is merely the longest.
-        let share = match openssl::rand::rand_bytes(&mut random) {
-            Ok(()) => f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX),
-            Err(_) => 1.0,
-        };
-        longest.mul_f64(share).max(bounds.backoff_first.min(longest) / 2)
     }
 }
 

@@ -236,7 +236,8 @@ impl Router {
         let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
         if session.signal(outgoing::Retire).is_err() {
             // It ended by a panic and gives nothing back.
-            let nothing = outgoing::Returned { pair: pair.clone(), stanzas: Vec::new(), lived: Duration::ZERO };
+            let nothing =
+                outgoing::Returned { pair: pair.clone(), stanzas: Vec::new(), lived: Duration::ZERO };
             let _ = self.promise.signal(nothing);
         }
     }
@@ -267,7 +268,9 @@ impl Handler<Queued<Return>> for Router {
                 Some(Local::Component(Some(_))) => self.route(Batch::of(answer), Source::Component),
                 Some(_) => log::debug!(target: LOG, to:% = to; "an error answer found its sender gone"),
                 None if self.sessions.contains_key(&answer.pair()) => self.send(Batch::of(answer)),
-                None => log::debug!(target: LOG, to:% = to; "an error answer makes no promise and was dropped"),
+                None => {
+                    log::debug!(target: LOG, to:% = to; "an error answer makes no promise and was dropped");
+                }
             }
         }
     }

@@ -27,8 +27,10 @@ impl Terms {
     /// The terms that `settings` lay down.
     pub fn new(settings: &Settings) -> Self {
         let domains = settings.domains.iter().map(|domain| (&domain.name, domain.identity.is_some()));
-        let components = settings.components.iter().map(|component| (&component.name, component.identity.is_some()));
-        let hosted = domains.chain(components).map(|(name, certificate)| (name.clone(), Hosted { certificate }));
+        let components =
+            settings.components.iter().map(|component| (&component.name, component.identity.is_some()));
+        let hosted =
+            domains.chain(components).map(|(name, certificate)| (name.clone(), Hosted { certificate }));
         let overrides = settings.overrides.iter();
         let rules = Rules::new(
             hosted,

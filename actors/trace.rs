@@ -31,9 +31,13 @@ pub fn redact(bytes: &[u8]) -> impl fmt::Display {
 
 /// Whether the text in an element with this start tag is a key, a digest or a SASL message.
 fn is_secret(tag: &str) -> bool {
-    let name = tag.trim_start_matches('<').split([' ', '>', '/', '\t', '\n', '\r']).next().unwrap_or_default();
+    let name =
+        tag.trim_start_matches('<').split([' ', '>', '/', '\t', '\n', '\r']).next().unwrap_or_default();
     let local = name.rsplit(':').next().unwrap_or_default();
-    matches!(local, "result" | "verify" | "handshake" | "auth" | "response" | "challenge" | "success" | "body")
+    matches!(
+        local,
+        "result" | "verify" | "handshake" | "auth" | "response" | "challenge" | "success" | "body"
+    )
 }
 
 /// More is no help to a reader.
@@ -45,7 +49,9 @@ mod tests {
 
     #[test]
     fn keys_and_bodies_are_cut() {
-        let shown = redact(b"<db:result from='a' to='b'>37c69b1c</db:result><message><body>hi</body></message>").to_string();
+        let shown =
+            redact(b"<db:result from='a' to='b'>37c69b1c</db:result><message><body>hi</body></message>")
+                .to_string();
         assert_eq!(shown, "<db:result from='a' to='b'>…</db:result><message><body>…</body></message>");
     }
 

@@ -1,9 +1,6 @@
 //! The threads that run sessions: one arbiter each. A session stays on the arbiter it was born on.
 
-use std::{
-    cell::Cell,
-    sync::Arc,
-};
+use std::{cell::Cell, sync::Arc};
 
 use actix::{Actor, Arbiter, ArbiterHandle, Context};
 

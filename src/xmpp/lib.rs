@@ -7,6 +7,7 @@ pub mod framer;
 pub mod jid;
 pub mod policy;
 pub mod sasl;
+pub mod service;
 pub mod stanza;
 pub mod stream;
 pub mod xml;

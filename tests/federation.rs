@@ -1,0 +1,226 @@
+//! Nuncio with Prosody, with ejabberd and with Nuncio, over every kind of link of today's network:
+//! stanzas go unchanged in both directions, and both logs say how the link came about.
+
+use crate::support::{
+    Auth, Certificate, Component, Ejabberd, Element, Network, Node, Prosody, Purpose, Server, Setup, Tls,
+};
+
+macro_rules! over_every_kind_of_link {
+    ($with:ident, $software:expr) => {
+        mod $with {
+            use super::*;
+
+            #[test]
+            fn by_starttls_and_certificates_of_a_common_authority() {
+                federate($software, Link::Certificates);
+            }
+
+            #[test]
+            fn by_starttls_and_dialback_with_self_signed_certificates() {
+                federate($software, Link::SelfSigned);
+            }
+
+            #[test]
+            fn without_tls_by_dialback() {
+                federate($software, Link::Clear);
+            }
+
+            #[test]
+            fn by_direct_tls_found_in_dns() {
+                federate($software, Link::DirectTls);
+            }
+
+            #[test]
+            fn with_a_certificate_for_servers_only() {
+                federate($software, Link::ServerOnly);
+            }
+        }
+    };
+}
+
+over_every_kind_of_link!(with_prosody, Software::Prosody);
+over_every_kind_of_link!(with_ejabberd, Software::Ejabberd);
+over_every_kind_of_link!(with_nuncio, Software::Nuncio);
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Software {
+    Prosody,
+    Ejabberd,
+    Nuncio,
+}
+
+/// What is between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// STARTTLS, and EXTERNAL with certificates of an authority both trust.
+    Certificates,
+    /// STARTTLS with self-signed certificates, and dialback.
+    SelfSigned,
+    /// No TLS, and dialback.
+    Clear,
+    /// TLS from the first byte, at the port that `_xmpps-server` names, and EXTERNAL.
+    DirectTls,
+    /// As the first, but Nuncio's certificate may not be used by clients.
+    ServerOnly,
+}
+
+/// How a domain was proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    External,
+    Dialback,
+}
+
+fn federate(software: Software, link: Link) {
+    let network = Network::new();
+    let peer: Box<dyn Server> = match software {
+        Software::Prosody => Box::new(Prosody::start(&network, link.setup("prosody.example"))),
+        Software::Ejabberd => Box::new(Ejabberd::start(&network, link.setup("ejabberd.example"))),
+        Software::Nuncio => Box::new(Node::start(&network, link.setup("other.example"))),
+    };
+    let mut setup = link.setup("nuncio.example");
+    if link == Link::ServerOnly {
+        setup = setup.certificate(Certificate::Common(Purpose::ServerOnly));
+    }
+    let node = Node::start(&network, setup);
+
+    // Every pair of domains is a link of its own: the two directions are tried on different ones.
+    let (mut here, mut there) = (node.inbox(), peer.inbox());
+    carries_a_message_unchanged(&mut here, &mut there);
+    node.eventually_logs(&[here.name(), there.name(), "authenticated", link.proof_of_us(software).name()]);
+    logs_incoming(software, &*peer, here.name(), there.name(), link.proof_of_us(software));
+    answers(&mut here, peer.domain());
+
+    let (mut here, mut there) = (node.outbox(), peer.outbox());
+    carries_a_message_unchanged(&mut there, &mut here);
+    node.eventually_logs(&[here.name(), there.name(), "authenticated", link.proof_of_peer().name()]);
+    logs_outgoing(software, &*peer, there.name(), here.name(), link.proof_of_peer());
+    answers(&mut there, node.domain());
+
+    if link == Link::DirectTls {
+        let asked = network.dns.questions();
+        assert!(asked.contains(&format!("_xmpps-server._tcp.{} SRV", there.name())), "{asked:?}");
+    }
+}
+
+impl Link {
+    fn setup(self, domain: &str) -> Setup {
+        let setup = Setup::of(domain);
+        match self {
+            Self::Certificates => setup.auth(Auth::External),
+            Self::SelfSigned => setup.certificate(Certificate::SelfSigned),
+            Self::Clear => setup.certificate(Certificate::Missing).tls(Tls::Disabled),
+            Self::DirectTls => setup.auth(Auth::External).direct_tls(),
+            Self::ServerOnly => setup,
+        }
+    }
+
+    /// How Nuncio proves itself to the peer.
+    fn proof_of_us(self, peer: Software) -> Proof {
+        match self {
+            Self::Certificates | Self::DirectTls => Proof::External,
+            Self::SelfSigned | Self::Clear => Proof::Dialback,
+            // COMPAT: ejabberd 23.01 wants the purpose of a client in a client's certificate.
+            Self::ServerOnly if peer == Software::Ejabberd => Proof::Dialback,
+            Self::ServerOnly => Proof::External,
+        }
+    }
+
+    /// How the peer proves itself to Nuncio.
+    fn proof_of_peer(self) -> Proof {
+        match self {
+            Self::Certificates | Self::DirectTls | Self::ServerOnly => Proof::External,
+            Self::SelfSigned | Self::Clear => Proof::Dialback,
+        }
+    }
+}
+
+impl Proof {
+    fn name(self) -> &'static str {
+        match self {
+            Self::External => "external",
+            Self::Dialback => "dialback",
+        }
+    }
+}
+
+/// Sends what is easily broken, into a cold link.
+#[track_caller]
+pub(crate) fn carries_a_message_unchanged(from: &mut Component, to: &mut Component) {
+    let text = format!(
+        "<message xmlns='jabber:component:accept' from='jürgen@{}/Büro 1' to='juliet@{}/&lt;&apos;' \
+         id='&quot;1&quot;&amp;' type='chat' xml:lang='de'>\
+         <body>Grüße, 世界 🚀 &lt;b&gt; &amp;amp; \"'&#x9;]]&gt; &#xe9;</body>\
+         <x xmlns='urn:example:payload' a='&lt;&amp;&quot;&apos;é'>\
+         <p:y xmlns:p='urn:example:other' p:b='2'> <z/>t</p:y></x></message>",
+        from.name(),
+        to.name()
+    );
+    from.sends(&text);
+    let (sent, arrived) = (Element::parse(&text), to.receives_id("\"1\"&"));
+    for name in ["from", "to", "type", "xml:lang"] {
+        assert_eq!(arrived.attribute(name), sent.attribute(name), "{arrived}");
+    }
+    // COMPAT: ejabberd puts the body behind the other children.
+    assert_eq!(arrived.children().count(), 2, "{arrived}");
+    assert_eq!(arrived.expect("body"), sent.expect("body"));
+    assert_eq!(arrived.expect("x"), sent.expect("x"));
+}
+
+/// Asks for what every server serves.
+#[track_caller]
+pub(crate) fn answers(asker: &mut Component, domain: &str) {
+    let pong = asker.asks(domain, "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(pong.is("iq", "result"), "{pong}");
+    let info = asker.asks(domain, "<query xmlns='http://jabber.org/protocol/disco#info'/>");
+    let features = info.expect("query").children().filter(|child| child.name == "feature");
+    let features: Vec<_> = features.map(|feature| feature.attribute("var")).collect();
+    assert!(features.contains(&"http://jabber.org/protocol/disco#info"), "{info}");
+    let identity = info.expect("query").expect("identity");
+    assert_eq!(identity.attribute("category"), "server", "{info}");
+}
+
+/// Checks that the peer saw `from` prove itself so on a stream to `to`.
+#[track_caller]
+fn logs_incoming(software: Software, peer: &dyn Server, from: &str, to: &str, proof: Proof) {
+    let log = peer.process();
+    match (software, proof) {
+        (Software::Prosody, Proof::External) => {
+            log.eventually_logs(&[&format!("accepting SASL EXTERNAL identity from {from}")]);
+        }
+        (Software::Prosody, Proof::Dialback) => {
+            log.eventually_logs(&[&format!("asking {from} if key")]);
+            log.eventually_logs(&[&format!("incoming s2s connection {from}->{to} complete")]);
+        }
+        (Software::Ejabberd, _) => {
+            let how = proof.name();
+            log.eventually_logs(&[&format!("accepted inbound s2s {how} authentication {from} -> {to}")]);
+        }
+        (Software::Nuncio, _) => {
+            log.eventually_logs(&[from, to, "authenticated", proof.name()]);
+        }
+    }
+}
+
+/// Checks that the peer says how it proved `from` on a stream to `to`.
+#[track_caller]
+fn logs_outgoing(software: Software, peer: &dyn Server, from: &str, to: &str, proof: Proof) {
+    let log = peer.process();
+    match (software, proof) {
+        (Software::Prosody, Proof::External) => {
+            log.eventually_logs(&[&format!("SASL EXTERNAL with {to} succeeded")]);
+        }
+        (Software::Prosody, Proof::Dialback) => {
+            log.eventually_logs(&["sent dialback key on outgoing s2s stream"]);
+            log.eventually_logs(&[&format!("outgoing s2s connection {from}->{to} complete")]);
+        }
+        (Software::Ejabberd, _) => {
+            let how = proof.name();
+            log.eventually_logs(&[&format!("accepted outbound s2s {how} authentication {from} -> {to}")]);
+        }
+        (Software::Nuncio, _) => {
+            log.eventually_logs(&[from, to, "authenticated", proof.name()]);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The tools of the tests, tried on servers that are known to work: what they show about Nuncio is
+//! worth something only if they show the same about Prosody and ejabberd.
+
+use std::time::Duration;
+
+use crate::federation::{answers, carries_a_message_unchanged};
+use crate::support::{
+    Auth, Behaviour, Certificate, Ejabberd, Listener, Network, Peer, Prosody, Server, Setup, Tls,
+};
+
+#[test]
+fn prosody_and_ejabberd_federate_by_certificate() {
+    let network = Network::new();
+    let (prosody, ejabberd) = both(&network, |setup| setup.auth(Auth::External));
+    converse(&prosody, &ejabberd);
+    prosody.process().eventually_logs(&["SASL EXTERNAL with inbox.ejabberd.example succeeded"]);
+    ejabberd.process().eventually_logs(&["accepted inbound s2s EXTERNAL authentication"]);
+}
+
+#[test]
+fn prosody_and_ejabberd_federate_by_dialback() {
+    let network = Network::new();
+    let (prosody, ejabberd) = both(&network, |setup| setup.certificate(Certificate::SelfSigned));
+    converse(&ejabberd, &prosody);
+    prosody.process().eventually_logs(&["asking inbox.ejabberd.example if key"]);
+    ejabberd.process().eventually_logs(&["(tls|", "accepted inbound s2s dialback authentication"]);
+}
+
+#[test]
+fn prosody_and_ejabberd_federate_without_tls() {
+    let network = Network::new();
+    let (prosody, ejabberd) =
+        both(&network, |setup| setup.certificate(Certificate::Missing).tls(Tls::Disabled));
+    converse(&prosody, &ejabberd);
+    ejabberd.process().eventually_logs(&["(tcp|", "accepted inbound s2s dialback authentication"]);
+}
+
+#[test]
+fn prosody_and_ejabberd_federate_by_direct_tls() {
+    let network = Network::new();
+    let (prosody, ejabberd) = both(&network, |setup| setup.auth(Auth::External).direct_tls());
+    converse(&ejabberd, &prosody);
+}
+
+#[test]
+fn the_scripted_peer_talks_with_prosody() {
+    let network = Network::new();
+    talk(&network, &Prosody::start(&network, Setup::of("prosody.example").auth(Auth::External)));
+}
+
+#[test]
+fn the_scripted_peer_talks_with_ejabberd() {
+    let network = Network::new();
+    talk(&network, &Ejabberd::start(&network, Setup::of("ejabberd.example").auth(Auth::External)));
+}
+
+#[test]
+fn a_name_that_does_not_exist_or_fails_is_seen_so_by_prosody() {
+    let network = Network::new();
+    network.dns.behaves("slow.example", Behaviour::Delay(Duration::from_millis(200)));
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let mut inbox = prosody.inbox();
+    for name in ["missing.example", "slow.example"] {
+        let error = inbox.asks(name, "<ping xmlns='urn:xmpp:ping'/>");
+        assert!(error.expect("error").child("remote-server-not-found").is_some(), "{error}");
+        let question = format!("_xmpp-server._tcp.{name} SRV");
+        assert!(network.dns.questions().contains(&question), "{:?}", network.dns.questions());
+    }
+}
+
+fn both(network: &Network, wishes: impl Fn(Setup) -> Setup) -> (Prosody, Ejabberd) {
+    let prosody = Prosody::start(network, wishes(Setup::of("prosody.example")));
+    let ejabberd = Ejabberd::start(network, wishes(Setup::of("ejabberd.example")));
+    (prosody, ejabberd)
+}
+
+/// What Nuncio's own federation must show.
+fn converse(one: &dyn Server, other: &dyn Server) {
+    let (mut here, mut there) = (one.inbox(), other.inbox());
+    carries_a_message_unchanged(&mut here, &mut there);
+    carries_a_message_unchanged(&mut there, &mut here);
+    answers(&mut here, other.domain());
+    answers(&mut there, one.domain());
+}
+
+/// The scripted peer dials the server, and is dialled by it.
+fn talk(network: &Network, server: &dyn Server) {
+    let identity = network.authority.issue(&["peer.example"]);
+    let mut inbox = server.inbox();
+    let here = inbox.name().to_owned();
+
+    let mut peer = Peer::authenticates(server.address(), "peer.example", &here, &identity);
+    peer.sends(&format!("<message from='romeo@peer.example' to='{here}' id='in'><body>é</body></message>"));
+    assert_eq!(inbox.receives_id("in").expect("body").text(), "é");
+
+    let address = network.address();
+    network.publish("peer.example", address);
+    let listener = Listener::at(address);
+    inbox.sends_message("romeo@peer.example", "out", "è");
+    let mut peer = listener.accepts();
+    peer.answers_to_external("peer.example", &identity);
+    assert_eq!(peer.expects("message").expect("body").text(), "è");
+}

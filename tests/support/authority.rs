@@ -1,0 +1,287 @@
+//! A certificate authority that issues what the test asks for, good or bad.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use openssl::asn1::{Asn1Integer, Asn1Object, Asn1Time};
+use openssl::bn::{BigNum, MsbOption};
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::x509::extension::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
+    SubjectKeyIdentifier,
+};
+use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder};
+
+/// A certificate authority, its own root or below another.
+pub(crate) struct Authority {
+    directory: PathBuf,
+    certificate: X509,
+    key: PKey<Private>,
+    /// What a server must send besides its own certificate.
+    chain: Vec<X509>,
+}
+
+impl Authority {
+    /// Makes a root that keeps its files in `directory`.
+    pub(crate) fn new(directory: &Path, name: &str) -> Self {
+        let key = new_key();
+        let certificate = authority_certificate(name, &key, None);
+        let authority = Self { directory: directory.to_owned(), certificate, key, chain: Vec::new() };
+        fs::write(authority.file(), authority.certificate.to_pem().unwrap()).unwrap();
+        authority
+    }
+
+    /// Makes an authority that this one vouches for.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let key = new_key();
+        let certificate = authority_certificate(name, &key, Some(self));
+        let mut chain = vec![certificate.clone()];
+        chain.extend(self.chain.iter().cloned());
+        Self { directory: self.directory.clone(), certificate, key, chain }
+    }
+
+    /// The PEM file of the root certificate.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.directory.join(format!("{}.pem", common_name(&self.certificate)))
+    }
+
+    /// Begins a certificate for the given DNS names.
+    pub(crate) fn certificate(&self, names: &[&str]) -> Request<'_> {
+        Request {
+            authority: self,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            srv_names: Vec::new(),
+            xmpp_addresses: Vec::new(),
+            common_name: None,
+            first_day: -1,
+            last_day: 30,
+            purpose: Purpose::Both,
+            self_signed: false,
+        }
+    }
+
+    /// Issues a certificate for the given DNS names that nothing is wrong with.
+    pub(crate) fn issue(&self, names: &[&str]) -> Identity {
+        self.certificate(names).issue()
+    }
+}
+
+/// A certificate being described.
+#[must_use]
+pub(crate) struct Request<'a> {
+    authority: &'a Authority,
+    names: Vec<String>,
+    srv_names: Vec<String>,
+    xmpp_addresses: Vec<String>,
+    common_name: Option<String>,
+    first_day: i64,
+    last_day: i64,
+    purpose: Purpose,
+    self_signed: bool,
+}
+
+/// What a certificate may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Either end of a connection.
+    Both,
+    /// Accepting connections only, as public authorities issue them now.
+    ServerOnly,
+    /// Making connections only.
+    ClientOnly,
+}
+
+impl Request<'_> {
+    /// Its time is over since yesterday.
+    pub(crate) fn expired(mut self) -> Self {
+        (self.first_day, self.last_day) = (-30, -1);
+        self
+    }
+
+    /// Its time begins tomorrow.
+    pub(crate) fn not_yet_valid(mut self) -> Self {
+        (self.first_day, self.last_day) = (1, 30);
+        self
+    }
+
+    /// Limits what it may be used for.
+    pub(crate) fn purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Nobody vouches for it but itself.
+    pub(crate) fn self_signed(mut self) -> Self {
+        self.self_signed = true;
+        self
+    }
+
+    /// Adds an SRVName such as `_xmpp-server.a.example` (RFC 4985).
+    pub(crate) fn srv_name(mut self, name: &str) -> Self {
+        self.srv_names.push(name.to_owned());
+        self
+    }
+
+    /// Adds an XmppAddr (RFC 6120, section 13.7.1.4).
+    pub(crate) fn xmpp_address(mut self, address: &str) -> Self {
+        self.xmpp_addresses.push(address.to_owned());
+        self
+    }
+
+    /// Names a subject, which is nobody's identity any more (RFC 9525, section 2).
+    pub(crate) fn common_name(mut self, name: &str) -> Self {
+        self.common_name = Some(name.to_owned());
+        self
+    }
+
+    /// Signs it and writes its files.
+    pub(crate) fn issue(self) -> Identity {
+        let key = new_key();
+        let subject = self.common_name.clone().unwrap_or_else(|| "a server".to_owned());
+        let mut builder = builder(&subject, &key, self.first_day, self.last_day);
+        let mut usage = ExtendedKeyUsage::new();
+        if self.purpose != Purpose::ClientOnly {
+            usage.server_auth();
+        }
+        if self.purpose != Purpose::ServerOnly {
+            usage.client_auth();
+        }
+        builder.append_extension(BasicConstraints::new().critical().build().unwrap()).unwrap();
+        let key_usage = KeyUsage::new().critical().digital_signature().build().unwrap();
+        builder.append_extension(key_usage).unwrap();
+        builder.append_extension(usage.build().unwrap()).unwrap();
+        self.add_names(&mut builder);
+        let chain = if self.self_signed {
+            let name = name(&subject);
+            builder.set_issuer_name(&name).unwrap();
+            builder.sign(&key, MessageDigest::sha256()).unwrap();
+            Vec::new()
+        } else {
+            sign(&mut builder, self.authority);
+            self.authority.chain.clone()
+        };
+        Identity::write(&self.authority.directory, builder.build(), chain, key)
+    }
+
+    fn add_names(&self, builder: &mut X509Builder) {
+        let mut names = SubjectAlternativeName::new();
+        for name in &self.names {
+            names.dns(name);
+        }
+        for name in &self.srv_names {
+            let oid = Asn1Object::from_str("1.3.6.1.5.5.7.8.7").unwrap();
+            names.other_name2(oid, &string(IA5_STRING, name));
+        }
+        for address in &self.xmpp_addresses {
+            let oid = Asn1Object::from_str("1.3.6.1.5.5.7.8.5").unwrap();
+            names.other_name2(oid, &string(UTF8_STRING, address));
+        }
+        if self.names.len() + self.srv_names.len() + self.xmpp_addresses.len() > 0 {
+            let extension = names.build(&builder.x509v3_context(None, None)).unwrap();
+            builder.append_extension(extension).unwrap();
+        }
+    }
+}
+
+/// A certificate with its key, in memory and in PEM files.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) certificate: X509,
+    pub(crate) chain: Vec<X509>,
+    pub(crate) key: PKey<Private>,
+    /// The certificate, and those between it and the root.
+    pub(crate) certificate_file: PathBuf,
+    pub(crate) key_file: PathBuf,
+    /// Both in one file, as ejabberd likes it.
+    pub(crate) combined_file: PathBuf,
+}
+
+impl Identity {
+    fn write(directory: &Path, certificate: X509, chain: Vec<X509>, key: PKey<Private>) -> Self {
+        let serial = certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string();
+        let mut pem = certificate.to_pem().unwrap();
+        for above in &chain {
+            pem.extend(above.to_pem().unwrap());
+        }
+        let key_pem = key.private_key_to_pem_pkcs8().unwrap();
+        let [certificate_file, key_file, combined_file] =
+            ["crt", "key", "pem"].map(|ending| directory.join(format!("{serial}.{ending}")));
+        fs::write(&certificate_file, &pem).unwrap();
+        fs::write(&key_file, &key_pem).unwrap();
+        fs::write(&combined_file, [pem, key_pem].concat()).unwrap();
+        Self { certificate, chain, key, certificate_file, key_file, combined_file }
+    }
+}
+
+fn authority_certificate(name: &str, key: &PKey<Private>, above: Option<&Authority>) -> X509 {
+    let mut builder = builder(name, key, -60, 60);
+    builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
+    builder.append_extension(usage).unwrap();
+    let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None));
+    builder.append_extension(identifier.unwrap()).unwrap();
+    match above {
+        Some(above) => sign(&mut builder, above),
+        None => {
+            builder.set_issuer_name(&self::name(name)).unwrap();
+            builder.sign(key, MessageDigest::sha256()).unwrap();
+        }
+    }
+    builder.build()
+}
+
+fn sign(builder: &mut X509Builder, authority: &Authority) {
+    builder.set_issuer_name(authority.certificate.subject_name()).unwrap();
+    let identifier = AuthorityKeyIdentifier::new()
+        .keyid(true)
+        .build(&builder.x509v3_context(Some(&authority.certificate), None));
+    builder.append_extension(identifier.unwrap()).unwrap();
+    builder.sign(&authority.key, MessageDigest::sha256()).unwrap();
+}
+
+/// Begins a certificate; days count from today.
+fn builder(subject: &str, key: &PKey<Private>, first_day: i64, last_day: i64) -> X509Builder {
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_version(2).unwrap();
+    let mut serial = BigNum::new().unwrap();
+    serial.rand(120, MsbOption::MAYBE_ZERO, false).unwrap();
+    builder.set_serial_number(&Asn1Integer::from_bn(&serial).unwrap()).unwrap();
+    builder.set_subject_name(&name(subject)).unwrap();
+    builder.set_pubkey(key).unwrap();
+    builder.set_not_before(&day(first_day)).unwrap();
+    builder.set_not_after(&day(last_day)).unwrap();
+    builder
+}
+
+fn day(offset: i64) -> Asn1Time {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Asn1Time::from_unix(i64::try_from(now.as_secs()).unwrap() + offset * 86_400).unwrap()
+}
+
+fn name(common_name: &str) -> X509Name {
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_nid(Nid::COMMONNAME, common_name).unwrap();
+    name.build()
+}
+
+fn common_name(certificate: &X509) -> String {
+    let mut entries = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+    entries.next().unwrap().data().to_string().unwrap()
+}
+
+fn new_key() -> PKey<Private> {
+    let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
+}
+
+/// A DER string of fewer than 128 octets.
+fn string(tag: u8, text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 128).expect("a short name");
+    [&[tag, length], text.as_bytes()].concat()
+}
+
+const IA5_STRING: u8 = 0x16;
+const UTF8_STRING: u8 = 0x0c;

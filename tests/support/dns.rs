@@ -1,0 +1,230 @@
+//! A DNS server that answers for every name, with what the test tells it.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+
+/// The server. Listens on UDP and TCP, port 53. A name without records does not exist, unless
+/// there is one below it. All of it may change while it runs.
+pub(crate) struct Dns {
+    address: Ipv4Addr,
+    zone: Arc<Mutex<Zone>>,
+}
+
+impl Dns {
+    /// Starts the server at `address`.
+    pub(crate) fn start(address: Ipv4Addr) -> Self {
+        let zone = Arc::<Mutex<Zone>>::default();
+        let why = "port 53 (run the tests as root, or by tests/run)";
+        let datagrams = UdpSocket::bind((address, 53)).expect(why);
+        let streams = TcpListener::bind((address, 53)).expect(why);
+        thread::spawn({
+            let zone = Arc::clone(&zone);
+            move || serve_datagrams(&Arc::new(datagrams), &zone)
+        });
+        thread::spawn({
+            let zone = Arc::clone(&zone);
+            move || serve_streams(&streams, &zone)
+        });
+        Self { address, zone }
+    }
+
+    /// Where it answers, on port 53.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Adds a service record; the target `.` says that there is no such service.
+    pub(crate) fn srv(&self, name: &str, priority: u16, weight: u16, port: u16, target: &str) {
+        self.add(name, RData::SRV(SRV::new(priority, weight, port, absolute(target))));
+    }
+
+    /// Adds an IPv4 address.
+    pub(crate) fn a(&self, name: &str, address: Ipv4Addr) {
+        self.add(name, RData::A(A(address)));
+    }
+
+    /// Adds an IPv6 address.
+    pub(crate) fn aaaa(&self, name: &str, address: Ipv6Addr) {
+        self.add(name, RData::AAAA(AAAA(address)));
+    }
+
+    /// Makes `name` an alias.
+    pub(crate) fn cname(&self, name: &str, target: &str) {
+        self.add(name, RData::CNAME(CNAME(absolute(target))));
+    }
+
+    /// Makes the server behave so for `name` and everything below it.
+    pub(crate) fn behaves(&self, name: &str, behaviour: Behaviour) {
+        self.zone.lock().unwrap().behaviours.insert(absolute(name), behaviour);
+    }
+
+    /// Forgets the records and the behaviour of `name` and everything below it.
+    pub(crate) fn clear(&self, name: &str) {
+        let name = absolute(name);
+        let mut zone = self.zone.lock().unwrap();
+        zone.records.retain(|owner, _| !name.zone_of(owner));
+        zone.behaviours.retain(|owner, _| !name.zone_of(owner));
+    }
+
+    /// Every question so far, as `name type`, without the final dot.
+    pub(crate) fn questions(&self) -> Vec<String> {
+        self.zone.lock().unwrap().questions.clone()
+    }
+
+    fn add(&self, name: &str, data: RData) {
+        let mut zone = self.zone.lock().unwrap();
+        zone.records.entry(absolute(name)).or_default().push(data);
+    }
+}
+
+/// What the server does when it is asked for a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Behaviour {
+    /// It fails.
+    ServerFailure,
+    /// It does not answer.
+    Silence,
+    /// It answers, but late.
+    Delay(Duration),
+}
+
+#[derive(Default)]
+struct Zone {
+    records: HashMap<Name, Vec<RData>>,
+    behaviours: HashMap<Name, Behaviour>,
+    questions: Vec<String>,
+}
+
+impl Zone {
+    /// Answers a question: the answer, and how long to hold it back.
+    fn answer(&mut self, question: &[u8]) -> Option<(Vec<u8>, Duration)> {
+        let question = Message::from_vec(question).ok()?;
+        let query = question.queries.first()?.clone();
+        let name = query.name().to_lowercase();
+        let shown = name.to_ascii();
+        self.questions.push(format!("{} {}", shown.trim_end_matches('.'), query.query_type()));
+
+        let mut answer = Message::response(question.metadata.id, OpCode::Query);
+        answer.metadata.authoritative = true;
+        answer.metadata.recursion_desired = question.metadata.recursion_desired;
+        answer.metadata.recursion_available = true;
+        answer.add_query(query.clone());
+        let delay = match self.behaviour(&name) {
+            Some(Behaviour::Silence) => return None,
+            Some(Behaviour::ServerFailure) => {
+                answer.metadata.response_code = ResponseCode::ServFail;
+                return Some((answer.to_vec().ok()?, Duration::ZERO));
+            }
+            Some(Behaviour::Delay(delay)) => delay,
+            None => Duration::ZERO,
+        };
+        for record in self.resolve(&name, query.query_type()) {
+            answer.add_answer(record);
+        }
+        if answer.answers.is_empty() {
+            answer.add_authority(start_of_authority());
+            if !self.exists(&name) {
+                answer.metadata.response_code = ResponseCode::NXDomain;
+            }
+        }
+        Some((answer.to_vec().ok()?, delay))
+    }
+
+    /// The records of a name, through aliases, as a recursive server gives them.
+    fn resolve(&self, name: &Name, kind: RecordType) -> Vec<Record> {
+        let mut found = Vec::new();
+        let mut name = name.clone();
+        for _ in 0..MOST_ALIASES {
+            let data = self.records.get(&name).map(Vec::as_slice).unwrap_or_default();
+            let matching = data.iter().filter(|data| data.record_type() == kind);
+            found.extend(matching.map(|data| Record::from_rdata(name.clone(), TTL, data.clone())));
+            let alias = data.iter().find_map(|data| match data {
+                RData::CNAME(CNAME(target)) if kind != RecordType::CNAME => Some(target.clone()),
+                _ => None,
+            });
+            let Some(target) = alias else { break };
+            found.push(Record::from_rdata(name, TTL, RData::CNAME(CNAME(target.clone()))));
+            name = target;
+        }
+        found
+    }
+
+    fn exists(&self, name: &Name) -> bool {
+        self.records.keys().any(|owner| name.zone_of(owner))
+    }
+
+    fn behaviour(&self, name: &Name) -> Option<Behaviour> {
+        let found = self.behaviours.iter().find(|(owner, _)| owner.zone_of(name));
+        found.map(|(_, behaviour)| *behaviour)
+    }
+}
+
+fn serve_datagrams(socket: &Arc<UdpSocket>, zone: &Mutex<Zone>) {
+    let mut buffer = [0; 4096];
+    while let Ok((length, asker)) = socket.recv_from(&mut buffer) {
+        let answer = zone.lock().unwrap().answer(&buffer[..length]);
+        match answer {
+            None => {}
+            Some((answer, Duration::ZERO)) => {
+                let _ = socket.send_to(&answer, asker);
+            }
+            Some((answer, delay)) => {
+                let socket = Arc::clone(socket);
+                thread::spawn(move || {
+                    thread::sleep(delay);
+                    let _ = socket.send_to(&answer, asker);
+                });
+            }
+        }
+    }
+}
+
+fn serve_streams(listener: &TcpListener, zone: &Arc<Mutex<Zone>>) {
+    for stream in listener.incoming().map_while(Result::ok) {
+        let zone = Arc::clone(zone);
+        thread::spawn(move || serve_stream(stream, &zone));
+    }
+}
+
+/// Answers the questions of one TCP connection, until it ends.
+fn serve_stream(mut stream: TcpStream, zone: &Mutex<Zone>) -> Option<()> {
+    loop {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).ok()?;
+        let mut question = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut question).ok()?;
+        let answer = zone.lock().unwrap().answer(&question);
+        if let Some((answer, delay)) = answer {
+            thread::sleep(delay);
+            let length = u16::try_from(answer.len()).ok()?;
+            stream.write_all(&length.to_be_bytes()).ok()?;
+            stream.write_all(&answer).ok()?;
+        }
+    }
+}
+
+/// Lets negative answers be cached, as real ones are.
+fn start_of_authority() -> Record {
+    let soa = SOA::new(absolute("ns.example"), absolute("hostmaster.example"), 1, 60, 60, 60, 1);
+    Record::from_rdata(absolute("example"), TTL, RData::SOA(soa))
+}
+
+fn absolute(name: &str) -> Name {
+    let dotted = format!("{}.", name.trim_end_matches('.'));
+    Name::from_str(&dotted).expect("a domain name").to_lowercase()
+}
+
+/// Seconds. Short, so that a change is soon seen by caches.
+const TTL: u32 = 1;
+
+/// Ends loops.
+const MOST_ALIASES: usize = 8;

@@ -1,0 +1,125 @@
+//! The real ejabberd.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use super::component::SECRET;
+use super::process::needs;
+use super::{Auth, Network, Process, Server, Setup, Tls};
+
+/// An ejabberd that runs.
+pub(crate) struct Ejabberd {
+    setup: Setup,
+    address: Ipv4Addr,
+    process: Process,
+}
+
+impl Ejabberd {
+    /// Starts ejabberd and waits until it listens.
+    ///
+    /// It looks up SRV records by itself but addresses through libc; what both understand is
+    /// /etc/resolv.conf, with servers at port 53 only. So it runs in a mount namespace where that
+    /// file is another one. It has no Erlang node name, so that nothing listens outside of the test.
+    #[track_caller]
+    pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        needs("ejabberdctl", "ejabberd");
+        let address = network.address();
+        setup.publish(network, address);
+        let directory = network.directory(&setup.domain);
+        let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
+        let name_server = network.dns.address();
+        write("resolv.conf", format!("nameserver {name_server}\n"));
+        write("ejabberd.yml", configuration(network, &setup, address, &directory));
+        let process = Process::start(
+            &setup.domain,
+            &directory,
+            "unshare",
+            &["--mount", "sh", "-e", "-c", START],
+            &[
+                ("ERL_LIBS", &erlang_libraries()),
+                ("ERL_CRASH_DUMP", "erl_crash.dump"),
+                ("EJABBERD_CONFIG_PATH", "ejabberd.yml"),
+                ("EJABBERD_LOG_PATH", "ejabberd.log"),
+                ("HOME", directory.to_str().unwrap()),
+            ],
+        );
+        process.eventually_logs(&["Start accepting TCP connections", ":5347"]);
+        process.eventually_logs(&["Start accepting TCP connections", ":5269"]);
+        Self { setup, address, process }
+    }
+}
+
+impl Server for Ejabberd {
+    fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory: &Path) -> String {
+    let Setup { domain, components, .. } = setup;
+    let starttls = match setup.tls {
+        Tls::Required => "required",
+        Tls::Optional => "optional",
+        Tls::Disabled => "false",
+    };
+    let dialback = if setup.auth == Auth::External { "" } else { "  mod_s2s_dialback: {}\n" };
+    let certificate = match setup.identity(&network.authority) {
+        None => String::new(),
+        Some(identity) => format!("certfiles: [{:?}]\n", identity.combined_file),
+    };
+    let direct_tls = if setup.direct_tls {
+        format!("  - {{port: 5270, ip: \"{address}\", module: ejabberd_s2s_in, tls: true}}\n")
+    } else {
+        String::new()
+    };
+    let components: String =
+        components.iter().map(|name| format!("      {name:?}: {{password: {SECRET:?}}}\n")).collect();
+    let authority = network.authority.file();
+    fs::create_dir_all(directory.join("spool")).unwrap();
+    format!(
+        r#"hosts: ["{domain}"]
+loglevel: info
+log_rotate_size: infinity
+ca_file: {authority:?}
+s2s_cafile: {authority:?}
+{certificate}s2s_use_starttls: {starttls}
+listen:
+{direct_tls}  - {{port: 5269, ip: "{address}", module: ejabberd_s2s_in, backlog: 1024}}
+  - port: 5347
+    ip: "{address}"
+    module: ejabberd_service
+    access: all
+    shaper: none
+    hosts:
+{components}modules:
+  mod_disco: {{}}
+{dialback}  mod_ping: {{}}
+  mod_time: {{}}
+  mod_version: {{}}
+"#
+    )
+}
+
+/// Where Debian keeps ejabberd and its libraries.
+fn erlang_libraries() -> String {
+    let found = fs::read_dir("/usr/lib").unwrap().flatten().find(|entry| {
+        let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+        entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && inside.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("ejabberd-"))
+    });
+    let found = found.expect("ejabberd (Debian package `ejabberd`) under /usr/lib");
+    found.path().to_str().unwrap().to_owned()
+}
+
+/// Few schedulers that do not spin: many tests share the machine.
+const START: &str = "mount --bind resolv.conf /etc/resolv.conf
+exec erl -noinput +S 1 +sbwt none -mnesia dir '\"spool\"' -s ejabberd";

@@ -1,0 +1,30 @@
+//! What the tests are made of: a network for each, real servers on it, a scripted peer and a
+//! component that sends and observes. Everything blocks, and every wait has an end.
+
+mod authority;
+mod component;
+mod dns;
+mod ejabberd;
+mod eventually;
+mod network;
+mod node;
+mod peer;
+mod process;
+mod prosody;
+mod setup;
+mod wire;
+mod xml;
+
+pub(crate) use self::authority::{Authority, Identity, Purpose};
+pub(crate) use self::component::Component;
+pub(crate) use self::dns::{Behaviour, Dns};
+pub(crate) use self::ejabberd::Ejabberd;
+pub(crate) use self::eventually::{SOON, eventually, within};
+pub(crate) use self::network::Network;
+pub(crate) use self::node::Node;
+pub(crate) use self::peer::{Listener, Peer, plays};
+pub(crate) use self::process::Process;
+pub(crate) use self::prosody::Prosody;
+pub(crate) use self::setup::{Auth, Certificate, Server, Setup, Tls};
+pub(crate) use self::wire::{Nothing, Wire};
+pub(crate) use self::xml::{Element, Event, Splitter};

@@ -1,0 +1,120 @@
+//! A network of its own for each test: loopback addresses, a DNS zone, a certificate authority and
+//! a directory. Tests of one run and of several runs at once share nothing.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+
+use super::{Authority, Dns};
+
+/// What one test has to itself. Every server gets an address of its own, so that all of them use
+/// the standard ports.
+pub(crate) struct Network {
+    /// Answers for every name of the test.
+    pub(crate) dns: Dns,
+    /// The certificate authority that all servers of the test trust.
+    pub(crate) authority: Authority,
+    directory: Directory,
+}
+
+impl Network {
+    /// Makes the network of the test that calls.
+    pub(crate) fn new() -> Self {
+        let directory = Directory::of_this_test();
+        Self {
+            dns: Dns::start(address()),
+            authority: Authority::new(directory.path(), "common authority"),
+            directory,
+        }
+    }
+
+    /// An address that nobody else has.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        address()
+    }
+
+    /// A new, empty directory for `who`.
+    pub(crate) fn directory(&self, who: &str) -> PathBuf {
+        let path = self.directory.path().join(who);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// Publishes that `domain` is served by STARTTLS at the standard port of `address`.
+    pub(crate) fn publish(&self, domain: &str, address: Ipv4Addr) {
+        self.publish_service("_xmpp-server", domain, address, 5269);
+    }
+
+    /// Publishes that `domain` is served by direct TLS at the standard port of `address`, and by
+    /// nothing else.
+    pub(crate) fn publish_direct_tls(&self, domain: &str, address: Ipv4Addr) {
+        self.publish_service("_xmpps-server", domain, address, 5270);
+    }
+
+    fn publish_service(&self, service: &str, domain: &str, address: Ipv4Addr, port: u16) {
+        let target = format!("server.{domain}");
+        self.dns.srv(&format!("{service}._tcp.{domain}"), 0, 0, port, &target);
+        self.dns.a(&target, address);
+    }
+}
+
+/// A directory that goes away with its test, unless the test failed or `NUNCIO_KEEP` is set.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn of_this_test() -> Self {
+        static COUNT: AtomicU16 = AtomicU16::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let test = thread::current().name().unwrap_or("unnamed").replace("::", ".");
+        let path = std::env::temp_dir().join(format!("nuncio-{}-{count}-{test}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if thread::panicking() || std::env::var_os("NUNCIO_KEEP").is_some() {
+            eprintln!("logs and configurations are in {}", self.0.display());
+        } else {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// The next address of this process's own part of 127.0.0.0/8.
+fn address() -> Ipv4Addr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [third, fourth] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, block().second, third, fourth)
+}
+
+/// 127.`second`.0.0/16, ours as long as the claim is bound.
+struct Block {
+    second: u8,
+    _claim: TcpListener,
+}
+
+/// Claims a block on first use. The kernel is the arbiter between test runs that happen at once.
+fn block() -> &'static Block {
+    static BLOCK: OnceLock<Block> = OnceLock::new();
+    BLOCK.get_or_init(|| {
+        (1..=254)
+            .find_map(|second| {
+                let claim = TcpListener::bind((Ipv4Addr::new(127, second, 255, 254), CLAIM)).ok()?;
+                Some(Block { second, _claim: claim })
+            })
+            .expect("a free block of loopback addresses")
+    })
+}
+
+/// Any port that no server of any test uses.
+const CLAIM: u16 = 52_690;

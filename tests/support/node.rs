@@ -1,0 +1,123 @@
+//! Nuncio itself: the binary of this build.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::component::SECRET;
+use super::{Auth, Network, Process, Server, Setup, Tls};
+
+/// A node that runs.
+pub(crate) struct Node {
+    setup: Setup,
+    address: Ipv4Addr,
+    process: Process,
+}
+
+impl Node {
+    /// Starts a node and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        let address = network.address();
+        setup.publish(network, address);
+        let directory = network.directory(&setup.domain);
+        let file = directory.join("nuncio.toml");
+        fs::write(&file, configuration(network, &setup, address)).unwrap();
+        let log = setup.node.log.as_deref().unwrap_or("info");
+        let process = Process::start(
+            &setup.domain,
+            &directory,
+            BINARY,
+            &["run", "--config", file.to_str().unwrap()],
+            &[("RUST_LOG", log)],
+        );
+        let node = Self { setup, address, process };
+        node.process.eventually_logs(&["ready", &format!("{address}:5269")]);
+        node
+    }
+
+    /// Waits for a line of the log that holds all of `parts`, and returns it.
+    #[track_caller]
+    pub(crate) fn eventually_logs(&self, parts: &[&str]) -> String {
+        self.process.eventually_logs(parts)
+    }
+
+    /// Asks it to stop in order, and waits no longer than `limit` until it did.
+    #[track_caller]
+    pub(crate) fn terminate(&self, limit: Duration) -> ExitStatus {
+        self.process.signal("TERM");
+        self.process.exit_within(limit)
+    }
+}
+
+impl Server for Node {
+    fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+/// The path of the binary under test.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_nuncio");
+
+/// Writes the configuration of a node that listens at `address`.
+pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {
+    let mut values = BTreeMap::new();
+    let mut set = |key: &str, value: String| values.insert(key.to_owned(), value);
+    set("workers", "2".into());
+    set("listen.s2s", format!("[\"{address}:5269\"]"));
+    set("listen.component", format!("[\"{address}:5347\"]"));
+    if setup.direct_tls {
+        set("listen.s2s_tls", format!("[\"{address}:5270\"]"));
+    }
+    set("dns.nameservers", format!("[\"{}:53\"]", network.dns.address()));
+    set("s2s.trust", format!("{:?}", network.authority.file()));
+    let tls = match setup.tls {
+        Tls::Required => "required",
+        Tls::Optional => "optional",
+        Tls::Disabled => "disabled",
+    };
+    set("s2s.tls", format!("{tls:?}"));
+    let auth = match setup.auth {
+        Auth::External => "[\"external\"]",
+        Auth::Dialback => "[\"dialback\"]",
+        Auth::Both => "[\"external\", \"dialback\"]",
+    };
+    set("s2s.auth", auth.into());
+    values.extend(setup.node.values.clone());
+    render(network, setup, &values)
+}
+
+fn render(network: &Network, setup: &Setup, values: &BTreeMap<String, String>) -> String {
+    let mut sections = BTreeMap::<&str, String>::new();
+    for (key, value) in values {
+        let (section, key) = key.split_once('.').unwrap_or(("", key));
+        let _ = writeln!(sections.entry(section).or_default(), "{key} = {value}");
+    }
+    let mut text = sections.remove("").unwrap_or_default();
+    for (section, lines) in sections {
+        let _ = write!(text, "\n[{section}]\n{lines}");
+    }
+    let _ = write!(text, "\n[[domain]]\nname = {:?}\n", setup.domain);
+    if let Some(identity) = setup.identity(&network.authority) {
+        let _ = writeln!(text, "certificate = {:?}", identity.certificate_file);
+        let _ = writeln!(text, "key = {:?}", identity.key_file);
+    }
+    for name in &setup.components {
+        let _ = write!(text, "\n[[component]]\nname = {name:?}\nsecret = {SECRET:?}\n");
+    }
+    for block in &setup.node.blocks {
+        let _ = write!(text, "\n{block}\n");
+    }
+    text
+}

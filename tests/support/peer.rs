@@ -1,0 +1,232 @@
+//! A scripted server: it says and expects what the test writes, line by line.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+use super::eventually::{SOON, eventually};
+use super::{Element, Event, Identity, Nothing, Wire};
+
+/// Where a scripted server waits for connections.
+pub(crate) struct Listener(TcpListener);
+
+impl Listener {
+    /// Listens for server-to-server streams at `address`.
+    pub(crate) fn at(address: Ipv4Addr) -> Self {
+        Self::at_port(address, 5269)
+    }
+
+    /// Listens at another port.
+    pub(crate) fn at_port(address: Ipv4Addr, port: u16) -> Self {
+        let listener = TcpListener::bind((address, port)).expect("an address of its own");
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    /// Waits for the next connection.
+    #[track_caller]
+    pub(crate) fn accepts(&self) -> Peer {
+        eventually("a connection to the scripted peer", || self.accepted())
+    }
+
+    /// The next connection, if one is there already.
+    pub(crate) fn accepted(&self) -> Option<Peer> {
+        let (stream, _) = self.0.accept().ok()?;
+        stream.set_nonblocking(false).unwrap();
+        Some(Peer { wire: Wire::new(stream) })
+    }
+}
+
+/// One connection of a scripted server.
+pub(crate) struct Peer {
+    wire: Wire,
+}
+
+impl Peer {
+    /// Connects to the server port at `address`.
+    #[track_caller]
+    pub(crate) fn dials(address: Ipv4Addr) -> Self {
+        Self::dials_port(address, 5269)
+    }
+
+    /// Connects to another port.
+    #[track_caller]
+    pub(crate) fn dials_port(address: Ipv4Addr, port: u16) -> Self {
+        let stream = TcpStream::connect((address, port)).expect("a server that listens");
+        Self { wire: Wire::new(stream) }
+    }
+
+    /// Sends text as it is.
+    pub(crate) fn sends(&mut self, text: &str) {
+        self.wire.send(text);
+    }
+
+    /// Sends a stream header with version 1.0 that declares dialback; `more` are further attributes.
+    pub(crate) fn sends_header(&mut self, from: &str, to: &str, more: &str) {
+        self.sends(&format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='{from}' to='{to}' {more}>"
+        ));
+    }
+
+    /// Sends stream features.
+    pub(crate) fn sends_features(&mut self, features: &str) {
+        self.sends(&format!("<stream:features>{features}</stream:features>"));
+    }
+
+    /// Expects a stream header next.
+    #[track_caller]
+    pub(crate) fn expects_header(&mut self) -> Element {
+        match self.wire.next(SOON) {
+            Ok(Event::Opened(header)) => header,
+            other => self.fails("a stream header", &other),
+        }
+    }
+
+    /// Expects an element of that name next.
+    #[track_caller]
+    pub(crate) fn expects(&mut self, name: &str) -> Element {
+        match self.wire.next(SOON) {
+            Ok(Event::Element(element)) if element.name == name => element,
+            other => self.fails(&format!("<{name}/>"), &other),
+        }
+    }
+
+    /// Expects a stream error of that condition next, then the end of stream and connection.
+    #[track_caller]
+    pub(crate) fn expects_error(&mut self, condition: &str) {
+        let error = self.expects("error");
+        assert!(error.child(condition).is_some(), "not <{condition}/> but {error}");
+        self.expects_closed();
+        self.expects_end();
+    }
+
+    /// Expects the closing tag of the stream next.
+    #[track_caller]
+    pub(crate) fn expects_closed(&mut self) {
+        match self.wire.next(SOON) {
+            Ok(Event::Closed) => {}
+            other => self.fails("</stream:stream>", &other),
+        }
+    }
+
+    /// Expects the connection to end and nothing to come before.
+    #[track_caller]
+    pub(crate) fn expects_end(&mut self) {
+        match self.wire.next(SOON) {
+            Err(Nothing::Ended) => {}
+            other => self.fails("the end of the connection", &other),
+        }
+    }
+
+    /// The next event, within `limit`.
+    pub(crate) fn next(&mut self, limit: Duration) -> Result<Event, Nothing> {
+        self.wire.next(limit)
+    }
+
+    /// Makes TLS as the side that dialled `domain`, and expects a new stream.
+    #[track_caller]
+    pub(crate) fn secures_as_client(&mut self, identity: Option<&Identity>, domain: &str) {
+        let secured = self.wire.secure_as_client(identity, domain);
+        secured.unwrap_or_else(|error| panic!("TLS as client: {error}"));
+    }
+
+    /// Makes TLS as the side that was dialled, and expects a new stream.
+    #[track_caller]
+    pub(crate) fn secures_as_server(&mut self, identity: &Identity) {
+        let secured = self.wire.secure_as_server(identity);
+        secured.unwrap_or_else(|error| panic!("TLS as server: {error}"));
+    }
+
+    /// Expects a new stream header, as after authentication.
+    pub(crate) fn restarts(&mut self) {
+        self.wire.restart();
+    }
+
+    /// What both sides said.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.wire
+    }
+
+    /// Dials a server and goes the whole way to a stream authenticated by certificate.
+    #[track_caller]
+    pub(crate) fn authenticates(address: Ipv4Addr, from: &str, to: &str, identity: &Identity) -> Self {
+        let mut peer = Self::dials(address);
+        peer.starts_tls(from, to, Some(identity));
+        let mechanisms = peer.expects("features").expect("mechanisms").clone();
+        let offered = mechanisms.children().any(|mechanism| mechanism.text() == "EXTERNAL");
+        assert!(offered, "no EXTERNAL in {mechanisms}");
+        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+        peer.expects("success");
+        peer.restarts();
+        peer.sends_header(from, to, "");
+        peer.expects_header();
+        peer.expects("features");
+        peer
+    }
+
+    /// As the side that dialled: opens a stream, makes STARTTLS and opens the stream again, up to
+    /// the features that come then.
+    #[track_caller]
+    pub(crate) fn starts_tls(&mut self, from: &str, to: &str, identity: Option<&Identity>) -> Element {
+        self.sends_header(from, to, "");
+        self.expects_header();
+        self.expects("features").expect("starttls");
+        self.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        self.expects("proceed");
+        self.secures_as_client(identity, to);
+        self.sends_header(from, to, "");
+        self.expects_header()
+    }
+
+    /// As the side that was dialled: answers the header, makes STARTTLS and answers the header that
+    /// comes then; features are left to the script.
+    #[track_caller]
+    pub(crate) fn answers_to_tls(&mut self, domain: &str, identity: &Identity) {
+        let header = self.expects_header();
+        self.sends_header(domain, header.attribute("from"), "id='before-tls'");
+        self.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+        self.expects("starttls");
+        self.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        self.secures_as_server(identity);
+        let header = self.expects_header();
+        self.sends_header(domain, header.attribute("from"), "id='after-tls'");
+    }
+
+    /// As the side that was dialled: goes the whole way to an authenticated stream, and takes the
+    /// other side's EXTERNAL whatever its certificate.
+    #[track_caller]
+    pub(crate) fn answers_to_external(&mut self, domain: &str, identity: &Identity) {
+        self.answers_to_tls(domain, identity);
+        self.sends_features(
+            "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
+        );
+        self.expects("auth");
+        self.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+        self.restarts();
+        let header = self.expects_header();
+        self.sends_header(domain, header.attribute("from"), "id='after-sasl'");
+        self.sends_features("");
+    }
+
+    #[track_caller]
+    fn fails(&self, expected: &str, got: &Result<Event, Nothing>) -> ! {
+        panic!("expected {expected}, got {got:?} after\n{}", self.wire.transcript())
+    }
+}
+
+/// Plays `script` for every connection to `listener`, each in a thread of its own, until the test
+/// process ends. For peers that stay in the background of a test.
+pub(crate) fn plays(listener: Listener, script: impl Fn(Peer) + Send + Sync + Clone + 'static) {
+    thread::spawn(move || {
+        loop {
+            match listener.accepted() {
+                Some(peer) => {
+                    let script = script.clone();
+                    thread::spawn(move || script(peer));
+                }
+                None => thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    });
+}

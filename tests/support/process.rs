@@ -1,0 +1,148 @@
+//! Programs that a test starts, and what they print.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::eventually::{SOON, within};
+
+/// A running program whose output is kept, and which is killed (it and its own children) when the
+/// test ends, however it ends.
+pub(crate) struct Process {
+    name: String,
+    child: Mutex<Child>,
+    id: u32,
+    lines: Lines,
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+impl Process {
+    /// Starts `program` with `arguments`; everything it prints also goes to `directory/output.log`.
+    ///
+    /// It is started through setpriv, so that it dies with the test also when that is killed.
+    pub(crate) fn start(
+        name: &str,
+        directory: &Path,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", program])
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .current_dir(directory)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("setpriv (package util-linux) does not start: {error}"));
+        let lines = Lines::default();
+        let file = File::create(directory.join("output.log")).unwrap();
+        keep(child.stdout.take().unwrap(), &lines, file.try_clone().unwrap());
+        keep(child.stderr.take().unwrap(), &lines, file);
+        let id = child.id();
+        Self { name: name.to_owned(), child: Mutex::new(child), id, lines }
+    }
+
+    /// Every line printed so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    /// Whether one line holds all of `parts`, in any case of letters.
+    pub(crate) fn logged(&self, parts: &[&str]) -> bool {
+        self.line_with(parts).is_some()
+    }
+
+    /// Waits for a line that holds all of `parts`, and returns it.
+    #[track_caller]
+    pub(crate) fn eventually_logs(&self, parts: &[&str]) -> String {
+        self.logs_within(SOON, parts)
+    }
+
+    /// Waits no longer than `limit` for a line that holds all of `parts`, and returns it.
+    #[track_caller]
+    pub(crate) fn logs_within(&self, limit: Duration, parts: &[&str]) -> String {
+        within(limit, &format!("{} logs {parts:?}", self.name), || {
+            let ended = !self.is_running();
+            let found = self.line_with(parts);
+            assert!(!ended || found.is_some(), "{} ended and did not log {parts:?}", self.name);
+            found
+        })
+    }
+
+    /// Sends a signal, named without `SIG`.
+    pub(crate) fn signal(&self, signal: &str) {
+        shell(&format!("kill -s {signal} {}", self.id));
+    }
+
+    /// Waits no longer than `limit` for the program to end, and returns how it did.
+    #[track_caller]
+    pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
+        let what = format!("{} ends", self.name);
+        within(limit, &what, || self.child.lock().unwrap().try_wait().unwrap())
+    }
+
+    /// Whether the program still runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.child.lock().unwrap().try_wait().unwrap().is_none()
+    }
+
+    fn line_with(&self, parts: &[&str]) -> Option<String> {
+        let lines = self.lines.lock().unwrap();
+        let parts: Vec<_> = parts.iter().map(|part| part.to_lowercase()).collect();
+        let holds = |line: &&String| {
+            let line = line.to_lowercase();
+            parts.iter().all(|part| line.contains(part))
+        };
+        lines.iter().find(holds).cloned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        shell(&format!("kill -s KILL -- -{} 2>/dev/null", self.id));
+        let _ = self.child.lock().unwrap().wait();
+        if thread::panicking() {
+            let lines = self.lines();
+            let tail = lines.len().saturating_sub(SHOWN);
+            eprintln!("--- last lines of {} ---", self.name);
+            lines[tail..].iter().for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+/// Fails the test with what to install, when `program` is missing.
+pub(crate) fn needs(program: &str, package: &str) {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program} >/dev/null")]).status();
+    assert!(
+        found.is_ok_and(|status| status.success()),
+        "{program} is missing: install the Debian package `{package}`, or let tests/run do it"
+    );
+}
+
+fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) {
+    let lines = Arc::clone(lines);
+    thread::spawn(move || {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let _ = writeln!(file, "{line}");
+            lines.lock().unwrap().push(line);
+        }
+    });
+}
+
+fn shell(command: &str) {
+    let _ = Command::new("sh").args(["-c", command]).status();
+}
+
+/// How much of a program's output a failed test shows.
+const SHOWN: usize = 60;

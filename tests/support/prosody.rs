@@ -1,0 +1,100 @@
+//! The real Prosody.
+
+use std::fs;
+use std::net::Ipv4Addr;
+
+use super::component::SECRET;
+use super::process::needs;
+use super::{Auth, Network, Process, Server, Setup, Tls};
+
+/// A Prosody that runs.
+pub(crate) struct Prosody {
+    setup: Setup,
+    address: Ipv4Addr,
+    process: Process,
+}
+
+impl Prosody {
+    /// Starts Prosody and waits until it listens.
+    #[track_caller]
+    pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        needs("prosody", "prosody");
+        let address = network.address();
+        setup.publish(network, address);
+        let directory = network.directory(&setup.domain);
+        let file = directory.join("prosody.cfg.lua");
+        fs::create_dir_all(directory.join("data")).unwrap();
+        fs::write(&file, configuration(network, &setup, address)).unwrap();
+        let arguments = ["--config", file.to_str().unwrap(), "--foreground"];
+        let process = Process::start(&setup.domain, &directory, "prosody", &arguments, &[]);
+        process.eventually_logs(&["Activated service 'component'", "5347"]);
+        process.eventually_logs(&["Activated service 's2s'", "5269"]);
+        Self { setup, address, process }
+    }
+}
+
+impl Server for Prosody {
+    fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {
+    let Setup { domain, components, tls, auth, direct_tls, .. } = setup;
+    let name_server = network.dns.address();
+    let mut disabled = vec!["c2s", "limits", "offline"];
+    if *tls == Tls::Disabled {
+        disabled.push("tls");
+    }
+    if *auth == Auth::External {
+        disabled.push("dialback");
+    }
+    let disabled: String = disabled.iter().map(|module| format!("{module:?}; ")).collect();
+    let ssl = match setup.identity(&network.authority) {
+        None => String::new(),
+        Some(identity) => format!(
+            "ssl = {{ certificate = {:?}; key = {:?}; cafile = {:?} }}",
+            identity.certificate_file,
+            identity.key_file,
+            network.authority.file(),
+        ),
+    };
+    let direct_tls_ports = if *direct_tls { "5270" } else { "" };
+    let required = *tls == Tls::Required;
+    let secure_auth = *auth == Auth::External;
+    let components: String = components
+        .iter()
+        .map(|name| format!("Component {name:?}\n  component_secret = {SECRET:?}\n"))
+        .collect();
+    format!(
+        r#"run_as_root = true
+data_path = "data"
+log = {{ {{ levels = {{ min = "debug" }}; to = "console"; timestamps = true }} }}
+interfaces = {{ "{address}" }}
+component_interfaces = {{ "{address}" }}
+s2s_ports = {{ 5269 }}
+s2s_direct_tls_ports = {{ {direct_tls_ports} }}
+component_ports = {{ 5347 }}
+network_settings = {{ tcp_backlog = 1024 }}
+-- libunbound asks nobody but the test's own name server.
+unbound = {{
+  resolvconf = false; hoststxt = false; forward = "{name_server}@53";
+  options = {{ ["do-not-query-localhost:"] = "no" }};
+}}
+modules_enabled = {{ "disco"; "dialback"; "tls"; "saslauth"; "ping"; "version"; "time"; "uptime" }}
+modules_disabled = {{ {disabled} }}
+s2s_require_encryption = {required}
+s2s_secure_auth = {secure_auth}
+{ssl}
+VirtualHost "{domain}"
+{components}"#
+    )
+}

@@ -1,0 +1,173 @@
+//! One end of an XML stream over TCP or TLS, with blocking calls that all end at a deadline.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use openssl::ssl::{
+    AlpnError, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
+};
+use openssl::x509::X509;
+
+use super::{Event, Identity, Splitter};
+
+/// The connection, what was read from it and not looked at, and a transcript.
+pub(crate) struct Wire {
+    link: Link,
+    splitter: Splitter,
+    transcript: String,
+}
+
+enum Link {
+    Plain(TcpStream),
+    Secured(Box<SslStream<TcpStream>>),
+    /// Only while TLS is made.
+    Changing,
+}
+
+/// Why nothing was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    /// The other side closed the connection, in order or not.
+    Ended,
+    /// The time is over.
+    Late,
+}
+
+impl Wire {
+    /// Takes over a connection.
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self { link: Link::Plain(stream), splitter: Splitter::default(), transcript: String::new() }
+    }
+
+    /// The next event of the stream.
+    pub(crate) fn next(&mut self, limit: Duration) -> Result<Event, Nothing> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(event) = self.splitter.next() {
+                return Ok(event);
+            }
+            let bytes = self.read(deadline)?;
+            let _ = writeln!(self.transcript, "< {}", String::from_utf8_lossy(&bytes));
+            self.splitter.push(&bytes);
+        }
+    }
+
+    /// Sends text as it is. An error shows when something is read.
+    pub(crate) fn send(&mut self, text: &str) {
+        let _ = writeln!(self.transcript, "> {text}");
+        let _ = match &mut self.link {
+            Link::Plain(stream) => stream.write_all(text.as_bytes()),
+            Link::Secured(stream) => stream.write_all(text.as_bytes()),
+            Link::Changing => Ok(()),
+        };
+    }
+
+    /// Expects a new stream header, as after TLS and SASL.
+    pub(crate) fn restart(&mut self) {
+        self.splitter.restart();
+    }
+
+    /// Makes TLS as the side that connected, naming `domain`.
+    pub(crate) fn secure_as_client(
+        &mut self,
+        identity: Option<&Identity>,
+        domain: &str,
+    ) -> Result<(), String> {
+        let mut ssl = Ssl::new(&context(identity)).unwrap();
+        ssl.set_hostname(domain).unwrap();
+        ssl.set_alpn_protos(ALPN).unwrap();
+        self.secure(ssl, |stream| stream.connect())
+    }
+
+    /// Makes TLS as the side that accepted.
+    pub(crate) fn secure_as_server(&mut self, identity: &Identity) -> Result<(), String> {
+        let ssl = Ssl::new(&context(Some(identity))).unwrap();
+        self.secure(ssl, |stream| stream.accept())
+    }
+
+    fn secure(
+        &mut self,
+        ssl: Ssl,
+        handshake: impl FnOnce(&mut SslStream<TcpStream>) -> Result<(), openssl::ssl::Error>,
+    ) -> Result<(), String> {
+        let Link::Plain(stream) = std::mem::replace(&mut self.link, Link::Changing) else {
+            panic!("TLS inside of TLS");
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut stream = SslStream::new(ssl, stream).unwrap();
+        handshake(&mut stream).map_err(|error| error.to_string())?;
+        let _ = writeln!(self.transcript, "- {}", stream.ssl().version_str());
+        self.link = Link::Secured(Box::new(stream));
+        self.splitter = Splitter::default();
+        Ok(())
+    }
+
+    /// The certificate of the other side.
+    pub(crate) fn peer_certificate(&self) -> Option<X509> {
+        match &self.link {
+            Link::Secured(stream) => stream.ssl().peer_certificate(),
+            Link::Plain(_) | Link::Changing => None,
+        }
+    }
+
+    /// Everything said so far.
+    pub(crate) fn transcript(&self) -> &str {
+        &self.transcript
+    }
+
+    fn read(&mut self, deadline: Instant) -> Result<Vec<u8>, Nothing> {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Nothing::Late);
+            }
+            let read = match &mut self.link {
+                Link::Plain(stream) => {
+                    stream.set_read_timeout(Some(left)).unwrap();
+                    stream.read(&mut buffer)
+                }
+                Link::Secured(stream) => {
+                    stream.get_ref().set_read_timeout(Some(left)).unwrap();
+                    match stream.ssl_read(&mut buffer) {
+                        Err(error) if error.code() == ErrorCode::WANT_READ => continue,
+                        read => Ok(read.unwrap_or(0)),
+                    }
+                }
+                Link::Changing => Ok(0),
+            };
+            match read {
+                Ok(0) => return Err(Nothing::Ended),
+                Ok(length) => return Ok(buffer[..length].to_vec()),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => return Err(Nothing::Ended),
+            }
+        }
+    }
+}
+
+/// Presents `identity`, asks for the other side's certificate and takes any.
+fn context(identity: Option<&Identity>) -> SslContext {
+    let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
+    context.set_min_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+    context.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+    context.set_session_id_context(b"peer").unwrap();
+    context.set_alpn_select_callback(|_, offered| {
+        openssl::ssl::select_next_proto(ALPN, offered).ok_or(AlpnError::NOACK)
+    });
+    if let Some(identity) = identity {
+        context.set_certificate(&identity.certificate).unwrap();
+        context.set_private_key(&identity.key).unwrap();
+        for certificate in &identity.chain {
+            context.add_extra_chain_cert(certificate.clone()).unwrap();
+        }
+    }
+    context.build()
+}
+
+/// The protocol of server-to-server streams in ALPN (XEP-0368), with its length.
+const ALPN: &[u8] = b"\x0bxmpp-server";
