@@ -10,7 +10,6 @@ use tokio::{
 };
 use xmpp::{
     framer::{Frame, Framer, Limits},
-    stream::Header,
     xml::{self, Element, ns},
 };
 
@@ -36,7 +35,10 @@ impl Program {
         let Frame::Header(header) = program.frame().await? else {
             return Err(unexpected("no stream header"));
         };
-        let id = Header::parse(&header).map_err(unexpected)?.id.unwrap_or_default();
+        // Closed at once, the opening tag is an element to read.
+        let header = [&header[..], b"</stream:stream>"].concat();
+        let header = Element::parse(&header, &[]).map_err(unexpected)?;
+        let id = header.attribute("id").unwrap_or_default();
         // XEP-0114 section 3: the digest of the stream's id and the secret, in hexadecimal.
         let digest = sha::sha1(format!("{id}{secret}").as_bytes());
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
