@@ -22,23 +22,28 @@ pub async fn connect(
 ) -> Result<TcpStream, Vec<(SocketAddr, Failure)>> {
     race(addresses, timeout, |address| async move {
         let socket = TcpStream::connect(address).await?;
-        tune(&socket);
+        if let Err(error) = tune(&socket) {
+            log::debug!(target: "nuncio::tcp", "socket options for {address} refused: {error}");
+        }
         Ok(socket)
     })
     .await
 }
 
-/// Sets what every connection between servers should have, as far as the system can: no delay for small writes, and
-/// an end when the other side is gone without a word.
-pub fn tune(socket: &TcpStream) {
+/// Sets what every connection between servers should have: no delay for small writes, and an end when the other side
+/// is gone without a word.
+///
+/// # Errors
+///
+/// The system refused one of them. The connection works without.
+pub fn tune(socket: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     let options = SockRef::from(socket);
-    let outcome = options.set_tcp_nodelay(true).and_then(|()| options.set_tcp_keepalive(&keepalive));
+    options.set_tcp_nodelay(true)?;
+    options.set_tcp_keepalive(&keepalive)?;
     #[cfg(target_os = "linux")]
-    let outcome = outcome.and_then(|()| options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR)));
-    if let Err(error) = outcome {
-        log::debug!(target: "nuncio::tcp", "socket options refused: {error}");
-    }
+    options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))?;
+    Ok(())
 }
 
 /// Whether a connection to `address` would end at one of our own listeners, bound to `bound`.

@@ -13,7 +13,7 @@ use toy::{NameServer, a, aaaa, alias, answer, cname, srv};
 use trust_dns_resolver::proto::op::ResponseCode;
 
 /// Short, as some tests wait for it to pass.
-const TIMEOUT: Duration = Duration::from_millis(400);
+const TIMEOUT: Duration = Duration::from_millis(800);
 
 fn dns(server: &NameServer) -> Dns {
     Dns::new(&settings::Dns { nameservers: vec![server.address], timeout: TIMEOUT }).unwrap()

@@ -42,10 +42,10 @@ async fn a_late_ipv6_answer_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_prompt_ipv6_answer_is_waited_for() {
+async fn a_slightly_later_ipv6_answer_is_waited_for() {
     let found = found(|question| match question {
         "x.b.example A" => answer([a(1)]),
-        _ => Late(Duration::from_millis(10), Box::new(answer([aaaa(1)]))),
+        _ => Late(Duration::from_millis(1), Box::new(answer([aaaa(1)]))),
     });
     assert_eq!(found.await.unwrap(), ["2001:db8::1", "192.0.2.1"]);
 }

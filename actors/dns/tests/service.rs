@@ -184,3 +184,21 @@ async fn tries_no_more_than_twenty_targets() {
     let found = dns(&server).service(&domain()).await.unwrap();
     assert_eq!(found.iter().map(|target| target.priority).collect::<Vec<_>>(), Vec::from_iter(0..20));
 }
+
+#[tokio::test]
+async fn one_good_name_server_is_enough() {
+    let good = NameServer::start(|question| match question {
+        "_xmpp-server._tcp.b.example SRV" => {
+            Late(Duration::from_millis(20), Box::new(answer([srv(1, 0, 5269, "x")])))
+        }
+        _ => NoName,
+    })
+    .await;
+    for code in [ResponseCode::Refused, ResponseCode::ServFail] {
+        let bad = NameServer::always(Code(code)).await;
+        for nameservers in [[bad.address, good.address], [good.address, bad.address]] {
+            let dns = Dns::new(&settings::Dns { nameservers: nameservers.into(), timeout: TIMEOUT }).unwrap();
+            assert_eq!(targets(&dns).await.unwrap(), ["1 0 x:5269"]);
+        }
+    }
+}
