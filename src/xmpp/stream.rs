@@ -22,7 +22,7 @@ pub use initiating::Initiating;
 pub use receiving::Receiving;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What TLS gave.
 #[derive(Clone, Debug, PartialEq, Eq)]

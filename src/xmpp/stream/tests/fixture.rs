@@ -84,8 +84,9 @@ pub(crate) fn initiating_event(output: &initiating::Output) -> String {
     }
 }
 
+/// What is transmitted, with one kind of quotes.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8(bytes.to_vec()).unwrap().replace('"', "'")
 }
 
 fn stanza_text(stanza: &Stanza) -> String {

@@ -5,6 +5,7 @@ use crate::{
     certificate::Certificate,
     dialback::{self, Answer, Secret},
     policy::{Mechanism, Policy, Rules},
+    stanza,
     stream::{
         Initiating, Receiving,
         initiating::{self, Plan, Purpose},
@@ -27,8 +28,8 @@ pub(super) struct Side {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
     Nowhere,
-    /// at this byte of each direction
-    At(usize),
+    /// at this byte of each direction, and each [`STRIDE`] bytes from there
+    From(usize),
     Everywhere,
 }
 
@@ -38,6 +39,8 @@ pub(super) struct Pair {
     receiving: Receiving,
     /// what each shows the other in TLS
     certificates: (Option<Certificate>, Option<Certificate>),
+    /// of the right side for the left one
+    terms: Policy,
     /// the authority over `a.example`
     authority: Arc<Rules>,
     tls: (bool, bool),
@@ -78,6 +81,7 @@ impl Pair {
             initiating: Initiating::new(plan),
             receiving: Receiving::new(receiving_rules, shown, ids()),
             certificates,
+            terms: theirs.policy.clone(),
             authority,
             tls: (false, false),
             cut: Cut::Nowhere,
@@ -169,15 +173,15 @@ impl Pair {
             }
             receiving::Output::Verify(request) => {
                 let answer = self.ask_the_authority(&request);
-                self.receiving.verified(&request, Ok(answer));
+                self.receiving.verified(&request, answer);
             }
             _ => {}
         }
     }
 
-    fn ask_the_authority(&self, request: &dialback::Request) -> Answer {
-        let policy = self.authority.default_policy();
-        ask(&self.authority, policy, self.certificates.0.clone(), request).0.unwrap()
+    /// What the right side's driver does about a key: it opens a stream to the authority, on its own terms.
+    fn ask_the_authority(&self, request: &dialback::Request) -> Result<Answer, stanza::Error> {
+        ask(&self.authority, &self.terms, self.certificates.0.as_ref(), request).0
     }
 
     pub(super) fn established(&self) -> Option<(Mechanism, bool)> {
@@ -194,11 +198,6 @@ impl Pair {
 
     pub(super) fn log(&self) -> String {
         self.log.join("\n")
-    }
-
-    /// The bytes that went in the direction that carried more.
-    pub(super) fn longest(&self) -> usize {
-        self.carried.0.max(self.carried.1)
     }
 
     pub(super) fn delivers_a_stanza(&mut self) {
@@ -226,11 +225,13 @@ impl Cut {
         *carried += bytes.len();
         match self {
             Self::Everywhere => bytes.chunks(1).map(BytesMut::from).collect(),
-            Self::At(place) if (start + 1..*carried).contains(&place) => {
-                let (left, right) = bytes.split_at(place - start);
-                vec![BytesMut::from(left), BytesMut::from(right)]
+            Self::Nowhere => vec![BytesMut::from(&bytes[..])],
+            Self::From(first) => {
+                let places = (first..*carried).step_by(STRIDE).filter(|place| *place > start);
+                let ends: Vec<_> = places.map(|place| place - start).chain([bytes.len()]).collect();
+                let begins = [0].into_iter().chain(ends.iter().copied());
+                begins.zip(&ends).map(|(begin, end)| BytesMut::from(&bytes[begin..*end])).collect()
             }
-            Self::Nowhere | Self::At(_) => vec![BytesMut::from(&bytes[..])],
         }
     }
 }
@@ -243,16 +244,16 @@ pub(super) fn verify(authority: &Arc<Rules>, policy: &Policy, shown: &Shown, rig
         false => "0".repeat(64),
     };
     let request = dialback::Request { pair, id: "id7".to_owned(), key };
-    let log = ask(authority, policy, shown("b.example"), &request).1;
+    let log = ask(authority, policy, shown("b.example").as_ref(), &request).1;
     log.trim_end_matches("\n[closed]").trim_end_matches("\n</stream:stream>").trim_end_matches(']').to_owned()
 }
 
 fn ask(
     authority: &Arc<Rules>,
     policy: &Policy,
-    certificate: Option<Certificate>,
+    certificate: Option<&Certificate>,
     request: &dialback::Request,
-) -> (Option<Answer>, String) {
+) -> (Result<Answer, stanza::Error>, String) {
     let mut initiating = Initiating::new(Plan {
         pair: request.pair.clone(),
         purpose: Purpose::Verify(request.clone()),
@@ -262,7 +263,7 @@ fn ask(
         certificate: false,
     });
     let mut receiving = Receiving::new(authority.clone(), None, ids());
-    let (mut answer, mut log, mut tls) = (None, Vec::new(), (false, false));
+    let (mut outcome, mut log, mut tls) = (None, Vec::new(), (false, false));
     loop {
         let before = log.len();
         while let Some(output) = initiating.poll() {
@@ -270,7 +271,8 @@ fn ask(
             match output {
                 initiating::Output::Transmit(bytes) => receiving.receive(BytesMut::from(&bytes[..])),
                 initiating::Output::StartTls => tls.0 = true,
-                initiating::Output::Verified(verdict) => answer = Some(verdict),
+                initiating::Output::Verified(verdict) => outcome = Some(Ok(verdict)),
+                initiating::Output::Failed(failure) => outcome = Some(Err(failure.stanza_error())),
                 _ => {}
             }
         }
@@ -283,10 +285,13 @@ fn ask(
         }
         if tls == (true, true) {
             tls = (false, false);
-            initiating.secured(secured(certificate.clone()));
+            initiating.secured(secured(certificate.cloned()));
             receiving.secured(secured(None));
         } else if log.len() == before {
-            return (answer, log.join("\n"));
+            return (outcome.unwrap(), log.join("\n"));
         }
     }
 }
+
+/// Bytes between two cuts: longer than most elements, so that one is cut once.
+pub(super) const STRIDE: usize = 127;

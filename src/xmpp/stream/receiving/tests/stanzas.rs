@@ -93,7 +93,9 @@ fn stanzas_come_out_in_the_order_in_which_they_came() {
     let run: String =
         (0..100).map(|n| format!("<message id='{n}' from='u@b.example' to='v@a.example'/>")).collect();
     peer.dribbles(run.as_bytes());
-    let order: Vec<_> =
-        peer.events[told..].iter().map(|event| event.split('\'').nth(1).unwrap().to_owned()).collect();
+    let order: Vec<_> = peer.events[told..]
+        .iter()
+        .map(|event| event.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned())
+        .collect();
     assert_eq!(order, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
 }
