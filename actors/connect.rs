@@ -22,26 +22,23 @@ pub async fn connect(
 ) -> Result<TcpStream, Vec<(SocketAddr, Failure)>> {
     race(addresses, timeout, |address| async move {
         let socket = TcpStream::connect(address).await?;
-        tune(&socket)?;
+        tune(&socket);
         Ok(socket)
     })
     .await
 }
 
-/// Sets what every connection between servers should have: no delay for small writes, and an end when the other side
-/// is gone without a word.
-///
-/// # Errors
-///
-/// The system refused; the connection is most likely gone.
-pub fn tune(socket: &TcpStream) -> io::Result<()> {
+/// Sets what every connection between servers should have, as far as the system can: no delay for small writes, and
+/// an end when the other side is gone without a word.
+pub fn tune(socket: &TcpStream) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     let options = SockRef::from(socket);
-    options.set_tcp_nodelay(true)?;
-    options.set_tcp_keepalive(&keepalive)?;
+    let outcome = options.set_tcp_nodelay(true).and_then(|()| options.set_tcp_keepalive(&keepalive));
     #[cfg(target_os = "linux")]
-    options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))?;
-    Ok(())
+    let outcome = outcome.and_then(|()| options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR)));
+    if let Err(error) = outcome {
+        log::debug!(target: "nuncio::tcp", "socket options refused: {error}");
+    }
 }
 
 /// Whether a connection to `address` would end at one of our own listeners, bound to `bound`.

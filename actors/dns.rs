@@ -108,7 +108,8 @@ impl Dns {
             (Ok(Found::Records(six)), _) => (six, Vec::new()),
             (_, Ok(Found::Records(four))) => (Vec::new(), four),
             (six, four) => {
-                let exists = six? == Found::NoData || four? == Found::NoData;
+                // Not knowing of one family weighs more than a "no" of the other.
+                let exists = [six?, four?].contains(&Found::NoData);
                 return Err(Failure::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
             }
         };

@@ -28,14 +28,22 @@ pub struct Facts<'a> {
 pub fn answer(request: &Element, facts: &Facts<'_>) -> Option<Element> {
     let result = match request.attribute("type") {
         Some("result" | "error") => return None,
-        Some(kind @ ("get" | "set")) => checked(request).and_then(|payload| serve(request, kind, payload, facts)),
-        _ => Err(error(ErrorType::Modify, Condition::BadRequest, "an iq has a type: get, set, result or error")),
+        Some(kind @ ("get" | "set")) => {
+            checked(request).and_then(|payload| serve(request, kind, payload, facts))
+        }
+        _ => Err(error(
+            ErrorType::Modify,
+            Condition::BadRequest,
+            "an iq has a type: get, set, result or error",
+        )),
     };
     Some(match result {
         Ok(payload) => payload.into_iter().fold(reply(request, "result"), Element::with_child),
-        Err(error) => {
-            request.elements().cloned().fold(reply(request, "error"), Element::with_child).with_child(error.element(SERVER))
-        }
+        Err(error) => request
+            .elements()
+            .cloned()
+            .fold(reply(request, "error"), Element::with_child)
+            .with_child(error.element(SERVER)),
     })
 }
 
@@ -59,7 +67,8 @@ fn serve(
     facts: &Facts<'_>,
 ) -> Result<Option<Element>, Error> {
     let to = request.attribute("to").unwrap_or_default();
-    let unavailable = || error(ErrorType::Cancel, Condition::ServiceUnavailable, &format!("nothing at {to} answers this"));
+    let unavailable =
+        || error(ErrorType::Cancel, Condition::ServiceUnavailable, &format!("nothing at {to} answers this"));
     if Jid::parse(to).is_ok_and(|jid| jid.local.is_some()) {
         return Err(unavailable());
     }

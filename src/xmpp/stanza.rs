@@ -1,15 +1,46 @@
 //! Stanzas that pass through, and their error answers (RFC 6120 section 8).
+//!
+//! A stanza is carried as the bytes that it came in. Where the next stream would read them differently, because
+//! they lean on something that the stream's header said, they are edited in place and never written anew; only a
+//! stanza that hides its content namespace behind a prefix is.
+
+mod admit;
+mod bounce;
+mod edits;
+mod error;
+
 use crate::{Domain, DomainPair, framer, jid, xml};
 use bytes::Bytes;
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range, str};
 
-/// message, presence or iq.
+pub use bounce::MAX_ECHO;
+pub use error::{Condition, Error, ErrorType};
+
+/// What a stanza is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
 pub enum Kind {
+    /// `<message/>`: pushed.
     Message,
+    /// `<presence/>`: broadcast or asked for.
     Presence,
+    /// `<iq/>`: request and answer.
     Iq,
+}
+
+impl Kind {
+    /// The element's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Presence => "presence",
+            Self::Iq => "iq",
+        }
+    }
+
+    /// The kind with that element name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Message, Self::Presence, Self::Iq].into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// A stanza ready to be written to any of our streams: no `xmlns` of a content namespace on it,
@@ -20,163 +51,163 @@ pub struct Stanza {
     kind: Kind,
     from: Domain,
     to: Domain,
+    places: Places,
+}
+
+/// Where in the bytes of a stanza is what its start tag says: raw values, references not resolved.
+#[derive(Clone, Debug)]
+struct Places {
+    from: Range<usize>,
+    to: Range<usize>,
+    id: Option<Range<usize>>,
+    type_: Option<Range<usize>>,
+    lang: Option<Range<usize>>,
+    /// Behind the start tag.
+    content: usize,
 }
 
 /// The stream that a stanza came on.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// its content namespace: `jabber:server` or `jabber:component:accept`
+    /// Its content namespace: `jabber:server` or `jabber:component:accept`.
     pub namespace: &'static str,
-    /// prefixes the header declared, "" being the default namespace
+    /// Prefixes the header declared, "" being the default namespace, in the order of [`framer::Framer::scope`].
     pub scope: Vec<(String, String)>,
-    /// `xml:lang` of the header
+    /// `xml:lang` of the header.
     pub lang: Option<String>,
+}
+
+impl Stanza {
+    /// Takes a framed first-level element in.
+    ///
+    /// The bytes are not copied when they mean the same on every stream, as those of most stanzas do.
+    ///
+    /// # Errors
+    /// Says why this is no stanza that can go on. The addresses are only checked to be addresses: whether the peer
+    /// may use them is for the stream to say.
+    pub fn admit(element: framer::Element, origin: &Origin) -> Result<Self, Rejection> {
+        admit::admit(element, origin)
+    }
+
+    /// Makes one of the node's own (namespace `jabber:server` or none means the content namespace).
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit).
+    pub fn from_element(element: &xml::Element) -> Result<Self, Rejection> {
+        admit::from_element(element)
+    }
+
+    /// As it is written to a stream.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// What it is for.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Domain of `from`.
+    pub fn from_domain(&self) -> &Domain {
+        &self.from
+    }
+
+    /// Domain of `to`.
+    pub fn to_domain(&self) -> &Domain {
+        &self.to
+    }
+
+    /// The pair when it leaves the node.
+    pub fn pair(&self) -> DomainPair {
+        DomainPair { local: self.from.clone(), remote: self.to.clone() }
+    }
+
+    /// The sender's address, as written.
+    pub fn from(&self) -> Cow<'_, str> {
+        xml::unescape(self.raw(&self.places.from))
+    }
+
+    /// The recipient's address, as written.
+    pub fn to(&self) -> Cow<'_, str> {
+        xml::unescape(self.raw(&self.places.to))
+    }
+
+    /// The `id` attribute.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        self.places.id.as_ref().map(|place| xml::unescape(self.raw(place)))
+    }
+
+    /// The `type` attribute as written.
+    pub fn type_(&self) -> Option<&str> {
+        self.places.type_.as_ref().map(|place| self.raw(place))
+    }
+
+    /// Whether an error may be sent about it: not for `error`, nor an IQ `result` (RFC 6120 8.3.1).
+    pub fn is_answerable(&self) -> bool {
+        match self.type_().map(xml::unescape).as_deref() {
+            Some("error") => false,
+            Some("result") => self.kind != Kind::Iq,
+            _ => true,
+        }
+    }
+
+    /// Whether its sender waits for an answer: an IQ `get` or `set`.
+    pub fn is_request(&self) -> bool {
+        self.kind == Kind::Iq && matches!(self.type_().map(xml::unescape).as_deref(), Some("get" | "set"))
+    }
+
+    /// The error answer: same kind and id, `to` and `from` swapped, children kept unless the stanza is longer than
+    /// [`MAX_ECHO`]; `None` when none may be sent.
+    pub fn bounce(&self, error: &Error) -> Option<Self> {
+        bounce::bounce(self, error)
+    }
+
+    /// The whole stanza read with `xml-rs`, in `jabber:server`.
+    ///
+    /// # Errors
+    /// Those of [`xml::Element::parse`]; none is expected.
+    pub fn element(&self) -> Result<xml::Element, xml::Error> {
+        xml::Element::parse(&self.bytes, &[(String::new(), xml::ns::SERVER.to_owned())])
+    }
+
+    fn raw(&self, place: &Range<usize>) -> &str {
+        text(&self.bytes, place)
+    }
 }
 
 /// Why an element is not a stanza that can go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
-    /// not message, presence or iq in the content namespace (RFC 6120 4.9.3.24); the namespace was a known content namespace of another kind of stream: `InvalidNamespace`
+    /// Not message, presence or iq in the content namespace (RFC 6120 section 4.9.3.24).
     UnsupportedStanzaType,
-    /// RFC 6120 4.8.3
+    /// In the content namespace of another kind of stream (RFC 6120 section 4.8.3).
     InvalidNamespace,
-    /// no `to` or no `from` (RFC 6120 8.1.1.2, 8.1.2.2)
+    /// No `to` or no `from`, whichever is named here (RFC 6120 sections 8.1.1.2 and 8.1.2.2).
     ImproperAddressing(&'static str),
-    /// `to` or `from` is no address
+    /// `to` or `from`, whichever is named here, is no address.
     Malformed(&'static str, jid::Error),
-    /// `xml-rs` and the framer disagree; never expected
+    /// `xml-rs` and the framer disagree; never expected.
     Xml(xml::Error),
 }
 
-impl Stanza {
-    /// Takes a framed first-level element in.
-    pub fn admit(_element: framer::Element, _origin: &Origin) -> Result<Self, Rejection> {
-        todo!()
-    }
-    /// Makes one of the node's own (namespace `jabber:server` or none means the content namespace).
-    pub fn from_element(_element: &xml::Element) -> Result<Self, Rejection> {
-        todo!()
-    }
-    /// As it is written to a stream.
-    pub fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-    #[allow(missing_docs)]
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
-    /// Domain of `from`.
-    pub fn from_domain(&self) -> &Domain {
-        &self.from
-    }
-    /// Domain of `to`.
-    pub fn to_domain(&self) -> &Domain {
-        &self.to
-    }
-    /// The pair when it leaves the node.
-    pub fn pair(&self) -> DomainPair {
-        DomainPair { local: self.from.clone(), remote: self.to.clone() }
-    }
-    #[allow(missing_docs)]
-    pub fn from(&self) -> Cow<'_, str> {
-        todo!()
-    }
-    #[allow(missing_docs)]
-    pub fn to(&self) -> Cow<'_, str> {
-        todo!()
-    }
-    #[allow(missing_docs)]
-    pub fn id(&self) -> Option<Cow<'_, str>> {
-        todo!()
-    }
-    /// The `type` attribute as written.
-    pub fn type_(&self) -> Option<&str> {
-        todo!()
-    }
-    /// Whether an error may be sent about it: not for `error`, nor an IQ `result` (RFC 6120 8.3.1).
-    pub fn is_answerable(&self) -> bool {
-        todo!()
-    }
-    /// The error answer: same kind and id, `to` and `from` swapped, children kept unless the stanza is longer than
-    /// `MAX_ECHO`; `None` when none may be sent.
-    pub fn bounce(&self, _error: &Error) -> Option<Self> {
-        todo!()
-    }
-    /// The whole stanza read with `xml-rs`, in `jabber:server`.
-    pub fn element(&self) -> Result<xml::Element, xml::Error> {
-        todo!()
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
+            Self::InvalidNamespace => f.write_str("a stanza in the namespace of another kind of stream"),
+            Self::ImproperAddressing(attribute) => write!(f, "a stanza without {attribute}"),
+            Self::Malformed(attribute, error) => write!(f, "{attribute} is no address: {error}"),
+            Self::Xml(error) => write!(f, "unreadable XML: {error}"),
+        }
     }
 }
 
-/// error types of RFC 6120 8.3.2
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum ErrorType {
-    Auth,
-    Cancel,
-    Continue,
-    Modify,
-    Wait,
+impl std::error::Error for Rejection {}
+
+/// The text at some place in bytes that the framer vouched for.
+fn text<'a>(bytes: &'a [u8], place: &Range<usize>) -> &'a str {
+    str::from_utf8(&bytes[place.clone()]).unwrap_or_default()
 }
-/// defined conditions of RFC 6120 8.3.3 that this node uses or reads
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Condition {
-    BadRequest,
-    Conflict,
-    FeatureNotImplemented,
-    Forbidden,
-    Gone,
-    InternalServerError,
-    ItemNotFound,
-    JidMalformed,
-    NotAcceptable,
-    NotAllowed,
-    NotAuthorized,
-    PolicyViolation,
-    RecipientUnavailable,
-    Redirect,
-    RegistrationRequired,
-    RemoteServerNotFound,
-    RemoteServerTimeout,
-    ResourceConstraint,
-    ServiceUnavailable,
-    SubscriptionRequired,
-    UndefinedCondition,
-    UnexpectedRequest,
-}
-impl Condition {
-    /// The element's name.
-    pub fn as_str(self) -> &'static str {
-        todo!()
-    }
-    /// The condition with that element name.
-    pub fn parse(_name: &str) -> Option<Self> {
-        todo!()
-    }
-}
-/// What an error answer says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
-    /// type
-    pub type_: ErrorType,
-    /// condition
-    pub condition: Condition,
-    /// plain words: what went wrong and where
-    pub text: String,
-}
-impl Error {
-    /// The `<error/>` element, in `namespace`.
-    pub fn element(&self, _namespace: &str) -> xml::Element {
-        todo!()
-    }
-    /// Reads an `<error/>` element.
-    pub fn parse(_element: &xml::Element) -> Self {
-        todo!()
-    }
-}
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.condition.as_str(), self.text)
-    }
-}
+
+#[cfg(test)]
+mod tests;

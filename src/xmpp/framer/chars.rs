@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn tells_forbidden_from_broken_from_unfinished() {
-        assert_eq!(check("aü€\u{10000}\t\r\n\u{7f}\u{85}\u{fffd}".as_bytes()), Ok(18));
+        assert_eq!(check("aü€\u{10000}\t\r\n\u{7f}\u{85}\u{fffd}".as_bytes()), Ok(19));
         assert_eq!(check(b"ab\xe2\x82"), Ok(2));
         assert_eq!(check(b"ab\xe2\x28"), Err((2, Error::UnsupportedEncoding)));
         for broken in

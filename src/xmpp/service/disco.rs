@@ -12,9 +12,11 @@ pub(super) fn info(query: &Element, facts: &Facts<'_>) -> Result<Element, Error>
         .with("category", "server")
         .with("type", "im")
         .with("name", "Nuncio");
-    let answer = FEATURES.iter().fold(Element::new("query", ns::DISCO_INFO).with_child(identity), |answer, feature| {
-        answer.with_child(Element::new("feature", ns::DISCO_INFO).with("var", *feature))
-    });
+    let answer = FEATURES
+        .iter()
+        .fold(Element::new("query", ns::DISCO_INFO).with_child(identity), |answer, feature| {
+            answer.with_child(Element::new("feature", ns::DISCO_INFO).with("var", *feature))
+        });
     Ok(match facts.contact {
         [] => answer,
         contact => answer.with_child(form(contact)),
@@ -42,11 +44,15 @@ fn refuse_node(query: &Element) -> Result<(), Error> {
 fn form(contact: &[(String, Vec<String>)]) -> Element {
     let field = |name: &str, kind: &str, values: &[String]| {
         let field = Element::new("field", ns::DATA).with("var", name).with("type", kind);
-        values.iter().fold(field, |field, value| field.with_child(Element::new("value", ns::DATA).with_text(value)))
+        values
+            .iter()
+            .fold(field, |field, value| field.with_child(Element::new("value", ns::DATA).with_text(value)))
     };
-    let form = Element::new("x", ns::DATA)
-        .with("type", "result")
-        .with_child(field("FORM_TYPE", "hidden", &[ns::SERVERINFO.to_owned()]));
+    let form = Element::new("x", ns::DATA).with("type", "result").with_child(field(
+        "FORM_TYPE",
+        "hidden",
+        &[ns::SERVERINFO.to_owned()],
+    ));
     contact.iter().fold(form, |form, (name, uris)| form.with_child(field(name, "list-multi", uris)))
 }
 

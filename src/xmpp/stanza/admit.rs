@@ -1,0 +1,173 @@
+//! How an element of one stream becomes a stanza that any stream may carry (RFC 6120 sections 4.8 and 8.1).
+
+use super::edits::Edits;
+use super::{Kind, Origin, Places, Rejection, Stanza, text};
+use crate::Domain;
+use crate::framer::{self, Framer, Head};
+use crate::jid::{self, Jid};
+use crate::xml::{self, Node, ns};
+use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+    let framer::Element { bytes, head } = &element;
+    if text(bytes, &head.name).contains(':') || hides_content(bytes, head, origin) {
+        return admit_anew(bytes, origin);
+    }
+    admit_edited(element, origin)
+}
+
+pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
+    let mut element = element.clone();
+    adopt(&mut element, &["", ns::SERVER]);
+    let written = element.write(ns::SERVER, &[]);
+    let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
+    // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
+    admit_edited(element, &own())
+}
+
+/// Takes in an element whose content namespace is the default namespace.
+fn admit_edited(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+    let framer::Element { bytes, head } = element;
+    let namespace = match &head.xmlns {
+        Some(place) => xml::unescape(text(&bytes, place)),
+        None => default_namespace(origin).into(),
+    };
+    let kind = kind(text(&bytes, &head.name), &namespace, origin)?;
+    let to = address(&bytes, "to", head.to.as_ref())?;
+    let from = address(&bytes, "from", head.from.as_ref())?;
+
+    let edits = edits(&bytes, &head, origin);
+    let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
+    let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
+    Ok(Stanza { bytes, kind, from, to, places })
+}
+
+/// Frames what this node wrote itself, for a stream whose default namespace is `jabber:server`.
+pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
+    match Framer::inside(own().scope).next(&mut BytesMut::from(written)) {
+        Ok(Some(framer::Frame::Element(element))) => Ok(element),
+        Ok(_) => Err("not one element".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Places {
+    /// The places that `head` notes, each put where `moved` says.
+    pub(super) fn new(
+        head: &Head,
+        moved: impl Fn(&Range<usize>) -> Range<usize>,
+        content: usize,
+    ) -> Result<Self, Rejection> {
+        Ok(Self {
+            from: head.from.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("from"))?,
+            to: head.to.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
+            id: head.id.as_ref().map(&moved),
+            type_: head.kind.as_ref().map(&moved),
+            lang: head.lang.as_ref().map(&moved),
+            content,
+        })
+    }
+}
+
+/// Whether a prefix is bound to the content namespace inside the element, so that no edit can tell whose element is
+/// whose.
+fn hides_content(bytes: &[u8], head: &Head, origin: &Origin) -> bool {
+    head.content_namespaces.iter().any(|d| d.prefixed && is(bytes, &d.value, origin.namespace))
+}
+
+/// Reads the element and writes it anew, without prefixes.
+fn admit_anew(bytes: &[u8], origin: &Origin) -> Result<Stanza, Rejection> {
+    let mut element = xml::Element::parse(bytes, &origin.scope).map_err(Rejection::Xml)?;
+    kind(&element.name, &element.namespace, origin)?;
+    if let (None, Some(lang)) = (element.lang(), &origin.lang) {
+        element = element.with_lang(lang);
+    }
+    rename(&mut element, origin.namespace);
+    from_element(&element)
+}
+
+/// Puts an element, and all below it, that is in `namespace` into `jabber:server`.
+fn rename(element: &mut xml::Element, namespace: &str) {
+    if element.namespace == namespace {
+        ns::SERVER.clone_into(&mut element.namespace);
+    }
+    for child in &mut element.children {
+        if let Node::Element(child) = child {
+            rename(child, namespace);
+        }
+    }
+}
+
+/// Puts an element in one of `namespaces` into `jabber:server`, and its children as long as they are in one too.
+fn adopt(element: &mut xml::Element, namespaces: &[&str]) {
+    if !namespaces.contains(&element.namespace.as_str()) {
+        return;
+    }
+    ns::SERVER.clone_into(&mut element.namespace);
+    for child in &mut element.children {
+        if let Node::Element(child) = child {
+            adopt(child, namespaces);
+        }
+    }
+}
+
+fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection> {
+    if namespace != origin.namespace {
+        let known = [ns::SERVER, ns::COMPONENT, ns::CLIENT].contains(&namespace);
+        return Err(if known { Rejection::InvalidNamespace } else { Rejection::UnsupportedStanzaType });
+    }
+    Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
+}
+
+/// The domain of an address attribute, all of which has been checked.
+fn address(bytes: &[u8], attribute: &'static str, place: Option<&Range<usize>>) -> Result<Domain, Rejection> {
+    let place = place.ok_or(Rejection::ImproperAddressing(attribute))?;
+    let value = xml::unescape(text(bytes, place));
+    let domain = |value| -> Result<Domain, jid::Error> { Domain::new(Jid::parse(value)?.domain) };
+    domain(&value).map_err(|error| Rejection::Malformed(attribute, error))
+}
+
+/// What must change so that the bytes mean on any stream what they meant on theirs.
+fn edits<'a>(bytes: &[u8], head: &Head, origin: &'a Origin) -> Edits<'a> {
+    let mut edits = Edits::default();
+    for &place in &head.leans_on {
+        let Some((prefix, uri)) = origin.scope.get(place) else {
+            continue;
+        };
+        let uri = if uri == origin.namespace { ns::SERVER } else { uri };
+        edits.insert(head.name.end, format!(" xmlns:{prefix}='{}'", xml::escape(uri)));
+    }
+    if let (None, Some(lang)) = (&head.lang, &origin.lang) {
+        edits.insert(head.name.end, format!(" xml:lang='{}'", xml::escape(lang)));
+    }
+
+    for declaration in &head.content_namespaces {
+        if declaration.prefixed || !is(bytes, &declaration.value, origin.namespace) {
+            continue;
+        }
+        // Where the content namespace is inherited anyway, the next stream's own is inherited without the
+        // declaration. Inside foreign payload somebody has to say it, and what leaves the node says `jabber:server`.
+        let inherited = declaration.inside.as_ref().is_none_or(|value| is(bytes, value, origin.namespace));
+        if inherited {
+            edits.replace(declaration.attribute.clone(), "");
+        } else if origin.namespace != ns::SERVER {
+            edits.replace(declaration.value.clone(), ns::SERVER);
+        }
+    }
+    edits
+}
+
+/// Whether a raw attribute value means `text`.
+fn is(bytes: &[u8], value: &Range<usize>, expected: &str) -> bool {
+    xml::unescape(text(bytes, value)) == expected
+}
+
+fn default_namespace(origin: &Origin) -> &str {
+    origin.scope.iter().find(|(prefix, _)| prefix.is_empty()).map_or("", |(_, uri)| uri)
+}
+
+/// Where the node's own stanzas come from.
+fn own() -> Origin {
+    Origin { namespace: ns::SERVER, scope: vec![(String::new(), ns::SERVER.to_owned())], lang: None }
+}

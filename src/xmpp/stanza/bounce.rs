@@ -1,0 +1,79 @@
+//! The error answer to a stanza (RFC 6120 section 8.3.1).
+
+use super::edits::Edits;
+use super::{Error, Places, Stanza, admit, text};
+use crate::xml::ns;
+use std::ops::Range;
+
+/// Bytes up to which a stanza comes back inside its error answer. Whoever sent more knows what it was by its id, and
+/// an answer longer than the stanza might not get through where the stanza just did.
+pub const MAX_ECHO: usize = 64 * 1024;
+
+pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
+    if !stanza.is_answerable() {
+        return None;
+    }
+    let mut answer = if stanza.bytes.len() <= MAX_ECHO { echo(stanza) } else { start_tag(stanza) };
+    answer.push_str(&error.element(ns::SERVER).write(ns::SERVER, &[]));
+    answer.extend(["</", stanza.kind.as_str(), ">"]);
+
+    let element = admit::frame(&answer);
+    debug_assert!(element.is_ok(), "an ill-formed error answer: {element:?}");
+    let element = element.ok()?;
+    let places = Places::new(&element.head, Range::clone, element.head.content).ok()?;
+    let (from, to) = (stanza.to.clone(), stanza.from.clone());
+    Some(Stanza { bytes: element.bytes, kind: stanza.kind, from, to, places })
+}
+
+/// The stanza without its end tag, addressed back and marked as error, all else byte for byte.
+fn echo(stanza: &Stanza) -> String {
+    let Stanza { bytes, places, .. } = stanza;
+    let mut changes = vec![
+        (quoted(&places.to), text(bytes, &quoted(&places.from))),
+        (quoted(&places.from), text(bytes, &quoted(&places.to))),
+    ];
+    match &places.type_ {
+        Some(place) => changes.push((quoted(place), "'error'")),
+        None => {
+            let behind_name = 1 + stanza.kind.as_str().len();
+            changes.push((behind_name..behind_name, " type='error'"));
+        }
+    }
+    let end = if places.content == bytes.len() {
+        changes.push((bytes.len() - "/>".len()..bytes.len(), ">"));
+        bytes.len()
+    } else {
+        memchr::memrchr(b'<', bytes).unwrap_or(bytes.len())
+    };
+
+    changes.sort_by_key(|(place, _)| place.start);
+    let mut edits = Edits::default();
+    for (place, text) in changes {
+        edits.replace(place, text);
+    }
+    String::from_utf8(edits.apply(&bytes[..end])).unwrap_or_default()
+}
+
+/// A start tag that answers the stanza and repeats nothing that is not needed to know it by.
+fn start_tag(stanza: &Stanza) -> String {
+    let Stanza { bytes, places, .. } = stanza;
+    let mut tag = format!("<{} type='error'", stanza.kind.as_str());
+    let attributes = [
+        (" to=", Some(&places.from)),
+        (" from=", Some(&places.to)),
+        (" id=", places.id.as_ref()),
+        (" xml:lang=", places.lang.as_ref()),
+    ];
+    for (name, place) in attributes {
+        if let Some(place) = place {
+            tag.extend([name, text(bytes, &quoted(place))]);
+        }
+    }
+    tag.push('>');
+    tag
+}
+
+/// A value with its quotes.
+fn quoted(value: &Range<usize>) -> Range<usize> {
+    value.start - 1..value.end + 1
+}

@@ -1,0 +1,301 @@
+use super::*;
+use crate::framer::{Frame, Framer, Limits};
+use crate::xml::{Element, ns};
+use bytes::BytesMut;
+
+const STREAM: &str = "xmlns:stream='http://etherx.jabber.org/streams'";
+
+/// Admits the first element of a stream with these attributes on its header.
+fn admitted_on(
+    header: &str,
+    namespace: &'static str,
+    lang: Option<&str>,
+    stanza: &str,
+) -> Result<Stanza, Rejection> {
+    let mut framer = Framer::new(Limits::default());
+    let mut buffer = BytesMut::from(format!("<stream:stream {STREAM} {header}>{stanza}").as_str());
+    assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));
+    match framer.next(&mut buffer) {
+        Ok(Some(Frame::Element(element))) => {
+            let bytes = element.bytes.clone();
+            let origin = Origin { namespace, scope: framer.scope().to_vec(), lang: lang.map(str::to_owned) };
+            let stanza = Stanza::admit(element, &origin)?;
+            check_places(&stanza);
+            if stanza.bytes == bytes {
+                assert_eq!(stanza.bytes.as_ptr(), bytes.as_ptr(), "copied without need");
+            }
+            Ok(stanza)
+        }
+        other => panic!("{stanza}: {other:?}"),
+    }
+}
+
+/// The start tag must say the same to whoever reads the bytes as to whoever asks the stanza.
+fn check_places(stanza: &Stanza) {
+    let element = stanza.element().unwrap();
+    assert!(element.is(stanza.kind.as_str(), ns::SERVER));
+    assert_eq!(element.attribute("to"), Some(&*stanza.to()));
+    assert_eq!(element.attribute("from"), Some(&*stanza.from()));
+    assert_eq!(element.attribute("id"), stanza.id().as_deref());
+    assert_eq!(element.attribute("type"), stanza.type_());
+}
+
+fn from_server(stanza: &str) -> Result<Stanza, Rejection> {
+    admitted_on("xmlns='jabber:server' xmlns:db='jabber:server:dialback'", ns::SERVER, None, stanza)
+}
+
+fn from_component(stanza: &str) -> Result<Stanza, Rejection> {
+    admitted_on("xmlns='jabber:component:accept'", ns::COMPONENT, None, stanza)
+}
+
+#[track_caller]
+fn assert_becomes(admitted: Result<Stanza, Rejection>, expected: &str) {
+    assert_eq!(admitted.unwrap().bytes, expected);
+}
+
+fn error() -> Error {
+    Error {
+        type_: ErrorType::Cancel,
+        condition: Condition::RemoteServerNotFound,
+        text: "b.example <does> not exist".into(),
+    }
+}
+
+const ERROR: &str = "<error type=\"cancel\"><remote-server-not-found xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\"/>\
+                     <text xmlns=\"urn:ietf:params:xml:ns:xmpp-stanzas\" xml:lang=\"en\">b.example &lt;does&gt; not exist</text></error>";
+
+#[test]
+fn an_ordinary_stanza_goes_on_as_it_came() {
+    let text = "<message to='j@B.example/r' from=\"a.example.\" type='chat' id='&quot;1'>\
+                <body>hi</body><x xmlns='jabber:client'/><y xmlns=''/></message >";
+    let stanza = from_server(text).unwrap();
+    assert_eq!(stanza.bytes, text);
+    assert_eq!(stanza.kind(), Kind::Message);
+    assert_eq!((stanza.from_domain().as_str(), stanza.to_domain().as_str()), ("a.example", "b.example"));
+    assert_eq!(stanza.pair().to_string(), "a.example > b.example");
+    assert_eq!((&*stanza.to(), stanza.id().as_deref()), ("j@B.example/r", Some("\"1")));
+    assert_eq!(from_component(text).unwrap().bytes, text);
+}
+
+#[test]
+fn the_content_namespace_is_taken_off_the_stanza() {
+    assert_becomes(
+        from_server("<iq xmlns = 'jabber:server' to='b' from='a'><q xmlns='u'/></iq>"),
+        "<iq to='b' from='a'><q xmlns='u'/></iq>",
+    );
+    assert_becomes(
+        from_component("<iq to='b'\nxmlns=\"jabber&#58;component:accept\" from='a' id='x'/>"),
+        "<iq to='b' from='a' id='x'/>",
+    );
+    // A stream that says the content namespace on each stanza only.
+    assert_becomes(
+        admitted_on("", ns::SERVER, None, "<iq xmlns='jabber:server' to='b' from='a'><x/></iq>"),
+        "<iq to='b' from='a'><x/></iq>",
+    );
+}
+
+#[test]
+fn nested_standard_children_follow_the_stanza_and_foreign_payload_stays() {
+    assert_becomes(
+        from_component(
+            "<message to='b' from='a'><body xmlns='jabber:component:accept'>x</body>\
+             <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:component:accept'><body/></message>\
+             <message xmlns='jabber:client' a = \"b\"><body xmlns='jabber:client'/></message></forwarded></message>",
+        ),
+        "<message to='b' from='a'><body>x</body>\
+         <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:server'><body/></message>\
+         <message xmlns='jabber:client' a = \"b\"><body xmlns='jabber:client'/></message></forwarded></message>",
+    );
+    assert_becomes(
+        from_server(
+            "<message to='b' from='a'><body xmlns='jabber:server'/><f xmlns='u'><m xmlns='jabber:server'/></f></message>",
+        ),
+        "<message to='b' from='a'><body/><f xmlns='u'><m xmlns='jabber:server'/></f></message>",
+    );
+}
+
+#[test]
+fn a_declaration_that_stays_is_inherited_below_it() {
+    assert_becomes(
+        from_component(
+            "<message xmlns='jabber:component:accept' to='b' from='a'><f xmlns='u'>\
+             <m xmlns='jabber:component:accept'><n xmlns='jabber:component:accept'/></m></f></message>",
+        ),
+        "<message to='b' from='a'><f xmlns='u'><m xmlns='jabber:server'><n/></m></f></message>",
+    );
+}
+
+#[test]
+fn prefixes_of_the_stream_are_declared_on_the_stanza() {
+    assert_becomes(
+        from_server("<message to='b' from='a'><db:x/><stream:y db:z=''/></message>"),
+        "<message xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams' \
+         to='b' from='a'><db:x/><stream:y db:z=''/></message>",
+    );
+    assert_becomes(
+        admitted_on(
+            "xmlns='jabber:component:accept' xmlns:c='jabber:component:accept' xmlns:q=\"it's\"",
+            ns::COMPONENT,
+            None,
+            "<iq to='b' from='a'><c:x/><q:y/></iq>",
+        ),
+        "<iq xmlns:c='jabber:server' xmlns:q='it&apos;s' to='b' from='a'><c:x/><q:y/></iq>",
+    );
+}
+
+#[test]
+fn a_stanza_gains_the_language_of_its_stream_and_never_loses_its_own() {
+    let on = |stanza| admitted_on("xmlns='jabber:server'", ns::SERVER, Some("d'e"), stanza);
+    assert_becomes(on("<iq to='b' from='a'/>"), "<iq xml:lang='d&apos;e' to='b' from='a'/>");
+    assert_becomes(on("<iq to='b' xml:lang='' from='a'/>"), "<iq to='b' xml:lang='' from='a'/>");
+}
+
+#[test]
+fn a_content_namespace_behind_a_prefix_is_written_anew() {
+    let text = "<s:message xmlns:s='jabber:server' to='b' from='a'><s:body>x &amp; y</s:body><z xmlns='u' s:k='v'/></s:message>";
+    let stanza = admitted_on("", ns::SERVER, Some("de"), text).unwrap();
+    let element = stanza.element().unwrap();
+    assert_eq!(element.child("body", ns::SERVER).unwrap().text(), "x & y");
+    assert_eq!(element.lang(), Some("de"));
+    assert!(stanza.bytes.starts_with(b"<message to=\"b\""), "{stanza:?}");
+
+    let text = "<message to='b' from='a' xmlns:c='jabber:component:accept'><c:body/></message>";
+    assert_becomes(from_component(text), "<message to=\"b\" from=\"a\"><body/></message>");
+}
+
+#[test]
+fn refuses_what_is_no_stanza() {
+    let on = |text: &str| from_server(text).unwrap_err();
+    assert_eq!(on("<foo to='b' from='a'/>"), Rejection::UnsupportedStanzaType);
+    assert_eq!(on("<message xmlns='urn:x' to='b' from='a'/>"), Rejection::UnsupportedStanzaType);
+    assert_eq!(on("<message xmlns='' to='b' from='a'/>"), Rejection::UnsupportedStanzaType);
+    assert_eq!(on("<stream:message to='b' from='a'/>"), Rejection::UnsupportedStanzaType);
+    assert_eq!(on("<message xmlns='jabber:client' to='b' from='a'/>"), Rejection::InvalidNamespace);
+    assert_eq!(on("<c:message xmlns:c='jabber:client' to='b' from='a'/>"), Rejection::InvalidNamespace);
+    assert_eq!(on("<message xmlns='jabber:component:accept' to='b' from='a'/>"), Rejection::InvalidNamespace);
+    assert_eq!(
+        admitted_on("", ns::SERVER, None, "<message to='b' from='a'/>").unwrap_err(),
+        Rejection::UnsupportedStanzaType
+    );
+}
+
+#[test]
+fn refuses_a_stanza_without_sound_addresses() {
+    let on = |text: &str| from_server(text).unwrap_err();
+    assert_eq!(on("<message from='a'/>"), Rejection::ImproperAddressing("to"));
+    assert_eq!(on("<message to='b'/>"), Rejection::ImproperAddressing("from"));
+    for broken in ["", "@b", "a@", "b/", "a b@c", "a..b", "\u{202e}.b", "a@b&#x202e;"] {
+        let to = on(&format!("<message to='{broken}' from='a'/>"));
+        assert!(matches!(to, Rejection::Malformed("to", _)), "{broken}: {to:?}");
+        let from = on(&format!("<message to='b' from='{broken}'/>"));
+        assert!(matches!(from, Rejection::Malformed("from", _)), "{broken}: {from:?}");
+    }
+    assert_eq!(from_server("<message to='&#98;' from='a'/>").unwrap().to_domain().as_str(), "b");
+}
+
+#[test]
+fn makes_stanzas_of_the_nodes_own() {
+    for namespace in ["", ns::SERVER] {
+        let element = Element::new("iq", namespace)
+            .with("type", "result")
+            .with("to", "j@b.example")
+            .with("from", "a.example")
+            .with_child(Element::new("ping", "urn:xmpp:ping").with_child(Element::new("x", "")))
+            .with_child(Element::new("y", namespace));
+        assert_becomes(
+            Stanza::from_element(&element),
+            "<iq type=\"result\" to=\"j@b.example\" from=\"a.example\"><ping xmlns=\"urn:xmpp:ping\"><x xmlns=\"\"/></ping><y/></iq>",
+        );
+    }
+    assert!(matches!(Stanza::from_element(&Element::new("iq", "")), Err(Rejection::ImproperAddressing(_))));
+    let odd = Element::new("iq", "").with("to", "b").with("from", "a").with("id", "\0");
+    assert_eq!(Stanza::from_element(&odd).unwrap().id().as_deref(), Some("\u{fffd}"));
+}
+
+#[test]
+fn an_error_answers_everything_but_errors_and_results() {
+    let cases = [
+        ("message", None, true),
+        ("message", Some("chat"), true),
+        ("message", Some("error"), false),
+        ("message", Some("result"), true),
+        ("message", Some("&#101;rror"), false),
+        ("presence", None, true),
+        ("presence", Some("subscribe"), true),
+        ("presence", Some("error"), false),
+        ("iq", Some("get"), true),
+        ("iq", Some("set"), true),
+        ("iq", None, true),
+        ("iq", Some("result"), false),
+        ("iq", Some("error"), false),
+    ];
+    for (name, type_, answered) in cases {
+        let type_ = type_.map(|value| format!(" type='{value}'")).unwrap_or_default();
+        let text =
+            format!("<{name} from='a.example/x'{type_} id='i' to=\"j@b.example\"><q xmlns='u'/></{name}>");
+        let mut framer = Framer::inside(vec![(String::new(), ns::SERVER.into())]);
+        let Ok(Some(Frame::Element(element))) = framer.next(&mut BytesMut::from(text.as_str())) else {
+            panic!("{text}")
+        };
+        let origin = Origin { namespace: ns::SERVER, scope: framer.scope().to_vec(), lang: None };
+        let stanza = Stanza::admit(element, &origin).unwrap();
+        assert_eq!(stanza.is_answerable(), answered, "{text}");
+        assert_eq!(stanza.bounce(&error()).is_some(), answered, "{text}");
+        let Some(answer) = stanza.bounce(&error()) else { continue };
+        check_places(&answer);
+        assert_eq!(
+            (answer.kind().as_str(), answer.type_(), answer.id().as_deref()),
+            (name, Some("error"), Some("i"))
+        );
+        assert_eq!((&*answer.to(), &*answer.from()), ("a.example/x", "j@b.example"));
+        assert_eq!((answer.to_domain(), answer.from_domain()), (stanza.from_domain(), stanza.to_domain()));
+        let element = answer.element().unwrap();
+        assert_eq!(Error::parse(element.child("error", ns::SERVER).unwrap()), error());
+        assert!(element.child("q", "u").is_some());
+        assert!(answer.bounce(&error()).is_none());
+    }
+}
+
+#[test]
+fn an_error_answer_keeps_every_byte_it_can() {
+    let stanza =
+        from_server("<message a='1' to='b' xmlns:p='u' from=\"a'\" type = \"chat\" ><p:x/> t</message\n>");
+    let answer = stanza.map(|_| ()).unwrap_err();
+    assert!(matches!(answer, Rejection::Malformed("from", _)));
+
+    let stanza =
+        from_server("<message a='1' to='b' xmlns:p='u' from=\"a/'\" type = \"chat\" ><p:x/> t</message\n>")
+            .unwrap();
+    let expected =
+        format!("<message a='1' to=\"a/'\" xmlns:p='u' from='b' type = 'error' ><p:x/> t{ERROR}</message>");
+    assert_eq!(stanza.bounce(&error()).unwrap().bytes, expected);
+
+    let stanza = from_server("<presence to='b' from='a' />").unwrap();
+    assert_eq!(
+        stanza.bounce(&error()).unwrap().bytes,
+        format!("<presence type='error' to='a' from='b' >{ERROR}</presence>")
+    );
+}
+
+#[test]
+fn an_error_answer_leaves_out_what_is_too_long_to_echo() {
+    let stanza = |length: usize| {
+        from_server(&format!(
+            "<iq type='get' to='b' from='a' id='i' xml:lang='de'><q xmlns='u'>{}</q></iq>",
+            "x".repeat(length)
+        ))
+        .unwrap()
+    };
+    assert!(stanza(MAX_ECHO - 100).bounce(&error()).unwrap().bytes.len() > MAX_ECHO - 100);
+    let answer = stanza(MAX_ECHO).bounce(&error()).unwrap();
+    assert_eq!(answer.bytes, format!("<iq type='error' to='a' from='b' id='i' xml:lang='de'>{ERROR}</iq>"));
+    check_places(&answer);
+}
+
+#[test]
+fn knows_a_request() {
+    let request =
+        |type_: &str| from_server(&format!("<iq type='{type_}' to='b' from='a'/>")).unwrap().is_request();
+    assert!(request("get") && request("set") && !request("result") && !request("error"));
+    assert!(!from_server("<message type='get' to='b' from='a'/>").unwrap().is_request());
+}
