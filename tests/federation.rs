@@ -73,7 +73,10 @@ enum Proof {
 }
 
 fn federate(software: Software, link: Link) {
-    let network = Network::new();
+    let network = match software {
+        Software::Ejabberd => Network::for_ejabberd(),
+        Software::Prosody | Software::Nuncio => Network::new(),
+    };
     let peer: Box<dyn Server> = match software {
         Software::Prosody => Box::new(Prosody::start(&network, link.setup("prosody.example"))),
         Software::Ejabberd => Box::new(Ejabberd::start(&network, link.setup("ejabberd.example"))),

@@ -10,7 +10,7 @@ use crate::support::{
 
 #[test]
 fn prosody_and_ejabberd_federate_by_certificate() {
-    let network = Network::new();
+    let network = Network::for_ejabberd();
     let (prosody, ejabberd) = both(&network, |setup| setup.auth(Auth::External));
     converse(&prosody, &ejabberd);
     prosody.process().eventually_logs(&["SASL EXTERNAL with inbox.ejabberd.example succeeded"]);
@@ -19,7 +19,7 @@ fn prosody_and_ejabberd_federate_by_certificate() {
 
 #[test]
 fn prosody_and_ejabberd_federate_by_dialback() {
-    let network = Network::new();
+    let network = Network::for_ejabberd();
     let (prosody, ejabberd) = both(&network, |setup| setup.certificate(Certificate::SelfSigned));
     converse(&ejabberd, &prosody);
     prosody.process().eventually_logs(&["asking inbox.ejabberd.example if key"]);
@@ -28,7 +28,7 @@ fn prosody_and_ejabberd_federate_by_dialback() {
 
 #[test]
 fn prosody_and_ejabberd_federate_without_tls() {
-    let network = Network::new();
+    let network = Network::for_ejabberd();
     let (prosody, ejabberd) =
         both(&network, |setup| setup.certificate(Certificate::Missing).tls(Tls::Disabled));
     converse(&prosody, &ejabberd);
@@ -37,7 +37,7 @@ fn prosody_and_ejabberd_federate_without_tls() {
 
 #[test]
 fn prosody_and_ejabberd_federate_by_direct_tls() {
-    let network = Network::new();
+    let network = Network::for_ejabberd();
     let (prosody, ejabberd) = both(&network, |setup| setup.auth(Auth::External).direct_tls());
     converse(&ejabberd, &prosody);
 }
@@ -50,7 +50,7 @@ fn the_scripted_peer_talks_with_prosody() {
 
 #[test]
 fn the_scripted_peer_talks_with_ejabberd() {
-    let network = Network::new();
+    let network = Network::for_ejabberd();
     talk(&network, &Ejabberd::start(&network, Setup::of("ejabberd.example").auth(Auth::External)));
 }
 

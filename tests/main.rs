@@ -1,10 +1,18 @@
 //! Whole-node tests: the binary as an operator runs it, against real servers and a scripted peer.
 //!
-//! They need root (or `tests/run`, which arranges it), Prosody and ejabberd.
+//! They need Prosody, ejabberd and slixmpp, which `tests/run` installs, and no privilege.
 
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cold_link;
+mod command_line;
+mod components;
+mod failures;
 mod federation;
 mod harness;
+mod logs;
+mod services;
+mod shutdown;
+mod spoofing;
 mod support;

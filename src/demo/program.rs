@@ -37,7 +37,7 @@ impl Program {
         let Frame::Header(header) = program.frame().await? else {
             return Err(unexpected("no stream header"));
         };
-        // A header is the start tag of the stream's root; with its end tag it can be read as any element.
+        // Closed at once, the opening tag is an element to read.
         let header = [&header[..], b"</stream:stream>"].concat();
         let header = Element::parse(&header, &[]).map_err(unexpected)?;
         let id = header.attribute("id").unwrap_or_default();

@@ -169,6 +169,12 @@ impl Component {
         self.unread.pop_front().or_else(|| self.incoming.recv_timeout(limit).ok())
     }
 
+    /// Whether something is there to be read.
+    pub(crate) fn has_received(&mut self) -> bool {
+        self.unread.extend(self.incoming.try_iter());
+        !self.unread.is_empty()
+    }
+
     /// Waits until the server closes the connection, and returns what came before.
     #[track_caller]
     pub(crate) fn expects_end(&mut self) -> Vec<Element> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,10 +12,10 @@ use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
-/// The server. Listens on UDP and TCP, port 53. A name without records does not exist, unless
+/// The server. Listens on UDP and TCP. A name without records does not exist, unless
 /// there is one below it. All of it may change while it runs.
 pub(crate) struct Dns {
-    address: Ipv4Addr,
+    address: SocketAddrV4,
     zone: Arc<Mutex<Zone>>,
 }
 
@@ -23,9 +23,9 @@ impl Dns {
     /// Starts the server at `address`.
     pub(crate) fn start(address: Ipv4Addr) -> Self {
         let zone = Arc::<Mutex<Zone>>::default();
-        let why = "port 53 (run the tests as root, or by tests/run)";
-        let datagrams = UdpSocket::bind((address, 53)).expect(why);
-        let streams = TcpListener::bind((address, 53)).expect(why);
+        let address = SocketAddrV4::new(address, PORT);
+        let datagrams = UdpSocket::bind(address).expect("an address of its own");
+        let streams = TcpListener::bind(address).expect("an address of its own");
         thread::spawn({
             let zone = Arc::clone(&zone);
             move || serve_datagrams(&Arc::new(datagrams), &zone)
@@ -37,8 +37,8 @@ impl Dns {
         Self { address, zone }
     }
 
-    /// Where it answers, on port 53.
-    pub(crate) fn address(&self) -> Ipv4Addr {
+    /// Where it answers.
+    pub(crate) fn address(&self) -> SocketAddrV4 {
         self.address
     }
 
@@ -225,6 +225,9 @@ fn absolute(name: &str) -> Name {
 
 /// Seconds. Short, so that a change is soon seen by caches.
 const TTL: u32 = 1;
+
+/// A port that needs no privilege: port 53 would make the tests need root.
+const PORT: u16 = 5353;
 
 /// Ends loops.
 const MOST_ALIASES: usize = 8;

@@ -18,26 +18,29 @@ pub(crate) struct Ejabberd {
 impl Ejabberd {
     /// Starts ejabberd and waits until it listens.
     ///
-    /// It looks up SRV records by itself but addresses through libc; what both understand is
-    /// /etc/resolv.conf, with servers at port 53 only. So it runs in a mount namespace where that
-    /// file is another one. It has no Erlang node name, so that nothing listens outside of the test.
+    /// Its `inetrc` file makes Erlang ask the network's name server, and nobody else. It has no Erlang node name, so that nothing
+    /// listens outside of the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
         needs("ejabberdctl", "ejabberd");
+        assert!(network.is_for_ejabberd(), "made by `Network::for_ejabberd`");
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);
         let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
         let name_server = network.dns.address();
-        write("resolv.conf", format!("nameserver {name_server}\n"));
+        let [a, b, c, d] = name_server.ip().octets();
+        let port = name_server.port();
+        write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{a},{b},{c},{d}}},{port}}}.\n"));
         write("ejabberd.yml", configuration(network, &setup, address, &directory));
         let process = Process::start(
             &setup.domain,
             &directory,
-            "unshare",
-            &["--mount", "sh", "-e", "-c", START],
+            "erl",
+            &ARGUMENTS,
             &[
                 ("ERL_LIBS", &erlang_libraries()),
+                ("ERL_INETRC", directory.join("inetrc").to_str().unwrap()),
                 ("ERL_CRASH_DUMP", "erl_crash.dump"),
                 ("EJABBERD_CONFIG_PATH", "ejabberd.yml"),
                 ("EJABBERD_LOG_PATH", "ejabberd.log"),
@@ -120,6 +123,6 @@ fn erlang_libraries() -> String {
     found.path().to_str().unwrap().to_owned()
 }
 
-/// Few schedulers that do not spin: many tests share the machine.
-const START: &str = "mount --bind resolv.conf /etc/resolv.conf
-exec erl -noinput +S 1 +sbwt none -mnesia dir '\"spool\"' -s ejabberd";
+/// One scheduler that does not spin: many tests share the machine.
+const ARGUMENTS: [&str; 10] =
+    ["-noinput", "+S", "1", "+sbwt", "none", "-mnesia", "dir", "\"spool\"", "-s", "ejabberd"];

@@ -16,14 +16,14 @@ mod wire;
 mod xml;
 
 pub(crate) use self::authority::{Authority, Identity, Purpose};
-pub(crate) use self::component::Component;
+pub(crate) use self::component::{Component, SECRET};
 pub(crate) use self::dns::{Behaviour, Dns};
 pub(crate) use self::ejabberd::Ejabberd;
 pub(crate) use self::eventually::{SOON, eventually, within};
 pub(crate) use self::network::Network;
-pub(crate) use self::node::Node;
+pub(crate) use self::node::{BINARY, Node, configuration};
 pub(crate) use self::peer::{Listener, Peer, plays};
-pub(crate) use self::process::Process;
+pub(crate) use self::process::{Process, needs};
 pub(crate) use self::prosody::Prosody;
 pub(crate) use self::setup::{Auth, Certificate, Server, Setup, Tls};
 pub(crate) use self::wire::{Nothing, Wire};

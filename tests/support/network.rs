@@ -19,22 +19,43 @@ pub(crate) struct Network {
     /// The certificate authority that all servers of the test trust.
     pub(crate) authority: Authority,
     directory: Directory,
+    /// Whether the targets of SRV records are written as addresses.
+    numeric: bool,
 }
 
 impl Network {
     /// Makes the network of the test that calls.
     pub(crate) fn new() -> Self {
+        Self::make(false)
+    }
+
+    /// Makes the network of a test with ejabberd.
+    ///
+    /// ejabberd asks libc for the addresses of SRV targets, and libc knows no name servers but those
+    /// of the machine. So on this network a target is written as an address, which libc understands
+    /// without asking anybody. The other servers look such names up, and find them.
+    pub(crate) fn for_ejabberd() -> Self {
+        Self::make(true)
+    }
+
+    fn make(numeric: bool) -> Self {
         let directory = Directory::of_this_test();
         Self {
             dns: Dns::start(address()),
             authority: Authority::new(directory.path(), "common authority"),
             directory,
+            numeric,
         }
     }
 
     /// An address that nobody else has.
     pub(crate) fn address(&self) -> Ipv4Addr {
         address()
+    }
+
+    /// Whether ejabberd finds its way here.
+    pub(crate) fn is_for_ejabberd(&self) -> bool {
+        self.numeric
     }
 
     /// A new, empty directory for `who`.
@@ -56,7 +77,10 @@ impl Network {
     }
 
     fn publish_service(&self, service: &str, domain: &str, address: Ipv4Addr, port: u16) {
-        let target = format!("server.{domain}");
+        let target = match self.numeric {
+            false => format!("server.{domain}"),
+            true => address.to_string(),
+        };
         self.dns.srv(&format!("{service}._tcp.{domain}"), 0, 0, port, &target);
         self.dns.a(&target, address);
     }

@@ -80,7 +80,7 @@ pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr)
     if setup.direct_tls {
         set("listen.s2s_tls", format!("[\"{address}:5270\"]"));
     }
-    set("dns.nameservers", format!("[\"{}:53\"]", network.dns.address()));
+    set("dns.nameservers", format!("[\"{}\"]", network.dns.address()));
     set("s2s.trust", format!("{:?}", network.authority.file()));
     let tls = match setup.tls {
         Tls::Required => "required",

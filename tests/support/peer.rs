@@ -1,8 +1,10 @@
 //! A scripted server: it says and expects what the test writes, line by line.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::eventually::{SOON, eventually};
 use super::{Element, Event, Identity, Nothing, Wire};
@@ -21,6 +23,17 @@ impl Listener {
         let listener = TcpListener::bind((address, port)).expect("an address of its own");
         listener.set_nonblocking(true).unwrap();
         Self(listener)
+    }
+
+    /// A host that drops every attempt to connect: its queue of connections is full for ever.
+    pub(crate) fn deaf(address: Ipv4Addr) -> (Self, Vec<TcpStream>) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let address = SocketAddr::from((address, 5269));
+        socket.bind(&address.into()).unwrap();
+        socket.listen(0).unwrap();
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
+        let queued = (0..8).map_while(connect).collect();
+        (Self(socket.into()), queued)
     }
 
     /// Waits for the next connection.

@@ -50,6 +50,7 @@ impl Server for Prosody {
 fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {
     let Setup { domain, components, tls, auth, direct_tls, .. } = setup;
     let name_server = network.dns.address();
+    let resolver = format!("{}@{}", name_server.ip(), name_server.port());
     let mut disabled = vec!["c2s", "limits", "offline"];
     if *tls == Tls::Disabled {
         disabled.push("tls");
@@ -86,7 +87,7 @@ component_ports = {{ 5347 }}
 network_settings = {{ tcp_backlog = 1024 }}
 -- libunbound asks nobody but the test's own name server.
 unbound = {{
-  resolvconf = false; hoststxt = false; forward = "{name_server}@53";
+  resolvconf = false; hoststxt = false; forward = "{resolver}";
   options = {{ ["do-not-query-localhost:"] = "no" }};
 }}
 modules_enabled = {{ "disco"; "dialback"; "tls"; "saslauth"; "ping"; "version"; "time"; "uptime" }}

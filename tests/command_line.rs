@@ -1,0 +1,121 @@
+//! The binary as somebody types it.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use crate::support::{BINARY, Network, Process, Setup, configuration};
+
+#[test]
+fn demo_sends_a_message_each_way_and_a_bounce() {
+    let output = nuncio(&["demo"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let story = String::from_utf8_lossy(&output.stdout).to_lowercase();
+    for chapter in ["queued", "resolved", "connected", "secured", "authenticated", "handed over", "delivered"]
+    {
+        assert!(story.contains(chapter), "no {chapter:?} in\n{story}");
+    }
+    assert!(story.contains("remote-server-not-found"), "no bounce in\n{story}");
+}
+
+#[test]
+fn help_and_version_are_there_for_each_command() {
+    for command in [&[][..], &["run"], &["check"], &["demo"]] {
+        let output = nuncio(&[command, &["--help"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Usage"), "{output:?}");
+        let output = nuncio(&[command, &["--version"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let version = String::from_utf8_lossy(&output.stdout);
+        assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [&["walk"][..], &["run", "--speed", "9"], &["check", "--config"]] {
+        assert_eq!(nuncio(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn check_finds_nothing_wrong_with_a_good_configuration() {
+    let network = Network::new();
+    let text = configuration(&network, &Setup::of("nuncio.example"), network.address());
+    let output = check(&network, &text);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn check_prints_every_problem_and_not_just_the_first() {
+    let network = Network::new();
+    let identity = network.authority.certificate(&["nuncio.example"]).expired().issue();
+    let text = format!(
+        "shutdown_timeout = \"soon\"\n\
+         [s2s]\ntls = \"perhaps\"\nkeepalife = \"5m\"\n\
+         [dns]\nnameservers = [\"nowhere\"]\n\
+         [[domain]]\nname = \"nuncio.example\"\ncertificate = {:?}\nkey = \"missing.key\"\n\
+         [[component]]\nname = \"echo.nuncio.example\"\n",
+        identity.certificate_file
+    );
+    let output = check(&network, &text);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    for problem in ["shutdown_timeout", "tls", "keepalife", "nameservers", "missing.key", "secret"] {
+        assert!(told.contains(problem), "nothing about {problem} in\n{told}");
+    }
+}
+
+#[test]
+fn check_names_the_nearest_known_key() {
+    let network = Network::new();
+    let good = configuration(&network, &Setup::of("nuncio.example"), network.address());
+    let output = check(&network, &good.replace("[s2s]", "[s2s]\nidle_timeuot = \"1h\""));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("idle_timeuot") && told.contains("idle_timeout"), "{told}");
+}
+
+#[test]
+fn the_configuration_that_comes_along_is_good() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/nuncio.toml");
+    let output = nuncio(&["check", "--config", file]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(!told.contains("unknown"), "{told}");
+}
+
+#[test]
+fn run_refuses_a_configuration_with_problems() {
+    let network = Network::new();
+    let directory = network.directory("run");
+    let file = directory.join("nuncio.toml");
+    fs::write(&file, "[s2s]\ntls = \"perhaps\"\n").unwrap();
+    let output = nuncio(&["run", "--config", file.to_str().unwrap()]);
+    assert!(!output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("tls"), "{output:?}");
+}
+
+#[test]
+fn run_says_when_an_address_is_taken() {
+    let network = Network::new();
+    let address = network.address();
+    let text = configuration(&network, &Setup::of("nuncio.example"), address);
+    let directory = network.directory("run");
+    let file = directory.join("nuncio.toml");
+    fs::write(&file, text).unwrap();
+    let _taken = std::net::TcpListener::bind((address, 5269)).unwrap();
+    let arguments = ["run", "--config", file.to_str().unwrap()];
+    let process = Process::start("nuncio", &directory, BINARY, &arguments, &[]);
+    let status = process.exit_within(crate::support::SOON);
+    assert!(!status.success(), "{status}");
+    assert!(process.logged(&[&format!("{address}:5269")]), "{:?}", process.lines());
+}
+
+fn check(network: &Network, text: &str) -> Output {
+    let file = network.directory("check").join("nuncio.toml");
+    fs::write(&file, text).unwrap();
+    nuncio(&["check", "--config", file.to_str().unwrap()])
+}
+
+fn nuncio(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).env_remove("RUST_LOG").output().unwrap()
+}

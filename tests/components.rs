@@ -1,0 +1,104 @@
+//! External components (XEP-0114): who may connect, and what reaches them.
+
+use crate::support::{Component, Network, Node, Process, Prosody, SECRET, Server, Setup, needs};
+
+#[test]
+fn slixmpp_answers_a_remote_through_the_node() {
+    needs("/usr/bin/python3", "python3-slixmpp");
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example").component("echo.nuncio.example"));
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/echo.py");
+    let address = node.address().to_string();
+    let arguments = [script, "echo.nuncio.example", SECRET, &address, "5347"];
+    let echo = Process::start("slixmpp", &network.directory("slixmpp"), "/usr/bin/python3", &arguments, &[]);
+    echo.eventually_logs(&["connected"]);
+
+    let mut asker = prosody.inbox();
+    asker.sends_message("anyone@echo.nuncio.example", "asked", "Grüße &lt;3");
+    let answer = asker.receives("an echo", |stanza| stanza.name == "message");
+    assert_eq!(answer.attribute("from"), "anyone@echo.nuncio.example");
+    assert_eq!(answer.expect("body").text(), "you said: Grüße <3");
+}
+
+#[test]
+fn a_second_connection_for_the_same_name_gets_conflict() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut first = node.inbox();
+    let second = Component::try_connect(node.address(), first.name(), SECRET);
+    assert_eq!(second.err().as_deref(), Some("conflict"));
+    let pong = first.asks("nuncio.example", PING);
+    assert!(pong.is("iq", "result"), "{pong}");
+}
+
+#[test]
+fn the_name_is_free_again_after_a_component_left() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    drop(node.inbox());
+    let again = crate::support::eventually("the name is free", || {
+        Component::try_connect(node.address(), "inbox.nuncio.example", SECRET).ok()
+    });
+    drop(again);
+}
+
+#[test]
+fn a_wrong_secret_is_not_authorized() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let refused = Component::try_connect(node.address(), "inbox.nuncio.example", "guess");
+    assert_eq!(refused.err().as_deref(), Some("not-authorized"));
+}
+
+#[test]
+fn a_name_that_is_not_configured_is_unknown() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let refused = Component::try_connect(node.address(), "unheard.nuncio.example", SECRET);
+    assert_eq!(refused.err().as_deref(), Some("host-unknown"));
+}
+
+#[test]
+fn a_component_serves_a_whole_local_domain() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example").component("nuncio.example"));
+    let mut domain = Component::connect(node.address(), "nuncio.example");
+    let mut remote = prosody.inbox();
+
+    remote.sends_message("juliet@nuncio.example", "to a user", "hello");
+    assert_eq!(domain.receives_id("to a user").attribute("to"), "juliet@nuncio.example");
+    domain.sends_message(remote.name(), "from the domain", "hello");
+    assert_eq!(remote.receives_id("from the domain").attribute("from"), "tester@nuncio.example");
+
+    // The node's own services stand back.
+    remote.sends(&format!(
+        "<iq type='get' id='ping' from='tester@{}' to='nuncio.example'>{PING}</iq>",
+        remote.name()
+    ));
+    assert_eq!(domain.receives_id("ping").expect("ping").namespace, "urn:xmpp:ping");
+}
+
+#[test]
+fn components_of_one_node_reach_each_other() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let (mut inbox, mut outbox) = (node.inbox(), node.outbox());
+    outbox.sends_message(inbox.name(), "near", "hello");
+    assert_eq!(inbox.receives_id("near").expect("body").text(), "hello");
+    let asked = network.dns.questions();
+    assert!(asked.is_empty(), "{asked:?}");
+}
+
+#[test]
+fn a_component_that_is_not_connected_is_unavailable_for_now() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let answer = node.outbox().asks("inbox.nuncio.example", PING);
+    let error = answer.expect("error");
+    assert_eq!(error.attribute("type"), "wait", "{answer}");
+    assert!(error.child("service-unavailable").is_some(), "{answer}");
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

@@ -1,0 +1,298 @@
+//! Names that fail: each sender is told what happened, in time, and nobody else notices.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Auth, Behaviour, Component, Element, Listener, Network, Node, Peer, Prosody, Server, Setup, plays,
+};
+
+#[test]
+fn each_failure_is_answered_in_time_while_a_healthy_domain_goes_on() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("healthy.example").auth(Auth::External));
+    let node = Node::start(&network, impatient());
+    let failures = failures(&network);
+    let healthy = Healthy::start(node.outbox(), prosody.domain());
+
+    let mut sender = node.inbox();
+    let start = Instant::now();
+    for failure in &failures {
+        sender.sends(&question(sender.name(), failure.domain));
+    }
+    for _ in &failures {
+        let longest = Duration::from_secs(20);
+        let answer = sender.next(longest).expect("an answer for each failure");
+        let took = start.elapsed();
+        let from = answer.attribute("from").to_owned();
+        let failure = failures.iter().find(|failure| from.ends_with(failure.domain));
+        failure.expect("an answer from a name that was asked").accepts(&answer, took);
+    }
+    healthy.stop();
+}
+
+/// A name that fails, and how that must look.
+struct Failure {
+    domain: &'static str,
+    kind: &'static str,
+    condition: &'static str,
+    /// What the sentence must hold, besides the domain or an address.
+    cause: &'static str,
+    /// Seconds after which the answer may come at the earliest, and must have come.
+    time: (u64, u64),
+}
+
+impl Failure {
+    #[track_caller]
+    fn accepts(&self, answer: &Element, took: Duration) {
+        is_the_question_back(answer, self.domain);
+        let error = answer.expect("error");
+        assert_eq!(error.attribute("type"), self.kind, "{answer}");
+        assert!(error.child(self.condition).is_some(), "not {}: {answer}", self.condition);
+        let sentence = error.expect("text").text();
+        assert!(sentence.contains(self.cause), "nothing of {:?} in {sentence:?}", self.cause);
+        let (earliest, latest) = (Duration::from_secs(self.time.0), Duration::from_secs(self.time.1));
+        assert!(took >= earliest, "{} already after {took:?}", self.domain);
+        assert!(took <= latest, "{} only after {took:?}", self.domain);
+    }
+}
+
+/// Makes every name that fails.
+fn failures(network: &Network) -> Vec<Failure> {
+    let not_found = ("cancel", "remote-server-not-found");
+    let timeout = ("wait", "remote-server-timeout");
+    let mut failures = Vec::new();
+    let mut fails = |domain, (kind, condition), cause, time| {
+        failures.push(Failure { domain, kind, condition, cause, time });
+    };
+    let dns = &network.dns;
+    let identity = |names: &[&str]| network.authority.issue(names);
+
+    fails("missing.example", not_found, "does not exist", (0, 2));
+
+    dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
+    dns.a("without.example", network.address());
+    fails("without.example", not_found, "no XMPP service", (0, 2));
+
+    dns.behaves("broken.example", Behaviour::ServerFailure);
+    fails("broken.example", timeout, "DNS", (0, 8));
+
+    dns.behaves("mute.example", Behaviour::Silence);
+    fails("mute.example", timeout, "DNS", (1, 10));
+
+    network.publish("closed.example", network.address());
+    fails("closed.example", timeout, "refused", (0, 2));
+
+    let address = network.address();
+    network.publish("deaf.example", address);
+    let deaf = Listener::deaf(address);
+    fails("deaf.example", timeout, "no answer", (2, 8));
+    // Stays until the process ends.
+    std::mem::forget(deaf);
+
+    plays(listener(network, "silent.example"), |mut peer| drop(peer.next(Duration::from_secs(60))));
+    fails("silent.example", timeout, "no answer", (3, 12));
+
+    plays(listener(network, "web.example"), |mut peer| {
+        peer.expects_header();
+        peer.sends("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>Bad Request</html>");
+    });
+    fails("web.example", timeout, "XML", (0, 3));
+
+    let other = identity(&["somebody.example"]);
+    plays(listener(network, "other.example"), move |mut peer| {
+        peer.answers_to_tls("other.example", &other);
+        drop(peer.next(Duration::from_secs(60)));
+    });
+    fails("other.example", timeout, "certificate", (0, 3));
+
+    let expired = network.authority.certificate(&["expired.example"]).expired().issue();
+    plays(listener(network, "expired.example"), move |mut peer| {
+        peer.answers_to_tls("expired.example", &expired);
+        drop(peer.next(Duration::from_secs(60)));
+    });
+    fails("expired.example", timeout, "expired on", (0, 3));
+
+    plays(listener(network, "clear.example"), |mut peer| {
+        peer.expects_header();
+        peer.sends_header("clear.example", "inbox.nuncio.example", "id='clear'");
+        peer.sends_features("");
+        // RFC 7590, section 3.1: TLS may be asked for although it is not offered.
+        if peer.next(Duration::from_secs(60)).is_ok() {
+            peer.sends("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
+        }
+    });
+    fails("clear.example", timeout, "TLS", (0, 3));
+
+    plays(listener(network, "stranger.example"), |mut peer| {
+        peer.expects_header();
+        peer.sends_header("stranger.example", "inbox.nuncio.example", "id='stranger'");
+        peer.sends(
+            "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+             </stream:error></stream:stream>",
+        );
+    });
+    fails("stranger.example", timeout, "host-unknown", (0, 3));
+    failures
+}
+
+#[test]
+fn a_domain_that_says_it_has_no_service_is_never_dialled() {
+    let network = Network::new();
+    let address = network.address();
+    network.dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
+    network.dns.a("without.example", address);
+    let listener = Listener::at(address);
+    let node = Node::start(&network, impatient());
+    let answer = node.inbox().asks("without.example", PING);
+    assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
+    assert!(listener.accepted().is_none(), "the domain's address was dialled");
+}
+
+#[test]
+fn the_next_target_is_tried_when_the_first_fails_after_tcp() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("good.example").unpublished());
+    let http = network.address();
+    plays(Listener::at(http), |mut peer| {
+        peer.expects_header();
+        peer.sends("HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    network.dns.srv("_xmpp-server._tcp.good.example", 1, 0, 5269, "first.good.example");
+    network.dns.srv("_xmpp-server._tcp.good.example", 2, 0, 5269, "second.good.example");
+    network.dns.a("first.good.example", http);
+    network.dns.a("second.good.example", prosody.address());
+    let node = Node::start(&network, impatient());
+    let answer = node.inbox().asks("good.example", PING);
+    assert!(answer.is("iq", "result"), "{answer}");
+}
+
+#[test]
+fn a_message_to_a_name_that_does_not_exist_comes_back_whole() {
+    let network = Network::new();
+    let node = Node::start(&network, impatient());
+    let mut sender = node.inbox();
+    sender.sends_message("someone@missing.example/there", "lost", "é &lt; &amp;");
+    let answer = sender.receives_id("lost");
+    assert!(answer.is("message", "error"), "{answer}");
+    assert_eq!(answer.attribute("from"), "someone@missing.example/there");
+    assert_eq!(answer.attribute("to"), format!("tester@{}", sender.name()));
+    assert_eq!(answer.expect("body").text(), "é < &");
+    assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
+}
+
+#[test]
+fn errors_and_results_are_never_answered() {
+    let network = Network::new();
+    let node = Node::start(&network, impatient());
+    let mut sender = node.inbox();
+    let from = format!("tester@{}", sender.name());
+    for (name, kind) in [("message", "error"), ("presence", "error"), ("iq", "error"), ("iq", "result")] {
+        sender.sends(&format!("<{name} from='{from}' to='missing.example' id='{kind}' type='{kind}'/>"));
+    }
+    sender.sends_message("missing.example", "last", "");
+    let first = sender.next(Duration::from_secs(20)).expect("an answer to the last");
+    assert_eq!(first.attribute("id"), "last");
+}
+
+#[test]
+fn a_denied_domain_is_refused_at_once_and_not_looked_up() {
+    let network = Network::new();
+    let setup = impatient().set("s2s.deny", "[\"*.denied.example\"]");
+    let node = Node::start(&network, setup);
+    let answer = node.inbox().asks("a.denied.example", PING);
+    let error = answer.expect("error");
+    assert_eq!(error.attribute("type"), "cancel", "{answer}");
+    assert!(error.child("not-allowed").is_some(), "{answer}");
+    assert!(network.dns.questions().iter().all(|question| !question.contains("denied")));
+}
+
+#[test]
+fn what_does_not_fit_into_a_waiting_queue_comes_back_at_once() {
+    let network = Network::new();
+    network.dns.behaves("mute.example", Behaviour::Silence);
+    let node = Node::start(&network, impatient().set("promise.max_stanzas", "10"));
+    let mut sender = node.inbox();
+    for number in 0..15 {
+        sender.sends_message("mute.example", &number.to_string(), "");
+    }
+    for number in 10..15 {
+        let answer = sender.next(Duration::from_secs(20)).expect("an answer");
+        assert_eq!(answer.attribute("id"), number.to_string());
+        let error = answer.expect("error");
+        assert_eq!(error.attribute("type"), "wait", "{answer}");
+        assert!(error.child("resource-constraint").is_some(), "{answer}");
+    }
+}
+
+/// The node of these tests: it takes certificates only, and soon gives up.
+fn impatient() -> Setup {
+    Setup::of("nuncio.example")
+        .auth(Auth::External)
+        .set("s2s.connect_timeout", "\"3s\"")
+        .set("s2s.handshake_timeout", "\"5s\"")
+        .set("dns.timeout", "\"2s\"")
+}
+
+/// Publishes `domain` and listens where it is said to be.
+fn listener(network: &Network, domain: &str) -> Listener {
+    let address = network.address();
+    network.publish(domain, address);
+    Listener::at(address)
+}
+
+fn question(from: &str, to: &str) -> String {
+    format!("<iq type='get' id='to {to}' from='tester@{from}' to='someone@{to}'>{PING}</iq>")
+}
+
+#[track_caller]
+fn is_the_question_back(answer: &Element, domain: &str) {
+    assert!(answer.is("iq", "error"), "{answer}");
+    assert_eq!(answer.attribute("from"), format!("someone@{domain}"), "{answer}");
+    assert_eq!(answer.attribute("id"), format!("to {domain}"), "{answer}");
+    assert_eq!(answer.expect("ping").namespace, "urn:xmpp:ping", "{answer}");
+}
+
+/// Traffic with a domain that works, asked and answered again and again in the background.
+struct Healthy {
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<(usize, Duration)>,
+}
+
+impl Healthy {
+    fn start(mut component: Component, domain: &str) -> Self {
+        let domain = domain.to_owned();
+        // The link is made before it counts.
+        component.asks(&domain, PING);
+        let stop = Arc::<AtomicBool>::default();
+        let thread = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                let (mut count, mut longest) = (0, Duration::ZERO);
+                while !stop.load(Ordering::Relaxed) {
+                    let start = Instant::now();
+                    let answer = component.asks(&domain, PING);
+                    assert!(answer.is("iq", "result"), "{answer}");
+                    longest = longest.max(start.elapsed());
+                    count += 1;
+                }
+                (count, longest)
+            }
+        });
+        Self { stop, thread }
+    }
+
+    /// Ends the traffic, which must have gone on without a pause.
+    #[track_caller]
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let (count, longest) = self.thread.join().expect("healthy traffic");
+        assert!(count > 20, "only {count} answers from the healthy domain");
+        // Prosody holds small writes back for 40 ms; the rest is the load of other tests.
+        assert!(longest < Duration::from_secs(2), "a healthy answer took {longest:?}");
+    }
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

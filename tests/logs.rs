@@ -1,0 +1,67 @@
+//! What an operator reads.
+
+use std::time::Duration;
+
+use crate::support::{Auth, Certificate, Listener, Network, Node, Peer, Prosody, Server, Setup};
+
+#[test]
+fn the_life_of_a_link_is_readable_at_info() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut inbox = node.inbox();
+    let answer = inbox.asks(prosody.domain(), "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(answer.is("iq", "result"), "{answer}");
+    assert!(node.terminate(Duration::from_secs(15)).success());
+    for event in ["queued", "resolved", "connected", "secured", "authenticated", "handed over", "closed"] {
+        node.eventually_logs(&["info", event, "prosody.example"]);
+    }
+    node.eventually_logs(&["secured", "TLSv1.3"]);
+}
+
+#[test]
+fn mailboxes_are_logged() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").set("log_mailboxes", "\"1s\""));
+    for actor in ["router", "promise"] {
+        let line = node.eventually_logs(&["mailbox", &format!("actor={actor}"), "info"]);
+        for key in [
+            "instances=",
+            "depth=",
+            "peak=",
+            "capacity=",
+            "handled=",
+            "rate=",
+            "wait_p50=",
+            "wait_p99=",
+            "refused=",
+            "restarts=",
+        ] {
+            assert!(line.contains(key), "no {key} in {line}");
+        }
+    }
+}
+
+#[test]
+fn xml_is_logged_at_trace_and_keys_are_cut() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").auth(Auth::Dialback).log("trace");
+    let node = Node::start(&network, setup);
+    let address = network.address();
+    network.publish("peer.example", address);
+    let listener = Listener::at(address);
+    let identity = network.authority.certificate(&["peer.example"]).self_signed().issue();
+
+    let mut inbox = node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = listener.accepts();
+    peer.answers_to_tls("peer.example", &identity);
+    peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+    let result = peer.expects("result");
+    let key = result.text();
+    peer.sends("<db:result from='peer.example' to='inbox.nuncio.example' type='valid'/>");
+    peer.expects("message");
+    node.eventually_logs(&["trace", "<db:result", "peer.example"]);
+    assert!(!key.is_empty() && !node.process().logged(&[key.trim()]), "the key {key} is in the log");
+    assert!(!node.process().logged(&[&crate::support::SECRET.repeat(1), "secret="]));
+}

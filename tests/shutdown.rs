@@ -1,0 +1,134 @@
+//! A node that is told to stop: no stanza is lost without a word.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::support::{Behaviour, Component, Element, Network, Node, Prosody, Server, Setup, eventually};
+
+#[test]
+fn under_load_towards_prosody_every_stanza_is_delivered_or_answered() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    stopping_sender_accounts_for_every_stanza(&network, &prosody);
+}
+
+#[test]
+fn under_load_towards_nuncio_every_stanza_is_delivered_or_answered() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    stopping_sender_accounts_for_every_stanza(&network, &other);
+}
+
+#[test]
+fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let (mut sender, mut receiver) = (other.inbox(), node.inbox());
+    let flood = flood(&sender, receiver.name());
+    eventually("the flood arrives", || receiver.has_received().then_some(()));
+    let status = node.terminate(LIMIT);
+    assert!(status.success(), "{status}");
+    let arrived = receiver.expects_end();
+    // The flood goes on after the node is gone; the other node must answer the rest.
+    let sent = flood.join().unwrap();
+    account(sent, arrived, &mut sender);
+}
+
+#[test]
+fn what_waits_for_a_link_is_answered() {
+    let network = Network::new();
+    network.dns.behaves("mute.example", Behaviour::Silence);
+    let node = Node::start(&network, Setup::of("nuncio.example").set("dns.timeout", "\"60s\""));
+    let mut sender = node.inbox();
+    for number in 0..500 {
+        sender.sends_message("mute.example", &number.to_string(), "");
+    }
+    eventually("the domain is looked up", || (!network.dns.questions().is_empty()).then_some(()));
+    let status = node.terminate(LIMIT);
+    assert!(status.success(), "{status}");
+    account(500, Vec::new(), &mut sender);
+}
+
+#[test]
+fn an_idle_node_stops_at_once_and_says_goodbye() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut inbox = node.inbox();
+    let answer = inbox.asks(prosody.domain(), "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(answer.is("iq", "result"), "{answer}");
+    let status = node.terminate(Duration::from_secs(5));
+    assert!(status.success(), "{status}");
+    assert!(inbox.expects_end().is_empty());
+    prosody.process().eventually_logs(&["Received </stream:stream>"]);
+}
+
+#[test]
+fn sigint_stops_the_node_too() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    node.process().signal("INT");
+    let status = node.process().exit_within(Duration::from_secs(5));
+    assert!(status.success(), "{status}");
+}
+
+#[track_caller]
+fn stopping_sender_accounts_for_every_stanza(network: &Network, server: &dyn Server) {
+    let node = Node::start(network, Setup::of("nuncio.example"));
+    let (mut sender, mut receiver) = (node.inbox(), server.inbox());
+    let flood = flood(&sender, receiver.name());
+    eventually("the flood arrives", || receiver.has_received().then_some(()));
+    let status = node.terminate(LIMIT);
+    assert!(status.success(), "{status}");
+    let sent = flood.join().unwrap();
+    let mut arrived = Vec::new();
+    let mut answered = sender.expects_end();
+    let total = |arrived: &Vec<Element>| arrived.len() + answered.len();
+    while total(&arrived) < sent {
+        match receiver.next(Duration::from_secs(10)) {
+            Some(stanza) => arrived.push(stanza),
+            None => break,
+        }
+    }
+    assert!(!arrived.is_empty());
+    each_has_one_outcome(sent, arrived.iter().chain(answered.drain(..).collect::<Vec<_>>().iter()));
+}
+
+/// Waits until `sender` has an answer for each of the `sent` stanzas that did not arrive.
+#[track_caller]
+fn account(sent: usize, arrived: Vec<Element>, sender: &mut Component) {
+    let mut outcomes = arrived;
+    while outcomes.len() < sent {
+        match sender.next(Duration::from_secs(20)) {
+            Some(answer) => outcomes.push(answer),
+            None => break,
+        }
+    }
+    each_has_one_outcome(sent, outcomes.iter());
+}
+
+#[track_caller]
+fn each_has_one_outcome<'a>(sent: usize, outcomes: impl Iterator<Item = &'a Element>) {
+    let mut counts = HashMap::<String, usize>::new();
+    for stanza in outcomes {
+        *counts.entry(stanza.attribute("id").to_owned()).or_default() += 1;
+    }
+    let lost: Vec<_> = (0..sent).filter(|number| !counts.contains_key(&number.to_string())).collect();
+    assert!(lost.is_empty(), "{} of {sent} lost, from {:?} to {:?}", lost.len(), lost[0], lost.last());
+    let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(twice.is_empty(), "delivered and answered: {twice:?}");
+}
+
+fn flood(sender: &Component, to: &str) -> std::thread::JoinHandle<usize> {
+    let (from, to) = (sender.name().to_owned(), to.to_owned());
+    sender.floods(FLOOD, move |number| {
+        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body>{number}</body></message>")
+    })
+}
+
+/// More than goes through before the signal arrives.
+const FLOOD: usize = 30_000;
+
+/// The configured time of ten seconds, and some for a busy machine.
+const LIMIT: Duration = Duration::from_secs(15);

@@ -1,0 +1,201 @@
+//! What a remote did not prove, and what is not for us, reaches nobody.
+
+use std::time::Duration;
+
+use crate::support::{Auth, Component, Event, Identity, Listener, Network, Node, Peer, Server, Setup};
+
+#[test]
+fn a_from_that_was_not_proved_ends_the_stream() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    for from in ["romeo@other.example", "romeo@sub.peer.example", "romeo@example", "peer.example.org"] {
+        let mut peer = stage.authenticated();
+        peer.sends(&message(from, INBOX, "spoofed"));
+        peer.expects_error("invalid-from");
+    }
+    stage.receives_only_the_truth(&mut inbox);
+}
+
+#[test]
+fn a_stanza_without_from_or_to_ends_the_stream() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    for addresses in [format!("to='{INBOX}'"), "from='romeo@peer.example'".to_owned()] {
+        let mut peer = stage.authenticated();
+        peer.sends(&format!("<message {addresses} id='spoofed'><body/></message>"));
+        peer.expects_error("improper-addressing");
+    }
+    stage.receives_only_the_truth(&mut inbox);
+}
+
+#[test]
+fn a_to_that_is_not_ours_is_neither_delivered_nor_dialled() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let third = stage.network.address();
+    stage.network.publish("third.example", third);
+    let listener = Listener::at(third);
+    for to in ["juliet@third.example", "juliet@sub.nuncio.example.org"] {
+        let mut peer = stage.authenticated();
+        peer.sends(&message("romeo@peer.example", to, "relayed"));
+        peer.expects_error("host-unknown");
+    }
+    stage.receives_only_the_truth(&mut inbox);
+    assert!(listener.accepted().is_none(), "a third domain was dialled");
+    let asked = stage.network.dns.questions();
+    assert!(asked.iter().all(|question| !question.contains("third.example")), "{asked:?}");
+}
+
+#[test]
+fn another_local_domain_than_the_stream_is_for_is_refused() {
+    let stage = Stage::set();
+    let mut outbox = stage.node.outbox();
+    let mut peer = stage.authenticated();
+    peer.sends(&message("romeo@peer.example", "juliet@outbox.nuncio.example", "unproved pair"));
+    peer.expects_error("host-unknown");
+    let mut peer = stage.authenticated_to("outbox.nuncio.example");
+    peer.sends(&message("romeo@peer.example", "juliet@outbox.nuncio.example", "truth"));
+    assert_eq!(outbox.next(Duration::from_secs(20)).expect("a stanza").attribute("id"), "truth");
+}
+
+#[test]
+fn a_stanza_before_authentication_is_refused() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let stanza = message("romeo@peer.example", INBOX, "early");
+
+    let mut peer = Peer::dials(stage.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends(&stanza);
+    peer.expects_error("not-authorized");
+
+    let mut peer = Peer::dials(stage.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&stage.identity));
+    peer.expects("features");
+    peer.sends(&stanza);
+    peer.expects_error("not-authorized");
+    stage.receives_only_the_truth(&mut inbox);
+}
+
+#[test]
+fn what_was_sent_behind_starttls_is_not_taken_for_secured() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let mut peer = Peer::dials(stage.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    let early = message("romeo@peer.example", INBOX, "early");
+    peer.sends(&format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{early}"));
+    // The node may refuse the whole thing; what it must not do is read on.
+    while let Ok(Event::Element(element)) = peer.next(Duration::from_secs(10)) {
+        assert!(matches!(element.name.as_str(), "proceed" | "failure" | "error"), "{element}");
+        if element.name == "proceed" {
+            break;
+        }
+    }
+    stage.receives_only_the_truth(&mut inbox);
+}
+
+#[test]
+fn a_certificate_for_another_name_is_not_offered_external() {
+    let stage = Stage::set();
+    let other = stage.network.authority.issue(&["other.example"]);
+    let expired = stage.network.authority.certificate(&["peer.example"]).expired().issue();
+    let unknown = stage.network.authority.certificate(&["peer.example"]).self_signed().issue();
+    for identity in [Some(&other), Some(&expired), Some(&unknown), None] {
+        let mut peer = Peer::dials(stage.node.address());
+        peer.starts_tls("peer.example", INBOX, identity);
+        match peer.next(Duration::from_secs(20)) {
+            Ok(Event::Element(element)) => {
+                let offered = element.child("mechanisms").is_some();
+                assert!(!offered, "{element}");
+            }
+            other => panic!("neither features nor an error: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_stanza_on_a_stream_that_the_node_opened_is_not_delivered() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let address = stage.network.address();
+    stage.network.publish("peer.example", address);
+    let listener = Listener::at(address);
+
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = listener.accepts();
+    peer.answers_to_external("peer.example", &stage.identity);
+    peer.expects("message");
+    peer.sends(&message("romeo@peer.example", INBOX, "backwards"));
+    peer.sends(&message("admin@nuncio.example", INBOX, "backwards"));
+    stage.receives_only_the_truth(&mut inbox);
+}
+
+#[test]
+fn a_component_cannot_speak_for_another_domain() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let mut outbox = stage.node.outbox();
+    for from in ["tester@inbox.nuncio.example", "admin@nuncio.example", "someone@else.example"] {
+        let mut liar = Component::connect(stage.node.address(), "liar.nuncio.example");
+        liar.sends(&message(from, "juliet@outbox.nuncio.example", "spoofed"));
+        drop(liar);
+    }
+    inbox.sends_message("outbox.nuncio.example", "truth", "");
+    assert_eq!(outbox.next(Duration::from_secs(20)).expect("a stanza").attribute("id"), "truth");
+}
+
+#[test]
+fn a_domain_is_compared_without_case() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let mut peer = stage.authenticated();
+    peer.sends(&message("romeo@PEER.Example", "juliet@Inbox.NUNCIO.example", "folded"));
+    assert_eq!(inbox.next(Duration::from_secs(20)).expect("a stanza").attribute("id"), "folded");
+}
+
+/// A node, and a peer with a good certificate for `peer.example`.
+struct Stage {
+    network: Network,
+    node: Node,
+    identity: Identity,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let network = Network::new();
+        let setup = Setup::of("nuncio.example").component("liar.nuncio.example").auth(Auth::External);
+        let node = Node::start(&network, setup);
+        let identity = network.authority.issue(&["peer.example"]);
+        Self { network, node, identity }
+    }
+
+    #[track_caller]
+    fn authenticated(&self) -> Peer {
+        self.authenticated_to(INBOX)
+    }
+
+    #[track_caller]
+    fn authenticated_to(&self, domain: &str) -> Peer {
+        Peer::authenticates(self.node.address(), "peer.example", domain, &self.identity)
+    }
+
+    /// Sends one honest stanza, which must be the first that arrives: all before it is nowhere.
+    #[track_caller]
+    fn receives_only_the_truth(&self, inbox: &mut Component) {
+        let mut peer = self.authenticated();
+        peer.sends(&message("romeo@peer.example", INBOX, "truth"));
+        let first = inbox.next(Duration::from_secs(20)).expect("the honest stanza");
+        assert_eq!(first.attribute("id"), "truth", "{first}");
+    }
+}
+
+fn message(from: &str, to: &str, id: &str) -> String {
+    format!("<message from='{from}' to='{to}' id='{id}'><body>hello</body></message>")
+}
+
+const INBOX: &str = "inbox.nuncio.example";
