@@ -144,10 +144,10 @@ mod tests {
             shown(
                 "nuncio::outgoing",
                 "connected",
-                &[pair, ("address", "127.0.0.1:1"), ("direct_tls", "false")],
+                &[pair, ("address", "127.0.0.1:1"), ("direct_tls", "true")],
                 false
             ),
-            "   12 ms  montague → capulet  connected      address 127.0.0.1:1  direct tls false"
+            "   12 ms  montague → capulet  connected      address 127.0.0.1:1  direct tls"
         );
         assert_eq!(
             shown(
