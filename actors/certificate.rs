@@ -12,6 +12,7 @@ pub(crate) mod toy;
 
 use openssl::{
     asn1::Asn1TimeRef,
+    error::ErrorStack,
     hash::MessageDigest,
     nid::Nid,
     stack::StackRef,
@@ -30,7 +31,11 @@ pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
 
 /// Judges what a peer showed: its `leaf` and the rest of its `chain`, in which the leaf may stand too.
 pub(crate) fn judge(stores: &Stores, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Certificate {
-    described(leaf, stores.problems(peer, leaf, chain))
+    let certificate = described(leaf, stores.problems(peer, leaf, chain));
+    // A bad chain leaves errors in OpenSSL's queue, which is the thread's: at its next read some other connection
+    // would take them for its own, and end. The handshake's own look at the chain leaves them too.
+    drop(ErrorStack::get());
+    certificate
 }
 
 fn described(leaf: &X509Ref, problems: Vec<Option<xmpp::certificate::Problem>>) -> Certificate {

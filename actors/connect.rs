@@ -22,7 +22,9 @@ pub async fn connect(
 ) -> Result<TcpStream, Vec<(SocketAddr, Failure)>> {
     race(addresses, timeout, |address| async move {
         let socket = TcpStream::connect(address).await?;
-        tune(&socket)?;
+        if let Err(error) = tune(&socket) {
+            log::debug!(target: "nuncio::tcp", "socket options for {address} refused: {error}");
+        }
         Ok(socket)
     })
     .await
@@ -33,7 +35,7 @@ pub async fn connect(
 ///
 /// # Errors
 ///
-/// The system refused; the connection is most likely gone.
+/// The system refused one of them. The connection works without.
 pub fn tune(socket: &TcpStream) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     let options = SockRef::from(socket);

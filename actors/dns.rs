@@ -9,7 +9,7 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::future::{self, Either};
 use tokio::{join, time};
@@ -23,7 +23,10 @@ use query::{Found, Offer};
 /// The name service. Cheap to clone; clones share connections and cache.
 #[derive(Clone, Debug)]
 pub struct Dns {
+    /// Asks all name servers at once.
     resolver: TokioResolver,
+    /// Ask one name server each; none when there is only one.
+    singly: Arc<[TokioResolver]>,
     /// For one query, retries included.
     timeout: Duration,
 }
@@ -52,8 +55,16 @@ impl Dns {
     ///
     /// The library refused the settings.
     pub fn new(settings: &settings::Dns) -> Result<Self, Error> {
-        let resolver = query::resolver(settings).map_err(|error| Error(error.to_string()))?;
-        Ok(Self { resolver, timeout: settings.timeout })
+        let servers = query::servers(&settings.nameservers);
+        let resolver =
+            |servers| query::resolver(servers, settings.timeout).map_err(|error| Error(error.to_string()));
+        let singly = match &servers[..] {
+            [_] => Arc::default(),
+            several => {
+                several.iter().map(|server| resolver(vec![server.clone()])).collect::<Result<_, _>>()?
+            }
+        };
+        Ok(Self { resolver: resolver(servers)?, singly, timeout: settings.timeout })
     }
 
     /// Asks where the service of `domain` is. Gives its targets in the order in which to try them, at least one;
@@ -108,7 +119,8 @@ impl Dns {
             (Ok(Found::Records(six)), _) => (six, Vec::new()),
             (_, Ok(Found::Records(four))) => (Vec::new(), four),
             (six, four) => {
-                let exists = six? == Found::NoData || four? == Found::NoData;
+                // Not knowing of one family weighs more than a "no" of the other.
+                let exists = [six?, four?].contains(&Found::NoData);
                 return Err(Failure::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
             }
         };

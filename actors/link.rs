@@ -101,6 +101,7 @@ impl Link {
             permits: PollSemaphore::new(Arc::new(Semaphore::new(READS))),
             chunk: Chunk::default(),
             eof: false,
+            error: None,
         };
         Self { commands, task: actix_rt::spawn(task.run()) }
     }
@@ -135,6 +136,16 @@ struct Task {
     permits: PollSemaphore,
     chunk: Chunk,
     eof: bool,
+    error: Option<io::Error>,
+}
+
+impl Drop for Task {
+    /// However the task ends, by a panic too, the owner hears of it.
+    fn drop(&mut self) {
+        let (written, error) = (self.chunk.written, self.error.take());
+        // An owner that ended the task himself is gone and does not want to know.
+        let _ = self.events.signal(Event::Ended { written, error });
+    }
 }
 
 /// What is being written: one contiguous piece, so that TLS records are full.
@@ -153,8 +164,7 @@ enum Step {
 
 impl Task {
     async fn run(mut self) {
-        let error = self.drive().await.err();
-        let _ = self.events.signal(Event::Ended { written: self.chunk.written, error });
+        self.error = self.drive().await.err();
     }
 
     async fn drive(&mut self) -> io::Result<()> {

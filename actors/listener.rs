@@ -146,9 +146,7 @@ impl Listener {
             return;
         }
         *count += 1;
-        if let Err(error) = connect::tune(&socket) {
-            log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
-        }
+        connect::tune(&socket);
         match &self.whose {
             For::Servers(surroundings) => {
                 let surroundings = surroundings.clone();

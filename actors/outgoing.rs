@@ -417,7 +417,8 @@ impl Actor for Outgoing {
         let Some(attempt) = self.attempt.take() else { return };
         let own = self.own.clone();
         actix_rt::spawn(async move {
-            let outcome = attempt.make().await;
+            // In a task of its own, so that a panic in it is an outcome too.
+            let outcome = actix_rt::spawn(attempt.make()).await.unwrap_or(Err(Failure::Crashed));
             // An actor that has stopped wants no news.
             let _ = own.signal(Attempted { outcome });
         });

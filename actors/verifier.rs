@@ -62,7 +62,8 @@ impl Verifier {
         let attempt = self.means.attempt(request.pair.clone(), purpose, LOG);
         let own = self.own.clone();
         actix_rt::spawn(async move {
-            let verdict = match attempt.make().await {
+            let outcome = actix_rt::spawn(attempt.make()).await.unwrap_or(Err(Failure::Crashed));
+            let verdict = match outcome {
                 Ok(Arrival::Verified(verdict)) => Ok(verdict),
                 Ok(Arrival::Session(_)) => Err(Failure::Crashed.stanza_error(&request.pair.remote)),
                 Err(failure) => {

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::{self, Write as _},
     path::Path,
     process::ExitCode,
     time::{Duration, UNIX_EPOCH},
@@ -10,24 +11,28 @@ use std::{
 use actors::settings::{Identity, Settings};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 
-use crate::config;
+use crate::config::{self, Finding};
 
 /// Prints every problem of `file` and fails, or prints in short what a node would serve with it.
 pub(crate) fn run(file: &Path) -> ExitCode {
-    match config::load(file) {
+    let (report, code) = match config::load(file) {
         Ok(config) => {
-            config.warnings.iter().for_each(|warning| println!("{warning}"));
-            println!("{} is fine", file.display());
-            print!("{}", Summary(&config.settings));
-            ExitCode::SUCCESS
+            let summary = Summary(&config.settings);
+            (format!("{}{} is fine\n{summary}", lines(&config.warnings), file.display()), ExitCode::SUCCESS)
         }
         Err(findings) => {
             let problems = findings.iter().filter(|finding| !finding.is_warning()).count();
-            findings.iter().for_each(|finding| println!("{finding}"));
-            println!("{} {}", problems, if problems == 1 { "problem" } else { "problems" });
-            ExitCode::FAILURE
+            let word = if problems == 1 { "problem" } else { "problems" };
+            (format!("{}{problems} {word}\n", lines(&findings)), ExitCode::FAILURE)
         }
-    }
+    };
+    // Whoever reads only the beginning still gets the exit status.
+    let _ = io::stdout().write_all(report.as_bytes());
+    code
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| format!("{finding}\n")).collect()
 }
 
 /// What a node with these settings serves, and where.

@@ -20,19 +20,19 @@ use crate::config;
 use authority::Authority;
 use names::Names;
 use program::Program;
-use screen::Screen;
+use screen::{Screen, tell};
 
 /// Plays it; fails unless both messages arrived and the third came back.
 pub(crate) fn run() -> ExitCode {
     Screen::raise();
-    let played = actix_rt::System::new().block_on(tokio::time::timeout(PATIENCE, play()));
+    let played = actix_rt::System::new().block_on(async { tokio::time::timeout(PATIENCE, play()).await });
     match played.unwrap_or_else(|_| Err(format!("nothing came for {} s", PATIENCE.as_secs()).into())) {
         Ok(()) => {
-            println!("\nBoth messages arrived, and the third came back with its reason.");
+            tell("\nBoth messages arrived, and the third came back with its reason.");
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("\nThe demo failed: {error}");
+            tell(&format!("\nThe demo failed: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -44,25 +44,24 @@ async fn play() -> Result<(), Box<dyn Error>> {
     );
     let authority = Authority::new()?;
     let mut names = Names::bind().await?;
-    let (verona, mut romeo) = house(MONTAGUE, &authority, &mut names).await?;
-    let (ball, mut juliet) = house(CAPULET, &authority, &mut names).await?;
+    let (montague, mut romeo) = house(MONTAGUE, &authority, &mut names).await?;
+    let (capulet, mut juliet) = house(CAPULET, &authority, &mut names).await?;
     actix_rt::spawn(names.serve());
 
-    println!("\nRomeo writes to Juliet. There is no link yet.\n");
+    tell("\nRomeo writes to Juliet. There is no link yet.\n");
     send(&mut romeo, ROMEO, JULIET, "But, soft! what light through yonder window breaks?").await?;
     receive(&mut juliet, ROMEO, JULIET).await?;
 
-    println!("\nJuliet answers. A link carries stanzas one way, so hers is made now.\n");
+    tell("\nJuliet answers. A link carries stanzas one way, so hers is made now.\n");
     send(&mut juliet, JULIET, ROMEO, "O Romeo, Romeo! wherefore art thou Romeo?").await?;
     receive(&mut romeo, JULIET, ROMEO).await?;
 
-    println!("\nThe friar writes to Mantua, which is not in the DNS.\n");
+    tell("\nThe friar writes to Mantua, which is not in the DNS.\n");
     send(&mut juliet, FRIAR, MANTUA, "I will write again to Mantua.").await?;
     take_back(&mut juliet, MANTUA, FRIAR).await?;
 
-    println!("\nThe curtain falls: both nodes flush their links and say goodbye.\n");
-    verona.drain().await;
-    ball.drain().await;
+    tell("\nThe curtain falls: both nodes flush their links and say goodbye.\n");
+    tokio::join!(montague.drain(), capulet.drain(), romeo.leave(), juliet.leave());
     Ok(())
 }
 

@@ -19,7 +19,6 @@ use trust_dns_resolver::{
 };
 
 use super::{Dns, Failure, Question, Target};
-use crate::settings;
 
 /// What a question brought.
 #[derive(Debug, PartialEq, Eq)]
@@ -122,7 +121,7 @@ impl Dns {
     /// incomplete, and asks the SRV *target* for SRV records. So a question that failed is followed up by hand.
     async fn look_up(&self, mut name: Name, kind: RecordType) -> Result<Lookup, NetError> {
         for _ in 0..MOST_ALIASES {
-            let error = match self.resolver.lookup(name.clone(), kind).await {
+            let error = match self.ask_servers(name.clone(), kind).await {
                 Err(error) if kind == RecordType::SRV && strayed(&error, &name) => error,
                 answer => return answer,
             };
@@ -131,11 +130,26 @@ impl Dns {
                 None => return Err(error),
             }
         }
-        self.resolver.lookup(name, kind).await
+        self.ask_servers(name, kind).await
+    }
+
+    /// Asks all name servers at once and, when that brings an error, one after the other: the library takes the first
+    /// "no" that arrives for the answer of all, and a server that knows nothing is the quickest to say so.
+    async fn ask_servers(&self, name: Name, kind: RecordType) -> Result<Lookup, NetError> {
+        let answer = self.resolver.lookup(name.clone(), kind).await;
+        if is_refusal(&answer) {
+            for resolver in &*self.singly {
+                let answer = resolver.lookup(name.clone(), kind).await;
+                if !is_refusal(&answer) {
+                    return answer;
+                }
+            }
+        }
+        answer
     }
 
     async fn alias(&self, name: &Name) -> Option<Name> {
-        let lookup = self.resolver.lookup(name.clone(), RecordType::CNAME).await.ok()?;
+        let lookup = self.ask_servers(name.clone(), RecordType::CNAME).await.ok()?;
         lookup.answers().iter().find_map(|record| match &record.data {
             RData::CNAME(alias) => Some(alias.0.clone()),
             _ => None,
@@ -143,25 +157,25 @@ impl Dns {
     }
 }
 
-/// Makes the library ready, with one query's retries inside the time for it.
-pub(super) fn resolver(settings: &settings::Dns) -> Result<TokioResolver, NetError> {
-    let servers = if settings.nameservers.is_empty() {
-        system_servers()
-    } else {
-        settings.nameservers.iter().copied().map(server).collect()
-    };
+/// Makes the library ready to ask `servers`, with one query's retries inside its `timeout`.
+pub(super) fn resolver(servers: Vec<NameServerConfig>, timeout: Duration) -> Result<TokioResolver, NetError> {
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
     let options = builder.options_mut();
     options.ndots = 0;
     // Each attempt repeats its datagram several times.
     options.attempts = 1;
-    options.timeout = settings.timeout / 2;
+    options.timeout = timeout / 2;
     options.cache_size = CACHED_ANSWERS;
     options.positive_max_ttl = Some(LONGEST_CACHED);
     options.negative_max_ttl = Some(LONGEST_NEGATIVE);
     options.negative_min_ttl = Some(SHORTEST_NEGATIVE);
     builder.build()
+}
+
+/// The name servers of the settings, or those of the system; at least one.
+pub(super) fn servers(configured: &[SocketAddr]) -> Vec<NameServerConfig> {
+    if configured.is_empty() { system_servers() } else { configured.iter().copied().map(server).collect() }
 }
 
 fn system_servers() -> Vec<NameServerConfig> {
@@ -188,6 +202,11 @@ fn srv(data: &RData) -> Option<SRV> {
         RData::SRV(record) => Some(record.clone()),
         _ => None,
     }
+}
+
+/// Whether a name server answered, and with an error.
+fn is_refusal(answer: &Result<Lookup, NetError>) -> bool {
+    matches!(answer, Err(NetError::Dns(DnsError::ResponseCode(_))))
 }
 
 /// Whether the library may have failed at another name than the one it was asked for.

@@ -1,1 +1,40 @@
+//! Questions to a toy name server on loopback.
 
+mod addresses;
+mod failures;
+mod service;
+mod toy;
+
+use std::time::Instant;
+
+use super::*;
+use toy::Reply::{Code, Garbage, Late, NoData, NoName, Silence};
+use toy::{NameServer, a, aaaa, alias, answer, cname, srv};
+use trust_dns_resolver::proto::op::ResponseCode;
+
+/// Short, as some tests wait for it to pass.
+const TIMEOUT: Duration = Duration::from_millis(800);
+
+fn dns(server: &NameServer) -> Dns {
+    Dns::new(&settings::Dns { nameservers: vec![server.address], timeout: TIMEOUT }).unwrap()
+}
+
+fn domain() -> Domain {
+    Domain::new("b.example").unwrap()
+}
+
+/// The targets of `b.example`, written as `priority weight host:port`, with `tls` behind those of direct TLS.
+async fn targets(dns: &Dns) -> Result<Vec<String>, Failure> {
+    let targets = dns.service(&domain()).await?;
+    Ok(targets
+        .iter()
+        .map(|target| {
+            let kind = if target.direct_tls { " tls" } else { "" };
+            format!("{} {} {target}{kind}", target.priority, target.weight)
+        })
+        .collect())
+}
+
+fn question(name: &str, kind: &'static str) -> Question {
+    Question { name: name.to_owned(), kind }
+}

@@ -5,7 +5,7 @@ use std::{fmt, io};
 use openssl::{error::ErrorStack, ssl};
 use xmpp::Domain;
 
-/// Why a connection could not be secured.
+/// Why a connection could not be secured, or did not stay so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Our own certificate or key does not do.
@@ -19,9 +19,9 @@ pub enum Error {
     NoIdentity,
     /// OpenSSL could not be set up.
     Setup(String),
-    /// The peer closed the connection during the handshake.
+    /// The peer closed the connection in the middle of TLS.
     Closed,
-    /// The connection broke during the handshake.
+    /// The connection broke.
     Broken(io::ErrorKind),
     /// What the peer sent is not TLS.
     NotTls,
@@ -31,13 +31,23 @@ pub enum Error {
     NoCommonCipher,
     /// The peer offered other application protocols than `xmpp-server` (RFC 7301).
     OtherProtocol,
-    /// The peer ended the handshake with this alert (RFC 8446 section 6).
+    /// The peer gave up with this alert (RFC 8446 section 6).
     Alert(u8),
     /// Something else, in OpenSSL's words.
-    Handshake(String),
+    Failed(String),
 }
 
 impl Error {
+    /// Explains what reading from or writing to a secured stream failed with. With TLS 1.3 a peer that refuses our
+    /// certificate says so only then.
+    #[must_use]
+    pub fn later(error: &io::Error) -> Self {
+        match error.get_ref().and_then(|error| error.downcast_ref::<ssl::Error>()) {
+            Some(error) => Self::handshake(error),
+            None => Self::from_kind(error.kind()),
+        }
+    }
+
     pub(super) fn identity(domain: &Domain, errors: &ErrorStack) -> Self {
         Self::Identity { domain: domain.clone(), reason: words(errors) }
     }
@@ -49,10 +59,7 @@ impl Error {
     /// Sorts the error of a handshake.
     pub(super) fn handshake(error: &ssl::Error) -> Self {
         if let Some(error) = error.io_error() {
-            return match error.kind() {
-                io::ErrorKind::UnexpectedEof => Self::Closed,
-                kind => Self::Broken(kind),
-            };
+            return Self::from_kind(error.kind());
         }
         // The first of the stack is where it began; the others are who passed it on.
         let Some(first) = error.ssl_error().and_then(|errors| errors.errors().first()) else {
@@ -81,8 +88,15 @@ impl Error {
                 Self::NoCommonCipher
             }
             "no application protocol" => Self::OtherProtocol,
-            "" => Self::Handshake(first.to_string()),
-            reason => Self::Handshake(reason.to_owned()),
+            "" => Self::Failed(first.to_string()),
+            reason => Self::Failed(reason.to_owned()),
+        }
+    }
+
+    fn from_kind(kind: io::ErrorKind) -> Self {
+        match kind {
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            kind => Self::Broken(kind),
         }
     }
 }
@@ -95,17 +109,17 @@ impl fmt::Display for Error {
             }
             Self::NoIdentity => f.write_str("no local domain has a certificate"),
             Self::Setup(reason) => write!(f, "TLS cannot be set up: {reason}"),
-            Self::Closed => f.write_str("the peer closed the connection during the TLS handshake"),
-            Self::Broken(kind) => write!(f, "the connection broke during the TLS handshake: {kind}"),
+            Self::Closed => f.write_str("the peer closed the connection in the middle of TLS"),
+            Self::Broken(kind) => write!(f, "the connection broke in the middle of TLS: {kind}"),
             Self::NotTls => f.write_str("the peer does not speak TLS there"),
             Self::NoCommonVersion => f.write_str("the peer speaks neither TLS 1.2 nor TLS 1.3"),
             Self::NoCommonCipher => f.write_str("the peer has no TLS cipher in common with us"),
             Self::OtherProtocol => f.write_str("the peer wants to speak another protocol than xmpp-server"),
             Self::Alert(alert) => match alert_name(*alert) {
-                Some(name) => write!(f, "the peer refused the TLS handshake: {name}"),
-                None => write!(f, "the peer refused the TLS handshake: alert {alert}"),
+                Some(name) => write!(f, "the peer ended TLS: {name}"),
+                None => write!(f, "the peer ended TLS: alert {alert}"),
             },
-            Self::Handshake(reason) => write!(f, "the TLS handshake failed: {reason}"),
+            Self::Failed(reason) => write!(f, "TLS failed: {reason}"),
         }
     }
 }
@@ -119,7 +133,7 @@ fn words(errors: &ErrorStack) -> String {
     }
 }
 
-/// Names the alerts that end a handshake (RFC 8446 appendix B.2).
+/// Names the alerts that end a connection (RFC 8446 appendix B.2).
 fn alert_name(alert: u8) -> Option<&'static str> {
     Some(match alert {
         0 => "it closed the connection",

@@ -145,6 +145,34 @@ async fn no_certificate_is_bad_enough_to_end_a_handshake() {
     }
 }
 
+/// What stays in OpenSSL's error queue would end the next connection of the thread.
+#[tokio::test]
+async fn a_forged_chain_leaves_no_error_behind() {
+    let (root, impostor) = (Authority::new("root"), Authority::new("root"));
+    let mut forged = named(&impostor, "a.example");
+    forged.chain.push(root.certificate.clone());
+    let bad = node("a.example", Some(forged), &root);
+    let good = node("b.example", Some(named(&root, "b.example")), &root);
+    let (near, far) = wire().await;
+    let target = pair("a.example", "b.example");
+    let accepted = async {
+        let accepted = good.accept(far, None, false).await.unwrap();
+        assert_eq!(ErrorStack::get().errors().len(), 0);
+        accepted.1.certificate.unwrap().problems.remove(0)
+    };
+    let (_, problem) = tokio::join!(bad.connect(near, &target, false), accepted);
+    assert!(problem.is_some());
+    let (near, far) = wire().await;
+    let target = pair("b.example", "a.example");
+    let connected = async {
+        let connected = good.connect(near, &target, false).await.unwrap();
+        assert_eq!(ErrorStack::get().errors().len(), 0);
+        connected.1.certificate.unwrap().problems.remove(0)
+    };
+    let (_, problem) = tokio::join!(bad.accept(far, None, false), connected);
+    assert!(problem.is_some());
+}
+
 #[tokio::test]
 async fn a_weak_certificate_is_judged_too() {
     let root = Authority::new("root");

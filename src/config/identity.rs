@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path};
 
 use actors::{
-    certificate,
+    certificate::{self, Flaw},
     settings::{Identity, Trust},
 };
 use openssl::{
@@ -47,7 +47,23 @@ pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {
 /// Warns of what other servers will hold against `identity` as the proof of `name`.
 pub(crate) fn judge(section: &Section<'_>, identity: &Identity, name: &Domain) {
     for flaw in certificate::flaws(identity, name) {
-        section.warning("certificate", format!("{flaw}; other servers will not take it as proof of {name}"));
+        let consequence = match flaw {
+            Flaw::ExpiresSoon { .. } => "it is time to renew it",
+            _ => "other servers will not take it as proof",
+        };
+        section.warning("certificate", format!("{flaw}: {consequence}"));
+    }
+}
+
+/// Warns when the certificate that a component inherits is for other names; the rest its domain was told.
+pub(crate) fn judge_inherited(section: &Section<'_>, identity: &Identity, name: &Domain) {
+    if identity.chain.first().is_some_and(|leaf| !certificate::covers(leaf, name)) {
+        section.warning(
+            "certificate",
+            format!(
+                "the certificate of its domain is not for {name}: other servers will not take it as proof"
+            ),
+        );
     }
 }
 

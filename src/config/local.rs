@@ -48,14 +48,12 @@ pub(crate) fn components(
             refuse_second(&section, name, &mut lines);
         }
         if let (Some(name), Some(secret)) = (name, secret) {
-            let says_own = section.has("certificate") || section.has("key");
-            let identity = if says_own { own } else { inherited(&section, &name, domains, policy) };
-            // Of an inherited certificate the domain itself was told already, unless the name is another.
-            if let Some(identity) = &identity
-                && (says_own || !domains.iter().any(|domain| domain.name == name))
-            {
-                identity::judge(&section, identity, &name);
-            }
+            let identity = if section.has("certificate") || section.has("key") {
+                own.inspect(|identity| identity::judge(&section, identity, &name))
+            } else {
+                inherited(&section, &name, domains, policy)
+                    .inspect(|identity| identity::judge_inherited(&section, identity, &name))
+            };
             components.push(Component { name, secret, identity });
         }
         section.finish();

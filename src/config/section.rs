@@ -224,8 +224,8 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The known word that looks most like `word`; that it begins the same counts more than how it ends.
+/// The known word that takes the fewest changes to come from `word`, for its length.
 fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let likeness = |near: &&str| strsim::jaro_winkler(word, near);
+    let likeness = |near: &&str| strsim::normalized_damerau_levenshtein(word, near);
     known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
 }

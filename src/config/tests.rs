@@ -1,5 +1,7 @@
 //! Each kind of mistake, and the sentence and line that an operator gets for it.
 
+mod served;
+
 use std::{
     fs,
     path::PathBuf,
@@ -353,33 +355,6 @@ fn a_remote_refuses_what_holds_for_all() {
 }
 
 #[test]
-fn a_component_needs_one_secret() {
-    assert_finds(
-        "[[component]]\nname = \"x.a.example\"\n[[component]]\nname = \"y.a.example\"\nsecret = \"\"\n\
-         [[component]]\nname = \"z.a.example\"\nsecret = \"a\"\nsecret_file = \"none\"",
-        &[
-            "n.toml:1: component.secret: is missing: a component proves itself with \"secret\" or \"secret_file\"",
-            "n.toml:5: component.secret: is empty: anyone could connect as this component",
-            "n.toml:9: component.secret_file: contradicts \"secret\": set one of the two",
-            "n.toml:9: component.secret_file: there is no file none",
-        ],
-    );
-}
-
-#[test]
-fn secrets_are_read_from_the_first_line_of_their_files() {
-    let dir = Dir::new().with("secret", "from a file\n").with("dialback", "key\nmaterial\n");
-    let config = dir
-        .load(
-            "[[domain]]\nname = \"a.example\"\n[[component]]\nname = \"a.example\"\nsecret_file = \"secret\"\n\
-             [s2s]\ndialback_secret_file = \"dialback\"\n",
-        )
-        .unwrap();
-    assert_eq!(config.settings.components[0].secret, "from a file");
-    assert_eq!(config.settings.dialback_secret, "key");
-}
-
-#[test]
 fn an_empty_dialback_secret_is_made_anew_each_time() {
     let dir = Dir::new();
     let secret = || {
@@ -389,148 +364,6 @@ fn an_empty_dialback_secret_is_made_anew_each_time() {
     let (one, other) = (secret(), secret());
     assert_eq!(one.len(), 64);
     assert_ne!(one, other);
-}
-
-#[test]
-fn a_name_stands_once_among_domains_and_once_among_components() {
-    let authority = Authority::new().unwrap();
-    let dir = Dir::new().with_certificate(&authority, "a.example");
-    let identity = "certificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n";
-    let one = format!("[[domain]]\nname = \"a.example\"\n{identity}");
-    let component = "[[component]]\nname = \"a.example\"\nsecret = \"s\"\n";
-    assert_eq!(dir.findings(&format!("{one}{component}")), [""; 0]);
-    assert_eq!(
-        dir.findings(&format!("{one}{one}{component}{component}")),
-        [
-            "n.toml:6: domain.name: a.example stands in line 1 already",
-            "n.toml:13: component.name: a.example stands in line 9 already"
-        ]
-    );
-}
-
-#[test]
-fn a_node_that_would_serve_nothing_does_not_start() {
-    let findings = Dir::new().findings("");
-    assert_eq!(
-        findings,
-        ["n.toml:1: domain: nothing to serve: the file has no [[domain]] and no [[component]]"]
-    );
-}
-
-#[test]
-fn a_domain_without_certificate_is_a_warning() {
-    assert_eq!(
-        Dir::new().findings("\n[[domain]]\nname = \"a.example\"\n"),
-        [
-            "n.toml:2: warning: domain.certificate: a.example has no certificate and key: it offers no TLS to other \
-          servers, and as [s2s] requires TLS no server can connect to it"
-        ]
-    );
-}
-
-#[test]
-fn files_that_are_not_what_they_should_be_are_named() {
-    let dir = Dir::new().with("bad.pem", "hello");
-    let findings = dir.findings(
-        "[[domain]]\nname = \"a.example\"\ncertificate = \"none.pem\"\nkey = \"bad.pem\"\n\
-         [[domain]]\nname = \"b.example\"\ncertificate = \"bad.pem\"\n[s2s]\ntrust = \"certs\"\n",
-    );
-    assert_eq!(
-        findings,
-        [
-            "n.toml:3: domain.certificate: there is no file none.pem",
-            "n.toml:4: domain.key: bad.pem holds no private key in PEM form",
-            "n.toml:7: domain.certificate: bad.pem holds no certificate in PEM form",
-            "n.toml:7: domain.certificate: needs its key: set \"key\" too",
-            "n.toml:9: s2s.trust: certs is a directory",
-        ]
-    );
-}
-
-#[test]
-fn a_key_has_to_fit_the_first_certificate() {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.certify("a.example").unwrap();
-    let mut upside_down = authority.certificate().to_pem().unwrap();
-    upside_down.extend(leaf.chain[0].to_pem().unwrap());
-    let key = leaf.key.private_key_to_pem_pkcs8().unwrap();
-    let dir =
-        Dir::new().with_certificate(&authority, "b.example").with("chain", upside_down).with("key", key);
-    assert_eq!(
-        dir.findings(
-            "[[domain]]\nname = \"a.example\"\ncertificate = \"chain\"\nkey = \"key\"\n\
-             [[domain]]\nname = \"b.example\"\ncertificate = \"certs/b.example.crt\"\nkey = \"key\"\n"
-        ),
-        [
-            "n.toml:3: domain.certificate: the certificate of the key is number 2 in the file; it has to be the \
-             first, and those of the authorities follow",
-            "n.toml:8: domain.key: is not the key of the certificate",
-        ]
-    );
-}
-
-#[test]
-fn a_locked_key_is_refused_without_asking_for_its_passphrase() {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.certify("a.example").unwrap();
-    let cipher = openssl::symm::Cipher::aes_128_cbc();
-    let locked = leaf.key.private_key_to_pem_pkcs8_passphrase(cipher, b"secret").unwrap();
-    let dir = Dir::new().with("crt", leaf.chain[0].to_pem().unwrap()).with("key", locked);
-    assert_eq!(
-        dir.findings("[[domain]]\nname = \"a.example\"\ncertificate = \"crt\"\nkey = \"key\"\n"),
-        ["n.toml:4: domain.key: key is locked with a passphrase; a node that starts alone needs it unlocked"]
-    );
-}
-
-#[test]
-fn a_certificate_for_another_name_is_a_warning_also_when_inherited() {
-    let authority = Authority::new().unwrap();
-    let dir = Dir::new().with_certificate(&authority, "a.example");
-    let findings = dir.findings(
-        "[[domain]]\nname = \"a.example\"\ncertificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n\
-         [[component]]\nname = \"x.a.example\"\nsecret = \"s\"\n",
-    );
-    assert_eq!(findings.len(), 1, "{findings:?}");
-    assert!(findings[0].starts_with("n.toml:5: warning: component.certificate: "), "{findings:?}");
-    assert!(
-        findings[0].contains("a.example") && findings[0].ends_with("proof of x.a.example"),
-        "{findings:?}"
-    );
-}
-
-#[test]
-fn sizes_say_their_unit() {
-    assert_eq!(value::size("256 KiB"), Ok(262_144));
-    assert_eq!(value::size("4MiB"), Ok(4 << 20));
-    assert_eq!(value::size("10 kb"), Ok(10_000));
-    assert_eq!(value::size("1 GiB"), Ok(1 << 30));
-    assert_eq!(value::size("512 B"), Ok(512));
-    for wrong in
-        ["", "12", "KiB", "-1 KiB", "1.5 MiB", "1 KiB of", "0 B", "99999999999999999999 B", "99999999999 GiB"]
-    {
-        assert!(value::size(wrong).is_err(), "{wrong}");
-    }
-}
-
-#[test]
-fn durations_read_as_people_write_them() {
-    assert_eq!(value::duration("30s"), Ok(Duration::from_secs(30)));
-    assert_eq!(value::duration("1h 30min"), Ok(Duration::from_secs(5400)));
-    assert_eq!(value::duration("0s"), Ok(Duration::ZERO));
-    assert!(value::some_duration("0s").is_err());
-    assert!(value::duration("soon").is_err());
-    assert!(value::duration("-1s").is_err());
-}
-
-#[test]
-fn hosts_have_a_port() {
-    let host_port = |host: &str, port| Ok(HostPort { host: host.to_owned(), port });
-    assert_eq!(value::host_port("127.0.0.2:5269"), host_port("127.0.0.2", 5269));
-    assert_eq!(value::host_port("[2001:db8::1]:5270"), host_port("2001:db8::1", 5270));
-    assert_eq!(value::host_port("xmpp.b.example:5269"), host_port("xmpp.b.example", 5269));
-    for wrong in ["b.example", "b.example:0", "b.example:x", ":5269", "2001:db8::1", "[::1]", "a b:1"] {
-        assert!(value::host_port(wrong).is_err(), "{wrong}");
-    }
 }
 
 #[test]

@@ -10,8 +10,9 @@ use xmpp::{Domain, policy::Pattern};
 
 /// A length of time: `"30s"`, `"1h 30min"`, `"250ms"`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| format!("\"{text}\" is not a length of time such as \"30s\", \"10m\" or \"1h\""))
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| format!("\"{text}\" is not a length of time such as \"30s\", \"10m\" or \"1h\""))?;
+    if duration > LONGEST { Err("is longer than a hundred years".to_owned()) } else { Ok(duration) }
 }
 
 /// A length of time that is not zero.
@@ -109,6 +110,9 @@ pub(crate) fn repeated<T: PartialEq>(list: &[T]) -> Option<&T> {
     list.iter().enumerate().find(|(at, item)| list[..*at].contains(item)).map(|(_, item)| item)
 }
 
+/// What is longer stands for never, and added to a point in time could leave what a clock can tell.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
 /// In lower case; the unit has to be said, so that no one has to know which one is meant.
 const UNITS: [(&str, usize); 7] = [
     ("b", 1),
@@ -122,3 +126,52 @@ const UNITS: [(&str, usize); 7] = [
 
 /// RFC 1035 section 4.2.
 const DNS_PORT: u16 = 53;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_say_their_unit() {
+        assert_eq!(size("256 KiB"), Ok(262_144));
+        assert_eq!(size("4MiB"), Ok(4 << 20));
+        assert_eq!(size("10 kb"), Ok(10_000));
+        assert_eq!(size("1 GiB"), Ok(1 << 30));
+        assert_eq!(size("512 B"), Ok(512));
+        for wrong in [
+            "",
+            "12",
+            "KiB",
+            "-1 KiB",
+            "1.5 MiB",
+            "1 KiB of",
+            "0 B",
+            "99999999999999999999 B",
+            "99999999999 GiB",
+        ] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1h 30min"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert!(some_duration("0s").is_err());
+        assert!(duration("soon").is_err());
+        assert!(duration("101y").is_err());
+        assert!(duration("-1s").is_err());
+    }
+
+    #[test]
+    fn hosts_have_a_port() {
+        let read = |host: &str, port| Ok(HostPort { host: host.to_owned(), port });
+        assert_eq!(host_port("127.0.0.2:5269"), read("127.0.0.2", 5269));
+        assert_eq!(host_port("[2001:db8::1]:5270"), read("2001:db8::1", 5270));
+        assert_eq!(host_port("xmpp.b.example:5269"), read("xmpp.b.example", 5269));
+        for wrong in ["b.example", "b.example:0", "b.example:x", ":5269", "2001:db8::1", "[::1]", "a b:1"] {
+            assert!(host_port(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -69,7 +69,7 @@ fn name(common_name: &str) -> Result<openssl::x509::X509Name, ErrorStack> {
     Ok(name.build())
 }
 
-/// A certificate that holds from yesterday, for clocks that differ, until tomorrow.
+/// A certificate that holds from yesterday, for clocks that differ, for a year.
 fn builder(
     subject: &X509NameRef,
     issuer: &X509NameRef,
@@ -86,9 +86,9 @@ fn builder(
     builder.set_pubkey(key)?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or_default();
-    let (yesterday, tomorrow) = (Asn1Time::from_unix(now - DAY)?, Asn1Time::from_unix(now + DAY)?);
+    let (yesterday, next_year) = (Asn1Time::from_unix(now - DAY)?, Asn1Time::from_unix(now + 365 * DAY)?);
     builder.set_not_before(&yesterday)?;
-    builder.set_not_after(&tomorrow)?;
+    builder.set_not_after(&next_year)?;
     Ok(builder)
 }
 

@@ -145,3 +145,54 @@ const INTERNET: u16 = 1;
 
 /// In seconds; longer than the demo.
 const TIME_TO_LIVE: u32 = 60;
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::{
+        op::{Message, MessageType, OpCode, Query, ResponseCode},
+        rr::{Name, RData, RecordType},
+    };
+
+    use super::*;
+
+    async fn names() -> Names {
+        let mut names = Names::bind().await.unwrap();
+        names.add("a.example", 5269);
+        names
+    }
+
+    fn ask(names: &Names, name: &str, kind: RecordType) -> Message {
+        let mut query = Message::new(7, MessageType::Query, OpCode::Query);
+        query.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+        Message::from_vec(&names.answer(&query.to_vec().unwrap()).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_domain_leads_to_its_port_on_this_machine() {
+        let names = names().await;
+        let service = ask(&names, "_XMPP-server._tcp.a.example.", RecordType::SRV);
+        let [record] = service.answers.as_slice() else { panic!("{service:?}") };
+        let RData::SRV(service) = &record.data else { panic!("{record:?}") };
+        assert_eq!(service.port, 5269);
+        let address = ask(&names, &service.target.to_ascii(), RecordType::A);
+        let [record] = address.answers.as_slice() else { panic!("{address:?}") };
+        assert_eq!(record.data, RData::A(Ipv4Addr::LOCALHOST.into()));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_told_from_what_does_not_exist() {
+        let names = names().await;
+        let no_ipv6 = ask(&names, "xmpp.a.example.", RecordType::AAAA);
+        assert_eq!((no_ipv6.metadata.response_code, no_ipv6.answers.len()), (ResponseCode::NoError, 0));
+        assert_eq!(ask(&names, "a.example.", RecordType::A).metadata.response_code, ResponseCode::NoError);
+        assert_eq!(ask(&names, "b.example.", RecordType::SRV).metadata.response_code, ResponseCode::NXDomain);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_query_gets_no_answer() {
+        let names = names().await;
+        for packet in [&b""[..], b"12", &[0; 12], &[0xff; 40], b"12345678901\x00\x03abc"] {
+            assert_eq!(names.answer(packet), None, "{packet:?}");
+        }
+    }
+}

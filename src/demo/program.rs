@@ -27,6 +27,8 @@ impl Program {
     /// The node is not there, or would not have it.
     pub(crate) async fn connect(node: SocketAddr, domain: &str, secret: &str) -> io::Result<Self> {
         let socket = TcpStream::connect(node).await?;
+        // Two short messages in a row would otherwise wait for each other (RFC 896).
+        socket.set_nodelay(true)?;
         let mut program = Self { socket, framer: Framer::new(LIMITS), buffer: BytesMut::new() };
         let (content, stream) = (ns::COMPONENT, ns::STREAM);
         program
@@ -35,7 +37,7 @@ impl Program {
         let Frame::Header(header) = program.frame().await? else {
             return Err(unexpected("no stream header"));
         };
-        // A header is the start tag of the stream's root; with its end tag it can be read as any element.
+        // Closed at once, the opening tag is an element to read.
         let header = [&header[..], b"</stream:stream>"].concat();
         let header = Element::parse(&header, &[]).map_err(unexpected)?;
         let id = header.attribute("id").unwrap_or_default();
@@ -71,6 +73,13 @@ impl Program {
             Frame::Header(_) => Err(unexpected("a second stream header")),
             Frame::Footer => Err(unexpected("the node closed the stream")),
         }
+    }
+
+    /// Waits until the node closes the stream, and closes it too.
+    pub(crate) async fn leave(mut self) {
+        while self.stanza().await.is_ok() {}
+        // The node may be gone by now, and that is what we wait for.
+        let _ = self.write("</stream:stream>").await;
     }
 
     async fn write(&mut self, text: &str) -> io::Result<()> {

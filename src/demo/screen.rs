@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     time::{Duration, Instant},
 };
 
@@ -29,15 +29,21 @@ impl Screen {
     }
 }
 
+/// Shows a line of text between the steps.
+pub(crate) fn tell(text: &str) {
+    // When nobody watches any more, the play goes on all the same.
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
 impl log::Log for Screen {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let warning = metadata.level() <= LevelFilter::Warn;
-        warning || metadata.level() <= LevelFilter::Info && metadata.target().starts_with("nuncio::")
+        metadata.level() <= LevelFilter::Warn
+            || metadata.level() <= LevelFilter::Info && SCENES.contains(&metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            println!("{}", line(self.start.elapsed(), record, self.colours));
+            tell(&line(self.start.elapsed(), record, self.colours));
         }
     }
 
@@ -49,12 +55,13 @@ fn line(time: Duration, record: &Record<'_>, colours: bool) -> String {
     let mut pairs = Pairs::default();
     // It only collects, which cannot fail.
     let _ = record.key_values().visit(&mut pairs);
-    let arrow = if record.target() == "nuncio::incoming" { '←' } else { '→' };
+    let step = record.args().to_string();
+    let comes = record.target() == "nuncio::incoming" || ["delivered", "bounced"].contains(&step.as_str());
+    let arrow = if comes { '←' } else { '→' };
     let who = match pairs.who.split_once(" > ") {
         Some((local, remote)) => format!("{} {arrow} {}", short(local), short(remote)),
         None => short(&pairs.who).to_owned(),
     };
-    let step = record.args().to_string();
     let particulars = pairs.others.join("  ");
     let (colour, dim, plain) = if colours { (colour(record, &step), DIM, PLAIN) } else { ("", "", "") };
     let millis = time.as_millis();
@@ -75,10 +82,14 @@ struct Pairs {
 
 impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        match key.as_str() {
+        let value = value.to_string();
+        match (key.as_str(), value.as_str()) {
             // Before an incoming stream has proved a pair, what its peer asked for says which node this is.
-            "pair" | "sni" | "to" | "name" => self.who = value.to_string(),
-            key => self.others.push(format!("{} {value}", key.replace('_', " "))),
+            ("pair" | "sni" | "to", _) => self.who = value,
+            ("text", _) => self.others.push(format!("“{value}”")),
+            (_, "false") => {}
+            (key, "true") => self.others.push(key.replace('_', " ")),
+            (key, _) => self.others.push(format!("{} {value}", key.replace('_', " "))),
         }
         Ok(())
     }
@@ -97,6 +108,9 @@ fn colour(record: &Record<'_>, step: &str) -> &'static str {
         _ => CYAN,
     }
 }
+
+/// The parts of a node that say what becomes of stanzas and links, and the demo itself.
+const SCENES: [&str; 4] = ["nuncio::promise", "nuncio::outgoing", "nuncio::incoming", "nuncio::demo"];
 
 /// Characters of `montague → capulet`.
 const WHO: usize = 18;
@@ -130,10 +144,10 @@ mod tests {
             shown(
                 "nuncio::outgoing",
                 "connected",
-                &[pair, ("address", "127.0.0.1:1"), ("direct_tls", "false")],
+                &[pair, ("address", "127.0.0.1:1"), ("direct_tls", "true")],
                 false
             ),
-            "   12 ms  montague → capulet  connected      address 127.0.0.1:1  direct tls false"
+            "   12 ms  montague → capulet  connected      address 127.0.0.1:1  direct tls"
         );
         assert_eq!(
             shown(
@@ -143,6 +157,15 @@ mod tests {
                 false
             ),
             "   12 ms  capulet ← montague  authenticated"
+        );
+        assert_eq!(
+            shown(
+                "nuncio::demo",
+                "delivered",
+                &[("pair", "capulet.example > montague.example"), ("text", "O")],
+                false
+            ),
+            "   12 ms  capulet ← montague  delivered      “O”"
         );
         assert_eq!(shown("nuncio::node", "ready", &[], false), "   12 ms                      ready");
     }

@@ -1,74 +1,283 @@
-//! What a peer's certificate says and whether it proves a domain (RFC 6120 13.7, RFC 9525). Reading X.509 is the transport's job.
-use crate::Domain;
+//! What a peer's certificate says and whether it proves a domain (RFC 6120 section 13.7, RFC 9525).
+//!
+//! Reading X.509 and following chains is the transport's job; what it found is judged here.
+
+use crate::{Domain, policy::Trust};
 use std::fmt;
 
-/// An identifier presented in a subjectAltName.
+/// An identifier presented in a subjectAltName. The subject's common name is none (RFC 9525 section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Name {
+    /// A dNSName, which may have a wildcard.
     Dns(String),
-    /// `_service.domain` (RFC 4985)
+    /// An SRVName: `_service.domain` (RFC 4985).
     Srv(String),
-    /// id-on-xmppAddr
+    /// An id-on-xmppAddr (RFC 6120 section 13.7.1.4).
     XmppAddr(String),
 }
 
 /// The peer's certificate as the TLS layer found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// identifiers of the leaf
+    /// Identifiers of the leaf.
     pub names: Vec<Name>,
-    /// why the chain is not acceptable to each trust store of the configuration, by number
+    /// Why the chain is not acceptable to each trust store of the configuration, by number.
     pub problems: Vec<Option<Problem>>,
-    /// SHA-256 of the leaf, lower-case hex
+    /// SHA-256 of the leaf, lower-case hex.
     pub fingerprint: String,
-    /// issuer, for the log
+    /// Issuer, for the log.
     pub issuer: String,
-    /// not after, `2026-11-01`
+    /// Not after, `2026-11-01`.
     pub expires: String,
 }
-/// Why a certificate does not prove a domain. Display gives `expired on 2026-11-01` and the like.
+
+/// Why a certificate does not prove a domain.
+///
+/// Its `Display` ends a sentence that begins with the certificate: `certificate of b.example expired on 2026-11-01`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// none was shown
+    /// None was shown.
     Missing,
-    #[allow(missing_docs)]
-    Expired { on: String },
-    #[allow(missing_docs)]
-    NotYetValid { until: String },
-    #[allow(missing_docs)]
+    /// Its time is over.
+    Expired {
+        /// The last day, `2026-11-01`.
+        on: String,
+    },
+    /// Its time has not come.
+    NotYetValid {
+        /// The first day, `2026-11-01`.
+        until: String,
+    },
+    /// It vouches for itself.
     SelfSigned,
-    /// the chain ends at, or lacks, this issuer
+    /// The chain ends at, or lacks, this issuer.
     UnknownAuthority {
-        /// issuer
+        /// Name of the issuer.
         issuer: String,
     },
-    /// its extended key usage allows neither
+    /// Its extended key usage is for something else.
     WrongPurpose,
-    #[allow(missing_docs)]
+    /// Its issuer took it back.
     Revoked,
-    /// good chain, other names
+    /// A good chain, other names.
     WrongName {
-        /// the domain it had to be for
+        /// The domain it had to be for.
         wanted: Domain,
-        /// what it is for
+        /// What it is for, `a.example, b.example`; empty for nothing.
         names: String,
     },
-    /// what OpenSSL said
+    /// What OpenSSL said.
     Other(String),
 }
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+
+impl Certificate {
+    /// Checks whether it proves `domain`: a chain that is acceptable to `trust`, and a matching identifier.
+    ///
+    /// # Errors
+    /// Says why it does not, the chain's fault before the name's.
+    pub fn proves(&self, domain: &Domain, trust: Trust) -> Result<(), Problem> {
+        match self.problems.get(trust.0) {
+            Some(None) => {}
+            Some(Some(problem)) => return Err(problem.clone()),
+            None => return Err(Problem::Other("was never checked against the trusted authorities".into())),
+        }
+        if self.names(domain) {
+            return Ok(());
+        }
+        Err(Problem::WrongName { wanted: domain.clone(), names: self.list_names() })
+    }
+
+    /// Whether one of its identifiers matches, whatever the chain.
+    pub fn names(&self, domain: &Domain) -> bool {
+        self.names.iter().any(|name| name.matches(domain))
+    }
+
+    /// The domains it is for, as a person would list them.
+    fn list_names(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for name in &self.names {
+            let name = match name {
+                Name::Dns(name) | Name::XmppAddr(name) => name,
+                Name::Srv(name) => name.strip_prefix(SERVICE).unwrap_or(name),
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        match names.len() {
+            0..=LISTED => names.join(", "),
+            all => format!("{} and {} more", names[..LISTED].join(", "), all - LISTED),
+        }
     }
 }
-impl Certificate {
-    /// Whether it proves `domain`: acceptable chain and a matching identifier.
-    pub fn proves(&self, _domain: &Domain, _trust: crate::policy::Trust) -> Result<(), Problem> {
-        todo!()
+
+impl Name {
+    /// Whether this identifier is `domain`'s (RFC 9525 section 6.3, RFC 6120 section 13.7.1.2).
+    fn matches(&self, domain: &Domain) -> bool {
+        match self {
+            // An IP address is no DNS name, even where somebody wrote it into a dNSName.
+            Self::Dns(_) | Self::Srv(_) if domain.is_ip_literal() => false,
+            Self::Dns(name) => match name.strip_prefix("*.") {
+                Some(parent) => is_child(domain, parent),
+                None => is(domain, name),
+            },
+            // Case counts for nothing here either (RFC 4985 section 2), and a wildcard is none.
+            Self::Srv(name) => match name.split_at_checked(SERVICE.len()) {
+                Some((service, name)) => service.eq_ignore_ascii_case(SERVICE) && is(domain, name),
+                None => false,
+            },
+            Self::XmppAddr(address) => is(domain, address),
+        }
     }
-    /// Whether one of its identifiers matches, whatever the chain.
-    pub fn names(&self, _domain: &Domain) -> bool {
-        todo!()
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("was not shown"),
+            Self::Expired { on } => write!(f, "expired on {on}"),
+            Self::NotYetValid { until } => write!(f, "is not valid before {until}"),
+            Self::SelfSigned => f.write_str("is self-signed"),
+            Self::UnknownAuthority { issuer } => write!(f, "comes from an unknown authority ({issuer})"),
+            Self::WrongPurpose => f.write_str("is not meant for servers"),
+            Self::Revoked => f.write_str("was revoked"),
+            Self::WrongName { wanted, names } if names.is_empty() => {
+                write!(f, "is for no domain, so not for {wanted}")
+            }
+            Self::WrongName { wanted, names } if names.contains(", ") => {
+                write!(f, "is for other names ({names}), not for {wanted}")
+            }
+            Self::WrongName { wanted, names } => write!(f, "is for another name ({names}), not for {wanted}"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
+}
+
+/// Whether a presented name is the domain, whatever way it is spelled. One with a `*` in it is no name at all.
+fn is(domain: &Domain, name: &str) -> bool {
+    Domain::new(name).is_ok_and(|name| name == *domain)
+}
+
+/// Whether the domain is `parent` with exactly one label before it.
+fn is_child(domain: &Domain, parent: &str) -> bool {
+    domain
+        .as_str()
+        .split_once('.')
+        .is_some_and(|(_, above)| Domain::new(parent).is_ok_and(|p| p.as_str() == above))
+}
+
+/// What an SRVName begins with when it is meant for server-to-server streams (RFC 6120 section 13.7.1.2.1).
+const SERVICE: &str = "_xmpp-server.";
+
+/// How many names a person reads. Certificates of hosting companies have a hundred.
+const LISTED: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(names: impl IntoIterator<Item = Name>) -> Certificate {
+        Certificate {
+            names: names.into_iter().collect(),
+            problems: vec![None, Some(Problem::SelfSigned)],
+            fingerprint: String::new(),
+            issuer: String::new(),
+            expires: String::new(),
+        }
+    }
+
+    fn dns(name: &str) -> Name {
+        Name::Dns(name.into())
+    }
+
+    fn matches(name: Name, domain: &str) -> bool {
+        certificate([name]).names(&Domain::new(domain).unwrap())
+    }
+
+    #[test]
+    fn takes_each_kind_of_identifier() {
+        assert!(matches(dns("b.example"), "b.example"));
+        assert!(matches(Name::Srv("_xmpp-server.b.example".into()), "b.example"));
+        assert!(matches(Name::XmppAddr("b.example".into()), "b.example"));
+        assert!(!matches(dns("a.example"), "b.example"));
+        assert!(!matches(Name::Srv("_xmpp-client.b.example".into()), "b.example"));
+        assert!(!matches(Name::Srv("b.example".into()), "b.example"));
+        assert!(!matches(Name::XmppAddr("j@b.example".into()), "b.example"));
+        assert!(!matches(Name::XmppAddr("b.example/r".into()), "b.example"));
+    }
+
+    #[test]
+    fn spelling_does_not_matter() {
+        assert!(matches(dns("B.Example"), "b.example"));
+        assert!(matches(dns("b.example."), "b.example"));
+        assert!(matches(dns("xn--bcher-kva.example"), "bücher.example"));
+        assert!(matches(Name::XmppAddr("BÜCHER.example".into()), "bücher.example"));
+        assert!(matches(Name::Srv("_XMPP-Server.B.example".into()), "b.example"));
+        assert!(matches(dns("*.B.example"), "a.b.example"));
+    }
+
+    #[test]
+    fn a_wildcard_is_one_whole_leftmost_label() {
+        assert!(matches(dns("*.example"), "a.example"));
+        assert!(matches(dns("*.example"), "bücher.example"));
+        for name in
+            ["*.example", "*.a.example", "f*.example", "*a.example", "*", "*.*.example", "a.*.example", "*."]
+        {
+            assert!(!matches(dns(name), "a.b.example"), "{name}");
+            assert!(!matches(dns(name), "example"), "{name}");
+        }
+        assert!(!matches(dns("f*.example"), "foo.example"));
+        assert!(!matches(Name::Srv("_xmpp-server.*.example".into()), "a.example"));
+        assert!(!matches(Name::Srv("*.example".into()), "_xmpp-server.example"));
+        assert!(!matches(Name::XmppAddr("*.example".into()), "a.example"));
+    }
+
+    #[test]
+    fn an_ip_address_is_no_dns_name() {
+        assert!(!matches(dns("192.0.2.7"), "192.0.2.7"));
+        assert!(!matches(dns("*.0.2.7"), "192.0.2.7"));
+        assert!(!matches(dns("[2001:db8::1]"), "[2001:db8::1]"));
+        assert!(matches(Name::XmppAddr("192.0.2.7".into()), "192.0.2.7"));
+    }
+
+    #[test]
+    fn proves_a_domain_by_chain_and_name_together() {
+        let (b, c) = (Domain::new("b.example").unwrap(), Domain::new("c.example").unwrap());
+        let certificate = certificate([dns("a.example"), dns("b.example")]);
+        assert_eq!(certificate.proves(&b, Trust(0)), Ok(()));
+        assert_eq!(certificate.proves(&b, Trust(1)), Err(Problem::SelfSigned));
+        assert!(certificate.proves(&b, Trust(2)).is_err());
+        let problem = certificate.proves(&c, Trust(0)).unwrap_err();
+        assert_eq!(problem.to_string(), "is for other names (a.example, b.example), not for c.example");
+    }
+
+    #[test]
+    fn every_problem_ends_a_sentence() {
+        let wanted = Domain::new("c.example").unwrap();
+        let names = |names: &[&str]| {
+            let certificate = certificate(names.iter().map(|name| dns(name)));
+            certificate.proves(&wanted, Trust(0)).unwrap_err()
+        };
+        let date = || String::from("2026-11-01");
+        for (problem, words) in [
+            (Problem::Missing, "was not shown"),
+            (Problem::Expired { on: date() }, "expired on 2026-11-01"),
+            (Problem::NotYetValid { until: date() }, "is not valid before 2026-11-01"),
+            (Problem::SelfSigned, "is self-signed"),
+            (
+                Problem::UnknownAuthority { issuer: "Evil CA".into() },
+                "comes from an unknown authority (Evil CA)",
+            ),
+            (Problem::WrongPurpose, "is not meant for servers"),
+            (Problem::Revoked, "was revoked"),
+            (names(&[]), "is for no domain, so not for c.example"),
+            (names(&["a", "a"]), "is for another name (a), not for c.example"),
+            (
+                names(&["a", "b", "c", "d", "e", "f"]),
+                "is for other names (a, b, c, d and 2 more), not for c.example",
+            ),
+        ] {
+            assert_eq!(problem.to_string(), words);
+        }
     }
 }

@@ -6,8 +6,7 @@
 //! *Architecture invariant:* nothing of a stream is looked at before the framer has bounded and vouched for it, and
 //! what a peer sends never makes a machine panic or keep more than its limits say.
 use crate::certificate::{Certificate, Problem};
-use crate::policy::Policy;
-use crate::{Domain, framer::Limits};
+use crate::{Domain, policy::Policy};
 use std::fmt;
 
 pub mod error;
@@ -23,7 +22,7 @@ pub use initiating::Initiating;
 pub use receiving::Receiving;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// What TLS gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,18 +62,3 @@ impl fmt::Display for End {
         }
     }
 }
-
-/// The limits of a stream whose elements may have `element` bytes.
-pub(crate) fn limits(element: usize) -> Limits {
-    Limits { element, depth: DEPTH, attributes: ATTRIBUTES, declarations: DECLARATIONS }
-}
-
-/// Nesting of an element. Real payloads (forwarded, archived, signed messages) stay below 20; ejabberd 23 dies of
-/// 5,000, so what is passed on stays far from that.
-const DEPTH: usize = 128;
-
-/// Attributes of one tag. The richest stanzas known have about a dozen.
-const ATTRIBUTES: usize = 64;
-
-/// Namespace declarations in scope. `xml-rs` copies them for each element, so many of them cost time.
-const DECLARATIONS: usize = 64;

@@ -102,7 +102,7 @@ async fn ciphers_without_forward_secrecy_or_aead_are_refused() {
         assert_eq!(accepted.map(|_| ()).unwrap_err(), Error::NoCommonCipher, "{cipher}");
         let refusal = client.map(|_| ()).unwrap_err();
         assert_eq!(refusal, Error::Alert(40));
-        assert_eq!(refusal.to_string(), "the peer refused the TLS handshake: handshake failure");
+        assert_eq!(refusal.to_string(), "the peer ended TLS: handshake failure");
     }
 }
 
@@ -115,6 +115,30 @@ async fn a_client_of_another_protocol_is_refused_on_direct_tls_alone() {
     assert_eq!(client.map(|_| ()).unwrap_err(), Error::Alert(120));
     let (_, accepted) = raw_connects(http(), &server(&root), false).await;
     assert_eq!(accepted.unwrap().1.alpn, None);
+}
+
+#[tokio::test]
+async fn a_refusal_of_our_certificate_comes_with_the_first_read() {
+    let root = Authority::new("root");
+    let identity = named(&root, "b.example");
+    let ssl = raw(|context| {
+        context.set_certificate(&identity.chain[0]).unwrap();
+        context.set_private_key(&identity.key).unwrap();
+        context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    });
+    let cases =
+        [(None, 116, "certificate required"), (Some(named(&root, "a.example")), 48, "unknown certificate")];
+    for (ours, alert, words) in cases {
+        let (near, far) = wire().await;
+        let mut far = SslStream::new(Ssl::new(ssl.ssl_context()).unwrap(), far).unwrap();
+        let client = node("a.example", ours, &root);
+        let target = pair("a.example", "b.example");
+        let (ours, theirs) = tokio::join!(client.connect(near, &target, false), Pin::new(&mut far).accept());
+        assert!(theirs.is_err());
+        let error = Error::later(&ours.unwrap().0.read(&mut [0]).await.unwrap_err());
+        assert_eq!(error, Error::Alert(alert));
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ pub(super) fn read(view: &[u8], looked: &mut usize) -> Result<Option<usize>, Err
 /// Checks what stands between `<?xml` and `>`.
 fn check(text: &[u8]) -> Result<(), Error> {
     let mut rest = text.strip_suffix(b"?").ok_or(BROKEN)?;
-    if !pair(&mut rest, b"version")?.is_some_and(|version| version == b"1.0") {
+    if pair(&mut rest, b"version")? != Some(b"1.0") {
         return Err(Error::NotWellFormed("an XML version other than 1.0"));
     }
     if pair(&mut rest, b"encoding")?.is_some_and(|encoding| !encoding.eq_ignore_ascii_case(b"utf-8")) {

@@ -140,7 +140,7 @@ fn attribute(view: &[u8], begin: usize, at: usize) -> Result<Option<Attribute>, 
     }
     let open = skip_white_space(view, equals + 1);
     match view.get(open) {
-        None => return Ok(None),
+        None => Ok(None),
         Some(&quote @ (b'"' | b'\'')) => Ok(value(view, open + 1, quote)?.map(|(close, literal)| {
             Attribute { name, value: open + 1..close, whole: begin..close + 1, literal }
         })),

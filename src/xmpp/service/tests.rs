@@ -1,1 +1,99 @@
+use super::*;
 
+fn ask(attributes: &str, payload: &str) -> Option<String> {
+    let contact = [("abuse-addresses".to_owned(), vec!["mailto:abuse@a.example".to_owned()])];
+    let components = [Domain::new("echo.a.example").unwrap()];
+    let facts = Facts {
+        version: "1.2.3",
+        os: None,
+        uptime: 77,
+        utc: "2026-11-22T10:00:00Z",
+        components: &components,
+        contact: &contact,
+    };
+    let request = format!("<iq xmlns='jabber:server' from='u@b.example/r' {attributes}>{payload}</iq>");
+    let request = Element::parse(request.as_bytes(), &[]).unwrap();
+    Some(answer(&request, &facts)?.write(SERVER, &[]).replace('"', "'"))
+}
+
+fn get(payload: &str) -> String {
+    ask("to='a.example' type='get' id='1'", payload).unwrap()
+}
+
+const ADDRESSED: &str = "id='1' to='u@b.example/r' from='a.example'";
+
+// K5, E18
+#[test]
+fn a_ping_comes_back() {
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    assert_eq!(get(ping), format!("<iq type='result' {ADDRESSED}/>"));
+    let resource = ask("to='a.example/x' type='get' id='1'", ping).unwrap();
+    assert!(resource.starts_with("<iq type='result'"), "{resource}");
+}
+
+// K6, K7
+#[test]
+fn discovery_tells_what_the_domain_is_and_can() {
+    let info = get("<query xmlns='http://jabber.org/protocol/disco#info'/>");
+    for part in [
+        "<identity category='server' type='im' name='Nuncio'/>",
+        "<feature var='http://jabber.org/protocol/disco#info'/>",
+        "<feature var='urn:xmpp:ping'/>",
+        "<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/network/serverinfo</value></field>",
+        "<field var='abuse-addresses' type='list-multi'><value>mailto:abuse@a.example</value></field>",
+    ] {
+        assert!(info.contains(part), "{part} in {info}");
+    }
+    let items = get("<query xmlns='http://jabber.org/protocol/disco#items'/>");
+    assert!(items.contains("<item jid='echo.a.example'/>"), "{items}");
+    for namespace in [ns::DISCO_INFO, ns::DISCO_ITEMS] {
+        let node = get(&format!("<query xmlns='{namespace}' node='x'/>"));
+        assert!(node.contains("<error type='cancel'><item-not-found "), "{node}");
+    }
+}
+
+// K7
+#[test]
+fn version_time_and_uptime_are_told() {
+    let version = get("<query xmlns='jabber:iq:version'/>");
+    assert!(version.contains("<name>Nuncio</name><version>1.2.3</version></query>"), "{version}");
+    let time = get("<time xmlns='urn:xmpp:time'/>");
+    assert!(time.contains("<tzo>+00:00</tzo><utc>2026-11-22T10:00:00Z</utc>"), "{time}");
+    let last = get("<query xmlns='jabber:iq:last'/>");
+    assert!(last.contains("seconds='77'"), "{last}");
+}
+
+// E6
+#[test]
+fn a_request_that_is_none_is_a_bad_request() {
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    for (attributes, payload) in [
+        ("to='a.example' type='get'", ping.to_owned()),
+        ("to='a.example' id='1'", ping.to_owned()),
+        ("to='a.example' id='1' type='ask'", ping.to_owned()),
+        ("to='a.example' id='1' type='get'", String::new()),
+        ("to='a.example' id='1' type='set'", ping.repeat(2)),
+    ] {
+        let answer = ask(attributes, &payload).unwrap();
+        assert!(answer.contains("<error type='modify'><bad-request "), "{attributes}: {answer}");
+        assert!(answer.starts_with("<iq type='error'"), "{answer}");
+    }
+}
+
+// E7, E8, E18, E19
+#[test]
+fn every_request_gets_one_answer_and_no_answer_gets_any() {
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    for (attributes, payload) in [
+        ("to='a.example' type='get' id='1'", "<query xmlns='jabber:iq:roster'/>"),
+        ("to='a.example' type='set' id='1'", ping),
+        ("to='nobody@a.example' type='get' id='1'", ping),
+        ("to='nobody@a.example/r' type='get' id='1'", ping),
+    ] {
+        let answer = ask(attributes, payload).unwrap();
+        assert!(answer.contains("<error type='cancel'><service-unavailable "), "{attributes}: {answer}");
+        assert!(answer.contains(" id='1' to='u@b.example/r' "), "{answer}");
+    }
+    assert_eq!(ask("to='a.example' type='result' id='1'", ""), None);
+    assert_eq!(ask("to='a.example' type='error' id='1'", ping), None);
+}

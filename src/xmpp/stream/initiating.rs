@@ -534,3 +534,6 @@ impl Initiating {
 
 /// Elements before the outcome. A negotiation takes about ten.
 const EARLY: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -214,7 +214,9 @@ impl Receiving {
         let version = header.is_modern().then_some(super::header::VERSION);
         let policy = self.rules.policy_for(header.from.as_ref());
         let dialback = policy.allows(Mechanism::Dialback);
-        self.wire.allow(policy.max_stanza_unauthenticated.max(self.max_stanza));
+        if self.pairs.is_empty() {
+            self.wire.restrict(policy.max_stanza_unauthenticated);
+        }
         self.origin = self.wire.origin(header.lang.clone());
         self.header = header;
         self.state = State::ExpectElement;
@@ -441,3 +443,6 @@ const LANG: &str = "en";
 /// Elements before authentication. A negotiation takes about ten; the rest is room for a server that verifies the
 /// keys of many domains on one stream.
 const EARLY: usize = 128;
+
+#[cfg(test)]
+mod tests;

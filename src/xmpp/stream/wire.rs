@@ -1,7 +1,7 @@
 //! What every stream does below its negotiation: bytes in, frames out; elements in, bytes out, in order with events.
-use super::{Error, Header, error::Fault, limits};
+use super::{Error, Header, error::Fault};
 use crate::{
-    framer::{self, Frame, Framer},
+    framer::{self, Frame, Framer, Limits},
     stanza::Origin,
     xml,
 };
@@ -28,7 +28,7 @@ impl<O> Wire<O> {
     pub(crate) fn new(content: &'static str, max: usize, transmit: fn(Bytes) -> O) -> Self {
         Self {
             content,
-            framer: Framer::new(limits(max)),
+            framer: Framer::new(Limits { element: max, ..Limits::UNAUTHENTICATED }),
             unread: BytesMut::new(),
             dialback: false,
             text: String::new(),
@@ -62,9 +62,14 @@ impl<O> Wire<O> {
         self.framer.restart();
     }
 
-    /// Allows elements of up to `max` bytes.
+    /// Holds a peer who has not authenticated itself to elements of up to `max` bytes.
+    pub(crate) fn restrict(&mut self, max: usize) {
+        self.framer.set_limits(Limits { element: max, ..Limits::UNAUTHENTICATED });
+    }
+
+    /// Allows an authenticated peer elements of up to `max` bytes.
     pub(crate) fn allow(&mut self, max: usize) {
-        self.framer.set_limits(limits(max));
+        self.framer.set_limits(Limits { element: max, ..Limits::default() });
     }
 
     /// Reads an element that is not just passed on.

@@ -38,10 +38,9 @@ pub fn unescape(raw: &str) -> Cow<'_, str> {
         rest = &rest[at..];
         let (character, length) = match rest.as_bytes()[0] {
             b'\r' if rest.as_bytes().get(1) == Some(&b'\n') => (' ', 2),
-            b'&' => match rest.find(';').and_then(|end| Some((resolve(&rest[1..end])?, end + 1))) {
-                Some(resolved) => resolved,
-                None => ('&', 1),
-            },
+            b'&' => {
+                rest.find(';').and_then(|end| Some((resolve(&rest[1..end])?, end + 1))).unwrap_or(('&', 1))
+            }
             _ => (' ', 1),
         };
         text.push(character);

@@ -87,12 +87,14 @@ impl Receiving {
         }
         let (from, to) = (address(element, "from")?, address(element, "to")?);
         let pair = DomainPair { local: to.clone(), remote: from.clone() };
-        if self.pairs.contains(&pair) {
+        if self.pending.iter().any(|pending| pending.pair == pair) {
+            // The answer to the first key is the answer to both.
+        } else if self.pairs.contains(&pair) {
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
         } else if let Err(error) = self.admit_pair(&pair) {
             self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
-        } else if !self.pending.iter().any(|pending| pending.pair == pair) {
+        } else {
             let key = element.text().trim().to_owned();
             let request = dialback::Request { pair, id: self.id.clone(), key };
             self.pending.push(request.clone());

@@ -1,0 +1,112 @@
+//! The addresses of a host.
+
+use super::*;
+
+async fn found(zone: impl Fn(&str) -> toy::Reply + Send + 'static) -> Result<Vec<String>, Failure> {
+    let server = NameServer::start(zone).await;
+    let addresses = dns(&server).addresses("x.b.example").await?;
+    Ok(addresses.iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn families_take_turns_and_ipv6_begins() {
+    let found = found(|question| match question {
+        "x.b.example A" => answer([a(1), a(2), a(3)]),
+        "x.b.example AAAA" => answer([aaaa(1), aaaa(2)]),
+        _ => NoName,
+    });
+    let expected = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "192.0.2.3"];
+    assert_eq!(found.await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn an_alias_is_followed() {
+    let found = found(|question| match question {
+        "x.b.example A" => alias("y.example", [a(1)]),
+        "x.b.example AAAA" => alias("y.example", []),
+        "y.example AAAA" => NoData,
+        _ => NoName,
+    });
+    assert_eq!(found.await.unwrap(), ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn a_late_ipv6_answer_is_not_waited_for() {
+    let start = Instant::now();
+    let found = found(|question| match question {
+        "x.b.example A" => answer([a(1)]),
+        _ => Late(TIMEOUT / 2, Box::new(answer([aaaa(1)]))),
+    });
+    assert_eq!(found.await.unwrap(), ["192.0.2.1"]);
+    assert!(start.elapsed() < TIMEOUT / 2);
+}
+
+#[tokio::test]
+async fn a_slightly_later_ipv6_answer_is_waited_for() {
+    let found = found(|question| match question {
+        "x.b.example A" => answer([a(1)]),
+        _ => Late(Duration::from_millis(1), Box::new(answer([aaaa(1)]))),
+    });
+    assert_eq!(found.await.unwrap(), ["2001:db8::1", "192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn a_late_ipv4_answer_is_waited_for() {
+    let found = found(|question| match question {
+        "x.b.example A" => Late(TIMEOUT / 4, Box::new(answer([a(1)]))),
+        _ => answer([aaaa(1)]),
+    });
+    assert_eq!(found.await.unwrap(), ["2001:db8::1", "192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn an_empty_answer_does_not_hurry_the_other_family() {
+    let found = found(|question| match question {
+        "x.b.example A" => NoData,
+        _ => Late(TIMEOUT / 3, Box::new(answer([aaaa(1)]))),
+    });
+    assert_eq!(found.await.unwrap(), ["2001:db8::1"]);
+}
+
+#[tokio::test]
+async fn one_family_is_enough_when_the_other_fails() {
+    for failure in [Code(ResponseCode::ServFail), Silence, NoData, NoName] {
+        let found = found(move |question| match question {
+            "x.b.example A" => answer([a(1)]),
+            _ => failure.clone(),
+        });
+        assert_eq!(found.await.unwrap(), ["192.0.2.1"]);
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_address_is_no_word_about_the_domain() {
+    for (reply, exists, text) in
+        [(NoName, false, "x.b.example does not exist"), (NoData, true, "x.b.example has no address")]
+    {
+        let failure = found(move |_| reply.clone()).await.unwrap_err();
+        assert_eq!(failure, Failure::NoAddress { host: "x.b.example".into(), exists });
+        assert_eq!(failure.to_string(), text);
+        assert!(!failure.is_definitive());
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_one_family_leaves_it_open_whether_there_is_an_address() {
+    let failure = found(|question| match question {
+        "x.b.example A" => Code(ResponseCode::ServFail),
+        _ => NoData,
+    });
+    let failure = failure.await.unwrap_err();
+    assert!(matches!(failure, Failure::Refused { .. }), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_literal_is_its_own_address() {
+    let mut server = NameServer::always(NoName).await;
+    let dns = dns(&server);
+    for (host, address) in [("192.0.2.7", "192.0.2.7"), ("::1", "::1"), ("[2001:db8::7]", "2001:db8::7")] {
+        assert_eq!(dns.addresses(host).await.unwrap(), [address.parse::<IpAddr>().unwrap()]);
+    }
+    assert_eq!(server.asked(), [""; 0]);
+}

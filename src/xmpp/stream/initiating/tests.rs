@@ -1,0 +1,97 @@
+//! What a remote server may do to the stream that we open, as tables of XML: what it sends, what it gets, how it ends.
+use super::*;
+use crate::{
+    certificate::Certificate,
+    dialback::Secret,
+    policy::tests::policy,
+    stream::tests::fixture::{certificate, initiating_event, pair, secured},
+};
+use Mechanism::{Dialback, External};
+
+mod authentication;
+mod negotiation;
+
+/// The remote server's end of the wire.
+struct Peer {
+    stream: Initiating,
+    /// what the driver was told that is not to be transmitted
+    events: Vec<String>,
+}
+
+impl Peer {
+    fn new(plan: Plan) -> Self {
+        Self { stream: Initiating::new(plan), events: Vec::new() }
+    }
+
+    /// Behind TLS, past our second header, where it showed a certificate that proves it.
+    fn secured(plan: Plan) -> Self {
+        let mut peer = Self::new(Plan { direct_tls: Some(secured(trusted())), ..plan });
+        peer.gets();
+        peer.events.clear();
+        peer
+    }
+
+    /// Sends, and gives what comes back.
+    fn sends(&mut self, xml: &str) -> String {
+        self.stream.receive(BytesMut::from(xml));
+        self.gets()
+    }
+
+    fn gets(&mut self) -> String {
+        let mut answer = String::new();
+        while let Some(output) = self.stream.poll() {
+            match &output {
+                Output::Transmit(_) => answer += &initiating_event(&output),
+                _ => self.events.push(initiating_event(&output)),
+            }
+        }
+        answer
+    }
+
+    /// Answers our header, with features.
+    fn opens(&mut self, features: &str) -> String {
+        self.sends(&format!("{}<stream:features>{features}</stream:features>", header("version='1.0'")))
+    }
+
+    fn last(&self) -> &str {
+        self.events.last().map_or("", String::as_str)
+    }
+}
+
+fn header(attributes: &str) -> String {
+    format!(
+        "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+         from='b.example' to='a.example' id='D6' {attributes}>"
+    )
+}
+
+fn plan(policy: Policy) -> Plan {
+    Plan {
+        pair: pair("a.example", "b.example"),
+        purpose: Purpose::Session,
+        policy,
+        direct_tls: None,
+        secret: Secret::new("secret"),
+        certificate: true,
+    }
+}
+
+fn terms(tls: Tls, auth: &[Mechanism]) -> Policy {
+    Policy { tls, auth: auth.to_vec(), ..policy() }
+}
+
+fn trusted() -> Option<Certificate> {
+    Some(certificate(&["b.example"], None))
+}
+
+/// Our key for the stream `D6`.
+fn key() -> String {
+    let plan = plan(policy());
+    dialback::key(&plan.secret, &plan.pair.remote, &plan.pair.local, "D6")
+}
+
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const EXTERNAL: &str =
+    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
+const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";

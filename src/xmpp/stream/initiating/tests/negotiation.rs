@@ -1,0 +1,268 @@
+//! Headers, features, STARTTLS, the end.
+use super::*;
+
+// B1, B2, B3, F2
+#[test]
+fn our_header_names_both_sides_and_has_no_id() {
+    let expected = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
+        xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' from='a.example' \
+        to='b.example' version='1.0'>";
+    assert_eq!(Peer::new(plan(policy())).gets(), expected);
+    let without_dialback = Peer::new(plan(terms(Tls::Required, &[External]))).gets();
+    assert_eq!(without_dialback, expected.replace(" xmlns:db='jabber:server:dialback'", ""));
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    peer.opens(STARTTLS);
+    peer.sends(PROCEED);
+    assert_eq!(peer.last(), "[start tls]");
+    peer.stream.secured(secured(trusted()));
+    assert_eq!(peer.gets(), expected);
+    assert_eq!(peer.last(), "[judged good]");
+}
+
+// C11
+#[test]
+fn tls_that_we_demand_is_tried_although_it_is_not_offered() {
+    for (answer, told) in [
+        ("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "</stream:stream>"),
+        (
+            "<stream:error><unsupported-stanza-type xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+            "</stream:stream>",
+        ),
+    ] {
+        let mut peer = Peer::new(plan(policy()));
+        peer.gets();
+        assert_eq!(peer.opens(DIALBACK), STARTTLS);
+        assert_eq!(peer.stream.stage(), "waiting for leave to start TLS");
+        assert_eq!(peer.sends(answer), told);
+        assert_eq!(peer.last(), "[failed: b.example offers no TLS, which s2s.tls = \"required\" demands]");
+    }
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    peer.opens("");
+    assert_eq!(peer.sends(PROCEED), "");
+    assert_eq!(peer.last(), "[start tls]");
+}
+
+// C11, C14: no TLS, no word in clear text to a peer from before versions either
+#[test]
+fn a_peer_without_versions_cannot_have_tls() {
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    assert_eq!(peer.sends(&header("")), "</stream:stream>");
+    assert_eq!(peer.last(), "[failed: b.example offers no TLS, which s2s.tls = \"required\" demands]");
+}
+
+// C3
+#[test]
+fn tls_that_is_offered_and_refused_ends_the_attempt() {
+    let mut peer = Peer::new(plan(terms(Tls::Optional, &[Dialback])));
+    peer.gets();
+    assert_eq!(peer.opens(STARTTLS), STARTTLS);
+    peer.sends("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    assert_eq!(peer.last(), "[failed: b.example offers TLS and then refuses it]");
+}
+
+// C5: bytes in front of TLS, with <proceed/> or behind it
+#[test]
+fn bytes_between_proceed_and_tls_end_the_attempt() {
+    for injected in ["<stream:features/>", " "] {
+        let mut peer = Peer::new(plan(policy()));
+        peer.gets();
+        peer.opens(STARTTLS);
+        assert_eq!(peer.sends(&format!("{PROCEED}{injected}")), "");
+        assert!(peer.last().contains("bytes in clear text after <proceed/>"), "{}", peer.last());
+
+        let mut peer = Peer::new(plan(policy()));
+        peer.gets();
+        peer.opens(STARTTLS);
+        peer.sends(PROCEED);
+        assert_eq!(peer.sends(injected), "");
+        assert!(peer.last().contains("bytes in clear text after <proceed/>"), "{}", peer.last());
+    }
+}
+
+// A14: a web server at the address
+#[test]
+fn what_is_no_xmpp_server_is_named_so() {
+    for bytes in [
+        "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+        "<html><body>hello</body></html>",
+        "\u{15}\u{3}\u{1}",
+        "220 mail.b.example ESMTP\r\n",
+    ] {
+        let mut peer = Peer::new(plan(policy()));
+        peer.gets();
+        peer.sends(bytes);
+        assert_eq!(peer.last(), "[failed: the server at this address does not speak XMPP]", "{bytes}");
+    }
+}
+
+// B15
+#[test]
+fn a_demand_that_we_do_not_know_ends_the_attempt() {
+    let unknown = "<amqp xmlns='urn:example'><required/></amqp>";
+    let error = "<stream:error><unsupported-feature xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>";
+    let mut peer = Peer::secured(plan(policy()));
+    assert!(peer.opens(unknown).starts_with(error));
+    assert!(
+        peer.last().starts_with("[failed: b.example broke the protocol: unsupported-feature"),
+        "{}",
+        peer.last()
+    );
+
+    let mut peer = Peer::secured(plan(policy()));
+    assert!(
+        peer.opens(&format!("{unknown}{EXTERNAL}")).starts_with("<auth "),
+        "what can be done is done first"
+    );
+    peer.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    assert!(peer.opens(unknown).starts_with(error));
+}
+
+// B29, B32, E14
+#[test]
+fn a_stream_error_is_reported_and_answered_with_the_closing_tag_alone() {
+    let error = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+        <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>who?</text></stream:error></stream:stream>";
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    assert_eq!(peer.sends(&format!("{}{error}", header("version='1.0'"))), "</stream:stream>");
+    assert_eq!(peer.last(), "[failed: b.example closed the stream: host-unknown (who?)]");
+    assert!(!peer.stream.is_established());
+    let nameless = header("version='1.0'").replace("from='b.example'", "from=''");
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    peer.sends(&format!("{nameless}{error}"));
+    assert_eq!(peer.last(), "[failed: b.example closed the stream: host-unknown (who?)]");
+}
+
+// B33, B34
+#[test]
+fn a_redirection_is_reported_with_how_it_came() {
+    let error = "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>c.example:5270\
+        </see-other-host></stream:error>";
+    for (mut peer, over_tls) in [(Peer::new(plan(policy())), false), (Peer::secured(plan(policy())), true)] {
+        peer.gets();
+        peer.stream.receive(BytesMut::from(format!("{}{error}", header("version='1.0'")).as_str()));
+        let failure = std::iter::from_fn(|| peer.stream.poll()).find_map(|output| match output {
+            Output::Failed(failure) => Some(failure.cause),
+            _ => None,
+        });
+        let expected = Cause::Redirected { host: "c.example:5270".to_owned(), secured: over_tls };
+        assert_eq!(failure, Some(expected));
+    }
+}
+
+#[test]
+fn a_peer_that_just_closes_is_reported_so() {
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    assert_eq!(peer.sends(&format!("{}</stream:stream>", header("version='1.0'"))), "</stream:stream>");
+    assert_eq!(peer.last(), "[failed: b.example closed the stream without giving a reason]");
+}
+
+// B23, E20, E21
+#[test]
+fn a_peer_that_breaks_the_protocol_is_told() {
+    for (bytes, condition) in [
+        (header("version='x'"), "unsupported-version"),
+        (header("version='1.0'").replace("jabber:server", "jabber:client"), "invalid-namespace"),
+        (format!("{}<!-- -->", header("version='1.0'")), "restricted-xml"),
+        (format!("{}</x>", header("version='1.0'")), "not-well-formed"),
+        (format!("{}<message/>", header("version='1.0'")), "not-authorized"),
+        (format!("{}<x xmlns='urn:example'/>", header("version='1.0'")), "unsupported-stanza-type"),
+        (format!("{}<db:x xmlns:db='{}'/>", header("version='1.0'"), "x".repeat(11_000)), "policy-violation"),
+    ] {
+        let mut peer = Peer::secured(plan(policy()));
+        peer.sends(&header("version='1.0'"));
+        peer.stream = Peer::secured(plan(policy())).stream;
+        peer.stream.met = true;
+        let answer = peer.sends(&bytes);
+        assert!(answer.starts_with(&format!("<stream:error><{condition} ")), "{bytes}: {answer}");
+        assert!(answer.ends_with("</stream:error></stream:stream>"), "{answer}");
+        let expected = format!("[failed: b.example broke the protocol: {condition}");
+        assert!(peer.last().starts_with(&expected), "{}", peer.last());
+    }
+}
+
+fn established() -> Peer {
+    let mut peer = Peer::secured(plan(policy()));
+    peer.opens(DIALBACK);
+    peer.sends(&dialback_answer("type='valid'"));
+    assert_eq!(peer.last(), "[established by dialback over TLS]");
+    assert!(peer.stream.is_established());
+    peer
+}
+
+fn dialback_answer(attributes: &str) -> String {
+    format!("<db:result xmlns:db='jabber:server:dialback' from='b.example' to='a.example' {attributes}/>")
+}
+
+// B14, B19
+#[test]
+fn no_stanza_is_taken_from_a_stream_that_we_opened() {
+    let stanza = "<message from='u@b.example' to='v@a.example'/>";
+    let mut peer = established();
+    let answer = peer.sends(stanza);
+    assert!(answer.starts_with("<stream:error><not-authorized "), "{answer}");
+    assert!(peer.last().starts_with("[closed by us: not-authorized"), "{}", peer.last());
+    assert!(!peer.stream.is_established());
+}
+
+// F6
+#[test]
+fn an_established_stream_is_not_disturbed_by_stray_answers() {
+    let mut peer = established();
+    for stray in [dialback_answer("type='invalid'"), "<stream:features/>".to_owned(), " ".to_owned()] {
+        assert_eq!(peer.sends(&stray), "");
+        assert!(peer.stream.is_established());
+    }
+}
+
+// B16, B29
+#[test]
+fn an_established_stream_ends_as_the_peer_ends_it() {
+    let mut peer = established();
+    assert_eq!(peer.sends("</stream:stream>"), "</stream:stream>");
+    assert_eq!(peer.last(), "[closed]");
+    let mut peer = established();
+    let error = "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+    assert_eq!(peer.sends(error), "</stream:stream>");
+    assert_eq!(peer.last(), "[closed by the peer: reset]");
+}
+
+// B17, B22
+#[test]
+fn closing_waits_for_the_peers_tag() {
+    let mut peer = established();
+    peer.stream.close(None);
+    assert_eq!(peer.gets(), "</stream:stream>");
+    assert!(!peer.stream.is_established());
+    assert_eq!(peer.sends("<message from='u@b.example' to='v@a.example'/>"), "");
+    assert_eq!(peer.stream.stage(), "waiting for the closing tag");
+    assert_eq!(peer.sends("</stream:stream>"), "");
+    assert_eq!(peer.last(), "[closed]");
+}
+
+// C6
+#[test]
+fn closing_in_the_middle_of_a_handshake_writes_nothing() {
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    peer.opens(STARTTLS);
+    peer.sends(PROCEED);
+    peer.stream.close(Some(Error::new(crate::stream::Condition::SystemShutdown, "")));
+    assert_eq!(peer.gets(), "");
+    assert_eq!(peer.last(), "[closed by us: system-shutdown]");
+}
+
+// E27
+#[test]
+fn a_peer_that_talks_on_without_an_outcome_is_cut_off() {
+    let mut peer = Peer::secured(plan(policy()));
+    peer.opens(DIALBACK);
+    let stray = "<db:result xmlns:db='jabber:server:dialback' from='c.example' to='a.example' type='valid'/>";
+    let answer = peer.sends(&stray.repeat(EARLY));
+    assert!(answer.starts_with("<stream:error><policy-violation "), "{answer}");
+}

@@ -1,0 +1,101 @@
+//! Stanzas and what is none.
+use super::*;
+
+fn open() -> Peer {
+    let mut peer = Peer::new(lax());
+    peer.sends(&header("from='b.example' to='a.example' version='1.0' xml:lang='de'"));
+    peer.is_verified("a.example", "b.example");
+    peer
+}
+
+// B13, E29
+#[test]
+fn refuses_a_stanza_before_authentication() {
+    for stanza in ["<message from='u@b.example' to='v@a.example'/>", "<iq xmlns='jabber:client'/>"] {
+        let mut peer = Peer::new(lax());
+        peer.opens();
+        let answer = peer.sends(stanza);
+        peer.is_told(&format!("<stream:stream >{answer}"), "not-authorized");
+        assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")));
+    }
+}
+
+// B24, B26, E1, E2, E3, E4, E5, E16
+#[test]
+fn a_stanza_is_of_a_pair_that_was_proved_or_ends_the_stream() {
+    for (element, condition) in [
+        ("<message from='u@c.example' to='v@a.example'/>", "invalid-from"),
+        ("<message from='u@x.b.example' to='v@a.example'/>", "invalid-from"),
+        ("<message from='u@b.example' to='v@also.example'/>", "host-unknown"),
+        ("<message from='u@b.example' to='v@third.example'/>", "host-unknown"),
+        ("<message from='u@b.example'/>", "improper-addressing"),
+        ("<message to='v@a.example'/>", "improper-addressing"),
+        ("<message from='@b.example' to='v@a.example'/>", "improper-addressing"),
+        ("<message xmlns='jabber:client' from='u@b.example' to='v@a.example'/>", "invalid-namespace"),
+        ("<foo xmlns='jabber:client'/>", "invalid-namespace"),
+        ("<foo/>", "unsupported-stanza-type"),
+        ("<foo xmlns='urn:example'/>", "unsupported-stanza-type"),
+        ("<message", ""),
+        ("<!-- -->", "restricted-xml"),
+        ("<message from='u@b.example' to='v@a.example'>&nbsp;</message>", "restricted-xml"),
+        ("<message from='u@b.example' to='v@a.example'><x:y/></message>", "not-well-formed"),
+        ("</message>", "not-well-formed"),
+    ] {
+        let mut peer = open();
+        let answer = peer.sends(element);
+        match condition {
+            "" => assert_eq!(answer, ""),
+            _ => peer.is_told(&format!("<stream:stream >{answer}"), condition),
+        }
+        assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")), "{element}");
+    }
+}
+
+// E4, E23, E28
+#[test]
+fn domains_are_compared_as_domains_and_white_space_is_nothing() {
+    let mut peer = open();
+    assert_eq!(peer.sends(" \n\t <message from='u@B.Example.' to='v@A.EXAMPLE'/> \n"), "");
+    assert!(peer.events.last().unwrap().starts_with("[stanza <message"), "{:?}", peer.events);
+    assert_eq!(peer.stream.stage(), "open");
+}
+
+// B8
+#[test]
+fn a_stanza_keeps_the_language_of_its_stream() {
+    let mut peer = open();
+    peer.sends("<message from='u@b.example' to='v@a.example'/>");
+    assert!(peer.events.last().unwrap().contains("xml:lang='de'"), "{:?}", peer.events);
+    peer.sends("<message from='u@b.example' to='v@a.example' xml:lang='fr'/>");
+    let last = peer.events.last().unwrap();
+    assert!(last.contains("xml:lang='fr'") && !last.contains("'de'"), "{last}");
+}
+
+// E24
+#[test]
+fn an_authenticated_peer_gets_the_room_of_the_policy() {
+    let mut peer = open();
+    let stanza = |size: usize| {
+        let frame = "<message from='u@b.example' to='v@a.example'><body></body></message>";
+        frame.replace("</body>", &format!("{}</body>", "x".repeat(size - frame.len())))
+    };
+    assert_eq!(peer.sends(&stanza(policy().max_stanza)), "");
+    assert!(peer.events.last().unwrap().starts_with("[stanza"));
+    let answer = peer.sends(&stanza(policy().max_stanza + 1));
+    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+}
+
+// E10
+#[test]
+fn stanzas_come_out_in_the_order_in_which_they_came() {
+    let mut peer = open();
+    let told = peer.events.len();
+    let run: String =
+        (0..100).map(|n| format!("<message id='{n}' from='u@b.example' to='v@a.example'/>")).collect();
+    peer.dribbles(run.as_bytes());
+    let order: Vec<_> = peer.events[told..]
+        .iter()
+        .map(|event| event.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(order, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+}
