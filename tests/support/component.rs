@@ -56,7 +56,8 @@ impl Component {
         match wire.next(SOON) {
             Ok(Event::Element(element)) if element.name == "handshake" => {}
             Ok(Event::Element(error)) if error.name == "error" => {
-                return Err(error.children().map(|child| child.name.clone()).collect());
+                let conditions = error.children().filter(|child| child.name != "text");
+                return Err(conditions.map(|child| child.name.clone()).collect());
             }
             other => return Err(format!("{other:?}")),
         }
