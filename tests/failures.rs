@@ -53,6 +53,8 @@ impl Failure {
         assert!(error.child(self.condition).is_some(), "not {}: {answer}", self.condition);
         let sentence = error.expect("text").text();
         assert!(sentence.contains(self.cause), "nothing of {:?} in {sentence:?}", self.cause);
+        let place = sentence.contains(self.domain) || sentence.contains("127.");
+        assert!(place, "neither domain nor address in {sentence:?}");
         let (earliest, latest) = (Duration::from_secs(self.time.0), Duration::from_secs(self.time.1));
         assert!(took >= earliest, "{} already after {took:?}", self.domain);
         assert!(took <= latest, "{} only after {took:?}", self.domain);
@@ -92,26 +94,26 @@ fn failures(network: &Network) -> Vec<Failure> {
     // Stays until the process ends.
     std::mem::forget(deaf);
 
-    plays(listener(network, "silent.example"), |mut peer| drop(peer.next(Duration::from_secs(60))));
+    plays(listener(network, "silent.example"), |mut peer| peer.waits_for_the_end());
     fails("silent.example", timeout, "no answer", (3, 12));
 
     plays(listener(network, "web.example"), |mut peer| {
         peer.expects_header();
         peer.sends("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>Bad Request</html>");
     });
-    fails("web.example", timeout, "XML", (0, 3));
+    fails("web.example", timeout, "does not speak XMPP", (0, 3));
 
     let other = identity(&["somebody.example"]);
     plays(listener(network, "other.example"), move |mut peer| {
         peer.answers_to_tls("other.example", &other);
-        drop(peer.next(Duration::from_secs(60)));
+        peer.waits_for_the_end();
     });
     fails("other.example", timeout, "certificate", (0, 3));
 
     let expired = network.authority.certificate(&["expired.example"]).expired().issue();
     plays(listener(network, "expired.example"), move |mut peer| {
         peer.answers_to_tls("expired.example", &expired);
-        drop(peer.next(Duration::from_secs(60)));
+        peer.waits_for_the_end();
     });
     fails("expired.example", timeout, "expired on", (0, 3));
 
@@ -218,13 +220,13 @@ fn what_does_not_fit_into_a_waiting_queue_comes_back_at_once() {
     for number in 0..15 {
         sender.sends_message("mute.example", &number.to_string(), "");
     }
-    for number in 10..15 {
-        let answer = sender.next(Duration::from_secs(20)).expect("an answer");
-        assert_eq!(answer.attribute("id"), number.to_string());
-        let error = answer.expect("error");
-        assert_eq!(error.attribute("type"), "wait", "{answer}");
-        assert!(error.child("resource-constraint").is_some(), "{answer}");
-    }
+    let answers: Vec<_> = (0..15).map_while(|_| sender.next(Duration::from_secs(20))).collect();
+    let full = |answer: &&Element| answer.expect("error").child("resource-constraint").is_some();
+    let refused: Vec<_> = answers.iter().filter(full).map(|answer| answer.attribute("id")).collect();
+    assert_eq!(refused, ["10", "11", "12", "13", "14"]);
+    assert_eq!(answers[0].attribute("id"), "10", "the refused have to wait for the others");
+    assert_eq!(answers[0].expect("error").attribute("type"), "wait");
+    assert_eq!(answers.len(), 15);
 }
 
 /// The node of these tests: it takes certificates only, and soon gives up.
