@@ -102,6 +102,8 @@ listen:
     module: ejabberd_service
     access: all
     shaper: none
+    # Otherwise each component that connects gets the stanzas of all of them.
+    global_routes: false
     hosts:
 {components}modules:
   mod_disco: {{}}
