@@ -162,3 +162,6 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+/// `internal_error` and `user_canceled` (RFC 8446 6.2) say nothing about the next attempt.
+const PASSING_ALERTS: [u8; 2] = [80, 90];

@@ -146,7 +146,9 @@ impl Listener {
             return;
         }
         *count += 1;
-        connect::tune(&socket);
+        if let Err(error) = connect::tune(&socket) {
+            log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
+        }
         match &self.whose {
             For::Servers(surroundings) => {
                 let surroundings = surroundings.clone();
