@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Behaviour, Component, Element, Listener, Network, Node, Peer, Prosody, Server, Setup, plays,
+    Auth, Behaviour, Component, Element, Listener, Network, Node, Prosody, Server, Setup, plays,
 };
 
 #[test]

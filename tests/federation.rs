@@ -82,11 +82,16 @@ fn federate(software: Software, link: Link) {
         Software::Ejabberd => Box::new(Ejabberd::start(&network, link.setup("ejabberd.example"))),
         Software::Nuncio => Box::new(Node::start(&network, link.setup("other.example"))),
     };
-    let mut setup = link.setup("nuncio.example");
-    if link == Link::ServerOnly {
-        setup = setup.certificate(Certificate::Common(Purpose::ServerOnly));
-    }
-    let node = Node::start(&network, setup);
+    let setup = link.setup("nuncio.example");
+    let node = Node::start(
+        &network,
+        match link {
+            Link::Certificates | Link::SelfSigned | Link::DirectTls => setup,
+            // It would, but nobody does: the other node has `disabled`.
+            Link::Clear => setup.certificate(Certificate::Common(Purpose::Both)).tls(Tls::Optional),
+            Link::ServerOnly => setup.certificate(Certificate::Common(Purpose::ServerOnly)),
+        },
+    );
 
     // Every pair of domains is a link of its own: the two directions are tried on different ones.
     let (mut here, mut there) = (node.inbox(), peer.inbox());

@@ -8,10 +8,13 @@
 mod cold_link;
 mod command_line;
 mod components;
+mod dialback;
 mod failures;
 mod federation;
 mod harness;
+mod identities;
 mod logs;
+mod resolution;
 mod services;
 mod shutdown;
 mod spoofing;

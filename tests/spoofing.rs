@@ -100,25 +100,6 @@ fn what_was_sent_behind_starttls_is_not_taken_for_secured() {
 }
 
 #[test]
-fn a_certificate_for_another_name_is_not_offered_external() {
-    let stage = Stage::set();
-    let other = stage.network.authority.issue(&["other.example"]);
-    let expired = stage.network.authority.certificate(&["peer.example"]).expired().issue();
-    let unknown = stage.network.authority.certificate(&["peer.example"]).self_signed().issue();
-    for identity in [Some(&other), Some(&expired), Some(&unknown), None] {
-        let mut peer = Peer::dials(stage.node.address());
-        peer.starts_tls("peer.example", INBOX, identity);
-        match peer.next(Duration::from_secs(20)) {
-            Ok(Event::Element(element)) => {
-                let offered = element.child("mechanisms").is_some();
-                assert!(!offered, "{element}");
-            }
-            other => panic!("neither features nor an error: {other:?}"),
-        }
-    }
-}
-
-#[test]
 fn a_stanza_on_a_stream_that_the_node_opened_is_not_delivered() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();

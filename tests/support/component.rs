@@ -18,6 +18,7 @@ use super::{Element, Event, Nothing, Wire};
 /// A connected component.
 pub(crate) struct Component {
     name: String,
+    digest: String,
     output: TcpStream,
     /// Set when the server closed its side of the stream.
     closed: Arc<AtomicBool>,
@@ -50,8 +51,8 @@ impl Component {
             other => return Err(format!("{other:?}")),
         };
         let digest = sha1(format!("{}{secret}", header.attribute("id")).as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        wire.send(&format!("<handshake>{hex}</handshake>"));
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        wire.send(&format!("<handshake>{digest}</handshake>"));
         match wire.next(SOON) {
             Ok(Event::Element(element)) if element.name == "handshake" => {}
             Ok(Event::Element(error)) if error.name == "error" => {
@@ -65,12 +66,17 @@ impl Component {
             let closed = Arc::clone(&closed);
             move || read(wire, &sender, &closed)
         });
-        Ok(Self { name: name.to_owned(), output, closed, incoming, unread: VecDeque::new() })
+        Ok(Self { name: name.to_owned(), digest, output, closed, incoming, unread: VecDeque::new() })
     }
 
     /// Its domain.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it proved that it knows the secret with.
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Sends text as it is.

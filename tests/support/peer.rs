@@ -1,6 +1,6 @@
 //! A scripted server: it says and expects what the test writes, line by line.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -19,10 +19,15 @@ impl Listener {
     }
 
     /// Listens at another port.
-    pub(crate) fn at_port(address: Ipv4Addr, port: u16) -> Self {
-        let listener = TcpListener::bind((address, port)).expect("an address of its own");
+    pub(crate) fn at_port(address: impl Into<IpAddr>, port: u16) -> Self {
+        let listener = TcpListener::bind((address.into(), port)).expect("an address of its own");
         listener.set_nonblocking(true).unwrap();
         Self(listener)
+    }
+
+    /// The port, which the kernel chose when 0 was asked for.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().port()
     }
 
     /// A host that drops every attempt to connect: its queue of connections is full for ever.
@@ -59,13 +64,7 @@ impl Peer {
     /// Connects to the server port at `address`.
     #[track_caller]
     pub(crate) fn dials(address: Ipv4Addr) -> Self {
-        Self::dials_port(address, 5269)
-    }
-
-    /// Connects to another port.
-    #[track_caller]
-    pub(crate) fn dials_port(address: Ipv4Addr, port: u16) -> Self {
-        let stream = TcpStream::connect((address, port)).expect("a server that listens");
+        let stream = TcpStream::connect((address, 5269)).expect("a server that listens");
         Self { wire: Wire::new(stream) }
     }
 
@@ -156,9 +155,12 @@ impl Peer {
         self.wire.restart();
     }
 
-    /// What both sides said.
-    pub(crate) fn wire(&self) -> &Wire {
-        &self.wire
+    /// The names in the certificate that the other side showed.
+    pub(crate) fn certified_names(&self) -> Vec<String> {
+        let certificate = self.wire.peer_certificate();
+        let names = certificate.and_then(|certificate| certificate.subject_alt_names());
+        let names = names.iter().flatten().filter_map(|name| name.dnsname());
+        names.map(str::to_owned).collect()
     }
 
     /// Dials a server and goes the whole way to a stream authenticated by certificate.
@@ -166,9 +168,8 @@ impl Peer {
     pub(crate) fn authenticates(address: Ipv4Addr, from: &str, to: &str, identity: &Identity) -> Self {
         let mut peer = Self::dials(address);
         peer.starts_tls(from, to, Some(identity));
-        let mechanisms = peer.expects("features").expect("mechanisms").clone();
-        let offered = mechanisms.children().any(|mechanism| mechanism.text() == "EXTERNAL");
-        assert!(offered, "no EXTERNAL in {mechanisms}");
+        let features = peer.expects("features");
+        assert!(offers_external(&features), "no EXTERNAL in {features}");
         peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
         peer.expects("success");
         peer.restarts();
@@ -211,8 +212,16 @@ impl Peer {
     #[track_caller]
     pub(crate) fn answers_to_external(&mut self, domain: &str, identity: &Identity) {
         self.answers_to_tls(domain, identity);
+        self.takes_external(domain);
+    }
+
+    /// As the side that was dialled, once the stream is secured and both headers are sent: offers
+    /// EXTERNAL and takes it, up to the features of the stream that follows.
+    #[track_caller]
+    pub(crate) fn takes_external(&mut self, domain: &str) {
         self.sends_features(
-            "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
+            "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+             <mechanism>EXTERNAL</mechanism></mechanisms>",
         );
         self.expects("auth");
         self.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
@@ -226,6 +235,12 @@ impl Peer {
     fn fails(&self, expected: &str, got: &Result<Event, Nothing>) -> ! {
         panic!("expected {expected}, got {got:?} after\n{}", self.wire.transcript())
     }
+}
+
+/// Whether stream features offer SASL EXTERNAL.
+pub(crate) fn offers_external(features: &Element) -> bool {
+    let mechanisms = features.children().filter(|feature| feature.name == "mechanisms");
+    mechanisms.flat_map(Element::children).any(|mechanism| mechanism.text() == "EXTERNAL")
 }
 
 /// Plays `script` for every connection to `listener`, each in a thread of its own, until the test

@@ -29,8 +29,6 @@ pub(crate) enum Certificate {
     Common(Purpose),
     /// For all its names, by nobody.
     SelfSigned,
-    /// This one.
-    Given(Box<Identity>),
     /// None at all.
     Missing,
 }
@@ -139,7 +137,6 @@ impl Setup {
         match &self.certificate {
             Certificate::Common(purpose) => Some(request.purpose(*purpose).issue()),
             Certificate::SelfSigned => Some(request.self_signed().issue()),
-            Certificate::Given(identity) => Some((**identity).clone()),
             Certificate::Missing => None,
         }
     }

@@ -1,0 +1,263 @@
+//! Server dialback (XEP-0220) with a peer that plays each of its roles.
+
+use std::time::Duration;
+
+use crate::support::{
+    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, Server, Setup, Tls,
+};
+
+#[test]
+fn a_peer_older_than_version_1_is_asked_without_features() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = stage.listener.accepts();
+    peer.expects_header();
+    peer.sends(
+        "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+         xmlns:stream='http://etherx.jabber.org/streams' id='old' from='peer.example'>",
+    );
+    let result = peer.expects("result");
+    assert_eq!(result.attribute("from"), INBOX);
+    assert_eq!(result.attribute("to"), "peer.example");
+    peer.sends(VALID);
+    assert_eq!(peer.expects("message").attribute("id"), "out");
+}
+
+#[test]
+fn a_peer_that_announces_dialback_by_namespace_alone_is_asked() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = stage.listener.accepts();
+    peer.expects_header();
+    peer.sends_header("peer.example", INBOX, "id='by-namespace'");
+    peer.sends_features("");
+    peer.expects("result");
+    peer.sends(VALID);
+    assert_eq!(peer.expects("message").attribute("id"), "out");
+}
+
+#[test]
+fn the_node_knows_its_own_keys_and_no_others() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = stage.listener.accepts();
+    let key = stage.is_asked(&mut peer, "the-stream").text();
+
+    let altered = key.replacen(|c: char| c.is_ascii_hexdigit(), "x", 1);
+    assert_eq!(stage.verifies(INBOX, "the-stream", &key), "valid");
+    assert_eq!(stage.verifies(INBOX, "the-stream", &altered), "invalid");
+    assert_eq!(stage.verifies(INBOX, "another-stream", &key), "invalid");
+    assert_eq!(stage.verifies("nuncio.example", "the-stream", &key), "invalid");
+}
+
+#[test]
+fn a_key_that_the_peer_calls_invalid_is_an_internal_error() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = stage.listener.accepts();
+    stage.is_asked(&mut peer, "the-stream");
+    peer.sends(&VALID.replace("valid", "invalid"));
+    let answer = inbox.receives_id("out");
+    let error = answer.expect("error");
+    assert_eq!(error.attribute("type"), "cancel", "{answer}");
+    assert!(error.child("internal-server-error").is_some(), "{answer}");
+}
+
+#[test]
+fn a_peer_is_called_back_and_heard_when_its_key_is_good() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let (mut dialling, id) = stage.dials("peer.example");
+    dialling.sends(&result("peer.example", INBOX, "the key"));
+    let mut called = stage.listener.accepts();
+    let verify = stage.is_called_back(&mut called);
+    assert_eq!((verify.attribute("id"), verify.text().as_str()), (id.as_str(), "the key"));
+    assert_eq!(verify.attribute("from"), INBOX);
+    assert_eq!(verify.attribute("to"), "peer.example");
+    called.sends(&verified(INBOX, &id, "valid"));
+    let result = dialling.expects("result");
+    assert_eq!(result.attribute("type"), "valid", "{result}");
+    dialling.sends(&message(INBOX, "proved"));
+    inbox.receives_id("proved");
+}
+
+#[test]
+fn a_bad_key_is_answered_invalid_and_nothing_is_heard() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let (mut dialling, id) = stage.dials("peer.example");
+    dialling.sends(&result("peer.example", INBOX, "a guess"));
+    let mut called = stage.listener.accepts();
+    stage.is_called_back(&mut called);
+    called.sends(&verified(INBOX, &id, "invalid"));
+    let result = dialling.expects("result");
+    assert_eq!(result.attribute("type"), "invalid", "{result}");
+    dialling.sends(&message(INBOX, "unproved"));
+    hears_nothing(&stage, &mut inbox);
+}
+
+#[test]
+fn a_domain_that_cannot_be_called_back_gets_an_error() {
+    let stage = Stage::set();
+    let (mut dialling, _) = stage.dials("missing.example");
+    dialling.sends(&result("missing.example", INBOX, "whatever"));
+    let result = dialling.expects("result");
+    assert_eq!(result.attribute("type"), "error", "{result}");
+    assert!(result.expect("error").child("remote-server-not-found").is_some(), "{result}");
+}
+
+#[test]
+fn a_target_that_is_not_ours_gets_an_error() {
+    let stage = Stage::set();
+    let (mut dialling, _) = stage.dials("peer.example");
+    dialling.sends(&result("peer.example", "not-here.example", "whatever"));
+    let answer = dialling.next(Duration::from_secs(20));
+    let told = format!("{answer:?}");
+    assert!(told.contains("item-not-found") || told.contains("host-unknown"), "{told}");
+    assert!(stage.listener.accepted().is_none(), "the peer was called back for nothing");
+}
+
+#[test]
+fn several_pairs_are_proved_on_one_stream() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let mut outbox = stage.node.outbox();
+    let (mut dialling, id) = stage.dials("peer.example");
+    for domain in [INBOX, OUTBOX] {
+        dialling.sends(&result("peer.example", domain, "the key"));
+        stage.confirms(domain, &id);
+        assert_eq!(dialling.expects("result").attribute("type"), "valid");
+    }
+    dialling.sends(&message(INBOX, "to one"));
+    dialling.sends(&message(OUTBOX, "to the other"));
+    inbox.receives_id("to one");
+    outbox.receives_id("to the other");
+}
+
+#[test]
+fn a_slow_call_back_holds_up_nobody_else_on_the_stream() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let (mut dialling, id) = stage.dials("peer.example");
+    dialling.sends(&result("peer.example", INBOX, "the key"));
+    stage.confirms(INBOX, &id);
+    assert_eq!(dialling.expects("result").attribute("type"), "valid");
+
+    stage.network.dns.behaves("slow.example", Behaviour::Silence);
+    dialling.sends(&result("slow.example", INBOX, "the key"));
+    dialling.sends(&message(INBOX, "meanwhile"));
+    inbox.receives_id("meanwhile");
+}
+
+#[test]
+fn before_tls_no_key_is_taken_when_tls_is_required() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::Dialback));
+    let mut peer = Peer::dials(node.address());
+    peer.sends_header("peer.example", "nuncio.example", "");
+    peer.expects_header();
+    let features = peer.expects("features");
+    assert!(features.child("dialback").is_none(), "{features}");
+    peer.sends(&result("peer.example", "nuncio.example", "the key"));
+    let answer = format!("{:?}", peer.next(Duration::from_secs(20)));
+    assert!(answer.contains("policy-violation") || answer.contains("not-authorized"), "{answer}");
+}
+
+/// A node without TLS, so that the script shows dialback and nothing else, and a peer's listener.
+struct Stage {
+    network: Network,
+    node: Node,
+    listener: Listener,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let network = Network::new();
+        let setup = Setup::of("nuncio.example")
+            .auth(Auth::Dialback)
+            .certificate(Certificate::Missing)
+            .tls(Tls::Optional);
+        let node = Node::start(&network, setup);
+        let address = network.address();
+        network.publish("peer.example", address);
+        Self { network, node, listener: Listener::at(address) }
+    }
+
+    /// Opens a stream to the node, and returns its id.
+    #[track_caller]
+    fn dials(&self, from: &str) -> (Peer, String) {
+        let mut peer = Peer::dials(self.node.address());
+        peer.sends_header(from, INBOX, "");
+        let id = peer.expects_header().attribute("id").to_owned();
+        peer.expects("features").expect("dialback");
+        (peer, id)
+    }
+
+    /// Answers a stream of the node up to its key.
+    #[track_caller]
+    fn is_asked(&self, peer: &mut Peer, id: &str) -> Element {
+        peer.expects_header();
+        peer.sends_header("peer.example", INBOX, &format!("id='{id}'"));
+        peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+        peer.expects("result")
+    }
+
+    /// Answers a stream of the node up to its question about a key.
+    #[track_caller]
+    fn is_called_back(&self, peer: &mut Peer) -> Element {
+        peer.expects_header();
+        peer.sends_header("peer.example", INBOX, "id='call-back'");
+        peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+        peer.expects("verify")
+    }
+
+    /// Is called back on a new stream, or asked on the one that is there, and says `valid`.
+    #[track_caller]
+    fn confirms(&self, domain: &str, id: &str) {
+        let mut called = self.listener.accepts();
+        self.is_called_back(&mut called);
+        called.sends(&verified(domain, id, "valid"));
+    }
+
+    /// Asks the node, as one who received `key` would, and returns the verdict.
+    #[track_caller]
+    fn verifies(&self, domain: &str, id: &str, key: &str) -> String {
+        let mut peer = Peer::dials(self.node.address());
+        peer.sends_header("peer.example", domain, "");
+        peer.expects_header();
+        peer.expects("features");
+        peer.sends(&format!("<db:verify from='peer.example' to='{domain}' id='{id}'>{key}</db:verify>"));
+        let verdict = peer.expects("verify");
+        assert_eq!(verdict.attribute("id"), id);
+        assert_eq!(verdict.attribute("from"), domain);
+        verdict.attribute("type").to_owned()
+    }
+}
+
+/// Checks that a local stanza, sent now, is the first that arrives.
+#[track_caller]
+fn hears_nothing(stage: &Stage, inbox: &mut Component) {
+    stage.node.outbox().sends_message(INBOX, "local", "");
+    let first = inbox.next(Duration::from_secs(20)).expect("a stanza");
+    assert_eq!(first.attribute("id"), "local", "{first}");
+}
+
+fn result(from: &str, to: &str, key: &str) -> String {
+    format!("<db:result from='{from}' to='{to}'>{key}</db:result>")
+}
+
+fn verified(to: &str, id: &str, verdict: &str) -> String {
+    format!("<db:verify from='peer.example' to='{to}' id='{id}' type='{verdict}'/>")
+}
+
+fn message(to: &str, id: &str) -> String {
+    format!("<message from='romeo@peer.example' to='juliet@{to}' id='{id}'><body/></message>")
+}
+
+const INBOX: &str = "inbox.nuncio.example";
+const OUTBOX: &str = "outbox.nuncio.example";
+const VALID: &str = "<db:result from='peer.example' to='inbox.nuncio.example' type='valid'/>";

@@ -1,0 +1,141 @@
+//! Whose certificate is whose: what is taken for a proof, what is not, and what the node shows.
+
+use crate::support::{
+    Auth, Authority, Component, Identity, Listener, Network, Node, Peer, Purpose, Server, Setup,
+    offers_external,
+};
+
+#[test]
+fn every_kind_of_name_and_chain_proves_who_dials() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let mut inbox = node.inbox();
+    for (what, identity) in good(&network, "peer.example") {
+        let mut peer = Peer::authenticates(node.address(), "peer.example", "inbox.nuncio.example", &identity);
+        peer.sends(&format!(
+            "<message from='a@peer.example' to='b@inbox.nuncio.example' id='{what}'><body/></message>"
+        ));
+        inbox.receives_id(what);
+    }
+}
+
+#[test]
+fn every_kind_of_name_and_chain_proves_who_is_dialled() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let mut inbox = node.inbox();
+    for number in 0..good(&network, "peer.example").len() {
+        // A domain of its own for each, so that each is a cold link.
+        let domain = format!("peer{number}.example");
+        let (what, identity) = good(&network, &domain).swap_remove(number);
+        let address = network.address();
+        network.publish(&domain, address);
+        let listener = Listener::at(address);
+        inbox.sends_message(&domain, what, "");
+        let mut peer = listener.accepts();
+        peer.answers_to_external(&domain, &identity);
+        assert_eq!(peer.expects("message").attribute("id"), what);
+    }
+}
+
+#[test]
+fn a_certificate_that_proves_nothing_is_not_offered_external() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    for (what, identity) in bad(&network) {
+        let mut peer = Peer::dials(node.address());
+        peer.starts_tls("peer.example", "nuncio.example", identity.as_ref());
+        let features = peer.expects("features");
+        assert!(!offers_external(&features), "{what}: {features}");
+    }
+}
+
+#[test]
+fn with_strict_certificates_a_bad_one_ends_the_stream() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("s2s.strict_certificates", "true");
+    let node = Node::start(&network, setup);
+    for (what, identity) in bad(&network) {
+        let Some(identity) = identity else { continue };
+        let mut peer = Peer::dials(node.address());
+        peer.starts_tls("peer.example", "nuncio.example", Some(&identity));
+        let error = peer.expects("error");
+        assert!(
+            ["policy-violation", "not-authorized"].iter().any(|condition| error.child(condition).is_some()),
+            "{what}: {error}"
+        );
+    }
+}
+
+#[test]
+fn each_domain_shows_its_own_certificate() {
+    let network = Network::new();
+    let second = network.authority.issue(&["second.example"]);
+    let setup = Setup::of("first.example").auth(Auth::External).block(&format!(
+        "[[domain]]\nname = \"second.example\"\ncertificate = {:?}\nkey = {:?}\n\
+         [[component]]\nname = \"second.example\"\nsecret = \"secret\"",
+        second.certificate_file, second.key_file
+    ));
+    let node = Node::start(&network, setup);
+    let identity = network.authority.issue(&["peer.example"]);
+
+    // To who dials it, by the name in the TLS handshake …
+    for domain in ["first.example", "second.example"] {
+        let mut peer = Peer::dials(node.address());
+        peer.starts_tls("peer.example", domain, Some(&identity));
+        let names = peer.certified_names();
+        assert!(names.contains(&domain.to_owned()), "{names:?}");
+    }
+
+    // … and to whom it dials, by the domain that the stream is from.
+    let address = network.address();
+    network.publish("peer.example", address);
+    let listener = Listener::at(address);
+    let mut component = Component::connect(node.address(), "second.example");
+    component.sends_message("peer.example", "1", "");
+    let mut peer = listener.accepts();
+    peer.answers_to_external("peer.example", &identity);
+    assert_eq!(peer.certified_names(), ["second.example"]);
+}
+
+/// Certificates that prove `domain`, each in its own way.
+fn good(network: &Network, domain: &str) -> Vec<(&'static str, Identity)> {
+    let authority = &network.authority;
+    let between = authority.intermediate("intermediate authority");
+    let parent = domain.split_once('.').map_or(domain, |(_, parent)| parent);
+    vec![
+        ("a DNS name", authority.issue(&[domain])),
+        ("one of many", authority.issue(&["a.example.org", domain])),
+        ("in capitals", authority.issue(&[&domain.to_uppercase()])),
+        ("a wildcard", authority.issue(&[&format!("*.{parent}")])),
+        ("an SRV name", authority.certificate(&[]).srv_name(&format!("_xmpp-server.{domain}")).issue()),
+        ("an XMPP address", authority.certificate(&[]).xmpp_address(domain).issue()),
+        ("for servers only", authority.certificate(&[domain]).purpose(Purpose::ServerOnly).issue()),
+        ("by an intermediate", between.issue(&[domain])),
+    ]
+}
+
+/// Certificates that do not prove `peer.example`.
+fn bad(network: &Network) -> Vec<(&'static str, Option<Identity>)> {
+    let authority = &network.authority;
+    let good = || authority.certificate(&["peer.example"]);
+    let stranger = Authority::new(&network.directory("stranger"), "stranger");
+    vec![
+        ("none", None),
+        ("another name", Some(authority.issue(&["other.example"]))),
+        ("a name above", Some(authority.issue(&["example"]))),
+        ("a name below", Some(authority.issue(&["sub.peer.example"]))),
+        ("a wildcard below", Some(authority.issue(&["*.peer.example"]))),
+        ("part of a label", Some(authority.issue(&["p*.example"]))),
+        ("a subject", Some(authority.certificate(&[]).common_name("peer.example").issue())),
+        (
+            "a service for clients",
+            Some(authority.certificate(&[]).srv_name("_xmpp-client.peer.example").issue()),
+        ),
+        ("expired", Some(good().expired().issue())),
+        ("not yet valid", Some(good().not_yet_valid().issue())),
+        ("for clients only", Some(good().purpose(Purpose::ClientOnly).issue())),
+        ("self-signed", Some(good().self_signed().issue())),
+        ("an authority unknown", Some(stranger.issue(&["peer.example"]))),
+    ]
+}

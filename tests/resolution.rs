@@ -1,0 +1,197 @@
+//! How a remote domain is found.
+
+use std::net::Ipv6Addr;
+
+use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup, eventually};
+
+#[test]
+fn without_srv_the_domain_itself_is_dialled_at_5269() {
+    let stage = Stage::set();
+    stage.network.dns.a("peer.example", stage.address);
+    stage.arrives("peer.example", &stage.listener());
+}
+
+#[test]
+fn an_alias_in_place_of_the_srv_record_is_followed() {
+    let stage = Stage::set();
+    let dns = &stage.network.dns;
+    dns.cname("_xmpp-server._tcp.peer.example", "_xmpp-server._tcp.hosting.example");
+    stage.network.publish("hosting.example", stage.address);
+    stage.arrives("peer.example", &stage.listener());
+}
+
+#[test]
+fn a_target_that_is_an_alias_is_followed() {
+    let stage = Stage::set();
+    let dns = &stage.network.dns;
+    dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "alias.example");
+    dns.cname("alias.example", "host.example");
+    dns.a("host.example", stage.address);
+    stage.arrives("peer.example", &stage.listener());
+}
+
+#[test]
+fn an_ipv6_address_is_dialled() {
+    let stage = Stage::set();
+    let listener = Listener::at_port(Ipv6Addr::LOCALHOST, 0);
+    let dns = &stage.network.dns;
+    dns.srv("_xmpp-server._tcp.peer.example", 0, 0, listener.port(), "host.example");
+    dns.aaaa("host.example", Ipv6Addr::LOCALHOST);
+    stage.arrives("peer.example", &listener);
+}
+
+#[test]
+fn an_address_that_refuses_is_followed_by_the_next() {
+    let stage = Stage::set();
+    let dns = &stage.network.dns;
+    let listener = Listener::at_port(stage.address, 0);
+    dns.srv("_xmpp-server._tcp.peer.example", 0, 0, listener.port(), "host.example");
+    dns.aaaa("host.example", Ipv6Addr::LOCALHOST);
+    dns.a("host.example", stage.network.address());
+    dns.a("host.example", stage.address);
+    stage.arrives("peer.example", &listener);
+}
+
+#[test]
+fn targets_are_tried_by_priority() {
+    let stage = Stage::set();
+    let dns = &stage.network.dns;
+    let other = stage.network.address();
+    let unwanted = Listener::at(other);
+    dns.srv("_xmpp-server._tcp.peer.example", 20, 100, 5269, "second.example");
+    dns.srv("_xmpp-server._tcp.peer.example", 10, 0, 5269, "first.example");
+    dns.a("first.example", stage.address);
+    dns.a("second.example", other);
+    stage.arrives("peer.example", &stage.listener());
+    assert!(unwanted.accepted().is_none(), "the target of lower priority was dialled");
+}
+
+#[test]
+fn with_srv_the_domain_itself_is_not_dialled() {
+    let stage = Stage::set();
+    let dns = &stage.network.dns;
+    dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "host.example");
+    dns.a("host.example", stage.network.address());
+    dns.a("peer.example", stage.address);
+    let listener = stage.listener();
+    let answer = stage.node.inbox().asks("peer.example", "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
+    assert!(listener.accepted().is_none(), "the domain itself was dialled");
+}
+
+#[test]
+fn a_subdomain_is_not_found_through_its_parent() {
+    let stage = Stage::set();
+    stage.network.publish("peer.example", stage.address);
+    let listener = stage.listener();
+    let answer = stage.node.inbox().asks("rooms.peer.example", "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
+    assert!(listener.accepted().is_none(), "the parent was dialled");
+}
+
+#[test]
+fn a_domain_with_other_letters_is_asked_for_in_ascii() {
+    let stage = Stage::set();
+    stage.network.publish("xn--bcher-kva.example", stage.address);
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@Bücher.example", "1", "");
+    let identity = stage.network.authority.issue(&["xn--bcher-kva.example"]);
+    let mut peer = stage.listener().accepts();
+    peer.answers_to_external("xn--bcher-kva.example", &identity);
+    assert_eq!(peer.expects("message").attribute("id"), "1");
+}
+
+#[test]
+fn an_operators_address_needs_no_dns() {
+    let network = Network::new();
+    let address = network.address();
+    let listener = Listener::at_port(address, 0);
+    let setup = Setup::of("nuncio.example")
+        .auth(Auth::External)
+        .block(&format!("[[remote]]\nname = \"peer.example\"\naddress = \"{address}:{}\"", listener.port()));
+    let node = Node::start(&network, setup);
+    let identity = network.authority.issue(&["peer.example"]);
+    let mut inbox = node.inbox();
+    inbox.sends_message("peer.example", "1", "");
+    arrives(&mut listener.accepts(), "peer.example", &identity, "1");
+    let asked = network.dns.questions();
+    assert!(asked.is_empty(), "{asked:?}");
+}
+
+#[test]
+fn an_operators_address_may_speak_tls_from_the_first_byte() {
+    let network = Network::new();
+    let address = network.address();
+    let listener = Listener::at(address);
+    let setup = Setup::of("nuncio.example").auth(Auth::External).block(&format!(
+        "[[remote]]\nname = \"*.peer.example\"\naddress = \"{address}:5269\"\ndirect_tls = true"
+    ));
+    let node = Node::start(&network, setup);
+    let identity = network.authority.issue(&["a.peer.example"]);
+    let mut inbox = node.inbox();
+    inbox.sends_message("a.peer.example", "1", "");
+    let mut peer = listener.accepts();
+    peer.secures_as_server(&identity);
+    peer.expects_header();
+    peer.sends_header("a.peer.example", "inbox.nuncio.example", "id='direct'");
+    peer.takes_external("a.peer.example");
+    assert_eq!(peer.expects("message").attribute("id"), "1");
+}
+
+#[test]
+fn a_domain_that_moves_is_found_again() {
+    let stage = Stage::set();
+    stage.network.publish("peer.example", stage.address);
+    let mut inbox = stage.node.inbox();
+    {
+        let listener = stage.listener();
+        inbox.sends_message("peer.example", "before", "");
+        arrives(&mut listener.accepts(), "peer.example", &stage.identity, "before");
+        // Listener and stream end here.
+    }
+    stage.network.dns.clear("peer.example");
+    let address = stage.network.address();
+    stage.network.publish("peer.example", address);
+    let listener = Listener::at(address);
+    let mut peer = eventually("the new address is dialled", || {
+        inbox.sends_message("peer.example", "after", "");
+        listener.accepted()
+    });
+    arrives(&mut peer, "peer.example", &stage.identity, "after");
+}
+
+/// A node, and a peer with an address and a good certificate that is not yet in DNS.
+struct Stage {
+    network: Network,
+    node: Node,
+    identity: Identity,
+    address: std::net::Ipv4Addr,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let network = Network::new();
+        let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+        let identity = network.authority.issue(&["peer.example"]);
+        let address = network.address();
+        Self { network, node, identity, address }
+    }
+
+    fn listener(&self) -> Listener {
+        Listener::at(self.address)
+    }
+
+    /// Sends a message to `domain`, which must arrive at the listener.
+    #[track_caller]
+    fn arrives(&self, domain: &str, listener: &Listener) {
+        let mut inbox: Component = self.node.inbox();
+        inbox.sends_message(domain, "1", "");
+        arrives(&mut listener.accepts(), domain, &self.identity, "1");
+    }
+}
+
+#[track_caller]
+fn arrives(peer: &mut Peer, domain: &str, identity: &Identity, id: &str) {
+    peer.answers_to_external(domain, identity);
+    assert_eq!(peer.expects("message").attribute("id"), id);
+}
