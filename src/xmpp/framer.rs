@@ -97,17 +97,30 @@ pub struct Head {
     pub leans_on: Vec<usize>,
 }
 
-/// A namespace declaration inside an element.
+/// A declaration of a content namespace inside an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
+    /// The namespace: `jabber:server` or `jabber:component:accept`.
+    pub namespace: &'static str,
     /// The white space before it, to its closing quote: what disappears when the declaration is cut out.
     pub attribute: Range<usize>,
     /// Its raw value.
     pub value: Range<usize>,
     /// Whether it binds a prefix, not the default namespace.
     pub prefixed: bool,
-    /// The raw value of the default namespace declaration that it stands inside; `None`: that of the stream.
-    pub inside: Option<Range<usize>>,
+    /// The default namespace that would hold without it.
+    pub outer: Outer,
+}
+
+/// A default namespace, as far as it matters when elements move from stream to stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outer {
+    /// That of the stream, whatever it is.
+    Stream,
+    /// A content namespace that the element declared itself.
+    Content(&'static str),
+    /// Any other that the element declared itself.
+    Foreign,
 }
 
 /// The incremental scanner.

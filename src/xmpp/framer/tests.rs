@@ -109,25 +109,22 @@ fn notes_declarations_of_content_namespaces_and_where_they_stand() {
     let text = "<message xmlns='jabber:server'><f xmlns='urn:f'><m xmlns='jabber&#58;component:accept'/></f>\
                 <s:b xmlns:s='jabber:server'/><c xmlns='jabber:client'/></message>";
     let Element { bytes, head } = element(text).unwrap();
+    let text = |range: &Range<usize>| String::from_utf8_lossy(&bytes[range.clone()]).into_owned();
     let notes: Vec<_> = head
         .content_namespaces
         .iter()
-        .map(|d| {
-            let text = |range: &Range<usize>| String::from_utf8_lossy(&bytes[range.clone()]).into_owned();
-            (text(&d.attribute), d.prefixed, d.inside.as_ref().map(text))
-        })
+        .map(|d| (text(&d.attribute), d.namespace, d.prefixed, d.outer))
         .collect();
-    let note = |attribute: &str, prefixed, inside: Option<&str>| {
-        (attribute.to_owned(), prefixed, inside.map(str::to_owned))
-    };
+    let (server, component) = ("jabber:server", "jabber:component:accept");
     assert_eq!(
         notes,
         [
-            note(" xmlns='jabber:server'", false, None),
-            note(" xmlns='jabber&#58;component:accept'", false, Some("urn:f")),
-            note(" xmlns:s='jabber:server'", true, Some("jabber:server")),
+            (" xmlns='jabber:server'".into(), server, false, Outer::Stream),
+            (" xmlns='jabber&#58;component:accept'".into(), component, false, Outer::Foreign),
+            (" xmlns:s='jabber:server'".into(), server, true, Outer::Content(server)),
         ]
     );
+    assert_eq!(text(&head.content_namespaces[1].value), "jabber&#58;component:accept");
 }
 
 #[test]
