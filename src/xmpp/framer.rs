@@ -208,7 +208,7 @@ impl Framer {
                 return Ok(None);
             };
             self.check_first(first)?;
-            self.walk.begin(self.limits);
+            self.walk.begin(self.limits_of_next());
         }
 
         let view = &buffer[..buffer.len().min(self.walk.limits().element)];
@@ -258,6 +258,16 @@ impl Framer {
             *untouched = false;
         }
         buffer.advance(blank);
+    }
+
+    /// What a header declares is repeated on stanzas that lean on it, so it is short whoever the peer is.
+    fn limits_of_next(&self) -> Limits {
+        match self.phase {
+            Phase::ExpectHeader { .. } => {
+                Limits { element: self.limits.element.min(Limits::UNAUTHENTICATED.element), ..self.limits }
+            }
+            _ => self.limits,
+        }
     }
 
     /// Judges the first byte of what can only be a tag.

@@ -463,6 +463,14 @@ fn notices_too_large_an_element_while_it_comes() {
 }
 
 #[test]
+fn keeps_headers_short_whoever_the_peer_is() {
+    let header = |length: usize| format!("<s a='{}'>", "x".repeat(length - 8));
+    let limit = Limits::UNAUTHENTICATED.element;
+    assert_eq!(feed(Limits::default(), [header(limit).as_bytes()]).1, None);
+    assert_eq!(feed(Limits::default(), [header(limit + 1).as_bytes()]).1, Some(Error::TooLarge { limit }));
+}
+
+#[test]
 fn limits_depth_attributes_and_declarations() {
     let limits = Limits { depth: 2, attributes: 3, declarations: 4, ..Limits::default() };
     let error = |text: &str| outcome_within(limits, format!("<s xmlns='' xmlns:p='p'>{text}").as_bytes()).1;
