@@ -69,7 +69,6 @@ impl Places {
             to: head.to.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
             id: head.id.as_ref().map(&moved),
             type_: head.kind.as_ref().map(&moved),
-            lang: head.lang.as_ref().map(&moved),
             content,
         })
     }
