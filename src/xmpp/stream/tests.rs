@@ -1,6 +1,7 @@
 //! Both roles against each other in memory: who may be what on which terms, whatever the network does to the bytes.
 pub(crate) mod fixture;
 mod pair;
+mod properties;
 
 use crate::policy::{Mechanism, Policy, Tls, tests::policy};
 use fixture::{certificate, rules};
