@@ -116,8 +116,6 @@ pub struct Framer {
     limits: Limits,
     phase: Phase,
     walk: Walk,
-    /// What the stream header declared.
-    scope: Vec<(String, String)>,
     /// Name of the stream's root as written, which the closing tag must repeat.
     root: Vec<u8>,
 }
@@ -138,7 +136,7 @@ impl Framer {
     /// A framer that expects a stream header.
     pub fn new(limits: Limits) -> Self {
         let phase = Phase::ExpectHeader { untouched: true };
-        Self { limits, phase, walk: Walk::default(), scope: Vec::new(), root: Vec::new() }
+        Self { limits, phase, walk: Walk::default(), root: Vec::new() }
     }
 
     /// A framer inside a stream that declares `scope`, for elements that this node made itself.
@@ -149,7 +147,9 @@ impl Framer {
             attributes: usize::MAX,
             declarations: usize::MAX,
         };
-        Self { phase: Phase::ExpectElement, scope, ..Self::new(limits) }
+        let mut framer = Self { phase: Phase::ExpectElement, ..Self::new(limits) };
+        framer.walk.set_stream(scope);
+        framer
     }
 
     /// Changes what is allowed from the next element on.
@@ -161,13 +161,13 @@ impl Framer {
     pub fn restart(&mut self) {
         self.phase = Phase::ExpectHeader { untouched: true };
         self.walk.reset();
-        self.scope.clear();
+        self.walk.set_stream(Vec::new());
         self.root.clear();
     }
 
     /// The prefixes (with their URIs) the current stream header declared; "" is the default namespace.
     pub fn scope(&self) -> &[(String, String)] {
-        &self.scope
+        self.walk.scope().stream()
     }
 
     /// Takes the next whole frame off the front of `buffer`, or `None` when more bytes are needed.
@@ -221,7 +221,7 @@ impl Framer {
                         Frame::Footer
                     })
                 } else {
-                    self.walk.element(view, &self.scope)?.map(|end| {
+                    self.walk.element(view)?.map(|end| {
                         let head = self.walk.take_head();
                         Frame::Element(Element { bytes: buffer.split_to(end).freeze(), head })
                     })
@@ -280,8 +280,7 @@ impl Framer {
         let Some(end) = self.walk.header(view)? else {
             return Ok(Header::Unfinished);
         };
-        self.scope = self.walk.declared(view);
-        self.root = self.walk.root(view).to_vec();
+        self.root = self.walk.enter_stream(view).to_vec();
         Ok(Header::Whole(end))
     }
 }

@@ -162,6 +162,13 @@ impl Stanza {
         bounce::bounce(self, error)
     }
 
+    /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep
+    /// all that one read brought.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
+    }
+
     /// The whole stanza read with `xml-rs`, in `jabber:server`.
     ///
     /// # Errors

@@ -19,7 +19,12 @@ pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza,
 
 pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
     let mut element = element.clone();
-    adopt(&mut element, &["", ns::SERVER]);
+    adopt(&mut element);
+    admit_written(&element)
+}
+
+/// Writes an element in `jabber:server`, so that prefixes are gone, and takes that in.
+fn admit_written(element: &xml::Element) -> Result<Stanza, Rejection> {
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
     // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
@@ -84,7 +89,7 @@ fn admit_anew(bytes: &[u8], origin: &Origin) -> Result<Stanza, Rejection> {
         element = element.with_lang(lang);
     }
     rename(&mut element, origin.namespace);
-    from_element(&element)
+    admit_written(&element)
 }
 
 /// Puts an element, and all below it, that is in `namespace` into `jabber:server`.
@@ -99,15 +104,14 @@ fn rename(element: &mut xml::Element, namespace: &str) {
     }
 }
 
-/// Puts an element in one of `namespaces` into `jabber:server`, and its children as long as they are in one too.
-fn adopt(element: &mut xml::Element, namespaces: &[&str]) {
-    if !namespaces.contains(&element.namespace.as_str()) {
-        return;
-    }
-    ns::SERVER.clone_into(&mut element.namespace);
-    for child in &mut element.children {
-        if let Node::Element(child) = child {
-            adopt(child, namespaces);
+/// Puts an element without a namespace into `jabber:server`, and its children as far as they have none either.
+fn adopt(element: &mut xml::Element) {
+    if element.namespace.is_empty() {
+        ns::SERVER.clone_into(&mut element.namespace);
+        for child in &mut element.children {
+            if let Node::Element(child) = child {
+                adopt(child);
+            }
         }
     }
 }
