@@ -4,7 +4,7 @@
 use super::{
     End, Error, Header, Secured,
     error::Fault,
-    features::{Features, Necessity},
+    features::Features,
     wire::{self, Wire},
 };
 use crate::{
@@ -12,14 +12,14 @@ use crate::{
     certificate::Problem,
     dialback,
     framer::{self, Frame},
-    policy::{self, Mechanism, Policy, Refusal, Tls},
+    policy::{self, Mechanism, Policy, Refusal},
     sasl,
     xml::{Element, ns},
 };
 use bytes::{Bytes, BytesMut};
 
-mod authentication;
 mod failure;
+mod negotiation;
 
 pub use failure::{Cause, Failure};
 
@@ -333,37 +333,6 @@ impl Initiating {
             (ns::CLIENT | ns::COMPONENT, ..) => Err(Fault::ForeignElement { name: element.name }.into()),
             _ => Err(Fault::Unexpected { name: element.name }.into()),
         }
-    }
-
-    /// Takes the next step that the features allow: TLS, then authentication, then stanzas.
-    fn negotiate(&mut self) -> Result<(), Cause> {
-        if self.authenticated {
-            return match self.features.unknown.take() {
-                Some(name) => Err(Fault::Feature(name).into()),
-                None => self.establish(Mechanism::External),
-            };
-        }
-        match (self.plan.policy.tls, self.features.starttls) {
-            _ if self.secured.is_some() => self.authenticate(),
-            (Tls::Disabled, Some(Necessity::Required)) => Err(Cause::TlsForbidden),
-            (Tls::Disabled, _) | (Tls::Optional, None) => self.authenticate(),
-            (Tls::Required | Tls::Optional, offered) => {
-                // A missing offer may be the work of somebody in between: TLS is tried all the same (RFC 7590 3.1).
-                self.unoffered = offered.is_none();
-                self.wire.write(&Element::new("starttls", ns::TLS));
-                self.state = State::ExpectProceed;
-                Ok(())
-            }
-        }
-    }
-
-    fn start_tls(&mut self) -> Result<(), Cause> {
-        self.state = State::ExpectTls;
-        if self.wire.has_unread() {
-            return Err(Fault::Injected.into());
-        }
-        self.wire.emit(Output::StartTls);
-        Ok(())
     }
 
     fn peer_error(&mut self, error: Error) -> Result<(), Cause> {

@@ -1,15 +1,46 @@
-//! How we prove ourselves on a stream that we opened, or ask about somebody else's key.
+//! From features to stanzas: TLS, then EXTERNAL or dialback, or a question about somebody else's key.
 use super::{Cause, Established, Initiating, Output, Purpose, State};
 use crate::{
     DomainPair,
     dialback::{self, Answer},
-    policy::Mechanism,
+    policy::{Mechanism, Tls},
     sasl,
-    stream::{End, error::Fault},
+    stream::{End, error::Fault, features::Necessity},
     xml::{Element, ns},
 };
 
 impl Initiating {
+    /// Takes the next step that the features allow: TLS, then authentication, then stanzas.
+    pub(super) fn negotiate(&mut self) -> Result<(), Cause> {
+        if self.authenticated {
+            return match self.features.unknown.take() {
+                Some(name) => Err(Fault::Feature(name).into()),
+                None => self.establish(Mechanism::External),
+            };
+        }
+        match (self.plan.policy.tls, self.features.starttls) {
+            _ if self.secured.is_some() => self.authenticate(),
+            (Tls::Disabled, Some(Necessity::Required)) => Err(Cause::TlsForbidden),
+            (Tls::Disabled, _) | (Tls::Optional, None) => self.authenticate(),
+            (Tls::Required | Tls::Optional, offered) => {
+                // A missing offer may be the work of somebody in between: TLS is tried all the same (RFC 7590 3.1).
+                self.unoffered = offered.is_none();
+                self.wire.write(&Element::new("starttls", ns::TLS));
+                self.state = State::ExpectProceed;
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn start_tls(&mut self) -> Result<(), Cause> {
+        self.state = State::ExpectTls;
+        if self.wire.has_unread() {
+            return Err(Fault::Injected.into());
+        }
+        self.wire.emit(Output::StartTls);
+        Ok(())
+    }
+
     /// Tries the first mechanism that the policy allows, the peer offers and that has not failed yet.
     pub(super) fn authenticate(&mut self) -> Result<(), Cause> {
         self.admit()?;
