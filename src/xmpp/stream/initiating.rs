@@ -14,7 +14,7 @@ use crate::{
     framer::{self, Frame},
     policy::{self, Mechanism, Policy, Refusal},
     sasl,
-    xml::{Element, ns},
+    xml::ns,
 };
 use bytes::{Bytes, BytesMut};
 
