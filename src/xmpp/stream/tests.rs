@@ -177,7 +177,7 @@ fn no_stream_comes_about_on_terms_that_do_not_agree() {
             "they are strict, ours is self-signed",
             side(policy(), SelfSigned),
             side(strict(), Trusted),
-            "b.example closed the stream: policy-violation (a.example: certificate is self-signed)",
+            "b.example closed the stream: policy-violation (certificate of a.example is self-signed)",
         ),
         (
             "EXTERNAL only, theirs is self-signed",
