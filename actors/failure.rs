@@ -68,13 +68,11 @@ impl Failure {
             Self::Denied | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
-            Self::Tls { error, .. } => matches!(
-                error,
-                tls::Error::NotTls
-                    | tls::Error::NoCommonVersion
-                    | tls::Error::NoCommonCipher
-                    | tls::Error::Alert(_)
-            ),
+            Self::Tls { error, .. } => match error {
+                tls::Error::NotTls | tls::Error::NoCommonVersion | tls::Error::NoCommonCipher => true,
+                tls::Error::Alert(alert) => !PASSING_ALERTS.contains(alert),
+                _ => false,
+            },
             Self::Stopping
             | Self::Overloaded
             | Self::Connect(_)

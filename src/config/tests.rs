@@ -70,11 +70,11 @@ fn domain(name: &str) -> Domain {
     Domain::new(name).unwrap()
 }
 
-/// What is found in `toml`, below a domain in line 1 that itself is in order.
+/// Checks what is found in `toml`, followed by a domain that itself is in order.
 #[track_caller]
 fn assert_finds(toml: &str, expected: &[&str]) {
     let dir = Dir::new();
-    // Lines 1 to 3; the warning of a domain without certificate is another test's.
+    // The warning that it has no certificate is another test's.
     let findings = dir.findings(&format!("{toml}\n[[domain]]\nname = \"a.example\"\n"));
     let findings: Vec<_> =
         findings.iter().filter(|finding| !finding.contains("no certificate and key")).collect();

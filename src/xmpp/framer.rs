@@ -97,17 +97,30 @@ pub struct Head {
     pub leans_on: Vec<usize>,
 }
 
-/// A namespace declaration inside an element.
+/// A declaration of a content namespace inside an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
+    /// The namespace: `jabber:server` or `jabber:component:accept`.
+    pub namespace: &'static str,
     /// The white space before it, to its closing quote: what disappears when the declaration is cut out.
     pub attribute: Range<usize>,
     /// Its raw value.
     pub value: Range<usize>,
     /// Whether it binds a prefix, not the default namespace.
     pub prefixed: bool,
-    /// The raw value of the default namespace declaration that it stands inside; `None`: that of the stream.
-    pub inside: Option<Range<usize>>,
+    /// The default namespace that would hold without it.
+    pub outer: Outer,
+}
+
+/// A default namespace, as far as it matters when elements move from stream to stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outer {
+    /// That of the stream, whatever it is.
+    Stream,
+    /// A content namespace that the element declared itself.
+    Content(&'static str),
+    /// Any other that the element declared itself.
+    Foreign,
 }
 
 /// The incremental scanner.
@@ -116,8 +129,6 @@ pub struct Framer {
     limits: Limits,
     phase: Phase,
     walk: Walk,
-    /// What the stream header declared.
-    scope: Vec<(String, String)>,
     /// Name of the stream's root as written, which the closing tag must repeat.
     root: Vec<u8>,
 }
@@ -138,7 +149,7 @@ impl Framer {
     /// A framer that expects a stream header.
     pub fn new(limits: Limits) -> Self {
         let phase = Phase::ExpectHeader { untouched: true };
-        Self { limits, phase, walk: Walk::default(), scope: Vec::new(), root: Vec::new() }
+        Self { limits, phase, walk: Walk::default(), root: Vec::new() }
     }
 
     /// A framer inside a stream that declares `scope`, for elements that this node made itself.
@@ -149,7 +160,9 @@ impl Framer {
             attributes: usize::MAX,
             declarations: usize::MAX,
         };
-        Self { phase: Phase::ExpectElement, scope, ..Self::new(limits) }
+        let mut framer = Self { phase: Phase::ExpectElement, ..Self::new(limits) };
+        framer.walk.set_stream(scope);
+        framer
     }
 
     /// Changes what is allowed from the next element on.
@@ -161,13 +174,13 @@ impl Framer {
     pub fn restart(&mut self) {
         self.phase = Phase::ExpectHeader { untouched: true };
         self.walk.reset();
-        self.scope.clear();
+        self.walk.set_stream(Vec::new());
         self.root.clear();
     }
 
     /// The prefixes (with their URIs) the current stream header declared; "" is the default namespace.
     pub fn scope(&self) -> &[(String, String)] {
-        &self.scope
+        self.walk.scope().stream()
     }
 
     /// Takes the next whole frame off the front of `buffer`, or `None` when more bytes are needed.
@@ -195,7 +208,7 @@ impl Framer {
                 return Ok(None);
             };
             self.check_first(first)?;
-            self.walk.begin(self.limits);
+            self.walk.begin(self.limits_of_next());
         }
 
         let view = &buffer[..buffer.len().min(self.walk.limits().element)];
@@ -221,7 +234,7 @@ impl Framer {
                         Frame::Footer
                     })
                 } else {
-                    self.walk.element(view, &self.scope)?.map(|end| {
+                    self.walk.element(view)?.map(|end| {
                         let head = self.walk.take_head();
                         Frame::Element(Element { bytes: buffer.split_to(end).freeze(), head })
                     })
@@ -245,6 +258,16 @@ impl Framer {
             *untouched = false;
         }
         buffer.advance(blank);
+    }
+
+    /// What a header declares is repeated on stanzas that lean on it, so it is short whoever the peer is.
+    fn limits_of_next(&self) -> Limits {
+        match self.phase {
+            Phase::ExpectHeader { .. } => {
+                Limits { element: self.limits.element.min(Limits::UNAUTHENTICATED.element), ..self.limits }
+            }
+            _ => self.limits,
+        }
     }
 
     /// Judges the first byte of what can only be a tag.
@@ -280,8 +303,7 @@ impl Framer {
         let Some(end) = self.walk.header(view)? else {
             return Ok(Header::Unfinished);
         };
-        self.scope = self.walk.declared(view);
-        self.root = self.walk.root(view).to_vec();
+        self.root = self.walk.enter_stream(view).to_vec();
         Ok(Header::Whole(end))
     }
 }

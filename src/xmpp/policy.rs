@@ -128,12 +128,15 @@ pub enum Refusal {
     NoMechanism,
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Refusal {
+    /// Says in words for both operators why `remote` is refused.
+    pub fn explain(&self, remote: &Domain) -> String {
         match self {
-            Self::TlsRequired => f.write_str("the policy demands TLS"),
-            Self::Certificate(problem) => write!(f, "certificate {problem}"),
-            Self::NoMechanism => f.write_str("the policy allows no authentication that this link can have"),
+            Self::TlsRequired => format!("the policy for {remote} demands TLS"),
+            Self::Certificate(problem) => format!("certificate of {remote} {problem}"),
+            Self::NoMechanism => {
+                format!("the policy for {remote} allows no authentication that this link can have")
+            }
         }
     }
 }

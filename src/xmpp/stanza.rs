@@ -61,7 +61,6 @@ struct Places {
     to: Range<usize>,
     id: Option<Range<usize>>,
     type_: Option<Range<usize>>,
-    lang: Option<Range<usize>>,
     /// Behind the start tag.
     content: usize,
 }
@@ -160,6 +159,13 @@ impl Stanza {
     /// [`MAX_ECHO`]; `None` when none may be sent.
     pub fn bounce(&self, error: &Error) -> Option<Self> {
         bounce::bounce(self, error)
+    }
+
+    /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep
+    /// all that one read brought.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
     }
 
     /// The whole stanza read with `xml-rs`, in `jabber:server`.

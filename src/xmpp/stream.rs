@@ -3,6 +3,52 @@
 //! A driver feeds what it read to `receive`, then calls `poll` until it gives `None`, doing each thing in turn. The
 //! machines know no socket, no clock and no randomness: time limits are the driver's, stream ids are given in.
 //!
+//! ```
+//! use xmpp::dialback::Secret;
+//! use xmpp::policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust};
+//! use xmpp::stream::{initiating, receiving};
+//! use xmpp::{Domain, DomainPair};
+//!
+//! let (a, b) = (Domain::new("a.example")?, Domain::new("b.example")?);
+//! let policy = Policy {
+//!     tls: Tls::Disabled,
+//!     auth: vec![Mechanism::Dialback],
+//!     strict_certificates: false,
+//!     trust: Trust(0),
+//!     max_stanza: 512 * 1024,
+//!     max_stanza_unauthenticated: 10 * 1024,
+//!     idle_seconds: 3600,
+//! };
+//! let mut opens = initiating::Initiating::new(initiating::Plan {
+//!     pair: DomainPair { local: a, remote: b.clone() },
+//!     purpose: initiating::Purpose::Session,
+//!     policy: policy.clone(),
+//!     direct_tls: None,
+//!     secret: Secret::new("of a.example"),
+//!     certificate: false,
+//! });
+//! let hosted = [(b, Hosted { certificate: false })];
+//! let rules = Rules::new(hosted, policy, vec![], vec![Pattern::Any], vec![], Secret::new("of b.example"));
+//! let mut accepts = receiving::Receiving::new(rules.into(), None, Box::new(|| "an unpredictable id".to_owned()));
+//!
+//! // A driver moves bytes and does what else it is told; this one believes every dialback key.
+//! while !opens.is_established() {
+//!     while let Some(output) = opens.poll() {
+//!         if let initiating::Output::Transmit(bytes) = output {
+//!             accepts.receive(bytes[..].into());
+//!         }
+//!     }
+//!     while let Some(output) = accepts.poll() {
+//!         match output {
+//!             receiving::Output::Transmit(bytes) => opens.receive(bytes[..].into()),
+//!             receiving::Output::Verify(request) => accepts.verified(&request, Ok(xmpp::dialback::Answer::Valid)),
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//! # Ok::<(), xmpp::jid::Error>(())
+//! ```
+//!
 //! *Architecture invariant:* nothing of a stream is looked at before the framer has bounded and vouched for it, and
 //! what a peer sends never makes a machine panic or keep more than its limits say.
 use crate::certificate::{Certificate, Problem};

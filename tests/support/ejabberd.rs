@@ -67,8 +67,10 @@ impl Server for Ejabberd {
     }
 }
 
+/// A component listener with `hosts` would register every one of them for each connection and give stanzas to any; with
+/// `password` a connection serves the host that it names.
 fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory: &Path) -> String {
-    let Setup { domain, components, .. } = setup;
+    let domain = &setup.domain;
     let starttls = match setup.tls {
         Tls::Required => "required",
         Tls::Optional => "optional",
@@ -84,8 +86,6 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory:
     } else {
         String::new()
     };
-    let components: String =
-        components.iter().map(|name| format!("      {name:?}: {{password: {SECRET:?}}}\n")).collect();
     let authority = network.authority.file();
     fs::create_dir_all(directory.join("spool")).unwrap();
     format!(
@@ -102,10 +102,8 @@ listen:
     module: ejabberd_service
     access: all
     shaper: none
-    # Otherwise each component that connects gets the stanzas of all of them.
-    global_routes: false
-    hosts:
-{components}modules:
+    password: {SECRET:?}
+modules:
   mod_disco: {{}}
 {dialback}  mod_ping: {{}}
   mod_time: {{}}

@@ -85,8 +85,8 @@ fn find_forbidden(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     // Chunks without a way out of their middle, so that the compiler can look at many bytes at once.
     let control = |chunk: &[u8]| chunk.iter().fold(false, |found, &b| found | is_forbidden_control(b));
-    let suspicious = bytes.chunks(64).any(control) || memchr::memmem::find(bytes, b"\xef\xbf").is_some();
-    if !suspicious {
+    let noncharacter = |at: usize| matches!(bytes[at..], [_, 0xbf, 0xbe | 0xbf, ..]);
+    if !bytes.chunks(64).any(control) && !memchr::memchr_iter(0xef, bytes).any(noncharacter) {
         return None;
     }
     text.char_indices().find(|&(_, c)| !crate::xml::is_char(c)).map(|(at, _)| at)

@@ -1,13 +1,19 @@
 //! What prefixes mean inside an element (Namespaces in XML 1.0).
 
 use super::tag::{Attribute, Tag};
-use super::{Declaration, Error, Head};
+use super::{Declaration, Error, Head, Outer};
 use crate::xml::{self, ns};
+use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
 
-/// The namespace declarations in force at some place inside an element, outermost first, by their place in it.
+/// The namespace declarations in force at some place: those of the stream, and inside them those of the element that
+/// is being walked over.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
+    stream: Vec<(String, String)>,
+    /// Fingerprints of the URIs there.
+    stream_uris: Vec<u64>,
+    /// Outermost first, by their place in the element.
     bindings: Vec<Binding>,
 }
 
@@ -17,84 +23,30 @@ struct Binding {
     prefix: Range<usize>,
     value: Range<usize>,
     literal: bool,
+    content: Option<&'static str>,
+    /// Fingerprint of the URI; none is needed for the default namespace, which no attribute is in.
+    uri: u64,
 }
 
-/// Where a prefix got its meaning.
-enum Found<'a> {
-    Xml,
-    Here(&'a Binding),
-    Stream(usize),
+/// Where a prefix got its meaning, and the fingerprint of that.
+enum Found {
+    Element(u64),
+    Stream(usize, u64),
 }
 
 impl Scope {
-    pub(super) fn len(&self) -> usize {
-        self.bindings.len()
+    /// What the stream declared: (prefix, URI).
+    pub(super) fn stream(&self) -> &[(String, String)] {
+        &self.stream
     }
 
-    pub(super) fn truncate(&mut self, length: usize) {
-        self.bindings.truncate(length);
+    /// Enters a stream that declares this, or leaves one for nothing.
+    pub(super) fn set_stream(&mut self, declared: Vec<(String, String)>) {
+        self.stream_uris = declared.iter().map(|(_, uri)| fingerprint(uri.as_bytes())).collect();
+        self.stream = declared;
     }
 
-    /// Puts the declarations of a tag in force, and notes those of content namespaces.
-    ///
-    /// # Errors
-    /// Refuses what Namespaces in XML section 3 forbids to declare.
-    pub(super) fn declare(&mut self, view: &[u8], tag: &Tag, head: &mut Head) -> Result<(), Error> {
-        let outer = self.len();
-        for attribute in &tag.attributes {
-            let prefix = match (attribute.name.prefix(view), attribute.name.local(view)) {
-                (Some(b"xmlns"), _) => attribute.name.local..attribute.name.range.end,
-                (None, b"xmlns") => 0..0,
-                _ => continue,
-            };
-            let uri = resolved(view, &attribute.value, attribute.literal);
-            check_declaration(&view[prefix.clone()], &uri)?;
-            if CONTENT_NAMESPACES.contains(&&*uri) {
-                let inside = self.bindings[..outer].iter().rfind(|binding| binding.prefix.is_empty());
-                head.content_namespaces.push(Declaration {
-                    attribute: attribute.whole.clone(),
-                    value: attribute.value.clone(),
-                    prefixed: !prefix.is_empty(),
-                    inside: inside.map(|binding| binding.value.clone()),
-                });
-            }
-            self.bindings.push(Binding {
-                prefix,
-                value: attribute.value.clone(),
-                literal: attribute.literal,
-            });
-        }
-        Ok(())
-    }
-
-    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique.
-    ///
-    /// # Errors
-    /// Refuses what is not namespace-well-formed.
-    pub(super) fn check(
-        &self,
-        view: &[u8],
-        tag: &Tag,
-        stream: &[(String, String)],
-        head: &mut Head,
-    ) -> Result<(), Error> {
-        if let Some(prefix) = tag.name.prefix(view) {
-            self.check_prefix(view, prefix, stream, head)?;
-        }
-        for (i, attribute) in tag.attributes.iter().enumerate() {
-            if let Some(prefix) = attribute.name.prefix(view).filter(|prefix| prefix != b"xmlns") {
-                self.check_prefix(view, prefix, stream, head)?;
-            }
-            for earlier in &tag.attributes[..i] {
-                if self.same(view, attribute, earlier, stream) {
-                    return Err(Error::NotWellFormed("an attribute twice"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is in force, as strings. Right for a stream header, where nothing hides anything.
+    /// What is in force inside the element, as strings. Right for a stream header, where nothing hides anything.
     pub(super) fn to_strings(&self, view: &[u8]) -> Vec<(String, String)> {
         let string = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.bindings
@@ -103,15 +55,84 @@ impl Scope {
             .collect()
     }
 
-    fn check_prefix(
-        &self,
+    /// How many declarations are in force inside the element.
+    pub(super) fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
+    /// Forgets all declarations of the element but the first `length`.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.bindings.truncate(length);
+    }
+
+    /// Puts the declarations of a tag in force, and notes those of content namespaces.
+    ///
+    /// # Errors
+    /// Refuses what Namespaces in XML section 3 forbids to declare, and more declarations in force than `limit`.
+    pub(super) fn declare(
+        &mut self,
         view: &[u8],
-        prefix: &[u8],
-        stream: &[(String, String)],
+        tag: &Tag,
+        limit: usize,
         head: &mut Head,
     ) -> Result<(), Error> {
-        match self.find(view, prefix, stream) {
-            Some(Found::Stream(place)) if !head.leans_on.contains(&place) => head.leans_on.push(place),
+        let outer = self.len();
+        for attribute in &tag.attributes {
+            let prefix = match (attribute.name.prefix(view), attribute.name.local(view)) {
+                (Some(b"xmlns"), _) => attribute.name.local..attribute.name.range.end,
+                (None, b"xmlns") => 0..0,
+                _ => continue,
+            };
+            let (value, literal) = (attribute.value.clone(), attribute.literal);
+            let uri = resolved(view, &value, literal);
+            check_declaration(&view[prefix.clone()], &uri)?;
+            let content = CONTENT_NAMESPACES.into_iter().find(|namespace| namespace.as_bytes() == &*uri);
+            if let Some(namespace) = content {
+                let outer = self.bindings[..outer].iter().rfind(|binding| binding.prefix.is_empty());
+                head.content_namespaces.push(Declaration {
+                    namespace,
+                    attribute: attribute.whole.clone(),
+                    value: value.clone(),
+                    prefixed: !prefix.is_empty(),
+                    outer: match outer.map(|binding| binding.content) {
+                        None => Outer::Stream,
+                        Some(None) => Outer::Foreign,
+                        Some(Some(namespace)) => Outer::Content(namespace),
+                    },
+                });
+            }
+            let uri = if prefix.is_empty() { NO_URI } else { fingerprint(&uri) };
+            self.bindings.push(Binding { prefix, value, literal, content, uri });
+        }
+        if self.stream.len() + self.len() > limit {
+            return Err(Error::TooComplex { what: "namespace declarations", limit });
+        }
+        Ok(())
+    }
+
+    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique. Notes prefixes
+    /// that only the stream binds.
+    ///
+    /// # Errors
+    /// Refuses what is not namespace-well-formed.
+    pub(super) fn check(&self, view: &[u8], tag: &Tag, head: &mut Head) -> Result<(), Error> {
+        if let Some(prefix) = tag.name.prefix(view) {
+            self.check_prefix(view, prefix, head)?;
+        }
+        for (i, attribute) in tag.attributes.iter().enumerate() {
+            if let Some(prefix) = attribute.name.prefix(view).filter(|prefix| prefix != b"xmlns") {
+                self.check_prefix(view, prefix, head)?;
+            }
+            if tag.attributes[..i].iter().any(|earlier| self.same(view, attribute, earlier)) {
+                return Err(Error::NotWellFormed("an attribute twice"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_prefix(&self, view: &[u8], prefix: &[u8], head: &mut Head) -> Result<(), Error> {
+        match self.find(view, prefix) {
+            Some(Found::Stream(place, _)) if !head.leans_on.contains(&place) => head.leans_on.push(place),
             Some(_) => {}
             None => return Err(Error::NotWellFormed("a prefix that is not declared")),
         }
@@ -119,39 +140,50 @@ impl Scope {
     }
 
     /// Whether two attributes are one by their names, or by namespace and local name.
-    fn same(&self, view: &[u8], a: &Attribute, b: &Attribute, stream: &[(String, String)]) -> bool {
-        let (a, b) = (&a.name, &b.name);
-        if a.local(view) != b.local(view) {
+    fn same(&self, view: &[u8], a: &Attribute, b: &Attribute) -> bool {
+        if a.name.local(view) != b.name.local(view) {
             return false;
         }
-        match (a.prefix(view), b.prefix(view)) {
+        match (a.name.prefix(view), b.name.prefix(view)) {
             (a, b) if a == b => true,
-            (Some(a), Some(b)) => match (self.find(view, a, stream), self.find(view, b, stream)) {
-                (Some(a), Some(b)) => a.uri(view, stream) == b.uri(view, stream),
+            (Some(a), Some(b)) => match (self.find(view, a), self.find(view, b)) {
+                (Some(a), Some(b)) => a.uri() == b.uri(),
                 _ => false,
             },
             _ => false,
         }
     }
 
-    fn find(&self, view: &[u8], prefix: &[u8], stream: &[(String, String)]) -> Option<Found<'_>> {
+    fn find(&self, view: &[u8], prefix: &[u8]) -> Option<Found> {
         if prefix == b"xml" {
-            return Some(Found::Xml);
+            // No other prefix can be bound to what it means.
+            return Some(Found::Element(NO_URI));
         }
-        let here = self.bindings.iter().rfind(|binding| &view[binding.prefix.clone()] == prefix);
-        let above = || stream.iter().position(|(declared, _)| declared.as_bytes() == prefix);
-        here.map(Found::Here).or_else(|| above().map(Found::Stream))
+        if let Some(binding) = self.bindings.iter().rfind(|binding| &view[binding.prefix.clone()] == prefix) {
+            return Some(Found::Element(binding.uri));
+        }
+        let place = self.stream.iter().position(|(declared, _)| declared.as_bytes() == prefix)?;
+        Some(Found::Stream(place, self.stream_uris[place]))
     }
 }
 
-impl Found<'_> {
-    fn uri<'a>(&self, view: &'a [u8], stream: &'a [(String, String)]) -> Cow<'a, [u8]> {
+impl Found {
+    fn uri(&self) -> u64 {
         match self {
-            Self::Xml => Cow::Borrowed(ns::XML.as_bytes()),
-            Self::Here(binding) => resolved(view, &binding.value, binding.literal),
-            Self::Stream(place) => Cow::Borrowed(stream[*place].1.as_bytes()),
+            Self::Element(uri) | Self::Stream(_, uri) => *uri,
         }
     }
+}
+
+/// A number that stands for a URI where attributes are compared.
+///
+/// URIs themselves may be ten thousands of bytes long and full of references, and a tag compares each attribute
+/// with each: that would be a way to keep the node busy. Whoever finds two URIs with one number has found a way to
+/// be refused.
+fn fingerprint(uri: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(uri);
+    hasher.finish()
 }
 
 /// Checks one declaration against the constraints of Namespaces in XML section 3.
@@ -180,7 +212,10 @@ fn resolved<'a>(view: &'a [u8], value: &Range<usize>, literal: bool) -> Cow<'a, 
 
 /// Namespaces that are the content namespace of streams that this node speaks, so that they change from one stream
 /// to the next. Clients' is not among them: inside a stanza it is payload.
-const CONTENT_NAMESPACES: [&[u8]; 2] = [ns::SERVER.as_bytes(), ns::COMPONENT.as_bytes()];
+const CONTENT_NAMESPACES: [&str; 2] = [ns::SERVER, ns::COMPONENT];
+
+/// A fingerprint for where no attribute's namespace can equal another's.
+const NO_URI: u64 = 0;
 
 /// What the prefix `xmlns` is bound to (Namespaces in XML section 3).
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";

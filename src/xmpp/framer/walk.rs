@@ -64,13 +64,8 @@ impl Walk {
         mem::take(&mut self.head)
     }
 
-    /// Goes on with a first-level element on a stream that declares `stream`, and tells where it ends; `None` when
-    /// it is not whole.
-    pub(super) fn element(
-        &mut self,
-        view: &[u8],
-        stream: &[(String, String)],
-    ) -> Result<Option<usize>, Error> {
+    /// Goes on with a first-level element, and tells where it ends; `None` when it is not whole.
+    pub(super) fn element(&mut self, view: &[u8]) -> Result<Option<usize>, Error> {
         loop {
             if self.in_cdata {
                 let (at, closed) = text::skip_cdata(view, self.at)?;
@@ -83,7 +78,7 @@ impl Walk {
             if !self.open.is_empty() {
                 self.at = text::skip(view, self.at, &mut self.looked)?;
             }
-            if !self.markup(view, stream)? {
+            if !self.markup(view)? {
                 return Ok(None);
             }
             if self.open.is_empty() {
@@ -97,7 +92,7 @@ impl Walk {
         if view.starts_with(b"</") {
             return Err(Error::NotWellFormed("an end tag before the stream"));
         }
-        if !self.markup(view, &[])? {
+        if !self.markup(view)? {
             return Ok(None);
         }
         if self.open.is_empty() {
@@ -117,18 +112,24 @@ impl Walk {
         }
     }
 
-    /// What a stream header declared: (prefix, URI).
-    pub(super) fn declared(&self, view: &[u8]) -> Vec<(String, String)> {
-        self.scope.to_strings(view)
-    }
-
-    /// The name in a stream header, prefix included.
-    pub(super) fn root<'a>(&self, view: &'a [u8]) -> &'a [u8] {
+    /// Enters the stream whose header was walked over last, and tells its root's name, prefix included.
+    pub(super) fn enter_stream<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
+        self.scope.set_stream(self.scope.to_strings(view));
         &view[self.head.name.clone()]
     }
 
+    /// What surrounds the elements: the declarations of their stream.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Enters a stream that declares this, as no header said.
+    pub(super) fn set_stream(&mut self, declared: Vec<(String, String)>) {
+        self.scope.set_stream(declared);
+    }
+
     /// Takes the tag or the begin of a CDATA section at `at`; `false` when it is not whole.
-    fn markup(&mut self, view: &[u8], stream: &[(String, String)]) -> Result<bool, Error> {
+    fn markup(&mut self, view: &[u8]) -> Result<bool, Error> {
         let [b'<', second, ..] = view[self.at..] else {
             return Ok(false);
         };
@@ -136,12 +137,12 @@ impl Walk {
             (b'/', _) => self.end_tag(view),
             (b'!', _) => self.section(view),
             (b'?', _) => Err(Error::Restricted("a processing instruction")),
-            (_, Class::NameStart | Class::High) => self.start_tag(view, stream),
+            (_, Class::NameStart | Class::High) => self.start_tag(view),
             _ => Err(Error::NotWellFormed("< that begins no tag")),
         }
     }
 
-    fn start_tag(&mut self, view: &[u8], stream: &[(String, String)]) -> Result<bool, Error> {
+    fn start_tag(&mut self, view: &[u8]) -> Result<bool, Error> {
         if self.is_unfinished(view) {
             return Ok(false);
         }
@@ -155,14 +156,8 @@ impl Walk {
             return Err(Error::TooComplex { what: "depth", limit: self.limits.depth });
         }
         let outer = self.scope.len();
-        self.scope.declare(view, &self.tag, &mut self.head)?;
-        if self.scope.len() + stream.len() > self.limits.declarations {
-            return Err(Error::TooComplex {
-                what: "namespace declarations",
-                limit: self.limits.declarations,
-            });
-        }
-        self.scope.check(view, &self.tag, stream, &mut self.head)?;
+        self.scope.declare(view, &self.tag, self.limits.declarations, &mut self.head)?;
+        self.scope.check(view, &self.tag, &mut self.head)?;
         if depth == 1 {
             note(&mut self.head, view, &self.tag);
         }

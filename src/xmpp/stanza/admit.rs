@@ -3,7 +3,7 @@
 use super::edits::Edits;
 use super::{Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
-use crate::framer::{self, Framer, Head};
+use crate::framer::{self, Framer, Head, Outer};
 use crate::jid::{self, Jid};
 use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = &element;
-    if text(bytes, &head.name).contains(':') || hides_content(bytes, head, origin) {
+    if text(bytes, &head.name).contains(':') || hides_content(head, origin) {
         return admit_anew(bytes, origin);
     }
     admit_edited(element, origin)
@@ -19,7 +19,12 @@ pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza,
 
 pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
     let mut element = element.clone();
-    adopt(&mut element, &["", ns::SERVER]);
+    adopt(&mut element);
+    admit_written(&element)
+}
+
+/// Writes an element in `jabber:server`, so that prefixes are gone, and takes that in.
+fn admit_written(element: &xml::Element) -> Result<Stanza, Rejection> {
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
     // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
@@ -37,7 +42,7 @@ fn admit_edited(element: framer::Element, origin: &Origin) -> Result<Stanza, Rej
     let to = address(&bytes, "to", head.to.as_ref())?;
     let from = address(&bytes, "from", head.from.as_ref())?;
 
-    let edits = edits(&bytes, &head, origin);
+    let edits = edits(&head, origin);
     let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places })
@@ -64,7 +69,6 @@ impl Places {
             to: head.to.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
             id: head.id.as_ref().map(&moved),
             type_: head.kind.as_ref().map(&moved),
-            lang: head.lang.as_ref().map(&moved),
             content,
         })
     }
@@ -72,8 +76,8 @@ impl Places {
 
 /// Whether a prefix is bound to the content namespace inside the element, so that no edit can tell whose element is
 /// whose.
-fn hides_content(bytes: &[u8], head: &Head, origin: &Origin) -> bool {
-    head.content_namespaces.iter().any(|d| d.prefixed && is(bytes, &d.value, origin.namespace))
+fn hides_content(head: &Head, origin: &Origin) -> bool {
+    head.content_namespaces.iter().any(|d| d.prefixed && d.namespace == origin.namespace)
 }
 
 /// Reads the element and writes it anew, without prefixes.
@@ -84,7 +88,7 @@ fn admit_anew(bytes: &[u8], origin: &Origin) -> Result<Stanza, Rejection> {
         element = element.with_lang(lang);
     }
     rename(&mut element, origin.namespace);
-    from_element(&element)
+    admit_written(&element)
 }
 
 /// Puts an element, and all below it, that is in `namespace` into `jabber:server`.
@@ -99,15 +103,14 @@ fn rename(element: &mut xml::Element, namespace: &str) {
     }
 }
 
-/// Puts an element in one of `namespaces` into `jabber:server`, and its children as long as they are in one too.
-fn adopt(element: &mut xml::Element, namespaces: &[&str]) {
-    if !namespaces.contains(&element.namespace.as_str()) {
-        return;
-    }
-    ns::SERVER.clone_into(&mut element.namespace);
-    for child in &mut element.children {
-        if let Node::Element(child) = child {
-            adopt(child, namespaces);
+/// Puts an element without a namespace into `jabber:server`, and its children as far as they have none either.
+fn adopt(element: &mut xml::Element) {
+    if element.namespace.is_empty() {
+        ns::SERVER.clone_into(&mut element.namespace);
+        for child in &mut element.children {
+            if let Node::Element(child) = child {
+                adopt(child);
+            }
         }
     }
 }
@@ -129,7 +132,7 @@ fn address(bytes: &[u8], attribute: &'static str, place: Option<&Range<usize>>) 
 }
 
 /// What must change so that the bytes mean on any stream what they meant on theirs.
-fn edits<'a>(bytes: &[u8], head: &Head, origin: &'a Origin) -> Edits<'a> {
+fn edits<'a>(head: &Head, origin: &'a Origin) -> Edits<'a> {
     let mut edits = Edits::default();
     for &place in &head.leans_on {
         let Some((prefix, uri)) = origin.scope.get(place) else {
@@ -143,24 +146,18 @@ fn edits<'a>(bytes: &[u8], head: &Head, origin: &'a Origin) -> Edits<'a> {
     }
 
     for declaration in &head.content_namespaces {
-        if declaration.prefixed || !is(bytes, &declaration.value, origin.namespace) {
+        if declaration.prefixed || declaration.namespace != origin.namespace {
             continue;
         }
         // Where the content namespace is inherited anyway, the next stream's own is inherited without the
         // declaration. Inside foreign payload somebody has to say it, and what leaves the node says `jabber:server`.
-        let inherited = declaration.inside.as_ref().is_none_or(|value| is(bytes, value, origin.namespace));
-        if inherited {
+        if [Outer::Stream, Outer::Content(origin.namespace)].contains(&declaration.outer) {
             edits.replace(declaration.attribute.clone(), "");
         } else if origin.namespace != ns::SERVER {
             edits.replace(declaration.value.clone(), ns::SERVER);
         }
     }
     edits
-}
-
-/// Whether a raw attribute value means `text`.
-fn is(bytes: &[u8], value: &Range<usize>, expected: &str) -> bool {
-    xml::unescape(text(bytes, value)) == expected
 }
 
 fn default_namespace(origin: &Origin) -> &str {

@@ -201,7 +201,7 @@ impl fmt::Display for Fault {
             Self::OtherHost(domain) => write!(f, "'to' became {domain} after authentication"),
             Self::From(domain) => write!(f, "this stream cannot be from {domain}"),
             Self::Denied(domain) => write!(f, "{domain} may not federate with this server"),
-            Self::Refused(domain, refusal) => write!(f, "{domain}: {refusal}"),
+            Self::Refused(domain, refusal) => f.write_str(&refusal.explain(domain)),
             Self::Early => f.write_str("no stanza before authentication"),
             Self::AgainstTheStream => f.write_str("this stream carries stanzas in the other direction only"),
             Self::Stanza(rejection) => match rejection {

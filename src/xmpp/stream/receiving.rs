@@ -4,7 +4,6 @@
 use super::{
     End, Error, Header, Secured,
     error::Fault,
-    features::{Features, Limits, Necessity},
     wire::{self, Wire},
 };
 use crate::{
@@ -12,7 +11,7 @@ use crate::{
     certificate::Problem,
     dialback,
     framer::{self, Frame},
-    policy::{self, Admission, Mechanism, Policy, Refusal, Rules, Tls},
+    policy::{Mechanism, Rules, Tls},
     sasl, stanza,
     xml::{Element, ns},
 };
@@ -20,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
 mod authentication;
+mod opening;
 
 /// The machine.
 pub struct Receiving {
@@ -205,104 +205,6 @@ impl Receiving {
         }
     }
 
-    fn open(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.state != State::ExpectHeader {
-            return Ok(());
-        }
-        let header = self.wire.header(bytes)?;
-        let hosted = header.to.as_ref().and_then(|to| self.rules.hosted(to));
-        let version = header.is_modern().then_some(super::header::VERSION);
-        let policy = self.rules.policy_for(header.from.as_ref());
-        let dialback = policy.allows(Mechanism::Dialback);
-        if self.pairs.is_empty() {
-            self.wire.restrict(policy.max_stanza_unauthenticated);
-        }
-        self.origin = self.wire.origin(header.lang.clone());
-        self.header = header;
-        self.state = State::ExpectElement;
-
-        let ours = self.header.to.clone().filter(|_| hosted.is_some());
-        self.answer_header(ours.clone(), version, dialback);
-        let (Some(hosted), Some(to)) = (hosted, ours) else {
-            return Err(Fault::UnknownHost(self.header.to.as_ref().map(Domain::to_string)));
-        };
-        let admission = self.admit_header(&to)?;
-        if self.identity.is_none() {
-            let from = self.header.from.clone();
-            let certificate = from.as_ref().and_then(|from| self.certificate(from));
-            self.wire.emit(Output::Opened { from, to, certificate });
-        }
-        if version.is_some() {
-            self.wire.write(&self.features(hosted.certificate, admission).element());
-        }
-        Ok(())
-    }
-
-    /// Judges `from` of the current header: nobody else after authentication, none of ours, nobody who is denied.
-    fn admit_header(&self, to: &Domain) -> Result<Option<Admission>, Fault> {
-        if let Some(identity) = &self.identity {
-            return match &self.header.from {
-                Some(from) if *from != identity.remote => Err(Fault::From(from.clone())),
-                _ if *to != identity.local => Err(Fault::OtherHost(to.clone())),
-                _ => Ok(None),
-            };
-        }
-        let Some(from) = &self.header.from else {
-            return Ok(None);
-        };
-        if self.rules.hosted(from).is_some() {
-            return Err(Fault::From(from.clone()));
-        }
-        if !self.rules.permits(from) {
-            return Err(Fault::Denied(from.clone()));
-        }
-        match self.admit(from) {
-            Ok(admission) => Ok(Some(admission)),
-            Err(refusal @ Refusal::Certificate(_)) => Err(Fault::Refused(from.clone(), refusal)),
-            // TLS may follow, and questions about our own keys are answered on any stream.
-            Err(Refusal::TlsRequired | Refusal::NoMechanism) => Ok(None),
-        }
-    }
-
-    /// What may vouch for `remote` on this stream.
-    fn admit(&self, remote: &Domain) -> Result<Admission, Refusal> {
-        let policy = self.rules.policy(remote);
-        policy::admit(policy, self.secured.is_some(), self.certificate(remote).unwrap_or(Ok(())))
-    }
-
-    /// Over TLS: whether the peer's certificate proves `remote`.
-    fn certificate(&self, remote: &Domain) -> Option<Result<(), Problem>> {
-        Some(self.secured.as_ref()?.proves(remote, self.rules.policy(remote)))
-    }
-
-    /// What is offered now. Before a TLS that is required, nothing that authenticates (RFC 6120 5.3.1).
-    fn features(&self, certificate: bool, admission: Option<Admission>) -> Features {
-        let policy = self.policy();
-        if self.identity.is_some() {
-            return Features { limits: announced(policy), ..Features::default() };
-        }
-        let starttls = match policy.tls {
-            _ if self.secured.is_some() || !certificate => None,
-            Tls::Required => Some(Necessity::Required),
-            Tls::Optional => Some(Necessity::Voluntary),
-            Tls::Disabled => None,
-        };
-        let unnamed = self.header.from.is_none() && (self.secured.is_some() || policy.tls != Tls::Required);
-        let dialback = match admission {
-            Some(admission) => admission.dialback,
-            // Without a `from`, each key is judged under the policy for its own domain.
-            None => unnamed && policy.allows(Mechanism::Dialback),
-        };
-        // Nothing follows dialback in which the limits could be told, so they stand beside it.
-        let limits = if dialback { announced(policy) } else { Limits::default() };
-        let external = admission.is_some_and(|admission| admission.external);
-        Features { starttls, external, dialback, limits, unknown: None }
-    }
-
-    fn policy(&self) -> &Policy {
-        self.rules.policy_for(self.header.from.as_ref())
-    }
-
     fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
         if wire::is_stanza(&element) {
             return self.stanza(element);
@@ -430,11 +332,6 @@ impl fmt::Debug for Receiving {
             .field("pairs", &self.pairs)
             .finish_non_exhaustive()
     }
-}
-
-fn announced(policy: &Policy) -> Limits {
-    let idle_seconds = Some(policy.idle_seconds).filter(|seconds| *seconds != 0);
-    Limits { max_bytes: Some(policy.max_stanza), idle_seconds }
 }
 
 /// Of the texts that we send.

@@ -1,6 +1,7 @@
 //! Both roles against each other in memory: who may be what on which terms, whatever the network does to the bytes.
 pub(crate) mod fixture;
 mod pair;
+mod properties;
 
 use crate::policy::{Mechanism, Policy, Tls, tests::policy};
 use fixture::{certificate, rules};
@@ -176,7 +177,7 @@ fn no_stream_comes_about_on_terms_that_do_not_agree() {
             "they are strict, ours is self-signed",
             side(policy(), SelfSigned),
             side(strict(), Trusted),
-            "b.example closed the stream: policy-violation (a.example: certificate is self-signed)",
+            "b.example closed the stream: policy-violation (certificate of a.example is self-signed)",
         ),
         (
             "EXTERNAL only, theirs is self-signed",

@@ -3,7 +3,7 @@ use super::*;
 use crate::{
     certificate::Certificate,
     dialback::Secret,
-    policy::tests::policy,
+    policy::{Tls, tests::policy},
     stream::tests::fixture::{certificate, initiating_event, pair, secured},
 };
 use Mechanism::{Dialback, External};

@@ -137,7 +137,7 @@ impl Receiving {
             Err(refusal) => Some(refusal),
         };
         if let Some(refusal) = refusal {
-            let text = format!("{}: {refusal}", pair.remote);
+            let text = refusal.explain(&pair.remote);
             return Err(error(ErrorType::Cancel, Condition::PolicyViolation, text));
         }
         if self.pending.len() >= PENDING || self.pairs.len() >= PAIRS {

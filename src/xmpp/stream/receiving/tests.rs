@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     certificate::Certificate,
-    policy::tests::policy,
+    policy::{Policy, tests::policy},
     stream::tests::fixture::{certificate, domain, ids, pair, receiving_event, rules, secured},
 };
 use Mechanism::External;

@@ -82,6 +82,16 @@ fn bytes_between_proceed_and_tls_end_the_attempt() {
     }
 }
 
+// C11
+#[test]
+fn a_peer_that_hangs_up_on_an_unoffered_starttls_has_no_tls() {
+    let mut peer = Peer::new(plan(policy()));
+    peer.gets();
+    peer.opens("");
+    peer.sends("</stream:stream>");
+    assert_eq!(peer.last(), "[failed: b.example offers no TLS, which s2s.tls = \"required\" demands]");
+}
+
 // A14: a web server at the address
 #[test]
 fn what_is_no_xmpp_server_is_named_so() {
@@ -175,9 +185,6 @@ fn a_peer_that_breaks_the_protocol_is_told() {
         (format!("{}<db:x xmlns:db='{}'/>", header("version='1.0'"), "x".repeat(11_000)), "policy-violation"),
     ] {
         let mut peer = Peer::secured(plan(policy()));
-        peer.sends(&header("version='1.0'"));
-        peer.stream = Peer::secured(plan(policy())).stream;
-        peer.stream.met = true;
         let answer = peer.sends(&bytes);
         assert!(answer.starts_with(&format!("<stream:error><{condition} ")), "{bytes}: {answer}");
         assert!(answer.ends_with("</stream:error></stream:stream>"), "{answer}");

@@ -193,6 +193,7 @@ fn answers_that_nobody_asked_for_are_dropped() {
         "<db:verify from='b.example' to='a.example' id='1' type='valid'/>",
     ] {
         assert_eq!(peer.sends(element), "");
+        assert!(peer.requests.is_empty(), "nothing is asked about {element}");
     }
     let request =
         dialback::Request { pair: pair("a.example", "b.example"), id: "id1".into(), key: "key".into() };
@@ -202,16 +203,18 @@ fn answers_that_nobody_asked_for_are_dropped() {
     peer.is_told(&format!("<stream:stream >{answer}"), "not-authorized");
 }
 
-// F13: an answer to an old question is no answer to a new one
+// F13, B6: a key is for one stream id, and EXTERNAL starts another stream
 #[test]
-fn tls_voids_a_verification_under_way() {
+fn a_restart_voids_a_verification_under_way() {
     let mut peer = Peer::secured(node(), trusted());
     peer.opens();
-    peer.sends("<db:result from='b.example' to='a.example'>key</db:result>");
+    peer.sends("<db:result from='c.example' to='a.example'>key</db:result>");
     let request = peer.requests.pop().unwrap();
     peer.sends(AUTH);
+    peer.opens();
     peer.stream.verified(&request, Ok(Answer::Valid));
     assert_eq!(peer.gets(), "");
+    assert!(!peer.events.iter().any(|event| event.contains("c.example by dialback")), "{:?}", peer.events);
 }
 
 // F18, F19

@@ -1,0 +1,192 @@
+//! What holds whatever a peer sends.
+use super::fixture::{certificate, domain, ids, rules, secured};
+use crate::{
+    DomainPair,
+    dialback::{Answer, Secret},
+    framer::{Frame, Framer, Limits},
+    policy::{Policy, Tls, tests::policy},
+    stream::{
+        Initiating, Receiving,
+        initiating::{self, Plan, Purpose},
+        receiving,
+    },
+};
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+/// Pieces of real streams, so that chance gets deep into the machines, and of bad ones.
+const PIECES: [&str; 30] = [
+    "<?xml version='1.0'?>",
+    "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' id='1' version='1.0'>",
+    "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' id='1'>",
+    "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>",
+    "<stream:features/>",
+    "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>",
+    "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism>\
+     </mechanisms><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>",
+    "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+    "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>",
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>",
+    "<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>YQ==</response>",
+    "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+    "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+    "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure>",
+    "<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+    "<db:result from='b.example' to='a.example'>key</db:result>",
+    "<db:result from='b.example' to='a.example' type='valid'/>",
+    "<db:result from='b.example' to='a.example' type='error'/>",
+    "<db:result from='c.example' to='unknown.example'>key</db:result>",
+    "<db:verify from='b.example' to='a.example' id='\"&lt;'>key</db:verify>",
+    "<db:verify from='b.example'/>",
+    "<message from='u@b.example' to='v@a.example'><body>&amp;</body></message>",
+    "<iq from='u@c.example' to='v@a.example' type='get' id='1'/>",
+    "<x:foo/>",
+    "<foo xmlns='urn:example'>",
+    "</stream:stream>",
+    "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+    "\u{0}&<!",
+];
+
+/// What the driver does between two pieces.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Piece(usize, usize),
+    Secured,
+    Verified,
+    Close,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        20 => (0..PIECES.len(), 1..200_usize).prop_map(|(piece, cut)| Act::Piece(piece, cut)),
+        // Without a header there is no stream to speak of.
+        5 => (1..200_usize).prop_map(|cut| Act::Piece(1, cut)),
+        3 => Just(Act::Secured),
+        3 => Just(Act::Verified),
+        1 => Just(Act::Close),
+    ];
+    prop::collection::vec(act, 0..40)
+}
+
+/// Reads what a machine sends: headers first, nothing behind the closing tag, well-formed XML in between.
+struct Reader {
+    framer: Framer,
+    unread: BytesMut,
+    closed: bool,
+    open: bool,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self { framer: Framer::new(Limits::default()), unread: BytesMut::new(), closed: false, open: false }
+    }
+
+    fn reads(&mut self, bytes: &[u8]) {
+        self.unread.extend_from_slice(bytes);
+        // Our own machines restart where `<stream:stream` stands anew; a framer has to be told.
+        while !self.unread.is_empty() {
+            assert!(!self.closed, "behind the closing tag: {:?}", self.unread);
+            if self.unread.starts_with(b"<?xml") && self.open {
+                self.framer.restart();
+            }
+            match self.framer.next(&mut self.unread).unwrap() {
+                Some(Frame::Header(_)) => self.open = true,
+                Some(Frame::Element(_)) => assert!(self.open),
+                Some(Frame::Footer) => self.closed = true,
+                None => panic!("half an element: {:?}", self.unread),
+            }
+        }
+    }
+}
+
+fn cut(piece: &str, cut: usize) -> Vec<BytesMut> {
+    piece.as_bytes().chunks(cut).map(BytesMut::from).collect()
+}
+
+fn lax() -> Policy {
+    Policy { tls: Tls::Optional, ..policy() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_receiving_side_takes_anything_and_speaks_xml(acts in acts(), trusted: bool) {
+        let rules = rules(&["a.example"], if trusted { policy() } else { lax() }, true);
+        let mut stream = Receiving::new(rules, None, ids());
+        let (mut reader, mut requests, mut over) = (Reader::new(), Vec::new(), false);
+        for act in acts {
+            let parts = match act {
+                Act::Piece(piece, size) => cut(PIECES[piece], size),
+                Act::Secured => {
+                    stream.secured(secured(trusted.then(|| certificate(&["b.example"], None))));
+                    Vec::new()
+                }
+                Act::Verified => {
+                    if let Some(request) = requests.pop() {
+                        stream.verified(&request, Ok(Answer::Valid));
+                    }
+                    Vec::new()
+                }
+                Act::Close => {
+                    stream.close(None);
+                    Vec::new()
+                }
+            };
+            for part in parts.into_iter().chain([BytesMut::new()]) {
+                stream.receive(part);
+                while let Some(output) = stream.poll() {
+                    prop_assert!(!over, "{output:?} after the end");
+                    match output {
+                        receiving::Output::Transmit(bytes) => reader.reads(&bytes),
+                        receiving::Output::Verify(request) => requests.push(request),
+                        receiving::Output::Ended(_) => over = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_initiating_side_takes_anything_and_speaks_xml(acts in acts(), trusted: bool) {
+        let mut stream = Initiating::new(Plan {
+            pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
+            purpose: Purpose::Session,
+            policy: if trusted { policy() } else { lax() },
+            direct_tls: None,
+            secret: Secret::new("x"),
+            certificate: true,
+        });
+        let (mut reader, mut over) = (Reader::new(), false);
+        for act in acts {
+            let parts = match act {
+                Act::Piece(piece, size) => cut(PIECES[piece], size),
+                Act::Secured => {
+                    stream.secured(secured(trusted.then(|| certificate(&["b.example"], None))));
+                    Vec::new()
+                }
+                Act::Verified => Vec::new(),
+                Act::Close => {
+                    stream.close(None);
+                    Vec::new()
+                }
+            };
+            for part in parts.into_iter().chain([BytesMut::new()]) {
+                stream.receive(part);
+                while let Some(output) = stream.poll() {
+                    prop_assert!(!over, "{output:?} after the end");
+                    match output {
+                        initiating::Output::Transmit(bytes) => reader.reads(&bytes),
+                        initiating::Output::Ended(_) | initiating::Output::Failed(_) => over = true,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+}

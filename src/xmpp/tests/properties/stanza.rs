@@ -1,0 +1,92 @@
+//! What admitting a stanza may change, which is how it is written, and what not, which is what it says.
+
+use crate::mutants::{SEEDS, mutants};
+use crate::{HEADER, frame, framer_after_header};
+use xmpp::framer::Element as Framed;
+use xmpp::stanza::{Condition, Error, ErrorType, Origin, Stanza};
+use xmpp::xml::{Element, Node, ns};
+
+#[test]
+fn a_stanza_says_what_it_said_on_its_stream() {
+    let mut admitted = 0;
+    let scope = framer_after_header().scope().to_vec();
+    for input in mutants(&SEEDS) {
+        let Ok(Some(framed)) = frame(&input) else {
+            continue;
+        };
+        let origin = Origin { namespace: ns::SERVER, scope: scope.clone(), lang: None };
+        admitted += usize::from(check(&framed, &origin));
+    }
+    assert!(admitted > 1000, "{admitted}");
+}
+
+#[test]
+fn a_stanza_of_a_component_says_the_same_in_the_namespace_of_servers() {
+    let header = HEADER.replace("jabber:server'", "jabber:component:accept'");
+    let mut admitted = 0;
+    for input in mutants(&SEEDS) {
+        let input = String::from_utf8_lossy(&input).replace("jabber:server'", "jabber:component:accept'");
+        let mut framer = xmpp::framer::Framer::new(xmpp::framer::Limits::default());
+        let mut buffer = bytes::BytesMut::from(header.as_str());
+        framer.next(&mut buffer).unwrap();
+        buffer.extend_from_slice(input.as_bytes());
+        let Ok(Some(xmpp::framer::Frame::Element(framed))) = framer.next(&mut buffer) else {
+            continue;
+        };
+        let origin =
+            Origin { namespace: ns::COMPONENT, scope: framer.scope().to_vec(), lang: Some("de".into()) };
+        admitted += usize::from(check(&framed, &origin));
+    }
+    assert!(admitted > 1000, "{admitted}");
+}
+
+/// Admits an element; if it is a stanza, compares what it says before and after, and answers it.
+fn check(framed: &Framed, origin: &Origin) -> bool {
+    let text = String::from_utf8_lossy(&framed.bytes).into_owned();
+    let Ok(stanza) = Stanza::admit(framed.clone(), origin) else {
+        return false;
+    };
+    // What `xml-rs` wrongly refuses (see the list in `framer.rs`) is not for it to judge.
+    let Ok(mut before) = Element::parse(&framed.bytes, &origin.scope) else {
+        return false;
+    };
+    rename(&mut before, origin.namespace);
+    if before.lang().is_none() && origin.lang.is_some() {
+        before.attributes.push((ns::XML.into(), "lang".into(), "de".into()));
+    }
+    let mut after = stanza.element().unwrap_or_else(|error| panic!("{error}: {text} -> {stanza:?}"));
+    before.attributes.sort();
+    after.attributes.sort();
+    assert_eq!(before, after, "{text} -> {stanza:?}");
+
+    let error = Error { type_: ErrorType::Wait, condition: Condition::Gone, text: "x".into() };
+    if let Some(answer) = stanza.bounce(&error) {
+        let mut answer = answer.element().unwrap_or_else(|error| panic!("{error}: {text}"));
+        let Some(Node::Element(last)) = answer.children.pop() else { panic!("{text}") };
+        assert_eq!(Error::parse(&last), error);
+        assert_eq!(answer.children, after.children, "{text}");
+        assert_eq!(answer.attribute("type"), Some("error"));
+        assert_eq!(
+            (answer.attribute("to"), answer.attribute("from")),
+            (after.attribute("from"), after.attribute("to"))
+        );
+        assert_eq!((answer.attribute("id"), answer.lang()), (after.attribute("id"), after.lang()));
+    }
+    true
+}
+
+/// Puts what is in the content namespace of components into that of servers.
+fn rename(element: &mut Element, namespace: &str) {
+    let content = |uri: &mut String| {
+        if uri == namespace {
+            ns::SERVER.clone_into(uri);
+        }
+    };
+    content(&mut element.namespace);
+    element.attributes.iter_mut().for_each(|(uri, _, _)| content(uri));
+    for child in &mut element.children {
+        if let Node::Element(child) = child {
+            rename(child, namespace);
+        }
+    }
+}
