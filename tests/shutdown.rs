@@ -114,7 +114,8 @@ fn each_has_one_outcome(sent: usize, outcomes: &[Element]) {
         *counts.entry(stanza.attribute("id").to_owned()).or_default() += 1;
     }
     let lost: Vec<_> = (0..sent).filter(|number| !counts.contains_key(&number.to_string())).collect();
-    assert!(lost.is_empty(), "{} of {sent} lost, from {:?} to {:?}", lost.len(), lost[0], lost.last());
+    let runs: Vec<_> = lost.chunk_by(|a, b| a + 1 == *b).map(|run| (run[0], run.len())).collect();
+    assert!(lost.is_empty(), "{} of {sent} lost (from, how many): {runs:?}", lost.len());
     let twice: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "delivered and answered: {twice:?}");
 }
