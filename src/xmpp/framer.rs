@@ -97,17 +97,30 @@ pub struct Head {
     pub leans_on: Vec<usize>,
 }
 
-/// A namespace declaration inside an element.
+/// A declaration of a content namespace inside an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declaration {
+    /// The namespace: `jabber:server` or `jabber:component:accept`.
+    pub namespace: &'static str,
     /// The white space before it, to its closing quote: what disappears when the declaration is cut out.
     pub attribute: Range<usize>,
     /// Its raw value.
     pub value: Range<usize>,
     /// Whether it binds a prefix, not the default namespace.
     pub prefixed: bool,
-    /// The raw value of the default namespace declaration that it stands inside; `None`: that of the stream.
-    pub inside: Option<Range<usize>>,
+    /// The default namespace that would hold without it.
+    pub outer: Outer,
+}
+
+/// A default namespace, as far as it matters when elements move from stream to stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outer {
+    /// That of the stream, whatever it is.
+    Stream,
+    /// A content namespace that the element declared itself.
+    Content(&'static str),
+    /// Any other that the element declared itself.
+    Foreign,
 }
 
 /// The incremental scanner.
@@ -195,7 +208,7 @@ impl Framer {
                 return Ok(None);
             };
             self.check_first(first)?;
-            self.walk.begin(self.limits);
+            self.walk.begin(self.limits_of_next());
         }
 
         let view = &buffer[..buffer.len().min(self.walk.limits().element)];
@@ -245,6 +258,16 @@ impl Framer {
             *untouched = false;
         }
         buffer.advance(blank);
+    }
+
+    /// What a header declares is repeated on stanzas that lean on it, so it is short whoever the peer is.
+    fn limits_of_next(&self) -> Limits {
+        match self.phase {
+            Phase::ExpectHeader { .. } => {
+                Limits { element: self.limits.element.min(Limits::UNAUTHENTICATED.element), ..self.limits }
+            }
+            _ => self.limits,
+        }
     }
 
     /// Judges the first byte of what can only be a tag.

@@ -61,7 +61,6 @@ struct Places {
     to: Range<usize>,
     id: Option<Range<usize>>,
     type_: Option<Range<usize>>,
-    lang: Option<Range<usize>>,
     /// Behind the start tag.
     content: usize,
 }

@@ -1,7 +1,7 @@
 //! What prefixes mean inside an element (Namespaces in XML 1.0).
 
 use super::tag::{Attribute, Tag};
-use super::{Declaration, Error, Head};
+use super::{Declaration, Error, Head, Outer};
 use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
@@ -23,7 +23,8 @@ struct Binding {
     prefix: Range<usize>,
     value: Range<usize>,
     literal: bool,
-    /// Fingerprint of the URI; 0 for the default namespace, which no attribute is in.
+    content: Option<&'static str>,
+    /// Fingerprint of the URI; none is needed for the default namespace, which no attribute is in.
     uri: u64,
 }
 
@@ -85,17 +86,23 @@ impl Scope {
             let (value, literal) = (attribute.value.clone(), attribute.literal);
             let uri = resolved(view, &value, literal);
             check_declaration(&view[prefix.clone()], &uri)?;
-            if CONTENT_NAMESPACES.contains(&&*uri) {
-                let inside = self.bindings[..outer].iter().rfind(|binding| binding.prefix.is_empty());
+            let content = CONTENT_NAMESPACES.into_iter().find(|namespace| namespace.as_bytes() == &*uri);
+            if let Some(namespace) = content {
+                let outer = self.bindings[..outer].iter().rfind(|binding| binding.prefix.is_empty());
                 head.content_namespaces.push(Declaration {
+                    namespace,
                     attribute: attribute.whole.clone(),
                     value: value.clone(),
                     prefixed: !prefix.is_empty(),
-                    inside: inside.map(|binding| binding.value.clone()),
+                    outer: match outer.map(|binding| binding.content) {
+                        None => Outer::Stream,
+                        Some(None) => Outer::Foreign,
+                        Some(Some(namespace)) => Outer::Content(namespace),
+                    },
                 });
             }
-            let uri = if prefix.is_empty() { 0 } else { fingerprint(&uri) };
-            self.bindings.push(Binding { prefix, value, literal, uri });
+            let uri = if prefix.is_empty() { NO_URI } else { fingerprint(&uri) };
+            self.bindings.push(Binding { prefix, value, literal, content, uri });
         }
         if self.stream.len() + self.len() > limit {
             return Err(Error::TooComplex { what: "namespace declarations", limit });
@@ -149,7 +156,8 @@ impl Scope {
 
     fn find(&self, view: &[u8], prefix: &[u8]) -> Option<Found> {
         if prefix == b"xml" {
-            return Some(Found::Element(fingerprint(ns::XML.as_bytes())));
+            // No other prefix can be bound to what it means.
+            return Some(Found::Element(NO_URI));
         }
         if let Some(binding) = self.bindings.iter().rfind(|binding| &view[binding.prefix.clone()] == prefix) {
             return Some(Found::Element(binding.uri));
@@ -204,7 +212,10 @@ fn resolved<'a>(view: &'a [u8], value: &Range<usize>, literal: bool) -> Cow<'a, 
 
 /// Namespaces that are the content namespace of streams that this node speaks, so that they change from one stream
 /// to the next. Clients' is not among them: inside a stanza it is payload.
-const CONTENT_NAMESPACES: [&[u8]; 2] = [ns::SERVER.as_bytes(), ns::COMPONENT.as_bytes()];
+const CONTENT_NAMESPACES: [&str; 2] = [ns::SERVER, ns::COMPONENT];
+
+/// A fingerprint for where no attribute's namespace can equal another's.
+const NO_URI: u64 = 0;
 
 /// What the prefix `xmlns` is bound to (Namespaces in XML section 3).
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";

@@ -2,7 +2,7 @@
 //!
 //! COMPAT: the PRECIS tables stop at Unicode 6.3, and every server of today (they prepare addresses with stringprep
 //! or ICU) lets newer characters through, joined emoji in chat room nicknames first of all. To refuse them would
-//! end a stream for a nickname. So a character without a class is taken, and so is the glue inside emoji.
+//! end a stream for a nickname. So newer characters are taken, and so is what holds emoji together.
 
 use super::{Error, Part};
 use precis_profiles::precis_core::profile::Profile;
@@ -20,20 +20,27 @@ pub(super) fn check_local(text: &str) -> Result<(), Error> {
         return Ok(());
     }
     match UsernameCaseMapped::new().enforce(text) {
-        // Mapping may shorten a fullwidth `＠` to the one that is excluded.
+        // Mapping may narrow a fullwidth `＠` to the one that is excluded.
         Ok(normal) => match normal.chars().find(|&c| EXCLUDED.contains(c)) {
             Some(c) => Err(Error::Forbidden(Part::Local, c)),
             None => Ok(()),
         },
         Err(error) => {
-            tolerate(Part::Local, text, &error, |c| IdentifierClass::default().get_value_from_char(c))
+            let class = IdentifierClass::default();
+            explain(Part::Local, text, &error, |c| match class.get_value_from_char(c) {
+                // A letter or digit of a script that is newer than the tables; symbols are out, old or new.
+                Property::Unassigned => Verdict::newer_if(c.is_alphanumeric()),
+                // The profile maps these before it looks at them.
+                Property::Disallowed | Property::SpecClassDis => Verdict::known_if(is_wide(c)),
+                _ => Verdict::Known,
+            })
         }
     }
 }
 
 /// Checks a resourcepart against the profile OpaqueString.
 pub(super) fn check_resource(text: &str) -> Result<(), Error> {
-    if let Some(c) = text.chars().find(|c| c.is_ascii_control()) {
+    if let Some(c) = text.chars().find(char::is_ascii_control) {
         return Err(Error::Forbidden(Part::Resource, c));
     }
     if text.is_ascii() {
@@ -42,30 +49,56 @@ pub(super) fn check_resource(text: &str) -> Result<(), Error> {
     match OpaqueString::new().enforce(text) {
         Ok(_) => Ok(()),
         Err(error) => {
-            tolerate(Part::Resource, text, &error, |c| FreeformClass::default().get_value_from_char(c))
+            let class = FreeformClass::default();
+            explain(Part::Resource, text, &error, |c| match class.get_value_from_char(c) {
+                _ if is_glue(c) => Verdict::Newer,
+                Property::Unassigned => Verdict::Newer,
+                Property::Disallowed | Property::SpecClassDis => Verdict::Refused,
+                _ => Verdict::Known,
+            })
         }
     }
 }
 
-/// Decides about a text that PRECIS refused: whether all that it met were characters newer than its tables, or glue.
-fn tolerate(
+/// What becomes of one character of a text that PRECIS refused.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    /// PRECIS knows and takes it.
+    Known,
+    /// PRECIS refuses it for its age, so nobody else will.
+    Newer,
+    Refused,
+}
+
+impl Verdict {
+    fn newer_if(taken: bool) -> Self {
+        if taken { Self::Newer } else { Self::Refused }
+    }
+
+    fn known_if(taken: bool) -> Self {
+        if taken { Self::Known } else { Self::Refused }
+    }
+}
+
+/// Decides about a text that PRECIS refused: whether all that it met were characters newer than its tables.
+fn explain(
     part: Part,
     text: &str,
     error: &precis::Error,
-    property: impl Fn(char) -> Property,
+    verdict: impl Fn(char) -> Verdict,
 ) -> Result<(), Error> {
-    let taken = |c| is_glue(c) || !matches!(property(c), Property::Disallowed | Property::SpecClassDis);
-    let mapped = |c| part == Part::Local && (is_wide(c) || c.is_uppercase());
-    match text.chars().find(|&c| !taken(c) && !mapped(c)) {
-        Some(c) => Err(Error::Forbidden(part, c)),
-        None if text.chars().any(|c| is_glue(c) || property(c) == Property::Unassigned) => Ok(()),
-        None => match error {
-            precis::Error::BadCodepoint(info) => match char::from_u32(info.cp) {
-                Some(c) => Err(Error::Forbidden(part, c)),
-                None => Err(Error::Disordered(part)),
-            },
-            precis::Error::Invalid | precis::Error::Unexpected(_) => Err(Error::Disordered(part)),
+    if let Some(c) = text.chars().find(|&c| verdict(c) == Verdict::Refused) {
+        return Err(Error::Forbidden(part, c));
+    }
+    if text.chars().any(|c| verdict(c) == Verdict::Newer) {
+        return Ok(());
+    }
+    match error {
+        precis::Error::BadCodepoint(info) => match char::from_u32(info.cp) {
+            Some(c) => Err(Error::Forbidden(part, c)),
+            None => Err(Error::Disordered(part)),
         },
+        precis::Error::Invalid | precis::Error::Unexpected(_) => Err(Error::Disordered(part)),
     }
 }
 
@@ -74,7 +107,7 @@ fn is_glue(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 
-/// Fullwidth and halfwidth forms, which the profile maps before it looks at them.
+/// Fullwidth and halfwidth forms.
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{ff01}'..='\u{ffee}')
 }
@@ -107,6 +140,7 @@ mod tests {
     #[test]
     fn keeps_symbols_out_of_the_localpart_only() {
         assert_eq!(check_local("♚"), Err(Error::Forbidden(Part::Local, '♚')));
+        assert_eq!(check_local("ab🤖"), Err(Error::Forbidden(Part::Local, '🤖')));
         assert_eq!(check_resource("♚ of hearts"), Ok(()));
     }
 
@@ -125,7 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn takes_nicknames_newer_than_the_tables() {
+    fn takes_characters_newer_than_the_tables() {
+        // A letter of Osage, which came with Unicode 9.
+        assert_eq!(check_local("ａ\u{104d8}"), Ok(()));
+        assert_eq!(check_local("\u{104d8}＠♚"), Err(Error::Forbidden(Part::Local, '♚')));
         for text in ["🤖", "👩‍💻", "❤️", "🫠 melting"] {
             assert_eq!(check_resource(text), Ok(()), "{text}");
         }

@@ -3,7 +3,7 @@
 use super::edits::Edits;
 use super::{Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
-use crate::framer::{self, Framer, Head};
+use crate::framer::{self, Framer, Head, Outer};
 use crate::jid::{self, Jid};
 use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = &element;
-    if text(bytes, &head.name).contains(':') || hides_content(bytes, head, origin) {
+    if text(bytes, &head.name).contains(':') || hides_content(head, origin) {
         return admit_anew(bytes, origin);
     }
     admit_edited(element, origin)
@@ -42,7 +42,7 @@ fn admit_edited(element: framer::Element, origin: &Origin) -> Result<Stanza, Rej
     let to = address(&bytes, "to", head.to.as_ref())?;
     let from = address(&bytes, "from", head.from.as_ref())?;
 
-    let edits = edits(&bytes, &head, origin);
+    let edits = edits(&head, origin);
     let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places })
@@ -69,7 +69,6 @@ impl Places {
             to: head.to.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
             id: head.id.as_ref().map(&moved),
             type_: head.kind.as_ref().map(&moved),
-            lang: head.lang.as_ref().map(&moved),
             content,
         })
     }
@@ -77,8 +76,8 @@ impl Places {
 
 /// Whether a prefix is bound to the content namespace inside the element, so that no edit can tell whose element is
 /// whose.
-fn hides_content(bytes: &[u8], head: &Head, origin: &Origin) -> bool {
-    head.content_namespaces.iter().any(|d| d.prefixed && is(bytes, &d.value, origin.namespace))
+fn hides_content(head: &Head, origin: &Origin) -> bool {
+    head.content_namespaces.iter().any(|d| d.prefixed && d.namespace == origin.namespace)
 }
 
 /// Reads the element and writes it anew, without prefixes.
@@ -133,7 +132,7 @@ fn address(bytes: &[u8], attribute: &'static str, place: Option<&Range<usize>>) 
 }
 
 /// What must change so that the bytes mean on any stream what they meant on theirs.
-fn edits<'a>(bytes: &[u8], head: &Head, origin: &'a Origin) -> Edits<'a> {
+fn edits<'a>(head: &Head, origin: &'a Origin) -> Edits<'a> {
     let mut edits = Edits::default();
     for &place in &head.leans_on {
         let Some((prefix, uri)) = origin.scope.get(place) else {
@@ -147,24 +146,18 @@ fn edits<'a>(bytes: &[u8], head: &Head, origin: &'a Origin) -> Edits<'a> {
     }
 
     for declaration in &head.content_namespaces {
-        if declaration.prefixed || !is(bytes, &declaration.value, origin.namespace) {
+        if declaration.prefixed || declaration.namespace != origin.namespace {
             continue;
         }
         // Where the content namespace is inherited anyway, the next stream's own is inherited without the
         // declaration. Inside foreign payload somebody has to say it, and what leaves the node says `jabber:server`.
-        let inherited = declaration.inside.as_ref().is_none_or(|value| is(bytes, value, origin.namespace));
-        if inherited {
+        if [Outer::Stream, Outer::Content(origin.namespace)].contains(&declaration.outer) {
             edits.replace(declaration.attribute.clone(), "");
         } else if origin.namespace != ns::SERVER {
             edits.replace(declaration.value.clone(), ns::SERVER);
         }
     }
     edits
-}
-
-/// Whether a raw attribute value means `text`.
-fn is(bytes: &[u8], value: &Range<usize>, expected: &str) -> bool {
-    xml::unescape(text(bytes, value)) == expected
 }
 
 fn default_namespace(origin: &Origin) -> &str {

@@ -58,12 +58,8 @@ fn echo(stanza: &Stanza) -> String {
 fn start_tag(stanza: &Stanza) -> String {
     let Stanza { bytes, places, .. } = stanza;
     let mut tag = format!("<{} type='error'", stanza.kind.as_str());
-    let attributes = [
-        (" to=", Some(&places.from)),
-        (" from=", Some(&places.to)),
-        (" id=", places.id.as_ref()),
-        (" xml:lang=", places.lang.as_ref()),
-    ];
+    let attributes =
+        [(" to=", Some(&places.from)), (" from=", Some(&places.to)), (" id=", places.id.as_ref())];
     for (name, place) in attributes {
         if let Some(place) = place {
             tag.extend([name, text(bytes, &quoted(place))]);

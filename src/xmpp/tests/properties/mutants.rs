@@ -1,4 +1,4 @@
-//! Damage to sound stanzas: small, various, and the same in every run.
+//! Damage to sound stanzas and headers: small, various, and the same in every run.
 
 use std::env;
 
@@ -16,7 +16,7 @@ pub(crate) const SEEDS: [&str; 8] = [
     "<s:message xmlns:s='jabber:server' to='b.example' from='a.example'><s:body><![CDATA[<&]]]]><![CDATA[>]]></s:body><z xmlns=''/></s:message>",
 ];
 
-/// What is worth putting into a stanza to break it.
+/// What is worth putting in to break it.
 const TOKENS: [&[u8]; 58] = [
     b"<",
     b">",
@@ -78,20 +78,27 @@ const TOKENS: [&[u8]; 58] = [
     b"\xef\xbb\xbf",
 ];
 
-/// As many damaged stanzas as this run has time for.
-pub(crate) fn mutants() -> impl Iterator<Item = Vec<u8>> {
+/// Sound stream headers.
+pub(crate) const HEADERS: [&str; 3] = [
+    "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='b.example'>",
+    "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone='yes' ?>\n<s:stream xmlns:s='http://etherx.jabber.org/streams' xml:lang='de'\n>",
+    "<stream:stream from='a.example' id='&#x41;&lt;' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
+];
+
+/// As many damaged texts as this run has time for.
+pub(crate) fn mutants(seeds: &'static [&'static str]) -> impl Iterator<Item = Vec<u8>> {
     let count = env::var("NUNCIO_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20_000);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     (0..count).map(move |_| {
-        let mut mutant = SEEDS[random.below(SEEDS.len())].as_bytes().to_vec();
+        let mut mutant = seeds[random.below(seeds.len())].as_bytes().to_vec();
         for _ in 0..=random.below(3) {
-            damage(&mut mutant, &mut random);
+            damage(&mut mutant, seeds, &mut random);
         }
         mutant
     })
 }
 
-fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
+fn damage(bytes: &mut Vec<u8>, seeds: &[&str], random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     let end = bytes.len().min(at + random.below(12));
     match random.below(8) {
@@ -107,9 +114,9 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
             let to = random.below(bytes.len() + 1);
             drop(bytes.splice(to..to, piece));
         }
-        // Puts a piece of another stanza in.
+        // Puts a piece of another one in.
         _ => {
-            let other = SEEDS[random.below(SEEDS.len())].as_bytes();
+            let other = seeds[random.below(seeds.len())].as_bytes();
             let from = random.below(other.len());
             let piece = &other[from..other.len().min(from + random.below(40))];
             drop(bytes.splice(at..at, piece.iter().copied()));

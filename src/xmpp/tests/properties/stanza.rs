@@ -1,6 +1,6 @@
 //! What admitting a stanza may change, which is how it is written, and what not, which is what it says.
 
-use crate::mutants::mutants;
+use crate::mutants::{SEEDS, mutants};
 use crate::{HEADER, frame, framer_after_header};
 use xmpp::framer::Element as Framed;
 use xmpp::stanza::{Condition, Error, ErrorType, Origin, Stanza};
@@ -10,7 +10,7 @@ use xmpp::xml::{Element, Node, ns};
 fn a_stanza_says_what_it_said_on_its_stream() {
     let mut admitted = 0;
     let scope = framer_after_header().scope().to_vec();
-    for input in mutants() {
+    for input in mutants(&SEEDS) {
         let Ok(Some(framed)) = frame(&input) else {
             continue;
         };
@@ -24,7 +24,7 @@ fn a_stanza_says_what_it_said_on_its_stream() {
 fn a_stanza_of_a_component_says_the_same_in_the_namespace_of_servers() {
     let header = HEADER.replace("jabber:server'", "jabber:component:accept'");
     let mut admitted = 0;
-    for input in mutants() {
+    for input in mutants(&SEEDS) {
         let input = String::from_utf8_lossy(&input).replace("jabber:server'", "jabber:component:accept'");
         let mut framer = xmpp::framer::Framer::new(xmpp::framer::Limits::default());
         let mut buffer = bytes::BytesMut::from(header.as_str());
