@@ -38,7 +38,7 @@ fn order_holds_while_two_other_links_are_made() {
         let delay = Behaviour::Delay(Duration::from_millis(delay));
         network.dns.behaves(server.domain(), delay);
     }
-    let node = Node::start(&network, roomy());
+    let node = Node::start(&network, Setup::of("nuncio.example"));
     let sender = node.inbox();
     let mut receivers = servers.each_ref().map(Server::inbox);
 
@@ -58,7 +58,7 @@ fn order_holds_while_two_other_links_are_made() {
 fn what_waited_goes_out_before_what_comes_after() {
     let network = Network::new();
     let other = Node::start(&network, Setup::of("other.example"));
-    let node = Node::start(&network, roomy());
+    let node = Node::start(&network, Setup::of("nuncio.example"));
     let mut sender = node.inbox();
     let mut receiver = other.inbox();
     network.dns.behaves(other.domain(), Behaviour::Delay(Duration::from_millis(500)));
@@ -78,7 +78,7 @@ fn what_waited_goes_out_before_what_comes_after() {
 
 #[track_caller]
 fn ten_thousand_arrive_in_order(network: &Network, server: &dyn Server) {
-    let node = Node::start(network, roomy());
+    let node = Node::start(network, Setup::of("nuncio.example"));
     let (sender, mut receiver) = (node.inbox(), server.inbox());
     // Long enough that much of it waits.
     network.dns.behaves(server.domain(), Behaviour::Delay(Duration::from_millis(200)));
@@ -87,11 +87,6 @@ fn ten_thousand_arrive_in_order(network: &Network, server: &dyn Server) {
     receives_in_order(&mut receiver, 0..10_000);
     assert_eq!(flood.join().unwrap(), 10_000);
     node.eventually_logs(&[sender.name(), receiver.name(), "handed over"]);
-}
-
-/// A node whose queues take all that these tests send.
-fn roomy() -> Setup {
-    Setup::of("nuncio.example").set("promise.max_stanzas", "20000").set("promise.max_bytes", "\"64 MiB\"")
 }
 
 fn stanza(from: &str, to: &str, number: usize) -> String {

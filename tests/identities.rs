@@ -68,6 +68,25 @@ fn with_strict_certificates_a_bad_one_ends_the_stream() {
 }
 
 #[test]
+fn a_certificate_for_clients_only_does_not_prove_who_is_dialled() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let address = network.address();
+    network.publish("peer.example", address);
+    let listener = Listener::at(address);
+    let request = network.authority.certificate(&["peer.example"]);
+    let identity = request.purpose(Purpose::ClientOnly).issue();
+
+    let mut inbox = node.inbox();
+    inbox.sends_message("peer.example", "1", "");
+    let mut peer = listener.accepts();
+    peer.answers_to_tls("peer.example", &identity);
+    let answer = inbox.receives_id("1");
+    let sentence = answer.expect("error").expect("text").text();
+    assert!(sentence.contains("certificate"), "{sentence}");
+}
+
+#[test]
 fn each_domain_shows_its_own_certificate() {
     let network = Network::new();
     let second = network.authority.issue(&["second.example"]);
@@ -134,7 +153,6 @@ fn bad(network: &Network) -> Vec<(&'static str, Option<Identity>)> {
         ),
         ("expired", Some(good().expired().issue())),
         ("not yet valid", Some(good().not_yet_valid().issue())),
-        ("for clients only", Some(good().purpose(Purpose::ClientOnly).issue())),
         ("self-signed", Some(good().self_signed().issue())),
         ("an authority unknown", Some(stranger.issue(&["peer.example"]))),
     ]

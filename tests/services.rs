@@ -53,7 +53,7 @@ fn says_what_time_it_is() {
     let (_stage, mut asker) = stage();
     let answer = asker.asks("nuncio.example", "<time xmlns='urn:xmpp:time'/>");
     let time = answer.expect("time");
-    assert_eq!(time.expect("tzo").text(), "Z", "{answer}");
+    assert!(["Z", "+00:00"].contains(&time.expect("tzo").text().as_str()), "{answer}");
     let utc = time.expect("utc").text();
     // XEP-0082: 2006-12-19T17:58:35Z, perhaps with fractions of a second.
     assert!(utc.len() >= 20 && utc.ends_with('Z') && utc.as_bytes()[10] == b'T', "{utc}");

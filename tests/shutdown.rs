@@ -61,7 +61,9 @@ fn an_idle_node_stops_at_once_and_says_goodbye() {
     let status = node.terminate(Duration::from_secs(5));
     assert!(status.success(), "{status}");
     assert!(inbox.expects_end().is_empty());
-    prosody.process().eventually_logs(&["Received </stream:stream>"]);
+    for stream in ["inbox.nuncio.example->prosody.example", "prosody.example->inbox.nuncio.example"] {
+        prosody.process().eventually_logs(&[stream, "closed: system-shutdown"]);
+    }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,7 @@ use super::{Element, Event, Nothing, Wire};
 pub(crate) struct Component {
     name: String,
     digest: String,
-    output: TcpStream,
-    /// Set when the server closed its side of the stream.
-    closed: Arc<AtomicBool>,
+    output: Arc<Mutex<Output>>,
     incoming: Receiver<Element>,
     /// What came while something else was awaited, oldest first.
     unread: VecDeque<Element>,
@@ -56,17 +54,18 @@ impl Component {
         match wire.next(SOON) {
             Ok(Event::Element(element)) if element.name == "handshake" => {}
             Ok(Event::Element(error)) if error.name == "error" => {
-                return Err(error.children().map(|child| child.name.clone()).collect());
+                let conditions = error.children().filter(|child| child.name != "text");
+                return Err(conditions.map(|child| child.name.clone()).collect());
             }
             other => return Err(format!("{other:?}")),
         }
         let (sender, incoming) = mpsc::channel();
-        let closed = Arc::<AtomicBool>::default();
+        let output = Arc::new(Mutex::new(Output { stream: output, open: true }));
         thread::spawn({
-            let closed = Arc::clone(&closed);
-            move || read(wire, &sender, &closed)
+            let output = Arc::clone(&output);
+            move || read(wire, &sender, &output)
         });
-        Ok(Self { name: name.to_owned(), digest, output, closed, incoming, unread: VecDeque::new() })
+        Ok(Self { name: name.to_owned(), digest, output, incoming, unread: VecDeque::new() })
     }
 
     /// Its domain.
@@ -82,7 +81,7 @@ impl Component {
     /// Sends text as it is.
     #[track_caller]
     pub(crate) fn sends(&mut self, text: &str) {
-        self.output.write_all(text.as_bytes()).expect("the component's connection");
+        assert!(self.output.lock().unwrap().write(text), "{} is no longer connected", self.name);
     }
 
     /// Sends a message from `tester@` itself, whose body is given as XML.
@@ -96,24 +95,21 @@ impl Component {
     }
 
     /// Sends `count` stanzas, made by `stanza` from their numbers, as fast as the server takes them,
-    /// while the component goes on receiving. Stops, as a good component does, when the server
-    /// closes the stream, and closes it too. Returns how many were sent.
+    /// while the component goes on receiving. Stops when the server closes the stream. Returns how
+    /// many were sent.
     pub(crate) fn floods(
         &self,
         count: usize,
         stanza: impl Fn(usize) -> String + Send + 'static,
     ) -> JoinHandle<usize> {
-        let mut output = self.output.try_clone().unwrap();
-        let closed = Arc::clone(&self.closed);
+        let output = Arc::clone(&self.output);
         thread::spawn(move || {
             for first in (0..count).step_by(FLOOD_BATCH) {
-                if closed.load(Ordering::Acquire) {
-                    let _ = output.write_all(b"</stream:stream>");
-                    return first;
-                }
                 let last = count.min(first + FLOOD_BATCH);
                 let batch: String = (first..last).map(&stanza).collect();
-                output.write_all(batch.as_bytes()).expect("the component's connection");
+                if !output.lock().unwrap().write(&batch) {
+                    return first;
+                }
             }
             count
         })
@@ -198,19 +194,44 @@ impl Component {
 
 impl Drop for Component {
     fn drop(&mut self) {
-        let _ = self.output.shutdown(std::net::Shutdown::Both);
+        let _ = self.output.lock().unwrap().stream.shutdown(Shutdown::Both);
     }
 }
 
-fn read(mut wire: Wire, stanzas: &Sender<Element>, closed: &AtomicBool) {
+/// The sending side of the stream.
+struct Output {
+    stream: TcpStream,
+    open: bool,
+}
+
+impl Output {
+    /// Writes text; false when the stream is closed.
+    fn write(&mut self, text: &str) -> bool {
+        if self.open {
+            self.stream.write_all(text.as_bytes()).expect("the component's connection");
+        }
+        self.open
+    }
+
+    /// Closes the stream, as a component must when the server does.
+    fn close(&mut self) {
+        let _ = self.stream.write_all(b"</stream:stream>");
+        let _ = self.stream.shutdown(Shutdown::Write);
+        self.open = false;
+    }
+}
+
+fn read(mut wire: Wire, stanzas: &Sender<Element>, output: &Mutex<Output>) {
     loop {
         match wire.next(Duration::from_secs(3600)) {
+            // A stream error is nobody's stanza; the closing tag follows.
+            Ok(Event::Element(error)) if error.namespace == STREAMS => {}
             Ok(Event::Element(stanza)) => {
                 if stanzas.send(stanza).is_err() {
                     return;
                 }
             }
-            Ok(Event::Closed) => closed.store(true, Ordering::Release),
+            Ok(Event::Closed) => output.lock().unwrap().close(),
             Ok(Event::Opened(_)) | Err(Nothing::Late) => {}
             Err(Nothing::Ended) => return,
         }
@@ -219,6 +240,8 @@ fn read(mut wire: Wire, stanzas: &Sender<Element>, closed: &AtomicBool) {
 
 /// The secret of every component in every test.
 pub(crate) const SECRET: &str = "secret";
+
+const STREAMS: &str = "http://etherx.jabber.org/streams";
 
 /// Stanzas written at once in a flood.
 const FLOOD_BATCH: usize = 100;

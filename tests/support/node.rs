@@ -1,6 +1,7 @@
 //! Nuncio itself: the binary of this build.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::net::Ipv4Addr;
@@ -26,7 +27,9 @@ impl Node {
         let directory = network.directory(&setup.domain);
         let file = directory.join("nuncio.toml");
         fs::write(&file, configuration(network, &setup, address)).unwrap();
-        let log = setup.node.log.as_deref().unwrap_or("info");
+        // For somebody who looks for a fault: NUNCIO_LOG=trace.
+        let wanted = setup.node.log.clone().or_else(|| env::var("NUNCIO_LOG").ok());
+        let log = wanted.as_deref().unwrap_or("info");
         let process = Process::start(
             &setup.domain,
             &directory,
@@ -68,7 +71,7 @@ impl Server for Node {
 }
 
 /// The path of the binary under test.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_nuncio");
+pub(crate) const BINARY: &str = std::env!("CARGO_BIN_EXE_nuncio");
 
 /// Writes the configuration of a node that listens at `address`.
 pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {

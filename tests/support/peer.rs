@@ -131,6 +131,11 @@ impl Peer {
         }
     }
 
+    /// Reads whatever comes until the connection ends.
+    pub(crate) fn waits_for_the_end(&mut self) {
+        while self.wire.next(SOON).is_ok() {}
+    }
+
     /// The next event, within `limit`.
     pub(crate) fn next(&mut self, limit: Duration) -> Result<Event, Nothing> {
         self.wire.next(limit)
