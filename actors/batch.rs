@@ -37,6 +37,9 @@ pub struct Batch {
     pub stanzas: Vec<Stanza>,
     /// Held until they are accounted for.
     pub pass: Pass,
+    /// Error answers on their way back: held back as long as it takes, never refused. They were paid for with the pass
+    /// of the stanzas that they answer, so who does not take his answers is not read either.
+    pub returning: bool,
 }
 
 impl Batch {
@@ -47,6 +50,7 @@ impl Batch {
             to: stanza.to_domain().clone(),
             stanzas: vec![stanza],
             pass: Pass::free(),
+            returning: false,
         }
     }
 
@@ -79,6 +83,7 @@ pub fn sort(stanzas: Vec<Stanza>, pass: &Pass) -> Vec<Batch> {
                     to: stanza.to_domain().clone(),
                     stanzas: Vec::new(),
                     pass: pass.clone(),
+                    returning: false,
                 });
                 batches.len() - 1
             });

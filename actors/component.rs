@@ -105,6 +105,9 @@ pub struct Component {
     gone: bool,
     since: Instant,
     last_read: Instant,
+    closing_since: Instant,
+    /// Since when the link has been writing one chunk.
+    writing_since: Option<Instant>,
     stanzas_in: u64,
     draining: Option<drain::Token>,
 }
@@ -134,6 +137,8 @@ impl Component {
             gone: false,
             since: Instant::now(),
             last_read: Instant::now(),
+            closing_since: Instant::now(),
+            writing_since: None,
             stanzas_in: 0,
             draining: None,
         }
@@ -186,6 +191,7 @@ impl Component {
     fn feed_link(&mut self) {
         let Some(link) = &self.link else { return };
         if let Some(chunk) = self.outbox.next_chunk() {
+            self.writing_since = Some(Instant::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
             link.close();
@@ -276,11 +282,25 @@ impl Component {
     }
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
+        self.closing_since = Instant::now();
         self.machine.close(error);
         self.turn(&Pass::free(), context);
+        self.await_silence(context);
         context.run_later(CLOSE_WITHIN, |component, context| {
             component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
         });
+    }
+
+    /// Many programs never answer a closing tag: one that has said nothing for a while has said all.
+    fn await_silence(&mut self, context: &mut Context<Self>) {
+        if self.over {
+            return;
+        }
+        if self.closing_since.elapsed().min(self.last_read.elapsed()) >= SILENCE {
+            self.stream_ended(&End::Closed);
+            return self.feed_link();
+        }
+        context.run_later(SILENCE / 4, |component, context| component.await_silence(context));
     }
 
     /// Closes the stream of a program that has been quiet for a moment: what it sends to a link that is still to be
@@ -306,6 +326,11 @@ impl Actor for Component {
                 component.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
+        context.run_interval(TICK, |component, context| {
+            if component.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+                component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
+            }
+        });
         self.turn(&Pass::free(), context);
     }
 }
@@ -323,6 +348,7 @@ impl Handler<Queued<link::Event>> for Component {
             }
             link::Event::Written => {
                 self.outbox.written();
+                self.writing_since = None;
                 self.feed_link();
             }
             link::Event::Secured(_) => {}
@@ -417,6 +443,15 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Nothing read for this long is a pause in which a stream can be closed.
 const QUIET: Duration = Duration::from_millis(20);
+
+/// Nothing read for this long after our closing tag: nothing is on its way any more.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// A program that takes not one chunk in this time reads nothing.
+const STALL: Duration = Duration::from_secs(120);
+
+/// How often that is looked for.
+const TICK: Duration = Duration::from_secs(15);
 
 /// A program that never pauses is closed after this many looks.
 const QUIET_TRIES: u32 = 25;

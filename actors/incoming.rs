@@ -68,6 +68,8 @@ pub struct Incoming {
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
+    /// Since when the link has been writing one chunk.
+    writing_since: Option<Instant>,
     authorized: bool,
     stanzas_in: u64,
     draining: Option<drain::Token>,
@@ -99,6 +101,7 @@ impl Incoming {
             since: now,
             last_stanza: now,
             last_read: now,
+            writing_since: None,
             authorized: false,
             stanzas_in: 0,
             draining: None,
@@ -186,6 +189,7 @@ impl Incoming {
     fn feed_link(&mut self) {
         let Some(link) = &self.link else { return };
         if let Some(chunk) = self.outbox.next_chunk() {
+            self.writing_since = Some(Instant::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
             link.close();
@@ -242,6 +246,9 @@ impl Incoming {
 
     fn tick(&mut self, context: &mut Context<Self>) {
         let terms = self.surroundings.terms.default_remote();
+        if self.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+            return self.link_ended("the peer reads nothing", context);
+        }
         if self.over || !self.authorized {
             return;
         }
@@ -287,6 +294,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Written => {
                 self.outbox.written();
+                self.writing_since = None;
                 if self.outbox.has_room() {
                     self.unread = None;
                 }
@@ -343,6 +351,9 @@ const LOG: &str = "nuncio::incoming";
 
 /// How soon a full router is asked again.
 const OFFER_AGAIN: Duration = Duration::from_millis(25);
+
+/// A peer that takes not one chunk in this time reads nothing.
+const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

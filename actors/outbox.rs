@@ -65,7 +65,7 @@ impl Outbox {
 
     /// Takes stanzas; hands them back when the destination has been too slow for too long.
     pub fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
-        if self.refusing {
+        if self.refusing && !batch.returning {
             return Err(batch);
         }
         if self.overflow.is_empty() && self.bytes < self.budget {
@@ -130,7 +130,15 @@ impl Outbox {
         }
         self.refusing = true;
         self.overflow_since = None;
-        self.overflow.drain(..).collect()
+        let (returning, refused): (VecDeque<Batch>, Vec<Batch>) = {
+            let (mut returning, mut refused) = (VecDeque::new(), Vec::new());
+            for batch in self.overflow.drain(..) {
+                if batch.returning { returning.push_back(batch) } else { refused.push(batch) }
+            }
+            (returning, refused)
+        };
+        self.overflow = returning;
+        refused
     }
 
     /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
@@ -221,6 +229,7 @@ mod tests {
             to: first.to_domain().clone(),
             stanzas,
             pass: Pass::free(),
+            returning: false,
         }
     }
 

@@ -19,7 +19,7 @@ use xmpp::{
 
 use crate::{
     attempt::{Arrival, Attempt, Session},
-    batch::Batch,
+    batch::{Batch, Pass},
     drain,
     failure::Failure,
     link::{self, Link},
@@ -271,33 +271,30 @@ impl Outgoing {
         if let Some(limit) = wire.max_stanza {
             let oversized: Vec<Stanza> =
                 batch.stanzas.extract_if(.., |stanza| stanza.bytes().len() > limit).collect();
-            self.refuse_oversized(&oversized, limit);
+            self.refuse_oversized(&oversized, &batch.pass, limit);
         }
         if let Err(batch) = self.outbox.push(batch, now) {
-            self.refuse_slow(&batch.stanzas);
+            self.refuse_slow(&batch);
         }
         self.feed_link();
         self.watch_patience(context);
     }
 
     /// XEP-0478 section 4: never above what the peer announced.
-    fn refuse_oversized(&self, stanzas: &[Stanza], limit: usize) {
+    fn refuse_oversized(&self, stanzas: &[Stanza], pass: &Pass, limit: usize) {
         if !stanzas.is_empty() {
             let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
-            self.bounce(stanzas, ErrorType::Modify, Condition::PolicyViolation, text);
+            let error =
+                stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
+            router::bounce(&self.owners.bounces, stanzas, pass, &error);
         }
     }
 
-    fn refuse_slow(&self, stanzas: &[Stanza]) {
-        if !stanzas.is_empty() {
-            log::warn!(target: LOG, pair:% = self.pair, stanzas = stanzas.len(); "refused: the peer reads too slowly");
-            let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
-            self.bounce(stanzas, ErrorType::Wait, Condition::ResourceConstraint, text);
-        }
-    }
-
-    fn bounce(&self, stanzas: &[Stanza], type_: ErrorType, condition: Condition, text: String) {
-        router::bounce(&self.owners.bounces, stanzas, &stanza::Error { type_, condition, text });
+    fn refuse_slow(&self, batch: &Batch) {
+        log::warn!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
+        let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
+        let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
+        router::bounce(&self.owners.bounces, &batch.stanzas, &batch.pass, &error);
     }
 
     /// Wakes up when the patience with a full outbox ends.
@@ -307,7 +304,7 @@ impl Outgoing {
         self.patience = Some(context.run_later(wait, |session, context| {
             session.patience = None;
             let batches = session.outbox.lose_patience(Instant::now());
-            batches.iter().for_each(|batch| session.refuse_slow(&batch.stanzas));
+            batches.iter().for_each(|batch| session.refuse_slow(batch));
             session.watch_patience(context);
         }));
     }

@@ -18,7 +18,7 @@ use xmpp::{
 use crate::{
     attempt::Means,
     backoff,
-    batch::Batch,
+    batch::{Batch, Pass},
     drain,
     failure::Failure,
     mailbox::{Mailbox, Meter, Outlet, Queued},
@@ -139,10 +139,10 @@ impl Promise {
     fn deliver(&mut self, batch: Batch, context: &mut Context<Self>) {
         let pair = batch.pair();
         if self.stopping {
-            return self.bounce(&pair, &batch.stanzas, &Failure::Stopping);
+            return self.bounce(&pair, &batch.stanzas, &batch.pass, &Failure::Stopping);
         }
         if !self.means.terms.rules().permits(&pair.remote) {
-            return self.bounce(&pair, &batch.stanzas, &Failure::Denied);
+            return self.bounce(&pair, &batch.stanzas, &batch.pass, &Failure::Denied);
         }
         let Some(queue) = self.queues.get_mut(&pair) else {
             log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");
@@ -158,7 +158,7 @@ impl Promise {
             }
             State::Pausing { until, failure } if Instant::now() < *until => {
                 let failure = failure.clone();
-                self.bounce(&pair, &batch.stanzas, &failure);
+                self.bounce(&pair, &batch.stanzas, &batch.pass, &failure);
             }
             State::Pausing { .. } => {
                 log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");
@@ -172,11 +172,11 @@ impl Promise {
     fn append(&mut self, pair: &DomainPair, batch: Batch, context: &mut Context<Self>) {
         let total = self.total_bytes;
         let Some(queue) = self.queues.get_mut(pair) else { return };
-        if queue.overflow.is_empty() && queue.has_room_for(&batch, &self.bounds, total) {
+        let fits = queue.room_in(&batch, &self.bounds, total) == batch.stanzas.len();
+        if queue.overflow.is_empty() && fits {
             self.total_bytes += queue.admit(batch);
-            queue.refusing = false;
         } else if queue.refusing {
-            self.refuse(pair, &batch.stanzas);
+            self.refuse(pair, &batch.stanzas, &batch.pass);
         } else {
             if queue.overflow.is_empty() {
                 let pair = pair.clone();
@@ -193,41 +193,33 @@ impl Promise {
             return;
         }
         queue.refusing = true;
-        let total = self.total_bytes;
-        let room = self.bounds.max_stanzas.saturating_sub(queue.waiting.len());
-        let mut stanzas: Vec<Stanza> = queue.overflow.drain(..).flat_map(|batch| batch.stanzas).collect();
-        // The first of a batch that did not fit whole may fit: the order among what is kept stays.
-        let bytes_free = self
-            .bounds
-            .max_bytes
-            .saturating_sub(queue.bytes)
-            .min(self.bounds.total_bytes.saturating_sub(total));
-        let mut bytes = 0;
-        let fitting = stanzas
-            .iter()
-            .take(room)
-            .take_while(|stanza| {
-                bytes += stanza.bytes().len();
-                bytes <= bytes_free
-            })
-            .count();
-        let refused = stanzas.split_off(fitting);
-        self.total_bytes += queue.extend(stanzas);
-        self.refuse(pair, &refused);
+        let mut refused = Vec::new();
+        for mut batch in std::mem::take(&mut queue.overflow) {
+            let fitting = queue.room_in(&batch, &self.bounds, self.total_bytes);
+            let rest = batch.stanzas.split_off(fitting);
+            self.total_bytes += queue.extend(batch.stanzas);
+            refused.push((rest, batch.pass));
+        }
+        for (stanzas, pass) in refused {
+            self.refuse(pair, &stanzas, &pass);
+        }
     }
 
-    fn refuse(&self, pair: &DomainPair, stanzas: &[Stanza]) {
+    fn refuse(&self, pair: &DomainPair, stanzas: &[Stanza], pass: &Pass) {
+        if stanzas.is_empty() {
+            return;
+        }
         log::warn!(target: LOG, pair:% = pair, stanzas = stanzas.len(); "refused: too much waits for a link");
         let error = stanza::Error {
             type_: ErrorType::Wait,
             condition: Condition::ResourceConstraint,
             text: format!("too many stanzas wait for a link to {}", pair.remote),
         };
-        router::bounce(&self.bounces, stanzas, &error);
+        router::bounce(&self.bounces, stanzas, pass, &error);
     }
 
-    fn bounce(&self, pair: &DomainPair, stanzas: &[Stanza], failure: &Failure) {
-        router::bounce(&self.bounces, stanzas, &failure.stanza_error(&pair.remote));
+    fn bounce(&self, pair: &DomainPair, stanzas: &[Stanza], pass: &Pass, failure: &Failure) {
+        router::bounce(&self.bounces, stanzas, pass, &failure.stanza_error(&pair.remote));
     }
 
     fn start_attempt(&mut self, pair: &DomainPair) {
@@ -291,15 +283,21 @@ impl Queue {
         }
     }
 
-    fn has_room_for(&self, batch: &Batch, bounds: &Bounds, total: usize) -> bool {
-        let bytes = batch.bytes();
-        self.waiting.len() + batch.stanzas.len() <= bounds.max_stanzas
-            && self.bytes + bytes <= bounds.max_bytes
-            && total + bytes <= bounds.total_bytes
+    /// How many stanzas of the batch, from its first on, fit within the bounds.
+    fn room_in(&self, batch: &Batch, bounds: &Bounds, total: usize) -> usize {
+        let stanzas = bounds.max_stanzas.saturating_sub(self.waiting.len());
+        let bytes = bounds.max_bytes.saturating_sub(self.bytes).min(bounds.total_bytes.saturating_sub(total));
+        let mut needed = 0;
+        let fits = |stanza: &&Stanza| {
+            needed += stanza.bytes().len();
+            needed <= bytes
+        };
+        batch.stanzas.iter().take(stanzas).take_while(fits).count()
     }
 
     fn admit(&mut self, batch: Batch) -> usize {
-        self.extend(batch.stanzas)
+        // What waits must not keep the whole of what one read brought in memory.
+        self.extend(batch.stanzas.into_iter().map(Stanza::detached).collect())
         // The pass is dropped here: the source reads on.
     }
 
@@ -355,7 +353,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
         queue.failures = 0;
         if !stanzas.is_empty() {
             let (from, to) = (pair.local.clone(), pair.remote.clone());
-            self.send_first(&session, Batch { from, to, stanzas, pass: crate::batch::Pass::free() });
+            self.send_first(&session, Batch { from, to, stanzas, pass: Pass::free(), returning: false });
         }
         // A router that is gone takes the process with it.
         let _ = self.fulfilled.signal(Fulfilled { pair, session });
@@ -388,7 +386,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
             waited:% = crate::attempt::millis(queue.since), next_attempt_after:% = format_args!("{}ms", pause.as_millis());
             "no link"
         );
-        self.bounce(&pair, &stanzas, &failure);
+        self.bounce(&pair, &stanzas, &Pass::free(), &failure);
         self.end_state_later(&pair, pause + FORGET_AFTER, context);
     }
 }
@@ -410,7 +408,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     fn handle(&mut self, returned: Queued<outgoing::Returned>, context: &mut Context<Self>) {
         let outgoing::Returned { pair, stanzas, lived } = returned.open();
         if self.stopping {
-            return self.bounce(&pair, &stanzas, &Failure::Stopping);
+            return self.bounce(&pair, &stanzas, &Pass::free(), &Failure::Stopping);
         }
         let Some(queue) = self.queues.get_mut(&pair) else { return };
         // Nothing is refused that was taken in once: the bounds hold for what comes.
@@ -440,7 +438,7 @@ impl Handler<Queued<Drain>> for Promise {
         let pairs: Vec<DomainPair> = self.queues.keys().cloned().collect();
         for pair in pairs {
             let stanzas = self.take_waiting(&pair);
-            self.bounce(&pair, &stanzas, &Failure::Stopping);
+            self.bounce(&pair, &stanzas, &Pass::free(), &Failure::Stopping);
         }
     }
 }

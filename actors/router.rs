@@ -13,7 +13,7 @@ use xmpp::{
 };
 
 use crate::{
-    batch::Batch,
+    batch::{self, Batch, Pass},
     component::{self, Component},
     drain,
     mailbox::{Mailbox, Outlet, Queued, Refused},
@@ -46,6 +46,8 @@ pub enum Source {
 pub struct Return {
     /// Made by [`Stanza::bounce`].
     pub answers: Vec<Stanza>,
+    /// That of the stanzas they answer.
+    pub pass: Pass,
 }
 
 /// Log what stands in the table now.
@@ -75,12 +77,12 @@ pub struct Seated {
     pub accepted: bool,
 }
 
-/// Answers each of `stanzas` that may be answered.
-pub fn bounce(lane: &Outlet<Return>, stanzas: &[Stanza], error: &stanza::Error) {
+/// Answers each of `stanzas` that may be answered; `pass` is theirs.
+pub fn bounce(lane: &Outlet<Return>, stanzas: &[Stanza], pass: &Pass, error: &stanza::Error) {
     let answers: Vec<Stanza> = stanzas.iter().filter_map(|stanza| stanza.bounce(error)).collect();
     if !answers.is_empty() {
         // A router that is gone takes the process with it.
-        let _ = lane.signal(Return { answers });
+        let _ = lane.signal(Return { answers, pass: pass.clone() });
     }
 }
 
@@ -119,7 +121,10 @@ impl Router {
     fn route(&mut self, batch: Batch, source: Source) {
         match self.local.get(&batch.to) {
             Some(Local::Component(Some(component))) => {
-                if let Err(refused) = component.tell(component::Send { batch }) {
+                if batch.returning {
+                    // A component that is gone wants no answers.
+                    let _ = component.signal(component::Send { batch });
+                } else if let Err(refused) = component.tell(component::Send { batch }) {
                     let (batch, reason) = match refused {
                         Refused::Full(send) => (send.batch, "takes stanzas more slowly than they come"),
                         Refused::Gone(send) => (send.batch, "has just gone away"),
@@ -180,8 +185,9 @@ impl Router {
             dropped = batch.stanzas.len() - answers.len();
             "not delivered: {text}"
         );
-        for answer in answers {
-            self.route(Batch::of(answer), Source::Component);
+        for mut answers in batch::sort(answers, &batch.pass) {
+            answers.returning = true;
+            self.route(answers, Source::Component);
         }
     }
 
@@ -262,15 +268,16 @@ impl Handler<Queued<Return>> for Router {
     type Result = ();
 
     fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
-        for answer in answers.open().answers {
-            let to = answer.to_domain();
-            match self.local.get(to) {
-                Some(Local::Component(Some(_))) => self.route(Batch::of(answer), Source::Component),
-                Some(_) => log::debug!(target: LOG, to:% = to; "an error answer found its sender gone"),
-                None if self.sessions.contains_key(&answer.pair()) => self.send(Batch::of(answer)),
-                None => {
-                    log::debug!(target: LOG, to:% = to; "an error answer makes no promise and was dropped");
-                }
+        let Return { answers, pass } = answers.open();
+        for mut batch in batch::sort(answers, &pass) {
+            batch.returning = true;
+            match self.local.get(&batch.to) {
+                Some(Local::Component(Some(_))) => self.route(batch, Source::Component),
+                None if self.sessions.contains_key(&batch.pair()) => self.send(batch),
+                _ => log::debug!(
+                    target: LOG, to:% = batch.to, dropped = batch.stanzas.len();
+                    "error answers found their sender gone"
+                ),
             }
         }
     }

@@ -8,6 +8,7 @@
 mod cold_link;
 mod command_line;
 mod components;
+mod conformance;
 mod dialback;
 mod failures;
 mod federation;

@@ -256,6 +256,18 @@ fn one_stream_asks_and_holds_only_so_much() {
 
 const PENDING_AT_ONCE: usize = 16;
 
+#[test]
+fn one_stream_carries_only_so_many_pairs() {
+    let mut peer = Peer::new(lax());
+    peer.opens();
+    for number in 0..256 {
+        peer.is_verified("a.example", &format!("b{number}.example"));
+    }
+    let refused = peer.sends("<db:result from='b256.example' to='a.example'>key</db:result>");
+    assert!(refused.contains("<error type='wait'><resource-constraint "), "{refused}");
+    assert!(peer.is_verified_already("a.example", "b7.example"));
+}
+
 // C2, D2: dialback may be what the policy leaves out
 #[test]
 fn dialback_that_the_policy_leaves_out_is_refused() {

@@ -1,5 +1,6 @@
 //! Stanzas and what is none.
 use super::*;
+use crate::policy::Pattern;
 
 fn open() -> Peer {
     let mut peer = Peer::new(lax());
@@ -98,4 +99,39 @@ fn stanzas_come_out_in_the_order_in_which_they_came() {
         .map(|event| event.split("id='").nth(1).unwrap().split('\'').next().unwrap().to_owned())
         .collect();
     assert_eq!(order, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// Terms of their own for `b.example`, with TLS left to the peer.
+fn favouring_b(own: Policy) -> Arc<Rules> {
+    let hosted = [(domain("a.example"), crate::policy::Hosted { certificate: true })];
+    let lax = Policy { tls: Tls::Optional, max_stanza: 12_000, ..policy() };
+    let overrides = vec![(Pattern::parse("b.example").unwrap(), own)];
+    Arc::new(Rules::new(hosted, lax, overrides, vec![Pattern::Any], Vec::new(), dialback::Secret::new("x")))
+}
+
+// E24: the limits are those of the remote domain's own policy
+#[test]
+fn limits_follow_the_policy_for_the_remote() {
+    let own =
+        Policy { tls: Tls::Optional, max_stanza: 20_000, max_stanza_unauthenticated: 15_000, ..policy() };
+    let rules = favouring_b(own);
+    let question =
+        format!("<db:verify from='b.example' to='a.example' id='1'>{}</db:verify>", "x".repeat(14_000));
+    for (from, condition) in [("b.example", None), ("c.example", Some("policy-violation"))] {
+        let mut peer = Peer::new(rules.clone());
+        peer.sends(&header(&format!("from='{from}' to='a.example' version='1.0'")));
+        let answer = peer.sends(&question);
+        match condition {
+            None => assert!(answer.contains("type='invalid'"), "{answer}"),
+            Some(condition) => peer.is_told(&format!("<stream:stream >{answer}"), condition),
+        }
+    }
+    // The most trusted pair on the stream decides, whichever was proved last.
+    let mut peer = Peer::new(rules);
+    peer.opens();
+    peer.is_verified("a.example", "b.example");
+    peer.is_verified("a.example", "c.example");
+    let stanza = format!("<message from='u@b.example' to='v@a.example'>{}</message>", "x".repeat(19_000));
+    assert_eq!(peer.sends(&stanza), "");
+    assert!(peer.events.last().unwrap().starts_with("[stanza"));
 }

@@ -1,0 +1,12 @@
+//! The rules of the standards, one row of CONFORMANCE.md or more a test.
+
+mod abuse;
+mod certificates;
+mod components;
+mod dialback;
+mod direct_tls;
+mod policy;
+mod resolution;
+mod stanzas;
+mod starttls;
+mod streams;
