@@ -40,6 +40,14 @@ pub(crate) fn acts(input: &[u8]) -> impl Iterator<Item = Act<'_>> {
     })
 }
 
+/// Whether the peer may have sent this text: its characters stand in the input in this order. Between them may be acts,
+/// and whatever XML has that is not text.
+pub(crate) fn may_say(input: &[u8], text: &str) -> bool {
+    let mut rest = input.iter();
+    // What a reference stands for is not looked at.
+    input.contains(&b'&') || text.bytes().all(|wanted| rest.any(|byte| *byte == wanted))
+}
+
 /// The terms that the first byte of an input chooses.
 pub(crate) fn policy(choice: u8) -> Policy {
     Policy {
