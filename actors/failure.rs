@@ -151,7 +151,8 @@ impl fmt::Display for Failure {
             Self::Late => f.write_str("no link came about in time"),
             Self::ShortLived => f.write_str("its server ends every link as soon as it stands"),
             Self::Overloaded => f.write_str("too many connections are being made"),
-            Self::Dns(failure) => failure.fmt(f),
+            Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
+            Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
             Self::Loop(address) => write!(f, "its DNS records lead back to this server ({address})"),
             Self::Connect(failures) => {
                 for (nth, (address, failure)) in failures.iter().enumerate() {

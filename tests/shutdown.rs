@@ -22,7 +22,7 @@ fn under_load_towards_nuncio_every_stanza_is_delivered_or_answered() {
 #[test]
 fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
     let network = Network::new();
-    let other = Node::start(&network, Setup::of("other.example"));
+    let other = Node::start(&network, Setup::of("other.example").set("promise.message", "\"5s\""));
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let (mut sender, mut receiver) = (other.inbox(), node.inbox());
     let flood = flood(&sender, receiver.name());
