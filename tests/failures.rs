@@ -79,10 +79,10 @@ fn failures(network: &Network) -> Vec<Failure> {
     fails("without.example", not_found, "no XMPP service", (0, 2));
 
     dns.behaves("broken.example", Behaviour::ServerFailure);
-    fails("broken.example", timeout, "DNS", (0, 8));
+    fails("broken.example", timeout, "SERVFAIL", (0, 8));
 
     dns.behaves("mute.example", Behaviour::Silence);
-    fails("mute.example", timeout, "DNS", (1, 10));
+    fails("mute.example", timeout, "did not answer", (1, 10));
 
     network.publish("closed.example", network.address());
     fails("closed.example", timeout, "refused", (0, 2));
