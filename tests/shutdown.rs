@@ -1,7 +1,7 @@
 //! A node that is told to stop: no stanza is lost without a word.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Behaviour, Component, Element, Network, Node, Prosody, Server, Setup, eventually};
 
@@ -73,6 +73,28 @@ fn sigint_stops_the_node_too() {
     node.process().signal("INT");
     let status = node.process().exit_within(Duration::from_secs(5));
     assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    // Never answers the end of its stream, so the node has something to wait for.
+    let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
+    node.process().signal("TERM");
+    node.eventually_logs(&["stopping"]);
+    node.process().signal("TERM");
+    node.process().exit_within(Duration::from_secs(2));
+}
+
+#[test]
+fn what_does_not_end_by_itself_is_ended_in_the_configured_time() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", "\"2s\""));
+    let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
+    let start = Instant::now();
+    let status = node.terminate(Duration::from_secs(5));
+    assert!(status.success(), "{status} after {:?}", start.elapsed());
 }
 
 #[track_caller]
