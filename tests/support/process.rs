@@ -126,12 +126,13 @@ impl Drop for Process {
     }
 }
 
-/// Fails the test with what to install, when `program` is missing.
-pub(crate) fn needs(program: &str, package: &str) {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program} >/dev/null")]).status();
+/// Fails the test with what to install, when the shell command `check` fails.
+pub(crate) fn needs(check: &str, package: &str) {
+    let check = format!("PATH=$PATH:/usr/sbin; {check} >/dev/null 2>&1");
+    let found = Command::new("sh").args(["-c", &check]).status();
     assert!(
         found.is_ok_and(|status| status.success()),
-        "{program} is missing: install the Debian package `{package}`, or let tests/run do it"
+        "something is missing: install the Debian package `{package}`, or let tests/run do it"
     );
 }
 
