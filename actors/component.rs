@@ -238,14 +238,14 @@ impl Component {
         }
     }
 
-    fn return_to_senders(&self, stanzas: Vec<Stanza>) {
+    fn return_to_senders(&self, batches: Vec<Batch>) {
         let Some(name) = &self.name else { return };
         let text = format!("the component {name} is not connected");
-        self.undelivered(stanzas, stanza::Condition::ServiceUnavailable, &text);
+        self.undelivered(batches, stanza::Condition::ServiceUnavailable, &text);
     }
 
-    fn undelivered(&self, stanzas: Vec<Stanza>, condition: stanza::Condition, text: &str) {
-        for batch in batch::sort(stanzas, &Pass::free()) {
+    fn undelivered(&self, batches: Vec<Batch>, condition: stanza::Condition, text: &str) {
+        for batch in batches {
             let undelivered = Undelivered { batch, condition, text: text.to_owned() };
             // A router that is gone takes the process with it.
             let _ = self.surroundings.router.signal(undelivered);
@@ -268,16 +268,17 @@ impl Component {
         self.patience = Some(context.run_later(wait, |component, context| {
             component.patience = None;
             let batches = component.outbox.lose_patience(Instant::now());
-            component.refuse_slow(batches.into_iter().flat_map(|batch| batch.stanzas).collect());
+            component.refuse_slow(batches);
             component.watch_patience(context);
         }));
     }
 
-    fn refuse_slow(&self, stanzas: Vec<Stanza>) {
-        if let Some(name) = self.name.as_ref().filter(|_| !stanzas.is_empty()) {
-            log::warn!(target: LOG, name:% = name, stanzas = stanzas.len(); "refused: the component reads too slowly");
+    fn refuse_slow(&self, batches: Vec<Batch>) {
+        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+        if let Some(name) = self.name.as_ref().filter(|_| stanzas > 0) {
+            log::warn!(target: LOG, name:% = name, stanzas = stanzas; "refused: the component reads too slowly");
             let text = format!("the component {name} takes stanzas more slowly than they come");
-            self.undelivered(stanzas, stanza::Condition::ResourceConstraint, &text);
+            self.undelivered(batches, stanza::Condition::ResourceConstraint, &text);
         }
     }
 
@@ -367,10 +368,10 @@ impl Handler<Queued<Send>> for Component {
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
         let Send { batch } = send.open();
         if self.link.is_none() || self.over {
-            return self.return_to_senders(batch.stanzas);
+            return self.return_to_senders(vec![batch]);
         }
         if let Err(batch) = self.outbox.push(batch, Instant::now()) {
-            self.refuse_slow(batch.stanzas);
+            self.refuse_slow(vec![batch]);
         }
         self.feed_link();
         self.watch_patience(context);

@@ -35,6 +35,13 @@ pub struct Drain {
     pub token: drain::Token,
 }
 
+/// A remote domain has proved itself on a stream of its own: it is alive.
+#[derive(Debug)]
+pub struct Authorized {
+    /// Which.
+    pub remote: Domain,
+}
+
 /// What every incoming stream needs.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -46,6 +53,8 @@ pub struct Surroundings {
     pub router: Mailbox<Router>,
     /// Who asks authoritative servers.
     pub verifier: Mailbox<Verifier>,
+    /// Who waits for signs of life: the promise.
+    pub authorized: Outlet<Authorized>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
 }
@@ -139,6 +148,8 @@ impl Incoming {
                 }
                 Output::Authorized { pair, mechanism } => {
                     self.authorized = true;
+                    // A promise that is gone takes the process with it.
+                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
                     log::info!(
                         target: LOG, address:% = self.address, pair:% = pair,
                         mechanism:% = crate::name_of(mechanism), took:% = crate::attempt::millis(self.since);
