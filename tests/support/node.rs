@@ -66,13 +66,13 @@ impl Drop for Node {
         if thread::panicking() || !tells {
             return;
         }
-        if self.process.is_running() {
+        if !self.process.has_said_all() {
             // While stanzas move the figures are read one after the other, and may be off by those.
             within(Duration::from_secs(10), "the account of the node adds up", || {
                 let before = self.accounts().len();
                 self.process.signal("USR1");
                 within(Duration::from_secs(10), "the node logs its account", || {
-                    (self.accounts().len() > before || !self.process.is_running()).then_some(())
+                    (self.accounts().len() > before || self.process.has_said_all()).then_some(())
                 });
                 self.accounts().last().is_none_or(|account| account.contains("difference=0")).then_some(())
             });

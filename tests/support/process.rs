@@ -98,7 +98,7 @@ impl Process {
     }
 
     /// Whether the program closed its output, as it does at its end.
-    fn has_said_all(&self) -> bool {
+    pub(crate) fn has_said_all(&self) -> bool {
         self.readers.iter().all(JoinHandle::is_finished)
     }
 
