@@ -289,7 +289,9 @@ fn whatever_fails_at_one_target_the_next_is_tried() {
         "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
     );
     peer.expects("auth");
-    peer.sends("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure></stream:stream>");
+    peer.sends(
+        "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/></failure></stream:stream>",
+    );
 
     arrives(&mut good.accepts(), "peer.example", &network, "1");
 }
