@@ -91,6 +91,7 @@ impl Incoming {
         stream: Stream,
         secured: Option<Secured>,
         address: SocketAddr,
+        since: Instant,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
@@ -107,7 +108,7 @@ impl Incoming {
             offered: None,
             unread: None,
             to: None,
-            since: now,
+            since,
             last_stanza: now,
             last_read: now,
             writing_since: None,
@@ -280,7 +281,8 @@ impl Actor for Incoming {
     fn started(&mut self, context: &mut Context<Self>) {
         let terms = self.surroundings.terms.default_remote().clone();
         log::debug!(target: LOG, address:% = self.address; "accepted");
-        context.run_later(terms.handshake_timeout, |incoming, context| {
+        let left = terms.handshake_timeout.saturating_sub(self.since.elapsed());
+        context.run_later(left, |incoming, context| {
             if !incoming.authorized && !incoming.over {
                 let text = format!("not authenticated in time, {}", incoming.machine.stage());
                 incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);

@@ -153,6 +153,7 @@ fn a_domain_that_says_it_has_no_service_is_never_dialled() {
     assert!(listener.accepted().is_none(), "the domain's address was dialled");
 }
 
+// rows: A14
 #[test]
 fn the_next_target_is_tried_when_the_first_fails_after_tcp() {
     let network = Network::new();
