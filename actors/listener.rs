@@ -23,7 +23,7 @@ use crate::{
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
-    tls,
+    tls::{self, Guarded},
     workers::Workers,
 };
 
@@ -69,7 +69,7 @@ struct Accepted {
 #[derive(Debug)]
 struct Secured {
     address: SocketAddr,
-    outcome: Result<(SslStream<TcpStream>, tls::Session), String>,
+    outcome: Result<(SslStream<Guarded>, tls::Session), String>,
 }
 
 /// Whose connections a listener takes.

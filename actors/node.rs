@@ -28,6 +28,7 @@ use crate::{
     tls::{self, Tls},
     verifier::Verifier,
     vital::Vital,
+    witness::Witness,
     workers::Workers,
 };
 
@@ -99,7 +100,11 @@ impl Node {
         let resolver =
             mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
-        let means = Means { terms: terms.clone(), tls: tls.clone(), resolver, bound };
+        let witness_meter = meter("witness", 1024);
+        let counted = Arc::clone(&witness_meter);
+        let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
+        let means =
+            Means { terms: terms.clone(), tls: tls.clone(), resolver, witness: witness.clone(), bound };
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
@@ -135,6 +140,7 @@ impl Node {
             terms,
             router: router.clone(),
             verifier,
+            witness,
             secrets: Arc::new(
                 settings
                     .components
@@ -280,6 +286,7 @@ struct Listeners {
     terms: Terms,
     router: Mailbox<Router>,
     verifier: Mailbox<Verifier>,
+    witness: Mailbox<Witness>,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -291,9 +298,17 @@ impl Listeners {
             .chain(direct)
             .map(|(socket, whose)| {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
-                let (router, verifier) = (self.router.clone(), self.verifier.clone());
+                let (router, verifier, witness) =
+                    (self.router.clone(), self.verifier.clone(), self.witness.clone());
                 self.start(socket, &self.incoming, self.limits, move |own| {
-                    whose(incoming::Surroundings { terms, tls, router, verifier, ended: own.outlet() })
+                    whose(incoming::Surroundings {
+                        terms,
+                        tls,
+                        router,
+                        verifier,
+                        witness,
+                        ended: own.outlet(),
+                    })
                 })
             })
             .collect()
