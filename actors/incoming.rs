@@ -14,7 +14,7 @@ use xmpp::{
 };
 
 use crate::{
-    attempt::in_words,
+    attempt::{Protection, in_words},
     batch::{self, Batch, Pass},
     drain, ids,
     link::{self, Link, Stream},
@@ -26,6 +26,7 @@ use crate::{
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
+    witness::{self, Side, Witness},
 };
 
 /// Close the stream with this error.
@@ -55,6 +56,8 @@ pub struct Surroundings {
     pub verifier: Mailbox<Verifier>,
     /// Who waits for signs of life: the promise.
     pub authorized: Outlet<Authorized>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
 }
@@ -151,11 +154,16 @@ impl Incoming {
                     self.authorized = true;
                     // A promise that is gone takes the process with it.
                     let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
+                    let terms = self.surroundings.terms.remote(&pair.remote);
+                    let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
                     log::info!(
                         target: LOG, address:% = self.address, pair:% = pair,
-                        mechanism:% = crate::name_of(mechanism), took:% = crate::attempt::millis(self.since);
+                        mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
+                        cipher = shown.cipher, certificate = shown.certificate.as_str(),
+                        fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
                         "authenticated"
                     );
+                    self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
                 Output::Refused { remote, reason } => log::warn!(
@@ -173,6 +181,16 @@ impl Incoming {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
             self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Has the remote's certificate remembered.
+    fn witness(&self, remote: &Domain) {
+        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
+            // A witness who has too much to do remembers the last one.
+            let _ =
+                self.surroundings.witness.tell(witness::Saw { remote, side: Side::Incoming, fingerprint });
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
-    tls::{self, Tls},
+    tls::{self, Guarded, Tls},
     workers::Workers,
 };
 
@@ -76,7 +76,7 @@ struct Met {
 #[derive(Debug)]
 enum Outcome {
     Plain(TcpStream),
-    Secured(Box<SslStream<TcpStream>>, tls::Session),
+    Secured(Box<SslStream<Guarded>>, tls::Session),
     NoTls(String),
     Over(String),
 }

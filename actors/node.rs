@@ -28,6 +28,7 @@ use crate::{
     tls::{self, Tls},
     verifier::Verifier,
     vital::Vital,
+    witness::Witness,
     workers::Workers,
 };
 
@@ -99,7 +100,11 @@ impl Node {
         let resolver =
             mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
-        let means = Means { terms: terms.clone(), tls: tls.clone(), resolver, bound };
+        let witness_meter = meter("witness", 1024);
+        let counted = Arc::clone(&witness_meter);
+        let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
+        let means =
+            Means { terms: terms.clone(), tls: tls.clone(), resolver, witness: witness.clone(), bound };
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
@@ -138,6 +143,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             verifier,
+            witness,
             secrets: Arc::new(
                 settings
                     .components
@@ -287,6 +293,7 @@ struct Listeners {
     router: Mailbox<Router>,
     promise: Mailbox<Promise>,
     verifier: Mailbox<Verifier>,
+    witness: Mailbox<Witness>,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -298,7 +305,8 @@ impl Listeners {
             .chain(direct)
             .map(|(socket, whose)| {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
-                let (router, verifier) = (self.router.clone(), self.verifier.clone());
+                let (router, verifier, witness) =
+                    (self.router.clone(), self.verifier.clone(), self.witness.clone());
                 let authorized = self.promise.outlet();
                 self.start(socket, &self.incoming, self.limits, move |own| {
                     whose(incoming::Surroundings {
@@ -307,6 +315,7 @@ impl Listeners {
                         router,
                         verifier,
                         authorized,
+                        witness,
                         ended: own.outlet(),
                     })
                 })

@@ -405,10 +405,12 @@ impl Outgoing {
 
     fn tick(&mut self, context: &mut Context<Self>) {
         let Some(wire) = &mut self.wire else { return };
-        if wire.writing_since.is_some_and(|since| clock::since(since) > STALL) {
-            self.link_ended(WHOLE_CHUNK, "the peer reads nothing", context);
-        } else if self.end.is_some() {
+        if self.end.is_some() {
             // The peer has a moment to close its side.
+        } else if wire.writing_since.is_some_and(|since| clock::since(since) > self.keepalive.min(STALL)) {
+            // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
+            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
+            self.close_stream(Some(error), "the peer reads nothing", context);
         } else if clock::since(wire.last_stanza) >= self.idle_timeout && self.outbox.is_empty() {
             self.close_stream(None, "idle", context);
         } else if clock::since(wire.last_write) >= self.keepalive {
@@ -596,7 +598,8 @@ const LOG: &str = "nuncio::outgoing";
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;
 
-/// A peer that takes not one chunk in this time reads nothing. (RFC 6120 gives no number; Prosody waits 180 s.)
+/// A peer that takes not one chunk in this time, or in that of `keepalive`, reads nothing. (RFC 6120 gives no number;
+/// Prosody waits 180 s.)
 const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
