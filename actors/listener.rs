@@ -17,7 +17,6 @@ use tokio::{
 use tokio_openssl::SslStream;
 
 use crate::{
-    attempt,
     component::{self, Component},
     connect, drain,
     incoming::{self, Incoming},
@@ -181,12 +180,12 @@ impl Listener {
         &mut self,
         surroundings: incoming::Surroundings,
         stream: Stream,
-        secured: Option<xmpp::stream::Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
     ) {
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(surroundings, stream, secured, address, own, meter)
+            Incoming::new(surroundings, stream, session, address, own, meter)
         });
         self.connections.insert(address, Connection::Server(incoming));
     }
@@ -263,8 +262,7 @@ impl Handler<Queued<Secured>> for Listener {
                     "secured"
                 );
                 let surroundings = surroundings.clone();
-                let secured = attempt::secured(session);
-                self.start_server(surroundings, Stream::Tls(Box::new(stream)), Some(secured), address);
+                self.start_server(surroundings, Stream::Tls(Box::new(stream)), Some(session), address);
             }
             (_, Ok(_)) => self.forget(address),
             (_, Err(reason)) => {
