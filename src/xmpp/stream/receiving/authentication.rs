@@ -133,9 +133,10 @@ impl Receiving {
         }
         let refusal = match self.admit(&pair.remote) {
             // Who fails with the stronger proof is not believed with the weaker one, unless the operator says so.
-            Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => {
-                Some(format!("{} may not use dialback on a stream where its EXTERNAL was refused", pair.remote))
-            }
+            Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => Some(format!(
+                "{} may not use dialback on a stream where its EXTERNAL was refused",
+                pair.remote
+            )),
             Ok(admission) if admission.dialback => None,
             Ok(_) => Some(Refusal::NoMechanism.explain(&pair.remote)),
             Err(refusal) => Some(refusal.explain(&pair.remote)),
