@@ -3,14 +3,14 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use xmpp::{
     Domain, Stanza,
-    stream::{self, Condition, End, Receiving, Secured, receiving::Output},
+    stream::{self, Condition, End, Receiving, receiving::Output},
 };
 
 use crate::{
@@ -77,6 +77,8 @@ pub struct Incoming {
     /// Held while the peer does not read what we answer.
     unread: Option<Pass>,
     to: Option<Domain>,
+    /// When the peer's certificate ends.
+    expires: Option<SystemTime>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
@@ -88,17 +90,19 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// An actor for a stream that has just been accepted; `secured` for direct TLS.
+    /// An actor for a stream that has just been accepted; `session` for direct TLS.
     pub fn new(
         surroundings: Surroundings,
         stream: Stream,
-        secured: Option<Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
         since: Instant,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
         let now = Instant::now();
+        let expires = session.as_ref().and_then(|session| session.expires);
+        let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
@@ -111,6 +115,7 @@ impl Incoming {
             offered: None,
             unread: None,
             to: None,
+            expires,
             since,
             last_stanza: now,
             last_read: now,
@@ -233,6 +238,7 @@ impl Incoming {
             certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
             "secured"
         );
+        self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
     }
@@ -282,7 +288,11 @@ impl Incoming {
         if self.over || !self.authorized {
             return;
         }
-        if self.last_stanza.elapsed() >= terms.idle_timeout {
+        if self.machine.rests_on_certificate() && self.expires.is_some_and(|end| end <= SystemTime::now()) {
+            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
+            self.expires = None;
+            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
+        } else if self.last_stanza.elapsed() >= terms.idle_timeout {
             self.close(None, context);
         } else if self.last_read.elapsed() >= terms.keepalive {
             // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.

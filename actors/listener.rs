@@ -17,7 +17,6 @@ use tokio::{
 use tokio_openssl::SslStream;
 
 use crate::{
-    attempt,
     component::{self, Component},
     connect, drain,
     incoming::{self, Incoming},
@@ -186,13 +185,13 @@ impl Listener {
         &mut self,
         surroundings: incoming::Surroundings,
         stream: Stream,
-        secured: Option<xmpp::stream::Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
         since: Instant,
     ) {
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(surroundings, stream, secured, address, since, own, meter)
+            Incoming::new(surroundings, stream, session, address, since, own, meter)
         });
         self.connections.insert(address, Connection::Server(incoming));
     }
@@ -293,9 +292,8 @@ impl Handler<Queued<Met>> for Listener {
                     cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
                     "secured"
                 );
-                let secured = attempt::secured(session);
                 let stream = Stream::Tls(stream);
-                self.start_server(surroundings, stream, Some(secured), address, since);
+                self.start_server(surroundings, stream, Some(session), address, since);
             }
             Outcome::NoTls(reason) => {
                 log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");

@@ -32,12 +32,15 @@ impl Node {
         // For somebody who looks for a fault: NUNCIO_LOG=trace.
         let wanted = setup.node.log.clone().or_else(|| env::var("NUNCIO_LOG").ok());
         let log = wanted.as_deref().unwrap_or("info");
+        let mut environment = vec![("RUST_LOG", log)];
+        environment
+            .extend(setup.node.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let process = Process::start(
             &setup.domain,
             &directory,
             BINARY,
             &["run", "--config", file.to_str().unwrap()],
-            &[("RUST_LOG", log)],
+            &environment,
         );
         let node = Self { setup, address, process };
         node.process.eventually_logs(&["ready", &format!("{address}:5269")]);

@@ -180,8 +180,18 @@ impl Peer {
     /// Makes TLS as the side that was dialled, and expects a new stream.
     #[track_caller]
     pub(crate) fn secures_as_server(&mut self, identity: &Identity) {
-        let secured = self.wire.secure_as_server(identity);
+        let secured = self.wire.secure_as_server(Some(identity));
         secured.unwrap_or_else(|error| panic!("TLS as server: {error}"));
+    }
+
+    /// Makes TLS as the side that was dialled, perhaps without a certificate, or says why that failed.
+    pub(crate) fn tries_to_secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
+        self.wire.secure_as_server(identity)
+    }
+
+    /// Whether TLS is made.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.wire.is_secured()
     }
 
     /// Expects a new stream header, as after authentication.
