@@ -226,8 +226,8 @@ fn a_denied_domain_is_refused_at_once_and_not_looked_up() {
 fn what_does_not_fit_into_a_waiting_queue_comes_back() {
     let network = Network::new();
     network.dns.behaves("mute.example", Behaviour::Silence);
-    let setup = impatient().set("promise.max_stanzas", "10").set("dns.timeout", "\"15s\"");
-    let node = Node::start(&network, setup.set("s2s.handshake_timeout", "\"15s\""));
+    let setup = impatient().set("promise.max_stanzas", "10").set("promise.message", "\"12s\"");
+    let node = Node::start(&network, setup.set("dns.timeout", "\"12s\""));
     let mut sender = node.inbox();
     for number in 0..15 {
         sender.sends_message("mute.example", &number.to_string(), "");

@@ -9,6 +9,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::component::SECRET;
+use super::process::TO_START;
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// A node that runs.
@@ -38,7 +39,7 @@ impl Node {
             &[("RUST_LOG", log)],
         );
         let node = Self { setup, address, process };
-        node.process.eventually_logs(&["ready", &format!("{address}:5269")]);
+        node.process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
         node
     }
 
