@@ -371,7 +371,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.turn(&pass, context);
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 self.writing_since = None;
                 self.feed_link();
             }

@@ -16,7 +16,7 @@ use xmpp::{
 use crate::{
     attempt::{Protection, in_words},
     batch::{self, Batch, Pass},
-    drain, ids,
+    clock, drain, ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -334,7 +334,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 self.turn(&pass, context);
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 self.writing_since = None;
                 if self.outbox.has_room() {
                     self.unread = None;
