@@ -241,5 +241,5 @@ const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 /// Long enough for several attempts to fail.
 const AWAY: Duration = Duration::from_secs(20);
 
-const MESSAGES: usize = 50_000;
+const MESSAGES: usize = 20_000;
 const CUTS: usize = 20;
