@@ -9,6 +9,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
@@ -60,6 +61,7 @@ impl Authority {
             last_day: 30,
             purpose: Purpose::Both,
             self_signed: false,
+            rsa: false,
         }
     }
 
@@ -81,6 +83,7 @@ pub(crate) struct Request<'a> {
     last_day: i64,
     purpose: Purpose,
     self_signed: bool,
+    rsa: bool,
 }
 
 /// What a certificate may be used for.
@@ -119,6 +122,12 @@ impl Request<'_> {
         self
     }
 
+    /// Gives it an RSA key.
+    pub(crate) fn rsa(mut self) -> Self {
+        self.rsa = true;
+        self
+    }
+
     /// Adds an SRVName such as `_xmpp-server.a.example` (RFC 4985).
     pub(crate) fn srv_name(mut self, name: &str) -> Self {
         self.srv_names.push(name.to_owned());
@@ -139,7 +148,10 @@ impl Request<'_> {
 
     /// Signs it and writes its files.
     pub(crate) fn issue(self) -> Identity {
-        let key = new_key();
+        let key = match self.rsa {
+            false => new_key(),
+            true => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
+        };
         let subject = self.common_name.clone().unwrap_or_else(|| "a server".to_owned());
         let mut builder = builder(&subject, &key, self.first_day, self.last_day);
         let mut usage = ExtendedKeyUsage::new();
