@@ -8,7 +8,9 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     time::{Duration, Instant},
 };
 
@@ -101,6 +103,40 @@ impl Means {
     }
 }
 
+/// How the promise has attempts made; tests have their own.
+pub trait Dial: Send {
+    /// Whether the policy lets us federate with a remote domain at all.
+    fn permits(&self, remote: &Domain) -> bool;
+
+    /// Prepares an attempt to make a session for a pair.
+    fn dial(&self, pair: &DomainPair) -> Dialling;
+}
+
+/// An attempt that is to be made where its session will live.
+pub struct Dialling {
+    /// Begins it.
+    pub begin: Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>> + Send>,
+    /// When a session without a stanza is closed.
+    pub idle_timeout: Duration,
+    /// After how much silence the link is checked.
+    pub keepalive: Duration,
+}
+
+impl Dial for Means {
+    fn permits(&self, remote: &Domain) -> bool {
+        self.terms.rules().permits(remote)
+    }
+
+    fn dial(&self, pair: &DomainPair) -> Dialling {
+        let attempt = self.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
+        Dialling {
+            idle_timeout: attempt.remote.idle_timeout,
+            keepalive: attempt.remote.keepalive,
+            begin: Box::new(|| Box::pin(attempt.make())),
+        }
+    }
+}
+
 /// Where an attempt arrived.
 #[derive(Debug)]
 pub enum Arrival {
@@ -131,7 +167,7 @@ impl std::fmt::Debug for Session {
 impl Attempt {
     /// Goes all the way, or says why not.
     pub async fn make(self) -> Result<Arrival, Failure> {
-        let began = Instant::now();
+        let began = crate::clock::now();
         let targets = self.targets().await?;
         log::info!(
             target: self.log, pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
@@ -209,7 +245,7 @@ impl Attempt {
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
-            let began = Instant::now();
+            let began = crate::clock::now();
             let socket = match connect::connect(&left, self.remote.connect_timeout).await {
                 Ok(socket) => socket,
                 Err(failures) => {
@@ -243,7 +279,7 @@ impl Attempt {
             attempt: self,
             address,
             stage: "waiting for the TLS handshake",
-            began: Instant::now(),
+            began: crate::clock::now(),
         };
         let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
@@ -457,7 +493,7 @@ fn list(targets: &[Target]) -> String {
 
 /// `12ms`
 pub fn millis(since: Instant) -> String {
-    format!("{}ms", since.elapsed().as_millis())
+    format!("{}ms", crate::clock::since(since).as_millis())
 }
 
 /// How long a peer gets to close its side of a connection that is of no more use.

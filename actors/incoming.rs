@@ -3,14 +3,14 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use xmpp::{
     Domain, Stanza,
-    stream::{self, Condition, End, Receiving, Secured, receiving::Output},
+    stream::{self, Condition, End, Receiving, receiving::Output},
 };
 
 use crate::{
@@ -36,6 +36,13 @@ pub struct Drain {
     pub token: drain::Token,
 }
 
+/// A remote domain has proved itself on a stream of its own: it is alive.
+#[derive(Debug)]
+pub struct Authorized {
+    /// Which.
+    pub remote: Domain,
+}
+
 /// What every incoming stream needs.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -47,6 +54,8 @@ pub struct Surroundings {
     pub router: Mailbox<Router>,
     /// Who asks authoritative servers.
     pub verifier: Mailbox<Verifier>,
+    /// Who waits for signs of life: the promise.
+    pub authorized: Outlet<Authorized>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// Counts the streams of an address.
@@ -68,6 +77,8 @@ pub struct Incoming {
     /// Held while the peer does not read what we answer.
     unread: Option<Pass>,
     to: Option<Domain>,
+    /// When the peer's certificate ends.
+    expires: Option<SystemTime>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
@@ -79,16 +90,19 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// An actor for a stream that has just been accepted; `secured` for direct TLS.
+    /// An actor for a stream that has just been accepted; `session` for direct TLS.
     pub fn new(
         surroundings: Surroundings,
         stream: Stream,
-        secured: Option<Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
+        since: Instant,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
         let now = Instant::now();
+        let expires = session.as_ref().and_then(|session| session.expires);
+        let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
@@ -101,7 +115,8 @@ impl Incoming {
             offered: None,
             unread: None,
             to: None,
-            since: now,
+            expires,
+            since,
             last_stanza: now,
             last_read: now,
             writing_since: None,
@@ -142,6 +157,8 @@ impl Incoming {
                 }
                 Output::Authorized { pair, mechanism } => {
                     self.authorized = true;
+                    // A promise that is gone takes the process with it.
+                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
                     let terms = self.surroundings.terms.remote(&pair.remote);
                     let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
                     log::info!(
@@ -221,6 +238,7 @@ impl Incoming {
             certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
             "secured"
         );
+        self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
     }
@@ -270,7 +288,11 @@ impl Incoming {
         if self.over || !self.authorized {
             return;
         }
-        if self.last_stanza.elapsed() >= terms.idle_timeout {
+        if self.machine.rests_on_certificate() && self.expires.is_some_and(|end| end <= SystemTime::now()) {
+            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
+            self.expires = None;
+            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
+        } else if self.last_stanza.elapsed() >= terms.idle_timeout {
             self.close(None, context);
         } else if self.last_read.elapsed() >= terms.keepalive {
             // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
@@ -287,7 +309,8 @@ impl Actor for Incoming {
     fn started(&mut self, context: &mut Context<Self>) {
         let terms = self.surroundings.terms.default_remote().clone();
         log::debug!(target: LOG, address:% = self.address; "accepted");
-        context.run_later(terms.handshake_timeout, |incoming, context| {
+        let left = terms.handshake_timeout.saturating_sub(self.since.elapsed());
+        context.run_later(left, |incoming, context| {
             if !incoming.authorized && !incoming.over {
                 let text = format!("not authenticated in time, {}", incoming.machine.stage());
                 incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);

@@ -64,10 +64,12 @@
 //! - *More arrives before the return*: `Expect` reached the promise before it, so it queues behind.
 //! - *A session that panicked* gives nothing back; the router says so in its place.
 
+pub mod account;
 pub mod attempt;
 pub mod backoff;
 pub mod batch;
 pub mod certificate;
+pub mod clock;
 pub mod component;
 pub mod connect;
 pub mod dns;

@@ -116,16 +116,18 @@ impl Node {
         });
 
         let outgoing = meter("outgoing", 1024);
-        let (own, routing, bounds, sessions) =
-            (promise.clone(), router.clone(), settings.promise.clone(), workers.clone());
-        promise_inbox
-            .start_on(&here, move || Promise::new(means, bounds, sessions, outgoing, own, &routing, vital));
+        let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
+        let owners =
+            promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+        promise_inbox.start_on(&here, move || {
+            Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
+        });
 
         let vital = Vital::new("router", dead);
         let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
         let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
         let (promising, service) = (promise.clone(), settings.service.clone());
-        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, vital));
+        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, every, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
@@ -139,6 +141,7 @@ impl Node {
             tls,
             terms,
             router: router.clone(),
+            promise: promise.clone(),
             verifier,
             witness,
             secrets: Arc::new(
@@ -215,6 +218,9 @@ impl Node {
         if !finished.within(left()).await {
             log::warn!(target: LOG, "some links could not be closed in time");
         }
+        let (token, logged) = drain::tokens();
+        let _ = self.router.signal(router::LogAccount { token });
+        logged.within(left().max(LAST_WORDS)).await;
         log::info!(target: LOG, "stopped");
     }
 }
@@ -285,6 +291,7 @@ struct Listeners {
     tls: Tls,
     terms: Terms,
     router: Mailbox<Router>,
+    promise: Mailbox<Promise>,
     verifier: Mailbox<Verifier>,
     witness: Mailbox<Witness>,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
@@ -300,12 +307,14 @@ impl Listeners {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
                 let (router, verifier, witness) =
                     (self.router.clone(), self.verifier.clone(), self.witness.clone());
+                let authorized = self.promise.outlet();
                 self.start(socket, &self.incoming, self.limits, move |own| {
                     whose(incoming::Surroundings {
                         terms,
                         tls,
                         router,
                         verifier,
+                        authorized,
                         witness,
                         ended: own.outlet(),
                     })
@@ -356,3 +365,6 @@ impl Listeners {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// For the account's last line, should nothing be left of `shutdown_timeout`.
+const LAST_WORDS: Duration = Duration::from_millis(100);

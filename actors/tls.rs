@@ -9,7 +9,7 @@ mod guard;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc};
+use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::SystemTime};
 
 use openssl::{
     error::ErrorStack,
@@ -38,6 +38,8 @@ pub struct Tls(Arc<Inner>);
 pub struct Session {
     /// What the peer showed, judged; `None`: nothing.
     pub certificate: Option<Certificate>,
+    /// When that certificate ends.
+    pub expires: Option<SystemTime>,
     /// `TLSv1.3`
     pub protocol: String,
     /// `TLS_AES_128_GCM_SHA256`
@@ -132,10 +134,10 @@ impl Tls {
     fn session(&self, ssl: &SslRef, peer: Peer) -> Result<Session, Error> {
         let none = Stack::new().map_err(|errors| Error::setup(&errors))?;
         let chain = ssl.peer_cert_chain().unwrap_or(&none);
+        let leaf = ssl.peer_certificate();
         Ok(Session {
-            certificate: ssl
-                .peer_certificate()
-                .map(|leaf| certificate::judge(&self.0.stores, peer, &leaf, chain)),
+            certificate: leaf.as_ref().map(|leaf| certificate::judge(&self.0.stores, peer, leaf, chain)),
+            expires: leaf.as_ref().and_then(|leaf| certificate::end(leaf)),
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             alpn: ssl.selected_alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),

@@ -149,6 +149,7 @@ impl Receiving {
     pub fn secured(&mut self, secured: Secured) {
         if self.state == State::ExpectTls {
             self.secured = Some(secured);
+            self.exchange = sasl::Exchange::default();
             self.restart();
         }
     }
@@ -165,6 +166,12 @@ impl Receiving {
         self.wire.close(error.as_ref());
         self.ending = error.map_or(End::Closed, End::ByUs);
         self.state = State::ExpectFooter;
+    }
+
+    /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
+    pub fn rests_on_certificate(&self) -> bool {
+        let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
+        self.identity.is_some() || self.pairs.iter().any(strict)
     }
 
     /// The next thing to do, `None` when more bytes are needed.
