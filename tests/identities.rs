@@ -86,6 +86,7 @@ fn a_certificate_for_clients_only_does_not_prove_who_is_dialled() {
     assert!(sentence.contains("certificate"), "{sentence}");
 }
 
+// rows: C8
 #[test]
 fn each_domain_shows_its_own_certificate() {
     let network = Network::new();
