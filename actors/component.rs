@@ -103,6 +103,7 @@ pub struct Component {
     offered: Option<router::Route>,
     over: bool,
     gone: bool,
+    retired: bool,
     since: Instant,
     last_read: Instant,
     closing_since: Instant,
@@ -135,6 +136,7 @@ impl Component {
             offered: None,
             over: false,
             gone: false,
+            retired: false,
             since: Instant::now(),
             last_read: Instant::now(),
             closing_since: Instant::now(),
@@ -161,7 +163,7 @@ impl Component {
                     }
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
-                Output::Ended(end) => self.stream_ended(&end),
+                Output::Ended(end) => self.stream_ended(&end, context),
             }
         }
         self.feed_link();
@@ -198,10 +200,20 @@ impl Component {
         }
     }
 
-    fn stream_ended(&mut self, end: &End) {
+    fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
             self.log_closed(&end.to_string());
+        }
+        self.leave(context);
+    }
+
+    /// Gives the seat up, once: the program may come back before this connection is quite gone.
+    fn leave(&mut self, context: &mut Context<Self>) {
+        let Some(name) = self.name.clone().filter(|_| self.seated && !self.gone) else { return };
+        self.gone = true;
+        if self.surroundings.router.signal(Gone { name, component: self.own.clone() }).is_err() {
+            context.stop();
         }
     }
 
@@ -225,27 +237,21 @@ impl Component {
             );
         }
         self.return_to_senders(remains.unwritten);
-        match &self.name {
-            Some(name) if self.seated && !self.gone => {
-                self.gone = true;
-                let gone = Gone { name: name.clone(), component: self.own.clone() };
-                if self.surroundings.router.signal(gone).is_err() {
-                    context.stop();
-                }
-            }
-            Some(_) if self.seated => {}
-            _ => context.stop(),
+        self.leave(context);
+        // One that has claimed a name waits for the router's word: the seat may be its own.
+        if self.retired || self.name.is_none() {
+            context.stop();
         }
     }
 
-    fn return_to_senders(&self, stanzas: Vec<Stanza>) {
+    fn return_to_senders(&self, batches: Vec<Batch>) {
         let Some(name) = &self.name else { return };
         let text = format!("the component {name} is not connected");
-        self.undelivered(stanzas, stanza::Condition::ServiceUnavailable, &text);
+        self.undelivered(batches, stanza::Condition::ServiceUnavailable, &text);
     }
 
-    fn undelivered(&self, stanzas: Vec<Stanza>, condition: stanza::Condition, text: &str) {
-        for batch in batch::sort(stanzas, &Pass::free()) {
+    fn undelivered(&self, batches: Vec<Batch>, condition: stanza::Condition, text: &str) {
+        for batch in batches {
             let undelivered = Undelivered { batch, condition, text: text.to_owned() };
             // A router that is gone takes the process with it.
             let _ = self.surroundings.router.signal(undelivered);
@@ -268,16 +274,17 @@ impl Component {
         self.patience = Some(context.run_later(wait, |component, context| {
             component.patience = None;
             let batches = component.outbox.lose_patience(Instant::now());
-            component.refuse_slow(batches.into_iter().flat_map(|batch| batch.stanzas).collect());
+            component.refuse_slow(batches);
             component.watch_patience(context);
         }));
     }
 
-    fn refuse_slow(&self, stanzas: Vec<Stanza>) {
-        if let Some(name) = self.name.as_ref().filter(|_| !stanzas.is_empty()) {
-            log::warn!(target: LOG, name:% = name, stanzas = stanzas.len(); "refused: the component reads too slowly");
+    fn refuse_slow(&self, batches: Vec<Batch>) {
+        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+        if let Some(name) = self.name.as_ref().filter(|_| stanzas > 0) {
+            log::warn!(target: LOG, name:% = name, stanzas = stanzas; "refused: the component reads too slowly");
             let text = format!("the component {name} takes stanzas more slowly than they come");
-            self.undelivered(stanzas, stanza::Condition::ResourceConstraint, &text);
+            self.undelivered(batches, stanza::Condition::ResourceConstraint, &text);
         }
     }
 
@@ -297,7 +304,7 @@ impl Component {
             return;
         }
         if self.closing_since.elapsed().min(self.last_read.elapsed()) >= SILENCE {
-            self.stream_ended(&End::Closed);
+            self.stream_ended(&End::Closed, context);
             return self.feed_link();
         }
         context.run_later(SILENCE / 4, |component, context| component.await_silence(context));
@@ -367,10 +374,10 @@ impl Handler<Queued<Send>> for Component {
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
         let Send { batch } = send.open();
         if self.link.is_none() || self.over {
-            return self.return_to_senders(batch.stanzas);
+            return self.return_to_senders(vec![batch]);
         }
         if let Err(batch) = self.outbox.push(batch, Instant::now()) {
-            self.refuse_slow(batch.stanzas);
+            self.refuse_slow(vec![batch]);
         }
         self.feed_link();
         self.watch_patience(context);
@@ -390,9 +397,10 @@ impl Handler<Queued<router::Seated>> for Component {
         } else {
             log::warn!(target: LOG, address:% = self.address, name = name; "refused: another connection serves the name");
             self.machine.conflict();
+            self.name = None;
         }
         self.turn(&Pass::free(), context);
-        if accepted && self.link.is_none() {
+        if self.link.is_none() {
             // It went away while the router decided.
             self.link_ended(0, "", context);
         }
@@ -404,7 +412,10 @@ impl Handler<Queued<Retire>> for Component {
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.open();
-        context.stop();
+        self.retired = true;
+        if self.link.is_none() {
+            context.stop();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use xmpp::{
 };
 
 use crate::{
-    attempt::in_words,
+    attempt::{Protection, in_words},
     batch::{self, Batch, Pass},
     drain, ids,
     link::{self, Link, Stream},
@@ -26,6 +26,7 @@ use crate::{
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
+    witness::{self, Side, Witness},
 };
 
 /// Close the stream with this error.
@@ -33,6 +34,13 @@ use crate::{
 pub struct Drain {
     /// Dropped when the stream is over.
     pub token: drain::Token,
+}
+
+/// A remote domain has proved itself on a stream of its own: it is alive.
+#[derive(Debug)]
+pub struct Authorized {
+    /// Which.
+    pub remote: Domain,
 }
 
 /// What every incoming stream needs.
@@ -46,6 +54,10 @@ pub struct Surroundings {
     pub router: Mailbox<Router>,
     /// Who asks authoritative servers.
     pub verifier: Mailbox<Verifier>,
+    /// Who waits for signs of life: the promise.
+    pub authorized: Outlet<Authorized>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
 }
@@ -84,6 +96,7 @@ impl Incoming {
         stream: Stream,
         session: Option<tls::Session>,
         address: SocketAddr,
+        since: Instant,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
@@ -103,7 +116,7 @@ impl Incoming {
             unread: None,
             to: None,
             expires,
-            since: now,
+            since,
             last_stanza: now,
             last_read: now,
             writing_since: None,
@@ -144,11 +157,18 @@ impl Incoming {
                 }
                 Output::Authorized { pair, mechanism } => {
                     self.authorized = true;
+                    // A promise that is gone takes the process with it.
+                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
+                    let terms = self.surroundings.terms.remote(&pair.remote);
+                    let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
                     log::info!(
                         target: LOG, address:% = self.address, pair:% = pair,
-                        mechanism:% = crate::name_of(mechanism), took:% = crate::attempt::millis(self.since);
+                        mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
+                        cipher = shown.cipher, certificate = shown.certificate.as_str(),
+                        fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
                         "authenticated"
                     );
+                    self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
                 Output::Refused { remote, reason } => log::warn!(
@@ -166,6 +186,16 @@ impl Incoming {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
             self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Has the remote's certificate remembered.
+    fn witness(&self, remote: &Domain) {
+        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
+            // A witness who has too much to do remembers the last one.
+            let _ =
+                self.surroundings.witness.tell(witness::Saw { remote, side: Side::Incoming, fingerprint });
         }
     }
 
@@ -279,7 +309,8 @@ impl Actor for Incoming {
     fn started(&mut self, context: &mut Context<Self>) {
         let terms = self.surroundings.terms.default_remote().clone();
         log::debug!(target: LOG, address:% = self.address; "accepted");
-        context.run_later(terms.handshake_timeout, |incoming, context| {
+        let left = terms.handshake_timeout.saturating_sub(self.since.elapsed());
+        context.run_later(left, |incoming, context| {
             if !incoming.authorized && !incoming.over {
                 let text = format!("not authenticated in time, {}", incoming.machine.stage());
                 incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);

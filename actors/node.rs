@@ -28,6 +28,7 @@ use crate::{
     tls::{self, Tls},
     verifier::Verifier,
     vital::Vital,
+    witness::Witness,
     workers::Workers,
 };
 
@@ -99,7 +100,11 @@ impl Node {
         let resolver =
             mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
-        let means = Means { terms: terms.clone(), tls: tls.clone(), resolver, bound };
+        let witness_meter = meter("witness", 1024);
+        let counted = Arc::clone(&witness_meter);
+        let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
+        let means =
+            Means { terms: terms.clone(), tls: tls.clone(), resolver, witness: witness.clone(), bound };
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
@@ -111,16 +116,18 @@ impl Node {
         });
 
         let outgoing = meter("outgoing", 1024);
-        let (own, routing, bounds, sessions) =
-            (promise.clone(), router.clone(), settings.promise.clone(), workers.clone());
-        promise_inbox
-            .start_on(&here, move || Promise::new(means, bounds, sessions, outgoing, own, &routing, vital));
+        let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
+        let owners =
+            promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+        promise_inbox.start_on(&here, move || {
+            Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
+        });
 
         let vital = Vital::new("router", dead);
         let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
         let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
         let (promising, service) = (promise.clone(), settings.service.clone());
-        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, vital));
+        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, every, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
@@ -134,7 +141,9 @@ impl Node {
             tls,
             terms,
             router: router.clone(),
+            promise: promise.clone(),
             verifier,
+            witness,
             secrets: Arc::new(
                 settings
                     .components
@@ -209,6 +218,9 @@ impl Node {
         if !finished.within(left()).await {
             log::warn!(target: LOG, "some links could not be closed in time");
         }
+        let (token, logged) = drain::tokens();
+        let _ = self.router.signal(router::LogAccount { token });
+        logged.within(left().max(LAST_WORDS)).await;
         log::info!(target: LOG, "stopped");
     }
 }
@@ -279,7 +291,9 @@ struct Listeners {
     tls: Tls,
     terms: Terms,
     router: Mailbox<Router>,
+    promise: Mailbox<Promise>,
     verifier: Mailbox<Verifier>,
+    witness: Mailbox<Witness>,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -291,9 +305,19 @@ impl Listeners {
             .chain(direct)
             .map(|(socket, whose)| {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
-                let (router, verifier) = (self.router.clone(), self.verifier.clone());
+                let (router, verifier, witness) =
+                    (self.router.clone(), self.verifier.clone(), self.witness.clone());
+                let authorized = self.promise.outlet();
                 self.start(socket, &self.incoming, self.limits, move |own| {
-                    whose(incoming::Surroundings { terms, tls, router, verifier, ended: own.outlet() })
+                    whose(incoming::Surroundings {
+                        terms,
+                        tls,
+                        router,
+                        verifier,
+                        authorized,
+                        witness,
+                        ended: own.outlet(),
+                    })
                 })
             })
             .collect()
@@ -341,3 +365,6 @@ impl Listeners {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// For the account's last line, should nothing be left of `shutdown_timeout`.
+const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -5,6 +5,7 @@
 
 mod context;
 mod error;
+mod guard;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Sys
 use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
-    ssl::{NameType, Ssl, SslContext, SslRef},
+    ssl::{NameType, Ssl, SslContext, SslRef, SslVersion},
     stack::Stack,
 };
 use tokio::net::TcpStream;
@@ -26,6 +27,7 @@ use crate::{
 };
 use context::Entrance;
 pub use error::Error;
+pub use guard::Guarded;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
@@ -98,11 +100,12 @@ impl Tls {
         socket: TcpStream,
         pair: &DomainPair,
         direct: bool,
-    ) -> Result<(SslStream<TcpStream>, Session), Error> {
+    ) -> Result<(SslStream<Guarded>, Session), Error> {
         let context = self.0.outbound.get(&pair.local).unwrap_or(&self.0.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, socket).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, Guarded::new(socket)).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
+        settle(&mut stream);
         let session = self.session(stream.ssl(), Peer::Server)?;
         Ok((stream, session))
     }
@@ -117,12 +120,13 @@ impl Tls {
         socket: TcpStream,
         domain: Option<&Domain>,
         direct: bool,
-    ) -> Result<(SslStream<TcpStream>, Session), Error> {
+    ) -> Result<(SslStream<Guarded>, Session), Error> {
         let entrances = self.0.entrances.as_ref().ok_or(Error::NoIdentity)?;
         let entrance = if direct { &entrances.direct } else { &entrances.starttls };
         let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, socket).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, Guarded::new(socket)).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
+        settle(&mut stream);
         let session = self.session(stream.ssl(), Peer::Client)?;
         Ok((stream, session))
     }
@@ -202,6 +206,12 @@ fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, 
         ssl.set_alpn_protos(context::ALPN)?;
     }
     Ok(ssl)
+}
+
+/// Lets no other handshake follow.
+fn settle(stream: &mut SslStream<Guarded>) {
+    let renegotiable = stream.ssl().version2() != Some(SslVersion::TLS1_3);
+    stream.get_mut().settle(renegotiable);
 }
 
 /// Whether a domain is an IP literal, which SNI must not carry (RFC 6066 section 3).

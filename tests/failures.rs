@@ -72,20 +72,20 @@ fn failures(network: &Network) -> Vec<Failure> {
     let dns = &network.dns;
     let identity = |names: &[&str]| network.authority.issue(names);
 
-    fails("missing.example", not_found, "does not exist", (0, 2));
+    fails("missing.example", not_found, "does not exist", AT_ONCE);
 
     dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
     dns.a("without.example", network.address());
-    fails("without.example", not_found, "no XMPP service", (0, 2));
+    fails("without.example", not_found, "no XMPP service", AT_ONCE);
 
     dns.behaves("broken.example", Behaviour::ServerFailure);
-    fails("broken.example", timeout, "DNS", (0, 8));
+    fails("broken.example", timeout, "SERVFAIL", (0, 8));
 
     dns.behaves("mute.example", Behaviour::Silence);
-    fails("mute.example", timeout, "DNS", (1, 10));
+    fails("mute.example", timeout, "did not answer", (1, 10));
 
     network.publish("closed.example", network.address());
-    fails("closed.example", timeout, "refused", (0, 2));
+    fails("closed.example", timeout, "refused", AT_ONCE);
 
     let address = network.address();
     network.publish("deaf.example", address);
@@ -101,21 +101,21 @@ fn failures(network: &Network) -> Vec<Failure> {
         peer.expects_header();
         peer.sends("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>Bad Request</html>");
     });
-    fails("web.example", timeout, "does not speak XMPP", (0, 3));
+    fails("web.example", timeout, "does not speak XMPP", AT_ONCE);
 
     let other = identity(&["somebody.example"]);
     plays(listener(network, "other.example"), move |mut peer| {
         peer.answers_to_tls("other.example", &other);
         peer.waits_for_the_end();
     });
-    fails("other.example", timeout, "certificate", (0, 3));
+    fails("other.example", timeout, "certificate", AT_ONCE);
 
     let expired = network.authority.certificate(&["expired.example"]).expired().issue();
     plays(listener(network, "expired.example"), move |mut peer| {
         peer.answers_to_tls("expired.example", &expired);
         peer.waits_for_the_end();
     });
-    fails("expired.example", timeout, "expired on", (0, 3));
+    fails("expired.example", timeout, "expired on", AT_ONCE);
 
     plays(listener(network, "clear.example"), |mut peer| {
         peer.expects_header();
@@ -126,7 +126,7 @@ fn failures(network: &Network) -> Vec<Failure> {
             peer.sends("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
         }
     });
-    fails("clear.example", timeout, "TLS", (0, 3));
+    fails("clear.example", timeout, "TLS", AT_ONCE);
 
     plays(listener(network, "stranger.example"), |mut peer| {
         peer.expects_header();
@@ -136,7 +136,7 @@ fn failures(network: &Network) -> Vec<Failure> {
              </stream:error></stream:stream>",
         );
     });
-    fails("stranger.example", timeout, "host-unknown", (0, 3));
+    fails("stranger.example", timeout, "host-unknown", AT_ONCE);
     failures
 }
 
@@ -153,6 +153,7 @@ fn a_domain_that_says_it_has_no_service_is_never_dialled() {
     assert!(listener.accepted().is_none(), "the domain's address was dialled");
 }
 
+// rows: A14
 #[test]
 fn the_next_target_is_tried_when_the_first_fails_after_tcp() {
     let network = Network::new();
@@ -215,7 +216,8 @@ fn a_denied_domain_is_refused_at_once_and_not_looked_up() {
 fn what_does_not_fit_into_a_waiting_queue_comes_back() {
     let network = Network::new();
     network.dns.behaves("mute.example", Behaviour::Silence);
-    let setup = impatient().set("promise.max_stanzas", "10").set("dns.timeout", "\"15s\"");
+    let setup = impatient().set("promise.max_stanzas", "10").set("promise.message", "\"10s\"");
+    let setup = setup.set("dns.timeout", "\"15s\"");
     let node = Node::start(&network, setup.set("s2s.handshake_timeout", "\"15s\""));
     let mut sender = node.inbox();
     for number in 0..15 {
@@ -299,8 +301,11 @@ impl Healthy {
         let (count, longest) = self.thread.join().expect("healthy traffic");
         assert!(count > 20, "only {count} answers from the healthy domain");
         // Prosody holds small writes back for 40 ms; the rest is the load of other tests.
-        assert!(longest < Duration::from_secs(2), "a healthy answer took {longest:?}");
+        assert!(longest < Duration::from_secs(3), "a healthy answer took {longest:?}");
     }
 }
+
+/// Seconds: less than any of the configured times, and some for a machine that is busy.
+const AT_ONCE: (u64, u64) = (0, 3);
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

@@ -22,7 +22,7 @@ impl Ejabberd {
     /// listens outside of the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
-        needs("ejabberdctl", "ejabberd");
+        needs("command -v ejabberdctl", "ejabberd");
         assert!(network.is_for_ejabberd(), "made by `Network::for_ejabberd`");
         let address = network.address();
         setup.publish(network, address);

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use openssl::ssl::SslRef;
 use socket2::{Domain, Socket, Type};
 
 use super::eventually::{SOON, eventually};
@@ -32,10 +33,15 @@ impl Listener {
 
     /// A host that drops every attempt to connect: its queue of connections is full for ever.
     pub(crate) fn deaf(address: Ipv4Addr) -> (Self, Vec<TcpStream>) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let address = SocketAddr::from((address, 5269));
+        Self::deaf_at(SocketAddr::from((address, 5269)))
+    }
+
+    /// Such a host at another port, or with an IPv6 address.
+    pub(crate) fn deaf_at(address: SocketAddr) -> (Self, Vec<TcpStream>) {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.bind(&address.into()).unwrap();
         socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
         let queued = (0..8).map_while(connect).collect();
         (Self(socket.into()), queued)
@@ -51,7 +57,7 @@ impl Listener {
     pub(crate) fn accepted(&self) -> Option<Peer> {
         let (stream, _) = self.0.accept().ok()?;
         stream.set_nonblocking(false).unwrap();
-        Some(Peer { wire: Wire::new(stream) })
+        Some(Peer::accepted(stream))
     }
 }
 
@@ -61,11 +67,34 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Takes over a connection that somebody else accepted.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        Self { wire: Wire::new(stream) }
+    }
+
     /// Connects to the server port at `address`.
     #[track_caller]
     pub(crate) fn dials(address: Ipv4Addr) -> Self {
-        let stream = TcpStream::connect((address, 5269)).expect("a server that listens");
-        Self { wire: Wire::new(stream) }
+        Self::dials_port(address, 5269)
+    }
+
+    /// Connects to another port.
+    #[track_caller]
+    pub(crate) fn dials_port(address: Ipv4Addr, port: u16) -> Self {
+        let stream = TcpStream::connect((address, port)).expect("a server that listens");
+        Self::accepted(stream)
+    }
+
+    /// Waits for the first byte that the other side sends, and leaves it to be read.
+    #[track_caller]
+    pub(crate) fn first_byte(&self) -> u8 {
+        self.wire.peek(SOON).expect("a first byte")
+    }
+
+    /// What the handshake came to.
+    #[track_caller]
+    pub(crate) fn tls(&self) -> &SslRef {
+        self.wire.tls().expect("a stream over TLS")
     }
 
     /// Sends text as it is.

@@ -18,7 +18,8 @@ impl Prosody {
     /// Starts Prosody and waits until it listens.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
-        needs("prosody", "prosody");
+        needs("command -v prosody", "prosody");
+        needs("ls /usr/lib/*/lua/5.*/lunbound.so", "lua-unbound");
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{
-    AlpnError, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
+    AlpnError, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslStream, SslVerifyMode,
+    SslVersion,
 };
 use openssl::x509::X509;
 
@@ -106,12 +107,25 @@ impl Wire {
         Ok(())
     }
 
-    /// The certificate of the other side.
-    pub(crate) fn peer_certificate(&self) -> Option<X509> {
+    /// The first byte that has not been read, before TLS.
+    pub(crate) fn peek(&self, limit: Duration) -> Option<u8> {
+        let Link::Plain(stream) = &self.link else { return None };
+        let mut byte = [0];
+        stream.set_read_timeout(Some(limit)).unwrap();
+        (stream.peek(&mut byte).ok()? == 1).then_some(byte[0])
+    }
+
+    /// The state of TLS.
+    pub(crate) fn tls(&self) -> Option<&SslRef> {
         match &self.link {
-            Link::Secured(stream) => stream.ssl().peer_certificate(),
+            Link::Secured(stream) => Some(stream.ssl()),
             Link::Plain(_) | Link::Changing => None,
         }
+    }
+
+    /// The certificate of the other side.
+    pub(crate) fn peer_certificate(&self) -> Option<X509> {
+        self.tls()?.peer_certificate()
     }
 
     /// Whether TLS is made.

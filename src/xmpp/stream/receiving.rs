@@ -199,6 +199,11 @@ impl Receiving {
         }
     }
 
+    /// What TLS gave; `None`: clear text.
+    pub fn transport(&self) -> Option<&Secured> {
+        self.secured.as_ref()
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
