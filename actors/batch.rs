@@ -1,6 +1,9 @@
 //! Stanzas on their way through the node: moved many at a time, and never more than their source was given leave for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+};
 
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
@@ -12,19 +15,36 @@ use crate::account::{Amount, Outcome, Slip};
 /// between the actors is bounded by what the sources may read at once.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
-    // Held for its drop.
-    _permit: Option<Arc<OwnedSemaphorePermit>>,
+    permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Pass {
     /// A pass that gives the permit back when the last clone is dropped.
     pub fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self { _permit: Some(Arc::new(permit)) }
+        Self { permit: Some(Arc::new(permit)) }
+    }
+
+    /// Looks on, without holding it.
+    pub fn watch(&self) -> Watch {
+        Watch { permit: self.permit.as_ref().map(Arc::downgrade).unwrap_or_default() }
     }
 
     /// For stanzas of the node's own, which nobody waits to read.
     pub fn free() -> Self {
         Self::default()
+    }
+}
+
+/// Tells whether a pass is still held by somebody.
+#[derive(Debug, Default)]
+pub struct Watch {
+    permit: Weak<OwnedSemaphorePermit>,
+}
+
+impl Watch {
+    /// Whether the source may not read yet.
+    pub fn is_held(&self) -> bool {
+        self.permit.strong_count() > 0
     }
 }
 

@@ -16,8 +16,8 @@ use xmpp::{
 };
 
 use crate::{
-    batch::{self, Batch, Pass},
-    drain, ids,
+    batch::{self, Batch, Pass, Watch},
+    clock, drain, ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -40,6 +40,8 @@ pub struct Retire;
 /// Close the stream once the program is quiet.
 #[derive(Debug)]
 pub struct Drain {
+    /// How long a program that goes on sending is listened to.
+    pub within: Duration,
     /// Dropped when the stream is over.
     pub token: drain::Token,
 }
@@ -105,8 +107,10 @@ pub struct Component {
     gone: bool,
     retired: bool,
     since: Instant,
-    last_read: Instant,
-    closing_since: Instant,
+    /// Looks in a row at which it had said nothing.
+    quiet_looks: u32,
+    /// Whether what it said last is still being taken; it is not read meanwhile.
+    reading: Watch,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     stanzas_in: u64,
@@ -137,9 +141,9 @@ impl Component {
             over: false,
             gone: false,
             retired: false,
-            since: Instant::now(),
-            last_read: Instant::now(),
-            closing_since: Instant::now(),
+            since: clock::now(),
+            quiet_looks: 0,
+            reading: Watch::default(),
             writing_since: None,
             stanzas_in: 0,
             draining: None,
@@ -193,7 +197,7 @@ impl Component {
     fn feed_link(&mut self) {
         let Some(link) = &self.link else { return };
         if let Some(chunk) = self.outbox.next_chunk() {
-            self.writing_since = Some(Instant::now());
+            self.writing_since = Some(clock::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
             link.close();
@@ -270,10 +274,10 @@ impl Component {
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
         let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
-        let wait = end.saturating_duration_since(Instant::now());
+        let wait = end.saturating_duration_since(clock::now());
         self.patience = Some(context.run_later(wait, |component, context| {
             component.patience = None;
-            let batches = component.outbox.lose_patience(Instant::now());
+            let batches = component.outbox.lose_patience(clock::now());
             component.refuse_slow(batches);
             component.watch_patience(context);
         }));
@@ -289,7 +293,6 @@ impl Component {
     }
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
-        self.closing_since = Instant::now();
         self.machine.close(error);
         self.turn(&Pass::free(), context);
         self.await_silence(context);
@@ -303,23 +306,36 @@ impl Component {
         if self.over {
             return;
         }
-        if self.closing_since.elapsed().min(self.last_read.elapsed()) >= SILENCE {
+        if self.is_quiet() {
             self.stream_ended(&End::Closed, context);
             return self.feed_link();
         }
-        context.run_later(SILENCE / 4, |component, context| component.await_silence(context));
+        context.run_later(SILENCE / QUIET_LOOKS, |component, context| component.await_silence(context));
     }
 
     /// Closes the stream of a program that has been quiet for a moment: what it sends to a link that is still to be
     /// made can be answered only before our closing tag.
-    fn close_when_quiet(&mut self, patience: u32, context: &mut Context<Self>) {
+    fn close_when_quiet(&mut self, end: Instant, context: &mut Context<Self>) {
         if self.over {
             return;
         }
-        if self.last_read.elapsed() >= QUIET || patience == 0 {
-            return self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
+        if self.is_quiet() || clock::now() >= end {
+            self.quiet_looks = 0;
+            self.machine.close(Some(stream::Error::new(Condition::SystemShutdown, "")));
+            self.turn(&Pass::free(), context);
+            return self.await_silence(context);
         }
-        context.run_later(QUIET, move |component, context| component.close_when_quiet(patience - 1, context));
+        context.run_later(QUIET / QUIET_LOOKS, move |component, context| {
+            component.close_when_quiet(end, context)
+        });
+    }
+
+    /// Whether it could have said something at each of the last few looks, and did not. While its last words are being
+    /// taken it cannot; and looks, not time, are counted because on a busy machine time passes without a read.
+    fn is_quiet(&mut self) -> bool {
+        let deaf = self.reading.is_held() || self.offered.is_some();
+        self.quiet_looks = if deaf { 0 } else { self.quiet_looks + 1 };
+        self.quiet_looks > QUIET_LOOKS
     }
 }
 
@@ -334,7 +350,7 @@ impl Actor for Component {
             }
         });
         context.run_interval(TICK, |component, context| {
-            if component.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+            if component.writing_since.is_some_and(|since| clock::since(since) > STALL) {
                 component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
             }
         });
@@ -349,7 +365,8 @@ impl Handler<Queued<link::Event>> for Component {
         match event.open() {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
-                self.last_read = Instant::now();
+                self.quiet_looks = 0;
+                self.reading = pass.watch();
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
             }
@@ -376,7 +393,7 @@ impl Handler<Queued<Send>> for Component {
         if self.link.is_none() || self.over {
             return self.return_to_senders(vec![batch]);
         }
-        if let Err(batch) = self.outbox.push(batch, Instant::now()) {
+        if let Err(batch) = self.outbox.push(batch, clock::now()) {
             self.refuse_slow(vec![batch]);
         }
         self.feed_link();
@@ -423,9 +440,9 @@ impl Handler<Queued<Drain>> for Component {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { token } = drain.open();
+        let Drain { within, token } = drain.open();
         self.draining = Some(token);
-        self.close_when_quiet(QUIET_TRIES, context);
+        self.close_when_quiet(clock::now() + within, context);
     }
 }
 
@@ -455,6 +472,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Nothing read for this long is a pause in which a stream can be closed.
 const QUIET: Duration = Duration::from_millis(20);
 
+/// How often a program is looked at in a time that is to be quiet.
+const QUIET_LOOKS: u32 = 4;
+
 /// Nothing read for this long after our closing tag: nothing is on its way any more.
 const SILENCE: Duration = Duration::from_millis(400);
 
@@ -463,6 +483,3 @@ const STALL: Duration = Duration::from_secs(120);
 
 /// How often that is looked for.
 const TICK: Duration = Duration::from_secs(15);
-
-/// A program that never pauses is closed after this many looks.
-const QUIET_TRIES: u32 = 25;

@@ -87,6 +87,8 @@ pub mod promise;
 pub mod pulse;
 pub mod resolver;
 pub mod router;
+#[cfg(test)]
+mod scenario;
 pub mod settings;
 pub mod terms;
 pub mod tls;

@@ -46,6 +46,8 @@ pub struct Stop;
 /// Have every stream closed.
 #[derive(Debug)]
 pub struct Drain {
+    /// How long a program that goes on sending is listened to.
+    pub within: Duration,
     /// Dropped when all are over.
     pub token: drain::Token,
 }
@@ -329,13 +331,15 @@ impl Handler<Queued<Drain>> for Listener {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { token } = drain.open();
+        let Drain { within, token } = drain.open();
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended has nothing to be closed.
             match connection {
                 Connection::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
-                Connection::Component(component) => drop(component.signal(component::Drain { token })),
+                Connection::Component(component) => {
+                    drop(component.signal(component::Drain { within, token }))
+                }
                 Connection::Meeting => {}
             }
         }

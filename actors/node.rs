@@ -199,7 +199,7 @@ impl Node {
         let _ = self.promise.signal(promise::Drain { token: token.clone() });
         let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
         for listener in &self.servers {
-            let _ = listener.signal(listener::Drain { token: token.clone() });
+            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
         if !answered.within(left() / 2).await {
@@ -207,10 +207,10 @@ impl Node {
         }
         let (token, closed) = drain::tokens();
         for listener in &self.components {
-            let _ = listener.signal(listener::Drain { token: token.clone() });
+            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
-        if !closed.within(left() / 2).await {
+        if !closed.within(left() / 4 * 3).await {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
         let (token, finished) = drain::tokens();

@@ -421,6 +421,26 @@ impl Outgoing {
     }
 }
 
+impl Outgoing {
+    /// Gives up a link that takes nothing for so long while the node waits for it.
+    fn expect_progress(&self, within: Duration, context: &mut Context<Self>) {
+        context.run_later(within, move |session, context| {
+            if session.flushing.is_empty() {
+                return;
+            }
+            let writing_since = session.wire.as_ref().and_then(|wire| wire.writing_since);
+            if writing_since.is_some_and(|since| clock::since(since) < within) {
+                return session.expect_progress(within, context);
+            }
+            session.link_ended(
+                WHOLE_CHUNK,
+                "this server is being stopped and the peer reads nothing",
+                context,
+            );
+        });
+    }
+}
+
 impl Actor for Outgoing {
     type Context = Context<Self>;
 
@@ -496,15 +516,7 @@ impl Handler<Queued<Flush>> for Outgoing {
             return;
         }
         self.flushing.push(token);
-        context.run_later(within, |session, context| {
-            if !session.flushing.is_empty() {
-                session.link_ended(
-                    WHOLE_CHUNK,
-                    "this server is being stopped and the peer reads too slowly",
-                    context,
-                );
-            }
-        });
+        self.expect_progress(within, context);
     }
 }
 

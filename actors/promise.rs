@@ -227,8 +227,9 @@ impl Promise {
             self.shed_if_crowded();
             return self.look_ahead(key);
         }
-        // A domain that is known to be away is not worth a pause of the source.
-        let patient = !pair.refusing && !matches!(pair.state, State::Pausing { .. });
+        // A domain that is known to stay away is not worth a pause of the source.
+        let away = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
+        let patient = !pair.refusing && !away;
         let first = pair.overflow.is_empty();
         pair.overflow.push_back(batch);
         if !patient {
@@ -371,10 +372,10 @@ impl Promise {
         pair.failures += 1;
         pair.failure = Some(failure);
         pair.state = State::Pausing { until: clock::now() + backoff::pause(&self.bounds, pair.failures) };
-        // What was held up by a full queue is decided now: the wait will be long.
-        self.lose_patience(key);
-        if let Some(pair) = self.pairs.get_mut(key) {
-            pair.refusing = false;
+        let long = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
+        if long {
+            // What was held up by a full queue is decided now.
+            self.lose_patience(key);
         }
         self.look_ahead(key);
     }

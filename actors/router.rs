@@ -8,6 +8,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
 use xmpp::{
     Domain, DomainPair, Stanza, service,
     stanza::{self, Condition, ErrorType, Kind},
@@ -61,6 +62,13 @@ pub struct Report;
 pub struct LogAccount {
     /// Dropped when that is done.
     pub token: drain::Token,
+}
+
+/// Show the account of all domains.
+#[derive(Debug)]
+pub struct ShowAccount {
+    /// Where the answer goes; the figures in it go on counting.
+    pub answer: oneshot::Sender<Arc<Sheet>>,
 }
 
 /// Have every session empty its outbox.
@@ -437,6 +445,16 @@ impl Handler<Queued<LogAccount>> for Router {
     fn handle(&mut self, log: Queued<LogAccount>, _: &mut Context<Self>) {
         let LogAccount { token: _token } = log.open();
         self.account.log();
+    }
+}
+
+impl Handler<Queued<ShowAccount>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, show: Queued<ShowAccount>, _: &mut Context<Self>) {
+        let ShowAccount { answer } = show.open();
+        // Whoever asked may have given up.
+        let _ = answer.send(Arc::clone(&self.account.all));
     }
 }
 

@@ -18,7 +18,7 @@ fn a_component_that_does_not_read_holds_up_nobody_else() {
 
     let from = sender.name().to_owned();
     let filling = "x".repeat(2000);
-    let flood = sender.floods(20_000, move |number| {
+    let flood = sender.floods(6_000, move |number| {
         format!(
             "<message from='a@{from}' to='b@outbox.nuncio.example' id='{number}'><body>{filling}</body></message>"
         )

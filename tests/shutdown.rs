@@ -22,8 +22,9 @@ fn under_load_towards_nuncio_every_stanza_is_delivered_or_answered() {
 #[test]
 fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
     let network = Network::new();
-    // What the dead node does not take is answered when its time is over.
-    let other = Node::start(&network, Setup::of("other.example").set("promise.message", "\"5s\""));
+    // Messages to a node that is gone wait for its return: here not for long.
+    let setup = Setup::of("other.example").set("promise.message", "\"10s\"");
+    let other = Node::start(&network, setup);
     let node = Node::start(&network, patient());
     let (mut sender, mut receiver) = (other.inbox(), node.inbox());
     let flood = flood(&sender, receiver.name());
@@ -124,7 +125,7 @@ fn stopping_sender_accounts_for_every_stanza(network: &Network, server: &dyn Ser
 fn account(sent: usize, arrived: Vec<Element>, sender: &mut Component) {
     let mut outcomes = arrived;
     while outcomes.len() < sent {
-        match sender.next(Duration::from_secs(20)) {
+        match sender.next(Duration::from_secs(30)) {
             Some(answer) => outcomes.push(answer),
             None => break,
         }

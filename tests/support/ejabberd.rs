@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::component::SECRET;
-use super::process::needs;
+use super::process::{TO_START, needs};
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// An ejabberd that runs.
@@ -47,8 +47,8 @@ impl Ejabberd {
                 ("HOME", directory.to_str().unwrap()),
             ],
         );
-        process.eventually_logs(&["Start accepting TCP connections", ":5347"]);
-        process.eventually_logs(&["Start accepting TCP connections", ":5269"]);
+        process.logs_within(TO_START, &["Start accepting TCP connections", ":5347"]);
+        process.logs_within(TO_START, &["Start accepting TCP connections", ":5269"]);
         Self { setup, address, process }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::component::SECRET;
 use super::eventually::within;
+use super::process::TO_START;
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// A node that runs.
@@ -43,7 +44,7 @@ impl Node {
             &environment,
         );
         let node = Self { setup, address, process };
-        node.process.eventually_logs(&["ready", &format!("{address}:5269")]);
+        node.process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
         node
     }
 

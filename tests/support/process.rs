@@ -151,5 +151,8 @@ fn shell(command: &str) {
     let _ = Command::new("sh").args(["-c", command]).status();
 }
 
+/// How long a server may take until it listens: seconds alone, more when many start at once.
+pub(crate) const TO_START: Duration = Duration::from_secs(120);
+
 /// How much of a program's output a failed test shows.
 const SHOWN: usize = 60;

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use super::component::SECRET;
-use super::process::needs;
+use super::process::{TO_START, needs};
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// A Prosody that runs.
@@ -28,8 +28,8 @@ impl Prosody {
         fs::write(&file, configuration(network, &setup, address)).unwrap();
         let arguments = ["--config", file.to_str().unwrap(), "--foreground"];
         let process = Process::start(&setup.domain, &directory, "prosody", &arguments, &[]);
-        process.eventually_logs(&["Activated service 'component'", "5347"]);
-        process.eventually_logs(&["Activated service 's2s'", "5269"]);
+        process.logs_within(TO_START, &["Activated service 'component'", "5347"]);
+        process.logs_within(TO_START, &["Activated service 's2s'", "5269"]);
         Self { setup, address, process }
     }
 }
