@@ -125,8 +125,8 @@ impl Attempt {
     pub async fn make(self) -> Result<Arrival, Failure> {
         let began = Instant::now();
         let targets = self.targets().await?;
-        log::info!(
-            target: self.log, pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
+        log::log!(
+            target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
         let mut failure = None;
@@ -135,8 +135,8 @@ impl Attempt {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => {
                     if targets.len() > 1 {
-                        log::info!(
-                            target: self.log, pair:% = self.pair, at:% = target,
+                        log::log!(
+                            target: self.log, self.level(), pair:% = self.pair, at:% = target,
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
@@ -146,6 +146,14 @@ impl Attempt {
             }
         }
         Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    /// Who asks us to verify keys decides how often that is, so it is not told at `info`.
+    fn level(&self) -> log::Level {
+        match self.purpose {
+            Purpose::Session => log::Level::Info,
+            Purpose::Verify(_) => log::Level::Debug,
+        }
     }
 
     async fn targets(&self) -> Result<Vec<Target>, Failure> {
@@ -191,8 +199,8 @@ impl Attempt {
             let Ok(address) = socket.peer_addr() else {
                 return Err(Failure::Crashed);
             };
-            log::info!(
-                target: self.log, pair:% = self.pair, address:% = address, host = target.host.as_str(),
+            log::log!(
+                target: self.log, self.level(), pair:% = self.pair, address:% = address, host = target.host.as_str(),
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
@@ -319,8 +327,8 @@ impl Negotiation<'_> {
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
         );
-        log::info!(
-            target: attempt.log, pair:% = attempt.pair, protocol = session.protocol.as_str(),
+        log::log!(
+            target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );

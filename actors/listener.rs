@@ -12,17 +12,20 @@ use actix::{Actor, Context, Handler};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use tokio_openssl::SslStream;
+use xmpp::stream::{self, Condition};
 
 use crate::{
     attempt,
     component::{self, Component},
-    connect, drain,
+    connect, drain, ids,
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
+    quiet::{self, Quiet},
     tls,
     workers::Workers,
 };
@@ -84,9 +87,11 @@ pub enum For {
 }
 
 /// Limits on what is accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Streams of one address at a time; an IPv6 /64 is one address.
+    /// A seat for each stream, of all listeners that share it.
+    pub seats: Arc<Semaphore>,
+    /// Streams of one address at a time at this socket; an IPv6 /64 is one address.
     pub per_address: usize,
     /// For a direct TLS handshake.
     pub handshake_timeout: Duration,
@@ -103,9 +108,16 @@ pub struct Listener {
     accepting: JoinHandle<()>,
     connections: HashMap<SocketAddr, Connection>,
     per_address: HashMap<IpAddr, usize>,
+    refused: Arc<Quiet>,
 }
 
-enum Connection {
+struct Connection {
+    stage: Stage,
+    // Held for its drop.
+    _seat: OwnedSemaphorePermit,
+}
+
+enum Stage {
     Securing,
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
@@ -133,29 +145,33 @@ impl Listener {
             accepting,
             connections: HashMap::new(),
             per_address: HashMap::new(),
+            refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
         }
     }
 
     fn take(&mut self, socket: TcpStream, address: SocketAddr) {
-        let count = self.per_address.entry(site(address.ip())).or_default();
-        if *count >= self.limits.per_address {
-            log::warn!(
-                target: LOG, address:% = address, limit = self.limits.per_address;
-                "refused: too many connections from one address"
-            );
-            return;
+        let site = site(address.ip());
+        if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
+            let error =
+                stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
+            return self.refuse(&socket, address, &error);
         }
-        *count += 1;
+        let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else {
+            let error = stream::Error::new(Condition::ResourceConstraint, "too many connections");
+            return self.refuse(&socket, address, &error);
+        };
+        *self.per_address.entry(site).or_default() += 1;
         if let Err(error) = connect::tune(&socket) {
             log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
         }
         match &self.whose {
             For::Servers(surroundings) => {
                 let surroundings = surroundings.clone();
-                self.start_server(surroundings, Stream::Tcp(socket), None, address);
+                let stage = self.start_server(surroundings, Stream::Tcp(socket), None, address);
+                self.connections.insert(address, Connection { stage, _seat: seat });
             }
             For::ServersOverTls(surroundings) => {
-                self.connections.insert(address, Connection::Securing);
+                self.connections.insert(address, Connection { stage: Stage::Securing, _seat: seat });
                 let (tls, own, within) =
                     (surroundings.tls.clone(), self.own.clone(), self.limits.handshake_timeout);
                 actix_rt::spawn(async move {
@@ -172,8 +188,20 @@ impl Listener {
                 let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
                     Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
                 });
-                self.connections.insert(address, Connection::Component(component));
+                self.connections
+                    .insert(address, Connection { stage: Stage::Component(component), _seat: seat });
             }
+        }
+    }
+
+    /// Says why in passing, as far as the socket takes it at once; nothing is kept for who is turned away.
+    fn refuse(&self, socket: &TcpStream, address: SocketAddr, error: &stream::Error) {
+        if self.refused.permits() {
+            log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
+        }
+        if matches!(self.whose, For::Servers(_)) {
+            // Whoever does not get it sees the connection closed.
+            let _ = socket.try_write(&stream::refusal(ids::source()(), error));
         }
     }
 
@@ -183,12 +211,12 @@ impl Listener {
         stream: Stream,
         secured: Option<xmpp::stream::Secured>,
         address: SocketAddr,
-    ) {
+    ) -> Stage {
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
             Incoming::new(surroundings, stream, secured, address, own, meter)
         });
-        self.connections.insert(address, Connection::Server(incoming));
+        Stage::Server(incoming)
     }
 
     fn forget(&mut self, address: SocketAddr) {
@@ -207,11 +235,14 @@ impl Listener {
 
 /// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
 async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
+    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
     loop {
         let mut accepted = match socket.accept().await {
             Ok((socket, address)) => Accepted { socket, address },
             Err(error) => {
-                log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                if failures.permits() {
+                    log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                }
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
@@ -228,7 +259,7 @@ async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
 }
 
 /// What counts as one address: a host has a whole IPv6 /64 to itself.
-fn site(ip: IpAddr) -> IpAddr {
+pub(crate) fn site(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => v6
@@ -257,18 +288,28 @@ impl Handler<Queued<Secured>> for Listener {
         let Secured { address, outcome } = secured.open();
         match (&self.whose, outcome) {
             (For::ServersOverTls(surroundings), Ok((stream, session))) => {
-                log::info!(
-                    target: LOG, address:% = address, protocol = session.protocol.as_str(),
-                    cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
-                    "secured"
-                );
+                if surroundings.strangers.secured.permits() {
+                    log::info!(
+                        target: LOG, address:% = address, protocol = session.protocol.as_str(),
+                        cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
+                        "secured"
+                    );
+                }
                 let surroundings = surroundings.clone();
                 let secured = attempt::secured(session);
-                self.start_server(surroundings, Stream::Tls(Box::new(stream)), Some(secured), address);
+                let stream = Stream::Tls(Box::new(stream));
+                let stage = self.start_server(surroundings, stream, Some(secured), address);
+                if let Some(connection) = self.connections.get_mut(&address) {
+                    connection.stage = stage;
+                }
             }
             (_, Ok(_)) => self.forget(address),
-            (_, Err(reason)) => {
-                log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+            (whose, Err(reason)) => {
+                if let For::ServersOverTls(surroundings) = whose
+                    && surroundings.strangers.insecure.permits()
+                {
+                    log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+                }
                 self.forget(address);
             }
         }
@@ -301,10 +342,10 @@ impl Handler<Queued<Drain>> for Listener {
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended has nothing to be closed.
-            match connection {
-                Connection::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
-                Connection::Component(component) => drop(component.signal(component::Drain { token })),
-                Connection::Securing => {}
+            match &connection.stage {
+                Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
+                Stage::Component(component) => drop(component.signal(component::Drain { token })),
+                Stage::Securing => {}
             }
         }
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use actix::Arbiter;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use xmpp::component::Secret;
 
 use crate::{
@@ -105,9 +108,10 @@ impl Node {
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
-        let (asking, vital) = (means.clone(), Vital::new("promise", dead.clone()));
+        let (asking, calls) = (means.clone(), settings.limits.verifications);
+        let vital = Vital::new("promise", dead.clone());
         let verifier = mailbox::start_on(&here, &verifier_meter, "verifier", move |own| {
-            Verifier::new(asking, own, counted)
+            Verifier::new(asking, calls, own, counted)
         });
 
         let outgoing = meter("outgoing", 1024);
@@ -127,9 +131,11 @@ impl Node {
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
             limits: Limits {
+                seats: Arc::new(Semaphore::new(settings.limits.max_connections)),
                 per_address: settings.max_connections_per_address,
                 handshake_timeout: settings.remote.handshake_timeout,
             },
+            strangers: incoming::Strangers::default(),
             workers,
             tls,
             terms,
@@ -275,6 +281,7 @@ struct Listeners {
     incoming: Arc<Meter>,
     component: Arc<Meter>,
     limits: Limits,
+    strangers: incoming::Strangers,
     workers: Workers,
     tls: Tls,
     terms: Terms,
@@ -292,27 +299,38 @@ impl Listeners {
             .map(|(socket, whose)| {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
                 let (router, verifier) = (self.router.clone(), self.verifier.clone());
-                self.start(socket, &self.incoming, self.limits, move |own| {
-                    whose(incoming::Surroundings { terms, tls, router, verifier, ended: own.outlet() })
+                let (limits, strangers) = (self.limits.clone(), self.strangers.clone());
+                self.start(socket, &self.incoming, limits, move |own| {
+                    let ended = own.outlet();
+                    whose(incoming::Surroundings { terms, tls, router, verifier, ended, strangers })
                 })
             })
             .collect()
     }
 
     fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        // A host may well run all of its components at one address: the limit is meant for strangers.
-        let limits = Limits { per_address: usize::MAX, ..self.limits };
+        // A host may well run all of its components at one address: the limit is meant for strangers. Strangers take
+        // no seats from programs either.
+        let limits = Limits {
+            seats: Arc::new(Semaphore::new(COMPONENTS)),
+            per_address: usize::MAX,
+            ..self.limits.clone()
+        };
         sockets
             .into_iter()
             .map(|socket| {
                 let (names, router) = (Arc::clone(&self.secrets), self.router.clone());
-                let max_stanza = self.terms.default_remote().policy.max_stanza;
+                let remote = self.terms.default_remote();
+                let (max_stanza, write_timeout) = (remote.policy.max_stanza, remote.write_timeout);
                 let handshake_timeout = self.limits.handshake_timeout;
-                self.start(socket, &self.component, limits, move |own| {
+                let bounds = *self.terms.rules().bounds();
+                self.start(socket, &self.component, limits.clone(), move |own| {
                     let ended = own.outlet();
                     For::Components(component::Surroundings {
                         names,
                         max_stanza,
+                        bounds,
+                        write_timeout,
                         handshake_timeout,
                         router,
                         ended,
@@ -341,3 +359,6 @@ impl Listeners {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// Connections of programs in all: far more than a machine has, and fewer than would take all its files.
+const COMPONENTS: usize = 1024;

@@ -135,6 +135,7 @@ pub struct Outgoing {
     attempt: Option<Attempt>,
     idle_timeout: Duration,
     keepalive: Duration,
+    write_timeout: Duration,
     on_route: OnRoute,
     wire: Option<Wire>,
     outbox: Outbox,
@@ -187,6 +188,7 @@ impl Outgoing {
             meter,
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
+            write_timeout: attempt.remote.write_timeout,
             attempt: Some(attempt),
             on_route: OnRoute::Hold(Vec::new()),
             wire: None,
@@ -215,7 +217,7 @@ impl Outgoing {
             writing_since: None,
             over: false,
         });
-        let tick = self.keepalive.min(self.idle_timeout) / 2;
+        let tick = self.keepalive.min(self.idle_timeout).min(self.write_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
         if self.owners.established.signal(established).is_err() {
@@ -393,7 +395,7 @@ impl Outgoing {
 
     fn tick(&mut self, context: &mut Context<Self>) {
         let Some(wire) = &mut self.wire else { return };
-        if wire.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+        if wire.writing_since.is_some_and(|since| since.elapsed() > self.write_timeout) {
             self.link_ended(WHOLE_CHUNK, "the peer reads nothing", context);
         } else if self.end.is_some() {
             // The peer has a moment to close its side.
@@ -583,9 +585,6 @@ const LOG: &str = "nuncio::outgoing";
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;
-
-/// A peer that takes not one chunk in this time reads nothing. (RFC 6120 gives no number; Prosody waits 180 s.)
-const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
