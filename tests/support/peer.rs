@@ -34,6 +34,8 @@ impl Listener {
     pub(crate) fn deaf(address: Ipv4Addr) -> (Self, Vec<TcpStream>) {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let address = SocketAddr::from((address, 5269));
+        // Connections of an earlier run may linger there.
+        socket.set_reuse_address(true).unwrap();
         socket.bind(&address.into()).unwrap();
         socket.listen(0).unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
