@@ -5,7 +5,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Context, Handler};
@@ -93,6 +93,8 @@ pub struct Limits {
     pub seats: Arc<Semaphore>,
     /// Streams of one address at a time at this socket; an IPv6 /64 is one address.
     pub per_address: usize,
+    /// Attempts of one address in a minute.
+    pub attempts: usize,
     /// For a direct TLS handshake.
     pub handshake_timeout: Duration,
 }
@@ -108,6 +110,8 @@ pub struct Listener {
     accepting: JoinHandle<()>,
     connections: HashMap<SocketAddr, Connection>,
     per_address: HashMap<IpAddr, usize>,
+    /// Of this minute, which began then.
+    attempts: (Instant, HashMap<IpAddr, usize>),
     refused: Arc<Quiet>,
 }
 
@@ -145,12 +149,17 @@ impl Listener {
             accepting,
             connections: HashMap::new(),
             per_address: HashMap::new(),
+            attempts: (Instant::now(), HashMap::new()),
             refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
         }
     }
 
     fn take(&mut self, socket: TcpStream, address: SocketAddr) {
         let site = site(address.ip());
+        if !self.may_try(site) {
+            let text = "too many connections from one address within a minute";
+            return self.refuse(&socket, address, &stream::Error::new(Condition::PolicyViolation, text));
+        }
         if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
             let error =
                 stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
@@ -192,6 +201,16 @@ impl Listener {
                     .insert(address, Connection { stage: Stage::Component(component), _seat: seat });
             }
         }
+    }
+
+    fn may_try(&mut self, site: IpAddr) -> bool {
+        let (since, counts) = &mut self.attempts;
+        if since.elapsed() >= MINUTE {
+            (*since, *counts) = (Instant::now(), HashMap::new());
+        }
+        let count = counts.entry(site).or_default();
+        *count += 1;
+        *count <= self.limits.attempts
     }
 
     /// Says why in passing, as far as the socket takes it at once; nothing is kept for who is turned away.
@@ -365,3 +384,21 @@ const BACKLOG: i32 = 1024;
 
 /// A pause after which a full mailbox or an exhausted system may have room again.
 const BREATH: Duration = Duration::from_millis(25);
+
+/// What attempts are counted in.
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::site;
+
+    #[test]
+    fn a_host_is_an_ipv4_address_or_an_ipv6_network() {
+        let sites = |one: &str, other: &str| site(one.parse().unwrap()) == site(other.parse().unwrap());
+        assert!(sites("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
+        assert!(!sites("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(sites("192.0.2.7", "::ffff:192.0.2.7"));
+        assert!(!sites("192.0.2.7", "192.0.2.8"));
+        assert!(!sites("::ffff:192.0.2.7", "::ffff:192.0.2.8"));
+    }
+}

@@ -133,6 +133,7 @@ impl Node {
             limits: Limits {
                 seats: Arc::new(Semaphore::new(settings.limits.max_connections)),
                 per_address: settings.max_connections_per_address,
+                attempts: settings.limits.max_attempts_per_address,
                 handshake_timeout: settings.remote.handshake_timeout,
             },
             strangers: incoming::Strangers::default(),
@@ -314,6 +315,7 @@ impl Listeners {
         let limits = Limits {
             seats: Arc::new(Semaphore::new(COMPONENTS)),
             per_address: usize::MAX,
+            attempts: usize::MAX,
             ..self.limits.clone()
         };
         sockets

@@ -55,6 +55,8 @@ pub struct Settings {
 pub struct Limits {
     /// Accepted streams of other servers, in all.
     pub max_connections: usize,
+    /// Connections that one address may try to make in a minute; an IPv6 /64 is one address.
+    pub max_attempts_per_address: usize,
     /// What one stream may cost.
     pub stream: Bounds,
     /// Dialback call-backs.

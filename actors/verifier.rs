@@ -2,15 +2,16 @@
 //!
 //! Each question is an attempt of its own: a fresh connection, over TLS where the peer has it, closed with the answer.
 //! How many run at once is bounded, and so is what the peers of one address may have us ask, so that nobody can make
-//! the node dial around for him. Who waits is served address by address in turn: a flood from one holds up no other.
+//! the node dial around for him: an address whose keys were not confirmed has fewer to ask about for a while. Who waits is served address by address in turn: a flood from one holds up no other.
 
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
     dialback::{Answer, Request},
     stanza,
@@ -49,6 +50,7 @@ pub struct Verified {
 #[derive(Debug)]
 struct Done {
     site: IpAddr,
+    confirmed: bool,
 }
 
 /// The actor that asks.
@@ -69,6 +71,7 @@ pub struct Verifier {
 /// What the peers of one address want to know.
 #[derive(Default)]
 struct Site {
+    /// Under way, or not confirmed a while ago.
     running: usize,
     waiting: VecDeque<Verify>,
 }
@@ -141,6 +144,13 @@ impl Verifier {
         self.ask(verify);
     }
 
+    fn release(&mut self, address: IpAddr) {
+        if let Some(site) = self.sites.get_mut(&address) {
+            site.running -= 1;
+        }
+        self.forget_if_quiet(address);
+    }
+
     fn forget_if_quiet(&mut self, address: IpAddr) {
         if self.sites.get(&address).is_some_and(|site| site.running == 0 && site.waiting.is_empty()) {
             self.sites.remove(&address);
@@ -169,9 +179,10 @@ impl Verifier {
                     Err(failure.stanza_error(&request.pair.remote))
                 }
             };
+            let confirmed = matches!(verdict, Ok(Answer::Valid));
             // A stream that has ended meanwhile wants no answer.
             let _ = answer.signal(Verified { request, answer: verdict });
-            let _ = own.signal(Done { site });
+            let _ = own.signal(Done { site, confirmed });
         });
     }
 }
@@ -191,13 +202,14 @@ impl Handler<Queued<Verify>> for Verifier {
 impl Handler<Queued<Done>> for Verifier {
     type Result = ();
 
-    fn handle(&mut self, done: Queued<Done>, _: &mut Context<Self>) {
-        let Done { site: address } = done.open();
+    fn handle(&mut self, done: Queued<Done>, context: &mut Context<Self>) {
+        let Done { site, confirmed } = done.open();
         self.running -= 1;
-        if let Some(site) = self.sites.get_mut(&address) {
-            site.running -= 1;
+        if confirmed {
+            self.release(site);
+        } else {
+            context.run_later(PENANCE, move |verifier, _| verifier.release(site));
         }
-        self.forget_if_quiet(address);
         self.ask_next();
     }
 }
@@ -209,3 +221,7 @@ impl Drop for Verifier {
 }
 
 const LOG: &str = "nuncio::dialback";
+
+/// How long a key that was not confirmed counts as one of its address: with the default of 32, no address has us look
+/// into more than one false key a second for long.
+const PENANCE: Duration = Duration::from_secs(30);

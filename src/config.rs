@@ -179,6 +179,7 @@ fn limits(section: Section<'_>) -> Limits {
     let stream = Bounds::default();
     let limits = Limits {
         max_connections: section.count("max_connections", 1).unwrap_or(4096),
+        max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
         stream: Bounds {
             early_bytes: section.read("max_bytes_unauthenticated", value::size).unwrap_or(stream.early_bytes),
             early_elements: section.count("max_elements_unauthenticated", 8).unwrap_or(stream.early_elements),
