@@ -339,7 +339,7 @@ fn lies(
             }
             for stream in &mut streams {
                 let _ = stream.shutdown(Shutdown::Write);
-                let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+                let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
                 let _ = stream.read_to_end(&mut Vec::new());
             }
             thread::sleep(Duration::from_millis(500));
@@ -417,7 +417,7 @@ fn dialback_as(domain: &str) -> Setup {
 }
 
 /// KiB that the node may take for all of an attack.
-const MEMORY: u64 = 64 * 1024;
+const MEMORY: u64 = 96 * 1024;
 
 /// Lines in which an attack must be told.
 const LINES: usize = 200;
