@@ -3,18 +3,18 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use xmpp::{
     Domain, Stanza,
-    stream::{self, Condition, End, Receiving, Secured, receiving::Output},
+    stream::{self, Condition, End, Receiving, receiving::Output},
 };
 
 use crate::{
-    attempt::in_words,
+    attempt::{Protection, in_words},
     batch::{self, Batch, Pass},
     drain, ids,
     link::{self, Link, Stream},
@@ -29,6 +29,7 @@ use crate::{
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
+    witness::{self, Side, Witness},
 };
 
 /// Close the stream with this error.
@@ -36,6 +37,13 @@ use crate::{
 pub struct Drain {
     /// Dropped when the stream is over.
     pub token: drain::Token,
+}
+
+/// A remote domain has proved itself on a stream of its own: it is alive.
+#[derive(Debug)]
+pub struct Authorized {
+    /// Which.
+    pub remote: Domain,
 }
 
 /// What every incoming stream needs.
@@ -49,6 +57,10 @@ pub struct Surroundings {
     pub router: Mailbox<Router>,
     /// Who asks authoritative servers.
     pub verifier: Mailbox<Verifier>,
+    /// Who waits for signs of life: the promise.
+    pub authorized: Outlet<Authorized>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
@@ -96,6 +108,8 @@ pub struct Incoming {
     /// Held while the peer does not read what we answer.
     unread: Option<Pass>,
     to: Option<Domain>,
+    /// When the peer's certificate ends.
+    expires: Option<SystemTime>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
@@ -112,17 +126,20 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// An actor for a stream that has just been accepted; `secured` for direct TLS.
+    /// An actor for a stream that has just been accepted; `session` for direct TLS.
     pub fn new(
         surroundings: Surroundings,
         stream: Stream,
-        secured: Option<Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
+        since: Instant,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
         let now = Instant::now();
         let remote = surroundings.terms.default_remote().clone();
+        let expires = session.as_ref().and_then(|session| session.expires);
+        let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
@@ -135,7 +152,8 @@ impl Incoming {
             offered: None,
             unread: None,
             to: None,
-            since: now,
+            expires,
+            since,
             last_stanza: now,
             last_read: now,
             throttle: Throttle::new(remote.max_rate),
@@ -186,11 +204,18 @@ impl Incoming {
                         self.remote = self.surroundings.terms.remote(&pair.remote).clone();
                         self.throttle.set_rate(self.remote.max_rate);
                     }
+                    // A promise that is gone takes the process with it.
+                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
+                    let terms = self.surroundings.terms.remote(&pair.remote);
+                    let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
                     log::info!(
                         target: LOG, address:% = self.address, pair:% = pair,
-                        mechanism:% = crate::name_of(mechanism), took:% = crate::attempt::millis(self.since);
+                        mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
+                        cipher = shown.cipher, certificate = shown.certificate.as_str(),
+                        fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
                         "authenticated"
                     );
+                    self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
                 Output::Bounced(answer) => bounced.push(answer),
@@ -227,6 +252,16 @@ impl Incoming {
         // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
         // with it.
         let _ = self.surroundings.router.signal(router::Route { batches, source: Source::Component });
+    }
+
+    /// Has the remote's certificate remembered.
+    fn witness(&self, remote: &Domain) {
+        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
+            // A witness who has too much to do remembers the last one.
+            let _ =
+                self.surroundings.witness.tell(witness::Saw { remote, side: Side::Incoming, fingerprint });
+        }
     }
 
     /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
@@ -270,6 +305,7 @@ impl Incoming {
                 "secured"
             );
         }
+        self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
     }
@@ -337,6 +373,12 @@ impl Incoming {
         if self.unfinished.is_some_and(|(_, since)| since.elapsed() > within) {
             let text = format!("an element that was not whole within {} s", within.as_secs_f32());
             self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        } else if self.machine.rests_on_certificate()
+            && self.expires.is_some_and(|end| end <= SystemTime::now())
+        {
+            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
+            self.expires = None;
+            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
         } else if self.last_stanza.elapsed() >= self.remote.idle_timeout {
             self.close(None, context);
         } else if self.last_read.elapsed() >= self.remote.keepalive {
@@ -355,7 +397,8 @@ impl Actor for Incoming {
         let Remote { handshake_timeout, keepalive, idle_timeout, element_timeout, write_timeout, .. } =
             self.remote;
         log::debug!(target: LOG, address:% = self.address; "accepted");
-        context.run_later(handshake_timeout, |incoming, context| {
+        let left = handshake_timeout.saturating_sub(self.since.elapsed());
+        context.run_later(left, |incoming, context| {
             if !incoming.authorized && !incoming.over {
                 let text = format!("not authenticated in time, {}", incoming.machine.stage());
                 incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);

@@ -19,14 +19,13 @@ use tokio_openssl::SslStream;
 use xmpp::stream::{self, Condition};
 
 use crate::{
-    attempt,
     component::{self, Component},
     connect, drain, ids,
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
     quiet::{self, Quiet},
-    tls,
+    tls::{self, Guarded, Tls},
     workers::Workers,
 };
 
@@ -50,6 +49,8 @@ pub struct Stop;
 /// Have every stream closed.
 #[derive(Debug)]
 pub struct Drain {
+    /// How long a program that goes on sending is listened to.
+    pub within: Duration,
     /// Dropped when all are over.
     pub token: drain::Token,
 }
@@ -68,17 +69,26 @@ struct Accepted {
     address: SocketAddr,
 }
 
-/// A direct TLS handshake is done.
+/// A server's first byte, or its silence, has told how it speaks; its TLS handshake, if any, is done.
 #[derive(Debug)]
-struct Secured {
+struct Met {
     address: SocketAddr,
-    outcome: Result<(SslStream<TcpStream>, tls::Session), String>,
+    since: Instant,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Plain(TcpStream),
+    Secured(Box<SslStream<Guarded>>, tls::Session),
+    NoTls(String),
+    Over(String),
 }
 
 /// Whose connections a listener takes.
 #[derive(Clone, Debug)]
 pub enum For {
-    /// Servers, with STARTTLS.
+    /// Servers, with STARTTLS, or TLS from the first byte when that is what they send.
     Servers(incoming::Surroundings),
     /// Servers, TLS from the first byte (XEP-0368).
     ServersOverTls(incoming::Surroundings),
@@ -95,7 +105,7 @@ pub struct Limits {
     pub per_address: usize,
     /// Attempts of one address in a minute.
     pub attempts: usize,
-    /// For a direct TLS handshake.
+    /// For a first byte and a direct TLS handshake.
     pub handshake_timeout: Duration,
 }
 
@@ -122,7 +132,7 @@ struct Connection {
 }
 
 enum Stage {
-    Securing,
+    Meeting,
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
 }
@@ -174,23 +184,9 @@ impl Listener {
             log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
         }
         match &self.whose {
-            For::Servers(surroundings) => {
-                let surroundings = surroundings.clone();
-                let stage = self.start_server(surroundings, Stream::Tcp(socket), None, address);
-                self.connections.insert(address, Connection { stage, _seat: seat });
-            }
+            For::Servers(surroundings) => self.meet(surroundings.tls.clone(), socket, address, false, seat);
             For::ServersOverTls(surroundings) => {
-                self.connections.insert(address, Connection { stage: Stage::Securing, _seat: seat });
-                let (tls, own, within) =
-                    (surroundings.tls.clone(), self.own.clone(), self.limits.handshake_timeout);
-                actix_rt::spawn(async move {
-                    let outcome = match tokio::time::timeout(within, tls.accept(socket, None, true)).await {
-                        Ok(handshake) => handshake.map_err(|error| error.to_string()),
-                        Err(_) => Err(format!("no TLS handshake within {} s", within.as_secs_f32())),
-                    };
-                    // A listener that is gone takes no more connections.
-                    let _ = own.signal(Secured { address, outcome });
-                });
+                self.meet(surroundings.tls.clone(), socket, address, true, seat);
             }
             For::Components(surroundings) => {
                 let (surroundings, meter) = (surroundings.clone(), Arc::clone(&self.streams));
@@ -224,18 +220,39 @@ impl Listener {
         }
     }
 
+    /// Finds out how a server speaks, in a task: one that says nothing costs no more than that.
+    fn meet(
+        &mut self,
+        tls: Tls,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+        seat: OwnedSemaphorePermit,
+    ) {
+        self.connections.insert(address, Connection { stage: Stage::Meeting, _seat: seat });
+        let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
+        actix_rt::spawn(async move {
+            let outcome = meet(&tls, socket, direct_tls, within).await;
+            // A listener that is gone takes no more connections.
+            let _ = own.signal(Met { address, since, outcome });
+        });
+    }
+
     fn start_server(
         &mut self,
         surroundings: incoming::Surroundings,
         stream: Stream,
-        secured: Option<xmpp::stream::Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
-    ) -> Stage {
+        since: Instant,
+    ) {
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(surroundings, stream, secured, address, own, meter)
+            Incoming::new(surroundings, stream, session, address, since, own, meter)
         });
-        Stage::Server(incoming)
+        if let Some(connection) = self.connections.get_mut(&address) {
+            connection.stage = Stage::Server(incoming);
+        }
     }
 
     fn forget(&mut self, address: SocketAddr) {
@@ -277,6 +294,26 @@ async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
     }
 }
 
+/// Waits for the first byte of a server that may speak either way, then for TLS if it is to be made.
+async fn meet(tls: &Tls, socket: TcpStream, direct_tls: bool, within: Duration) -> Outcome {
+    let deadline = tokio::time::Instant::now() + within;
+    if !direct_tls {
+        let mut first = [0];
+        match tokio::time::timeout_at(deadline, socket.peek(&mut first)).await {
+            Ok(Ok(0)) => return Outcome::Over("the peer closed the connection".to_owned()),
+            Ok(Ok(_)) if first == [TLS_HANDSHAKE] => {}
+            // To one that stayed silent the stream says why it closes.
+            Ok(Ok(_)) | Err(_) => return Outcome::Plain(socket),
+            Ok(Err(error)) => return Outcome::Over(error.to_string()),
+        }
+    }
+    match tokio::time::timeout_at(deadline, tls.accept(socket, None, true)).await {
+        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), session),
+        Ok(Err(error)) => Outcome::NoTls(error.to_string()),
+        Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
+    }
+}
+
 /// What counts as one address: a host has a whole IPv6 /64 to itself.
 pub(crate) fn site(ip: IpAddr) -> IpAddr {
     match ip {
@@ -300,35 +337,37 @@ impl Handler<Queued<Accepted>> for Listener {
     }
 }
 
-impl Handler<Queued<Secured>> for Listener {
+impl Handler<Queued<Met>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, secured: Queued<Secured>, _: &mut Context<Self>) {
-        let Secured { address, outcome } = secured.open();
-        match (&self.whose, outcome) {
-            (For::ServersOverTls(surroundings), Ok((stream, session))) => {
-                if surroundings.strangers.secured.permits() {
+    fn handle(&mut self, met: Queued<Met>, _: &mut Context<Self>) {
+        let Met { address, since, outcome } = met.open();
+        let (For::Servers(surroundings) | For::ServersOverTls(surroundings)) = &self.whose else { return };
+        let surroundings = surroundings.clone();
+        let strangers = surroundings.strangers.clone();
+        match outcome {
+            Outcome::Plain(socket) => {
+                self.start_server(surroundings, Stream::Tcp(socket), None, address, since);
+            }
+            Outcome::Secured(stream, session) => {
+                if strangers.secured.permits() {
                     log::info!(
                         target: LOG, address:% = address, protocol = session.protocol.as_str(),
                         cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
                         "secured"
                     );
                 }
-                let surroundings = surroundings.clone();
-                let secured = attempt::secured(session);
-                let stream = Stream::Tls(Box::new(stream));
-                let stage = self.start_server(surroundings, stream, Some(secured), address);
-                if let Some(connection) = self.connections.get_mut(&address) {
-                    connection.stage = stage;
-                }
+                let stream = Stream::Tls(stream);
+                self.start_server(surroundings, stream, Some(session), address, since);
             }
-            (_, Ok(_)) => self.forget(address),
-            (whose, Err(reason)) => {
-                if let For::ServersOverTls(surroundings) = whose
-                    && surroundings.strangers.insecure.permits()
-                {
+            Outcome::NoTls(reason) => {
+                if strangers.insecure.permits() {
                     log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
                 }
+                self.forget(address);
+            }
+            Outcome::Over(reason) => {
+                log::debug!(target: LOG, address:% = address, reason = reason.as_str(); "closed");
                 self.forget(address);
             }
         }
@@ -357,14 +396,14 @@ impl Handler<Queued<Drain>> for Listener {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { token } = drain.open();
+        let Drain { within, token } = drain.open();
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended has nothing to be closed.
             match &connection.stage {
                 Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
-                Stage::Component(component) => drop(component.signal(component::Drain { token })),
-                Stage::Securing => {}
+                Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
+                Stage::Meeting => {}
             }
         }
     }
@@ -381,6 +420,9 @@ const LOG: &str = "nuncio::incoming";
 
 /// Connections that may wait in the kernel for us to accept them.
 const BACKLOG: i32 = 1024;
+
+/// The first byte of a TLS connection: a record of type handshake (RFC 8446 section 5.1). No XML begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A pause after which a full mailbox or an exhausted system may have room again.
 const BREATH: Duration = Duration::from_millis(25);

@@ -12,15 +12,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use xmpp::Stanza;
 
-use crate::batch::Batch;
+use crate::{
+    account::{Amount, Outcome, Slip},
+    batch::{self, Batch, Kept},
+};
 
 /// Something to write.
 #[derive(Debug)]
 enum Item {
     /// A stanza, which has a sender who wants to know what became of it.
-    Stanza(Stanza),
+    Stanza(Kept),
     /// Part of the stream's own life.
     Raw(Bytes),
 }
@@ -37,6 +39,7 @@ pub struct Outbox {
     overflow_since: Option<Instant>,
     refusing: bool,
     stanzas_written: u64,
+    slip: Slip,
 }
 
 /// What a dead link leaves behind.
@@ -45,7 +48,7 @@ pub struct Remains {
     /// Stanzas of which the link took at least a byte, yet not known to have arrived.
     pub uncertain: usize,
     /// Stanzas of which nothing was written, in order.
-    pub unwritten: Vec<Stanza>,
+    pub unwritten: Vec<Batch>,
 }
 
 impl Outbox {
@@ -60,6 +63,7 @@ impl Outbox {
             overflow_since: None,
             refusing: false,
             stanzas_written: 0,
+            slip: Slip::none(),
         }
     }
 
@@ -101,10 +105,15 @@ impl Outbox {
 
     /// The link has written the chunk; lets in what was held outside.
     pub fn written(&mut self) {
+        let mut amount = Amount::default();
         for item in self.writing.drain(..) {
             self.bytes -= item.bytes().len();
-            self.stanzas_written += u64::from(matches!(item, Item::Stanza(_)));
+            if let Item::Stanza(kept) = item {
+                self.stanzas_written += 1;
+                amount = amount.plus(kept.amount());
+            }
         }
+        self.slip.settle(Outcome::Written, amount);
         while self.bytes < self.budget
             && let Some(batch) = self.overflow.pop_front()
         {
@@ -130,40 +139,39 @@ impl Outbox {
         }
         self.refusing = true;
         self.overflow_since = None;
-        let (returning, refused): (VecDeque<Batch>, Vec<Batch>) = {
-            let (mut returning, mut refused) = (VecDeque::new(), Vec::new());
-            for batch in self.overflow.drain(..) {
-                if batch.returning { returning.push_back(batch) } else { refused.push(batch) }
-            }
-            (returning, refused)
-        };
+        let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
         self.overflow = returning;
-        refused
+        let refused: VecDeque<Batch> = refused;
+        refused.into()
     }
 
     /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
     pub fn remains(&mut self, mut written: usize) -> Remains {
-        let mut remains = Remains::default();
+        let mut uncertain = Amount::default();
+        let mut count = 0;
+        let mut unwritten = Vec::new();
         for item in self.writing.drain(..) {
             let touched = written > 0;
             written = written.saturating_sub(item.bytes().len());
             match item {
-                Item::Stanza(_) if touched => remains.uncertain += 1,
-                Item::Stanza(stanza) => remains.unwritten.push(stanza),
+                Item::Stanza(kept) if touched => {
+                    count += 1;
+                    uncertain = uncertain.plus(kept.amount());
+                }
+                Item::Stanza(kept) => unwritten.push(kept),
                 Item::Raw(_) => {}
             }
         }
-        for item in self.waiting.drain(..) {
-            if let Item::Stanza(stanza) = item {
-                remains.unwritten.push(stanza);
-            }
-        }
-        for batch in self.overflow.drain(..) {
-            remains.unwritten.extend(batch.stanzas);
-        }
+        self.slip.settle(Outcome::Uncertain, uncertain);
+        unwritten.extend(self.waiting.drain(..).filter_map(|item| match item {
+            Item::Stanza(kept) => Some(kept),
+            Item::Raw(_) => None,
+        }));
+        let mut unwritten = batch::batches(unwritten, &mut self.slip);
+        unwritten.extend(self.overflow.drain(..));
         self.bytes = 0;
         self.overflow_since = None;
-        remains
+        Remains { uncertain: count, unwritten }
     }
 
     /// Takes the bytes of the stream's own out of what waits.
@@ -190,8 +198,10 @@ impl Outbox {
     }
 
     fn admit(&mut self, batch: Batch) {
-        self.bytes += batch.bytes();
-        self.waiting.extend(batch.stanzas.into_iter().map(Item::Stanza));
+        let taken = batch.slip.held().stanzas > 0;
+        self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
+        self.waiting.extend(batch.stanzas.into_iter().map(|stanza| Item::Stanza(Kept { stanza, taken })));
+        self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
 }
@@ -199,7 +209,7 @@ impl Outbox {
 impl Item {
     fn bytes(&self) -> &Bytes {
         match self {
-            Self::Stanza(stanza) => stanza.bytes(),
+            Self::Stanza(kept) => kept.stanza.bytes(),
             Self::Raw(bytes) => bytes,
         }
     }
@@ -216,21 +226,14 @@ const CHUNK: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use xmpp::xml::Element;
+    use xmpp::{Stanza, xml::Element};
 
     use super::*;
-    use crate::batch::Pass;
 
     fn batch(ids: std::ops::Range<usize>) -> Batch {
         let stanzas: Vec<Stanza> = ids.map(|id| stanza(&id.to_string())).collect();
         let first = stanzas[0].clone();
-        Batch {
-            from: first.from_domain().clone(),
-            to: first.to_domain().clone(),
-            stanzas,
-            pass: Pass::free(),
-            returning: false,
-        }
+        Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas)
     }
 
     fn stanza(id: &str) -> Stanza {
@@ -293,7 +296,7 @@ mod tests {
         outbox.push(batch(3..5), Instant::now()).unwrap();
         let remains = outbox.remains(chunk[0].len() + 1);
         assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
-        assert_eq!(ids(&remains.unwritten), ["2", "3", "4"]);
+        assert_eq!(ids(&remains.unwritten[0].stanzas), ["2", "3", "4"]);
         assert!(outbox.is_empty());
     }
 }

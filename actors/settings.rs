@@ -166,6 +166,12 @@ pub struct Promise {
     pub max_bytes: usize,
     /// Bytes of all pairs.
     pub total_bytes: usize,
+    /// How long a message waits before it is answered with an error.
+    pub message: Duration,
+    /// How long a presence waits.
+    pub presence: Duration,
+    /// How long an IQ waits while an attempt is being made.
+    pub iq: Duration,
     /// First pause after a failed attempt.
     pub backoff_first: Duration,
     /// Longest pause.

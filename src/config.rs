@@ -150,17 +150,15 @@ fn dialback_secret(s2s: &Section<'_>) -> Option<String> {
 }
 
 fn promise(section: Section<'_>) -> Promise {
-    for key in ["message", "presence", "iq"] {
-        section.refuse(
-            key,
-            "does not work yet: what waits is answered when its attempt to connect fails; leave the key out",
-        );
-    }
+    let time = |key, default| section.read(key, value::some_duration).unwrap_or(Duration::from_secs(default));
     let (backoff_first, backoff_longest) = backoff(&section);
     let promise = Promise {
         max_stanzas: section.count("max_stanzas", 1).unwrap_or(1000),
         max_bytes: section.read("max_bytes", value::size).unwrap_or(4 << 20),
         total_bytes: section.read("total_bytes", value::size).unwrap_or(256 << 20),
+        message: time("message", 5 * 60),
+        presence: time("presence", 60),
+        iq: time("iq", 45),
         backoff_first,
         backoff_longest,
     };

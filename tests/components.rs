@@ -4,7 +4,7 @@ use crate::support::{Component, Network, Node, Process, Prosody, SECRET, Server,
 
 #[test]
 fn slixmpp_answers_a_remote_through_the_node() {
-    needs("/usr/bin/python3", "python3-slixmpp");
+    needs("/usr/bin/python3 -c 'import slixmpp.componentxmpp'", "python3-slixmpp");
     let network = Network::new();
     let prosody = Prosody::start(&network, Setup::of("prosody.example"));
     let node = Node::start(&network, Setup::of("nuncio.example").component("echo.nuncio.example"));

@@ -22,6 +22,7 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             tls: Tls::Required,
             auth: vec![Mechanism::External, Mechanism::Dialback],
             strict_certificates: false,
+            dialback_after_external: false,
             trust,
             max_stanza: MAX_STANZA,
             max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
@@ -95,6 +96,9 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
             auth: section.list("auth", value::one_of(&MECHANISMS)).unwrap_or_else(|| policy.auth.clone()),
             strict_certificates: section.flag("strict_certificates").unwrap_or(policy.strict_certificates),
+            dialback_after_external: section
+                .flag("dialback_after_external")
+                .unwrap_or(policy.dialback_after_external),
             trust: policy.trust,
             max_stanza: section.read("max_stanza", value::size).unwrap_or(policy.max_stanza),
             max_stanza_unauthenticated: section

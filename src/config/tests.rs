@@ -254,17 +254,12 @@ fn every_syntax_error_has_its_line() {
 }
 
 #[test]
-fn waiting_times_are_refused_until_they_work() {
-    let why =
-        "does not work yet: what waits is answered when its attempt to connect fails; leave the key out";
-    assert_finds(
-        "[promise]\nmessage = \"5m\"\npresence = \"60s\"\niq = \"45s\"",
-        &[
-            &format!("n.toml:2: promise.message: {why}"),
-            &format!("n.toml:3: promise.presence: {why}"),
-            &format!("n.toml:4: promise.iq: {why}"),
-        ],
-    );
+fn each_class_of_stanzas_has_its_own_time_to_wait() {
+    let served =
+        "[[domain]]\nname = \"a.example\"\n[promise]\nmessage = \"2m\"\npresence = \"3s\"\niq = \"4s\"";
+    let promise = Dir::new().load(served).expect("no problems").settings.promise;
+    assert_eq!(promise.message, Duration::from_secs(120));
+    assert_eq!((promise.presence, promise.iq), (Duration::from_secs(3), Duration::from_secs(4)));
 }
 
 #[test]

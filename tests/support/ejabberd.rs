@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::component::SECRET;
-use super::process::needs;
+use super::process::{TO_START, needs};
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// An ejabberd that runs.
@@ -22,7 +22,7 @@ impl Ejabberd {
     /// listens outside of the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
-        needs("ejabberdctl", "ejabberd");
+        needs("command -v ejabberdctl", "ejabberd");
         assert!(network.is_for_ejabberd(), "made by `Network::for_ejabberd`");
         let address = network.address();
         setup.publish(network, address);
@@ -47,8 +47,8 @@ impl Ejabberd {
                 ("HOME", directory.to_str().unwrap()),
             ],
         );
-        process.eventually_logs(&["Start accepting TCP connections", ":5347"]);
-        process.eventually_logs(&["Start accepting TCP connections", ":5269"]);
+        process.logs_within(TO_START, &["Start accepting TCP connections", ":5347"]);
+        process.logs_within(TO_START, &["Start accepting TCP connections", ":5269"]);
         Self { setup, address, process }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 
 use super::component::SECRET;
-use super::process::needs;
+use super::process::{TO_START, needs};
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// A Prosody that runs.
@@ -18,7 +18,8 @@ impl Prosody {
     /// Starts Prosody and waits until it listens.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
-        needs("prosody", "prosody");
+        needs("command -v prosody", "prosody");
+        needs("ls /usr/lib/*/lua/5.*/lunbound.so", "lua-unbound");
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);
@@ -27,8 +28,8 @@ impl Prosody {
         fs::write(&file, configuration(network, &setup, address)).unwrap();
         let arguments = ["--config", file.to_str().unwrap(), "--foreground"];
         let process = Process::start(&setup.domain, &directory, "prosody", &arguments, &[]);
-        process.eventually_logs(&["Activated service 'component'", "5347"]);
-        process.eventually_logs(&["Activated service 's2s'", "5269"]);
+        process.logs_within(TO_START, &["Activated service 'component'", "5347"]);
+        process.logs_within(TO_START, &["Activated service 's2s'", "5269"]);
         Self { setup, address, process }
     }
 }

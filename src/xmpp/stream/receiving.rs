@@ -158,6 +158,7 @@ impl Receiving {
     pub fn secured(&mut self, secured: Secured) {
         if self.state == State::ExpectTls {
             self.secured = Some(secured);
+            self.exchange = sasl::Exchange::default();
             self.restart();
         }
     }
@@ -174,6 +175,12 @@ impl Receiving {
         self.wire.close(error.as_ref());
         self.ending = error.map_or(End::Closed, End::ByUs);
         self.state = State::ExpectFooter;
+    }
+
+    /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
+    pub fn rests_on_certificate(&self) -> bool {
+        let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
+        self.identity.is_some() || self.pairs.iter().any(strict)
     }
 
     /// The next thing to do, `None` when more bytes are needed.
@@ -199,6 +206,11 @@ impl Receiving {
                 self.fail(fault);
             }
         }
+    }
+
+    /// What TLS gave; `None`: clear text.
+    pub fn transport(&self) -> Option<&Secured> {
+        self.secured.as_ref()
     }
 
     /// What the stream waits for, in words for the log.
@@ -273,7 +285,7 @@ impl Receiving {
             None => Err(Fault::Spoofed(from.clone())),
             Some(pair) if self.rules.policy(from).unknown_recipient == UnknownRecipient::Bounce => {
                 let proved_to = pair.local.clone();
-                self.bounce(&stanza, proved_to);
+                self.bounce(&stanza, &proved_to);
                 Ok(())
             }
             Some(_) => Err(Fault::Misdirected(to.clone())),
@@ -282,7 +294,7 @@ impl Receiving {
 
     /// Answers a stanza whose sender did not prove itself to its recipient. In the name of a domain that is not ours we
     /// say nothing, not even that: then the answer is from the domain that the sender did prove itself to.
-    fn bounce(&mut self, stanza: &Stanza, proved_to: Domain) {
+    fn bounce(&mut self, stanza: &Stanza, proved_to: &Domain) {
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         let ours = self.rules.hosted(to).is_some();
         let (type_, condition, text) = match ours {
@@ -301,7 +313,7 @@ impl Receiving {
         let answer = stanza.bounce(&stanza::Error { type_, condition, text });
         let answer = match ours {
             true => answer,
-            false => answer.and_then(|answer| answer.sent_by(&proved_to)),
+            false => answer.and_then(|answer| answer.sent_by(proved_to)),
         };
         if let Some(answer) = answer {
             self.wire.emit(Output::Bounced(answer));

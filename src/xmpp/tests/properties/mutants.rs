@@ -98,7 +98,8 @@ pub(crate) fn mutants(seeds: &'static [&'static str]) -> impl Iterator<Item = Ve
     })
 }
 
-fn damage(bytes: &mut Vec<u8>, seeds: &[&str], random: &mut Random) {
+/// Damages it in one place.
+pub(crate) fn damage(bytes: &mut Vec<u8>, seeds: &[&str], random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     let end = bytes.len().min(at + random.below(12));
     match random.below(8) {

@@ -1,7 +1,7 @@
 //! What admitting a stanza may change, which is how it is written, and what not, which is what it says.
 
+use crate::judge::{HEADER, frame, framer_after_header};
 use crate::mutants::{SEEDS, mutants};
-use crate::{HEADER, frame, framer_after_header};
 use xmpp::framer::Element as Framed;
 use xmpp::stanza::{Condition, Error, ErrorType, Origin, Stanza};
 use xmpp::xml::{Element, Node, ns};
