@@ -184,7 +184,9 @@ impl Listener {
             log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
         }
         match &self.whose {
-            For::Servers(surroundings) => self.meet(surroundings.tls.clone(), socket, address, false, seat);
+            For::Servers(surroundings) => {
+                self.meet(surroundings.tls.clone(), socket, address, false, seat);
+            }
             For::ServersOverTls(surroundings) => {
                 self.meet(surroundings.tls.clone(), socket, address, true, seat);
             }

@@ -247,7 +247,10 @@ fn a_thousand_idlers_and_two_hundred_liars_cost_little() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let network = Network::new();
     let healthy = Node::start(&network, dialback_as("healthy.example"));
-    let node = Node::start(&network, dialback_as("nuncio.example").set("s2s.handshake_timeout", "\"4s\""));
+    let node = Node::start(
+        &network,
+        dialback_as("nuncio.example").set("s2s.handshake_timeout", "\"4s\"").set("log_mailboxes", "\"0s\""),
+    );
     let mut asker = node.outbox();
     median(&mut asker, healthy.domain(), 20);
     let quiet = median(&mut asker, healthy.domain(), 200);
