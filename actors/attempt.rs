@@ -120,6 +120,8 @@ pub struct Dialling {
     pub idle_timeout: Duration,
     /// After how much silence the link is checked.
     pub keepalive: Duration,
+    /// How long one write may take.
+    pub write_timeout: Duration,
 }
 
 impl Dial for Means {
@@ -132,6 +134,7 @@ impl Dial for Means {
         Dialling {
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
+            write_timeout: attempt.remote.write_timeout,
             begin: Box::new(|| Box::pin(attempt.make())),
         }
     }
@@ -169,8 +172,8 @@ impl Attempt {
     pub async fn make(self) -> Result<Arrival, Failure> {
         let began = crate::clock::now();
         let targets = self.targets().await?;
-        log::info!(
-            target: self.log, pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
+        log::log!(
+            target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
         let mut failure = None;
@@ -185,13 +188,13 @@ impl Attempt {
                 // RFC 6120 4.9.3.19. Only the address changes: what the pair and its terms demand stays.
                 Some(other) => {
                     redirects += 1;
-                    log::info!(target: self.log, pair:% = self.pair, at:% = target, to:% = other; "redirected");
+                    log::log!(target: self.log, self.level(), pair:% = self.pair, at:% = target, to:% = other; "redirected");
                     targets.push_front(other);
                 }
                 None => {
                     if several || redirects > 0 {
-                        log::info!(
-                            target: self.log, pair:% = self.pair, at:% = target,
+                        log::log!(
+                            target: self.log, self.level(), pair:% = self.pair, at:% = target,
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
@@ -201,6 +204,14 @@ impl Attempt {
             }
         }
         Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    /// Who asks us to verify keys decides how often that is, so it is not told at `info`.
+    fn level(&self) -> log::Level {
+        match self.purpose {
+            Purpose::Session => log::Level::Info,
+            Purpose::Verify(_) => log::Level::Debug,
+        }
     }
 
     /// Has the remote's certificate remembered.
@@ -255,8 +266,8 @@ impl Attempt {
             let Ok(address) = socket.peer_addr() else {
                 return Err(Failure::Crashed);
             };
-            log::info!(
-                target: self.log, pair:% = self.pair, address:% = address, host = target.host.as_str(),
+            log::log!(
+                target: self.log, self.level(), pair:% = self.pair, address:% = address, host = target.host.as_str(),
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
@@ -390,8 +401,8 @@ impl Negotiation<'_> {
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
         );
-        log::info!(
-            target: attempt.log, pair:% = attempt.pair, protocol = session.protocol.as_str(),
+        log::log!(
+            target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );

@@ -11,6 +11,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use xmpp::{
     Domain, Stanza,
     component::{Accepting, Output, Secret},
+    policy::Bounds,
     stanza,
     stream::{self, Condition, End},
 };
@@ -82,6 +83,10 @@ pub struct Surroundings {
     pub names: Arc<HashMap<Domain, Secret>>,
     /// Bytes of one stanza.
     pub max_stanza: usize,
+    /// What one stream may cost.
+    pub bounds: Bounds,
+    /// A program that takes not one chunk in this time reads nothing.
+    pub write_timeout: Duration,
     /// How long the handshake may take.
     pub handshake_timeout: Duration,
     /// Who takes the stanzas.
@@ -128,7 +133,12 @@ impl Component {
     ) -> Self {
         Self {
             link: Some(Link::start(stream, own.outlet())),
-            machine: Accepting::new(Arc::clone(&surroundings.names), surroundings.max_stanza, ids::source()),
+            machine: Accepting::new(
+                Arc::clone(&surroundings.names),
+                surroundings.max_stanza,
+                surroundings.bounds,
+                ids::source(),
+            ),
             surroundings,
             address,
             own,
@@ -349,8 +359,9 @@ impl Actor for Component {
                 component.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
-        context.run_interval(TICK, |component, context| {
-            if component.writing_since.is_some_and(|since| clock::since(since) > STALL) {
+        context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
+            let within = component.surroundings.write_timeout;
+            if component.writing_since.is_some_and(|since| clock::since(since) > within) {
                 component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
             }
         });
@@ -478,8 +489,5 @@ const QUIET_LOOKS: u32 = 4;
 /// Nothing read for this long after our closing tag: nothing is on its way any more.
 const SILENCE: Duration = Duration::from_millis(400);
 
-/// A program that takes not one chunk in this time reads nothing.
-const STALL: Duration = Duration::from_secs(120);
-
-/// How often that is looked for.
+/// How often slow readers are looked for, unless they are given less time.
 const TICK: Duration = Duration::from_secs(15);

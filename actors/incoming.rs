@@ -21,8 +21,11 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
+    quiet::{self, Quiet},
     router::{self, Router, Source},
+    settings::Remote,
     terms::Terms,
+    throttle::Throttle,
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
@@ -60,6 +63,34 @@ pub struct Surroundings {
     pub witness: Mailbox<Witness>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Limits what strangers can make the log say.
+    pub strangers: Strangers,
+}
+
+/// Lines about peers that have not proved who they are.
+#[derive(Clone, Debug)]
+pub struct Strangers {
+    /// TLS is up.
+    pub secured: Arc<Quiet>,
+    /// TLS did not come about.
+    pub insecure: Arc<Quiet>,
+    asked: Arc<Quiet>,
+    refused: Arc<Quiet>,
+    closed: Arc<Quiet>,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        let few = |what| Quiet::new(LOG, quiet::FEW, what);
+        Self {
+            // All the servers that one knows may come at once, after a restart.
+            secured: Quiet::new(LOG, 100, "more connections were secured"),
+            insecure: few("more connections failed to become TLS"),
+            asked: few("more dialback keys were shown to be verified"),
+            refused: few("more requests of servers that have not authenticated themselves were refused"),
+            closed: few("more streams ended without authentication"),
+        }
+    }
 }
 
 /// The actor of one accepted stream.
@@ -82,6 +113,11 @@ pub struct Incoming {
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
+    /// The terms for the remote, once it is known.
+    remote: Remote,
+    throttle: Throttle,
+    /// The number of the element that has begun and is not whole, and since when.
+    unfinished: Option<(u64, Instant)>,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
@@ -101,6 +137,7 @@ impl Incoming {
         meter: Arc<Meter>,
     ) -> Self {
         let now = Instant::now();
+        let remote = surroundings.terms.default_remote().clone();
         let expires = session.as_ref().and_then(|session| session.expires);
         let secured = session.map(crate::attempt::secured);
         Self {
@@ -119,6 +156,9 @@ impl Incoming {
             since,
             last_stanza: now,
             last_read: now,
+            throttle: Throttle::new(remote.max_rate),
+            remote,
+            unfinished: None,
             writing_since: None,
             authorized: false,
             stanzas_in: 0,
@@ -128,7 +168,7 @@ impl Incoming {
 
     /// Lets the machine say what is to be done.
     fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
-        let mut stanzas: Vec<Stanza> = Vec::new();
+        let (mut stanzas, mut bounced): (Vec<Stanza>, Vec<Stanza>) = Default::default();
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => self.transmit(bytes),
@@ -147,8 +187,11 @@ impl Incoming {
                     self.to = Some(to);
                 }
                 Output::Verify(request) => {
-                    log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
-                    let verify = verifier::Verify { request, answer: self.own.outlet() };
+                    if self.surroundings.strangers.asked.permits() {
+                        log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
+                    }
+                    let site = listener::site(self.address.ip());
+                    let verify = verifier::Verify { request, site, answer: self.own.outlet() };
                     if let Err(refused) = self.surroundings.verifier.tell(verify) {
                         let request = refused.into_inner().request;
                         let error = crate::failure::Failure::Overloaded.stanza_error(&request.pair.remote);
@@ -156,7 +199,11 @@ impl Incoming {
                     }
                 }
                 Output::Authorized { pair, mechanism } => {
-                    self.authorized = true;
+                    if !self.authorized {
+                        self.authorized = true;
+                        self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+                        self.throttle.set_rate(self.remote.max_rate);
+                    }
                     // A promise that is gone takes the process with it.
                     let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
                     let terms = self.surroundings.terms.remote(&pair.remote);
@@ -171,10 +218,16 @@ impl Incoming {
                     self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
-                Output::Refused { remote, reason } => log::warn!(
-                    target: LOG, address:% = self.address, remote:% = name(remote.as_ref()), reason = reason.as_str();
-                    "refused"
-                ),
+                Output::Bounced(answer) => bounced.push(answer),
+                Output::Refused { remote, reason } => {
+                    if self.authorized || self.surroundings.strangers.refused.permits() {
+                        log::warn!(
+                            target: LOG, address:% = self.address, remote:% = name(remote.as_ref()),
+                            reason = reason.as_str();
+                            "refused"
+                        );
+                    }
+                }
                 Output::Ended(end) => self.stream_ended(&end),
             }
         }
@@ -182,11 +235,23 @@ impl Incoming {
         if !self.outbox.has_room() {
             self.unread = Some(pass.clone());
         }
+        if !bounced.is_empty() {
+            self.bounce(bounced, pass);
+        }
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
             self.offer(batch::sort(stanzas, pass), context);
         }
+    }
+
+    /// Sends error answers the way that stanzas of our own domains take, on streams that we open.
+    fn bounce(&self, answers: Vec<Stanza>, pass: &Pass) {
+        let mut batches = batch::sort(answers, pass);
+        batches.iter_mut().for_each(|batch| batch.returning = true);
+        // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
+        // with it.
+        let _ = self.surroundings.router.signal(router::Route { batches, source: Source::Component });
     }
 
     /// Has the remote's certificate remembered.
@@ -232,12 +297,14 @@ impl Incoming {
     }
 
     fn secured(&mut self, session: tls::Session, context: &mut Context<Self>) {
-        log::info!(
-            target: LOG, address:% = self.address, protocol = session.protocol.as_str(),
-            cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-"),
-            certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
-            "secured"
-        );
+        if self.surroundings.strangers.secured.permits() {
+            log::info!(
+                target: LOG, address:% = self.address, protocol = session.protocol.as_str(),
+                cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-"),
+                certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
+                "secured"
+            );
+        }
         self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
@@ -265,6 +332,9 @@ impl Incoming {
     }
 
     fn log_closed(&self, reason: &str) {
+        if !self.authorized && !self.surroundings.strangers.closed.permits() {
+            return;
+        }
         log::info!(
             target: LOG, address:% = self.address, to:% = name(self.to.as_ref()), reason = reason,
             stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
@@ -280,21 +350,38 @@ impl Incoming {
         });
     }
 
+    /// Notes whether an element is under way, and since when. The time that the throttle takes is not the peer's.
+    fn watch_element(&mut self, paused: Option<Duration>) {
+        let under_way = self.machine.unfinished();
+        self.unfinished = match (under_way, self.unfinished) {
+            (Some(number), Some((known, since))) if number == known => {
+                Some((number, since + paused.unwrap_or_default()))
+            }
+            (Some(number), _) => Some((number, Instant::now() + paused.unwrap_or_default())),
+            (None, _) => None,
+        };
+    }
+
     fn tick(&mut self, context: &mut Context<Self>) {
-        let terms = self.surroundings.terms.default_remote();
-        if self.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+        if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
             return self.link_ended("the peer reads nothing", context);
         }
         if self.over || !self.authorized {
             return;
         }
-        if self.machine.rests_on_certificate() && self.expires.is_some_and(|end| end <= SystemTime::now()) {
+        let within = self.remote.element_timeout;
+        if self.unfinished.is_some_and(|(_, since)| since.elapsed() > within) {
+            let text = format!("an element that was not whole within {} s", within.as_secs_f32());
+            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        } else if self.machine.rests_on_certificate()
+            && self.expires.is_some_and(|end| end <= SystemTime::now())
+        {
             // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
             self.expires = None;
             self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
-        } else if self.last_stanza.elapsed() >= terms.idle_timeout {
+        } else if self.last_stanza.elapsed() >= self.remote.idle_timeout {
             self.close(None, context);
-        } else if self.last_read.elapsed() >= terms.keepalive {
+        } else if self.last_read.elapsed() >= self.remote.keepalive {
             // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
             self.last_read = Instant::now();
             self.outbox.push_raw(Bytes::from_static(b" "));
@@ -307,16 +394,17 @@ impl Actor for Incoming {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let terms = self.surroundings.terms.default_remote().clone();
+        let Remote { handshake_timeout, keepalive, idle_timeout, element_timeout, write_timeout, .. } =
+            self.remote;
         log::debug!(target: LOG, address:% = self.address; "accepted");
-        let left = terms.handshake_timeout.saturating_sub(self.since.elapsed());
+        let left = handshake_timeout.saturating_sub(self.since.elapsed());
         context.run_later(left, |incoming, context| {
             if !incoming.authorized && !incoming.over {
                 let text = format!("not authenticated in time, {}", incoming.machine.stage());
                 incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
-        let tick = terms.keepalive.min(terms.idle_timeout) / 2;
+        let tick = keepalive.min(idle_timeout).min(element_timeout).min(write_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
         self.turn(&Pass::free(), context);
     }
@@ -330,8 +418,13 @@ impl Handler<Queued<link::Event>> for Incoming {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.last_read = Instant::now();
+                let paused = self.throttle.take(bytes.len(), self.last_read);
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
+                self.watch_element(paused);
+                if let Some(pause) = paused {
+                    context.run_later(pause, move |_, _| drop(pass));
+                }
             }
             link::Event::Written => {
                 self.outbox.written(clock::now());
@@ -343,7 +436,9 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(session, context),
             link::Event::Secured(Err(error)) => {
-                log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
+                if self.surroundings.strangers.insecure.permits() {
+                    log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
+                }
                 self.link_ended(&error.to_string(), context);
             }
             link::Event::Eof => self.link_ended("the peer closed the connection", context),
@@ -392,9 +487,6 @@ const LOG: &str = "nuncio::incoming";
 
 /// How soon a full router is asked again.
 const OFFER_AGAIN: Duration = Duration::from_millis(25);
-
-/// A peer that takes not one chunk in this time reads nothing.
-const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

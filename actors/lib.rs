@@ -20,6 +20,7 @@
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
 //! | component | [`component::Claimed`], [`component::Gone`], [`component::Undelivered`] | router | signal |
+//! | incoming | [`router::Route`] of error answers | router | signal: as many as one read brought |
 //! | router | [`router::Seated`], [`component::Retire`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
@@ -85,12 +86,14 @@ pub mod outbox;
 pub mod outgoing;
 pub mod promise;
 pub mod pulse;
+pub mod quiet;
 pub mod resolver;
 pub mod router;
 #[cfg(test)]
 mod scenario;
 pub mod settings;
 pub mod terms;
+pub mod throttle;
 pub mod tls;
 pub mod trace;
 pub mod verifier;

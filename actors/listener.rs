@@ -12,16 +12,19 @@ use actix::{Actor, Context, Handler};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use tokio_openssl::SslStream;
+use xmpp::stream::{self, Condition};
 
 use crate::{
     component::{self, Component},
-    connect, drain,
+    connect, drain, ids,
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
+    quiet::{self, Quiet},
     tls::{self, Guarded, Tls},
     workers::Workers,
 };
@@ -94,10 +97,14 @@ pub enum For {
 }
 
 /// Limits on what is accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Streams of one address at a time; an IPv6 /64 is one address.
+    /// A seat for each stream, of all listeners that share it.
+    pub seats: Arc<Semaphore>,
+    /// Streams of one address at a time at this socket; an IPv6 /64 is one address.
     pub per_address: usize,
+    /// Attempts of one address in a minute.
+    pub attempts: usize,
     /// For a first byte and a direct TLS handshake.
     pub handshake_timeout: Duration,
 }
@@ -113,9 +120,18 @@ pub struct Listener {
     accepting: JoinHandle<()>,
     connections: HashMap<SocketAddr, Connection>,
     per_address: HashMap<IpAddr, usize>,
+    /// Of this minute, which began then.
+    attempts: (Instant, HashMap<IpAddr, usize>),
+    refused: Arc<Quiet>,
 }
 
-enum Connection {
+struct Connection {
+    stage: Stage,
+    // Held for its drop.
+    _seat: OwnedSemaphorePermit,
+}
+
+enum Stage {
     Meeting,
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
@@ -143,38 +159,79 @@ impl Listener {
             accepting,
             connections: HashMap::new(),
             per_address: HashMap::new(),
+            attempts: (Instant::now(), HashMap::new()),
+            refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
         }
     }
 
     fn take(&mut self, socket: TcpStream, address: SocketAddr) {
-        let count = self.per_address.entry(site(address.ip())).or_default();
-        if *count >= self.limits.per_address {
-            log::warn!(
-                target: LOG, address:% = address, limit = self.limits.per_address;
-                "refused: too many connections from one address"
-            );
-            return;
+        let site = site(address.ip());
+        if !self.may_try(site) {
+            let text = "too many connections from one address within a minute";
+            return self.refuse(&socket, address, &stream::Error::new(Condition::PolicyViolation, text));
         }
-        *count += 1;
+        if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
+            let error =
+                stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
+            return self.refuse(&socket, address, &error);
+        }
+        let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else {
+            let error = stream::Error::new(Condition::ResourceConstraint, "too many connections");
+            return self.refuse(&socket, address, &error);
+        };
+        *self.per_address.entry(site).or_default() += 1;
         if let Err(error) = connect::tune(&socket) {
             log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
         }
         match &self.whose {
-            For::Servers(surroundings) => self.meet(surroundings.tls.clone(), socket, address, false),
-            For::ServersOverTls(surroundings) => self.meet(surroundings.tls.clone(), socket, address, true),
+            For::Servers(surroundings) => {
+                self.meet(surroundings.tls.clone(), socket, address, false, seat);
+            }
+            For::ServersOverTls(surroundings) => {
+                self.meet(surroundings.tls.clone(), socket, address, true, seat);
+            }
             For::Components(surroundings) => {
                 let (surroundings, meter) = (surroundings.clone(), Arc::clone(&self.streams));
                 let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
                     Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
                 });
-                self.connections.insert(address, Connection::Component(component));
+                self.connections
+                    .insert(address, Connection { stage: Stage::Component(component), _seat: seat });
             }
         }
     }
 
+    fn may_try(&mut self, site: IpAddr) -> bool {
+        let (since, counts) = &mut self.attempts;
+        if since.elapsed() >= MINUTE {
+            (*since, *counts) = (Instant::now(), HashMap::new());
+        }
+        let count = counts.entry(site).or_default();
+        *count += 1;
+        *count <= self.limits.attempts
+    }
+
+    /// Says why in passing, as far as the socket takes it at once; nothing is kept for who is turned away.
+    fn refuse(&self, socket: &TcpStream, address: SocketAddr, error: &stream::Error) {
+        if self.refused.permits() {
+            log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
+        }
+        if matches!(self.whose, For::Servers(_)) {
+            // Whoever does not get it sees the connection closed.
+            let _ = socket.try_write(&stream::refusal(ids::source()(), error));
+        }
+    }
+
     /// Finds out how a server speaks, in a task: one that says nothing costs no more than that.
-    fn meet(&mut self, tls: Tls, socket: TcpStream, address: SocketAddr, direct_tls: bool) {
-        self.connections.insert(address, Connection::Meeting);
+    fn meet(
+        &mut self,
+        tls: Tls,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+        seat: OwnedSemaphorePermit,
+    ) {
+        self.connections.insert(address, Connection { stage: Stage::Meeting, _seat: seat });
         let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
         actix_rt::spawn(async move {
             let outcome = meet(&tls, socket, direct_tls, within).await;
@@ -195,7 +252,9 @@ impl Listener {
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
             Incoming::new(surroundings, stream, session, address, since, own, meter)
         });
-        self.connections.insert(address, Connection::Server(incoming));
+        if let Some(connection) = self.connections.get_mut(&address) {
+            connection.stage = Stage::Server(incoming);
+        }
     }
 
     fn forget(&mut self, address: SocketAddr) {
@@ -214,11 +273,14 @@ impl Listener {
 
 /// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
 async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
+    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
     loop {
         let mut accepted = match socket.accept().await {
             Ok((socket, address)) => Accepted { socket, address },
             Err(error) => {
-                log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                if failures.permits() {
+                    log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                }
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
@@ -255,7 +317,7 @@ async fn meet(tls: &Tls, socket: TcpStream, direct_tls: bool, within: Duration) 
 }
 
 /// What counts as one address: a host has a whole IPv6 /64 to itself.
-fn site(ip: IpAddr) -> IpAddr {
+pub(crate) fn site(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => v6
@@ -284,21 +346,26 @@ impl Handler<Queued<Met>> for Listener {
         let Met { address, since, outcome } = met.open();
         let (For::Servers(surroundings) | For::ServersOverTls(surroundings)) = &self.whose else { return };
         let surroundings = surroundings.clone();
+        let strangers = surroundings.strangers.clone();
         match outcome {
             Outcome::Plain(socket) => {
                 self.start_server(surroundings, Stream::Tcp(socket), None, address, since);
             }
             Outcome::Secured(stream, session) => {
-                log::info!(
-                    target: LOG, address:% = address, protocol = session.protocol.as_str(),
-                    cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
-                    "secured"
-                );
+                if strangers.secured.permits() {
+                    log::info!(
+                        target: LOG, address:% = address, protocol = session.protocol.as_str(),
+                        cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
+                        "secured"
+                    );
+                }
                 let stream = Stream::Tls(stream);
                 self.start_server(surroundings, stream, Some(session), address, since);
             }
             Outcome::NoTls(reason) => {
-                log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+                if strangers.insecure.permits() {
+                    log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+                }
                 self.forget(address);
             }
             Outcome::Over(reason) => {
@@ -335,12 +402,10 @@ impl Handler<Queued<Drain>> for Listener {
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended has nothing to be closed.
-            match connection {
-                Connection::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
-                Connection::Component(component) => {
-                    drop(component.signal(component::Drain { within, token }))
-                }
-                Connection::Meeting => {}
+            match &connection.stage {
+                Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
+                Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
+                Stage::Meeting => {}
             }
         }
     }
@@ -363,3 +428,21 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A pause after which a full mailbox or an exhausted system may have room again.
 const BREATH: Duration = Duration::from_millis(25);
+
+/// What attempts are counted in.
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::site;
+
+    #[test]
+    fn a_host_is_an_ipv4_address_or_an_ipv6_network() {
+        let sites = |one: &str, other: &str| site(one.parse().unwrap()) == site(other.parse().unwrap());
+        assert!(sites("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
+        assert!(!sites("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(sites("192.0.2.7", "::ffff:192.0.2.7"));
+        assert!(!sites("192.0.2.7", "192.0.2.8"));
+        assert!(!sites("::ffff:192.0.2.7", "::ffff:192.0.2.8"));
+    }
+}

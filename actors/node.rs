@@ -9,7 +9,10 @@ use std::{
 };
 
 use actix::Arbiter;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use xmpp::component::Secret;
 
 use crate::{
@@ -110,9 +113,10 @@ impl Node {
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
-        let (asking, vital) = (means.clone(), Vital::new("promise", dead.clone()));
+        let (asking, calls) = (means.clone(), settings.limits.verifications);
+        let vital = Vital::new("promise", dead.clone());
         let verifier = mailbox::start_on(&here, &verifier_meter, "verifier", move |own| {
-            Verifier::new(asking, own, counted)
+            Verifier::new(asking, calls, own, counted)
         });
 
         let outgoing = meter("outgoing", 1024);
@@ -134,9 +138,12 @@ impl Node {
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
             limits: Limits {
+                seats: Arc::new(Semaphore::new(settings.limits.max_connections)),
                 per_address: settings.max_connections_per_address,
+                attempts: settings.limits.max_attempts_per_address,
                 handshake_timeout: settings.remote.handshake_timeout,
             },
+            strangers: incoming::Strangers::default(),
             workers,
             tls,
             terms,
@@ -287,6 +294,7 @@ struct Listeners {
     incoming: Arc<Meter>,
     component: Arc<Meter>,
     limits: Limits,
+    strangers: incoming::Strangers,
     workers: Workers,
     tls: Tls,
     terms: Terms,
@@ -307,8 +315,9 @@ impl Listeners {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
                 let (router, verifier, witness) =
                     (self.router.clone(), self.verifier.clone(), self.witness.clone());
+                let (limits, strangers) = (self.limits.clone(), self.strangers.clone());
                 let authorized = self.promise.outlet();
-                self.start(socket, &self.incoming, self.limits, move |own| {
+                self.start(socket, &self.incoming, limits, move |own| {
                     whose(incoming::Surroundings {
                         terms,
                         tls,
@@ -317,6 +326,7 @@ impl Listeners {
                         authorized,
                         witness,
                         ended: own.outlet(),
+                        strangers,
                     })
                 })
             })
@@ -324,19 +334,29 @@ impl Listeners {
     }
 
     fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        // A host may well run all of its components at one address: the limit is meant for strangers.
-        let limits = Limits { per_address: usize::MAX, ..self.limits };
+        // A host may well run all of its components at one address: the limit is meant for strangers. Strangers take
+        // no seats from programs either.
+        let limits = Limits {
+            seats: Arc::new(Semaphore::new(COMPONENTS)),
+            per_address: usize::MAX,
+            attempts: usize::MAX,
+            ..self.limits.clone()
+        };
         sockets
             .into_iter()
             .map(|socket| {
                 let (names, router) = (Arc::clone(&self.secrets), self.router.clone());
-                let max_stanza = self.terms.default_remote().policy.max_stanza;
+                let remote = self.terms.default_remote();
+                let (max_stanza, write_timeout) = (remote.policy.max_stanza, remote.write_timeout);
                 let handshake_timeout = self.limits.handshake_timeout;
-                self.start(socket, &self.component, limits, move |own| {
+                let bounds = *self.terms.rules().bounds();
+                self.start(socket, &self.component, limits.clone(), move |own| {
                     let ended = own.outlet();
                     For::Components(component::Surroundings {
                         names,
                         max_stanza,
+                        bounds,
+                        write_timeout,
                         handshake_timeout,
                         router,
                         ended,
@@ -365,6 +385,9 @@ impl Listeners {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// Connections of programs in all: far more than a machine has, and fewer than would take all its files.
+const COMPONENTS: usize = 1024;
 
 /// For the account's last line, should nothing be left of `shutdown_timeout`.
 const LAST_WORDS: Duration = Duration::from_millis(100);

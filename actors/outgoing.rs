@@ -136,6 +136,7 @@ pub struct Outgoing {
     dialling: Option<Dialling>,
     idle_timeout: Duration,
     keepalive: Duration,
+    write_timeout: Duration,
     on_route: OnRoute,
     wire: Option<Wire>,
     outbox: Outbox,
@@ -194,6 +195,7 @@ impl Outgoing {
             meter,
             idle_timeout: dialling.idle_timeout,
             keepalive: dialling.keepalive,
+            write_timeout: dialling.write_timeout,
             dialling: Some(dialling),
             on_route: OnRoute::Hold(Vec::new()),
             wire: None,
@@ -222,7 +224,7 @@ impl Outgoing {
             writing_since: None,
             over: false,
         });
-        let tick = self.keepalive.min(self.idle_timeout) / 2;
+        let tick = self.keepalive.min(self.idle_timeout).min(self.write_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
         if self.owners.established.signal(established).is_err() {
@@ -411,7 +413,10 @@ impl Outgoing {
         let Some(wire) = &mut self.wire else { return };
         if self.end.is_some() {
             // The peer has a moment to close its side.
-        } else if wire.writing_since.is_some_and(|since| clock::since(since) > self.keepalive.min(STALL)) {
+        } else if wire
+            .writing_since
+            .is_some_and(|since| clock::since(since) > self.keepalive.min(self.write_timeout))
+        {
             // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
             let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
             self.close_stream(Some(error), "the peer reads nothing", context);
@@ -613,10 +618,6 @@ const LOG: &str = "nuncio::outgoing";
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;
-
-/// A peer that takes not one chunk in this time, or in that of `keepalive`, reads nothing. (RFC 6120 gives no number;
-/// Prosody waits 180 s.)
-const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

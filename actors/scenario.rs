@@ -76,6 +76,7 @@ impl Dial for World {
         Dialling {
             idle_timeout: Duration::from_secs(3600),
             keepalive: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(120),
             begin: Box::new(move || Box::pin(world.attempt(pair))),
         }
     }

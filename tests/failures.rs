@@ -9,6 +9,7 @@ use crate::support::{
     Auth, Behaviour, Component, Element, Listener, Network, Node, Prosody, Server, Setup, plays,
 };
 
+// rows: E13 E14
 #[test]
 fn each_failure_is_answered_in_time_while_a_healthy_domain_goes_on() {
     let network = Network::new();
@@ -151,6 +152,7 @@ fn failures(network: &Network) -> Vec<Failure> {
     failures
 }
 
+// rows: E13
 #[test]
 fn a_domain_that_says_it_has_no_service_is_never_dialled() {
     let network = Network::new();
@@ -183,6 +185,7 @@ fn the_next_target_is_tried_when_the_first_fails_after_tcp() {
     assert!(answer.is("iq", "result"), "{answer}");
 }
 
+// rows: E8 E13
 #[test]
 fn a_message_to_a_name_that_does_not_exist_comes_back_whole() {
     let network = Network::new();
@@ -197,6 +200,7 @@ fn a_message_to_a_name_that_does_not_exist_comes_back_whole() {
     assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
 }
 
+// rows: E7 E8 E15
 #[test]
 fn errors_and_results_are_never_answered() {
     let network = Network::new();

@@ -5,8 +5,10 @@
 use crate::{Domain, certificate::Problem};
 use std::fmt;
 
+mod bounds;
 mod rules;
 
+pub use bounds::Bounds;
 pub use rules::Rules;
 
 /// Whether streams are encrypted.
@@ -38,6 +40,15 @@ impl fmt::Display for Mechanism {
     }
 }
 
+/// What becomes of a stanza to whom its sender did not prove itself on the stream, or who is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownRecipient {
+    /// The stream is closed with `host-unknown` (RFC 6120 8.1.1.2), and all its pairs with it.
+    Close,
+    /// That stanza is answered with an error; the stream goes on.
+    Bounce,
+}
+
 /// One of the trust stores of the configuration, by number (`Certificate::problems`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trust(pub usize);
@@ -59,6 +70,8 @@ pub struct Policy {
     pub max_stanza: usize,
     /// bytes of one element or header before that
     pub max_stanza_unauthenticated: usize,
+    /// what a stanza for somebody else costs
+    pub unknown_recipient: UnknownRecipient,
     /// seconds without a stanza after which a link is closed, 0 for never; announced to peers (XEP-0478)
     pub idle_seconds: u64,
 }
@@ -206,6 +219,7 @@ pub(crate) mod tests {
             trust: Trust(0),
             max_stanza: 512 * 1024,
             max_stanza_unauthenticated: 10 * 1024,
+            unknown_recipient: UnknownRecipient::Close,
             idle_seconds: 3600,
         }
     }

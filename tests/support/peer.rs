@@ -39,6 +39,8 @@ impl Listener {
     /// Such a host at another port, or with an IPv6 address.
     pub(crate) fn deaf_at(address: SocketAddr) -> (Self, Vec<TcpStream>) {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        // Connections of an earlier run may linger there.
+        socket.set_reuse_address(true).unwrap();
         socket.bind(&address.into()).unwrap();
         socket.listen(0).unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();

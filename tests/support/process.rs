@@ -1,6 +1,6 @@
 //! Programs that a test starts, and what they print.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -85,6 +85,14 @@ impl Process {
             assert!(!ended || found.is_some(), "{} ended and did not log {parts:?}", self.name);
             found
         })
+    }
+
+    /// A figure of `/proc/PID/status`, such as `VmRSS` or `VmHWM`, in KiB.
+    #[track_caller]
+    pub(crate) fn status(&self, figure: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+        line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Sends a signal, named without `SIG`.

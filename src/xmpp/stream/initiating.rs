@@ -11,7 +11,7 @@ use crate::{
     DomainPair,
     certificate::Problem,
     dialback,
-    framer::{self, Frame},
+    framer::{self, Frame, Limits},
     policy::{self, Admission, Mechanism, Policy, Refusal},
     sasl,
     xml::ns,
@@ -136,7 +136,8 @@ enum State {
 impl Initiating {
     /// A stream whose header waits to be transmitted.
     pub fn new(plan: Plan) -> Self {
-        let wire = Wire::new(ns::SERVER, plan.policy.max_stanza_unauthenticated, Output::Transmit);
+        let limits = Limits { element: plan.policy.max_stanza_unauthenticated, ..Limits::UNAUTHENTICATED };
+        let wire = Wire::new(ns::SERVER, limits, Output::Transmit);
         let mut stream = Self {
             wire,
             state: State::ExpectHeader,

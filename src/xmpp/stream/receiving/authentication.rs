@@ -158,7 +158,7 @@ impl Receiving {
 
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
-        self.wire.allow(self.max_stanza);
+        self.wire.limit(self.rules.bounds().for_known(self.max_stanza));
         if !self.pairs.contains(&pair) {
             self.pairs.push(pair.clone());
         }
