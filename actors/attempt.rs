@@ -7,7 +7,10 @@
 //! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
 
 use std::{
-    net::SocketAddr,
+    collections::VecDeque,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
     time::{Duration, Instant},
 };
 
@@ -18,11 +21,12 @@ use tokio::{
     sync::oneshot,
 };
 use xmpp::{
-    DomainPair,
+    Domain, DomainPair,
     dialback::{Answer, Secret},
+    policy::Policy,
     stream::{
         Initiating, Secured,
-        initiating::{Established, Output, Plan, Purpose},
+        initiating::{Cause, Established, Output, Plan, Purpose},
     },
 };
 
@@ -37,6 +41,7 @@ use crate::{
     terms::Terms,
     tls::{self, Tls},
     trace::redact,
+    witness::{self, Side, Witness},
 };
 
 /// An attempt to be made.
@@ -56,6 +61,8 @@ pub struct Attempt {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
@@ -71,6 +78,8 @@ pub struct Means {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -85,10 +94,48 @@ impl Means {
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
+            witness: self.witness.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
             log,
+        }
+    }
+}
+
+/// How the promise has attempts made; tests have their own.
+pub trait Dial: Send {
+    /// Whether the policy lets us federate with a remote domain at all.
+    fn permits(&self, remote: &Domain) -> bool;
+
+    /// Prepares an attempt to make a session for a pair.
+    fn dial(&self, pair: &DomainPair) -> Dialling;
+}
+
+/// An attempt that is to be made where its session will live.
+pub struct Dialling {
+    /// Begins it.
+    pub begin: Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>> + Send>,
+    /// When a session without a stanza is closed.
+    pub idle_timeout: Duration,
+    /// After how much silence the link is checked.
+    pub keepalive: Duration,
+    /// How long one write may take.
+    pub write_timeout: Duration,
+}
+
+impl Dial for Means {
+    fn permits(&self, remote: &Domain) -> bool {
+        self.terms.rules().permits(remote)
+    }
+
+    fn dial(&self, pair: &DomainPair) -> Dialling {
+        let attempt = self.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
+        Dialling {
+            idle_timeout: attempt.remote.idle_timeout,
+            keepalive: attempt.remote.keepalive,
+            write_timeout: attempt.remote.write_timeout,
+            begin: Box::new(|| Box::pin(attempt.make())),
         }
     }
 }
@@ -123,20 +170,31 @@ impl std::fmt::Debug for Session {
 impl Attempt {
     /// Goes all the way, or says why not.
     pub async fn make(self) -> Result<Arrival, Failure> {
-        let began = Instant::now();
+        let began = crate::clock::now();
         let targets = self.targets().await?;
-        log::info!(
-            target: self.log, pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
+        log::log!(
+            target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
         let mut failure = None;
-        for target in &targets {
-            match self.try_target(target).await {
+        let (mut redirects, several) = (0, targets.len() > 1);
+        let mut targets = VecDeque::from(targets);
+        while let Some(target) = targets.pop_front() {
+            let next = match self.try_target(&target).await {
                 Ok(arrival) => return Ok(arrival),
-                Err(next) => {
-                    if targets.len() > 1 {
-                        log::info!(
-                            target: self.log, pair:% = self.pair, at:% = target,
+                Err(next) => next,
+            };
+            match elsewhere(&next, &target).filter(|_| redirects < REDIRECTS) {
+                // RFC 6120 4.9.3.19. Only the address changes: what the pair and its terms demand stays.
+                Some(other) => {
+                    redirects += 1;
+                    log::log!(target: self.log, self.level(), pair:% = self.pair, at:% = target, to:% = other; "redirected");
+                    targets.push_front(other);
+                }
+                None => {
+                    if several || redirects > 0 {
+                        log::log!(
+                            target: self.log, self.level(), pair:% = self.pair, at:% = target,
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
@@ -146,6 +204,23 @@ impl Attempt {
             }
         }
         Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    /// Who asks us to verify keys decides how often that is, so it is not told at `info`.
+    fn level(&self) -> log::Level {
+        match self.purpose {
+            Purpose::Session => log::Level::Info,
+            Purpose::Verify(_) => log::Level::Debug,
+        }
+    }
+
+    /// Has the remote's certificate remembered.
+    fn witness(&self, transport: Option<&Secured>) {
+        if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (self.pair.remote.clone(), certificate.fingerprint.clone());
+            // A witness who has too much to do remembers the last one.
+            let _ = self.witness.tell(witness::Saw { remote, side: Side::Outgoing, fingerprint });
+        }
     }
 
     async fn targets(&self) -> Result<Vec<Target>, Failure> {
@@ -181,7 +256,7 @@ impl Attempt {
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
-            let began = Instant::now();
+            let began = crate::clock::now();
             let socket = match connect::connect(&left, self.remote.connect_timeout).await {
                 Ok(socket) => socket,
                 Err(failures) => {
@@ -191,8 +266,8 @@ impl Attempt {
             let Ok(address) = socket.peer_addr() else {
                 return Err(Failure::Crashed);
             };
-            log::info!(
-                target: self.log, pair:% = self.pair, address:% = address, host = target.host.as_str(),
+            log::log!(
+                target: self.log, self.level(), pair:% = self.pair, address:% = address, host = target.host.as_str(),
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
@@ -215,7 +290,7 @@ impl Attempt {
             attempt: self,
             address,
             stage: "waiting for the TLS handshake",
-            began: Instant::now(),
+            began: crate::clock::now(),
         };
         let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
@@ -268,12 +343,16 @@ impl Negotiation<'_> {
                         target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
                     ),
                     Output::Established(established) => {
+                        let shown =
+                            Protection::of(machine.transport(), &attempt.pair.remote, &attempt.remote.policy);
                         log::info!(
                             target: attempt.log, pair:% = attempt.pair, address:% = self.address,
-                            mechanism:% = crate::name_of(established.mechanism), tls = established.secured,
-                            took:% = millis(self.began);
+                            mechanism:% = crate::name_of(established.mechanism), protocol = shown.protocol,
+                            cipher = shown.cipher, certificate = shown.certificate.as_str(),
+                            fingerprint = shown.fingerprint, took:% = millis(self.began);
                             "authenticated"
                         );
+                        attempt.witness(machine.transport());
                         let address = self.address;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
@@ -301,7 +380,10 @@ impl Negotiation<'_> {
             self.stage = machine.stage();
             let mut bytes = BytesMut::with_capacity(READ);
             match stream.read_buf(&mut bytes).await {
-                Ok(0) => return Err(self.broken(None)),
+                Ok(0) => {
+                    hang_up(stream);
+                    return Err(self.broken(None));
+                }
                 Ok(_) => {
                     log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
                     machine.receive(bytes);
@@ -319,8 +401,8 @@ impl Negotiation<'_> {
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
         );
-        log::info!(
-            target: attempt.log, pair:% = attempt.pair, protocol = session.protocol.as_str(),
+        log::log!(
+            target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
@@ -335,6 +417,33 @@ impl Negotiation<'_> {
 /// What the machine wants to know of a handshake.
 pub fn secured(session: tls::Session) -> Secured {
     Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
+}
+
+/// How a stream is protected, for the log; `-` for what it has not.
+#[derive(Debug)]
+pub struct Protection<'a> {
+    /// `TLSv1.3`
+    pub protocol: &'a str,
+    /// `TLS_AES_256_GCM_SHA384`
+    pub cipher: &'a str,
+    /// The verdict.
+    pub certificate: String,
+    /// SHA-256 of the certificate.
+    pub fingerprint: &'a str,
+}
+
+impl<'a> Protection<'a> {
+    /// That of a stream with `remote`.
+    pub fn of(secured: Option<&'a Secured>, remote: &Domain, policy: &Policy) -> Self {
+        let certificate = secured.and_then(|secured| secured.certificate.as_ref());
+        Self {
+            protocol: secured.map_or("-", |secured| &secured.protocol),
+            cipher: secured.map_or("-", |secured| &secured.cipher),
+            certificate: secured
+                .map_or_else(|| "-".to_owned(), |secured| in_words(&secured.proves(remote, policy))),
+            fingerprint: certificate.map_or("-", |certificate| &certificate.fingerprint),
+        }
+    }
 }
 
 /// A verdict on a certificate, for the log.
@@ -357,6 +466,26 @@ fn hang_up(mut stream: Stream) {
     });
 }
 
+/// Where a redirect leads, if it may be followed: only what TLS protected comes from the peer for certain.
+fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
+    let Failure::Stream { failure, .. } = failure else { return None };
+    let Cause::Redirected { host, secured: true } = &failure.cause else { return None };
+    let (host, port) = host_and_port(host)?;
+    Some(Target { host, port, from_srv: false, ..target.clone() })
+}
+
+/// Reads `host`, `host:port`, `[2001:db8::1]` and `[2001:db8::1]:port`.
+fn host_and_port(text: &str) -> Option<(String, u16)> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+        _ => (text, PORT),
+    };
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = literal.unwrap_or(host);
+    let known = Domain::new(host).is_ok() || host.parse::<IpAddr>().is_ok();
+    known.then(|| (host.to_owned(), port))
+}
+
 /// Keeps the failure that got further; of two that got equally far, the later.
 fn further(old: Option<Failure>, new: Failure) -> Option<Failure> {
     match old {
@@ -375,11 +504,17 @@ fn list(targets: &[Target]) -> String {
 
 /// `12ms`
 pub fn millis(since: Instant) -> String {
-    format!("{}ms", since.elapsed().as_millis())
+    format!("{}ms", crate::clock::since(since).as_millis())
 }
 
 /// How long a peer gets to close its side of a connection that is of no more use.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+/// Redirects that one attempt follows (RFC 6120 4.9.3.19: two to five).
+const REDIRECTS: usize = 3;
+
+/// Where servers listen (RFC 6120 14.7).
+const PORT: u16 = 5269;
 
 /// The elements of a negotiation are small.
 const READ: usize = 4096;

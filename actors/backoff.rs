@@ -30,6 +30,9 @@ mod tests {
             max_stanzas: 1,
             max_bytes: 1,
             total_bytes: 1,
+            message: Duration::ZERO,
+            presence: Duration::ZERO,
+            iq: Duration::ZERO,
             backoff_first: Duration::from_secs(1),
             backoff_longest: Duration::from_secs(300),
         }

@@ -10,8 +10,10 @@ mod system;
 #[cfg(test)]
 pub(crate) mod toy;
 
+use std::time::{Duration, SystemTime};
+
 use openssl::{
-    asn1::Asn1TimeRef,
+    asn1::{Asn1Time, Asn1TimeRef},
     error::ErrorStack,
     hash::MessageDigest,
     nid::Nid,
@@ -36,6 +38,13 @@ pub(crate) fn judge(stores: &Stores, peer: Peer, leaf: &X509Ref, chain: &StackRe
     // would take them for its own, and end. The handshake's own look at the chain leaves them too.
     drop(ErrorStack::get());
     certificate
+}
+
+/// Gives the moment when a certificate ends; `None` for one that OpenSSL cannot count to.
+pub(crate) fn end(certificate: &X509Ref) -> Option<SystemTime> {
+    let span = Asn1Time::from_unix(0).ok()?.diff(certificate.not_after()).ok()?;
+    let seconds = i64::from(span.days) * SECONDS_A_DAY + i64::from(span.secs);
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 fn described(leaf: &X509Ref, problems: Vec<Option<xmpp::certificate::Problem>>) -> Certificate {
@@ -85,6 +94,8 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Names of authorities are short; a longer one only wants to fill the log.
 const LONGEST_PART: usize = 80;
+
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

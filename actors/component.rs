@@ -11,13 +11,14 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use xmpp::{
     Domain, Stanza,
     component::{Accepting, Output, Secret},
+    policy::Bounds,
     stanza,
     stream::{self, Condition, End},
 };
 
 use crate::{
-    batch::{self, Batch, Pass},
-    drain, ids,
+    batch::{self, Batch, Pass, Watch},
+    clock, drain, ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -40,6 +41,8 @@ pub struct Retire;
 /// Close the stream once the program is quiet.
 #[derive(Debug)]
 pub struct Drain {
+    /// How long a program that goes on sending is listened to.
+    pub within: Duration,
     /// Dropped when the stream is over.
     pub token: drain::Token,
 }
@@ -80,6 +83,10 @@ pub struct Surroundings {
     pub names: Arc<HashMap<Domain, Secret>>,
     /// Bytes of one stanza.
     pub max_stanza: usize,
+    /// What one stream may cost.
+    pub bounds: Bounds,
+    /// A program that takes not one chunk in this time reads nothing.
+    pub write_timeout: Duration,
     /// How long the handshake may take.
     pub handshake_timeout: Duration,
     /// Who takes the stanzas.
@@ -103,9 +110,12 @@ pub struct Component {
     offered: Option<router::Route>,
     over: bool,
     gone: bool,
+    retired: bool,
     since: Instant,
-    last_read: Instant,
-    closing_since: Instant,
+    /// Looks in a row at which it had said nothing.
+    quiet_looks: u32,
+    /// Whether what it said last is still being taken; it is not read meanwhile.
+    reading: Watch,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     stanzas_in: u64,
@@ -123,7 +133,12 @@ impl Component {
     ) -> Self {
         Self {
             link: Some(Link::start(stream, own.outlet())),
-            machine: Accepting::new(Arc::clone(&surroundings.names), surroundings.max_stanza, ids::source()),
+            machine: Accepting::new(
+                Arc::clone(&surroundings.names),
+                surroundings.max_stanza,
+                surroundings.bounds,
+                ids::source(),
+            ),
             surroundings,
             address,
             own,
@@ -135,9 +150,10 @@ impl Component {
             offered: None,
             over: false,
             gone: false,
-            since: Instant::now(),
-            last_read: Instant::now(),
-            closing_since: Instant::now(),
+            retired: false,
+            since: clock::now(),
+            quiet_looks: 0,
+            reading: Watch::default(),
             writing_since: None,
             stanzas_in: 0,
             draining: None,
@@ -161,7 +177,7 @@ impl Component {
                     }
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
-                Output::Ended(end) => self.stream_ended(&end),
+                Output::Ended(end) => self.stream_ended(&end, context),
             }
         }
         self.feed_link();
@@ -191,17 +207,27 @@ impl Component {
     fn feed_link(&mut self) {
         let Some(link) = &self.link else { return };
         if let Some(chunk) = self.outbox.next_chunk() {
-            self.writing_since = Some(Instant::now());
+            self.writing_since = Some(clock::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
             link.close();
         }
     }
 
-    fn stream_ended(&mut self, end: &End) {
+    fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
             self.log_closed(&end.to_string());
+        }
+        self.leave(context);
+    }
+
+    /// Gives the seat up, once: the program may come back before this connection is quite gone.
+    fn leave(&mut self, context: &mut Context<Self>) {
+        let Some(name) = self.name.clone().filter(|_| self.seated && !self.gone) else { return };
+        self.gone = true;
+        if self.surroundings.router.signal(Gone { name, component: self.own.clone() }).is_err() {
+            context.stop();
         }
     }
 
@@ -225,27 +251,21 @@ impl Component {
             );
         }
         self.return_to_senders(remains.unwritten);
-        match &self.name {
-            Some(name) if self.seated && !self.gone => {
-                self.gone = true;
-                let gone = Gone { name: name.clone(), component: self.own.clone() };
-                if self.surroundings.router.signal(gone).is_err() {
-                    context.stop();
-                }
-            }
-            Some(_) if self.seated => {}
-            _ => context.stop(),
+        self.leave(context);
+        // One that has claimed a name waits for the router's word: the seat may be its own.
+        if self.retired || self.name.is_none() {
+            context.stop();
         }
     }
 
-    fn return_to_senders(&self, stanzas: Vec<Stanza>) {
+    fn return_to_senders(&self, batches: Vec<Batch>) {
         let Some(name) = &self.name else { return };
         let text = format!("the component {name} is not connected");
-        self.undelivered(stanzas, stanza::Condition::ServiceUnavailable, &text);
+        self.undelivered(batches, stanza::Condition::ServiceUnavailable, &text);
     }
 
-    fn undelivered(&self, stanzas: Vec<Stanza>, condition: stanza::Condition, text: &str) {
-        for batch in batch::sort(stanzas, &Pass::free()) {
+    fn undelivered(&self, batches: Vec<Batch>, condition: stanza::Condition, text: &str) {
+        for batch in batches {
             let undelivered = Undelivered { batch, condition, text: text.to_owned() };
             // A router that is gone takes the process with it.
             let _ = self.surroundings.router.signal(undelivered);
@@ -264,25 +284,25 @@ impl Component {
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
         let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
-        let wait = end.saturating_duration_since(Instant::now());
+        let wait = end.saturating_duration_since(clock::now());
         self.patience = Some(context.run_later(wait, |component, context| {
             component.patience = None;
-            let batches = component.outbox.lose_patience(Instant::now());
-            component.refuse_slow(batches.into_iter().flat_map(|batch| batch.stanzas).collect());
+            let batches = component.outbox.lose_patience(clock::now());
+            component.refuse_slow(batches);
             component.watch_patience(context);
         }));
     }
 
-    fn refuse_slow(&self, stanzas: Vec<Stanza>) {
-        if let Some(name) = self.name.as_ref().filter(|_| !stanzas.is_empty()) {
-            log::warn!(target: LOG, name:% = name, stanzas = stanzas.len(); "refused: the component reads too slowly");
+    fn refuse_slow(&self, batches: Vec<Batch>) {
+        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+        if let Some(name) = self.name.as_ref().filter(|_| stanzas > 0) {
+            log::warn!(target: LOG, name:% = name, stanzas = stanzas; "refused: the component reads too slowly");
             let text = format!("the component {name} takes stanzas more slowly than they come");
-            self.undelivered(stanzas, stanza::Condition::ResourceConstraint, &text);
+            self.undelivered(batches, stanza::Condition::ResourceConstraint, &text);
         }
     }
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
-        self.closing_since = Instant::now();
         self.machine.close(error);
         self.turn(&Pass::free(), context);
         self.await_silence(context);
@@ -296,23 +316,36 @@ impl Component {
         if self.over {
             return;
         }
-        if self.closing_since.elapsed().min(self.last_read.elapsed()) >= SILENCE {
-            self.stream_ended(&End::Closed);
+        if self.is_quiet() {
+            self.stream_ended(&End::Closed, context);
             return self.feed_link();
         }
-        context.run_later(SILENCE / 4, |component, context| component.await_silence(context));
+        context.run_later(SILENCE / QUIET_LOOKS, |component, context| component.await_silence(context));
     }
 
     /// Closes the stream of a program that has been quiet for a moment: what it sends to a link that is still to be
     /// made can be answered only before our closing tag.
-    fn close_when_quiet(&mut self, patience: u32, context: &mut Context<Self>) {
+    fn close_when_quiet(&mut self, end: Instant, context: &mut Context<Self>) {
         if self.over {
             return;
         }
-        if self.last_read.elapsed() >= QUIET || patience == 0 {
-            return self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
+        if self.is_quiet() || clock::now() >= end {
+            self.quiet_looks = 0;
+            self.machine.close(Some(stream::Error::new(Condition::SystemShutdown, "")));
+            self.turn(&Pass::free(), context);
+            return self.await_silence(context);
         }
-        context.run_later(QUIET, move |component, context| component.close_when_quiet(patience - 1, context));
+        context.run_later(QUIET / QUIET_LOOKS, move |component, context| {
+            component.close_when_quiet(end, context)
+        });
+    }
+
+    /// Whether it could have said something at each of the last few looks, and did not. While its last words are being
+    /// taken it cannot; and looks, not time, are counted because on a busy machine time passes without a read.
+    fn is_quiet(&mut self) -> bool {
+        let deaf = self.reading.is_held() || self.offered.is_some();
+        self.quiet_looks = if deaf { 0 } else { self.quiet_looks + 1 };
+        self.quiet_looks > QUIET_LOOKS
     }
 }
 
@@ -326,8 +359,9 @@ impl Actor for Component {
                 component.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
-        context.run_interval(TICK, |component, context| {
-            if component.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+        context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
+            let within = component.surroundings.write_timeout;
+            if component.writing_since.is_some_and(|since| clock::since(since) > within) {
                 component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
             }
         });
@@ -342,12 +376,13 @@ impl Handler<Queued<link::Event>> for Component {
         match event.open() {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
-                self.last_read = Instant::now();
+                self.quiet_looks = 0;
+                self.reading = pass.watch();
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 self.writing_since = None;
                 self.feed_link();
             }
@@ -367,10 +402,10 @@ impl Handler<Queued<Send>> for Component {
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
         let Send { batch } = send.open();
         if self.link.is_none() || self.over {
-            return self.return_to_senders(batch.stanzas);
+            return self.return_to_senders(vec![batch]);
         }
-        if let Err(batch) = self.outbox.push(batch, Instant::now()) {
-            self.refuse_slow(batch.stanzas);
+        if let Err(batch) = self.outbox.push(batch, clock::now()) {
+            self.refuse_slow(vec![batch]);
         }
         self.feed_link();
         self.watch_patience(context);
@@ -390,9 +425,10 @@ impl Handler<Queued<router::Seated>> for Component {
         } else {
             log::warn!(target: LOG, address:% = self.address, name = name; "refused: another connection serves the name");
             self.machine.conflict();
+            self.name = None;
         }
         self.turn(&Pass::free(), context);
-        if accepted && self.link.is_none() {
+        if self.link.is_none() {
             // It went away while the router decided.
             self.link_ended(0, "", context);
         }
@@ -404,7 +440,10 @@ impl Handler<Queued<Retire>> for Component {
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.open();
-        context.stop();
+        self.retired = true;
+        if self.link.is_none() {
+            context.stop();
+        }
     }
 }
 
@@ -412,9 +451,9 @@ impl Handler<Queued<Drain>> for Component {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { token } = drain.open();
+        let Drain { within, token } = drain.open();
         self.draining = Some(token);
-        self.close_when_quiet(QUIET_TRIES, context);
+        self.close_when_quiet(clock::now() + within, context);
     }
 }
 
@@ -444,14 +483,11 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// Nothing read for this long is a pause in which a stream can be closed.
 const QUIET: Duration = Duration::from_millis(20);
 
+/// How often a program is looked at in a time that is to be quiet.
+const QUIET_LOOKS: u32 = 4;
+
 /// Nothing read for this long after our closing tag: nothing is on its way any more.
 const SILENCE: Duration = Duration::from_millis(400);
 
-/// A program that takes not one chunk in this time reads nothing.
-const STALL: Duration = Duration::from_secs(120);
-
-/// How often that is looked for.
+/// How often slow readers are looked for, unless they are given less time.
 const TICK: Duration = Duration::from_secs(15);
-
-/// A program that never pauses is closed after this many looks.
-const QUIET_TRIES: u32 = 25;

@@ -17,6 +17,10 @@ pub enum Failure {
     Denied,
     /// The node is being stopped.
     Stopping,
+    /// The time of a stanza was over before the first attempt was.
+    Late,
+    /// The link ended as soon as it stood.
+    ShortLived,
     /// Too many attempts wait already.
     Overloaded,
     /// The name led nowhere.
@@ -74,6 +78,8 @@ impl Failure {
                 _ => false,
             },
             Self::Stopping
+            | Self::Late
+            | Self::ShortLived
             | Self::Overloaded
             | Self::Connect(_)
             | Self::Broken { .. }
@@ -97,6 +103,8 @@ impl Failure {
                 (error.type_, error.condition)
             }
             Self::Stopping
+            | Self::Late
+            | Self::ShortLived
             | Self::Dns(_)
             | Self::Connect(_)
             | Self::Tls { .. }
@@ -119,7 +127,12 @@ impl Failure {
     /// How far an attempt got: of several targets, the one that got furthest tells the operator most.
     pub fn progress(&self) -> u8 {
         match self {
-            Self::Denied | Self::Stopping | Self::Overloaded | Self::Crashed => 0,
+            Self::Denied
+            | Self::Stopping
+            | Self::Late
+            | Self::ShortLived
+            | Self::Overloaded
+            | Self::Crashed => 0,
             Self::Dns(_) => 1,
             Self::Loop(_) => 2,
             Self::Connect(_) => 3,
@@ -135,8 +148,11 @@ impl fmt::Display for Failure {
         match self {
             Self::Denied => f.write_str("this server does not federate with that domain"),
             Self::Stopping => f.write_str("this server is being stopped"),
+            Self::Late => f.write_str("no link came about in time"),
+            Self::ShortLived => f.write_str("its server ends every link as soon as it stands"),
             Self::Overloaded => f.write_str("too many connections are being made"),
-            Self::Dns(failure) => failure.fmt(f),
+            Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
+            Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
             Self::Loop(address) => write!(f, "its DNS records lead back to this server ({address})"),
             Self::Connect(failures) => {
                 for (nth, (address, failure)) in failures.iter().enumerate() {
@@ -146,7 +162,10 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Tls { address, error } => write!(f, "no TLS at {address}: {error}"),
-            Self::Stream { failure, .. } => failure.fmt(f),
+            Self::Stream { address, failure } => match failure.cause {
+                initiating::Cause::NotXmpp => write!(f, "{address} does not speak XMPP"),
+                _ => failure.fmt(f),
+            },
             Self::Broken { address, stage, error: None } => {
                 write!(f, "{address} closed the connection while we were {stage}")
             }

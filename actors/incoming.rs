@@ -3,29 +3,33 @@
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use xmpp::{
     Domain, Stanza,
-    stream::{self, Condition, End, Receiving, Secured, receiving::Output},
+    stream::{self, Condition, End, Receiving, receiving::Output},
 };
 
 use crate::{
-    attempt::in_words,
+    attempt::{Protection, in_words},
     batch::{self, Batch, Pass},
-    drain, ids,
+    clock, drain, ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
+    quiet::{self, Quiet},
     router::{self, Router, Source},
+    settings::Remote,
     terms::Terms,
+    throttle::Throttle,
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
+    witness::{self, Side, Witness},
 };
 
 /// Close the stream with this error.
@@ -33,6 +37,13 @@ use crate::{
 pub struct Drain {
     /// Dropped when the stream is over.
     pub token: drain::Token,
+}
+
+/// A remote domain has proved itself on a stream of its own: it is alive.
+#[derive(Debug)]
+pub struct Authorized {
+    /// Which.
+    pub remote: Domain,
 }
 
 /// What every incoming stream needs.
@@ -46,8 +57,40 @@ pub struct Surroundings {
     pub router: Mailbox<Router>,
     /// Who asks authoritative servers.
     pub verifier: Mailbox<Verifier>,
+    /// Who waits for signs of life: the promise.
+    pub authorized: Outlet<Authorized>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Limits what strangers can make the log say.
+    pub strangers: Strangers,
+}
+
+/// Lines about peers that have not proved who they are.
+#[derive(Clone, Debug)]
+pub struct Strangers {
+    /// TLS is up.
+    pub secured: Arc<Quiet>,
+    /// TLS did not come about.
+    pub insecure: Arc<Quiet>,
+    asked: Arc<Quiet>,
+    refused: Arc<Quiet>,
+    closed: Arc<Quiet>,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        let few = |what| Quiet::new(LOG, quiet::FEW, what);
+        Self {
+            // All the servers that one knows may come at once, after a restart.
+            secured: Quiet::new(LOG, 100, "more connections were secured"),
+            insecure: few("more connections failed to become TLS"),
+            asked: few("more dialback keys were shown to be verified"),
+            refused: few("more requests of servers that have not authenticated themselves were refused"),
+            closed: few("more streams ended without authentication"),
+        }
+    }
 }
 
 /// The actor of one accepted stream.
@@ -65,9 +108,16 @@ pub struct Incoming {
     /// Held while the peer does not read what we answer.
     unread: Option<Pass>,
     to: Option<Domain>,
+    /// When the peer's certificate ends.
+    expires: Option<SystemTime>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
+    /// The terms for the remote, once it is known.
+    remote: Remote,
+    throttle: Throttle,
+    /// The number of the element that has begun and is not whole, and since when.
+    unfinished: Option<(u64, Instant)>,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
@@ -76,16 +126,20 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// An actor for a stream that has just been accepted; `secured` for direct TLS.
+    /// An actor for a stream that has just been accepted; `session` for direct TLS.
     pub fn new(
         surroundings: Surroundings,
         stream: Stream,
-        secured: Option<Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
+        since: Instant,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
         let now = Instant::now();
+        let remote = surroundings.terms.default_remote().clone();
+        let expires = session.as_ref().and_then(|session| session.expires);
+        let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
@@ -98,9 +152,13 @@ impl Incoming {
             offered: None,
             unread: None,
             to: None,
-            since: now,
+            expires,
+            since,
             last_stanza: now,
             last_read: now,
+            throttle: Throttle::new(remote.max_rate),
+            remote,
+            unfinished: None,
             writing_since: None,
             authorized: false,
             stanzas_in: 0,
@@ -110,7 +168,7 @@ impl Incoming {
 
     /// Lets the machine say what is to be done.
     fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
-        let mut stanzas: Vec<Stanza> = Vec::new();
+        let (mut stanzas, mut bounced): (Vec<Stanza>, Vec<Stanza>) = Default::default();
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => self.transmit(bytes),
@@ -129,8 +187,11 @@ impl Incoming {
                     self.to = Some(to);
                 }
                 Output::Verify(request) => {
-                    log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
-                    let verify = verifier::Verify { request, answer: self.own.outlet() };
+                    if self.surroundings.strangers.asked.permits() {
+                        log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
+                    }
+                    let site = listener::site(self.address.ip());
+                    let verify = verifier::Verify { request, site, answer: self.own.outlet() };
                     if let Err(refused) = self.surroundings.verifier.tell(verify) {
                         let request = refused.into_inner().request;
                         let error = crate::failure::Failure::Overloaded.stanza_error(&request.pair.remote);
@@ -138,18 +199,35 @@ impl Incoming {
                     }
                 }
                 Output::Authorized { pair, mechanism } => {
-                    self.authorized = true;
+                    if !self.authorized {
+                        self.authorized = true;
+                        self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+                        self.throttle.set_rate(self.remote.max_rate);
+                    }
+                    // A promise that is gone takes the process with it.
+                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
+                    let terms = self.surroundings.terms.remote(&pair.remote);
+                    let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
                     log::info!(
                         target: LOG, address:% = self.address, pair:% = pair,
-                        mechanism:% = crate::name_of(mechanism), took:% = crate::attempt::millis(self.since);
+                        mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
+                        cipher = shown.cipher, certificate = shown.certificate.as_str(),
+                        fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
                         "authenticated"
                     );
+                    self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
-                Output::Refused { remote, reason } => log::warn!(
-                    target: LOG, address:% = self.address, remote:% = name(remote.as_ref()), reason = reason.as_str();
-                    "refused"
-                ),
+                Output::Bounced(answer) => bounced.push(answer),
+                Output::Refused { remote, reason } => {
+                    if self.authorized || self.surroundings.strangers.refused.permits() {
+                        log::warn!(
+                            target: LOG, address:% = self.address, remote:% = name(remote.as_ref()),
+                            reason = reason.as_str();
+                            "refused"
+                        );
+                    }
+                }
                 Output::Ended(end) => self.stream_ended(&end),
             }
         }
@@ -157,10 +235,32 @@ impl Incoming {
         if !self.outbox.has_room() {
             self.unread = Some(pass.clone());
         }
+        if !bounced.is_empty() {
+            self.bounce(bounced, pass);
+        }
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
             self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Sends error answers the way that stanzas of our own domains take, on streams that we open.
+    fn bounce(&self, answers: Vec<Stanza>, pass: &Pass) {
+        let mut batches = batch::sort(answers, pass);
+        batches.iter_mut().for_each(|batch| batch.returning = true);
+        // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
+        // with it.
+        let _ = self.surroundings.router.signal(router::Route { batches, source: Source::Component });
+    }
+
+    /// Has the remote's certificate remembered.
+    fn witness(&self, remote: &Domain) {
+        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
+            // A witness who has too much to do remembers the last one.
+            let _ =
+                self.surroundings.witness.tell(witness::Saw { remote, side: Side::Incoming, fingerprint });
         }
     }
 
@@ -197,12 +297,15 @@ impl Incoming {
     }
 
     fn secured(&mut self, session: tls::Session, context: &mut Context<Self>) {
-        log::info!(
-            target: LOG, address:% = self.address, protocol = session.protocol.as_str(),
-            cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-"),
-            certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
-            "secured"
-        );
+        if self.surroundings.strangers.secured.permits() {
+            log::info!(
+                target: LOG, address:% = self.address, protocol = session.protocol.as_str(),
+                cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-"),
+                certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
+                "secured"
+            );
+        }
+        self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
     }
@@ -229,6 +332,9 @@ impl Incoming {
     }
 
     fn log_closed(&self, reason: &str) {
+        if !self.authorized && !self.surroundings.strangers.closed.permits() {
+            return;
+        }
         log::info!(
             target: LOG, address:% = self.address, to:% = name(self.to.as_ref()), reason = reason,
             stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
@@ -244,17 +350,38 @@ impl Incoming {
         });
     }
 
+    /// Notes whether an element is under way, and since when. The time that the throttle takes is not the peer's.
+    fn watch_element(&mut self, paused: Option<Duration>) {
+        let under_way = self.machine.unfinished();
+        self.unfinished = match (under_way, self.unfinished) {
+            (Some(number), Some((known, since))) if number == known => {
+                Some((number, since + paused.unwrap_or_default()))
+            }
+            (Some(number), _) => Some((number, Instant::now() + paused.unwrap_or_default())),
+            (None, _) => None,
+        };
+    }
+
     fn tick(&mut self, context: &mut Context<Self>) {
-        let terms = self.surroundings.terms.default_remote();
-        if self.writing_since.is_some_and(|since| since.elapsed() > STALL) {
+        if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
             return self.link_ended("the peer reads nothing", context);
         }
         if self.over || !self.authorized {
             return;
         }
-        if self.last_stanza.elapsed() >= terms.idle_timeout {
+        let within = self.remote.element_timeout;
+        if self.unfinished.is_some_and(|(_, since)| since.elapsed() > within) {
+            let text = format!("an element that was not whole within {} s", within.as_secs_f32());
+            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        } else if self.machine.rests_on_certificate()
+            && self.expires.is_some_and(|end| end <= SystemTime::now())
+        {
+            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
+            self.expires = None;
+            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
+        } else if self.last_stanza.elapsed() >= self.remote.idle_timeout {
             self.close(None, context);
-        } else if self.last_read.elapsed() >= terms.keepalive {
+        } else if self.last_read.elapsed() >= self.remote.keepalive {
             // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
             self.last_read = Instant::now();
             self.outbox.push_raw(Bytes::from_static(b" "));
@@ -267,15 +394,17 @@ impl Actor for Incoming {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let terms = self.surroundings.terms.default_remote().clone();
+        let Remote { handshake_timeout, keepalive, idle_timeout, element_timeout, write_timeout, .. } =
+            self.remote;
         log::debug!(target: LOG, address:% = self.address; "accepted");
-        context.run_later(terms.handshake_timeout, |incoming, context| {
+        let left = handshake_timeout.saturating_sub(self.since.elapsed());
+        context.run_later(left, |incoming, context| {
             if !incoming.authorized && !incoming.over {
                 let text = format!("not authenticated in time, {}", incoming.machine.stage());
                 incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
-        let tick = terms.keepalive.min(terms.idle_timeout) / 2;
+        let tick = keepalive.min(idle_timeout).min(element_timeout).min(write_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
         self.turn(&Pass::free(), context);
     }
@@ -289,11 +418,16 @@ impl Handler<Queued<link::Event>> for Incoming {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.last_read = Instant::now();
+                let paused = self.throttle.take(bytes.len(), self.last_read);
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
+                self.watch_element(paused);
+                if let Some(pause) = paused {
+                    context.run_later(pause, move |_, _| drop(pass));
+                }
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 self.writing_since = None;
                 if self.outbox.has_room() {
                     self.unread = None;
@@ -302,7 +436,9 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(session, context),
             link::Event::Secured(Err(error)) => {
-                log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
+                if self.surroundings.strangers.insecure.permits() {
+                    log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
+                }
                 self.link_ended(&error.to_string(), context);
             }
             link::Event::Eof => self.link_ended("the peer closed the connection", context),
@@ -351,9 +487,6 @@ const LOG: &str = "nuncio::incoming";
 
 /// How soon a full router is asked again.
 const OFFER_AGAIN: Duration = Duration::from_millis(25);
-
-/// A peer that takes not one chunk in this time reads nothing.
-const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -20,10 +20,12 @@
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
 //! | component | [`component::Claimed`], [`component::Gone`], [`component::Undelivered`] | router | signal |
+//! | incoming | [`router::Route`] of error answers | router | signal: as many as one read brought |
 //! | router | [`router::Seated`], [`component::Retire`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
@@ -63,10 +65,12 @@
 //! - *More arrives before the return*: `Expect` reached the promise before it, so it queues behind.
 //! - *A session that panicked* gives nothing back; the router says so in its place.
 
+pub mod account;
 pub mod attempt;
 pub mod backoff;
 pub mod batch;
 pub mod certificate;
+pub mod clock;
 pub mod component;
 pub mod connect;
 pub mod dns;
@@ -82,14 +86,19 @@ pub mod outbox;
 pub mod outgoing;
 pub mod promise;
 pub mod pulse;
+pub mod quiet;
 pub mod resolver;
 pub mod router;
+#[cfg(test)]
+mod scenario;
 pub mod settings;
 pub mod terms;
+pub mod throttle;
 pub mod tls;
 pub mod trace;
 pub mod verifier;
 pub mod vital;
+pub mod witness;
 pub mod workers;
 
 pub use node::{Node, StartError};

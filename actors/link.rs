@@ -13,7 +13,7 @@ use std::{
     mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ use xmpp::Domain;
 use crate::{
     batch::Pass,
     mailbox::Outlet,
-    tls::{self, Tls},
+    tls::{self, Guarded, Tls},
 };
 
 /// The socket, before and after TLS.
@@ -40,9 +40,12 @@ pub enum Stream {
     /// In the clear.
     Tcp(TcpStream),
     /// Encrypted.
-    Tls(Box<SslStream<TcpStream>>),
+    Tls(Box<SslStream<Guarded>>),
     /// The socket is with the TLS handshake.
     Upgrading,
+    /// In memory, for tests.
+    #[cfg(test)]
+    Memory(tokio::io::DuplexStream),
 }
 
 /// What happened on a link, told to its owner.
@@ -140,8 +143,13 @@ struct Task {
 }
 
 impl Drop for Task {
-    /// However the task ends, by a panic too, the owner hears of it.
+    /// However the task ends, by a panic too, the owner hears of it; and a peer that said goodbye to TLS gets its answer
+    /// (RFC 5246 section 7.2.1), if nothing is half written.
     fn drop(&mut self) {
+        if self.eof && !self.chunk.bytes.has_remaining() {
+            // It is a few bytes. Where there is no room even for them, nobody reads them.
+            let _ = Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
         let (written, error) = (self.chunk.written, self.error.take());
         // An owner that ended the task himself is gone and does not want to know.
         let _ = self.events.signal(Event::Ended { written, error });
@@ -304,6 +312,8 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -314,6 +324,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -322,6 +334,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_flush(context),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -330,6 +344,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            #[cfg(test)]
+            Self::Memory(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Upgrading => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }

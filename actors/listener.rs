@@ -5,25 +5,27 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Context, Handler};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use tokio_openssl::SslStream;
+use xmpp::stream::{self, Condition};
 
 use crate::{
-    attempt,
     component::{self, Component},
-    connect, drain,
+    connect, drain, ids,
     incoming::{self, Incoming},
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
-    tls,
+    quiet::{self, Quiet},
+    tls::{self, Guarded, Tls},
     workers::Workers,
 };
 
@@ -47,6 +49,8 @@ pub struct Stop;
 /// Have every stream closed.
 #[derive(Debug)]
 pub struct Drain {
+    /// How long a program that goes on sending is listened to.
+    pub within: Duration,
     /// Dropped when all are over.
     pub token: drain::Token,
 }
@@ -65,17 +69,26 @@ struct Accepted {
     address: SocketAddr,
 }
 
-/// A direct TLS handshake is done.
+/// A server's first byte, or its silence, has told how it speaks; its TLS handshake, if any, is done.
 #[derive(Debug)]
-struct Secured {
+struct Met {
     address: SocketAddr,
-    outcome: Result<(SslStream<TcpStream>, tls::Session), String>,
+    since: Instant,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Plain(TcpStream),
+    Secured(Box<SslStream<Guarded>>, tls::Session),
+    NoTls(String),
+    Over(String),
 }
 
 /// Whose connections a listener takes.
 #[derive(Clone, Debug)]
 pub enum For {
-    /// Servers, with STARTTLS.
+    /// Servers, with STARTTLS, or TLS from the first byte when that is what they send.
     Servers(incoming::Surroundings),
     /// Servers, TLS from the first byte (XEP-0368).
     ServersOverTls(incoming::Surroundings),
@@ -84,11 +97,15 @@ pub enum For {
 }
 
 /// Limits on what is accepted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Streams of one address at a time; an IPv6 /64 is one address.
+    /// A seat for each stream, of all listeners that share it.
+    pub seats: Arc<Semaphore>,
+    /// Streams of one address at a time at this socket; an IPv6 /64 is one address.
     pub per_address: usize,
-    /// For a direct TLS handshake.
+    /// Attempts of one address in a minute.
+    pub attempts: usize,
+    /// For a first byte and a direct TLS handshake.
     pub handshake_timeout: Duration,
 }
 
@@ -103,10 +120,19 @@ pub struct Listener {
     accepting: JoinHandle<()>,
     connections: HashMap<SocketAddr, Connection>,
     per_address: HashMap<IpAddr, usize>,
+    /// Of this minute, which began then.
+    attempts: (Instant, HashMap<IpAddr, usize>),
+    refused: Arc<Quiet>,
 }
 
-enum Connection {
-    Securing,
+struct Connection {
+    stage: Stage,
+    // Held for its drop.
+    _seat: OwnedSemaphorePermit,
+}
+
+enum Stage {
+    Meeting,
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
 }
@@ -133,62 +159,102 @@ impl Listener {
             accepting,
             connections: HashMap::new(),
             per_address: HashMap::new(),
+            attempts: (Instant::now(), HashMap::new()),
+            refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
         }
     }
 
     fn take(&mut self, socket: TcpStream, address: SocketAddr) {
-        let count = self.per_address.entry(site(address.ip())).or_default();
-        if *count >= self.limits.per_address {
-            log::warn!(
-                target: LOG, address:% = address, limit = self.limits.per_address;
-                "refused: too many connections from one address"
-            );
-            return;
+        let site = site(address.ip());
+        if !self.may_try(site) {
+            let text = "too many connections from one address within a minute";
+            return self.refuse(&socket, address, &stream::Error::new(Condition::PolicyViolation, text));
         }
-        *count += 1;
+        if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
+            let error =
+                stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
+            return self.refuse(&socket, address, &error);
+        }
+        let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else {
+            let error = stream::Error::new(Condition::ResourceConstraint, "too many connections");
+            return self.refuse(&socket, address, &error);
+        };
+        *self.per_address.entry(site).or_default() += 1;
         if let Err(error) = connect::tune(&socket) {
             log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
         }
         match &self.whose {
             For::Servers(surroundings) => {
-                let surroundings = surroundings.clone();
-                self.start_server(surroundings, Stream::Tcp(socket), None, address);
+                self.meet(surroundings.tls.clone(), socket, address, false, seat);
             }
             For::ServersOverTls(surroundings) => {
-                self.connections.insert(address, Connection::Securing);
-                let (tls, own, within) =
-                    (surroundings.tls.clone(), self.own.clone(), self.limits.handshake_timeout);
-                actix_rt::spawn(async move {
-                    let outcome = match tokio::time::timeout(within, tls.accept(socket, None, true)).await {
-                        Ok(handshake) => handshake.map_err(|error| error.to_string()),
-                        Err(_) => Err(format!("no TLS handshake within {} s", within.as_secs_f32())),
-                    };
-                    // A listener that is gone takes no more connections.
-                    let _ = own.signal(Secured { address, outcome });
-                });
+                self.meet(surroundings.tls.clone(), socket, address, true, seat);
             }
             For::Components(surroundings) => {
                 let (surroundings, meter) = (surroundings.clone(), Arc::clone(&self.streams));
                 let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
                     Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
                 });
-                self.connections.insert(address, Connection::Component(component));
+                self.connections
+                    .insert(address, Connection { stage: Stage::Component(component), _seat: seat });
             }
         }
+    }
+
+    fn may_try(&mut self, site: IpAddr) -> bool {
+        let (since, counts) = &mut self.attempts;
+        if since.elapsed() >= MINUTE {
+            (*since, *counts) = (Instant::now(), HashMap::new());
+        }
+        let count = counts.entry(site).or_default();
+        *count += 1;
+        *count <= self.limits.attempts
+    }
+
+    /// Says why in passing, as far as the socket takes it at once; nothing is kept for who is turned away.
+    fn refuse(&self, socket: &TcpStream, address: SocketAddr, error: &stream::Error) {
+        if self.refused.permits() {
+            log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
+        }
+        if matches!(self.whose, For::Servers(_)) {
+            // Whoever does not get it sees the connection closed.
+            let _ = socket.try_write(&stream::refusal(ids::source()(), error));
+        }
+    }
+
+    /// Finds out how a server speaks, in a task: one that says nothing costs no more than that.
+    fn meet(
+        &mut self,
+        tls: Tls,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+        seat: OwnedSemaphorePermit,
+    ) {
+        self.connections.insert(address, Connection { stage: Stage::Meeting, _seat: seat });
+        let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
+        actix_rt::spawn(async move {
+            let outcome = meet(&tls, socket, direct_tls, within).await;
+            // A listener that is gone takes no more connections.
+            let _ = own.signal(Met { address, since, outcome });
+        });
     }
 
     fn start_server(
         &mut self,
         surroundings: incoming::Surroundings,
         stream: Stream,
-        secured: Option<xmpp::stream::Secured>,
+        session: Option<tls::Session>,
         address: SocketAddr,
+        since: Instant,
     ) {
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(surroundings, stream, secured, address, own, meter)
+            Incoming::new(surroundings, stream, session, address, since, own, meter)
         });
-        self.connections.insert(address, Connection::Server(incoming));
+        if let Some(connection) = self.connections.get_mut(&address) {
+            connection.stage = Stage::Server(incoming);
+        }
     }
 
     fn forget(&mut self, address: SocketAddr) {
@@ -207,11 +273,14 @@ impl Listener {
 
 /// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
 async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
+    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
     loop {
         let mut accepted = match socket.accept().await {
             Ok((socket, address)) => Accepted { socket, address },
             Err(error) => {
-                log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                if failures.permits() {
+                    log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
+                }
                 tokio::time::sleep(BREATH).await;
                 continue;
             }
@@ -227,8 +296,28 @@ async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
     }
 }
 
+/// Waits for the first byte of a server that may speak either way, then for TLS if it is to be made.
+async fn meet(tls: &Tls, socket: TcpStream, direct_tls: bool, within: Duration) -> Outcome {
+    let deadline = tokio::time::Instant::now() + within;
+    if !direct_tls {
+        let mut first = [0];
+        match tokio::time::timeout_at(deadline, socket.peek(&mut first)).await {
+            Ok(Ok(0)) => return Outcome::Over("the peer closed the connection".to_owned()),
+            Ok(Ok(_)) if first == [TLS_HANDSHAKE] => {}
+            // To one that stayed silent the stream says why it closes.
+            Ok(Ok(_)) | Err(_) => return Outcome::Plain(socket),
+            Ok(Err(error)) => return Outcome::Over(error.to_string()),
+        }
+    }
+    match tokio::time::timeout_at(deadline, tls.accept(socket, None, true)).await {
+        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), session),
+        Ok(Err(error)) => Outcome::NoTls(error.to_string()),
+        Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
+    }
+}
+
 /// What counts as one address: a host has a whole IPv6 /64 to itself.
-fn site(ip: IpAddr) -> IpAddr {
+pub(crate) fn site(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => v6
@@ -250,25 +339,37 @@ impl Handler<Queued<Accepted>> for Listener {
     }
 }
 
-impl Handler<Queued<Secured>> for Listener {
+impl Handler<Queued<Met>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, secured: Queued<Secured>, _: &mut Context<Self>) {
-        let Secured { address, outcome } = secured.open();
-        match (&self.whose, outcome) {
-            (For::ServersOverTls(surroundings), Ok((stream, session))) => {
-                log::info!(
-                    target: LOG, address:% = address, protocol = session.protocol.as_str(),
-                    cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
-                    "secured"
-                );
-                let surroundings = surroundings.clone();
-                let secured = attempt::secured(session);
-                self.start_server(surroundings, Stream::Tls(Box::new(stream)), Some(secured), address);
+    fn handle(&mut self, met: Queued<Met>, _: &mut Context<Self>) {
+        let Met { address, since, outcome } = met.open();
+        let (For::Servers(surroundings) | For::ServersOverTls(surroundings)) = &self.whose else { return };
+        let surroundings = surroundings.clone();
+        let strangers = surroundings.strangers.clone();
+        match outcome {
+            Outcome::Plain(socket) => {
+                self.start_server(surroundings, Stream::Tcp(socket), None, address, since);
             }
-            (_, Ok(_)) => self.forget(address),
-            (_, Err(reason)) => {
-                log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+            Outcome::Secured(stream, session) => {
+                if strangers.secured.permits() {
+                    log::info!(
+                        target: LOG, address:% = address, protocol = session.protocol.as_str(),
+                        cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
+                        "secured"
+                    );
+                }
+                let stream = Stream::Tls(stream);
+                self.start_server(surroundings, stream, Some(session), address, since);
+            }
+            Outcome::NoTls(reason) => {
+                if strangers.insecure.permits() {
+                    log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
+                }
+                self.forget(address);
+            }
+            Outcome::Over(reason) => {
+                log::debug!(target: LOG, address:% = address, reason = reason.as_str(); "closed");
                 self.forget(address);
             }
         }
@@ -297,14 +398,14 @@ impl Handler<Queued<Drain>> for Listener {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { token } = drain.open();
+        let Drain { within, token } = drain.open();
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended has nothing to be closed.
-            match connection {
-                Connection::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
-                Connection::Component(component) => drop(component.signal(component::Drain { token })),
-                Connection::Securing => {}
+            match &connection.stage {
+                Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
+                Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
+                Stage::Meeting => {}
             }
         }
     }
@@ -322,5 +423,26 @@ const LOG: &str = "nuncio::incoming";
 /// Connections that may wait in the kernel for us to accept them.
 const BACKLOG: i32 = 1024;
 
+/// The first byte of a TLS connection: a record of type handshake (RFC 8446 section 5.1). No XML begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 /// A pause after which a full mailbox or an exhausted system may have room again.
 const BREATH: Duration = Duration::from_millis(25);
+
+/// What attempts are counted in.
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::site;
+
+    #[test]
+    fn a_host_is_an_ipv4_address_or_an_ipv6_network() {
+        let sites = |one: &str, other: &str| site(one.parse().unwrap()) == site(other.parse().unwrap());
+        assert!(sites("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
+        assert!(!sites("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(sites("192.0.2.7", "::ffff:192.0.2.7"));
+        assert!(!sites("192.0.2.7", "192.0.2.8"));
+        assert!(!sites("::ffff:192.0.2.7", "::ffff:192.0.2.8"));
+    }
+}

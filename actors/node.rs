@@ -9,7 +9,10 @@ use std::{
 };
 
 use actix::Arbiter;
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
 use xmpp::component::Secret;
 
 use crate::{
@@ -28,6 +31,7 @@ use crate::{
     tls::{self, Tls},
     verifier::Verifier,
     vital::Vital,
+    witness::Witness,
     workers::Workers,
 };
 
@@ -99,42 +103,54 @@ impl Node {
         let resolver =
             mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
-        let means = Means { terms: terms.clone(), tls: tls.clone(), resolver, bound };
+        let witness_meter = meter("witness", 1024);
+        let counted = Arc::clone(&witness_meter);
+        let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
+        let means =
+            Means { terms: terms.clone(), tls: tls.clone(), resolver, witness: witness.clone(), bound };
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
-        let (asking, vital) = (means.clone(), Vital::new("promise", dead.clone()));
+        let (asking, calls) = (means.clone(), settings.limits.verifications);
+        let vital = Vital::new("promise", dead.clone());
         let verifier = mailbox::start_on(&here, &verifier_meter, "verifier", move |own| {
-            Verifier::new(asking, own, counted)
+            Verifier::new(asking, calls, own, counted)
         });
 
         let outgoing = meter("outgoing", 1024);
-        let (own, routing, bounds, sessions) =
-            (promise.clone(), router.clone(), settings.promise.clone(), workers.clone());
-        promise_inbox
-            .start_on(&here, move || Promise::new(means, bounds, sessions, outgoing, own, &routing, vital));
+        let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
+        let owners =
+            promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+        promise_inbox.start_on(&here, move || {
+            Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
+        });
 
         let vital = Vital::new("router", dead);
         let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
         let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
         let (promising, service) = (promise.clone(), settings.service.clone());
-        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, vital));
+        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, every, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
             limits: Limits {
+                seats: Arc::new(Semaphore::new(settings.limits.max_connections)),
                 per_address: settings.max_connections_per_address,
+                attempts: settings.limits.max_attempts_per_address,
                 handshake_timeout: settings.remote.handshake_timeout,
             },
+            strangers: incoming::Strangers::default(),
             workers,
             tls,
             terms,
             router: router.clone(),
+            promise: promise.clone(),
             verifier,
+            witness,
             secrets: Arc::new(
                 settings
                     .components
@@ -190,7 +206,7 @@ impl Node {
         let _ = self.promise.signal(promise::Drain { token: token.clone() });
         let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
         for listener in &self.servers {
-            let _ = listener.signal(listener::Drain { token: token.clone() });
+            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
         if !answered.within(left() / 2).await {
@@ -198,10 +214,10 @@ impl Node {
         }
         let (token, closed) = drain::tokens();
         for listener in &self.components {
-            let _ = listener.signal(listener::Drain { token: token.clone() });
+            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
-        if !closed.within(left() / 2).await {
+        if !closed.within(left() / 4 * 3).await {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
         let (token, finished) = drain::tokens();
@@ -209,6 +225,9 @@ impl Node {
         if !finished.within(left()).await {
             log::warn!(target: LOG, "some links could not be closed in time");
         }
+        let (token, logged) = drain::tokens();
+        let _ = self.router.signal(router::LogAccount { token });
+        logged.within(left().max(LAST_WORDS)).await;
         log::info!(target: LOG, "stopped");
     }
 }
@@ -275,11 +294,14 @@ struct Listeners {
     incoming: Arc<Meter>,
     component: Arc<Meter>,
     limits: Limits,
+    strangers: incoming::Strangers,
     workers: Workers,
     tls: Tls,
     terms: Terms,
     router: Mailbox<Router>,
+    promise: Mailbox<Promise>,
     verifier: Mailbox<Verifier>,
+    witness: Mailbox<Witness>,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -291,28 +313,50 @@ impl Listeners {
             .chain(direct)
             .map(|(socket, whose)| {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
-                let (router, verifier) = (self.router.clone(), self.verifier.clone());
-                self.start(socket, &self.incoming, self.limits, move |own| {
-                    whose(incoming::Surroundings { terms, tls, router, verifier, ended: own.outlet() })
+                let (router, verifier, witness) =
+                    (self.router.clone(), self.verifier.clone(), self.witness.clone());
+                let (limits, strangers) = (self.limits.clone(), self.strangers.clone());
+                let authorized = self.promise.outlet();
+                self.start(socket, &self.incoming, limits, move |own| {
+                    whose(incoming::Surroundings {
+                        terms,
+                        tls,
+                        router,
+                        verifier,
+                        authorized,
+                        witness,
+                        ended: own.outlet(),
+                        strangers,
+                    })
                 })
             })
             .collect()
     }
 
     fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        // A host may well run all of its components at one address: the limit is meant for strangers.
-        let limits = Limits { per_address: usize::MAX, ..self.limits };
+        // A host may well run all of its components at one address: the limit is meant for strangers. Strangers take
+        // no seats from programs either.
+        let limits = Limits {
+            seats: Arc::new(Semaphore::new(COMPONENTS)),
+            per_address: usize::MAX,
+            attempts: usize::MAX,
+            ..self.limits.clone()
+        };
         sockets
             .into_iter()
             .map(|socket| {
                 let (names, router) = (Arc::clone(&self.secrets), self.router.clone());
-                let max_stanza = self.terms.default_remote().policy.max_stanza;
+                let remote = self.terms.default_remote();
+                let (max_stanza, write_timeout) = (remote.policy.max_stanza, remote.write_timeout);
                 let handshake_timeout = self.limits.handshake_timeout;
-                self.start(socket, &self.component, limits, move |own| {
+                let bounds = *self.terms.rules().bounds();
+                self.start(socket, &self.component, limits.clone(), move |own| {
                     let ended = own.outlet();
                     For::Components(component::Surroundings {
                         names,
                         max_stanza,
+                        bounds,
+                        write_timeout,
                         handshake_timeout,
                         router,
                         ended,
@@ -341,3 +385,9 @@ impl Listeners {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// Connections of programs in all: far more than a machine has, and fewer than would take all its files.
+const COMPONENTS: usize = 1024;
+
+/// For the account's last line, should nothing be left of `shutdown_timeout`.
+const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -12,15 +12,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use xmpp::Stanza;
 
-use crate::batch::Batch;
+use crate::{
+    account::{Amount, Outcome, Slip},
+    batch::{self, Batch, Kept},
+};
 
 /// Something to write.
 #[derive(Debug)]
 enum Item {
     /// A stanza, which has a sender who wants to know what became of it.
-    Stanza(Stanza),
+    Stanza(Kept),
     /// Part of the stream's own life.
     Raw(Bytes),
 }
@@ -37,6 +39,9 @@ pub struct Outbox {
     overflow_since: Option<Instant>,
     refusing: bool,
     stanzas_written: u64,
+    slip: Slip,
+    /// What was written lately, by the second.
+    recent: VecDeque<(Instant, Amount)>,
 }
 
 /// What a dead link leaves behind.
@@ -45,7 +50,7 @@ pub struct Remains {
     /// Stanzas of which the link took at least a byte, yet not known to have arrived.
     pub uncertain: usize,
     /// Stanzas of which nothing was written, in order.
-    pub unwritten: Vec<Stanza>,
+    pub unwritten: Vec<Batch>,
 }
 
 impl Outbox {
@@ -60,6 +65,8 @@ impl Outbox {
             overflow_since: None,
             refusing: false,
             stanzas_written: 0,
+            slip: Slip::none(),
+            recent: VecDeque::new(),
         }
     }
 
@@ -100,11 +107,17 @@ impl Outbox {
     }
 
     /// The link has written the chunk; lets in what was held outside.
-    pub fn written(&mut self) {
+    pub fn written(&mut self, now: Instant) {
+        let mut amount = Amount::default();
         for item in self.writing.drain(..) {
             self.bytes -= item.bytes().len();
-            self.stanzas_written += u64::from(matches!(item, Item::Stanza(_)));
+            if let Item::Stanza(kept) = item {
+                self.stanzas_written += 1;
+                amount = amount.plus(kept.amount());
+            }
         }
+        self.slip.settle(Outcome::Written, amount);
+        self.remember(amount, now);
         while self.bytes < self.budget
             && let Some(batch) = self.overflow.pop_front()
         {
@@ -130,40 +143,59 @@ impl Outbox {
         }
         self.refusing = true;
         self.overflow_since = None;
-        let (returning, refused): (VecDeque<Batch>, Vec<Batch>) = {
-            let (mut returning, mut refused) = (VecDeque::new(), Vec::new());
-            for batch in self.overflow.drain(..) {
-                if batch.returning { returning.push_back(batch) } else { refused.push(batch) }
-            }
-            (returning, refused)
-        };
+        let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
         self.overflow = returning;
-        refused
+        let refused: VecDeque<Batch> = refused;
+        refused.into()
     }
 
     /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
     pub fn remains(&mut self, mut written: usize) -> Remains {
-        let mut remains = Remains::default();
+        let mut uncertain = Amount::default();
+        let mut count = 0;
+        let mut unwritten = Vec::new();
         for item in self.writing.drain(..) {
             let touched = written > 0;
             written = written.saturating_sub(item.bytes().len());
             match item {
-                Item::Stanza(_) if touched => remains.uncertain += 1,
-                Item::Stanza(stanza) => remains.unwritten.push(stanza),
+                Item::Stanza(kept) if touched => {
+                    count += 1;
+                    uncertain = uncertain.plus(kept.amount());
+                }
+                Item::Stanza(kept) => unwritten.push(kept),
                 Item::Raw(_) => {}
             }
         }
-        for item in self.waiting.drain(..) {
-            if let Item::Stanza(stanza) = item {
-                remains.unwritten.push(stanza);
-            }
-        }
-        for batch in self.overflow.drain(..) {
-            remains.unwritten.extend(batch.stanzas);
-        }
+        self.slip.settle(Outcome::Uncertain, uncertain);
+        unwritten.extend(self.waiting.drain(..).filter_map(|item| match item {
+            Item::Stanza(kept) => Some(kept),
+            Item::Raw(_) => None,
+        }));
+        let mut unwritten = batch::batches(unwritten, &mut self.slip);
+        unwritten.extend(self.overflow.drain(..));
         self.bytes = 0;
         self.overflow_since = None;
-        remains
+        Remains { uncertain: count, unwritten }
+    }
+
+    /// The link died without a goodbye: what was written lately may be lost on the way. Gives the number of stanzas.
+    pub fn doubt_recent(&mut self, now: Instant) -> usize {
+        let recent = self.recent.drain(..).filter(|(at, _)| now.saturating_duration_since(*at) <= IN_DOUBT);
+        let doubtful = recent.map(|(_, amount)| amount).fold(Amount::default(), Amount::plus);
+        self.slip.doubt(doubtful);
+        usize::try_from(doubtful.stanzas).unwrap_or(usize::MAX)
+    }
+
+    fn remember(&mut self, amount: Amount, now: Instant) {
+        match self.recent.back_mut() {
+            Some((at, last)) if now.saturating_duration_since(*at) < Duration::from_secs(1) => {
+                *last = last.plus(amount)
+            }
+            _ => self.recent.push_back((now, amount)),
+        }
+        while self.recent.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > IN_DOUBT) {
+            self.recent.pop_front();
+        }
     }
 
     /// Takes the bytes of the stream's own out of what waits.
@@ -190,8 +222,10 @@ impl Outbox {
     }
 
     fn admit(&mut self, batch: Batch) {
-        self.bytes += batch.bytes();
-        self.waiting.extend(batch.stanzas.into_iter().map(Item::Stanza));
+        let taken = batch.slip.held().stanzas > 0;
+        self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
+        self.waiting.extend(batch.stanzas.into_iter().map(|stanza| Item::Stanza(Kept { stanza, taken })));
+        self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
 }
@@ -199,7 +233,7 @@ impl Outbox {
 impl Item {
     fn bytes(&self) -> &Bytes {
         match self {
-            Self::Stanza(stanza) => stanza.bytes(),
+            Self::Stanza(kept) => kept.stanza.bytes(),
             Self::Raw(bytes) => bytes,
         }
     }
@@ -211,26 +245,23 @@ pub const MOMENT: Duration = Duration::from_secs(1);
 /// Bytes a session may have yet to write: a second of a 10 Mbit/s line.
 pub const BUDGET: usize = 1024 * 1024;
 
+/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
+/// (`TCP_USER_TIMEOUT`).
+const IN_DOUBT: Duration = Duration::from_secs(60);
+
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use xmpp::xml::Element;
+    use xmpp::{Stanza, xml::Element};
 
     use super::*;
-    use crate::batch::Pass;
 
     fn batch(ids: std::ops::Range<usize>) -> Batch {
         let stanzas: Vec<Stanza> = ids.map(|id| stanza(&id.to_string())).collect();
         let first = stanzas[0].clone();
-        Batch {
-            from: first.from_domain().clone(),
-            to: first.to_domain().clone(),
-            stanzas,
-            pass: Pass::free(),
-            returning: false,
-        }
+        Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas)
     }
 
     fn stanza(id: &str) -> Stanza {
@@ -249,7 +280,7 @@ mod tests {
         outbox.push(batch(0..1), Instant::now()).unwrap();
         assert_eq!(outbox.next_chunk().unwrap().len(), 1);
         assert!(outbox.next_chunk().is_none(), "one chunk at a time");
-        outbox.written();
+        outbox.written(Instant::now());
         assert!(outbox.is_empty());
         assert_eq!(outbox.stanzas_written(), 1);
     }
@@ -265,7 +296,7 @@ mod tests {
         assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
         assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
         outbox.next_chunk().unwrap();
-        outbox.written();
+        outbox.written(Instant::now());
         assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
     }
 
@@ -279,7 +310,7 @@ mod tests {
         let mut written = Vec::new();
         while let Some(chunk) = outbox.next_chunk() {
             written.extend(chunk);
-            outbox.written();
+            outbox.written(Instant::now());
         }
         let expected: Vec<Bytes> = (0..5).map(|id| stanza(&id.to_string()).bytes().clone()).collect();
         assert_eq!(written, expected);
@@ -293,7 +324,7 @@ mod tests {
         outbox.push(batch(3..5), Instant::now()).unwrap();
         let remains = outbox.remains(chunk[0].len() + 1);
         assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
-        assert_eq!(ids(&remains.unwritten), ["2", "3", "4"]);
+        assert_eq!(ids(&remains.unwritten[0].stanzas), ["2", "3", "4"]);
         assert!(outbox.is_empty());
     }
 }

@@ -12,15 +12,16 @@ use std::{
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use bytes::Bytes;
 use xmpp::{
-    DomainPair, Stanza,
+    DomainPair,
     stanza::{self, Condition, ErrorType},
     stream::{self, End, Initiating, initiating::Output},
 };
 
 use crate::{
-    attempt::{Arrival, Attempt, Session},
-    batch::{Batch, Pass},
-    drain,
+    account::Outcome,
+    attempt::{Arrival, Dialling, Session},
+    batch::Batch,
+    clock, drain,
     failure::Failure,
     link::{self, Link},
     mailbox::{Mailbox, Meter, Outlet, Queued},
@@ -100,7 +101,7 @@ pub struct Returned {
     /// Whose.
     pub pair: DomainPair,
     /// To be delivered before everything that came later.
-    pub stanzas: Vec<Stanza>,
+    pub batches: Vec<Batch>,
     /// How long the stream stood.
     pub lived: Duration,
 }
@@ -132,15 +133,16 @@ pub struct Outgoing {
     own: Mailbox<Self>,
     owners: Owners,
     meter: Arc<Meter>,
-    attempt: Option<Attempt>,
+    dialling: Option<Dialling>,
     idle_timeout: Duration,
     keepalive: Duration,
+    write_timeout: Duration,
     on_route: OnRoute,
     wire: Option<Wire>,
     outbox: Outbox,
     patience: Option<SpawnHandle>,
     /// Came when it could no longer be written; given back in the end.
-    leftovers: Vec<Stanza>,
+    leftovers: Vec<Batch>,
     flushing: Vec<drain::Token>,
     finishing: Vec<drain::Token>,
     end: Option<Ending>,
@@ -178,16 +180,23 @@ struct Ending {
 }
 
 impl Outgoing {
-    /// An actor that makes `attempt` as soon as it runs.
-    pub fn new(attempt: Attempt, owners: Owners, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    /// An actor that makes the attempt as soon as it runs.
+    pub fn new(
+        pair: DomainPair,
+        dialling: Dialling,
+        owners: Owners,
+        own: Mailbox<Self>,
+        meter: Arc<Meter>,
+    ) -> Self {
         Self {
-            pair: attempt.pair.clone(),
+            pair,
             own,
             owners,
             meter,
-            idle_timeout: attempt.remote.idle_timeout,
-            keepalive: attempt.remote.keepalive,
-            attempt: Some(attempt),
+            idle_timeout: dialling.idle_timeout,
+            keepalive: dialling.keepalive,
+            write_timeout: dialling.write_timeout,
+            dialling: Some(dialling),
             on_route: OnRoute::Hold(Vec::new()),
             wire: None,
             outbox: Outbox::new(outbox::BUDGET),
@@ -200,7 +209,7 @@ impl Outgoing {
     }
 
     fn establish(&mut self, session: Session, context: &mut Context<Self>) {
-        let now = Instant::now();
+        let now = clock::now();
         if let Some(seconds) = session.established.idle_seconds {
             // XEP-0478: the peer closes then. Ours has to come first, or a stanza may meet a closing stream.
             self.idle_timeout = self.idle_timeout.min(Duration::from_secs(seconds).mul_f32(0.9));
@@ -215,7 +224,7 @@ impl Outgoing {
             writing_since: None,
             over: false,
         });
-        let tick = self.keepalive.min(self.idle_timeout) / 2;
+        let tick = self.keepalive.min(self.idle_timeout).min(self.write_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
         if self.owners.established.signal(established).is_err() {
@@ -248,7 +257,7 @@ impl Outgoing {
     fn feed_link(&mut self) {
         let Some(wire) = &mut self.wire else { return };
         if let Some(chunk) = self.outbox.next_chunk() {
-            let now = Instant::now();
+            let now = clock::now();
             wire.last_write = now;
             wire.writing_since = Some(now);
             wire.link.write(chunk);
@@ -263,48 +272,53 @@ impl Outgoing {
 
     fn write(&mut self, mut batch: Batch, context: &mut Context<Self>) {
         let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
-            self.leftovers.extend(batch.stanzas);
+            self.leftovers.push(batch);
             return;
         };
-        let now = Instant::now();
+        let now = clock::now();
         wire.last_stanza = now;
         if let Some(limit) = wire.max_stanza {
-            let oversized: Vec<Stanza> =
-                batch.stanzas.extract_if(.., |stanza| stanza.bytes().len() > limit).collect();
-            self.refuse_oversized(&oversized, &batch.pass, limit);
+            self.refuse_oversized(&mut batch, limit);
+            if batch.stanzas.is_empty() {
+                return;
+            }
         }
         if let Err(batch) = self.outbox.push(batch, now) {
-            self.refuse_slow(&batch);
+            self.refuse_slow(batch);
         }
         self.feed_link();
         self.watch_patience(context);
     }
 
     /// XEP-0478 section 4: never above what the peer announced.
-    fn refuse_oversized(&self, stanzas: &[Stanza], pass: &Pass, limit: usize) {
-        if !stanzas.is_empty() {
+    fn refuse_oversized(&self, batch: &mut Batch, limit: usize) {
+        while let Some(place) = batch.stanzas.iter().position(|stanza| stanza.bytes().len() > limit) {
+            let mut oversized = batch.split_off(place);
+            let after = oversized.split_off(1);
             let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
             let error =
                 stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
-            router::bounce(&self.owners.bounces, stanzas, pass, &error);
+            router::bounce(&self.owners.bounces, oversized, &error, Outcome::Answered);
+            batch.stanzas.extend(after.stanzas);
+            batch.slip.merge(after.slip);
         }
     }
 
-    fn refuse_slow(&self, batch: &Batch) {
+    fn refuse_slow(&self, batch: Batch) {
         log::warn!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
         let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
-        router::bounce(&self.owners.bounces, &batch.stanzas, &batch.pass, &error);
+        router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
     }
 
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
         let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
-        let wait = end.saturating_duration_since(Instant::now());
+        let wait = end.saturating_duration_since(clock::now());
         self.patience = Some(context.run_later(wait, |session, context| {
             session.patience = None;
-            let batches = session.outbox.lose_patience(Instant::now());
-            batches.iter().for_each(|batch| session.refuse_slow(batch));
+            let batches = session.outbox.lose_patience(clock::now());
+            batches.into_iter().for_each(|batch| session.refuse_slow(batch));
             session.watch_patience(context);
         }));
     }
@@ -324,7 +338,8 @@ impl Outgoing {
             // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
             let closing_tags = self.outbox.take_raw();
             let remains = self.outbox.remains(WHOLE_CHUNK);
-            self.leave_behind(remains);
+            let doubtful = self.outbox.doubt_recent(clock::now());
+            self.leave_behind(remains, doubtful);
             closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
         }
         self.take_no_more(&end.to_string(), context);
@@ -336,7 +351,9 @@ impl Outgoing {
 
     fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
         let remains = self.outbox.remains(written);
-        self.leave_behind(remains);
+        let said_goodbye = self.wire.as_ref().is_none_or(|wire| wire.over);
+        let doubtful = if said_goodbye { 0 } else { self.outbox.doubt_recent(clock::now()) };
+        self.leave_behind(remains, doubtful);
         self.take_no_more(reason, context);
         self.wire = None;
         self.flushing.clear();
@@ -344,11 +361,12 @@ impl Outgoing {
         self.stop_if_retired(context);
     }
 
-    fn leave_behind(&mut self, remains: outbox::Remains) {
-        if remains.uncertain > 0 {
+    fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
+        let uncertain = remains.uncertain + doubtful;
+        if uncertain > 0 {
             log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = remains.uncertain;
-                "the link ended with stanzas on the wire; they may not have arrived"
+                target: LOG, pair:% = self.pair, stanzas = uncertain;
+                "the link ended without a goodbye; stanzas on the wire may not have arrived"
             );
         }
         self.leftovers.extend(remains.unwritten);
@@ -357,7 +375,7 @@ impl Outgoing {
     /// From now on stanzas are kept to be given back.
     fn take_no_more(&mut self, reason: &str, context: &mut Context<Self>) {
         if self.end.is_none() {
-            let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| wire.since.elapsed());
+            let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| clock::since(wire.since));
             log::info!(
                 target: LOG, pair:% = self.pair, reason = reason, stanzas_out = self.outbox.stanzas_written(),
                 lived:% = humane(lived);
@@ -393,13 +411,18 @@ impl Outgoing {
 
     fn tick(&mut self, context: &mut Context<Self>) {
         let Some(wire) = &mut self.wire else { return };
-        if wire.writing_since.is_some_and(|since| since.elapsed() > STALL) {
-            self.link_ended(WHOLE_CHUNK, "the peer reads nothing", context);
-        } else if self.end.is_some() {
+        if self.end.is_some() {
             // The peer has a moment to close its side.
-        } else if wire.last_stanza.elapsed() >= self.idle_timeout && self.outbox.is_empty() {
+        } else if wire
+            .writing_since
+            .is_some_and(|since| clock::since(since) > self.keepalive.min(self.write_timeout))
+        {
+            // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
+            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
+            self.close_stream(Some(error), "the peer reads nothing", context);
+        } else if clock::since(wire.last_stanza) >= self.idle_timeout && self.outbox.is_empty() {
             self.close_stream(None, "idle", context);
-        } else if wire.last_write.elapsed() >= self.keepalive {
+        } else if clock::since(wire.last_write) >= self.keepalive {
             // RFC 6120 4.6.1: whitespace. A peer that is gone does not acknowledge it, and TCP says so.
             self.outbox.push_raw(Bytes::from_static(b" "));
             self.feed_link();
@@ -407,15 +430,35 @@ impl Outgoing {
     }
 }
 
+impl Outgoing {
+    /// Gives up a link that takes nothing for so long while the node waits for it.
+    fn expect_progress(&self, within: Duration, context: &mut Context<Self>) {
+        context.run_later(within, move |session, context| {
+            if session.flushing.is_empty() {
+                return;
+            }
+            let writing_since = session.wire.as_ref().and_then(|wire| wire.writing_since);
+            if writing_since.is_some_and(|since| clock::since(since) < within) {
+                return session.expect_progress(within, context);
+            }
+            session.link_ended(
+                WHOLE_CHUNK,
+                "this server is being stopped and the peer reads nothing",
+                context,
+            );
+        });
+    }
+}
+
 impl Actor for Outgoing {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let Some(attempt) = self.attempt.take() else { return };
+        let Some(dialling) = self.dialling.take() else { return };
         let own = self.own.clone();
         actix_rt::spawn(async move {
             // In a task of its own, so that a panic in it is an outcome too.
-            let outcome = actix_rt::spawn(attempt.make()).await.unwrap_or(Err(Failure::Crashed));
+            let outcome = actix_rt::spawn((dialling.begin)()).await.unwrap_or(Err(Failure::Crashed));
             // An actor that has stopped wants no news.
             let _ = own.signal(Attempted { outcome });
         });
@@ -463,9 +506,9 @@ impl Handler<Queued<Retire>> for Outgoing {
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.open();
         let lived = self.end.as_ref().map_or(Duration::ZERO, |end| end.lived);
-        let stanzas = std::mem::take(&mut self.leftovers);
+        let batches = std::mem::take(&mut self.leftovers);
         // A promise that is gone takes the process with it.
-        let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), stanzas, lived });
+        let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived });
         if let Some(end) = &mut self.end {
             end.retired = true;
         }
@@ -482,15 +525,7 @@ impl Handler<Queued<Flush>> for Outgoing {
             return;
         }
         self.flushing.push(token);
-        context.run_later(within, |session, context| {
-            if !session.flushing.is_empty() {
-                session.link_ended(
-                    WHOLE_CHUNK,
-                    "this server is being stopped and the peer reads too slowly",
-                    context,
-                );
-            }
-        });
+        self.expect_progress(within, context);
     }
 }
 
@@ -539,7 +574,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
                 drop(pass);
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 if let Some(wire) = &mut self.wire {
                     wire.writing_since = None;
                 }
@@ -583,9 +618,6 @@ const LOG: &str = "nuncio::outgoing";
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;
-
-/// A peer that takes not one chunk in this time reads nothing. (RFC 6120 gives no number; Prosody waits 180 s.)
-const STALL: Duration = Duration::from_secs(120);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -1,26 +1,35 @@
-//! Stanzas that wait for a link: a bounded queue for each domain pair, and the one attempt that is to end the wait.
+//! Stanzas that wait for a link: a bounded queue for each domain pair, and one attempt at a time to end the wait.
 //!
-//! How a queue is handed over to its session, and taken back from one that died, is told in `handover`.
+//! A failed attempt does not end the promise. What waiting would not mend is answered at once; after a passing failure
+//! the pair pauses, IQ requests are answered with the reason, and messages and presence wait out their own time while
+//! each pause is followed by one more attempt. A remote domain that shows life itself is tried at once.
+//!
+//! How a queue is handed over to its session, and taken back from one that died, is told in the crate's documentation.
+
+mod queue;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use xmpp::{
-    DomainPair, Stanza,
+    Domain, DomainPair,
     stanza::{self, Condition, ErrorType},
-    stream::initiating::Purpose,
 };
 
+use self::queue::Queue;
 use crate::{
-    attempt::Means,
+    account::Outcome,
+    attempt::{Dial, millis},
     backoff,
-    batch::{Batch, Pass},
-    drain,
+    batch::Batch,
+    clock, drain,
     failure::Failure,
+    incoming,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outgoing::{self, Outgoing},
     router,
@@ -66,27 +75,40 @@ pub struct Fulfilled {
     pub session: Mailbox<Outgoing>,
 }
 
+/// Whom the promise reports to: the router.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    /// What waited has been handed over.
+    pub fulfilled: Outlet<Fulfilled>,
+    /// For the sessions.
+    pub closed: Outlet<outgoing::Closed>,
+    /// Error answers.
+    pub bounces: Outlet<router::Return>,
+}
+
 /// The actor that keeps the promise.
 pub struct Promise {
-    means: Means,
+    dial: Box<dyn Dial>,
     bounds: Bounds,
     workers: Workers,
     outgoing: Arc<Meter>,
     own: Mailbox<Self>,
-    fulfilled: Outlet<Fulfilled>,
-    closed: Outlet<outgoing::Closed>,
-    bounces: Outlet<router::Return>,
-    queues: HashMap<DomainPair, Queue>,
-    total_bytes: usize,
+    owners: Owners,
+    pairs: HashMap<DomainPair, Pair>,
+    /// Which pairs have state, by remote domain.
+    remotes: HashMap<Domain, HashSet<DomainPair>>,
+    agenda: BinaryHeap<Reverse<(Instant, DomainPair)>>,
+    bytes: usize,
+    attempts: usize,
+    turns: VecDeque<DomainPair>,
     stopping: bool,
     _vital: Vital,
 }
 
-/// What waits for one pair, and why.
-struct Queue {
+/// What is known of one pair.
+struct Pair {
     state: State,
-    waiting: VecDeque<Stanza>,
-    bytes: usize,
+    queue: Queue,
     since: Instant,
     /// What did not fit; each batch holds up its source.
     overflow: VecDeque<Batch>,
@@ -94,239 +116,381 @@ struct Queue {
     refusing: bool,
     /// Failed attempts in a row.
     failures: u32,
+    /// How the last one failed.
+    failure: Option<Failure>,
+    /// The earliest entry in the agenda.
+    scheduled: Option<Instant>,
 }
 
+#[derive(Debug)]
 enum State {
+    /// Too many attempts are under way: one of the next is this one's.
+    AwaitingTurn,
     /// An attempt is being made.
     Attempting,
     /// The session has what waited; the router is being told.
     HandingOver(Mailbox<Outgoing>),
     /// A session has ended and gives back what it had not written.
     AwaitingReturn,
-    /// The last attempt failed with this; the next stanza after the pause makes another.
-    Pausing { until: Instant, failure: Failure },
-    /// The last link ended as soon as it stood; a new attempt is made after the pause.
-    Resting,
+    /// The last attempt failed; nothing is tried before then.
+    Pausing { until: Instant },
 }
 
 impl Promise {
-    /// A promise that reports to the router.
+    /// A promise that dials with `dial` and reports to the router.
     pub fn new(
-        means: Means,
+        dial: Box<dyn Dial>,
         bounds: Bounds,
         workers: Workers,
         outgoing: Arc<Meter>,
         own: Mailbox<Self>,
-        router: &Mailbox<router::Router>,
+        owners: Owners,
         vital: Vital,
     ) -> Self {
         Self {
-            means,
+            dial,
             bounds,
             workers,
             outgoing,
             own,
-            fulfilled: router.outlet(),
-            closed: router.outlet(),
-            bounces: router.outlet(),
-            queues: HashMap::new(),
-            total_bytes: 0,
+            owners,
+            pairs: HashMap::new(),
+            remotes: HashMap::new(),
+            agenda: BinaryHeap::new(),
+            bytes: 0,
+            attempts: 0,
+            turns: VecDeque::new(),
             stopping: false,
             _vital: vital,
         }
     }
 
     fn deliver(&mut self, batch: Batch, context: &mut Context<Self>) {
-        let pair = batch.pair();
+        let key = batch.pair();
         if self.stopping {
-            return self.bounce(&pair, &batch.stanzas, &batch.pass, &Failure::Stopping);
+            return self.answer(vec![batch], &Failure::Stopping, Outcome::Answered);
         }
-        if !self.means.terms.rules().permits(&pair.remote) {
-            return self.bounce(&pair, &batch.stanzas, &batch.pass, &Failure::Denied);
+        if !self.dial.permits(&key.remote) {
+            return self.answer(vec![batch], &Failure::Denied, Outcome::Answered);
         }
-        let Some(queue) = self.queues.get_mut(&pair) else {
-            log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");
-            self.queues.insert(pair.clone(), Queue::new());
-            self.start_attempt(&pair);
-            return self.append(&pair, batch, context);
-        };
-        match &queue.state {
-            State::Attempting | State::AwaitingReturn | State::Resting => self.append(&pair, batch, context),
-            State::HandingOver(session) => {
-                let session = session.clone();
-                self.send_first(&session, batch);
+        let now = clock::now();
+        match self.pairs.get(&key).map(|pair| &pair.state) {
+            None => {
+                log::info!(target: LOG, pair:% = key, stanzas = batch.stanzas.len(); "queued");
+                self.insert(key.clone());
+                self.append(&key, batch, context);
+                self.begin(&key);
             }
-            State::Pausing { until, failure } if Instant::now() < *until => {
-                let failure = failure.clone();
-                self.bounce(&pair, &batch.stanzas, &batch.pass, &failure);
+            Some(State::AwaitingTurn | State::Attempting | State::AwaitingReturn) => {
+                self.append(&key, batch, context);
             }
-            State::Pausing { .. } => {
-                log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");
-                queue.since = Instant::now();
-                self.start_attempt(&pair);
-                self.append(&pair, batch, context);
+            Some(State::HandingOver(session)) => send_first(session, batch),
+            Some(State::Pausing { until }) if now < *until => {
+                self.deliver_while_pausing(&key, batch, context)
+            }
+            Some(State::Pausing { .. }) => {
+                self.append(&key, batch, context);
+                self.begin(&key);
             }
         }
     }
 
-    fn append(&mut self, pair: &DomainPair, batch: Batch, context: &mut Context<Self>) {
-        let total = self.total_bytes;
-        let Some(queue) = self.queues.get_mut(pair) else { return };
-        let fits = queue.room_in(&batch, &self.bounds, total) == batch.stanzas.len();
-        if queue.overflow.is_empty() && fits {
-            self.total_bytes += queue.admit(batch);
-        } else if queue.refusing {
-            self.refuse(pair, &batch.stanzas, &batch.pass);
-        } else {
-            if queue.overflow.is_empty() {
-                let pair = pair.clone();
-                context.run_later(PATIENCE, move |promise, _| promise.lose_patience(&pair));
-            }
-            queue.overflow.push_back(batch);
+    /// In a pause the reason of the last failure is the answer to whoever cannot or need not wait.
+    fn deliver_while_pausing(&mut self, key: &DomainPair, mut batch: Batch, context: &mut Context<Self>) {
+        let Some(failure) = self.pairs.get(key).and_then(|pair| pair.failure.clone()) else { return };
+        if failure.is_definitive() {
+            return self.answer(vec![batch], &failure, Outcome::Answered);
+        }
+        // Requests are taken out one by one; what stays keeps its order.
+        let mut requests = Vec::new();
+        while let Some(place) = batch.stanzas.iter().position(xmpp::Stanza::is_request) {
+            let mut request = batch.split_off(place);
+            let after = request.split_off(1);
+            requests.push(request);
+            batch.stanzas.extend(after.stanzas);
+            batch.slip.merge(after.slip);
+        }
+        self.answer(requests, &failure, Outcome::Answered);
+        if !batch.stanzas.is_empty() {
+            self.append(key, batch, context);
         }
     }
 
-    /// The sources have been held up long enough by a queue that is full.
-    fn lose_patience(&mut self, pair: &DomainPair) {
-        let Some(queue) = self.queues.get_mut(pair) else { return };
-        if queue.overflow.is_empty() {
+    /// Lets a batch wait: in the queue if it fits, else outside for a moment.
+    fn append(&mut self, key: &DomainPair, batch: Batch, context: &mut Context<Self>) {
+        let free = self.bounds.total_bytes.saturating_sub(self.bytes);
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        if pair.overflow.is_empty() && pair.queue.room_in(&batch, &self.bounds, free) == batch.stanzas.len() {
+            let before = pair.queue.bytes();
+            pair.queue.admit(batch, &self.bounds, clock::now());
+            self.bytes = self.bytes - before + pair.queue.bytes();
+            self.shed_if_crowded();
+            return self.look_ahead(key);
+        }
+        // A domain that is known to stay away is not worth a pause of the source.
+        let away = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
+        let patient = !pair.refusing && !away;
+        let first = pair.overflow.is_empty();
+        pair.overflow.push_back(batch);
+        if !patient {
+            self.lose_patience(key);
+        } else if first {
+            let key = key.clone();
+            context.run_later(PATIENCE, move |promise, _| promise.lose_patience(&key));
+        }
+    }
+
+    /// The sources have been held up long enough by a queue that is full: what fits is taken, the rest refused.
+    fn lose_patience(&mut self, key: &DomainPair) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        if pair.overflow.is_empty() {
             return;
         }
-        queue.refusing = true;
+        pair.refusing = true;
         let mut refused = Vec::new();
-        for mut batch in std::mem::take(&mut queue.overflow) {
-            let fitting = queue.room_in(&batch, &self.bounds, self.total_bytes);
-            let rest = batch.stanzas.split_off(fitting);
-            self.total_bytes += queue.extend(batch.stanzas);
-            refused.push((rest, batch.pass));
+        for mut batch in std::mem::take(&mut pair.overflow) {
+            let free = self.bounds.total_bytes.saturating_sub(self.bytes);
+            let rest = batch.split_off(pair.queue.room_in(&batch, &self.bounds, free));
+            let before = pair.queue.bytes();
+            pair.queue.admit(batch, &self.bounds, clock::now());
+            self.bytes = self.bytes - before + pair.queue.bytes();
+            if !rest.stanzas.is_empty() {
+                refused.push(rest);
+            }
         }
-        for (stanzas, pass) in refused {
-            self.refuse(pair, &stanzas, &pass);
+        self.refuse(key, refused);
+        self.look_ahead(key);
+    }
+
+    /// Past four fifths of the whole the largest queues give up their newest.
+    fn shed_if_crowded(&mut self) {
+        if self.bytes <= self.bounds.total_bytes / 5 * 4 {
+            return;
+        }
+        let mut surplus = self.bytes - self.bounds.total_bytes / 4 * 3;
+        let mut sizes: Vec<(usize, DomainPair)> =
+            self.pairs.iter().map(|(key, pair)| (pair.queue.bytes(), key.clone())).collect();
+        sizes.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+        for (size, key) in sizes {
+            // Half of what it has, so that no queue pays for all.
+            let share = surplus.min(size / 2);
+            if share == 0 {
+                return;
+            }
+            let Some(pair) = self.pairs.get_mut(&key) else { continue };
+            let shed = pair.queue.shed(size - share);
+            surplus = surplus.saturating_sub(size - pair.queue.bytes());
+            self.bytes = self.bytes - size + pair.queue.bytes();
+            self.refuse(&key, shed);
         }
     }
 
-    fn refuse(&self, pair: &DomainPair, stanzas: &[Stanza], pass: &Pass) {
-        if stanzas.is_empty() {
+    fn refuse(&self, key: &DomainPair, batches: Vec<Batch>) {
+        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+        if stanzas == 0 {
             return;
         }
-        log::warn!(target: LOG, pair:% = pair, stanzas = stanzas.len(); "refused: too much waits for a link");
+        log::warn!(target: LOG, pair:% = key, stanzas = stanzas; "refused: too much waits for a link");
         let error = stanza::Error {
             type_: ErrorType::Wait,
             condition: Condition::ResourceConstraint,
-            text: format!("too many stanzas wait for a link to {}", pair.remote),
+            text: format!("too many stanzas wait for a link to {}", key.remote),
         };
-        router::bounce(&self.bounces, stanzas, pass, &error);
-    }
-
-    fn bounce(&self, pair: &DomainPair, stanzas: &[Stanza], pass: &Pass, failure: &Failure) {
-        router::bounce(&self.bounces, stanzas, pass, &failure.stanza_error(&pair.remote));
-    }
-
-    fn start_attempt(&mut self, pair: &DomainPair) {
-        if let Some(queue) = self.queues.get_mut(pair) {
-            queue.state = State::Attempting;
+        for batch in batches {
+            router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }
-        let attempt = self.means.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
+    }
+
+    fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
+        for batch in batches {
+            let error = failure.stanza_error(&batch.to);
+            router::bounce(&self.owners.bounces, batch, &error, outcome);
+        }
+    }
+
+    fn insert(&mut self, key: DomainPair) {
+        self.remotes.entry(key.remote.clone()).or_default().insert(key.clone());
+        self.pairs.insert(key, Pair::new());
+    }
+
+    fn remove(&mut self, key: &DomainPair) -> Option<Pair> {
+        if let Some(pairs) = self.remotes.get_mut(&key.remote) {
+            pairs.remove(key);
+            if pairs.is_empty() {
+                self.remotes.remove(&key.remote);
+            }
+        }
+        self.pairs.remove(key)
+    }
+
+    /// Makes an attempt, or lines up for one.
+    fn begin(&mut self, key: &DomainPair) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        if self.attempts >= ATTEMPTS_AT_ONCE {
+            pair.state = State::AwaitingTurn;
+            self.turns.push_back(key.clone());
+            return;
+        }
+        pair.state = State::Attempting;
+        self.attempts += 1;
+        let dialling = self.dial.dial(key);
         let owners = outgoing::Owners {
             established: self.own.outlet(),
             failed: self.own.outlet(),
-            closed: self.closed.clone(),
+            closed: self.owners.closed.clone(),
             returned: self.own.outlet(),
-            bounces: self.bounces.clone(),
+            bounces: self.owners.bounces.clone(),
         };
-        let meter = Arc::clone(&self.outgoing);
-        self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
-            Outgoing::new(attempt, owners, own, meter)
+        let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
+        self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
+            Outgoing::new(key, dialling, owners, own, meter)
         });
     }
 
-    fn send_first(&self, session: &Mailbox<Outgoing>, batch: Batch) {
-        // What was taken in here is never refused there: the session's own budget decides.
-        if session.signal(outgoing::SendFirst { batch }).is_err() {
-            log::error!(target: LOG, "a session ended by a panic; what it was given is lost");
+    fn attempt_ended(&mut self) {
+        self.attempts -= 1;
+        while let Some(key) = self.turns.pop_front() {
+            if self.pairs.get(&key).is_some_and(|pair| matches!(pair.state, State::AwaitingTurn)) {
+                return self.begin(&key);
+            }
         }
     }
 
     /// Everything that waits for the pair, in order.
-    fn take_waiting(&mut self, pair: &DomainPair) -> Vec<Stanza> {
-        let Some(queue) = self.queues.get_mut(pair) else { return Vec::new() };
-        self.total_bytes -= queue.bytes;
-        queue.take()
+    fn take_waiting(&mut self, key: &DomainPair) -> Vec<Batch> {
+        let Some(pair) = self.pairs.get_mut(key) else { return Vec::new() };
+        self.bytes -= pair.queue.bytes();
+        pair.refusing = false;
+        let mut batches = pair.queue.take_all();
+        batches.extend(pair.overflow.drain(..));
+        batches
     }
 
-    fn end_state_later(&self, pair: &DomainPair, after: Duration, context: &mut Context<Self>) {
-        let pair = pair.clone();
-        context.run_later(after, move |promise, _| promise.pause_ended(&pair));
+    /// Starts the pause after a failure.
+    fn pause(&mut self, key: &DomainPair, failure: Failure) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        pair.failures += 1;
+        pair.failure = Some(failure);
+        pair.state = State::Pausing { until: clock::now() + backoff::pause(&self.bounds, pair.failures) };
+        let long = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
+        if long {
+            // What was held up by a full queue is decided now.
+            self.lose_patience(key);
+        }
+        self.look_ahead(key);
     }
 
-    fn pause_ended(&mut self, pair: &DomainPair) {
-        match self.queues.get(pair).map(|queue| &queue.state) {
-            Some(State::Resting) => self.start_attempt(pair),
-            Some(State::Pausing { until, .. }) if *until + FORGET_AFTER <= Instant::now() => {
-                self.queues.remove(pair);
+    /// Enters into the agenda when this pair has to be looked after next.
+    fn look_ahead(&mut self, key: &DomainPair) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        let expiry = pair.queue.next_expiry();
+        let pause = match pair.state {
+            State::Pausing { until } if pair.queue.is_empty() => Some(until + FORGET_AFTER),
+            State::Pausing { until } => Some(until),
+            _ => None,
+        };
+        let Some(next) = [expiry, pause].into_iter().flatten().min() else { return };
+        if pair.scheduled.is_none_or(|scheduled| next < scheduled) {
+            pair.scheduled = Some(next);
+            self.agenda.push(Reverse((next, key.clone())));
+        }
+    }
+
+    /// Looks after the pairs that are due.
+    fn tick(&mut self) {
+        let now = clock::now();
+        while let Some(Reverse((due, _))) = self.agenda.peek() {
+            if *due > now {
+                return;
             }
-            _ => {}
+            let Some(Reverse((due, key))) = self.agenda.pop() else { return };
+            match self.pairs.get_mut(&key) {
+                // Entries that an earlier one has overtaken say nothing.
+                Some(pair) if pair.scheduled == Some(due) => pair.scheduled = None,
+                _ => continue,
+            }
+            self.look_after(&key, now);
+        }
+    }
+
+    fn look_after(&mut self, key: &DomainPair, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        let before = pair.queue.bytes();
+        let expired = pair.queue.take_expired(now);
+        self.bytes = self.bytes - before + pair.queue.bytes();
+        let reason = pair.failure.clone().unwrap_or(Failure::Late);
+        let (empty, state) = (pair.queue.is_empty(), &pair.state);
+        let next = match state {
+            State::Pausing { until } if empty && *until + FORGET_AFTER <= now => Next::Forget,
+            State::Pausing { until } if !empty && *until <= now => Next::Attempt,
+            _ => Next::Wait,
+        };
+        let stanzas: usize = expired.iter().map(|batch| batch.stanzas.len()).sum();
+        if stanzas > 0 {
+            log::info!(
+                target: LOG, pair:% = key, stanzas = stanzas, reason:% = reason.sentence(&key.remote);
+                "expired: no link came about in time"
+            );
+        }
+        self.answer(expired, &reason, Outcome::Expired);
+        match next {
+            Next::Forget => drop(self.remove(key)),
+            Next::Attempt => self.begin(key),
+            Next::Wait => {}
+        }
+        self.look_ahead(key);
+    }
+
+    fn sign_of_life(&mut self, remote: &Domain) {
+        for key in self.remotes.get(remote).cloned().unwrap_or_default() {
+            let Some(pair) = self.pairs.get_mut(&key) else { continue };
+            if !matches!(pair.state, State::Pausing { .. }) {
+                continue;
+            }
+            pair.failures = 0;
+            if pair.queue.is_empty() {
+                self.remove(&key);
+            } else {
+                log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
+                self.begin(&key);
+            }
         }
     }
 }
 
-impl Queue {
+enum Next {
+    Forget,
+    Attempt,
+    Wait,
+}
+
+impl Pair {
     fn new() -> Self {
         Self {
-            state: State::Attempting,
-            waiting: VecDeque::new(),
-            bytes: 0,
-            since: Instant::now(),
+            state: State::AwaitingTurn,
+            queue: Queue::new(),
+            since: clock::now(),
             overflow: VecDeque::new(),
             refusing: false,
             failures: 0,
+            failure: None,
+            scheduled: None,
         }
     }
+}
 
-    /// How many stanzas of the batch, from its first on, fit within the bounds.
-    fn room_in(&self, batch: &Batch, bounds: &Bounds, total: usize) -> usize {
-        let stanzas = bounds.max_stanzas.saturating_sub(self.waiting.len());
-        let bytes = bounds.max_bytes.saturating_sub(self.bytes).min(bounds.total_bytes.saturating_sub(total));
-        let mut needed = 0;
-        let fits = |stanza: &&Stanza| {
-            needed += stanza.bytes().len();
-            needed <= bytes
-        };
-        batch.stanzas.iter().take(stanzas).take_while(fits).count()
-    }
-
-    fn admit(&mut self, batch: Batch) -> usize {
-        // What waits must not keep the whole of what one read brought in memory.
-        self.extend(batch.stanzas.into_iter().map(Stanza::detached).collect())
-        // The pass is dropped here: the source reads on.
-    }
-
-    fn extend(&mut self, stanzas: Vec<Stanza>) -> usize {
-        let bytes = stanzas.iter().map(|stanza| stanza.bytes().len()).sum();
-        self.bytes += bytes;
-        self.waiting.extend(stanzas);
-        bytes
-    }
-
-    fn prepend(&mut self, stanzas: Vec<Stanza>) -> usize {
-        let bytes = stanzas.iter().map(|stanza| stanza.bytes().len()).sum();
-        self.bytes += bytes;
-        for stanza in stanzas.into_iter().rev() {
-            self.waiting.push_front(stanza);
-        }
-        bytes
-    }
-
-    fn take(&mut self) -> Vec<Stanza> {
-        self.bytes = 0;
-        self.refusing = false;
-        let overflow = self.overflow.drain(..).flat_map(|batch| batch.stanzas);
-        self.waiting.drain(..).chain(overflow).collect()
-    }
+/// What was taken in here is never refused there: the session's own budget decides.
+fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
+    // A session that has panicked lets it fall, and the account shows it.
+    let _ = session.signal(outgoing::SendFirst { batch });
 }
 
 impl Actor for Promise {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(TICK, |promise, _| promise.tick());
+    }
 }
 
 impl Handler<Queued<Deliver>> for Promise {
@@ -342,21 +506,19 @@ impl Handler<Queued<outgoing::Established>> for Promise {
     type Result = ();
 
     fn handle(&mut self, established: Queued<outgoing::Established>, _: &mut Context<Self>) {
-        let outgoing::Established { pair, session } = established.open();
-        let stanzas = self.take_waiting(&pair);
-        let Some(queue) = self.queues.get_mut(&pair) else { return };
-        log::info!(
-            target: LOG, pair:% = pair, stanzas = stanzas.len(), waited:% = crate::attempt::millis(queue.since);
-            "handed over"
-        );
-        queue.state = State::HandingOver(session.clone());
-        queue.failures = 0;
-        if !stanzas.is_empty() {
-            let (from, to) = (pair.local.clone(), pair.remote.clone());
-            self.send_first(&session, Batch { from, to, stanzas, pass: Pass::free(), returning: false });
+        let outgoing::Established { pair: key, session } = established.open();
+        let batches = self.take_waiting(&key);
+        if let Some(pair) = self.pairs.get_mut(&key) {
+            let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+            log::info!(target: LOG, pair:% = key, stanzas = stanzas, waited:% = millis(pair.since); "handed over");
+            pair.state = State::HandingOver(session.clone());
+            for batch in batches {
+                send_first(&session, batch);
+            }
+            // A router that is gone takes the process with it.
+            let _ = self.owners.fulfilled.signal(Fulfilled { pair: key, session });
         }
-        // A router that is gone takes the process with it.
-        let _ = self.fulfilled.signal(Fulfilled { pair, session });
+        self.attempt_ended();
     }
 }
 
@@ -364,8 +526,8 @@ impl Handler<Queued<Release>> for Promise {
     type Result = ();
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
-        let Release { pair } = release.open();
-        if let Some(Queue { state: State::HandingOver(session), .. }) = self.queues.remove(&pair) {
+        let Release { pair: key } = release.open();
+        if let Some(Pair { state: State::HandingOver(session), .. }) = self.remove(&key) {
             let _ = session.signal(outgoing::Open);
         }
     }
@@ -374,20 +536,33 @@ impl Handler<Queued<Release>> for Promise {
 impl Handler<Queued<outgoing::Failed>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, failed: Queued<outgoing::Failed>, context: &mut Context<Self>) {
-        let outgoing::Failed { pair, failure } = failed.open();
-        let stanzas = self.take_waiting(&pair);
-        let Some(queue) = self.queues.get_mut(&pair) else { return };
-        queue.failures += 1;
-        let pause = backoff::pause(&self.bounds, queue.failures);
-        queue.state = State::Pausing { until: Instant::now() + pause, failure: failure.clone() };
-        log::warn!(
-            target: LOG, pair:% = pair, reason:% = failure.sentence(&pair.remote), answered = stanzas.len(),
-            waited:% = crate::attempt::millis(queue.since), next_attempt_after:% = format_args!("{}ms", pause.as_millis());
-            "no link"
-        );
-        self.bounce(&pair, &stanzas, &Pass::free(), &failure);
-        self.end_state_later(&pair, pause + FORGET_AFTER, context);
+    fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
+        let outgoing::Failed { pair: key, failure } = failed.open();
+        let answered = if failure.is_definitive() || self.stopping {
+            self.take_waiting(&key)
+        } else if let Some(pair) = self.pairs.get_mut(&key) {
+            let before = pair.queue.bytes();
+            let requests = pair.queue.take_requests();
+            self.bytes = self.bytes - before + pair.queue.bytes();
+            requests
+        } else {
+            Vec::new()
+        };
+        let stanzas: usize = answered.iter().map(|batch| batch.stanzas.len()).sum();
+        self.answer(answered, &failure, Outcome::Answered);
+        self.pause(&key, failure.clone());
+        if let Some(pair) = self.pairs.get(&key)
+            && let State::Pausing { until } = pair.state
+        {
+            let pause = until.saturating_duration_since(clock::now());
+            log::warn!(
+                target: LOG, pair:% = key, reason:% = failure.sentence(&key.remote), answered = stanzas,
+                waiting = pair.queue.len(), waited:% = millis(pair.since),
+                next_attempt_after:% = format_args!("{}ms", pause.as_millis());
+                "no link"
+            );
+        }
+        self.attempt_ended();
     }
 }
 
@@ -395,37 +570,53 @@ impl Handler<Queued<Expect>> for Promise {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
-        let Expect { pair } = expect.open();
-        let queue = self.queues.entry(pair).or_insert_with(Queue::new);
-        queue.state = State::AwaitingReturn;
-        queue.since = Instant::now();
+        let Expect { pair: key } = expect.open();
+        if !self.pairs.contains_key(&key) {
+            self.insert(key.clone());
+        }
+        if let Some(pair) = self.pairs.get_mut(&key) {
+            pair.state = State::AwaitingReturn;
+        }
     }
 }
 
 impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, returned: Queued<outgoing::Returned>, context: &mut Context<Self>) {
-        let outgoing::Returned { pair, stanzas, lived } = returned.open();
+    fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
+        let outgoing::Returned { pair: key, batches, lived } = returned.open();
         if self.stopping {
-            return self.bounce(&pair, &stanzas, &Pass::free(), &Failure::Stopping);
+            self.answer(batches, &Failure::Stopping, Outcome::Answered);
+            let waiting = self.take_waiting(&key);
+            return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
         }
-        let Some(queue) = self.queues.get_mut(&pair) else { return };
+        let Some(pair) = self.pairs.get_mut(&key) else {
+            return self.answer(batches, &Failure::Late, Outcome::Answered);
+        };
         // Nothing is refused that was taken in once: the bounds hold for what comes.
-        self.total_bytes += queue.prepend(stanzas);
-        if queue.waiting.is_empty() && queue.overflow.is_empty() {
-            self.queues.remove(&pair);
+        let before = pair.queue.bytes();
+        pair.queue.put_back(batches, &self.bounds, clock::now());
+        self.bytes = self.bytes - before + pair.queue.bytes();
+        if pair.queue.is_empty() && pair.overflow.is_empty() {
+            self.remove(&key);
             return;
         }
-        log::info!(target: LOG, pair:% = pair, stanzas = queue.waiting.len(); "queued again");
+        log::info!(target: LOG, pair:% = key, stanzas = pair.queue.len(); "queued again");
         if lived < SHORT_LIFE {
-            queue.failures += 1;
-            queue.state = State::Resting;
-            let pause = backoff::pause(&self.bounds, queue.failures);
-            self.end_state_later(&pair, pause, context);
+            self.pause(&key, Failure::ShortLived);
         } else {
-            self.start_attempt(&pair);
+            self.begin(&key);
+            self.look_ahead(&key);
         }
+    }
+}
+
+impl Handler<Queued<incoming::Authorized>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
+        let incoming::Authorized { remote } = authorized.open();
+        self.sign_of_life(&remote);
     }
 }
 
@@ -435,15 +626,18 @@ impl Handler<Queued<Drain>> for Promise {
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
         let Drain { token: _token } = drain.open();
         self.stopping = true;
-        let pairs: Vec<DomainPair> = self.queues.keys().cloned().collect();
-        for pair in pairs {
-            let stanzas = self.take_waiting(&pair);
-            self.bounce(&pair, &stanzas, &Pass::free(), &Failure::Stopping);
+        let keys: Vec<DomainPair> = self.pairs.keys().cloned().collect();
+        for key in keys {
+            let batches = self.take_waiting(&key);
+            self.answer(batches, &Failure::Stopping, Outcome::Answered);
         }
     }
 }
 
 const LOG: &str = "nuncio::promise";
+
+/// How often the agenda is looked at; no stanza outlives its time by more than this and the time to answer it.
+const TICK: Duration = Duration::from_millis(100);
 
 /// How long a full queue may hold up its sources: about what a cold link takes, call-backs of dialback included.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -453,3 +647,6 @@ const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// A link that ends sooner than this is followed by a pause: it may be refused again and again.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
+
+/// Attempts under way at once; each costs a socket and, with TLS, some milliseconds of a core.
+const ATTEMPTS_AT_ONCE: usize = 256;

@@ -3,17 +3,20 @@
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
 use xmpp::{
     Domain, DomainPair, Stanza, service,
     stanza::{self, Condition, ErrorType, Kind},
 };
 
 use crate::{
-    batch::{self, Batch, Pass},
+    account::{Amount, Outcome, Sheet, Slip},
+    batch::{self, Answers, Batch, Pass},
     component::{self, Component},
     drain,
     mailbox::{Mailbox, Outlet, Queued, Refused},
@@ -54,6 +57,20 @@ pub struct Return {
 #[derive(Debug)]
 pub struct Report;
 
+/// Log the account.
+#[derive(Debug)]
+pub struct LogAccount {
+    /// Dropped when that is done.
+    pub token: drain::Token,
+}
+
+/// Show the account of all domains.
+#[derive(Debug)]
+pub struct ShowAccount {
+    /// Where the answer goes; the figures in it go on counting.
+    pub answer: oneshot::Sender<Arc<Sheet>>,
+}
+
 /// Have every session empty its outbox.
 #[derive(Debug)]
 pub struct Flush {
@@ -77,12 +94,12 @@ pub struct Seated {
     pub accepted: bool,
 }
 
-/// Answers each of `stanzas` that may be answered; `pass` is theirs.
-pub fn bounce(lane: &Outlet<Return>, stanzas: &[Stanza], pass: &Pass, error: &stanza::Error) {
-    let answers: Vec<Stanza> = stanzas.iter().filter_map(|stanza| stanza.bounce(error)).collect();
+/// Answers each stanza of a batch that may be answered; `outcome` is what that is called in the account.
+pub fn bounce(lane: &Outlet<Return>, batch: Batch, error: &stanza::Error, outcome: Outcome) {
+    let Answers { stanzas: answers, pass, .. } = batch.into_answers(error, outcome);
     if !answers.is_empty() {
         // A router that is gone takes the process with it.
-        let _ = lane.signal(Return { answers, pass: pass.clone() });
+        let _ = lane.signal(Return { answers, pass });
     }
 }
 
@@ -93,7 +110,16 @@ pub struct Router {
     promise: Mailbox<Promise>,
     service: Service,
     started: Instant,
+    account: Account,
     _vital: Vital,
+}
+
+/// The sheets on which all that is taken in is entered.
+struct Account {
+    all: Arc<Sheet>,
+    /// Of the domains that have something waiting, or had a moment ago.
+    domains: HashMap<Domain, Arc<Sheet>>,
+    every: Option<Duration>,
 }
 
 /// Who serves a local domain.
@@ -111,38 +137,45 @@ impl Router {
         components: impl IntoIterator<Item = Domain>,
         promise: Mailbox<Promise>,
         service: Service,
+        log_account: Option<Duration>,
         vital: Vital,
     ) -> Self {
+        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
         local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
-        Self { local, sessions: HashMap::new(), promise, service, started: Instant::now(), _vital: vital }
+        Self {
+            local,
+            sessions: HashMap::new(),
+            promise,
+            service,
+            started: Instant::now(),
+            account,
+            _vital: vital,
+        }
     }
 
     fn route(&mut self, batch: Batch, source: Source) {
         match self.local.get(&batch.to) {
+            Some(Local::Component(Some(component))) if batch.returning => {
+                // A component that is gone wants no answers.
+                let _ = component.signal(component::Send { batch });
+            }
             Some(Local::Component(Some(component))) => {
-                if batch.returning {
-                    // A component that is gone wants no answers.
-                    let _ = component.signal(component::Send { batch });
-                } else if let Err(refused) = component.tell(component::Send { batch }) {
+                if let Err(refused) = component.tell(component::Send { batch }) {
                     let (batch, reason) = match refused {
                         Refused::Full(send) => (send.batch, "takes stanzas more slowly than they come"),
                         Refused::Gone(send) => (send.batch, "has just gone away"),
                     };
                     let text = format!("the component {} {reason}", batch.to);
-                    self.answer(&batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+                    self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
                 }
             }
             Some(Local::Component(None)) => {
                 let text = format!("the component {} is not connected", batch.to);
-                self.answer(&batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
+                self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, text);
             }
-            Some(Local::Node) => self.serve(&batch),
-            // The streams refuse these already (host-unknown): a second look costs nothing and an open relay much.
-            None if source == Source::Remote => log::error!(
-                target: LOG, from:% = batch.from, to:% = batch.to, stanzas = batch.stanzas.len();
-                "dropped: a remote may not use this node as a relay"
-            ),
+            Some(Local::Node) => self.serve(batch),
+            None if source == Source::Remote => refuse_to_relay(batch),
             None => self.send(batch),
         }
     }
@@ -157,7 +190,7 @@ impl Router {
             Ok(()) => {}
             Err(Refused::Full(send)) => {
                 let text = format!("{} takes stanzas more slowly than they come", pair.remote);
-                self.answer(&send.batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+                self.answer(send.batch, ErrorType::Wait, Condition::ResourceConstraint, text);
             }
             Err(Refused::Gone(send)) => {
                 let session = session.clone();
@@ -171,31 +204,31 @@ impl Router {
         if let Err(refused) = self.promise.tell(promise::Deliver { batch }) {
             let batch = refused.into_inner().batch;
             let text = "this server has too much to do".to_owned();
-            self.answer(&batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+            self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
         }
     }
 
     /// Answers a batch that cannot be delivered. Whoever sent it, a component or a remote, gets the answer on the usual
     /// way; an answer is never answered, so this ends.
-    fn answer(&mut self, batch: &Batch, type_: ErrorType, condition: Condition, text: &str) {
-        let error = stanza::Error { type_, condition, text: text.to_owned() };
-        let answers: Vec<Stanza> = batch.stanzas.iter().filter_map(|stanza| stanza.bounce(&error)).collect();
+    fn answer(&mut self, batch: Batch, type_: ErrorType, condition: Condition, text: String) {
+        let (from, to) = (batch.from.clone(), batch.to.clone());
+        let answers =
+            batch.into_answers(&stanza::Error { type_, condition, text: text.clone() }, Outcome::Answered);
         log::debug!(
-            target: LOG, from:% = batch.from, to:% = batch.to, answered = answers.len(),
-            dropped = batch.stanzas.len() - answers.len();
+            target: LOG, from:% = from, to:% = to, answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
         );
-        for mut answers in batch::sort(answers, &batch.pass) {
-            answers.returning = true;
-            self.route(answers, Source::Component);
+        for mut batch in batch::sort(answers.stanzas, &answers.pass) {
+            batch.returning = true;
+            self.route(batch, Source::Component);
         }
     }
 
     /// What is addressed to a local domain that no component claims.
-    fn serve(&mut self, batch: &Batch) {
-        for stanza in &batch.stanzas {
+    fn serve(&mut self, mut batch: Batch) {
+        for stanza in std::mem::take(&mut batch.stanzas) {
             let answer = match stanza.kind() {
-                Kind::Iq => self.serve_iq(stanza),
+                Kind::Iq => self.serve_iq(&stanza),
                 Kind::Message => stanza.bounce(&stanza::Error {
                     type_: ErrorType::Cancel,
                     condition: Condition::ServiceUnavailable,
@@ -204,8 +237,10 @@ impl Router {
                 // RFC 6120 10.5.3.1: presence for nobody is ignored.
                 Kind::Presence => None,
             };
+            let outcome = if answer.is_some() { Outcome::Answered } else { Outcome::Dropped };
+            batch.slip.settle(outcome, Amount::of([&stanza]));
             if let Some(answer) = answer {
-                self.route(Batch::of(answer), Source::Component);
+                self.route(Batch { pass: batch.pass.clone(), ..Batch::of(answer) }, Source::Component);
             }
         }
     }
@@ -243,14 +278,55 @@ impl Router {
         if session.signal(outgoing::Retire).is_err() {
             // It ended by a panic and gives nothing back.
             let nothing =
-                outgoing::Returned { pair: pair.clone(), stanzas: Vec::new(), lived: Duration::ZERO };
+                outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: Duration::ZERO };
             let _ = self.promise.signal(nothing);
         }
     }
 }
 
+/// The streams refuse these already (host-unknown): a second look costs nothing and an open relay much.
+fn refuse_to_relay(mut batch: Batch) {
+    log::error!(
+        target: LOG, from:% = batch.from, to:% = batch.to, stanzas = batch.stanzas.len();
+        "dropped: a remote may not use this node as a relay"
+    );
+    batch.slip.settle_rest(Outcome::Dropped);
+}
+
+impl Account {
+    /// Enters what has come under the domain it is for.
+    fn take_in(&mut self, batch: &mut Batch) {
+        if self.domains.len() >= SWEEP_FROM && self.domains.len() == self.domains.capacity() {
+            self.forget_idle();
+        }
+        let domain = self.domains.entry(batch.to.clone()).or_default();
+        batch.slip = Slip::take_in(&self.all, domain, batch.amount());
+    }
+
+    /// Forgets the domains of which nothing waits: their figures stand in the sum.
+    fn forget_idle(&mut self) {
+        self.domains.retain(|_, sheet| Arc::strong_count(sheet) > 1);
+    }
+
+    fn log(&mut self) {
+        self.all.log("*");
+        let mut busy: Vec<_> = self.domains.iter().filter(|(_, sheet)| sheet.waiting().stanzas > 0).collect();
+        busy.sort_by_key(|(_, sheet)| std::cmp::Reverse(sheet.waiting().stanzas));
+        for (domain, sheet) in busy.into_iter().take(DOMAINS_LOGGED) {
+            sheet.log(domain.as_str());
+        }
+        self.forget_idle();
+    }
+}
+
 impl Actor for Router {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        if let Some(every) = self.account.every {
+            context.run_interval(every, |router, _| router.account.log());
+        }
+    }
 }
 
 impl Handler<Queued<Route>> for Router {
@@ -258,7 +334,8 @@ impl Handler<Queued<Route>> for Router {
 
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
         let Route { batches, source } = route.open();
-        for batch in batches {
+        for mut batch in batches {
+            self.account.take_in(&mut batch);
             self.route(batch, source);
         }
     }
@@ -336,7 +413,7 @@ impl Handler<Queued<component::Undelivered>> for Router {
 
     fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
         let component::Undelivered { batch, condition, text } = undelivered.open();
-        self.answer(&batch, ErrorType::Wait, condition, &text);
+        self.answer(batch, ErrorType::Wait, condition, text);
     }
 }
 
@@ -362,11 +439,31 @@ impl Handler<Queued<Finish>> for Router {
     }
 }
 
+impl Handler<Queued<LogAccount>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, log: Queued<LogAccount>, _: &mut Context<Self>) {
+        let LogAccount { token: _token } = log.open();
+        self.account.log();
+    }
+}
+
+impl Handler<Queued<ShowAccount>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, show: Queued<ShowAccount>, _: &mut Context<Self>) {
+        let ShowAccount { answer } = show.open();
+        // Whoever asked may have given up.
+        let _ = answer.send(Arc::clone(&self.account.all));
+    }
+}
+
 impl Handler<Queued<Report>> for Router {
     type Result = ();
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
         report.open();
+        self.account.log();
         for (name, local) in &self.local {
             let served_by = match local {
                 Local::Node => "the node",
@@ -382,3 +479,9 @@ impl Handler<Queued<Report>> for Router {
 }
 
 const LOG: &str = "nuncio::router";
+
+/// Below this many domains a sweep of the account is not worth its time.
+const SWEEP_FROM: usize = 1024;
+
+/// Domains whose own account is logged: those with the most that waits.
+const DOMAINS_LOGGED: usize = 10;

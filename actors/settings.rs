@@ -8,7 +8,7 @@ use openssl::{
 };
 use xmpp::{
     Domain,
-    policy::{Pattern, Policy},
+    policy::{Bounds, Pattern, Policy},
 };
 
 /// Everything a node needs to know at its start.
@@ -38,6 +38,8 @@ pub struct Settings {
     pub deny: Vec<Pattern>,
     /// Streams accepted from one address at a time.
     pub max_connections_per_address: usize,
+    /// What any peer can make the node hold or do.
+    pub limits: Limits,
     /// Key material for dialback keys (XEP-0185).
     pub dialback_secret: String,
     /// Bounds of what waits for a link.
@@ -46,6 +48,30 @@ pub struct Settings {
     pub dns: Dns,
     /// The node's own services.
     pub service: Service,
+}
+
+/// What any peer can make the node hold or do.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Accepted streams of other servers, in all.
+    pub max_connections: usize,
+    /// Connections that one address may try to make in a minute; an IPv6 /64 is one address.
+    pub max_attempts_per_address: usize,
+    /// What one stream may cost.
+    pub stream: Bounds,
+    /// Dialback call-backs.
+    pub verifications: Verifications,
+}
+
+/// How much the node dials for others.
+#[derive(Clone, Copy, Debug)]
+pub struct Verifications {
+    /// Call-backs under way at once.
+    pub at_once: usize,
+    /// Those for the peers of one address, under way or waiting; an IPv6 /64 is one address.
+    pub per_address: usize,
+    /// Those that wait for their turn.
+    pub waiting: usize,
 }
 
 /// Listening sockets.
@@ -110,6 +136,12 @@ pub struct Remote {
     pub idle_timeout: Duration,
     /// Silence after which the link is checked.
     pub keepalive: Duration,
+    /// How long one element may take to arrive.
+    pub element_timeout: Duration,
+    /// A peer that takes not one chunk in this time reads nothing.
+    pub write_timeout: Duration,
+    /// Bytes a second that are read from one stream; `None`: as many as come.
+    pub max_rate: Option<usize>,
     /// Skips DNS.
     pub address: Option<HostPort>,
     /// That address speaks TLS from the first byte.
@@ -134,6 +166,12 @@ pub struct Promise {
     pub max_bytes: usize,
     /// Bytes of all pairs.
     pub total_bytes: usize,
+    /// How long a message waits before it is answered with an error.
+    pub message: Duration,
+    /// How long a presence waits.
+    pub presence: Duration,
+    /// How long an IQ waits while an attempt is being made.
+    pub iq: Duration,
     /// First pause after a failed attempt.
     pub backoff_first: Duration,
     /// Longest pause.

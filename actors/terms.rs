@@ -40,6 +40,7 @@ impl Terms {
             settings.deny.clone(),
             Secret::new(&settings.dialback_secret),
         );
+        let rules = rules.with_bounds(settings.limits.stream);
         Self {
             inner: Arc::new(Inner {
                 rules: Arc::new(rules),

@@ -5,15 +5,16 @@
 
 mod context;
 mod error;
+mod guard;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc};
+use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::SystemTime};
 
 use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
-    ssl::{NameType, Ssl, SslContext, SslRef},
+    ssl::{NameType, Ssl, SslContext, SslRef, SslVersion},
     stack::Stack,
 };
 use tokio::net::TcpStream;
@@ -26,6 +27,7 @@ use crate::{
 };
 use context::Entrance;
 pub use error::Error;
+pub use guard::Guarded;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub struct Tls(Arc<Inner>);
 pub struct Session {
     /// What the peer showed, judged; `None`: nothing.
     pub certificate: Option<Certificate>,
+    /// When that certificate ends.
+    pub expires: Option<SystemTime>,
     /// `TLSv1.3`
     pub protocol: String,
     /// `TLS_AES_128_GCM_SHA256`
@@ -96,11 +100,12 @@ impl Tls {
         socket: TcpStream,
         pair: &DomainPair,
         direct: bool,
-    ) -> Result<(SslStream<TcpStream>, Session), Error> {
+    ) -> Result<(SslStream<Guarded>, Session), Error> {
         let context = self.0.outbound.get(&pair.local).unwrap_or(&self.0.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, socket).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, Guarded::new(socket)).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
+        settle(&mut stream);
         let session = self.session(stream.ssl(), Peer::Server)?;
         Ok((stream, session))
     }
@@ -115,12 +120,13 @@ impl Tls {
         socket: TcpStream,
         domain: Option<&Domain>,
         direct: bool,
-    ) -> Result<(SslStream<TcpStream>, Session), Error> {
+    ) -> Result<(SslStream<Guarded>, Session), Error> {
         let entrances = self.0.entrances.as_ref().ok_or(Error::NoIdentity)?;
         let entrance = if direct { &entrances.direct } else { &entrances.starttls };
         let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, socket).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, Guarded::new(socket)).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
+        settle(&mut stream);
         let session = self.session(stream.ssl(), Peer::Client)?;
         Ok((stream, session))
     }
@@ -128,10 +134,10 @@ impl Tls {
     fn session(&self, ssl: &SslRef, peer: Peer) -> Result<Session, Error> {
         let none = Stack::new().map_err(|errors| Error::setup(&errors))?;
         let chain = ssl.peer_cert_chain().unwrap_or(&none);
+        let leaf = ssl.peer_certificate();
         Ok(Session {
-            certificate: ssl
-                .peer_certificate()
-                .map(|leaf| certificate::judge(&self.0.stores, peer, &leaf, chain)),
+            certificate: leaf.as_ref().map(|leaf| certificate::judge(&self.0.stores, peer, leaf, chain)),
+            expires: leaf.as_ref().and_then(|leaf| certificate::end(leaf)),
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             alpn: ssl.selected_alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
@@ -200,6 +206,12 @@ fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, 
         ssl.set_alpn_protos(context::ALPN)?;
     }
     Ok(ssl)
+}
+
+/// Lets no other handshake follow.
+fn settle(stream: &mut SslStream<Guarded>) {
+    let renegotiable = stream.ssl().version2() != Some(SslVersion::TLS1_3);
+    stream.get_mut().settle(renegotiable);
 }
 
 /// Whether a domain is an IP literal, which SNI must not carry (RFC 6066 section 3).

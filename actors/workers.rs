@@ -21,6 +21,12 @@ impl Workers {
         (threads, Self { arbiters, next: Cell::new(0) })
     }
 
+    /// The current thread, for tests that pause its time.
+    #[cfg(test)]
+    pub(crate) fn here() -> Self {
+        Self { arbiters: vec![Arbiter::current()], next: Cell::new(0) }
+    }
+
     /// Starts a session's actor on the next thread.
     pub fn start_actor<A, F>(&self, meter: &Arc<Meter>, name: &str, build: F) -> Mailbox<A>
     where

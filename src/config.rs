@@ -14,9 +14,9 @@ mod value;
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use actors::settings::{Dns, Listen, Promise, Service, Settings};
+use actors::settings::{Dns, Limits, Listen, Promise, Service, Settings, Verifications};
 use toml::de::DeTable;
-use xmpp::policy::Pattern;
+use xmpp::policy::{Bounds, Pattern};
 
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
@@ -93,6 +93,7 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
     let served = domains.iter().map(|domain| &domain.name).chain(components.iter().map(|known| &known.name));
     let served: Vec<_> = served.cloned().collect();
     let overrides = terms::special(top.sections("remote"), &remote, &served, &mut stores);
+    let limits = limits(top.section("limits"));
     let promise = promise(top.section("promise"));
     let dns = dns(top.section("dns"));
     let service = Service { contact: contact(top.section("contact")) };
@@ -111,6 +112,7 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
         allow,
         deny,
         max_connections_per_address,
+        limits,
         dialback_secret: dialback_secret?,
         promise,
         dns,
@@ -148,17 +150,15 @@ fn dialback_secret(s2s: &Section<'_>) -> Option<String> {
 }
 
 fn promise(section: Section<'_>) -> Promise {
-    for key in ["message", "presence", "iq"] {
-        section.refuse(
-            key,
-            "does not work yet: what waits is answered when its attempt to connect fails; leave the key out",
-        );
-    }
+    let time = |key, default| section.read(key, value::some_duration).unwrap_or(Duration::from_secs(default));
     let (backoff_first, backoff_longest) = backoff(&section);
     let promise = Promise {
         max_stanzas: section.count("max_stanzas", 1).unwrap_or(1000),
         max_bytes: section.read("max_bytes", value::size).unwrap_or(4 << 20),
         total_bytes: section.read("total_bytes", value::size).unwrap_or(256 << 20),
+        message: time("message", 5 * 60),
+        presence: time("presence", 60),
+        iq: time("iq", 45),
         backoff_first,
         backoff_longest,
     };
@@ -171,6 +171,28 @@ fn promise(section: Section<'_>) -> Promise {
     }
     section.finish();
     promise
+}
+
+fn limits(section: Section<'_>) -> Limits {
+    let stream = Bounds::default();
+    let limits = Limits {
+        max_connections: section.count("max_connections", 1).unwrap_or(4096),
+        max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
+        stream: Bounds {
+            early_bytes: section.read("max_bytes_unauthenticated", value::size).unwrap_or(stream.early_bytes),
+            early_elements: section.count("max_elements_unauthenticated", 8).unwrap_or(stream.early_elements),
+            depth: section.count("max_depth", 8).unwrap_or(stream.depth),
+            attributes: section.count("max_attributes", 8).unwrap_or(stream.attributes),
+            declarations: section.count("max_namespaces", 8).unwrap_or(stream.declarations),
+        },
+        verifications: Verifications {
+            at_once: section.count("max_verifications", 1).unwrap_or(64),
+            per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
+            waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
+        },
+    };
+    section.finish();
+    limits
 }
 
 fn backoff(section: &Section<'_>) -> (Duration, Duration) {

@@ -18,6 +18,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
         }
     };
     crate::logging::start(&config.log);
+    make_room_for_files(config.settings.limits.max_connections);
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
@@ -30,6 +31,21 @@ pub(crate) fn run(file: &Path) -> ExitCode {
             eprintln!("nuncio: {sentence}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Lets the process open as many files as the system allows, and says so when that is too few.
+fn make_room_for_files(connections: usize) {
+    let allowed = rlimit::increase_nofile_limit(u64::MAX);
+    let wanted = connections as u64 * FILES_PER_CONNECTION + OTHER_FILES;
+    match allowed {
+        Ok(allowed) if allowed >= wanted => {}
+        Ok(allowed) => log::warn!(
+            target: LOG, allowed = allowed, wanted = wanted;
+            "too few files may be open for max_connections = {connections}: raise the hard limit (ulimit -Hn, \
+             LimitNOFILE), or lower limits.max_connections"
+        ),
+        Err(error) => log::warn!(target: LOG, reason:% = error; "the number of open files cannot be raised"),
     }
 }
 
@@ -118,3 +134,9 @@ impl Signals {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// A stream that we accept and, since streams are one-way, the one that we open in return.
+const FILES_PER_CONNECTION: u64 = 2;
+
+/// Listeners, components, questions to name servers, call-backs, the runtime itself.
+const OTHER_FILES: u64 = 1024;

@@ -18,6 +18,7 @@ fn ten_thousand_stanzas_arrive_in_order_at_ejabberd() {
     ten_thousand_arrive_in_order(&network, &ejabberd);
 }
 
+// rows: E10
 #[test]
 fn ten_thousand_stanzas_arrive_in_order_at_nuncio() {
     let network = Network::new();
@@ -25,6 +26,7 @@ fn ten_thousand_stanzas_arrive_in_order_at_nuncio() {
     ten_thousand_arrive_in_order(&network, &other);
 }
 
+// rows: E10
 #[test]
 fn order_holds_while_two_other_links_are_made() {
     let network = Network::new();

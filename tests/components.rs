@@ -4,7 +4,7 @@ use crate::support::{Component, Network, Node, Process, Prosody, SECRET, Server,
 
 #[test]
 fn slixmpp_answers_a_remote_through_the_node() {
-    needs("/usr/bin/python3", "python3-slixmpp");
+    needs("/usr/bin/python3 -c 'import slixmpp.componentxmpp'", "python3-slixmpp");
     let network = Network::new();
     let prosody = Prosody::start(&network, Setup::of("prosody.example"));
     let node = Node::start(&network, Setup::of("nuncio.example").component("echo.nuncio.example"));
@@ -21,6 +21,7 @@ fn slixmpp_answers_a_remote_through_the_node() {
     assert_eq!(answer.expect("body").text(), "you said: Grüße <3");
 }
 
+// rows: K1
 #[test]
 fn a_second_connection_for_the_same_name_gets_conflict() {
     let network = Network::new();
@@ -43,6 +44,7 @@ fn the_name_is_free_again_after_a_component_left() {
     drop(again);
 }
 
+// rows: K2
 #[test]
 fn a_wrong_secret_is_not_authorized() {
     let network = Network::new();
@@ -51,6 +53,7 @@ fn a_wrong_secret_is_not_authorized() {
     assert_eq!(refused.err().as_deref(), Some("not-authorized"));
 }
 
+// rows: K1
 #[test]
 fn a_name_that_is_not_configured_is_unknown() {
     let network = Network::new();
@@ -59,6 +62,7 @@ fn a_name_that_is_not_configured_is_unknown() {
     assert_eq!(refused.err().as_deref(), Some("host-unknown"));
 }
 
+// rows: K4
 #[test]
 fn a_component_serves_a_whole_local_domain() {
     let network = Network::new();
@@ -80,6 +84,7 @@ fn a_component_serves_a_whole_local_domain() {
     assert_eq!(domain.receives_id("ping").expect("ping").namespace, "urn:xmpp:ping");
 }
 
+// rows: E17
 #[test]
 fn components_of_one_node_reach_each_other() {
     let network = Network::new();
@@ -91,6 +96,7 @@ fn components_of_one_node_reach_each_other() {
     assert!(asked.is_empty(), "{asked:?}");
 }
 
+// rows: K4
 #[test]
 fn a_component_that_is_not_connected_is_unavailable_for_now() {
     let network = Network::new();

@@ -9,6 +9,7 @@ use crate::support::{
     Auth, Behaviour, Component, Element, Listener, Network, Node, Prosody, Server, Setup, plays,
 };
 
+// rows: E13 E14
 #[test]
 fn each_failure_is_answered_in_time_while_a_healthy_domain_goes_on() {
     let network = Network::new();
@@ -22,15 +23,16 @@ fn each_failure_is_answered_in_time_while_a_healthy_domain_goes_on() {
     for failure in &failures {
         sender.sends(&question(sender.name(), failure.domain));
     }
+    let mut complaints = Vec::new();
     for _ in &failures {
         let longest = Duration::from_secs(20);
         let answer = sender.next(longest).expect("an answer for each failure");
         let took = start.elapsed();
-        let from = answer.attribute("from").to_owned();
-        let failure = failures.iter().find(|failure| from.ends_with(failure.domain));
-        failure.expect("an answer from a name that was asked").accepts(&answer, took);
+        let failure = failures.iter().find(|failure| answer.attribute("from").ends_with(failure.domain));
+        complaints.extend(failure.expect("an answer from who was asked").complaint(&answer, took));
     }
     healthy.stop();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 /// A name that fails, and how that must look.
@@ -45,19 +47,29 @@ struct Failure {
 }
 
 impl Failure {
-    #[track_caller]
-    fn accepts(&self, answer: &Element, took: Duration) {
-        is_the_question_back(answer, self.domain);
+    /// What is wrong with the answer, if something is.
+    fn complaint(&self, answer: &Element, took: Duration) -> Option<String> {
+        let back = answer.is("iq", "error")
+            && answer.attribute("from") == format!("someone@{}", self.domain)
+            && answer.attribute("id") == format!("to {}", self.domain)
+            && answer.child("ping").is_some_and(|ping| ping.namespace == "urn:xmpp:ping");
         let error = answer.expect("error");
-        assert_eq!(error.attribute("type"), self.kind, "{answer}");
-        assert!(error.child(self.condition).is_some(), "not {}: {answer}", self.condition);
+        let condition = error.attribute("type") == self.kind && error.child(self.condition).is_some();
         let sentence = error.expect("text").text();
-        assert!(sentence.contains(self.cause), "nothing of {:?} in {sentence:?}", self.cause);
+        let cause = sentence.contains(self.cause);
         let place = sentence.contains(self.domain) || sentence.contains("127.");
-        assert!(place, "neither domain nor address in {sentence:?}");
         let (earliest, latest) = (Duration::from_secs(self.time.0), Duration::from_secs(self.time.1));
-        assert!(took >= earliest, "{} already after {took:?}", self.domain);
-        assert!(took <= latest, "{} only after {took:?}", self.domain);
+        let time = (earliest..=latest).contains(&took);
+        let wrong = [
+            (back, "not the question back"),
+            (condition, "another condition"),
+            (cause, "the sentence does not name the cause"),
+            (place, "the sentence names neither domain nor address"),
+            (time, "too early or too late"),
+        ];
+        let wrong: Vec<_> = wrong.iter().filter(|(right, _)| !right).map(|(_, wrong)| *wrong).collect();
+        let told = || format!("{}, after {took:?}: {}: {answer}", self.domain, wrong.join(", "));
+        (!wrong.is_empty()).then(told)
     }
 }
 
@@ -72,20 +84,20 @@ fn failures(network: &Network) -> Vec<Failure> {
     let dns = &network.dns;
     let identity = |names: &[&str]| network.authority.issue(names);
 
-    fails("missing.example", not_found, "does not exist", (0, 2));
+    fails("missing.example", not_found, "does not exist", AT_ONCE);
 
     dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
     dns.a("without.example", network.address());
-    fails("without.example", not_found, "no XMPP service", (0, 2));
+    fails("without.example", not_found, "no XMPP service", AT_ONCE);
 
     dns.behaves("broken.example", Behaviour::ServerFailure);
-    fails("broken.example", timeout, "DNS", (0, 8));
+    fails("broken.example", timeout, "SERVFAIL", (0, 8));
 
     dns.behaves("mute.example", Behaviour::Silence);
-    fails("mute.example", timeout, "DNS", (1, 10));
+    fails("mute.example", timeout, "did not answer", (1, 10));
 
     network.publish("closed.example", network.address());
-    fails("closed.example", timeout, "refused", (0, 2));
+    fails("closed.example", timeout, "refused", AT_ONCE);
 
     let address = network.address();
     network.publish("deaf.example", address);
@@ -101,21 +113,21 @@ fn failures(network: &Network) -> Vec<Failure> {
         peer.expects_header();
         peer.sends("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>Bad Request</html>");
     });
-    fails("web.example", timeout, "does not speak XMPP", (0, 3));
+    fails("web.example", timeout, "does not speak XMPP", AT_ONCE);
 
     let other = identity(&["somebody.example"]);
     plays(listener(network, "other.example"), move |mut peer| {
         peer.answers_to_tls("other.example", &other);
         peer.waits_for_the_end();
     });
-    fails("other.example", timeout, "certificate", (0, 3));
+    fails("other.example", timeout, "certificate", AT_ONCE);
 
     let expired = network.authority.certificate(&["expired.example"]).expired().issue();
     plays(listener(network, "expired.example"), move |mut peer| {
         peer.answers_to_tls("expired.example", &expired);
         peer.waits_for_the_end();
     });
-    fails("expired.example", timeout, "expired on", (0, 3));
+    fails("expired.example", timeout, "expired on", AT_ONCE);
 
     plays(listener(network, "clear.example"), |mut peer| {
         peer.expects_header();
@@ -126,7 +138,7 @@ fn failures(network: &Network) -> Vec<Failure> {
             peer.sends("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
         }
     });
-    fails("clear.example", timeout, "TLS", (0, 3));
+    fails("clear.example", timeout, "TLS", AT_ONCE);
 
     plays(listener(network, "stranger.example"), |mut peer| {
         peer.expects_header();
@@ -136,10 +148,11 @@ fn failures(network: &Network) -> Vec<Failure> {
              </stream:error></stream:stream>",
         );
     });
-    fails("stranger.example", timeout, "host-unknown", (0, 3));
+    fails("stranger.example", timeout, "host-unknown", AT_ONCE);
     failures
 }
 
+// rows: E13
 #[test]
 fn a_domain_that_says_it_has_no_service_is_never_dialled() {
     let network = Network::new();
@@ -153,6 +166,7 @@ fn a_domain_that_says_it_has_no_service_is_never_dialled() {
     assert!(listener.accepted().is_none(), "the domain's address was dialled");
 }
 
+// rows: A14
 #[test]
 fn the_next_target_is_tried_when_the_first_fails_after_tcp() {
     let network = Network::new();
@@ -171,6 +185,7 @@ fn the_next_target_is_tried_when_the_first_fails_after_tcp() {
     assert!(answer.is("iq", "result"), "{answer}");
 }
 
+// rows: E8 E13
 #[test]
 fn a_message_to_a_name_that_does_not_exist_comes_back_whole() {
     let network = Network::new();
@@ -185,6 +200,7 @@ fn a_message_to_a_name_that_does_not_exist_comes_back_whole() {
     assert!(answer.expect("error").child("remote-server-not-found").is_some(), "{answer}");
 }
 
+// rows: E7 E8 E15
 #[test]
 fn errors_and_results_are_never_answered() {
     let network = Network::new();
@@ -215,8 +231,8 @@ fn a_denied_domain_is_refused_at_once_and_not_looked_up() {
 fn what_does_not_fit_into_a_waiting_queue_comes_back() {
     let network = Network::new();
     network.dns.behaves("mute.example", Behaviour::Silence);
-    let setup = impatient().set("promise.max_stanzas", "10").set("dns.timeout", "\"15s\"");
-    let node = Node::start(&network, setup.set("s2s.handshake_timeout", "\"15s\""));
+    let setup = impatient().set("promise.max_stanzas", "10").set("promise.message", "\"12s\"");
+    let node = Node::start(&network, setup.set("dns.timeout", "\"12s\""));
     let mut sender = node.inbox();
     for number in 0..15 {
         sender.sends_message("mute.example", &number.to_string(), "");
@@ -255,14 +271,6 @@ fn question(from: &str, to: &str) -> String {
     format!("<iq type='get' id='to {to}' from='tester@{from}' to='someone@{to}'>{PING}</iq>")
 }
 
-#[track_caller]
-fn is_the_question_back(answer: &Element, domain: &str) {
-    assert!(answer.is("iq", "error"), "{answer}");
-    assert_eq!(answer.attribute("from"), format!("someone@{domain}"), "{answer}");
-    assert_eq!(answer.attribute("id"), format!("to {domain}"), "{answer}");
-    assert_eq!(answer.expect("ping").namespace, "urn:xmpp:ping", "{answer}");
-}
-
 /// Traffic with a domain that works, asked and answered again and again in the background.
 struct Healthy {
     stop: Arc<AtomicBool>,
@@ -299,8 +307,11 @@ impl Healthy {
         let (count, longest) = self.thread.join().expect("healthy traffic");
         assert!(count > 20, "only {count} answers from the healthy domain");
         // Prosody holds small writes back for 40 ms; the rest is the load of other tests.
-        assert!(longest < Duration::from_secs(2), "a healthy answer took {longest:?}");
+        assert!(longest < Duration::from_secs(3), "a healthy answer took {longest:?}");
     }
 }
+
+/// Seconds: less than any of the configured times, and some for a machine that is busy.
+const AT_ONCE: (u64, u64) = (0, 3);
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

@@ -43,6 +43,18 @@ fn mailboxes_are_logged() {
 }
 
 #[test]
+fn with_no_interval_mailboxes_are_logged_on_demand() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").set("log_mailboxes", "\"0s\""));
+    let mut inbox = node.inbox();
+    inbox.asks("nuncio.example", "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(!node.process().logged(&["mailbox", "actor="]));
+    node.process().signal("USR1");
+    node.eventually_logs(&["mailbox", "actor=router"]);
+    node.eventually_logs(&["mailbox", "actor=component"]);
+}
+
+#[test]
 fn xml_is_logged_at_trace_and_keys_are_cut() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").auth(Auth::Dialback).log("trace");

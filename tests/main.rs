@@ -5,6 +5,7 @@
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod backpressure;
 mod cold_link;
 mod command_line;
 mod components;
@@ -15,6 +16,7 @@ mod federation;
 mod harness;
 mod identities;
 mod logs;
+mod promise;
 mod resolution;
 mod services;
 mod shutdown;

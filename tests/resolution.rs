@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup, eventually};
 
+// rows: A5
 #[test]
 fn without_srv_the_domain_itself_is_dialled_at_5269() {
     let stage = Stage::set();
@@ -20,6 +21,7 @@ fn an_alias_in_place_of_the_srv_record_is_followed() {
     stage.arrives("peer.example", &stage.listener());
 }
 
+// rows: A13
 #[test]
 fn a_target_that_is_an_alias_is_followed() {
     let stage = Stage::set();
@@ -40,6 +42,7 @@ fn an_ipv6_address_is_dialled() {
     stage.arrives("peer.example", &listener);
 }
 
+// rows: A3
 #[test]
 fn an_address_that_refuses_is_followed_by_the_next() {
     let stage = Stage::set();
@@ -52,6 +55,7 @@ fn an_address_that_refuses_is_followed_by_the_next() {
     stage.arrives("peer.example", &listener);
 }
 
+// rows: A3
 #[test]
 fn targets_are_tried_by_priority() {
     let stage = Stage::set();
@@ -66,6 +70,7 @@ fn targets_are_tried_by_priority() {
     assert!(unwanted.accepted().is_none(), "the target of lower priority was dialled");
 }
 
+// rows: A4
 #[test]
 fn with_srv_the_domain_itself_is_not_dialled() {
     let stage = Stage::set();
@@ -79,6 +84,7 @@ fn with_srv_the_domain_itself_is_not_dialled() {
     assert!(listener.accepted().is_none(), "the domain itself was dialled");
 }
 
+// rows: A7
 #[test]
 fn a_subdomain_is_not_found_through_its_parent() {
     let stage = Stage::set();
@@ -89,6 +95,7 @@ fn a_subdomain_is_not_found_through_its_parent() {
     assert!(listener.accepted().is_none(), "the parent was dialled");
 }
 
+// rows: A1
 #[test]
 fn a_domain_with_other_letters_is_asked_for_in_ascii() {
     let stage = Stage::set();
@@ -99,8 +106,12 @@ fn a_domain_with_other_letters_is_asked_for_in_ascii() {
     let mut peer = stage.listener().accepts();
     peer.answers_to_external("xn--bcher-kva.example", &identity);
     assert_eq!(peer.expects("message").attribute("id"), "1");
+    let question = "_xmpp-server._tcp.xn--bcher-kva.example SRV";
+    let asked = stage.network.dns.questions();
+    assert!(asked.iter().any(|asked| asked == question), "{asked:?}");
 }
 
+// rows: A6
 #[test]
 fn an_operators_address_needs_no_dns() {
     let network = Network::new();
@@ -138,6 +149,7 @@ fn an_operators_address_may_speak_tls_from_the_first_byte() {
     assert_eq!(peer.expects("message").attribute("id"), "1");
 }
 
+// rows: A10
 #[test]
 fn a_domain_that_moves_is_found_again() {
     let stage = Stage::set();

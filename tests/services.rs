@@ -2,6 +2,7 @@
 
 use crate::support::{Auth, Component, Element, Network, Node, Peer, Server, Setup};
 
+// rows: K5
 #[test]
 fn answers_a_ping() {
     let (_stage, mut asker) = stage();
@@ -11,6 +12,7 @@ fn answers_a_ping() {
     assert_eq!(pong.children().count(), 0, "{pong}");
 }
 
+// rows: K6
 #[test]
 fn says_what_it_is_and_what_it_can() {
     let (_stage, mut asker) = stage();
@@ -30,6 +32,7 @@ fn says_what_it_is_and_what_it_can() {
     }
 }
 
+// rows: K6
 #[test]
 fn lists_its_components() {
     let (_stage, mut asker) = stage();
@@ -40,6 +43,7 @@ fn lists_its_components() {
     assert_eq!(items, ["inbox.nuncio.example", "outbox.nuncio.example"]);
 }
 
+// rows: K7
 #[test]
 fn says_its_version() {
     let (_stage, mut asker) = stage();
@@ -48,6 +52,7 @@ fn says_its_version() {
     assert_eq!(answer.expect("query").expect("version").text(), env!("CARGO_PKG_VERSION"));
 }
 
+// rows: K7
 #[test]
 fn says_what_time_it_is() {
     let (_stage, mut asker) = stage();
@@ -59,6 +64,7 @@ fn says_what_time_it_is() {
     assert!(utc.len() >= 20 && utc.ends_with('Z') && utc.as_bytes()[10] == b'T', "{utc}");
 }
 
+// rows: K7
 #[test]
 fn says_how_long_it_runs() {
     let (_stage, mut asker) = stage();
@@ -67,6 +73,7 @@ fn says_how_long_it_runs() {
     assert!(seconds < 600, "{answer}");
 }
 
+// rows: E18 E19
 #[test]
 fn what_nobody_serves_is_unavailable() {
     let (_stage, mut asker) = stage();
@@ -78,6 +85,7 @@ fn what_nobody_serves_is_unavailable() {
     is_error(&asker.receives_id("to nobody"), "cancel", "service-unavailable");
 }
 
+// rows: E6
 #[test]
 fn an_iq_that_is_none_is_a_bad_request() {
     let (_stage, mut asker) = stage();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Auth, Component, Event, Identity, Listener, Network, Node, Peer, Server, Setup};
 
+// rows: E4
 #[test]
 fn a_from_that_was_not_proved_ends_the_stream() {
     let stage = Stage::set();
@@ -16,6 +17,7 @@ fn a_from_that_was_not_proved_ends_the_stream() {
     stage.receives_only_the_truth(&mut inbox);
 }
 
+// rows: E1 E3
 #[test]
 fn a_stanza_without_from_or_to_ends_the_stream() {
     let stage = Stage::set();
@@ -28,6 +30,7 @@ fn a_stanza_without_from_or_to_ends_the_stream() {
     stage.receives_only_the_truth(&mut inbox);
 }
 
+// rows: E2 E16
 #[test]
 fn a_to_that_is_not_ours_is_neither_delivered_nor_dialled() {
     let stage = Stage::set();
@@ -46,6 +49,7 @@ fn a_to_that_is_not_ours_is_neither_delivered_nor_dialled() {
     assert!(asked.iter().all(|question| !question.contains("third.example")), "{asked:?}");
 }
 
+// rows: E2
 #[test]
 fn another_local_domain_than_the_stream_is_for_is_refused() {
     let stage = Stage::set();
@@ -58,6 +62,7 @@ fn another_local_domain_than_the_stream_is_for_is_refused() {
     assert_eq!(outbox.next(Duration::from_secs(20)).expect("a stanza").attribute("id"), "truth");
 }
 
+// rows: B13
 #[test]
 fn a_stanza_before_authentication_is_refused() {
     let stage = Stage::set();
@@ -79,6 +84,7 @@ fn a_stanza_before_authentication_is_refused() {
     stage.receives_only_the_truth(&mut inbox);
 }
 
+// rows: C5
 #[test]
 fn what_was_sent_behind_starttls_is_not_taken_for_secured() {
     let stage = Stage::set();
@@ -130,6 +136,7 @@ fn a_component_cannot_speak_for_another_domain() {
     assert_eq!(outbox.next(Duration::from_secs(20)).expect("a stanza").attribute("id"), "truth");
 }
 
+// rows: E28
 #[test]
 fn a_domain_is_compared_without_case() {
     let stage = Stage::set();

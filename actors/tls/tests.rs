@@ -51,7 +51,7 @@ fn named(authority: &Authority, name: &str) -> Identity {
     authority.issue(&Wish { dns: &[name], ..Wish::default() })
 }
 
-type Secured = Result<(SslStream<TcpStream>, Session), Error>;
+type Secured = Result<(SslStream<Guarded>, Session), Error>;
 
 /// Lets `client` connect to `server`; gives what each made of it.
 async fn shake(

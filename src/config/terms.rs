@@ -5,7 +5,7 @@ use std::time::Duration;
 use actors::settings::Remote;
 use xmpp::{
     Domain,
-    policy::{Mechanism, Pattern, Policy, Tls, Trust},
+    policy::{Mechanism, Pattern, Policy, Tls, Trust, UnknownRecipient},
 };
 
 use super::{
@@ -22,15 +22,20 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             tls: Tls::Required,
             auth: vec![Mechanism::External, Mechanism::Dialback],
             strict_certificates: false,
+            dialback_after_external: false,
             trust,
             max_stanza: MAX_STANZA,
             max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
+            unknown_recipient: UnknownRecipient::Close,
             idle_seconds: IDLE.as_secs(),
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),
         idle_timeout: IDLE,
         keepalive: Duration::from_secs(5 * 60),
+        element_timeout: Duration::from_secs(2 * 60),
+        write_timeout: Duration::from_secs(2 * 60),
+        max_rate: None,
         address: None,
         direct_tls: false,
     };
@@ -91,11 +96,17 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
             auth: section.list("auth", value::one_of(&MECHANISMS)).unwrap_or_else(|| policy.auth.clone()),
             strict_certificates: section.flag("strict_certificates").unwrap_or(policy.strict_certificates),
+            dialback_after_external: section
+                .flag("dialback_after_external")
+                .unwrap_or(policy.dialback_after_external),
             trust: policy.trust,
             max_stanza: section.read("max_stanza", value::size).unwrap_or(policy.max_stanza),
             max_stanza_unauthenticated: section
                 .read("max_stanza_unauthenticated", value::size)
                 .unwrap_or(policy.max_stanza_unauthenticated),
+            unknown_recipient: section
+                .read("unknown_recipient", value::one_of(&UNKNOWN_RECIPIENT))
+                .unwrap_or(policy.unknown_recipient),
             // Less than a second must not become never.
             idle_seconds: idle_timeout.as_secs().max(1),
         },
@@ -107,6 +118,11 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             .unwrap_or(base.handshake_timeout),
         idle_timeout,
         keepalive: section.read("keepalive", value::some_duration).unwrap_or(base.keepalive),
+        element_timeout: section
+            .read("element_timeout", value::some_duration)
+            .unwrap_or(base.element_timeout),
+        write_timeout: section.read("write_timeout", value::some_duration).unwrap_or(base.write_timeout),
+        max_rate: section.read("max_rate", value::rate).unwrap_or(base.max_rate),
         address: base.address.clone(),
         direct_tls: base.direct_tls,
     };
@@ -159,6 +175,9 @@ const TLS: [(&str, Tls); 3] =
 
 const MECHANISMS: [(&str, Mechanism); 2] =
     [("external", Mechanism::External), ("dialback", Mechanism::Dialback)];
+
+const UNKNOWN_RECIPIENT: [(&str, UnknownRecipient); 2] =
+    [("close", UnknownRecipient::Close), ("bounce", UnknownRecipient::Bounce)];
 
 /// What Prosody takes from other servers by default.
 const MAX_STANZA: usize = 512 << 10;

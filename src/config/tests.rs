@@ -254,17 +254,12 @@ fn every_syntax_error_has_its_line() {
 }
 
 #[test]
-fn waiting_times_are_refused_until_they_work() {
-    let why =
-        "does not work yet: what waits is answered when its attempt to connect fails; leave the key out";
-    assert_finds(
-        "[promise]\nmessage = \"5m\"\npresence = \"60s\"\niq = \"45s\"",
-        &[
-            &format!("n.toml:2: promise.message: {why}"),
-            &format!("n.toml:3: promise.presence: {why}"),
-            &format!("n.toml:4: promise.iq: {why}"),
-        ],
-    );
+fn each_class_of_stanzas_has_its_own_time_to_wait() {
+    let served =
+        "[[domain]]\nname = \"a.example\"\n[promise]\nmessage = \"2m\"\npresence = \"3s\"\niq = \"4s\"";
+    let promise = Dir::new().load(served).expect("no problems").settings.promise;
+    assert_eq!(promise.message, Duration::from_secs(120));
+    assert_eq!((promise.presence, promise.iq), (Duration::from_secs(3), Duration::from_secs(4)));
 }
 
 #[test]
@@ -383,4 +378,28 @@ fn log_filters_are_those_of_env_logger() {
         Err("\"inof\" is not one of off, error, warn, info, debug, trace".to_owned())
     );
     assert!(log_filter("nuncio::dns=verbose").is_err());
+}
+
+#[test]
+fn limits_are_read_and_a_remote_may_have_its_own_pace() {
+    let config = Dir::new()
+        .load(
+            "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_depth = 9\n\
+             max_verifications_waiting = 0\n[s2s]\nunknown_recipient = \"bounce\"\nmax_rate = \"1 MiB\"\n\
+             [[remote]]\nname = \"b.example\"\nmax_rate = \"unlimited\"\nwrite_timeout = \"5s\"\n",
+        )
+        .unwrap();
+    let Settings { limits, remote, overrides, .. } = &config.settings;
+    assert_eq!((limits.max_connections, limits.stream.depth, limits.verifications.waiting), (7, 9, 0));
+    assert_eq!(remote.policy.unknown_recipient, xmpp::policy::UnknownRecipient::Bounce);
+    assert_eq!((remote.max_rate, overrides[0].1.max_rate), (Some(1 << 20), None));
+    assert_eq!(overrides[0].1.write_timeout, Duration::from_secs(5));
+    assert_finds(
+        "[limits]\nmax_depth = 2\n[s2s]\nmax_rate = \"fast\"\n[[remote]]\nname = \"b.example\"\nmax_depth = 9",
+        &[
+            "n.toml:2: limits.max_depth: 2 is not a number from 8 up",
+            "n.toml:4: s2s.max_rate: \"fast\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"",
+            "n.toml:7: remote.max_depth: \"max_depth\" is unknown in remote; the nearest known key is \"max_rate\"",
+        ],
+    );
 }

@@ -37,6 +37,11 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Bytes a second, or `"unlimited"`.
+pub(crate) fn rate(text: &str) -> Result<Option<usize>, String> {
+    if text == "unlimited" { Ok(None) } else { size(text).map(Some) }
+}
+
 /// An address to listen on.
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {

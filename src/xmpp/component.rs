@@ -3,6 +3,7 @@ use crate::{
     Domain, Stanza,
     dialback::hex,
     framer::{self, Frame},
+    policy::Bounds,
     stanza::Origin,
     stream::{
         End, Error, Header,
@@ -44,6 +45,7 @@ pub struct Accepting {
     names: Arc<HashMap<Domain, Secret>>,
     ids: Box<dyn FnMut() -> String + Send>,
     max_stanza: usize,
+    bounds: Bounds,
     wire: Wire<Output>,
     state: State,
     /// of our header
@@ -90,13 +92,16 @@ impl Accepting {
     pub fn new(
         names: Arc<HashMap<Domain, Secret>>,
         max_stanza: usize,
+        bounds: Bounds,
         ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
-        let wire = Wire::new(ns::COMPONENT, max_stanza.min(UNAUTHENTICATED), Output::Transmit);
+        let limits = bounds.for_stranger(max_stanza.min(UNAUTHENTICATED));
+        let wire = Wire::new(ns::COMPONENT, limits, Output::Transmit);
         Self {
             names,
             ids,
             max_stanza,
+            bounds,
             origin: wire.origin(None),
             wire,
             state: State::ExpectHeader,
@@ -117,7 +122,7 @@ impl Accepting {
     pub fn accept(&mut self) {
         if self.state == State::ExpectDecision {
             self.wire.write(&Element::new("handshake", ns::COMPONENT));
-            self.wire.allow(self.max_stanza);
+            self.wire.limit(self.bounds.for_known(self.max_stanza));
             self.state = State::ExpectStanza;
         }
     }

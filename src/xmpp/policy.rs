@@ -5,8 +5,10 @@
 use crate::{Domain, certificate::Problem};
 use std::fmt;
 
+mod bounds;
 mod rules;
 
+pub use bounds::Bounds;
 pub use rules::Rules;
 
 /// Whether streams are encrypted.
@@ -38,6 +40,15 @@ impl fmt::Display for Mechanism {
     }
 }
 
+/// What becomes of a stanza to whom its sender did not prove itself on the stream, or who is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownRecipient {
+    /// The stream is closed with `host-unknown` (RFC 6120 8.1.1.2), and all its pairs with it.
+    Close,
+    /// That stanza is answered with an error; the stream goes on.
+    Bounce,
+}
+
 /// One of the trust stores of the configuration, by number (`Certificate::problems`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trust(pub usize);
@@ -51,12 +62,16 @@ pub struct Policy {
     pub auth: Vec<Mechanism>,
     /// a bad certificate ends the connection; dialback cannot rescue it
     pub strict_certificates: bool,
+    /// a remote whose EXTERNAL we refused may fall back to dialback on the same stream
+    pub dialback_after_external: bool,
     /// whose word counts
     pub trust: Trust,
     /// bytes of one stanza from an authenticated remote
     pub max_stanza: usize,
     /// bytes of one element or header before that
     pub max_stanza_unauthenticated: usize,
+    /// what a stanza for somebody else costs
+    pub unknown_recipient: UnknownRecipient,
     /// seconds without a stanza after which a link is closed, 0 for never; announced to peers (XEP-0478)
     pub idle_seconds: u64,
 }
@@ -117,6 +132,16 @@ pub struct Admission {
     pub dialback: bool,
 }
 
+impl Admission {
+    /// Whether `mechanism` may authenticate on the link.
+    pub fn admits(self, mechanism: Mechanism) -> bool {
+        match mechanism {
+            Mechanism::External => self.external,
+            Mechanism::Dialback => self.dialback,
+        }
+    }
+}
+
 /// Why a link may not carry stanzas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -141,34 +166,43 @@ impl Refusal {
     }
 }
 
-/// Decides what may vouch for the remote on a link. `certificate` is the verdict on its certificate and counts over
-/// TLS only.
+/// Decides what may vouch for the remote on a link, whoever opened it. `certificate` is the verdict on the remote's
+/// certificate and counts over TLS only; none shown is [`Problem::Missing`].
 ///
-/// | TLS | certificate | strict | `auth` has | result |
-/// |---|---|---|---|---|
-/// | no, but required | – | – | – | `TlsRequired` |
-/// | no | – | – | dialback | dialback |
-/// | no | – | – | EXTERNAL only | `NoMechanism` |
-/// | yes | proves | – | … | whatever `auth` has |
-/// | yes | bad | yes | – | `Certificate` |
-/// | yes | bad | no | dialback | dialback |
-/// | yes | bad | no | EXTERNAL only | `Certificate` |
+/// The table is read from the top; the first row that fits counts.
 pub fn admit(policy: &Policy, secured: bool, certificate: Result<(), Problem>) -> Result<Admission, Refusal> {
-    if !secured && policy.tls == Tls::Required {
-        return Err(Refusal::TlsRequired);
-    }
-    let proved = secured && certificate.is_ok();
-    let admission = Admission {
-        external: proved && policy.allows(Mechanism::External),
-        dialback: policy.allows(Mechanism::Dialback),
+    use {Link::*, Refusal::*};
+    let link = match certificate {
+        _ if !secured => Clear,
+        Ok(()) => Proved,
+        Err(problem) => Doubtful(problem),
     };
-    match certificate {
-        Err(problem) if secured && (policy.strict_certificates || !admission.dialback) => {
-            Err(Refusal::Certificate(problem))
-        }
-        _ if admission.external || admission.dialback => Ok(admission),
-        _ => Err(Refusal::NoMechanism),
-    }
+    let by = |external, dialback| Ok(Admission { external, dialback });
+    let Policy { tls, strict_certificates: strict, .. } = *policy;
+    let (external, dialback) = (policy.allows(Mechanism::External), policy.allows(Mechanism::Dialback));
+    #[rustfmt::skip]
+    let verdict = match (tls, link, strict, external, dialback) {
+        // tls           the link is        strict  auth has: external, dialback
+        (Tls::Required, Clear,             _,      _,        _    ) => Err(TlsRequired),
+        (_,             Clear,             _,      _,        true ) => by(false, true),
+        (_,             Proved,            _,      true,     true ) => by(true, true),
+        (_,             Proved,            _,      true,     false) => by(true, false),
+        (_,             Proved,            _,      false,    true ) => by(false, true),
+        (_,             Doubtful(_),       false,  _,        true ) => by(false, true),
+        (_,             Doubtful(problem), _,      _,        _    ) => Err(Certificate(problem)),
+        _                                                           => Err(NoMechanism),
+    };
+    verdict
+}
+
+/// What TLS and the certificate made of a link.
+enum Link {
+    /// no TLS
+    Clear,
+    /// TLS, and the certificate proves the remote
+    Proved,
+    /// TLS, and it does not
+    Doubtful(Problem),
 }
 
 #[cfg(test)]
@@ -181,9 +215,11 @@ pub(crate) mod tests {
             tls: Tls::Required,
             auth: vec![Mechanism::External, Mechanism::Dialback],
             strict_certificates: false,
+            dialback_after_external: false,
             trust: Trust(0),
             max_stanza: 512 * 1024,
             max_stanza_unauthenticated: 10 * 1024,
+            unknown_recipient: UnknownRecipient::Close,
             idle_seconds: 3600,
         }
     }

@@ -119,6 +119,8 @@ pub(crate) enum Step {
 pub(crate) struct Exchange {
     /// an empty challenge was sent
     challenged: bool,
+    /// EXTERNAL was asked for and refused
+    refused: bool,
     failures: usize,
 }
 
@@ -127,8 +129,17 @@ impl Exchange {
     pub(crate) fn handle(&mut self, element: &xml::Element, claim: &Claim) -> Step {
         let step = self.step(element, claim).unwrap_or_else(Step::Failed);
         self.challenged = step == Step::Challenge;
-        self.failures += usize::from(matches!(step, Step::Failed(_)));
+        if let Step::Failed(failure) = &step {
+            self.failures += 1;
+            // An attempt that was given up, or meant another mechanism, says nothing about the certificate.
+            self.refused |= !matches!(failure.condition, Condition::Aborted | Condition::InvalidMechanism);
+        }
         step
+    }
+
+    /// Whether the peer tried EXTERNAL and could not prove itself.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.refused
     }
 
     /// Whether the peer has failed as often as it may (RFC 6120 6.4.5).

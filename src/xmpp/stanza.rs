@@ -161,6 +161,13 @@ impl Stanza {
         bounce::bounce(self, error)
     }
 
+    /// The same from the domain `sender` itself.
+    pub fn sent_by(&self, sender: &Domain) -> Option<Self> {
+        let mut element = self.element().ok()?;
+        element.attributes.retain(|(namespace, name, _)| !(namespace.is_empty() && name == "from"));
+        Self::from_element(&element.with("from", sender.as_str())).ok()
+    }
+
     /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep
     /// all that one read brought.
     #[must_use]

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use xmpp::dialback::Secret;
-//! use xmpp::policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust};
+//! use xmpp::policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient};
 //! use xmpp::stream::{initiating, receiving};
 //! use xmpp::{Domain, DomainPair};
 //!
@@ -14,9 +14,11 @@
 //!     tls: Tls::Disabled,
 //!     auth: vec![Mechanism::Dialback],
 //!     strict_certificates: false,
+//!     dialback_after_external: false,
 //!     trust: Trust(0),
 //!     max_stanza: 512 * 1024,
 //!     max_stanza_unauthenticated: 10 * 1024,
+//!     unknown_recipient: UnknownRecipient::Close,
 //!     idle_seconds: 3600,
 //! };
 //! let mut opens = initiating::Initiating::new(initiating::Plan {
@@ -52,7 +54,8 @@
 //! *Architecture invariant:* nothing of a stream is looked at before the framer has bounded and vouched for it, and
 //! what a peer sends never makes a machine panic or keep more than its limits say.
 use crate::certificate::{Certificate, Problem};
-use crate::{Domain, policy::Policy};
+use crate::{Domain, framer::Limits, policy::Policy, xml::ns};
+use bytes::Bytes;
 use std::fmt;
 
 pub mod error;
@@ -66,9 +69,18 @@ pub use error::{Condition, Error};
 pub use header::Header;
 pub use initiating::Initiating;
 pub use receiving::Receiving;
+use wire::Wire;
 
 #[cfg(test)]
 pub(crate) mod tests;
+
+/// A whole stream for a server that is turned away at the door: it says why and nothing else. `id` is unpredictable.
+pub fn refusal(id: String, error: &Error) -> Bytes {
+    let mut wire = Wire::new(ns::SERVER, Limits::UNAUTHENTICATED, |bytes| bytes);
+    wire.open(&Header { id: Some(id), version: Some(header::VERSION), ..Header::default() });
+    wire.close(Some(error));
+    wire.take().unwrap_or_default()
+}
 
 /// What TLS gave.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,1 +1,276 @@
-//! Rows of shared/CONFORMANCE.md; each test names its rows in a line `// rows: …` above `#[test]`.
+//! Rows of shared/CONFORMANCE.md, section 3I; each test names its rows in a line `// rows: …` above `#[test]`.
+
+use std::net::{Ipv4Addr, TcpStream};
+
+use openssl::ssl::{NameType, Ssl, SslContextBuilder, SslMethod};
+
+use crate::support::{
+    Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup, offers_external,
+};
+
+// rows: I1 I2
+#[test]
+fn records_of_both_services_are_one_list_and_each_is_spoken_to_in_its_own_way() {
+    let network = Network::new();
+    let services = ["_xmpp-server", "_xmpps-server", "_xmpp-server", "_xmpps-server"];
+    let listeners: Vec<Listener> = (1..)
+        .zip(services)
+        .map(|(priority, service)| {
+            let (address, target) = (network.address(), format!("target-{priority}.peer.example"));
+            network.dns.srv(&format!("{service}._tcp.peer.example"), priority, 0, 5269, &target);
+            network.dns.a(&target, address);
+            Listener::at(address)
+        })
+        .collect();
+    let node = Node::start(&network, setup());
+    node.inbox().sends_message("peer.example", "1", "");
+    let mut last = None;
+    for (listener, service) in listeners.iter().zip(services) {
+        // The one before hangs up, so that the next is tried.
+        drop(last.take());
+        let peer = listener.accepts();
+        let expected = if service == "_xmpps-server" { TLS } else { b'<' };
+        assert_eq!(peer.first_byte(), expected, "{service}");
+        last = Some(peer);
+    }
+    arrives(&mut last.unwrap(), "peer.example", &network.authority.issue(&["peer.example"]), "1");
+}
+
+// rows: I5
+#[test]
+fn the_client_names_the_domain_and_the_protocol() {
+    let stage = Stage::set();
+    stage.node.inbox().sends_message("peer.example", "1", "");
+    let mut peer = stage.listener.accepts();
+    arrives(&mut peer, "peer.example", &stage.identity, "1");
+    assert_eq!(peer.tls().servername(NameType::HOST_NAME), Some("peer.example"));
+    assert_eq!(peer.tls().selected_alpn_protocol(), Some(b"xmpp-server".as_slice()));
+}
+
+// rows: I3
+#[test]
+fn the_certificate_must_name_the_domain_and_not_the_target() {
+    let stage = Stage::set();
+    let mut sender = stage.node.inbox();
+    let from = sender.name().to_owned();
+    sender.sends(&format!("<iq type='get' id='1' from='{from}' to='peer.example'>{PING}</iq>"));
+    let mut peer = stage.listener.accepts();
+    peer.secures_as_server(&stage.network.authority.issue(&["server.peer.example"]));
+    peer.expects_header();
+    peer.sends_header("peer.example", &from, "id='target'");
+    peer.sends_features(EXTERNAL);
+    let answer = sender.receives_id("1");
+    let error = answer.expect("error");
+    assert!(error.child("remote-server-timeout").is_some(), "{answer}");
+    assert!(error.expect("text").text().contains("certificate"), "{answer}");
+}
+
+// rows: I4
+#[test]
+fn inside_of_direct_tls_no_starttls_is_asked_for() {
+    let stage = Stage::set();
+    stage.node.inbox().sends_message("peer.example", "1", "");
+    let mut peer = stage.listener.accepts();
+    peer.secures_as_server(&stage.identity);
+    peer.expects_header();
+    peer.sends_header("peer.example", "inbox.nuncio.example", "id='confused'");
+    // A peer that offers TLS inside of TLS is not taken at its word.
+    peer.sends_features(&format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{EXTERNAL}"));
+    peer.expects("auth");
+}
+
+// rows: I6
+#[test]
+fn without_direct_tls_by_its_own_word_a_domain_is_asked_for_starttls() {
+    let network = Network::new();
+    let address = network.address();
+    network.dns.srv("_xmpps-server._tcp.peer.example", 0, 0, 0, ".");
+    network.publish("peer.example", address);
+    // Says so too, and names no other service: its address is left, and STARTTLS.
+    let bare = network.address();
+    network.dns.srv("_xmpps-server._tcp.bare.example", 0, 0, 0, ".");
+    network.dns.a("bare.example", bare);
+    let node = Node::start(&network, setup());
+    let mut sender = node.inbox();
+    for (domain, address) in [("peer.example", address), ("bare.example", bare)] {
+        let (listener, direct) = (Listener::at(address), Listener::at_port(address, 5270));
+        sender.sends_message(domain, "1", "");
+        let mut peer = listener.accepts();
+        peer.answers_to_external(domain, &network.authority.issue(&[domain]));
+        assert_eq!(peer.expects("message").attribute("id"), "1");
+        assert!(direct.accepted().is_none(), "direct TLS was tried at {domain}");
+    }
+}
+
+// rows: I6
+#[test]
+fn a_direct_tls_target_that_refuses_is_not_replaced_by_the_domain_itself() {
+    let network = Network::new();
+    let address = network.address();
+    network.publish_direct_tls("peer.example", network.address());
+    network.dns.a("peer.example", address);
+    let listeners = [5269, 5270].map(|port| Listener::at_port(address, port));
+    let node = Node::start(&network, setup());
+    let answer = node.inbox().asks("peer.example", PING);
+    assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
+    assert!(listeners.iter().all(|listener| listener.accepted().is_none()), "the domain was dialled");
+}
+
+// rows: I4 I5 I9
+#[test]
+fn the_direct_tls_port_offers_external_and_no_starttls() {
+    let network = Network::new();
+    let node = Node::start(&network, setup().auth(Auth::Both).direct_tls().unpublished());
+    let identity = network.authority.issue(&["peer.example"]);
+    comes_in_by_direct_tls(&node, 5270, &identity);
+    // Without a certificate there is nothing to be offered, and still no TLS inside of TLS.
+    let mut peer = Peer::dials_port(node.address(), 5270);
+    let features = opens(&mut peer, None);
+    assert!(!offers_external(&features), "{features}");
+    assert!(features.child("starttls").is_none(), "{features}");
+}
+
+// rows: I5
+#[test]
+fn a_client_that_wants_another_protocol_is_refused() {
+    let network = Network::new();
+    let node = Node::start(&network, setup().direct_tls().unpublished());
+    for port in [5269, 5270] {
+        let shaken = |protocols| shakes(node.address(), port, protocols);
+        assert_eq!(shaken(Some(b"\x0bxmpp-server")).unwrap(), Some(b"xmpp-server".to_vec()));
+        let among_others = shaken(Some(b"\x02h2\x0bxmpp-server"));
+        assert_eq!(among_others.unwrap(), Some(b"xmpp-server".to_vec()));
+        // XEP-0368 asks for the name, and does not require it.
+        assert_eq!(shaken(None).unwrap(), None);
+        let refusal = shaken(Some(b"\x0bxmpp-client\x08http/1.1")).expect_err("another protocol was taken");
+        assert!(refusal.contains("no application protocol"), "{refusal}");
+    }
+}
+
+// rows: I7
+#[test]
+fn one_port_takes_starttls_and_direct_tls() {
+    let network = Network::new();
+    let node = Node::start(&network, setup());
+    let identity = network.authority.issue(&["peer.example"]);
+    comes_in_by_direct_tls(&node, 5269, &identity);
+    let mut inbox = node.inbox();
+    let mut peer = Peer::authenticates(node.address(), "peer.example", inbox.name(), &identity);
+    says(&mut peer, &mut inbox, "starttls");
+    // The byte that decides may come alone.
+    let mut peer = Peer::dials(node.address());
+    peer.sends("<");
+    peer.sends("?xml version='1.0'?>");
+    peer.sends(
+        "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' \
+         from='peer.example' to='nuncio.example'>",
+    );
+    peer.expects_header();
+    peer.expects("features").expect("starttls");
+}
+
+// rows: I7
+#[test]
+fn a_first_byte_that_promises_tls_or_never_comes_is_not_waited_for_without_end() {
+    let network = Network::new();
+    let node = Node::start(&network, setup().set("s2s.handshake_timeout", "\"1s\""));
+    let mut silent = Peer::dials(node.address());
+    let mut stalled = Peer::dials(node.address());
+    stalled.sends("\u{16}");
+    let mut liar = Peer::dials(node.address());
+    liar.sends("\u{16}<stream:stream xmlns='jabber:server'>");
+    liar.waits_for_the_end();
+    stalled.expects_end();
+    silent.expects_header();
+    assert!(silent.expects("error").child("connection-timeout").is_some());
+    silent.expects_closed();
+    let identity = network.authority.issue(&["peer.example"]);
+    comes_in_by_direct_tls(&node, 5269, &identity);
+}
+
+/// A node, and a peer that offers direct TLS and nothing else.
+struct Stage {
+    network: Network,
+    node: Node,
+    listener: Listener,
+    identity: Identity,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let network = Network::new();
+        let address = network.address();
+        network.publish_direct_tls("peer.example", address);
+        let node = Node::start(&network, setup());
+        let identity = network.authority.issue(&["peer.example"]);
+        Self { listener: Listener::at_port(address, 5270), network, node, identity }
+    }
+}
+
+fn setup() -> Setup {
+    Setup::of("nuncio.example").auth(Auth::External)
+}
+
+/// As the side that was dialled by direct TLS: takes EXTERNAL, and expects the message `id`.
+#[track_caller]
+fn arrives(peer: &mut Peer, domain: &str, identity: &Identity, id: &str) {
+    peer.secures_as_server(identity);
+    let header = peer.expects_header();
+    peer.sends_header(domain, header.attribute("from"), "id='direct'");
+    peer.takes_external(domain);
+    assert_eq!(peer.expects("message").attribute("id"), id);
+}
+
+/// Makes direct TLS as `peer.example` and opens a stream; gives the features.
+#[track_caller]
+fn opens(peer: &mut Peer, identity: Option<&Identity>) -> crate::support::Element {
+    peer.secures_as_client(identity, "nuncio.example");
+    peer.sends_header("peer.example", "inbox.nuncio.example", "");
+    peer.expects_header();
+    peer.expects("features")
+}
+
+/// Goes the whole way to a stanza that is delivered.
+#[track_caller]
+fn comes_in_by_direct_tls(node: &Node, port: u16, identity: &Identity) {
+    let mut inbox = node.inbox();
+    let mut peer = Peer::dials_port(node.address(), port);
+    let features = opens(&mut peer, Some(identity));
+    assert!(features.child("starttls").is_none(), "{features}");
+    assert!(offers_external(&features), "{features}");
+    assert_eq!(peer.tls().selected_alpn_protocol(), Some(b"xmpp-server".as_slice()));
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("success");
+    peer.restarts();
+    peer.sends_header("peer.example", "inbox.nuncio.example", "");
+    peer.expects_header();
+    let features = peer.expects("features");
+    assert!(features.child("starttls").is_none(), "{features}");
+    says(&mut peer, &mut inbox, "direct");
+}
+
+#[track_caller]
+fn says(peer: &mut Peer, inbox: &mut Component, id: &str) {
+    peer.sends(&format!("<message from='a@peer.example' to='{}' id='{id}'/>", inbox.name()));
+    inbox.receives_id(id);
+}
+
+/// Makes TLS with those protocols on offer; gives the one that was agreed on.
+fn shakes(address: Ipv4Addr, port: u16, protocols: Option<&[u8]>) -> Result<Option<Vec<u8>>, String> {
+    let mut ssl = Ssl::new(&SslContextBuilder::new(SslMethod::tls()).unwrap().build()).unwrap();
+    ssl.set_hostname("nuncio.example").unwrap();
+    if let Some(protocols) = protocols {
+        ssl.set_alpn_protos(protocols).unwrap();
+    }
+    let socket = TcpStream::connect((address, port)).unwrap();
+    let stream = ssl.connect(socket).map_err(|error| error.to_string())?;
+    Ok(stream.ssl().selected_alpn_protocol().map(<[u8]>::to_vec))
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+const EXTERNAL: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+                        <mechanism>EXTERNAL</mechanism></mechanisms>";
+
+/// A TLS record of type handshake.
+const TLS: u8 = 0x16;

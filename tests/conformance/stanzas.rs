@@ -1,1 +1,615 @@
-//! Rows of shared/CONFORMANCE.md; each test names its rows in a line `// rows: …` above `#[test]`.
+//! Rows of shared/CONFORMANCE.md, section 3E; each test names its rows in a line `// rows: …` above `#[test]`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::support::{
+    Behaviour, Certificate, Component, Event, HEADER, INBOX, Listener, Network, Node, Peer, Scene, Server,
+    Setup, Tls, eventually, message,
+};
+
+/// What a scripted peer may call itself, and how that ends.
+// rows: E4 E28
+#[test]
+fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
+    let scene = Scene::set();
+    let mut inbox = scene.node.inbox();
+    // The same domain in other spellings: capitals, full width, a trailing dot.
+    let mut peer = scene.peer();
+    for (number, from) in
+        ["romeo@PEER.Example", "romeo@\u{ff50}\u{ff45}\u{ff45}\u{ff52}.example", "romeo@peer.example."]
+            .iter()
+            .enumerate()
+    {
+        peer.sends(&stanza(from, &format!("juliet@{INBOX}"), &number.to_string()));
+        inbox.receives_id(&number.to_string());
+    }
+    for (number, to) in ["j@INBOX.nuncio.EXAMPLE", "j@inbox.nuncio.example."].iter().enumerate() {
+        peer.sends(&stanza("romeo@peer.example", to, &format!("to {number}")));
+        inbox.receives_id(&format!("to {number}"));
+    }
+    // Cyrillic letters that look the same, and a name below the proved one.
+    for from in ["romeo@p\u{435}\u{435}r.example", "romeo@xn--pr-nlca.example", "romeo@sub.peer.example"] {
+        let mut peer = scene.peer();
+        peer.sends(&stanza(from, INBOX, "spoofed"));
+        peer.expects_error("invalid-from");
+    }
+    scene.nothing_came_to(&mut inbox);
+}
+
+// rows: E5 E28
+#[test]
+fn what_is_no_address_is_never_routed() {
+    let scene = Scene::set();
+    let mut inbox = scene.node.inbox();
+    let long = |length: usize| format!("{}.example", "a.".repeat(length / 2 - 4));
+    let bad = [
+        "@inbox.nuncio.example".to_owned(),
+        "juliet@".to_owned(),
+        "juliet@inbox.nuncio.example/".to_owned(),
+        "ju liet@inbox.nuncio.example".to_owned(),
+        "ju&quot;liet@inbox.nuncio.example".to_owned(),
+        "ju\u{202e}liet@inbox.nuncio.example".to_owned(),
+        format!("{}@inbox.nuncio.example", "j".repeat(1024)),
+        format!("juliet@inbox.nuncio.example/{}", "r".repeat(1024)),
+        "inbox..nuncio.example".to_owned(),
+        "in box.nuncio.example".to_owned(),
+        long(1030),
+        String::new(),
+    ];
+    for to in &bad {
+        let mut peer = scene.peer();
+        peer.sends(&stanza("romeo@peer.example", to, "malformed"));
+        expects_error(&mut peer, "improper-addressing", to);
+    }
+    for from in bad.iter().map(|to| to.replace("inbox.nuncio.example", "peer.example")) {
+        let mut peer = scene.peer();
+        peer.sends(&stanza(&from, &format!("juliet@{INBOX}"), "malformed"));
+        expects_error(&mut peer, "improper-addressing", &from);
+    }
+    scene.nothing_came_to(&mut inbox);
+}
+
+// rows: E2
+#[test]
+fn a_stanza_for_somebody_else_may_be_answered_and_the_stream_goes_on() {
+    let scene = Scene::of(
+        Setup::of("nuncio.example").set("s2s.unknown_recipient", "\"bounce\"").set("log_mailboxes", "\"0s\""),
+    );
+    let listener = scene.listens();
+    let mut inbox = scene.node.inbox();
+    let mut peer = scene.peer();
+    peer.sends(&stanza("romeo@peer.example", "juliet@outbox.nuncio.example", "unproved"));
+    peer.sends(&stanza("romeo@peer.example", "juliet@third.example", "elsewhere"));
+    peer.sends(&message("mine"));
+    inbox.receives_id("mine");
+
+    // To a domain that is ours it answers as that domain, else as the one that the peer proved itself to.
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let mut called = listener.accepts();
+        called.answers_to_external("peer.example", &scene.identity);
+        answers.push(called.expects("message"));
+    }
+    answers.sort_by_key(|answer| answer.attribute("id").to_owned());
+    for (answer, id, from, condition) in [
+        (&answers[0], "elsewhere", INBOX, "item-not-found"),
+        (&answers[1], "unproved", "juliet@outbox.nuncio.example", "not-authorized"),
+    ] {
+        assert!(answer.is("message", "error"), "{answer}");
+        assert_eq!(answer.attribute("id"), id);
+        assert_eq!(answer.attribute("from"), from, "{answer}");
+        assert_eq!(answer.attribute("to"), "romeo@peer.example", "{answer}");
+        assert!(answer.expect("error").child(condition).is_some(), "{answer}");
+    }
+    // Refused is logged once, not once a stanza.
+    for _ in 0..20 {
+        peer.sends("<message type='error' from='romeo@peer.example' to='juliet@third.example'/>");
+    }
+    peer.sends(&message("still"));
+    inbox.receives_id("still");
+    let refused = scene.node.process().lines().iter().filter(|line| line.contains("refused")).count();
+    assert_eq!(refused, 1);
+    let asked = scene.network.dns.questions();
+    assert!(asked.iter().all(|question| !question.contains("third.example")), "{asked:?}");
+}
+
+// rows: E6 E7 E18 E19
+#[test]
+fn each_request_gets_one_answer_and_no_answer_gets_any() {
+    let scene = Scene::set();
+    let mut asker = scene.node.outbox();
+    let from = format!("tester@{}", asker.name());
+    let mut expected = HashMap::new();
+    for round in 0..50 {
+        for (what, to, kind, payload, answer) in [
+            ("ping", "nuncio.example", "get", PING, "result"),
+            ("unknown", "nuncio.example/r", "set", "<x xmlns='urn:x'/>", "service-unavailable"),
+            ("user", "nobody@nuncio.example", "get", PING, "service-unavailable"),
+            ("empty", "nuncio.example", "get", "", "bad-request"),
+            ("double", "nuncio.example", "get", "<x xmlns='urn:x'/><x xmlns='urn:x'/>", "bad-request"),
+            ("odd", "nuncio.example", "odd", PING, "bad-request"),
+            ("result", "nuncio.example", "result", "", ""),
+            ("error", "nobody@nuncio.example", "error", "", ""),
+        ] {
+            let id = format!("{what} {round}");
+            asker.sends(&format!("<iq type='{kind}' id='{id}' from='{from}' to='{to}'>{payload}</iq>"));
+            if !answer.is_empty() {
+                expected.insert(id, answer);
+            }
+        }
+        asker.sends(&format!("<presence id='presence' from='{from}' to='nobody@nuncio.example'/>"));
+    }
+    asker.sends(&format!("<iq type='get' from='{from}' to='nuncio.example' id='last'>{PING}</iq>"));
+    loop {
+        let answer = asker.next(Duration::from_secs(20)).expect("an answer");
+        let id = answer.attribute("id");
+        if id == "last" {
+            break;
+        }
+        let wanted =
+            expected.remove(id).unwrap_or_else(|| panic!("a second answer or one too many: {answer}"));
+        match wanted {
+            "result" => assert!(answer.is("iq", "result"), "{answer}"),
+            condition => assert!(answer.expect("error").child(condition).is_some(), "{condition}: {answer}"),
+        }
+        assert_eq!(answer.attribute("to"), from);
+    }
+    assert!(expected.is_empty(), "never answered: {:?}", expected.keys());
+}
+
+// rows: E6
+#[test]
+fn an_iq_that_is_none_reaches_a_component_as_it_is() {
+    let scene = Scene::set();
+    let mut inbox = scene.node.inbox();
+    let mut peer = scene.peer();
+    for (id, iq) in [
+        (
+            "two",
+            "<iq id='two' type='get' from='peer.example' to='inbox.nuncio.example'><x xmlns='urn:x'/><x xmlns='urn:x'/></iq>",
+        ),
+        ("none", "<iq id='none' type='set' from='peer.example' to='inbox.nuncio.example'/>"),
+        (
+            "odd",
+            "<iq id='odd' type='odd' from='peer.example' to='inbox.nuncio.example'><x xmlns='urn:x'/></iq>",
+        ),
+    ] {
+        peer.sends(iq);
+        assert_eq!(inbox.receives_id(id).to_string(), iq);
+    }
+    let without_id = "<iq type='get' from='peer.example' to='inbox.nuncio.example'><x xmlns='urn:x'/></iq>";
+    peer.sends(without_id);
+    assert_eq!(inbox.next(Duration::from_secs(20)).expect("it").to_string(), without_id);
+}
+
+// rows: E8
+#[test]
+fn what_cannot_be_delivered_comes_back_by_the_rules() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut sender = node.inbox();
+    let from = format!("tester@{}/here", sender.name());
+    let to = "someone@missing.example/there";
+    let mut expected = HashMap::new();
+    for (kind, types) in [
+        ("message", &["", "normal", "chat", "groupchat", "headline", "error"][..]),
+        // One that tells who is there: the next would take its place.
+        ("presence", &["unavailable", "subscribe", "probe", "error"]),
+        ("iq", &["get", "set", "result", "error"]),
+    ] {
+        for type_ in types {
+            let id = format!("{kind} {type_}");
+            let attribute = if type_.is_empty() { String::new() } else { format!("type='{type_}'") };
+            sender.sends(&format!(
+                "<{kind} {attribute} id='{id}' from='{from}' to='{to}'><x xmlns='urn:x' a='&amp;'>é</x></{kind}>"
+            ));
+            if *type_ != "error" && *type_ != "result" {
+                expected.insert(id, kind);
+            }
+        }
+    }
+    while !expected.is_empty() {
+        let answer = sender.next(Duration::from_secs(20)).unwrap_or_else(|| panic!("left: {expected:?}"));
+        let kind = expected.remove(answer.attribute("id")).unwrap_or_else(|| panic!("{answer}"));
+        assert!(answer.is(kind, "error"), "{answer}");
+        assert_eq!((answer.attribute("from"), answer.attribute("to")), (to, from.as_str()));
+        let payload = answer.expect("x");
+        assert_eq!((payload.attribute("a"), payload.text().as_str()), ("&", "é"), "{answer}");
+        let error = answer.expect("error");
+        assert_eq!(error.attribute("type"), "cancel", "{answer}");
+        let conditions: Vec<_> = error.children().filter(|child| child.name != "text").collect();
+        assert_eq!(conditions.len(), 1, "{answer}");
+        assert_eq!(conditions[0].name, "remote-server-not-found", "{answer}");
+        assert_eq!(conditions[0].namespace, "urn:ietf:params:xml:ns:xmpp-stanzas", "{answer}");
+    }
+    let pong = sender.asks("nuncio.example", PING);
+    assert!(pong.is("iq", "result"), "an error was answered: {pong}");
+}
+
+// rows: E9
+#[test]
+fn a_long_stanza_comes_back_without_its_content() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut sender = node.inbox();
+    sender.sends_message("missing.example", "long", &"x".repeat(500 * 1024));
+    let answer = sender.receives_id("long");
+    assert!(answer.is("message", "error"), "{answer}");
+    assert!(answer.expect("error").child("remote-server-not-found").is_some());
+    assert!(answer.to_string().len() < 1024, "{} bytes came back", answer.to_string().len());
+}
+
+// rows: E10 E12 B16
+#[test]
+fn order_holds_through_every_reconnect_and_nothing_is_lost() {
+    let scene = Scene::of(Setup::of("nuncio.example").set("promise.backoff", "[\"50ms\", \"1s\"]"));
+    let listener = scene.listens();
+    let sender = scene.node.inbox();
+    let (mut sent, mut next, mut links) = (0, 0, 0);
+    let mut flood = |component: &Component| {
+        let (from, first) = (component.name().to_owned(), sent);
+        sent += 500;
+        component.floods(500, move |number| {
+            let number = first + number;
+            format!("<message from='{from}' to='peer.example' id='{number}'><body>{number}</body></message>")
+        })
+    };
+    let mut running = flood(&sender);
+    while next < 3000 {
+        let mut peer = listener.accepts();
+        links += 1;
+        peer.answers_to_external("peer.example", &scene.identity);
+        // Closes in order in the middle of a flood, and reads on until the node has closed its side.
+        let goodbye = next + 250;
+        loop {
+            match peer.next(Duration::from_secs(30)) {
+                Ok(Event::Element(stanza)) => {
+                    assert_eq!(stanza.attribute("id"), next.to_string(), "{stanza}");
+                    next += 1;
+                    if next == goodbye {
+                        peer.sends("</stream:stream>");
+                    }
+                }
+                Ok(Event::Closed) => break,
+                other => panic!("{other:?} after {next}"),
+            }
+        }
+        assert!(listener.accepted().is_none(), "a second stream while the first stood");
+        assert_eq!(running.join().unwrap(), 500);
+        running = flood(&sender);
+    }
+    assert_eq!(running.join().unwrap(), 500);
+    assert!(links > 3, "{links} streams");
+}
+
+// rows: E11 E12
+#[test]
+fn two_components_keep_their_order_on_one_stream_each() {
+    let scene = Scene::set();
+    let listener = scene.listens();
+    let floods = [scene.node.inbox(), scene.node.outbox()].map(|component| {
+        let from = component.name().to_owned();
+        let flood = component.floods(1000, move |number| {
+            format!("<message from='{from}' to='peer.example' id='{number}'><body/></message>")
+        });
+        (component, flood)
+    });
+    let mut links: Vec<Peer> = (0..2)
+        .map(|_| {
+            let mut peer = listener.accepts();
+            peer.answers_to_external("peer.example", &scene.identity);
+            peer
+        })
+        .collect();
+    for peer in &mut links {
+        for number in 0..1000 {
+            assert_eq!(peer.expects("message").attribute("id"), number.to_string());
+        }
+    }
+    for (mut component, flood) in floods {
+        assert_eq!(flood.join().unwrap(), 1000);
+        component.sends_message("peer.example", "on the same stream", "");
+    }
+    for peer in &mut links {
+        assert_eq!(peer.expects("message").attribute("id"), "on the same stream");
+    }
+    assert!(listener.accepted().is_none(), "a stream that stood was not used");
+}
+
+// rows: E15
+#[test]
+fn every_request_to_a_black_hole_has_exactly_one_outcome() {
+    let scene = Scene::of(
+        Setup::of("nuncio.example")
+            .set("s2s.connect_timeout", "\"1s\"")
+            .set("s2s.handshake_timeout", "\"2s\"")
+            .set("promise.max_stanzas", "500"),
+    );
+    let address = scene.network.address();
+    scene.network.publish("hole.example", address);
+    let deaf = Listener::deaf(address);
+    let mut sender = scene.node.inbox();
+    let from = sender.name().to_owned();
+    let flood = sender.floods(10_000, move |number| {
+        let kind = ["get", "result", "set", "error"][number % 4];
+        format!("<iq type='{kind}' from='{from}' to='hole.example' id='{number}'><x xmlns='urn:x'/></iq>")
+    });
+    let mut outcomes = vec![0; 10_000];
+    for _ in 0..5_000 {
+        let answer = sender.next(Duration::from_secs(60)).expect("an outcome for each");
+        assert!(answer.is("iq", "error"), "{answer}");
+        outcomes[answer.attribute("id").parse::<usize>().unwrap()] += 1;
+    }
+    assert_eq!(flood.join().unwrap(), 10_000);
+    let wrong: Vec<_> = (0..10_000).filter(|number| outcomes[*number] != 1 - number % 2).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    // Nothing more comes.
+    let pong = sender.asks("nuncio.example", PING);
+    assert!(pong.is("iq", "result"), "{pong}");
+    drop(deaf);
+}
+
+// rows: E17
+#[test]
+fn a_local_domain_is_local_whatever_the_dns_says() {
+    let network = Network::new();
+    let elsewhere = network.address();
+    let listener = Listener::at(elsewhere);
+    network.publish("inbox.nuncio.example", elsewhere);
+    network.publish("nuncio.example", elsewhere);
+    let node = Node::start(&network, Setup::of("nuncio.example").unpublished());
+    let (mut inbox, mut outbox) = (node.inbox(), node.outbox());
+    outbox.sends_message("juliet@inbox.nuncio.example", "near", "");
+    inbox.receives_id("near");
+    let pong = outbox.asks("nuncio.example", PING);
+    assert!(pong.is("iq", "result"), "{pong}");
+    assert!(listener.accepted().is_none(), "a local domain was dialled");
+}
+
+// rows: E20 E21 E22
+#[test]
+fn xml_that_xmpp_has_no_place_for_ends_the_stream() {
+    let scene = Scene::set();
+    let laughs = "<!DOCTYPE x [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;'>]><x>&b;</x>";
+    for (text, condition) in [
+        ("<!-- comment -->", "restricted-xml"),
+        ("<x xmlns='urn:x'><!-- comment --></x>", "restricted-xml"),
+        ("<?pi data?>", "restricted-xml"),
+        ("<x xmlns='urn:x'><?pi data?></x>", "restricted-xml"),
+        (laughs, "restricted-xml"),
+        ("<x xmlns='urn:x'>&laugh;</x>", "restricted-xml"),
+        ("<x xmlns='urn:x' a='&laugh;'/>", "restricted-xml"),
+        ("<x xmlns='urn:x'><y></x>", "not-well-formed"),
+        ("<p:x/>", "not-well-formed"),
+        ("<x xmlns='urn:x' p:a=''/>", "not-well-formed"),
+        ("<x xmlns='urn:x' a='' a=''/>", "not-well-formed"),
+        ("<x xmlns='urn:x' xmlns:p='urn:p' xmlns:q='urn:p' p:a='' q:a=''/>", "not-well-formed"),
+        ("<x xmlns='urn:x' a=b/>", "not-well-formed"),
+        ("<x xmlns='urn:x'>&#0;</x>", "not-well-formed"),
+        ("<x xmlns='urn:x'>\u{1}</x>", "not-well-formed"),
+        ("<x xmlns='urn:x'>a & b</x>", "not-well-formed"),
+        ("<x xmlns='urn:x'>]]></x>", "not-well-formed"),
+        ("text", "not-well-formed"),
+        ("</nothing>", "not-well-formed"),
+    ] {
+        let answer = scene.answer_to(format!("{HEADER}{text}").as_bytes());
+        ends_with(&answer, condition, text);
+    }
+    let utf16: Vec<u8> = format!("\u{feff}{HEADER}").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    ends_with(&scene.answer_to(&utf16), "unsupported-encoding", "UTF-16");
+    let latin = format!("<?xml version='1.0' encoding='ISO-8859-1'?>{HEADER}");
+    ends_with(&scene.answer_to(latin.as_bytes()), "unsupported-encoding", "ISO-8859-1");
+    // Not UTF-8 at all, too long for what it says, half a surrogate pair, past the last character.
+    for bytes in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"] {
+        let text = [HEADER.as_bytes(), b"<x xmlns='urn:x'>", bytes, b"</x>"].concat();
+        ends_with(&scene.answer_to(&text), "unsupported-encoding", &format!("{bytes:x?}"));
+    }
+}
+
+// rows: E20 E22 E23
+#[test]
+fn what_is_allowed_arrives_as_it_was_meant() {
+    let scene = Scene::set();
+    let mut inbox = scene.node.inbox();
+    // `Peer` sends an XML declaration; a stream without one is in `xml_that_xmpp_has_no_place_for_ends_the_stream`.
+    let mut peer = scene.peer();
+    for (id, sent, meant) in [
+        ("entities", "&amp;&lt;&gt;&quot;&apos;", "&<>\"'"),
+        ("numbers", "&#65;&#x42;&#x1F600;", "AB\u{1f600}"),
+        ("cdata", "<![CDATA[<&>]]>", "<&>"),
+        ("no byte order mark", "\u{feff}a\u{feff}", "\u{feff}a\u{feff}"),
+    ] {
+        let from = "romeo@peer.example";
+        peer.sends(&format!(
+            " \r\n\t<message from='{from}' to='{INBOX}' id='{id}'><body>{sent}</body></message>\n"
+        ));
+        assert_eq!(inbox.receives_id(id).expect("body").text(), meant);
+    }
+    peer.sends(" \n \n</stream:stream>");
+    // White space is no stanza.
+    scene.node.eventually_logs(&["closed", "stanzas_in=4"]);
+}
+
+// rows: E24 K8
+#[test]
+fn a_stanza_may_be_as_long_as_announced_and_not_longer() {
+    let scene = Scene::of(
+        Setup::of("nuncio.example").set("s2s.max_stanza", "\"10000 B\"").set("s2s.idle_timeout", "\"90s\""),
+    );
+    let mut inbox = scene.node.inbox();
+    let mut peer = Peer::dials(scene.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
+    peer.expects("features");
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("success");
+    peer.restarts();
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    let features = peer.expects("features");
+    let limits = features.expect("limits");
+    assert_eq!(limits.namespace, "urn:xmpp:stream-limits:0");
+    assert_eq!(limits.expect("max-bytes").text(), "10000");
+    assert_eq!(limits.expect("idle-seconds").text(), "90");
+
+    for length in [9_999, 10_000] {
+        peer.sends(&of_length(length));
+        inbox.receives_id(&length.to_string());
+    }
+    peer.sends(&of_length(10_001));
+    peer.expects_error("policy-violation");
+    assert!(!inbox.has_received());
+}
+
+// rows: E24
+#[test]
+fn a_stanza_is_measured_while_it_is_read() {
+    let scene = Scene::set();
+    let start = format!("<message from='romeo@peer.example' to='{INBOX}' id='endless'");
+    let nested = format!("{start}>{}", "<x>".repeat(10_000));
+    let attributes: String = (0..10_000).map(|number| format!(" a{number}=''")).collect();
+    for endless in [
+        format!("{start} a='{}", "x".repeat(600 * 1024)),
+        format!("{start}{}", " ".repeat(600 * 1024)),
+        format!("{start}><body>{}", "x".repeat(600 * 1024)),
+        format!("<{}", "x".repeat(600 * 1024)),
+        nested,
+        format!("{start}{attributes}>"),
+    ] {
+        // None of them ever ends.
+        let mut peer = scene.peer();
+        peer.sends(&endless);
+        expects_error(&mut peer, "policy-violation", &endless[..80]);
+    }
+    // Before authentication 10 KiB are too much.
+    for endless in [format!("{start} a='{}", "x".repeat(11 * 1024)), "<x>".repeat(20)] {
+        let answer = scene.answer_to(format!("{HEADER}{endless}").as_bytes());
+        ends_with(&answer, "policy-violation", &endless[..40]);
+    }
+}
+
+// rows: E29
+#[test]
+fn a_peer_that_proved_nothing_is_sent_no_stanza() {
+    let scene = Scene::of(
+        Setup::of("nuncio.example")
+            .certificate(Certificate::Missing)
+            .tls(Tls::Optional)
+            .set("s2s.handshake_timeout", "\"2s\""),
+    );
+    scene.network.dns.behaves("peer.example", Behaviour::Silence);
+    let mut sender = scene.node.inbox();
+    for number in 0..10 {
+        sender.sends_message("peer.example", &number.to_string(), "");
+    }
+    let mut peer = Peer::dials(scene.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    let mut seen = Vec::new();
+    while let Ok(Event::Element(element)) = peer.next(Duration::from_secs(20)) {
+        seen.push(element.name.clone());
+    }
+    assert_eq!(seen, ["features", "error"]);
+}
+
+// rows: B8 B25
+#[test]
+fn a_forwarded_stanza_means_what_it_meant() {
+    let scene = Scene::set();
+    let listener = scene.listens();
+    let mut inbox = scene.node.inbox();
+    let mut peer = Peer::dials(scene.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
+    peer.expects("features");
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("success");
+    peer.restarts();
+    peer.sends_header("peer.example", INBOX, "xml:lang='de' xmlns:p='urn:p'");
+    peer.expects_header();
+    peer.expects("features");
+
+    // A payload of other namespaces with a stanza for clients in it stays as it is, byte for byte.
+    let payload = "<forwarded xmlns=\"urn:xmpp:forward:0\"><message xmlns='jabber:client' from='a@b/c' type = 'chat' >\
+                   <body>&#x41; &amp; b</body><q:x xmlns:q='urn:q'  q:a='1'/></message></forwarded>";
+    peer.sends(&format!(
+        "<message from='romeo@peer.example' to='{INBOX}' id='kept' xml:lang='fr'><body/>{payload}</message>"
+    ));
+    let kept = inbox.receives_id("kept");
+    assert!(kept.to_string().contains(payload), "{kept}");
+    assert_eq!(kept.attribute("xml:lang"), "fr");
+    assert_eq!(kept.namespace, "jabber:component:accept");
+
+    // What the stream's header said is said by the stanza now.
+    peer.sends(&format!(
+        "<message from='romeo@peer.example' to='{INBOX}' id='said'><p:x p:a='1'/></message>"
+    ));
+    let said = inbox.receives_id("said");
+    assert_eq!(said.attribute("xml:lang"), "de");
+    assert_eq!(said.expect("x").namespace, "urn:p", "{said}");
+    assert_eq!(said.expect("x").attribute("{urn:p}a"), "1", "{said}");
+
+    // On its way out a component's stanza is one between servers, and so are the standard children.
+    inbox.sends(&format!(
+        "<message from='tester@{INBOX}' to='peer.example' id='out' xmlns='jabber:component:accept'>\
+         <body>hi</body>{payload}<x xmlns='urn:x'><body xmlns='jabber:component:accept'/></x></message>"
+    ));
+    let mut called = listener.accepts();
+    called.answers_to_external("peer.example", &scene.identity);
+    let out = called.expects("message");
+    assert_eq!(out.namespace, "jabber:server");
+    assert_eq!(out.expect("body").namespace, "jabber:server", "{out}");
+    assert_eq!(out.expect("x").expect("body").namespace, "jabber:server", "{out}");
+    assert!(out.to_string().contains(payload), "{out}");
+}
+
+// rows: E7 E10
+#[test]
+fn a_flood_of_requests_from_a_remote_is_answered_one_by_one_in_order() {
+    let scene = Scene::set();
+    let listener = scene.listens();
+    let mut inbox = scene.node.inbox();
+    let mut peer =
+        Peer::authenticates(scene.node.address(), "peer.example", "nuncio.example", &scene.identity);
+    for number in 0..500 {
+        peer.sends(&format!(
+            "<iq type='get' id='{number}' from='peer.example' to='nuncio.example'>{PING}</iq>"
+        ));
+        peer.sends("<iq type='result' id='r' from='peer.example' to='nuncio.example'/>");
+    }
+    let mut called = listener.accepts();
+    called.answers_to_external("peer.example", &scene.identity);
+    for number in 0..500 {
+        let pong = called.expects("iq");
+        assert!(pong.is("iq", "result"), "{pong}");
+        assert_eq!(pong.attribute("id"), number.to_string());
+    }
+    eventually("it is still there", || Some(inbox.asks("nuncio.example", PING)));
+}
+
+#[track_caller]
+fn expects_error(peer: &mut Peer, condition: &str, what: &str) {
+    match peer.next(Duration::from_secs(20)) {
+        Ok(Event::Element(error)) if error.name == "error" && error.child(condition).is_some() => {}
+        other => panic!("{what:?} ends with {other:?} and not {condition}"),
+    }
+    peer.expects_closed();
+}
+
+#[track_caller]
+fn ends_with(answer: &str, condition: &str, what: &str) {
+    assert!(answer.contains(&format!("<stream:error><{condition} ")), "{what:?}: {answer}");
+    assert!(answer.ends_with("</stream:error></stream:stream>"), "{what:?}: {answer}");
+}
+
+/// A message of just so many bytes.
+fn of_length(length: usize) -> String {
+    let around =
+        format!("<message from='romeo@peer.example' to='{INBOX}' id='{length}'><body></body></message>");
+    around.replace("<body>", &format!("<body>{}", "x".repeat(length - around.len())))
+}
+
+fn stanza(from: &str, to: &str, id: &str) -> String {
+    format!("<message from='{from}' to='{to}' id='{id}'><body>hello</body></message>")
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

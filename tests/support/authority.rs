@@ -3,17 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use openssl::asn1::{Asn1Integer, Asn1Object, Asn1Time};
+use openssl::asn1::{Asn1Integer, Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
 };
-use openssl::x509::{X509, X509Builder, X509Name, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509Extension, X509Name, X509NameBuilder};
 
 /// A certificate authority, its own root or below another.
 pub(crate) struct Authority {
@@ -28,7 +29,7 @@ impl Authority {
     /// Makes a root that keeps its files in `directory`.
     pub(crate) fn new(directory: &Path, name: &str) -> Self {
         let key = new_key();
-        let certificate = authority_certificate(name, &key, None);
+        let certificate = authority_certificate(name, &key, None, None);
         let authority = Self { directory: directory.to_owned(), certificate, key, chain: Vec::new() };
         fs::write(authority.file(), authority.certificate.to_pem().unwrap()).unwrap();
         authority
@@ -36,8 +37,17 @@ impl Authority {
 
     /// Makes an authority that this one vouches for.
     pub(crate) fn intermediate(&self, name: &str) -> Self {
+        self.below(name, None)
+    }
+
+    /// Makes an authority that this one vouches for below the domain `permitted` only (RFC 5280, section 4.2.1.10).
+    pub(crate) fn constrained(&self, name: &str, permitted: &str) -> Self {
+        self.below(name, Some(permitted))
+    }
+
+    fn below(&self, name: &str, permitted: Option<&str>) -> Self {
         let key = new_key();
-        let certificate = authority_certificate(name, &key, Some(self));
+        let certificate = authority_certificate(name, &key, Some(self), permitted);
         let mut chain = vec![certificate.clone()];
         chain.extend(self.chain.iter().cloned());
         Self { directory: self.directory.clone(), certificate, key, chain }
@@ -56,10 +66,12 @@ impl Authority {
             srv_names: Vec::new(),
             xmpp_addresses: Vec::new(),
             common_name: None,
-            first_day: -1,
-            last_day: 30,
+            begins: -DAY,
+            ends: 30 * DAY,
             purpose: Purpose::Both,
             self_signed: false,
+            rsa: false,
+            digest: MessageDigest::sha256(),
         }
     }
 
@@ -77,10 +89,14 @@ pub(crate) struct Request<'a> {
     srv_names: Vec<String>,
     xmpp_addresses: Vec<String>,
     common_name: Option<String>,
-    first_day: i64,
-    last_day: i64,
+    /// Seconds from now.
+    begins: i64,
+    /// Seconds from now.
+    ends: i64,
     purpose: Purpose,
     self_signed: bool,
+    rsa: bool,
+    digest: MessageDigest,
 }
 
 /// What a certificate may be used for.
@@ -97,13 +113,25 @@ pub(crate) enum Purpose {
 impl Request<'_> {
     /// Its time is over since yesterday.
     pub(crate) fn expired(mut self) -> Self {
-        (self.first_day, self.last_day) = (-30, -1);
+        (self.begins, self.ends) = (-30 * DAY, -DAY);
         self
     }
 
     /// Its time begins tomorrow.
     pub(crate) fn not_yet_valid(mut self) -> Self {
-        (self.first_day, self.last_day) = (1, 30);
+        (self.begins, self.ends) = (DAY, 30 * DAY);
+        self
+    }
+
+    /// Its time is over so many seconds from now.
+    pub(crate) fn expires_in(mut self, seconds: i64) -> Self {
+        self.ends = seconds;
+        self
+    }
+
+    /// Signs it with a digest that is broken.
+    pub(crate) fn sha1(mut self) -> Self {
+        self.digest = MessageDigest::sha1();
         self
     }
 
@@ -116,6 +144,12 @@ impl Request<'_> {
     /// Nobody vouches for it but itself.
     pub(crate) fn self_signed(mut self) -> Self {
         self.self_signed = true;
+        self
+    }
+
+    /// Gives it an RSA key.
+    pub(crate) fn rsa(mut self) -> Self {
+        self.rsa = true;
         self
     }
 
@@ -139,9 +173,12 @@ impl Request<'_> {
 
     /// Signs it and writes its files.
     pub(crate) fn issue(self) -> Identity {
-        let key = new_key();
+        let key = match self.rsa {
+            false => new_key(),
+            true => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
+        };
         let subject = self.common_name.clone().unwrap_or_else(|| "a server".to_owned());
-        let mut builder = builder(&subject, &key, self.first_day, self.last_day);
+        let mut builder = builder(&subject, &key, self.begins, self.ends);
         let mut usage = ExtendedKeyUsage::new();
         if self.purpose != Purpose::ClientOnly {
             usage.server_auth();
@@ -157,10 +194,10 @@ impl Request<'_> {
         let chain = if self.self_signed {
             let name = name(&subject);
             builder.set_issuer_name(&name).unwrap();
-            builder.sign(&key, MessageDigest::sha256()).unwrap();
+            builder.sign(&key, self.digest).unwrap();
             Vec::new()
         } else {
-            sign(&mut builder, self.authority);
+            sign(&mut builder, self.authority, self.digest);
             self.authority.chain.clone()
         };
         Identity::write(&self.authority.directory, builder.build(), chain, key)
@@ -216,15 +253,23 @@ impl Identity {
     }
 }
 
-fn authority_certificate(name: &str, key: &PKey<Private>, above: Option<&Authority>) -> X509 {
-    let mut builder = builder(name, key, -60, 60);
+fn authority_certificate(
+    name: &str,
+    key: &PKey<Private>,
+    above: Option<&Authority>,
+    permitted: Option<&str>,
+) -> X509 {
+    let mut builder = builder(name, key, -60 * DAY, 60 * DAY);
+    if let Some(domain) = permitted {
+        builder.append_extension(permitting(domain)).unwrap();
+    }
     builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
     let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
     builder.append_extension(usage).unwrap();
     let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None));
     builder.append_extension(identifier.unwrap()).unwrap();
     match above {
-        Some(above) => sign(&mut builder, above),
+        Some(above) => sign(&mut builder, above, MessageDigest::sha256()),
         None => {
             builder.set_issuer_name(&self::name(name)).unwrap();
             builder.sign(key, MessageDigest::sha256()).unwrap();
@@ -233,17 +278,26 @@ fn authority_certificate(name: &str, key: &PKey<Private>, above: Option<&Authori
     builder.build()
 }
 
-fn sign(builder: &mut X509Builder, authority: &Authority) {
+fn sign(builder: &mut X509Builder, authority: &Authority, digest: MessageDigest) {
     builder.set_issuer_name(authority.certificate.subject_name()).unwrap();
     let identifier = AuthorityKeyIdentifier::new()
         .keyid(true)
         .build(&builder.x509v3_context(Some(&authority.certificate), None));
     builder.append_extension(identifier.unwrap()).unwrap();
-    builder.sign(&authority.key, MessageDigest::sha256()).unwrap();
+    builder.sign(&authority.key, digest).unwrap();
 }
 
-/// Begins a certificate; days count from today.
-fn builder(subject: &str, key: &PKey<Private>, first_day: i64, last_day: i64) -> X509Builder {
+/// The extension that permits names below `domain` and no others.
+fn permitting(domain: &str) -> X509Extension {
+    // NameConstraints, permittedSubtrees [0], GeneralSubtree, dNSName [2].
+    let name = string(0x82, domain);
+    let der = value(0x30, &value(0xa0, &value(0x30, &name)));
+    let oid = Asn1Object::from_str("2.5.29.30").unwrap();
+    X509Extension::new_from_der(&oid, true, &Asn1OctetString::new_from_bytes(&der).unwrap()).unwrap()
+}
+
+/// Begins a certificate; seconds count from now.
+fn builder(subject: &str, key: &PKey<Private>, begins: i64, ends: i64) -> X509Builder {
     let mut builder = X509Builder::new().unwrap();
     builder.set_version(2).unwrap();
     let mut serial = BigNum::new().unwrap();
@@ -251,14 +305,14 @@ fn builder(subject: &str, key: &PKey<Private>, first_day: i64, last_day: i64) ->
     builder.set_serial_number(&Asn1Integer::from_bn(&serial).unwrap()).unwrap();
     builder.set_subject_name(&name(subject)).unwrap();
     builder.set_pubkey(key).unwrap();
-    builder.set_not_before(&day(first_day)).unwrap();
-    builder.set_not_after(&day(last_day)).unwrap();
+    builder.set_not_before(&moment(begins)).unwrap();
+    builder.set_not_after(&moment(ends)).unwrap();
     builder
 }
 
-fn day(offset: i64) -> Asn1Time {
+fn moment(offset: i64) -> Asn1Time {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Asn1Time::from_unix(i64::try_from(now.as_secs()).unwrap() + offset * 86_400).unwrap()
+    Asn1Time::from_unix(i64::try_from(now.as_secs()).unwrap() + offset).unwrap()
 }
 
 fn name(common_name: &str) -> X509Name {
@@ -279,9 +333,16 @@ fn new_key() -> PKey<Private> {
 
 /// A DER string of fewer than 128 octets.
 fn string(tag: u8, text: &str) -> Vec<u8> {
-    let length = u8::try_from(text.len()).ok().filter(|length| *length < 128).expect("a short name");
-    [&[tag, length], text.as_bytes()].concat()
+    value(tag, text.as_bytes())
 }
+
+fn value(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(content.len()).ok().filter(|length| *length < 128).expect("a short value");
+    [&[tag, length], content].concat()
+}
+
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;
 
 const IA5_STRING: u8 = 0x16;
 const UTF8_STRING: u8 = 0x0c;

@@ -37,28 +37,7 @@ impl Component {
 
     /// Connects; when refused, says with which stream error.
     pub(crate) fn try_connect(server: Ipv4Addr, name: &str, secret: &str) -> Result<Self, String> {
-        let stream = TcpStream::connect((server, 5347)).map_err(|error| error.to_string())?;
-        let output = stream.try_clone().unwrap();
-        let mut wire = Wire::new(stream);
-        wire.send(&format!(
-            "<stream:stream xmlns='jabber:component:accept' \
-             xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>"
-        ));
-        let header = match wire.next(SOON) {
-            Ok(Event::Opened(header)) => header,
-            other => return Err(format!("{other:?}")),
-        };
-        let digest = sha1(format!("{}{secret}", header.attribute("id")).as_bytes());
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        wire.send(&format!("<handshake>{digest}</handshake>"));
-        match wire.next(SOON) {
-            Ok(Event::Element(element)) if element.name == "handshake" => {}
-            Ok(Event::Element(error)) if error.name == "error" => {
-                let conditions = error.children().filter(|child| child.name != "text");
-                return Err(conditions.map(|child| child.name.clone()).collect());
-            }
-            other => return Err(format!("{other:?}")),
-        }
+        let Opened { wire, output, digest } = open(server, name, secret)?;
         let (sender, incoming) = mpsc::channel();
         let output = Arc::new(Mutex::new(Output { stream: output, open: true }));
         thread::spawn({
@@ -66,6 +45,12 @@ impl Component {
             move || read(wire, &sender, &output)
         });
         Ok(Self { name: name.to_owned(), digest, output, incoming, unread: VecDeque::new() })
+    }
+
+    /// Connects a component that reads nothing, ever, until what is returned is dropped.
+    #[track_caller]
+    pub(crate) fn connect_deaf(server: Ipv4Addr, name: &str) -> Wire {
+        open(server, name, SECRET).unwrap_or_else(|why| panic!("{name}: {why}")).wire
     }
 
     /// Its domain.
@@ -195,6 +180,38 @@ impl Component {
 impl Drop for Component {
     fn drop(&mut self) {
         let _ = self.output.lock().unwrap().stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// A stream whose handshake is done.
+struct Opened {
+    wire: Wire,
+    output: TcpStream,
+    digest: String,
+}
+
+fn open(server: Ipv4Addr, name: &str, secret: &str) -> Result<Opened, String> {
+    let stream = TcpStream::connect((server, 5347)).map_err(|error| error.to_string())?;
+    let output = stream.try_clone().unwrap();
+    let mut wire = Wire::new(stream);
+    wire.send(&format!(
+        "<stream:stream xmlns='jabber:component:accept' \
+         xmlns:stream='http://etherx.jabber.org/streams' to='{name}'>"
+    ));
+    let header = match wire.next(SOON) {
+        Ok(Event::Opened(header)) => header,
+        other => return Err(format!("{other:?}")),
+    };
+    let digest = sha1(format!("{}{secret}", header.attribute("id")).as_bytes());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    wire.send(&format!("<handshake>{digest}</handshake>"));
+    match wire.next(SOON) {
+        Ok(Event::Element(element)) if element.name == "handshake" => Ok(Opened { wire, output, digest }),
+        Ok(Event::Element(error)) if error.name == "error" => {
+            let conditions = error.children().filter(|child| child.name != "text");
+            Err(conditions.map(|child| child.name.clone()).collect())
+        }
+        other => Err(format!("{other:?}")),
     }
 }
 

@@ -95,6 +95,8 @@ pub(crate) enum Behaviour {
     Silence,
     /// It answers, but late.
     Delay(Duration),
+    /// It does not answer when it is asked for IPv6 addresses.
+    SilenceOnIpv6,
 }
 
 #[derive(Default)]
@@ -124,8 +126,9 @@ impl Zone {
                 answer.metadata.response_code = ResponseCode::ServFail;
                 return Some((answer.to_vec().ok()?, Duration::ZERO));
             }
+            Some(Behaviour::SilenceOnIpv6) if query.query_type() == RecordType::AAAA => return None,
             Some(Behaviour::Delay(delay)) => delay,
-            None => Duration::ZERO,
+            Some(Behaviour::SilenceOnIpv6) | None => Duration::ZERO,
         };
         for record in self.resolve(&name, query.query_type()) {
             answer.add_answer(record);

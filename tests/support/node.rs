@@ -6,9 +6,12 @@ use std::fmt::Write;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::ExitStatus;
+use std::thread;
 use std::time::Duration;
 
 use super::component::SECRET;
+use super::eventually::within;
+use super::process::TO_START;
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
 /// A node that runs.
@@ -30,15 +33,18 @@ impl Node {
         // For somebody who looks for a fault: NUNCIO_LOG=trace.
         let wanted = setup.node.log.clone().or_else(|| env::var("NUNCIO_LOG").ok());
         let log = wanted.as_deref().unwrap_or("info");
+        let mut environment = vec![("RUST_LOG", log)];
+        environment
+            .extend(setup.node.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let process = Process::start(
             &setup.domain,
             &directory,
             BINARY,
             &["run", "--config", file.to_str().unwrap()],
-            &[("RUST_LOG", log)],
+            &environment,
         );
         let node = Self { setup, address, process };
-        node.process.eventually_logs(&["ready", &format!("{address}:5269")]);
+        node.process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
         node
     }
 
@@ -53,6 +59,40 @@ impl Node {
     pub(crate) fn terminate(&self, limit: Duration) -> ExitStatus {
         self.process.signal("TERM");
         self.process.exit_within(limit)
+    }
+}
+
+impl Drop for Node {
+    /// Every scenario ends with the account: what was taken in has come to an end or waits.
+    fn drop(&mut self) {
+        let tells =
+            self.setup.node.log.as_deref().is_none_or(|log| log.contains("info") || log.contains("trace"));
+        if thread::panicking() || !tells {
+            return;
+        }
+        if !self.process.has_said_all() {
+            // While stanzas move the figures are read one after the other, and may be off by those.
+            within(Duration::from_secs(10), "the account of the node adds up", || {
+                let before = self.accounts().len();
+                self.process.signal("USR1");
+                within(Duration::from_secs(10), "the node logs its account", || {
+                    (self.accounts().len() > before || self.process.has_said_all()).then_some(())
+                });
+                self.accounts().last().is_none_or(|account| account.contains("difference=0")).then_some(())
+            });
+        } else if let Some(account) = self.accounts().last() {
+            assert!(account.contains("difference=0"), "stanzas were let fall: {account}");
+        }
+    }
+}
+
+impl Node {
+    fn accounts(&self) -> Vec<String> {
+        let lines = self.process.lines();
+        lines
+            .into_iter()
+            .filter(|line| line.contains("nuncio::account") && line.contains("domain=*"))
+            .collect()
     }
 }
 

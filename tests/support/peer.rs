@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use openssl::ssl::{Ssl, SslRef, SslStream};
 use socket2::{Domain, Socket, Type};
 
 use super::eventually::{SOON, eventually};
@@ -32,10 +33,17 @@ impl Listener {
 
     /// A host that drops every attempt to connect: its queue of connections is full for ever.
     pub(crate) fn deaf(address: Ipv4Addr) -> (Self, Vec<TcpStream>) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        let address = SocketAddr::from((address, 5269));
+        Self::deaf_at(SocketAddr::from((address, 5269)))
+    }
+
+    /// Such a host at another port, or with an IPv6 address.
+    pub(crate) fn deaf_at(address: SocketAddr) -> (Self, Vec<TcpStream>) {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        // Connections of an earlier run may linger there.
+        socket.set_reuse_address(true).unwrap();
         socket.bind(&address.into()).unwrap();
         socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok();
         let queued = (0..8).map_while(connect).collect();
         (Self(socket.into()), queued)
@@ -51,7 +59,7 @@ impl Listener {
     pub(crate) fn accepted(&self) -> Option<Peer> {
         let (stream, _) = self.0.accept().ok()?;
         stream.set_nonblocking(false).unwrap();
-        Some(Peer { wire: Wire::new(stream) })
+        Some(Peer::accepted(stream))
     }
 }
 
@@ -61,11 +69,34 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Takes over a connection that somebody else accepted.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        Self { wire: Wire::new(stream) }
+    }
+
     /// Connects to the server port at `address`.
     #[track_caller]
     pub(crate) fn dials(address: Ipv4Addr) -> Self {
-        let stream = TcpStream::connect((address, 5269)).expect("a server that listens");
-        Self { wire: Wire::new(stream) }
+        Self::dials_port(address, 5269)
+    }
+
+    /// Connects to another port.
+    #[track_caller]
+    pub(crate) fn dials_port(address: Ipv4Addr, port: u16) -> Self {
+        let stream = TcpStream::connect((address, port)).expect("a server that listens");
+        Self::accepted(stream)
+    }
+
+    /// Waits for the first byte that the other side sends, and leaves it to be read.
+    #[track_caller]
+    pub(crate) fn first_byte(&self) -> u8 {
+        self.wire.peek(SOON).expect("a first byte")
+    }
+
+    /// What the handshake came to.
+    #[track_caller]
+    pub(crate) fn tls(&self) -> &SslRef {
+        self.wire.tls().expect("a stream over TLS")
     }
 
     /// Sends text as it is.
@@ -151,13 +182,40 @@ impl Peer {
     /// Makes TLS as the side that was dialled, and expects a new stream.
     #[track_caller]
     pub(crate) fn secures_as_server(&mut self, identity: &Identity) {
-        let secured = self.wire.secure_as_server(identity);
+        let secured = self.wire.secure_as_server(Some(identity));
         secured.unwrap_or_else(|error| panic!("TLS as server: {error}"));
+    }
+
+    /// Makes TLS as the side that was dialled, perhaps without a certificate, or says why that failed.
+    pub(crate) fn tries_to_secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
+        self.wire.secure_as_server(identity)
+    }
+
+    /// Whether TLS is made.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.wire.is_secured()
     }
 
     /// Expects a new stream header, as after authentication.
     pub(crate) fn restarts(&mut self) {
         self.wire.restart();
+    }
+
+    /// What comes next, as it is: white space too, and before TLS whatever it may be.
+    pub(crate) fn hears(&mut self, limit: Duration) -> Result<String, Nothing> {
+        let bytes = self.wire.hear(limit)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Makes TLS as the side that dialled, just as `ssl` wants it.
+    pub(crate) fn secures_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.wire.secure_with(ssl)
+    }
+
+    /// TLS, which must have been made.
+    #[track_caller]
+    pub(crate) fn secured(&mut self) -> &mut SslStream<TcpStream> {
+        self.wire.secured().expect("a stream over TLS")
     }
 
     /// The names in the certificate that the other side showed.

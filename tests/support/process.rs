@@ -1,12 +1,12 @@
 //! Programs that a test starts, and what they print.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::eventually::{SOON, within};
@@ -18,6 +18,7 @@ pub(crate) struct Process {
     child: Mutex<Child>,
     id: u32,
     lines: Lines,
+    readers: [JoinHandle<()>; 2],
 }
 
 type Lines = Arc<Mutex<Vec<String>>>;
@@ -46,10 +47,17 @@ impl Process {
             .unwrap_or_else(|error| panic!("setpriv (package util-linux) does not start: {error}"));
         let lines = Lines::default();
         let file = File::create(directory.join("output.log")).unwrap();
-        keep(child.stdout.take().unwrap(), &lines, file.try_clone().unwrap());
-        keep(child.stderr.take().unwrap(), &lines, file);
+        let readers = [
+            keep(child.stdout.take().unwrap(), &lines, file.try_clone().unwrap()),
+            keep(child.stderr.take().unwrap(), &lines, file),
+        ];
         let id = child.id();
-        Self { name: name.to_owned(), child: Mutex::new(child), id, lines }
+        Self { name: name.to_owned(), child: Mutex::new(child), id, lines, readers }
+    }
+
+    /// The system's number for it.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
     /// Every line printed so far.
@@ -72,11 +80,19 @@ impl Process {
     #[track_caller]
     pub(crate) fn logs_within(&self, limit: Duration, parts: &[&str]) -> String {
         within(limit, &format!("{} logs {parts:?}", self.name), || {
-            let ended = !self.is_running();
+            let ended = self.has_said_all();
             let found = self.line_with(parts);
             assert!(!ended || found.is_some(), "{} ended and did not log {parts:?}", self.name);
             found
         })
+    }
+
+    /// A figure of `/proc/PID/status`, such as `VmRSS` or `VmHWM`, in KiB.
+    #[track_caller]
+    pub(crate) fn status(&self, figure: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+        line.unwrap().split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// Sends a signal, named without `SIG`.
@@ -84,16 +100,19 @@ impl Process {
         shell(&format!("kill -s {signal} {}", self.id));
     }
 
-    /// Waits no longer than `limit` for the program to end, and returns how it did.
+    /// Waits no longer than `limit` for the program to end, and returns how it did. Then all it said
+    /// is there to be read.
     #[track_caller]
     pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
-        within(limit, &what, || self.child.lock().unwrap().try_wait().unwrap())
+        let status = within(limit, &what, || self.child.lock().unwrap().try_wait().unwrap());
+        within(SOON, &what, || self.has_said_all().then_some(()));
+        status
     }
 
-    /// Whether the program still runs.
-    pub(crate) fn is_running(&self) -> bool {
-        self.child.lock().unwrap().try_wait().unwrap().is_none()
+    /// Whether the program closed its output, as it does at its end.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.readers.iter().all(JoinHandle::is_finished)
     }
 
     fn line_with(&self, parts: &[&str]) -> Option<String> {
@@ -120,16 +139,17 @@ impl Drop for Process {
     }
 }
 
-/// Fails the test with what to install, when `program` is missing.
-pub(crate) fn needs(program: &str, package: &str) {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program} >/dev/null")]).status();
+/// Fails the test with what to install, when the shell command `check` fails.
+pub(crate) fn needs(check: &str, package: &str) {
+    let check = format!("PATH=$PATH:/usr/sbin; {check} >/dev/null 2>&1");
+    let found = Command::new("sh").args(["-c", &check]).status();
     assert!(
         found.is_ok_and(|status| status.success()),
-        "{program} is missing: install the Debian package `{package}`, or let tests/run do it"
+        "something is missing: install the Debian package `{package}`, or let tests/run do it"
     );
 }
 
-fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) {
+fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
@@ -137,12 +157,15 @@ fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) {
             let _ = writeln!(file, "{line}");
             lines.lock().unwrap().push(line);
         }
-    });
+    })
 }
 
 fn shell(command: &str) {
     let _ = Command::new("sh").args(["-c", command]).status();
 }
+
+/// How long a server may take until it listens: seconds alone, more when many start at once.
+pub(crate) const TO_START: Duration = Duration::from_secs(120);
 
 /// How much of a program's output a failed test shows.
 const SHOWN: usize = 60;

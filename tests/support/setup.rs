@@ -29,6 +29,8 @@ pub(crate) enum Certificate {
     Common(Purpose),
     /// For all its names, by nobody.
     SelfSigned,
+    /// For all its names, by the network's authority, until yesterday.
+    Expired,
     /// None at all.
     Missing,
 }
@@ -55,6 +57,7 @@ pub(crate) struct NodeSettings {
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) blocks: Vec<String>,
     pub(crate) log: Option<String>,
+    pub(crate) environment: BTreeMap<String, String>,
 }
 
 impl Setup {
@@ -126,6 +129,12 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of Nuncio's environment.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.node.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Every name of the server.
     pub(crate) fn names(&self) -> Vec<&str> {
         [self.domain.as_str()].into_iter().chain(self.components.iter().map(String::as_str)).collect()
@@ -137,6 +146,7 @@ impl Setup {
         match &self.certificate {
             Certificate::Common(purpose) => Some(request.purpose(*purpose).issue()),
             Certificate::SelfSigned => Some(request.self_signed().issue()),
+            Certificate::Expired => Some(request.expired().issue()),
             Certificate::Missing => None,
         }
     }

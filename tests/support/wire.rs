@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{
-    AlpnError, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
+    AlpnError, ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslRef, SslStream, SslVerifyMode,
+    SslVersion,
 };
 use openssl::x509::X509;
 
@@ -84,8 +85,8 @@ impl Wire {
     }
 
     /// Makes TLS as the side that accepted.
-    pub(crate) fn secure_as_server(&mut self, identity: &Identity) -> Result<(), String> {
-        let ssl = Ssl::new(&context(Some(identity))).unwrap();
+    pub(crate) fn secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
+        let ssl = Ssl::new(&context(identity)).unwrap();
         self.secure(ssl, |stream| stream.accept())
     }
 
@@ -106,17 +107,53 @@ impl Wire {
         Ok(())
     }
 
-    /// The certificate of the other side.
-    pub(crate) fn peer_certificate(&self) -> Option<X509> {
+    /// The first byte that has not been read, before TLS.
+    pub(crate) fn peek(&self, limit: Duration) -> Option<u8> {
+        let Link::Plain(stream) = &self.link else { return None };
+        let mut byte = [0];
+        stream.set_read_timeout(Some(limit)).unwrap();
+        (stream.peek(&mut byte).ok()? == 1).then_some(byte[0])
+    }
+
+    /// The state of TLS.
+    pub(crate) fn tls(&self) -> Option<&SslRef> {
         match &self.link {
-            Link::Secured(stream) => stream.ssl().peer_certificate(),
+            Link::Secured(stream) => Some(stream.ssl()),
             Link::Plain(_) | Link::Changing => None,
         }
+    }
+
+    /// The certificate of the other side.
+    pub(crate) fn peer_certificate(&self) -> Option<X509> {
+        self.tls()?.peer_certificate()
+    }
+
+    /// Whether TLS is made.
+    pub(crate) fn is_secured(&self) -> bool {
+        matches!(self.link, Link::Secured(_))
     }
 
     /// Everything said so far.
     pub(crate) fn transcript(&self) -> &str {
         &self.transcript
+    }
+
+    /// What comes next, as it is: white space too, and before TLS whatever it may be.
+    pub(crate) fn hear(&mut self, limit: Duration) -> Result<Vec<u8>, Nothing> {
+        self.read(Instant::now() + limit)
+    }
+
+    /// Makes TLS as the side that connected, just as `ssl` wants it.
+    pub(crate) fn secure_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.secure(ssl, |stream| stream.connect())
+    }
+
+    /// TLS, once it is made.
+    pub(crate) fn secured(&mut self) -> Option<&mut SslStream<TcpStream>> {
+        match &mut self.link {
+            Link::Secured(stream) => Some(stream),
+            Link::Plain(_) | Link::Changing => None,
+        }
     }
 
     fn read(&mut self, deadline: Instant) -> Result<Vec<u8>, Nothing> {
@@ -150,10 +187,11 @@ impl Wire {
     }
 }
 
-/// Presents `identity`, asks for the other side's certificate and takes any.
+/// Presents `identity` however weak, asks for the other side's certificate and takes any.
 fn context(identity: Option<&Identity>) -> SslContext {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
     context.set_min_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+    context.set_security_level(0);
     context.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
     context.set_session_id_context(b"peer").unwrap();
     context.set_alpn_select_callback(|_, offered| {

@@ -9,7 +9,7 @@ struct Component {
 impl Component {
     fn new() -> Self {
         let names = HashMap::from([(domain("echo.example"), Secret::new("secret"))]);
-        Self { stream: Accepting::new(Arc::new(names), 20_000, ids()), events: Vec::new() }
+        Self { stream: Accepting::new(Arc::new(names), 20_000, Bounds::default(), ids()), events: Vec::new() }
     }
 
     fn sends(&mut self, xml: &str) -> String {

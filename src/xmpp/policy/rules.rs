@@ -1,5 +1,5 @@
 //! The rules of federation, as the configuration states them.
-use super::{Hosted, Pattern, Policy};
+use super::{Bounds, Hosted, Pattern, Policy};
 use crate::{Domain, dialback};
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ pub struct Rules {
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
     secret: dialback::Secret,
+    bounds: Bounds,
 }
 
 impl Rules {
@@ -27,8 +28,16 @@ impl Rules {
         secret: dialback::Secret,
     ) -> Self {
         let hosted = hosted.into_iter().collect();
-        let mut rules =
-            Self { hosted, default, exact: HashMap::new(), below: Vec::new(), allow, deny, secret };
+        let mut rules = Self {
+            hosted,
+            default,
+            exact: HashMap::new(),
+            below: Vec::new(),
+            allow,
+            deny,
+            secret,
+            bounds: Bounds::default(),
+        };
         for (pattern, policy) in overrides {
             match pattern {
                 Pattern::Any => rules.default = policy,
@@ -40,6 +49,17 @@ impl Rules {
         }
         rules.below.sort_by_key(|(parent, _)| std::cmp::Reverse(parent.as_str().len()));
         rules
+    }
+
+    /// Replaces the bounds.
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// What any stream may cost.
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// What is known of a local domain, `None` when it is not one.

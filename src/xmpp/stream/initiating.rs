@@ -11,8 +11,8 @@ use crate::{
     DomainPair,
     certificate::Problem,
     dialback,
-    framer::{self, Frame},
-    policy::{self, Mechanism, Policy, Refusal},
+    framer::{self, Frame, Limits},
+    policy::{self, Admission, Mechanism, Policy, Refusal},
     sasl,
     xml::ns,
 };
@@ -136,7 +136,8 @@ enum State {
 impl Initiating {
     /// A stream whose header waits to be transmitted.
     pub fn new(plan: Plan) -> Self {
-        let wire = Wire::new(ns::SERVER, plan.policy.max_stanza_unauthenticated, Output::Transmit);
+        let limits = Limits { element: plan.policy.max_stanza_unauthenticated, ..Limits::UNAUTHENTICATED };
+        let wire = Wire::new(ns::SERVER, limits, Output::Transmit);
         let mut stream = Self {
             wire,
             state: State::ExpectHeader,
@@ -222,6 +223,11 @@ impl Initiating {
         self.state == State::Established
     }
 
+    /// What TLS gave; `None`: clear text.
+    pub fn transport(&self) -> Option<&Secured> {
+        self.secured.as_ref()
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
@@ -261,22 +267,14 @@ impl Initiating {
         }
     }
 
-    /// Asks the policy whether anything may vouch for the remote on this link as it is.
-    fn admit(&self) -> Result<(), Cause> {
+    /// Asks the policy what may vouch for the remote on this link as it is.
+    fn admit(&self) -> Result<Admission, Cause> {
         let verdict = policy::admit(&self.plan.policy, self.secured.is_some(), self.certificate.clone());
-        let Err(refused) = verdict else {
-            return Ok(());
-        };
-        match refused {
-            Refusal::TlsRequired => Err(Cause::TlsUnavailable),
-            // DNS is what a verification rests on, unless the policy says that certificates must be good.
-            Refusal::Certificate(_) if self.is_verification() && !self.plan.policy.strict_certificates => {
-                Ok(())
-            }
-            Refusal::Certificate(problem) => Err(Cause::Certificate(problem)),
-            Refusal::NoMechanism if self.is_verification() => Ok(()),
-            Refusal::NoMechanism => Err(Cause::NoMechanism),
-        }
+        verdict.map_err(|refused| match refused {
+            Refusal::TlsRequired => Cause::TlsUnavailable,
+            Refusal::Certificate(problem) => Cause::Certificate(problem),
+            Refusal::NoMechanism => Cause::NoMechanism,
+        })
     }
 
     fn is_verification(&self) -> bool {

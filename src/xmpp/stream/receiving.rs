@@ -11,7 +11,7 @@ use crate::{
     certificate::Problem,
     dialback,
     framer::{self, Frame},
-    policy::{Mechanism, Rules, Tls},
+    policy::{Mechanism, Rules, Tls, UnknownRecipient},
     sasl, stanza,
     xml::{Element, ns},
 };
@@ -43,6 +43,8 @@ pub struct Receiving {
     pending: Vec<dialback::Request>,
     /// elements before authentication
     early: usize,
+    /// bytes before authentication
+    early_bytes: usize,
     /// bytes allowed to the most trusted of the pairs
     max_stanza: usize,
     /// what was refused already, so that each is told once
@@ -78,6 +80,8 @@ pub enum Output {
     },
     /// a stanza of an authorised pair
     Stanza(Stanza),
+    /// the error answer to a stanza that was not for us; it leaves on a stream of our own
+    Bounced(Stanza),
     /// the peer did not get what it asked for, the stream goes on; for the log, once a kind
     Refused {
         /// who
@@ -107,6 +111,7 @@ enum Asked {
     Tls,
     External,
     Dialback,
+    Delivery,
 }
 
 impl Receiving {
@@ -117,7 +122,7 @@ impl Receiving {
         ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
         let max = rules.default_policy().max_stanza_unauthenticated;
-        let wire = Wire::new(ns::SERVER, max, Output::Transmit);
+        let wire = Wire::new(ns::SERVER, rules.bounds().for_stranger(max), Output::Transmit);
         Self {
             rules,
             ids,
@@ -132,6 +137,7 @@ impl Receiving {
             pairs: Vec::new(),
             pending: Vec::new(),
             early: 0,
+            early_bytes: 0,
             max_stanza: 0,
             refused: Vec::new(),
             ending: End::Closed,
@@ -141,6 +147,9 @@ impl Receiving {
     /// Takes what was read. What comes between `<proceed/>` and TLS is thrown away (RFC 6120 5.4.3.3).
     pub fn receive(&mut self, bytes: BytesMut) {
         if !matches!(self.state, State::ExpectTls | State::Over) {
+            if self.pairs.is_empty() {
+                self.early_bytes += bytes.len();
+            }
             self.wire.receive(bytes);
         }
     }
@@ -149,6 +158,7 @@ impl Receiving {
     pub fn secured(&mut self, secured: Secured) {
         if self.state == State::ExpectTls {
             self.secured = Some(secured);
+            self.exchange = sasl::Exchange::default();
             self.restart();
         }
     }
@@ -167,6 +177,12 @@ impl Receiving {
         self.state = State::ExpectFooter;
     }
 
+    /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
+    pub fn rests_on_certificate(&self) -> bool {
+        let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
+        self.identity.is_some() || self.pairs.iter().any(strict)
+    }
+
     /// The next thing to do, `None` when more bytes are needed.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
@@ -176,7 +192,7 @@ impl Receiving {
             if matches!(self.state, State::ExpectTls | State::Over) {
                 return None;
             }
-            let step = match self.wire.next() {
+            let step = match self.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.open(&bytes),
                 Ok(Some(Frame::Element(element))) => self.element(element),
@@ -192,6 +208,11 @@ impl Receiving {
         }
     }
 
+    /// What TLS gave; `None`: clear text.
+    pub fn transport(&self) -> Option<&Secured> {
+        self.secured.as_ref()
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
@@ -205,13 +226,25 @@ impl Receiving {
         }
     }
 
+    /// The number of the element that has begun and is not whole: as long as it stays the same, the peer is slow.
+    pub fn unfinished(&self) -> Option<u64> {
+        self.wire.unfinished()
+    }
+
+    fn next(&mut self) -> Result<Option<Frame>, Fault> {
+        if self.pairs.is_empty() && self.early_bytes > self.rules.bounds().early_bytes {
+            return Err(Fault::TooMany("bytes before authentication"));
+        }
+        self.wire.next()
+    }
+
     fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
         if wire::is_stanza(&element) {
             return self.stanza(element);
         }
         if self.pairs.is_empty() {
             self.early += 1;
-            if self.early > EARLY {
+            if self.early > self.rules.bounds().early_elements {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
@@ -227,7 +260,7 @@ impl Receiving {
             // Nothing can be answered behind our closing tag.
             _ if self.state == State::ExpectFooter => Ok(()),
             (ns::TLS, "starttls") => {
-                self.start_tls();
+                self.start_tls(&element);
                 Ok(())
             }
             (ns::SASL, _) if self.identity.is_none() => self.sasl(&element),
@@ -244,23 +277,57 @@ impl Receiving {
         }
         let stanza = Stanza::admit(element, &self.origin)?;
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
-        if !self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
-            return Err(match self.pairs.iter().any(|pair| pair.remote == *from) {
-                true => Fault::Misdirected(to.clone()),
-                false => Fault::Spoofed(from.clone()),
-            });
+        if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
+            self.wire.emit(Output::Stanza(stanza));
+            return Ok(());
         }
-        self.wire.emit(Output::Stanza(stanza));
-        Ok(())
+        match self.pairs.iter().find(|pair| pair.remote == *from) {
+            None => Err(Fault::Spoofed(from.clone())),
+            Some(pair) if self.rules.policy(from).unknown_recipient == UnknownRecipient::Bounce => {
+                let proved_to = pair.local.clone();
+                self.bounce(&stanza, &proved_to);
+                Ok(())
+            }
+            Some(_) => Err(Fault::Misdirected(to.clone())),
+        }
     }
 
-    fn start_tls(&mut self) {
+    /// Answers a stanza whose sender did not prove itself to its recipient. In the name of a domain that is not ours we
+    /// say nothing, not even that: then the answer is from the domain that the sender did prove itself to.
+    fn bounce(&mut self, stanza: &Stanza, proved_to: &Domain) {
+        let (from, to) = (stanza.from_domain(), stanza.to_domain());
+        let ours = self.rules.hosted(to).is_some();
+        let (type_, condition, text) = match ours {
+            true => (
+                stanza::ErrorType::Auth,
+                stanza::Condition::NotAuthorized,
+                format!("{from} did not prove itself to {to} on this stream"),
+            ),
+            false => (
+                stanza::ErrorType::Cancel,
+                stanza::Condition::ItemNotFound,
+                format!("{to} is not served here"),
+            ),
+        };
+        self.tell(Asked::Delivery, text.clone());
+        let answer = stanza.bounce(&stanza::Error { type_, condition, text });
+        let answer = match ours {
+            true => answer,
+            false => answer.and_then(|answer| answer.sent_by(proved_to)),
+        };
+        if let Some(answer) = answer {
+            self.wire.emit(Output::Bounced(answer));
+        }
+    }
+
+    fn start_tls(&mut self, command: &Element) {
         let offered =
             self.header.to.as_ref().and_then(|to| self.rules.hosted(to)).is_some_and(|ours| ours.certificate)
                 && self.policy().tls != Tls::Disabled
                 && self.secured.is_none();
-        // What was learned before TLS is to be forgotten, so it must not be worth anything yet.
-        if !offered || !self.pairs.is_empty() || !self.pending.is_empty() {
+        // What was learned before TLS is to be forgotten, so it must not be worth anything yet. A command that holds
+        // something is malformed (RFC 6120 5.4.2.1).
+        if !offered || !command.children.is_empty() || !self.pairs.is_empty() || !self.pending.is_empty() {
             self.tell(Asked::Tls, "TLS is not offered at this point".to_owned());
             self.wire.write(&Element::new("failure", ns::TLS));
             self.wire.close(None);
@@ -336,10 +403,6 @@ impl fmt::Debug for Receiving {
 
 /// Of the texts that we send.
 const LANG: &str = "en";
-
-/// Elements before authentication. A negotiation takes about ten; the rest is room for a server that verifies the
-/// keys of many domains on one stream.
-const EARLY: usize = 128;
 
 #[cfg(test)]
 mod tests;

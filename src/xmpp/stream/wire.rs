@@ -15,6 +15,8 @@ pub(crate) struct Wire<O> {
     content: &'static str,
     framer: Framer,
     unread: BytesMut,
+    /// whole ones so far
+    frames: u64,
     /// our header declared the prefix `db`
     dialback: bool,
     /// written since the last event
@@ -24,12 +26,13 @@ pub(crate) struct Wire<O> {
 }
 
 impl<O> Wire<O> {
-    /// An end that expects a header, for content in the namespace `content` and elements of up to `max` bytes.
-    pub(crate) fn new(content: &'static str, max: usize, transmit: fn(Bytes) -> O) -> Self {
+    /// An end that expects a header, for content in the namespace `content` within `limits`.
+    pub(crate) fn new(content: &'static str, limits: Limits, transmit: fn(Bytes) -> O) -> Self {
         Self {
             content,
-            framer: Framer::new(Limits { element: max, ..Limits::UNAUTHENTICATED }),
+            framer: Framer::new(limits),
             unread: BytesMut::new(),
+            frames: 0,
             dialback: false,
             text: String::new(),
             ready: VecDeque::new(),
@@ -54,7 +57,14 @@ impl<O> Wire<O> {
 
     /// The next whole frame, `None` when more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Fault> {
-        Ok(self.framer.next(&mut self.unread)?)
+        let frame = self.framer.next(&mut self.unread)?;
+        self.frames += u64::from(frame.is_some());
+        Ok(frame)
+    }
+
+    /// The number of the frame that has begun and is not whole.
+    pub(crate) fn unfinished(&self) -> Option<u64> {
+        self.has_unread().then_some(self.frames)
     }
 
     /// Expects a new header next.
@@ -62,14 +72,9 @@ impl<O> Wire<O> {
         self.framer.restart();
     }
 
-    /// Holds a peer who has not authenticated itself to elements of up to `max` bytes.
-    pub(crate) fn restrict(&mut self, max: usize) {
-        self.framer.set_limits(Limits { element: max, ..Limits::UNAUTHENTICATED });
-    }
-
-    /// Allows an authenticated peer elements of up to `max` bytes.
-    pub(crate) fn allow(&mut self, max: usize) {
-        self.framer.set_limits(Limits { element: max, ..Limits::default() });
+    /// Changes what is allowed from the next element on.
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        self.framer.set_limits(limits);
     }
 
     /// Reads an element that is not just passed on.

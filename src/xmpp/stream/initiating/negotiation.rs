@@ -41,17 +41,20 @@ impl Initiating {
         Ok(())
     }
 
-    /// Tries the first mechanism that the policy allows, the peer offers and that has not failed yet.
+    /// Tries the first mechanism that the policy allows on this link, the peer offers and that has not failed yet.
+    ///
+    /// EXTERNAL shows who we are, and yet takes a peer that its own certificate proves: a link is worth the same
+    /// whichever side opens it. Dialback after it costs no trust of ours, so `dialback_after_external` is not asked.
     pub(super) fn authenticate(&mut self) -> Result<(), Cause> {
-        self.admit()?;
+        let admission = self.admit()?;
         let DomainPair { local, remote } = &self.plan.pair;
         if let Purpose::Verify(request) = &self.plan.purpose {
             self.wire.write(&dialback::verify_request(request));
             self.state = State::ExpectVerdict;
             return Ok(());
         }
-        let mut offered = self.plan.policy.auth.iter().filter(|mechanism| self.is_offered(**mechanism));
-        match offered.next() {
+        let usable = |mechanism: &&Mechanism| admission.admits(**mechanism) && self.is_offered(**mechanism);
+        match self.plan.policy.auth.iter().find(usable) {
             Some(Mechanism::External) => {
                 self.wire.write(&sasl::auth(local));
                 self.challenged = false;
@@ -65,10 +68,13 @@ impl Initiating {
                 self.state = State::ExpectResult;
                 Ok(())
             }
-            None => Err(match (self.external.take(), self.features.unknown.take()) {
-                (Some(failure), _) => Cause::ExternalRefused(failure),
-                (None, Some(name)) => Fault::Feature(name).into(),
-                (None, None) => Cause::NoMechanism,
+            None => Err(match (self.external.take(), self.features.unknown.take(), &self.certificate) {
+                (Some(failure), ..) => Cause::ExternalRefused(failure),
+                (_, Some(name), _) => Fault::Feature(name).into(),
+                (.., Err(problem)) if self.is_offered(Mechanism::External) => {
+                    Cause::Certificate(problem.clone())
+                }
+                _ => Cause::NoMechanism,
             }),
         }
     }

@@ -132,12 +132,16 @@ impl Receiving {
             return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
         }
         let refusal = match self.admit(&pair.remote) {
+            // Who fails with the stronger proof is not believed with the weaker one, unless the operator says so.
+            Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => Some(format!(
+                "{} may not use dialback on a stream where its EXTERNAL was refused",
+                pair.remote
+            )),
             Ok(admission) if admission.dialback => None,
-            Ok(_) => Some(Refusal::NoMechanism),
-            Err(refusal) => Some(refusal),
+            Ok(_) => Some(Refusal::NoMechanism.explain(&pair.remote)),
+            Err(refusal) => Some(refusal.explain(&pair.remote)),
         };
-        if let Some(refusal) = refusal {
-            let text = refusal.explain(&pair.remote);
+        if let Some(text) = refusal {
             return Err(error(ErrorType::Cancel, Condition::PolicyViolation, text));
         }
         if self.pending.len() >= PENDING || self.pairs.len() >= PAIRS {
@@ -147,9 +151,14 @@ impl Receiving {
         Ok(())
     }
 
+    /// Whether a refused EXTERNAL on this stream bars dialback (RFC 6120 6.4.5 leaves that to us).
+    fn lost_external(&self, remote: &Domain) -> bool {
+        self.exchange.was_refused() && !self.rules.policy(remote).dialback_after_external
+    }
+
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
-        self.wire.allow(self.max_stanza);
+        self.wire.limit(self.rules.bounds().for_known(self.max_stanza));
         if !self.pairs.contains(&pair) {
             self.pairs.push(pair.clone());
         }

@@ -22,7 +22,7 @@ impl Receiving {
         let policy = self.rules.policy_for(header.from.as_ref());
         let dialback = policy.allows(Mechanism::Dialback);
         if self.pairs.is_empty() {
-            self.wire.restrict(policy.max_stanza_unauthenticated);
+            self.wire.limit(self.rules.bounds().for_stranger(policy.max_stanza_unauthenticated));
         }
         self.origin = self.wire.origin(header.lang.clone());
         self.header = header;

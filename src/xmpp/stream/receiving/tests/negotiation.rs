@@ -185,8 +185,16 @@ fn a_peer_that_has_not_authenticated_gets_little_room() {
     let mut peer = Peer::new(node());
     peer.opens();
     let question = "<db:verify from='b.example' to='a.example' id='1'>x</db:verify>";
-    let answer = peer.sends(&question.repeat(EARLY));
-    assert_eq!(answer.matches("type='invalid'").count(), EARLY);
+    let most = crate::policy::Bounds::default().early_elements;
+    let answer = peer.sends(&question.repeat(most));
+    assert_eq!(answer.matches("type='invalid'").count(), most);
     let answer = peer.sends(question);
+    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+
+    // White space is bytes too.
+    let mut peer = Peer::new(node());
+    peer.opens();
+    let most = crate::policy::Bounds::default().early_bytes;
+    let answer = peer.sends(&" ".repeat(most));
     peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
 }

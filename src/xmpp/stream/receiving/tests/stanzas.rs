@@ -135,3 +135,28 @@ fn limits_follow_the_policy_for_the_remote() {
     assert_eq!(peer.sends(&stanza), "");
     assert!(peer.events.last().unwrap().starts_with("[stanza"));
 }
+
+// E2: the switch
+#[test]
+fn a_stanza_for_somebody_else_may_cost_that_stanza_only() {
+    let lenient = Policy { unknown_recipient: crate::policy::UnknownRecipient::Bounce, ..policy() };
+    let lenient = Policy { tls: Tls::Optional, ..lenient };
+    let mut peer = Peer::new(rules(&["a.example", "also.example"], lenient, true));
+    peer.opens();
+    peer.is_verified("a.example", "b.example");
+    for (to, from, condition) in [
+        ("v@also.example", "v@also.example", "not-authorized"),
+        ("v@else.example", "a.example", "item-not-found"),
+    ] {
+        assert_eq!(peer.sends(&format!("<message id='1' from='u@b.example' to='{to}'/>")), "");
+        let bounced = peer.events.last().unwrap();
+        assert!(bounced.starts_with("[bounced"), "{bounced}");
+        assert!(bounced.contains(&format!("from='{from}'")) && bounced.contains(condition), "{bounced}");
+    }
+    // Nobody is answered about an error, and nobody may borrow a name.
+    let before = peer.events.len();
+    assert_eq!(peer.sends("<message type='error' from='u@b.example' to='v@else.example'/>"), "");
+    assert_eq!(peer.events.len(), before);
+    let answer = peer.sends("<message from='u@c.example' to='v@a.example'/>");
+    peer.is_told(&format!("<stream:stream >{answer}"), "invalid-from");
+}

@@ -1,0 +1,284 @@
+//! What became of every stanza that was taken in.
+//!
+//! A stanza is taken in when the router accepts it, and entered under the domain it is for. From then on it is on a
+//! [`Slip`], which travels with its batch and lies with whoever holds the stanzas; every outcome is written on it.
+//! At every instant `taken = written + uncertain + answered + expired + dropped + waiting`, and the difference between
+//! the two sides is the number of stanzas that somebody let fall without a word: always 0, or a bug.
+//!
+//! The figures are relaxed atomics in a shared sheet, like the gauges of the mailboxes: they measure, and nobody
+//! decides by them.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use xmpp::Stanza;
+
+/// What can become of a stanza.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Given to the kernel whole, on a link that stood.
+    Written,
+    /// On the wire, or lately written, when its link died without a goodbye: it may have arrived.
+    Uncertain,
+    /// Answered with an error.
+    Answered,
+    /// Its time to wait was over: answered with an error, if it may be answered.
+    Expired,
+    /// Let go by a rule: an error, a result or a presence that nobody wants, a presence replaced by a newer one, or a
+    /// stanza that the node itself handled.
+    Dropped,
+}
+
+/// Stanzas and their bytes.
+#[derive(Debug, Default)]
+struct Figure {
+    stanzas: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Figure {
+    fn add(&self, stanzas: u64, bytes: u64) {
+        self.stanzas.fetch_add(stanzas, Relaxed);
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
+    fn subtract(&self, stanzas: u64, bytes: u64) {
+        self.stanzas.fetch_sub(stanzas, Relaxed);
+        self.bytes.fetch_sub(bytes, Relaxed);
+    }
+
+    fn read(&self) -> Amount {
+        Amount { stanzas: self.stanzas.load(Relaxed), bytes: self.bytes.load(Relaxed) }
+    }
+}
+
+/// The figures of one domain, or of all.
+#[derive(Debug, Default)]
+pub struct Sheet {
+    taken: Figure,
+    waiting: Figure,
+    outcomes: [Figure; 5],
+}
+
+/// Some stanzas and what they weigh.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many.
+    pub stanzas: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Amount {
+    /// What these stanzas amount to.
+    pub fn of<'a>(stanzas: impl IntoIterator<Item = &'a Stanza>) -> Self {
+        let amounts =
+            stanzas.into_iter().map(|stanza| Self { stanzas: 1, bytes: stanza.bytes().len() as u64 });
+        amounts.fold(Self::default(), Self::plus)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { stanzas: self.stanzas + other.stanzas, bytes: self.bytes + other.bytes }
+    }
+}
+
+impl Sheet {
+    /// What has been taken in since the start.
+    pub fn taken(&self) -> Amount {
+        self.taken.read()
+    }
+
+    /// What has come to this end.
+    pub fn settled(&self, outcome: Outcome) -> Amount {
+        self.figure(outcome).read()
+    }
+
+    /// What is held somewhere in the node.
+    pub fn waiting(&self) -> Amount {
+        self.waiting.read()
+    }
+
+    /// Stanzas taken in less those accounted for: 0, or a bug. Read while stanzas move it may be off by those.
+    pub fn difference(&self) -> i64 {
+        let settled: u64 = self.outcomes.iter().map(|figure| figure.read().stanzas).sum();
+        let accounted = settled + self.waiting().stanzas;
+        i64::try_from(self.taken().stanzas).unwrap_or(i64::MAX) - i64::try_from(accounted).unwrap_or(i64::MAX)
+    }
+
+    /// Writes the account's line.
+    pub fn log(&self, domain: &str) {
+        let count = |outcome| self.settled(outcome).stanzas;
+        log::info!(
+            target: "nuncio::account",
+            domain = domain,
+            taken = self.taken().stanzas,
+            taken_bytes = self.taken().bytes,
+            written = count(Outcome::Written),
+            uncertain = count(Outcome::Uncertain),
+            answered = count(Outcome::Answered),
+            expired = count(Outcome::Expired),
+            dropped = count(Outcome::Dropped),
+            waiting = self.waiting().stanzas,
+            waiting_bytes = self.waiting().bytes,
+            difference = self.difference();
+            "account"
+        );
+    }
+
+    fn figure(&self, outcome: Outcome) -> &Figure {
+        let [written, uncertain, answered, expired, dropped] = &self.outcomes;
+        match outcome {
+            Outcome::Written => written,
+            Outcome::Uncertain => uncertain,
+            Outcome::Answered => answered,
+            Outcome::Expired => expired,
+            Outcome::Dropped => dropped,
+        }
+    }
+}
+
+/// Stanzas that somebody holds and answers for. Stanzas of the node's own, its answers, are on no sheet.
+#[derive(Default)]
+pub struct Slip {
+    sheets: Option<[Arc<Sheet>; 2]>,
+    held: Amount,
+}
+
+impl Slip {
+    /// Takes stanzas in: on the sheet of all and on that of the domain they are for.
+    pub fn take_in(all: &Arc<Sheet>, domain: &Arc<Sheet>, amount: Amount) -> Self {
+        for sheet in [all, domain] {
+            sheet.taken.add(amount.stanzas, amount.bytes);
+            sheet.waiting.add(amount.stanzas, amount.bytes);
+        }
+        Self { sheets: Some([Arc::clone(all), Arc::clone(domain)]), held: amount }
+    }
+
+    /// For stanzas of the node's own.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Writes down what became of some of the stanzas.
+    pub fn settle(&mut self, outcome: Outcome, amount: Amount) {
+        let amount = self.deduct(amount);
+        for sheet in self.sheets.iter().flatten() {
+            sheet.waiting.subtract(amount.stanzas, amount.bytes);
+            sheet.figure(outcome).add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// Writes down what became of all that is left.
+    pub fn settle_rest(&mut self, outcome: Outcome) {
+        self.settle(outcome, self.held);
+    }
+
+    /// Takes back that some stanzas were written: nobody knows whether they arrived.
+    pub fn doubt(&mut self, amount: Amount) {
+        for sheet in self.sheets.iter().flatten() {
+            sheet.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
+            sheet.figure(Outcome::Uncertain).add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// Puts the stanzas of another slip for the same domain on this one.
+    pub fn merge(&mut self, mut other: Self) {
+        if self.sheets.is_none() {
+            self.sheets = other.sheets.take();
+            self.held = std::mem::take(&mut other.held);
+            return;
+        }
+        let held = std::mem::take(&mut other.held);
+        self.held.stanzas += held.stanzas;
+        self.held.bytes += held.bytes;
+    }
+
+    /// Takes some of the stanzas off, onto a slip of their own.
+    pub fn split(&mut self, amount: Amount) -> Self {
+        let held = self.deduct(amount);
+        Self { sheets: self.sheets.clone(), held }
+    }
+
+    /// What is left on it.
+    pub fn held(&self) -> Amount {
+        self.held
+    }
+
+    /// A slip may stand for fewer stanzas than lie beside it: those of the node's own are on none.
+    fn deduct(&mut self, amount: Amount) -> Amount {
+        let stanzas = amount.stanzas.min(self.held.stanzas);
+        let bytes = amount.bytes.min(self.held.bytes);
+        self.held.stanzas -= stanzas;
+        self.held.bytes -= bytes;
+        Amount { stanzas, bytes }
+    }
+}
+
+impl Drop for Slip {
+    /// What is dropped unsettled waits no longer, and has no outcome: the account's difference.
+    fn drop(&mut self) {
+        if self.held.stanzas > 0 {
+            for sheet in self.sheets.iter().flatten() {
+                sheet.waiting.subtract(self.held.stanzas, self.held.bytes);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Slip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slip").field(&self.held).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn three() -> (Arc<Sheet>, Slip) {
+        let all = Arc::new(Sheet::default());
+        let slip = Slip::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
+        (all, slip)
+    }
+
+    const ONE: Amount = Amount { stanzas: 1, bytes: 100 };
+
+    #[test]
+    fn every_instant_adds_up() {
+        let (all, mut slip) = three();
+        assert_eq!((all.waiting().stanzas, all.difference()), (3, 0));
+        slip.settle(Outcome::Written, ONE);
+        assert_eq!((all.waiting(), all.difference()), (Amount { stanzas: 2, bytes: 200 }, 0));
+        let mut other = slip.split(ONE);
+        other.settle_rest(Outcome::Answered);
+        slip.settle_rest(Outcome::Expired);
+        drop((slip, other));
+        assert_eq!((all.waiting(), all.difference()), (Amount::default(), 0));
+        assert_eq!(all.settled(Outcome::Answered), ONE);
+    }
+
+    #[test]
+    fn a_stanza_that_is_let_fall_shows_as_a_difference() {
+        let (all, mut slip) = three();
+        slip.settle(Outcome::Written, ONE);
+        drop(slip);
+        assert_eq!((all.waiting().stanzas, all.difference()), (0, 2));
+    }
+
+    #[test]
+    fn slips_of_one_domain_can_be_put_together() {
+        let (all, mut slip) = three();
+        let mut whole = Slip::none();
+        whole.merge(slip.split(ONE));
+        whole.merge(slip);
+        whole.settle_rest(Outcome::Written);
+        assert_eq!((all.settled(Outcome::Written).stanzas, all.difference()), (3, 0));
+    }
+}

@@ -1,0 +1,79 @@
+//! Log lines that strangers can cause: the first few are written, the rest of a while are counted and told in one.
+//!
+//! The counters are relaxed atomics, as those of the mailboxes are: they say how much was logged and hold no state of
+//! any actor.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// One kind of line.
+#[derive(Debug)]
+pub struct Quiet {
+    log: &'static str,
+    what: &'static str,
+    few: u64,
+    /// Lines that were to be written in this while.
+    asked: AtomicU64,
+    /// Seconds that it lasts.
+    seconds: AtomicU64,
+}
+
+impl Quiet {
+    /// For lines of the target `log`, of which `few` are written in ten seconds; `what` is what sums up the others. As
+    /// long as there are others, each while is twice as long as the one before.
+    pub fn new(log: &'static str, few: u64, what: &'static str) -> Arc<Self> {
+        Arc::new(Self { log, what, few, asked: AtomicU64::new(0), seconds: AtomicU64::new(SHORTEST) })
+    }
+
+    /// Whether one more line may be written. To be called in an actix system.
+    pub fn permits(self: &Arc<Self>) -> bool {
+        let before = self.asked.fetch_add(1, Relaxed);
+        if before == 0 {
+            let quiet = Arc::clone(self);
+            actix_rt::spawn(async move {
+                let seconds = quiet.seconds.load(Relaxed);
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                quiet.sum_up(seconds);
+            });
+        }
+        before < self.few
+    }
+
+    fn sum_up(&self, seconds: u64) {
+        let more = self.asked.swap(0, Relaxed).saturating_sub(self.few);
+        if more > 0 {
+            log::warn!(target: self.log, more = more, within:% = format_args!("{seconds}s"); "{}", self.what);
+        }
+        self.seconds.store(if more > 0 { LONGEST.min(2 * seconds) } else { SHORTEST }, Relaxed);
+    }
+}
+
+/// Lines in a while, of what is not expected: enough to see what goes on.
+pub const FEW: u64 = 10;
+
+/// A while at first, in seconds.
+const SHORTEST: u64 = 10;
+
+/// A while in a flood that does not end.
+const LONGEST: u64 = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn lets_a_few_through_and_counts_the_rest() {
+        tokio::time::pause();
+        let quiet = Quiet::new("nuncio::test", FEW, "more knocks");
+        let written = (0..100).filter(|_| quiet.permits()).count();
+        assert_eq!(written as u64, FEW);
+        tokio::time::sleep(Duration::from_secs(SHORTEST + 1)).await;
+        assert!(quiet.permits(), "a new while");
+        assert_eq!(quiet.seconds.load(Relaxed), 2 * SHORTEST);
+    }
+}

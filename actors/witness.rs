@@ -1,0 +1,149 @@
+//! Remembers which certificate each remote domain showed last, and tells the operator when it shows another (RFC 7590
+//! section 3.6). It takes no part in trust: certificates are renewed, and what one is worth the policy says.
+//!
+//! Only domains that were authenticated are remembered, so that nobody else can fill the memory or cry wolf.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use actix::{Actor, Context, Handler};
+use xmpp::Domain;
+
+use crate::mailbox::{Meter, Queued};
+
+/// An authenticated remote domain showed this certificate.
+#[derive(Debug)]
+pub struct Saw {
+    /// Whose.
+    pub remote: Domain,
+    /// On which link.
+    pub side: Side,
+    /// SHA-256, lower-case hex.
+    pub fingerprint: String,
+}
+
+/// Who opened a link. A domain may well show one certificate where it listens and another where it dials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The remote.
+    Incoming,
+    /// We.
+    Outgoing,
+}
+
+/// The actor that remembers.
+pub struct Witness {
+    seen: HashMap<(Domain, Side), Seen>,
+    meter: Arc<Meter>,
+}
+
+/// What was shown last.
+#[derive(Debug)]
+struct Seen {
+    fingerprint: String,
+    at: Instant,
+}
+
+impl Witness {
+    /// One that has seen nothing yet.
+    pub fn new(meter: Arc<Meter>) -> Self {
+        Self { seen: HashMap::new(), meter }
+    }
+
+    /// Takes note; gives what was seen before if that was another certificate.
+    fn note(&mut self, saw: Saw, at: Instant) -> Option<Seen> {
+        let Saw { remote, side, fingerprint } = saw;
+        let place = (remote, side);
+        if self.seen.len() >= REMEMBERED && !self.seen.contains_key(&place) {
+            self.forget_oldest();
+        }
+        let now = Seen { fingerprint: fingerprint.clone(), at };
+        self.seen.insert(place, now).filter(|before| before.fingerprint != fingerprint)
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.at).map(|(place, _)| place.clone());
+        if let Some(oldest) = oldest {
+            self.seen.remove(&oldest);
+        }
+    }
+}
+
+impl Actor for Witness {
+    type Context = Context<Self>;
+}
+
+impl Handler<Queued<Saw>> for Witness {
+    type Result = ();
+
+    fn handle(&mut self, saw: Queued<Saw>, _: &mut Context<Self>) {
+        let saw = saw.open();
+        let (remote, side, fingerprint) = (saw.remote.clone(), saw.side, saw.fingerprint.clone());
+        if let Some(before) = self.note(saw, Instant::now()) {
+            log::warn!(
+                target: LOG, remote:% = remote, link = side.as_str(), was = before.fingerprint.as_str(),
+                is = fingerprint.as_str(), last_seen:% = format_args!("{}s ago", before.at.elapsed().as_secs());
+                "the certificate has changed since the last link"
+            );
+        }
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.meter.count_if_panicking();
+    }
+}
+
+impl Side {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Incoming => "incoming",
+            Self::Outgoing => "outgoing",
+        }
+    }
+}
+
+const LOG: &str = "nuncio::tls";
+
+/// Certificates remembered: of a few thousand domains, in less than a megabyte.
+const REMEMBERED: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn saw(name: &str, side: Side, fingerprint: &str) -> Saw {
+        Saw { remote: Domain::new(name).unwrap(), side, fingerprint: fingerprint.to_owned() }
+    }
+
+    #[test]
+    fn another_certificate_of_the_same_side_is_a_change() {
+        let mut witness = Witness::new(Meter::new("witness", 1, None));
+        let now = Instant::now();
+        let mut note = |side, fingerprint| {
+            let before = witness.note(saw("a.example", side, fingerprint), now);
+            before.map(|seen| seen.fingerprint)
+        };
+        assert_eq!(note(Side::Incoming, "1"), None);
+        assert_eq!(note(Side::Incoming, "1"), None);
+        assert_eq!(note(Side::Outgoing, "2"), None);
+        assert_eq!(note(Side::Incoming, "3"), Some("1".to_owned()));
+        assert_eq!(note(Side::Incoming, "3"), None);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_the_oldest_goes_first() {
+        let mut witness = Witness::new(Meter::new("witness", 1, None));
+        let start = Instant::now();
+        for number in 0..=REMEMBERED {
+            let at = start + Duration::from_millis(number as u64);
+            witness.note(saw(&format!("d{number}.example"), Side::Incoming, "1"), at);
+        }
+        assert_eq!(witness.seen.len(), REMEMBERED);
+        let later = start + Duration::from_secs(3600);
+        assert!(witness.note(saw("d0.example", Side::Incoming, "2"), later).is_none(), "remembered");
+        assert!(witness.note(saw("d9.example", Side::Incoming, "2"), later).is_some(), "forgotten");
+    }
+}

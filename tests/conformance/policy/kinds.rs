@@ -1,0 +1,96 @@
+//! Every kind of server with every kind of server (XEP-0238), whole nodes on both sides.
+
+use crate::support::{Auth, Certificate, Component, Network, Node, Server, Setup, Tls, eventually};
+
+/// The kinds of today's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Neither certificate nor TLS.
+    Clear,
+    /// A certificate that nobody vouches for; encrypts when it can.
+    SelfSigned,
+    /// A good certificate; encrypts when it can, and takes dialback too.
+    Trusted,
+    /// A good certificate, and wants no less of others.
+    ExternalOnly,
+    /// Always encrypts, and cares about no certificate.
+    AlwaysEncrypted,
+}
+
+/// What a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Refused,
+    Unencrypted,
+    Unverified,
+    Verified,
+}
+
+use Kind::{AlwaysEncrypted, Clear, ExternalOnly, SelfSigned, Trusted};
+use Link::{Refused as NO, Unencrypted as PL, Unverified as EN, Verified as VE};
+
+const KINDS: [Kind; 5] = [Clear, SelfSigned, Trusted, ExternalOnly, AlwaysEncrypted];
+
+#[rustfmt::skip]
+const EXPECTED: [(Kind, [Link; 5]); 5] = [
+    // who dials \ who is dialled  clear self trusted external always
+    (Clear,                       [PL,   PL,  PL,     NO,      NO]),
+    (SelfSigned,                  [PL,   EN,  EN,     NO,      EN]),
+    (Trusted,                     [PL,   EN,  VE,     VE,      EN]),
+    (ExternalOnly,                [NO,   NO,  VE,     VE,      NO]),
+    (AlwaysEncrypted,             [NO,   EN,  EN,     NO,      EN]),
+];
+
+// rows: C14
+#[test]
+fn every_kind_of_server_meets_every_kind() {
+    let network = Network::new();
+    let dialling = KINDS.map(|kind| Node::start(&network, kind.setup("from")));
+    let dialled = KINDS.map(|kind| Node::start(&network, kind.setup("to")));
+    let mut senders = dialling.each_ref().map(Server::inbox);
+    let mut receivers: [Component; 5] = dialled.each_ref().map(Server::inbox);
+    for (sender, (kind, _)) in senders.iter_mut().zip(EXPECTED) {
+        for receiver in &receivers {
+            let id = format!("{kind:?} {}", receiver.name());
+            sender.sends_message(receiver.name(), &id, "");
+        }
+    }
+    for (at, (kind, row)) in EXPECTED.into_iter().enumerate() {
+        for (receiver, expected) in receivers.iter_mut().zip(row) {
+            let id = format!("{kind:?} {}", receiver.name());
+            if expected == Link::Refused {
+                let answer = senders[at].receives_id(&id);
+                let text = answer.expect("error").expect("text").text();
+                assert!(!text.is_empty(), "{answer}");
+                continue;
+            }
+            receiver.receives_id(&id);
+            let pair = format!("\"{} > {}\"", senders[at].name(), receiver.name());
+            let line = eventually(&pair, || {
+                let lines = dialling[at].process().lines();
+                lines.into_iter().find(|line| line.contains(&pair) && line.contains("authenticated"))
+            });
+            let encrypted = line.contains("protocol=TLS");
+            let link = match line.to_lowercase().contains("external") {
+                true if encrypted => Link::Verified,
+                true => panic!("EXTERNAL without TLS: {line}"),
+                false if encrypted => Link::Unverified,
+                false => Link::Unencrypted,
+            };
+            assert_eq!(link, expected, "{line}");
+        }
+    }
+}
+
+impl Kind {
+    fn setup(self, side: &str) -> Setup {
+        let setup = Setup::of(&format!("{self:?}.{side}.example").to_lowercase());
+        match self {
+            Clear => setup.certificate(Certificate::Missing).tls(Tls::Disabled).auth(Auth::Dialback),
+            SelfSigned => setup.certificate(Certificate::SelfSigned).tls(Tls::Optional),
+            Trusted => setup.tls(Tls::Optional),
+            ExternalOnly => setup.auth(Auth::External),
+            AlwaysEncrypted => setup.certificate(Certificate::SelfSigned),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The table with real servers at the other end: they take what they get, so the node decides.
+
+use super::table::{Case, Proof, Shown};
+use crate::support::{
+    Auth, Certificate, Component, Ejabberd, Network, Node, Prosody, Server, Setup, Tls, eventually,
+};
+
+macro_rules! becomes_what_the_table_says {
+    ($($software:ident, $shown:ident, $name:ident;)*) => {
+        $(
+            // rows: C9 D2 D18
+            #[test]
+            fn $name() {
+                walk(Software::$software, Shown::$shown);
+            }
+        )*
+    };
+}
+
+becomes_what_the_table_says! {
+    Prosody, Good, prosody_with_a_good_certificate;
+    Prosody, SelfSigned, prosody_with_a_self_signed_certificate;
+    Prosody, Expired, prosody_with_an_expired_certificate;
+    Prosody, Clear, prosody_without_tls;
+    Ejabberd, Good, ejabberd_with_a_good_certificate;
+    Ejabberd, SelfSigned, ejabberd_with_a_self_signed_certificate;
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Software {
+    Prosody,
+    Ejabberd,
+}
+
+/// Walks what can be configured for a server that shows `shown`: each combination is a component of it.
+fn walk(software: Software, shown: Shown) {
+    let network = match software {
+        Software::Prosody => Network::new(),
+        Software::Ejabberd => Network::for_ejabberd(),
+    };
+    let cases: Vec<_> = Case::configurable().into_iter().filter(|case| case.shown == shown).collect();
+    let setup = cases.iter().fold(lenient(shown), |setup, case| setup.component(&domain(case)));
+    let peer: Box<dyn Server> = match software {
+        Software::Prosody => Box::new(Prosody::start(&network, setup)),
+        Software::Ejabberd => Box::new(Ejabberd::start(&network, setup)),
+    };
+    let setup = Setup::of("nuncio.example");
+    let setup = cases.iter().fold(setup, |setup, case| setup.block(&case.block(&domain(case), "")));
+    let node = Node::start(&network, setup);
+    let mut components: Vec<_> =
+        cases.iter().map(|case| Component::connect(peer.address(), &domain(case))).collect();
+
+    // The node dials for one of its domains, and is dialled for another.
+    let (mut inbox, mut outbox) = (node.inbox(), node.outbox());
+    for component in &mut components {
+        inbox.sends_message(component.name(), component.name(), "");
+        let id = component.name().to_owned();
+        component.sends_message(outbox.name(), &id, "");
+    }
+    for (case, component) in cases.iter().zip(&mut components) {
+        let name = component.name().to_owned();
+        match case.best_of(&[Proof::External, Proof::Dialback]) {
+            Some(proof) => {
+                component.receives_id(&name);
+                outbox.receives_id(&name);
+                logs_authenticated(&node, inbox.name(), &name, proof);
+                logs_authenticated(&node, outbox.name(), &name, proof);
+            }
+            None => {
+                let answer = inbox.receives_id(&name);
+                let text = answer.expect("error").expect("text").text();
+                assert!(text.contains(case.blame()), "nothing of {:?} in {text:?}", case.blame());
+                let answer = component.receives_id(&name);
+                assert_eq!(answer.attribute("type"), "error", "{answer}");
+            }
+        }
+    }
+}
+
+fn lenient(shown: Shown) -> Setup {
+    let setup = Setup::of("peer.example").auth(Auth::Both).tls(Tls::Optional);
+    match shown {
+        Shown::Clear => setup.certificate(Certificate::Missing).tls(Tls::Disabled),
+        Shown::SelfSigned => setup.certificate(Certificate::SelfSigned),
+        Shown::Expired => setup.certificate(Certificate::Expired),
+        _ => setup,
+    }
+}
+
+fn domain(case: &Case) -> String {
+    format!("{}.peer.example", case.label())
+}
+
+#[track_caller]
+fn logs_authenticated(node: &Node, local: &str, remote: &str, proof: Proof) {
+    let pair = format!("\"{local} > {remote}\"");
+    let line = eventually(&pair, || {
+        let lines = node.process().lines();
+        lines.into_iter().find(|line| line.contains(&pair) && line.contains("authenticated"))
+    });
+    let how = format!("{proof:?}").to_lowercase();
+    assert!(line.to_lowercase().contains(&how), "not by {how}: {line}");
+}

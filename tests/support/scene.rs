@@ -1,0 +1,100 @@
+//! A node and a scripted server that is `peer.example` and can prove it: where most tests of one link begin.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use super::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup};
+
+pub(crate) struct Scene {
+    pub(crate) network: Network,
+    pub(crate) node: Node,
+    pub(crate) identity: Identity,
+}
+
+impl Scene {
+    /// With the node as `nuncio.example`, which takes certificates only.
+    #[track_caller]
+    pub(crate) fn set() -> Self {
+        Self::of(Setup::of("nuncio.example").auth(Auth::External))
+    }
+
+    /// With a node of one's own choice.
+    #[track_caller]
+    pub(crate) fn of(setup: Setup) -> Self {
+        let network = Network::new();
+        let node = Node::start(&network, setup);
+        let identity = network.authority.issue(&["peer.example"]);
+        Self { network, node, identity }
+    }
+
+    /// A stream from `peer.example` to the node's component `inbox.`, authenticated by certificate.
+    #[track_caller]
+    pub(crate) fn peer(&self) -> Peer {
+        Peer::authenticates(self.node.address(), "peer.example", INBOX, &self.identity)
+    }
+
+    /// Publishes `peer.example` and listens there.
+    pub(crate) fn listens(&self) -> Listener {
+        let address = self.network.address();
+        self.network.publish("peer.example", address);
+        Listener::at(address)
+    }
+
+    /// Checks that an honest stanza, sent now, is the first that arrives at `inbox`.
+    #[track_caller]
+    pub(crate) fn nothing_came_to(&self, inbox: &mut Component) {
+        let mut peer = self.peer();
+        peer.sends(&message("truth"));
+        let first = inbox.next(Duration::from_secs(20)).expect("the honest stanza");
+        assert_eq!(first.attribute("id"), "truth", "{first}");
+    }
+
+    /// Sends bytes to the server port and returns everything that comes back until the node closes.
+    #[track_caller]
+    pub(crate) fn answer_to(&self, bytes: &[u8]) -> String {
+        let mut stream = connect_from(self.network.address(), (self.node.address(), 5269).into());
+        // The node may have had enough before the end.
+        let _ = stream.write_all(bytes);
+        read_to_end(&mut stream)
+    }
+}
+
+/// Connects from an address of its own.
+pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    socket.connect(&target.into()).expect("a server that listens");
+    socket.into()
+}
+
+/// Reads until the other side closes, in order or not.
+#[track_caller]
+pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => answer.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&answer)),
+        }
+    }
+    String::from_utf8(answer).expect("UTF-8")
+}
+
+/// A message from `peer.example` to the node's component `inbox.`.
+pub(crate) fn message(id: &str) -> String {
+    format!("<message from='romeo@peer.example' to='juliet@{INBOX}' id='{id}'><body>hello</body></message>")
+}
+
+/// A header as `peer.example` sends it.
+pub(crate) const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='peer.example' \
+     to='inbox.nuncio.example'>";
+
+/// The component that hears.
+pub(crate) const INBOX: &str = "inbox.nuncio.example";
