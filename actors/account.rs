@@ -23,7 +23,7 @@ use xmpp::Stanza;
 pub enum Outcome {
     /// Given to the kernel whole, on a link that stood.
     Written,
-    /// On the wire, in part or whole, when its link died: it may have arrived.
+    /// On the wire, or lately written, when its link died without a goodbye: it may have arrived.
     Uncertain,
     /// Answered with an error.
     Answered,
@@ -178,6 +178,14 @@ impl Slip {
     /// Writes down what became of all that is left.
     pub fn settle_rest(&mut self, outcome: Outcome) {
         self.settle(outcome, self.held);
+    }
+
+    /// Takes back that some stanzas were written: nobody knows whether they arrived.
+    pub fn doubt(&mut self, amount: Amount) {
+        for sheet in self.sheets.iter().flatten() {
+            sheet.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
+            sheet.figure(Outcome::Uncertain).add(amount.stanzas, amount.bytes);
+        }
     }
 
     /// Puts the stanzas of another slip for the same domain on this one.

@@ -336,7 +336,7 @@ impl Component {
             return self.await_silence(context);
         }
         context.run_later(QUIET / QUIET_LOOKS, move |component, context| {
-            component.close_when_quiet(end, context)
+            component.close_when_quiet(end, context);
         });
     }
 
@@ -382,7 +382,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.turn(&pass, context);
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 self.writing_since = None;
                 self.feed_link();
             }

@@ -16,7 +16,7 @@ use xmpp::{
 use crate::{
     attempt::{Protection, in_words},
     batch::{self, Batch, Pass},
-    drain, ids,
+    clock, drain, ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -427,7 +427,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 }
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 self.writing_since = None;
                 if self.outbox.has_room() {
                     self.unread = None;

@@ -40,6 +40,8 @@ pub struct Outbox {
     refusing: bool,
     stanzas_written: u64,
     slip: Slip,
+    /// What was written lately, by the second.
+    recent: VecDeque<(Instant, Amount)>,
 }
 
 /// What a dead link leaves behind.
@@ -64,6 +66,7 @@ impl Outbox {
             refusing: false,
             stanzas_written: 0,
             slip: Slip::none(),
+            recent: VecDeque::new(),
         }
     }
 
@@ -104,7 +107,7 @@ impl Outbox {
     }
 
     /// The link has written the chunk; lets in what was held outside.
-    pub fn written(&mut self) {
+    pub fn written(&mut self, now: Instant) {
         let mut amount = Amount::default();
         for item in self.writing.drain(..) {
             self.bytes -= item.bytes().len();
@@ -114,6 +117,7 @@ impl Outbox {
             }
         }
         self.slip.settle(Outcome::Written, amount);
+        self.remember(amount, now);
         while self.bytes < self.budget
             && let Some(batch) = self.overflow.pop_front()
         {
@@ -174,6 +178,26 @@ impl Outbox {
         Remains { uncertain: count, unwritten }
     }
 
+    /// The link died without a goodbye: what was written lately may be lost on the way. Gives the number of stanzas.
+    pub fn doubt_recent(&mut self, now: Instant) -> usize {
+        let recent = self.recent.drain(..).filter(|(at, _)| now.saturating_duration_since(*at) <= IN_DOUBT);
+        let doubtful = recent.map(|(_, amount)| amount).fold(Amount::default(), Amount::plus);
+        self.slip.doubt(doubtful);
+        usize::try_from(doubtful.stanzas).unwrap_or(usize::MAX)
+    }
+
+    fn remember(&mut self, amount: Amount, now: Instant) {
+        match self.recent.back_mut() {
+            Some((at, last)) if now.saturating_duration_since(*at) < Duration::from_secs(1) => {
+                *last = last.plus(amount);
+            }
+            _ => self.recent.push_back((now, amount)),
+        }
+        while self.recent.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > IN_DOUBT) {
+            self.recent.pop_front();
+        }
+    }
+
     /// Takes the bytes of the stream's own out of what waits.
     pub fn take_raw(&mut self) -> Vec<Bytes> {
         let (raw, stanzas) = self.waiting.drain(..).partition(|item| matches!(item, Item::Raw(_)));
@@ -221,6 +245,10 @@ pub const MOMENT: Duration = Duration::from_secs(1);
 /// Bytes a session may have yet to write: a second of a 10 Mbit/s line.
 pub const BUDGET: usize = 1024 * 1024;
 
+/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
+/// (`TCP_USER_TIMEOUT`).
+const IN_DOUBT: Duration = Duration::from_secs(60);
+
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
 
@@ -252,7 +280,7 @@ mod tests {
         outbox.push(batch(0..1), Instant::now()).unwrap();
         assert_eq!(outbox.next_chunk().unwrap().len(), 1);
         assert!(outbox.next_chunk().is_none(), "one chunk at a time");
-        outbox.written();
+        outbox.written(Instant::now());
         assert!(outbox.is_empty());
         assert_eq!(outbox.stanzas_written(), 1);
     }
@@ -268,7 +296,7 @@ mod tests {
         assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
         assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
         outbox.next_chunk().unwrap();
-        outbox.written();
+        outbox.written(Instant::now());
         assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
     }
 
@@ -282,7 +310,7 @@ mod tests {
         let mut written = Vec::new();
         while let Some(chunk) = outbox.next_chunk() {
             written.extend(chunk);
-            outbox.written();
+            outbox.written(Instant::now());
         }
         let expected: Vec<Bytes> = (0..5).map(|id| stanza(&id.to_string()).bytes().clone()).collect();
         assert_eq!(written, expected);

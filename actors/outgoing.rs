@@ -338,7 +338,8 @@ impl Outgoing {
             // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
             let closing_tags = self.outbox.take_raw();
             let remains = self.outbox.remains(WHOLE_CHUNK);
-            self.leave_behind(remains);
+            let doubtful = self.outbox.doubt_recent(clock::now());
+            self.leave_behind(remains, doubtful);
             closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
         }
         self.take_no_more(&end.to_string(), context);
@@ -350,7 +351,9 @@ impl Outgoing {
 
     fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
         let remains = self.outbox.remains(written);
-        self.leave_behind(remains);
+        let said_goodbye = self.wire.as_ref().is_none_or(|wire| wire.over);
+        let doubtful = if said_goodbye { 0 } else { self.outbox.doubt_recent(clock::now()) };
+        self.leave_behind(remains, doubtful);
         self.take_no_more(reason, context);
         self.wire = None;
         self.flushing.clear();
@@ -358,11 +361,12 @@ impl Outgoing {
         self.stop_if_retired(context);
     }
 
-    fn leave_behind(&mut self, remains: outbox::Remains) {
-        if remains.uncertain > 0 {
+    fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
+        let uncertain = remains.uncertain + doubtful;
+        if uncertain > 0 {
             log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = remains.uncertain;
-                "the link ended with stanzas on the wire; they may not have arrived"
+                target: LOG, pair:% = self.pair, stanzas = uncertain;
+                "the link ended without a goodbye; stanzas on the wire may not have arrived"
             );
         }
         self.leftovers.extend(remains.unwritten);
@@ -570,7 +574,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
                 drop(pass);
             }
             link::Event::Written => {
-                self.outbox.written();
+                self.outbox.written(clock::now());
                 if let Some(wire) = &mut self.wire {
                     wire.writing_since = None;
                 }

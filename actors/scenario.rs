@@ -168,6 +168,7 @@ fn policy() -> Policy {
         max_stanza_unauthenticated: 10_000,
         unknown_recipient: UnknownRecipient::Close,
         idle_seconds: 0,
+        unknown_recipient: UnknownRecipient::Close,
     }
 }
 
@@ -350,9 +351,7 @@ impl Outcomes {
             missing += sent - outcomes.len();
         }
         let uncertain = account.settled(Outcome::Uncertain).stanzas as usize;
-        let written = account.settled(Outcome::Written).stanzas as usize;
-        let arrived: usize = self.arrived.values().map(Vec::len).sum();
-        assert!(missing <= uncertain + written - arrived.min(written), "{missing} missing: {account:?}");
+        assert!(missing <= uncertain, "{missing} missing, {uncertain} in doubt: {account:?}");
     }
 }
 

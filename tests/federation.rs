@@ -30,6 +30,7 @@ macro_rules! over_every_kind_of_link {
                 federate($software, Link::DirectTls);
             }
 
+            // rows: D11 D21
             #[test]
             fn with_a_certificate_for_servers_only() {
                 federate($software, Link::ServerOnly);

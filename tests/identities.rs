@@ -5,6 +5,7 @@ use crate::support::{
     offers_external,
 };
 
+// rows: D14 D15 D21
 #[test]
 fn every_kind_of_name_and_chain_proves_who_dials() {
     let network = Network::new();
@@ -19,6 +20,7 @@ fn every_kind_of_name_and_chain_proves_who_dials() {
     }
 }
 
+// rows: D3 D14 D15 D21
 #[test]
 fn every_kind_of_name_and_chain_proves_who_is_dialled() {
     let network = Network::new();
@@ -38,6 +40,7 @@ fn every_kind_of_name_and_chain_proves_who_is_dialled() {
     }
 }
 
+// rows: D2 D15 D16 D18
 #[test]
 fn a_certificate_that_proves_nothing_is_not_offered_external() {
     let network = Network::new();
@@ -50,6 +53,7 @@ fn a_certificate_that_proves_nothing_is_not_offered_external() {
     }
 }
 
+// rows: D18 D23
 #[test]
 fn with_strict_certificates_a_bad_one_ends_the_stream() {
     let network = Network::new();
@@ -67,6 +71,7 @@ fn with_strict_certificates_a_bad_one_ends_the_stream() {
     }
 }
 
+// rows: D21
 #[test]
 fn a_certificate_for_clients_only_does_not_prove_who_is_dialled() {
     let network = Network::new();
@@ -86,6 +91,7 @@ fn a_certificate_for_clients_only_does_not_prove_who_is_dialled() {
     assert!(sentence.contains("certificate"), "{sentence}");
 }
 
+// rows: C8
 #[test]
 fn each_domain_shows_its_own_certificate() {
     let network = Network::new();

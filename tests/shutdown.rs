@@ -12,6 +12,7 @@ fn under_load_towards_prosody_every_stanza_is_delivered_or_answered() {
     stopping_sender_accounts_for_every_stanza(&network, &prosody);
 }
 
+// rows: B35
 #[test]
 fn under_load_towards_nuncio_every_stanza_is_delivered_or_answered() {
     let network = Network::new();
@@ -19,6 +20,7 @@ fn under_load_towards_nuncio_every_stanza_is_delivered_or_answered() {
     stopping_sender_accounts_for_every_stanza(&network, &other);
 }
 
+// rows: B35
 #[test]
 fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
     let network = Network::new();
@@ -52,6 +54,7 @@ fn what_waits_for_a_link_is_answered() {
     account(500, Vec::new(), &mut sender);
 }
 
+// rows: B35
 #[test]
 fn an_idle_node_stops_at_once_and_says_goodbye() {
     let network = Network::new();

@@ -62,6 +62,7 @@ fn another_local_domain_than_the_stream_is_for_is_refused() {
     assert_eq!(outbox.next(Duration::from_secs(20)).expect("a stanza").attribute("id"), "truth");
 }
 
+// rows: B13
 #[test]
 fn a_stanza_before_authentication_is_refused() {
     let stage = Stage::set();
@@ -83,6 +84,7 @@ fn a_stanza_before_authentication_is_refused() {
     stage.receives_only_the_truth(&mut inbox);
 }
 
+// rows: C5
 #[test]
 fn what_was_sent_behind_starttls_is_not_taken_for_secured() {
     let stage = Stage::set();

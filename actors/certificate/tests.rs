@@ -145,6 +145,10 @@ fn describes_the_leaf() {
     let leaf = Authority::new("root").issue(&Wish::default()).chain;
     let certificate = judged(&Stores::load(&[]).unwrap(), Peer::Server, &leaf);
     assert_eq!(certificate.issuer, "Toy root");
+    assert_eq!(
+        end(&leaf[0]).unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(),
+        2_393_107_200
+    );
     assert_eq!(certificate.expires, "2045-11-01");
     assert_eq!(certificate.fingerprint.len(), 64);
     assert!(certificate.fingerprint.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));

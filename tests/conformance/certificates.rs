@@ -1,1 +1,215 @@
-//! Rows of shared/CONFORMANCE.md; each test names its rows in a line `// rows: …` above `#[test]`.
+//! Certificates: names, chains, trust, and their end. The exchange that shows them is in `external`.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Auth, Authority, Event, Identity, Listener, Network, Node, Peer, SOON, Server, Setup, offers_external,
+};
+
+mod external;
+
+// rows: D14 D15 D16 D17 D18 D21
+#[test]
+fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::Both));
+    let authority = &network.authority;
+    let named = |names: &[&str]| authority.issue(names);
+    let service = |name: &str| authority.certificate(&[]).srv_name(name).issue();
+    let address = |name: &str| authority.certificate(&[]).xmpp_address(name).issue();
+    let below = |permitted: &str| authority.constrained(&format!("only {permitted}"), permitted);
+    for (from, identity, proved) in [
+        ("a.peer.example", named(&["*.peer.example"]), true),
+        ("a.peer.example", named(&["*.PEER.example"]), true),
+        ("b.a.peer.example", named(&["*.peer.example"]), false),
+        ("peer.example", named(&["*.peer.example"]), false),
+        ("b.a.peer.example", named(&["*.*.peer.example"]), false),
+        ("a.b.peer.example", named(&["a.*.peer.example"]), false),
+        ("foo.peer.example", named(&["f*.peer.example"]), false),
+        ("bücher.example", named(&["xn--bcher-kva.example"]), true),
+        ("xn--bcher-kva.example", named(&["XN--BCHER-KVA.example"]), true),
+        ("bücher.peer.example", named(&["*.peer.example"]), true),
+        ("a.peer.example", service("_xmpp-server.a.peer.example"), true),
+        ("a.peer.example", service("_xmpp-server.*.peer.example"), false),
+        ("a.peer.example", service("_xmpp-client.a.peer.example"), false),
+        ("bücher.example", address("bücher.example"), true),
+        ("a.peer.example", address("*.peer.example"), false),
+        ("peer.example", address("a@peer.example"), false),
+        // What the SRV record points to is not what was wanted.
+        ("peer.example", named(&["server.peer.example"]), false),
+        ("peer.example", authority.certificate(&[]).common_name("peer.example").issue(), false),
+        ("a.peer.example", below("peer.example").issue(&["a.peer.example"]), true),
+        ("a.peer.example", below("other.example").issue(&["a.peer.example"]), false),
+        ("peer.example", authority.certificate(&["peer.example"]).sha1().issue(), false),
+    ] {
+        let mut peer = Peer::dials(node.address());
+        peer.starts_tls(from, "nuncio.example", Some(&identity));
+        let features = peer.expects("features");
+        let names = &identity.certificate_file;
+        assert_eq!(offers_external(&features), proved, "{from}, {}: {features}", names.display());
+    }
+}
+
+// Of revocation nothing is known: no list is fetched and no stapled answer asked for.
+// rows: D17 D18
+#[test]
+fn who_is_dialled_has_to_be_who_was_wanted() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let mut inbox = node.inbox();
+    let authority = &network.authority;
+    let constrained = authority.constrained("only other.example", "other.example");
+    for (domain, identity, words) in [
+        ("target.example", authority.issue(&["server.target.example"]), "is for another name"),
+        ("deep.a.wild.example", authority.issue(&["*.wild.example"]), "is for another name"),
+        (
+            "subject.example",
+            authority.certificate(&[]).common_name("subject.example").issue(),
+            "is for no domain",
+        ),
+        ("constrained.example", constrained.issue(&["constrained.example"]), "permitted subtree"),
+        ("weak.example", authority.certificate(&["weak.example"]).sha1().issue(), "weak"),
+    ] {
+        let address = network.address();
+        network.publish(domain, address);
+        let listener = Listener::at(address);
+        inbox.sends_message(domain, domain, "");
+        let mut peer = listener.accepts();
+        peer.answers_to_tls(domain, &identity);
+        let error = peer.expects("error");
+        error.expect("policy-violation");
+        let answer = inbox.receives_id(domain);
+        let sentence = answer.expect("error").expect("text").text();
+        assert!(sentence.contains(words), "{sentence}");
+    }
+}
+
+// rows: D19
+#[test]
+fn a_stream_ends_with_the_certificate_it_rests_on() {
+    let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
+    let stage = Stage::set(setup);
+    let mut inbox = stage.node.inbox();
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    let began = Instant::now();
+    let mut proved = Peer::authenticates(stage.node.address(), "peer.example", INBOX, &identity);
+    // Dialback rests on DNS, whatever becomes of the certificate.
+    let mut other = Peer::dials(stage.node.address());
+    other.starts_tls("peer.example", INBOX, Some(&identity));
+    other.expects("features");
+    other.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
+    is_called_back(stage.listener.accepts(), &identity);
+    assert_eq!(other.expects("result").attribute("type"), "valid");
+    proved.sends(&message("while it is good"));
+    inbox.receives_id("while it is good");
+
+    let error = proved.expects("error");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    error.expect("reset");
+    assert!(error.expect("text").text().contains("expired"), "{error}");
+    // Until the peer closes its side, too, what it sends still counts.
+    proved.sends(&message("on its way"));
+    inbox.receives_id("on its way");
+    proved.expects_closed();
+    proved.sends("</stream:stream>");
+    proved.expects_end();
+
+    other.sends(&message("by dialback"));
+    inbox.receives_id("by dialback");
+    let mut again = Peer::dials(stage.node.address());
+    again.starts_tls("peer.example", INBOX, Some(&identity));
+    assert!(!offers_external(&again.expects("features")));
+}
+
+// rows: D20
+#[test]
+fn a_trust_file_replaces_the_authorities_of_the_system() {
+    let network = Network::new();
+    let system = Authority::new(&network.directory("system"), "system");
+    let setup = Setup::of("nuncio.example")
+        .environment("SSL_CERT_FILE", system.file().to_str().unwrap())
+        .block("[[remote]]\nname = \"*.system.example\"\ntrust = \"system\"");
+    let node = Node::start(&network, setup);
+    for (from, authority, trusted) in [
+        ("a.file.example", &network.authority, true),
+        ("a.file.example", &system, false),
+        ("a.system.example", &network.authority, false),
+        ("a.system.example", &system, true),
+    ] {
+        let mut peer = Peer::dials(node.address());
+        peer.starts_tls(from, "nuncio.example", Some(&authority.issue(&[from])));
+        assert_eq!(offers_external(&peer.expects("features")), trusted, "{from}");
+    }
+}
+
+// rows: D23
+#[test]
+fn a_refusal_says_why_within_a_second() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.strict_certificates", "true"));
+    let expired = network.authority.certificate(&["peer.example"]).expired().issue();
+    for (identity, words) in [(None, "was not shown"), (Some(&expired), "expired on")] {
+        let mut peer = Peer::dials(node.address());
+        let began = Instant::now();
+        peer.starts_tls("peer.example", "nuncio.example", identity);
+        let error = peer.expects("error");
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        error.expect("policy-violation");
+        let text = error.expect("text").text();
+        assert!(text.contains("peer.example") && text.contains(words), "{text}");
+        peer.expects_closed();
+        peer.expects_end();
+    }
+}
+
+/// A node, and a remote `peer.example` with a certificate that proves it.
+struct Stage {
+    network: Network,
+    node: Node,
+    listener: Listener,
+    identity: Identity,
+}
+
+impl Stage {
+    fn set(setup: Setup) -> Self {
+        let network = Network::new();
+        let node = Node::start(&network, setup);
+        let address = network.address();
+        network.publish("peer.example", address);
+        let identity = network.authority.issue(&["peer.example"]);
+        Self { network, node, listener: Listener::at(address), identity }
+    }
+
+    /// Dials as `peer.example`, up to the offer of EXTERNAL, which stands first.
+    fn reaches_sasl(&self) -> Peer {
+        let mut peer = Peer::dials(self.node.address());
+        peer.starts_tls("peer.example", INBOX, Some(&self.identity));
+        let features = peer.expects("features");
+        let first = features.expect("mechanisms").children().next().expect("a mechanism");
+        assert_eq!(first.text(), "EXTERNAL");
+        peer
+    }
+}
+
+/// Answers a question about a key, over TLS: it is valid.
+fn is_called_back(mut peer: Peer, identity: &Identity) {
+    let Ok(Event::Opened(header)) = peer.next(SOON) else { return };
+    let (domain, local) = (header.attribute("to").to_owned(), header.attribute("from").to_owned());
+    peer.sends_header(&domain, &local, "id='before-tls'");
+    peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+    peer.expects("starttls");
+    peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.secures_as_server(identity);
+    peer.expects_header();
+    peer.sends_header(&domain, &local, "id='after-tls'");
+    peer.sends_features(DIALBACK);
+    let id = peer.expects("verify").attribute("id").to_owned();
+    peer.sends(&format!("<db:verify from='{domain}' to='{local}' id='{id}' type='valid'/>"));
+}
+
+fn message(id: &str) -> String {
+    format!("<message from='a@peer.example' to='b@{INBOX}' id='{id}'><body/></message>")
+}
+
+const INBOX: &str = "inbox.nuncio.example";
+const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";

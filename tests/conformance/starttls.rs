@@ -1,1 +1,88 @@
-//! Rows of shared/CONFORMANCE.md; each test names its rows in a line `// rows: …` above `#[test]`.
+//! 3C: STARTTLS and RFC 7590.
+
+mod certificates;
+mod negotiation;
+mod scan;
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Server, Setup};
+
+/// A node, and a peer with a good certificate for `peer.example`.
+struct Stage {
+    network: Network,
+    node: Node,
+    identity: Identity,
+    /// Where the peer listens, when it does.
+    address: Ipv4Addr,
+}
+
+impl Stage {
+    fn set() -> Self {
+        Self::with(Setup::of("nuncio.example").auth(Auth::External))
+    }
+
+    fn with(setup: Setup) -> Self {
+        let network = Network::new();
+        let node = Node::start(&network, setup);
+        let identity = network.authority.issue(&[PEER]);
+        let address = network.address();
+        Self { network, node, identity, address }
+    }
+
+    /// The peer dials the node and opens a stream, up to the features.
+    #[track_caller]
+    fn opens(&self) -> (Peer, Element) {
+        let mut peer = Peer::dials(self.node.address());
+        peer.sends_header(PEER, INBOX, "");
+        peer.expects_header();
+        let features = peer.expects("features");
+        (peer, features)
+    }
+
+    /// As `opens`, up to where TLS begins.
+    #[track_caller]
+    fn may_proceed(&self) -> Peer {
+        let (mut peer, _) = self.opens();
+        peer.sends(STARTTLS);
+        peer.expects("proceed");
+        peer
+    }
+
+    /// The peer waits to be dialled.
+    fn listens(&self) -> Listener {
+        self.network.publish(PEER, self.address);
+        Listener::at(self.address)
+    }
+
+    /// The node dials the peer, up to its `<starttls/>`.
+    #[track_caller]
+    fn asked_for_tls(&self, listener: &Listener) -> Peer {
+        let mut peer = listener.accepts();
+        peer.expects_header();
+        peer.sends_header(PEER, INBOX, "id='before-tls'");
+        peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        peer.expects("starttls");
+        peer
+    }
+}
+
+fn names(features: &Element) -> Vec<&str> {
+    features.children().map(|feature| feature.name.as_str()).collect()
+}
+
+/// From the component to the peer, to be answered.
+fn question(id: &str) -> String {
+    format!("<iq type='get' id='{id}' from='a@{INBOX}' to='{PEER}'><ping xmlns='urn:xmpp:ping'/></iq>")
+}
+
+const PEER: &str = "peer.example";
+const INBOX: &str = "inbox.nuncio.example";
+const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+const EXTERNAL: &str =
+    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
+const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
+
+/// Long enough for something to come that should not.
+const QUIET: Duration = Duration::from_millis(200);

@@ -9,6 +9,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
+use openssl::rsa::Rsa;
 use openssl::x509::extension::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
     SubjectKeyIdentifier,
@@ -69,6 +70,7 @@ impl Authority {
             ends: 30 * DAY,
             purpose: Purpose::Both,
             self_signed: false,
+            rsa: false,
             digest: MessageDigest::sha256(),
         }
     }
@@ -93,6 +95,7 @@ pub(crate) struct Request<'a> {
     ends: i64,
     purpose: Purpose,
     self_signed: bool,
+    rsa: bool,
     digest: MessageDigest,
 }
 
@@ -144,6 +147,12 @@ impl Request<'_> {
         self
     }
 
+    /// Gives it an RSA key.
+    pub(crate) fn rsa(mut self) -> Self {
+        self.rsa = true;
+        self
+    }
+
     /// Adds an SRVName such as `_xmpp-server.a.example` (RFC 4985).
     pub(crate) fn srv_name(mut self, name: &str) -> Self {
         self.srv_names.push(name.to_owned());
@@ -164,7 +173,10 @@ impl Request<'_> {
 
     /// Signs it and writes its files.
     pub(crate) fn issue(self) -> Identity {
-        let key = new_key();
+        let key = match self.rsa {
+            false => new_key(),
+            true => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
+        };
         let subject = self.common_name.clone().unwrap_or_else(|| "a server".to_owned());
         let mut builder = builder(&subject, &key, self.begins, self.ends);
         let mut usage = ExtendedKeyUsage::new();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::component::SECRET;
 use super::process::{TO_START, needs};
@@ -12,6 +12,7 @@ use super::{Auth, Network, Process, Server, Setup, Tls};
 pub(crate) struct Ejabberd {
     setup: Setup,
     address: Ipv4Addr,
+    directory: PathBuf,
     process: Process,
 }
 
@@ -33,6 +34,31 @@ impl Ejabberd {
         let port = name_server.port();
         write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{a},{b},{c},{d}}},{port}}}.\n"));
         write("ejabberd.yml", configuration(network, &setup, address, &directory));
+        Away { setup, address, directory }.start()
+    }
+
+    /// Stops it; it can be started again.
+    #[track_caller]
+    pub(crate) fn stop(self) -> Away {
+        self.process.signal("TERM");
+        self.process.exit_within(TO_START);
+        let Self { setup, address, directory, .. } = self;
+        Away { setup, address, directory }
+    }
+}
+
+/// An ejabberd that does not run.
+pub(crate) struct Away {
+    setup: Setup,
+    address: Ipv4Addr,
+    directory: PathBuf,
+}
+
+impl Away {
+    /// Starts it, as it was before.
+    #[track_caller]
+    pub(crate) fn start(self) -> Ejabberd {
+        let Self { setup, address, directory } = self;
         let process = Process::start(
             &setup.domain,
             &directory,
@@ -49,7 +75,7 @@ impl Ejabberd {
         );
         process.logs_within(TO_START, &["Start accepting TCP connections", ":5347"]);
         process.logs_within(TO_START, &["Start accepting TCP connections", ":5269"]);
-        Self { setup, address, process }
+        Ejabberd { setup, address, directory, process }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use openssl::ssl::SslRef;
+use openssl::ssl::{Ssl, SslRef, SslStream};
 use socket2::{Domain, Socket, Type};
 
 use super::eventually::{SOON, eventually};
@@ -199,6 +199,23 @@ impl Peer {
     /// Expects a new stream header, as after authentication.
     pub(crate) fn restarts(&mut self) {
         self.wire.restart();
+    }
+
+    /// What comes next, as it is: white space too, and before TLS whatever it may be.
+    pub(crate) fn hears(&mut self, limit: Duration) -> Result<String, Nothing> {
+        let bytes = self.wire.hear(limit)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Makes TLS as the side that dialled, just as `ssl` wants it.
+    pub(crate) fn secures_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.wire.secure_with(ssl)
+    }
+
+    /// TLS, which must have been made.
+    #[track_caller]
+    pub(crate) fn secured(&mut self) -> &mut SslStream<TcpStream> {
+        self.wire.secured().expect("a stream over TLS")
     }
 
     /// The names in the certificate that the other side showed.

@@ -55,6 +55,11 @@ impl Process {
         Self { name: name.to_owned(), child: Mutex::new(child), id, lines, readers }
     }
 
+    /// The system's number for it.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
     /// Every line printed so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use super::component::SECRET;
 use super::process::{TO_START, needs};
@@ -11,6 +12,7 @@ use super::{Auth, Network, Process, Server, Setup, Tls};
 pub(crate) struct Prosody {
     setup: Setup,
     address: Ipv4Addr,
+    directory: PathBuf,
     process: Process,
 }
 
@@ -23,14 +25,39 @@ impl Prosody {
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);
-        let file = directory.join("prosody.cfg.lua");
         fs::create_dir_all(directory.join("data")).unwrap();
-        fs::write(&file, configuration(network, &setup, address)).unwrap();
+        fs::write(directory.join("prosody.cfg.lua"), configuration(network, &setup, address)).unwrap();
+        Away { setup, address, directory }.start()
+    }
+
+    /// Stops it in order; it can be started again.
+    #[track_caller]
+    pub(crate) fn stop(self) -> Away {
+        self.process.signal("TERM");
+        self.process.exit_within(TO_START);
+        let Self { setup, address, directory, .. } = self;
+        Away { setup, address, directory }
+    }
+}
+
+/// A Prosody that does not run.
+pub(crate) struct Away {
+    setup: Setup,
+    address: Ipv4Addr,
+    directory: PathBuf,
+}
+
+impl Away {
+    /// Starts it, as it was before.
+    #[track_caller]
+    pub(crate) fn start(self) -> Prosody {
+        let Self { setup, address, directory } = self;
+        let file = directory.join("prosody.cfg.lua");
         let arguments = ["--config", file.to_str().unwrap(), "--foreground"];
         let process = Process::start(&setup.domain, &directory, "prosody", &arguments, &[]);
         process.logs_within(TO_START, &["Activated service 'component'", "5347"]);
         process.logs_within(TO_START, &["Activated service 's2s'", "5269"]);
-        Self { setup, address, process }
+        Prosody { setup, address, directory, process }
     }
 }
 

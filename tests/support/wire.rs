@@ -138,6 +138,24 @@ impl Wire {
         &self.transcript
     }
 
+    /// What comes next, as it is: white space too, and before TLS whatever it may be.
+    pub(crate) fn hear(&mut self, limit: Duration) -> Result<Vec<u8>, Nothing> {
+        self.read(Instant::now() + limit)
+    }
+
+    /// Makes TLS as the side that connected, just as `ssl` wants it.
+    pub(crate) fn secure_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.secure(ssl, |stream| stream.connect())
+    }
+
+    /// TLS, once it is made.
+    pub(crate) fn secured(&mut self) -> Option<&mut SslStream<TcpStream>> {
+        match &mut self.link {
+            Link::Secured(stream) => Some(stream),
+            Link::Plain(_) | Link::Changing => None,
+        }
+    }
+
     fn read(&mut self, deadline: Instant) -> Result<Vec<u8>, Nothing> {
         let mut buffer = [0; 16 * 1024];
         loop {

@@ -260,7 +260,7 @@ impl Receiving {
             // Nothing can be answered behind our closing tag.
             _ if self.state == State::ExpectFooter => Ok(()),
             (ns::TLS, "starttls") => {
-                self.start_tls();
+                self.start_tls(&element);
                 Ok(())
             }
             (ns::SASL, _) if self.identity.is_none() => self.sasl(&element),
@@ -320,13 +320,14 @@ impl Receiving {
         }
     }
 
-    fn start_tls(&mut self) {
+    fn start_tls(&mut self, command: &Element) {
         let offered =
             self.header.to.as_ref().and_then(|to| self.rules.hosted(to)).is_some_and(|ours| ours.certificate)
                 && self.policy().tls != Tls::Disabled
                 && self.secured.is_none();
-        // What was learned before TLS is to be forgotten, so it must not be worth anything yet.
-        if !offered || !self.pairs.is_empty() || !self.pending.is_empty() {
+        // What was learned before TLS is to be forgotten, so it must not be worth anything yet. A command that holds
+        // something is malformed (RFC 6120 5.4.2.1).
+        if !offered || !command.children.is_empty() || !self.pairs.is_empty() || !self.pending.is_empty() {
             self.tell(Asked::Tls, "TLS is not offered at this point".to_owned());
             self.wire.write(&Element::new("failure", ns::TLS));
             self.wire.close(None);

@@ -53,7 +53,7 @@ fn agreeable() -> Vec<(&'static str, Side, Side, Mechanism, bool)> {
         ("both trusted", side(policy(), Trusted), side(policy(), Trusted), External, SECURED),
         ("both strict", side(strict(), Trusted), side(strict(), Trusted), External, SECURED),
         ("ours self-signed", side(policy(), SelfSigned), side(policy(), Trusted), Dialback, SECURED),
-        ("theirs self-signed", side(policy(), Trusted), side(policy(), SelfSigned), External, SECURED),
+        ("theirs self-signed", side(policy(), Trusted), side(policy(), SelfSigned), Dialback, SECURED),
         ("both self-signed", side(policy(), SelfSigned), side(policy(), SelfSigned), Dialback, SECURED),
         ("we have none", side(policy(), Nothing), side(terms(Optional, BOTH), Trusted), Dialback, SECURED),
         (

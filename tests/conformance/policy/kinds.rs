@@ -70,7 +70,7 @@ fn every_kind_of_server_meets_every_kind() {
                 let lines = dialling[at].process().lines();
                 lines.into_iter().find(|line| line.contains(&pair) && line.contains("authenticated"))
             });
-            let encrypted = line.contains("tls=true");
+            let encrypted = line.contains("protocol=TLS");
             let link = match line.to_lowercase().contains("external") {
                 true if encrypted => Link::Verified,
                 true => panic!("EXTERNAL without TLS: {line}"),

@@ -10,6 +10,8 @@ use crate::support::{Event, Identity, Network, Peer, SOON, Tls, eventually};
 pub(super) struct Remotes {
     cases: HashMap<String, Case>,
     identities: Vec<(Shown, Option<Identity>)>,
+    /// Of those that show nothing, when they are called back: who accepts TLS has to have one.
+    makeshift: Identity,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -100,7 +102,8 @@ impl Remotes {
             let names: Vec<_> = names.iter().map(String::as_str).collect();
             (shown, shown.identity(network, &names))
         });
-        Self { cases, identities: identities.into(), seen: Mutex::default() }
+        let makeshift = network.authority.certificate(&["nobody.example"]).self_signed().issue();
+        Self { cases, identities: identities.into(), makeshift, seen: Mutex::default() }
     }
 
     /// The name of a remote.
@@ -160,7 +163,9 @@ impl Remotes {
                 }
                 "starttls" => {
                     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-                    if peer.tries_to_secure_as_server(self.identity(case.shown)).is_err() {
+                    let makeshift = manner.is_none().then_some(&self.makeshift);
+                    let identity = self.identity(case.shown).or(makeshift);
+                    if peer.tries_to_secure_as_server(identity).is_err() {
                         return;
                     }
                 }

@@ -1,6 +1,6 @@
 //! Damage to sound stanzas and headers: small, various, and the same in every run.
 
-use std::env;
+use std::{env, iter};
 
 /// Sound elements, with something of everything that XML and XMPP have in them.
 pub(crate) const SEEDS: [&str; 8] = [
@@ -88,9 +88,14 @@ pub(crate) const HEADERS: [&str; 3] = [
 /// As many damaged texts as this run has time for.
 pub(crate) fn mutants(seeds: &'static [&'static str]) -> impl Iterator<Item = Vec<u8>> {
     let count = env::var("NUNCIO_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20_000);
+    damaged(seeds).take(count)
+}
+
+/// Seeds with one to three damages each, without end.
+pub(crate) fn damaged(seeds: &[impl AsRef<[u8]>]) -> impl Iterator<Item = Vec<u8>> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    (0..count).map(move |_| {
-        let mut mutant = seeds[random.below(seeds.len())].as_bytes().to_vec();
+    iter::repeat_with(move || {
+        let mut mutant = seeds[random.below(seeds.len())].as_ref().to_vec();
         for _ in 0..=random.below(3) {
             damage(&mut mutant, seeds, &mut random);
         }
@@ -98,8 +103,7 @@ pub(crate) fn mutants(seeds: &'static [&'static str]) -> impl Iterator<Item = Ve
     })
 }
 
-/// Damages it in one place.
-pub(crate) fn damage(bytes: &mut Vec<u8>, seeds: &[&str], random: &mut Random) {
+fn damage(bytes: &mut Vec<u8>, seeds: &[impl AsRef<[u8]>], random: &mut Random) {
     let at = random.below(bytes.len() + 1);
     let end = bytes.len().min(at + random.below(12));
     match random.below(8) {
@@ -117,8 +121,8 @@ pub(crate) fn damage(bytes: &mut Vec<u8>, seeds: &[&str], random: &mut Random) {
         }
         // Puts a piece of another one in.
         _ => {
-            let other = seeds[random.below(seeds.len())].as_bytes();
-            let from = random.below(other.len());
+            let other = seeds[random.below(seeds.len())].as_ref();
+            let from = random.below(other.len().max(1));
             let piece = &other[from..other.len().min(from + random.below(40))];
             drop(bytes.splice(at..at, piece.iter().copied()));
         }

@@ -1,0 +1,63 @@
+//! Dialback elements on open streams, in both roles at once.
+
+use crate::{
+    fixture::{acts, domain, may_say, policy},
+    initiating, receiving,
+};
+use xmpp::{
+    Domain,
+    dialback::{Secret, key},
+    stream::initiating::Purpose,
+    xml::{Element, ns},
+};
+
+/// An input is what the peer sends after the header.
+pub(crate) fn run(input: &[u8]) {
+    let policy = policy(OPTIONAL_TLS);
+    let header = [
+        HEADER.as_bytes(),
+        b"<stream:features><dialback xmlns='urn:xmpp:features:dialback'/>\
+                                       </stream:features>",
+    ]
+    .concat();
+
+    let mut accepts = receiving::Session::new(&policy, None, true);
+    for act in acts(HEADER.as_bytes()).chain(acts(input)) {
+        for element in accepts.act(act) {
+            is_honest(&element, input);
+        }
+        assert!(accepts.asked.len() <= MOST_QUESTIONS, "{} questions", accepts.asked.len());
+    }
+    for purpose in [Purpose::Session, Purpose::Verify(initiating::request())] {
+        // TLS is tried even if it is not offered, so it has to come first here.
+        let mut opens = initiating::Session::new(&policy, purpose, Some(crate::fixture::secured(&[])), false);
+        for act in acts(&header).chain(acts(input)) {
+            opens.act(act);
+        }
+        // Without a word about a result there is none.
+        assert!(!opens.settled || may_say(input, "type"), "settled without a result");
+    }
+}
+
+/// A key that the node calls valid is the right one, and the peer showed it.
+fn is_honest(element: &Element, input: &[u8]) {
+    if !element.is("verify", ns::DIALBACK) || element.attribute("type") != Some("valid") {
+        return;
+    }
+    let address = |name| Domain::new(element.attribute(name).unwrap_or_default()).expect("a domain");
+    let (originating, receiving) = (address("from"), address("to"));
+    let id = element.attribute("id").unwrap_or_default();
+    assert!(originating == domain("a.example") || originating == domain("d.example"));
+    let right = key(&Secret::new(receiving::SECRET), &receiving, &originating, id);
+    assert!(may_say(input, &right), "a key that nobody showed: {right}");
+}
+
+const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+                      xmlns:db='jabber:server:dialback' from='b.example' to='a.example' id='id1' version='1.0'>";
+
+/// TLS optional, either mechanism.
+const OPTIONAL_TLS: u8 = 1;
+
+/// Keys that are verified for one stream at the same time. The bound of the machine is on those of one stream id, and
+/// there is no other here.
+const MOST_QUESTIONS: usize = 16;

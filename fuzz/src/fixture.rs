@@ -1,0 +1,104 @@
+//! What the machines are made from, and how bytes drive them.
+
+use bytes::BytesMut;
+use xmpp::{
+    Domain,
+    certificate::{Certificate, Name, Problem},
+    policy::{Mechanism, Policy, Tls, Trust},
+    stream::Secured,
+};
+
+/// What happens between two reads. In an input, the first few control characters mean what is not bytes from the peer:
+/// XML has no use for them, so nothing is lost.
+pub(crate) enum Act<'a> {
+    /// The peer sends something.
+    Bytes(BytesMut),
+    /// TLS is there, with a certificate for these names.
+    Secured(&'a [&'a str]),
+    /// What is waited for came out well (`true`), or not.
+    Decided(bool),
+    /// It could not be found out.
+    Undecided,
+    /// The node wants no more.
+    Close,
+}
+
+/// Cuts an input into acts. Its first byte is not for here: it chooses the terms.
+pub(crate) fn acts(input: &[u8]) -> impl Iterator<Item = Act<'_>> {
+    let is_act = |byte: &u8| (1..=8).contains(byte);
+    input.chunk_by(move |a, b| !is_act(a) && !is_act(b)).map(|piece| match piece {
+        [1] => Act::Secured(&["b.example"]),
+        [2] => Act::Secured(&["c.example", "*.b.example"]),
+        [3] => Act::Secured(&[]),
+        [4] => Act::Decided(true),
+        [5] => Act::Decided(false),
+        [6] => Act::Undecided,
+        [7] => Act::Close,
+        // Nothing but the end of a read.
+        [8] => Act::Bytes(BytesMut::new()),
+        bytes => Act::Bytes(bytes.into()),
+    })
+}
+
+/// Whether the peer may have sent this text: its characters stand in the input in this order. Between them may be acts,
+/// and whatever XML has that is not text.
+pub(crate) fn may_say(input: &[u8], text: &str) -> bool {
+    let mut rest = input.iter();
+    // What a reference stands for is not looked at.
+    input.contains(&b'&') || text.bytes().all(|wanted| rest.any(|byte| *byte == wanted))
+}
+
+/// The terms that the first byte of an input chooses.
+pub(crate) fn policy(choice: u8) -> Policy {
+    Policy {
+        tls: [Tls::Required, Tls::Optional, Tls::Disabled, Tls::Optional][usize::from(choice & 3)],
+        auth: match choice >> 2 & 3 {
+            0 | 1 => vec![Mechanism::External, Mechanism::Dialback],
+            2 => vec![Mechanism::External],
+            _ => vec![Mechanism::Dialback],
+        },
+        strict_certificates: choice & 16 != 0,
+        trust: Trust(0),
+        max_stanza: 64 * 1024,
+        max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
+        idle_seconds: 3600,
+    }
+}
+
+/// What TLS gives with a good certificate for these names; with none, for no names.
+pub(crate) fn secured(names: &[&str]) -> Secured {
+    let certificate = Certificate {
+        names: names.iter().map(|name| Name::Dns((*name).to_owned())).collect(),
+        problems: vec![None::<Problem>],
+        fingerprint: "00".repeat(32),
+        issuer: "Test CA".to_owned(),
+        expires: "2026-11-01".to_owned(),
+    };
+    Secured {
+        certificate: Some(certificate).filter(|_| !names.is_empty()),
+        protocol: "TLSv1.3".to_owned(),
+        cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+    }
+}
+
+/// Whether that certificate proves `domain`.
+pub(crate) fn proves(secured: Option<&Secured>, domain: &Domain) -> bool {
+    let certificate = secured.and_then(|secured| secured.certificate.as_ref());
+    certificate.is_some_and(|certificate| certificate.proves(domain, Trust(0)).is_ok())
+}
+
+/// Ids that count, so that a corpus can name them.
+pub(crate) fn ids() -> Box<dyn FnMut() -> String + Send> {
+    let mut last = 0;
+    Box::new(move || {
+        last += 1;
+        format!("id{last}")
+    })
+}
+
+pub(crate) fn domain(name: &str) -> Domain {
+    Domain::new(name).expect("a domain of ours")
+}
+
+/// The default.
+const MAX_STANZA_UNAUTHENTICATED: usize = 10 * 1024;

@@ -1,0 +1,69 @@
+//! Fuzz targets: each takes any bytes, and panics if something that must hold does not.
+//!
+//! The targets are plain functions. `fuzz/run` lets libFuzzer look for bytes that get deep into them, and
+//! `tests/replay.rs` gives them the corpus with damage that is the same in every run.
+
+#[cfg(feature = "node")]
+mod certificate;
+mod component;
+#[cfg(feature = "node")]
+mod configuration;
+mod dialback;
+mod fixture;
+mod initiating;
+mod reader;
+mod receiving;
+
+/// What the property tests of `xmpp` know of the framer.
+#[path = "../../src/xmpp/tests/properties"]
+mod properties {
+    pub(super) mod judge;
+    #[expect(dead_code, reason = "the property tests use the rest")]
+    pub(super) mod mutants;
+}
+
+/// Something to fuzz.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// As `fuzz/run` and the corpus know it.
+    pub name: &'static str,
+    /// Takes an input; panics at a fault.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "stanzas", run: stanzas },
+    Target { name: "headers", run: headers },
+    Target { name: "initiating", run: initiating::run },
+    Target { name: "receiving", run: receiving::run },
+    Target { name: "dialback", run: dialback::run },
+    Target { name: "component", run: component::run },
+    #[cfg(feature = "node")]
+    Target { name: "certificate", run: certificate::run },
+    #[cfg(feature = "node")]
+    Target { name: "configuration", run: configuration::run },
+];
+
+/// The target of this name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().copied().find(|target| target.name == name)
+}
+
+/// Inputs with damage, without end and the same in every run.
+pub fn damaged(inputs: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
+    properties::mutants::damaged(inputs)
+}
+
+/// The framer and `xml-rs` agree about what comes after a stream header, and the framer does not mind how it is split.
+fn stanzas(input: &[u8]) {
+    properties::judge::element(input);
+    let whole = properties::judge::all(properties::judge::framer_after_header(), [input]);
+    let bytes = properties::judge::all(properties::judge::framer_after_header(), input.chunks(1));
+    assert_eq!(whole, bytes, "split at every byte");
+}
+
+/// The framer and `xml-rs` agree about stream headers.
+fn headers(input: &[u8]) {
+    properties::judge::header(input);
+}

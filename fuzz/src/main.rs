@@ -1,0 +1,13 @@
+//! The targets under libFuzzer: `NUNCIO_FUZZ` names the one, `fuzz/run` sets it.
+#![no_main]
+
+use fuzz::{Target, target};
+use libfuzzer_sys::fuzz_target;
+use std::{env, sync::LazyLock};
+
+static TARGET: LazyLock<Target> = LazyLock::new(|| {
+    let name = env::var("NUNCIO_FUZZ").unwrap_or_default();
+    target(&name).unwrap_or_else(|| panic!("no target is called '{name}'"))
+});
+
+fuzz_target!(|input: &[u8]| (TARGET.run)(input));

@@ -1,0 +1,242 @@
+//! The exchange of SASL EXTERNAL, in both roles (RFC 6120 section 6, XEP-0178).
+
+use super::{DIALBACK, INBOX, Stage, is_called_back};
+use crate::support::{
+    Auth, Element, Event, Listener, Network, Node, Peer, SOON, Server, Setup, offers_external, plays,
+};
+
+// rows: D1 D9
+#[test]
+fn no_sasl_without_tls() {
+    let network = Network::new();
+    for tls in ["required", "optional"] {
+        let domain = format!("{tls}.example");
+        let node = Node::start(&network, Setup::of(&domain).set("s2s.tls", &format!("{tls:?}")));
+        let mut peer = Peer::dials(node.address());
+        peer.sends_header("peer.example", &domain, "");
+        peer.expects_header();
+        let features = peer.expects("features");
+        assert!(features.child("mechanisms").is_none(), "{features}");
+        peer.sends(&auth("="));
+        is_refused(&mut peer, "encryption-required");
+    }
+}
+
+// rows: D4 D5 D6 D7 D8 D9
+#[test]
+fn each_way_to_ask_for_external_has_its_answer() {
+    let stage = Stage::set(Setup::of("nuncio.example"));
+    for taken in ["=", "cGVlci5leGFtcGxl", "UEVFUi5FWEFNUExF"] {
+        let mut peer = stage.reaches_sasl();
+        peer.sends(&auth(taken));
+        peer.expects("success");
+    }
+    for (text, condition) in [
+        ("cGVl ci5leGFtcGxl", "incorrect-encoding"),
+        ("\ncGVlci5leGFtcGxl", "incorrect-encoding"),
+        ("cGVlci5leGFtcGxl=", "incorrect-encoding"),
+        ("cGVlci5leGFtcGx", "incorrect-encoding"),
+        ("b3RoZXIuZXhhbXBsZQ==", "invalid-authzid"), // other.example
+        ("YUBwZWVyLmV4YW1wbGU=", "invalid-authzid"), // a@peer.example
+        ("cGVlci5leGFtcGxlL3I=", "invalid-authzid"), // peer.example/r
+    ] {
+        let mut peer = stage.reaches_sasl();
+        peer.sends(&auth(text));
+        is_refused(&mut peer, condition);
+        // The stream goes on, and another attempt may do.
+        peer.sends(&auth("cGVlci5leGFtcGxl"));
+        peer.expects("success");
+    }
+
+    // Without an initial response it is asked for; a new attempt drops the one under way.
+    let mut peer = stage.reaches_sasl();
+    for _ in 0..2 {
+        peer.sends(&auth(""));
+        assert_eq!(peer.expects("challenge").text(), "");
+    }
+    peer.sends(&sasl("abort", ""));
+    is_refused(&mut peer, "aborted");
+    peer.sends(&sasl("response", "="));
+    is_refused(&mut peer, "malformed-request");
+    peer.sends(&auth("").replace("EXTERNAL", "PLAIN"));
+    is_refused(&mut peer, "invalid-mechanism");
+    let mut peer = stage.reaches_sasl();
+    peer.sends(&auth(""));
+    peer.expects("challenge");
+    peer.sends(&sasl("response", "cGVlci5leGFtcGxl"));
+    peer.expects("success");
+}
+
+// rows: D10
+#[test]
+fn who_fails_too_often_is_shown_the_door() {
+    let stage = Stage::set(Setup::of("nuncio.example"));
+    let mut peer = stage.reaches_sasl();
+    let mut failures = 0;
+    let error = loop {
+        peer.sends(&auth("b3RoZXIuZXhhbXBsZQ=="));
+        match element(&mut peer) {
+            failure if failure.name == "failure" => failures += 1,
+            error => break error,
+        }
+    };
+    // The first attempt, and two to five more.
+    assert!((3..=6).contains(&failures), "{failures}");
+    assert!(error.child("policy-violation").is_some(), "{error}");
+    peer.expects_closed();
+    peer.expects_end();
+}
+
+// rows: D3 D6 D12
+#[test]
+fn the_node_tries_external_first_and_says_who_it_is() {
+    let stage = Stage::set(Setup::of("nuncio.example"));
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("peer.example", "1", "");
+    let mut peer = stage.listener.accepts();
+    peer.answers_to_tls("peer.example", &stage.identity);
+    peer.sends_features(&format!("{DIALBACK}{EXTERNAL}"));
+    let asked = peer.expects("auth");
+    assert_eq!(
+        (asked.attribute("mechanism"), asked.text().as_str()),
+        ("EXTERNAL", "aW5ib3gubnVuY2lvLmV4YW1wbGU=")
+    );
+    peer.sends(&sasl("success", ""));
+    peer.restarts();
+    peer.expects_header();
+    peer.sends_header("peer.example", INBOX, "id='after-sasl'");
+    peer.sends_features("");
+    assert_eq!(peer.expects("message").attribute("id"), "1");
+}
+
+// rows: D11
+#[test]
+fn the_node_goes_on_with_dialback_when_its_certificate_is_refused() {
+    let stage = Stage::set(Setup::of("nuncio.example"));
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("peer.example", "1", "");
+    let mut peer = stage.listener.accepts();
+    peer.answers_to_tls("peer.example", &stage.identity);
+    peer.sends_features(&format!("{EXTERNAL}{DIALBACK}"));
+    peer.expects("auth");
+    peer.sends(&sasl("failure", "<not-authorized/>"));
+    peer.expects("result");
+    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}' type='valid'/>"));
+    assert_eq!(peer.expects("message").attribute("id"), "1");
+}
+
+// rows: D11
+#[test]
+fn who_failed_external_may_use_dialback_only_where_the_switch_says_so() {
+    let setup = Setup::of("nuncio.example")
+        .block("[[remote]]\nname = \"trusted.example\"\ndialback_after_external = true");
+    let stage = Stage::set(setup);
+    let address = stage.network.address();
+    let identity = stage.network.authority.issue(&["untrusted.example", "trusted.example"]);
+    for domain in ["untrusted.example", "trusted.example"] {
+        stage.network.publish(domain, address);
+    }
+    plays(Listener::at(address), {
+        let identity = identity.clone();
+        move |peer| is_called_back(peer, &identity)
+    });
+    for (domain, allowed) in [("untrusted.example", false), ("trusted.example", true)] {
+        let mut peer = Peer::dials(stage.node.address());
+        peer.starts_tls(domain, INBOX, Some(&identity));
+        peer.expects("features").expect("dialback");
+        peer.sends(&auth("b3RoZXIuZXhhbXBsZQ=="));
+        is_refused(&mut peer, "invalid-authzid");
+        peer.sends(&format!("<db:result from='{domain}' to='{INBOX}'>a key</db:result>"));
+        let result = peer.expects("result");
+        if allowed {
+            assert_eq!(result.attribute("type"), "valid", "{result}");
+        } else {
+            let error = result.expect("error");
+            error.expect("policy-violation");
+            assert!(error.expect("text").text().contains("EXTERNAL"), "{error}");
+            // On this stream, not for ever.
+            peer.sends(&format!("<message from='a@{domain}' to='b@{INBOX}' id='early'/>"));
+            peer.expects_error("not-authorized");
+            let mut peer = Peer::dials(stage.node.address());
+            peer.starts_tls(domain, INBOX, Some(&identity));
+            peer.expects("features");
+            peer.sends(&format!("<db:result from='{domain}' to='{INBOX}'>a key</db:result>"));
+            assert_eq!(peer.expects("result").attribute("type"), "valid");
+        }
+    }
+}
+
+// rows: D12 D13
+#[test]
+fn what_counts_is_the_header_within_tls() {
+    let stage = Stage::set(Setup::of("nuncio.example").auth(Auth::Both));
+    // The certificate is for peer.example, and only the second header says so.
+    let mut peer = Peer::dials(stage.node.address());
+    peer.sends_header("other.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.expects("proceed");
+    peer.secures_as_client(Some(&stage.identity), INBOX);
+    peer.sends_header("peer.example", INBOX, "");
+    let before = peer.expects_header();
+    assert!(offers_external(&peer.expects("features")));
+    peer.sends(&auth("="));
+    peer.expects("success");
+    peer.restarts();
+    peer.sends_header("peer.example", INBOX, "");
+    let after = peer.expects_header();
+    assert_ne!(before.attribute("id"), after.attribute("id"));
+    let features = peer.expects("features");
+    assert!(features.child("mechanisms").is_none(), "{features}");
+    // It is authenticated as that, not as what it said in the clear.
+    peer.sends(&format!("<message from='a@other.example' to='b@{INBOX}' id='1'/>"));
+    peer.expects_error("invalid-from");
+
+    // The other way round there is nothing for it.
+    let mut peer = Peer::dials(stage.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.expects("proceed");
+    peer.secures_as_client(Some(&stage.identity), INBOX);
+    peer.sends_header("other.example", INBOX, "");
+    peer.expects_header();
+    assert!(!offers_external(&peer.expects("features")));
+    peer.sends(&auth("="));
+    is_refused(&mut peer, "not-authorized");
+
+    // And nobody changes who he is behind the authentication.
+    let mut peer = stage.reaches_sasl();
+    peer.sends(&auth("="));
+    peer.expects("success");
+    peer.restarts();
+    peer.sends_header("other.example", INBOX, "");
+    peer.expects_header();
+    peer.expects_error("invalid-from");
+}
+
+#[track_caller]
+fn is_refused(peer: &mut Peer, condition: &str) {
+    peer.expects("failure").expect(condition);
+}
+
+#[track_caller]
+fn element(peer: &mut Peer) -> Element {
+    match peer.next(SOON) {
+        Ok(Event::Element(element)) => element,
+        other => panic!("no element but {other:?}"),
+    }
+}
+
+fn auth(text: &str) -> String {
+    format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>{text}</auth>")
+}
+
+fn sasl(name: &str, content: &str) -> String {
+    format!("<{name} xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{content}</{name}>")
+}
+
+const EXTERNAL: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+    <mechanism>EXTERNAL</mechanism></mechanisms>";

@@ -1,0 +1,127 @@
+//! Who shows which certificate, and what the operator hears of it (RFC 6120, section 5.4.3.1; RFC 7590, section 3.6).
+
+use openssl::hash::MessageDigest;
+use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
+
+use super::{DIALBACK, INBOX, PEER, STARTTLS, Stage, question};
+use crate::support::{Auth, Identity, Network, Node, Peer, Server, Setup, offers_external};
+
+// rows: C8
+#[test]
+fn the_certificate_is_that_of_the_name_in_tls_or_else_of_the_stream() {
+    let network = Network::new();
+    let second = network.authority.issue(&["second.example"]);
+    let setup = Setup::of("first.example").auth(Auth::External).block(&format!(
+        "[[domain]]\nname = \"second.example\"\ncertificate = {:?}\nkey = {:?}",
+        second.certificate_file, second.key_file
+    ));
+    let node = Node::start(&network, setup);
+    for domain in ["first.example", "second.example"] {
+        for sni in [Some(domain), None, Some("stranger.example")] {
+            let mut peer = Peer::dials(node.address());
+            peer.sends_header(PEER, domain, "");
+            peer.expects_header();
+            peer.expects("features");
+            peer.sends(STARTTLS);
+            peer.expects("proceed");
+            let mut context = SslContext::builder(SslMethod::tls()).unwrap();
+            context.set_verify(SslVerifyMode::NONE);
+            let mut ssl = Ssl::new(&context.build()).unwrap();
+            if let Some(name) = sni {
+                ssl.set_hostname(name).unwrap();
+            }
+            peer.secures_with(ssl).expect("TLS");
+            let names = peer.certified_names();
+            assert!(names.contains(&domain.to_owned()), "{names:?} for {domain} with {sni:?}");
+        }
+    }
+}
+
+// rows: C8 C9
+#[test]
+fn both_sides_ask_for_a_certificate_and_judge_it() {
+    let stage = Stage::with(Setup::of("nuncio.example"));
+    let strangers = crate::support::Authority::new(&stage.network.directory("strangers"), "strangers");
+    let stranger = strangers.issue(&[PEER]);
+
+    let mut peer = Peer::dials(stage.node.address());
+    peer.starts_tls(PEER, INBOX, Some(&stage.identity));
+    assert!(offers_external(&peer.expects("features")), "ours is not taken");
+    let mut peer = Peer::dials(stage.node.address());
+    peer.starts_tls(PEER, INBOX, Some(&stranger));
+    assert!(!offers_external(&peer.expects("features")), "anybody's is taken");
+
+    // The other way round: we show that of the domain that speaks, and what the peer shows decides how it is proved.
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message(PEER, "1", "");
+    let mut peer = listener.accepts();
+    peer.answers_to_tls(PEER, &stranger);
+    assert!(peer.certified_names().contains(&INBOX.to_owned()));
+    peer.sends_features(DIALBACK);
+    peer.expects("result");
+    stage.node.eventually_logs(&["secured", PEER, "certificate=\"comes from an unknown authority"]);
+}
+
+// rows: C9
+#[test]
+fn a_certificate_that_proves_nothing_ends_what_only_certificates_may_prove() {
+    let stage = Stage::set();
+    let stranger = stage.network.authority.certificate(&[PEER]).self_signed().issue();
+    let mut peer = Peer::dials(stage.node.address());
+    peer.starts_tls(PEER, INBOX, Some(&stranger));
+    peer.expects_error("policy-violation");
+
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends(&question("1"));
+    let mut peer = listener.accepts();
+    peer.answers_to_tls(PEER, &stranger);
+    peer.waits_for_the_end();
+    let answer = inbox.receives_id("1");
+    assert!(answer.expect("error").expect("text").text().contains("certificate"), "{answer}");
+}
+
+// rows: C15
+#[test]
+fn the_log_shows_how_each_stream_is_protected_and_when_a_certificate_changes() {
+    let stage = Stage::with(
+        Setup::of("nuncio.example").auth(Auth::External).set("promise.backoff", "[\"100ms\", \"1s\"]"),
+    );
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    let renewed = stage.network.authority.issue(&[PEER]);
+    let protection = ["EXTERNAL", "protocol=TLSv1.3", "cipher=TLS_", "certificate=good"];
+
+    for (link, identity) in [("1", &stage.identity), ("2", &stage.identity), ("3", &renewed)] {
+        let fingerprint = format!("fingerprint={}", fingerprint(identity));
+        let _theirs = Peer::authenticates(stage.node.address(), PEER, INBOX, identity);
+        let mut wanted = vec!["nuncio::incoming", "authenticated", PEER, &fingerprint];
+        wanted.extend(protection);
+        stage.node.eventually_logs(&wanted);
+
+        inbox.sends_message(PEER, link, "");
+        let mut ours = listener.accepts();
+        ours.answers_to_external(PEER, identity);
+        ours.expects("message");
+        let mut wanted = vec!["nuncio::outgoing", "authenticated", PEER, &fingerprint];
+        wanted.extend(protection);
+        stage.node.eventually_logs(&wanted);
+        ours.sends("</stream:stream>");
+        ours.expects_closed();
+    }
+    // Told once for each side, with both certificates.
+    let (was, is) = (fingerprint(&stage.identity), fingerprint(&renewed));
+    for link in ["link=incoming", "link=outgoing"] {
+        let (was, is) = (format!("was={was}"), format!("is={is}"));
+        stage.node.eventually_logs(&["warn", "certificate has changed", PEER, link, &was, &is]);
+    }
+    let lines = stage.node.process().lines();
+    let told = lines.iter().filter(|line| line.contains("certificate has changed")).count();
+    assert_eq!(told, 2);
+}
+
+fn fingerprint(identity: &Identity) -> String {
+    let digest = identity.certificate.digest(MessageDigest::sha256()).unwrap();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

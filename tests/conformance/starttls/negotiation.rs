@@ -1,0 +1,269 @@
+//! How TLS begins, or does not (RFC 6120, section 5.4).
+
+use std::time::Duration;
+
+use super::{DIALBACK, EXTERNAL, INBOX, PEER, PROCEED, QUIET, STARTTLS, Stage, names, question};
+use crate::support::{Auth, Certificate, Nothing, Peer, Server, Setup, Tls, offers_external};
+
+// rows: C1 C2
+#[test]
+fn starttls_is_offered_and_where_it_is_required_nothing_beside_it() {
+    let stage = Stage::with(Setup::of("nuncio.example"));
+    let (_peer, features) = stage.opens();
+    assert_eq!(names(&features), ["starttls"], "{features}");
+    assert!(features.expect("starttls").child("required").is_some(), "{features}");
+
+    let stage = Stage::with(Setup::of("nuncio.example").tls(Tls::Optional));
+    let (_peer, features) = stage.opens();
+    assert!(features.expect("starttls").child("required").is_none(), "{features}");
+
+    let stage = Stage::with(Setup::of("nuncio.example").tls(Tls::Disabled).auth(Auth::Dialback));
+    let (_peer, features) = stage.opens();
+    assert!(features.child("starttls").is_none(), "{features}");
+}
+
+// rows: C2
+#[test]
+fn a_dialback_key_in_clear_text_is_refused_where_tls_is_required() {
+    let stage = Stage::with(Setup::of("nuncio.example"));
+    let listener = stage.listens();
+    let (mut peer, _) = stage.opens();
+    peer.sends(&format!("<db:result from='{PEER}' to='{INBOX}'>key</db:result>"));
+    let answer = peer.expects("result");
+    assert_eq!(answer.attribute("type"), "error", "{answer}");
+    assert!(answer.expect("error").child("policy-violation").is_some(), "{answer}");
+    // Nor does it help to authenticate in clear text by other means.
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("failure");
+    assert!(listener.accepted().is_none(), "the peer was asked about the key");
+}
+
+// rows: C3
+#[test]
+fn starttls_at_the_wrong_time_or_malformed_fails_and_closes() {
+    let refuses = |mut peer: Peer, command: &str| {
+        peer.sends(command);
+        let failure = peer.expects("failure");
+        assert_eq!(failure.namespace, "urn:ietf:params:xml:ns:xmpp-tls", "{failure}");
+        peer.expects_closed();
+        peer.expects_end();
+    };
+    let stage = Stage::set();
+    let mut twice = Peer::dials(stage.node.address());
+    twice.starts_tls(PEER, INBOX, Some(&stage.identity));
+    twice.expects("features");
+    refuses(twice, STARTTLS);
+    refuses(stage.opens().0, "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><now/></starttls>");
+
+    let without = Setup::of("nuncio.example").certificate(Certificate::Missing).tls(Tls::Optional);
+    let stage = Stage::with(without);
+    let (peer, features) = stage.opens();
+    assert!(features.child("starttls").is_none(), "{features}");
+    refuses(peer, STARTTLS);
+}
+
+// rows: C4
+#[test]
+fn tls_begins_right_behind_proceed() {
+    let stage = Stage::set();
+    let (mut peer, _) = stage.opens();
+    peer.sends(STARTTLS);
+    let mut answer = String::new();
+    while !answer.contains('>') {
+        answer.push_str(&peer.hears(Duration::from_secs(10)).expect("an answer"));
+    }
+    assert!(answer.starts_with("<proceed ") && answer.ends_with('>'), "{answer:?}");
+    assert_eq!(answer.matches('>').count(), 1, "{answer:?}");
+    assert_eq!(peer.hears(QUIET), Err(Nothing::Late));
+
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message(PEER, "1", "");
+    let mut peer = stage.asked_for_tls(&listener);
+    peer.sends(PROCEED);
+    let hello = peer.hears(Duration::from_secs(10)).expect("a handshake");
+    assert!(hello.starts_with("\u{16}\u{3}"), "{hello:?}");
+}
+
+// rows: C5
+#[test]
+fn what_is_sent_along_with_starttls_is_thrown_away() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let (mut peer, _) = stage.opens();
+    let injected = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+                    version='1.0' from='evil.example' to='inbox.nuncio.example'>";
+    let message = |id: &str| format!("<message from='a@{PEER}' to='b@{INBOX}' id='{id}'/>");
+    peer.sends(&format!("{STARTTLS}{}{injected}{}", message("early"), message("early")));
+    peer.expects("proceed");
+    peer.secures_as_client(Some(&stage.identity), INBOX);
+    // Nobody answers a header that was sent in the clear.
+    assert_eq!(peer.next(QUIET), Err(Nothing::Late));
+    peer.sends_header(PEER, INBOX, "");
+    assert_eq!(peer.expects_header().attribute("to"), PEER);
+    assert!(offers_external(&peer.expects("features")));
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("success");
+    peer.restarts();
+    peer.sends_header(PEER, INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends(&message("late"));
+    let first = inbox.next(Duration::from_secs(20)).expect("a stanza");
+    assert_eq!(first.attribute("id"), "late");
+}
+
+// rows: C5
+#[test]
+fn what_is_sent_along_with_proceed_ends_the_attempt() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends(&question("1"));
+    let mut peer = stage.asked_for_tls(&listener);
+    peer.sends(&format!("{PROCEED}<stream:features>{EXTERNAL}</stream:features>"));
+    peer.expects_end();
+    let answer = inbox.receives_id("1");
+    assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
+}
+
+// rows: C6
+#[test]
+fn a_broken_handshake_ends_the_connection_without_a_closing_tag() {
+    let stage = Stage::set();
+    let mut peer = stage.may_proceed();
+    peer.sends("this is no handshake, whoever reads it\r\n\r\n");
+    assert!(!rest(&mut peer).contains("stream"), "a closing tag");
+
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends(&question("1"));
+    let mut peer = stage.asked_for_tls(&listener);
+    peer.sends(PROCEED);
+    peer.hears(Duration::from_secs(10)).expect("a handshake");
+    peer.sends("this is no handshake, whoever reads it\r\n\r\n");
+    assert!(!rest(&mut peer).contains("stream"), "a closing tag");
+    let answer = inbox.receives_id("1");
+    assert!(answer.expect("error").expect("text").text().contains("TLS"), "{answer}");
+}
+
+// rows: C7
+#[test]
+fn within_tls_the_stream_is_new_and_offers_what_can_be_used() {
+    let stage = Stage::set();
+    let mut peer = Peer::dials(stage.node.address());
+    peer.sends_header(PEER, INBOX, "");
+    let before = peer.expects_header().attribute("id").to_owned();
+    peer.expects("features");
+    peer.sends(STARTTLS);
+    peer.expects("proceed");
+    peer.secures_as_client(Some(&stage.identity), INBOX);
+    peer.sends_header(PEER, INBOX, "");
+    let header = peer.expects_header();
+    assert!(!["", &before].contains(&header.attribute("id")), "{header}");
+    let features = peer.expects("features");
+    assert!(features.child("starttls").is_none(), "{features}");
+    assert!(offers_external(&features), "{features}");
+}
+
+// rows: C11
+#[test]
+fn tls_is_asked_for_also_where_it_is_not_offered() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    // Somebody in between took the offer out.
+    inbox.sends(&question("1"));
+    let mut peer = listener.accepts();
+    peer.expects_header();
+    peer.sends_header(PEER, INBOX, "id='1'");
+    peer.sends_features(DIALBACK);
+    peer.expects("starttls");
+    peer.sends(PROCEED);
+    peer.secures_as_server(&stage.identity);
+    peer.expects_header();
+    peer.sends_header(PEER, INBOX, "id='2'");
+    peer.takes_external(PEER);
+    assert_eq!(peer.expects("iq").attribute("id"), "1");
+    peer.sends("</stream:stream>");
+    peer.expects_closed();
+    drop(peer);
+
+    // And where it is not to be had, nothing goes out in the clear.
+    inbox.sends(&question("2"));
+    let mut peer = listener.accepts();
+    peer.expects_header();
+    peer.sends_header(PEER, INBOX, "id='1'");
+    peer.sends_features(DIALBACK);
+    peer.expects("starttls");
+    peer.sends("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>");
+    peer.waits_for_the_end();
+    let answer = inbox.receives_id("2");
+    assert!(answer.expect("error").expect("text").text().contains("TLS"), "{answer}");
+}
+
+// rows: C14
+#[test]
+fn of_what_the_policy_allows_the_strongest_is_taken() {
+    let stage = Stage::with(Setup::of("nuncio.example").tls(Tls::Optional));
+    let mut inbox = stage.node.inbox();
+    let listener = |domain: &str| {
+        let address = stage.network.address();
+        stage.network.publish(domain, address);
+        crate::support::Listener::at(address)
+    };
+    let offers = format!("{STARTTLS}{DIALBACK}");
+
+    // Encrypted and authenticated, though all else is offered too.
+    let first = listener("first.example");
+    let good = stage.network.authority.issue(&["first.example"]);
+    inbox.sends_message("first.example", "1", "");
+    let mut peer = first.accepts();
+    peer.expects_header();
+    peer.sends_header("first.example", INBOX, "id='1'");
+    peer.sends_features(&offers);
+    peer.expects("starttls");
+    peer.sends(PROCEED);
+    peer.secures_as_server(&good);
+    peer.expects_header();
+    peer.sends_header("first.example", INBOX, "id='2'");
+    peer.sends_features(&format!("{DIALBACK}{EXTERNAL}"));
+    peer.expects("auth");
+
+    // Encrypted, with a certificate that proves nothing: dialback, and within TLS.
+    let second = listener("second.example");
+    let bad = stage.network.authority.certificate(&["second.example"]).self_signed().issue();
+    inbox.sends_message("second.example", "2", "");
+    let mut peer = second.accepts();
+    peer.expects_header();
+    peer.sends_header("second.example", INBOX, "id='1'");
+    peer.sends_features(&offers);
+    peer.expects("starttls");
+    peer.sends(PROCEED);
+    peer.secures_as_server(&bad);
+    peer.expects_header();
+    peer.sends_header("second.example", INBOX, "id='2'");
+    peer.sends_features(DIALBACK);
+    peer.expects("result");
+
+    // No encryption to be had.
+    let third = listener("third.example");
+    inbox.sends_message("third.example", "3", "");
+    let mut peer = third.accepts();
+    peer.expects_header();
+    peer.sends_header("third.example", INBOX, "id='1'");
+    peer.sends_features(DIALBACK);
+    peer.expects("result");
+}
+
+/// All that comes until the connection ends.
+fn rest(peer: &mut Peer) -> String {
+    let mut heard = String::new();
+    loop {
+        match peer.hears(Duration::from_secs(10)) {
+            Ok(more) => heard.push_str(&more),
+            Err(Nothing::Ended) => return heard,
+            Err(Nothing::Late) => panic!("the connection stays"),
+        }
+    }
+}

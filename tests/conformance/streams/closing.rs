@@ -1,0 +1,158 @@
+//! How streams end in good order (RFC 6120, section 4.4).
+
+use std::time::Duration;
+
+use openssl::ssl::ShutdownState;
+
+use super::{PEER, Stage, message, setup};
+use crate::support::{Event, Peer, Server};
+
+// rows: B16
+#[test]
+fn what_came_before_the_closing_tag_is_delivered_and_the_tag_is_answered() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let mut peer = stage.authenticated();
+    let stanzas: String = (0..100).map(|number| message(&number.to_string())).collect();
+    peer.sends(&format!("{stanzas}</stream:stream>{}", message("behind the tag")));
+    peer.expects_closed();
+    peer.expects_end();
+    for number in 0..100 {
+        let stanza = inbox.next(Duration::from_secs(20)).expect("a stanza");
+        assert_eq!(stanza.attribute("id"), number.to_string(), "{stanza}");
+    }
+    stage.receives_only_the_truth(&mut inbox);
+}
+
+// rows: B16
+#[test]
+fn a_peer_that_closes_loses_no_stanza_the_rest_takes_another_stream() {
+    let stage = Stage::with(setup().set("promise.backoff", "[\"100ms\", \"1s\"]"));
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    for number in 0..50 {
+        inbox.sends_message(PEER, &number.to_string(), "");
+    }
+    let mut peer = stage.accepts(&listener);
+    let mut arrived = vec![peer.expects("message").attribute("id").to_owned()];
+    peer.sends("</stream:stream>");
+    for number in 50..100 {
+        inbox.sends_message(PEER, &number.to_string(), "");
+    }
+    loop {
+        match peer.next(Duration::from_secs(20)).expect("a stanza or the closing tag") {
+            Event::Element(stanza) => arrived.push(stanza.attribute("id").to_owned()),
+            Event::Closed => break,
+            other @ Event::Opened(_) => panic!("{other:?}"),
+        }
+    }
+    peer.expects_end();
+    if arrived.len() < 100 {
+        let mut next = stage.accepts(&listener);
+        while arrived.len() < 100 {
+            arrived.push(next.expects("message").attribute("id").to_owned());
+        }
+    }
+    assert_eq!(arrived, (0..100).map(|number: i32| number.to_string()).collect::<Vec<_>>());
+}
+
+// rows: B17 B22
+#[test]
+fn what_comes_behind_a_closing_tag_of_ours_is_still_delivered() {
+    let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
+    let mut inbox = stage.node.inbox();
+    let mut peer = stage.authenticated();
+    // Idle, and no error: the peer has done nothing wrong.
+    peer.expects_closed();
+    for number in 0..10 {
+        peer.sends(&message(&number.to_string()));
+    }
+    peer.sends("</stream:stream>");
+    peer.expects_end();
+    for number in 0..10 {
+        inbox.receives_id(&number.to_string());
+    }
+}
+
+// rows: B22
+#[test]
+fn an_idle_stream_of_ours_is_closed_without_an_error_and_comes_back_when_needed() {
+    let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message(PEER, "1", "");
+    let mut peer = stage.accepts(&listener);
+    peer.expects("message");
+    peer.expects_closed();
+    peer.sends("</stream:stream>");
+    peer.expects_end();
+    inbox.sends_message(PEER, "2", "");
+    let mut peer = stage.accepts(&listener);
+    assert_eq!(peer.expects("message").attribute("id"), "2");
+}
+
+// rows: B18
+#[test]
+fn tls_is_closed_by_whoever_closes_and_the_other_answers() {
+    let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+
+    // We close, on either side.
+    inbox.sends_message(PEER, "1", "");
+    let mut dialled = stage.accepts(&listener);
+    dialled.expects("message");
+    for peer in [&mut stage.authenticated(), &mut dialled] {
+        peer.expects_closed();
+        peer.sends("</stream:stream>");
+        peer.expects_end();
+        assert!(said_goodbye(peer));
+    }
+
+    // The peer closes, without a word on the stream.
+    inbox.sends_message(PEER, "2", "");
+    let mut dialled = stage.accepts(&listener);
+    dialled.expects("message");
+    for peer in [&mut stage.authenticated(), &mut dialled] {
+        assert!(!said_goodbye(peer));
+        peer.secured().shutdown().expect("a close_notify");
+        peer.waits_for_the_end();
+        assert!(said_goodbye(peer), "no answer to close_notify");
+    }
+}
+
+/// Whether a close_notify came.
+fn said_goodbye(peer: &mut Peer) -> bool {
+    peer.secured().get_shutdown().contains(ShutdownState::RECEIVED)
+}
+
+// rows: B35
+#[test]
+fn a_node_that_stops_says_so_on_every_stream_behind_what_it_still_writes() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    let mut theirs = stage.authenticated();
+    inbox.sends_message(PEER, "first", "");
+    let mut ours = stage.accepts(&listener);
+    ours.expects("message");
+    for number in 0..200 {
+        inbox.sends_message(PEER, &number.to_string(), "");
+    }
+    stage.node.process().signal("TERM");
+    theirs.expects_error("system-shutdown");
+    let mut arrived = 0;
+    let error = loop {
+        match ours.next(Duration::from_secs(20)).expect("a stanza or the error") {
+            Event::Element(element) if element.name == "message" => arrived += 1,
+            Event::Element(element) => break element,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(error.child("system-shutdown").is_some(), "{error}");
+    ours.expects_closed();
+    ours.sends("</stream:stream>");
+    let answered = inbox.expects_end().iter().filter(|stanza| stanza.is("message", "error")).count();
+    assert_eq!(arrived + answered, 200, "{arrived} arrived, {answered} answered");
+    assert!(stage.node.process().exit_within(Duration::from_secs(15)).success());
+}

@@ -1,0 +1,218 @@
+//! What the opening tags say (RFC 6120, sections 4.7 and 4.8).
+
+use std::collections::HashSet;
+
+use super::{INBOX, NAMED, PEER, QUIET, Stage, header, message, setup};
+use crate::support::{Nothing, Peer, Server};
+
+// rows: B1 B2 B3 B12 B27
+#[test]
+fn a_header_of_ours_names_both_domains_and_no_id_on_each_of_its_streams() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message(PEER, "1", "");
+
+    let mut peer = listener.accepts();
+    let mut headers = vec![peer.expects_header()];
+    peer.sends_header(PEER, INBOX, "id='1' xml:lang='en'");
+    peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+    peer.expects("starttls");
+    peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.secures_as_server(&stage.identity);
+    // Each comes right after the step before: no closing tag, no other connection.
+    headers.push(peer.expects_header());
+    peer.sends_header(PEER, INBOX, "id='2'");
+    peer.sends_features(EXTERNAL);
+    peer.expects("auth");
+    peer.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    peer.restarts();
+    headers.push(peer.expects_header());
+    peer.sends_header(PEER, INBOX, "id='3'");
+    peer.sends_features("");
+    assert_eq!(peer.expects("message").attribute("id"), "1");
+
+    for header in headers {
+        assert_eq!(header.attribute("to"), PEER, "{header}");
+        assert_eq!(header.attribute("from"), INBOX, "{header}");
+        assert_eq!(header.attribute("id"), "", "{header}");
+        assert_eq!(header.attribute("version"), "1.0", "{header}");
+        let text = header.to_string();
+        assert!(text.starts_with("<stream:stream ") && text.contains(" xmlns='jabber:server'"), "{text}");
+    }
+    assert!(listener.accepted().is_none(), "another connection");
+}
+
+// rows: B4 B6 B7 B11 B12
+#[test]
+fn an_answering_header_fits_the_question_and_has_a_new_id_after_each_restart() {
+    let stage = Stage::set();
+    let mut peer = stage.opens(NAMED);
+    let mut headers = vec![peer.expects_header()];
+    assert!(peer.expects("features").child("starttls").is_some());
+    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.expects("proceed");
+    peer.secures_as_client(Some(&stage.identity), INBOX);
+    peer.sends(&header(NAMED));
+    headers.push(peer.expects_header());
+    assert!(peer.expects("features").child("mechanisms").is_some());
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("success");
+    peer.restarts();
+    peer.sends(&header(NAMED));
+    headers.push(peer.expects_header());
+    // What is left to say is no offer (XEP-0478), and it is said once.
+    let last = peer.expects("features");
+    assert!(last.children().all(|feature| feature.name == "limits"), "{last}");
+    assert_eq!(peer.next(QUIET), Err(Nothing::Late));
+
+    let ids: HashSet<_> = headers.iter().map(|header| header.attribute("id").to_owned()).collect();
+    assert_eq!(ids.len(), 3, "{headers:?}");
+    for header in headers {
+        assert_eq!(header.attribute("from"), INBOX, "{header}");
+        assert_eq!(header.attribute("to"), PEER, "{header}");
+        assert_eq!(header.attribute("version"), "1.0", "{header}");
+        assert!(!header.attribute("id").is_empty(), "{header}");
+        assert!(!header.attribute("xml:lang").is_empty(), "{header}");
+    }
+}
+
+// rows: B5
+#[test]
+fn ids_are_never_given_twice_and_show_no_order() {
+    let stage = Stage::with(setup().set("s2s.max_connections_per_address", "5000"));
+    let ids: Vec<String> = (0..DIALS)
+        .map(|_| {
+            let mut peer = stage.opens(NAMED);
+            peer.expects_header().attribute("id").to_owned()
+        })
+        .collect();
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), DIALS);
+    // Every one of 64 bits at least is set in about half of them, whatever the bits around it.
+    let numbers: Vec<u128> = ids.iter().map(|id| u128::from_str_radix(id, 16).expect("hex digits")).collect();
+    let fair = |bit: &u32| {
+        let set = numbers.iter().filter(|number| *number >> bit & 1 == 1).count();
+        (DIALS * 4 / 10..DIALS * 6 / 10).contains(&set)
+    };
+    let flips = |bit: &u32| {
+        let flipped = numbers.windows(2).filter(|two| (two[0] ^ two[1]) >> bit & 1 == 1).count();
+        (DIALS * 4 / 10..DIALS * 6 / 10).contains(&flipped)
+    };
+    assert!((0..128).filter(fair).filter(flips).count() >= 64, "{:?}", &ids[..8]);
+}
+
+// rows: B3
+#[test]
+fn an_id_in_the_header_of_the_one_who_dials_is_ignored() {
+    let stage = Stage::set();
+    let mut peer = stage.opens(&format!("{NAMED} id='mine'"));
+    let answer = peer.expects_header();
+    assert!(!["", "mine"].contains(&answer.attribute("id")), "{answer}");
+    peer.expects("features");
+}
+
+// rows: B9
+#[test]
+fn the_lower_version_is_answered_with_and_compared_by_numbers() {
+    let stage = Stage::set();
+    for version in ["1.0", "1.1", "1.10", "2.0", "10.0"] {
+        let mut peer = stage.opens(&format!("version='{version}' from='{PEER}' to='{INBOX}'"));
+        assert_eq!(peer.expects_header().attribute("version"), "1.0", "to {version}");
+        peer.expects("features");
+    }
+}
+
+// rows: B10
+#[test]
+fn a_header_without_version_is_answered_without_version_and_features() {
+    let stage = Stage::set();
+    for version in ["", "version='0.9'"] {
+        let mut peer = stage.opens(&format!("{version} from='{PEER}' to='{INBOX}'"));
+        let answer = peer.expects_header();
+        assert_eq!(answer.attribute("version"), "", "{answer}");
+        assert_eq!(peer.next(QUIET), Err(Nothing::Late));
+    }
+}
+
+// rows: B23
+#[test]
+fn another_namespace_for_the_stream_or_its_content_is_refused() {
+    let stage = Stage::set();
+    for header in [
+        "<stream:stream xmlns='jabber:server' xmlns:stream='http://example.org/streams' version='1.0'>",
+        "<stream xmlns='jabber:server' version='1.0'>",
+        "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+        "<stream:stream xmlns='urn:example' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+        "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>",
+    ] {
+        let mut peer = stage.dials();
+        peer.sends(header);
+        peer.expects_header();
+        peer.expects_error("invalid-namespace");
+    }
+}
+
+// rows: B27
+#[test]
+fn the_prefix_of_the_stream_may_be_any() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    let open = format!("<s:stream xmlns='jabber:server' xmlns:s='http://etherx.jabber.org/streams' {NAMED}>");
+    let mut peer: Peer = stage.dials();
+    peer.sends(&open);
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.expects("proceed");
+    peer.secures_as_client(Some(&stage.identity), INBOX);
+    peer.sends(&open);
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    peer.expects("success");
+    peer.restarts();
+    peer.sends(&open);
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends(&message("1"));
+    inbox.receives_id("1");
+    peer.sends("</s:stream>");
+    peer.expects_closed();
+}
+
+// rows: B31
+#[test]
+fn a_host_that_is_not_ours_is_unknown_and_nobody_s_name_is_taken() {
+    let stage = Stage::set();
+    for to in ["to='somebody.example'", "to='nuncio.example.org'", ""] {
+        let mut peer = stage.opens(&format!("version='1.0' from='{PEER}' {to}"));
+        let answer = peer.expects_header();
+        assert!(["", "nuncio.example", INBOX].contains(&answer.attribute("from")), "{answer}");
+        peer.expects_error("host-unknown");
+    }
+}
+
+// rows: B30
+#[test]
+fn an_error_before_the_header_comes_behind_a_header_of_ours() {
+    let stage = Stage::set();
+    for (garbage, condition) in [
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not-well-formed"),
+        ("<stream:stream>", "not-well-formed"),
+        ("<html>", "invalid-namespace"),
+        ("<!DOCTYPE x><x/>", "restricted-xml"),
+        ("\u{1}\u{2}\u{3}", "not-well-formed"),
+    ] {
+        let mut peer = stage.dials();
+        peer.sends(garbage);
+        let header = peer.expects_header();
+        assert!(header.name == "stream" && !header.attribute("id").is_empty(), "{header}");
+        peer.expects_error(condition);
+    }
+}
+
+const EXTERNAL: &str =
+    "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
+
+/// The row says 10,000; a counter, a clock or a weak generator shows in far fewer.
+const DIALS: usize = 1000;

@@ -1,0 +1,85 @@
+//! From the header to stanzas (RFC 6120, section 4.3).
+
+use super::{INBOX, PEER, QUIET, Stage, ask, message};
+use crate::support::{Nothing, Peer, Server};
+
+// rows: B14
+#[test]
+fn no_stanza_leaves_before_the_stream_is_negotiated_however_long_each_step_takes() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    for number in 0..100 {
+        inbox.sends_message(PEER, &number.to_string(), "");
+    }
+    let stalls = |peer: &mut Peer| assert_eq!(peer.next(QUIET), Err(Nothing::Late));
+
+    let mut peer = listener.accepts();
+    peer.expects_header();
+    stalls(&mut peer);
+    peer.sends_header(PEER, INBOX, "id='1'");
+    stalls(&mut peer);
+    peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+    peer.expects("starttls");
+    stalls(&mut peer);
+    peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.secures_as_server(&stage.identity);
+    peer.expects_header();
+    stalls(&mut peer);
+    peer.sends_header(PEER, INBOX, "id='2'");
+    stalls(&mut peer);
+    peer.sends_features(
+        "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>",
+    );
+    peer.expects("auth");
+    stalls(&mut peer);
+    peer.sends("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    peer.restarts();
+    peer.expects_header();
+    stalls(&mut peer);
+    peer.sends_header(PEER, INBOX, "id='3'");
+    stalls(&mut peer);
+    peer.sends_features("");
+    for number in 0..100 {
+        assert_eq!(peer.expects("message").attribute("id"), number.to_string());
+    }
+}
+
+// rows: B15
+#[test]
+fn a_required_feature_that_nobody_knows_ends_the_stream_and_the_sender_is_told() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    ask(&mut inbox, "1");
+    let mut peer = listener.accepts();
+    peer.answers_to_tls(PEER, &stage.identity);
+    peer.sends_features("<blessing xmlns='urn:example:blessing'><required/></blessing>");
+    peer.expects_error("unsupported-feature");
+    let answer = inbox.receives_id("1");
+    let error = answer.expect("error");
+    assert!(error.child("remote-server-timeout").is_some(), "{answer}");
+    assert!(error.expect("text").text().contains("blessing"), "{answer}");
+}
+
+// rows: B19
+#[test]
+fn an_answer_takes_a_stream_of_its_own() {
+    let stage = Stage::set();
+    let listener = stage.listens();
+    let mut inbox = stage.node.inbox();
+    let mut theirs = stage.authenticated();
+    theirs.sends(&message("asked"));
+    inbox.receives_id("asked");
+    inbox.sends_message(&format!("romeo@{PEER}"), "answered", "");
+    let mut ours = stage.accepts(&listener);
+    assert_eq!(ours.expects("message").attribute("id"), "answered");
+    assert_eq!(theirs.next(QUIET), Err(Nothing::Late));
+
+    // A second stream of the same pair is as good as the first.
+    let mut second = stage.authenticated();
+    second.sends(&message("second"));
+    inbox.receives_id("second");
+    theirs.sends(&message("first"));
+    inbox.receives_id("first");
+}

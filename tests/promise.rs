@@ -1,0 +1,245 @@
+//! The promise is kept: what waits for a remote that is away arrives when it is back, and every stanza is accounted for.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{Component, Ejabberd, Network, Node, Prosody, Server, Setup};
+
+#[test]
+fn five_hundred_messages_to_a_prosody_that_was_away_arrive_in_order() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut sender = node.inbox();
+    sender.asks("prosody.example", PING);
+
+    let away = prosody.stop();
+    sends_five_hundred(&mut sender, "prosody.example");
+    thread::sleep(AWAY);
+    let prosody = away.start();
+    let back = Instant::now();
+    answers_each_of_five_hundred(&mut sender);
+    let order: Vec<usize> = prosody.process().lines().iter().filter_map(|line| received_id(line)).collect();
+    assert_eq!(order, (0..500).collect::<Vec<_>>());
+    // A pause doubles up to 16 s by then, and an attempt takes a moment on a busy machine.
+    assert!(back.elapsed() < Duration::from_secs(30), "only after {:?}", back.elapsed());
+}
+
+#[test]
+fn five_hundred_messages_to_an_ejabberd_that_was_away_arrive() {
+    let network = Network::for_ejabberd();
+    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut sender = node.inbox();
+    sender.asks("ejabberd.example", PING);
+
+    let away = ejabberd.stop();
+    sends_five_hundred(&mut sender, "ejabberd.example");
+    thread::sleep(AWAY);
+    let _ejabberd = away.start();
+    answers_each_of_five_hundred(&mut sender);
+}
+
+#[test]
+fn a_prosody_that_opens_a_stream_of_its_own_is_tried_at_once() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    // Without a sign of life the next attempt would be minutes away.
+    let setup = Setup::of("nuncio.example").set("promise.backoff", "[\"100s\", \"200s\"]");
+    let node = Node::start(&network, setup);
+    let mut sender = node.inbox();
+    sender.asks("prosody.example", PING);
+
+    let away = prosody.stop();
+    let far = "inbox.prosody.example";
+    sends_five_hundred(&mut sender, far);
+    node.eventually_logs(&["no link", far]);
+    let prosody = away.start();
+    let mut far = prosody.inbox();
+    far.sends_message(sender.name(), "hello", "");
+    for number in 0..500 {
+        let message = far.next(Duration::from_secs(30)).expect("all that waited");
+        assert_eq!(message.attribute("id"), number.to_string());
+    }
+}
+
+/// A link that is reset twenty times while messages flow: order is kept, and what is missing is named.
+#[test]
+fn a_link_that_is_cut_again_and_again_keeps_the_order_and_names_what_it_lost() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let proxy = Proxy::start(network.address(), other.address());
+    let remote =
+        format!("[[remote]]\nname = \"inbox.other.example\"\naddress = \"{}:5269\"\n", proxy.address);
+    let setup = Setup::of("nuncio.example").block(&remote).set("promise.backoff", "[\"50ms\", \"200ms\"]");
+    let node = Node::start(
+        &network,
+        setup.set("promise.max_stanzas", "60000").set("promise.max_bytes", "\"64 MiB\""),
+    );
+    let (sender, mut receiver) = (node.inbox(), other.inbox());
+    let (from, to) = (sender.name().to_owned(), receiver.name().to_owned());
+    let flood = sender.floods(MESSAGES, move |number| {
+        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body>{number}</body></message>")
+    });
+    let mut arrived: Vec<usize> = Vec::new();
+    for cut in 1..=CUTS {
+        while arrived.len() < MESSAGES / (CUTS + 5) * cut {
+            let Some(message) = receiver.next(Duration::from_secs(20)) else { break };
+            arrived.push(message.attribute("id").parse().unwrap());
+        }
+        proxy.cuts();
+    }
+    flood.join().unwrap();
+    while let Some(message) = receiver.next(Duration::from_secs(8)) {
+        arrived.push(message.attribute("id").parse().unwrap());
+        if arrived.last() == Some(&(MESSAGES - 1)) {
+            break;
+        }
+    }
+    assert!(arrived.is_sorted_by(|one, next| one < next), "out of order or twice");
+    node.process().signal("USR1");
+    let account = node.eventually_logs(&["nuncio::account", "domain=*", "waiting=0", "difference=0"]);
+    let uncertain = figure(&account, "uncertain");
+    let missing = MESSAGES - arrived.len();
+    assert!(missing <= uncertain, "{missing} missing, {uncertain} in doubt: {account}");
+}
+
+/// Many domains that cannot be reached, and one that can.
+#[test]
+fn many_unreachable_domains_cost_bounded_memory_and_nobody_else() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("healthy.example"));
+    let closed = network.address();
+    let count: usize =
+        std::env::var("NUNCIO_DOMAINS").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
+    let setup = Setup::of("nuncio.example")
+        .set("promise.message", "\"5s\"")
+        .log("nuncio=warn,nuncio::account=info,nuncio::node=info,nuncio::promise=error");
+    let pattern = format!("[[remote]]\nname = \"*.dead.example\"\naddress = \"{closed}:5269\"\n");
+    let node = Node::start(&network, setup.block(&pattern));
+    let (mut sender, mut outbox, mut far) = (node.inbox(), node.outbox(), other.inbox());
+    let quiet = median_latency(&mut outbox, &mut far);
+    let before = resident_kib(node.process().id());
+    let from = sender.name().to_owned();
+    let flood = sender.floods(count, move |number| {
+        format!("<message from='a@{from}' to='b@d{number}.dead.example' id='{number}'><body>hello</body></message>")
+    });
+    let busy = median_latency(&mut outbox, &mut far);
+    let mut answered = 0;
+    let mut peak = before;
+    while answered < count {
+        assert!(sender.next(Duration::from_secs(60)).is_some(), "{answered} of {count} answered");
+        answered += 1;
+        if answered % 500 == 0 {
+            peak = peak.max(resident_kib(node.process().id()));
+        }
+    }
+    flood.join().unwrap();
+    println!(
+        "{count} unreachable domains: resident {before} KiB before, {peak} KiB at most; median latency of a healthy domain \
+         {quiet:?} quiet, {busy:?} meanwhile"
+    );
+    // 12 KiB a domain: its queue, its pause, its attempt.
+    assert!(peak < before + 12 * count + 50_000, "{peak} KiB");
+}
+
+fn median_latency(near: &mut Component, far: &mut Component) -> Duration {
+    let mut times: Vec<Duration> = (0..101)
+        .map(|number| {
+            let sent = Instant::now();
+            near.sends_message(far.name(), &format!("beat-{number}"), "");
+            far.receives_id(&format!("beat-{number}"));
+            sent.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    times[50]
+}
+
+fn resident_kib(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn figure(account: &str, name: &str) -> usize {
+    let rest = account.split(&format!("{name}=")).nth(1).unwrap();
+    rest.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn sends_five_hundred(sender: &mut Component, domain: &str) {
+    for number in 0..500 {
+        sender.sends_message(&format!("nobody@{domain}"), &number.to_string(), "");
+    }
+}
+
+/// Nobody is there, so the remote itself answers each message that it gets.
+fn answers_each_of_five_hundred(sender: &mut Component) {
+    let mut answered = vec![false; 500];
+    for _ in 0..500 {
+        let answer = sender.next(Duration::from_secs(60)).expect("an answer to each message");
+        assert!(answer.expect("error").child("remote-server-timeout").is_none(), "{answer}");
+        answered[answer.attribute("id").parse::<usize>().unwrap()] = true;
+    }
+    assert!(answered.iter().all(|answered| *answered));
+}
+
+/// The number of a message that Prosody logs as received.
+fn received_id(line: &str) -> Option<usize> {
+    let received = line.split("Received[s2sin]: <message").nth(1)?;
+    received.split("id='").nth(1)?.split('\'').next()?.parse().ok()
+}
+
+/// Passes bytes on until it is told to cut.
+struct Proxy {
+    address: Ipv4Addr,
+    links: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Proxy {
+    fn start(address: Ipv4Addr, server: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind(SocketAddrV4::new(address, 5269)).unwrap();
+        let links: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let kept = Arc::clone(&links);
+        thread::spawn(move || {
+            for near in listener.incoming().flatten() {
+                let Ok(far) = TcpStream::connect(SocketAddrV4::new(server, 5269)) else { return };
+                kept.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
+                passes_on(near.try_clone().unwrap(), far.try_clone().unwrap());
+                passes_on(far, near);
+            }
+        });
+        Self { address, links }
+    }
+
+    /// Resets every connection: neither side gets to say goodbye.
+    fn cuts(&self) {
+        for link in self.links.lock().unwrap().drain(..) {
+            let _ = socket2::SockRef::from(&link).set_linger(Some(Duration::ZERO));
+            let _ = link.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn passes_on(mut from: TcpStream, mut to: TcpStream) {
+    thread::spawn(move || {
+        let mut bytes = [0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            if to.write_all(&bytes[..length]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+/// Long enough for several attempts to fail.
+const AWAY: Duration = Duration::from_secs(20);
+
+const MESSAGES: usize = 20_000;
+const CUTS: usize = 20;
