@@ -166,7 +166,6 @@ fn policy() -> Policy {
         trust: Trust(0),
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
-        unknown_recipient: UnknownRecipient::Close,
         idle_seconds: 0,
         unknown_recipient: UnknownRecipient::Close,
     }
