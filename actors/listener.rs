@@ -77,7 +77,7 @@ struct Met {
 #[derive(Debug)]
 enum Outcome {
     Plain(TcpStream),
-    Secured(Box<SslStream<Guarded>>, tls::Session),
+    Secured(Box<SslStream<Guarded>>, Box<tls::Session>),
     NoTls(String),
     Over(String),
 }
@@ -248,7 +248,7 @@ async fn meet(tls: &Tls, socket: TcpStream, direct_tls: bool, within: Duration) 
         }
     }
     match tokio::time::timeout_at(deadline, tls.accept(socket, None, true)).await {
-        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), session),
+        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), Box::new(session)),
         Ok(Err(error)) => Outcome::NoTls(error.to_string()),
         Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
     }
@@ -295,7 +295,7 @@ impl Handler<Queued<Met>> for Listener {
                     "secured"
                 );
                 let stream = Stream::Tls(stream);
-                self.start_server(surroundings, stream, Some(session), address, since);
+                self.start_server(surroundings, stream, Some(*session), address, since);
             }
             Outcome::NoTls(reason) => {
                 log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
