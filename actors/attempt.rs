@@ -112,10 +112,13 @@ pub trait Dial: Send {
     fn dial(&self, pair: &DomainPair) -> Dialling;
 }
 
+/// An attempt on its way.
+pub type Making = Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>>;
+
 /// An attempt that is to be made where its session will live.
 pub struct Dialling {
     /// Begins it.
-    pub begin: Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>> + Send>,
+    pub begin: Box<dyn FnOnce() -> Making + Send>,
     /// When a session without a stanza is closed.
     pub idle_timeout: Duration,
     /// After how much silence the link is checked.

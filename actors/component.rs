@@ -336,7 +336,7 @@ impl Component {
             return self.await_silence(context);
         }
         context.run_later(QUIET / QUIET_LOOKS, move |component, context| {
-            component.close_when_quiet(end, context)
+            component.close_when_quiet(end, context);
         });
     }
 

@@ -80,7 +80,7 @@ struct Met {
 #[derive(Debug)]
 enum Outcome {
     Plain(TcpStream),
-    Secured(Box<SslStream<Guarded>>, tls::Session),
+    Secured(Box<SslStream<Guarded>>, Box<tls::Session>),
     NoTls(String),
     Over(String),
 }
@@ -310,7 +310,7 @@ async fn meet(tls: &Tls, socket: TcpStream, direct_tls: bool, within: Duration) 
         }
     }
     match tokio::time::timeout_at(deadline, tls.accept(socket, None, true)).await {
-        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), session),
+        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), Box::new(session)),
         Ok(Err(error)) => Outcome::NoTls(error.to_string()),
         Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
     }
@@ -360,7 +360,7 @@ impl Handler<Queued<Met>> for Listener {
                     );
                 }
                 let stream = Stream::Tls(stream);
-                self.start_server(surroundings, stream, Some(session), address, since);
+                self.start_server(surroundings, stream, Some(*session), address, since);
             }
             Outcome::NoTls(reason) => {
                 if strangers.insecure.permits() {

@@ -189,7 +189,7 @@ impl Outbox {
     fn remember(&mut self, amount: Amount, now: Instant) {
         match self.recent.back_mut() {
             Some((at, last)) if now.saturating_duration_since(*at) < Duration::from_secs(1) => {
-                *last = last.plus(amount)
+                *last = last.plus(amount);
             }
             _ => self.recent.push_back((now, amount)),
         }

@@ -177,6 +177,8 @@ struct Ending {
     reported: bool,
     /// The router has sent its last.
     retired: bool,
+    /// The promise has back what was not written.
+    returned: bool,
 }
 
 impl Outgoing {
@@ -359,7 +361,7 @@ impl Outgoing {
         self.wire = None;
         self.flushing.clear();
         self.finishing.clear();
-        self.stop_if_retired(context);
+        self.give_back(context);
     }
 
     fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
@@ -382,7 +384,7 @@ impl Outgoing {
                 lived:% = humane(lived);
                 "closed"
             );
-            self.end = Some(Ending { lived, reported: false, retired: false });
+            self.end = Some(Ending { lived, reported: false, retired: false, returned: false });
             context.run_later(CLOSE_WITHIN, |session, context| {
                 session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
             });
@@ -404,8 +406,18 @@ impl Outgoing {
         }
     }
 
-    fn stop_if_retired(&mut self, context: &mut Context<Self>) {
-        if self.wire.is_none() && self.end.as_ref().is_some_and(|end| end.retired) {
+    /// Gives back what was not written, once the router has sent its last and nothing is on its way any more: of what
+    /// is in the outbox, only the end of the link tells.
+    fn give_back(&mut self, context: &mut Context<Self>) {
+        let settled = self.wire.is_none() || self.outbox.is_empty();
+        let Some(end) = self.end.as_mut().filter(|end| end.retired && settled) else { return };
+        if !end.returned {
+            end.returned = true;
+            let (lived, batches) = (end.lived, std::mem::take(&mut self.leftovers));
+            // A promise that is gone takes the process with it.
+            let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived });
+        }
+        if self.wire.is_none() {
             context.stop();
         }
     }
@@ -506,14 +518,10 @@ impl Handler<Queued<Retire>> for Outgoing {
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.open();
-        let lived = self.end.as_ref().map_or(Duration::ZERO, |end| end.lived);
-        let batches = std::mem::take(&mut self.leftovers);
-        // A promise that is gone takes the process with it.
-        let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived });
         if let Some(end) = &mut self.end {
             end.retired = true;
         }
-        self.stop_if_retired(context);
+        self.give_back(context);
     }
 }
 
@@ -580,6 +588,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
                     wire.writing_since = None;
                 }
                 self.feed_link();
+                self.give_back(context);
             }
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),
             link::Event::Secured(_) => {}
@@ -598,7 +607,11 @@ impl Drop for Outgoing {
             return;
         }
         self.meter.count_if_panicking();
-        if self.wire.is_none() && self.end.is_none() {
+        if let Some(end) = self.end.as_ref().filter(|end| end.retired && !end.returned) {
+            // The router has forgotten it, and the promise waits.
+            let nothing = Returned { pair: self.pair.clone(), batches: Vec::new(), lived: end.lived };
+            let _ = self.owners.returned.signal(nothing);
+        } else if self.wire.is_none() && self.end.is_none() {
             let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });
         } else {
             let _ = self.owners.closed.signal(Closed { pair: self.pair.clone(), session: self.own.clone() });

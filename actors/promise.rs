@@ -186,7 +186,7 @@ impl Promise {
             }
             Some(State::HandingOver(session)) => send_first(session, batch),
             Some(State::Pausing { until }) if now < *until => {
-                self.deliver_while_pausing(&key, batch, context)
+                self.deliver_while_pausing(&key, batch, context);
             }
             Some(State::Pausing { .. }) => {
                 self.append(&key, batch, context);
@@ -270,7 +270,7 @@ impl Promise {
         let mut surplus = self.bytes - self.bounds.total_bytes / 4 * 3;
         let mut sizes: Vec<(usize, DomainPair)> =
             self.pairs.iter().map(|(key, pair)| (pair.queue.bytes(), key.clone())).collect();
-        sizes.sort_unstable_by(|one, other| other.0.cmp(&one.0));
+        sizes.sort_unstable_by_key(|(size, _)| Reverse(*size));
         for (size, key) in sizes {
             // Half of what it has, so that no queue pays for all.
             let share = surplus.min(size / 2);

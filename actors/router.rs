@@ -167,12 +167,12 @@ impl Router {
                         Refused::Gone(send) => (send.batch, "has just gone away"),
                     };
                     let text = format!("the component {} {reason}", batch.to);
-                    self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
+                    self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
                 }
             }
             Some(Local::Component(None)) => {
                 let text = format!("the component {} is not connected", batch.to);
-                self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, text);
+                self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
             }
             Some(Local::Node) => self.serve(batch),
             None if source == Source::Remote => refuse_to_relay(batch),
@@ -190,7 +190,7 @@ impl Router {
             Ok(()) => {}
             Err(Refused::Full(send)) => {
                 let text = format!("{} takes stanzas more slowly than they come", pair.remote);
-                self.answer(send.batch, ErrorType::Wait, Condition::ResourceConstraint, text);
+                self.answer(send.batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
             }
             Err(Refused::Gone(send)) => {
                 let session = session.clone();
@@ -204,16 +204,16 @@ impl Router {
         if let Err(refused) = self.promise.tell(promise::Deliver { batch }) {
             let batch = refused.into_inner().batch;
             let text = "this server has too much to do".to_owned();
-            self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
+            self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
         }
     }
 
     /// Answers a batch that cannot be delivered. Whoever sent it, a component or a remote, gets the answer on the usual
     /// way; an answer is never answered, so this ends.
-    fn answer(&mut self, batch: Batch, type_: ErrorType, condition: Condition, text: String) {
+    fn answer(&mut self, batch: Batch, type_: ErrorType, condition: Condition, text: &str) {
         let (from, to) = (batch.from.clone(), batch.to.clone());
         let answers =
-            batch.into_answers(&stanza::Error { type_, condition, text: text.clone() }, Outcome::Answered);
+            batch.into_answers(&stanza::Error { type_, condition, text: text.to_owned() }, Outcome::Answered);
         log::debug!(
             target: LOG, from:% = from, to:% = to, answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
@@ -413,7 +413,7 @@ impl Handler<Queued<component::Undelivered>> for Router {
 
     fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
         let component::Undelivered { batch, condition, text } = undelivered.open();
-        self.answer(batch, ErrorType::Wait, condition, text);
+        self.answer(batch, ErrorType::Wait, condition, &text);
     }
 }
 

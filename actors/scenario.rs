@@ -20,7 +20,7 @@ use xmpp::{
     Domain, DomainPair,
     component::Secret,
     dialback,
-    policy::{Mechanism, Policy, Tls, Trust},
+    policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::{
         Initiating,
         initiating::{Output, Plan, Purpose},
@@ -168,6 +168,7 @@ fn policy() -> Policy {
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,
+        unknown_recipient: UnknownRecipient::Close,
     }
 }
 
@@ -209,6 +210,8 @@ impl Node {
         let surroundings = component::Surroundings {
             names: Arc::new(HashMap::from([(name, Secret::new("secret"))])),
             max_stanza: 100_000,
+            bounds: Bounds::default(),
+            write_timeout: Duration::from_secs(120),
             handshake_timeout: Duration::from_secs(30),
             router: router.clone(),
             ended: nobody.outlet(),

@@ -150,7 +150,9 @@ fn dialback_secret(s2s: &Section<'_>) -> Option<String> {
 }
 
 fn promise(section: Section<'_>) -> Promise {
-    let time = |key, default| section.read(key, value::some_duration).unwrap_or(Duration::from_secs(default));
+    let time = |key, default| {
+        section.read(key, value::some_duration).unwrap_or_else(|| Duration::from_secs(default))
+    };
     let (backoff_first, backoff_longest) = backoff(&section);
     let promise = Promise {
         max_stanzas: section.count("max_stanzas", 1).unwrap_or(1000),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Component, Ejabberd, Network, Node, Prosody, Server, Setup, eventually};
+use crate::support::{Component, Ejabberd, Network, Node, Prosody, Server, Setup};
 
 #[test]
 fn five_hundred_messages_to_a_prosody_that_was_away_arrive_in_order() {
