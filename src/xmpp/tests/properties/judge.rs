@@ -196,7 +196,7 @@ struct Fault {
 }
 
 /// The known faults of `xml` 1.4.0, each with the rule that decides for the framer.
-const FAULTS: [Fault; 6] = [
+const FAULTS: [Fault; 7] = [
     // Takes `</` and `<!DOCTYPE` inside attribute values. XML 1.0 [10] AttValue has no `<`.
     Fault { shows: |text, refusal| refusal.is_none() && tags(text).any(ends_inside_quotes) },
     // Takes a namespace declaration twice on one tag. XML 1.0 section 3.1, Unique Att Spec.
@@ -218,6 +218,13 @@ const FAULTS: [Fault; 6] = [
         shows: |text, refusal| {
             let damaged = !HEADERS.iter().any(|header| declaration(header) == declaration(text));
             refusal.is_none() && text.starts_with("<?xml") && damaged
+        },
+    },
+    // Lets any prefix, or none, stand for the namespace of `xml`. Namespaces in XML 1.0 section 3 lets only `xml`.
+    Fault {
+        shows: |text, refusal| {
+            let declared = |tag: &str| tag.contains("xmlns") && unescape(tag).contains(ns::XML);
+            refusal.is_none() && tags(text).any(declared)
         },
     },
     // Refuses `<xml:a/>`. Namespaces in XML 1.0 section 3 keeps only the prefix `xmlns` from element names.
