@@ -127,7 +127,10 @@ impl Initiating {
             Some(Answer::Valid) => self.establish(Mechanism::Dialback),
             Some(Answer::Invalid) => Err(Cause::DialbackInvalid),
             Some(Answer::Error(error)) => Err(Cause::DialbackError(error)),
-            None => Ok(()),
+            None => {
+                self.tell_unasked(element);
+                Ok(())
+            }
         }
     }
 

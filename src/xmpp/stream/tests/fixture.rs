@@ -80,6 +80,7 @@ pub(crate) fn initiating_event(output: &initiating::Output) -> String {
         Output::Verified(Answer::Valid) => "[verified valid]".to_owned(),
         Output::Verified(Answer::Invalid) => "[verified invalid]".to_owned(),
         Output::Verified(Answer::Error(error)) => format!("[verified error {error}]"),
+        Output::Unasked { element } => format!("[unasked {element}]"),
         Output::Failed(failure) => format!("[failed: {failure}]"),
         Output::Ended(end) => format!("[{end}]"),
     }
