@@ -365,6 +365,7 @@ impl Negotiation<'_> {
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
+                    Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
                         hang_up(stream);
                         return Err(Failure::Stream { address: self.address, failure });
@@ -452,6 +453,11 @@ impl<'a> Protection<'a> {
 /// A verdict on a certificate, for the log.
 pub fn in_words(verdict: &Result<(), xmpp::certificate::Problem>) -> String {
     verdict.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
+}
+
+/// Tells the operator that a remote answers what it was not asked, which is either a fault or a forgery.
+pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
+    log::warn!(target: log, pair:% = pair, element = element; "not believed, an answer that was not asked for");
 }
 
 /// Says goodbye on the transport and gives the peer a moment to read it; nobody waits for that.

@@ -362,6 +362,13 @@ impl Incoming {
         };
     }
 
+    fn demand_authentication(&mut self, context: &mut Context<Self>) {
+        if !self.authorized && !self.over {
+            let text = format!("not authenticated in time, {}", self.machine.stage());
+            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        }
+    }
+
     fn tick(&mut self, context: &mut Context<Self>) {
         if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
             return self.link_ended("the peer reads nothing", context);
@@ -398,10 +405,12 @@ impl Actor for Incoming {
             self.remote;
         log::debug!(target: LOG, address:% = self.address; "accepted");
         let left = handshake_timeout.saturating_sub(self.since.elapsed());
-        context.run_later(left, |incoming, context| {
-            if !incoming.authorized && !incoming.over {
-                let text = format!("not authenticated in time, {}", incoming.machine.stage());
-                incoming.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        context.run_later(left, move |incoming, context| {
+            if incoming.machine.is_verifying() {
+                // Our question has a time limit of its own, and the peer is to hear what came of it (XEP-0220 2.5).
+                context.run_later(handshake_timeout, Self::demand_authentication);
+            } else {
+                incoming.demand_authentication(context);
             }
         });
         let tick = keepalive.min(idle_timeout).min(element_timeout).min(write_timeout) / 2;

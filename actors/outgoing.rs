@@ -244,6 +244,7 @@ impl Outgoing {
                     log::trace!(target: LOG, pair:% = self.pair; "sent {}", redact(&bytes));
                     self.outbox.push_raw(bytes);
                 }
+                Output::Unasked { element } => crate::attempt::warn_unasked(LOG, &self.pair, &element),
                 Output::Ended(end) => self.stream_ended(&end, context),
                 // These belong to the negotiation, which is over.
                 Output::StartTls

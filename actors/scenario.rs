@@ -163,6 +163,7 @@ fn policy() -> Policy {
         auth: vec![Mechanism::Dialback],
         strict_certificates: false,
         dialback_after_external: false,
+        dialback_shortcut: false,
         trust: Trust(0),
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,

@@ -38,6 +38,7 @@ fn a_peer_that_announces_dialback_by_namespace_alone_is_asked() {
     assert_eq!(peer.expects("message").attribute("id"), "out");
 }
 
+// rows: F19
 #[test]
 fn the_node_knows_its_own_keys_and_no_others() {
     let stage = Stage::set();
@@ -53,6 +54,7 @@ fn the_node_knows_its_own_keys_and_no_others() {
     assert_eq!(stage.verifies("nuncio.example", "the-stream", &key), "invalid");
 }
 
+// rows: F7
 #[test]
 fn a_key_that_the_peer_calls_invalid_is_an_internal_error() {
     let stage = Stage::set();
@@ -67,6 +69,7 @@ fn a_key_that_the_peer_calls_invalid_is_an_internal_error() {
     assert!(error.child("internal-server-error").is_some(), "{answer}");
 }
 
+// rows: F10
 #[test]
 fn a_peer_is_called_back_and_heard_when_its_key_is_good() {
     let stage = Stage::set();
@@ -85,6 +88,7 @@ fn a_peer_is_called_back_and_heard_when_its_key_is_good() {
     inbox.receives_id("proved");
 }
 
+// rows: F16
 #[test]
 fn a_bad_key_is_answered_invalid_and_nothing_is_heard() {
     let stage = Stage::set();
@@ -100,6 +104,7 @@ fn a_bad_key_is_answered_invalid_and_nothing_is_heard() {
     hears_nothing(&stage, &mut inbox);
 }
 
+// rows: F17
 #[test]
 fn a_domain_that_cannot_be_called_back_gets_an_error() {
     let stage = Stage::set();
@@ -138,6 +143,7 @@ fn several_pairs_are_proved_on_one_stream() {
     outbox.receives_id("to the other");
 }
 
+// rows: F5 F14
 #[test]
 fn a_slow_call_back_holds_up_nobody_else_on_the_stream() {
     let stage = Stage::set();
@@ -168,19 +174,21 @@ fn before_tls_no_key_is_taken_when_tls_is_required() {
 }
 
 /// A node without TLS, so that the script shows dialback and nothing else, and a peer's listener.
-struct Stage {
-    network: Network,
-    node: Node,
-    listener: Listener,
+pub(crate) struct Stage {
+    pub(crate) network: Network,
+    pub(crate) node: Node,
+    pub(crate) listener: Listener,
 }
 
 impl Stage {
-    fn set() -> Self {
+    pub(crate) fn set() -> Self {
+        Self::of(Setup::of("nuncio.example"))
+    }
+
+    /// Sets the stage for a node that is special in other ways.
+    pub(crate) fn of(setup: Setup) -> Self {
         let network = Network::new();
-        let setup = Setup::of("nuncio.example")
-            .auth(Auth::Dialback)
-            .certificate(Certificate::Missing)
-            .tls(Tls::Optional);
+        let setup = setup.auth(Auth::Dialback).certificate(Certificate::Missing).tls(Tls::Optional);
         let node = Node::start(&network, setup);
         let address = network.address();
         network.publish("peer.example", address);
@@ -189,7 +197,7 @@ impl Stage {
 
     /// Opens a stream to the node, and returns its id.
     #[track_caller]
-    fn dials(&self, from: &str) -> (Peer, String) {
+    pub(crate) fn dials(&self, from: &str) -> (Peer, String) {
         let mut peer = Peer::dials(self.node.address());
         peer.sends_header(from, INBOX, "");
         let id = peer.expects_header().attribute("id").to_owned();
@@ -199,7 +207,7 @@ impl Stage {
 
     /// Answers a stream of the node up to its key.
     #[track_caller]
-    fn is_asked(&self, peer: &mut Peer, id: &str) -> Element {
+    pub(crate) fn is_asked(&self, peer: &mut Peer, id: &str) -> Element {
         peer.expects_header();
         peer.sends_header("peer.example", INBOX, &format!("id='{id}'"));
         peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
@@ -208,7 +216,7 @@ impl Stage {
 
     /// Answers a stream of the node up to its question about a key.
     #[track_caller]
-    fn is_called_back(&self, peer: &mut Peer) -> Element {
+    pub(crate) fn is_called_back(&self, peer: &mut Peer) -> Element {
         peer.expects_header();
         peer.sends_header("peer.example", INBOX, "id='call-back'");
         peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
@@ -217,7 +225,7 @@ impl Stage {
 
     /// Is called back on a new stream, or asked on the one that is there, and says `valid`.
     #[track_caller]
-    fn confirms(&self, domain: &str, id: &str) {
+    pub(crate) fn confirms(&self, domain: &str, id: &str) {
         let mut called = self.listener.accepts();
         self.is_called_back(&mut called);
         called.sends(&verified(domain, id, "valid"));
@@ -225,7 +233,7 @@ impl Stage {
 
     /// Asks the node, as one who received `key` would, and returns the verdict.
     #[track_caller]
-    fn verifies(&self, domain: &str, id: &str, key: &str) -> String {
+    pub(crate) fn verifies(&self, domain: &str, id: &str, key: &str) -> String {
         let mut peer = Peer::dials(self.node.address());
         peer.sends_header("peer.example", domain, "");
         peer.expects_header();
@@ -240,24 +248,24 @@ impl Stage {
 
 /// Checks that a local stanza, sent now, is the first that arrives.
 #[track_caller]
-fn hears_nothing(stage: &Stage, inbox: &mut Component) {
+pub(crate) fn hears_nothing(stage: &Stage, inbox: &mut Component) {
     stage.node.outbox().sends_message(INBOX, "local", "");
     let first = inbox.next(Duration::from_secs(20)).expect("a stanza");
     assert_eq!(first.attribute("id"), "local", "{first}");
 }
 
-fn result(from: &str, to: &str, key: &str) -> String {
+pub(crate) fn result(from: &str, to: &str, key: &str) -> String {
     format!("<db:result from='{from}' to='{to}'>{key}</db:result>")
 }
 
-fn verified(to: &str, id: &str, verdict: &str) -> String {
+pub(crate) fn verified(to: &str, id: &str, verdict: &str) -> String {
     format!("<db:verify from='peer.example' to='{to}' id='{id}' type='{verdict}'/>")
 }
 
-fn message(to: &str, id: &str) -> String {
+pub(crate) fn message(to: &str, id: &str) -> String {
     format!("<message from='romeo@peer.example' to='juliet@{to}' id='{id}'><body/></message>")
 }
 
-const INBOX: &str = "inbox.nuncio.example";
-const OUTBOX: &str = "outbox.nuncio.example";
-const VALID: &str = "<db:result from='peer.example' to='inbox.nuncio.example' type='valid'/>";
+pub(crate) const INBOX: &str = "inbox.nuncio.example";
+pub(crate) const OUTBOX: &str = "outbox.nuncio.example";
+pub(crate) const VALID: &str = "<db:result from='peer.example' to='inbox.nuncio.example' type='valid'/>";

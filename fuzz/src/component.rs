@@ -5,11 +5,14 @@ use crate::{
     reader::Reader,
 };
 use std::{collections::HashMap, sync::Arc};
-use xmpp::component::{Accepting, Output, Secret};
+use xmpp::{
+    component::{Accepting, Output, Secret},
+    policy::Bounds,
+};
 
 pub(crate) fn run(input: &[u8]) {
     let names = HashMap::from([(domain("c.example"), Secret::new("secret"))]);
-    let mut stream = Accepting::new(Arc::new(names), 64 * 1024, fixture::ids());
+    let mut stream = Accepting::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
     let (mut reader, mut claimed, mut served, mut over) = (Reader::new(), false, false, false);
     for act in acts(input) {
         match act {

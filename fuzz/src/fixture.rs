@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use xmpp::{
     Domain,
     certificate::{Certificate, Name, Problem},
-    policy::{Mechanism, Policy, Tls, Trust},
+    policy::{Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::Secured,
 };
 
@@ -58,9 +58,15 @@ pub(crate) fn policy(choice: u8) -> Policy {
             _ => vec![Mechanism::Dialback],
         },
         strict_certificates: choice & 16 != 0,
+        dialback_after_external: choice & 8 != 0,
+        dialback_shortcut: choice & 128 != 0,
         trust: Trust(0),
         max_stanza: 64 * 1024,
         max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
+        unknown_recipient: match choice & 64 {
+            0 => UnknownRecipient::Close,
+            _ => UnknownRecipient::Bounce,
+        },
         idle_seconds: 3600,
     }
 }

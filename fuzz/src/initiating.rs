@@ -48,6 +48,7 @@ pub(crate) struct Session<'a> {
     tls_wanted: bool,
     /// Stanzas may be written, or a verdict came.
     pub(crate) settled: bool,
+    unasked: bool,
     over: bool,
 }
 
@@ -76,6 +77,7 @@ impl<'a> Session<'a> {
             secured: direct_tls,
             tls_wanted: false,
             settled: false,
+            unasked: false,
             over: false,
         }
     }
@@ -124,6 +126,9 @@ impl<'a> Session<'a> {
                 Output::Verified(_) => {
                     assert!(self.verifies && !self.settled);
                     self.settled = true;
+                }
+                Output::Unasked { .. } => {
+                    assert!(!std::mem::replace(&mut self.unasked, true), "told twice");
                 }
                 Output::Failed(_) => {
                     assert!(!self.settled, "established, then failed");

@@ -100,6 +100,13 @@ impl<'a> Session<'a> {
                     };
                     assert!(self.authorized.contains(&pair), "a stanza of {pair}");
                 }
+                Output::Bounced(stanza) => {
+                    let pairs = self.authorized.iter();
+                    assert!(
+                        pairs.clone().any(|pair| pair.remote == *stanza.to_domain()),
+                        "an answer to a stranger"
+                    );
+                }
                 Output::Refused { .. } => {
                     self.refusals += 1;
                     assert!(self.refusals <= KINDS_OF_REFUSALS, "told more than once a kind");
@@ -149,5 +156,5 @@ impl<'a> Session<'a> {
 /// Of dialback.
 pub(crate) const SECRET: &str = "s3cr3tf0rd14lb4ck";
 
-/// TLS, EXTERNAL, dialback.
-const KINDS_OF_REFUSALS: usize = 3;
+/// TLS, EXTERNAL, dialback keys, dialback answers, delivery.
+const KINDS_OF_REFUSALS: usize = 5;

@@ -23,6 +23,7 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             auth: vec![Mechanism::External, Mechanism::Dialback],
             strict_certificates: false,
             dialback_after_external: false,
+            dialback_shortcut: false,
             trust,
             max_stanza: MAX_STANZA,
             max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
@@ -99,6 +100,7 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             dialback_after_external: section
                 .flag("dialback_after_external")
                 .unwrap_or(policy.dialback_after_external),
+            dialback_shortcut: section.flag("dialback_shortcut").unwrap_or(policy.dialback_shortcut),
             trust: policy.trust,
             max_stanza: section.read("max_stanza", value::size).unwrap_or(policy.max_stanza),
             max_stanza_unauthenticated: section

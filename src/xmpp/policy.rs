@@ -64,6 +64,8 @@ pub struct Policy {
     pub strict_certificates: bool,
     /// a remote whose EXTERNAL we refused may fall back to dialback on the same stream
     pub dialback_after_external: bool,
+    /// a certificate that proves the remote is enough for its dialback key too: nobody is asked (XEP-0344)
+    pub dialback_shortcut: bool,
     /// whose word counts
     pub trust: Trust,
     /// bytes of one stanza from an authenticated remote
@@ -216,6 +218,7 @@ pub(crate) mod tests {
             auth: vec![Mechanism::External, Mechanism::Dialback],
             strict_certificates: false,
             dialback_after_external: false,
+            dialback_shortcut: false,
             trust: Trust(0),
             max_stanza: 512 * 1024,
             max_stanza_unauthenticated: 10 * 1024,

@@ -15,6 +15,7 @@
 //!     auth: vec![Mechanism::Dialback],
 //!     strict_certificates: false,
 //!     dialback_after_external: false,
+//!     dialback_shortcut: false,
 //!     trust: Trust(0),
 //!     max_stanza: 512 * 1024,
 //!     max_stanza_unauthenticated: 10 * 1024,

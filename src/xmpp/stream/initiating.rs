@@ -14,7 +14,7 @@ use crate::{
     framer::{self, Frame, Limits},
     policy::{self, Admission, Mechanism, Policy, Refusal},
     sasl,
-    xml::ns,
+    xml::{self, ns},
 };
 use bytes::{Bytes, BytesMut};
 
@@ -73,8 +73,10 @@ pub struct Initiating {
     challenged: bool,
     /// SASL succeeded
     authenticated: bool,
-    /// elements before the outcome
-    early: usize,
+    /// elements so far; few are needed, and none once it is established
+    elements: usize,
+    /// the peer answered what nobody asked, and that was told
+    unasked: bool,
     /// there was an outcome, or it is no longer wanted
     settled: bool,
     /// how the stream ends when the peer closes too
@@ -96,6 +98,11 @@ pub enum Output {
     Verified(dialback::Answer),
     /// it will not be established; flush what was transmitted, then close
     Failed(Failure),
+    /// the peer sent what answers nothing of ours, and was not believed; for the log, once a stream
+    Unasked {
+        /// `result` or `verify`
+        element: String,
+    },
     /// it was established (or closed by us) and is over; flush what was transmitted, then close
     Ended(End),
 }
@@ -150,7 +157,8 @@ impl Initiating {
             external: None,
             challenged: false,
             authenticated: false,
-            early: 0,
+            elements: 0,
+            unasked: false,
             settled: false,
             ending: End::Closed,
             plan,
@@ -307,9 +315,9 @@ impl Initiating {
         if wire::is_stanza(element) {
             return Err(Fault::AgainstTheStream.into());
         }
-        self.early += usize::from(!self.settled);
-        if self.early > EARLY {
-            return Err(Fault::TooMany("elements before authentication").into());
+        self.elements += 1;
+        if self.elements > ELEMENTS {
+            return Err(Fault::TooMany("elements that are no answer").into());
         }
         let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
@@ -327,9 +335,19 @@ impl Initiating {
             (ns::DIALBACK, "result", State::ExpectResult) => self.dialback_result(&element),
             (ns::DIALBACK, "verify", State::ExpectVerdict) => self.dialback_verdict(&element),
             // What answers no question of ours is dropped (XEP-0220 2.1.1, 2.1.2).
-            (ns::DIALBACK, ..) => Ok(()),
+            (ns::DIALBACK, ..) => {
+                self.tell_unasked(&element);
+                Ok(())
+            }
             (ns::CLIENT | ns::COMPONENT, ..) => Err(Fault::ForeignElement { name: element.name }.into()),
             _ => Err(Fault::Unexpected { name: element.name }.into()),
+        }
+    }
+
+    /// Notes an answer of dialback to something else than what we asked on this stream.
+    fn tell_unasked(&mut self, element: &xml::Element) {
+        if !std::mem::replace(&mut self.unasked, true) {
+            self.wire.emit(Output::Unasked { element: element.name.clone() });
         }
     }
 
@@ -392,8 +410,8 @@ impl Initiating {
     }
 }
 
-/// Elements before the outcome. A negotiation takes about ten.
-const EARLY: usize = 64;
+/// Elements on one stream. A negotiation takes about ten, and after it nothing but an error may come.
+const ELEMENTS: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,8 @@ enum Asked {
     Tls,
     External,
     Dialback,
+    /// in an answer to nothing
+    Belief,
     Delivery,
 }
 
@@ -226,6 +228,11 @@ impl Receiving {
         }
     }
 
+    /// Whether the peer waits for us, who ask about a key of its.
+    pub fn is_verifying(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// The number of the element that has begun and is not whole: as long as it stays the same, the peer is slow.
     pub fn unfinished(&self) -> Option<u64> {
         self.wire.unfinished()
@@ -334,7 +341,10 @@ impl Receiving {
             return self.end(End::Closed);
         }
         self.wire.write(&Element::new("proceed", ns::TLS));
-        self.wire.discard();
+        if self.wire.has_unread() {
+            self.tell(Asked::Tls, "what came along with <starttls/> was thrown away".to_owned());
+            self.wire.discard();
+        }
         self.wire.emit(Output::StartTls);
         self.state = State::ExpectTls;
     }

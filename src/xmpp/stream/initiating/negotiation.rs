@@ -120,6 +120,7 @@ impl Initiating {
 
     pub(super) fn dialback_result(&mut self, element: &Element) -> Result<(), Cause> {
         if !dialback::is_between(element, &self.plan.pair.remote, &self.plan.pair.local) {
+            self.tell_unasked(element);
             return Ok(());
         }
         match dialback::read_answer(element) {
@@ -136,11 +137,14 @@ impl Initiating {
         };
         let ours = dialback::is_between(element, &self.plan.pair.remote, &self.plan.pair.local)
             && element.attribute("id") == Some(&request.id);
-        if let Some(answer) = dialback::read_answer(element).filter(|_| ours) {
-            self.settled = true;
-            self.wire.emit(Output::Verified(answer));
-            self.wire.close(None);
-            self.end(End::Closed);
+        match dialback::read_answer(element).filter(|_| ours) {
+            Some(answer) => {
+                self.settled = true;
+                self.wire.emit(Output::Verified(answer));
+                self.wire.close(None);
+                self.end(End::Closed);
+            }
+            None => self.tell_unasked(element),
         }
         Ok(())
     }

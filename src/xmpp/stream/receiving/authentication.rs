@@ -83,6 +83,7 @@ impl Receiving {
     /// Takes a key, or answers at once. A `type` would make it an answer, and we asked nothing on this stream.
     pub(super) fn dialback_result(&mut self, element: &Element) -> Result<(), Fault> {
         if element.attribute("type").is_some() {
+            self.tell_unasked();
             return Ok(());
         }
         let (from, to) = (address(element, "from")?, address(element, "to")?);
@@ -94,6 +95,9 @@ impl Receiving {
         } else if let Err(error) = self.admit_pair(&pair) {
             self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
+        } else if self.needs_no_call_back(&from) {
+            self.authorize(pair, Mechanism::External);
+            self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
         } else {
             let key = element.text().trim().to_owned();
             let request = dialback::Request { pair, id: self.id.clone(), key };
@@ -107,6 +111,7 @@ impl Receiving {
     /// makes nobody trusted here, and so it is done on any stream, in clear text too.
     pub(super) fn dialback_verify(&mut self, element: &Element) -> Result<(), Fault> {
         if element.attribute("type").is_some() {
+            self.tell_unasked();
             return Ok(());
         }
         let (receiving, originating) = (address(element, "from")?, address(element, "to")?);
@@ -149,6 +154,18 @@ impl Receiving {
             return Err(error(ErrorType::Wait, Condition::ResourceConstraint, text));
         }
         Ok(())
+    }
+
+    /// Whether the certificate proves the sender of a key, so that nobody need be asked (XEP-0344 2.4): the very name,
+    /// even on a stream whose other pairs the same certificate proved (2.6).
+    fn needs_no_call_back(&self, remote: &Domain) -> bool {
+        self.rules.policy(remote).dialback_shortcut
+            && self.admit(remote).is_ok_and(|admission| admission.external)
+    }
+
+    /// Notes an answer of dialback, which nobody asked for on a stream that only asks; it is dropped (XEP-0220 2.1).
+    fn tell_unasked(&mut self) {
+        self.tell(Asked::Belief, "an answer to a dialback question that was not asked here".to_owned());
     }
 
     /// Whether a refused EXTERNAL on this stream bars dialback (RFC 6120 6.4.5 leaves that to us).

@@ -1,0 +1,77 @@
+//! The node is asked whether a key is its own.
+
+use super::{Stage, told};
+use crate::dialback::INBOX;
+use crate::support::{Peer, Server, Setup};
+
+// rows: F18 F20
+#[test]
+fn a_question_about_a_foreign_domain_is_an_error_and_the_stream_stays() {
+    let stage = Stage::set();
+    let mut peer = asks(&stage);
+    peer.sends("<db:verify from='peer.example' to='not-here.example' id='1'>key</db:verify>");
+    let answer = peer.expects("verify");
+    assert_eq!((answer.attribute("from"), answer.attribute("to")), ("not-here.example", "peer.example"));
+    assert_eq!(answer.attribute("id"), "1");
+    assert_eq!(told(&answer), "cancel item-not-found");
+    assert_eq!(answer.expect("error").namespace, "jabber:server");
+    peer.sends(&format!("<db:verify from='peer.example' to='{INBOX}' id='2'>key</db:verify>"));
+    assert_eq!(peer.expects("verify").attribute("type"), "invalid");
+}
+
+// rows: F19
+#[test]
+fn an_answer_swaps_the_domains_and_copies_the_id() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut shown = stage.listener.accepts();
+    let key = stage.is_asked(&mut shown, "&lt;&quot;1&apos;&gt;").text();
+    let mut peer = asks(&stage);
+    for (from, id, verdict) in [
+        ("peer.example", "&lt;&quot;1&apos;&gt;", "valid"),
+        ("PEER.example", "&lt;&quot;1&apos;&gt;", "valid"),
+        ("other.example", "&lt;&quot;1&apos;&gt;", "invalid"),
+        ("peer.example", "1", "invalid"),
+    ] {
+        peer.sends(&format!("<db:verify from='{from}' to='{INBOX}' id='{id}'>{key}</db:verify>"));
+        let answer = peer.expects("verify");
+        assert_eq!((answer.attribute("from"), answer.attribute("to")), (INBOX, &*from.to_lowercase()));
+        assert_eq!(answer.attribute("id"), if id == "1" { "1" } else { "<\"1'>" });
+        assert_eq!(answer.attribute("type"), verdict, "{answer}");
+    }
+    // Whoever was shown the key is a stream of its own, and has gone meanwhile.
+    drop(shown);
+    peer.sends(&format!(
+        "<db:verify from='peer.example' to='{INBOX}' id='&lt;&quot;1&apos;&gt;'>{key}</db:verify>"
+    ));
+    assert_eq!(peer.expects("verify").attribute("type"), "valid");
+}
+
+// rows: F25
+#[test]
+fn nodes_that_share_a_secret_vouch_for_each_other_and_others_do_not() {
+    let secret = |text: &str| Setup::of("nuncio.example").set("s2s.dialback_secret", &format!("{text:?}"));
+    let showing = Stage::of(secret("shared"));
+    let mut inbox = showing.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = showing.listener.accepts();
+    let key = showing.is_asked(&mut peer, "the-stream").text();
+
+    let restarted = Stage::of(secret("shared"));
+    assert_eq!(restarted.verifies(INBOX, "the-stream", &key), "valid");
+    let another = Stage::of(secret("another"));
+    assert_eq!(another.verifies(INBOX, "the-stream", &key), "invalid");
+    let random = Stage::set();
+    assert_eq!(random.verifies(INBOX, "the-stream", &key), "invalid");
+}
+
+/// Opens a stream to ask on.
+#[track_caller]
+fn asks(stage: &Stage) -> Peer {
+    let mut peer = Peer::dials(stage.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer
+}
