@@ -270,6 +270,6 @@ fn a_peer_that_talks_on_without_an_outcome_is_cut_off() {
     let mut peer = Peer::secured(plan(policy()));
     peer.opens(DIALBACK);
     let stray = "<db:result xmlns:db='jabber:server:dialback' from='c.example' to='a.example' type='valid'/>";
-    let answer = peer.sends(&stray.repeat(EARLY));
+    let answer = peer.sends(&stray.repeat(ELEMENTS));
     assert!(answer.starts_with("<stream:error><policy-violation "), "{answer}");
 }
