@@ -102,8 +102,8 @@ pub struct Returned {
     pub pair: DomainPair,
     /// To be delivered before everything that came later.
     pub batches: Vec<Batch>,
-    /// How long the stream stood.
-    pub lived: Duration,
+    /// How long the stream stood, unless we ended it ourselves because it was idle.
+    pub lived: Option<Duration>,
 }
 
 /// The attempt is over, told to ourselves by its task.
@@ -173,6 +173,8 @@ struct Wire {
 /// The stream takes no more stanzas.
 struct Ending {
     lived: Duration,
+    /// We closed it, because it was idle.
+    idle: bool,
     /// The router knows.
     reported: bool,
     /// The router has sent its last.
@@ -384,7 +386,7 @@ impl Outgoing {
                 lived:% = humane(lived);
                 "closed"
             );
-            self.end = Some(Ending { lived, reported: false, retired: false, returned: false });
+            self.end = Some(Ending { lived, idle: false, reported: false, retired: false, returned: false });
             context.run_later(CLOSE_WITHIN, |session, context| {
                 session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
             });
@@ -413,7 +415,7 @@ impl Outgoing {
         let Some(end) = self.end.as_mut().filter(|end| end.retired && settled) else { return };
         if !end.returned {
             end.returned = true;
-            let (lived, batches) = (end.lived, std::mem::take(&mut self.leftovers));
+            let (lived, batches) = ((!end.idle).then_some(end.lived), std::mem::take(&mut self.leftovers));
             // A promise that is gone takes the process with it.
             let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived });
         }
@@ -435,6 +437,9 @@ impl Outgoing {
             self.close_stream(Some(error), "the peer reads nothing", context);
         } else if clock::since(wire.last_stanza) >= self.idle_timeout && self.outbox.is_empty() {
             self.close_stream(None, "idle", context);
+            if let Some(end) = &mut self.end {
+                end.idle = true;
+            }
         } else if clock::since(wire.last_write) >= self.keepalive {
             // RFC 6120 4.6.1: whitespace. A peer that is gone does not acknowledge it, and TCP says so.
             self.outbox.push_raw(Bytes::from_static(b" "));
@@ -609,7 +614,7 @@ impl Drop for Outgoing {
         self.meter.count_if_panicking();
         if let Some(end) = self.end.as_ref().filter(|end| end.retired && !end.returned) {
             // The router has forgotten it, and the promise waits.
-            let nothing = Returned { pair: self.pair.clone(), batches: Vec::new(), lived: end.lived };
+            let nothing = Returned { pair: self.pair.clone(), batches: Vec::new(), lived: Some(end.lived) };
             let _ = self.owners.returned.signal(nothing);
         } else if self.wire.is_none() && self.end.is_none() {
             let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });

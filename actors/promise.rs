@@ -99,6 +99,8 @@ pub struct Promise {
     remotes: HashMap<Domain, HashSet<DomainPair>>,
     agenda: BinaryHeap<Reverse<(Instant, DomainPair)>>,
     bytes: usize,
+    /// Failures in a row of the pairs whose session stands, until it has stood long enough to forget them.
+    restless: HashMap<DomainPair, u32>,
     attempts: usize,
     turns: VecDeque<DomainPair>,
     stopping: bool,
@@ -158,6 +160,7 @@ impl Promise {
             remotes: HashMap::new(),
             agenda: BinaryHeap::new(),
             bytes: 0,
+            restless: HashMap::new(),
             attempts: 0,
             turns: VecDeque::new(),
             stopping: false,
@@ -527,7 +530,10 @@ impl Handler<Queued<Release>> for Promise {
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
         let Release { pair: key } = release.open();
-        if let Some(Pair { state: State::HandingOver(session), .. }) = self.remove(&key) {
+        if let Some(Pair { state: State::HandingOver(session), failures, .. }) = self.remove(&key) {
+            if failures > 0 {
+                self.restless.insert(key, failures);
+            }
             let _ = session.signal(outgoing::Open);
         }
     }
@@ -590,6 +596,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
             let waiting = self.take_waiting(&key);
             return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
         }
+        let failures = self.restless.remove(&key).unwrap_or(0);
         let Some(pair) = self.pairs.get_mut(&key) else {
             return self.answer(batches, &Failure::Late, Outcome::Answered);
         };
@@ -597,13 +604,16 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         let before = pair.queue.bytes();
         pair.queue.put_back(batches, &self.bounds, clock::now());
         self.bytes = self.bytes - before + pair.queue.bytes();
-        if pair.queue.is_empty() && pair.overflow.is_empty() {
-            self.remove(&key);
-            return;
+        let empty = pair.queue.is_empty() && pair.overflow.is_empty();
+        if !empty {
+            log::info!(target: LOG, pair:% = key, stanzas = pair.queue.len(); "queued again");
         }
-        log::info!(target: LOG, pair:% = key, stanzas = pair.queue.len(); "queued again");
-        if lived < SHORT_LIFE {
+        if lived.is_some_and(|lived| lived < SHORT_LIFE) {
+            // RFC 6120 3.3: the pause grows, whether or not something waits.
+            pair.failures = failures;
             self.pause(&key, Failure::ShortLived);
+        } else if empty {
+            self.remove(&key);
         } else {
             self.begin(&key);
             self.look_ahead(&key);

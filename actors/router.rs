@@ -277,8 +277,7 @@ impl Router {
         let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
         if session.signal(outgoing::Retire).is_err() {
             // It ended by a panic and gives nothing back.
-            let nothing =
-                outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: Duration::ZERO };
+            let nothing = outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: None };
             let _ = self.promise.signal(nothing);
         }
     }

@@ -473,6 +473,21 @@ async fn a_link_that_dies_gives_back_what_it_had_not_written() {
     assert!(outcomes.bounced.is_empty(), "{} were answered", outcomes.bounced("b.example").len());
 }
 
+// RFC 6120 3.3: also when nothing waits at the moment of the cut.
+#[actix::test]
+async fn a_link_that_is_cut_as_soon_as_it_stands_is_made_again_after_growing_pauses() {
+    tokio::time::pause();
+    let mut node = Node::start(64 * 1024).await;
+    for _ in 0..1200 {
+        node.sends("b.example", 1).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        node.cuts_every_link();
+    }
+    let dials = node.world.dials.load(Relaxed);
+    assert!((4..=40).contains(&dials), "{dials} attempts in two minutes");
+    node.outcomes().await.adds_up();
+}
+
 #[actix::test]
 async fn a_denied_domain_is_answered_at_once_and_never_dialled() {
     tokio::time::pause();

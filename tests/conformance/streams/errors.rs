@@ -72,7 +72,7 @@ fn errors_about_too_many_streams_are_survived() {
 // rows: B36
 #[test]
 fn connections_past_the_cap_are_turned_away_and_the_others_live_on() {
-    let stage = Stage::with(setup().set("s2s.max_connections_per_address", "2"));
+    let stage = Stage::with(setup().set("limits.max_connections", "2"));
     let mut inbox = stage.node.inbox();
     let (mut first, mut second) = (stage.authenticated(), stage.authenticated());
     let mut third = stage.dials();

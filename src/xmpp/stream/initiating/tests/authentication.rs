@@ -103,7 +103,7 @@ fn only_the_answer_to_our_request_counts() {
         "<stream:features/>",
     ] {
         assert_eq!(peer.sends(stray), "");
-        // That is told once.
+        // Told once, whatever else comes.
         assert_eq!(peer.events, ["[unasked result]"], "{stray}");
     }
     peer.sends("<d:result xmlns:d='jabber:server:dialback' from='B.EXAMPLE' to='A.example' type='valid'/>");
