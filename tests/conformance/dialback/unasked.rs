@@ -121,6 +121,23 @@ fn a_flood_of_answers_ends_the_stream_and_fills_no_log() {
 }
 
 #[test]
+fn a_flood_of_stanzas_on_a_stream_of_the_node_ends_it_and_is_told_once() {
+    let stage = Stage::set();
+    let mut inbox = stage.node.inbox();
+    inbox.sends_message("romeo@peer.example", "out", "");
+    let mut peer = stage.listener.accepts();
+    answers(&mut peer, "peer.example", "the-stream", "result");
+    peer.sends(VALID);
+    peer.expects("message");
+    peer.sends(&message(INBOX, "backwards").repeat(200));
+    peer.expects("error");
+    peer.expects_closed();
+    stage.node.eventually_logs(&["closed", "in the other direction only"]);
+    assert_eq!(lines_with(&stage.node, "in the other direction only"), 1);
+    hears_nothing(&stage, &mut inbox);
+}
+
+#[test]
 fn what_comes_along_with_starttls_is_thrown_away_and_told_once() {
     let network = crate::support::Network::new();
     let node = crate::support::Node::start(&network, crate::support::Setup::of("nuncio.example"));
