@@ -82,7 +82,6 @@ pub(crate) fn initiating_event(output: &initiating::Output) -> String {
         Output::Verified(Answer::Error(error)) => format!("[verified error {error}]"),
         Output::Unasked { element } => format!("[unasked {element}]"),
         Output::Failed(failure) => format!("[failed: {failure}]"),
-        Output::Unasked { element } => format!("[unasked {element}]"),
         Output::Ended(end) => format!("[{end}]"),
     }
 }
