@@ -104,6 +104,8 @@ pub struct Returned {
     pub batches: Vec<Batch>,
     /// How long the stream stood, unless we ended it ourselves because it was idle.
     pub lived: Option<Duration>,
+    /// It ended without closing tags on both sides.
+    pub cut: bool,
 }
 
 /// The attempt is over, told to ourselves by its task.
@@ -175,6 +177,8 @@ struct Ending {
     lived: Duration,
     /// We closed it, because it was idle.
     idle: bool,
+    /// Closing tags went both ways.
+    orderly: bool,
     /// The router knows.
     reported: bool,
     /// The router has sent its last.
@@ -348,6 +352,9 @@ impl Outgoing {
             closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
         }
         self.take_no_more(&end.to_string(), context);
+        if let Some(ending) = &mut self.end {
+            ending.orderly = matches!(end, End::Closed);
+        }
         if let Some(wire) = &mut self.wire {
             wire.over = true;
         }
@@ -386,7 +393,14 @@ impl Outgoing {
                 lived:% = humane(lived);
                 "closed"
             );
-            self.end = Some(Ending { lived, idle: false, reported: false, retired: false, returned: false });
+            self.end = Some(Ending {
+                lived,
+                idle: false,
+                orderly: false,
+                reported: false,
+                retired: false,
+                returned: false,
+            });
             context.run_later(CLOSE_WITHIN, |session, context| {
                 session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
             });
@@ -415,9 +429,10 @@ impl Outgoing {
         let Some(end) = self.end.as_mut().filter(|end| end.retired && settled) else { return };
         if !end.returned {
             end.returned = true;
+            let cut = !end.orderly;
             let (lived, batches) = ((!end.idle).then_some(end.lived), std::mem::take(&mut self.leftovers));
             // A promise that is gone takes the process with it.
-            let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived });
+            let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived, cut });
         }
         if self.wire.is_none() {
             context.stop();
@@ -614,7 +629,8 @@ impl Drop for Outgoing {
         self.meter.count_if_panicking();
         if let Some(end) = self.end.as_ref().filter(|end| end.retired && !end.returned) {
             // The router has forgotten it, and the promise waits.
-            let nothing = Returned { pair: self.pair.clone(), batches: Vec::new(), lived: Some(end.lived) };
+            let nothing =
+                Returned { pair: self.pair.clone(), batches: Vec::new(), lived: Some(end.lived), cut: true };
             let _ = self.owners.returned.signal(nothing);
         } else if self.wire.is_none() && self.end.is_none() {
             let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });

@@ -590,7 +590,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
-        let outgoing::Returned { pair: key, batches, lived } = returned.open();
+        let outgoing::Returned { pair: key, batches, lived, cut } = returned.open();
         if self.stopping {
             self.answer(batches, &Failure::Stopping, Outcome::Answered);
             let waiting = self.take_waiting(&key);
@@ -608,8 +608,8 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         if !empty {
             log::info!(target: LOG, pair:% = key, stanzas = pair.queue.len(); "queued again");
         }
-        if lived.is_some_and(|lived| lived < SHORT_LIFE) {
-            // RFC 6120 3.3: the pause grows, whether or not something waits.
+        if lived.is_some_and(|lived| lived < SHORT_LIFE) && (cut || !empty) {
+            // RFC 6120 3.3: the pause grows, for a link that was cut also when nothing waits.
             pair.failures = failures;
             self.pause(&key, Failure::ShortLived);
         } else if empty {

@@ -277,7 +277,8 @@ impl Router {
         let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
         if session.signal(outgoing::Retire).is_err() {
             // It ended by a panic and gives nothing back.
-            let nothing = outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: None };
+            let nothing =
+                outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: None, cut: true };
             let _ = self.promise.signal(nothing);
         }
     }
