@@ -426,7 +426,7 @@ impl Negotiation<'_> {
                     attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }
-                Err(error) => return Err(self.broken(Some(error.kind()))),
+                Err(error) => return Err(self.ended(&error)),
             }
         }
     }
@@ -446,6 +446,14 @@ impl Negotiation<'_> {
             "secured"
         );
         Ok((Stream::Tls(Box::new(stream)), session))
+    }
+
+    /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
+    fn ended(&self, error: &std::io::Error) -> Failure {
+        match tls::Error::later(error) {
+            error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
+            _ => self.broken(Some(error.kind())),
+        }
     }
 
     fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
