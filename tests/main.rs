@@ -18,6 +18,7 @@ mod federation;
 mod harness;
 mod identities;
 mod logs;
+mod probe;
 mod promise;
 mod resolution;
 mod services;
