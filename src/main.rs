@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod demo;
 mod logging;
+mod mailboxes;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -24,6 +25,8 @@ enum Command {
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(ConfigFile),
+    /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
+    Mailboxes(mailboxes::Log),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
         Command::Check(file) => check::run(&file.config),
+        Command::Mailboxes(log) => mailboxes::run(&log),
         Command::Demo => demo::run(),
     }
 }

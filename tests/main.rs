@@ -16,6 +16,7 @@ mod federation;
 mod harness;
 mod identities;
 mod logs;
+mod mailboxes;
 mod promise;
 mod resolution;
 mod services;
