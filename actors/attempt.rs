@@ -11,7 +11,7 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::BytesMut;
@@ -22,8 +22,8 @@ use tokio::{
 };
 use xmpp::{
     Domain, DomainPair,
-    dialback::{Answer, Secret},
-    policy::Policy,
+    dialback::Answer,
+    policy::{Mechanism, Policy},
     stream::{
         Initiating, Secured,
         initiating::{Cause, Established, Output, Plan, Purpose},
@@ -53,8 +53,6 @@ pub struct Attempt {
     pub purpose: Purpose,
     /// The terms for the remote domain.
     pub remote: Remote,
-    /// Makes our dialback key.
-    pub secret: Secret,
     /// Whether we can show a certificate for the local domain.
     pub certificate: bool,
     /// Certificates and trust.
@@ -90,7 +88,6 @@ impl Means {
         let rules = self.terms.rules();
         Attempt {
             remote: self.terms.remote(&pair.remote).clone(),
-            secret: rules.secret().clone(),
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
@@ -162,6 +159,8 @@ pub struct Session {
     pub established: Established,
     /// The peer.
     pub address: SocketAddr,
+    /// When its certificate expires, if the stream rests on it.
+    pub expires: Option<SystemTime>,
 }
 
 impl std::fmt::Debug for Session {
@@ -312,9 +311,11 @@ struct Negotiation<'a> {
 
 impl Negotiation<'_> {
     async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
+        let mut expires = None;
         let (mut stream, secured) = if direct_tls {
-            let (stream, secured) = self.secure(socket, true).await?;
-            (stream, Some(secured))
+            let (stream, session) = self.secure(socket, true).await?;
+            expires = session.expires;
+            (stream, Some(self::secured(session)))
         } else {
             (Stream::Tcp(socket), None)
         };
@@ -324,7 +325,6 @@ impl Negotiation<'_> {
             purpose: attempt.purpose.clone(),
             policy: attempt.remote.policy.clone(),
             direct_tls: secured,
-            secret: attempt.secret.clone(),
             certificate: attempt.certificate,
         });
         let mut verified = None;
@@ -338,9 +338,10 @@ impl Negotiation<'_> {
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
                         let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
-                        let secured;
-                        (stream, secured) = self.secure(socket, false).await?;
-                        machine.secured(secured);
+                        let session;
+                        (stream, session) = self.secure(socket, false).await?;
+                        expires = session.expires;
+                        machine.secured(self::secured(session));
                     }
                     Output::Judged(verdict) => log::debug!(
                         target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
@@ -356,12 +357,14 @@ impl Negotiation<'_> {
                             "authenticated"
                         );
                         attempt.witness(machine.transport());
-                        let address = self.address;
+                        // Dialback rests on DNS, whatever becomes of the certificate.
+                        let rests_on_it = established.mechanism == Mechanism::External;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
                             established,
-                            address,
+                            address: self.address,
+                            expires: expires.filter(|_| rests_on_it),
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
@@ -397,7 +400,7 @@ impl Negotiation<'_> {
         }
     }
 
-    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, Secured), Failure> {
+    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
         let attempt = self.attempt;
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
@@ -410,7 +413,7 @@ impl Negotiation<'_> {
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
-        Ok((Stream::Tls(Box::new(stream)), secured(session)))
+        Ok((Stream::Tls(Box::new(stream)), session))
     }
 
     fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {

@@ -94,6 +94,7 @@ impl World {
         let (machine, established) = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
+            expires: None,
             stream: Stream::Memory(ours),
             machine,
             established,
@@ -136,7 +137,6 @@ fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Esta
         purpose: Purpose::Session,
         policy: policy(),
         direct_tls: None,
-        secret: dialback::Secret::new("secret"),
         certificate: false,
     });
     let DomainPair { local, remote } = pair;
@@ -168,6 +168,7 @@ fn policy() -> Policy {
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,
+        secret: dialback::Secret::new("secret"),
         unknown_recipient: UnknownRecipient::Close,
     }
 }

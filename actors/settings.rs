@@ -40,8 +40,6 @@ pub struct Settings {
     pub max_connections_per_address: usize,
     /// What any peer can make the node hold or do.
     pub limits: Limits,
-    /// Key material for dialback keys (XEP-0185).
-    pub dialback_secret: String,
     /// Bounds of what waits for a link.
     pub promise: Promise,
     /// Name servers.

@@ -65,7 +65,6 @@ impl<'a> Session<'a> {
             purpose,
             policy: policy.clone(),
             direct_tls: direct_tls.clone(),
-            secret: Secret::new(crate::receiving::SECRET),
             certificate,
         });
         Self {

@@ -34,8 +34,6 @@ pub struct Plan {
     pub policy: Policy,
     /// what TLS gave, when it comes first (XEP-0368)
     pub direct_tls: Option<Secured>,
-    /// for our dialback key
-    pub secret: dialback::Secret,
     /// whether we can show a certificate for `pair.local`
     pub certificate: bool,
 }

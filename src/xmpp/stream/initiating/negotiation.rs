@@ -63,7 +63,7 @@ impl Initiating {
             }
             Some(Mechanism::Dialback) => {
                 let id = self.header.id.as_ref().ok_or(Fault::NoId)?;
-                let key = dialback::key(&self.plan.secret, remote, local, id);
+                let key = dialback::key(&self.plan.policy.secret, remote, local, id);
                 self.wire.write(&dialback::result_request(local, remote, &key));
                 self.state = State::ExpectResult;
                 Ok(())

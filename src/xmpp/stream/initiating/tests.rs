@@ -2,7 +2,6 @@
 use super::*;
 use crate::{
     certificate::Certificate,
-    dialback::Secret,
     policy::{Tls, tests::policy},
     stream::tests::fixture::{certificate, initiating_event, pair, secured},
 };
@@ -71,7 +70,6 @@ fn plan(policy: Policy) -> Plan {
         purpose: Purpose::Session,
         policy,
         direct_tls: None,
-        secret: Secret::new("secret"),
         certificate: true,
     }
 }
@@ -87,7 +85,7 @@ fn trusted() -> Option<Certificate> {
 /// Our key for the stream `D6`.
 fn key() -> String {
     let plan = plan(policy());
-    dialback::key(&plan.secret, &plan.pair.remote, &plan.pair.local, "D6")
+    dialback::key(&plan.policy.secret, &plan.pair.remote, &plan.pair.local, "D6")
 }
 
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
