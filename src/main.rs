@@ -24,7 +24,7 @@ enum Command {
     /// Runs the node until SIGINT or SIGTERM
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
-    Check(ConfigFile),
+    Check(check::Wanted),
     /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
     Mailboxes(mailboxes::Log),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
@@ -41,7 +41,7 @@ struct ConfigFile {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => check::run(&file.config),
+        Command::Check(wanted) => check::run(&wanted),
         Command::Mailboxes(log) => mailboxes::run(&log),
         Command::Demo => demo::run(),
     }

@@ -78,7 +78,7 @@ fn check_names_the_nearest_known_key() {
 #[test]
 fn the_configuration_that_comes_along_is_good() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/nuncio.toml");
-    let output = nuncio(&["check", "--config", file]);
+    let output = nuncio(&["check", "--offline", "--config", file]);
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(!told.contains("unknown"), "{told}");
 }
