@@ -34,6 +34,7 @@ use crate::{
     connect,
     dns::Target,
     failure::Failure,
+    gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
     resolver::{self, Resolver},
@@ -59,6 +60,8 @@ pub struct Attempt {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect.
+    pub gate: Mailbox<Gate>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// Our own listeners: a domain that leads there is a loop.
@@ -76,8 +79,12 @@ pub struct Means {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect.
+    pub gate: Mailbox<Gate>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Attempts for sessions that may be under way at once.
+    pub at_once: usize,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -91,6 +98,7 @@ impl Means {
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
+            gate: self.gate.clone(),
             witness: self.witness.clone(),
             bound: self.bound.clone(),
             pair,
@@ -104,6 +112,9 @@ impl Means {
 pub trait Dial: Send {
     /// Whether the policy lets us federate with a remote domain at all.
     fn permits(&self, remote: &Domain) -> bool;
+
+    /// How many attempts may be under way at once.
+    fn at_once(&self) -> usize;
 
     /// Prepares an attempt to make a session for a pair.
     fn dial(&self, pair: &DomainPair) -> Dialling;
@@ -127,6 +138,10 @@ pub struct Dialling {
 impl Dial for Means {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
+    }
+
+    fn at_once(&self) -> usize {
+        self.at_once
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -254,7 +269,9 @@ impl Attempt {
             addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
         let mut failure = None;
         // Each round ends with one address fewer.
-        while !left.is_empty() {
+        while let Some(first) = left.first() {
+            // The others are tried only when this one does not answer.
+            let _pass = self.enter(first.ip()).await?;
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
@@ -280,6 +297,19 @@ impl Attempt {
             left.retain(|other| *other != address);
         }
         Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    /// Waits until the gate lets us connect.
+    async fn enter(&self, address: IpAddr) -> Result<gate::Pass, Failure> {
+        let (answer, answered) = oneshot::channel();
+        let purpose = match self.purpose {
+            Purpose::Session => gate::Purpose::Session(self.pair.clone()),
+            Purpose::Verify(_) => gate::Purpose::Verification,
+        };
+        if self.gate.tell(gate::Enter { address, purpose, answer }).is_err() {
+            return Err(Failure::Overloaded);
+        }
+        answered.await.map_err(|_| Failure::Crashed)?.map_err(|gate::Full| Failure::Crowded(address))
     }
 
     async fn negotiate(

@@ -14,7 +14,7 @@ pub(crate) mod value;
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use actors::settings::{Dns, Limits, Listen, Promise, Service, Settings, Verifications};
+use actors::settings::{Dials, Dns, Limits, Listen, Promise, Service, Settings, Verifications};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
@@ -213,6 +213,10 @@ fn limits(section: Section<'_>) -> Limits {
             at_once: section.count("max_verifications", 1).unwrap_or(64),
             per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
             waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
+        },
+        dials: Dials {
+            at_once: section.count("max_dials", 1).unwrap_or(256),
+            per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
         },
     };
     section.finish();
