@@ -36,6 +36,7 @@ use crate::{
     failure::Failure,
     link::Stream,
     mailbox::Mailbox,
+    recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
     terms::Terms,
@@ -63,6 +64,8 @@ pub struct Attempt {
     pub resolver: Mailbox<Resolver>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// What is remembered of the remote domain.
+    pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
@@ -80,6 +83,8 @@ pub struct Means {
     pub resolver: Mailbox<Resolver>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -95,6 +100,7 @@ impl Means {
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
             witness: self.witness.clone(),
+            notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
@@ -179,6 +185,7 @@ impl Attempt {
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
+        self.note(Event::now(What::Resolved).saying(list(&targets)));
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
@@ -201,6 +208,8 @@ impl Attempt {
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
+                        let text = format!("{target}: {}", next.sentence(&self.pair.remote));
+                        self.note(Event::now(What::TargetFailed).saying(text));
                     }
                     failure = further(failure, next);
                 }
@@ -214,6 +223,13 @@ impl Attempt {
         match self.purpose {
             Purpose::Session => log::Level::Info,
             Purpose::Verify(_) => log::Level::Debug,
+        }
+    }
+
+    /// Notes a step on the way to a session. That others have us verify keys is no such way.
+    fn note(&self, event: Event) {
+        if self.purpose == Purpose::Session {
+            self.notes.note(&self.pair.remote, event.with(&self.pair.local));
         }
     }
 
@@ -274,6 +290,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
+            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             match self.negotiate(socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => failure = further(failure, next),
@@ -355,6 +372,8 @@ impl Negotiation<'_> {
                             fingerprint = shown.fingerprint, took:% = millis(self.began);
                             "authenticated"
                         );
+                        let text = format!("by {}", crate::name_of(established.mechanism));
+                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
                         let address = self.address;
                         return Ok(Arrival::Session(Box::new(Session {
@@ -410,6 +429,8 @@ impl Negotiation<'_> {
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
+        let text = format!("{}, certificate {verdict}", session.protocol);
+        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
         Ok((Stream::Tls(Box::new(stream)), secured(session)))
     }
 
@@ -446,6 +467,16 @@ impl<'a> Protection<'a> {
             certificate: secured
                 .map_or_else(|| "-".to_owned(), |secured| in_words(&secured.proves(remote, policy))),
             fingerprint: certificate.map_or("-", |certificate| &certificate.fingerprint),
+        }
+    }
+}
+
+impl Protection<'_> {
+    /// `TLSv1.3, certificate good`
+    pub fn in_words(&self) -> String {
+        match self.protocol {
+            "-" => "in clear text".to_owned(),
+            protocol => format!("{protocol}, certificate {}", self.certificate),
         }
     }
 }

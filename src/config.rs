@@ -12,9 +12,17 @@ mod terms;
 mod tests;
 mod value;
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-use actors::settings::{Dns, Limits, Listen, Promise, Service, Settings, Verifications};
+use actors::{
+    control::socket,
+    settings::{ControlSocket, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications},
+};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
@@ -62,6 +70,27 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
             Ok(Config { settings, log, warnings: findings })
         }
         _ => Err(findings),
+    }
+}
+
+/// Finds where the node of `file` has its control socket. Whatever else is wrong with the file does not matter for that:
+/// the node that runs read it when it was good.
+///
+/// # Errors
+/// Says why it cannot be found.
+pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(file).map_err(|error| identity::unreadable(file, &error))?;
+    let source = Source::new(file, &text);
+    let (table, faults) = DeTable::parse_recoverable(&text);
+    if !faults.is_empty() {
+        return Err(format!("{} is not TOML", file.display()));
+    }
+    let socket = control(&Section::top(&source, table.get_ref()).section("listen"));
+    let why = || format!("listen.control is empty in {}: its node has no control socket", file.display());
+    let finding = source.into_findings().into_iter().next();
+    match (finding, socket) {
+        (Some(finding), _) => Err(finding.to_string()),
+        (None, socket) => socket.map(|socket| socket.path).ok_or_else(why),
     }
 }
 
@@ -130,6 +159,7 @@ fn listen(section: Section<'_>) -> Listen {
         s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
         s2s_tls: addresses("s2s_tls", &[]),
         component: addresses("component", &["127.0.0.1:5347"]),
+        control: control(&section),
     };
     let all: Vec<_> =
         [&listen.s2s, &listen.s2s_tls, &listen.component].into_iter().flatten().copied().collect();
@@ -140,6 +170,24 @@ fn listen(section: Section<'_>) -> Listen {
     }
     section.finish();
     listen
+}
+
+/// The control socket: beside the file and with its name, unless named otherwise; `None` when that name is empty. Only
+/// one that is somewhere else was wanted there, and is worth refusing to start for.
+fn control(listen: &Section<'_>) -> Option<ControlSocket> {
+    let source = listen.source();
+    let named = listen.read("control", |path| {
+        let path = Some(path).filter(|path| !path.is_empty()).map(|path| source.path(path));
+        match path {
+            Some(path) if !socket::fits(&path) => {
+                Err(format!("{}: {}", path.display(), socket::Error::TooLong))
+            }
+            path => Ok(path),
+        }
+    });
+    let default = source.file().with_extension("sock");
+    let path = named.unwrap_or_else(|| Some(default.clone()))?;
+    Some(ControlSocket { required: path != default, path })
 }
 
 /// The configured secret, or one made now; `None` after a problem.
@@ -191,6 +239,10 @@ fn limits(section: Section<'_>) -> Limits {
             at_once: section.count("max_verifications", 1).unwrap_or(64),
             per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
             waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
+        },
+        recording: Recording {
+            domains: section.count("recorded_domains", 0).unwrap_or(10_000),
+            events: section.count("recorded_events", 1).unwrap_or(32),
         },
     };
     section.finish();

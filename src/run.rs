@@ -86,7 +86,8 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
 /// Logs the last line of the start: whoever waits for the node waits for this.
 fn announce(node: &Node) {
     let addresses = node.addresses().iter().map(|(kind, address)| format!(" {kind}={address}"));
-    log::info!(target: LOG, "ready{}", addresses.collect::<String>());
+    let control = node.control().map(|path| format!(" control={}", path.display())).unwrap_or_default();
+    log::info!(target: LOG, "ready{}{control}", addresses.collect::<String>());
 }
 
 /// What a signal tells the node to do.

@@ -10,6 +10,7 @@ mod cold_link;
 mod command_line;
 mod components;
 mod conformance;
+mod control;
 mod dialback;
 mod failures;
 mod federation;

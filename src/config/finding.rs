@@ -87,6 +87,11 @@ impl Source {
         self.lines.partition_point(|start| *start <= offset)
     }
 
+    /// The file itself.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// A path of the file: relative ones start at the file's own directory.
     pub(crate) fn path(&self, text: &str) -> PathBuf {
         self.file.parent().map_or_else(|| PathBuf::from(text), |directory| directory.join(text))

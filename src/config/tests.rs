@@ -88,6 +88,9 @@ fn the_shipped_file_loads_and_states_the_defaults() {
     let plain = |config: &Config| {
         let mut settings = config.settings.clone();
         settings.dialback_secret.clear();
+        // It is beside each file.
+        let control = settings.listen.control.take().unwrap();
+        assert!(!control.required, "{control:?}");
         format!("{} {settings:?}", config.log)
     };
     assert_eq!(plain(&shipped), plain(&empty));
