@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod logging;
 mod mailboxes;
+mod notify;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};

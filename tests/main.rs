@@ -22,6 +22,7 @@ mod logs;
 mod mailboxes;
 mod promise;
 mod resolution;
+mod service;
 mod services;
 mod shutdown;
 mod spoofing;
