@@ -11,6 +11,7 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -42,6 +43,7 @@ use crate::{
     terms::Terms,
     tls::{self, Tls},
     trace::redact,
+    watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
 
@@ -60,14 +62,16 @@ pub struct Attempt {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect.
-    pub gate: Mailbox<Gate>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
     pub log: &'static str,
+    /// Who looks on.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 /// What every attempt is made with.
@@ -79,8 +83,8 @@ pub struct Means {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect.
-    pub gate: Mailbox<Gate>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// Attempts for sessions that may be under way at once.
@@ -104,6 +108,7 @@ impl Means {
             pair,
             purpose,
             log,
+            watch: None,
         }
     }
 }
@@ -231,6 +236,12 @@ impl Attempt {
         }
     }
 
+    fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
+        if let Some(watch) = &self.watch {
+            watch.see(seen());
+        }
+    }
+
     /// Has the remote's certificate remembered.
     fn witness(&self, transport: Option<&Secured>) {
         if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
@@ -240,7 +251,12 @@ impl Attempt {
         }
     }
 
-    async fn targets(&self) -> Result<Vec<Target>, Failure> {
+    /// Finds where the remote offers its service, in the order in which to try.
+    ///
+    /// # Errors
+    ///
+    /// It offers none, or the DNS does not say.
+    pub async fn targets(&self) -> Result<Vec<Target>, Failure> {
         if let Some(address) = &self.remote.address {
             return Ok(vec![Target {
                 host: address.host.clone(),
@@ -259,14 +275,22 @@ impl Attempt {
         answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)
     }
 
-    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+    /// Finds the addresses of a target.
+    ///
+    /// # Errors
+    ///
+    /// It has none, or the DNS does not say.
+    pub async fn locate(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let (answer, answered) = oneshot::channel();
         if self.resolver.tell(resolver::Locate { host: target.host.clone(), answer }).is_err() {
             return Err(Failure::Overloaded);
         }
         let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
-        let mut left: Vec<SocketAddr> =
-            addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
+        Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect())
+    }
+
+    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+        let mut left = self.locate(target).await?;
         let mut failure = None;
         // Each round ends with one address fewer.
         while let Some(first) = left.first() {
@@ -300,19 +324,26 @@ impl Attempt {
     }
 
     /// Waits until the gate lets us connect.
-    async fn enter(&self, address: IpAddr) -> Result<gate::Pass, Failure> {
+    async fn enter(&self, address: IpAddr) -> Result<Option<gate::Pass>, Failure> {
+        let Some(gate) = &self.gate else { return Ok(None) };
         let (answer, answered) = oneshot::channel();
         let purpose = match self.purpose {
             Purpose::Session => gate::Purpose::Session(self.pair.clone()),
             Purpose::Verify(_) => gate::Purpose::Verification,
         };
-        if self.gate.tell(gate::Enter { address, purpose, answer }).is_err() {
+        if gate.tell(gate::Enter { address, purpose, answer }).is_err() {
             return Err(Failure::Overloaded);
         }
-        answered.await.map_err(|_| Failure::Crashed)?.map_err(|gate::Full| Failure::Crowded(address))
+        let pass = answered.await.map_err(|_| Failure::Crashed)?;
+        pass.map(Some).map_err(|gate::Full| Failure::Crowded(address))
     }
 
-    async fn negotiate(
+    /// Goes from a connection to a stream that serves the purpose, within `handshake_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Says how far it got and why not further.
+    pub async fn negotiate(
         &self,
         socket: TcpStream,
         address: SocketAddr,
@@ -373,6 +404,7 @@ impl Negotiation<'_> {
                         expires = session.expires;
                         machine.secured(self::secured(session));
                     }
+                    Output::Noted(note) => attempt.show(|| Seen::Noted(&note)),
                     Output::Judged(verdict) => log::debug!(
                         target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
                     ),
@@ -423,9 +455,10 @@ impl Negotiation<'_> {
                 }
                 Ok(_) => {
                     log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+                    attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }
-                Err(error) => return Err(self.broken(Some(error.kind()))),
+                Err(error) => return Err(self.ended(&error)),
             }
         }
     }
@@ -434,6 +467,7 @@ impl Negotiation<'_> {
         let attempt = self.attempt;
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
+        attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         let verdict = session.certificate.as_ref().map_or_else(
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
@@ -444,6 +478,14 @@ impl Negotiation<'_> {
             "secured"
         );
         Ok((Stream::Tls(Box::new(stream)), session))
+    }
+
+    /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
+    fn ended(&self, error: &std::io::Error) -> Failure {
+        match tls::Error::later(error) {
+            error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
+            _ => self.broken(Some(error.kind())),
+        }
     }
 
     fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
@@ -509,7 +551,7 @@ fn hang_up(mut stream: Stream) {
 }
 
 /// Where a redirect leads, if it may be followed: only what TLS protected comes from the peer for certain.
-fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
+pub fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
     let Failure::Stream { failure, .. } = failure else { return None };
     let Cause::Redirected { host, secured: true } = &failure.cause else { return None };
     let (host, port) = host_and_port(host)?;
@@ -553,7 +595,7 @@ pub fn millis(since: Instant) -> String {
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Redirects that one attempt follows (RFC 6120 4.9.3.19: two to five).
-const REDIRECTS: usize = 3;
+pub const REDIRECTS: usize = 3;
 
 /// Where servers listen (RFC 6120 14.7).
 const PORT: u16 = 5269;

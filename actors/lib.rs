@@ -103,6 +103,7 @@ pub mod tls;
 pub mod trace;
 pub mod verifier;
 pub mod vital;
+pub mod watch;
 pub mod witness;
 pub mod workers;
 

@@ -122,7 +122,7 @@ impl Node {
             terms: terms.clone(),
             tls: tls.clone(),
             resolver,
-            gate,
+            gate: Some(gate),
             at_once: dials.at_once,
             witness: witness.clone(),
             bound,
@@ -268,7 +268,7 @@ impl fmt::Debug for Node {
 }
 
 /// The certificates of all local names; those of the domains first, for clients that name none.
-fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
+pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
     let domains = settings.domains.iter().map(|domain| (domain.name.clone(), domain.identity.clone()));
     let components =
         settings.components.iter().map(|component| (component.name.clone(), component.identity.clone()));

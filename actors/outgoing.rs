@@ -258,6 +258,7 @@ impl Outgoing {
                 // These belong to the negotiation, which is over.
                 Output::StartTls
                 | Output::Judged(_)
+                | Output::Noted(_)
                 | Output::Established(_)
                 | Output::Verified(_)
                 | Output::Failed(_) => {}

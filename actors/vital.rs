@@ -96,16 +96,12 @@ mod tests {
     use super::*;
     use crate::mailbox::{self, Inbox, Meter};
 
-    #[test]
-    fn there_is_no_beat_when_a_vital_actor_does_not_take_its_messages() {
-        actix_rt::System::new().block_on(async {
-            let (router, _stuck): (_, Inbox<Router>) =
-                mailbox::open(&Meter::new("router", 8, None), "router");
-            let (promise, gone): (_, Inbox<Promise>) =
-                mailbox::open(&Meter::new("promise", 8, None), "promise");
-            drop(gone);
-            let heartbeat = Heartbeat::new(&router, &promise);
-            tokio::time::timeout(Duration::from_millis(20), heartbeat.beat()).await.unwrap_err();
-        });
+    #[tokio::test]
+    async fn there_is_no_beat_when_a_vital_actor_does_not_take_its_messages() {
+        let (router, _stuck): (_, Inbox<Router>) = mailbox::open(&Meter::new("router", 8, None), "router");
+        let (promise, gone): (_, Inbox<Promise>) = mailbox::open(&Meter::new("promise", 8, None), "promise");
+        drop(gone);
+        let heartbeat = Heartbeat::new(&router, &promise);
+        tokio::time::timeout(Duration::from_millis(20), heartbeat.beat()).await.unwrap_err();
     }
 }

@@ -7,6 +7,7 @@ mod logging;
 mod mailboxes;
 mod manual;
 mod notify;
+mod probe;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -27,6 +28,8 @@ enum Command {
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(check::Wanted),
+    /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
+    Probe(probe::Arguments),
     /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
     Mailboxes(mailboxes::Log),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
@@ -47,6 +50,7 @@ struct ConfigFile {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
+        Command::Probe(arguments) => probe::run(arguments),
         Command::Check(wanted) => check::run(&wanted),
         Command::Mailboxes(log) => mailboxes::run(&log),
         Command::Demo => demo::run(),
