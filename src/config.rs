@@ -14,7 +14,7 @@ mod value;
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use actors::settings::{Dns, Limits, Listen, Promise, Service, Settings, Verifications};
+use actors::settings::{Dials, Dns, Limits, Listen, Promise, Service, Settings, Verifications};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
@@ -79,7 +79,6 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
     let allow = s2s.list("allow", value::pattern).unwrap_or_else(|| vec![Pattern::Any]);
     let deny = s2s.list("deny", value::pattern).unwrap_or_default();
     let max_connections_per_address = s2s.count("max_connections_per_address", 1).unwrap_or(64);
-    let dialback_secret = dialback_secret(&s2s);
     s2s.finish();
 
     let domains = local::domains(top.sections("domain"), &remote.policy);
@@ -113,7 +112,6 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
         deny,
         max_connections_per_address,
         limits,
-        dialback_secret: dialback_secret?,
         promise,
         dns,
         service,
@@ -140,13 +138,6 @@ fn listen(section: Section<'_>) -> Listen {
     }
     section.finish();
     listen
-}
-
-/// The configured secret, or one made now; `None` after a problem.
-fn dialback_secret(s2s: &Section<'_>) -> Option<String> {
-    let configured = local::secret(s2s, "dialback_secret", "dialback_secret_file");
-    let made = || local::random_secret().map_err(|why| s2s.problem("dialback_secret", why)).ok();
-    configured.filter(|secret| !secret.is_empty()).or_else(made)
 }
 
 fn promise(section: Section<'_>) -> Promise {
@@ -191,6 +182,10 @@ fn limits(section: Section<'_>) -> Limits {
             at_once: section.count("max_verifications", 1).unwrap_or(64),
             per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
             waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
+        },
+        dials: Dials {
+            at_once: section.count("max_dials", 1).unwrap_or(256),
+            per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
         },
     };
     section.finish();

@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod demo;
 mod logging;
+mod probe;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -24,6 +25,8 @@ enum Command {
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(ConfigFile),
+    /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
+    Probe(probe::Arguments),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
         Command::Check(file) => check::run(&file.config),
+        Command::Probe(arguments) => probe::run(arguments),
         Command::Demo => demo::run(),
     }
 }
