@@ -11,6 +11,7 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr},
     pin::Pin,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -37,11 +38,13 @@ use crate::{
     gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
+    recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
     terms::Terms,
     tls::{self, Tls},
     trace::redact,
+    watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
 
@@ -60,14 +63,18 @@ pub struct Attempt {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect.
-    pub gate: Mailbox<Gate>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// What is remembered of the remote domain.
+    pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
     pub log: &'static str,
+    /// Who looks on.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 /// What every attempt is made with.
@@ -79,12 +86,14 @@ pub struct Means {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect.
-    pub gate: Mailbox<Gate>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// Attempts for sessions that may be under way at once.
     pub at_once: usize,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -100,10 +109,12 @@ impl Means {
             resolver: self.resolver.clone(),
             gate: self.gate.clone(),
             witness: self.witness.clone(),
+            notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
             log,
+            watch: None,
         }
     }
 }
@@ -193,6 +204,7 @@ impl Attempt {
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
+        self.note(Event::now(What::Resolved).saying(list(&targets)));
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
@@ -215,6 +227,8 @@ impl Attempt {
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
+                        let text = format!("{target}: {}", next.sentence(&self.pair.remote));
+                        self.note(Event::now(What::TargetFailed).saying(text));
                     }
                     failure = further(failure, next);
                 }
@@ -231,6 +245,19 @@ impl Attempt {
         }
     }
 
+    fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
+        if let Some(watch) = &self.watch {
+            watch.see(seen());
+        }
+    }
+
+    /// Notes a step on the way to a session. That others have us verify keys is no such way.
+    fn note(&self, event: Event) {
+        if self.purpose == Purpose::Session {
+            self.notes.note(&self.pair.remote, event.with(&self.pair.local));
+        }
+    }
+
     /// Has the remote's certificate remembered.
     fn witness(&self, transport: Option<&Secured>) {
         if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
@@ -240,7 +267,12 @@ impl Attempt {
         }
     }
 
-    async fn targets(&self) -> Result<Vec<Target>, Failure> {
+    /// Finds where the remote offers its service, in the order in which to try.
+    ///
+    /// # Errors
+    ///
+    /// It offers none, or the DNS does not say.
+    pub async fn targets(&self) -> Result<Vec<Target>, Failure> {
         if let Some(address) = &self.remote.address {
             return Ok(vec![Target {
                 host: address.host.clone(),
@@ -259,14 +291,22 @@ impl Attempt {
         answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)
     }
 
-    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+    /// Finds the addresses of a target.
+    ///
+    /// # Errors
+    ///
+    /// It has none, or the DNS does not say.
+    pub async fn locate(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let (answer, answered) = oneshot::channel();
         if self.resolver.tell(resolver::Locate { host: target.host.clone(), answer }).is_err() {
             return Err(Failure::Overloaded);
         }
         let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
-        let mut left: Vec<SocketAddr> =
-            addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
+        Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect())
+    }
+
+    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+        let mut left = self.locate(target).await?;
         let mut failure = None;
         // Each round ends with one address fewer.
         while let Some(first) = left.first() {
@@ -290,6 +330,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
+            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             match self.negotiate(socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => failure = further(failure, next),
@@ -300,19 +341,26 @@ impl Attempt {
     }
 
     /// Waits until the gate lets us connect.
-    async fn enter(&self, address: IpAddr) -> Result<gate::Pass, Failure> {
+    async fn enter(&self, address: IpAddr) -> Result<Option<gate::Pass>, Failure> {
+        let Some(gate) = &self.gate else { return Ok(None) };
         let (answer, answered) = oneshot::channel();
         let purpose = match self.purpose {
             Purpose::Session => gate::Purpose::Session(self.pair.clone()),
             Purpose::Verify(_) => gate::Purpose::Verification,
         };
-        if self.gate.tell(gate::Enter { address, purpose, answer }).is_err() {
+        if gate.tell(gate::Enter { address, purpose, answer }).is_err() {
             return Err(Failure::Overloaded);
         }
-        answered.await.map_err(|_| Failure::Crashed)?.map_err(|gate::Full| Failure::Crowded(address))
+        let pass = answered.await.map_err(|_| Failure::Crashed)?;
+        pass.map(Some).map_err(|gate::Full| Failure::Crowded(address))
     }
 
-    async fn negotiate(
+    /// Goes from a connection to a stream that serves the purpose, within `handshake_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Says how far it got and why not further.
+    pub async fn negotiate(
         &self,
         socket: TcpStream,
         address: SocketAddr,
@@ -373,6 +421,7 @@ impl Negotiation<'_> {
                         expires = session.expires;
                         machine.secured(self::secured(session));
                     }
+                    Output::Noted(note) => attempt.show(|| Seen::Noted(&note)),
                     Output::Judged(verdict) => log::debug!(
                         target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
                     ),
@@ -386,6 +435,8 @@ impl Negotiation<'_> {
                             fingerprint = shown.fingerprint, took:% = millis(self.began);
                             "authenticated"
                         );
+                        let text = format!("by {}", crate::name_of(established.mechanism));
+                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
                         // Dialback rests on DNS, whatever becomes of the certificate.
                         let rests_on_it = established.mechanism == Mechanism::External;
@@ -423,9 +474,10 @@ impl Negotiation<'_> {
                 }
                 Ok(_) => {
                     log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+                    attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }
-                Err(error) => return Err(self.broken(Some(error.kind()))),
+                Err(error) => return Err(self.ended(&error)),
             }
         }
     }
@@ -434,6 +486,7 @@ impl Negotiation<'_> {
         let attempt = self.attempt;
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
+        attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         let verdict = session.certificate.as_ref().map_or_else(
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
@@ -443,7 +496,17 @@ impl Negotiation<'_> {
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
+        let text = format!("{}, certificate {verdict}", session.protocol);
+        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
         Ok((Stream::Tls(Box::new(stream)), session))
+    }
+
+    /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
+    fn ended(&self, error: &std::io::Error) -> Failure {
+        match tls::Error::later(error) {
+            error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
+            _ => self.broken(Some(error.kind())),
+        }
     }
 
     fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
@@ -483,6 +546,16 @@ impl<'a> Protection<'a> {
     }
 }
 
+impl Protection<'_> {
+    /// `TLSv1.3, certificate good`
+    pub fn in_words(&self) -> String {
+        match self.protocol {
+            "-" => "in clear text".to_owned(),
+            protocol => format!("{protocol}, certificate {}", self.certificate),
+        }
+    }
+}
+
 /// A verdict on a certificate, for the log.
 pub fn in_words(verdict: &Result<(), xmpp::certificate::Problem>) -> String {
     verdict.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
@@ -509,7 +582,7 @@ fn hang_up(mut stream: Stream) {
 }
 
 /// Where a redirect leads, if it may be followed: only what TLS protected comes from the peer for certain.
-fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
+pub fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
     let Failure::Stream { failure, .. } = failure else { return None };
     let Cause::Redirected { host, secured: true } = &failure.cause else { return None };
     let (host, port) = host_and_port(host)?;
@@ -553,7 +626,7 @@ pub fn millis(since: Instant) -> String {
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Redirects that one attempt follows (RFC 6120 4.9.3.19: two to five).
-const REDIRECTS: usize = 3;
+pub const REDIRECTS: usize = 3;
 
 /// Where servers listen (RFC 6120 14.7).
 const PORT: u16 = 5269;

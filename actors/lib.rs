@@ -33,6 +33,7 @@
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
 //!
@@ -76,6 +77,7 @@ pub mod certificate;
 pub mod clock;
 pub mod component;
 pub mod connect;
+pub mod control;
 pub mod dns;
 pub mod drain;
 pub mod failure;
@@ -91,6 +93,8 @@ pub mod outgoing;
 pub mod promise;
 pub mod pulse;
 pub mod quiet;
+pub mod recorder;
+pub mod report;
 pub mod resolver;
 pub mod router;
 #[cfg(test)]
@@ -102,6 +106,7 @@ pub mod tls;
 pub mod trace;
 pub mod verifier;
 pub mod vital;
+pub mod watch;
 pub mod witness;
 pub mod workers;
 

@@ -33,7 +33,7 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             unknown_recipient: UnknownRecipient::Close,
             idle_seconds: IDLE.as_secs(),
             // One of nobody's choice, new at each start.
-            secret: Secret::new(&random_secret(s2s)),
+            secret: Secret::made_up(&random_secret(s2s)),
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use socket2::SockRef;
@@ -97,6 +98,10 @@ impl Dns {
 pub(crate) enum Behaviour {
     /// It fails.
     ServerFailure,
+    /// It does not want to answer.
+    Refusal,
+    /// It validates and finds a wrong signature; `explained`: it says so (RFC 8914).
+    Bogus { explained: bool },
     /// It does not answer.
     Silence,
     /// It answers, but late.
@@ -134,9 +139,22 @@ impl Zone {
                 answer.metadata.response_code = ResponseCode::ServFail;
                 return Some((answer.to_vec().ok()?, Duration::ZERO));
             }
+            Some(Behaviour::Refusal) => {
+                answer.metadata.response_code = ResponseCode::Refused;
+                return Some((answer.to_vec().ok()?, Duration::ZERO));
+            }
+            Some(Behaviour::Bogus { explained }) if !question.metadata.checking_disabled => {
+                answer.metadata.response_code = ResponseCode::ServFail;
+                if explained {
+                    let mut edns = Edns::new();
+                    edns.options_mut().insert(EdnsOption::Unknown(15, b"\0\x06no signature fits".to_vec()));
+                    answer.set_edns(edns);
+                }
+                return Some((answer.to_vec().ok()?, Duration::ZERO));
+            }
             Some(Behaviour::SilenceOnIpv6) if query.query_type() == RecordType::AAAA => return None,
             Some(Behaviour::Delay(delay)) => delay,
-            Some(Behaviour::SilenceOnIpv6) | None => Duration::ZERO,
+            Some(Behaviour::SilenceOnIpv6 | Behaviour::Bogus { .. }) | None => Duration::ZERO,
         };
         for record in self.resolve(&name, query.query_type()) {
             answer.add_answer(record);

@@ -90,6 +90,8 @@ pub enum Output {
     StartTls,
     /// what the peer's certificate is worth; for the log
     Judged(Result<(), Problem>),
+    /// how far the negotiation is; for whoever watches
+    Noted(Note),
     /// stanzas may be written from now on
     Established(Established),
     /// the answer to `Purpose::Verify`; `Ended` follows
@@ -103,6 +105,19 @@ pub enum Output {
     },
     /// it was established (or closed by us) and is over; flush what was transmitted, then close
     Ended(End),
+}
+
+/// A step of the negotiation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// the peer answered our header with this one
+    Greeted(Header),
+    /// it offers this now
+    Offered(Features),
+    /// we try this mechanism
+    Tried(Mechanism),
+    /// it refused our certificate; another mechanism may follow
+    ExternalRefused(sasl::Failure),
 }
 
 /// What came out of the negotiation.
@@ -234,6 +249,11 @@ impl Initiating {
         self.secured.as_ref()
     }
 
+    /// The terms for the peer.
+    pub fn policy(&self) -> &Policy {
+        &self.plan.policy
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
@@ -294,6 +314,7 @@ impl Initiating {
         let header = self.wire.header(bytes);
         self.met |= !matches!(header, Err(Fault::NotAStream));
         self.header = header?;
+        self.wire.emit(Output::Noted(Note::Greeted(self.header.clone())));
         self.features = Features::default();
         if self.header.is_modern() {
             self.state = State::ExpectFeatures;
@@ -323,6 +344,7 @@ impl Initiating {
             (_, _, State::ExpectFooter) => Ok(()),
             (ns::STREAM, "features", State::ExpectFeatures) => {
                 self.features = Features::parse(&element);
+                self.wire.emit(Output::Noted(Note::Offered(self.features.clone())));
                 self.negotiate()
             }
             (ns::STREAM, "features", _) => Ok(()),

@@ -15,11 +15,13 @@ struct Peer {
     stream: Initiating,
     /// what the driver was told that is not to be transmitted
     events: Vec<String>,
+    /// what it was told for whoever watches
+    notes: Vec<Note>,
 }
 
 impl Peer {
     fn new(plan: Plan) -> Self {
-        Self { stream: Initiating::new(plan), events: Vec::new() }
+        Self { stream: Initiating::new(plan), events: Vec::new(), notes: Vec::new() }
     }
 
     /// Behind TLS, past our second header, where it showed a certificate that proves it.
@@ -41,6 +43,7 @@ impl Peer {
         while let Some(output) = self.stream.poll() {
             match &output {
                 Output::Transmit(_) => answer += &initiating_event(&output),
+                Output::Noted(note) => self.notes.push(note.clone()),
                 _ => self.events.push(initiating_event(&output)),
             }
         }

@@ -74,6 +74,7 @@ pub(crate) fn initiating_event(output: &initiating::Output) -> String {
         Output::Transmit(bytes) => text(bytes),
         Output::StartTls => "[start tls]".to_owned(),
         Output::Judged(verdict) => format!("[judged {}]", if verdict.is_ok() { "good" } else { "bad" }),
+        Output::Noted(_) => "[noted]".to_owned(),
         Output::Established(established) => {
             let tls = if established.secured { "TLS" } else { "clear text" };
             format!("[established by {} over {tls}]", established.mechanism)

@@ -71,7 +71,7 @@ impl Pair {
         let plan = Plan {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             purpose: Purpose::Session,
-            policy: ours.policy.clone(),
+            policy: authority.default_policy().clone(),
             direct_tls: direct.then(|| secured(certificates.1.clone())),
             certificate: certificates.0.is_some(),
         };
