@@ -273,17 +273,19 @@ impl Task {
     async fn close(&mut self) -> io::Result<()> {
         let linger = async {
             self.stream.shutdown().await?;
-            let mut scratch = [MaybeUninit::uninit(); LAST_READS];
-            loop {
-                let mut buffer = ReadBuf::uninit(&mut scratch);
-                poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer)).await?;
-                if buffer.filled().is_empty() {
-                    return Ok(());
-                }
-            }
+            while poll_fn(|context| self.poll_discard(context)).await? {}
+            Ok(())
         };
         // A peer that does not close within the time has had its chance to read.
         tokio::time::timeout(LINGER, linger).await.unwrap_or(Ok(()))
+    }
+
+    /// Reads and throws away; tells whether there may be more. The buffer is in no future: every idle link would hold it.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut scratch = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut scratch);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
     }
 
     fn tell(&self, event: Event) {
@@ -380,9 +382,6 @@ const READ: usize = 64 * 1024;
 
 /// The most that a TLS record holds (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;
-
-/// What is read after our end of the stream, and thrown away.
-const LAST_READS: usize = 4 * 1024;
 
 /// How long a peer gets to close its side.
 const LINGER: Duration = Duration::from_secs(2);
