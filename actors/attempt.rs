@@ -362,7 +362,7 @@ impl Negotiation<'_> {
                 match output {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
-                        stream.write_all(&bytes).await.map_err(|error| self.broken(Some(error.kind())))?;
+                        stream.write_all(&bytes).await.map_err(|error| self.ended(&error))?;
                     }
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";

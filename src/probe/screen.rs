@@ -27,18 +27,19 @@ impl Screen {
     pub(crate) fn step(&mut self, step: &Step) -> String {
         let mut text = self.headings(&step.place);
         let (mark, colour) = match &step.finding {
+            None if step.trouble => ("…", YELLOW),
             None => ("ok", GREEN),
             Some(finding) if finding.grave => ("FAILED", RED),
             Some(_) => ("note", YELLOW),
         };
         let mut lines = step.words.lines().map(printable);
         let first = lines.next().unwrap_or_default();
-        let _ = writeln!(text, "  {} {:<11} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
+        let _ = writeln!(text, "  {} {:<12} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
         for line in lines {
             let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
         if let Some(finding) = &step.finding {
-            if printable(&finding.happened) != first {
+            if !first.contains(&printable(&finding.happened)) {
                 let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &printable(&finding.happened)));
             }
             text += &self.explained(finding);
@@ -59,16 +60,20 @@ impl Screen {
         let _ = match way {
             Some(Way { at, mechanism }) => writeln!(
                 text,
-                "  {} {local} reaches {remote} at {at} and is authenticated by {mechanism}.",
+                "  {}  {local} reaches {remote} at {at} and is authenticated by {mechanism}.",
                 self.paint(GREEN, "ok    "),
             ),
             None => {
-                writeln!(text, "  {} {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
+                writeln!(text, "  {}  {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
             }
         };
         for finding in grave.iter().chain(odd) {
-            let word = if finding.grave && way.is_none() { "because" } else { "note" };
-            let _ = writeln!(text, "  {word:<7}{} [{}]", printable(&finding.happened), finding.cause.id);
+            let word = match (finding.grave, finding.own) {
+                (true, false) if way.is_none() => "because",
+                (true, _) => "also",
+                (false, _) => "note",
+            };
+            let _ = writeln!(text, "  {word:<7} {} [{}]", printable(&finding.happened), finding.cause.id);
         }
         for (nth, sentence) in untested.iter().enumerate() {
             if nth == 0 {
@@ -86,15 +91,15 @@ impl Screen {
         let mut line = |name: &str, words: &str| {
             let mut rest = wrapped(words, WIDTH - INDENT - NAME).into_iter();
             let first = rest.next().unwrap_or_default();
-            let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<7}")));
+            let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<6}")));
             for part in rest {
                 let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + NAME);
             }
         };
         line("cause", cause.id);
         line("rule", cause.rule);
-        line("to act", &cause.side.in_words(&self.pair));
-        line("what", &cause.advice(&self.pair));
+        line("who", &cause.side.in_words(&self.pair));
+        line("to do", &cause.advice(&self.pair));
         text
     }
 
@@ -157,11 +162,11 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Columns before the words of a step: `  FAILED certificate `.
-const INDENT: usize = 21;
+/// Columns before the words of a step: `  FAILED certificate  `.
+const INDENT: usize = 22;
 
-/// Columns before the words of an explanation: `to act  `.
-const NAME: usize = 8;
+/// Columns before the words of an explanation: `cause  `.
+const NAME: usize = 7;
 
 /// Fits a terminal that somebody made a little wider than 80 columns.
 const WIDTH: usize = 110;

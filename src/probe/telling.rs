@@ -82,7 +82,7 @@ impl Walk<'_> {
         if header.from.as_ref().is_some_and(|from| from != remote) {
             let happened = format!("the server answers as {from}, not as {remote}");
             let cause = if self.place.own { &cause::OWN_IS_ANOTHER } else { &cause::WRONG_FROM };
-            step = step.finding(Some(Finding { cause, happened, grave: false }));
+            step = step.finding(Some(Finding { cause, happened, grave: false, own: self.place.own }));
         }
         self.report.tell(step);
         self.sight.greeting = Some(header);
@@ -118,6 +118,7 @@ impl Walk<'_> {
                 self.attempt.pair.remote
             ),
             grave: false,
+            own: false,
         });
         let step = Step::good("features", &self.place, words)
             .fact("starttls", features.starttls.is_some())

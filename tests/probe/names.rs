@@ -84,13 +84,14 @@ fn name_servers_that_refuse_us() {
 fn name_servers_that_do_not_answer() {
     let bench = Bench::impatient();
     bench.network.dns.behaves("peer.example", Behaviour::Silence);
-    bench.probes().fails("dns", "dns-timeout", "either");
+    bench.probes().fails("dns", "dns-timeout", "remote");
 }
 
 #[test]
 fn name_servers_that_are_not_there() {
-    let bench = Bench::of(Setup::of("nuncio.example").set("dns.nameservers", "[\"127.0.0.1:1\"]"));
-    bench.probes().fails("dns", "dns-unusable", "us");
+    let nobody = Setup::of("nuncio.example").set("dns.nameservers", "[\"127.0.0.1:1\"]");
+    let bench = Bench::of(nobody.set("dns.timeout", "\"1s\""));
+    bench.probes().fails("dns", "dns-no-answer", "us");
 }
 
 #[test]
