@@ -35,6 +35,7 @@ use crate::{
     connect,
     dns::Target,
     failure::Failure,
+    gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
     resolver::{self, Resolver},
@@ -61,6 +62,8 @@ pub struct Attempt {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// Our own listeners: a domain that leads there is a loop.
@@ -80,8 +83,12 @@ pub struct Means {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Attempts for sessions that may be under way at once.
+    pub at_once: usize,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -95,6 +102,7 @@ impl Means {
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
+            gate: self.gate.clone(),
             witness: self.witness.clone(),
             bound: self.bound.clone(),
             pair,
@@ -109,6 +117,9 @@ impl Means {
 pub trait Dial: Send {
     /// Whether the policy lets us federate with a remote domain at all.
     fn permits(&self, remote: &Domain) -> bool;
+
+    /// How many attempts may be under way at once.
+    fn at_once(&self) -> usize;
 
     /// Prepares an attempt to make a session for a pair.
     fn dial(&self, pair: &DomainPair) -> Dialling;
@@ -132,6 +143,10 @@ pub struct Dialling {
 impl Dial for Means {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
+    }
+
+    fn at_once(&self) -> usize {
+        self.at_once
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -278,7 +293,9 @@ impl Attempt {
         let mut left = self.locate(target).await?;
         let mut failure = None;
         // Each round ends with one address fewer.
-        while !left.is_empty() {
+        while let Some(first) = left.first() {
+            // The others are tried only when this one does not answer.
+            let _pass = self.enter(first.ip()).await?;
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
@@ -304,6 +321,21 @@ impl Attempt {
             left.retain(|other| *other != address);
         }
         Err(failure.unwrap_or(Failure::Crashed))
+    }
+
+    /// Waits until the gate lets us connect.
+    async fn enter(&self, address: IpAddr) -> Result<Option<gate::Pass>, Failure> {
+        let Some(gate) = &self.gate else { return Ok(None) };
+        let (answer, answered) = oneshot::channel();
+        let purpose = match self.purpose {
+            Purpose::Session => gate::Purpose::Session(self.pair.clone()),
+            Purpose::Verify(_) => gate::Purpose::Verification,
+        };
+        if gate.tell(gate::Enter { address, purpose, answer }).is_err() {
+            return Err(Failure::Overloaded);
+        }
+        let pass = answered.await.map_err(|_| Failure::Crashed)?;
+        pass.map(Some).map_err(|gate::Full| Failure::Crowded(address))
     }
 
     /// Goes from a connection to a stream that serves the purpose, within `handshake_timeout`.

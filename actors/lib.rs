@@ -25,11 +25,15 @@
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
+//! | an attempt's pass | `Left` | gate | signal |
+//! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
 //!
@@ -76,6 +80,7 @@ pub mod connect;
 pub mod dns;
 pub mod drain;
 pub mod failure;
+pub mod gate;
 pub mod ids;
 pub mod incoming;
 pub mod link;

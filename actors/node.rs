@@ -19,7 +19,9 @@ use crate::{
     attempt::Means,
     component,
     dns::{self, Dns},
-    drain, incoming,
+    drain,
+    gate::{self, Gate},
+    incoming,
     listener::{self, For, Limits, Listener},
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
     promise::{self, Promise},
@@ -30,7 +32,7 @@ use crate::{
     terms::Terms,
     tls::{self, Tls},
     verifier::Verifier,
-    vital::Vital,
+    vital::{Heartbeat, Vital},
     witness::Witness,
     workers::Workers,
 };
@@ -106,11 +108,25 @@ impl Node {
         let witness_meter = meter("witness", 1024);
         let counted = Arc::clone(&witness_meter);
         let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
-        let means =
-            Means { terms: terms.clone(), tls: tls.clone(), resolver, witness: witness.clone(), bound };
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
+        let gate_meter = meter("gate", 65_536);
+        let counted = Arc::clone(&gate_meter);
+        let owners = gate::Owners { held: promise.outlet(), admitted: promise.outlet() };
+        let dials = settings.limits.dials;
+        let gate = mailbox::start_on(&here, &gate_meter, "gate", move |own| {
+            Gate::new(dials.per_address, own, owners, counted)
+        });
+        let means = Means {
+            terms: terms.clone(),
+            tls: tls.clone(),
+            resolver,
+            gate: Some(gate),
+            at_once: dials.at_once,
+            witness: witness.clone(),
+            bound,
+        };
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
         let (asking, calls) = (means.clone(), settings.limits.verifications);
@@ -189,6 +205,11 @@ impl Node {
     /// Waits until an actor that the node cannot live without panics, and names it.
     pub async fn death(&mut self) -> &'static str {
         self.deaths.recv().await.unwrap_or("node")
+    }
+
+    /// What tells whether the actors that the node cannot live without still take their messages.
+    pub fn heartbeat(&self) -> Heartbeat {
+        Heartbeat::new(&self.router, &self.promise)
     }
 
     /// Stops gracefully, within `shutdown_timeout`.

@@ -59,6 +59,17 @@ pub struct Limits {
     pub stream: Bounds,
     /// Dialback call-backs.
     pub verifications: Verifications,
+    /// Connections that the node makes for links of its own.
+    pub dials: Dials,
+}
+
+/// How much the node dials for its own links.
+#[derive(Clone, Copy, Debug)]
+pub struct Dials {
+    /// Attempts under way at once.
+    pub at_once: usize,
+    /// Those to one address.
+    pub per_address: usize,
 }
 
 /// How much the node dials for others.

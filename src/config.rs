@@ -3,18 +3,18 @@
 //! Each section is read by one function, key by key through [`Section`], which notes what is wrong and goes on
 //! with the default. What was found decides at the end whether there are settings.
 
-mod finding;
+pub(crate) mod finding;
 mod identity;
 mod local;
 mod section;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 use std::{fs, path::Path, thread, time::Duration};
 
-use actors::settings::{Dns, Limits, Listen, Promise, Service, Settings, Verifications};
+use actors::settings::{Dials, Dns, Limits, Listen, Promise, Service, Settings, Verifications};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
@@ -38,9 +38,18 @@ pub(crate) struct Config {
 /// # Errors
 /// Everything that was found, problems and warnings, when at least one keeps a node from starting.
 pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
+    let Examined { source, read } = examine(file).map_err(|finding| vec![*finding])?;
+    Config::of(&source, read)
+}
+
+/// Reads `file` with the keys and certificates it names, and gives what can be understood of it.
+///
+/// # Errors
+/// There is nothing to read.
+pub(crate) fn examine(file: &Path) -> Result<Examined, Box<Finding>> {
     let text = fs::read_to_string(file)
-        .map_err(|error| vec![Finding::of_file(file, identity::unreadable(file, &error))])?;
-    parse(file, &text)
+        .map_err(|error| Box::new(Finding::of_file(file, identity::unreadable(file, &error))))?;
+    Ok(Examined::of(file, &text))
 }
 
 /// As [`load`], with `text` for the content of `file`.
@@ -48,25 +57,47 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
-    let source = Source::new(file, text);
-    let (table, faults) = DeTable::parse_recoverable(text);
-    for fault in &faults {
-        let at = fault.span().map_or(0, |span| span.start);
-        source.find(Severity::Problem, at, "", format!("not TOML: {}", fault.message()));
-    }
-    // Half-understood keys would only bring follow-up complaints.
-    let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
-    let findings = source.into_findings();
-    match read.flatten() {
-        Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
-            Ok(Config { settings, log, warnings: findings })
+    let Examined { source, read } = Examined::of(file, text);
+    Config::of(&source, read)
+}
+
+/// What a file says, right or wrong.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// The file with what was found in it.
+    pub(crate) source: Source,
+    /// What the node would be given, with defaults for what is wrong, and the log filter; `None` where it is not TOML.
+    pub(crate) read: Option<(Settings, String)>,
+}
+
+impl Examined {
+    fn of(file: &Path, text: &str) -> Self {
+        let source = Source::new(file, text);
+        let (table, faults) = DeTable::parse_recoverable(text);
+        for fault in &faults {
+            let said = format!("not TOML: {}", fault.message());
+            source.find(Severity::Problem, fault.span().unwrap_or_default(), "", said);
         }
-        _ => Err(findings),
+        // Half-understood keys would only bring follow-up complaints.
+        let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
+        Self { source, read }
     }
 }
 
-/// Reads the whole file; `None` only when something was found that has no default.
-fn read(top: Section<'_>) -> Option<(Settings, String)> {
+impl Config {
+    fn of(source: &Source, read: Option<(Settings, String)>) -> Result<Self, Vec<Finding>> {
+        let findings = source.findings();
+        match read {
+            Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
+                Ok(Self { settings, log, warnings: findings })
+            }
+            _ => Err(findings),
+        }
+    }
+}
+
+/// Reads the whole file.
+fn read(top: Section<'_>) -> (Settings, String) {
     let log = top.read("log", log_filter).unwrap_or_else(|| "info".to_owned());
     let log_mailboxes = top.read("log_mailboxes", value::duration).unwrap_or(Duration::from_secs(10));
     let workers = top.count("workers", 0).unwrap_or_default();
@@ -116,7 +147,7 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
         dns,
         service,
     };
-    Some((settings, log))
+    (settings, log)
 }
 
 fn listen(section: Section<'_>) -> Listen {
@@ -182,6 +213,10 @@ fn limits(section: Section<'_>) -> Limits {
             at_once: section.count("max_verifications", 1).unwrap_or(64),
             per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
             waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
+        },
+        dials: Dials {
+            at_once: section.count("max_dials", 1).unwrap_or(256),
+            per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
         },
     };
     section.finish();

@@ -4,6 +4,8 @@ mod check;
 mod config;
 mod demo;
 mod logging;
+mod mailboxes;
+mod notify;
 mod probe;
 mod run;
 
@@ -24,9 +26,11 @@ enum Command {
     /// Runs the node until SIGINT or SIGTERM
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
-    Check(ConfigFile),
+    Check(check::Wanted),
     /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
     Probe(probe::Arguments),
+    /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
+    Mailboxes(mailboxes::Log),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
 }
@@ -41,8 +45,9 @@ struct ConfigFile {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => check::run(&file.config),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Check(wanted) => check::run(&wanted),
+        Command::Mailboxes(log) => mailboxes::run(&log),
         Command::Demo => demo::run(),
     }
 }

@@ -113,7 +113,8 @@ impl Probe {
         let counted = Arc::clone(&meter);
         let witness = mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(counted));
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means = Means { terms: Terms::new(&settings), tls, resolver, witness, bound };
+        let means =
+            Means { terms: Terms::new(&settings), tls, resolver, gate: None, at_once: 1, witness, bound };
         Ok(Self { settings, pair, means, dns, spectator, events })
     }
 

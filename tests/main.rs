@@ -6,19 +6,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backpressure;
+mod check;
 mod cold_link;
 mod command_line;
 mod components;
 mod conformance;
 mod dialback;
+mod dials;
 mod failures;
+mod fairness;
 mod federation;
 mod harness;
 mod identities;
 mod logs;
+mod mailboxes;
 mod probe;
 mod promise;
 mod resolution;
+mod service;
 mod services;
 mod shutdown;
 mod spoofing;

@@ -47,9 +47,12 @@ pub(crate) fn of(failure: &Failure, seen: &Circumstances<'_>) -> (&'static str, 
             (_, true) if seen.sight.shown.is_none() => ("stream", &cause::SILENT),
             _ => ("stream", &cause::TOO_SLOW),
         },
-        Failure::Stopping | Failure::Late | Failure::ShortLived | Failure::Overloaded | Failure::Crashed => {
-            ("probe", &cause::INTERNAL)
-        }
+        Failure::Stopping
+        | Failure::Late
+        | Failure::ShortLived
+        | Failure::Overloaded
+        | Failure::Crowded(_)
+        | Failure::Crashed => ("probe", &cause::INTERNAL),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A DNS server that answers for every name, with what the test tells it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::str::FromStr;
@@ -12,6 +12,7 @@ use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use socket2::SockRef;
 
 /// The server. Listens on UDP and TCP. A name without records does not exist, unless
 /// there is one below it. All of it may change while it runs.
@@ -26,6 +27,8 @@ impl Dns {
         let zone = Arc::<Mutex<Zone>>::default();
         let address = SocketAddrV4::new(address, PORT);
         let datagrams = UdpSocket::bind(address).expect("an address of its own");
+        // A node that is given a thousand domains asks for all of them at once.
+        let _ = SockRef::from(&datagrams).set_recv_buffer_size(RECEIVE_BUFFER);
         let streams = TcpListener::bind(address).expect("an address of its own");
         thread::spawn({
             let zone = Arc::clone(&zone);
@@ -73,6 +76,7 @@ impl Dns {
         let name = absolute(name);
         let mut zone = self.zone.lock().unwrap();
         zone.records.retain(|owner, _| !name.zone_of(owner));
+        zone.known = zone.records.keys().flat_map(upwards).collect();
         zone.behaviours.retain(|owner, _| !name.zone_of(owner));
     }
 
@@ -83,7 +87,9 @@ impl Dns {
 
     fn add(&self, name: &str, data: RData) {
         let mut zone = self.zone.lock().unwrap();
-        zone.records.entry(absolute(name)).or_default().push(data);
+        let name = absolute(name);
+        zone.known.extend(upwards(&name));
+        zone.records.entry(name).or_default().push(data);
     }
 }
 
@@ -107,6 +113,8 @@ pub(crate) enum Behaviour {
 #[derive(Default)]
 struct Zone {
     records: HashMap<Name, Vec<RData>>,
+    /// Every name with records, and every name above one.
+    known: HashSet<Name>,
     behaviours: HashMap<Name, Behaviour>,
     questions: Vec<String>,
 }
@@ -180,7 +188,7 @@ impl Zone {
     }
 
     fn exists(&self, name: &Name) -> bool {
-        self.records.keys().any(|owner| name.zone_of(owner))
+        self.known.contains(name)
     }
 
     fn behaviour(&self, name: &Name) -> Option<Behaviour> {
@@ -239,6 +247,12 @@ fn start_of_authority() -> Record {
     Record::from_rdata(absolute("example"), TTL, RData::SOA(soa))
 }
 
+/// The name and all above it.
+fn upwards(name: &Name) -> impl Iterator<Item = Name> + use<> {
+    let above = |name: &Name| (!name.is_root()).then(|| name.base_name());
+    std::iter::successors(Some(name.clone()), above)
+}
+
 fn absolute(name: &str) -> Name {
     let dotted = format!("{}.", name.trim_end_matches('.'));
     Name::from_str(&dotted).expect("a domain name").to_lowercase()
@@ -252,3 +266,6 @@ const PORT: u16 = 5353;
 
 /// Ends loops.
 const MOST_ALIASES: usize = 8;
+
+/// Bytes; the kernel gives what it may.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
