@@ -234,6 +234,8 @@ causes! {
         "Start the node, let TCP in at that port, and have the records of {local} lead to where it listens.";
     OWN_IS_ANOTHER = "own-listener-is-another", Us, "RFC 6120 section 4.9.3.6, XEP-0220 section 2.2",
         "What answers at the address in the DNS does not serve {local}: correct the records, or the configuration of what runs there.";
+    OWN_REFUSES = "own-listener-refuses", Us, "RFC 6120 section 4.9.3",
+        "The server that answers for {local} ends the stream with the words above: its log says why.";
     OWN_SECRET_DIFFERS = "own-dialback-secret-differs", Us, "XEP-0185 section 3",
         "The server that answers for {local} has another dialback secret: restart it with this configuration, or give all nodes the same.";
     OWN_MISSING = "own-certificate-missing", Us, "RFC 6120 section 13.7.1.2, XEP-0178",

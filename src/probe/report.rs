@@ -91,11 +91,6 @@ impl Report {
         self.way.is_some()
     }
 
-    /// Whether that was found.
-    pub(crate) fn has(&self, cause: &super::cause::Cause) -> bool {
-        self.findings.iter().any(|finding| finding.cause == cause)
-    }
-
     /// Sums up.
     pub(crate) fn end(self) {
         let (grave, odd) = (self.causes(true), self.causes(false));

@@ -73,7 +73,9 @@ impl Screen {
                 (true, _) => "also",
                 (false, _) => "note",
             };
-            let _ = writeln!(text, "  {word:<7} {} [{}]", printable(&finding.happened), finding.cause.id);
+            let side = if finding.own { "our own side: " } else { "" };
+            let happened = printable(&finding.happened);
+            let _ = writeln!(text, "  {word:<7} {side}{happened} [{}]", finding.cause.id);
         }
         for (nth, sentence) in untested.iter().enumerate() {
             if nth == 0 {
@@ -142,9 +144,18 @@ impl Screen {
     }
 }
 
-/// What a peer or a record said, without what could upset a terminal.
+/// What a peer or a record said, without what could upset a terminal: controls, and marks that turn text around.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let upsets = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if upsets(c) { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Breaks a sentence at spaces.
@@ -168,6 +179,9 @@ const INDENT: usize = 22;
 /// Columns before the words of an explanation: `cause  `.
 const NAME: usize = 7;
 
+/// A stream error may bring 10 KB of text.
+const LONGEST: usize = 400;
+
 /// Fits a terminal that somebody made a little wider than 80 columns.
 const WIDTH: usize = 110;
 
@@ -177,3 +191,46 @@ const YELLOW: &str = "\x1b[33m";
 const RED: &str = "\x1b[31m";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
+
+#[cfg(test)]
+mod tests {
+    use xmpp::Domain;
+
+    use super::*;
+    use crate::probe::cause;
+
+    fn screen(colours: bool) -> Screen {
+        let domain = |name| Domain::new(name).unwrap();
+        Screen::new(&DomainPair { local: domain("a.example"), remote: domain("b.example") }, colours)
+    }
+
+    #[test]
+    fn a_failure_says_what_which_rule_who_and_what_to_do() {
+        let step =
+            Step::failed("tcp", &Place::default(), &cause::REFUSED, "192.0.2.7:5269 refused the connection");
+        let expected = "
+The way to b.example
+  FAILED tcp          192.0.2.7:5269 refused the connection
+                      cause  connection-refused
+                      rule   RFC 6120 section 3.3, RFC 9293 section 3.5.2
+                      who    the operator of b.example
+                      to do  Nothing listens at that port: its operator has to start the server, open the port or
+                             correct the SRV record.
+";
+        assert_eq!(screen(false).step(&step), expected);
+    }
+
+    #[test]
+    fn colours_are_for_those_who_want_them() {
+        let step = Step::good("tcp", &Place::default(), "connected");
+        assert!(screen(true).step(&step).contains(GREEN));
+        assert!(!screen(false).step(&step).contains('\x1b'));
+    }
+
+    #[test]
+    fn what_a_peer_says_cannot_upset_the_terminal() {
+        let step = Step::good("stream", &Place::default(), "bad\x1b[2J\u{202e}\u{7}");
+        assert!(!screen(false).step(&step).contains(['\x1b', '\u{202e}', '\u{7}']));
+        assert_eq!(printable(&"x".repeat(5000)).chars().count(), LONGEST + 1);
+    }
+}

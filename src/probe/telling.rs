@@ -59,7 +59,9 @@ impl Walk<'_> {
             .fact("alpn", alpn);
         self.report.tell(step);
         let (remote, policy) = (&self.attempt.pair.remote, &self.attempt.remote.policy);
-        self.report.tell(judgement::step(&shown, remote, policy, &self.place));
+        let step = judgement::step(&shown, remote, policy, &self.place);
+        self.sight.condemned = step.finding.as_ref().is_some_and(|finding| finding.grave);
+        self.report.tell(step);
         let fingerprint = shown.session.certificate.as_ref().map(|shown| shown.fingerprint.clone());
         if self.place.own && fingerprint.is_some() && self.expected.is_some() && fingerprint != self.expected
         {

@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
             cause = &cause::DNS_DEAD;
         }
         // The certificate was told with all that it says.
-        if name == "certificate" && self.report.has(cause) {
+        if name == "certificate" && self.sight.condemned {
             return;
         }
         let step = match self.place.dialback_alone {

@@ -1,7 +1,7 @@
 //! What can go wrong when we prove who we are: EXTERNAL and dialback.
 
 use super::bench::{Bench, Probed};
-use crate::support::{Auth, Certificate, Setup};
+use crate::support::{Auth, Certificate, Identity, Peer, Setup};
 
 #[test]
 fn no_external_offered_where_nothing_else_may_be() {
@@ -49,28 +49,22 @@ fn external_offered_and_no_certificate_to_show() {
 
 #[test]
 fn nothing_offered() {
-    let bench = Bench::of(Setup::of("nuncio.example").auth(Auth::Both));
+    let bench = Bench::new();
     let identity = bench.identity();
-    bench.plays(move |mut peer| {
-        let header = peer.expects_header();
-        let answer = |peer: &mut crate::support::Peer, id: &str| {
-            peer.sends(&format!(
-                "<?xml version='1.0'?><stream:stream xmlns='jabber:server' version='1.0' from='peer.example' \
-                 xmlns:stream='http://etherx.jabber.org/streams' id='{id}'>"
-            ));
-        };
-        assert_eq!(header.attribute("to"), "peer.example");
-        answer(&mut peer, "1");
-        peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
-        peer.expects("starttls");
-        peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        peer.secures_as_server(&identity);
-        peer.expects_header();
-        answer(&mut peer, "2");
-        peer.sends_features("");
-        peer.waits_for_the_end();
-    });
+    bench.plays(move |peer| offers_no_dialback(peer, &identity, ""));
     bench.probes().fails("features", "no-common-authentication", "either");
+}
+
+#[test]
+fn a_bad_certificate_is_the_end_where_the_remote_wants_nothing_but_certificates() {
+    let bench = Bench::new();
+    let identity = bench.network.authority.certificate(&["peer.example"]).expired().issue();
+    bench.plays(move |peer| offers_no_dialback(peer, &identity, EXTERNAL));
+    bench.probes().notes("certificate", "certificate-expired", "remote").fails(
+        "certificate",
+        "certificate-expired",
+        "remote",
+    );
 }
 
 #[test]
@@ -125,6 +119,26 @@ fn offers(bench: &Bench, features: &'static str, answer: &'static str) {
             peer.sends(answer);
         }
     });
+}
+
+/// Answers without a word of dialback: the prefix on a header would announce it.
+fn offers_no_dialback(mut peer: Peer, identity: &Identity, features: &str) {
+    let header = |id: &str| {
+        format!(
+            "<?xml version='1.0'?><stream:stream xmlns='jabber:server' version='1.0' from='peer.example' \
+             xmlns:stream='http://etherx.jabber.org/streams' id='{id}'>"
+        )
+    };
+    peer.expects_header();
+    peer.sends(&header("1"));
+    peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+    peer.expects("starttls");
+    peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.secures_as_server(identity);
+    peer.expects_header();
+    peer.sends(&header("2"));
+    peer.sends_features(features);
+    peer.waits_for_the_end();
 }
 
 fn dialback_error(condition: &str) -> Probed {

@@ -1,7 +1,7 @@
 //! What can be wrong with the certificate of the remote.
 
-use super::bench::{Bench, Probed};
-use crate::support::{Auth, Authority, Identity, Setup};
+use super::bench::{Bench, Probed, probes};
+use crate::support::{Auth, Authority, Identity, Listener, Network, Node, Server, Setup, plays};
 
 #[test]
 fn expired() {
@@ -86,6 +86,27 @@ fn a_bad_one_is_only_noted_where_dialback_may_vouch() {
         peer.sends("<db:result from='peer.example' to='nuncio.example' type='valid'/>");
     });
     bench.probes().notes("certificate", "certificate-expired", "remote").arrives("dialback");
+}
+
+#[test]
+fn the_sender_of_a_stanza_reads_the_same_sentence() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let address = network.address();
+    network.publish("peer.example", address);
+    let identity = network.authority.certificate(&["peer.example"]).expired().issue();
+    plays(Listener::at(address), move |mut peer| {
+        peer.answers_to_tls("peer.example", &identity);
+        peer.waits_for_the_end();
+    });
+    let file = network.directory("nuncio.example").join("nuncio.toml");
+    let probed = probes(&file, "peer.example");
+    let happened = probed.happened("certificate-expired");
+
+    let mut outbox = node.outbox();
+    outbox.sends_message("juliet@peer.example", "m", "hello");
+    let bounce = outbox.receives_id("m");
+    assert!(bounce.to_string().contains(&happened), "{happened:?} is not in {bounce}");
 }
 
 /// Probes a server with a certificate of choice, where only a good one is good enough.

@@ -117,6 +117,15 @@ fn a_domain_that_our_policy_denies_is_not_even_looked_up() {
 }
 
 #[test]
+fn an_address_of_the_configuration_is_gone_to_without_asking() {
+    let remote = "[[remote]]\nname = \"peer.example\"\naddress = \"127.0.0.1:1\"";
+    let bench = Bench::of(Setup::of("nuncio.example").block(remote));
+    let probed = bench.probes();
+    probed.fails("tcp", "connection-refused", "remote");
+    assert!(probed.steps("dns").is_empty(), "{probed}");
+}
+
+#[test]
 fn every_question_is_told_with_its_answer_and_how_long_it_holds_and_the_order_of_the_targets() {
     let bench = Bench::new();
     let dns = &bench.network.dns;

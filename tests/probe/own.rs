@@ -38,6 +38,23 @@ fn our_name_leads_to_another_server() {
 }
 
 #[test]
+fn our_name_leads_to_a_server_that_ends_the_stream() {
+    let bench = Bench::new();
+    let address = bench.network.address();
+    bench.network.publish("nuncio.example", address);
+    plays(Listener::at(address), move |mut peer| {
+        peer.expects_header();
+        peer.sends_header("nuncio.example", "peer.example", "id='1'");
+        peer.sends(
+            "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\
+             </stream:stream>",
+        );
+        peer.waits_for_the_end();
+    });
+    bench.probes().blames_us("stream", "own-listener-refuses");
+}
+
+#[test]
 fn our_certificate_has_expired() {
     with_certificate(Certificate::Expired).blames_us("certificate", "own-certificate-expired");
 }

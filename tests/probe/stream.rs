@@ -1,7 +1,7 @@
 //! What the remote can say against us on the stream, or say wrong.
 
 use super::bench::{Bench, Probed};
-use crate::support::Peer;
+use crate::support::{Listener, Peer, plays};
 
 #[test]
 fn a_server_that_does_not_serve_the_domain() {
@@ -110,6 +110,26 @@ fn a_server_that_sends_us_elsewhere_in_clear_text() {
         peer.waits_for_the_end();
     });
     bench.probes().fails("stream", "redirect-not-followed", "remote");
+}
+
+#[test]
+fn a_server_that_sends_us_elsewhere_over_tls_is_followed() {
+    let bench = Bench::new();
+    let (elsewhere, identity) = (bench.network.address(), bench.identity());
+    bench.network.dns.a("other.example", elsewhere);
+    plays(Listener::at_port(elsewhere, 5333), {
+        let identity = identity.clone();
+        move |mut peer| peer.answers_to_external("peer.example", &identity)
+    });
+    bench.plays_secured(&identity, |peer| {
+        peer.sends(
+            "<stream:error><see-other-host xmlns='urn:ietf:params:xml:ns:xmpp-streams'>other.example:5333\
+             </see-other-host></stream:error></stream:stream>",
+        );
+    });
+    let probed = bench.probes();
+    probed.arrives("EXTERNAL");
+    assert_eq!(probed.steps("redirect").len(), 1, "{probed}");
 }
 
 /// Probes a server that answers with a stream error.
