@@ -124,6 +124,9 @@ pub trait Dial: Send {
     /// Whether the policy lets us federate with a remote domain at all.
     fn permits(&self, remote: &Domain) -> bool;
 
+    /// Whether a local domain is one of ours.
+    fn serves(&self, local: &Domain) -> bool;
+
     /// How many attempts may be under way at once.
     fn at_once(&self) -> usize;
 
@@ -149,6 +152,10 @@ pub struct Dialling {
 impl Dial for Means {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
+    }
+
+    fn serves(&self, local: &Domain) -> bool {
+        self.terms.rules().hosted(local).is_some()
     }
 
     fn at_once(&self) -> usize {

@@ -65,6 +65,15 @@ pub struct Dismiss {
     pub token: drain::Token,
 }
 
+/// Go on under these terms, or end where they forbid it.
+#[derive(Debug)]
+pub struct Adopt {
+    /// For remote domains.
+    pub terms: Terms,
+    /// Certificates, for TLS that is still to be made.
+    pub tls: Tls,
+}
+
 /// A remote domain has proved itself on a stream of its own: it is alive.
 #[derive(Debug)]
 pub struct Authorized {
@@ -509,6 +518,19 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
         let verifier::Verified { request, answer } = verified.open();
         self.machine.verified(&request, answer);
         self.turn(&Pass::free(), context);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
+        let Adopt { terms, tls } = adopt.open();
+        let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
+        (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
+        if let Some(error) = forbidden.filter(|_| !self.over) {
+            self.close(Some(error), context);
+        }
     }
 }
 

@@ -32,6 +32,9 @@
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
+//! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
+//! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
+//! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
 //! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
 //! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!

@@ -12,7 +12,9 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{
-    Domain, DomainPair, Stanza, service,
+    Domain, DomainPair, Stanza,
+    policy::Rules,
+    service,
     stanza::{self, Condition, ErrorType, Kind},
 };
 
@@ -137,6 +139,19 @@ pub struct Finish {
 pub struct Seated {
     /// False: another connection serves the name.
     pub accepted: bool,
+}
+
+/// Serve these from now on, and end what the rules forbid.
+#[derive(Debug)]
+pub struct Adopt {
+    /// The local domains.
+    pub domains: Vec<Domain>,
+    /// The names that components serve.
+    pub components: Vec<Domain>,
+    /// What the node says of itself.
+    pub service: Service,
+    /// Who may federate with whom.
+    pub rules: Arc<Rules>,
 }
 
 /// Answers each stanza of a batch that may be answered; `outcome` is what that is called in the account.
@@ -372,6 +387,27 @@ impl Account {
     }
 }
 
+impl Router {
+    /// Components that stay keep their seats; those whose names are gone are closed.
+    fn serve_these(&mut self, domains: Vec<Domain>, components: Vec<Domain>) {
+        let mut before = std::mem::take(&mut self.local);
+        self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
+        for name in components {
+            let seat = match before.remove(&name) {
+                Some(Local::Component(seat)) => seat,
+                Some(Local::Node) | None => None,
+            };
+            self.local.insert(name, Local::Component(seat));
+        }
+        for local in before.into_values() {
+            if let Local::Component(Some(component)) = local {
+                // One that has just gone is gone.
+                let _ = component.signal(component::Expel);
+            }
+        }
+    }
+}
+
 impl Actor for Router {
     type Context = Context<Self>;
 
@@ -467,6 +503,21 @@ impl Handler<Queued<component::Undelivered>> for Router {
     fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
         let component::Undelivered { batch, condition, text } = undelivered.open();
         self.answer(batch, ErrorType::Wait, condition, &text);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { domains, components, service, rules } = adopt.open();
+        self.serve_these(domains, components);
+        self.service = service;
+        for (pair, session) in &self.sessions {
+            if !rules.permits(&pair.remote) || rules.hosted(&pair.local).is_none() {
+                let _ = session.signal(outgoing::Forbid);
+            }
+        }
     }
 }
 

@@ -72,6 +72,10 @@ impl Dial for World {
         remote.as_str() != "denied.example"
     }
 
+    fn serves(&self, _: &Domain) -> bool {
+        true
+    }
+
     /// Fewer than there are pairs, so that turns are taken.
     fn at_once(&self) -> usize {
         2

@@ -25,7 +25,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
-    let served = system.block_on(serve(config));
+    let served = system.block_on(serve(config, file));
     // Dropping it would wait for name lookups that still run.
     mem::forget(system);
     match served {
@@ -53,7 +53,7 @@ fn make_room_for_files(connections: usize) {
 }
 
 /// Starts the node and serves until a signal, or until the node is of no use any more.
-async fn serve(config: Config) -> Result<ExitCode, String> {
+async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let (notify, shutdown_timeout) = (Rc::new(Notify::of_environment()), config.settings.shutdown_timeout);
     let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
@@ -77,7 +77,7 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
             Told::Report => node.report(),
             Told::Reload => {
                 notify.reloading();
-                log::warn!(target: LOG, "reloading does not work yet: the configuration stays as it was read at the start");
+                reload(&mut node, file);
                 notify.ready(&bound);
             }
         }
@@ -89,6 +89,34 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
         why = signals.stop() => {
             log::warn!(target: LOG, signal = why; "stopped at once, without waiting for the links");
             Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Reads the configuration again and has the node go on by it; a file with a mistake changes nothing.
+fn reload(node: &mut Node, file: &Path) {
+    let config = match config::load(file) {
+        Ok(config) => config,
+        Err(findings) => {
+            findings.iter().for_each(|finding| log::error!(target: LOG, "{finding:#}"));
+            let mistakes = findings.iter().filter(|finding| !finding.is_warning()).count();
+            log::error!(target: LOG, mistakes = mistakes; "not reloaded: the configuration stays as it was");
+            return;
+        }
+    };
+    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
+    let connections = config.settings.limits.max_connections;
+    match node.reload(config.settings) {
+        Ok(fixed) => {
+            crate::logging::adopt(&config.log);
+            make_room_for_files(connections);
+            for key in fixed {
+                log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
+            }
+            log::info!(target: LOG, file:% = file.display(); "reloaded");
+        }
+        Err(error) => {
+            log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was")
         }
     }
 }

@@ -23,6 +23,7 @@ mod logs;
 mod mailboxes;
 mod probe;
 mod promise;
+mod reload;
 mod resolution;
 mod service;
 mod services;

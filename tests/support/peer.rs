@@ -223,6 +223,13 @@ impl Peer {
         self.wire.secured().expect("a stream over TLS")
     }
 
+    /// The serial number of the certificate that the other side showed.
+    #[track_caller]
+    pub(crate) fn certified_serial(&self) -> String {
+        let certificate = self.wire.peer_certificate().expect("a certificate");
+        certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string()
+    }
+
     /// The names in the certificate that the other side showed.
     pub(crate) fn certified_names(&self) -> Vec<String> {
         let certificate = self.wire.peer_certificate();
