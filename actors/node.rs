@@ -237,6 +237,11 @@ impl Node {
         &self.addresses
     }
 
+    /// What it goes by now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Where the control socket is, if there is one.
     pub fn control(&self) -> Option<&Path> {
         self.seat.as_ref().map(socket::Seat::path)

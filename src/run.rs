@@ -1,10 +1,13 @@
 //! `nuncio run`: configuration, logging, start, wait for a signal, drain.
 
-use std::{io, mem, path::Path, process::ExitCode, rc::Rc};
+use std::{io, mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{Node, vital::Heartbeat};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time,
+};
 
 use crate::{
     config::{self, Config},
@@ -61,9 +64,15 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     notify.ready(&bound);
     let watchdog = actix_rt::spawn(live(Rc::clone(&notify), node.heartbeat()));
 
+    // At the start and on a reload the configuration's own warnings say it.
+    let mut days = time::interval_at(time::Instant::now() + DAY, DAY);
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
+            _ = days.tick() => {
+                look_at_certificates(node.settings());
+                continue;
+            }
             dead = node.death() => {
                 log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
                 return Ok(ExitCode::FAILURE);
@@ -117,6 +126,15 @@ fn reload(node: &mut Node, file: &Path) {
         }
         Err(error) => {
             log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was")
+        }
+    }
+}
+
+/// Warns of what other servers hold against our certificates, or soon will.
+fn look_at_certificates(settings: &Settings) {
+    for (name, identity) in actors::node::identities(settings) {
+        for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
+            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "a certificate of ours needs care");
         }
     }
 }
@@ -185,6 +203,9 @@ impl Signals {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// How often our certificates are looked at while nobody reloads.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stream that we accept and, since streams are one-way, the one that we open in return.
 const FILES_PER_CONNECTION: u64 = 2;
