@@ -11,7 +11,8 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr},
     pin::Pin,
-    time::{Duration, Instant},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::BytesMut;
@@ -22,8 +23,8 @@ use tokio::{
 };
 use xmpp::{
     Domain, DomainPair,
-    dialback::{Answer, Secret},
-    policy::Policy,
+    dialback::Answer,
+    policy::{Mechanism, Policy},
     stream::{
         Initiating, Secured,
         initiating::{Cause, Established, Output, Plan, Purpose},
@@ -34,6 +35,7 @@ use crate::{
     connect,
     dns::Target,
     failure::Failure,
+    gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
     recorder::{Event, Notes, What},
@@ -42,6 +44,7 @@ use crate::{
     terms::Terms,
     tls::{self, Tls},
     trace::redact,
+    watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
 
@@ -54,14 +57,14 @@ pub struct Attempt {
     pub purpose: Purpose,
     /// The terms for the remote domain.
     pub remote: Remote,
-    /// Makes our dialback key.
-    pub secret: Secret,
     /// Whether we can show a certificate for the local domain.
     pub certificate: bool,
     /// Certificates and trust.
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// What is remembered of the remote domain.
@@ -70,6 +73,8 @@ pub struct Attempt {
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
     pub log: &'static str,
+    /// Who looks on.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 /// What every attempt is made with.
@@ -81,10 +86,14 @@ pub struct Means {
     pub tls: Tls,
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
     /// What is remembered of remote domains.
     pub notes: Notes,
+    /// Attempts for sessions that may be under way at once.
+    pub at_once: usize,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -95,16 +104,17 @@ impl Means {
         let rules = self.terms.rules();
         Attempt {
             remote: self.terms.remote(&pair.remote).clone(),
-            secret: rules.secret().clone(),
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
+            gate: self.gate.clone(),
             witness: self.witness.clone(),
             notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
             log,
+            watch: None,
         }
     }
 }
@@ -113,6 +123,9 @@ impl Means {
 pub trait Dial: Send {
     /// Whether the policy lets us federate with a remote domain at all.
     fn permits(&self, remote: &Domain) -> bool;
+
+    /// How many attempts may be under way at once.
+    fn at_once(&self) -> usize;
 
     /// Prepares an attempt to make a session for a pair.
     fn dial(&self, pair: &DomainPair) -> Dialling;
@@ -136,6 +149,10 @@ pub struct Dialling {
 impl Dial for Means {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
+    }
+
+    fn at_once(&self) -> usize {
+        self.at_once
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -168,6 +185,8 @@ pub struct Session {
     pub established: Established,
     /// The peer.
     pub address: SocketAddr,
+    /// When its certificate expires, if the stream rests on it.
+    pub expires: Option<SystemTime>,
 }
 
 impl std::fmt::Debug for Session {
@@ -233,6 +252,12 @@ impl Attempt {
         }
     }
 
+    fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
+        if let Some(watch) = &self.watch {
+            watch.see(seen());
+        }
+    }
+
     /// Has the remote's certificate remembered.
     fn witness(&self, transport: Option<&Secured>) {
         if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
@@ -242,7 +267,12 @@ impl Attempt {
         }
     }
 
-    async fn targets(&self) -> Result<Vec<Target>, Failure> {
+    /// Finds where the remote offers its service, in the order in which to try.
+    ///
+    /// # Errors
+    ///
+    /// It offers none, or the DNS does not say.
+    pub async fn targets(&self) -> Result<Vec<Target>, Failure> {
         if let Some(address) = &self.remote.address {
             return Ok(vec![Target {
                 host: address.host.clone(),
@@ -261,17 +291,27 @@ impl Attempt {
         answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)
     }
 
-    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+    /// Finds the addresses of a target.
+    ///
+    /// # Errors
+    ///
+    /// It has none, or the DNS does not say.
+    pub async fn locate(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let (answer, answered) = oneshot::channel();
         if self.resolver.tell(resolver::Locate { host: target.host.clone(), answer }).is_err() {
             return Err(Failure::Overloaded);
         }
         let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
-        let mut left: Vec<SocketAddr> =
-            addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect();
+        Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect())
+    }
+
+    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+        let mut left = self.locate(target).await?;
         let mut failure = None;
         // Each round ends with one address fewer.
-        while !left.is_empty() {
+        while let Some(first) = left.first() {
+            // The others are tried only when this one does not answer.
+            let _pass = self.enter(first.ip()).await?;
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
@@ -300,7 +340,27 @@ impl Attempt {
         Err(failure.unwrap_or(Failure::Crashed))
     }
 
-    async fn negotiate(
+    /// Waits until the gate lets us connect.
+    async fn enter(&self, address: IpAddr) -> Result<Option<gate::Pass>, Failure> {
+        let Some(gate) = &self.gate else { return Ok(None) };
+        let (answer, answered) = oneshot::channel();
+        let purpose = match self.purpose {
+            Purpose::Session => gate::Purpose::Session(self.pair.clone()),
+            Purpose::Verify(_) => gate::Purpose::Verification,
+        };
+        if gate.tell(gate::Enter { address, purpose, answer }).is_err() {
+            return Err(Failure::Overloaded);
+        }
+        let pass = answered.await.map_err(|_| Failure::Crashed)?;
+        pass.map(Some).map_err(|gate::Full| Failure::Crowded(address))
+    }
+
+    /// Goes from a connection to a stream that serves the purpose, within `handshake_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Says how far it got and why not further.
+    pub async fn negotiate(
         &self,
         socket: TcpStream,
         address: SocketAddr,
@@ -329,9 +389,11 @@ struct Negotiation<'a> {
 
 impl Negotiation<'_> {
     async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
+        let mut expires = None;
         let (mut stream, secured) = if direct_tls {
-            let (stream, secured) = self.secure(socket, true).await?;
-            (stream, Some(secured))
+            let (stream, session) = self.secure(socket, true).await?;
+            expires = session.expires;
+            (stream, Some(self::secured(session)))
         } else {
             (Stream::Tcp(socket), None)
         };
@@ -341,7 +403,6 @@ impl Negotiation<'_> {
             purpose: attempt.purpose.clone(),
             policy: attempt.remote.policy.clone(),
             direct_tls: secured,
-            secret: attempt.secret.clone(),
             certificate: attempt.certificate,
         });
         let mut verified = None;
@@ -355,10 +416,12 @@ impl Negotiation<'_> {
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
                         let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
-                        let secured;
-                        (stream, secured) = self.secure(socket, false).await?;
-                        machine.secured(secured);
+                        let session;
+                        (stream, session) = self.secure(socket, false).await?;
+                        expires = session.expires;
+                        machine.secured(self::secured(session));
                     }
+                    Output::Noted(note) => attempt.show(|| Seen::Noted(&note)),
                     Output::Judged(verdict) => log::debug!(
                         target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
                     ),
@@ -375,12 +438,14 @@ impl Negotiation<'_> {
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
-                        let address = self.address;
+                        // Dialback rests on DNS, whatever becomes of the certificate.
+                        let rests_on_it = established.mechanism == Mechanism::External;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
                             established,
-                            address,
+                            address: self.address,
+                            expires: expires.filter(|_| rests_on_it),
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
@@ -409,17 +474,19 @@ impl Negotiation<'_> {
                 }
                 Ok(_) => {
                     log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+                    attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }
-                Err(error) => return Err(self.broken(Some(error.kind()))),
+                Err(error) => return Err(self.ended(&error)),
             }
         }
     }
 
-    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, Secured), Failure> {
+    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
         let attempt = self.attempt;
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
+        attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         let verdict = session.certificate.as_ref().map_or_else(
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
@@ -431,7 +498,15 @@ impl Negotiation<'_> {
         );
         let text = format!("{}, certificate {verdict}", session.protocol);
         attempt.note(Event::now(What::Secured).at(self.address).saying(text));
-        Ok((Stream::Tls(Box::new(stream)), secured(session)))
+        Ok((Stream::Tls(Box::new(stream)), session))
+    }
+
+    /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
+    fn ended(&self, error: &std::io::Error) -> Failure {
+        match tls::Error::later(error) {
+            error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
+            _ => self.broken(Some(error.kind())),
+        }
     }
 
     fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
@@ -507,7 +582,7 @@ fn hang_up(mut stream: Stream) {
 }
 
 /// Where a redirect leads, if it may be followed: only what TLS protected comes from the peer for certain.
-fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
+pub fn elsewhere(failure: &Failure, target: &Target) -> Option<Target> {
     let Failure::Stream { failure, .. } = failure else { return None };
     let Cause::Redirected { host, secured: true } = &failure.cause else { return None };
     let (host, port) = host_and_port(host)?;
@@ -551,7 +626,7 @@ pub fn millis(since: Instant) -> String {
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Redirects that one attempt follows (RFC 6120 4.9.3.19: two to five).
-const REDIRECTS: usize = 3;
+pub const REDIRECTS: usize = 3;
 
 /// Where servers listen (RFC 6120 14.7).
 const PORT: u16 = 5269;

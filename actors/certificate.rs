@@ -17,10 +17,12 @@ use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
     nid::Nid,
-    stack::StackRef,
+    stack::{Stack, StackRef},
     x509::{X509, X509NameRef, X509Ref},
 };
 use xmpp::{Domain, certificate::Certificate};
+
+use crate::settings::{Identity, Trust};
 
 pub use flaw::{Flaw, flaws};
 pub(crate) use stores::{Peer, Stores};
@@ -38,6 +40,21 @@ pub(crate) fn judge(stores: &Stores, peer: Peer, leaf: &X509Ref, chain: &StackRe
     // would take them for its own, and end. The handshake's own look at the chain leaves them too.
     drop(ErrorStack::get());
     certificate
+}
+
+/// Foretells what a peer with these trust stores will make of our own `identity`.
+///
+/// # Errors
+///
+/// OpenSSL does not take an authority or has no memory, or there is no certificate.
+pub fn preview(identity: &Identity, trust: &[Trust]) -> Result<Certificate, ErrorStack> {
+    let stores = Stores::load(trust)?;
+    let mut chain = Stack::new()?;
+    for certificate in &identity.chain {
+        chain.push(certificate.clone())?;
+    }
+    let leaf = identity.chain.first().ok_or_else(ErrorStack::get)?;
+    Ok(judge(&stores, Peer::Server, leaf, &chain))
 }
 
 /// Gives the moment when a certificate ends; `None` for one that OpenSSL cannot count to.

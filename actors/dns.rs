@@ -3,22 +3,34 @@
 //! Answers are cached for as long as their records say. What went wrong is told apart with care, because "there is
 //! no such domain" goes back to the sender at once, and "nobody answered" is tried again.
 
+mod asked;
 mod failure;
 mod order;
 mod query;
+mod second_look;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::{self, Either};
 use tokio::{join, time};
 use trust_dns_resolver::TokioResolver;
 use xmpp::Domain;
 
-use crate::settings;
+use crate::{
+    settings,
+    watch::{Seen, Watch},
+};
+pub use asked::{Asked, Record, Reply};
 pub use failure::{Failure, Question};
 use query::{Found, Offer};
+pub use second_look::Bogus;
 
 /// The name service. Cheap to clone; clones share connections and cache.
 #[derive(Clone, Debug)]
@@ -27,8 +39,12 @@ pub struct Dns {
     resolver: TokioResolver,
     /// Ask one name server each; none when there is only one.
     singly: Arc<[TokioResolver]>,
+    /// Where it asks, by datagrams.
+    servers: Arc<[SocketAddr]>,
     /// For one query, retries included.
     timeout: Duration,
+    /// Who sees every answer.
+    watch: Option<Arc<dyn Watch>>,
 }
 
 /// Somewhere a domain's service is to be found.
@@ -56,6 +72,7 @@ impl Dns {
     /// The library refused the settings.
     pub fn new(settings: &settings::Dns) -> Result<Self, Error> {
         let servers = query::servers(&settings.nameservers);
+        let datagrams = query::datagrams(&servers);
         let resolver =
             |servers| query::resolver(servers, settings.timeout).map_err(|error| Error(error.to_string()));
         let singly = match &servers[..] {
@@ -64,7 +81,20 @@ impl Dns {
                 several.iter().map(|server| resolver(vec![server.clone()])).collect::<Result<_, _>>()?
             }
         };
-        Ok(Self { resolver: resolver(servers)?, singly, timeout: settings.timeout })
+        let (resolver, timeout) = (resolver(servers)?, settings.timeout);
+        Ok(Self { resolver, singly, servers: datagrams, timeout, watch: None })
+    }
+
+    /// Lets `watch` see every question with its answer.
+    #[must_use]
+    pub fn watched(self, watch: Arc<dyn Watch>) -> Self {
+        Self { watch: Some(watch), ..self }
+    }
+
+    fn show(&self, asked: impl FnOnce() -> Asked) {
+        if let Some(watch) = &self.watch {
+            watch.see(Seen::Asked(&asked()));
+        }
     }
 
     /// Asks where the service of `domain` is. Gives its targets in the order in which to try them, at least one;

@@ -2,7 +2,11 @@
 
 mod remedy;
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use xmpp::{
     Domain,
@@ -25,6 +29,8 @@ pub enum Failure {
     ShortLived,
     /// Too many attempts wait already.
     Overloaded,
+    /// Too many attempts wait for this address already.
+    Crowded(IpAddr),
     /// The name led nowhere.
     Dns(dns::Failure),
     /// The records of the domain lead to our own listener.
@@ -83,6 +89,7 @@ impl Failure {
             | Self::Late
             | Self::ShortLived
             | Self::Overloaded
+            | Self::Crowded(_)
             | Self::Connect(_)
             | Self::Broken { .. }
             | Self::TimedOut { .. }
@@ -99,7 +106,7 @@ impl Failure {
                 (ErrorType::Cancel, Condition::RemoteServerNotFound)
             }
             Self::Loop(_) => (ErrorType::Cancel, Condition::RemoteServerNotFound),
-            Self::Overloaded => (ErrorType::Wait, Condition::ResourceConstraint),
+            Self::Overloaded | Self::Crowded(_) => (ErrorType::Wait, Condition::ResourceConstraint),
             Self::Stream { failure, .. } => {
                 let error = failure.stanza_error();
                 (error.type_, error.condition)
@@ -137,7 +144,7 @@ impl Failure {
             | Self::Crashed => 0,
             Self::Dns(_) => 1,
             Self::Loop(_) => 2,
-            Self::Connect(_) => 3,
+            Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
             Self::Tls { .. } => 5,
             Self::Stream { .. } => 6,
@@ -153,6 +160,7 @@ impl fmt::Display for Failure {
             Self::Late => f.write_str("no link came about in time"),
             Self::ShortLived => f.write_str("its server ends every link as soon as it stands"),
             Self::Overloaded => f.write_str("too many connections are being made"),
+            Self::Crowded(address) => write!(f, "too many connections to {address} wait to be made"),
             Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
             Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
             Self::Loop(address) => write!(f, "its DNS records lead back to this server ({address})"),

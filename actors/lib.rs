@@ -25,6 +25,9 @@
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
+//! | an attempt's pass | `Left` | gate | signal |
+//! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
@@ -77,6 +80,7 @@ pub mod control;
 pub mod dns;
 pub mod drain;
 pub mod failure;
+pub mod gate;
 pub mod ids;
 pub mod incoming;
 pub mod link;
@@ -101,6 +105,7 @@ pub mod tls;
 pub mod trace;
 pub mod verifier;
 pub mod vital;
+pub mod watch;
 pub mod witness;
 pub mod workers;
 

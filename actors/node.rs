@@ -21,7 +21,9 @@ use crate::{
     component,
     control::{Control, Sources, socket},
     dns::{self, Dns},
-    drain, incoming,
+    drain,
+    gate::{self, Gate},
+    incoming,
     listener::{self, For, Limits, Listener},
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
     promise::{self, Promise},
@@ -131,17 +133,26 @@ impl Node {
         let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
         let witness =
             mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(noting, counted));
+
+        let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
+        let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
+        let gate_meter = meter("gate", 65_536);
+        let counted = Arc::clone(&gate_meter);
+        let owners = gate::Owners { held: promise.outlet(), admitted: promise.outlet() };
+        let dials = settings.limits.dials;
+        let gate = mailbox::start_on(&here, &gate_meter, "gate", move |own| {
+            Gate::new(dials.per_address, own, owners, counted)
+        });
         let means = Means {
             terms: terms.clone(),
             tls: tls.clone(),
             resolver,
+            gate: Some(gate),
+            at_once: dials.at_once,
             witness: witness.clone(),
             notes: notes.clone(),
             bound,
         };
-
-        let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
-        let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
         let (asking, calls) = (means.clone(), settings.limits.verifications);
@@ -305,7 +316,7 @@ impl fmt::Debug for Node {
 }
 
 /// The certificates of all local names; those of the domains first, for clients that name none.
-fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
+pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
     let domains = settings.domains.iter().map(|domain| (domain.name.clone(), domain.identity.clone()));
     let components =
         settings.components.iter().map(|component| (component.name.clone(), component.identity.clone()));

@@ -9,7 +9,7 @@ mod show;
 use std::{
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
@@ -191,6 +191,8 @@ struct Wire {
     since: Instant,
     last_stanza: Instant,
     last_write: Instant,
+    /// When the certificate that the stream rests on expires.
+    expires: Option<SystemTime>,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     /// The protocol is done; the link is closed once the outbox is empty.
@@ -257,6 +259,7 @@ impl Outgoing {
             since: now,
             last_stanza: now,
             last_write: now,
+            expires: session.expires,
             writing_since: None,
             over: false,
         });
@@ -283,6 +286,7 @@ impl Outgoing {
                 // These belong to the negotiation, which is over.
                 Output::StartTls
                 | Output::Judged(_)
+                | Output::Noted(_)
                 | Output::Established(_)
                 | Output::Verified(_)
                 | Output::Failed(_) => {}
@@ -487,6 +491,10 @@ impl Outgoing {
             // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
             let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
             self.close_stream(Some(error), "the peer reads nothing", context);
+        } else if wire.expires.is_some_and(|end| end <= SystemTime::now()) {
+            // RFC 6120 13.7.2.3. What is left over goes to a stream that meets the peer's next certificate.
+            let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
+            self.close_stream(Some(error), "the peer's certificate has expired", context);
         } else if clock::since(wire.last_stanza) >= self.idle_timeout && self.outbox.is_empty() {
             self.close_stream(None, "idle", context);
             if let Some(end) = &mut self.end {

@@ -8,6 +8,7 @@
 
 mod queue;
 mod show;
+mod turns;
 
 use std::{
     cmp::Reverse,
@@ -23,7 +24,7 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use self::queue::Queue;
+use self::{queue::Queue, turns::Turns};
 use crate::{
     account::{Amount, Outcome},
     attempt::{Dial, millis},
@@ -31,7 +32,7 @@ use crate::{
     batch::Batch,
     clock, drain,
     failure::Failure,
-    incoming,
+    gate, incoming,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outgoing::{self, Outgoing},
     recorder::{Event, Notes, What},
@@ -150,8 +151,7 @@ pub struct Promise {
     bytes: usize,
     /// Failures in a row of the pairs whose session stands, until it has stood long enough to forget them.
     restless: HashMap<DomainPair, u32>,
-    attempts: usize,
-    turns: VecDeque<DomainPair>,
+    turns: Turns,
     stopping: bool,
     _vital: Vital,
 }
@@ -199,6 +199,7 @@ impl Promise {
         vital: Vital,
     ) -> Self {
         Self {
+            turns: Turns::new(dial.at_once()),
             dial,
             bounds,
             workers,
@@ -210,8 +211,6 @@ impl Promise {
             agenda: BinaryHeap::new(),
             bytes: 0,
             restless: HashMap::new(),
-            attempts: 0,
-            turns: VecDeque::new(),
             stopping: false,
             _vital: vital,
         }
@@ -385,13 +384,11 @@ impl Promise {
     /// Makes an attempt, or lines up for one.
     fn begin(&mut self, key: &DomainPair) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
-        if self.attempts >= ATTEMPTS_AT_ONCE {
+        if !self.turns.take(key) {
             pair.state = State::AwaitingTurn;
-            self.turns.push_back(key.clone());
             return;
         }
         pair.state = State::Attempting;
-        self.attempts += 1;
         let dialling = self.dial.dial(key);
         let owners = outgoing::Owners {
             established: self.own.outlet(),
@@ -407,11 +404,15 @@ impl Promise {
         });
     }
 
-    fn attempt_ended(&mut self) {
-        self.attempts -= 1;
-        while let Some(key) = self.turns.pop_front() {
+    fn attempt_ended(&mut self, key: &DomainPair) {
+        self.turns.end(key);
+        self.begin_next();
+    }
+
+    fn begin_next(&mut self) {
+        while let Some(key) = self.turns.next() {
             if self.pairs.get(&key).is_some_and(|pair| matches!(pair.state, State::AwaitingTurn)) {
-                return self.begin(&key);
+                self.begin(&key);
             }
         }
     }
@@ -579,9 +580,9 @@ impl Handler<Queued<outgoing::Established>> for Promise {
                 send_first(&session, batch);
             }
             // A router that is gone takes the process with it.
-            let _ = self.owners.fulfilled.signal(Fulfilled { pair: key, session });
+            let _ = self.owners.fulfilled.signal(Fulfilled { pair: key.clone(), session });
         }
-        self.attempt_ended();
+        self.attempt_ended(&key);
     }
 }
 
@@ -629,7 +630,28 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
             );
             self.note(&key, Event::now(What::NoLink).saying(failure.sentence(&key.remote)));
         }
-        self.attempt_ended();
+        self.attempt_ended(&key);
+    }
+}
+
+impl Handler<Queued<gate::Held>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, held: Queued<gate::Held>, _: &mut Context<Self>) {
+        let gate::Held { pair } = held.open();
+        if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting)) {
+            self.turns.hold(pair);
+            self.begin_next();
+        }
+    }
+}
+
+impl Handler<Queued<gate::Admitted>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, admitted: Queued<gate::Admitted>, _: &mut Context<Self>) {
+        let gate::Admitted { pair } = admitted.open();
+        self.turns.resume(&pair);
     }
 }
 
@@ -718,6 +740,3 @@ const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// A link that ends sooner than this is followed by a pause: it may be refused again and again.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
-
-/// Attempts under way at once; each costs a socket and, with TLS, some milliseconds of a core.
-const ATTEMPTS_AT_ONCE: usize = 256;

@@ -153,9 +153,8 @@ impl Notes {
         Self { recorder: Some(recorder) }
     }
 
-    /// Notes that nobody keeps, for tests.
-    #[cfg(test)]
-    pub(crate) fn nobody() -> Self {
+    /// Notes that nobody keeps: outside of a node.
+    pub fn nobody() -> Self {
         Self { recorder: None }
     }
 

@@ -72,6 +72,11 @@ impl Dial for World {
         remote.as_str() != "denied.example"
     }
 
+    /// Fewer than there are pairs, so that turns are taken.
+    fn at_once(&self) -> usize {
+        2
+    }
+
     fn dial(&self, pair: &DomainPair) -> Dialling {
         let (world, pair) = (self.clone(), pair.clone());
         Dialling {
@@ -95,6 +100,7 @@ impl World {
         let (machine, established) = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
+            expires: None,
             stream: Stream::Memory(ours),
             machine,
             established,
@@ -137,7 +143,6 @@ fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Esta
         purpose: Purpose::Session,
         policy: policy(),
         direct_tls: None,
-        secret: dialback::Secret::new("secret"),
         certificate: false,
     });
     let DomainPair { local, remote } = pair;
@@ -169,6 +174,7 @@ fn policy() -> Policy {
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,
+        secret: dialback::Secret::new("secret"),
         unknown_recipient: UnknownRecipient::Close,
     }
 }

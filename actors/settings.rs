@@ -40,8 +40,6 @@ pub struct Settings {
     pub max_connections_per_address: usize,
     /// What any peer can make the node hold or do.
     pub limits: Limits,
-    /// Key material for dialback keys (XEP-0185).
-    pub dialback_secret: String,
     /// Bounds of what waits for a link.
     pub promise: Promise,
     /// Name servers.
@@ -63,6 +61,8 @@ pub struct Limits {
     pub verifications: Verifications,
     /// What is remembered of remote domains.
     pub recording: Recording,
+    /// Connections that the node makes for links of its own.
+    pub dials: Dials,
 }
 
 /// How much the flight recorder holds.
@@ -72,6 +72,15 @@ pub struct Recording {
     pub domains: usize,
     /// The last events of each.
     pub events: usize,
+}
+
+/// How much the node dials for its own links.
+#[derive(Clone, Copy, Debug)]
+pub struct Dials {
+    /// Attempts under way at once.
+    pub at_once: usize,
+    /// Those to one address.
+    pub per_address: usize,
 }
 
 /// How much the node dials for others.

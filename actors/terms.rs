@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use xmpp::{
     Domain,
-    dialback::Secret,
     policy::{Hosted, Pattern, Rules},
 };
 
@@ -38,7 +37,6 @@ impl Terms {
             overrides.clone().map(|(pattern, remote)| (pattern.clone(), remote.policy.clone())).collect(),
             settings.allow.clone(),
             settings.deny.clone(),
-            Secret::new(&settings.dialback_secret),
         );
         let rules = rules.with_bounds(settings.limits.stream);
         Self {

@@ -21,7 +21,9 @@ use std::{
 
 use actors::{
     control::socket,
-    settings::{ControlSocket, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications},
+    settings::{
+        ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications,
+    },
 };
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
@@ -108,7 +110,6 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
     let allow = s2s.list("allow", value::pattern).unwrap_or_else(|| vec![Pattern::Any]);
     let deny = s2s.list("deny", value::pattern).unwrap_or_default();
     let max_connections_per_address = s2s.count("max_connections_per_address", 1).unwrap_or(64);
-    let dialback_secret = dialback_secret(&s2s);
     s2s.finish();
 
     let domains = local::domains(top.sections("domain"), &remote.policy);
@@ -142,7 +143,6 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
         deny,
         max_connections_per_address,
         limits,
-        dialback_secret: dialback_secret?,
         promise,
         dns,
         service,
@@ -188,13 +188,6 @@ fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let default = source.file().with_extension("sock");
     let path = named.unwrap_or_else(|| Some(default.clone()))?;
     Some(ControlSocket { required: path != default, path })
-}
-
-/// The configured secret, or one made now; `None` after a problem.
-fn dialback_secret(s2s: &Section<'_>) -> Option<String> {
-    let configured = local::secret(s2s, "dialback_secret", "dialback_secret_file");
-    let made = || local::random_secret().map_err(|why| s2s.problem("dialback_secret", why)).ok();
-    configured.filter(|secret| !secret.is_empty()).or_else(made)
 }
 
 fn promise(section: Section<'_>) -> Promise {
@@ -243,6 +236,10 @@ fn limits(section: Section<'_>) -> Limits {
         recording: Recording {
             domains: section.count("recorded_domains", 0).unwrap_or(10_000),
             events: section.count("recorded_events", 1).unwrap_or(32),
+        },
+        dials: Dials {
+            at_once: section.count("max_dials", 1).unwrap_or(256),
+            per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
         },
     };
     section.finish();

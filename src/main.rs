@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod demo;
 mod logging;
+mod probe;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -25,6 +26,8 @@ enum Command {
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(ConfigFile),
+    /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
+    Probe(probe::Arguments),
     /// Asks the running node why federation with a domain works, or does not
     Explain(control::Explain),
     /// Lists the links of the running node
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
         Command::Check(file) => check::run(&file.config),
+        Command::Probe(arguments) => probe::run(arguments),
         Command::Explain(command) => control::explain(&command),
         Command::Sessions(command) => control::sessions(&command),
         Command::Queues(command) => control::queues(&command),

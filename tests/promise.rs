@@ -1,12 +1,9 @@
 //! The promise is kept: what waits for a remote that is away arrives when it is back, and every stanza is accounted for.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Component, Ejabberd, Network, Node, Prosody, Server, Setup};
+use crate::support::{Component, Ejabberd, Network, Node, Prosody, Proxy, Server, Setup};
 
 #[test]
 fn five_hundred_messages_to_a_prosody_that_was_away_arrive_in_order() {
@@ -80,7 +77,7 @@ fn a_link_that_is_cut_again_and_again_keeps_the_order_and_names_what_it_lost() {
     let other = Node::start(&network, Setup::of("other.example"));
     let proxy = Proxy::start(network.address(), other.address());
     let remote =
-        format!("[[remote]]\nname = \"inbox.other.example\"\naddress = \"{}:5269\"\n", proxy.address);
+        format!("[[remote]]\nname = \"inbox.other.example\"\naddress = \"{}:5269\"\n", proxy.address());
     let setup = Setup::of("nuncio.example").block(&remote).set("promise.backoff", "[\"50ms\", \"200ms\"]");
     let node = Node::start(
         &network,
@@ -88,23 +85,24 @@ fn a_link_that_is_cut_again_and_again_keeps_the_order_and_names_what_it_lost() {
     );
     let (sender, mut receiver) = (node.inbox(), other.inbox());
     let (from, to) = (sender.name().to_owned(), receiver.name().to_owned());
-    let flood = sender.floods(MESSAGES, move |number| {
-        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body>{number}</body></message>")
-    });
     let mut arrived: Vec<usize> = Vec::new();
-    for cut in 1..=CUTS {
-        while arrived.len() < MESSAGES / (CUTS + 5) * cut {
-            let Some(message) = receiver.next(Duration::from_secs(20)) else { break };
+    for part in 0..=CUTS {
+        let first = part * PART;
+        let (from, to) = (from.clone(), to.clone());
+        let flood = sender.floods(PART, move |number| {
+            let id = first + number;
+            format!("<message from='a@{from}' to='b@{to}' id='{id}'><body>{id}</body></message>")
+        });
+        // Cut in the middle of each part, as soon as some of it has arrived; wait for the end of the last.
+        let enough = if part < CUTS { first + PART / 10 } else { MESSAGES - 1 };
+        while arrived.last().is_none_or(|last| *last < enough) {
+            let Some(message) = receiver.next(Duration::from_secs(8)) else { break };
             arrived.push(message.attribute("id").parse().unwrap());
         }
-        proxy.cuts();
-    }
-    flood.join().unwrap();
-    while let Some(message) = receiver.next(Duration::from_secs(8)) {
-        arrived.push(message.attribute("id").parse().unwrap());
-        if arrived.last() == Some(&(MESSAGES - 1)) {
-            break;
+        if part < CUTS {
+            proxy.cuts();
         }
+        flood.join().unwrap();
     }
     assert!(arrived.is_sorted_by(|one, next| one < next), "out of order or twice");
     node.process().signal("USR1");
@@ -201,53 +199,12 @@ fn received_id(line: &str) -> Option<usize> {
     received.split("id='").nth(1)?.split('\'').next()?.parse().ok()
 }
 
-/// Passes bytes on until it is told to cut.
-struct Proxy {
-    address: Ipv4Addr,
-    links: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Proxy {
-    fn start(address: Ipv4Addr, server: Ipv4Addr) -> Self {
-        let listener = TcpListener::bind(SocketAddrV4::new(address, 5269)).unwrap();
-        let links: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
-        let kept = Arc::clone(&links);
-        thread::spawn(move || {
-            for near in listener.incoming().flatten() {
-                let Ok(far) = TcpStream::connect(SocketAddrV4::new(server, 5269)) else { return };
-                kept.lock().unwrap().extend([near.try_clone().unwrap(), far.try_clone().unwrap()]);
-                passes_on(near.try_clone().unwrap(), far.try_clone().unwrap());
-                passes_on(far, near);
-            }
-        });
-        Self { address, links }
-    }
-
-    /// Resets every connection: neither side gets to say goodbye.
-    fn cuts(&self) {
-        for link in self.links.lock().unwrap().drain(..) {
-            let _ = socket2::SockRef::from(&link).set_linger(Some(Duration::ZERO));
-            let _ = link.shutdown(Shutdown::Both);
-        }
-    }
-}
-
-fn passes_on(mut from: TcpStream, mut to: TcpStream) {
-    thread::spawn(move || {
-        let mut bytes = [0; 16 * 1024];
-        while let Ok(length @ 1..) = from.read(&mut bytes) {
-            if to.write_all(&bytes[..length]).is_err() {
-                break;
-            }
-        }
-        let _ = to.shutdown(Shutdown::Both);
-    });
-}
-
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 
 /// Long enough for several attempts to fail.
 const AWAY: Duration = Duration::from_secs(20);
 
-const MESSAGES: usize = 20_000;
+/// How often the link is cut, and what is sent from one cut to the next.
 const CUTS: usize = 20;
+const PART: usize = 1_000;
+const MESSAGES: usize = (CUTS + 1) * PART;

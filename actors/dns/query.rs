@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +19,7 @@ use trust_dns_resolver::{
     system_conf,
 };
 
-use super::{Dns, Failure, Question, Target};
+use super::{Asked, Dns, Failure, Question, Target};
 
 /// What a question brought.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +99,9 @@ impl Dns {
         // What is too long for the DNS cannot be in it.
         let Ok(absolute) = Name::from_ascii(format!("{name}.")) else { return Ok(Found::NoName) };
         let lookup = time::timeout(self.timeout, self.look_up(absolute, kind)).await;
-        match lookup.unwrap_or(Err(NetError::Timeout)) {
+        let lookup = lookup.unwrap_or(Err(NetError::Timeout));
+        self.show(|| Asked::new(name, kind.into(), &lookup, self.timeout));
+        match lookup {
             Ok(lookup) => {
                 let records: Vec<T> =
                     lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
@@ -149,7 +152,9 @@ impl Dns {
     }
 
     async fn alias(&self, name: &Name) -> Option<Name> {
-        let lookup = self.ask_servers(name.clone(), RecordType::CNAME).await.ok()?;
+        let lookup = self.ask_servers(name.clone(), RecordType::CNAME).await;
+        self.show(|| Asked::new(&name.to_ascii(), RecordType::CNAME.into(), &lookup, self.timeout));
+        let lookup = lookup.ok()?;
         lookup.answers().iter().find_map(|record| match &record.data {
             RData::CNAME(alias) => Some(alias.0.clone()),
             _ => None,
@@ -176,6 +181,13 @@ pub(super) fn resolver(servers: Vec<NameServerConfig>, timeout: Duration) -> Res
 /// The name servers of the settings, or those of the system; at least one.
 pub(super) fn servers(configured: &[SocketAddr]) -> Vec<NameServerConfig> {
     if configured.is_empty() { system_servers() } else { configured.iter().copied().map(server).collect() }
+}
+
+/// Where name servers take datagrams.
+pub(super) fn datagrams(servers: &[NameServerConfig]) -> Arc<[SocketAddr]> {
+    let port =
+        |server: &NameServerConfig| server.connections.first().map_or(DNS_PORT, |connection| connection.port);
+    servers.iter().map(|server| SocketAddr::new(server.ip, port(server))).collect()
 }
 
 fn system_servers() -> Vec<NameServerConfig> {

@@ -68,6 +68,7 @@ pub(crate) fn policy(choice: u8) -> Policy {
             _ => UnknownRecipient::Bounce,
         },
         idle_seconds: 3600,
+        secret: Secret::new(SECRET),
     }
 }
 

@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
         let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate }));
         let deny = Pattern::parse("denied.example").expect("a pattern");
         let rules =
-            Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny], Secret::new(SECRET));
+            Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
         Self {
             policy,
             stream: Receiving::new(Arc::new(rules), direct_tls.clone(), fixture::ids()),

@@ -1,7 +1,6 @@
 //! What the node serves: its domains, and the components that may connect.
 
 use actors::settings::{Component, Identity, LocalDomain};
-use openssl::rand;
 use xmpp::{
     Domain,
     policy::{Policy, Tls},
@@ -70,13 +69,6 @@ pub(crate) fn secret(section: &Section<'_>, key: &'static str, key_file: &'stati
     let written = section.read(key, |text| Ok(text.to_owned()));
     let filed = section.read(key_file, |path| first_line(&source.path(path)));
     written.or(filed)
-}
-
-/// Thirty-two random bytes in hexadecimal.
-pub(crate) fn random_secret() -> Result<String, String> {
-    let mut bytes = [0; 32];
-    rand::rand_bytes(&mut bytes).map_err(|error| format!("OpenSSL gives no random bytes: {error}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn shared_secret(section: &Section<'_>) -> Option<String> {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use actors::settings::Remote;
+use openssl::rand;
 use xmpp::{
     Domain,
+    dialback::Secret,
     policy::{Mechanism, Pattern, Policy, Tls, Trust, UnknownRecipient},
 };
 
 use super::{
     identity::{SYSTEM, Stores},
+    local,
     section::Section,
     value,
 };
@@ -29,6 +32,8 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
             unknown_recipient: UnknownRecipient::Close,
             idle_seconds: IDLE.as_secs(),
+            // One of nobody's choice, new at each start.
+            secret: Secret::made_up(&random_secret(s2s)),
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),
@@ -78,8 +83,7 @@ pub(crate) fn special(
         if remote.direct_tls && remote.policy.tls == Tls::Disabled {
             section.problem("direct_tls", "cannot be, as tls = \"disabled\" holds for this domain");
         }
-        for key in ["allow", "deny", "max_connections_per_address", "dialback_secret", "dialback_secret_file"]
-        {
+        for key in ["allow", "deny", "max_connections_per_address"] {
             section.refuse(key, "belongs in [s2s]: it holds for all domains");
         }
         specials.extend(pattern.map(|pattern| (pattern, remote)));
@@ -111,6 +115,7 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
                 .unwrap_or(policy.unknown_recipient),
             // Less than a second must not become never.
             idle_seconds: idle_timeout.as_secs().max(1),
+            secret: dialback_secret(section).unwrap_or_else(|| policy.secret.clone()),
         },
         connect_timeout: section
             .read("connect_timeout", value::some_duration)
@@ -156,6 +161,21 @@ fn weigh(section: &Section<'_>, policy: &Policy) {
             format!("other servers may count on {LEAST_MAX_STANZA} bytes (RFC 6120 section 13.12)"),
         );
     }
+}
+
+/// The configured secret; an empty one is none.
+fn dialback_secret(section: &Section<'_>) -> Option<Secret> {
+    let configured = local::secret(section, "dialback_secret", "dialback_secret_file");
+    configured.filter(|secret| !secret.is_empty()).map(|secret| Secret::new(&secret))
+}
+
+/// Thirty-two random bytes in hexadecimal.
+fn random_secret(s2s: &Section<'_>) -> String {
+    let mut bytes = [0; 32];
+    if let Err(error) = rand::rand_bytes(&mut bytes) {
+        s2s.problem("dialback_secret", format!("is to be made, and OpenSSL gives no random bytes: {error}"));
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn trust(section: &Section<'_>, stores: &mut Stores) -> Option<Trust> {

@@ -7,12 +7,25 @@ use subtle::ConstantTimeEq;
 
 /// What keys are made from; never shown, not even by `Debug`.
 #[derive(Clone)]
-pub struct Secret(Hmac<Sha256>);
+pub struct Secret {
+    mac: Hmac<Sha256>,
+    shared: bool,
+}
 
 impl Secret {
     /// Takes the configured (or random) text. Nodes that share it accept each other's keys.
     pub fn new(text: &str) -> Self {
-        Self(keyed(hex(&Sha256::digest(text)).as_bytes()))
+        Self { mac: keyed(hex(&Sha256::digest(text)).as_bytes()), shared: true }
+    }
+
+    /// Takes a text that this process made up: no other knows it, and it ends with this one.
+    pub fn made_up(text: &str) -> Self {
+        Self { shared: false, ..Self::new(text) }
+    }
+
+    /// Whether another process with the same configuration has it too.
+    pub fn is_shared(&self) -> bool {
+        self.shared
     }
 }
 
@@ -46,7 +59,7 @@ pub enum Answer {
 
 /// Makes the key that `originating` shows to `receiving` on the stream `id` (XEP-0185 section 3).
 pub fn key(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str) -> String {
-    let mut mac = secret.0.clone();
+    let mut mac = secret.mac.clone();
     mac.update(format!("{receiving} {originating} {id}").as_bytes());
     hex(&mac.finalize().into_bytes())
 }

@@ -2,7 +2,7 @@
 //!
 //! *Architecture invariant:* every decision about encryption, certificates and mechanisms is taken by [`admit`] and
 //! read from [`Rules`]; the streams only carry it out, and both roles ask the same function.
-use crate::{Domain, certificate::Problem};
+use crate::{Domain, certificate::Problem, dialback::Secret};
 use std::fmt;
 
 mod bounds;
@@ -54,7 +54,7 @@ pub enum UnknownRecipient {
 pub struct Trust(pub usize);
 
 /// The terms for one remote domain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// encryption
     pub tls: Tls,
@@ -76,6 +76,8 @@ pub struct Policy {
     pub unknown_recipient: UnknownRecipient,
     /// seconds without a stanza after which a link is closed, 0 for never; announced to peers (XEP-0478)
     pub idle_seconds: u64,
+    /// what our dialback keys for it are made from (XEP-0185)
+    pub secret: Secret,
 }
 
 impl Policy {
@@ -224,6 +226,7 @@ pub(crate) mod tests {
             max_stanza_unauthenticated: 10 * 1024,
             unknown_recipient: UnknownRecipient::Close,
             idle_seconds: 3600,
+            secret: Secret::new("x"),
         }
     }
 

@@ -21,17 +21,17 @@
 //!     max_stanza_unauthenticated: 10 * 1024,
 //!     unknown_recipient: UnknownRecipient::Close,
 //!     idle_seconds: 3600,
+//!     secret: Secret::new("of a.example"),
 //! };
 //! let mut opens = initiating::Initiating::new(initiating::Plan {
 //!     pair: DomainPair { local: a, remote: b.clone() },
 //!     purpose: initiating::Purpose::Session,
 //!     policy: policy.clone(),
 //!     direct_tls: None,
-//!     secret: Secret::new("of a.example"),
 //!     certificate: false,
 //! });
 //! let hosted = [(b, Hosted { certificate: false })];
-//! let rules = Rules::new(hosted, policy, vec![], vec![Pattern::Any], vec![], Secret::new("of b.example"));
+//! let rules = Rules::new(hosted, policy, vec![], vec![Pattern::Any], vec![]);
 //! let mut accepts = receiving::Receiving::new(rules.into(), None, Box::new(|| "an unpredictable id".to_owned()));
 //!
 //! // A driver moves bytes and does what else it is told; this one believes every dialback key.

@@ -121,6 +121,29 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
     assert!(!offers_external(&again.expects("features")));
 }
 
+// rows: D19
+#[test]
+fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
+    let stage = Stage::set(Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\""));
+    let mut inbox = stage.node.inbox();
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    inbox.sends_message("peer.example", "while it is good", "");
+    let mut peer = stage.listener.accepts();
+    peer.answers_to_external("peer.example", &identity);
+    assert_eq!(peer.expects("message").attribute("id"), "while it is good");
+
+    let error = peer.expects("error");
+    error.expect("reset");
+    assert!(error.expect("text").text().contains("expired"), "{error}");
+    peer.expects_closed();
+    // What comes now waits for a stream with the next certificate.
+    inbox.sends_message("peer.example", "after it", "");
+    peer.sends("</stream:stream>");
+    let mut again = stage.listener.accepts();
+    again.answers_to_external("peer.example", &stage.identity);
+    assert_eq!(again.expects("message").attribute("id"), "after it");
+}
+
 // rows: D20
 #[test]
 fn a_trust_file_replaces_the_authorities_of_the_system() {

@@ -222,11 +222,9 @@ struct Output {
 }
 
 impl Output {
-    /// Writes text; false when the stream is closed.
+    /// Writes text; false when the stream is closed, or was cut off while the server did not read.
     fn write(&mut self, text: &str) -> bool {
-        if self.open {
-            self.stream.write_all(text.as_bytes()).expect("the component's connection");
-        }
+        self.open = self.open && self.stream.write_all(text.as_bytes()).is_ok();
         self.open
     }
 

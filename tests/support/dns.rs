@@ -1,6 +1,6 @@
 //! A DNS server that answers for every name, with what the test tells it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::str::FromStr;
@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, SRV};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
+use socket2::SockRef;
 
 /// The server. Listens on UDP and TCP. A name without records does not exist, unless
 /// there is one below it. All of it may change while it runs.
@@ -25,6 +27,8 @@ impl Dns {
         let zone = Arc::<Mutex<Zone>>::default();
         let address = SocketAddrV4::new(address, PORT);
         let datagrams = UdpSocket::bind(address).expect("an address of its own");
+        // A node that is given a thousand domains asks for all of them at once.
+        let _ = SockRef::from(&datagrams).set_recv_buffer_size(RECEIVE_BUFFER);
         let streams = TcpListener::bind(address).expect("an address of its own");
         thread::spawn({
             let zone = Arc::clone(&zone);
@@ -72,6 +76,7 @@ impl Dns {
         let name = absolute(name);
         let mut zone = self.zone.lock().unwrap();
         zone.records.retain(|owner, _| !name.zone_of(owner));
+        zone.known = zone.records.keys().flat_map(upwards).collect();
         zone.behaviours.retain(|owner, _| !name.zone_of(owner));
     }
 
@@ -82,7 +87,9 @@ impl Dns {
 
     fn add(&self, name: &str, data: RData) {
         let mut zone = self.zone.lock().unwrap();
-        zone.records.entry(absolute(name)).or_default().push(data);
+        let name = absolute(name);
+        zone.known.extend(upwards(&name));
+        zone.records.entry(name).or_default().push(data);
     }
 }
 
@@ -91,6 +98,10 @@ impl Dns {
 pub(crate) enum Behaviour {
     /// It fails.
     ServerFailure,
+    /// It does not want to answer.
+    Refusal,
+    /// It validates and finds a wrong signature; `explained`: it says so (RFC 8914).
+    Bogus { explained: bool },
     /// It does not answer.
     Silence,
     /// It answers, but late.
@@ -102,6 +113,8 @@ pub(crate) enum Behaviour {
 #[derive(Default)]
 struct Zone {
     records: HashMap<Name, Vec<RData>>,
+    /// Every name with records, and every name above one.
+    known: HashSet<Name>,
     behaviours: HashMap<Name, Behaviour>,
     questions: Vec<String>,
 }
@@ -126,9 +139,22 @@ impl Zone {
                 answer.metadata.response_code = ResponseCode::ServFail;
                 return Some((answer.to_vec().ok()?, Duration::ZERO));
             }
+            Some(Behaviour::Refusal) => {
+                answer.metadata.response_code = ResponseCode::Refused;
+                return Some((answer.to_vec().ok()?, Duration::ZERO));
+            }
+            Some(Behaviour::Bogus { explained }) if !question.metadata.checking_disabled => {
+                answer.metadata.response_code = ResponseCode::ServFail;
+                if explained {
+                    let mut edns = Edns::new();
+                    edns.options_mut().insert(EdnsOption::Unknown(15, b"\0\x06no signature fits".to_vec()));
+                    answer.set_edns(edns);
+                }
+                return Some((answer.to_vec().ok()?, Duration::ZERO));
+            }
             Some(Behaviour::SilenceOnIpv6) if query.query_type() == RecordType::AAAA => return None,
             Some(Behaviour::Delay(delay)) => delay,
-            Some(Behaviour::SilenceOnIpv6) | None => Duration::ZERO,
+            Some(Behaviour::SilenceOnIpv6 | Behaviour::Bogus { .. }) | None => Duration::ZERO,
         };
         for record in self.resolve(&name, query.query_type()) {
             answer.add_answer(record);
@@ -162,7 +188,7 @@ impl Zone {
     }
 
     fn exists(&self, name: &Name) -> bool {
-        self.records.keys().any(|owner| name.zone_of(owner))
+        self.known.contains(name)
     }
 
     fn behaviour(&self, name: &Name) -> Option<Behaviour> {
@@ -221,6 +247,12 @@ fn start_of_authority() -> Record {
     Record::from_rdata(absolute("example"), TTL, RData::SOA(soa))
 }
 
+/// The name and all above it.
+fn upwards(name: &Name) -> impl Iterator<Item = Name> + use<> {
+    let above = |name: &Name| (!name.is_root()).then(|| name.base_name());
+    std::iter::successors(Some(name.clone()), above)
+}
+
 fn absolute(name: &str) -> Name {
     let dotted = format!("{}.", name.trim_end_matches('.'));
     Name::from_str(&dotted).expect("a domain name").to_lowercase()
@@ -234,3 +266,6 @@ const PORT: u16 = 5353;
 
 /// Ends loops.
 const MOST_ALIASES: usize = 8;
+
+/// Bytes; the kernel gives what it may.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;

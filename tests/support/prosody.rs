@@ -99,6 +99,7 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String 
     let direct_tls_ports = if *direct_tls { "5270" } else { "" };
     let required = *tls == Tls::Required;
     let secure_auth = *auth == Auth::External;
+    let level = if setup.loaded { "info" } else { "debug" };
     let components: String = components
         .iter()
         .map(|name| format!("Component {name:?}\n  component_secret = {SECRET:?}\n"))
@@ -106,7 +107,7 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String 
     format!(
         r#"run_as_root = true
 data_path = "data"
-log = {{ {{ levels = {{ min = "debug" }}; to = "console"; timestamps = true }} }}
+log = {{ {{ levels = {{ min = "{level}" }}; to = "console"; timestamps = true }} }}
 interfaces = {{ "{address}" }}
 component_interfaces = {{ "{address}" }}
 s2s_ports = {{ 5269 }}

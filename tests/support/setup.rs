@@ -19,6 +19,7 @@ pub(crate) struct Setup {
     pub(crate) auth: Auth,
     pub(crate) direct_tls: bool,
     pub(crate) published: bool,
+    pub(crate) loaded: bool,
     pub(crate) node: NodeSettings,
 }
 
@@ -71,6 +72,7 @@ impl Setup {
             auth: Auth::Both,
             direct_tls: false,
             published: true,
+            loaded: false,
             node: NodeSettings::default(),
         }
     }
@@ -111,6 +113,16 @@ impl Setup {
         self
     }
 
+    /// Prepares the server for load: it logs no more than an operator has it log, uses all cores, lets one address
+    /// connect as often as it likes, and has a certificate for its domain and everything below, however many that is.
+    pub(crate) fn under_load(self) -> Self {
+        Self { loaded: true, ..self }
+            .set("workers", "0")
+            .set("s2s.max_connections_per_address", "100000")
+            .set("limits.max_attempts_per_address", "1000000")
+            .set("limits.max_connections", "16384")
+    }
+
     /// Sets `section.key` (or a key at the top) of Nuncio's configuration to a TOML value.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
         self.node.values.insert(key.to_owned(), value.to_owned());
@@ -142,7 +154,9 @@ impl Setup {
 
     /// Makes the certificate that was chosen.
     pub(crate) fn identity(&self, authority: &Authority) -> Option<Identity> {
-        let request = authority.certificate(&self.names());
+        let everything = format!("*.{}", self.domain);
+        let names = if self.loaded { vec![self.domain.as_str(), &everything] } else { self.names() };
+        let request = authority.certificate(&names);
         match &self.certificate {
             Certificate::Common(purpose) => Some(request.purpose(*purpose).issue()),
             Certificate::SelfSigned => Some(request.self_signed().issue()),

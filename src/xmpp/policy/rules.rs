@@ -1,6 +1,6 @@
 //! The rules of federation, as the configuration states them.
 use super::{Bounds, Hosted, Pattern, Policy};
-use crate::{Domain, dialback};
+use crate::Domain;
 use std::collections::HashMap;
 
 /// The rules of federation: fixed while they are in force, shared by every stream.
@@ -13,7 +13,6 @@ pub struct Rules {
     below: Vec<(Domain, Policy)>,
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
-    secret: dialback::Secret,
     bounds: Bounds,
 }
 
@@ -25,7 +24,6 @@ impl Rules {
         overrides: Vec<(Pattern, Policy)>,
         allow: Vec<Pattern>,
         deny: Vec<Pattern>,
-        secret: dialback::Secret,
     ) -> Self {
         let hosted = hosted.into_iter().collect();
         let mut rules = Self {
@@ -35,7 +33,6 @@ impl Rules {
             below: Vec::new(),
             allow,
             deny,
-            secret,
             bounds: Bounds::default(),
         };
         for (pattern, policy) in overrides {
@@ -89,11 +86,6 @@ impl Rules {
         let takes = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(remote));
         !takes(&self.deny) && takes(&self.allow)
     }
-
-    /// What dialback keys are made from.
-    pub fn secret(&self) -> &dialback::Secret {
-        &self.secret
-    }
 }
 
 #[cfg(test)]
@@ -115,8 +107,7 @@ mod tests {
             .map(|(pattern, tls)| (Pattern::parse(pattern).unwrap(), Policy { tls: *tls, ..policy() }))
             .collect();
         let hosted = [(domain("a.example"), Hosted { certificate: true })];
-        let secret = dialback::Secret::new("x");
-        Rules::new(hosted, policy(), overrides, patterns(allow), patterns(deny), secret)
+        Rules::new(hosted, policy(), overrides, patterns(allow), patterns(deny))
     }
 
     #[test]

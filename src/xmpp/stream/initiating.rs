@@ -34,8 +34,6 @@ pub struct Plan {
     pub policy: Policy,
     /// what TLS gave, when it comes first (XEP-0368)
     pub direct_tls: Option<Secured>,
-    /// for our dialback key
-    pub secret: dialback::Secret,
     /// whether we can show a certificate for `pair.local`
     pub certificate: bool,
 }
@@ -92,6 +90,8 @@ pub enum Output {
     StartTls,
     /// what the peer's certificate is worth; for the log
     Judged(Result<(), Problem>),
+    /// how far the negotiation is; for whoever watches
+    Noted(Note),
     /// stanzas may be written from now on
     Established(Established),
     /// the answer to `Purpose::Verify`; `Ended` follows
@@ -105,6 +105,19 @@ pub enum Output {
     },
     /// it was established (or closed by us) and is over; flush what was transmitted, then close
     Ended(End),
+}
+
+/// A step of the negotiation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// the peer answered our header with this one
+    Greeted(Header),
+    /// it offers this now
+    Offered(Features),
+    /// we try this mechanism
+    Tried(Mechanism),
+    /// it refused our certificate; another mechanism may follow
+    ExternalRefused(sasl::Failure),
 }
 
 /// What came out of the negotiation.
@@ -301,6 +314,7 @@ impl Initiating {
         let header = self.wire.header(bytes);
         self.met |= !matches!(header, Err(Fault::NotAStream));
         self.header = header?;
+        self.wire.emit(Output::Noted(Note::Greeted(self.header.clone())));
         self.features = Features::default();
         if self.header.is_modern() {
             self.state = State::ExpectFeatures;
@@ -330,6 +344,7 @@ impl Initiating {
             (_, _, State::ExpectFooter) => Ok(()),
             (ns::STREAM, "features", State::ExpectFeatures) => {
                 self.features = Features::parse(&element);
+                self.wire.emit(Output::Noted(Note::Offered(self.features.clone())));
                 self.negotiate()
             }
             (ns::STREAM, "features", _) => Ok(()),

@@ -62,6 +62,9 @@ fn nodes_that_share_a_secret_vouch_for_each_other_and_others_do_not() {
     assert_eq!(restarted.verifies(INBOX, "the-stream", &key), "valid");
     let another = Stage::of(secret("another"));
     assert_eq!(another.verifies(INBOX, "the-stream", &key), "invalid");
+    let own = "[[remote]]\nname = \"peer.example\"\ndialback_secret = \"shared\"";
+    let for_this_remote = Stage::of(secret("another").block(own));
+    assert_eq!(for_this_remote.verifies(INBOX, "the-stream", &key), "valid");
     let random = Stage::set();
     assert_eq!(random.verifies(INBOX, "the-stream", &key), "invalid");
 }

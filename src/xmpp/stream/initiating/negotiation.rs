@@ -1,5 +1,5 @@
 //! From features to stanzas: TLS, then EXTERNAL or dialback, or a question about somebody else's key.
-use super::{Cause, Established, Initiating, Output, Purpose, State};
+use super::{Cause, Established, Initiating, Note, Output, Purpose, State};
 use crate::{
     DomainPair,
     dialback::{self, Answer},
@@ -53,8 +53,12 @@ impl Initiating {
             self.state = State::ExpectVerdict;
             return Ok(());
         }
-        let usable = |mechanism: &&Mechanism| admission.admits(**mechanism) && self.is_offered(**mechanism);
-        match self.plan.policy.auth.iter().find(usable) {
+        let usable = |mechanism: &Mechanism| admission.admits(*mechanism) && self.is_offered(*mechanism);
+        let mechanism = self.plan.policy.auth.iter().copied().find(usable);
+        if let Some(mechanism) = mechanism {
+            self.wire.emit(Output::Noted(Note::Tried(mechanism)));
+        }
+        match mechanism {
             Some(Mechanism::External) => {
                 self.wire.write(&sasl::auth(local));
                 self.challenged = false;
@@ -63,7 +67,7 @@ impl Initiating {
             }
             Some(Mechanism::Dialback) => {
                 let id = self.header.id.as_ref().ok_or(Fault::NoId)?;
-                let key = dialback::key(&self.plan.secret, remote, local, id);
+                let key = dialback::key(&self.plan.policy.secret, remote, local, id);
                 self.wire.write(&dialback::result_request(local, remote, &key));
                 self.state = State::ExpectResult;
                 Ok(())
@@ -111,7 +115,9 @@ impl Initiating {
                 Ok(())
             }
             "failure" => {
-                self.external = Some(sasl::Failure::parse(element));
+                let failure = sasl::Failure::parse(element);
+                self.wire.emit(Output::Noted(Note::ExternalRefused(failure.clone())));
+                self.external = Some(failure);
                 self.authenticate()
             }
             _ => Err(Fault::Unexpected { name: element.name.clone() }.into()),

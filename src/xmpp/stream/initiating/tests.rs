@@ -2,7 +2,6 @@
 use super::*;
 use crate::{
     certificate::Certificate,
-    dialback::Secret,
     policy::{Tls, tests::policy},
     stream::tests::fixture::{certificate, initiating_event, pair, secured},
 };
@@ -16,11 +15,13 @@ struct Peer {
     stream: Initiating,
     /// what the driver was told that is not to be transmitted
     events: Vec<String>,
+    /// what it was told for whoever watches
+    notes: Vec<Note>,
 }
 
 impl Peer {
     fn new(plan: Plan) -> Self {
-        Self { stream: Initiating::new(plan), events: Vec::new() }
+        Self { stream: Initiating::new(plan), events: Vec::new(), notes: Vec::new() }
     }
 
     /// Behind TLS, past our second header, where it showed a certificate that proves it.
@@ -42,6 +43,7 @@ impl Peer {
         while let Some(output) = self.stream.poll() {
             match &output {
                 Output::Transmit(_) => answer += &initiating_event(&output),
+                Output::Noted(note) => self.notes.push(note.clone()),
                 _ => self.events.push(initiating_event(&output)),
             }
         }
@@ -71,7 +73,6 @@ fn plan(policy: Policy) -> Plan {
         purpose: Purpose::Session,
         policy,
         direct_tls: None,
-        secret: Secret::new("secret"),
         certificate: true,
     }
 }
@@ -87,7 +88,7 @@ fn trusted() -> Option<Certificate> {
 /// Our key for the stream `D6`.
 fn key() -> String {
     let plan = plan(policy());
-    dialback::key(&plan.secret, &plan.pair.remote, &plan.pair.local, "D6")
+    dialback::key(&plan.policy.secret, &plan.pair.remote, &plan.pair.local, "D6")
 }
 
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";

@@ -119,7 +119,13 @@ impl Receiving {
         let answer = match self.rules.hosted(&originating) {
             Some(_) => {
                 let key = element.text();
-                dialback::judge(self.rules.secret(), &receiving, &originating, id, key.trim())
+                dialback::judge(
+                    &self.rules.policy(&receiving).secret,
+                    &receiving,
+                    &originating,
+                    id,
+                    key.trim(),
+                )
             }
             None => Answer::Error(not_served(&originating)),
         };

@@ -35,7 +35,8 @@ pub(crate) fn secured(certificate: Option<Certificate>) -> Secured {
 pub(crate) fn rules(hosted: &[&str], policy: Policy, certificate: bool) -> Arc<Rules> {
     let names = hosted.iter().map(|name| (domain(name), Hosted { certificate }));
     let deny = vec![Pattern::parse("denied.example").unwrap()];
-    Arc::new(Rules::new(names, policy, Vec::new(), vec![Pattern::Any], deny, Secret::new(hosted[0])))
+    let policy = Policy { secret: Secret::new(hosted[0]), ..policy };
+    Arc::new(Rules::new(names, policy, Vec::new(), vec![Pattern::Any], deny))
 }
 
 /// Ids that count, so that tests can name them.
@@ -73,6 +74,7 @@ pub(crate) fn initiating_event(output: &initiating::Output) -> String {
         Output::Transmit(bytes) => text(bytes),
         Output::StartTls => "[start tls]".to_owned(),
         Output::Judged(verdict) => format!("[judged {}]", if verdict.is_ok() { "good" } else { "bad" }),
+        Output::Noted(_) => "[noted]".to_owned(),
         Output::Established(established) => {
             let tls = if established.secured { "TLS" } else { "clear text" };
             format!("[established by {} over {tls}]", established.mechanism)

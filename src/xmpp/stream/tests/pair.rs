@@ -71,9 +71,8 @@ impl Pair {
         let plan = Plan {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             purpose: Purpose::Session,
-            policy: ours.policy.clone(),
+            policy: authority.default_policy().clone(),
             direct_tls: direct.then(|| secured(certificates.1.clone())),
-            secret: authority.secret().clone(),
             certificate: certificates.0.is_some(),
         };
         let shown = direct.then(|| secured(certificates.0.clone()));
@@ -103,9 +102,9 @@ impl Pair {
         self.authority = rules(&["a.example", "x"], self.authority.default_policy().clone(), true);
         let pair = [(domain("a.example"), crate::policy::Hosted { certificate: true })];
         let secret = Secret::new("another");
-        let policy = self.authority.default_policy().clone();
+        let policy = Policy { secret, ..self.authority.default_policy().clone() };
         let allow = vec![crate::policy::Pattern::Any];
-        self.authority = Arc::new(Rules::new(pair, policy, Vec::new(), allow, Vec::new(), secret));
+        self.authority = Arc::new(Rules::new(pair, policy, Vec::new(), allow, Vec::new()));
         self
     }
 
@@ -240,7 +239,7 @@ impl Cut {
 pub(super) fn verify(authority: &Arc<Rules>, policy: &Policy, shown: &Shown, right: bool) -> String {
     let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
     let key = match right {
-        true => dialback::key(authority.secret(), &pair.local, &pair.remote, "id7"),
+        true => dialback::key(&authority.default_policy().secret, &pair.local, &pair.remote, "id7"),
         false => "0".repeat(64),
     };
     let request = dialback::Request { pair, id: "id7".to_owned(), key };
@@ -259,7 +258,6 @@ fn ask(
         purpose: Purpose::Verify(request.clone()),
         policy: policy.clone(),
         direct_tls: None,
-        secret: Secret::new("of no use"),
         certificate: false,
     });
     let mut receiving = Receiving::new(authority.clone(), None, ids());

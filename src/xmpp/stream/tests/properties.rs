@@ -2,7 +2,7 @@
 use super::fixture::{certificate, domain, ids, rules, secured};
 use crate::{
     DomainPair,
-    dialback::{Answer, Secret},
+    dialback::Answer,
     framer::{Frame, Framer, Limits},
     policy::{Policy, Tls, tests::policy},
     stream::{
@@ -159,7 +159,6 @@ proptest! {
             purpose: Purpose::Session,
             policy: if trusted { policy() } else { lax() },
             direct_tls: None,
-            secret: Secret::new("x"),
             certificate: true,
         });
         let (mut reader, mut over) = (Reader::new(), false);

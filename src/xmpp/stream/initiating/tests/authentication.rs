@@ -26,12 +26,34 @@ fn external_comes_first_with_our_name_in_it_and_restarts_the_stream() {
         <idle-seconds>30</idle-seconds></limits>";
     let features = format!("{}<stream:features>{limits}</stream:features>", header("version='1.0'"));
     peer.stream.receive(BytesMut::from(features.as_str()));
-    let Some(Output::Established(established)) = peer.stream.poll() else {
+    let told = std::iter::from_fn(|| peer.stream.poll()).find(|output| !matches!(output, Output::Noted(_)));
+    let Some(Output::Established(established)) = told else {
         panic!("not established");
     };
     let expected =
         Established { mechanism: External, secured: true, max_stanza: Some(20_000), idle_seconds: Some(30) };
     assert_eq!(established, expected);
+}
+
+#[test]
+fn whoever_watches_is_told_each_step() {
+    let mut peer = Peer::secured(plan(policy()));
+    peer.opens(&format!("{DIALBACK}{EXTERNAL}"));
+    peer.sends(REFUSED);
+    let [
+        Note::Greeted(greeting),
+        Note::Offered(offered),
+        Note::Tried(External),
+        refused,
+        Note::Tried(Dialback),
+    ] = &peer.notes[..]
+    else {
+        panic!("{:?}", peer.notes);
+    };
+    assert_eq!(greeting.id.as_deref(), Some("D6"));
+    assert!(offered.external && offered.dialback);
+    let condition = sasl::Condition::NotAuthorized;
+    assert_eq!(refused, &Note::ExternalRefused(sasl::Failure { condition, text: String::new() }));
 }
 
 // D3: only what both sides can

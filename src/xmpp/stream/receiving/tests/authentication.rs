@@ -221,7 +221,8 @@ fn a_restart_voids_a_verification_under_way() {
 #[test]
 fn questions_about_our_keys_are_answered_on_any_stream() {
     let rules = node();
-    let key = dialback::key(rules.secret(), &domain("b.example"), &domain("a.example"), "far&away");
+    let key =
+        dialback::key(&rules.default_policy().secret, &domain("b.example"), &domain("a.example"), "far&away");
     let ask = |from: &str, to: &str, id: &str, key: &str| {
         let mut peer = Peer::new(rules.clone());
         peer.opens();

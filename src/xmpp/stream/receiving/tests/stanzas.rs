@@ -106,7 +106,7 @@ fn favouring_b(own: Policy) -> Arc<Rules> {
     let hosted = [(domain("a.example"), crate::policy::Hosted { certificate: true })];
     let lax = Policy { tls: Tls::Optional, max_stanza: 12_000, ..policy() };
     let overrides = vec![(Pattern::parse("b.example").unwrap(), own)];
-    Arc::new(Rules::new(hosted, lax, overrides, vec![Pattern::Any], Vec::new(), dialback::Secret::new("x")))
+    Arc::new(Rules::new(hosted, lax, overrides, vec![Pattern::Any], Vec::new()))
 }
 
 // E24: the limits are those of the remote domain's own policy

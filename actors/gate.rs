@@ -1,0 +1,185 @@
+//! Lets attempts through to an address, a few at a time.
+//!
+//! One host may serve a thousand domains: it is not to meet a thousand connections at once, and when it is dead it must
+//! not take the turns of all others. Sessions and verifications have lanes of their own: two nodes that make links to
+//! each other and each have to verify the other's dialback keys first would otherwise wait for each other.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use actix::{Actor, Context, Handler};
+use tokio::sync::oneshot;
+use xmpp::DomainPair;
+
+use crate::mailbox::{Mailbox, Meter, Outlet, Queued};
+
+/// Let me connect to this address.
+#[derive(Debug)]
+pub struct Enter {
+    /// Which.
+    pub address: IpAddr,
+    /// What for.
+    pub purpose: Purpose,
+    /// Where the pass goes.
+    pub answer: oneshot::Sender<Result<Pass, Full>>,
+}
+
+/// What a connection is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The session of this pair.
+    Session(DomainPair),
+    /// A question about a dialback key.
+    Verification,
+}
+
+/// An attempt has to wait here.
+#[derive(Debug)]
+pub struct Held {
+    /// Whose.
+    pub pair: DomainPair,
+}
+
+/// An attempt that had to wait goes on.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Whose.
+    pub pair: DomainPair,
+}
+
+/// Too many wait for that address already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The right to connect to an address, until it is dropped.
+#[derive(Debug)]
+pub struct Pass {
+    door: Door,
+    gate: Mailbox<Gate>,
+}
+
+/// A connection has ended or stands, told by its pass.
+#[derive(Debug)]
+struct Left {
+    door: Door,
+}
+
+/// An address, and one of its lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Door {
+    address: IpAddr,
+    verifies: bool,
+}
+
+/// Whom the gate tells that attempts wait: the promise.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    /// One has to wait.
+    pub held: Outlet<Held>,
+    /// It goes on.
+    pub admitted: Outlet<Admitted>,
+}
+
+/// The actor at the gate.
+pub struct Gate {
+    per_address: usize,
+    own: Mailbox<Self>,
+    owners: Owners,
+    meter: Arc<Meter>,
+    doors: HashMap<Door, Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    inside: usize,
+    waiting: VecDeque<Enter>,
+}
+
+impl Gate {
+    /// A gate that lets `per_address` connections through to each address at once, in each lane.
+    pub fn new(per_address: usize, own: Mailbox<Self>, owners: Owners, meter: Arc<Meter>) -> Self {
+        Self { per_address, own, owners, meter, doors: HashMap::new() }
+    }
+
+    fn enter(&mut self, enter: Enter) {
+        let door = Door { address: enter.address, verifies: matches!(enter.purpose, Purpose::Verification) };
+        let queue = self.doors.entry(door).or_default();
+        if queue.inside < self.per_address {
+            queue.inside += 1;
+            self.let_in(door, enter);
+        } else if queue.waiting.len() >= WAITING {
+            // Whoever asked may have given up.
+            let _ = enter.answer.send(Err(Full));
+        } else {
+            if let Purpose::Session(pair) = &enter.purpose {
+                let _ = self.owners.held.signal(Held { pair: pair.clone() });
+            }
+            queue.waiting.push_back(enter);
+        }
+    }
+
+    /// Gives a pass to one that has been counted; a pass that nobody takes counts itself out.
+    fn let_in(&self, door: Door, enter: Enter) {
+        let _ = enter.answer.send(Ok(Pass { door, gate: self.own.clone() }));
+    }
+
+    fn left(&mut self, door: Door) {
+        let Some(queue) = self.doors.get_mut(&door) else { return };
+        queue.inside -= 1;
+        // Those who have given up meanwhile are passed over.
+        while let Some(next) = queue.waiting.pop_front() {
+            if next.answer.is_closed() {
+                continue;
+            }
+            queue.inside += 1;
+            // The promise has to know before the attempt can tell it anything.
+            if let Purpose::Session(pair) = &next.purpose {
+                let _ = self.owners.admitted.signal(Admitted { pair: pair.clone() });
+            }
+            return self.let_in(door, next);
+        }
+        if queue.inside == 0 {
+            self.doors.remove(&door);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        // A gate that is gone counts no more.
+        let _ = self.gate.signal(Left { door: self.door });
+    }
+}
+
+impl Actor for Gate {
+    type Context = Context<Self>;
+}
+
+impl Handler<Queued<Enter>> for Gate {
+    type Result = ();
+
+    fn handle(&mut self, enter: Queued<Enter>, _: &mut Context<Self>) {
+        self.enter(enter.open());
+    }
+}
+
+impl Handler<Queued<Left>> for Gate {
+    type Result = ();
+
+    fn handle(&mut self, left: Queued<Left>, _: &mut Context<Self>) {
+        let Left { door } = left.open();
+        self.left(door);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.meter.count_if_panicking();
+    }
+}
+
+/// Attempts that wait for one address; more would find their stanzas expired when it is their turn.
+const WAITING: usize = 1024;

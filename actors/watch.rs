@@ -1,0 +1,32 @@
+//! What an attempt lets a spectator see: `nuncio probe` shows it to a person. A node has no spectator.
+
+use std::fmt;
+
+use openssl::ssl::SslRef;
+use xmpp::stream::initiating::Note;
+
+use crate::{dns, tls};
+
+/// One thing that happened on the way to a remote domain, in the order of events.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// The DNS was asked, and this is what came of it.
+    Asked(&'a dns::Asked),
+    /// TLS stands.
+    Secured {
+        /// What the node makes of it.
+        session: &'a tls::Session,
+        /// What OpenSSL knows of it.
+        ssl: &'a SslRef,
+    },
+    /// Bytes of the stream came.
+    Received(&'a [u8]),
+    /// The stream got further.
+    Noted(&'a Note),
+}
+
+/// A spectator, who is told and is asked nothing.
+pub trait Watch: fmt::Debug + Send + Sync {
+    /// Takes note; must not block.
+    fn see(&self, seen: Seen<'_>);
+}

@@ -1,0 +1,194 @@
+//! `nuncio probe`: the way to a remote domain, step by step, as the node itself would go it.
+//!
+//! Architecture Invariant: nothing here decides how to get to a remote. DNS, TCP, TLS and the stream are the node's own
+//! [`Attempt`], with the node's configuration; the probe looks on, and puts what it sees into words.
+
+mod cause;
+mod diagnosis;
+mod judgement;
+mod lines;
+mod names;
+mod own;
+mod report;
+mod screen;
+mod sight;
+mod step;
+mod telling;
+mod walk;
+
+use std::{mem, process::ExitCode, sync::Arc};
+
+use actix_rt::{Arbiter, System};
+use actors::{
+    attempt::{Attempt, Means},
+    dns::Dns,
+    mailbox::{self, Meter},
+    recorder::Notes,
+    resolver::Resolver,
+    settings::{Identity, Settings},
+    terms::Terms,
+    tls::Tls,
+    watch::Watch,
+    witness::Witness,
+};
+use clap::Args;
+use tokio::sync::mpsc;
+use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+
+use crate::config::{self, Config, Finding};
+use report::Report;
+use sight::{Event, Spectator};
+use step::{Place, Step};
+use walk::Walk;
+
+/// What the probe is asked for.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    file: super::ConfigFile,
+    /// The local domain that wants to be heard there; else the first of the configuration
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    from: Option<Domain>,
+    /// Prints JSON Lines: an object for each step, the verdict last
+    #[arg(long)]
+    json: bool,
+    /// The remote domain
+    #[arg(value_parser = domain)]
+    remote: Domain,
+}
+
+/// Walks the way to a remote and tells of it; fails unless we would be authenticated there.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let Arguments { file, from, json, remote } = arguments;
+    crate::logging::start("warn");
+    let config = match config::load(&file.config) {
+        Ok(config) => config,
+        Err(findings) => return refuse(&findings, from, remote, json),
+    };
+    let local = match choose(&config, from) {
+        Ok(local) => local,
+        Err(sentence) => {
+            eprintln!("nuncio: {sentence}");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    let system = System::new();
+    let outcome = system.block_on(probe(config.settings, DomainPair { local, remote }, json));
+    // Dropping it would wait for name lookups that still run.
+    mem::forget(system);
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(sentence) => {
+            eprintln!("nuncio: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a probe goes with.
+struct Probe {
+    settings: Settings,
+    pair: DomainPair,
+    means: Means,
+    dns: Dns,
+    spectator: Arc<dyn Watch>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Probe {
+    /// Makes ready what a node would make ready, without its listeners.
+    fn new(settings: Settings, pair: DomainPair) -> Result<Self, String> {
+        let (spectator, events) = Spectator::new();
+        let spectator: Arc<dyn Watch> = Arc::new(spectator);
+        let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+        let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
+        let dns = dns.watched(Arc::clone(&spectator));
+        let here = Arbiter::current();
+        let asked = dns.clone();
+        let meter = Meter::new("resolver", MAILBOX, None);
+        let counted = Arc::clone(&meter);
+        let resolver = mailbox::start_on(&here, &meter, "resolver", move |_| Resolver::new(asked, counted));
+        let meter = Meter::new("witness", MAILBOX, None);
+        let counted = Arc::clone(&meter);
+        let witness =
+            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
+        let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
+        let (terms, notes) = (Terms::new(&settings), Notes::nobody());
+        let means = Means { terms, tls, resolver, gate: None, at_once: 1, witness, notes, bound };
+        Ok(Self { settings, pair, means, dns, spectator, events })
+    }
+
+    /// The attempt that a node would make, watched.
+    fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
+        let attempt = self.means.attempt(pair, purpose, LOG);
+        Attempt { watch: Some(Arc::clone(&self.spectator)), ..attempt }
+    }
+
+    /// What we show of the local domain.
+    fn identity(&self) -> Option<&Identity> {
+        let Settings { domains, components, .. } = &self.settings;
+        let local = &self.pair.local;
+        let of_component = components.iter().find(|component| component.name == *local);
+        let of_domain = || domains.iter().find(|domain| domain.name == *local)?.identity.as_ref();
+        of_component.and_then(|component| component.identity.as_ref()).or_else(of_domain)
+    }
+}
+
+/// Goes both ways, and says whether the one to the remote leads there.
+async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool, String> {
+    let mut report = Report::begin(&pair, json);
+    let mut probe = Probe::new(settings, pair)?;
+    if probe.means.terms.rules().permits(&probe.pair.remote) {
+        let attempt = probe.attempt(probe.pair.clone(), Purpose::Session);
+        Walk::new(&mut report, &mut probe.events, &probe.dns, attempt, false).go().await;
+        own::look(&mut probe, &mut report).await;
+    } else {
+        let happened = format!("the configuration does not let {} federate with us", probe.pair.remote);
+        report.tell(Step::failed("policy", &Place::default(), &cause::DENIED, happened));
+    }
+    report.untested("Stanzas: none was sent to anybody.");
+    let good = report.is_good();
+    report.end();
+    Ok(good)
+}
+
+/// The domain that wants to be heard: the one that was named, or the first of the configuration.
+fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
+    let Settings { domains, components, .. } = &config.settings;
+    let mut served =
+        domains.iter().map(|domain| &domain.name).chain(components.iter().map(|component| &component.name));
+    match from {
+        Some(from) if served.any(|name| *name == from) => Ok(from),
+        Some(from) => {
+            Err(format!("--from {from} is neither a [[domain]] nor a [[component]] of the configuration"))
+        }
+        None => served.next().cloned().ok_or_else(|| "the configuration serves no domain".to_owned()),
+    }
+}
+
+/// Says why the configuration is of no use.
+fn refuse(findings: &[Finding], from: Option<Domain>, remote: Domain, json: bool) -> ExitCode {
+    findings.iter().for_each(|finding| eprintln!("{finding}"));
+    let pair = DomainPair { local: from.unwrap_or_else(|| remote.clone()), remote };
+    let mut report = Report::begin(&pair, json);
+    let problems: Vec<String> =
+        findings.iter().filter(|finding| !finding.is_warning()).map(ToString::to_string).collect();
+    report.tell(Step::failed("configuration", &Place::default(), &cause::CONFIGURATION, problems.join("; ")));
+    report.end();
+    ExitCode::FAILURE
+}
+
+fn domain(text: &str) -> Result<Domain, String> {
+    Domain::new(text).map_err(|why| format!("cannot be a domain: {why}"))
+}
+
+/// Which log lines are those of the probe.
+const LOG: &str = "nuncio::probe";
+
+/// A few messages wait at a time.
+const MAILBOX: usize = 256;
+
+/// As clap has it.
+const WRONG_USAGE: u8 = 2;

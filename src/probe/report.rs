@@ -1,0 +1,122 @@
+//! What the probe has found so far; told as it comes, to a person or a machine, and summed up at the end.
+
+use std::{
+    collections::HashSet,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use xmpp::{DomainPair, policy::Mechanism};
+
+use super::{
+    lines,
+    screen::Screen,
+    step::{Finding, Step},
+};
+
+/// The report of one probe.
+pub(crate) struct Report {
+    pair: DomainPair,
+    /// `None`: JSON.
+    screen: Option<Screen>,
+    findings: Vec<Finding>,
+    /// Causes and places that need not be told twice.
+    told: HashSet<(&'static str, String)>,
+    /// What no failure explains: could not be tried.
+    untested: Vec<String>,
+    /// How the remote took us where it did, the first way.
+    way: Option<Way>,
+}
+
+/// A way that works.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// Target and address.
+    pub(crate) at: String,
+    /// What authenticated us.
+    pub(crate) mechanism: Mechanism,
+}
+
+impl Report {
+    /// Begins it.
+    pub(crate) fn begin(pair: &DomainPair, json: bool) -> Self {
+        let colours =
+            io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let screen = (!json).then(|| Screen::new(pair, colours));
+        let report = Self {
+            pair: pair.clone(),
+            screen,
+            findings: Vec::new(),
+            told: HashSet::new(),
+            untested: Vec::new(),
+            way: None,
+        };
+        if report.screen.is_some() {
+            print(&format!("{} → {}\n", pair.local, pair.remote));
+        }
+        report
+    }
+
+    /// Tells a step.
+    pub(crate) fn tell(&mut self, step: Step) {
+        if let Some(finding) = &step.finding {
+            self.findings.push(finding.clone());
+        }
+        match &mut self.screen {
+            Some(screen) => print(&screen.step(&step)),
+            None => print(&lines::step(&self.pair, &step)),
+        }
+    }
+
+    /// Tells something odd, unless it was told about the same thing before.
+    pub(crate) fn tell_once(&mut self, about: &str, step: Step) {
+        let cause = step.finding.as_ref().map_or("", |finding| finding.cause.id);
+        if self.told.insert((cause, about.to_owned())) {
+            self.tell(step);
+        }
+    }
+
+    /// Notes what could not be tried, and why.
+    pub(crate) fn untested(&mut self, sentence: impl Into<String>) {
+        let sentence = sentence.into();
+        if !self.untested.contains(&sentence) {
+            self.untested.push(sentence);
+        }
+    }
+
+    /// Notes a way that works.
+    pub(crate) fn works(&mut self, way: Way) {
+        self.way.get_or_insert(way);
+    }
+
+    /// Whether a way works.
+    pub(crate) fn is_good(&self) -> bool {
+        self.way.is_some()
+    }
+
+    /// Whether that was found.
+    pub(crate) fn has(&self, cause: &super::cause::Cause) -> bool {
+        self.findings.iter().any(|finding| finding.cause == cause)
+    }
+
+    /// Sums up.
+    pub(crate) fn end(self) {
+        let (grave, odd) = (self.causes(true), self.causes(false));
+        print(&match &self.screen {
+            Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &self.untested),
+            None => lines::verdict(&self.pair, self.way.as_ref(), &grave, &odd, &self.untested),
+        });
+    }
+
+    /// What was found, each cause once.
+    fn causes(&self, grave: bool) -> Vec<&Finding> {
+        let mut seen = HashSet::new();
+        let wanted = self.findings.iter().filter(|finding| finding.grave == grave);
+        wanted.filter(|finding| seen.insert(finding.cause.id)).collect()
+    }
+}
+
+fn print(text: &str) {
+    // Whoever reads only the beginning still gets the exit status.
+    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().flush();
+}

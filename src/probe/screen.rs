@@ -1,0 +1,174 @@
+//! The report for a person.
+
+use std::fmt::Write as _;
+
+use xmpp::DomainPair;
+
+use super::{
+    report::Way,
+    step::{Finding, Place, Step},
+};
+
+/// Where the report is read, and how far it is.
+pub(crate) struct Screen {
+    pair: DomainPair,
+    colours: bool,
+    /// Of the step before.
+    place: Option<Place>,
+}
+
+impl Screen {
+    /// An empty one.
+    pub(crate) fn new(pair: &DomainPair, colours: bool) -> Self {
+        Self { pair: pair.clone(), colours, place: None }
+    }
+
+    /// One step, below a heading where a new part begins.
+    pub(crate) fn step(&mut self, step: &Step) -> String {
+        let mut text = self.headings(&step.place);
+        let (mark, colour) = match &step.finding {
+            None => ("ok", GREEN),
+            Some(finding) if finding.grave => ("FAILED", RED),
+            Some(_) => ("note", YELLOW),
+        };
+        let mut lines = step.words.lines().map(printable);
+        let first = lines.next().unwrap_or_default();
+        let _ = writeln!(text, "  {} {:<11} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
+        for line in lines {
+            let _ = writeln!(text, "{:INDENT$}{line}", "");
+        }
+        if let Some(finding) = &step.finding {
+            if printable(&finding.happened) != first {
+                let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &printable(&finding.happened)));
+            }
+            text += &self.explained(finding);
+        }
+        text
+    }
+
+    /// The end.
+    pub(crate) fn verdict(
+        &self,
+        way: Option<&Way>,
+        grave: &[&Finding],
+        odd: &[&Finding],
+        untested: &[String],
+    ) -> String {
+        let DomainPair { local, remote } = &self.pair;
+        let mut text = self.heading("Verdict");
+        let _ = match way {
+            Some(Way { at, mechanism }) => writeln!(
+                text,
+                "  {} {local} reaches {remote} at {at} and is authenticated by {mechanism}.",
+                self.paint(GREEN, "ok    "),
+            ),
+            None => {
+                writeln!(text, "  {} {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
+            }
+        };
+        for finding in grave.iter().chain(odd) {
+            let word = if finding.grave && way.is_none() { "because" } else { "note" };
+            let _ = writeln!(text, "  {word:<7}{} [{}]", printable(&finding.happened), finding.cause.id);
+        }
+        for (nth, sentence) in untested.iter().enumerate() {
+            if nth == 0 {
+                text += &self.heading("Not tested");
+            }
+            let _ = writeln!(text, "  - {sentence}");
+        }
+        text
+    }
+
+    /// Rule, side and advice.
+    fn explained(&self, finding: &Finding) -> String {
+        let cause = finding.cause;
+        let mut text = String::new();
+        let mut line = |name: &str, words: &str| {
+            let mut rest = wrapped(words, WIDTH - INDENT - NAME).into_iter();
+            let first = rest.next().unwrap_or_default();
+            let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<7}")));
+            for part in rest {
+                let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + NAME);
+            }
+        };
+        line("cause", cause.id);
+        line("rule", cause.rule);
+        line("to act", &cause.side.in_words(&self.pair));
+        line("what", &cause.advice(&self.pair));
+        text
+    }
+
+    /// The headings between the step before and one at `place`.
+    fn headings(&mut self, place: &Place) -> String {
+        let before = self.place.replace(place.clone());
+        let same = |part: fn(&Place) -> Option<String>| {
+            before.as_ref().is_some_and(|before| part(before) == part(place))
+        };
+        let part = |place: &Place| Some(place.own.to_string());
+        let mut text = String::new();
+        if !same(part) {
+            text += &self.heading(&match place.own {
+                false => format!("The way to {}", self.pair.remote),
+                true => format!("Our own side: {}", self.pair.local),
+            });
+        }
+        let target = |place: &Place| Some(format!("{}{:?}{}", place.own, place.target, place.dialback_alone));
+        if let Some(name) = place.target.as_ref().filter(|_| !same(target)) {
+            let kind = match (place.dialback_alone, place.direct_tls) {
+                (true, _) => "dialback alone, on a stream of its own",
+                (_, true) => "direct TLS",
+                (_, false) => "STARTTLS",
+            };
+            text += &self.heading(&format!("{name}, {kind}"));
+        }
+        let whole = |place: &Place| Some(format!("{place:?}"));
+        if let Some(address) = place.address.filter(|_| !same(whole)) {
+            let _ = writeln!(text, "  {}", self.paint(BOLD, &address.to_string()));
+        }
+        text
+    }
+
+    fn heading(&self, words: &str) -> String {
+        format!("\n{}\n", self.paint(BOLD, words))
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.colours { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
+    }
+}
+
+/// What a peer or a record said, without what could upset a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// Breaks a sentence at spaces.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Columns before the words of a step: `  FAILED certificate `.
+const INDENT: usize = 21;
+
+/// Columns before the words of an explanation: `to act  `.
+const NAME: usize = 8;
+
+/// Fits a terminal that somebody made a little wider than 80 columns.
+const WIDTH: usize = 110;
+
+const BOLD: &str = "\x1b[1m";
+const GREEN: &str = "\x1b[32m";
+const YELLOW: &str = "\x1b[33m";
+const RED: &str = "\x1b[31m";
+const DIM: &str = "\x1b[2m";
+const PLAIN: &str = "\x1b[0m";

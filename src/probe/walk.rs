@@ -1,0 +1,309 @@
+//! The way to a domain, gone by the node's own [`Attempt`]. A node stops at the first target that works; the probe goes
+//! on and shows all of them.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    net::{SocketAddr, UdpSocket},
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use actors::{
+    attempt::{self, Arrival, Attempt, Session},
+    connect,
+    dns::{self, Dns, Target},
+    failure::Failure,
+};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::mpsc};
+use xmpp::{policy::Mechanism, stream::initiating::Output};
+
+use super::{
+    cause::{self, Cause},
+    diagnosis::{self, Circumstances},
+    names,
+    report::{Report, Way},
+    sight::{Event, Sight},
+    step::{Place, Step},
+};
+
+/// A walk under way.
+pub(crate) struct Walk<'a> {
+    /// Who reads of it.
+    pub(super) report: &'a mut Report,
+    /// What is seen on it.
+    pub(super) events: &'a mut mpsc::Receiver<Event>,
+    /// For a second look.
+    pub(super) dns: &'a Dns,
+    /// The node's way.
+    pub(super) attempt: Attempt,
+    /// Where it is now.
+    pub(super) place: Place,
+    /// Whether that target stands in an SRV record.
+    pub(super) from_srv: bool,
+    /// What was seen of the connection.
+    pub(super) sight: Sight,
+    /// Questions that were told already; the second time they come from the cache.
+    pub(super) asked: HashSet<String>,
+    /// On the way to ourselves: our listeners, and the fingerprint of our certificate.
+    pub(super) listeners: Vec<SocketAddr>,
+    pub(super) expected: Option<String>,
+}
+
+impl<'a> Walk<'a> {
+    /// One at its beginning.
+    pub(crate) fn new(
+        report: &'a mut Report,
+        events: &'a mut mpsc::Receiver<Event>,
+        dns: &'a Dns,
+        attempt: Attempt,
+        own: bool,
+    ) -> Self {
+        Self {
+            report,
+            events,
+            dns,
+            attempt,
+            place: Place { own, ..Place::default() },
+            from_srv: false,
+            sight: Sight::default(),
+            asked: HashSet::new(),
+            listeners: Vec::new(),
+            expected: None,
+        }
+    }
+
+    /// Goes to every address of every target.
+    pub(crate) async fn go(mut self) {
+        let attempt = self.attempt.clone();
+        let targets = match self.observe(attempt.targets()).await {
+            Ok(targets) => targets,
+            Err(failure) => {
+                self.fail(&failure).await;
+                return;
+            }
+        };
+        self.report.tell(names::order(&targets, attempt.remote.address.is_some(), &self.place));
+        let (mut redirects, mut targets) = (0, VecDeque::from(targets));
+        while let Some(target) = targets.pop_front() {
+            self.from_srv = target.from_srv;
+            self.place.target = Some(target.to_string());
+            self.place.direct_tls = target.direct_tls;
+            self.place.address = None;
+            if let Some(other) = self.go_to(&target).await.filter(|_| redirects < attempt::REDIRECTS) {
+                redirects += 1;
+                targets.push_front(other);
+            }
+        }
+    }
+
+    /// Goes to every address of a target; gives another target if it sends us there.
+    async fn go_to(&mut self, target: &Target) -> Option<Target> {
+        let attempt = self.attempt.clone();
+        let addresses = match self.observe(attempt.locate(target)).await {
+            Ok(addresses) => addresses,
+            Err(failure) => {
+                self.fail(&failure).await;
+                return None;
+            }
+        };
+        self.miss_late_answers(target);
+        let mut elsewhere = None;
+        for address in &addresses {
+            self.place.address = Some(*address);
+            self.sight = Sight::default();
+            let Some(socket) = self.connect(*address, &addresses).await else { continue };
+            let arrival = self.observe(attempt.negotiate(socket, *address, target.direct_tls)).await;
+            match arrival {
+                Ok(Arrival::Session(session)) => self.arrive(*session, target).await,
+                Ok(Arrival::Verified(answer)) => self.tell_answer(answer),
+                Err(failure) => match attempt::elsewhere(&failure, target) {
+                    Some(other) => {
+                        let words = format!("{}: the node follows", failure.sentence(&attempt.pair.remote));
+                        self.report.tell(Step::good("redirect", &self.place, words));
+                        elsewhere = Some(other);
+                    }
+                    None => self.fail(&failure).await,
+                },
+            }
+        }
+        elsewhere
+    }
+
+    async fn connect(&mut self, address: SocketAddr, all: &[SocketAddr]) -> Option<TcpStream> {
+        if connect::is_own(address, &self.attempt.bound) {
+            self.fail(&Failure::Loop(address)).await;
+            return None;
+        }
+        let began = Instant::now();
+        let failures = match connect::connect(&[address], self.attempt.remote.connect_timeout).await {
+            Ok(socket) => {
+                let took = began.elapsed().as_millis();
+                let whose = match (self.place.own, connect::is_own(address, &self.listeners)) {
+                    (false, _) => "",
+                    (true, true) => " to a listener of this configuration",
+                    (true, false) => {
+                        "; it is no listener of this configuration: another machine, or a router before it"
+                    }
+                };
+                let step = Step::good("tcp", &self.place, format!("connected in {took} ms{whose}"));
+                self.report.tell(step.fact("took_ms", u64::try_from(took).unwrap_or(u64::MAX)));
+                return Some(socket);
+            }
+            Err(failures) => failures,
+        };
+        let has_ipv4 = all.iter().any(SocketAddr::is_ipv4);
+        if address.is_ipv6() && has_ipv4 && !self.place.own {
+            let cause = if has_way_to(address) { &cause::DEAD_IPV6 } else { &cause::NO_IPV6_HERE };
+            let happened =
+                failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
+            self.report.tell(Step::odd("tcp", &self.place, cause, happened));
+        } else {
+            self.fail(&Failure::Connect(failures)).await;
+        }
+        None
+    }
+
+    /// Ends a stream that came about, and tries dialback by itself where a certificate has worked.
+    async fn arrive(&mut self, session: Session, target: &Target) {
+        let mechanism = session.established.mechanism;
+        let address = session.address;
+        part(session).await;
+        self.tell_authenticated(mechanism);
+        if self.place.dialback_alone {
+            return;
+        }
+        let first = !self.report.is_good();
+        self.report.works(Way { at: format!("{target} ({address})"), mechanism });
+        let policy = &self.attempt.remote.policy;
+        if mechanism == Mechanism::External && first {
+            if !policy.allows(Mechanism::Dialback) {
+                self.report.untested("Dialback: s2s.auth does not have it.");
+            } else if !policy.secret.is_shared() {
+                self.report.untested(SECRET_MADE_UP);
+            } else if !self.sight.offered.as_ref().is_some_and(|offered| offered.dialback) {
+                self.report.untested(format!("Dialback: {} does not offer it.", self.attempt.pair.remote));
+            } else {
+                self.dial_back_alone(target, address).await;
+            }
+        }
+    }
+
+    /// Goes the same way with dialback as the only means.
+    async fn dial_back_alone(&mut self, target: &Target, address: SocketAddr) {
+        let mut attempt = self.attempt.clone();
+        attempt.remote.policy.auth = vec![Mechanism::Dialback];
+        self.place.dialback_alone = true;
+        self.sight = Sight::default();
+        match connect::connect(&[address], attempt.remote.connect_timeout).await {
+            Ok(socket) => match self.observe(attempt.negotiate(socket, address, target.direct_tls)).await {
+                Ok(Arrival::Session(session)) => {
+                    part(*session).await;
+                    self.tell_authenticated(Mechanism::Dialback);
+                }
+                Ok(Arrival::Verified(_)) => {}
+                Err(failure) => self.fail(&failure).await,
+            },
+            Err(failures) => self.fail(&Failure::Connect(failures)).await,
+        }
+        self.place.dialback_alone = false;
+    }
+
+    /// Lets work go on, and tells what is seen meanwhile.
+    async fn observe<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => self.show(event),
+                outcome = &mut work => {
+                    while let Ok(event) = self.events.try_recv() {
+                        self.show(event);
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Tells how the way ended here.
+    async fn fail(&mut self, failure: &Failure) {
+        let (name, mut cause) = self.diagnose(failure);
+        let mut happened = failure.sentence(&self.attempt.pair.remote);
+        if let Failure::Dns(dns::Failure::Refused { question, code }) = failure
+            && code == "SERVFAIL"
+            && let Some(bogus) = self.dns.second_look(question).await
+        {
+            if !self.place.own {
+                cause = &cause::BOGUS;
+            }
+            happened += &match bogus.reason {
+                Some((code, words)) => {
+                    format!("; they explain: error {code} of RFC 8914 {words}").trim_end().to_owned()
+                }
+                None => "; they do answer when told not to check DNSSEC".to_owned(),
+            };
+        }
+        if name == "dialback" {
+            happened = format!("4 of 4: {happened}");
+        }
+        // The certificate was told with all that it says.
+        if name == "certificate" && self.report.has(cause) {
+            return;
+        }
+        let step = match self.place.dialback_alone {
+            true => Step::odd(name, &self.place, cause, happened),
+            false => Step::failed(name, &self.place, cause, happened),
+        };
+        self.report.tell(step.fact("definitive", failure.is_definitive()));
+    }
+
+    fn diagnose(&self, failure: &Failure) -> (&'static str, &'static Cause) {
+        if self.place.own {
+            return diagnosis::of_own(failure);
+        }
+        let (policy, certificate) = (&self.attempt.remote.policy, self.attempt.certificate);
+        diagnosis::of(failure, &Circumstances { sight: &self.sight, policy, certificate })
+    }
+
+    /// Notes a kind of address that was asked for and not waited for.
+    fn miss_late_answers(&mut self, target: &Target) {
+        if target.host.parse::<std::net::IpAddr>().is_ok() {
+            return;
+        }
+        for kind in ["AAAA", "A"] {
+            let question = format!("{} {kind}", target.host);
+            if self.asked.insert(question.clone()) {
+                let happened = format!("no answer in time to {question}; the node goes on without");
+                self.report.tell(Step::odd("dns", &self.place, &cause::DNS_LATE, happened));
+            }
+        }
+    }
+}
+
+/// Closes a stream as the node does, without waiting long.
+async fn part(mut session: Session) {
+    session.machine.close(None);
+    let goodbye = async {
+        while let Some(output) = session.machine.poll() {
+            if let Output::Transmit(bytes) = output
+                && session.stream.write_all(&bytes).await.is_err()
+            {
+                return;
+            }
+        }
+        // Whatever the peer does now changes nothing.
+        let _ = session.stream.shutdown().await;
+    };
+    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+}
+
+/// Whether this machine has any way to an address. Connecting a UDP socket sends nothing.
+fn has_way_to(address: SocketAddr) -> bool {
+    UdpSocket::bind(("::", 0)).is_ok_and(|socket| socket.connect(address).is_ok())
+}
+
+/// What to say of dialback with a secret that only this process knows.
+pub(crate) const SECRET_MADE_UP: &str = "Dialback: s2s.dialback_secret is not set, so the running node has a secret of \
+     its own and would disown the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
+
+const GOODBYE: Duration = Duration::from_secs(1);

@@ -1,0 +1,90 @@
+//! Stanzas sent by the clock, and how long each takes.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::script::{Numbers, Script};
+
+/// A pair of components, the first of which sends to the second.
+pub(crate) struct Clocked {
+    from: TcpStream,
+    to: TcpStream,
+    numbers: Numbers,
+    next: u64,
+}
+
+impl Clocked {
+    /// Takes over a connected pair.
+    pub(crate) fn new(from: TcpStream, to: TcpStream) -> Self {
+        Self { from, to, numbers: Numbers::new(READ), next: 0 }
+    }
+
+    /// Sends `count` stanzas, one `every` so often whether or not the last one has arrived, and gives the seconds that
+    /// each took, in order.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong, for people: a stanza that did not arrive, or not in order.
+    pub(crate) fn run(&mut self, script: &Script, count: usize, every: Duration) -> Result<Vec<f64>, String> {
+        let Self { from, to, numbers, next } = self;
+        let first = *next;
+        *next += count as u64;
+        let sent: Vec<OnceLock<Instant>> = (0..count).map(|_| OnceLock::new()).collect();
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| send(from, script, first, &sent, every));
+            let took = receive(to, numbers, first, &sent).map_err(|error| error.to_string());
+            sender.join().expect("the sender").map_err(|error| error.to_string())?;
+            took
+        })
+    }
+}
+
+fn send(
+    from: &mut TcpStream,
+    script: &Script,
+    first: u64,
+    sent: &[OnceLock<Instant>],
+    every: Duration,
+) -> io::Result<()> {
+    let begin = Instant::now();
+    let mut stanza = Vec::new();
+    for (at, number) in (0..).zip(first..first + sent.len() as u64) {
+        stanza.clear();
+        script.write(number, &mut stanza);
+        thread::sleep((begin + every * at).saturating_duration_since(Instant::now()));
+        // From here on it is the server's time: a generator that woke up late is not its fault.
+        let _ = sent[at as usize].set(Instant::now());
+        from.write_all(&stanza)?;
+    }
+    Ok(())
+}
+
+fn receive(
+    to: &mut TcpStream,
+    numbers: &mut Numbers,
+    first: u64,
+    sent: &[OnceLock<Instant>],
+) -> io::Result<Vec<f64>> {
+    let mut took = Vec::with_capacity(sent.len());
+    let mut fault = None;
+    while took.len() < sent.len() && fault.is_none() {
+        let length = to.read(numbers.room())?;
+        let now = Instant::now();
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        numbers.read(length, |number| {
+            let expected = first + took.len() as u64;
+            match sent.get(took.len()).and_then(OnceLock::get) {
+                Some(sent) if number == expected => took.push((now - *sent).as_secs_f64()),
+                _ => fault = Some(format!("stanza {number} came in the place of {expected}")),
+            }
+        });
+    }
+    fault.map_or(Ok(took), |fault| Err(io::Error::other(fault)))
+}
+
+const READ: usize = 64 * 1024;

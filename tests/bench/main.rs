@@ -1,0 +1,66 @@
+//! Nuncio, Prosody and ejabberd at the same work, in turns, in one run.
+
+// This is a program that measures: what fails ends it. And it shares with the tests more than it needs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod arguments;
+mod domains;
+mod figure;
+mod flood;
+mod handshake;
+mod latency;
+mod machine;
+mod pipeline;
+mod rest;
+mod results;
+mod script;
+mod servers;
+mod store;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests need all of it, this some")]
+mod support;
+mod table;
+mod warm;
+mod wire;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use results::Results;
+use store::Circumstances;
+use support::Network;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if pipeline::is_half(&words) {
+        return ExitCode::SUCCESS;
+    }
+    let arguments = match Arguments::read(&words) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            eprintln!("{usage}");
+            return ExitCode::from(2);
+        }
+    };
+    let circumstances = Circumstances::note(arguments.rounds);
+    eprintln!("{}", circumstances.describe());
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    // ejabberd's way to find names suits all.
+    let network = Network::for_ejabberd();
+    let mut results = Results::default();
+    for work in [rest::run, handshake::run, warm::run, domains::run] {
+        work(&network, &arguments, &mut results);
+    }
+    println!("{}\n\n{}", circumstances.describe(), table::render(&results));
+    results.faults.iter().for_each(|fault| println!("FAULT {fault}"));
+    if arguments.store {
+        match store::store(&results, &circumstances) {
+            Ok(where_) => println!("{where_}"),
+            Err(error) => {
+                eprintln!("the results could not be stored: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    if results.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,141 @@
+//! The limit: what has to be done in any case, and nothing else. One process reads stanzas from a component, frames,
+//! validates and writes them to a TLS connection; another reads that, frames, validates and writes to a component. No
+//! actor, no routing. The framer, the TLS settings and the sizes of reads are Nuncio's own.
+
+use std::env;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use actors::settings::{Identity, Trust};
+use actors::tls::Tls;
+use bytes::BytesMut;
+use futures_util::FutureExt;
+use openssl::pkey::PKey;
+use openssl::x509::X509;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use xmpp::framer::{Frame, Framer, Limits};
+use xmpp::stanza::Origin;
+use xmpp::{Domain, DomainPair, Stanza};
+
+use crate::servers::{One, Program};
+use crate::support::{Network, Process};
+
+/// Starts both halves: the one that a component sends to, and the one that a component receives from.
+pub(crate) fn start(network: &Network) -> [One; 2] {
+    let identity = network.authority.issue(&[SENDER, RECEIVER]);
+    let authority = network.authority.file();
+    let half = |role: &str, domain: &str, address: Ipv4Addr, target: Ipv4Addr| {
+        let directory = network.directory(domain);
+        let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+        let arguments = [
+            role.to_owned(),
+            address.to_string(),
+            target.to_string(),
+            text(&identity.certificate_file),
+            text(&identity.key_file),
+            text(&authority),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let program = env::current_exe().expect("this program");
+        let process = Process::start(domain, &directory, program.to_str().expect("UTF-8"), &arguments, &[]);
+        process.logs_within(Duration::from_secs(10), &["listens"]);
+        One { domain: domain.to_owned(), address, program: Program::Bare(process) }
+    };
+    let (first, second) = (network.address(), network.address());
+    let receiving = half(RECEIVE, RECEIVER, second, first);
+    let sending = half(SEND, SENDER, first, second);
+    [sending, receiving]
+}
+
+/// Runs one half, if the arguments say that this process is one.
+pub(crate) fn is_half(arguments: &[String]) -> bool {
+    let [role, address, target, certificate, key, authority] = arguments else { return false };
+    if role != SEND && role != RECEIVE {
+        return false;
+    }
+    let read = |path: &str| std::fs::read(path).expect("a readable file");
+    let domain = Domain::new(if role == SEND { SENDER } else { RECEIVER }).expect("a domain");
+    let identity = Identity {
+        chain: X509::stack_from_pem(&read(certificate)).expect("certificates"),
+        key: PKey::private_key_from_pem(&read(key)).expect("a key"),
+    };
+    let trust = Trust::Authorities(X509::stack_from_pem(&read(authority)).expect("certificates"));
+    let tls = Tls::new(vec![(domain, Some(identity))], &[trust]).expect("TLS");
+    let address: Ipv4Addr = address.parse().expect("an address");
+    let target: Ipv4Addr = target.parse().expect("an address");
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        if role == SEND { send(&tls, address, target).await } else { receive(&tls, address).await }
+    });
+    true
+}
+
+async fn send(tls: &Tls, address: Ipv4Addr, target: Ipv4Addr) {
+    let components = listen(address, 5347).await;
+    println!("listens");
+    let (component, _) = components.accept().await.expect("a component");
+    let socket = TcpStream::connect((target, 5269)).await.expect("the other half");
+    socket.set_nodelay(true).expect("a socket");
+    let pair = DomainPair {
+        local: Domain::new(SENDER).expect("a domain"),
+        remote: Domain::new(RECEIVER).expect("a domain"),
+    };
+    let (stream, _) = tls.connect(socket, &pair, true).await.expect("TLS");
+    pump(component, stream, "jabber:component:accept").await;
+}
+
+async fn receive(tls: &Tls, address: Ipv4Addr) {
+    let components = listen(address, 5347).await;
+    let servers = listen(address, 5269).await;
+    println!("listens");
+    let (component, _) = components.accept().await.expect("a component");
+    component.set_nodelay(true).expect("a socket");
+    let (socket, _) = servers.accept().await.expect("the other half");
+    let (stream, _) = tls.accept(socket, None, true).await.expect("TLS");
+    pump(stream, component, "jabber:server").await;
+}
+
+/// Moves stanzas until the source ends.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, namespace: &'static str) {
+    let mut pending = BytesMut::from(format!("<stream:stream xmlns='{namespace}' {STREAMS}>").as_bytes());
+    let mut framer = Framer::new(Limits::default());
+    framer.next(&mut pending).expect("a header");
+    let origin = Origin { namespace, scope: framer.scope().to_vec(), lang: None };
+    let mut scratch = vec![0; READ];
+    let mut chunk = BytesMut::new();
+    loop {
+        let Ok(length @ 1..) = from.read(&mut scratch).await else { return };
+        pending.extend_from_slice(&scratch[..length]);
+        // What is there already, up to the size of one read of a link.
+        while pending.len() < READ_AT_ONCE
+            && let Some(Ok(length @ 1..)) = from.read(&mut scratch).now_or_never()
+        {
+            pending.extend_from_slice(&scratch[..length]);
+        }
+        while let Some(Frame::Element(element)) = framer.next(&mut pending).expect("stanzas") {
+            let stanza = Stanza::admit(element, &origin).expect("a stanza");
+            chunk.extend_from_slice(stanza.bytes());
+        }
+        if to.write_all(&chunk).await.is_err() {
+            return;
+        }
+        chunk.clear();
+    }
+}
+
+async fn listen(address: Ipv4Addr, port: u16) -> TcpListener {
+    TcpListener::bind((address, port)).await.expect("an address of its own")
+}
+
+const SEND: &str = "--bare-sender";
+const RECEIVE: &str = "--bare-receiver";
+const SENDER: &str = "one.bare.example";
+const RECEIVER: &str = "two.bare.example";
+const STREAMS: &str = "xmlns:stream='http://etherx.jabber.org/streams'";
+
+/// As in `actors/link.rs`.
+const READ: usize = 16 * 1024;
+const READ_AT_ONCE: usize = 64 * 1024;

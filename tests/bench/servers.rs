@@ -1,0 +1,131 @@
+//! The servers that are compared: two of a kind, the first of which sends to the second.
+
+use std::net::{Ipv4Addr, TcpStream};
+
+use crate::pipeline;
+use crate::support::{Auth, Ejabberd, Network, Node, Process, Prosody, Server, Setup};
+use crate::wire;
+
+/// Which software.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Nuncio,
+    Ejabberd,
+    Prosody,
+    /// No server: reads, frames, validates and writes, over the same TLS.
+    Bare,
+}
+
+impl Kind {
+    /// Those that are servers.
+    pub(crate) const SERVERS: [Self; 3] = [Self::Nuncio, Self::Ejabberd, Self::Prosody];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nuncio => "nuncio",
+            Self::Ejabberd => "ejabberd",
+            Self::Prosody => "prosody",
+            Self::Bare => "bare",
+        }
+    }
+}
+
+/// Two servers of a kind.
+pub(crate) struct Pair {
+    pub(crate) kind: Kind,
+    sending: One,
+    receiving: One,
+}
+
+impl Pair {
+    /// Starts both, with those components; they are called `component.one.CALLED` and `component.two.CALLED`.
+    pub(crate) fn start(
+        network: &Network,
+        kind: Kind,
+        called: &str,
+        sending: &[String],
+        receiving: &[String],
+    ) -> Self {
+        if kind == Kind::Bare {
+            let [sending, receiving] = pipeline::start(network);
+            return Self { kind, sending, receiving };
+        }
+        let receiving = One::start(network, kind, &format!("two.{called}"), receiving);
+        let sending = One::start(network, kind, &format!("one.{called}"), sending);
+        Self { kind, sending, receiving }
+    }
+
+    /// The domain of a component of the first server.
+    pub(crate) fn sender(&self, name: &str) -> String {
+        format!("{name}.{}", self.sending.domain)
+    }
+
+    /// The domain of a component of the second server.
+    pub(crate) fn receiver(&self, name: &str) -> String {
+        format!("{name}.{}", self.receiving.domain)
+    }
+
+    /// Connects a component of the first server.
+    pub(crate) fn connect_sender(&self, name: &str) -> TcpStream {
+        self.sending.connect(name)
+    }
+
+    /// Connects a component of the second server.
+    pub(crate) fn connect_receiver(&self, name: &str) -> TcpStream {
+        self.receiving.connect(name)
+    }
+
+    /// Their processes.
+    pub(crate) fn processes(&self) -> [u32; 2] {
+        [self.sending.id(), self.receiving.id()]
+    }
+}
+
+/// One server.
+pub(crate) struct One {
+    pub(crate) domain: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) program: Program,
+}
+
+/// What runs.
+pub(crate) enum Program {
+    Server(Box<dyn Server>),
+    Bare(Process),
+}
+
+impl One {
+    /// Starts a server of that kind. Every component gets its own SRV record, as it would in the world.
+    pub(crate) fn start(network: &Network, kind: Kind, domain: &str, components: &[String]) -> Self {
+        let mut setup = Setup::of(domain).under_load().auth(Auth::External).unpublished();
+        setup.components = components.iter().map(|name| format!("{name}.{domain}")).collect();
+        let names: Vec<String> = setup.names().into_iter().map(str::to_owned).collect();
+        let server: Box<dyn Server> = match kind {
+            Kind::Nuncio => Box::new(Node::start(network, setup)),
+            Kind::Ejabberd => Box::new(Ejabberd::start(network, setup)),
+            Kind::Prosody => Box::new(Prosody::start(network, setup)),
+            Kind::Bare => panic!("the bare pipeline has no domain"),
+        };
+        let address = server.address();
+        let target = address.to_string();
+        network.dns.a(&target, address);
+        for name in names {
+            network.dns.srv(&format!("_xmpp-server._tcp.{name}"), 0, 0, 5269, &target);
+        }
+        Self { domain: domain.to_owned(), address, program: Program::Server(server) }
+    }
+
+    pub(crate) fn connect(&self, name: &str) -> TcpStream {
+        match &self.program {
+            Program::Server(_) => wire::component(self.address, &format!("{name}.{}", self.domain)),
+            Program::Bare(_) => wire::connect(self.address).expect("the bare pipeline listens"),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        match &self.program {
+            Program::Server(server) => server.process().id(),
+            Program::Bare(process) => process.id(),
+        }
+    }
+}

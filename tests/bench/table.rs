@@ -1,0 +1,212 @@
+//! The figures side by side, with the ratios that are asked for.
+
+use std::fmt::Write;
+
+use crate::results::{Figure, Results};
+use crate::servers::Kind;
+
+/// A line of the table.
+pub(crate) struct Row {
+    pub(crate) figure: Figure,
+    /// As the results file calls it.
+    pub(crate) key: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+    decimals: usize,
+    /// How many times better than ejabberd and Prosody it is to be.
+    targets: [Option<f64>; 2],
+}
+
+/// Which way is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Better {
+    More,
+    Less,
+}
+
+/// What is compared with the limit: the figure, the limit, and how many times it at most.
+pub(crate) struct Limit {
+    title: &'static str,
+    figure: Figure,
+    limit: Figure,
+    at_most: f64,
+}
+
+const fn row(
+    figure: Figure,
+    key: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    better: Better,
+    decimals: usize,
+    targets: [Option<f64>; 2],
+) -> Row {
+    Row { figure, key, title, unit, better, decimals, targets }
+}
+
+use Better::{Less, More};
+
+/// The table, from top to bottom.
+#[rustfmt::skip]
+pub(crate) const ROWS: [Row; 15] = [
+    row(Figure::FloodRate, "one_link_rate", "one warm link, stanzas", "/s", More, 0, [Some(15.0), Some(25.0)]),
+    row(Figure::FloodCost, "one_link_cpu", "one warm link, CPU of both servers per 100,000", "s", Less, 2, [Some(18.0), Some(45.0)]),
+    row(Figure::PairsRate, "pairs_rate", "50 pairs at once, stanzas", "/s", More, 0, [Some(15.0), Some(40.0)]),
+    row(Figure::PairsCost, "pairs_cpu", "50 pairs at once, CPU per 100,000", "s", Less, 2, [None, None]),
+    row(Figure::MixRate, "mix_rate", "as a chat server sends, stanzas", "/s", More, 0, [None, None]),
+    row(Figure::MixCost, "mix_cpu", "as a chat server sends, CPU per 100,000", "s", Less, 2, [None, None]),
+    row(Figure::HundredMedian, "at_100_p50", "100 stanzas/s, median latency", "ms", Less, 2, [None, None]),
+    row(Figure::HundredTail, "at_100_p99", "100 stanzas/s, p99 latency", "ms", Less, 2, [None, None]),
+    row(Figure::ThousandMedian, "at_1000_p50", "1,000 stanzas/s, median latency", "ms", Less, 2, [None, None]),
+    row(Figure::ThousandTail, "at_1000_p99", "1,000 stanzas/s, p99 latency", "ms", Less, 2, [Some(5.0), Some(10.0)]),
+    row(Figure::ColdTime, "cold_link", "cold link, EXTERNAL, first stanza there after", "ms", Less, 1, [Some(2.0), Some(4.0)]),
+    row(Figure::DomainsTime, "domains_time", "1,000 cold domains, all there after", "s", Less, 2, [Some(3.0), Some(3.0)]),
+    row(Figure::DomainsCost, "domains_cpu", "1,000 cold domains, CPU of each, both ends", "ms", Less, 2, [None, None]),
+    row(Figure::DomainsMemory, "link_memory", "memory of a held link, both ends", "KiB", Less, 1, [Some(2.0), Some(2.0)]),
+    row(Figure::RestMemory, "rest_memory", "memory of one server at rest", "MiB", Less, 1, [Some(6.0), Some(1.0)]),
+];
+
+const LIMITS: [Limit; 2] = [
+    Limit {
+        title: "one warm link: CPU against the bare pipeline",
+        figure: Figure::FloodCost,
+        limit: Figure::FloodCost,
+        at_most: 2.0,
+    },
+    Limit {
+        title: "cold link: CPU against its TLS handshake alone",
+        figure: Figure::DomainsCost,
+        limit: Figure::HandshakeCost,
+        at_most: 1.5,
+    },
+];
+
+/// What a figure has to be, and whether it is.
+pub(crate) struct Verdict {
+    /// How many times better than that server.
+    pub(crate) ratio: f64,
+    pub(crate) target: Option<f64>,
+}
+
+impl Verdict {
+    pub(crate) fn is_met(&self) -> Option<bool> {
+        self.target.map(|target| self.ratio >= target)
+    }
+}
+
+impl Row {
+    /// How Nuncio's median compares with that server's.
+    pub(crate) fn verdict(&self, results: &Results, kind: Kind) -> Option<Verdict> {
+        let ours = results.median(self.figure, Kind::Nuncio)?;
+        let theirs = results.median(self.figure, kind)?;
+        let ratio = if self.better == More { ours / theirs } else { theirs / ours };
+        let target = if kind == Kind::Ejabberd { self.targets[0] } else { self.targets[1] };
+        Some(Verdict { ratio, target })
+    }
+
+    /// A value as people read it.
+    pub(crate) fn show(&self, value: f64) -> String {
+        let text = format!("{value:.*}", self.decimals);
+        let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
+        let mut shown = String::new();
+        for (at, digit) in whole.chars().enumerate() {
+            if at > 0 && (whole.len() - at) % 3 == 0 {
+                shown.push(',');
+            }
+            shown.push(digit);
+        }
+        fraction.into_iter().for_each(|fraction| shown.extend([".", fraction]));
+        shown + if self.unit == "/s" { "" } else { " " } + self.unit
+    }
+}
+
+/// The table in Markdown, aligned so that it reads as plain text too.
+pub(crate) fn render(results: &Results) -> String {
+    let mut lines = vec![
+        ["", "Nuncio", "ejabberd", "Prosody", "to ejabberd", "target", "to Prosody", "target"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for row in &ROWS {
+        if Kind::SERVERS.iter().all(|kind| results.median(row.figure, *kind).is_none()) {
+            continue;
+        }
+        let mut line = vec![row.title.to_owned()];
+        for kind in Kind::SERVERS {
+            line.push(results.median(row.figure, kind).map_or("-".to_owned(), |value| row.show(value)));
+        }
+        for kind in [Kind::Ejabberd, Kind::Prosody] {
+            let verdict = row.verdict(results, kind);
+            line.push(verdict.as_ref().map_or("-".to_owned(), |verdict| format!("{:.1} x", verdict.ratio)));
+            line.push(verdict.map_or(String::new(), |verdict| target(&verdict)));
+        }
+        lines.push(line);
+    }
+    let mut text = aligned(&lines);
+    for limit in &LIMITS {
+        let ours = results.median(limit.figure, Kind::Nuncio);
+        let least = results.median(limit.limit, Kind::Bare);
+        if let (Some(ours), Some(least)) = (ours, least) {
+            let (ratio, met) = (ours / least, if ours <= limit.at_most * least { "met" } else { "missed" });
+            let Limit { title, at_most, .. } = limit;
+            let _ = write!(
+                text,
+                "\n{title}: {ours:.3} to {least:.3}, {ratio:.2} times (at most {at_most}: {met})"
+            );
+        }
+    }
+    text + &generator(results)
+}
+
+/// What the load generator takes itself.
+fn generator(results: &Results) -> String {
+    let mut text = String::new();
+    if let Some(rate) = results.median(Figure::GeneratorRate, Kind::Bare) {
+        let fastest = Kind::SERVERS.into_iter().chain([Kind::Bare]);
+        let costs: Vec<_> = fastest
+            .filter_map(|kind| Some((kind, results.median(Figure::GeneratorCost, kind)?)))
+            .map(|(kind, cost)| format!("{:.3} with {}", cost, kind.name()))
+            .collect();
+        let _ = write!(
+            text,
+            "\nload generator: {rate:.0} stanzas/s with its two ends connected to each other; CPU-s per 100,000: {}\n",
+            costs.join(", ")
+        );
+    }
+    text
+}
+
+fn target(verdict: &Verdict) -> String {
+    match (verdict.target, verdict.is_met()) {
+        (Some(target), Some(true)) => format!("{target}: met"),
+        (Some(target), _) => format!("{target}: missed"),
+        (None, _) => String::new(),
+    }
+}
+
+fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines[0].len();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
+            let width = *width;
+            let _ = if column == 0 {
+                write!(text, "| {cell:width$} |")
+            } else {
+                write!(text, " {cell:>width$} |")
+            };
+        }
+        text.push('\n');
+        if number == 0 {
+            for (column, width) in widths.iter().enumerate() {
+                let dashes = "-".repeat(width + 1);
+                let _ = if column == 0 { write!(text, "|{dashes}-|") } else { write!(text, "{dashes}:|") };
+            }
+            text.push('\n');
+        }
+    }
+    text
+}

@@ -1,0 +1,153 @@
+//! What is slow or dead takes nothing from what is healthy, and a stop in the middle of it loses nothing.
+
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::support::{Component, Listener, Network, Node, Peer, Prosody, Proxy, Server, Setup};
+
+/// One program writes to three domains in turn, as fast as the node takes it.
+#[test]
+fn a_deaf_and_a_dead_destination_leave_a_healthy_one_its_rate() {
+    let three = Three::set();
+    let mut healthy = three.prosody.inbox();
+    let (sender, to) = (three.node.inbox(), healthy.name().to_owned());
+    let alone = floods(&sender, COUNT, &[&to]);
+    let quiet = time_to_receive(&mut healthy);
+    alone.join().unwrap();
+
+    let mixed = floods(&sender, 3 * COUNT, &["deaf.example", "dead.example", &to]);
+    let busy = time_to_receive(&mut healthy);
+    mixed.join().unwrap();
+    println!("{COUNT} messages to Prosody: {quiet:?} alone, {busy:?} beside a deaf and a dead domain");
+    // A measure, not a clock: that it is not held up for the minutes that the others are waited for.
+    drop(three.deaf.join().unwrap());
+    assert!(busy < quiet * 4 + Duration::from_secs(10), "{busy:?}, and {quiet:?} alone");
+}
+
+#[test]
+fn sigterm_beside_deaf_and_dead_destinations_leaves_no_difference() {
+    let three = Three::set();
+    let mut healthy = three.prosody.inbox();
+    let sender = three.node.inbox();
+    let flood = floods(&sender, 3 * COUNT, &["deaf.example", "dead.example", healthy.name()]);
+    for _ in 0..COUNT / 4 {
+        healthy.next(SOON).expect("a message of the flood");
+    }
+    stops_without_a_difference(&three.node);
+    flood.join().unwrap();
+    drop(three.deaf.join().unwrap());
+}
+
+#[test]
+fn sigterm_while_five_hundred_wait_for_a_server_that_is_away_leaves_no_difference() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut sender = node.inbox();
+    sender.asks("prosody.example", PING);
+    let _away = prosody.stop();
+    for number in 0..500 {
+        sender.sends_message("nobody@prosody.example", &number.to_string(), "");
+    }
+    node.eventually_logs(&["no link", "waiting=500"]);
+    stops_without_a_difference(&node);
+    for number in 0..500 {
+        sender.receives_id(&number.to_string()).expect("error").expect("remote-server-timeout");
+    }
+}
+
+#[test]
+fn sigterm_while_a_link_is_cut_leaves_no_difference() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let proxy = Proxy::start(network.address(), other.address());
+    let remote =
+        format!("[[remote]]\nname = \"inbox.other.example\"\naddress = \"{}:5269\"", proxy.address());
+    let setup = Setup::of("nuncio.example").block(&remote).set("promise.backoff", "[\"50ms\", \"200ms\"]");
+    let node = Node::start(&network, setup);
+    let (sender, mut receiver) = (node.inbox(), other.inbox());
+    let flood = floods(&sender, COUNT * 10, &[receiver.name()]);
+    for _ in 0..5 {
+        for _ in 0..COUNT / 10 {
+            receiver.next(SOON).expect("a message of the flood");
+        }
+        proxy.cuts();
+    }
+    stops_without_a_difference(&node);
+    flood.join().unwrap();
+}
+
+#[test]
+fn sigterm_while_two_thousand_domains_are_tried_leaves_no_difference() {
+    let network = Network::new();
+    let closed = network.address();
+    let pattern = format!("[[remote]]\nname = \"*.dead.example\"\naddress = \"{closed}:5269\"");
+    let setup = Setup::of("nuncio.example").block(&pattern);
+    let node = Node::start(&network, setup.log("warn,nuncio::account=info,nuncio::node=info"));
+    let sender = node.inbox();
+    let to: Vec<String> = (0..COUNT).map(|number| format!("d{number}.dead.example")).collect();
+    let flood = floods(&sender, COUNT, &to.iter().map(String::as_str).collect::<Vec<_>>());
+    node.eventually_logs(&["no link"]);
+    stops_without_a_difference(&node);
+    flood.join().unwrap();
+}
+
+/// A healthy Prosody, a domain that reads nothing once its link stands, and one at a closed port.
+struct Three {
+    prosody: Prosody,
+    node: Node,
+    deaf: JoinHandle<Peer>,
+}
+
+impl Three {
+    fn set() -> Self {
+        let network = Network::new();
+        let prosody = Prosody::start(&network, Setup::of("prosody.example"));
+        let (closed, silent) = (network.address(), network.address());
+        network.publish("dead.example", closed);
+        network.publish("deaf.example", silent);
+        let (listener, identity) = (Listener::at(silent), network.authority.issue(&["deaf.example"]));
+        let deaf = thread::spawn(move || {
+            let mut peer = listener.accepts();
+            peer.answers_to_external("deaf.example", &identity);
+            peer
+        });
+        let node = Node::start(&network, Setup::of("nuncio.example"));
+        Self { prosody, node, deaf }
+    }
+}
+
+/// Writes to each address in turn.
+fn floods(sender: &Component, count: usize, to: &[&str]) -> JoinHandle<usize> {
+    let (from, filling) = (sender.name().to_owned(), "x".repeat(200));
+    let to: Vec<String> = to.iter().map(|&to| to.to_owned()).collect();
+    sender.floods(count, move |number| {
+        let to = &to[number % to.len()];
+        format!("<message from='a@{from}' to='{to}' id='{number}'><body>{filling}</body></message>")
+    })
+}
+
+/// How long the whole flood takes to arrive.
+fn time_to_receive(healthy: &mut Component) -> Duration {
+    healthy.next(SOON).expect("the first message");
+    let began = Instant::now();
+    for number in 1..COUNT {
+        assert!(healthy.next(SOON).is_some(), "only {number} of {COUNT} arrived");
+    }
+    began.elapsed()
+}
+
+fn stops_without_a_difference(node: &Node) {
+    let status = node.terminate(Duration::from_secs(30));
+    assert!(status.success(), "{status}");
+    let account = node.eventually_logs(&["nuncio::account", "domain=*"]);
+    let last = node.process().lines().into_iter().rfind(|line| line.contains("domain=*")).unwrap_or(account);
+    assert!(last.contains(" waiting=0 ") && last.contains("difference=0"), "{last}");
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Messages to each domain: several seconds of Prosody's time.
+const COUNT: usize = 5_000;
