@@ -33,6 +33,7 @@
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
 //!

@@ -36,7 +36,7 @@ use crate::{
     terms::Terms,
     tls::{self, Tls},
     verifier::Verifier,
-    vital::Vital,
+    vital::{Heartbeat, Vital},
     witness::Witness,
     workers::Workers,
 };
@@ -258,6 +258,11 @@ impl Node {
     /// Waits until an actor that the node cannot live without panics, and names it.
     pub async fn death(&mut self) -> &'static str {
         self.deaths.recv().await.unwrap_or("node")
+    }
+
+    /// What tells whether the actors that the node cannot live without still take their messages.
+    pub fn heartbeat(&self) -> Heartbeat {
+        Heartbeat::new(&self.router, &self.promise)
     }
 
     /// Stops gracefully, within `shutdown_timeout`.

@@ -3,14 +3,14 @@
 //! Each section is read by one function, key by key through [`Section`], which notes what is wrong and goes on
 //! with the default. What was found decides at the end whether there are settings.
 
-mod finding;
+pub(crate) mod finding;
 mod identity;
 mod local;
 mod section;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 use std::{
     fs,
@@ -48,9 +48,18 @@ pub(crate) struct Config {
 /// # Errors
 /// Everything that was found, problems and warnings, when at least one keeps a node from starting.
 pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
+    let Examined { source, read } = examine(file).map_err(|finding| vec![*finding])?;
+    Config::of(&source, read)
+}
+
+/// Reads `file` with the keys and certificates it names, and gives what can be understood of it.
+///
+/// # Errors
+/// There is nothing to read.
+pub(crate) fn examine(file: &Path) -> Result<Examined, Box<Finding>> {
     let text = fs::read_to_string(file)
-        .map_err(|error| vec![Finding::of_file(file, identity::unreadable(file, &error))])?;
-    parse(file, &text)
+        .map_err(|error| Box::new(Finding::of_file(file, identity::unreadable(file, &error))))?;
+    Ok(Examined::of(file, &text))
 }
 
 /// As [`load`], with `text` for the content of `file`.
@@ -58,20 +67,42 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
-    let source = Source::new(file, text);
-    let (table, faults) = DeTable::parse_recoverable(text);
-    for fault in &faults {
-        let at = fault.span().map_or(0, |span| span.start);
-        source.find(Severity::Problem, at, "", format!("not TOML: {}", fault.message()));
-    }
-    // Half-understood keys would only bring follow-up complaints.
-    let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
-    let findings = source.into_findings();
-    match read.flatten() {
-        Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
-            Ok(Config { settings, log, warnings: findings })
+    let Examined { source, read } = Examined::of(file, text);
+    Config::of(&source, read)
+}
+
+/// What a file says, right or wrong.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// The file with what was found in it.
+    pub(crate) source: Source,
+    /// What the node would be given, with defaults for what is wrong, and the log filter; `None` where it is not TOML.
+    pub(crate) read: Option<(Settings, String)>,
+}
+
+impl Examined {
+    fn of(file: &Path, text: &str) -> Self {
+        let source = Source::new(file, text);
+        let (table, faults) = DeTable::parse_recoverable(text);
+        for fault in &faults {
+            let said = format!("not TOML: {}", fault.message());
+            source.find(Severity::Problem, fault.span().unwrap_or_default(), "", said);
         }
-        _ => Err(findings),
+        // Half-understood keys would only bring follow-up complaints.
+        let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
+        Self { source, read }
+    }
+}
+
+impl Config {
+    fn of(source: &Source, read: Option<(Settings, String)>) -> Result<Self, Vec<Finding>> {
+        let findings = source.findings();
+        match read {
+            Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
+                Ok(Self { settings, log, warnings: findings })
+            }
+            _ => Err(findings),
+        }
     }
 }
 
@@ -89,15 +120,15 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
     }
     let socket = control(&Section::top(&source, table.get_ref()).section("listen"));
     let why = || format!("listen.control is empty in {}: its node has no control socket", file.display());
-    let finding = source.into_findings().into_iter().next();
+    let finding = source.findings().into_iter().next();
     match (finding, socket) {
         (Some(finding), _) => Err(finding.to_string()),
         (None, socket) => socket.map(|socket| socket.path).ok_or_else(why),
     }
 }
 
-/// Reads the whole file; `None` only when something was found that has no default.
-fn read(top: Section<'_>) -> Option<(Settings, String)> {
+/// Reads the whole file.
+fn read(top: Section<'_>) -> (Settings, String) {
     let log = top.read("log", log_filter).unwrap_or_else(|| "info".to_owned());
     let log_mailboxes = top.read("log_mailboxes", value::duration).unwrap_or(Duration::from_secs(10));
     let workers = top.count("workers", 0).unwrap_or_default();
@@ -147,7 +178,7 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
         dns,
         service,
     };
-    Some((settings, log))
+    (settings, log)
 }
 
 fn listen(section: Section<'_>) -> Listen {
@@ -172,8 +203,8 @@ fn listen(section: Section<'_>) -> Listen {
     listen
 }
 
-/// The control socket: beside the file and with its name, unless named otherwise; `None` when that name is empty. Only
-/// one that is somewhere else was wanted there, and is worth refusing to start for.
+/// The control socket, `None` when its path is empty. Only one that is not where it would be by default was wanted there,
+/// and is worth refusing to start for.
 fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let source = listen.source();
     let named = listen.read("control", |path| {
@@ -185,9 +216,18 @@ fn control(listen: &Section<'_>) -> Option<ControlSocket> {
             path => Ok(path),
         }
     });
-    let default = source.file().with_extension("sock");
+    let default = default_socket(source.file());
     let path = named.unwrap_or_else(|| Some(default.clone()))?;
     Some(ControlSocket { required: path != default, path })
+}
+
+/// Beside the file and with its name; of a file below `/etc`, where nothing that runs belongs, in `/run/nuncio`.
+fn default_socket(file: &Path) -> PathBuf {
+    let socket = file.with_extension("sock");
+    match socket.file_name() {
+        Some(name) if file.starts_with("/etc") => Path::new("/run/nuncio").join(name),
+        _ => socket,
+    }
 }
 
 fn promise(section: Section<'_>) -> Promise {

@@ -5,6 +5,8 @@ mod config;
 mod control;
 mod demo;
 mod logging;
+mod mailboxes;
+mod notify;
 mod probe;
 mod run;
 
@@ -25,9 +27,11 @@ enum Command {
     /// Runs the node until SIGINT or SIGTERM
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
-    Check(ConfigFile),
+    Check(check::Wanted),
     /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
     Probe(probe::Arguments),
+    /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
+    Mailboxes(mailboxes::Log),
     /// Asks the running node why federation with a domain works, or does not
     Explain(control::Explain),
     /// Lists the links of the running node
@@ -52,8 +56,9 @@ struct ConfigFile {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => check::run(&file.config),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Check(wanted) => check::run(&wanted),
+        Command::Mailboxes(log) => mailboxes::run(&log),
         Command::Explain(command) => control::explain(&command),
         Command::Sessions(command) => control::sessions(&command),
         Command::Queues(command) => control::queues(&command),

@@ -1,12 +1,15 @@
 //! `nuncio run`: configuration, logging, start, wait for a signal, drain.
 
-use std::{io, mem, path::Path, process::ExitCode};
+use std::{io, mem, path::Path, process::ExitCode, rc::Rc};
 
 use actix_rt::System;
-use actors::Node;
+use actors::{Node, vital::Heartbeat};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    notify::Notify,
+};
 
 /// Runs a node with the configuration in `file` until it is told to stop.
 pub(crate) fn run(file: &Path) -> ExitCode {
@@ -52,8 +55,11 @@ fn make_room_for_files(connections: usize) {
 /// Starts the node and serves until a signal, or until the node is of no use any more.
 async fn serve(config: Config) -> Result<ExitCode, String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let (notify, shutdown_timeout) = (Rc::new(Notify::of_environment()), config.settings.shutdown_timeout);
     let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
-    announce(&node);
+    let bound = announce(&node);
+    notify.ready(&bound);
+    let watchdog = actix_rt::spawn(live(Rc::clone(&notify), node.heartbeat()));
 
     loop {
         let signal = tokio::select! {
@@ -70,10 +76,14 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
             }
             Told::Report => node.report(),
             Told::Reload => {
+                notify.reloading();
                 log::warn!(target: LOG, "reloading does not work yet: the configuration stays as it was read at the start");
+                notify.ready(&bound);
             }
         }
     }
+    notify.stopping(shutdown_timeout);
+    watchdog.abort();
     tokio::select! {
         () = node.drain() => Ok(ExitCode::SUCCESS),
         why = signals.stop() => {
@@ -83,11 +93,23 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     }
 }
 
-/// Logs the last line of the start: whoever waits for the node waits for this.
-fn announce(node: &Node) {
-    let addresses = node.addresses().iter().map(|(kind, address)| format!(" {kind}={address}"));
-    let control = node.control().map(|path| format!(" control={}", path.display())).unwrap_or_default();
-    log::info!(target: LOG, "ready{}{control}", addresses.collect::<String>());
+/// Logs the last line of the start: whoever waits for the node waits for this. Answers the addresses that are bound.
+fn announce(node: &Node) -> String {
+    let addresses = node.addresses().iter().map(|(kind, address)| format!("{kind}={address}"));
+    let control = node.control().map(|path| format!("control={}", path.display()));
+    let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
+    log::info!(target: LOG, "ready {bound}");
+    format!("ready {bound}")
+}
+
+/// Gives the service manager its signs of life, each after a beat of the node.
+async fn live(notify: Rc<Notify>, heartbeat: Heartbeat) {
+    let Some(rhythm) = notify.rhythm() else { return };
+    loop {
+        heartbeat.beat().await;
+        notify.alive();
+        tokio::time::sleep(rhythm).await;
+    }
 }
 
 /// What a signal tells the node to do.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backpressure;
+mod check;
 mod cold_link;
 mod command_line;
 mod components;
@@ -19,9 +20,11 @@ mod federation;
 mod harness;
 mod identities;
 mod logs;
+mod mailboxes;
 mod probe;
 mod promise;
 mod resolution;
+mod service;
 mod services;
 mod shutdown;
 mod spoofing;

@@ -78,7 +78,7 @@ impl Dns {
                 }
             }
         };
-        time::timeout(self.timeout, answer).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+        time::timeout(self.timeout, answer).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
