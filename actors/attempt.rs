@@ -90,10 +90,10 @@ pub struct Means {
     pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
-    /// What is remembered of remote domains.
-    pub notes: Notes,
     /// Attempts for sessions that may be under way at once.
     pub at_once: usize,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -245,16 +245,16 @@ impl Attempt {
         }
     }
 
+    fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
+        if let Some(watch) = &self.watch {
+            watch.see(seen());
+        }
+    }
+
     /// Notes a step on the way to a session. That others have us verify keys is no such way.
     fn note(&self, event: Event) {
         if self.purpose == Purpose::Session {
             self.notes.note(&self.pair.remote, event.with(&self.pair.local));
-        }
-    }
-
-    fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
-        if let Some(watch) = &self.watch {
-            watch.see(seen());
         }
     }
 

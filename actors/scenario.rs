@@ -198,10 +198,10 @@ impl Node {
         let (up, dials, cut) = (Arc::new(AtomicBool::new(true)), Arc::default(), watch::Sender::new(0));
         let world = World { up, dials, cut, arrived, pipe };
         let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, meter("recorder"));
-        let recorder: Mailbox<Recorder> =
-            mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
-                Recorder::new(recording, counted)
-            });
+        let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
+            Recorder::new(recording, counted)
+        });
+        let notes = Notes::new(recorder);
         let (router, router_inbox) = mailbox::open(&meter("router"), "router");
         let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
         let deaths = mpsc::channel(1).0;
@@ -211,7 +211,7 @@ impl Node {
             fulfilled: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
-            notes: Notes::new(recorder.outlet()),
+            notes: notes.clone(),
         };
         let outgoing = meter("outgoing");
         promise_inbox.start_on(&here, move || {
@@ -219,9 +219,8 @@ impl Node {
         });
         let name = Domain::new(OURS).unwrap();
         let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
-        let settled = recorder.outlet();
         router_inbox.start_on(&here, move || {
-            Router::new([], names, promising, settings::Service::default(), None, settled, vital)
+            Router::new([], names, promising, settings::Service::default(), None, notes, vital)
         });
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {

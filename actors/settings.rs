@@ -59,19 +59,10 @@ pub struct Limits {
     pub stream: Bounds,
     /// Dialback call-backs.
     pub verifications: Verifications,
-    /// What is remembered of remote domains.
-    pub recording: Recording,
     /// Connections that the node makes for links of its own.
     pub dials: Dials,
-}
-
-/// How much the flight recorder holds.
-#[derive(Clone, Copy, Debug)]
-pub struct Recording {
-    /// Remote domains; 0: nothing is remembered.
-    pub domains: usize,
-    /// The last events of each.
-    pub events: usize,
+    /// What is remembered of remote domains.
+    pub recording: Recording,
 }
 
 /// How much the node dials for its own links.
@@ -81,6 +72,15 @@ pub struct Dials {
     pub at_once: usize,
     /// Those to one address.
     pub per_address: usize,
+}
+
+/// How much the flight recorder holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording {
+    /// Remote domains; 0: nothing is remembered.
+    pub domains: usize,
+    /// The last events of each.
+    pub events: usize,
 }
 
 /// How much the node dials for others.

@@ -273,13 +273,13 @@ fn limits(section: Section<'_>) -> Limits {
             per_address: section.count("max_verifications_per_address", 1).unwrap_or(32),
             waiting: section.count("max_verifications_waiting", 0).unwrap_or(1024),
         },
-        recording: Recording {
-            domains: section.count("recorded_domains", 0).unwrap_or(10_000),
-            events: section.count("recorded_events", 1).unwrap_or(32),
-        },
         dials: Dials {
             at_once: section.count("max_dials", 1).unwrap_or(256),
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
+        },
+        recording: Recording {
+            domains: section.count("recorded_domains", 0).unwrap_or(10_000),
+            events: section.count("recorded_events", 1).unwrap_or(32),
         },
     };
     section.finish();

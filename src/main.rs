@@ -6,17 +6,18 @@ mod control;
 mod demo;
 mod logging;
 mod mailboxes;
+mod manual;
 mod notify;
 mod probe;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 /// An XMPP federation node: makes domains part of the XMPP network.
 #[derive(Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_long_help = MORE)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -44,6 +45,10 @@ enum Command {
     Close(control::Act),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
+    /// Prints what a shell needs to complete commands and options
+    Completions(manual::Completions),
+    /// Prints the manual page, or writes it and those of the commands into a directory
+    Man(manual::Man),
 }
 
 #[derive(Args)]
@@ -65,5 +70,16 @@ fn main() -> ExitCode {
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),
+        Command::Completions(wanted) => wanted.print(Arguments::command()),
+        Command::Man(wanted) => wanted.write(Arguments::command()),
     }
 }
+
+/// What a manual has beyond commands and options.
+const MORE: &str = "\
+Signals: SIGTERM and SIGINT stop the node in order, a second one at once. SIGHUP reads the configuration anew. SIGUSR1 \
+logs every mailbox and session now.
+
+Environment: RUST_LOG wins over the log level of the configuration.
+
+Exit status: 0 done; 1 it failed, or the configuration has problems; 2 wrong usage.";

@@ -115,8 +115,16 @@ impl Probe {
         let witness =
             mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let (terms, notes) = (Terms::new(&settings), Notes::nobody());
-        let means = Means { terms, tls, resolver, gate: None, at_once: 1, witness, notes, bound };
+        let means = Means {
+            terms: Terms::new(&settings),
+            tls,
+            resolver,
+            gate: None,
+            at_once: 1,
+            witness,
+            notes: Notes::nobody(),
+            bound,
+        };
         Ok(Self { settings, pair, means, dns, spectator, events })
     }
 

@@ -42,9 +42,12 @@ impl Failure {
             Self::Overloaded => {
                 (Side::Local, "this node has too much to do: the log says of what".to_owned())
             }
-            Self::Crowded(address) => {
-                (Side::Local, format!("wait, or raise limits.max_dials_per_address: many go to {address}"))
-            }
+            Self::Crowded(address) => (
+                Side::Either,
+                format!(
+                    "see why the links to {address} are made so slowly, or raise limits.max_dials_per_address here"
+                ),
+            ),
             Self::Crashed => (Side::Local, "report the panic that the log of this node shows".to_owned()),
             Self::Loop(_) => (
                 Side::Either,
