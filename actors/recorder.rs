@@ -243,7 +243,7 @@ impl What {
             Self::CertificateChanged => "new certificate",
             Self::LifeSign => "sign of life",
             Self::Retried => "retried",
-            Self::Dismissed => "dismissed",
+            Self::Dismissed => "asked to close",
         }
     }
 
