@@ -131,7 +131,7 @@ impl Node {
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
         let recorder =
             mailbox::start_on(&here, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
-        let notes = Notes::new(recorder.outlet());
+        let notes = Notes::new(recorder.clone());
         let witness_meter = meter("witness", 1024);
         let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
         let witness =
@@ -179,9 +179,9 @@ impl Node {
 
         let vital = Vital::new("router", dead);
         let (domains, names) = served(&settings);
-        let (promising, service, settled) = (promise.clone(), settings.service.clone(), recorder.outlet());
+        let (promising, service, noting) = (promise.clone(), settings.service.clone(), notes.clone());
         router_inbox
-            .start_on(&here, move || Router::new(domains, names, promising, service, every, settled, vital));
+            .start_on(&here, move || Router::new(domains, names, promising, service, every, noting, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),

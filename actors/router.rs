@@ -26,7 +26,8 @@ use crate::{
     mailbox::{Mailbox, Outlet, Queued, Refused},
     outgoing::{self, Outgoing},
     promise::{self, Promise},
-    recorder, report,
+    recorder::Notes,
+    report,
     settings::Service,
     vital::Vital,
 };
@@ -181,7 +182,7 @@ struct Account {
     domains: HashMap<Domain, Arc<Sheet>>,
     every: Option<Duration>,
     /// Who keeps the figures of domains that are forgotten here.
-    settled: Outlet<recorder::Settled>,
+    notes: Notes,
 }
 
 /// Who serves a local domain.
@@ -200,10 +201,10 @@ impl Router {
         promise: Mailbox<Promise>,
         service: Service,
         log_account: Option<Duration>,
-        settled: Outlet<recorder::Settled>,
+        notes: Notes,
         vital: Vital,
     ) -> Self {
-        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, settled };
+        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
         local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
         Self {
@@ -371,8 +372,7 @@ impl Account {
         let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
         let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
         if !accounts.is_empty() {
-            // A recorder that has too much to do forgets them too.
-            let _ = self.settled.tell(recorder::Settled { accounts });
+            self.notes.settle(accounts);
         }
     }
 

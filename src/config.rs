@@ -203,8 +203,8 @@ fn listen(section: Section<'_>) -> Listen {
     listen
 }
 
-/// The control socket: beside the file and with its name, unless named otherwise; `None` when that name is empty. Only
-/// one that is somewhere else was wanted there, and is worth refusing to start for.
+/// The control socket, `None` when its path is empty. Only one that is not where it would be by default was wanted there,
+/// and is worth refusing to start for.
 fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let source = listen.source();
     let named = listen.read("control", |path| {
@@ -216,9 +216,18 @@ fn control(listen: &Section<'_>) -> Option<ControlSocket> {
             path => Ok(path),
         }
     });
-    let default = source.file().with_extension("sock");
+    let default = default_socket(source.file());
     let path = named.unwrap_or_else(|| Some(default.clone()))?;
     Some(ControlSocket { required: path != default, path })
+}
+
+/// Beside the file and with its name; of a file below `/etc`, where nothing that runs belongs, in `/run/nuncio`.
+fn default_socket(file: &Path) -> PathBuf {
+    let socket = file.with_extension("sock");
+    match socket.file_name() {
+        Some(name) if file.starts_with("/etc") => Path::new("/run/nuncio").join(name),
+        _ => socket,
+    }
 }
 
 fn promise(section: Section<'_>) -> Promise {

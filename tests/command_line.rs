@@ -19,9 +19,21 @@ fn demo_sends_a_message_each_way_and_a_bounce() {
 
 #[test]
 fn help_and_version_are_there_for_each_command() {
-    for command in
-        [&[][..], &["run"], &["check"], &["probe"], &["mailboxes"], &["demo"], &["completions"], &["man"]]
-    {
+    for command in [
+        &[][..],
+        &["run"],
+        &["check"],
+        &["probe"],
+        &["mailboxes"],
+        &["explain"],
+        &["sessions"],
+        &["queues"],
+        &["retry"],
+        &["close"],
+        &["demo"],
+        &["completions"],
+        &["man"],
+    ] {
         let output = nuncio(&[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("Usage"), "{output:?}");

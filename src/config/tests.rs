@@ -98,6 +98,21 @@ fn the_shipped_file_loads_and_states_the_defaults() {
 }
 
 #[test]
+fn the_control_socket_is_beside_the_file_or_where_it_is_wanted() {
+    let path = |file: &str, listen: &str| {
+        let toml = format!("[listen]\n{listen}\n[[domain]]\nname = \"localhost\"\n");
+        let control = parse(Path::new(file), &toml).unwrap().settings.listen.control;
+        control.map(|control| (control.path.display().to_string(), control.required))
+    };
+    let known = |path: &str, required| Some((path.to_owned(), required));
+    assert_eq!(path("/srv/xmpp/node.toml", ""), known("/srv/xmpp/node.sock", false));
+    assert_eq!(path("/srv/xmpp/node.toml", "control = \"node.sock\""), known("/srv/xmpp/node.sock", false));
+    assert_eq!(path("/srv/xmpp/node.toml", "control = \"a/b.sock\""), known("/srv/xmpp/a/b.sock", true));
+    assert_eq!(path("/etc/nuncio/nuncio.toml", ""), known("/run/nuncio/nuncio.sock", false));
+    assert_eq!(path("/srv/xmpp/node.toml", "control = \"\""), None);
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let shipped = include_str!("../../config/nuncio.toml");
     let uncommented: String = shipped

@@ -16,7 +16,7 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
-use actors::recorder::{Notes, Settled};
+use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
 use actors::settings;
 use actors::vital::Vital;
@@ -109,7 +109,6 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
     let deaths = tokio::sync::mpsc::channel(1).0;
     let (vital, own) = (Vital::new("promise", deaths.clone()), promise.clone());
-    let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let owners = promise::Owners {
         fulfilled: router.outlet(),
         closed: router.outlet(),
@@ -122,10 +121,10 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     });
     let name = Domain::new(OURS).expect("a domain");
     let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
-    let settled = nobody.outlet();
     router_inbox.start_on(&here, move || {
-        Router::new([], names, promise, settings::Service::default(), None, settled, vital)
+        Router::new([], names, promise, settings::Service::default(), None, Notes::nobody(), vital)
     });
+    let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let surroundings = component::Surroundings {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),
         max_stanza: 100_000,
@@ -287,14 +286,6 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
 
     fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
-    }
-}
-
-impl actix::Handler<Queued<Settled>> for Nobody {
-    type Result = ();
-
-    fn handle(&mut self, settled: Queued<Settled>, _: &mut actix::Context<Self>) {
-        settled.open();
     }
 }
 
