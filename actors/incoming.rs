@@ -20,6 +20,7 @@ use crate::{
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
+    metrics::{Presence, Saw, Tally},
     outbox::{self, Outbox},
     quiet::{self, Quiet},
     router::{self, Router, Source},
@@ -61,10 +62,18 @@ pub struct Surroundings {
     pub authorized: Outlet<Authorized>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
+}
+
+impl Surroundings {
+    fn count_secured(&self, session: &tls::Session) {
+        self.tally.saw(Saw::Secured { side: Side::Incoming, version: session.protocol.clone() });
+    }
 }
 
 /// Lines about peers that have not proved who they are.
@@ -121,6 +130,8 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
+    /// Counts it among the authenticated ones.
+    presence: Option<Presence>,
     stanzas_in: u64,
     draining: Option<drain::Token>,
 }
@@ -139,6 +150,7 @@ impl Incoming {
         let now = Instant::now();
         let remote = surroundings.terms.default_remote().clone();
         let expires = session.as_ref().and_then(|session| session.expires);
+        session.iter().for_each(|session| surroundings.count_secured(session));
         let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
@@ -161,6 +173,7 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            presence: None,
             stanzas_in: 0,
             draining: None,
         }
@@ -201,6 +214,7 @@ impl Incoming {
                 Output::Authorized { pair, mechanism } => {
                     if !self.authorized {
                         self.authorized = true;
+                        self.presence = Some(self.surroundings.tally.admit());
                         self.remote = self.surroundings.terms.remote(&pair.remote).clone();
                         self.throttle.set_rate(self.remote.max_rate);
                     }
@@ -305,6 +319,7 @@ impl Incoming {
                 "secured"
             );
         }
+        self.surroundings.count_secured(&session);
         self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);

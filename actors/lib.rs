@@ -28,11 +28,13 @@
 //! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
 //! | an attempt's pass | `Left` | gate | signal |
 //! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
+//! | incoming, attempts | [`metrics::Saw`] | metrics | not counted |
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 16 scrapes at most |
 //! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
@@ -86,6 +88,7 @@ pub mod incoming;
 pub mod link;
 pub mod listener;
 pub mod mailbox;
+pub mod metrics;
 pub mod node;
 pub mod outbox;
 pub mod outgoing;

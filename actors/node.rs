@@ -4,14 +4,15 @@ use std::{
     collections::HashMap,
     fmt, io,
     net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::Arbiter;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, mpsc},
+    task::JoinHandle,
 };
 use xmpp::component::Secret;
 
@@ -24,6 +25,7 @@ use crate::{
     incoming,
     listener::{self, For, Limits, Listener},
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
+    metrics::{Metrics, Tally, gather::Sources, http},
     promise::{self, Promise},
     pulse::{self, Pulse},
     resolver::Resolver,
@@ -48,6 +50,8 @@ pub struct Node {
     deaths: mpsc::Receiver<&'static str>,
     shutdown_timeout: Duration,
     threads: Vec<Arbiter>,
+    /// Those who answer scrapes of the metrics.
+    scrapes: Vec<JoinHandle<()>>,
 }
 
 /// Why a node could not be started.
@@ -109,6 +113,11 @@ impl Node {
         let counted = Arc::clone(&witness_meter);
         let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
 
+        let admitted = Arc::<AtomicUsize>::default();
+        let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
+        let metrics = mailbox::start_on(&here, &metrics_meter, "metrics", move |_| Metrics::new(own));
+        let tally = Tally::new(metrics.outlet(), admitted);
+
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
         let gate_meter = meter("gate", 65_536);
@@ -125,6 +134,7 @@ impl Node {
             gate: Some(gate),
             at_once: dials.at_once,
             witness: witness.clone(),
+            tally: tally.clone(),
             bound,
         };
         let verifier_meter = meter("verifier", 1024);
@@ -167,6 +177,7 @@ impl Node {
             promise: promise.clone(),
             verifier,
             witness,
+            tally,
             secrets: Arc::new(
                 settings
                     .components
@@ -177,6 +188,16 @@ impl Node {
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
+        let sources = Sources {
+            pulse: pulse.clone(),
+            router: router.clone(),
+            promise: promise.clone(),
+            metrics,
+            started: SystemTime::now(),
+        };
+        let scrapes =
+            sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
+        let scrapes = scrapes.collect();
         Ok(Self {
             addresses,
             servers,
@@ -187,6 +208,7 @@ impl Node {
             deaths,
             shutdown_timeout: settings.shutdown_timeout,
             threads,
+            scrapes,
         })
     }
 
@@ -255,6 +277,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.scrapes.iter().for_each(JoinHandle::abort);
         for thread in &self.threads {
             thread.stop();
         }
@@ -280,6 +303,7 @@ struct Sockets {
     s2s: Vec<TcpListener>,
     s2s_tls: Vec<TcpListener>,
     component: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
 }
 
 impl Sockets {
@@ -289,11 +313,17 @@ impl Sockets {
             s2s: bind(&listen.s2s)?,
             s2s_tls: bind(&listen.s2s_tls)?,
             component: bind(&listen.component)?,
+            metrics: bind(&listen.metrics)?,
         })
     }
 
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        let kinds = [("s2s", &self.s2s), ("s2s_tls", &self.s2s_tls), ("component", &self.component)];
+        let kinds = [
+            ("s2s", &self.s2s),
+            ("s2s_tls", &self.s2s_tls),
+            ("component", &self.component),
+            ("metrics", &self.metrics),
+        ];
         let sockets =
             kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
         sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()
@@ -323,6 +353,7 @@ struct Listeners {
     promise: Mailbox<Promise>,
     verifier: Mailbox<Verifier>,
     witness: Mailbox<Witness>,
+    tally: Tally,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -337,6 +368,7 @@ impl Listeners {
                 let (router, verifier, witness) =
                     (self.router.clone(), self.verifier.clone(), self.witness.clone());
                 let (limits, strangers) = (self.limits.clone(), self.strangers.clone());
+                let tally = self.tally.clone();
                 let authorized = self.promise.outlet();
                 self.start(socket, &self.incoming, limits, move |own| {
                     whose(incoming::Surroundings {
@@ -346,6 +378,7 @@ impl Listeners {
                         verifier,
                         authorized,
                         witness,
+                        tally,
                         ended: own.outlet(),
                         strangers,
                     })

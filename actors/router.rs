@@ -1,6 +1,8 @@
 //! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
 //! and nowhere else.
 
+mod figures;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -14,6 +16,7 @@ use xmpp::{
     stanza::{self, Condition, ErrorType, Kind},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use crate::{
     account::{Amount, Outcome, Sheet, Slip},
     batch::{self, Answers, Batch, Pass},

@@ -92,6 +92,8 @@ pub struct Listen {
     pub s2s_tls: Vec<SocketAddr>,
     /// Components (XEP-0114).
     pub component: Vec<SocketAddr>,
+    /// Metrics over HTTP.
+    pub metrics: Vec<SocketAddr>,
 }
 
 /// A certificate with its chain, leaf first, and its key.

@@ -23,6 +23,7 @@ use actors::{
     attempt::{Attempt, Means},
     dns::Dns,
     mailbox::{self, Meter},
+    metrics::Tally,
     resolver::Resolver,
     settings::{Identity, Settings},
     terms::Terms,
@@ -113,8 +114,16 @@ impl Probe {
         let counted = Arc::clone(&meter);
         let witness = mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(counted));
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means =
-            Means { terms: Terms::new(&settings), tls, resolver, gate: None, at_once: 1, witness, bound };
+        let means = Means {
+            terms: Terms::new(&settings),
+            tls,
+            resolver,
+            gate: None,
+            at_once: 1,
+            witness,
+            tally: Tally::default(),
+            bound,
+        };
         Ok(Self { settings, pair, means, dns, spectator, events })
     }
 

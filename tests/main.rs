@@ -20,6 +20,7 @@ mod harness;
 mod identities;
 mod logs;
 mod mailboxes;
+mod metrics;
 mod probe;
 mod promise;
 mod resolution;
