@@ -39,6 +39,7 @@ use crate::{
     link::Stream,
     mailbox::Mailbox,
     metrics::{Phase, Saw, Tally},
+    recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
     terms::Terms,
@@ -69,6 +70,8 @@ pub struct Attempt {
     pub witness: Mailbox<Witness>,
     /// Who counts.
     pub tally: Tally,
+    /// What is remembered of the remote domain.
+    pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
@@ -94,6 +97,8 @@ pub struct Means {
     pub tally: Tally,
     /// Attempts for sessions that may be under way at once.
     pub at_once: usize,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -110,6 +115,7 @@ impl Means {
             gate: self.gate.clone(),
             witness: self.witness.clone(),
             tally: self.tally.clone(),
+            notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
@@ -218,6 +224,7 @@ impl Attempt {
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
+        self.note(Event::now(What::Resolved).saying(list(&targets)));
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
@@ -240,6 +247,8 @@ impl Attempt {
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
+                        let text = format!("{target}: {}", next.sentence(&self.pair.remote));
+                        self.note(Event::now(What::TargetFailed).saying(text));
                     }
                     failure = further(failure, next);
                 }
@@ -263,6 +272,13 @@ impl Attempt {
     fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
         if let Some(watch) = &self.watch {
             watch.see(seen());
+        }
+    }
+
+    /// Notes a step on the way to a session. That others have us verify keys is no such way.
+    fn note(&self, event: Event) {
+        if self.purpose == Purpose::Session {
+            self.notes.note(&self.pair.remote, event.with(&self.pair.local));
         }
     }
 
@@ -340,6 +356,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
+            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             match self.negotiate(socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => failure = further(failure, next),
@@ -448,6 +465,8 @@ impl Negotiation<'_> {
                             "authenticated"
                         );
                         attempt.count(Phase::Authenticate, self.usable);
+                        let text = format!("by {}", crate::name_of(established.mechanism));
+                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
                         // Dialback rests on DNS, whatever becomes of the certificate.
                         let rests_on_it = established.mechanism == Mechanism::External;
@@ -511,6 +530,8 @@ impl Negotiation<'_> {
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
+        let text = format!("{}, certificate {verdict}", session.protocol);
+        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
         Ok((Stream::Tls(Box::new(stream)), session))
     }
 
@@ -555,6 +576,16 @@ impl<'a> Protection<'a> {
             certificate: secured
                 .map_or_else(|| "-".to_owned(), |secured| in_words(&secured.proves(remote, policy))),
             fingerprint: certificate.map_or("-", |certificate| &certificate.fingerprint),
+        }
+    }
+}
+
+impl Protection<'_> {
+    /// `TLSv1.3, certificate good`
+    pub fn in_words(&self) -> String {
+        match self.protocol {
+            "-" => "in clear text".to_owned(),
+            protocol => format!("{protocol}, certificate {}", self.certificate),
         }
     }
 }

@@ -4,13 +4,14 @@ use std::{
     collections::HashMap,
     fmt, io,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicUsize},
     time::{Duration, Instant, SystemTime},
 };
 
 use actix::Arbiter;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc},
     task::JoinHandle,
 };
@@ -19,15 +20,18 @@ use xmpp::component::Secret;
 use crate::{
     attempt::Means,
     component,
+    control::{Control, Sources, socket},
     dns::{self, Dns},
     drain,
     gate::{self, Gate},
     incoming,
     listener::{self, For, Limits, Listener},
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
-    metrics::{Metrics, Tally, gather::Sources, http},
+    metrics::{Metrics, Tally, gather, http},
     promise::{self, Promise},
     pulse::{self, Pulse},
+    recorder::{Notes, Recorder},
+    report::Time,
     resolver::Resolver,
     router::{self, Router},
     settings::Settings,
@@ -42,6 +46,8 @@ use crate::{
 /// A running node.
 pub struct Node {
     addresses: Vec<(&'static str, SocketAddr)>,
+    /// The control socket's file, which is removed with the node.
+    seat: Option<socket::Seat>,
     servers: Vec<Mailbox<Listener>>,
     components: Vec<Mailbox<Listener>>,
     router: Mailbox<Router>,
@@ -64,6 +70,13 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The control socket cannot be where it was wanted.
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: socket::Error,
+    },
     /// A certificate, a key or a trust store is of no use.
     Tls(tls::Error),
     /// There is no name service.
@@ -74,6 +87,11 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Control { path, error } => write!(
+                f,
+                "the control socket cannot be at {}: {error}; listen.control names another place, or none when empty",
+                path.display()
+            ),
             Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
             Self::Dns(error) => write!(f, "the DNS cannot be used: {error}"),
         }
@@ -93,6 +111,7 @@ impl Node {
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
         let sockets = Sockets::bind(&settings)?;
         let addresses = sockets.addresses();
+        let (control_socket, seat) = bind_control(&settings)?.unzip();
         let (threads, workers) = Workers::start(settings.workers);
         let terms = Terms::new(&settings);
         let here = Arbiter::current();
@@ -109,9 +128,15 @@ impl Node {
         let resolver =
             mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
+        let recorder_meter = meter("recorder", 8192);
+        let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
+        let recorder =
+            mailbox::start_on(&here, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
+        let notes = Notes::new(recorder.outlet());
         let witness_meter = meter("witness", 1024);
-        let counted = Arc::clone(&witness_meter);
-        let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
+        let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
+        let witness =
+            mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(noting, counted));
 
         let admitted = Arc::<AtomicUsize>::default();
         let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
@@ -135,6 +160,7 @@ impl Node {
             at_once: dials.at_once,
             witness: witness.clone(),
             tally: tally.clone(),
+            notes: notes.clone(),
             bound,
         };
         let verifier_meter = meter("verifier", 1024);
@@ -147,8 +173,12 @@ impl Node {
 
         let outgoing = meter("outgoing", 1024);
         let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
-        let owners =
-            promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+        let owners = promise::Owners {
+            fulfilled: router.outlet(),
+            closed: router.outlet(),
+            bounces: router.outlet(),
+            notes: notes.clone(),
+        };
         promise_inbox.start_on(&here, move || {
             Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
         });
@@ -156,8 +186,9 @@ impl Node {
         let vital = Vital::new("router", dead);
         let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
         let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
-        let (promising, service) = (promise.clone(), settings.service.clone());
-        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, every, vital));
+        let (promising, service, settled) = (promise.clone(), settings.service.clone(), recorder.outlet());
+        router_inbox
+            .start_on(&here, move || Router::new(domains, names, promising, service, every, settled, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
@@ -178,6 +209,7 @@ impl Node {
             verifier,
             witness,
             tally,
+            notes,
             secrets: Arc::new(
                 settings
                     .components
@@ -188,7 +220,7 @@ impl Node {
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
-        let sources = Sources {
+        let sources = gather::Sources {
             pulse: pulse.clone(),
             router: router.clone(),
             promise: promise.clone(),
@@ -198,8 +230,24 @@ impl Node {
         let scrapes =
             sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
         let scrapes = scrapes.collect();
+        if let Some(socket) = control_socket {
+            let sources = Sources {
+                router: router.clone(),
+                promise: promise.clone(),
+                recorder,
+                servers: servers.clone(),
+                components: components.clone(),
+                started: Time::now(),
+            };
+            let control_meter = meter("control", 64);
+            let counted = Arc::clone(&control_meter);
+            mailbox::start_on(&here, &control_meter, "control", move |own| {
+                Control::new(socket, sources, own, counted)
+            });
+        }
         Ok(Self {
             addresses,
+            seat,
             servers,
             components,
             router,
@@ -215,6 +263,11 @@ impl Node {
     /// What was bound: the key of `[listen]` and the address.
     pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Where the control socket is, if there is one.
+    pub fn control(&self) -> Option<&Path> {
+        self.seat.as_ref().map(socket::Seat::path)
     }
 
     /// Logs every mailbox and what stands in the router's table.
@@ -330,6 +383,22 @@ impl Sockets {
     }
 }
 
+/// Binds the control socket. Where nobody asked for one by name, a node that cannot have it goes without.
+fn bind_control(settings: &Settings) -> Result<Option<(UnixListener, socket::Seat)>, StartError> {
+    let Some(wanted) = &settings.listen.control else { return Ok(None) };
+    match socket::bind(&wanted.path) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if wanted.required => Err(StartError::Control { path: wanted.path.clone(), error }),
+        Err(error) => {
+            log::warn!(
+                target: LOG, path:% = wanted.path.display(), reason:% = error;
+                "no control socket, so no answers to nuncio explain and the like: set listen.control"
+            );
+            Ok(None)
+        }
+    }
+}
+
 fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
     addresses
         .iter()
@@ -354,6 +423,7 @@ struct Listeners {
     verifier: Mailbox<Verifier>,
     witness: Mailbox<Witness>,
     tally: Tally,
+    notes: Notes,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -368,7 +438,7 @@ impl Listeners {
                 let (router, verifier, witness) =
                     (self.router.clone(), self.verifier.clone(), self.witness.clone());
                 let (limits, strangers) = (self.limits.clone(), self.strangers.clone());
-                let tally = self.tally.clone();
+                let (tally, notes) = (self.tally.clone(), self.notes.clone());
                 let authorized = self.promise.outlet();
                 self.start(socket, &self.incoming, limits, move |own| {
                     whose(incoming::Surroundings {
@@ -381,6 +451,7 @@ impl Listeners {
                         tally,
                         ended: own.outlet(),
                         strangers,
+                        notes,
                     })
                 })
             })

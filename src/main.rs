@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod control;
 mod demo;
 mod logging;
 mod mailboxes;
@@ -32,6 +33,16 @@ enum Command {
     Probe(probe::Arguments),
     /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
     Mailboxes(mailboxes::Log),
+    /// Asks the running node why federation with a domain works, or does not
+    Explain(control::Explain),
+    /// Lists the links of the running node
+    Sessions(control::List),
+    /// Lists what waits for links in the running node
+    Queues(control::List),
+    /// Has the running node try a domain again at once
+    Retry(control::Act),
+    /// Has the running node close its links with a domain in good order; nothing is lost
+    Close(control::Act),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
     /// Prints what a shell needs to complete commands and options
@@ -53,6 +64,11 @@ fn main() -> ExitCode {
         Command::Probe(arguments) => probe::run(arguments),
         Command::Check(wanted) => check::run(&wanted),
         Command::Mailboxes(log) => mailboxes::run(&log),
+        Command::Explain(command) => control::explain(&command),
+        Command::Sessions(command) => control::sessions(&command),
+        Command::Queues(command) => control::queues(&command),
+        Command::Retry(command) => control::retry(&command),
+        Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),
         Command::Completions(wanted) => wanted.print(Arguments::command()),
         Command::Man(wanted) => wanted.write(Arguments::command()),

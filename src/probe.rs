@@ -24,6 +24,7 @@ use actors::{
     dns::Dns,
     mailbox::{self, Meter},
     metrics::Tally,
+    recorder::Notes,
     resolver::Resolver,
     settings::{Identity, Settings},
     terms::Terms,
@@ -112,7 +113,8 @@ impl Probe {
         let resolver = mailbox::start_on(&here, &meter, "resolver", move |_| Resolver::new(asked, counted));
         let meter = Meter::new("witness", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let witness = mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(counted));
+        let witness =
+            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
         let means = Means {
             terms: Terms::new(&settings),
@@ -122,6 +124,7 @@ impl Probe {
             at_once: 1,
             witness,
             tally: Tally::default(),
+            notes: Notes::nobody(),
             bound,
         };
         Ok(Self { settings, pair, means, dns, spectator, events })
