@@ -440,7 +440,9 @@ impl Negotiation<'_> {
                 match output {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
-                        stream.write_all(&bytes).await.map_err(|error| self.broken(Some(error.kind())))?;
+                        if let Err(error) = stream.write_all(&bytes).await {
+                            return Err(self.last_words(stream, &error).await);
+                        }
                     }
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
@@ -540,6 +542,15 @@ impl Negotiation<'_> {
         match tls::Error::later(error) {
             error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
             _ => self.broken(Some(error.kind())),
+        }
+    }
+
+    /// Explains why nothing more can be written by what the peer said before.
+    async fn last_words(&self, mut stream: Stream, error: &std::io::Error) -> Failure {
+        let mut scratch = BytesMut::with_capacity(READ);
+        match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
+            Ok(Err(reason)) => self.ended(&reason),
+            _ => self.ended(error),
         }
     }
 

@@ -16,7 +16,7 @@ pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
         line.insert(key.to_owned(), value);
     };
     put("step", step.name.into());
-    put("part", if place.own { "own" } else { "remote" }.into());
+    put("part", part(place.own).into());
     put("result", step.result().into());
     if let Some(target) = &place.target {
         put("target", target.as_str().into());
@@ -59,9 +59,14 @@ pub(crate) fn verdict(
     format!("{verdict}\n")
 }
 
+fn part(own: bool) -> &'static str {
+    if own { "own" } else { "remote" }
+}
+
 fn finding(pair: &DomainPair, finding: &Finding) -> Value {
     json!({
         "cause": finding.cause.id,
+        "part": part(finding.own),
         "side": finding.cause.side.id(),
         "rule": finding.cause.rule,
         "happened": finding.happened,

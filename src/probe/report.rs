@@ -58,13 +58,11 @@ impl Report {
 
     /// Tells a step.
     pub(crate) fn tell(&mut self, step: Step) {
-        if let Some(finding) = &step.finding {
-            self.findings.push(finding.clone());
-        }
         match &mut self.screen {
             Some(screen) => print(&screen.step(&step)),
             None => print(&lines::step(&self.pair, &step)),
         }
+        self.findings.extend(step.finding);
     }
 
     /// Tells something odd, unless it was told about the same thing before.
@@ -91,11 +89,6 @@ impl Report {
     /// Whether a way works.
     pub(crate) fn is_good(&self) -> bool {
         self.way.is_some()
-    }
-
-    /// Whether that was found.
-    pub(crate) fn has(&self, cause: &super::cause::Cause) -> bool {
-        self.findings.iter().any(|finding| finding.cause == cause)
     }
 
     /// Sums up.

@@ -243,18 +243,19 @@ impl<'a> Walk<'a> {
                 None => "; they do answer when told not to check DNSSEC".to_owned(),
             };
         }
-        if name == "dialback" {
-            happened = format!("4 of 4: {happened}");
+        if cause == &cause::DNS_TIMEOUT && !self.dns.answers().await {
+            cause = &cause::DNS_DEAD;
         }
         // The certificate was told with all that it says.
-        if name == "certificate" && self.report.has(cause) {
+        if name == "certificate" && self.sight.condemned {
             return;
         }
         let step = match self.place.dialback_alone {
             true => Step::odd(name, &self.place, cause, happened),
             false => Step::failed(name, &self.place, cause, happened),
         };
-        self.report.tell(step.fact("definitive", failure.is_definitive()));
+        let leg = if name == "dialback" { "4 of 4: " } else { "" };
+        self.report.tell(step.prefix(leg).fact("definitive", failure.is_definitive()));
     }
 
     fn diagnose(&self, failure: &Failure) -> (&'static str, &'static Cause) {

@@ -4,7 +4,7 @@ use crate::{
     dialback::hex,
     framer::{self, Frame},
     policy::Bounds,
-    stanza::Origin,
+    stanza::Intake,
     stream::{
         End, Error, Header,
         error::Fault,
@@ -52,7 +52,7 @@ pub struct Accepting {
     id: String,
     /// what the component claims, and from `ExpectStanza` on serves
     name: Option<Domain>,
-    origin: Origin,
+    intake: Intake,
     /// how the stream ends when the component closes too
     ending: End,
 }
@@ -102,7 +102,7 @@ impl Accepting {
             ids,
             max_stanza,
             bounds,
-            origin: wire.origin(None),
+            intake: wire.intake(None),
             wire,
             state: State::ExpectHeader,
             id: String::new(),
@@ -190,7 +190,7 @@ impl Accepting {
         }
         let header = self.wire.header(bytes)?;
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
-        self.origin = self.wire.origin(header.lang);
+        self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
         self.state = State::ExpectHandshake;
         self.name = known;
@@ -237,7 +237,7 @@ impl Accepting {
         let (State::ExpectStanza | State::ExpectFooter, Some(name)) = (self.state, &self.name) else {
             return Err(Fault::Early);
         };
-        let stanza = Stanza::admit(element, &self.origin)?;
+        let stanza = self.intake.admit(element)?;
         if stanza.from_domain() != name {
             return Err(Fault::Spoofed(stanza.from_domain().clone()));
         }

@@ -8,6 +8,7 @@ mod admit;
 mod bounce;
 mod edits;
 mod error;
+mod intake;
 
 use crate::{Domain, DomainPair, framer, jid, xml};
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use std::{borrow::Cow, fmt, ops::Range, str};
 
 pub use bounce::MAX_ECHO;
 pub use error::{Condition, Error, ErrorType};
+pub use intake::Intake;
 
 /// What a stanza is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,9 +85,9 @@ impl Stanza {
     ///
     /// # Errors
     /// Says why this is no stanza that can go on. The addresses are only checked to be addresses: whether the peer
-    /// may use them is for the stream to say.
+    /// may use them is for the stream to say. An [`Intake`] does the same for many.
     pub fn admit(element: framer::Element, origin: &Origin) -> Result<Self, Rejection> {
-        admit::admit(element, origin)
+        admit::admit(element, origin, &mut intake::Recent::default())
     }
 
     /// Makes one of the node's own (namespace `jabber:server` or none means the content namespace).

@@ -191,6 +191,11 @@ impl Peer {
         self.wire.secure_as_server(identity)
     }
 
+    /// Makes TLS as the side that was dialled, just as `ssl` wants it.
+    pub(crate) fn accepts_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.wire.accept_with(ssl)
+    }
+
     /// Whether TLS is made.
     pub(crate) fn is_secured(&self) -> bool {
         self.wire.is_secured()

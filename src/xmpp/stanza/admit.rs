@@ -1,6 +1,7 @@
 //! How an element of one stream becomes a stanza that any stream may carry (RFC 6120 sections 4.8 and 8.1).
 
 use super::edits::Edits;
+use super::intake::Recent;
 use super::{Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
 use crate::framer::{self, Framer, Head, Outer};
@@ -9,12 +10,16 @@ use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 
-pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+pub(super) fn admit(
+    element: framer::Element,
+    origin: &Origin,
+    recent: &mut Recent,
+) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = &element;
     if text(bytes, &head.name).contains(':') || hides_content(head, origin) {
         return admit_anew(bytes, origin);
     }
-    admit_edited(element, origin)
+    admit_edited(element, origin, recent)
 }
 
 pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
@@ -28,19 +33,19 @@ fn admit_written(element: &xml::Element) -> Result<Stanza, Rejection> {
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
     // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
-    admit_edited(element, &own())
+    admit_edited(element, &own(), &mut Recent::default())
 }
 
 /// Takes in an element whose content namespace is the default namespace.
-fn admit_edited(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+fn admit_edited(element: framer::Element, origin: &Origin, recent: &mut Recent) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = element;
     let namespace = match &head.xmlns {
         Some(place) => xml::unescape(text(&bytes, place)),
         None => default_namespace(origin).into(),
     };
     let kind = kind(text(&bytes, &head.name), &namespace, origin)?;
-    let to = address(&bytes, "to", head.to.as_ref())?;
-    let from = address(&bytes, "from", head.from.as_ref())?;
+    let to = address(&bytes, "to", head.to.as_ref(), &mut recent.to)?;
+    let from = address(&bytes, "from", head.from.as_ref(), &mut recent.from)?;
 
     let edits = edits(&head, origin);
     let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
@@ -123,12 +128,24 @@ fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection>
     Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
 }
 
-/// The domain of an address attribute, all of which has been checked.
-fn address(bytes: &[u8], attribute: &'static str, place: Option<&Range<usize>>) -> Result<Domain, Rejection> {
+/// The domain of an address attribute, all of which has been checked. `recent` is that of the stanza before.
+fn address(
+    bytes: &[u8],
+    attribute: &'static str,
+    place: Option<&Range<usize>>,
+    recent: &mut Option<Domain>,
+) -> Result<Domain, Rejection> {
     let place = place.ok_or(Rejection::ImproperAddressing(attribute))?;
+    if let Some(domain) = recent
+        && jid::is_at(&bytes[place.clone()], domain)
+    {
+        return Ok(domain.clone());
+    }
     let value = xml::unescape(text(bytes, place));
     let domain = |value| -> Result<Domain, jid::Error> { Domain::new(Jid::parse(value)?.domain) };
-    domain(&value).map_err(|error| Rejection::Malformed(attribute, error))
+    let domain = domain(&value).map_err(|error| Rejection::Malformed(attribute, error))?;
+    *recent = Some(domain.clone());
+    Ok(domain)
 }
 
 /// What must change so that the bytes mean on any stream what they meant on theirs.

@@ -33,7 +33,7 @@ pub struct Receiving {
     header: Header,
     /// of our current header: what dialback keys are for
     id: String,
-    origin: stanza::Origin,
+    intake: stanza::Intake,
     exchange: sasl::Exchange,
     /// whom SASL authenticated
     identity: Option<DomainPair>,
@@ -128,7 +128,7 @@ impl Receiving {
         Self {
             rules,
             ids,
-            origin: wire.origin(None),
+            intake: wire.intake(None),
             wire,
             state: State::ExpectHeader,
             secured: direct_tls,
@@ -292,7 +292,7 @@ impl Receiving {
         if self.pairs.is_empty() {
             return Err(Fault::Early);
         }
-        let stanza = Stanza::admit(element, &self.origin)?;
+        let stanza = self.intake.admit(element)?;
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
             self.wire.emit(Output::Stanza(stanza));

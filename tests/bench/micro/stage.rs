@@ -16,6 +16,7 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
+use actors::recorder::{Notes, Settled};
 use actors::router::{Route, Router, Source};
 use actors::settings;
 use actors::vital::Vital;
@@ -108,17 +109,23 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
     let deaths = tokio::sync::mpsc::channel(1).0;
     let (vital, own) = (Vital::new("promise", deaths.clone()), promise.clone());
-    let owners =
-        promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+    let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
+    let owners = promise::Owners {
+        fulfilled: router.outlet(),
+        closed: router.outlet(),
+        bounces: router.outlet(),
+        notes: Notes::nobody(),
+    };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {
         Promise::new(Box::new(World { remotes }), bounds(), workers, meter("outgoing"), own, owners, vital)
     });
     let name = Domain::new(OURS).expect("a domain");
     let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
-    router_inbox
-        .start_on(&here, move || Router::new([], names, promise, settings::Service::default(), None, vital));
-    let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
+    let settled = nobody.outlet();
+    router_inbox.start_on(&here, move || {
+        Router::new([], names, promise, settings::Service::default(), None, settled, vital)
+    });
     let surroundings = component::Surroundings {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),
         max_stanza: 100_000,
@@ -276,6 +283,14 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
 
     fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
+    }
+}
+
+impl actix::Handler<Queued<Settled>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, settled: Queued<Settled>, _: &mut actix::Context<Self>) {
+        settled.open();
     }
 }
 
