@@ -7,14 +7,15 @@ use std::{
     fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::Arbiter;
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc},
+    task::JoinHandle,
 };
 
 use self::listeners::Listeners;
@@ -27,6 +28,7 @@ use crate::{
     incoming,
     listener::{self, Listener},
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
+    metrics::{Metrics, Tally, gather, http},
     promise::{self, Promise},
     pulse::{self, Pulse},
     recorder::{Notes, Recorder},
@@ -57,6 +59,8 @@ pub struct Node {
     means: Means,
     settings: Box<Settings>,
     threads: Vec<Arbiter>,
+    /// Those who answer scrapes of the metrics.
+    scrapes: Vec<JoinHandle<()>>,
 }
 
 /// Why a node could not be started.
@@ -137,6 +141,11 @@ impl Node {
         let witness =
             mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(noting, counted));
 
+        let admitted = Arc::<AtomicUsize>::default();
+        let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
+        let metrics = mailbox::start_on(&here, &metrics_meter, "metrics", move |_| Metrics::new(own));
+        let tally = Tally::new(metrics.outlet(), admitted);
+
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
         let gate_meter = meter("gate", 65_536);
@@ -153,6 +162,7 @@ impl Node {
             gate: Some(gate),
             at_once: dials.at_once,
             witness: witness.clone(),
+            tally: tally.clone(),
             notes: notes.clone(),
             bound,
         };
@@ -196,11 +206,22 @@ impl Node {
             promise: promise.clone(),
             verifier,
             witness,
+            tally,
             notes,
             secrets: listeners::secrets(&settings),
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
+        let sources = gather::Sources {
+            pulse: pulse.clone(),
+            router: router.clone(),
+            promise: promise.clone(),
+            metrics,
+            started: SystemTime::now(),
+        };
+        let scrapes =
+            sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
+        let scrapes = scrapes.collect();
         if let Some(socket) = control_socket {
             let sources = Sources {
                 router: router.clone(),
@@ -229,6 +250,7 @@ impl Node {
             means: kept,
             settings: Box::new(settings),
             threads,
+            scrapes,
         })
     }
 
@@ -307,6 +329,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.scrapes.iter().for_each(JoinHandle::abort);
         for thread in &self.threads {
             thread.stop();
         }
@@ -339,6 +362,7 @@ struct Sockets {
     s2s: Vec<TcpListener>,
     s2s_tls: Vec<TcpListener>,
     component: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
 }
 
 impl Sockets {
@@ -348,11 +372,17 @@ impl Sockets {
             s2s: bind(&listen.s2s)?,
             s2s_tls: bind(&listen.s2s_tls)?,
             component: bind(&listen.component)?,
+            metrics: bind(&listen.metrics)?,
         })
     }
 
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        let kinds = [("s2s", &self.s2s), ("s2s_tls", &self.s2s_tls), ("component", &self.component)];
+        let kinds = [
+            ("s2s", &self.s2s),
+            ("s2s_tls", &self.s2s_tls),
+            ("component", &self.component),
+            ("metrics", &self.metrics),
+        ];
         let sockets =
             kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
         sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()

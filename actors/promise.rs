@@ -6,6 +6,7 @@
 //!
 //! How a queue is handed over to its session, and taken back from one that died, is told in the crate's documentation.
 
+mod figures;
 mod queue;
 mod show;
 mod turns;
@@ -24,6 +25,7 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use self::{queue::Queue, turns::Turns};
 use crate::{
     account::{Amount, Outcome},

@@ -1,6 +1,7 @@
 //! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
 //! and nowhere else.
 
+mod figures;
 mod show;
 
 use std::{
@@ -18,6 +19,7 @@ use xmpp::{
     stanza::{self, Condition, ErrorType, Kind},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use crate::{
     account::{Amount, Outcome, Sheet, Slip},
     batch::{self, Answers, Batch, Pass},

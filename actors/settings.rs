@@ -103,6 +103,8 @@ pub struct Listen {
     pub s2s_tls: Vec<SocketAddr>,
     /// Components (XEP-0114).
     pub component: Vec<SocketAddr>,
+    /// Metrics over HTTP.
+    pub metrics: Vec<SocketAddr>,
     /// Where the operator's commands reach the node; `None`: nowhere.
     pub control: Option<ControlSocket>,
 }

@@ -190,14 +190,23 @@ fn listen(section: Section<'_>) -> Listen {
         s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
         s2s_tls: addresses("s2s_tls", &[]),
         component: addresses("component", &["127.0.0.1:5347"]),
+        metrics: addresses("metrics", &[]),
         control: control(&section),
     };
-    let all: Vec<_> =
-        [&listen.s2s, &listen.s2s_tls, &listen.component].into_iter().flatten().copied().collect();
+    let all: Vec<_> = [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
     // Port 0 is a new port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
         section.problem("s2s", format!("{address} stands in this section twice, and can be bound only once"));
+    }
+    if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
+        let what =
+            format!("whoever reaches {address} can read the figures, and which domains stanzas wait for");
+        section.warning("metrics", what);
     }
     section.finish();
     listen

@@ -23,6 +23,7 @@ use actors::{
     attempt::{Attempt, Means},
     dns::Dns,
     mailbox::{self, Meter},
+    metrics::Tally,
     recorder::Notes,
     resolver::Resolver,
     settings::{Identity, Settings},
@@ -122,6 +123,7 @@ impl Probe {
             gate: None,
             at_once: 1,
             witness,
+            tally: Tally::default(),
             notes: Notes::nobody(),
             bound,
         };

@@ -21,6 +21,7 @@ mod harness;
 mod identities;
 mod logs;
 mod mailboxes;
+mod metrics;
 mod probe;
 mod promise;
 mod reload;

@@ -10,6 +10,7 @@ use crate::{
     component, incoming,
     listener::{self, For, Limits, Listener},
     mailbox::{self, Mailbox, Meter, Outlet},
+    metrics::Tally,
     promise::Promise,
     recorder::Notes,
     router::Router,
@@ -35,6 +36,7 @@ pub(super) struct Listeners {
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
     pub(super) witness: Mailbox<Witness>,
+    pub(super) tally: Tally,
     pub(super) notes: Notes,
     pub(super) secrets: Arc<HashMap<Domain, Secret>>,
 }
@@ -96,6 +98,7 @@ impl Listeners {
             verifier: self.verifier.clone(),
             authorized: self.promise.outlet(),
             witness: self.witness.clone(),
+            tally: self.tally.clone(),
             ended,
             strangers: self.strangers.clone(),
             notes: self.notes.clone(),

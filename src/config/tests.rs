@@ -327,6 +327,16 @@ fn an_address_can_be_listened_on_once() {
 }
 
 #[test]
+fn metrics_for_everybody_are_a_warning() {
+    assert_finds(
+        "[listen]\nmetrics = [\"127.0.0.1:9469\", \"0.0.0.0:9469\"]",
+        &[
+            "n.toml:2: warning: listen.metrics: whoever reaches 0.0.0.0:9469 can read the figures, and which domains stanzas wait for",
+        ],
+    );
+}
+
+#[test]
 fn settings_that_contradict_each_other_are_refused() {
     assert_finds(
         "[s2s]\ntls = \"disabled\"\nauth = [\"external\"]",
