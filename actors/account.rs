@@ -66,7 +66,7 @@ pub struct Sheet {
 }
 
 /// Some stanzas and what they weigh.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Amount {
     /// How many.
     pub stanzas: u64,

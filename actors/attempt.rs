@@ -38,6 +38,7 @@ use crate::{
     gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
+    recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
     terms::Terms,
@@ -66,6 +67,8 @@ pub struct Attempt {
     pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// What is remembered of the remote domain.
+    pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
@@ -89,6 +92,8 @@ pub struct Means {
     pub witness: Mailbox<Witness>,
     /// Attempts for sessions that may be under way at once.
     pub at_once: usize,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -104,6 +109,7 @@ impl Means {
             resolver: self.resolver.clone(),
             gate: self.gate.clone(),
             witness: self.witness.clone(),
+            notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
@@ -198,6 +204,7 @@ impl Attempt {
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
+        self.note(Event::now(What::Resolved).saying(list(&targets)));
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
@@ -220,6 +227,8 @@ impl Attempt {
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
+                        let text = format!("{target}: {}", next.sentence(&self.pair.remote));
+                        self.note(Event::now(What::TargetFailed).saying(text));
                     }
                     failure = further(failure, next);
                 }
@@ -239,6 +248,13 @@ impl Attempt {
     fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
         if let Some(watch) = &self.watch {
             watch.see(seen());
+        }
+    }
+
+    /// Notes a step on the way to a session. That others have us verify keys is no such way.
+    fn note(&self, event: Event) {
+        if self.purpose == Purpose::Session {
+            self.notes.note(&self.pair.remote, event.with(&self.pair.local));
         }
     }
 
@@ -314,6 +330,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
+            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             match self.negotiate(socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => failure = further(failure, next),
@@ -420,6 +437,8 @@ impl Negotiation<'_> {
                             fingerprint = shown.fingerprint, took:% = millis(self.began);
                             "authenticated"
                         );
+                        let text = format!("by {}", crate::name_of(established.mechanism));
+                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
                         // Dialback rests on DNS, whatever becomes of the certificate.
                         let rests_on_it = established.mechanism == Mechanism::External;
@@ -479,6 +498,8 @@ impl Negotiation<'_> {
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
+        let text = format!("{}, certificate {verdict}", session.protocol);
+        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
         Ok((Stream::Tls(Box::new(stream)), session))
     }
 
@@ -532,6 +553,16 @@ impl<'a> Protection<'a> {
             certificate: secured
                 .map_or_else(|| "-".to_owned(), |secured| in_words(&secured.proves(remote, policy))),
             fingerprint: certificate.map_or("-", |certificate| &certificate.fingerprint),
+        }
+    }
+}
+
+impl Protection<'_> {
+    /// `TLSv1.3, certificate good`
+    pub fn in_words(&self) -> String {
+        match self.protocol {
+            "-" => "in clear text".to_owned(),
+            protocol => format!("{protocol}, certificate {}", self.certificate),
         }
     }
 }

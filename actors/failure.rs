@@ -1,5 +1,7 @@
 //! Why no authenticated stream to a remote domain came about, by stage; and what the senders of waiting stanzas hear.
 
+mod remedy;
+
 use std::{
     fmt, io,
     net::{IpAddr, SocketAddr},

@@ -1,5 +1,7 @@
 //! A stream that another server opened to us: negotiation, the domain pairs it proved, reading.
 
+mod show;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -8,8 +10,10 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
+    policy::Mechanism,
     stream::{self, Condition, End, Receiving, receiving::Output},
 };
 
@@ -22,6 +26,8 @@ use crate::{
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
     quiet::{self, Quiet},
+    recorder::{Event, Notes, What},
+    report,
     router::{self, Router, Source},
     settings::Remote,
     terms::Terms,
@@ -36,6 +42,26 @@ use crate::{
 #[derive(Debug)]
 pub struct Drain {
     /// Dropped when the stream is over.
+    pub token: drain::Token,
+}
+
+/// Say how the link is.
+#[derive(Debug)]
+pub struct Show {
+    /// Only if it carries stanzas of this domain.
+    pub of: Option<Domain>,
+    /// Where the answer goes.
+    pub links: mpsc::Sender<report::Link>,
+}
+
+/// An operator wants links with this domain closed in good order.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Whose.
+    pub remote: Domain,
+    /// Where a stream says that it closes; what is sent is dropped when it is down.
+    pub closing: mpsc::Sender<drain::Token>,
+    /// To be sent there.
     pub token: drain::Token,
 }
 
@@ -65,6 +91,8 @@ pub struct Surroundings {
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
 }
 
 /// Lines about peers that have not proved who they are.
@@ -121,7 +149,10 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
+    /// By which the last pair was proved.
+    mechanism: Option<Mechanism>,
     stanzas_in: u64,
+    bytes_in: u64,
     draining: Option<drain::Token>,
 }
 
@@ -161,7 +192,9 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            mechanism: None,
             stanzas_in: 0,
+            bytes_in: 0,
             draining: None,
         }
     }
@@ -215,6 +248,10 @@ impl Incoming {
                         fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
                         "authenticated"
                     );
+                    self.mechanism = Some(mechanism);
+                    let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
+                    let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
+                    self.surroundings.notes.note(&pair.remote, event);
                     self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
@@ -226,6 +263,10 @@ impl Incoming {
                             reason = reason.as_str();
                             "refused"
                         );
+                    }
+                    if let Some(remote) = remote {
+                        let event = Event::now(What::Refused).at(self.address).saying(reason);
+                        self.surroundings.notes.note_claim(&remote, event);
                     }
                 }
                 Output::Ended(end) => self.stream_ended(&end),
@@ -340,6 +381,7 @@ impl Incoming {
             stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
             "closed"
         );
+        self.note_end(reason);
     }
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
@@ -427,6 +469,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.last_read = Instant::now();
+                self.bytes_in += bytes.len() as u64;
                 let paused = self.throttle.take(bytes.len(), self.last_read);
                 self.machine.receive(bytes);
                 self.turn(&pass, context);

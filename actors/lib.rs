@@ -77,6 +77,7 @@ pub mod certificate;
 pub mod clock;
 pub mod component;
 pub mod connect;
+pub mod control;
 pub mod dns;
 pub mod drain;
 pub mod failure;
@@ -92,6 +93,8 @@ pub mod outgoing;
 pub mod promise;
 pub mod pulse;
 pub mod quiet;
+pub mod recorder;
+pub mod report;
 pub mod resolver;
 pub mod router;
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::{
     collections::HashMap,
     fmt, io,
     net::SocketAddr,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::Arbiter;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc},
 };
 use xmpp::component::Secret;
@@ -18,6 +19,7 @@ use xmpp::component::Secret;
 use crate::{
     attempt::Means,
     component,
+    control::{Control, Sources, socket},
     dns::{self, Dns},
     drain,
     gate::{self, Gate},
@@ -26,6 +28,8 @@ use crate::{
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
     promise::{self, Promise},
     pulse::{self, Pulse},
+    recorder::{Notes, Recorder},
+    report::Time,
     resolver::Resolver,
     router::{self, Router},
     settings::Settings,
@@ -40,6 +44,8 @@ use crate::{
 /// A running node.
 pub struct Node {
     addresses: Vec<(&'static str, SocketAddr)>,
+    /// The control socket's file, which is removed with the node.
+    seat: Option<socket::Seat>,
     servers: Vec<Mailbox<Listener>>,
     components: Vec<Mailbox<Listener>>,
     router: Mailbox<Router>,
@@ -60,6 +66,13 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The control socket cannot be where it was wanted.
+    Control {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: socket::Error,
+    },
     /// A certificate, a key or a trust store is of no use.
     Tls(tls::Error),
     /// There is no name service.
@@ -70,6 +83,11 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            Self::Control { path, error } => write!(
+                f,
+                "the control socket cannot be at {}: {error}; listen.control names another place, or none when empty",
+                path.display()
+            ),
             Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
             Self::Dns(error) => write!(f, "the DNS cannot be used: {error}"),
         }
@@ -89,6 +107,7 @@ impl Node {
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
         let sockets = Sockets::bind(&settings)?;
         let addresses = sockets.addresses();
+        let (control_socket, seat) = bind_control(&settings)?.unzip();
         let (threads, workers) = Workers::start(settings.workers);
         let terms = Terms::new(&settings);
         let here = Arbiter::current();
@@ -105,9 +124,15 @@ impl Node {
         let resolver =
             mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
+        let recorder_meter = meter("recorder", 8192);
+        let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
+        let recorder =
+            mailbox::start_on(&here, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
+        let notes = Notes::new(recorder.outlet());
         let witness_meter = meter("witness", 1024);
-        let counted = Arc::clone(&witness_meter);
-        let witness = mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(counted));
+        let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
+        let witness =
+            mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(noting, counted));
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
@@ -125,6 +150,7 @@ impl Node {
             gate: Some(gate),
             at_once: dials.at_once,
             witness: witness.clone(),
+            notes: notes.clone(),
             bound,
         };
         let verifier_meter = meter("verifier", 1024);
@@ -137,8 +163,12 @@ impl Node {
 
         let outgoing = meter("outgoing", 1024);
         let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
-        let owners =
-            promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+        let owners = promise::Owners {
+            fulfilled: router.outlet(),
+            closed: router.outlet(),
+            bounces: router.outlet(),
+            notes: notes.clone(),
+        };
         promise_inbox.start_on(&here, move || {
             Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
         });
@@ -146,8 +176,9 @@ impl Node {
         let vital = Vital::new("router", dead);
         let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
         let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
-        let (promising, service) = (promise.clone(), settings.service.clone());
-        router_inbox.start_on(&here, move || Router::new(domains, names, promising, service, every, vital));
+        let (promising, service, settled) = (promise.clone(), settings.service.clone(), recorder.outlet());
+        router_inbox
+            .start_on(&here, move || Router::new(domains, names, promising, service, every, settled, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
@@ -167,6 +198,7 @@ impl Node {
             promise: promise.clone(),
             verifier,
             witness,
+            notes,
             secrets: Arc::new(
                 settings
                     .components
@@ -177,8 +209,24 @@ impl Node {
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
+        if let Some(socket) = control_socket {
+            let sources = Sources {
+                router: router.clone(),
+                promise: promise.clone(),
+                recorder,
+                servers: servers.clone(),
+                components: components.clone(),
+                started: Time::now(),
+            };
+            let control_meter = meter("control", 64);
+            let counted = Arc::clone(&control_meter);
+            mailbox::start_on(&here, &control_meter, "control", move |own| {
+                Control::new(socket, sources, own, counted)
+            });
+        }
         Ok(Self {
             addresses,
+            seat,
             servers,
             components,
             router,
@@ -193,6 +241,11 @@ impl Node {
     /// What was bound: the key of `[listen]` and the address.
     pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
         &self.addresses
+    }
+
+    /// Where the control socket is, if there is one.
+    pub fn control(&self) -> Option<&Path> {
+        self.seat.as_ref().map(socket::Seat::path)
     }
 
     /// Logs every mailbox and what stands in the router's table.
@@ -300,6 +353,22 @@ impl Sockets {
     }
 }
 
+/// Binds the control socket. Where nobody asked for one by name, a node that cannot have it goes without.
+fn bind_control(settings: &Settings) -> Result<Option<(UnixListener, socket::Seat)>, StartError> {
+    let Some(wanted) = &settings.listen.control else { return Ok(None) };
+    match socket::bind(&wanted.path) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if wanted.required => Err(StartError::Control { path: wanted.path.clone(), error }),
+        Err(error) => {
+            log::warn!(
+                target: LOG, path:% = wanted.path.display(), reason:% = error;
+                "no control socket, so no answers to nuncio explain and the like: set listen.control"
+            );
+            Ok(None)
+        }
+    }
+}
+
 fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
     addresses
         .iter()
@@ -323,6 +392,7 @@ struct Listeners {
     promise: Mailbox<Promise>,
     verifier: Mailbox<Verifier>,
     witness: Mailbox<Witness>,
+    notes: Notes,
     secrets: Arc<HashMap<xmpp::Domain, Secret>>,
 }
 
@@ -336,7 +406,8 @@ impl Listeners {
                 let (terms, tls) = (self.terms.clone(), self.tls.clone());
                 let (router, verifier, witness) =
                     (self.router.clone(), self.verifier.clone(), self.witness.clone());
-                let (limits, strangers) = (self.limits.clone(), self.strangers.clone());
+                let (limits, strangers, notes) =
+                    (self.limits.clone(), self.strangers.clone(), self.notes.clone());
                 let authorized = self.promise.outlet();
                 self.start(socket, &self.incoming, limits, move |own| {
                     whose(incoming::Surroundings {
@@ -348,6 +419,7 @@ impl Listeners {
                         witness,
                         ended: own.outlet(),
                         strangers,
+                        notes,
                     })
                 })
             })

@@ -7,6 +7,7 @@
 //! How a queue is handed over to its session, and taken back from one that died, is told in the crate's documentation.
 
 mod queue;
+mod show;
 mod turns;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
 use xmpp::{
     Domain, DomainPair,
     stanza::{self, Condition, ErrorType},
@@ -24,7 +26,7 @@ use xmpp::{
 
 use self::{queue::Queue, turns::Turns};
 use crate::{
-    account::Outcome,
+    account::{Amount, Outcome},
     attempt::{Dial, millis},
     backoff,
     batch::Batch,
@@ -33,7 +35,8 @@ use crate::{
     gate, incoming,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outgoing::{self, Outgoing},
-    router,
+    recorder::{Event, Notes, What},
+    report, router,
     settings::Promise as Bounds,
     vital::Vital,
     workers::Workers,
@@ -67,6 +70,50 @@ pub struct Drain {
     pub token: drain::Token,
 }
 
+/// Say what waits, and what is being done about it.
+#[derive(Debug)]
+pub struct Show {
+    /// Only for this remote domain.
+    pub of: Option<Domain>,
+    /// At most so many queues: those with the most that waits.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Shown>,
+}
+
+/// End the pause of this remote domain: an operator thinks that it can be reached again.
+#[derive(Debug)]
+pub struct Retry {
+    /// Which.
+    pub remote: Domain,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Retried>,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub struct Shown {
+    /// Those with the most that waits first.
+    pub queues: Vec<report::Queue>,
+    /// Queues there are, shown or not.
+    pub total: usize,
+    /// The pairs, at most as many, of which an attempt is being made, and since when something waits for it.
+    pub attempts: Vec<(DomainPair, report::Time)>,
+    /// What waits in all of them.
+    pub waiting: Amount,
+    /// Whether the policy lets us federate with the domain that was asked for.
+    pub permitted: bool,
+}
+
+/// What was done to end a pause.
+#[derive(Debug)]
+pub struct Retried {
+    /// Pairs of which an attempt was begun.
+    pub begun: Vec<DomainPair>,
+    /// Pairs of which one is being made already.
+    pub under_way: Vec<DomainPair>,
+}
+
 /// What waited has been given to the session.
 #[derive(Debug)]
 pub struct Fulfilled {
@@ -85,6 +132,8 @@ pub struct Owners {
     pub closed: Outlet<outgoing::Closed>,
     /// Error answers.
     pub bounces: Outlet<router::Return>,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
 }
 
 /// The actor that keeps the promise.
@@ -179,6 +228,7 @@ impl Promise {
         match self.pairs.get(&key).map(|pair| &pair.state) {
             None => {
                 log::info!(target: LOG, pair:% = key, stanzas = batch.stanzas.len(); "queued");
+                self.note(&key, Event::now(What::Queued).of(batch.stanzas.len()));
                 self.insert(key.clone());
                 self.append(&key, batch, context);
                 self.begin(&key);
@@ -298,6 +348,7 @@ impl Promise {
             condition: Condition::ResourceConstraint,
             text: format!("too many stanzas wait for a link to {}", key.remote),
         };
+        self.note(key, Event::now(What::Bounced).saying(&error.text).of(stanzas));
         for batch in batches {
             router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }
@@ -306,8 +357,13 @@ impl Promise {
     fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
+            self.note(&batch.pair(), Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
             router::bounce(&self.owners.bounces, batch, &error, outcome);
         }
+    }
+
+    fn note(&self, key: &DomainPair, event: Event) {
+        self.owners.notes.note(&key.remote, event.with(&key.local));
     }
 
     fn insert(&mut self, key: DomainPair) {
@@ -340,6 +396,7 @@ impl Promise {
             closed: self.owners.closed.clone(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
+            notes: self.owners.notes.clone(),
         };
         let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
         self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
@@ -456,6 +513,7 @@ impl Promise {
                 self.remove(&key);
             } else {
                 log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
+                self.note(&key, Event::now(What::LifeSign));
                 self.begin(&key);
             }
         }
@@ -515,6 +573,8 @@ impl Handler<Queued<outgoing::Established>> for Promise {
         if let Some(pair) = self.pairs.get_mut(&key) {
             let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
             log::info!(target: LOG, pair:% = key, stanzas = stanzas, waited:% = millis(pair.since); "handed over");
+            let event = Event::now(What::HandedOver).with(&key.local).of(stanzas);
+            self.owners.notes.note(&key.remote, event);
             pair.state = State::HandingOver(session.clone());
             for batch in batches {
                 send_first(&session, batch);
@@ -568,6 +628,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
                 next_attempt_after:% = format_args!("{}ms", pause.as_millis());
                 "no link"
             );
+            self.note(&key, Event::now(What::NoLink).saying(failure.sentence(&key.remote)));
         }
         self.attempt_ended(&key);
     }

@@ -1,6 +1,8 @@
 //! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
 //! and nowhere else.
 
+mod show;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -8,7 +10,7 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use xmpp::{
     Domain, DomainPair, Stanza, service,
     stanza::{self, Condition, ErrorType, Kind},
@@ -22,6 +24,7 @@ use crate::{
     mailbox::{Mailbox, Outlet, Queued, Refused},
     outgoing::{self, Outgoing},
     promise::{self, Promise},
+    recorder, report,
     settings::Service,
     vital::Vital,
 };
@@ -69,6 +72,48 @@ pub struct LogAccount {
 pub struct ShowAccount {
     /// Where the answer goes; the figures in it go on counting.
     pub answer: oneshot::Sender<Arc<Sheet>>,
+}
+
+/// Have sessions say how they are.
+#[derive(Debug)]
+pub struct ShowSessions {
+    /// Only those with this remote domain.
+    pub of: Option<Domain>,
+    /// At most so many, in the order of the remote domains.
+    pub limit: usize,
+    /// Where the sessions' answers go.
+    pub links: mpsc::Sender<report::Link>,
+    /// Where the number of all sessions goes, shown or not.
+    pub total: oneshot::Sender<usize>,
+}
+
+/// Say what is known of one domain.
+#[derive(Debug)]
+pub struct ShowDomain {
+    /// Which.
+    pub domain: Domain,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Known>,
+}
+
+/// An operator wants the sessions with this remote domain closed in good order.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Which.
+    pub remote: Domain,
+    /// Dropped when their links are down.
+    pub token: drain::Token,
+    /// Where the number of sessions goes.
+    pub answer: oneshot::Sender<usize>,
+}
+
+/// What the router knows of a domain.
+#[derive(Debug)]
+pub struct Known {
+    /// It is served here.
+    pub local: bool,
+    /// What became of stanzas to it since something waited; `None`: nothing does.
+    pub account: Option<report::Figures>,
 }
 
 /// Have every session empty its outbox.
@@ -120,6 +165,8 @@ struct Account {
     /// Of the domains that have something waiting, or had a moment ago.
     domains: HashMap<Domain, Arc<Sheet>>,
     every: Option<Duration>,
+    /// Who keeps the figures of domains that are forgotten here.
+    settled: Outlet<recorder::Settled>,
 }
 
 /// Who serves a local domain.
@@ -138,9 +185,10 @@ impl Router {
         promise: Mailbox<Promise>,
         service: Service,
         log_account: Option<Duration>,
+        settled: Outlet<recorder::Settled>,
         vital: Vital,
     ) -> Self {
-        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account };
+        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, settled };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
         local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
         Self {
@@ -303,9 +351,14 @@ impl Account {
         batch.slip = Slip::take_in(&self.all, domain, batch.amount());
     }
 
-    /// Forgets the domains of which nothing waits: their figures stand in the sum.
+    /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.
     fn forget_idle(&mut self) {
-        self.domains.retain(|_, sheet| Arc::strong_count(sheet) > 1);
+        let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
+        let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
+        if !accounts.is_empty() {
+            // A recorder that has too much to do forgets them too.
+            let _ = self.settled.tell(recorder::Settled { accounts });
+        }
     }
 
     fn log(&mut self) {

@@ -37,6 +37,7 @@ use crate::{
     listener,
     mailbox::{self, Mailbox, Meter, Queued},
     promise::{self, Promise},
+    recorder::{Notes, Recorder},
     router::{self, Router},
     settings,
     vital::Vital,
@@ -196,21 +197,31 @@ impl Node {
         let (arrived, arrivals) = mpsc::channel(1_000_000);
         let (up, dials, cut) = (Arc::new(AtomicBool::new(true)), Arc::default(), watch::Sender::new(0));
         let world = World { up, dials, cut, arrived, pipe };
+        let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, meter("recorder"));
+        let recorder: Mailbox<Recorder> =
+            mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
+                Recorder::new(recording, counted)
+            });
         let (router, router_inbox) = mailbox::open(&meter("router"), "router");
         let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
         let deaths = mpsc::channel(1).0;
         let (vital, dial, own) =
             (Vital::new("promise", deaths.clone()), Box::new(world.clone()), promise.clone());
-        let owners =
-            promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+        let owners = promise::Owners {
+            fulfilled: router.outlet(),
+            closed: router.outlet(),
+            bounces: router.outlet(),
+            notes: Notes::new(recorder.outlet()),
+        };
         let outgoing = meter("outgoing");
         promise_inbox.start_on(&here, move || {
             Promise::new(dial, bounds(), Workers::here(), outgoing, own, owners, vital)
         });
         let name = Domain::new(OURS).unwrap();
         let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
+        let settled = recorder.outlet();
         router_inbox.start_on(&here, move || {
-            Router::new([], names, promising, settings::Service::default(), None, vital)
+            Router::new([], names, promising, settings::Service::default(), None, settled, vital)
         });
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {

@@ -113,6 +113,9 @@ impl fmt::Display for Summary<'_> {
                 writeln!(f, "  listener   {address} ({whom})")?;
             }
         }
+        if let Some(control) = &listen.control {
+            writeln!(f, "  listener   {} (commands)", control.path.display())?;
+        }
         Ok(())
     }
 }

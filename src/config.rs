@@ -12,9 +12,19 @@ mod terms;
 mod tests;
 pub(crate) mod value;
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-use actors::settings::{Dials, Dns, Limits, Listen, Promise, Service, Settings, Verifications};
+use actors::{
+    control::socket,
+    settings::{
+        ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications,
+    },
+};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
@@ -96,6 +106,27 @@ impl Config {
     }
 }
 
+/// Finds where the node of `file` has its control socket. Whatever else is wrong with the file does not matter for that:
+/// the node that runs read it when it was good.
+///
+/// # Errors
+/// Says why it cannot be found.
+pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(file).map_err(|error| identity::unreadable(file, &error))?;
+    let source = Source::new(file, &text);
+    let (table, faults) = DeTable::parse_recoverable(&text);
+    if !faults.is_empty() {
+        return Err(format!("{} is not TOML", file.display()));
+    }
+    let socket = control(&Section::top(&source, table.get_ref()).section("listen"));
+    let why = || format!("listen.control is empty in {}: its node has no control socket", file.display());
+    let finding = source.findings().into_iter().next();
+    match (finding, socket) {
+        (Some(finding), _) => Err(finding.to_string()),
+        (None, socket) => socket.map(|socket| socket.path).ok_or_else(why),
+    }
+}
+
 /// Reads the whole file.
 fn read(top: Section<'_>) -> (Settings, String) {
     let log = top.read("log", log_filter).unwrap_or_else(|| "info".to_owned());
@@ -159,6 +190,7 @@ fn listen(section: Section<'_>) -> Listen {
         s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
         s2s_tls: addresses("s2s_tls", &[]),
         component: addresses("component", &["127.0.0.1:5347"]),
+        control: control(&section),
     };
     let all: Vec<_> =
         [&listen.s2s, &listen.s2s_tls, &listen.component].into_iter().flatten().copied().collect();
@@ -169,6 +201,24 @@ fn listen(section: Section<'_>) -> Listen {
     }
     section.finish();
     listen
+}
+
+/// The control socket: beside the file and with its name, unless named otherwise; `None` when that name is empty. Only
+/// one that is somewhere else was wanted there, and is worth refusing to start for.
+fn control(listen: &Section<'_>) -> Option<ControlSocket> {
+    let source = listen.source();
+    let named = listen.read("control", |path| {
+        let path = Some(path).filter(|path| !path.is_empty()).map(|path| source.path(path));
+        match path {
+            Some(path) if !socket::fits(&path) => {
+                Err(format!("{}: {}", path.display(), socket::Error::TooLong))
+            }
+            path => Ok(path),
+        }
+    });
+    let default = source.file().with_extension("sock");
+    let path = named.unwrap_or_else(|| Some(default.clone()))?;
+    Some(ControlSocket { required: path != default, path })
 }
 
 fn promise(section: Section<'_>) -> Promise {
@@ -217,6 +267,10 @@ fn limits(section: Section<'_>) -> Limits {
         dials: Dials {
             at_once: section.count("max_dials", 1).unwrap_or(256),
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
+        },
+        recording: Recording {
+            domains: section.count("recorded_domains", 0).unwrap_or(10_000),
+            events: section.count("recorded_events", 1).unwrap_or(32),
         },
     };
     section.finish();

@@ -23,6 +23,7 @@ use actors::{
     attempt::{Attempt, Means},
     dns::Dns,
     mailbox::{self, Meter},
+    recorder::Notes,
     resolver::Resolver,
     settings::{Identity, Settings},
     terms::Terms,
@@ -111,10 +112,19 @@ impl Probe {
         let resolver = mailbox::start_on(&here, &meter, "resolver", move |_| Resolver::new(asked, counted));
         let meter = Meter::new("witness", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let witness = mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(counted));
+        let witness =
+            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means =
-            Means { terms: Terms::new(&settings), tls, resolver, gate: None, at_once: 1, witness, bound };
+        let means = Means {
+            terms: Terms::new(&settings),
+            tls,
+            resolver,
+            gate: None,
+            at_once: 1,
+            witness,
+            notes: Notes::nobody(),
+            bound,
+        };
         Ok(Self { settings, pair, means, dns, spectator, events })
     }
 

@@ -96,7 +96,8 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
 /// Logs the last line of the start: whoever waits for the node waits for this. Answers the addresses that are bound.
 fn announce(node: &Node) -> String {
     let addresses = node.addresses().iter().map(|(kind, address)| format!("{kind}={address}"));
-    let bound = addresses.collect::<Vec<_>>().join(" ");
+    let control = node.control().map(|path| format!("control={}", path.display()));
+    let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
     log::info!(target: LOG, "ready {bound}");
     format!("ready {bound}")
 }

@@ -11,6 +11,7 @@ mod cold_link;
 mod command_line;
 mod components;
 mod conformance;
+mod control;
 mod dialback;
 mod dials;
 mod failures;

@@ -69,6 +69,26 @@ fn the_unit_is_one_that_systemd_understands() {
     assert!(complaints.is_empty(), "{said}");
 }
 
+#[test]
+fn the_package_takes_files_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
+    let package = &manifest["package"]["metadata"]["deb"];
+    let mut files: Vec<&str> =
+        package["assets"].as_array().unwrap().iter().filter_map(|asset| asset[0].as_str()).collect();
+    files.push(package["maintainer-scripts"].as_str().unwrap());
+    files.push(package["systemd-units"]["unit-scripts"].as_str().unwrap());
+    // What stands in target is made by config/debian/build.
+    for file in files.iter().filter(|file| !file.starts_with("target/")) {
+        assert!(root.join(file).exists(), "no {file}");
+    }
+    let script = fs::read_to_string(root.join("config/debian/build")).unwrap();
+    for made in files.iter().filter_map(|file| file.strip_prefix("target/debian-assets/")) {
+        let directory = made.split('/').next().unwrap();
+        assert!(script.contains(&format!("$assets/{directory}")), "nobody makes {made}");
+    }
+}
+
 /// The end of `NOTIFY_SOCKET` that is systemd's.
 struct Manager {
     socket: UnixDatagram,

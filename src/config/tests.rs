@@ -89,6 +89,9 @@ fn the_shipped_file_loads_and_states_the_defaults() {
     let plain = |config: &Config| {
         let mut settings = config.settings.clone();
         settings.remote.policy.secret = Secret::new("");
+        // It is beside each file.
+        let control = settings.listen.control.take().unwrap();
+        assert!(!control.required, "{control:?}");
         format!("{} {settings:?}", config.log)
     };
     assert_eq!(plain(&shipped), plain(&empty));

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     pub(crate) works: Vec<Work>,
     /// Shorter everything: to see that it works, not to be quoted.
     pub(crate) quick: bool,
-    /// Whether the README's figure and the results are written.
+    /// Whether the results and the README's figure are written: by default those of a whole run.
     pub(crate) store: bool,
 }
 
@@ -66,6 +66,7 @@ impl Arguments {
             quick: false,
             store: true,
         };
+        let mut store = false;
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             let mut value = || rest.next().ok_or_else(|| format!("{argument} needs a value\n{USAGE}"));
@@ -77,6 +78,7 @@ impl Arguments {
                     read.kinds = list(value()?, |name| named(name, &kinds))?;
                 }
                 "--quick" => (read.quick, read.store, read.rounds) = (true, false, 1),
+                "--store" => store = true,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
                 _ => return Err(format!("unknown: {argument}\n{USAGE}")),
@@ -84,6 +86,7 @@ impl Arguments {
         }
         // Parts of the table are not what the README quotes.
         read.store &= read.works.len() == Work::ALL.len() && read.kinds.len() == Kind::SERVERS.len();
+        read.store |= store;
         Ok(read)
     }
 
@@ -113,5 +116,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--rounds N] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let circumstances = Circumstances::note(arguments.rounds);
+    let circumstances = Circumstances::note(&arguments);
     eprintln!("{}", circumstances.describe());
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     // ejabberd's way to find names suits all.

@@ -25,7 +25,7 @@ impl Script {
         Self(vec![Template::new(&message)])
     }
 
-    /// What a chat server sends: of a hundred stanzas 44 messages with what clients add to them, 20 presences, 24 IQs,
+    /// What a chat server sends: of a hundred stanzas 48 messages with what clients add to them, 20 presences, 20 IQs,
     /// 10 lone chat states and two messages of 20 KB.
     pub(crate) fn mix(from: &str, to: &str) -> Self {
         let addresses = format!("from='romeo@{from}/orchard' to='juliet@{to}/balcony'");

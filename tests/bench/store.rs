@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::SystemTime;
 use std::{fs, io};
 
+use crate::arguments::Arguments;
 use crate::results::{Figure, Results};
 use crate::servers::Kind;
 use crate::table::{self, ROWS};
@@ -18,12 +19,13 @@ pub(crate) struct Circumstances {
     /// At the start.
     load: f64,
     rounds: usize,
+    quick: bool,
     versions: Vec<String>,
 }
 
 impl Circumstances {
     /// Looks around, at the start of a run.
-    pub(crate) fn note(rounds: usize) -> Self {
+    pub(crate) fn note(arguments: &Arguments) -> Self {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let ours = format!("Nuncio {} ({})", env!("CARGO_PKG_VERSION"), revision());
         let debian = |package: &str| {
@@ -34,17 +36,19 @@ impl Circumstances {
             date: now.get(..10).unwrap_or_default().to_owned(),
             machine: machine::description(),
             load: machine::load_average(),
-            rounds,
+            rounds: arguments.rounds,
+            quick: arguments.quick,
             versions: vec![ours, debian("ejabberd"), debian("prosody")],
         }
     }
 
     /// In a sentence or two.
     pub(crate) fn describe(&self) -> String {
-        let Self { date, machine, load, rounds, versions } = self;
+        let Self { date, machine, load, rounds, quick, versions } = self;
+        let quick = if *quick { "; a quick run with 200 cold domains, not to be quoted" } else { "" };
+        let versions = versions.join(", ");
         format!(
-            "{date}; {}; medians of {rounds} rounds; {machine}; load at the start {load}",
-            versions.join(", ")
+            "{date}; {versions}; medians of {rounds} rounds; {machine}; load average {load} at the start{quick}"
         )
     }
 }
@@ -68,10 +72,10 @@ pub(crate) fn store(results: &Results, circumstances: &Circumstances) -> io::Res
 }
 
 fn json(results: &Results, circumstances: &Circumstances) -> String {
-    let Circumstances { date, machine, load, rounds, versions } = circumstances;
+    let Circumstances { date, machine, load, rounds, quick, versions } = circumstances;
     let list = |texts: &[String]| texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", ");
     let mut text = format!(
-        "{{\n  \"date\": {}, \"machine\": {}, \"load\": {load}, \"rounds\": {rounds},\n  \"versions\": [{}],\n  \
+        "{{\n  \"date\": {}, \"machine\": {}, \"load\": {load}, \"rounds\": {rounds}, \"quick\": {quick},\n  \"versions\": [{}],\n  \
          \"faults\": [{}],\n  \"figures\": {{",
         quoted(date),
         quoted(machine),

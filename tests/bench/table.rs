@@ -134,11 +134,15 @@ pub(crate) fn render(results: &Results) -> String {
         }
         let mut line = vec![row.title.to_owned()];
         for kind in Kind::SERVERS {
-            line.push(results.median(row.figure, kind).map_or("-".to_owned(), |value| row.show(value)));
+            line.push(
+                results.median(row.figure, kind).map_or_else(|| "-".to_owned(), |value| row.show(value)),
+            );
         }
         for kind in [Kind::Ejabberd, Kind::Prosody] {
             let verdict = row.verdict(results, kind);
-            line.push(verdict.as_ref().map_or("-".to_owned(), |verdict| format!("{:.1} x", verdict.ratio)));
+            line.push(
+                verdict.as_ref().map_or_else(|| "-".to_owned(), |verdict| format!("{:.1} x", verdict.ratio)),
+            );
             line.push(verdict.map_or(String::new(), |verdict| target(&verdict)));
         }
         lines.push(line);

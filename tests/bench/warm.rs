@@ -31,7 +31,7 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
         }
         benches.rotate_right(first);
         if arguments.wants(Work::Flood) {
-            let plan = Plan { window: WINDOWS[1], ..plan(arguments) };
+            let plan = Plan { window: WINDOWS[2], ..plan(arguments) };
             let script = [Script::messages("one.example", "two.example")];
             match unhindered.run(&script, plan, &[]) {
                 Ok(outcome) => {
@@ -127,9 +127,11 @@ impl Bench {
         script: fn(&str, &str) -> Script,
         arguments: &Arguments,
     ) -> Result<Outcome, String> {
+        let measured = arguments.time(2.0, 0.7);
         let [one, all] = *self.windows.get_or_insert_with(|| {
-            [1, self.lanes]
-                .map(|lanes| best_window(&self.flood, &scripts(&self.pair, lanes, Script::messages)))
+            let best = |lanes| best_window(&self.pair, &self.flood, lanes, measured);
+            let one = best(1);
+            [one, if self.lanes == 1 { one } else { best(self.lanes) }]
         });
         let plan = Plan { window: if lanes == 1 { one } else { all }, ..plan(arguments) };
         self.flood.run(&scripts(&self.pair, lanes, script), plan, &self.pair.processes())
@@ -169,16 +171,25 @@ fn scripts(pair: &Pair, lanes: usize, script: fn(&str, &str) -> Script) -> Vec<S
 }
 
 /// Tries which window serves these servers best. It also makes the links.
-fn best_window(flood: &Flood, scripts: &[Script]) -> u64 {
-    let rate = |window: u64| {
-        let plan = Plan { window, warm_up: Duration::from_millis(300), measured: Duration::from_millis(700) };
-        flood.run(scripts, plan, &[]).map_or(0.0, |outcome| outcome.rate())
+fn best_window(pair: &Pair, flood: &Flood, lanes: usize, measured: Duration) -> u64 {
+    let scripts = scripts(pair, lanes, Script::messages);
+    let try_it = |window: u64| {
+        let plan = Plan { window, warm_up: Duration::from_millis(300), measured };
+        flood.run(&scripts, plan, &pair.processes())
     };
     // The first time goes into making the links.
-    rate(WINDOWS[0]);
-    let tried = WINDOWS.map(|window| (rate(window), window));
-    let best = tried.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
-    best.map_or(WINDOWS[0], |(_, window)| window)
+    let _ = try_it(WINDOWS[0]);
+    let mut best = (0.0, WINDOWS[0]);
+    let mut shown = Vec::new();
+    for window in WINDOWS {
+        let Ok(outcome) = try_it(window) else { continue };
+        shown.push(format!("{window}: {:.0}/s {:.2} s", outcome.rate(), outcome.cost()));
+        if outcome.rate() > best.0 {
+            best = (outcome.rate(), window);
+        }
+    }
+    eprintln!("window, {:8} {lanes} pairs: {}; takes {}", pair.kind.name(), shown.join(", "), best.1);
+    best.1
 }
 
 /// The load generator's two ends, connected to each other.
@@ -210,4 +221,4 @@ const CLOCKED: &str = "clock";
 const FIRST: &str = "first";
 
 /// Stanzas on their way at once, of which the best is taken for each server.
-const WINDOWS: [u64; 3] = [256, 1024, 4096];
+const WINDOWS: [u64; 4] = [64, 256, 1024, 4096];

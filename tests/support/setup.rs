@@ -19,6 +19,8 @@ pub(crate) struct Setup {
     pub(crate) auth: Auth,
     pub(crate) direct_tls: bool,
     pub(crate) published: bool,
+    /// For measuring: it logs no more than an operator has it log, uses all cores, and has a certificate for its domain
+    /// and everything below, however many that is.
     pub(crate) loaded: bool,
     pub(crate) node: NodeSettings,
 }
@@ -111,16 +113,6 @@ impl Setup {
     pub(crate) fn unpublished(mut self) -> Self {
         self.published = false;
         self
-    }
-
-    /// Prepares the server for load: it logs no more than an operator has it log, uses all cores, lets one address
-    /// connect as often as it likes, and has a certificate for its domain and everything below, however many that is.
-    pub(crate) fn under_load(self) -> Self {
-        Self { loaded: true, ..self }
-            .set("workers", "0")
-            .set("s2s.max_connections_per_address", "100000")
-            .set("limits.max_attempts_per_address", "1000000")
-            .set("limits.max_connections", "16384")
     }
 
     /// Sets `section.key` (or a key at the top) of Nuncio's configuration to a TOML value.

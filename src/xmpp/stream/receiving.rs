@@ -215,6 +215,11 @@ impl Receiving {
         self.secured.as_ref()
     }
 
+    /// The pairs whose stanzas are taken.
+    pub fn pairs(&self) -> &[DomainPair] {
+        &self.pairs
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
@@ -226,6 +231,11 @@ impl Receiving {
             State::ExpectFooter => "waiting for the closing tag",
             State::Over => "over",
         }
+    }
+
+    /// Whether the closing tag is out, or all is over.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::ExpectFooter | State::Over)
     }
 
     /// Whether the peer waits for us, who ask about a key of its.

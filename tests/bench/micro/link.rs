@@ -1,0 +1,122 @@
+//! One TLS link from end to end: a chunk is written at one end until its owner at the other end has all of it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use actix::{Actor, Arbiter, Context, Handler};
+use actors::link::{Event, Link, Stream};
+use actors::mailbox::{self, Meter, Queued};
+use actors::settings::{Identity, Trust};
+use actors::tls::Tls;
+use bytes::Bytes;
+use criterion::{Criterion, Throughput};
+use xmpp::{Domain, DomainPair};
+
+use crate::authority::Authority;
+use crate::script::Script;
+
+/// Sends lone stanzas, and chunks as they come under load.
+pub(crate) fn measure(criterion: &mut Criterion) {
+    let (link, arrived) = connected();
+    let mut group = criterion.benchmark_group("link");
+    for count in [1_usize, 200] {
+        let script = Script::messages("a.example", "b.example");
+        let mut bytes = Vec::new();
+        (0..count as u64).for_each(|number| script.write(number, &mut bytes));
+        let length = bytes.len();
+        let pieces: Vec<Bytes> = bytes.chunks(length / count).map(Bytes::copy_from_slice).collect();
+        group.throughput(Throughput::ElementsAndBytes { elements: count as u64, bytes: length as u64 });
+        group.bench_function(format!("{count} stanzas over TLS"), |bencher| {
+            bencher.iter(|| {
+                link.write(pieces.clone());
+                let mut missing = length;
+                let mut written = false;
+                while missing > 0 || !written {
+                    match arrived.recv().expect("both ends") {
+                        Came::Bytes(bytes) => missing -= bytes,
+                        Came::Written => written = true,
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// What an owner hears.
+enum Came {
+    Bytes(usize),
+    Written,
+}
+
+/// Owns an end.
+struct Owner(Sender<Came>);
+
+impl Actor for Owner {
+    type Context = Context<Self>;
+}
+
+impl Handler<Queued<Event>> for Owner {
+    type Result = ();
+
+    fn handle(&mut self, event: Queued<Event>, _: &mut Context<Self>) {
+        let came = match event.open() {
+            Event::Received { bytes, .. } => Came::Bytes(bytes.len()),
+            Event::Written => Came::Written,
+            _ => return,
+        };
+        // At the end of the program nobody listens.
+        let _ = self.0.send(came);
+    }
+}
+
+/// The writing end, and what happens at both, each on an arbiter of its own.
+fn connected() -> (Link, Receiver<Came>) {
+    let (came, comes) = mpsc::channel();
+    let (made, is_made) = mpsc::channel();
+    thread::spawn(move || {
+        actix_rt::System::new().block_on(async {
+            let directory = std::env::temp_dir().join(format!("nuncio-micro-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).expect("a directory");
+            let tls = tls(&Authority::new(&directory, "authority"));
+            std::fs::remove_dir_all(&directory).expect("a directory");
+            let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+            let listener = listener.await.expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let other = Arbiter::new();
+            let (accepting, hears) = (tls.clone(), came.clone());
+            let listener = listener.into_std().expect("a socket");
+            other.spawn(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+                let (socket, _) = listener.accept().await.expect("a connection");
+                socket.set_nodelay(true).expect("a socket");
+                let (stream, _) = accepting.accept(socket, None, true).await.expect("TLS");
+                let _link = link(Stream::Tls(Box::new(stream)), hears);
+                std::future::pending::<()>().await;
+            });
+            let socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
+            socket.set_nodelay(true).expect("a socket");
+            let [local, remote] = ["a.example", "b.example"].map(|name| Domain::new(name).expect("a domain"));
+            let (stream, _) = tls.connect(socket, &DomainPair { local, remote }, true).await.expect("TLS");
+            made.send(link(Stream::Tls(Box::new(stream)), came)).expect("somebody who waits");
+            std::future::pending::<()>().await;
+        });
+    });
+    (is_made.recv().expect("a link"), comes)
+}
+
+fn link(stream: Stream, hears: Sender<Came>) -> Link {
+    let meter = Meter::new("owner", 1024, None);
+    let owner = mailbox::start_on(&Arbiter::current(), &meter, "owner", move |_| Owner(hears));
+    Link::start(stream, owner.outlet())
+}
+
+fn tls(authority: &Authority) -> Tls {
+    let identity = |name: &str| {
+        let issued = authority.issue(&[name]);
+        let identity = Identity { chain: vec![issued.certificate], key: issued.key };
+        (Domain::new(name).expect("a domain"), Some(identity))
+    };
+    let identities = ["a.example", "b.example"].map(identity).to_vec();
+    Tls::new(identities, &[Trust::Authorities(Vec::new())]).expect("TLS")
+}

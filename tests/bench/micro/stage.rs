@@ -1,0 +1,298 @@
+//! The actors that a stanza passes: the router to a component, and the promise to a session that is still to be made.
+//! Sockets are TCP on loopback and remote domains are toys, so that the actors are what is measured.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use actix::Arbiter;
+use actors::attempt::{Arrival, Dial, Dialling, Session};
+use actors::batch::Batch;
+use actors::component::{self, Component};
+use actors::link::Stream;
+use actors::listener;
+use actors::mailbox::{self, Mailbox, Meter, Queued};
+use actors::promise::{self, Promise};
+use actors::recorder::{Notes, Settled};
+use actors::router::{Route, Router, Source};
+use actors::settings;
+use actors::vital::Vital;
+use actors::workers::Workers;
+use bytes::BytesMut;
+use criterion::{Criterion, Throughput};
+use xmpp::component::Secret;
+use xmpp::policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient};
+use xmpp::stanza::Origin;
+use xmpp::stream::Initiating;
+use xmpp::stream::initiating::{Established, Output, Plan, Purpose};
+use xmpp::{Domain, DomainPair, Stanza, dialback};
+
+/// From a message to the router until the component has read all of it.
+pub(crate) fn measure_the_router_hop(criterion: &mut Criterion) {
+    let mut stage = Stage::set();
+    let mut group = criterion.benchmark_group("router");
+    for count in [1, 64] {
+        let stanzas = stanzas("b.example", OURS, count);
+        let mut answer = vec![0; stanzas.iter().map(|stanza| stanza.bytes().len()).sum()];
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(format!("{count} stanzas to a component"), |bencher| {
+            bencher.iter(|| {
+                stage.route(stanzas.clone(), Source::Remote);
+                stage.program.read_exact(&mut answer).expect("the stanzas");
+            });
+        });
+    }
+}
+
+/// From a message to the router, for a domain never heard of, until the remote has read all of it.
+pub(crate) fn measure_the_handover(criterion: &mut Criterion) {
+    let stage = Stage::set();
+    let mut group = criterion.benchmark_group("promise");
+    let mut number = 0;
+    group.throughput(Throughput::Elements(10));
+    group.bench_function("10 stanzas to a new domain, handed over", |bencher| {
+        bencher.iter(|| {
+            number += 1;
+            let stanzas = stanzas(OURS, &format!("d{number}.example"), 10);
+            let mut answer = vec![0; stanzas.iter().map(|stanza| stanza.bytes().len()).sum()];
+            stage.route(stanzas, Source::Component);
+            let (mut remote, _) = stage.remotes.accept().expect("a connection");
+            remote.read_exact(&mut answer).expect("the stanzas");
+        });
+    });
+}
+
+/// A node with a component, in a thread of its own.
+struct Stage {
+    router: Mailbox<Router>,
+    /// The component's end.
+    program: TcpStream,
+    /// Where all remote domains are.
+    remotes: TcpListener,
+}
+
+impl Stage {
+    fn set() -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (remotes, programs) =
+            (TcpListener::bind(loopback).expect("a port"), TcpListener::bind(loopback).expect("a port"));
+        let at = remotes.local_addr().expect("an address");
+        let mut program = TcpStream::connect(programs.local_addr().expect("an address")).expect("a socket");
+        let (socket, _) = programs.accept().expect("a socket");
+        let (ready, is_ready) = mpsc::channel();
+        thread::spawn(move || {
+            actix_rt::System::new().block_on(async {
+                ready.send(start(socket, at)).expect("somebody who waits");
+                std::future::pending::<()>().await;
+            });
+        });
+        let router = is_ready.recv().expect("a node");
+        log_in(&mut program);
+        Self { router, program, remotes }
+    }
+
+    fn route(&self, stanzas: Vec<Stanza>, source: Source) {
+        let (from, to) = (stanzas[0].from_domain().clone(), stanzas[0].to_domain().clone());
+        let batches = vec![Batch::between(from, to, stanzas)];
+        self.router.tell(Route { batches, source }).expect("a router with room");
+    }
+}
+
+/// Starts the actors on the current arbiter, with a component at the socket and remote domains at the address.
+fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
+    let here = Arbiter::current();
+    let meter = |kind| Meter::new(kind, 65_536, None);
+    let (router, router_inbox) = mailbox::open(&meter("router"), "router");
+    let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
+    let deaths = tokio::sync::mpsc::channel(1).0;
+    let (vital, own) = (Vital::new("promise", deaths.clone()), promise.clone());
+    let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
+    let owners = promise::Owners {
+        fulfilled: router.outlet(),
+        closed: router.outlet(),
+        bounces: router.outlet(),
+        notes: Notes::nobody(),
+    };
+    let (_, workers) = Workers::start(1);
+    promise_inbox.start_on(&here, move || {
+        Promise::new(Box::new(World { remotes }), bounds(), workers, meter("outgoing"), own, owners, vital)
+    });
+    let name = Domain::new(OURS).expect("a domain");
+    let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
+    let settled = nobody.outlet();
+    router_inbox.start_on(&here, move || {
+        Router::new([], names, promise, settings::Service::default(), None, settled, vital)
+    });
+    let surroundings = component::Surroundings {
+        names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),
+        max_stanza: 100_000,
+        bounds: Bounds::default(),
+        write_timeout: Duration::from_secs(120),
+        handshake_timeout: Duration::from_secs(30),
+        router: router.clone(),
+        ended: nobody.outlet(),
+    };
+    socket.set_nonblocking(true).expect("a socket");
+    let address = socket.peer_addr().expect("an address");
+    let components = meter("component");
+    let counted = Arc::clone(&components);
+    mailbox::start_on(&here, &components, "component", move |own| {
+        let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
+        Component::new(surroundings, stream, address, own, counted)
+    });
+    router
+}
+
+fn log_in(program: &mut TcpStream) {
+    write!(
+        program,
+        "<stream:stream xmlns='jabber:component:accept' \
+         xmlns:stream='http://etherx.jabber.org/streams' to='{OURS}'>"
+    )
+    .expect("a socket");
+    let header = read_until(program, " id='", ">");
+    let id = header.split(" id='").nth(1).and_then(|rest| rest.split('\'').next()).expect("an id");
+    let digest = openssl::sha::sha1(format!("{id}{SECRET}").as_bytes());
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    write!(program, "<handshake>{digest}</handshake>").expect("a socket");
+    read_until(program, "<handshake", ">");
+}
+
+fn read_until(program: &mut TcpStream, begin: &str, end: &str) -> String {
+    let mut text = String::new();
+    while text.find(begin).is_none_or(|at| !text[at..].contains(end)) {
+        let mut byte = [0];
+        program.read_exact(&mut byte).expect("an answer");
+        text.push(byte[0].into());
+    }
+    text
+}
+
+/// Where all remote domains are, and let us in at once.
+struct World {
+    remotes: SocketAddr,
+}
+
+impl Dial for World {
+    fn permits(&self, _: &Domain) -> bool {
+        true
+    }
+
+    fn at_once(&self) -> usize {
+        256
+    }
+
+    fn dial(&self, pair: &DomainPair) -> Dialling {
+        let (address, pair) = (self.remotes, pair.clone());
+        let attempt = async move {
+            let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
+            let (machine, established) = negotiated(&pair);
+            let stream = Stream::Tcp(stream);
+            Ok(Arrival::Session(Box::new(Session { stream, machine, established, address, expires: None })))
+        };
+        Dialling {
+            idle_timeout: Duration::from_secs(3600),
+            keepalive: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(120),
+            begin: Box::new(move || Box::pin(attempt)),
+        }
+    }
+}
+
+/// A machine that has its negotiation behind it.
+fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
+    let policy = Policy {
+        tls: Tls::Disabled,
+        auth: vec![Mechanism::Dialback],
+        strict_certificates: false,
+        dialback_after_external: false,
+        dialback_shortcut: false,
+        trust: Trust(0),
+        max_stanza: 100_000,
+        max_stanza_unauthenticated: 10_000,
+        idle_seconds: 0,
+        secret: dialback::Secret::new(SECRET),
+        unknown_recipient: UnknownRecipient::Close,
+    };
+    let purpose = Purpose::Session;
+    let plan = Plan { pair: pair.clone(), purpose, policy, direct_tls: None, certificate: false };
+    let mut machine = Initiating::new(plan);
+    let DomainPair { local, remote } = pair;
+    let heard = format!(
+        "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+         xmlns:db='jabber:server:dialback' id='1' from='{remote}' to='{local}' version='1.0'>\
+         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>\
+         <db:result from='{remote}' to='{local}' type='valid'/>"
+    );
+    while machine.poll().is_some() {}
+    machine.receive(BytesMut::from(heard.as_bytes()));
+    loop {
+        if let Output::Established(established) = machine.poll().expect("the negotiation goes through") {
+            return (machine, established);
+        }
+    }
+}
+
+fn bounds() -> settings::Promise {
+    settings::Promise {
+        max_stanzas: 1000,
+        max_bytes: 4 << 20,
+        total_bytes: 256 << 20,
+        message: Duration::from_secs(300),
+        presence: Duration::from_secs(60),
+        iq: Duration::from_secs(45),
+        backoff_first: Duration::from_secs(1),
+        backoff_longest: Duration::from_secs(300),
+    }
+}
+
+fn stanzas(from: &str, to: &str, count: usize) -> Vec<Stanza> {
+    let scope = vec![(String::new(), "jabber:server".to_owned())];
+    let origin = Origin { namespace: "jabber:server", scope, lang: None };
+    let mut framer = xmpp::framer::Framer::new(xmpp::framer::Limits::default());
+    let mut text =
+        String::from("<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>");
+    for number in 0..count {
+        text += &format!(
+            "<message from='romeo@{from}' to='juliet@{to}' id='{number}' type='chat'><body>{}</body></message>",
+            "x".repeat(200)
+        );
+    }
+    let mut bytes = BytesMut::from(text.as_bytes());
+    let mut stanzas = Vec::new();
+    while let Some(frame) = framer.next(&mut bytes).expect("stanzas") {
+        if let xmpp::framer::Frame::Element(element) = frame {
+            stanzas.push(Stanza::admit(element, &origin).expect("a stanza"));
+        }
+    }
+    stanzas
+}
+
+/// Answers nothing; stands where a listener would.
+struct Nobody;
+
+impl actix::Actor for Nobody {
+    type Context = actix::Context<Self>;
+}
+
+impl actix::Handler<Queued<listener::Ended>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
+        ended.open();
+    }
+}
+
+impl actix::Handler<Queued<Settled>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, settled: Queued<Settled>, _: &mut actix::Context<Self>) {
+        settled.open();
+    }
+}
+
+const OURS: &str = "a.example";
+const SECRET: &str = "secret";
