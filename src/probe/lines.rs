@@ -1,7 +1,7 @@
 //! The report for machines: JSON Lines, one object for each step as it is taken, and the verdict last.
 
 use serde_json::{Map, Value, json};
-use xmpp::DomainPair;
+use xmpp::{Domain, DomainPair};
 
 use super::{
     report::Way,
@@ -36,9 +36,10 @@ pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
     format!("{}\n", Value::Object(line))
 }
 
-/// The last line.
+/// The last line; `from` is missing where the configuration did not tell.
 pub(crate) fn verdict(
     pair: &DomainPair,
+    from: Option<&Domain>,
     way: Option<&Way>,
     grave: &[&Finding],
     odd: &[&Finding],
@@ -48,7 +49,7 @@ pub(crate) fn verdict(
     let verdict = json!({
         "step": "verdict",
         "result": if way.is_some() { "ok" } else { "failed" },
-        "from": pair.local.as_str(),
+        "from": from.map(Domain::as_str),
         "remote": pair.remote.as_str(),
         "mechanism": way.map(|way| way.mechanism.to_string()),
         "at": way.map(|way| way.at.as_str()),

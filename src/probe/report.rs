@@ -96,7 +96,14 @@ impl Report {
         let (grave, odd) = (self.causes(true), self.causes(false));
         print(&match &self.screen {
             Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &self.untested),
-            None => lines::verdict(&self.pair, self.way.as_ref(), &grave, &odd, &self.untested),
+            None => lines::verdict(
+                &self.pair,
+                Some(&self.pair.local),
+                self.way.as_ref(),
+                &grave,
+                &odd,
+                &self.untested,
+            ),
         });
     }
 
@@ -108,7 +115,8 @@ impl Report {
     }
 }
 
-fn print(text: &str) {
+/// Writes to standard output, at once.
+pub(crate) fn print(text: &str) {
     // Whoever reads only the beginning still gets the exit status.
     let _ = io::stdout().write_all(text.as_bytes());
     let _ = io::stdout().flush();

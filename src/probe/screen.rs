@@ -32,14 +32,15 @@ impl Screen {
             Some(finding) if finding.grave => ("FAILED", RED),
             Some(_) => ("note", YELLOW),
         };
-        let mut lines = step.words.lines().map(printable);
+        let mut lines = step.words.lines().flat_map(|line| wrapped(&printable(line), WIDTH - INDENT));
         let first = lines.next().unwrap_or_default();
         let _ = writeln!(text, "  {} {:<12} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
         for line in lines {
             let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
         if let Some(finding) = &step.finding {
-            if !first.contains(&printable(&finding.happened)) {
+            // The words may well say it already, after what leg of dialback it was on.
+            if !step.words.ends_with(&finding.happened) && !step.words.starts_with(&finding.happened) {
                 let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &printable(&finding.happened)));
             }
             text += &self.explained(finding);
@@ -214,8 +215,8 @@ The way to b.example
                       cause  connection-refused
                       rule   RFC 6120 section 3.3, RFC 9293 section 3.5.2
                       who    the operator of b.example
-                      to do  Nothing listens at that port: its operator has to start the server, open the port or
-                             correct the SRV record.
+                      to do  Nothing listens at that port: its operator has to start the server, open the port
+                             or correct the SRV record.
 ";
         assert_eq!(screen(false).step(&step), expected);
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    fmt::Write as _,
     net::{SocketAddr, UdpSocket},
     pin::pin,
     time::{Duration, Instant},
@@ -245,6 +246,10 @@ impl<'a> Walk<'a> {
         }
         if cause == &cause::DNS_TIMEOUT && !self.dns.answers().await {
             cause = &cause::DNS_DEAD;
+        }
+        if [&cause::HTTP, &cause::NOT_XMPP].contains(&cause) {
+            let said = String::from_utf8_lossy(&self.sight.heard);
+            let _ = write!(happened, ", it says “{}”", said.lines().next().unwrap_or_default().trim());
         }
         // The certificate was told with all that it says.
         if name == "certificate" && self.sight.condemned {

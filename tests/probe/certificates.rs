@@ -77,6 +77,15 @@ fn for_clients_only() {
 }
 
 #[test]
+fn signed_with_what_is_broken() {
+    shows(|bench| bench.network.authority.certificate(&["peer.example"]).sha1().issue()).fails(
+        "certificate",
+        "certificate-bad",
+        "remote",
+    );
+}
+
+#[test]
 fn a_bad_one_is_only_noted_where_dialback_may_vouch() {
     let bench = Bench::new();
     let identity = bench.network.authority.certificate(&["peer.example"]).expired().issue();

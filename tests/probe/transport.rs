@@ -4,10 +4,12 @@ use std::net::Ipv6Addr;
 use std::thread;
 use std::time::Duration;
 
-use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslVersion};
+use openssl::ssl::{
+    AlpnError, SniError, Ssl, SslAlert, SslContext, SslContextBuilder, SslMethod, SslVersion,
+};
 
 use super::bench::Bench;
-use crate::support::{Identity, Listener, Peer, plays};
+use crate::support::{Auth, Identity, Listener, Peer, Setup, Tls, plays};
 
 #[test]
 fn a_closed_port() {
@@ -58,7 +60,9 @@ fn a_web_server() {
         peer.sends("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         peer.waits_for_the_end();
     });
-    bench.probes().fails("stream", "http-host", "remote");
+    let probed = bench.probes();
+    probed.fails("stream", "http-host", "remote");
+    assert!(probed.happened("http-host").contains("HTTP/1.1 400 Bad Request"), "{probed}");
 }
 
 #[test]
@@ -144,6 +148,53 @@ fn a_server_that_ends_tls_because_of_our_certificate() {
         );
     });
     probed.fails("tls", "our-certificate-refused", "us");
+}
+
+#[test]
+fn a_server_that_has_no_certificate_for_the_domain() {
+    shakes(|context| ends_with(context, SslAlert::UNRECOGNIZED_NAME)).fails(
+        "tls",
+        "tls-name-unknown",
+        "remote",
+    );
+}
+
+#[test]
+fn a_server_that_ends_tls_for_some_other_reason() {
+    // OpenSSL names no other alert that a callback may end with.
+    shakes(|context| ends_with(context, SslAlert::DECODE_ERROR)).fails("tls", "tls-failed", "either");
+}
+
+#[test]
+fn a_port_for_direct_tls_that_is_for_another_protocol() {
+    let bench = Bench::new();
+    bench.network.publish_direct_tls("peer.example", bench.peer);
+    let context = context(&bench.identity(), |context| {
+        context.set_alpn_select_callback(|_, _| Err(AlpnError::ALERT_FATAL));
+    });
+    plays(Listener::at_port(bench.peer, 5270), move |mut peer: Peer| {
+        let _ = peer.accepts_with(Ssl::new(&context).unwrap());
+    });
+    bench.probes().fails("tls", "alpn-refused", "remote");
+}
+
+#[test]
+fn a_server_that_demands_the_tls_that_we_forbid() {
+    let bench = Bench::of(Setup::of("nuncio.example").tls(Tls::Disabled).auth(Auth::Dialback));
+    bench.plays(|mut peer| {
+        peer.expects_header();
+        peer.sends_header("peer.example", "nuncio.example", "id='1'");
+        peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+        peer.waits_for_the_end();
+    });
+    bench.probes().fails("features", "tls-forbidden-by-our-policy", "us");
+}
+
+fn ends_with(context: &mut SslContextBuilder, alert: SslAlert) {
+    context.set_servername_callback(move |_, said| {
+        *said = alert;
+        Err(SniError::ALERT_FATAL)
+    });
 }
 
 /// Probes a server whose TLS is set up in some way of its own.
