@@ -159,7 +159,14 @@ impl Accepting {
             let step = match self.wire.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
-                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Element(element))) if wire::is_stanza(&element) => {
+                    match self.stanza(element) {
+                        // Nothing is ready that would come before it.
+                        Ok(stanza) => return Some(Output::Stanza(stanza)),
+                        Err(fault) => Err(fault),
+                    }
+                }
+                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -200,11 +207,8 @@ impl Accepting {
         }
     }
 
-    fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
-        if wire::is_stanza(&element) {
-            return self.stanza(element);
-        }
-        let element = self.wire.read(&element)?;
+    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+        let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => {
                 if self.state != State::ExpectFooter {
@@ -233,7 +237,7 @@ impl Accepting {
         Ok(())
     }
 
-    fn stanza(&mut self, element: framer::Element) -> Result<(), Fault> {
+    fn stanza(&mut self, element: framer::Element) -> Result<Stanza, Fault> {
         let (State::ExpectStanza | State::ExpectFooter, Some(name)) = (self.state, &self.name) else {
             return Err(Fault::Early);
         };
@@ -241,8 +245,7 @@ impl Accepting {
         if stanza.from_domain() != name {
             return Err(Fault::Spoofed(stanza.from_domain().clone()));
         }
-        self.wire.emit(Output::Stanza(stanza));
-        Ok(())
+        Ok(stanza)
     }
 
     fn footer(&mut self) {

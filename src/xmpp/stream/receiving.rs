@@ -218,7 +218,15 @@ impl Receiving {
             let step = match self.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.open(&bytes),
-                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Element(element))) if wire::is_stanza(&element) => {
+                    match self.stanza(element) {
+                        // Nothing is ready that would come before it.
+                        Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
+                        Ok(None) => Ok(()),
+                        Err(fault) => Err(fault),
+                    }
+                }
+                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -276,17 +284,14 @@ impl Receiving {
         self.wire.next()
     }
 
-    fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
-        if wire::is_stanza(&element) {
-            return self.stanza(element);
-        }
+    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
         if self.pairs.is_empty() {
             self.early += 1;
             if self.early > self.rules.bounds().early_elements {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
-        let element = self.wire.read(&element)?;
+        let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
                 if self.state != State::ExpectFooter {
@@ -309,22 +314,22 @@ impl Receiving {
         }
     }
 
-    fn stanza(&mut self, element: framer::Element) -> Result<(), Fault> {
+    /// Takes a stanza in; `None` when it is answered instead.
+    fn stanza(&mut self, element: framer::Element) -> Result<Option<Stanza>, Fault> {
         if self.pairs.is_empty() {
             return Err(Fault::Early);
         }
         let stanza = self.intake.admit(element)?;
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
-            self.wire.emit(Output::Stanza(stanza));
-            return Ok(());
+            return Ok(Some(stanza));
         }
         match self.pairs.iter().find(|pair| pair.remote == *from) {
             None => Err(Fault::Spoofed(from.clone())),
             Some(pair) if self.rules.policy(from).unknown_recipient == UnknownRecipient::Bounce => {
                 let proved_to = pair.local.clone();
                 self.bounce(&stanza, &proved_to);
-                Ok(())
+                Ok(None)
             }
             Some(_) => Err(Fault::Misdirected(to.clone())),
         }

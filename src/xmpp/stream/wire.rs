@@ -135,7 +135,7 @@ impl<O> Wire<O> {
 
 /// Whether an element is called what stanzas are called, whatever its prefix; [`Intake::admit`] decides.
 pub(crate) fn is_stanza(element: &framer::Element) -> bool {
-    let name = &element.bytes[element.head.name.clone()];
+    let name = element.head.name.of(&element.bytes);
     let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
     matches!(local, b"message" | b"presence" | b"iq")
 }
