@@ -38,6 +38,8 @@ use crate::{
     gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
+    metrics::{Phase, Saw, Tally},
+    recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
     terms::Terms,
@@ -66,6 +68,10 @@ pub struct Attempt {
     pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
+    /// What is remembered of the remote domain.
+    pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Which log lines these are.
@@ -87,8 +93,12 @@ pub struct Means {
     pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
     /// Attempts for sessions that may be under way at once.
     pub at_once: usize,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -104,6 +114,8 @@ impl Means {
             resolver: self.resolver.clone(),
             gate: self.gate.clone(),
             witness: self.witness.clone(),
+            tally: self.tally.clone(),
+            notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
             purpose,
@@ -117,6 +129,9 @@ impl Means {
 pub trait Dial: Send {
     /// Whether the policy lets us federate with a remote domain at all.
     fn permits(&self, remote: &Domain) -> bool;
+
+    /// Whether a local domain is one of ours.
+    fn serves(&self, local: &Domain) -> bool;
 
     /// How many attempts may be under way at once.
     fn at_once(&self) -> usize;
@@ -143,6 +158,10 @@ pub struct Dialling {
 impl Dial for Means {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
+    }
+
+    fn serves(&self, local: &Domain) -> bool {
+        self.terms.rules().hosted(local).is_some()
     }
 
     fn at_once(&self) -> usize {
@@ -192,12 +211,27 @@ impl std::fmt::Debug for Session {
 impl Attempt {
     /// Goes all the way, or says why not.
     pub async fn make(self) -> Result<Arrival, Failure> {
+        let tally = self.tally.clone();
+        let purpose = match self.purpose {
+            Purpose::Session => "session",
+            Purpose::Verify(_) => "verification",
+        };
+        let made = self.go().await;
+        let result = made.as_ref().err().map_or("established", Failure::stage);
+        tally.saw(Saw::Attempted { purpose, result });
+        made
+    }
+
+    async fn go(self) -> Result<Arrival, Failure> {
         let began = crate::clock::now();
-        let targets = self.targets().await?;
+        let targets = self.targets().await;
+        self.count(Phase::Resolve, began);
+        let targets = targets?;
         log::log!(
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
+        self.note(Event::now(What::Resolved).saying(list(&targets)));
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
@@ -220,6 +254,8 @@ impl Attempt {
                             reason:% = next.sentence(&self.pair.remote);
                             "target failed"
                         );
+                        let text = format!("{target}: {}", next.sentence(&self.pair.remote));
+                        self.note(Event::now(What::TargetFailed).saying(text));
                     }
                     failure = further(failure, next);
                 }
@@ -236,9 +272,20 @@ impl Attempt {
         }
     }
 
+    fn count(&self, phase: Phase, began: Instant) {
+        self.tally.saw(Saw::Phase { phase, took: crate::clock::now().saturating_duration_since(began) });
+    }
+
     fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
         if let Some(watch) = &self.watch {
             watch.see(seen());
+        }
+    }
+
+    /// Notes a step on the way to a session. That others have us verify keys is no such way.
+    fn note(&self, event: Event) {
+        if self.purpose == Purpose::Session {
+            self.notes.note(&self.pair.remote, event.with(&self.pair.local));
         }
     }
 
@@ -300,7 +347,9 @@ impl Attempt {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
             let began = crate::clock::now();
-            let socket = match connect::connect(&left, self.remote.connect_timeout).await {
+            let connected = connect::connect(&left, self.remote.connect_timeout).await;
+            self.count(Phase::Connect, began);
+            let socket = match connected {
                 Ok(socket) => socket,
                 Err(failures) => {
                     return Err(further(failure, Failure::Connect(failures)).unwrap_or(Failure::Crashed));
@@ -314,6 +363,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
+            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             match self.negotiate(socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => failure = further(failure, next),
@@ -354,6 +404,7 @@ impl Attempt {
             address,
             stage: "waiting for the TLS handshake",
             began: crate::clock::now(),
+            usable: crate::clock::now(),
         };
         let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
@@ -368,6 +419,8 @@ struct Negotiation<'a> {
     /// What it waits for, for when the time runs out.
     stage: &'static str,
     began: Instant,
+    /// Since when there is a connection, secured or not yet.
+    usable: Instant,
 }
 
 impl Negotiation<'_> {
@@ -394,7 +447,9 @@ impl Negotiation<'_> {
                 match output {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
-                        stream.write_all(&bytes).await.map_err(|error| self.broken(Some(error.kind())))?;
+                        if let Err(error) = stream.write_all(&bytes).await {
+                            return Err(self.last_words(stream, &error).await);
+                        }
                     }
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
@@ -418,6 +473,9 @@ impl Negotiation<'_> {
                             fingerprint = shown.fingerprint, took:% = millis(self.began);
                             "authenticated"
                         );
+                        attempt.count(Phase::Authenticate, self.usable);
+                        let text = format!("by {}", crate::name_of(established.mechanism));
+                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
                         // Dialback rests on DNS, whatever becomes of the certificate.
                         let rests_on_it = established.mechanism == Mechanism::External;
@@ -463,11 +521,15 @@ impl Negotiation<'_> {
         }
     }
 
-    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
+    async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
         let attempt = self.attempt;
+        let began = crate::clock::now();
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
+        attempt.count(Phase::Tls, began);
+        self.usable = crate::clock::now();
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
+        attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });
         let verdict = session.certificate.as_ref().map_or_else(
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
@@ -477,6 +539,8 @@ impl Negotiation<'_> {
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
+        let text = format!("{}, certificate {verdict}", session.protocol);
+        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
         Ok((Stream::Tls(Box::new(stream)), session))
     }
 
@@ -485,6 +549,15 @@ impl Negotiation<'_> {
         match tls::Error::later(error) {
             error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
             _ => self.broken(Some(error.kind())),
+        }
+    }
+
+    /// Explains why nothing more can be written by what the peer said before.
+    async fn last_words(&self, mut stream: Stream, error: &std::io::Error) -> Failure {
+        let mut scratch = BytesMut::with_capacity(READ);
+        match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
+            Ok(Err(reason)) => self.ended(&reason),
+            _ => self.ended(error),
         }
     }
 
@@ -521,6 +594,16 @@ impl<'a> Protection<'a> {
             certificate: secured
                 .map_or_else(|| "-".to_owned(), |secured| in_words(&secured.proves(remote, policy))),
             fingerprint: certificate.map_or("-", |certificate| &certificate.fingerprint),
+        }
+    }
+}
+
+impl Protection<'_> {
+    /// `TLSv1.3, certificate good`
+    pub fn in_words(&self) -> String {
+        match self.protocol {
+            "-" => "in clear text".to_owned(),
+            protocol => format!("{protocol}, certificate {}", self.certificate),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A program that serves one of our domains, connected by XEP-0114.
 
+mod show;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -8,6 +10,7 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
     component::{Accepting, Output, Secret},
@@ -23,6 +26,7 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
+    report,
     router::{self, Router, Source},
     trace::redact,
 };
@@ -37,6 +41,19 @@ pub struct Send {
 /// Nobody will send anything more: answer what is left, and stop.
 #[derive(Debug)]
 pub struct Retire;
+
+/// Say how the link is.
+#[derive(Debug)]
+pub struct Show {
+    /// Only if it serves this domain.
+    pub of: Option<Domain>,
+    /// Where the answer goes.
+    pub links: mpsc::Sender<report::Link>,
+}
+
+/// The name is not served any more: close the stream.
+#[derive(Debug)]
+pub struct Expel;
 
 /// Close the stream once the program is quiet.
 #[derive(Debug)]
@@ -119,6 +136,8 @@ pub struct Component {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     stanzas_in: u64,
+    bytes_in: u64,
+    last_stanza: Instant,
     draining: Option<drain::Token>,
 }
 
@@ -156,6 +175,8 @@ impl Component {
             reading: Watch::default(),
             writing_since: None,
             stanzas_in: 0,
+            bytes_in: 0,
+            last_stanza: clock::now(),
             draining: None,
         }
     }
@@ -183,6 +204,7 @@ impl Component {
         self.feed_link();
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
+            self.last_stanza = clock::now();
             self.offer(batch::sort(stanzas, pass), context);
         }
     }
@@ -378,6 +400,7 @@ impl Handler<Queued<link::Event>> for Component {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.quiet_looks = 0;
                 self.reading = pass.watch();
+                self.bytes_in += bytes.len() as u64;
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
             }
@@ -404,6 +427,7 @@ impl Handler<Queued<Send>> for Component {
         if self.link.is_none() || self.over {
             return self.return_to_senders(vec![batch]);
         }
+        self.last_stanza = clock::now();
         if let Err(batch) = self.outbox.push(batch, clock::now()) {
             self.refuse_slow(vec![batch]);
         }
@@ -454,6 +478,18 @@ impl Handler<Queued<Drain>> for Component {
         let Drain { within, token } = drain.open();
         self.draining = Some(token);
         self.close_when_quiet(clock::now() + within, context);
+    }
+}
+
+impl Handler<Queued<Expel>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
+        expel.open();
+        if !self.over {
+            let text = "this name is not served here any more";
+            self.close(Some(stream::Error::new(Condition::HostGone, text)), context);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A stream that another server opened to us: negotiation, the domain pairs it proved, reading.
 
+mod show;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -8,8 +10,10 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
+    policy::Mechanism,
     stream::{self, Condition, End, Receiving, receiving::Output},
 };
 
@@ -20,8 +24,11 @@ use crate::{
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
+    metrics::{Presence, Saw, Tally},
     outbox::{self, Outbox},
     quiet::{self, Quiet},
+    recorder::{Event, Notes, What},
+    report,
     router::{self, Router, Source},
     settings::Remote,
     terms::Terms,
@@ -37,6 +44,35 @@ use crate::{
 pub struct Drain {
     /// Dropped when the stream is over.
     pub token: drain::Token,
+}
+
+/// Say how the link is.
+#[derive(Debug)]
+pub struct Show {
+    /// Only if it carries stanzas of this domain.
+    pub of: Option<Domain>,
+    /// Where the answer goes.
+    pub links: mpsc::Sender<report::Link>,
+}
+
+/// An operator wants links with this domain closed in good order.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Whose.
+    pub remote: Domain,
+    /// Where a stream says that it closes; what is sent is dropped when it is down.
+    pub closing: mpsc::Sender<drain::Token>,
+    /// To be sent there.
+    pub token: drain::Token,
+}
+
+/// Go on under these terms, or end where they forbid it.
+#[derive(Debug)]
+pub struct Adopt {
+    /// For remote domains.
+    pub terms: Terms,
+    /// Certificates, for TLS that is still to be made.
+    pub tls: Tls,
 }
 
 /// A remote domain has proved itself on a stream of its own: it is alive.
@@ -61,10 +97,20 @@ pub struct Surroundings {
     pub authorized: Outlet<Authorized>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
+}
+
+impl Surroundings {
+    fn count_secured(&self, session: &tls::Session) {
+        self.tally.saw(Saw::Secured { side: Side::Incoming, version: session.protocol.clone() });
+    }
 }
 
 /// Lines about peers that have not proved who they are.
@@ -121,7 +167,12 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
+    /// Counts it among the authenticated ones.
+    presence: Option<Presence>,
+    /// By which the last pair was proved.
+    mechanism: Option<Mechanism>,
     stanzas_in: u64,
+    bytes_in: u64,
     draining: Option<drain::Token>,
 }
 
@@ -139,6 +190,7 @@ impl Incoming {
         let now = Instant::now();
         let remote = surroundings.terms.default_remote().clone();
         let expires = session.as_ref().and_then(|session| session.expires);
+        session.iter().for_each(|session| surroundings.count_secured(session));
         let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
@@ -161,7 +213,10 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            presence: None,
+            mechanism: None,
             stanzas_in: 0,
+            bytes_in: 0,
             draining: None,
         }
     }
@@ -201,6 +256,7 @@ impl Incoming {
                 Output::Authorized { pair, mechanism } => {
                     if !self.authorized {
                         self.authorized = true;
+                        self.presence = Some(self.surroundings.tally.admit());
                         self.remote = self.surroundings.terms.remote(&pair.remote).clone();
                         self.throttle.set_rate(self.remote.max_rate);
                     }
@@ -215,6 +271,10 @@ impl Incoming {
                         fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
                         "authenticated"
                     );
+                    self.mechanism = Some(mechanism);
+                    let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
+                    let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
+                    self.surroundings.notes.note(&pair.remote, event);
                     self.witness(&pair.remote);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
@@ -226,6 +286,10 @@ impl Incoming {
                             reason = reason.as_str();
                             "refused"
                         );
+                    }
+                    if let Some(remote) = remote {
+                        let event = Event::now(What::Refused).at(self.address).saying(reason);
+                        self.surroundings.notes.note_claim(&remote, event);
                     }
                 }
                 Output::Ended(end) => self.stream_ended(&end),
@@ -305,6 +369,7 @@ impl Incoming {
                 "secured"
             );
         }
+        self.surroundings.count_secured(&session);
         self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
@@ -340,6 +405,7 @@ impl Incoming {
             stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
             "closed"
         );
+        self.note_end(reason);
     }
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
@@ -427,6 +493,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.last_read = Instant::now();
+                self.bytes_in += bytes.len() as u64;
                 let paused = self.throttle.take(bytes.len(), self.last_read);
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
@@ -466,6 +533,19 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
         let verifier::Verified { request, answer } = verified.open();
         self.machine.verified(&request, answer);
         self.turn(&Pass::free(), context);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
+        let Adopt { terms, tls } = adopt.open();
+        let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
+        (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
+        if let Some(error) = forbidden.filter(|_| !self.over) {
+            self.close(Some(error), context);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A listening socket: accepts, within the limits for an address, and starts an actor for each connection.
 
+mod show;
+
 use std::{
     collections::HashMap,
     io,
@@ -12,7 +14,7 @@ use actix::{Actor, Context, Handler};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_openssl::SslStream;
@@ -25,6 +27,7 @@ use crate::{
     link::Stream,
     mailbox::{Mailbox, Meter, Queued, Refused},
     quiet::{self, Quiet},
+    report,
     tls::{self, Guarded, Tls},
     workers::Workers,
 };
@@ -46,12 +49,45 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug)]
 pub struct Stop;
 
+/// Go on under these terms; the streams of servers learn of them too.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Of the same kind of peers.
+    pub whose: For,
+    /// What is accepted from now on.
+    pub limits: Limits,
+}
+
 /// Have every stream closed.
 #[derive(Debug)]
 pub struct Drain {
     /// How long a program that goes on sending is listened to.
     pub within: Duration,
     /// Dropped when all are over.
+    pub token: drain::Token,
+}
+
+/// Have streams say how they are.
+#[derive(Debug)]
+pub struct Show {
+    /// Only those of this domain; all of them are asked.
+    pub of: Option<xmpp::Domain>,
+    /// Without a domain, at most so many, in the order of their addresses.
+    pub limit: usize,
+    /// Where the streams' answers go.
+    pub links: mpsc::Sender<report::Link>,
+    /// Where the number of all streams goes, shown or not.
+    pub total: oneshot::Sender<usize>,
+}
+
+/// An operator wants the streams of this remote domain closed in good order.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Whose.
+    pub remote: xmpp::Domain,
+    /// Where each stream that closes leaves a token, which is dropped when it is down.
+    pub closing: mpsc::Sender<drain::Token>,
+    /// That token.
     pub token: drain::Token,
 }
 
@@ -127,6 +163,7 @@ pub struct Listener {
 
 struct Connection {
     stage: Stage,
+    since: Instant,
     // Held for its drop.
     _seat: OwnedSemaphorePermit,
 }
@@ -195,8 +232,10 @@ impl Listener {
                 let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
                     Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
                 });
-                self.connections
-                    .insert(address, Connection { stage: Stage::Component(component), _seat: seat });
+                self.connections.insert(
+                    address,
+                    Connection { stage: Stage::Component(component), since: Instant::now(), _seat: seat },
+                );
             }
         }
     }
@@ -231,8 +270,8 @@ impl Listener {
         direct_tls: bool,
         seat: OwnedSemaphorePermit,
     ) {
-        self.connections.insert(address, Connection { stage: Stage::Meeting, _seat: seat });
         let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
+        self.connections.insert(address, Connection { stage: Stage::Meeting, since, _seat: seat });
         actix_rt::spawn(async move {
             let outcome = meet(&tls, socket, direct_tls, within).await;
             // A listener that is gone takes no more connections.
@@ -391,6 +430,32 @@ impl Handler<Queued<Stop>> for Listener {
     fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
         stop.open();
         self.accepting.abort();
+    }
+}
+
+impl Handler<Queued<Adopt>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { whose, limits } = adopt.open();
+        match (&mut self.whose, whose) {
+            (For::Servers(own) | For::ServersOverTls(own), For::Servers(new) | For::ServersOverTls(new)) => {
+                for connection in self.connections.values() {
+                    if let Stage::Server(incoming) = &connection.stage {
+                        let (terms, tls) = (new.terms.clone(), new.tls.clone());
+                        // A stream that has just ended needs no news.
+                        let _ = incoming.signal(incoming::Adopt { terms, tls });
+                    }
+                }
+                (*own, self.limits) = (new, limits);
+            }
+            (For::Components(own), For::Components(new)) => {
+                *own = new;
+                self.limits.handshake_timeout = limits.handshake_timeout;
+            }
+            // Of one kind it never becomes the other.
+            (For::Servers(_) | For::ServersOverTls(_), For::Components(_)) | (For::Components(_), _) => {}
+        }
     }
 }
 

@@ -39,6 +39,7 @@ pub struct Outbox {
     overflow_since: Option<Instant>,
     refusing: bool,
     stanzas_written: u64,
+    bytes_written: u64,
     slip: Slip,
     /// What was written lately, by the second.
     recent: VecDeque<(Instant, Amount)>,
@@ -65,6 +66,7 @@ impl Outbox {
             overflow_since: None,
             refusing: false,
             stanzas_written: 0,
+            bytes_written: 0,
             slip: Slip::none(),
             recent: VecDeque::new(),
         }
@@ -111,6 +113,7 @@ impl Outbox {
         let mut amount = Amount::default();
         for item in self.writing.drain(..) {
             self.bytes -= item.bytes().len();
+            self.bytes_written += item.bytes().len() as u64;
             if let Item::Stanza(kept) = item {
                 self.stanzas_written += 1;
                 amount = amount.plus(kept.amount());
@@ -219,6 +222,15 @@ impl Outbox {
     /// Stanzas the link has taken whole.
     pub fn stanzas_written(&self) -> u64 {
         self.stanzas_written
+    }
+
+    /// Everything the link has taken, and what it has not: what is on its way, waits, or is held outside.
+    pub fn amounts(&self) -> (Amount, Amount) {
+        let items = self.waiting.iter().chain(&self.writing);
+        let stanzas = items.filter(|item| matches!(item, Item::Stanza(_))).count();
+        let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
+        let waiting = self.overflow.iter().map(Batch::amount).fold(inside, Amount::plus);
+        (Amount { stanzas: self.stanzas_written, bytes: self.bytes_written }, waiting)
     }
 
     fn admit(&mut self, batch: Batch) {

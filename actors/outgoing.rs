@@ -4,15 +4,20 @@
 //! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
 //! back. See `handover` for the whole story of the three actors.
 
+mod show;
+
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use xmpp::{
     DomainPair,
+    policy::Mechanism,
     stanza::{self, Condition, ErrorType},
     stream::{self, End, Initiating, initiating::Output},
 };
@@ -26,7 +31,8 @@ use crate::{
     link::{self, Link},
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outbox::{self, Outbox},
-    router,
+    recorder::{Event, Notes, What},
+    report, router,
     trace::redact,
 };
 
@@ -67,6 +73,24 @@ pub struct Finish {
     /// Dropped when the link is down.
     pub token: drain::Token,
 }
+
+/// Say how the link is.
+#[derive(Debug)]
+pub struct Show {
+    /// Where the answer goes.
+    pub links: mpsc::Sender<report::Link>,
+}
+
+/// An operator wants the link closed in good order.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Dropped when it is down.
+    pub token: drain::Token,
+}
+
+/// The rules are others now, and forbid this link: close it.
+#[derive(Debug)]
+pub struct Forbid;
 
 /// The attempt succeeded.
 #[derive(Debug)]
@@ -127,6 +151,8 @@ pub struct Owners {
     pub returned: Outlet<Returned>,
     /// Error answers: the router.
     pub bounces: Outlet<router::Return>,
+    /// What is remembered of the remote domain.
+    pub notes: Notes,
 }
 
 /// The actor of one domain pair.
@@ -163,6 +189,9 @@ struct Wire {
     link: Link,
     machine: Initiating,
     max_stanza: Option<usize>,
+    address: SocketAddr,
+    mechanism: Mechanism,
+    bytes_in: u64,
     since: Instant,
     last_stanza: Instant,
     last_write: Instant,
@@ -177,7 +206,7 @@ struct Wire {
 /// The stream takes no more stanzas.
 struct Ending {
     lived: Duration,
-    /// We closed it, because it was idle.
+    /// We closed it, because it was idle or an operator asked for it: that is no cause for a pause.
     idle: bool,
     /// Closing tags went both ways.
     orderly: bool,
@@ -228,6 +257,9 @@ impl Outgoing {
             link: Link::start(session.stream, self.own.outlet()),
             machine: session.machine,
             max_stanza: session.established.max_stanza,
+            address: session.address,
+            mechanism: session.established.mechanism,
+            bytes_in: 0,
             since: now,
             last_stanza: now,
             last_write: now,
@@ -311,6 +343,7 @@ impl Outgoing {
             let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
             let error =
                 stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
+            self.note(Event::now(What::Bounced).saying(&error.text).of(1));
             router::bounce(&self.owners.bounces, oversized, &error, Outcome::Answered);
             batch.stanzas.extend(after.stanzas);
             batch.slip.merge(after.slip);
@@ -321,7 +354,12 @@ impl Outgoing {
         log::warn!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
         let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
+        self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
         router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+    }
+
+    fn note(&self, event: Event) {
+        self.owners.notes.note(&self.pair.remote, event.with(&self.pair.local));
     }
 
     /// Wakes up when the patience with a full outbox ends.
@@ -397,6 +435,9 @@ impl Outgoing {
                 lived:% = humane(lived);
                 "closed"
             );
+            let text = format!("{reason}, after {}", humane(lived));
+            let count = usize::try_from(self.outbox.stanzas_written()).unwrap_or(usize::MAX);
+            self.note(Event::now(What::Closed).saying(text).of(count));
             self.end = Some(Ending {
                 lived,
                 idle: false,
@@ -582,6 +623,18 @@ impl Handler<Queued<Finish>> for Outgoing {
     }
 }
 
+impl Handler<Queued<Forbid>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
+        forbid.open();
+        if self.end.is_none() && self.wire.is_some() {
+            let error = stream::Error::new(stream::Condition::PolicyViolation, "not federated with any more");
+            self.close_stream(Some(error), "the new configuration forbids it", context);
+        }
+    }
+}
+
 impl Handler<Queued<Attempted>> for Outgoing {
     type Result = ();
 
@@ -605,6 +658,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, pair:% = self.pair; "received {}", redact(&bytes));
                 if let Some(wire) = &mut self.wire {
+                    wire.bytes_in += bytes.len() as u64;
                     wire.machine.receive(bytes);
                 }
                 self.turn(context);

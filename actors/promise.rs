@@ -6,7 +6,9 @@
 //!
 //! How a queue is handed over to its session, and taken back from one that died, is told in the crate's documentation.
 
+mod figures;
 mod queue;
+mod show;
 mod turns;
 
 use std::{
@@ -17,14 +19,16 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::sync::oneshot;
 use xmpp::{
     Domain, DomainPair,
     stanza::{self, Condition, ErrorType},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use self::{queue::Queue, turns::Turns};
 use crate::{
-    account::Outcome,
+    account::{Amount, Outcome},
     attempt::{Dial, millis},
     backoff,
     batch::Batch,
@@ -33,7 +37,8 @@ use crate::{
     gate, incoming,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outgoing::{self, Outgoing},
-    router,
+    recorder::{Event, Notes, What},
+    report, router,
     settings::Promise as Bounds,
     vital::Vital,
     workers::Workers,
@@ -67,6 +72,58 @@ pub struct Drain {
     pub token: drain::Token,
 }
 
+/// Say what waits, and what is being done about it.
+#[derive(Debug)]
+pub struct Show {
+    /// Only for this remote domain.
+    pub of: Option<Domain>,
+    /// At most so many queues: those with the most that waits.
+    pub limit: usize,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Shown>,
+}
+
+/// End the pause of this remote domain: an operator thinks that it can be reached again.
+#[derive(Debug)]
+pub struct Retry {
+    /// Which.
+    pub remote: Domain,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Retried>,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub struct Shown {
+    /// Those with the most that waits first.
+    pub queues: Vec<report::Queue>,
+    /// Queues there are, shown or not.
+    pub total: usize,
+    /// The pairs, at most as many, of which an attempt is being made, and since when something waits for it.
+    pub attempts: Vec<(DomainPair, report::Time)>,
+    /// What waits in all of them.
+    pub waiting: Amount,
+    /// Whether the policy lets us federate with the domain that was asked for.
+    pub permitted: bool,
+}
+
+/// What was done to end a pause.
+#[derive(Debug)]
+pub struct Retried {
+    /// Pairs of which an attempt was begun.
+    pub begun: Vec<DomainPair>,
+    /// Pairs of which one is being made already.
+    pub under_way: Vec<DomainPair>,
+}
+
+/// Keep the promise on these terms from now on, and answer what waits for those whom they forbid.
+pub struct Adopt {
+    /// How attempts are made.
+    pub dial: Box<dyn Dial>,
+    /// Bounds of what waits; what waits already keeps its time.
+    pub bounds: Bounds,
+}
+
 /// What waited has been given to the session.
 #[derive(Debug)]
 pub struct Fulfilled {
@@ -85,6 +142,8 @@ pub struct Owners {
     pub closed: Outlet<outgoing::Closed>,
     /// Error answers.
     pub bounces: Outlet<router::Return>,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
 }
 
 /// The actor that keeps the promise.
@@ -167,18 +226,24 @@ impl Promise {
         }
     }
 
+    /// Whether these two may federate; another configuration may forbid what was begun under the last.
+    fn permits(&self, pair: &DomainPair) -> bool {
+        self.dial.permits(&pair.remote) && self.dial.serves(&pair.local)
+    }
+
     fn deliver(&mut self, batch: Batch, context: &mut Context<Self>) {
         let key = batch.pair();
         if self.stopping {
             return self.answer(vec![batch], &Failure::Stopping, Outcome::Answered);
         }
-        if !self.dial.permits(&key.remote) {
+        if !self.permits(&key) {
             return self.answer(vec![batch], &Failure::Denied, Outcome::Answered);
         }
         let now = clock::now();
         match self.pairs.get(&key).map(|pair| &pair.state) {
             None => {
                 log::info!(target: LOG, pair:% = key, stanzas = batch.stanzas.len(); "queued");
+                self.note(&key, Event::now(What::Queued).of(batch.stanzas.len()));
                 self.insert(key.clone());
                 self.append(&key, batch, context);
                 self.begin(&key);
@@ -298,6 +363,7 @@ impl Promise {
             condition: Condition::ResourceConstraint,
             text: format!("too many stanzas wait for a link to {}", key.remote),
         };
+        self.note(key, Event::now(What::Bounced).saying(&error.text).of(stanzas));
         for batch in batches {
             router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }
@@ -306,8 +372,13 @@ impl Promise {
     fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
+            self.note(&batch.pair(), Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
             router::bounce(&self.owners.bounces, batch, &error, outcome);
         }
+    }
+
+    fn note(&self, key: &DomainPair, event: Event) {
+        self.owners.notes.note(&key.remote, event.with(&key.local));
     }
 
     fn insert(&mut self, key: DomainPair) {
@@ -340,6 +411,7 @@ impl Promise {
             closed: self.owners.closed.clone(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
+            notes: self.owners.notes.clone(),
         };
         let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
         self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
@@ -456,6 +528,7 @@ impl Promise {
                 self.remove(&key);
             } else {
                 log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
+                self.note(&key, Event::now(What::LifeSign));
                 self.begin(&key);
             }
         }
@@ -515,9 +588,14 @@ impl Handler<Queued<outgoing::Established>> for Promise {
         if let Some(pair) = self.pairs.get_mut(&key) {
             let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
             log::info!(target: LOG, pair:% = key, stanzas = stanzas, waited:% = millis(pair.since); "handed over");
+            let event = Event::now(What::HandedOver).with(&key.local).of(stanzas);
+            self.owners.notes.note(&key.remote, event);
             pair.state = State::HandingOver(session.clone());
             for batch in batches {
                 send_first(&session, batch);
+            }
+            if !self.permits(&key) {
+                let _ = session.signal(outgoing::Forbid);
             }
             // A router that is gone takes the process with it.
             let _ = self.owners.fulfilled.signal(Fulfilled { pair: key.clone(), session });
@@ -568,6 +646,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
                 next_attempt_after:% = format_args!("{}ms", pause.as_millis());
                 "no link"
             );
+            self.note(&key, Event::now(What::NoLink).saying(failure.sentence(&key.remote)));
         }
         self.attempt_ended(&key);
     }
@@ -619,6 +698,13 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
             return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
         }
         let failures = self.restless.remove(&key).unwrap_or(0);
+        if !self.permits(&key) {
+            self.answer(batches, &Failure::Denied, Outcome::Answered);
+            let waiting = self.take_waiting(&key);
+            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            self.remove(&key);
+            return;
+        }
         let Some(pair) = self.pairs.get_mut(&key) else {
             return self.answer(batches, &Failure::Late, Outcome::Answered);
         };
@@ -649,6 +735,29 @@ impl Handler<Queued<incoming::Authorized>> for Promise {
     fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
         let incoming::Authorized { remote } = authorized.open();
         self.sign_of_life(&remote);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { dial, bounds } = adopt.open();
+        self.turns.limit(dial.at_once());
+        (self.dial, self.bounds) = (dial, bounds);
+        let forbidden: Vec<DomainPair> =
+            self.pairs.keys().filter(|pair| !self.permits(pair)).cloned().collect();
+        for key in forbidden {
+            let waiting = self.take_waiting(&key);
+            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            match self.pairs.get(&key).map(|pair| &pair.state) {
+                Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
+                Some(State::AwaitingTurn | State::Pausing { .. }) => drop(self.remove(&key)),
+                // What comes of it is met then.
+                Some(State::Attempting | State::AwaitingReturn) | None => {}
+            }
+        }
+        self.begin_next();
     }
 }
 

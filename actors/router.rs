@@ -1,6 +1,9 @@
 //! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
 //! and nowhere else.
 
+mod figures;
+mod show;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -8,12 +11,15 @@ use std::{
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use xmpp::{
-    Domain, DomainPair, Stanza, service,
+    Domain, DomainPair, Stanza,
+    policy::Rules,
+    service,
     stanza::{self, Condition, ErrorType, Kind},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use crate::{
     account::{Amount, Outcome, Sheet, Slip},
     batch::{self, Answers, Batch, Pass},
@@ -22,6 +28,8 @@ use crate::{
     mailbox::{Mailbox, Outlet, Queued, Refused},
     outgoing::{self, Outgoing},
     promise::{self, Promise},
+    recorder::Notes,
+    report,
     settings::Service,
     vital::Vital,
 };
@@ -71,6 +79,48 @@ pub struct ShowAccount {
     pub answer: oneshot::Sender<Arc<Sheet>>,
 }
 
+/// Have sessions say how they are.
+#[derive(Debug)]
+pub struct ShowSessions {
+    /// Only those with this remote domain.
+    pub of: Option<Domain>,
+    /// At most so many, in the order of the remote domains.
+    pub limit: usize,
+    /// Where the sessions' answers go.
+    pub links: mpsc::Sender<report::Link>,
+    /// Where the number of all sessions goes, shown or not.
+    pub total: oneshot::Sender<usize>,
+}
+
+/// Say what is known of one domain.
+#[derive(Debug)]
+pub struct ShowDomain {
+    /// Which.
+    pub domain: Domain,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Known>,
+}
+
+/// An operator wants the sessions with this remote domain closed in good order.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Which.
+    pub remote: Domain,
+    /// Dropped when their links are down.
+    pub token: drain::Token,
+    /// Where the number of sessions goes.
+    pub answer: oneshot::Sender<usize>,
+}
+
+/// What the router knows of a domain.
+#[derive(Debug)]
+pub struct Known {
+    /// It is served here.
+    pub local: bool,
+    /// What became of stanzas to it since something waited; `None`: nothing does.
+    pub account: Option<report::Figures>,
+}
+
 /// Have every session empty its outbox.
 #[derive(Debug)]
 pub struct Flush {
@@ -92,6 +142,19 @@ pub struct Finish {
 pub struct Seated {
     /// False: another connection serves the name.
     pub accepted: bool,
+}
+
+/// Serve these from now on, and end what the rules forbid.
+#[derive(Debug)]
+pub struct Adopt {
+    /// The local domains.
+    pub domains: Vec<Domain>,
+    /// The names that components serve.
+    pub components: Vec<Domain>,
+    /// What the node says of itself.
+    pub service: Service,
+    /// Who may federate with whom.
+    pub rules: Arc<Rules>,
 }
 
 /// Answers each stanza of a batch that may be answered; `outcome` is what that is called in the account.
@@ -120,6 +183,8 @@ struct Account {
     /// Of the domains that have something waiting, or had a moment ago.
     domains: HashMap<Domain, Arc<Sheet>>,
     every: Option<Duration>,
+    /// Who keeps the figures of domains that are forgotten here.
+    notes: Notes,
 }
 
 /// Who serves a local domain.
@@ -138,9 +203,10 @@ impl Router {
         promise: Mailbox<Promise>,
         service: Service,
         log_account: Option<Duration>,
+        notes: Notes,
         vital: Vital,
     ) -> Self {
-        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account };
+        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
         local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
         Self {
@@ -303,9 +369,13 @@ impl Account {
         batch.slip = Slip::take_in(&self.all, domain, batch.amount());
     }
 
-    /// Forgets the domains of which nothing waits: their figures stand in the sum.
+    /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.
     fn forget_idle(&mut self) {
-        self.domains.retain(|_, sheet| Arc::strong_count(sheet) > 1);
+        let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
+        let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
+        if !accounts.is_empty() {
+            self.notes.settle(accounts);
+        }
     }
 
     fn log(&mut self) {
@@ -316,6 +386,27 @@ impl Account {
             sheet.log(domain.as_str());
         }
         self.forget_idle();
+    }
+}
+
+impl Router {
+    /// Components that stay keep their seats; those whose names are gone are closed.
+    fn serve_these(&mut self, domains: Vec<Domain>, components: Vec<Domain>) {
+        let mut before = std::mem::take(&mut self.local);
+        self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
+        for name in components {
+            let seat = match before.remove(&name) {
+                Some(Local::Component(seat)) => seat,
+                Some(Local::Node) | None => None,
+            };
+            self.local.insert(name, Local::Component(seat));
+        }
+        for local in before.into_values() {
+            if let Local::Component(Some(component)) = local {
+                // One that has just gone is gone.
+                let _ = component.signal(component::Expel);
+            }
+        }
     }
 }
 
@@ -414,6 +505,21 @@ impl Handler<Queued<component::Undelivered>> for Router {
     fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
         let component::Undelivered { batch, condition, text } = undelivered.open();
         self.answer(batch, ErrorType::Wait, condition, &text);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { domains, components, service, rules } = adopt.open();
+        self.serve_these(domains, components);
+        self.service = service;
+        for (pair, session) in &self.sessions {
+            if !rules.permits(&pair.remote) || rules.hosted(&pair.local).is_none() {
+                let _ = session.signal(outgoing::Forbid);
+            }
+        }
     }
 }
 

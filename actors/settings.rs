@@ -1,6 +1,6 @@
 //! What a node is started with: the configuration, read and checked, as plain values.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use openssl::{
     pkey::{PKey, Private},
@@ -61,6 +61,8 @@ pub struct Limits {
     pub verifications: Verifications,
     /// Connections that the node makes for links of its own.
     pub dials: Dials,
+    /// What is remembered of remote domains.
+    pub recording: Recording,
 }
 
 /// How much the node dials for its own links.
@@ -70,6 +72,15 @@ pub struct Dials {
     pub at_once: usize,
     /// Those to one address.
     pub per_address: usize,
+}
+
+/// How much the flight recorder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Remote domains; 0: nothing is remembered.
+    pub domains: usize,
+    /// The last events of each.
+    pub events: usize,
 }
 
 /// How much the node dials for others.
@@ -84,7 +95,7 @@ pub struct Verifications {
 }
 
 /// Listening sockets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
     /// Servers, with STARTTLS.
     pub s2s: Vec<SocketAddr>,
@@ -92,6 +103,19 @@ pub struct Listen {
     pub s2s_tls: Vec<SocketAddr>,
     /// Components (XEP-0114).
     pub component: Vec<SocketAddr>,
+    /// Metrics over HTTP.
+    pub metrics: Vec<SocketAddr>,
+    /// Where the operator's commands reach the node; `None`: nowhere.
+    pub control: Option<ControlSocket>,
+}
+
+/// The socket of the operator's commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlSocket {
+    /// A path in the file system.
+    pub path: PathBuf,
+    /// Without it the node does not start. Else the node goes without, and says so.
+    pub required: bool,
 }
 
 /// A certificate with its chain, leaf first, and its key.
@@ -188,7 +212,7 @@ pub struct Promise {
 }
 
 /// Name resolution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
     /// Empty: the system's own.
     pub nameservers: Vec<SocketAddr>,

@@ -23,6 +23,7 @@ use crate::{
     failure::Failure,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     quiet::{self, Quiet},
+    recorder::{Event, What},
     settings::Verifications,
 };
 
@@ -35,6 +36,15 @@ pub struct Verify {
     pub site: IpAddr,
     /// Who wants to know.
     pub answer: Outlet<Verified>,
+}
+
+/// Ask with these means from now on.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Terms and certificates.
+    pub means: Means,
+    /// How much.
+    pub limits: Verifications,
 }
 
 /// What the authoritative server said.
@@ -163,7 +173,7 @@ impl Verifier {
         self.sites.entry(site).or_default().running += 1;
         let purpose = Purpose::Verify(request.clone());
         let attempt = self.means.attempt(request.pair.clone(), purpose, LOG);
-        let (own, unasked) = (self.own.clone(), Arc::clone(&self.unasked));
+        let (own, unasked, notes) = (self.own.clone(), Arc::clone(&self.unasked), self.means.notes.clone());
         actix_rt::spawn(async move {
             let outcome = actix_rt::spawn(attempt.make()).await.unwrap_or(Err(Failure::Crashed));
             let verdict = match outcome {
@@ -180,6 +190,16 @@ impl Verifier {
                 }
             };
             let confirmed = matches!(verdict, Ok(Answer::Valid));
+            if !confirmed {
+                let text = match &verdict {
+                    Ok(_) => "its server does not know the dialback key that was shown for it".to_owned(),
+                    Err(error) => {
+                        format!("its server could not be asked about a dialback key: {}", error.text)
+                    }
+                };
+                let event = Event::now(What::Verified).with(&request.pair.local).saying(text);
+                notes.note_claim(&request.pair.remote, event);
+            }
             // A stream that has ended meanwhile wants no answer.
             let _ = answer.signal(Verified { request, answer: verdict });
             let _ = own.signal(Done { site, confirmed });
@@ -211,6 +231,15 @@ impl Handler<Queued<Done>> for Verifier {
             context.run_later(PENANCE, move |verifier, _| verifier.release(site));
         }
         self.ask_next();
+    }
+}
+
+impl Handler<Queued<Adopt>> for Verifier {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { means, limits } = adopt.open();
+        (self.means, self.limits) = (means, limits);
     }
 }
 

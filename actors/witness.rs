@@ -8,7 +8,10 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use actix::{Actor, Context, Handler};
 use xmpp::Domain;
 
-use crate::mailbox::{Meter, Queued};
+use crate::{
+    mailbox::{Meter, Queued},
+    recorder::{Event, Notes, What},
+};
 
 /// An authenticated remote domain showed this certificate.
 #[derive(Debug)]
@@ -33,6 +36,7 @@ pub enum Side {
 /// The actor that remembers.
 pub struct Witness {
     seen: HashMap<(Domain, Side), Seen>,
+    notes: Notes,
     meter: Arc<Meter>,
 }
 
@@ -45,8 +49,8 @@ struct Seen {
 
 impl Witness {
     /// One that has seen nothing yet.
-    pub fn new(meter: Arc<Meter>) -> Self {
-        Self { seen: HashMap::new(), meter }
+    pub fn new(notes: Notes, meter: Arc<Meter>) -> Self {
+        Self { seen: HashMap::new(), notes, meter }
     }
 
     /// Takes note; gives what was seen before if that was another certificate.
@@ -84,6 +88,9 @@ impl Handler<Queued<Saw>> for Witness {
                 is = fingerprint.as_str(), last_seen:% = format_args!("{}s ago", before.at.elapsed().as_secs());
                 "the certificate has changed since the last link"
             );
+            let text =
+                format!("fingerprint {}… before, {}… now", head(&before.fingerprint), head(&fingerprint));
+            self.notes.note(&remote, Event::now(What::CertificateChanged).saying(text));
         }
     }
 }
@@ -103,6 +110,11 @@ impl Side {
     }
 }
 
+/// The beginning of a fingerprint, by which a person tells two apart.
+fn head(fingerprint: &str) -> &str {
+    fingerprint.get(..16).unwrap_or(fingerprint)
+}
+
 const LOG: &str = "nuncio::tls";
 
 /// Certificates remembered: of a few thousand domains, in less than a megabyte.
@@ -120,7 +132,7 @@ mod tests {
 
     #[test]
     fn another_certificate_of_the_same_side_is_a_change() {
-        let mut witness = Witness::new(Meter::new("witness", 1, None));
+        let mut witness = Witness::new(Notes::nobody(), Meter::new("witness", 1, None));
         let now = Instant::now();
         let mut note = |side, fingerprint| {
             let before = witness.note(saw("a.example", side, fingerprint), now);
@@ -135,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_goes_first() {
-        let mut witness = Witness::new(Meter::new("witness", 1, None));
+        let mut witness = Witness::new(Notes::nobody(), Meter::new("witness", 1, None));
         let start = Instant::now();
         for number in 0..=REMEMBERED {
             let at = start + Duration::from_millis(number as u64);

@@ -1,38 +1,94 @@
 //! `nuncio check`: the configuration with its keys and certificates, looked at and reported.
 
+mod machine;
+mod names;
+mod screen;
+
 use std::{
-    fmt,
-    io::{self, Write as _},
-    path::Path,
+    env, fmt,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
     process::ExitCode,
     time::{Duration, UNIX_EPOCH},
 };
 
 use actors::settings::{Identity, Settings};
+use clap::Args;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
+use screen::Colours;
 
-use crate::config::{self, Finding};
+use crate::config::{
+    self, Finding,
+    finding::{Severity, Source},
+};
 
-/// Prints every problem of `file` and fails, or prints in short what a node would serve with it.
-pub(crate) fn run(file: &Path) -> ExitCode {
-    let (report, code) = match config::load(file) {
-        Ok(config) => {
-            let summary = Summary(&config.settings);
-            (format!("{}{} is fine\n{summary}", lines(&config.warnings), file.display()), ExitCode::SUCCESS)
-        }
-        Err(findings) => {
-            let problems = findings.iter().filter(|finding| !finding.is_warning()).count();
-            let word = if problems == 1 { "problem" } else { "problems" };
-            (format!("{}{problems} {word}\n", lines(&findings)), ExitCode::FAILURE)
-        }
-    };
-    // Whoever reads only the beginning still gets the exit status.
-    let _ = io::stdout().write_all(report.as_bytes());
-    code
+/// What to check, and how far to go.
+#[derive(Args)]
+pub(crate) struct Wanted {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = "config/nuncio.toml")]
+    config: PathBuf,
+    /// Looks at files only: neither at the DNS records of the domains nor at the addresses to listen on
+    #[arg(long)]
+    offline: bool,
 }
 
-fn lines(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("{finding}\n")).collect()
+/// Prints every problem of the file and fails, or prints in short what a node would serve with it.
+pub(crate) fn run(wanted: &Wanted) -> ExitCode {
+    let file = &wanted.config;
+    let examined = match config::examine(file) {
+        Ok(examined) => examined,
+        Err(finding) => {
+            let source = Source::new(file, "");
+            print(&format!("{}1 error\n", screen::finding(&finding, &source, colours())));
+            return ExitCode::FAILURE;
+        }
+    };
+    let source = &examined.source;
+    machine::secrets(source);
+    if let Some((settings, _)) = examined.read.as_ref().filter(|_| !wanted.offline) {
+        machine::addresses(source, &settings.listen);
+        names::look_up(source, settings);
+    }
+    let findings = source.findings();
+    let shown: String = findings.iter().map(|finding| screen::finding(finding, source, colours())).collect();
+    let fine = findings.iter().all(Finding::is_warning);
+    match (&examined.read, fine) {
+        (Some((settings, _)), true) => {
+            let count = count(&findings);
+            let but = if count.is_empty() { String::new() } else { format!(", with {count}") };
+            print(&format!("{shown}{} is fine{but}\n{}", file.display(), Summary(settings)));
+            ExitCode::SUCCESS
+        }
+        _ => {
+            print(&format!("{shown}{}\n", count(&findings)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `2 errors, 1 warning`; notes are nothing to count.
+fn count(findings: &[Finding]) -> String {
+    let kinds = [(Severity::Problem, "error"), (Severity::Warning, "warning")];
+    let told = kinds.iter().filter_map(|(severity, word)| {
+        match findings.iter().filter(|finding| finding.severity == *severity).count() {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            many => Some(format!("{many} {word}s")),
+        }
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Whoever reads only the beginning still gets the exit status.
+fn print(report: &str) {
+    let _ = io::stdout().write_all(report.as_bytes());
+}
+
+/// On a terminal, unless somebody does not want them (no-color.org).
+fn colours() -> Colours {
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !unwanted { Colours::On } else { Colours::Off }
 }
 
 /// What a node with these settings serves, and where.
@@ -51,11 +107,15 @@ impl fmt::Display for Summary<'_> {
             ("servers", &listen.s2s),
             ("servers, direct TLS", &listen.s2s_tls),
             ("components", &listen.component),
+            ("metrics", &listen.metrics),
         ];
         for (whom, addresses) in sockets {
             for address in addresses {
                 writeln!(f, "  listener   {address} ({whom})")?;
             }
+        }
+        if let Some(control) = &listen.control {
+            writeln!(f, "  listener   {} (commands)", control.path.display())?;
         }
         Ok(())
     }

@@ -3,18 +3,28 @@
 //! Each section is read by one function, key by key through [`Section`], which notes what is wrong and goes on
 //! with the default. What was found decides at the end whether there are settings.
 
-mod finding;
+pub(crate) mod finding;
 mod identity;
 mod local;
 mod section;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
-use actors::settings::{Dials, Dns, Limits, Listen, Promise, Service, Settings, Verifications};
+use actors::{
+    control::socket,
+    settings::{
+        ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications,
+    },
+};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
@@ -38,9 +48,18 @@ pub(crate) struct Config {
 /// # Errors
 /// Everything that was found, problems and warnings, when at least one keeps a node from starting.
 pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
+    let Examined { source, read } = examine(file).map_err(|finding| vec![*finding])?;
+    Config::of(&source, read)
+}
+
+/// Reads `file` with the keys and certificates it names, and gives what can be understood of it.
+///
+/// # Errors
+/// There is nothing to read.
+pub(crate) fn examine(file: &Path) -> Result<Examined, Box<Finding>> {
     let text = fs::read_to_string(file)
-        .map_err(|error| vec![Finding::of_file(file, identity::unreadable(file, &error))])?;
-    parse(file, &text)
+        .map_err(|error| Box::new(Finding::of_file(file, identity::unreadable(file, &error))))?;
+    Ok(Examined::of(file, &text))
 }
 
 /// As [`load`], with `text` for the content of `file`.
@@ -48,25 +67,68 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
 /// # Errors
 /// As [`load`].
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
-    let source = Source::new(file, text);
-    let (table, faults) = DeTable::parse_recoverable(text);
-    for fault in &faults {
-        let at = fault.span().map_or(0, |span| span.start);
-        source.find(Severity::Problem, at, "", format!("not TOML: {}", fault.message()));
-    }
-    // Half-understood keys would only bring follow-up complaints.
-    let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
-    let findings = source.into_findings();
-    match read.flatten() {
-        Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
-            Ok(Config { settings, log, warnings: findings })
+    let Examined { source, read } = Examined::of(file, text);
+    Config::of(&source, read)
+}
+
+/// What a file says, right or wrong.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// The file with what was found in it.
+    pub(crate) source: Source,
+    /// What the node would be given, with defaults for what is wrong, and the log filter; `None` where it is not TOML.
+    pub(crate) read: Option<(Settings, String)>,
+}
+
+impl Examined {
+    fn of(file: &Path, text: &str) -> Self {
+        let source = Source::new(file, text);
+        let (table, faults) = DeTable::parse_recoverable(text);
+        for fault in &faults {
+            let said = format!("not TOML: {}", fault.message());
+            source.find(Severity::Problem, fault.span().unwrap_or_default(), "", said);
         }
-        _ => Err(findings),
+        // Half-understood keys would only bring follow-up complaints.
+        let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
+        Self { source, read }
     }
 }
 
-/// Reads the whole file; `None` only when something was found that has no default.
-fn read(top: Section<'_>) -> Option<(Settings, String)> {
+impl Config {
+    fn of(source: &Source, read: Option<(Settings, String)>) -> Result<Self, Vec<Finding>> {
+        let findings = source.findings();
+        match read {
+            Some((settings, log)) if findings.iter().all(Finding::is_warning) => {
+                Ok(Self { settings, log, warnings: findings })
+            }
+            _ => Err(findings),
+        }
+    }
+}
+
+/// Finds where the node of `file` has its control socket. Whatever else is wrong with the file does not matter for that:
+/// the node that runs read it when it was good.
+///
+/// # Errors
+/// Says why it cannot be found.
+pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
+    let text = fs::read_to_string(file).map_err(|error| identity::unreadable(file, &error))?;
+    let source = Source::new(file, &text);
+    let (table, faults) = DeTable::parse_recoverable(&text);
+    if !faults.is_empty() {
+        return Err(format!("{} is not TOML", file.display()));
+    }
+    let socket = control(&Section::top(&source, table.get_ref()).section("listen"));
+    let why = || format!("listen.control is empty in {}: its node has no control socket", file.display());
+    let finding = source.findings().into_iter().next();
+    match (finding, socket) {
+        (Some(finding), _) => Err(finding.to_string()),
+        (None, socket) => socket.map(|socket| socket.path).ok_or_else(why),
+    }
+}
+
+/// Reads the whole file.
+fn read(top: Section<'_>) -> (Settings, String) {
     let log = top.read("log", log_filter).unwrap_or_else(|| "info".to_owned());
     let log_mailboxes = top.read("log_mailboxes", value::duration).unwrap_or(Duration::from_secs(10));
     let workers = top.count("workers", 0).unwrap_or_default();
@@ -116,7 +178,7 @@ fn read(top: Section<'_>) -> Option<(Settings, String)> {
         dns,
         service,
     };
-    Some((settings, log))
+    (settings, log)
 }
 
 fn listen(section: Section<'_>) -> Listen {
@@ -128,16 +190,53 @@ fn listen(section: Section<'_>) -> Listen {
         s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
         s2s_tls: addresses("s2s_tls", &[]),
         component: addresses("component", &["127.0.0.1:5347"]),
+        metrics: addresses("metrics", &[]),
+        control: control(&section),
     };
-    let all: Vec<_> =
-        [&listen.s2s, &listen.s2s_tls, &listen.component].into_iter().flatten().copied().collect();
+    let all: Vec<_> = [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
     // Port 0 is a new port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
         section.problem("s2s", format!("{address} stands in this section twice, and can be bound only once"));
     }
+    if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
+        let what =
+            format!("whoever reaches {address} can read the figures, and which domains stanzas wait for");
+        section.warning("metrics", what);
+    }
     section.finish();
     listen
+}
+
+/// The control socket, `None` when its path is empty. Only one that is not where it would be by default was wanted there,
+/// and is worth refusing to start for.
+fn control(listen: &Section<'_>) -> Option<ControlSocket> {
+    let source = listen.source();
+    let named = listen.read("control", |path| {
+        let path = Some(path).filter(|path| !path.is_empty()).map(|path| source.path(path));
+        match path {
+            Some(path) if !socket::fits(&path) => {
+                Err(format!("{}: {}", path.display(), socket::Error::TooLong))
+            }
+            path => Ok(path),
+        }
+    });
+    let default = default_socket(source.file());
+    let path = named.unwrap_or_else(|| Some(default.clone()))?;
+    Some(ControlSocket { required: path != default, path })
+}
+
+/// Beside the file and with its name; of a file below `/etc`, where nothing that runs belongs, in `/run/nuncio`.
+fn default_socket(file: &Path) -> PathBuf {
+    let socket = file.with_extension("sock");
+    match socket.file_name() {
+        Some(name) if file.starts_with("/etc") => Path::new("/run/nuncio").join(name),
+        _ => socket,
+    }
 }
 
 fn promise(section: Section<'_>) -> Promise {
@@ -186,6 +285,10 @@ fn limits(section: Section<'_>) -> Limits {
         dials: Dials {
             at_once: section.count("max_dials", 1).unwrap_or(256),
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
+        },
+        recording: Recording {
+            domains: section.count("recorded_domains", 0).unwrap_or(10_000),
+            events: section.count("recorded_events", 1).unwrap_or(32),
         },
     };
     section.finish();

@@ -91,6 +91,7 @@ fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Resu
         [listen]
         s2s = ["127.0.0.1:0"]
         component = ["127.0.0.1:0"]
+        control = ""
 
         [[domain]]
         name = "{domain}"

@@ -2,18 +2,22 @@
 
 mod check;
 mod config;
+mod control;
 mod demo;
 mod logging;
+mod mailboxes;
+mod manual;
+mod notify;
 mod probe;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 /// An XMPP federation node: makes domains part of the XMPP network.
 #[derive(Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_long_help = MORE)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -24,11 +28,27 @@ enum Command {
     /// Runs the node until SIGINT or SIGTERM
     Run(ConfigFile),
     /// Checks the configuration, keys and certificates, and prints every problem
-    Check(ConfigFile),
+    Check(check::Wanted),
     /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
     Probe(probe::Arguments),
+    /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
+    Mailboxes(mailboxes::Log),
+    /// Asks the running node why federation with a domain works, or does not
+    Explain(control::Explain),
+    /// Lists the links of the running node
+    Sessions(control::List),
+    /// Lists what waits for links in the running node
+    Queues(control::List),
+    /// Has the running node try a domain again at once
+    Retry(control::Act),
+    /// Has the running node close its links with a domain in good order; nothing is lost
+    Close(control::Act),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
+    /// Prints what a shell needs to complete commands and options
+    Completions(manual::Completions),
+    /// Prints the manual page, or writes it and those of the commands into a directory
+    Man(manual::Man),
 }
 
 #[derive(Args)]
@@ -41,8 +61,25 @@ struct ConfigFile {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => check::run(&file.config),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Check(wanted) => check::run(&wanted),
+        Command::Mailboxes(log) => mailboxes::run(&log),
+        Command::Explain(command) => control::explain(&command),
+        Command::Sessions(command) => control::sessions(&command),
+        Command::Queues(command) => control::queues(&command),
+        Command::Retry(command) => control::retry(&command),
+        Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),
+        Command::Completions(wanted) => wanted.print(Arguments::command()),
+        Command::Man(wanted) => wanted.write(Arguments::command()),
     }
 }
+
+/// What a manual has beyond commands and options.
+const MORE: &str = "\
+Signals: SIGTERM and SIGINT stop the node in order, a second one at once. SIGHUP reads the configuration anew. SIGUSR1 \
+logs every mailbox and session now.
+
+Environment: RUST_LOG wins over the log level of the configuration.
+
+Exit status: 0 done; 1 it failed, or the configuration has problems; 2 wrong usage.";

@@ -1,12 +1,18 @@
 //! `nuncio run`: configuration, logging, start, wait for a signal, drain.
 
-use std::{io, mem, path::Path, process::ExitCode};
+use std::{io, mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::Node;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time,
+};
 
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    notify::Notify,
+};
 
 /// Runs a node with the configuration in `file` until it is told to stop.
 pub(crate) fn run(file: &Path) -> ExitCode {
@@ -22,7 +28,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
-    let served = system.block_on(serve(config));
+    let served = system.block_on(serve(config, file));
     // Dropping it would wait for name lookups that still run.
     mem::forget(system);
     match served {
@@ -50,14 +56,23 @@ fn make_room_for_files(connections: usize) {
 }
 
 /// Starts the node and serves until a signal, or until the node is of no use any more.
-async fn serve(config: Config) -> Result<ExitCode, String> {
+async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let (notify, shutdown_timeout) = (Rc::new(Notify::of_environment()), config.settings.shutdown_timeout);
     let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
-    announce(&node);
+    let bound = announce(&node);
+    notify.ready(&bound);
+    let watchdog = actix_rt::spawn(live(Rc::clone(&notify), node.heartbeat()));
 
+    // At the start and on a reload the configuration's own warnings say it.
+    let mut days = time::interval_at(time::Instant::now() + DAY, DAY);
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
+            _ = days.tick() => {
+                look_at_certificates(node.settings());
+                continue;
+            }
             dead = node.death() => {
                 log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
                 return Ok(ExitCode::FAILURE);
@@ -70,10 +85,14 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
             }
             Told::Report => node.report(),
             Told::Reload => {
-                log::warn!(target: LOG, "reloading does not work yet: the configuration stays as it was read at the start");
+                notify.reloading();
+                reload(&mut node, file);
+                notify.ready(&bound);
             }
         }
     }
+    notify.stopping(shutdown_timeout);
+    watchdog.abort();
     tokio::select! {
         () = node.drain() => Ok(ExitCode::SUCCESS),
         why = signals.stop() => {
@@ -83,10 +102,60 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     }
 }
 
-/// Logs the last line of the start: whoever waits for the node waits for this.
-fn announce(node: &Node) {
-    let addresses = node.addresses().iter().map(|(kind, address)| format!(" {kind}={address}"));
-    log::info!(target: LOG, "ready{}", addresses.collect::<String>());
+/// Reads the configuration again and has the node go on by it; a file with a mistake changes nothing.
+fn reload(node: &mut Node, file: &Path) {
+    let config = match config::load(file) {
+        Ok(config) => config,
+        Err(findings) => {
+            findings.iter().for_each(|finding| log::error!(target: LOG, "{finding:#}"));
+            let mistakes = findings.iter().filter(|finding| !finding.is_warning()).count();
+            log::error!(target: LOG, mistakes = mistakes; "not reloaded: the configuration stays as it was");
+            return;
+        }
+    };
+    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
+    let connections = config.settings.limits.max_connections;
+    match node.reload(config.settings) {
+        Ok(fixed) => {
+            crate::logging::adopt(&config.log);
+            make_room_for_files(connections);
+            for key in fixed {
+                log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
+            }
+            log::info!(target: LOG, file:% = file.display(); "reloaded");
+        }
+        Err(error) => {
+            log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was")
+        }
+    }
+}
+
+/// Warns of what other servers hold against our certificates, or soon will.
+fn look_at_certificates(settings: &Settings) {
+    for (name, identity) in actors::node::identities(settings) {
+        for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
+            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "a certificate of ours needs care");
+        }
+    }
+}
+
+/// Logs the last line of the start: whoever waits for the node waits for this. Answers the addresses that are bound.
+fn announce(node: &Node) -> String {
+    let addresses = node.addresses().iter().map(|(kind, address)| format!("{kind}={address}"));
+    let control = node.control().map(|path| format!("control={}", path.display()));
+    let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
+    log::info!(target: LOG, "ready {bound}");
+    format!("ready {bound}")
+}
+
+/// Gives the service manager its signs of life, each after a beat of the node.
+async fn live(notify: Rc<Notify>, heartbeat: Heartbeat) {
+    let Some(rhythm) = notify.rhythm() else { return };
+    loop {
+        heartbeat.beat().await;
+        notify.alive();
+        tokio::time::sleep(rhythm).await;
+    }
 }
 
 /// What a signal tells the node to do.
@@ -134,6 +203,9 @@ impl Signals {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// How often our certificates are looked at while nobody reloads.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stream that we accept and, since streams are one-way, the one that we open in return.
 const FILES_PER_CONNECTION: u64 = 2;

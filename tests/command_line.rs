@@ -19,7 +19,21 @@ fn demo_sends_a_message_each_way_and_a_bounce() {
 
 #[test]
 fn help_and_version_are_there_for_each_command() {
-    for command in [&[][..], &["run"], &["check"], &["demo"]] {
+    for command in [
+        &[][..],
+        &["run"],
+        &["check"],
+        &["probe"],
+        &["mailboxes"],
+        &["explain"],
+        &["sessions"],
+        &["queues"],
+        &["retry"],
+        &["close"],
+        &["demo"],
+        &["completions"],
+        &["man"],
+    ] {
         let output = nuncio(&[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("Usage"), "{output:?}");
@@ -31,8 +45,32 @@ fn help_and_version_are_there_for_each_command() {
 }
 
 #[test]
+fn manual_pages_and_completions_know_every_command() {
+    let network = Network::new();
+    let directory = network.directory("man");
+    assert!(nuncio(&["man", directory.to_str().unwrap()]).status.success());
+    let shown = String::from_utf8(nuncio(&["man"]).stdout).unwrap();
+    assert_eq!(shown, fs::read_to_string(directory.join("nuncio.1")).unwrap());
+    let scripts = ["bash", "zsh", "fish"].map(|shell| {
+        let output = nuncio(&["completions", shell]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    });
+    for command in ["run", "check", "mailboxes", "demo"] {
+        assert!(shown.contains(&format!("nuncio\\-{command}(1)")), "no {command} in the manual page");
+        let page = fs::read_to_string(directory.join(format!("nuncio-{command}.1"))).unwrap();
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+        for script in &scripts {
+            assert!(script.contains(command), "no {command} in\n{script}");
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
-    for arguments in [&["walk"][..], &["run", "--speed", "9"], &["check", "--config"]] {
+    for arguments in
+        [&["walk"][..], &["run", "--speed", "9"], &["check", "--config"], &["probe"], &["probe", "a b"]]
+    {
         assert_eq!(nuncio(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -78,7 +116,7 @@ fn check_names_the_nearest_known_key() {
 #[test]
 fn the_configuration_that_comes_along_is_good() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/nuncio.toml");
-    let output = nuncio(&["check", "--config", file]);
+    let output = nuncio(&["check", "--offline", "--config", file]);
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(!told.contains("unknown"), "{told}");
 }

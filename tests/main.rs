@@ -6,10 +6,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backpressure;
+mod check;
 mod cold_link;
 mod command_line;
 mod components;
 mod conformance;
+mod control;
 mod dialback;
 mod dials;
 mod failures;
@@ -18,9 +20,13 @@ mod federation;
 mod harness;
 mod identities;
 mod logs;
+mod mailboxes;
+mod metrics;
 mod probe;
 mod promise;
+mod reload;
 mod resolution;
+mod service;
 mod services;
 mod shutdown;
 mod spoofing;

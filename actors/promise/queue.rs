@@ -100,6 +100,12 @@ impl Queue {
         self.waiting.iter().map(|waiting| waiting.until).min()
     }
 
+    /// Since when the oldest has been waiting here.
+    pub(super) fn oldest(&self, bounds: &Bounds) -> Option<Instant> {
+        let since = |waiting: &Waiting| waiting.until.checked_sub(time_of(&waiting.kept.stanza, bounds));
+        self.waiting.iter().filter_map(since).min()
+    }
+
     /// Gives up the newest until at most `bytes` are left: presence first, then what its sender does not want stored
     /// (XEP-0334), then the rest.
     pub(super) fn shed(&mut self, bytes: usize) -> Vec<Batch> {

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     fmt,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -12,9 +13,12 @@ pub(crate) struct Finding {
     file: PathBuf,
     /// Counted from 1; 0 is the file as a whole.
     line: usize,
+    /// What it is about, in bytes of the file.
+    pub(crate) span: Range<usize>,
     key: String,
     text: String,
-    severity: Severity,
+    help: Option<String>,
+    pub(crate) severity: Severity,
 }
 
 /// Whether a node can start all the same.
@@ -24,15 +28,37 @@ pub(crate) enum Severity {
     Problem,
     /// It can, and the operator should know.
     Warning,
+    /// It can, and that is most likely as it should be.
+    Note,
+}
+
+/// What is wrong, and what to do about it where that is another sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    text: String,
+    help: Option<String>,
 }
 
 /// A configuration file while it is read: where its lines are, and what was found so far.
 #[derive(Debug)]
 pub(crate) struct Source {
     file: PathBuf,
+    text: String,
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
     findings: RefCell<Vec<Finding>>,
+    places: RefCell<Vec<Place>>,
+}
+
+/// Where something stands that can only be judged together with the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// `listen.s2s`
+    pub(crate) key: String,
+    /// The string, as the file means it.
+    pub(crate) value: String,
+    /// In bytes of the file.
+    pub(crate) span: Range<usize>,
 }
 
 impl Finding {
@@ -41,15 +67,45 @@ impl Finding {
         Self {
             file: file.to_owned(),
             line: 0,
+            span: 0..0,
             key: String::new(),
             text: text.into(),
+            help: None,
             severity: Severity::Problem,
         }
     }
 
     /// Whether the node can start all the same.
     pub(crate) fn is_warning(&self) -> bool {
-        self.severity == Severity::Warning
+        self.severity != Severity::Problem
+    }
+
+    /// Whether it is about the file, and not about a line of it.
+    pub(crate) fn is_of_file(&self) -> bool {
+        self.line == 0
+    }
+
+    /// What is wrong, with the key it is about.
+    pub(crate) fn title(&self) -> String {
+        if self.key.is_empty() { self.text.clone() } else { format!("{}: {}", self.key, self.text) }
+    }
+
+    /// What to do about it.
+    pub(crate) fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+impl Said {
+    /// What is wrong, and what to do about it.
+    pub(crate) fn with_help(text: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { text: text.into(), help: Some(help.into()) }
+    }
+}
+
+impl<T: Into<String>> From<T> for Said {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), help: None }
     }
 }
 
@@ -64,10 +120,8 @@ impl fmt::Display for Finding {
         if self.is_warning() && !f.alternate() {
             f.write_str(" warning:")?;
         }
-        if !self.key.is_empty() {
-            write!(f, " {}:", self.key)?;
-        }
-        write!(f, " {}", self.text)
+        write!(f, " {}", self.title())?;
+        self.help.iter().try_for_each(|help| write!(f, "; {help}"))
     }
 }
 
@@ -77,8 +131,10 @@ impl Source {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             file: file.to_owned(),
+            text: text.to_owned(),
             lines: std::iter::once(0).chain(after_newlines).collect(),
             findings: RefCell::default(),
+            places: RefCell::default(),
         }
     }
 
@@ -92,20 +148,54 @@ impl Source {
         self.file.parent().map_or_else(|| PathBuf::from(text), |directory| directory.join(text))
     }
 
-    /// Notes something about `key`, which stands at `offset`.
-    pub(crate) fn find(&self, severity: Severity, offset: usize, key: &str, text: impl Into<String>) {
+    /// The file as it was given.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What stands in the line, counted from 1, and the offset at which it begins.
+    pub(crate) fn line_text(&self, line: usize) -> (usize, &str) {
+        let start = line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(self.text.len());
+        let rest = &self.text[start..];
+        (start, rest.split('\n').next().unwrap_or_default().trim_end_matches('\r'))
+    }
+
+    /// Notes something about `key`, which stands at `span`.
+    pub(crate) fn find(&self, severity: Severity, span: Range<usize>, key: &str, said: impl Into<Said>) {
+        let Said { text, help } = said.into();
         self.findings.borrow_mut().push(Finding {
             file: self.file.clone(),
-            line: self.line(offset),
+            line: self.line(span.start),
+            span,
             key: key.to_owned(),
-            text: text.into(),
+            text,
+            help,
             severity,
         });
     }
 
-    /// Ends the reading: what was found, in the order of the file.
-    pub(crate) fn into_findings(self) -> Vec<Finding> {
-        let mut findings = self.findings.into_inner();
+    /// Notes something that no line says, as it is the default.
+    pub(crate) fn find_in_default(&self, severity: Severity, key: &str, said: impl Into<Said>) {
+        let Said { text, help } = said.into();
+        let key = key.to_owned();
+        let finding = Finding { key, help, severity, ..Finding::of_file(&self.file, text) };
+        self.findings.borrow_mut().push(finding);
+    }
+
+    /// Remembers where something stands.
+    pub(crate) fn place(&self, key: String, value: &str, span: Range<usize>) {
+        self.places.borrow_mut().push(Place { key, value: value.to_owned(), span });
+    }
+
+    /// Where the strings of these keys stand.
+    pub(crate) fn places(&self, keys: &[&str]) -> Vec<Place> {
+        let places = self.places.borrow();
+        places.iter().filter(|place| keys.contains(&place.key.as_str())).cloned().collect()
+    }
+
+    /// What was found so far, in the order of the file.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let mut findings = self.findings.borrow().clone();
         findings.sort_by_key(|finding| finding.line);
         findings
     }

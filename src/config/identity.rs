@@ -12,7 +12,7 @@ use openssl::{
 };
 use xmpp::Domain;
 
-use super::section::Section;
+use super::{finding::Said, section::Section};
 
 /// Reads `certificate` and `key` of a section; `None` when it has neither, or a problem was noted.
 pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {
@@ -51,7 +51,7 @@ pub(crate) fn judge(section: &Section<'_>, identity: &Identity, name: &Domain) {
             Flaw::ExpiresSoon { .. } => "it is time to renew it",
             _ => "other servers will not take it as proof",
         };
-        section.warning("certificate", format!("{flaw}: {consequence}"));
+        section.warning("certificate", Said::with_help(flaw.to_string(), consequence));
     }
 }
 

@@ -1,13 +1,13 @@
 //! Reads one table of the file key by key, and knows at the end which keys nobody asked for.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, ops::Range};
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::finding::{Severity, Source};
+use super::finding::{Said, Severity, Source};
 
 /// A table of the file. A key counts as known once it was read or refused; [`Section::finish`] reports the others.
 ///
@@ -74,7 +74,8 @@ impl<'a> Section<'a> {
             self.wrong_kind(key, value, "a string in quotes");
             return None;
         };
-        parse(text).map_err(|why| self.find(Severity::Problem, value.span().start, key, why)).ok()
+        self.place(key, text, value.span());
+        parse(text).map_err(|why| self.find(Severity::Problem, value.span(), key, why)).ok()
     }
 
     /// As [`Section::read`], for a key that has to be there.
@@ -102,9 +103,11 @@ impl<'a> Section<'a> {
         };
         let mut list = Vec::with_capacity(items.len());
         for item in items.iter() {
-            match item.get_ref().as_str().map(&parse) {
+            let text = item.get_ref().as_str();
+            text.iter().for_each(|text| self.place(key, text, item.span()));
+            match text.map(&parse) {
                 Some(Ok(read)) => list.push(read),
-                Some(Err(why)) => self.find(Severity::Problem, item.span().start, key, why),
+                Some(Err(why)) => self.find(Severity::Problem, item.span(), key, why),
                 None => self.wrong_kind(key, item, "a string in quotes"),
             }
         }
@@ -121,7 +124,7 @@ impl<'a> Section<'a> {
         let read = usize::from_str_radix(number.as_str(), number.radix()).ok();
         if read.is_none_or(|count| count < at_least) {
             let why = format!("{number} is not a number from {at_least} up");
-            self.find(Severity::Problem, value.span().start, key, why);
+            self.find(Severity::Problem, value.span(), key, why);
             return None;
         }
         read
@@ -151,13 +154,13 @@ impl<'a> Section<'a> {
     }
 
     /// Notes what keeps the node from starting.
-    pub(crate) fn problem(&self, key: &str, text: impl Into<String>) {
-        self.find(Severity::Problem, self.position(key), key, text);
+    pub(crate) fn problem(&self, key: &str, said: impl Into<Said>) {
+        self.find(Severity::Problem, self.position(key), key, said);
     }
 
     /// Notes what the operator should know.
-    pub(crate) fn warning(&self, key: &str, text: impl Into<String>) {
-        self.find(Severity::Warning, self.position(key), key, text);
+    pub(crate) fn warning(&self, key: &str, said: impl Into<Said>) {
+        self.find(Severity::Warning, self.position(key), key, said);
     }
 
     /// The line its header stands in.
@@ -174,13 +177,14 @@ impl<'a> Section<'a> {
     pub(crate) fn finish(self) {
         let (known, refused) = (self.known.borrow(), self.refused.borrow());
         for key in self.table.into_iter().flat_map(DeTable::keys) {
-            let (at, key) = (key.span().start, key.get_ref().as_ref());
+            let (at, key) = (key.span(), key.get_ref().as_ref());
             if known.contains(&key) || refused.contains(&key) {
                 continue;
             }
             let place = if self.name.is_empty() { "the top of the file" } else { self.name };
             let near = nearest(key, &known).unwrap_or_default();
-            let why = format!("\"{key}\" is unknown in {place}; the nearest known key is \"{near}\"");
+            let what = format!("\"{key}\" is unknown in {place}");
+            let why = Said::with_help(what, format!("the nearest known key is \"{near}\""));
             self.find(Severity::Problem, at, key, why);
         }
     }
@@ -196,19 +200,30 @@ impl<'a> Section<'a> {
     }
 
     /// Where `key` stands, or else its section.
-    fn position(&self, key: &str) -> usize {
+    fn position(&self, key: &str) -> Range<usize> {
         let entry = self.table.and_then(|table| table.get_key_value(key));
-        entry.map_or(self.at, |(key, _)| key.span().start)
+        entry.map_or(self.at..self.at, |(key, _)| key.span())
     }
 
     fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let why = format!("has to be {wanted}, and is {}", kind(value.get_ref()));
-        self.find(Severity::Problem, value.span().start, key, why);
+        self.find(Severity::Problem, value.span(), key, why);
     }
 
-    fn find(&self, severity: Severity, at: usize, key: &str, text: impl Into<String>) {
-        let full = if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) };
-        self.source.find(severity, at, &full, text);
+    fn find(&self, severity: Severity, span: Range<usize>, key: &str, said: impl Into<Said>) {
+        self.source.find(severity, span, &self.full(key), said);
+    }
+
+    /// Remembers a value that only the machine can judge.
+    fn place(&self, key: &str, value: &str, span: Range<usize>) {
+        let full = self.full(key);
+        if PLACED.contains(&full.as_str()) {
+            self.source.place(full, value, span);
+        }
+    }
+
+    fn full(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 }
 
@@ -229,3 +244,18 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |near: &&str| strsim::normalized_damerau_levenshtein(word, near);
     known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
 }
+
+/// The keys whose values `nuncio check` holds against the machine and the DNS.
+const PLACED: [&str; 11] = [
+    "listen.s2s",
+    "listen.s2s_tls",
+    "listen.component",
+    "listen.metrics",
+    "domain.name",
+    "domain.key",
+    "component.name",
+    "component.key",
+    "component.secret_file",
+    "s2s.dialback_secret_file",
+    "remote.dialback_secret_file",
+];

@@ -4,7 +4,7 @@ use crate::{
     dialback::hex,
     framer::{self, Frame},
     policy::Bounds,
-    stanza::Origin,
+    stanza::Intake,
     stream::{
         End, Error, Header,
         error::Fault,
@@ -52,7 +52,7 @@ pub struct Accepting {
     id: String,
     /// what the component claims, and from `ExpectStanza` on serves
     name: Option<Domain>,
-    origin: Origin,
+    intake: Intake,
     /// how the stream ends when the component closes too
     ending: End,
 }
@@ -102,7 +102,7 @@ impl Accepting {
             ids,
             max_stanza,
             bounds,
-            origin: wire.origin(None),
+            intake: wire.intake(None),
             wire,
             state: State::ExpectHeader,
             id: String::new(),
@@ -159,7 +159,14 @@ impl Accepting {
             let step = match self.wire.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
-                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Element(element))) if wire::is_stanza(&element) => {
+                    match self.stanza(element) {
+                        // Nothing is ready that would come before it.
+                        Ok(stanza) => return Some(Output::Stanza(stanza)),
+                        Err(fault) => Err(fault),
+                    }
+                }
+                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -190,7 +197,7 @@ impl Accepting {
         }
         let header = self.wire.header(bytes)?;
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
-        self.origin = self.wire.origin(header.lang);
+        self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
         self.state = State::ExpectHandshake;
         self.name = known;
@@ -200,11 +207,8 @@ impl Accepting {
         }
     }
 
-    fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
-        if wire::is_stanza(&element) {
-            return self.stanza(element);
-        }
-        let element = self.wire.read(&element)?;
+    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+        let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => {
                 if self.state != State::ExpectFooter {
@@ -233,16 +237,15 @@ impl Accepting {
         Ok(())
     }
 
-    fn stanza(&mut self, element: framer::Element) -> Result<(), Fault> {
+    fn stanza(&mut self, element: framer::Element) -> Result<Stanza, Fault> {
         let (State::ExpectStanza | State::ExpectFooter, Some(name)) = (self.state, &self.name) else {
             return Err(Fault::Early);
         };
-        let stanza = Stanza::admit(element, &self.origin)?;
+        let stanza = self.intake.admit(element)?;
         if stanza.from_domain() != name {
             return Err(Fault::Spoofed(stanza.from_domain().clone()));
         }
-        self.wire.emit(Output::Stanza(stanza));
-        Ok(())
+        Ok(stanza)
     }
 
     fn footer(&mut self) {

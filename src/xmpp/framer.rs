@@ -14,6 +14,7 @@ mod chars;
 mod declaration;
 mod error;
 mod scope;
+mod span;
 mod tag;
 mod text;
 mod walk;
@@ -23,11 +24,12 @@ use std::ops::Range;
 use walk::Walk;
 
 pub use error::Error;
+pub use span::Span;
 
 /// What one element may cost before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one first-level element or header, `<` to `>`.
+    /// Bytes of one first-level element or header, `<` to `>`; never more than 4 GiB.
     pub element: usize,
     /// Nesting below the stream, the first-level element being 1.
     pub depth: usize,
@@ -71,23 +73,23 @@ pub struct Element {
     pub head: Head,
 }
 
-/// What the framer noted of an element; ranges count from the element's first byte.
+/// What the framer noted of an element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The whole name in the start tag, prefix included.
-    pub name: Range<usize>,
+    pub name: Span,
     /// Value of `to`, raw: what is between the quotes, references not resolved. So are the other values.
-    pub to: Option<Range<usize>>,
+    pub to: Option<Span>,
     /// Value of `from`.
-    pub from: Option<Range<usize>>,
+    pub from: Option<Span>,
     /// Value of `id`.
-    pub id: Option<Range<usize>>,
+    pub id: Option<Span>,
     /// Value of `type`.
-    pub kind: Option<Range<usize>>,
+    pub kind: Option<Span>,
     /// Value of `xml:lang`.
-    pub lang: Option<Range<usize>>,
+    pub lang: Option<Span>,
     /// Value of `xmlns` on the start tag itself.
-    pub xmlns: Option<Range<usize>>,
+    pub xmlns: Option<Span>,
     /// Where the start tag ends: after its `>`. Equal to the length for `<a/>`.
     pub content: usize,
     /// Every declaration, in the start tag or deeper, of a namespace that some stream has as content namespace, in
@@ -262,12 +264,11 @@ impl Framer {
 
     /// What a header declares is repeated on stanzas that lean on it, so it is short whoever the peer is.
     fn limits_of_next(&self) -> Limits {
-        match self.phase {
-            Phase::ExpectHeader { .. } => {
-                Limits { element: self.limits.element.min(Limits::UNAUTHENTICATED.element), ..self.limits }
-            }
-            _ => self.limits,
-        }
+        let most = match self.phase {
+            Phase::ExpectHeader { .. } => Limits::UNAUTHENTICATED.element,
+            _ => span::MAX_ELEMENT,
+        };
+        Limits { element: self.limits.element.min(most), ..self.limits }
     }
 
     /// Judges the first byte of what can only be a tag.

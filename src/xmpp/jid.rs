@@ -6,10 +6,12 @@
 
 mod classes;
 mod domain;
+mod plain;
 
 use std::fmt;
 
 pub use domain::{Domain, DomainPair};
+pub(crate) use plain::is_at;
 
 /// The three parts of an address, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

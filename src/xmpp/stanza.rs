@@ -8,13 +8,19 @@ mod admit;
 mod bounce;
 mod edits;
 mod error;
+mod intake;
 
-use crate::{Domain, DomainPair, framer, jid, xml};
+use crate::{
+    Domain, DomainPair,
+    framer::{self, Span},
+    jid, xml,
+};
 use bytes::Bytes;
-use std::{borrow::Cow, fmt, ops::Range, str};
+use std::{borrow::Cow, fmt, str};
 
 pub use bounce::MAX_ECHO;
 pub use error::{Condition, Error, ErrorType};
+pub use intake::Intake;
 
 /// What a stanza is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,10 +63,10 @@ pub struct Stanza {
 /// Where in the bytes of a stanza is what its start tag says: raw values, references not resolved.
 #[derive(Clone, Debug)]
 struct Places {
-    from: Range<usize>,
-    to: Range<usize>,
-    id: Option<Range<usize>>,
-    type_: Option<Range<usize>>,
+    from: Span,
+    to: Span,
+    id: Option<Span>,
+    type_: Option<Span>,
     /// Behind the start tag.
     content: usize,
 }
@@ -83,9 +89,9 @@ impl Stanza {
     ///
     /// # Errors
     /// Says why this is no stanza that can go on. The addresses are only checked to be addresses: whether the peer
-    /// may use them is for the stream to say.
+    /// may use them is for the stream to say. An [`Intake`] does the same for many.
     pub fn admit(element: framer::Element, origin: &Origin) -> Result<Self, Rejection> {
-        admit::admit(element, origin)
+        admit::admit(element, origin, &mut intake::Recent::default())
     }
 
     /// Makes one of the node's own (namespace `jabber:server` or none means the content namespace).
@@ -123,22 +129,22 @@ impl Stanza {
 
     /// The sender's address, as written.
     pub fn from(&self) -> Cow<'_, str> {
-        xml::unescape(self.raw(&self.places.from))
+        xml::unescape(self.raw(self.places.from))
     }
 
     /// The recipient's address, as written.
     pub fn to(&self) -> Cow<'_, str> {
-        xml::unescape(self.raw(&self.places.to))
+        xml::unescape(self.raw(self.places.to))
     }
 
     /// The `id` attribute.
     pub fn id(&self) -> Option<Cow<'_, str>> {
-        self.places.id.as_ref().map(|place| xml::unescape(self.raw(place)))
+        self.places.id.map(|place| xml::unescape(self.raw(place)))
     }
 
     /// The `type` attribute as written.
     pub fn type_(&self) -> Option<&str> {
-        self.places.type_.as_ref().map(|place| self.raw(place))
+        self.places.type_.map(|place| self.raw(place))
     }
 
     /// Whether an error may be sent about it: not for `error`, nor an IQ `result` (RFC 6120 8.3.1).
@@ -183,7 +189,7 @@ impl Stanza {
         xml::Element::parse(&self.bytes, &[(String::new(), xml::ns::SERVER.to_owned())])
     }
 
-    fn raw(&self, place: &Range<usize>) -> &str {
+    fn raw(&self, place: Span) -> &str {
         text(&self.bytes, place)
     }
 }
@@ -218,8 +224,8 @@ impl fmt::Display for Rejection {
 impl std::error::Error for Rejection {}
 
 /// The text at some place in bytes that the framer vouched for.
-fn text<'a>(bytes: &'a [u8], place: &Range<usize>) -> &'a str {
-    str::from_utf8(&bytes[place.clone()]).unwrap_or_default()
+fn text(bytes: &[u8], place: Span) -> &str {
+    str::from_utf8(place.of(bytes)).unwrap_or_default()
 }
 
 #[cfg(test)]

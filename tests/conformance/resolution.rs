@@ -43,7 +43,7 @@ fn cold_links_are_shared_among_targets_by_weight() {
             network.dns.srv(&service, 1, weight, 5269, &format!("weight-{weight}.example"));
         }
     }
-    let node = Node::start(&network, setup());
+    let node = Node::start(&network, setup().set("limits.max_dials_per_address", "1000"));
     let mut sender = node.inbox();
     for number in 0..DRAWS {
         sender.sends_message(&format!("domain-{number}.example"), "1", "");

@@ -5,6 +5,7 @@ use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::thread;
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub(crate) struct Node {
     setup: Setup,
     address: Ipv4Addr,
     process: Process,
+    file: PathBuf,
 }
 
 impl Node {
@@ -43,9 +45,20 @@ impl Node {
             &["run", "--config", file.to_str().unwrap()],
             &environment,
         );
-        let node = Self { setup, address, process };
+        let node = Self { setup, address, process, file };
         node.process.logs_within(TO_START, &["ready", &format!("{address}:5269")]);
         node
+    }
+
+    /// Has it read another configuration. New certificates are made for it.
+    pub(crate) fn reconfigures(&self, network: &Network, setup: &Setup) {
+        fs::write(&self.file, configuration(network, setup, self.address)).unwrap();
+        self.process.signal("HUP");
+    }
+
+    /// Where its configuration is.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Waits for a line of the log that holds all of `parts`, and returns it.

@@ -12,14 +12,16 @@ pub(super) enum Class {
     NamePart,
     /// `:`.
     Colon,
+    /// Any other ASCII.
+    Other,
+    /// A quote, `<` or `&`: what an attribute value cannot simply go on with.
+    Delimiter,
     /// Space, tab, carriage return, line feed.
     White,
     /// Part of a character beyond ASCII.
     High,
     /// A control character that XML forbids.
     Forbidden,
-    /// Any other ASCII.
-    Other,
 }
 
 /// Classifies a byte.
@@ -30,6 +32,28 @@ pub(super) fn class(byte: u8) -> Class {
 /// Whether a byte is white space (production S).
 pub(super) fn is_white_space(byte: u8) -> bool {
     class(byte) == Class::White
+}
+
+/// Counts the bytes at the front that go on with any name: ASCII letters, digits, `_`, `-` and `.`.
+pub(super) fn name_run(bytes: &[u8]) -> usize {
+    let ends = |&byte: &u8| !matches!(class(byte), Class::NameStart | Class::NamePart);
+    bytes.iter().position(ends).unwrap_or(bytes.len())
+}
+
+/// Counts the bytes at the front that stand for themselves in any attribute value: ASCII without delimiters and white
+/// space.
+pub(super) fn value_run(bytes: &[u8]) -> usize {
+    let ends =
+        |&byte: &u8| !matches!(class(byte), Class::NameStart | Class::NamePart | Class::Colon | Class::Other);
+    bytes.iter().position(ends).unwrap_or(bytes.len())
+}
+
+/// Whether text is all ASCII that XML allows, and nowhere `>`: then there is nothing in it to be looked at twice.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    // Signed, what is beyond ASCII is below the space like the control characters.
+    let odd =
+        |byte: u8| byte == b'>' || (byte.cast_signed() < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r'));
+    !any(text, odd)
 }
 
 /// Measures how many bytes at the front of `run` are whole characters that XML allows.
@@ -83,13 +107,17 @@ pub(super) fn is_name_part(c: char) -> bool {
 /// Finds the first character that XML forbids: a control character, U+FFFE or U+FFFF. UTF-8 has no surrogates.
 fn find_forbidden(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    // Chunks without a way out of their middle, so that the compiler can look at many bytes at once.
-    let control = |chunk: &[u8]| chunk.iter().fold(false, |found, &b| found | is_forbidden_control(b));
     let noncharacter = |at: usize| matches!(bytes[at..], [_, 0xbf, 0xbe | 0xbf, ..]);
-    if !bytes.chunks(64).any(control) && !memchr::memchr_iter(0xef, bytes).any(noncharacter) {
+    if !any(bytes, is_forbidden_control) && !memchr::memchr_iter(0xef, bytes).any(noncharacter) {
         return None;
     }
     text.char_indices().find(|&(_, c)| !crate::xml::is_char(c)).map(|(at, _)| at)
+}
+
+/// Whether any byte is such a one. Chunks are looked at without a way out of their middle, so that the compiler can take
+/// many bytes at once.
+fn any(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> bool {
+    bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_such(byte)))
 }
 
 const fn is_forbidden_control(byte: u8) -> bool {
@@ -104,6 +132,7 @@ const CLASSES: [Class; 256] = {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => Class::NameStart,
             b'0'..=b'9' | b'-' | b'.' => Class::NamePart,
             b':' => Class::Colon,
+            b'"' | b'\'' | b'<' | b'&' => Class::Delimiter,
             b' ' | b'\t' | b'\r' | b'\n' => Class::White,
             b if b >= 0x80 => Class::High,
             b if is_forbidden_control(b) => Class::Forbidden,
@@ -131,6 +160,28 @@ mod tests {
         for forbidden in ["\0", "\u{8}", "\u{b}", "\u{1f}", "\u{fffe}", "\u{ffff}"] {
             let text = format!("ab{forbidden}\u{fffe}");
             assert_eq!(check(text.as_bytes()).unwrap_err().0, 2, "{forbidden:?}");
+        }
+    }
+
+    #[test]
+    fn plain_text_needs_no_second_look() {
+        let long = "a".repeat(100);
+        for plain in ["", "plain\t\r\n\u{7f} text", &long] {
+            assert!(is_plain(plain.as_bytes()), "{plain:?}");
+            assert_eq!(check(plain.as_bytes()), Ok(plain.len()));
+        }
+        for odd in (0..=u8::MAX).filter(|b| b">\0\x08\x0b\x0c\x0e\x1f".contains(b) || !b.is_ascii()) {
+            assert!(!is_plain(&[long.as_bytes(), &[odd]].concat()), "{odd:#x}");
+        }
+    }
+
+    #[test]
+    fn runs_end_where_somebody_has_to_look() {
+        assert_eq!(name_run(b"a-Z_0.9:b"), 7);
+        assert_eq!(name_run(b"abc"), 3);
+        assert_eq!(value_run(b"a@b:c/>=]'"), 9);
+        for end in [b'"', b'\'', b'<', b'&', b' ', b'\t', b'\n', b'\r', 0, 0x1f, 0x80, 0xff] {
+            assert_eq!(value_run(&[b'a', end]), 1, "{end:#x}");
         }
     }
 

@@ -152,6 +152,7 @@ fn attribute(view: &[u8], begin: usize, at: usize) -> Result<Option<Attribute>, 
 fn value(view: &[u8], mut at: usize, quote: u8) -> Result<Option<(usize, bool)>, Error> {
     let mut literal = true;
     loop {
+        at += chars::value_run(&view[at..]);
         let Some(&byte) = view.get(at) else {
             return Ok(None);
         };
@@ -179,6 +180,15 @@ fn value(view: &[u8], mut at: usize, quote: u8) -> Result<Option<(usize, bool)>,
 /// Reads a name at `at`, with one colon at most and none at its ends (Namespaces in XML section 4); `None` when it
 /// may go on.
 fn name(view: &[u8], at: usize) -> Result<Option<Name>, Error> {
+    // As nearly every name looks: ASCII without a prefix.
+    let end = at + chars::name_run(&view[at..]);
+    if end > at
+        && chars::class(view[at]) == Class::NameStart
+        && let Some(&next) = view.get(end)
+        && !matches!(chars::class(next), Class::Colon | Class::High)
+    {
+        return Ok(Some(Name { range: at..end, local: at }));
+    }
     let mut name = Name { range: at..at, local: at };
     loop {
         let end = name.range.end;

@@ -75,7 +75,7 @@ fn notes_what_the_start_tag_says() {
     let text = "<message type = 'chat' to='b' from=\"a\" id='i&lt;'\nxml:lang='de' xmlns='jabber:server' other='to'><a to='x'/></message>";
     let Element { bytes, head } = element(text).unwrap();
     let text =
-        |range: Option<Range<usize>>| range.map(|range| String::from_utf8_lossy(&bytes[range]).into_owned());
+        |place: Option<Span>| place.map(|place| String::from_utf8_lossy(place.of(&bytes)).into_owned());
     assert_eq!(text(Some(head.name)).as_deref(), Some("message"));
     assert_eq!(text(head.kind).as_deref(), Some("chat"));
     assert_eq!(text(head.to).as_deref(), Some("b"));

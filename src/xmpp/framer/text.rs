@@ -83,7 +83,11 @@ fn character_reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Opt
 
 /// Checks text between `at` and `end`, and tells how much of it is whole characters.
 fn check_run(view: &[u8], at: usize, end: usize) -> Result<usize, Error> {
-    let checked = chars::check(&view[at..end]);
+    let run = &view[at..end];
+    if chars::is_plain(run) {
+        return Ok(run.len());
+    }
+    let checked = chars::check(run);
     let sound = at
         + match &checked {
             Ok(length) => *length,

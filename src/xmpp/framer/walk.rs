@@ -115,7 +115,7 @@ impl Walk {
     /// Enters the stream whose header was walked over last, and tells its root's name, prefix included.
     pub(super) fn enter_stream<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
         self.scope.set_stream(self.scope.to_strings(view));
-        &view[self.head.name.clone()]
+        self.head.name.of(view)
     }
 
     /// What surrounds the elements: the declarations of their stream.
@@ -251,7 +251,7 @@ impl Walk {
 
 /// Notes what the start tag of a first-level element says.
 fn note(head: &mut Head, view: &[u8], tag: &Tag) {
-    head.name = tag.name.range.clone();
+    head.name = tag.name.range.clone().into();
     head.content = tag.end;
     for attribute in &tag.attributes {
         let place = match attribute.name.bytes(view) {
@@ -263,7 +263,7 @@ fn note(head: &mut Head, view: &[u8], tag: &Tag) {
             b"xmlns" => &mut head.xmlns,
             _ => continue,
         };
-        *place = Some(attribute.value.clone());
+        *place = Some(attribute.value.clone().into());
     }
 }
 

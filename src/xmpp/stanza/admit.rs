@@ -1,20 +1,24 @@
 //! How an element of one stream becomes a stanza that any stream may carry (RFC 6120 sections 4.8 and 8.1).
 
 use super::edits::Edits;
+use super::intake::Recent;
 use super::{Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
-use crate::framer::{self, Framer, Head, Outer};
+use crate::framer::{self, Framer, Head, Outer, Span};
 use crate::jid::{self, Jid};
 use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
-use std::ops::Range;
 
-pub(super) fn admit(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+pub(super) fn admit(
+    element: framer::Element,
+    origin: &Origin,
+    recent: &mut Recent,
+) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = &element;
-    if text(bytes, &head.name).contains(':') || hides_content(head, origin) {
+    if head.name.of(bytes).contains(&b':') || hides_content(head, origin) {
         return admit_anew(bytes, origin);
     }
-    admit_edited(element, origin)
+    admit_edited(element, origin, recent)
 }
 
 pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
@@ -28,22 +32,22 @@ fn admit_written(element: &xml::Element) -> Result<Stanza, Rejection> {
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
     // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
-    admit_edited(element, &own())
+    admit_edited(element, &own(), &mut Recent::default())
 }
 
 /// Takes in an element whose content namespace is the default namespace.
-fn admit_edited(element: framer::Element, origin: &Origin) -> Result<Stanza, Rejection> {
+fn admit_edited(element: framer::Element, origin: &Origin, recent: &mut Recent) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = element;
-    let namespace = match &head.xmlns {
+    let namespace = match head.xmlns {
         Some(place) => xml::unescape(text(&bytes, place)),
         None => default_namespace(origin).into(),
     };
-    let kind = kind(text(&bytes, &head.name), &namespace, origin)?;
-    let to = address(&bytes, "to", head.to.as_ref())?;
-    let from = address(&bytes, "from", head.from.as_ref())?;
+    let kind = kind(text(&bytes, head.name), &namespace, origin)?;
+    let to = address(&bytes, "to", head.to, &mut recent.to)?;
+    let from = address(&bytes, "from", head.from, &mut recent.from)?;
 
     let edits = edits(&head, origin);
-    let places = Places::new(&head, |range| edits.moved(range), edits.position(head.content))?;
+    let places = Places::new(&head, |place| edits.moved(place), edits.position(head.content))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places })
 }
@@ -59,16 +63,12 @@ pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
 
 impl Places {
     /// The places that `head` notes, each put where `moved` says.
-    pub(super) fn new(
-        head: &Head,
-        moved: impl Fn(&Range<usize>) -> Range<usize>,
-        content: usize,
-    ) -> Result<Self, Rejection> {
+    pub(super) fn new(head: &Head, moved: impl Fn(Span) -> Span, content: usize) -> Result<Self, Rejection> {
         Ok(Self {
-            from: head.from.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("from"))?,
-            to: head.to.as_ref().map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
-            id: head.id.as_ref().map(&moved),
-            type_: head.kind.as_ref().map(&moved),
+            from: head.from.map(&moved).ok_or(Rejection::ImproperAddressing("from"))?,
+            to: head.to.map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
+            id: head.id.map(&moved),
+            type_: head.kind.map(&moved),
             content,
         })
     }
@@ -123,12 +123,24 @@ fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection>
     Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
 }
 
-/// The domain of an address attribute, all of which has been checked.
-fn address(bytes: &[u8], attribute: &'static str, place: Option<&Range<usize>>) -> Result<Domain, Rejection> {
+/// The domain of an address attribute, all of which has been checked. `recent` is that of the stanza before.
+fn address(
+    bytes: &[u8],
+    attribute: &'static str,
+    place: Option<Span>,
+    recent: &mut Option<Domain>,
+) -> Result<Domain, Rejection> {
     let place = place.ok_or(Rejection::ImproperAddressing(attribute))?;
+    if let Some(domain) = recent
+        && jid::is_at(place.of(bytes), domain)
+    {
+        return Ok(domain.clone());
+    }
     let value = xml::unescape(text(bytes, place));
     let domain = |value| -> Result<Domain, jid::Error> { Domain::new(Jid::parse(value)?.domain) };
-    domain(&value).map_err(|error| Rejection::Malformed(attribute, error))
+    let domain = domain(&value).map_err(|error| Rejection::Malformed(attribute, error))?;
+    *recent = Some(domain.clone());
+    Ok(domain)
 }
 
 /// What must change so that the bytes mean on any stream what they meant on theirs.
@@ -139,10 +151,10 @@ fn edits<'a>(head: &Head, origin: &'a Origin) -> Edits<'a> {
             continue;
         };
         let uri = if uri == origin.namespace { ns::SERVER } else { uri };
-        edits.insert(head.name.end, format!(" xmlns:{prefix}='{}'", xml::escape(uri)));
+        edits.insert(head.name.range().end, format!(" xmlns:{prefix}='{}'", xml::escape(uri)));
     }
     if let (None, Some(lang)) = (&head.lang, &origin.lang) {
-        edits.insert(head.name.end, format!(" xml:lang='{}'", xml::escape(lang)));
+        edits.insert(head.name.range().end, format!(" xml:lang='{}'", xml::escape(lang)));
     }
 
     for declaration in &head.content_namespaces {

@@ -2,8 +2,7 @@
 
 use super::edits::Edits;
 use super::{Error, Places, Stanza, admit, text};
-use crate::xml::ns;
-use std::ops::Range;
+use crate::{framer::Span, xml::ns};
 
 /// Bytes up to which a stanza comes back inside its error answer. Whoever sent more knows what it was by its id, and
 /// an answer longer than the stanza might not get through where the stanza just did.
@@ -20,7 +19,7 @@ pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
     let element = admit::frame(&answer);
     debug_assert!(element.is_ok(), "an ill-formed error answer: {element:?}");
     let element = element.ok()?;
-    let places = Places::new(&element.head, Range::clone, element.head.content).ok()?;
+    let places = Places::new(&element.head, |place| place, element.head.content).ok()?;
     let (from, to) = (stanza.to.clone(), stanza.from.clone());
     Some(Stanza { bytes: element.bytes, kind: stanza.kind, from, to, places })
 }
@@ -29,11 +28,11 @@ pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
 fn echo(stanza: &Stanza) -> String {
     let Stanza { bytes, places, .. } = stanza;
     let mut changes = vec![
-        (quoted(&places.to), text(bytes, &quoted(&places.from))),
-        (quoted(&places.from), text(bytes, &quoted(&places.to))),
+        (quoted(places.to).range(), text(bytes, quoted(places.from))),
+        (quoted(places.from).range(), text(bytes, quoted(places.to))),
     ];
-    match &places.type_ {
-        Some(place) => changes.push((quoted(place), "'error'")),
+    match places.type_ {
+        Some(place) => changes.push((quoted(place).range(), "'error'")),
         None => {
             let behind_name = 1 + stanza.kind.as_str().len();
             changes.push((behind_name..behind_name, " type='error'"));
@@ -58,11 +57,10 @@ fn echo(stanza: &Stanza) -> String {
 fn start_tag(stanza: &Stanza) -> String {
     let Stanza { bytes, places, .. } = stanza;
     let mut tag = format!("<{} type='error'", stanza.kind.as_str());
-    let attributes =
-        [(" to=", Some(&places.from)), (" from=", Some(&places.to)), (" id=", places.id.as_ref())];
+    let attributes = [(" to=", Some(places.from)), (" from=", Some(places.to)), (" id=", places.id)];
     for (name, place) in attributes {
         if let Some(place) = place {
-            tag.extend([name, text(bytes, &quoted(place))]);
+            tag.extend([name, text(bytes, quoted(place))]);
         }
     }
     tag.push('>');
@@ -70,6 +68,7 @@ fn start_tag(stanza: &Stanza) -> String {
 }
 
 /// A value with its quotes.
-fn quoted(value: &Range<usize>) -> Range<usize> {
-    value.start - 1..value.end + 1
+fn quoted(value: Span) -> Span {
+    let value = value.range();
+    Span::from(value.start - 1..value.end + 1)
 }

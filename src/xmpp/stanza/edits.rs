@@ -1,5 +1,6 @@
 //! Changes to the bytes of a stanza that leave all the rest as it was.
 
+use crate::framer::Span;
 use std::{borrow::Cow, ops::Range};
 
 /// Replacements in order of their place, none overlapping another.
@@ -36,10 +37,11 @@ impl<'a> Edits<'a> {
         out
     }
 
-    /// Where a range that no edit touches comes to lie.
-    pub(super) fn moved(&self, range: &Range<usize>) -> Range<usize> {
+    /// Where what stands at a place that no edit touches comes to lie.
+    pub(super) fn moved(&self, place: Span) -> Span {
+        let range = place.range();
         let start = self.position(range.start);
-        start..start + range.len()
+        Span::from(start..start + range.len())
     }
 
     /// Where a place outside all edits comes to lie.
@@ -60,10 +62,11 @@ mod tests {
         edits.replace(2..4, "");
         edits.replace(5..6, "abc");
         assert_eq!(edits.apply(b"0123456789"), b"0++14abc6789");
-        assert_eq!(edits.moved(&(0..1)), 0..1);
-        assert_eq!(edits.moved(&(1..2)), 3..4);
-        assert_eq!(edits.moved(&(4..5)), 4..5);
-        assert_eq!(edits.moved(&(6..8)), 8..10);
+        let moved = |place: Range<usize>| edits.moved(place.into()).range();
+        assert_eq!(moved(0..1), 0..1);
+        assert_eq!(moved(1..2), 3..4);
+        assert_eq!(moved(4..5), 4..5);
+        assert_eq!(moved(6..8), 8..10);
         assert_eq!(edits.position(10), 12);
     }
 }

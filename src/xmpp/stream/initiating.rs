@@ -249,6 +249,11 @@ impl Initiating {
         self.secured.as_ref()
     }
 
+    /// The terms for the peer.
+    pub fn policy(&self) -> &Policy {
+        &self.plan.policy
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {

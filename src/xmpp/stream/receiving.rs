@@ -33,7 +33,7 @@ pub struct Receiving {
     header: Header,
     /// of our current header: what dialback keys are for
     id: String,
-    origin: stanza::Origin,
+    intake: stanza::Intake,
     exchange: sasl::Exchange,
     /// whom SASL authenticated
     identity: Option<DomainPair>,
@@ -128,7 +128,7 @@ impl Receiving {
         Self {
             rules,
             ids,
-            origin: wire.origin(None),
+            intake: wire.intake(None),
             wire,
             state: State::ExpectHeader,
             secured: direct_tls,
@@ -179,6 +179,27 @@ impl Receiving {
         self.state = State::ExpectFooter;
     }
 
+    /// Goes on under other rules. When they forbid what the stream is for, gives the error that it has to be closed
+    /// with; stanzas of forbidden pairs are not taken from now on.
+    pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
+        self.rules = rules;
+        let claims = self.header.from.iter().chain(self.pairs.iter().map(|pair| &pair.remote));
+        let denied = claims.into_iter().find(|remote| !self.rules.permits(remote)).cloned();
+        let gone = self.pairs.iter().find(|pair| self.rules.hosted(&pair.local).is_none());
+        let gone = gone.map(|pair| pair.local.clone());
+        let rules = &self.rules;
+        self.pairs.retain(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some());
+        let denied = denied.map(|remote| {
+            Error::new(
+                super::Condition::PolicyViolation,
+                format!("{remote} may not federate with this server any more"),
+            )
+        });
+        denied.or_else(|| {
+            Some(Error::new(super::Condition::HostGone, format!("{} is not served here any more", gone?)))
+        })
+    }
+
     /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
     pub fn rests_on_certificate(&self) -> bool {
         let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
@@ -197,7 +218,15 @@ impl Receiving {
             let step = match self.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.open(&bytes),
-                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Element(element))) if wire::is_stanza(&element) => {
+                    match self.stanza(element) {
+                        // Nothing is ready that would come before it.
+                        Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
+                        Ok(None) => Ok(()),
+                        Err(fault) => Err(fault),
+                    }
+                }
+                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -215,6 +244,11 @@ impl Receiving {
         self.secured.as_ref()
     }
 
+    /// The pairs whose stanzas are taken.
+    pub fn pairs(&self) -> &[DomainPair] {
+        &self.pairs
+    }
+
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
@@ -226,6 +260,11 @@ impl Receiving {
             State::ExpectFooter => "waiting for the closing tag",
             State::Over => "over",
         }
+    }
+
+    /// Whether the closing tag is out, or all is over.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::ExpectFooter | State::Over)
     }
 
     /// Whether the peer waits for us, who ask about a key of its.
@@ -245,17 +284,14 @@ impl Receiving {
         self.wire.next()
     }
 
-    fn element(&mut self, element: framer::Element) -> Result<(), Fault> {
-        if wire::is_stanza(&element) {
-            return self.stanza(element);
-        }
+    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
         if self.pairs.is_empty() {
             self.early += 1;
             if self.early > self.rules.bounds().early_elements {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
-        let element = self.wire.read(&element)?;
+        let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
                 if self.state != State::ExpectFooter {
@@ -278,22 +314,22 @@ impl Receiving {
         }
     }
 
-    fn stanza(&mut self, element: framer::Element) -> Result<(), Fault> {
+    /// Takes a stanza in; `None` when it is answered instead.
+    fn stanza(&mut self, element: framer::Element) -> Result<Option<Stanza>, Fault> {
         if self.pairs.is_empty() {
             return Err(Fault::Early);
         }
-        let stanza = Stanza::admit(element, &self.origin)?;
+        let stanza = self.intake.admit(element)?;
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
-            self.wire.emit(Output::Stanza(stanza));
-            return Ok(());
+            return Ok(Some(stanza));
         }
         match self.pairs.iter().find(|pair| pair.remote == *from) {
             None => Err(Fault::Spoofed(from.clone())),
             Some(pair) if self.rules.policy(from).unknown_recipient == UnknownRecipient::Bounce => {
                 let proved_to = pair.local.clone();
                 self.bounce(&stanza, &proved_to);
-                Ok(())
+                Ok(None)
             }
             Some(_) => Err(Fault::Misdirected(to.clone())),
         }

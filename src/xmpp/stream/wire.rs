@@ -2,7 +2,7 @@
 use super::{Error, Header, error::Fault};
 use crate::{
     framer::{self, Frame, Framer, Limits},
-    stanza::Origin,
+    stanza::{Intake, Origin},
     xml,
 };
 use bytes::{Bytes, BytesMut};
@@ -87,9 +87,9 @@ impl<O> Wire<O> {
         Header::parse(bytes, self.content)
     }
 
-    /// What stanzas need to know of this stream.
-    pub(crate) fn origin(&self, lang: Option<String>) -> Origin {
-        Origin { namespace: self.content, scope: self.framer.scope().to_vec(), lang }
+    /// What takes in the stanzas of this stream, after its header.
+    pub(crate) fn intake(&self, lang: Option<String>) -> Intake {
+        Intake::new(Origin { namespace: self.content, scope: self.framer.scope().to_vec(), lang })
     }
 
     /// Transmits a header.
@@ -133,9 +133,9 @@ impl<O> Wire<O> {
     }
 }
 
-/// Whether an element is called what stanzas are called, whatever its prefix; [`crate::Stanza::admit`] decides.
+/// Whether an element is called what stanzas are called, whatever its prefix; [`Intake::admit`] decides.
 pub(crate) fn is_stanza(element: &framer::Element) -> bool {
-    let name = &element.bytes[element.head.name.clone()];
+    let name = element.head.name.of(&element.bytes);
     let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
     matches!(local, b"message" | b"presence" | b"iq")
 }

@@ -24,7 +24,7 @@ impl Receiving {
         if self.pairs.is_empty() {
             self.wire.limit(self.rules.bounds().for_stranger(policy.max_stanza_unauthenticated));
         }
-        self.origin = self.wire.origin(header.lang.clone());
+        self.intake = self.wire.intake(header.lang.clone());
         self.header = header;
         self.state = State::ExpectElement;
 

@@ -131,8 +131,8 @@ type Attributes = [Option<String>; 5];
 
 fn noted(element: &Element) -> Attributes {
     let head = &element.head;
-    [&head.to, &head.from, &head.id, &head.kind, &head.lang].map(|place| {
-        place.clone().map(|place| unescape(std::str::from_utf8(&element.bytes[place]).unwrap()).into_owned())
+    [head.to, head.from, head.id, head.kind, head.lang].map(|place| {
+        place.map(|place| unescape(std::str::from_utf8(place.of(&element.bytes)).unwrap()).into_owned())
     })
 }
 

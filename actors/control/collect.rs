@@ -1,0 +1,390 @@
+//! Gathers answers from the actors: asks them all at once, waits for them together, and says whose did not come.
+//!
+//! Architecture Invariant: no actor. Every question goes out as a message with the sender for its answer, and whoever is
+//! asked goes on at once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use tokio::{
+    sync::{
+        mpsc::{self, Receiver},
+        oneshot,
+    },
+    time::{Instant, timeout_at},
+};
+use xmpp::{Domain, DomainPair};
+
+use super::{
+    answer::{Answer, Closed, Explanation, Queues, Refusal, Retried, Sessions},
+    request::{MOST, Request},
+    sentence::{self, Facts},
+};
+use crate::{
+    account::Amount,
+    drain,
+    listener::{self, Listener},
+    mailbox::Mailbox,
+    promise::{self, Promise},
+    recorder::{self, Recorder, Step, What},
+    report::{Direction, Figures, Link, Pair, Seconds, State, Time},
+    router::{self, Router},
+};
+
+/// Who can be asked.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Sessions and accounts.
+    pub router: Mailbox<Router>,
+    /// What waits.
+    pub promise: Mailbox<Promise>,
+    /// What happened.
+    pub recorder: Mailbox<Recorder>,
+    /// Streams of other servers.
+    pub servers: Vec<Mailbox<Listener>>,
+    /// Connections of programs.
+    pub components: Vec<Mailbox<Listener>>,
+    /// When the node started.
+    pub started: Time,
+}
+
+impl Sources {
+    /// The document that answers a request.
+    pub(super) async fn answer(&self, request: Request) -> String {
+        let document = match request {
+            Request::Explain { domain } => self.explain(&domain).await,
+            Request::Sessions { domain, limit } => self.sessions(domain.as_deref(), limit).await,
+            Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
+            Request::Retry { domain } => self.retry(&domain).await,
+            Request::Close { domain } => self.close(&domain).await,
+        };
+        document.unwrap_or_else(|refusal| refusal.document())
+    }
+
+    async fn explain(&self, domain: &str) -> Result<String, Refusal> {
+        let remote = prepare(domain)?;
+        let mut round = Round::begin();
+        let known = self.known(&remote);
+        let memory = self.recall(&remote);
+        let shown = self.shown(Some(&remote), MOST_EXPLAINED);
+        let Sessions { links, total: links_total } =
+            self.links(Some(&remote), MOST_EXPLAINED, &mut round).await;
+        let shown = round.wait("promise", shown).await;
+        let memory = round.wait("recorder", memory).await.flatten();
+        let known = round.wait("router", known).await;
+        if known.as_ref().is_some_and(|known| known.local) {
+            return Err(Refusal::new(format!(
+                "{remote} is served by this node: ask about a domain of another server"
+            )));
+        }
+        let (queues, queues_total, permitted) = match shown {
+            Some(shown) => (shown.queues, shown.total, shown.permitted),
+            None => (Vec::new(), 0, true),
+        };
+        if permitted && links.is_empty() && queues.is_empty() && memory.is_none() && round.is_complete() {
+            return Err(self.unknown(&remote));
+        }
+        let account = known.and_then(|known| known.account).unwrap_or_default();
+        let (events, settled, events_lost) = match memory {
+            Some(memory) => (memory.events, memory.account, memory.lost),
+            None => (Vec::new(), Figures::default(), 0),
+        };
+        let domain = remote.to_string();
+        let facts = Facts {
+            domain: &domain,
+            permitted,
+            links: &links,
+            queues: &queues,
+            events: &events,
+            now: Time::now(),
+        };
+        let sentence = sentence::state(&facts);
+        let account = account.plus(settled);
+        let found = Explanation {
+            domain,
+            sentence,
+            links,
+            links_total,
+            queues,
+            queues_total,
+            account,
+            events,
+            events_lost,
+        };
+        Ok(self.document(round, found))
+    }
+
+    async fn sessions(&self, domain: Option<&str>, limit: usize) -> Result<String, Refusal> {
+        let of = domain.map(prepare).transpose()?;
+        let mut round = Round::begin();
+        let found = self.links(of.as_ref(), limit.min(MOST), &mut round).await;
+        Ok(self.document(round, found))
+    }
+
+    async fn queues(&self, domain: Option<&str>, limit: usize) -> Result<String, Refusal> {
+        let of = domain.map(prepare).transpose()?;
+        let mut round = Round::begin();
+        let shown = round.wait("promise", self.shown(of.as_ref(), limit.min(MOST))).await;
+        let found = match shown {
+            Some(promise::Shown { queues, total, waiting, .. }) => Queues { queues, total, waiting },
+            None => Queues { queues: Vec::new(), total: 0, waiting: Amount::default() },
+        };
+        Ok(self.document(round, found))
+    }
+
+    async fn retry(&self, domain: &str) -> Result<String, Refusal> {
+        let remote = prepare(domain)?;
+        let mut round = Round::begin();
+        let memory = self.recall(&remote);
+        let (answer, retried) = oneshot::channel();
+        let _ = self.promise.signal(promise::Retry { remote: remote.clone(), answer });
+        let Some(retried) = round.wait("promise", retried).await else {
+            return Err(silent("promise"));
+        };
+        let links = self.links(Some(&remote), 1, &mut round).await;
+        let untouched = retried.begun.is_empty() && retried.under_way.is_empty() && links.total == 0;
+        let memory = round.wait("recorder", memory).await.flatten();
+        if untouched && memory.is_none() && round.is_complete() {
+            return Err(self.unknown(&remote));
+        }
+        let sentence = sentence::retried(remote.as_str(), &retried, links.total);
+        let pairs = |pairs: &[DomainPair]| pairs.iter().map(Pair::from).collect();
+        let (begun, under_way) = (pairs(&retried.begun), pairs(&retried.under_way));
+        Ok(self.document(round, Retried { domain: remote.to_string(), sentence, begun, under_way }))
+    }
+
+    async fn close(&self, domain: &str) -> Result<String, Refusal> {
+        let remote = prepare(domain)?;
+        let mut round = Round::begin();
+        let memory = self.recall(&remote);
+        let (token, down) = drain::tokens();
+        let (answer, outgoing) = oneshot::channel();
+        let dismiss = router::Dismiss { remote: remote.clone(), token: token.clone(), answer };
+        let _ = self.router.signal(dismiss);
+        let (closing, mut closed) = mpsc::channel(ANSWERS);
+        for listener in &self.servers {
+            let (closing, token) = (closing.clone(), token.clone());
+            let _ = listener.signal(listener::Dismiss { remote: remote.clone(), closing, token });
+        }
+        drop((token, closing));
+        let outgoing = round.wait("router", outgoing).await.unwrap_or(0);
+        let mut incoming = 0;
+        while round.next("incoming", &mut closed).await.is_some() {
+            incoming += 1;
+        }
+        drop(closed);
+        let memory = round.wait("recorder", memory).await.flatten();
+        let down = outgoing + incoming == 0 || down.within(CLOSE_WITHIN).await;
+        let mut after = Round::begin();
+        let shown = after.wait("promise", self.shown(Some(&remote), 1)).await;
+        let waiting = shown.as_ref().map_or_else(Amount::default, |shown| shown.waiting);
+        round.unanswered.extend(after.unanswered);
+        let unheard = memory.is_none() && shown.is_some_and(|shown| shown.total == 0);
+        if outgoing + incoming == 0 && unheard && round.is_complete() {
+            return Err(self.unknown(&remote));
+        }
+        let mut found =
+            Closed { domain: remote.to_string(), sentence: String::new(), outgoing, incoming, down, waiting };
+        found.sentence = sentence::closed(&found);
+        log::info!(
+            target: super::LOG, remote:% = remote, outgoing = outgoing, incoming = incoming, down = down;
+            "closed links: an operator asked for it"
+        );
+        Ok(self.document(round, found))
+    }
+
+    /// Every link, or those with one domain; attempts that are being made are among them.
+    async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
+        let (links, mut came) = mpsc::channel(ANSWERS);
+        let (total, sessions) = oneshot::channel();
+        let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
+        let _ = self.router.signal(show);
+        let mut accepted = Vec::new();
+        for listener in self.servers.iter().chain(&self.components) {
+            let (total, count) = oneshot::channel();
+            let _ = listener.signal(listener::Show { of: of.cloned(), limit, links: links.clone(), total });
+            accepted.push(count);
+        }
+        drop(links);
+        let shown = self.shown(of, limit);
+        let mut kept = Kept::new(limit);
+        let (mut came_out, mut came_in) = (0, 0);
+        while let Some(link) = round.next("sessions", &mut came).await {
+            match link.direction {
+                Direction::Outgoing => came_out += 1,
+                Direction::Incoming | Direction::Component => came_in += 1,
+            }
+            kept.put(link);
+        }
+        let mut total = round.wait("router", sessions).await.unwrap_or(came_out);
+        for count in accepted {
+            let count = round.wait("listener", count).await.unwrap_or(0);
+            // Of the streams of one domain only those know that there are.
+            total += if of.is_none() { count } else { 0 };
+        }
+        total += if of.is_some() { came_in } else { 0 };
+        if let Some(shown) = round.wait("promise", shown).await {
+            total += shown.attempts.len();
+            self.attempts(shown, round).await.into_iter().for_each(|link| kept.put(link));
+        }
+        Sessions { links: kept.links.into_values().collect(), total }
+    }
+
+    /// The attempts that are being made, each as far as the recorder knows.
+    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<Link> {
+        if shown.attempts.is_empty() {
+            return Vec::new();
+        }
+        let (answer, steps) = oneshot::channel();
+        let pairs = shown.attempts.iter().map(|(pair, _)| pair.clone()).collect();
+        let _ = self.recorder.signal(recorder::Locate { pairs, answer });
+        let steps = round.wait("recorder", steps).await.unwrap_or_default();
+        let steps = steps.into_iter().chain(std::iter::repeat(None));
+        let waiting = |pair: &DomainPair| {
+            let queue = shown
+                .queues
+                .iter()
+                .find(|queue| queue.local == pair.local.as_str() && queue.remote == pair.remote.as_str());
+            queue.map_or_else(Amount::default, |queue| queue.waiting)
+        };
+        let attempts = shown.attempts.iter().zip(steps);
+        attempts.map(|((pair, since), step)| attempted(pair, *since, step, waiting(pair))).collect()
+    }
+
+    fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
+        let (answer, shown) = oneshot::channel();
+        let _ = self.promise.signal(promise::Show { of: of.cloned(), limit, answer });
+        shown
+    }
+
+    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::Known> {
+        let (answer, known) = oneshot::channel();
+        let _ = self.router.signal(router::ShowDomain { domain: domain.clone(), answer });
+        known
+    }
+
+    fn recall(&self, remote: &Domain) -> oneshot::Receiver<Option<recorder::Memory>> {
+        let (answer, memory) = oneshot::channel();
+        let _ = self.recorder.signal(recorder::Recall { remote: remote.clone(), answer });
+        memory
+    }
+
+    fn unknown(&self, remote: &Domain) -> Refusal {
+        let running = Seconds(self.started.before(Time::now()));
+        Refusal::new(format!(
+            "{remote} is unknown: no link with it, nothing waits for it, and nothing that happened with it is \
+             remembered (the node has been running for {running})"
+        ))
+    }
+
+    fn document<T: Serialize>(&self, round: Round, found: T) -> String {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let unanswered = round.unanswered.into_iter().map(str::to_owned).collect();
+        Answer { version, time: Time::now(), started: self.started, unanswered, found }.document()
+    }
+}
+
+/// Reads a domain in any spelling.
+fn prepare(domain: &str) -> Result<Domain, Refusal> {
+    Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" cannot be a domain: {why}")))
+}
+
+fn silent(part: &str) -> Refusal {
+    Refusal::new(format!("the {part} did not answer within {} s: ask again", WITHIN.as_secs()))
+}
+
+fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount) -> Link {
+    let (state, address) = match step {
+        Some(Step { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
+        _ => (State::Connecting, None),
+    };
+    Link {
+        direction: Direction::Outgoing,
+        state,
+        pairs: vec![Pair::from(pair)],
+        more_pairs: 0,
+        address,
+        since,
+        mechanism: None,
+        tls: None,
+        received: Amount::default(),
+        sent: Amount::default(),
+        waiting,
+        idle: Seconds(since.before(Time::now())),
+    }
+}
+
+/// One round of questions: until when it waits, and who has not answered.
+struct Round {
+    deadline: Instant,
+    unanswered: Vec<&'static str>,
+}
+
+impl Round {
+    fn begin() -> Self {
+        Self { deadline: Instant::now() + WITHIN, unanswered: Vec::new() }
+    }
+
+    /// Waits for an answer; `part` is whose.
+    async fn wait<T>(&mut self, part: &'static str, answer: oneshot::Receiver<T>) -> Option<T> {
+        let answer = timeout_at(self.deadline, answer).await.ok().and_then(Result::ok);
+        if answer.is_none() {
+            self.miss(part);
+        }
+        answer
+    }
+
+    /// Waits for the next of many answers; `None` when everybody has said his.
+    async fn next<T>(&mut self, part: &'static str, answers: &mut Receiver<T>) -> Option<T> {
+        match timeout_at(self.deadline, answers.recv()).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.miss(part);
+                None
+            }
+        }
+    }
+
+    fn miss(&mut self, part: &'static str) {
+        if !self.unanswered.contains(&part) {
+            self.unanswered.push(part);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unanswered.is_empty()
+    }
+}
+
+/// The first links in the order of their domains, and never more than are wanted.
+struct Kept {
+    limit: usize,
+    links: BTreeMap<(String, Direction, Vec<Pair>, usize), Link>,
+    count: usize,
+}
+
+impl Kept {
+    fn new(limit: usize) -> Self {
+        Self { limit, links: BTreeMap::new(), count: 0 }
+    }
+
+    fn put(&mut self, link: Link) {
+        self.count += 1;
+        self.links.insert((link.name().to_owned(), link.direction, link.pairs.clone(), self.count), link);
+        if self.links.len() > self.limit {
+            self.links.pop_last();
+        }
+    }
+}
+
+/// How long the actors have for their answers: a router that is busy for longer is news in itself.
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// How long links may take to go down: what a peer gets to close its side, and a moment.
+const CLOSE_WITHIN: Duration = Duration::from_secs(6);
+
+/// Answers on their way at once. There is room for one from each of so many actors; they are not made to wait.
+const ANSWERS: usize = 16_384;
+
+/// Links and queues of one domain that are told: more local domains than that are rarely linked with it at once.
+const MOST_EXPLAINED: usize = 100;

@@ -1,0 +1,409 @@
+//! What actors say of themselves when somebody asks: links, what waits, what happened. Plain values, which
+//! `nuncio sessions --json` and its like write as they are.
+//!
+//! Architecture Invariant: no actor, and nothing that changes after it was said.
+
+use std::{
+    collections::BinaryHeap,
+    fmt,
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use xmpp::{Domain, DomainPair, policy::Policy, stream::Secured};
+
+use crate::{
+    account::{Amount, Outcome, Sheet},
+    attempt::Protection,
+    clock,
+};
+
+/// A link, as the actor that owns it sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Who opened it, and what for.
+    pub direction: Direction,
+    /// How far it is.
+    pub state: State,
+    /// Whom it carries stanzas for; of a stream that proved many, the first few.
+    pub pairs: Vec<Pair>,
+    /// Pairs beyond those.
+    pub more_pairs: usize,
+    /// The other end.
+    pub address: Option<SocketAddr>,
+    /// When it began.
+    pub since: Time,
+    /// What the other side, or we, authenticated with: `EXTERNAL`, `dialback`, `handshake`.
+    pub mechanism: Option<String>,
+    /// Absent in clear text.
+    pub tls: Option<Tls>,
+    /// What came.
+    pub received: Amount,
+    /// What was written.
+    pub sent: Amount,
+    /// What is still to be written.
+    pub waiting: Amount,
+    /// Since the last stanza.
+    pub idle: Seconds,
+}
+
+/// Who opened a link, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// We, to another server.
+    Outgoing,
+    /// Another server.
+    Incoming,
+    /// A program that serves one of our domains.
+    Component,
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Looking up names, opening the connection, or waiting for its first byte.
+    Connecting,
+    /// Before authentication.
+    Negotiating,
+    /// Stanzas pass.
+    Authenticated,
+    /// The closing tag is out.
+    Closing,
+}
+
+/// Two domains that a link is for. A component's link has no remote one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pair {
+    /// Of this node.
+    pub local: String,
+    /// The other server's.
+    pub remote: Option<String>,
+}
+
+/// How a link is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// `TLSv1.3`
+    pub protocol: String,
+    /// `TLS_AES_256_GCM_SHA384`
+    pub cipher: String,
+    /// What the peer's certificate is worth: `good`, or why it does not prove the domain.
+    pub certificate: String,
+    /// Its last day, `2026-11-01`.
+    pub expires: Option<String>,
+    /// SHA-256, lower-case hex.
+    pub fingerprint: Option<String>,
+}
+
+/// What waits for a link of one pair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Queue {
+    /// Of this node.
+    pub local: String,
+    /// The other server's.
+    pub remote: String,
+    /// What is being done about it.
+    pub state: Wait,
+    /// How much.
+    pub waiting: Amount,
+    /// How long the oldest of it has been waiting.
+    pub oldest: Option<Seconds>,
+    /// Until the next attempt, which is made only if something waits then.
+    pub next_attempt: Option<Seconds>,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// How the last one failed.
+    pub trouble: Option<Trouble>,
+}
+
+/// What is being done about a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wait {
+    /// Too many attempts are under way; this one's turn comes.
+    Turn,
+    /// An attempt is being made.
+    Attempt,
+    /// The link stands and is being given what waited.
+    Handover,
+    /// A link has ended and gives back what it had not written.
+    Return,
+    /// Nothing, until the pause is over.
+    Pause,
+}
+
+/// Why there is no link, and who can do something about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What went wrong.
+    pub reason: String,
+    /// Waiting would not mend it.
+    pub definitive: bool,
+    /// Whose side has to act.
+    pub side: Side,
+    /// What to do, as a sentence without its full stop.
+    pub remedy: String,
+}
+
+/// Whose side has to act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The other server's administrator.
+    Remote,
+    /// This node's.
+    Local,
+    /// It cannot be told from here.
+    Either,
+    /// Time mends it.
+    Nobody,
+}
+
+/// What became of the stanzas to one domain, or to all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Taken in.
+    pub taken: Amount,
+    /// Given to the kernel on a link that stood.
+    pub written: Amount,
+    /// On the wire when a link died.
+    pub uncertain: Amount,
+    /// Answered with an error.
+    pub answered: Amount,
+    /// Answered because their time was over.
+    pub expired: Amount,
+    /// Let go by a rule.
+    pub dropped: Amount,
+    /// Held somewhere in the node.
+    pub waiting: Amount,
+}
+
+/// A point in time; RFC 3339 in UTC when written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub SystemTime);
+
+/// A length of time; a number of seconds when written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seconds(pub Duration);
+
+/// The `limit` smallest, in order; never more of them than that are held.
+pub fn smallest<T: Ord>(items: impl Iterator<Item = T>, limit: usize) -> Vec<T> {
+    let mut heap = BinaryHeap::new();
+    for item in items {
+        if heap.len() < limit {
+            heap.push(item);
+        } else if let Some(mut largest) = heap.peek_mut()
+            && item < *largest
+        {
+            *largest = item;
+        }
+    }
+    heap.into_sorted_vec()
+}
+
+/// At most [`TEXT`] bytes of a text that a peer may have written.
+pub fn bounded(mut text: String) -> String {
+    if text.len() > TEXT {
+        let end = (0..=TEXT - ELLIPSIS.len()).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push_str(ELLIPSIS);
+    }
+    text
+}
+
+impl Link {
+    /// The domain that it is sorted by: the remote one, of a component its own.
+    pub fn name(&self) -> &str {
+        self.pairs.first().map_or("", |pair| pair.remote.as_deref().unwrap_or(&pair.local))
+    }
+
+    /// Whether it is for that remote domain.
+    pub fn concerns(&self, remote: &Domain) -> bool {
+        self.pairs.iter().any(|pair| pair.remote.as_deref() == Some(remote.as_str()))
+    }
+}
+
+impl Pair {
+    /// A few of them, and how many there are besides.
+    pub fn few<'a>(pairs: impl ExactSizeIterator<Item = &'a DomainPair>) -> (Vec<Self>, usize) {
+        let more = pairs.len().saturating_sub(PAIRS);
+        (pairs.take(PAIRS).map(Self::from).collect(), more)
+    }
+}
+
+impl From<&DomainPair> for Pair {
+    fn from(pair: &DomainPair) -> Self {
+        Self { local: pair.local.to_string(), remote: Some(pair.remote.to_string()) }
+    }
+}
+
+impl fmt::Display for Pair {
+    /// Writes `a.example > b.example`, as the log does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.remote {
+            Some(remote) => write!(f, "{} > {remote}", self.local),
+            None => f.write_str(&self.local),
+        }
+    }
+}
+
+impl Tls {
+    /// That of a stream; `remote` is whom its certificate has to prove, once that is known.
+    pub fn of(secured: Option<&Secured>, remote: Option<&Domain>, policy: &Policy) -> Option<Self> {
+        let secured = secured?;
+        let shown = secured.certificate.as_ref();
+        let verdict = match remote {
+            Some(remote) => Protection::of(Some(secured), remote, policy).certificate,
+            None if shown.is_some() => "not judged yet".to_owned(),
+            None => "was not shown".to_owned(),
+        };
+        Some(Self {
+            protocol: secured.protocol.clone(),
+            cipher: secured.cipher.clone(),
+            certificate: bounded(verdict),
+            expires: shown.map(|certificate| certificate.expires.clone()),
+            fingerprint: shown.map(|certificate| certificate.fingerprint.clone()),
+        })
+    }
+}
+
+impl Figures {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            taken: self.taken.plus(other.taken),
+            written: self.written.plus(other.written),
+            uncertain: self.uncertain.plus(other.uncertain),
+            answered: self.answered.plus(other.answered),
+            expired: self.expired.plus(other.expired),
+            dropped: self.dropped.plus(other.dropped),
+            waiting: self.waiting.plus(other.waiting),
+        }
+    }
+}
+
+impl From<&Sheet> for Figures {
+    fn from(sheet: &Sheet) -> Self {
+        Self {
+            taken: sheet.taken(),
+            written: sheet.settled(Outcome::Written),
+            uncertain: sheet.settled(Outcome::Uncertain),
+            answered: sheet.settled(Outcome::Answered),
+            expired: sheet.settled(Outcome::Expired),
+            dropped: sheet.settled(Outcome::Dropped),
+            waiting: sheet.waiting(),
+        }
+    }
+}
+
+impl Time {
+    /// Now.
+    pub fn now() -> Self {
+        Self(SystemTime::now())
+    }
+
+    /// The time of day at an instant.
+    pub fn of(instant: Instant) -> Self {
+        Self(SystemTime::now().checked_sub(clock::since(instant)).unwrap_or(SystemTime::UNIX_EPOCH))
+    }
+
+    /// How long before `later` that was.
+    pub fn before(self, later: Self) -> Duration {
+        later.0.duration_since(self.0).unwrap_or_default()
+    }
+}
+
+impl Seconds {
+    /// Since then.
+    pub fn since(then: Instant) -> Self {
+        Self(clock::since(then))
+    }
+
+    /// Until then; nothing when it is past.
+    pub fn until(then: Instant) -> Self {
+        Self(then.saturating_duration_since(clock::now()))
+    }
+}
+
+impl fmt::Display for Seconds {
+    /// Writes `12 ms`, `34 s`, `12 min`, `5 h`, `3 days`: one unit is what a person needs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        match seconds {
+            0 => write!(f, "{} ms", self.0.as_millis()),
+            1..120 => write!(f, "{seconds} s"),
+            120..7_200 => write!(f, "{} min", seconds / 60),
+            7_200..172_800 => write!(f, "{} h", seconds / 3_600),
+            _ => write!(f, "{} days", seconds / 86_400),
+        }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_millis(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text).map(Self).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((self.0.as_secs_f64() * 1_000.0).round() / 1_000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(de::Error::custom)
+    }
+}
+
+/// Bytes of a text in a report: a sentence and a half.
+pub const TEXT: usize = 240;
+
+const ELLIPSIS: &str = "…";
+
+/// Pairs told of one link: dialback lets a stream prove any number.
+const PAIRS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_are_kept_in_order() {
+        assert_eq!(smallest([5, 1, 4, 2, 3].into_iter(), 3), [1, 2, 3]);
+        assert_eq!(smallest([2, 1].into_iter(), 3), [1, 2]);
+        assert_eq!(smallest([2, 1].into_iter(), 0), [0; 0]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = bounded("ü".repeat(TEXT));
+        assert!(text.len() <= TEXT && text.ends_with("ü…"), "{text}");
+        assert_eq!(bounded("short".to_owned()), "short");
+    }
+
+    #[test]
+    fn times_and_lengths_come_back_as_they_were_written() {
+        let time = Time(SystemTime::UNIX_EPOCH + Duration::from_millis(1_793_376_000_250));
+        let text = serde_json::to_string(&time).unwrap();
+        assert_eq!(text, "\"2026-10-30T16:00:00.250Z\"");
+        assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), time);
+        let length = Seconds(Duration::from_millis(1_500));
+        assert_eq!(serde_json::to_string(&length).unwrap(), "1.5");
+        assert_eq!(serde_json::from_str::<Seconds>("1.5").unwrap(), length);
+        assert!(serde_json::from_str::<Seconds>("-1").is_err());
+    }
+}

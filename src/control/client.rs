@@ -1,0 +1,53 @@
+//! One exchange on a node's control socket.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+use actors::control::{request::Request, socket};
+
+/// Asks the node at `path` and reads its answer to the end.
+///
+/// # Errors
+/// Says why there is none, and what to do about it.
+pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String> {
+    if !socket::fits(path) {
+        return Err(format!("{} cannot be a socket: {}", path.display(), socket::Error::TooLong));
+    }
+    let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
+    talk(stream, request).map_err(|error| format!("the node at {} does not answer: {error}", path.display()))
+}
+
+fn talk(mut stream: UnixStream, request: &Request) -> io::Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(request.line().as_bytes())?;
+    let mut text = String::new();
+    stream.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn unreachable(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "no node is running with the control socket {path}; --config or --socket names another one"
+        ),
+        io::ErrorKind::ConnectionRefused => {
+            format!("no node is running any more that had the control socket {path}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("the control socket {path} is for the node's own user: ask as that user, or as root")
+        }
+        _ => format!("the control socket {path} cannot be used: {error}"),
+    }
+}
+
+/// The node gives its answer within ten seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Bytes of an answer: ten thousand links are some megabytes.
+const LONGEST: u64 = 64 << 20;

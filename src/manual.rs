@@ -1,0 +1,65 @@
+//! Manual pages and shell completions, from the same definitions that the command line is read by.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+use clap_mangen::Man as Page;
+
+/// What to print for a shell.
+#[derive(Args)]
+pub(crate) struct Completions {
+    /// Which
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints them.
+    pub(crate) fn print(&self, mut command: Command) -> ExitCode {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command, NAME, &mut script);
+        done(io::stdout().write_all(&script))
+    }
+}
+
+/// Where manual pages go.
+#[derive(Args)]
+pub(crate) struct Man {
+    /// Writes nuncio.1 and a page for each command there; it has to exist
+    #[arg(value_name = "DIRECTORY")]
+    directory: Option<PathBuf>,
+}
+
+impl Man {
+    /// Prints the page of the program, or writes all of them.
+    pub(crate) fn write(&self, command: Command) -> ExitCode {
+        // It would only say again what `--help` says.
+        let command = command.disable_help_subcommand(true);
+        done(match &self.directory {
+            Some(directory) => clap_mangen::generate_to(command, directory),
+            None => page(command).and_then(|page| io::stdout().write_all(&page)),
+        })
+    }
+}
+
+fn page(command: Command) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    Page::new(command).render(&mut page)?;
+    Ok(page)
+}
+
+fn done(result: io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nuncio: cannot write: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+const NAME: &str = "nuncio";

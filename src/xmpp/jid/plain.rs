@@ -1,0 +1,104 @@
+//! Addresses that are sound on the face of it, as nearly all on the wire are: looked at byte by byte, once.
+
+use super::{Domain, MAX_PART};
+
+/// Whether the raw value of an attribute is, without a second look, a sound address at `domain`, written as
+/// [`Domain::as_str`] writes it.
+///
+/// All others may be sound and at that domain too: [`Jid::parse`](super::Jid::parse) tells.
+pub(crate) fn is_at(raw: &[u8], domain: &Domain) -> bool {
+    let length = run(raw, LOCAL);
+    let behind_local = match raw.get(length) {
+        Some(b'@') if (1..=MAX_PART).contains(&length) => &raw[length + 1..],
+        Some(b'@') => return false,
+        _ => raw,
+    };
+    match behind_local.strip_prefix(domain.as_str().as_bytes()) {
+        Some([]) => true,
+        Some([b'/', resource @ ..]) => {
+            (1..=MAX_PART).contains(&resource.len()) && run(resource, RESOURCE) == resource.len()
+        }
+        _ => false,
+    }
+}
+
+/// Counts the bytes at the front that may stand in a part.
+fn run(bytes: &[u8], part: u8) -> usize {
+    bytes.iter().position(|&byte| ALLOWED[usize::from(byte)] & part == 0).unwrap_or(bytes.len())
+}
+
+const LOCAL: u8 = 1;
+const RESOURCE: u8 = 2;
+
+/// In which parts a byte may stand: printable ASCII, in a localpart without what RFC 7622 section 3.3.1 keeps out, and
+/// nowhere the ampersand, which begins a reference.
+const ALLOWED: [u8; 256] = {
+    let mut allowed = [0; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        allowed[byte as usize] = match byte {
+            b'&' => 0,
+            b' ' | b'"' | b'\'' | b'/' | b':' | b'<' | b'>' | b'@' => RESOURCE,
+            _ => LOCAL | RESOURCE,
+        };
+        byte += 1;
+    }
+    allowed
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{jid::Jid, xml};
+
+    fn is_at_b(raw: &str) -> bool {
+        is_at(raw.as_bytes(), &Domain::new("b.example").unwrap())
+    }
+
+    #[test]
+    fn knows_an_address_at_a_domain() {
+        for raw in ["b.example", "a@b.example", "a@b.example/r", "b.example/r", "b.example/a@c.example/ '"] {
+            assert!(is_at_b(raw), "{raw}");
+        }
+        assert!(is_at(b"a@[::1]/r", &Domain::new("[::1]").unwrap()));
+    }
+
+    #[test]
+    fn leaves_to_a_second_look_what_needs_one() {
+        for raw in [
+            "",
+            "c.example",
+            "a@c.example",
+            "B.example",
+            "b.example.",
+            "a.b.example",
+            "b.exampleb",
+            "@b.example",
+            "a@b.example@b.example",
+            "a@b.example/",
+            "a b@b.example",
+            "a&amp;@b.example",
+            "a@b.example/&lt;",
+            "a@b.example/\t",
+            "a@b.example/\u{7f}",
+            "ü@b.example",
+            "b.example/ü",
+        ] {
+            assert!(!is_at_b(raw), "{raw}");
+        }
+        let long = "a".repeat(MAX_PART + 1);
+        assert!(!is_at_b(&format!("{long}@b.example")) && !is_at_b(&format!("b.example/{long}")));
+    }
+
+    #[test]
+    fn takes_no_byte_that_a_second_look_refuses() {
+        for byte in 0..=0x7f_u8 {
+            let c = char::from(byte);
+            for raw in [format!("a{c}@b.example"), format!("b.example/{c}")] {
+                let read = xml::unescape(&raw);
+                let sound = Jid::parse(&read).is_ok_and(|jid| jid.domain == "b.example");
+                assert!(sound || !is_at_b(&raw), "{raw:?}");
+            }
+        }
+    }
+}

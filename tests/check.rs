@@ -1,0 +1,306 @@
+//! `nuncio check`: every mistake at once, each with its line, as an operator sees them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::{BINARY, Behaviour, Identity, Network, Node, Server, Setup, configuration};
+
+#[test]
+fn every_mistake_is_shown_with_its_line_and_what_to_do() {
+    let desk = Desk::new();
+    let screen = desk.fails(
+        "log = \"inof\"\n\
+         workers = \"two\"\n\
+         [listen]\n\
+         s2s = [\"127.0.0.1:5269\", \"localhost\"]\n\
+         [s2s]\n\
+         keep_alive = \"5m\"\n\
+         connect_timeout = \"10\"\n\
+         dialback_secret = [\"do not show this\"]\n\
+         [promise]\n\
+         max_bytes = \"4\"\n\
+         [[component]]\n\
+         name = \"echo.a.example\"\n",
+        &["--offline"],
+    );
+    assert_eq!(
+        screen,
+        r#"error: log: "inof" is not one of off, error, warn, info, debug, trace
+ --> n.toml:1:7
+  |
+1 | log = "inof"
+  |       ^^^^^^
+
+error: workers: has to be a whole number without quotes, and is a string
+ --> n.toml:2:11
+  |
+2 | workers = "two"
+  |           ^^^^^
+
+error: listen.s2s: "localhost" is not an IP address and a port, such as "0.0.0.0:5269" or "[::]:5269"
+ --> n.toml:4:26
+  |
+4 | s2s = ["127.0.0.1:5269", "localhost"]
+  |                          ^^^^^^^^^^^
+
+error: s2s.keep_alive: "keep_alive" is unknown in s2s
+ --> n.toml:6:1
+  |
+6 | keep_alive = "5m"
+  | ^^^^^^^^^^
+  |
+  = help: the nearest known key is "keepalive"
+
+error: s2s.connect_timeout: "10" is not a length of time such as "30s", "10m" or "1h"
+ --> n.toml:7:19
+  |
+7 | connect_timeout = "10"
+  |                   ^^^^
+
+error: s2s.dialback_secret: has to be a string in quotes, and is a list
+ --> n.toml:8:19
+  |
+8 | dialback_secret = …
+  |                   ^
+
+error: promise.max_bytes: "4" is not a size with its unit, such as "256 KiB" or "4 MiB"
+  --> n.toml:10:13
+   |
+10 | max_bytes = "4"
+   |             ^^^
+
+error: component.secret: is missing: a component proves itself with "secret" or "secret_file"
+  --> n.toml:11:1
+   |
+11 | [[component]]
+   | ^^^^^^^^^^^^^
+
+8 errors
+"#
+    );
+}
+
+#[test]
+fn certificates_and_keys_are_held_against_their_domains() {
+    let desk = Desk::new();
+    let authority = &desk.network.authority;
+    desk.put("fine", &authority.issue(&["fine.example"]));
+    desk.put("other", &authority.issue(&["b.example", "c.example"]));
+    desk.put("old", &authority.certificate(&["old.example"]).expired().issue());
+    desk.put("soon", &authority.certificate(&["soon.example"]).expires_in(10 * DAY).issue());
+    let open = desk.put("open", &authority.issue(&["open.example"]));
+    fs::set_permissions(open, fs::Permissions::from_mode(0o644)).unwrap();
+    let domain = |name: &str, key: &str| {
+        format!("[[domain]]\nname = \"{name}.example\"\ncertificate = \"{name}.crt\"\nkey = \"{key}.key\"\n")
+    };
+    let text = ["fine", "other", "old", "soon", "open"].map(|name| domain(name, name)).concat();
+    let text = format!("{text}{}", domain("fine", "old").replace("fine.example", "mixed.example"));
+    let screen = desk.fails(&text, &["--offline"]);
+    let date = |name: &str| desk.date_of(name);
+    assert_eq!(
+        screen,
+        format!(
+            r#"warning: domain.certificate: is for b.example, c.example, not for other.example
+ --> n.toml:7:1
+  |
+7 | certificate = "other.crt"
+  | ^^^^^^^^^^^
+  |
+  = help: other servers will not take it as proof
+
+warning: domain.certificate: expired on {old}
+  --> n.toml:11:1
+   |
+11 | certificate = "old.crt"
+   | ^^^^^^^^^^^
+   |
+   = help: other servers will not take it as proof
+
+warning: domain.certificate: expires on {soon}
+  --> n.toml:15:1
+   |
+15 | certificate = "soon.crt"
+   | ^^^^^^^^^^^
+   |
+   = help: it is time to renew it
+
+warning: domain.key: every user of this machine can read open.key
+  --> n.toml:20:7
+   |
+20 | key = "open.key"
+   |       ^^^^^^^^^^
+   |
+   = help: chmod o-rwx open.key
+
+error: domain.key: is not the key of the certificate
+  --> n.toml:24:1
+   |
+24 | key = "old.key"
+   | ^^^
+
+1 error, 4 warnings
+"#,
+            old = date("old"),
+            soon = date("soon"),
+        )
+    );
+}
+
+#[test]
+fn an_address_that_is_not_ours_or_taken_by_another_program_is_an_error() {
+    let desk = Desk::new();
+    let address = desk.network.address();
+    let _taken = TcpListener::bind((address, 5269)).unwrap();
+    let text = format!(
+        "[listen]\ns2s = [\"{address}:5269\"]\ns2s_tls = [\"192.0.2.7:5270\"]\ncomponent = []\n\
+         [[domain]]\nname = \"localhost\"\n"
+    );
+    let screen = desk.fails(&text, &[]);
+    assert!(screen.contains(&format!("error: listen.s2s: {address}:5269 is in use by node-")), "{screen}");
+    assert!(screen.contains("help: stop that program, or choose another address"), "{screen}");
+    assert!(
+        screen.contains(
+            "error: listen.s2s_tls: 192.0.2.7 is not an address of this machine\n --> n.toml:3:12\n"
+        ),
+        "{screen}"
+    );
+    assert!(screen.contains("2 errors, 1 warning\n"), "{screen}");
+    assert!(!desk.passes(&text, &["--offline"]).contains("listen."), "files only");
+}
+
+#[test]
+fn beside_its_running_node_a_configuration_is_fine() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example");
+    let node = Node::start(&network, setup);
+    let directory = network.directory("nuncio.example");
+    let output = check(&directory, "nuncio.toml", &[]);
+    let screen = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{screen}");
+    let note = format!(
+        "note: listen.s2s: {}:5269 is in use by a running Nuncio (process {})",
+        node.address(),
+        node.process().id()
+    );
+    assert!(screen.contains(&note), "no {note} in\n{screen}");
+    assert!(!screen.contains("DNS"), "the names lead here: {screen}");
+}
+
+#[test]
+fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
+    let desk = Desk::new();
+    let (network, address) = (&desk.network, desk.network.address());
+    let elsewhere = network.address();
+    network.publish("here.example", address);
+    network.dns.a("nat.example", "192.0.2.7".parse().unwrap());
+    network.publish("port.example", elsewhere);
+    network.dns.srv("_xmpp-server._tcp.dead.example", 0, 0, 5269, "gone.dead.example");
+    network.dns.behaves("lame.example", Behaviour::ServerFailure);
+    let setup = Setup::of("here.example").unpublished();
+    let mut text = configuration(network, &setup, address);
+    text = text.replace(
+        "\n[[component]]\nname = \"inbox.here.example\"\n",
+        "\n[[component]]\nname = \"port.example\"\n",
+    );
+    text = text.replace("outbox.here.example", "inside.example");
+    for name in ["nat.example", "none.example", "dead.example", "lame.example"] {
+        text += &format!("[[domain]]\nname = \"{name}\"\n");
+    }
+    let screen = desk.passes(&text, &[]);
+    for said in [
+        "warning: domain.name: the DNS leads other servers to 192.0.2.7:5269, which is not this machine"
+            .to_owned(),
+        "help: behind NAT or a proxy".to_owned(),
+        format!(
+            "warning: component.name: the DNS leads other servers to {elsewhere}:5269, and this machine does not listen"
+        ),
+        format!("help: it listens for servers at {address}:5269"),
+        "warning: domain.name: none.example does not exist: other servers do not find it".to_owned(),
+        "help: publish `_xmpp-server._tcp.none.example. SRV 0 0 5269 HOST.`".to_owned(),
+        "note: component.name: inside.example does not exist: other servers do not find it".to_owned(),
+        "warning: domain.name: the name servers answered SERVFAIL".to_owned(),
+        "warning: domain.name: gone.dead.example does not exist, and the records of dead.example lead there"
+            .to_owned(),
+    ] {
+        assert!(screen.contains(&said), "no {said} in\n{screen}");
+    }
+    assert!(!screen.contains("domain.name: here.example"), "{screen}");
+    assert!(!desk.passes(&text, &["--offline"]).contains("DNS"));
+}
+
+#[test]
+fn no_file_and_no_toml_are_told_apart() {
+    let desk = Desk::new();
+    let output = check(&desk.directory, "none.toml", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output), "error: there is no file none.toml\n --> none.toml\n\n1 error\n");
+    let screen = desk.fails("workers = \n[s2s\n", &[]);
+    assert!(screen.contains("error: not TOML: ") && screen.contains(" --> n.toml:1:"), "{screen}");
+}
+
+/// A directory with a configuration `n.toml`, and what it names.
+struct Desk {
+    network: Network,
+    directory: PathBuf,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let network = Network::new();
+        let directory = network.directory("desk");
+        Self { network, directory }
+    }
+
+    /// Adds `NAME.crt` and `NAME.key`, which only their owner can read; the path of the key.
+    fn put(&self, name: &str, identity: &Identity) -> PathBuf {
+        let key = self.directory.join(format!("{name}.key"));
+        fs::copy(&identity.certificate_file, self.directory.join(format!("{name}.crt"))).unwrap();
+        fs::copy(&identity.key_file, &key).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        key
+    }
+
+    /// The day on which `NAME.crt` ends, as 2026-11-01.
+    fn date_of(&self, name: &str) -> String {
+        let mut openssl = Command::new("date");
+        let certificate =
+            openssl::x509::X509::from_pem(&fs::read(self.directory.join(format!("{name}.crt"))).unwrap());
+        let end = certificate.unwrap().not_after().to_string();
+        let date = openssl.args(["--utc", "--date", &end, "+%F"]).output().unwrap();
+        text(&date).trim().to_owned()
+    }
+
+    #[track_caller]
+    fn fails(&self, toml: &str, arguments: &[&str]) -> String {
+        self.ends(1, toml, arguments)
+    }
+
+    #[track_caller]
+    fn passes(&self, toml: &str, arguments: &[&str]) -> String {
+        self.ends(0, toml, arguments)
+    }
+
+    #[track_caller]
+    fn ends(&self, status: i32, toml: &str, arguments: &[&str]) -> String {
+        fs::write(self.directory.join("n.toml"), toml).unwrap();
+        let output = check(&self.directory, "n.toml", arguments);
+        let screen = text(&output);
+        assert_eq!(output.status.code(), Some(status), "{screen}");
+        screen
+    }
+}
+
+fn check(directory: &Path, file: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.current_dir(directory).args(["check", "--config", file]).args(arguments).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// In seconds.
+const DAY: i64 = 24 * 60 * 60;

@@ -1,0 +1,342 @@
+//! What an operator asks a running node: why federation with a domain does not work, what links there are, what waits;
+//! and to try again, or to close.
+
+mod certificate;
+mod socket;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process};
+
+use serde_json::Value;
+
+use crate::support::{Auth, BINARY, Component, Listener, Network, Node, Server, Setup, eventually, plays};
+
+#[test]
+fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {
+    let (network, place) = (Network::new(), Place::new());
+    let expired = network.authority.certificate(&["b.example"]).expired().issue();
+    plays(listener(&network, "b.example"), move |mut peer| {
+        peer.answers_to_tls("b.example", &expired);
+        peer.waits_for_the_end();
+    });
+    let node = Node::start(&network, place.setup().auth(Auth::External));
+    node.inbox().asks("someone@b.example", PING);
+
+    let told = place.tells(&["explain", "b.example"]);
+    let sentence = told.lines().next().unwrap();
+    assert!(sentence.starts_with("b.example: no link; its certificate expired on 20"), "{sentence}");
+    assert!(sentence.contains("; b.example's administrator has to renew it; nothing waits, "), "{sentence}");
+    for event in ["queued", "resolved", "connected", "secured", "no link", "bounced"] {
+        assert!(told.contains(event), "no {event:?} in\n{told}");
+    }
+    assert!(told.contains("answered  1 stanza"), "what the account says:\n{told}");
+
+    let json = place.json(&["explain", "b.example"]);
+    assert_eq!(json["sentence"].as_str().unwrap().split(';').next(), sentence.split(';').next());
+    assert_eq!(json["queues"][0]["trouble"]["side"], "remote");
+    assert_eq!(json["queues"][0]["trouble"]["definitive"], true);
+    assert_eq!(json["account"]["answered"]["stanzas"], 1);
+    assert_eq!(json["unanswered"], serde_json::json!([]));
+}
+
+#[test]
+fn bounces_for_one_reason_are_told_once_with_their_number() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let mut sender = node.inbox();
+    for number in 0..20 {
+        sender.sends_message("someone@missing.example", &number.to_string(), "");
+        sender.receives_id(&number.to_string());
+    }
+    let told = eventually("all are counted", || {
+        let json = place.json(&["explain", "missing.example"]);
+        let events = json["events"].as_array().unwrap().clone();
+        let bounces: Vec<_> = events.into_iter().filter(|event| event["what"] == "bounced").collect();
+        (bounces.len() == 1 && bounces[0]["count"] == 20).then_some(bounces)
+    });
+    assert_eq!(told[0]["text"], "missing.example does not exist");
+}
+
+#[test]
+fn sessions_lists_every_link_with_its_particulars() {
+    let (network, place) = (Network::new(), Place::new());
+    let other = Node::start(&network, Setup::of("other.example"));
+    let node = Node::start(&network, place.setup());
+    let (mut here, mut there) = (node.inbox(), other.inbox());
+    here.sends_message("someone@inbox.other.example", "ping", "");
+    there.receives_id("ping");
+    there.sends_message("someone@inbox.nuncio.example", "pong", "");
+    here.receives_id("pong");
+
+    let json = eventually("every stanza is counted", || {
+        let json = place.json(&["sessions"]);
+        let links = json["links"].as_array().unwrap();
+        let counted = links.iter().all(|link| {
+            link["sent"]["stanzas"].as_u64().unwrap() + link["received"]["stanzas"].as_u64().unwrap() > 0
+        });
+        (links.len() == 3 && counted).then_some(json)
+    });
+    assert_eq!(json["total"], 3);
+    let link = |direction| {
+        let links = json["links"].as_array().unwrap();
+        links.iter().find(|link| link["direction"] == direction).unwrap()
+    };
+    for direction in ["outgoing", "incoming"] {
+        let link = link(direction);
+        assert_eq!(link["state"], "authenticated", "{link}");
+        let pair = serde_json::json!([{ "local": "inbox.nuncio.example", "remote": "inbox.other.example" }]);
+        assert_eq!(link["pairs"], pair);
+        assert_eq!(link["mechanism"], "EXTERNAL", "{link}");
+        assert_eq!(link["tls"]["protocol"], "TLSv1.3", "{link}");
+        assert_eq!(link["tls"]["certificate"], "good", "{link}");
+    }
+    assert_eq!(link("outgoing")["address"], format!("{}:5269", other.address()));
+    assert_eq!(link("outgoing")["sent"]["stanzas"], 1);
+    assert_eq!(link("incoming")["received"]["stanzas"], 1);
+    assert_eq!(link("component")["pairs"][0]["local"], "inbox.nuncio.example");
+    assert_eq!(link("component")["received"]["stanzas"], 1);
+    assert_eq!(link("component")["sent"]["stanzas"], 1);
+
+    let table = place.tells(&["sessions", "inbox.other.example"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("link  ") && lines[0].contains("certificate"), "{table}");
+    assert!(lines[1].starts_with("inbox.nuncio.example > inbox.other.example  us  "), "{table}");
+    assert!(lines[2].starts_with("inbox.nuncio.example > inbox.other.example  them  "), "{table}");
+    assert_eq!(lines[3], "2 links");
+    let told = place.tells(&["explain", "inbox.other.example"]);
+    assert!(told.starts_with("inbox.other.example: linked both ways for "), "{told}");
+}
+
+#[test]
+fn a_link_that_is_being_made_is_told_with_how_far_it_is() {
+    let (network, place) = (Network::new(), Place::new());
+    plays(listener(&network, "slow.example"), |mut peer| peer.waits_for_the_end());
+    let node = Node::start(&network, place.setup());
+    node.inbox().sends_message("someone@slow.example", "one", "");
+    let link = eventually("the attempt is listed", || {
+        let json = place.json(&["sessions", "slow.example"]);
+        json["links"].as_array().unwrap().first().filter(|link| link["state"] == "negotiating").cloned()
+    });
+    assert_eq!(link["direction"], "outgoing");
+    assert_eq!(link["waiting"]["stanzas"], 1);
+    let told = place.tells(&["explain", "slow.example"]);
+    assert!(told.starts_with("slow.example: a link is being made, negotiating with 127."), "{told}");
+    assert!(told.lines().next().unwrap().ends_with("; 1 stanza waits"), "{told}");
+}
+
+#[test]
+fn queues_lists_what_waits_and_the_most_first() {
+    let (network, place) = (Network::new(), Place::new());
+    for domain in ["one.example", "many.example"] {
+        network.publish(domain, network.address());
+    }
+    let node = Node::start(&network, place.setup().set("promise.backoff", "[\"100s\", \"200s\"]"));
+    let mut sender = node.inbox();
+    sender.sends_message("someone@one.example", "1", "");
+    for number in 0..3 {
+        sender.sends_message("someone@many.example", &number.to_string(), "");
+    }
+    let json = eventually("both attempts have failed", || {
+        let json = place.json(&["queues"]);
+        let queues = json["queues"].as_array().unwrap();
+        (queues.len() == 2 && queues.iter().all(|queue| queue["state"] == "pause")).then_some(json)
+    });
+    assert_eq!(json["waiting"]["stanzas"], 4);
+    let first = &json["queues"][0];
+    assert_eq!((&first["remote"], &first["waiting"]["stanzas"]), (&"many.example".into(), &3.into()));
+    assert_eq!(first["failures"], 1);
+    assert!(first["next_attempt"].as_f64().unwrap() > 10.0, "{first}");
+    assert!(first["oldest"].as_f64().unwrap() < 30.0, "{first}");
+    assert!(first["trouble"]["reason"].as_str().unwrap().contains("refused the connection"), "{first}");
+
+    let one = place.json(&["queues", "--limit", "1"]);
+    assert_eq!((one["queues"].as_array().unwrap().len(), &one["total"]), (1, &2.into()));
+    let table = place.tells(&["queues", "--limit", "1"]);
+    assert!(table.contains("2 queues, 1 not shown: --limit shows more"), "{table}");
+    assert!(table.contains("4 stanzas, "), "{table}");
+}
+
+#[test]
+fn retry_ends_the_pause_at_once() {
+    let (network, place) = (Network::new(), Place::new());
+    let address = network.address();
+    network.publish("other.example", address);
+    let node = Node::start(&network, place.setup().set("promise.backoff", "[\"100s\", \"200s\"]"));
+    node.inbox().sends_message("someone@other.example", "patient", "");
+    node.eventually_logs(&["no link", "other.example"]);
+    let paused = place.tells(&["explain", "other.example"]);
+    assert!(paused.contains("1 stanza waits, next attempt in "), "{paused}");
+
+    let listener = Listener::at(address);
+    let told = place.tells(&["retry", "other.example"]);
+    assert_eq!(
+        told.trim_end(),
+        "other.example: the pause is over and an attempt is being made (inbox.nuncio.example > other.example)"
+    );
+    let _attempt = listener.accepted().expect("an attempt at once");
+    let again = place.json(&["retry", "other.example"]);
+    assert_eq!(again["begun"], serde_json::json!([]), "{again}");
+}
+
+#[test]
+fn close_loses_nothing_and_says_how_many_links_it_closed() {
+    let (network, place) = (Network::new(), Place::new());
+    let other = Node::start(&network, Setup::of("other.example"));
+    let node = Node::start(&network, place.setup());
+    let (here, mut there) = (node.inbox(), other.inbox());
+    let sending = here.floods(COUNT, |number| {
+        format!(
+            "<message from='a@inbox.nuncio.example' to='b@inbox.other.example' id='{number}' type='chat'>\
+             <body>{number}</body></message>"
+        )
+    });
+    let (mut arrived, mut closed) = (0, 0);
+    while arrived < COUNT {
+        let message = there.next(std::time::Duration::from_secs(30)).expect("the next message");
+        assert_eq!(message.attribute("id"), arrived.to_string(), "in order");
+        arrived += 1;
+        if arrived % (COUNT / 5) == COUNT / 10 {
+            let json = place.json(&["close", "inbox.other.example"]);
+            assert_eq!(json["down"], true, "{json}");
+            closed += json["outgoing"].as_u64().unwrap();
+        }
+    }
+    assert_eq!(sending.join().unwrap(), COUNT);
+    assert!(closed >= 1, "no link was closed");
+    // The link is gone, and comes back with the next stanza.
+    place.tells(&["close", "inbox.other.example"]);
+    let told = place.tells(&["explain", "inbox.other.example"]);
+    assert!(told.contains("closed") && told.contains("an operator asked for it"), "{told}");
+}
+
+#[test]
+fn close_ends_streams_that_the_other_side_opened_too() {
+    let (network, place) = (Network::new(), Place::new());
+    let identity = network.authority.issue(&["peer.example"]);
+    let node = Node::start(&network, place.setup());
+    let mut inbox = node.inbox();
+    let mut peer = crate::support::Peer::authenticates(
+        node.address(),
+        "peer.example",
+        "inbox.nuncio.example",
+        &identity,
+    );
+    peer.sends("<message from='a@peer.example' to='b@inbox.nuncio.example' id='1'/>");
+    inbox.receives_id("1");
+    let told = std::thread::scope(|scope| {
+        let closing = scope.spawn(|| place.tells(&["close", "peer.example"]));
+        peer.waits_for_the_end();
+        closing.join().unwrap()
+    });
+    assert!(told.starts_with("peer.example: 1 link closed (0 opened here, 1 there)"), "{told}");
+}
+
+#[test]
+fn a_domain_that_is_unknown_is_said_to_be_so() {
+    let (network, place) = (Network::new(), Place::new());
+    let _node = Node::start(&network, place.setup());
+    for command in ["explain", "retry", "close"] {
+        let output = place.nuncio(&[command, "never.example"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("never.example is unknown: no link with it"), "{told}");
+    }
+    let output = place.nuncio(&["explain", "--json", "never.example"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["error"].as_str().unwrap().contains("unknown"), "{json}");
+    let own = place.nuncio(&["explain", "nuncio.example"]);
+    assert!(String::from_utf8_lossy(&own.stderr).contains("is served by this node"), "{own:?}");
+    assert_eq!(place.tells(&["sessions", "never.example"]).trim_end(), "0 links");
+}
+
+#[test]
+fn a_domain_that_is_not_allowed_is_explained_by_our_own_rule() {
+    let (network, place) = (Network::new(), Place::new());
+    let _node = Node::start(&network, place.setup().set("s2s.deny", "[\"denied.example\"]"));
+    let told = place.tells(&["explain", "denied.example"]);
+    assert!(told.starts_with("denied.example: not allowed by s2s.allow and s2s.deny"), "{told}");
+}
+
+#[test]
+fn an_international_domain_is_found_in_any_spelling() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let mut sender = node.inbox();
+    sender.sends_message("someone@bücher.example", "one", "");
+    sender.receives_id("one");
+    for spelling in ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "Bücher.Example."] {
+        let told = place.tells(&["explain", spelling]);
+        assert!(told.starts_with("xn--bcher-kva.example: no link; "), "{spelling}: {told}");
+    }
+    assert_eq!(place.nuncio(&["explain", "no domain"]).status.code(), Some(2));
+}
+
+/// Where a test's control socket is: paths of sockets are short, and those of tests are not.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("nuncio-s-{}-{count}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("nuncio.sock")
+    }
+
+    /// `nuncio.example`, with its socket here.
+    fn setup(&self) -> Setup {
+        Setup::of("nuncio.example").set("listen.control", &format!("{:?}", self.socket()))
+    }
+
+    /// Runs a command against the socket.
+    fn nuncio(&self, arguments: &[&str]) -> Output {
+        nuncio(&[&arguments[..1], &["--socket", path(&self.socket())], &arguments[1..]].concat())
+    }
+
+    /// What a person sees of a command that succeeds.
+    #[track_caller]
+    fn tells(&self, arguments: &[&str]) -> String {
+        let output = self.nuncio(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a machine reads of a command that succeeds.
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let told = self.tells(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error} in {told}"))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn nuncio(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).env_remove("RUST_LOG").env("TZ", "UTC").output().unwrap()
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Publishes `domain` and listens where it is said to be.
+fn listener(network: &Network, domain: &str) -> Listener {
+    let address = network.address();
+    network.publish(domain, address);
+    Listener::at(address)
+}
+
+/// Stanzas of a flood that several links carry.
+const COUNT: usize = 2_000;
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

@@ -1,0 +1,96 @@
+//! A certificate that expires while messages flow: the operator, the sender and the log are told within one attempt.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::*;
+use crate::support::Prosody;
+
+#[test]
+fn an_expired_certificate_is_told_by_explain_the_sender_and_the_log_within_one_attempt() {
+    let (network, place) = (Network::new(), Place::new());
+    let prosody = Prosody::start(&network, Setup::of("prosody.example").auth(Auth::External));
+    let node = Node::start(&network, place.setup().auth(Auth::External));
+    let mut sender = node.inbox();
+    let flow = Flow::start(node.outbox());
+    let answer = sender.asks("prosody.example", PING);
+    assert!(answer.is("iq", "result"), "{answer}");
+    let before = place.tells(&["explain", "prosody.example"]);
+    assert!(before.starts_with("prosody.example: linked "), "{before}");
+
+    swap_for_an_expired_one(&network, &prosody);
+    let told = place.tells(&["close", "prosody.example"]);
+    assert!(told.contains("closed ("), "{told}");
+
+    // One question, so one attempt for its pair.
+    let answer = sender.asks("prosody.example", PING);
+    let sentence = answer.expect("error").expect("text").text();
+    assert!(sentence.starts_with("certificate of prosody.example expired on 20"), "{answer}");
+    let line = node.eventually_logs(&["no link", "inbox.nuncio.example > prosody.example"]);
+    assert!(line.contains("certificate of prosody.example expired on 20"), "{line}");
+    let told = place.tells(&["explain", "prosody.example"]);
+    let first = told.lines().next().unwrap();
+    assert!(first.starts_with("prosody.example: no link; its certificate expired on 20"), "{told}");
+    assert!(first.contains("; prosody.example's administrator has to renew it; "), "{told}");
+    let json = place.json(&["explain", "prosody.example"]);
+    let attempts = json["events"].as_array().unwrap().iter();
+    let failed = attempts.filter(|event| event["what"] == "no-link" && event["local"] == sender.name());
+    assert_eq!(failed.count(), 1, "{json}");
+    flow.stop();
+}
+
+/// Puts an expired certificate where Prosody's is, and has it read its configuration again.
+fn swap_for_an_expired_one(network: &Network, prosody: &Prosody) {
+    let names = prosody.setup().names();
+    let expired = network.authority.certificate(&names).expired().issue();
+    let configuration = network.directory(prosody.domain()).join("prosody.cfg.lua");
+    let configuration = fs::read_to_string(configuration).unwrap();
+    let file = |key: &str| {
+        let value = configuration.split_once(&format!(" {key} = \"")).unwrap().1;
+        PathBuf::from(value.split_once('"').unwrap().0)
+    };
+    fs::copy(&expired.certificate_file, file("certificate")).unwrap();
+    fs::copy(&expired.key_file, file("key")).unwrap();
+    prosody.process().signal("HUP");
+    prosody.process().eventually_logs(&[" prosody.example:tls", "certificates reloaded"]);
+}
+
+/// Messages to Prosody, one after the other in the background, whatever becomes of them.
+struct Flow {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<(usize, usize)>,
+}
+
+impl Flow {
+    fn start(mut component: Component) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let thread = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                let (mut sent, mut told) = (0, 0);
+                while !stop.load(Ordering::Relaxed) || told == 0 && sent < MOST {
+                    component.sends_message("prosody.example", &sent.to_string(), "");
+                    sent += 1;
+                    let answer = component.next(Duration::from_millis(20));
+                    told +=
+                        usize::from(answer.is_some_and(|answer| answer.to_string().contains("expired on")));
+                }
+                (sent, told)
+            }
+        });
+        Self { stop, thread }
+    }
+
+    /// Ends the flow, of which the first messages passed and the last came back with the reason.
+    #[track_caller]
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let (sent, told) = self.thread.join().expect("the flow of messages");
+        assert!(sent > told && told > 0, "{sent} messages, of which {told} came back with the reason");
+    }
+}
+
+/// Messages after which one would have come back: half a minute's.
+const MOST: usize = 1_500;

@@ -1,0 +1,175 @@
+//! The socket itself: whose it is, what becomes of it, and what is said when it is not there.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use super::*;
+use crate::support::{Process, SOON, configuration};
+
+#[test]
+fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let mode = fs::metadata(place.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let ready = node.eventually_logs(&["ready"]);
+    assert!(ready.contains(&format!("control={}", place.socket().display())), "{ready}");
+    assert!(node.terminate(SOON).success());
+    assert!(!place.socket().exists());
+}
+
+#[test]
+fn what_a_dead_node_left_is_replaced() {
+    let (network, place) = (Network::new(), Place::new());
+    drop(UnixListener::bind(place.socket()).unwrap());
+    assert!(place.socket().exists());
+    let _node = Node::start(&network, place.setup());
+    assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links");
+}
+
+#[test]
+fn a_second_node_is_refused_the_socket_of_the_first() {
+    let (network, place) = (Network::new(), Place::new());
+    let _node = Node::start(&network, place.setup());
+    let text = configuration(&network, &place.setup(), network.address());
+    let process = runs(&network, "second", &text);
+    assert!(!process.exit_within(SOON).success());
+    let socket = place.socket().display().to_string();
+    assert!(process.logged(&[&socket, "another node answers there"]), "{:?}", process.lines());
+    assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links", "the first goes on");
+}
+
+#[test]
+fn without_a_node_the_command_says_which_socket_was_tried() {
+    let place = Place::new();
+    let socket = place.socket().display().to_string();
+    let output = place.nuncio(&["sessions"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("no node is running") && told.contains(&socket), "{told}");
+    drop(UnixListener::bind(place.socket()).unwrap());
+    let output = place.nuncio(&["explain", "b.example"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("no node is running any more") && told.contains(&socket), "{told}");
+}
+
+#[test]
+fn the_socket_is_found_by_the_configuration_and_beside_it_by_default() {
+    let (network, place) = (Network::new(), Place::new());
+    let text = configuration(&network, &Setup::of("nuncio.example"), network.address());
+    let file = place.0.join("my.toml");
+    fs::write(&file, text).unwrap();
+    let node = Process::start("nuncio", &place.0, BINARY, &["run", "--config", path(&file)], &[]);
+    node.logs_within(SOON, &["ready", "my.sock"]);
+    let output = nuncio(&["sessions", "--config", path(&file)]);
+    assert!(output.status.success(), "{output:?}");
+    // Mistakes that were made since do not hide the node that runs.
+    fs::write(&file, "workers = \"many\"\n[s2s]\ntls = \"perhaps\"\n").unwrap();
+    let output = nuncio(&["sessions", "--config", path(&file)]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_node_can_do_without_a_socket() {
+    let (network, place) = (Network::new(), Place::new());
+    let text = configuration(
+        &network,
+        &Setup::of("nuncio.example").set("listen.control", "\"\""),
+        network.address(),
+    );
+    let file = place.0.join("none.toml");
+    fs::write(&file, text).unwrap();
+    let node = Process::start("nuncio", &place.0, BINARY, &["run", "--config", path(&file)], &[]);
+    let ready = node.logs_within(SOON, &["ready"]);
+    assert!(!ready.contains("control="), "{ready}");
+    let output = nuncio(&["sessions", "--config", path(&file)]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("listen.control is empty"), "{output:?}");
+}
+
+#[test]
+fn a_path_that_no_socket_can_have_is_a_problem_of_the_configuration() {
+    let (network, place) = (Network::new(), Place::new());
+    let long = format!("\"{}.sock\"", "x".repeat(120));
+    let setup = Setup::of("nuncio.example").set("listen.control", &long);
+    let file = place.0.join("long.toml");
+    fs::write(&file, configuration(&network, &setup, network.address())).unwrap();
+    let output = nuncio(&["check", "--config", path(&file)]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("listen.control") && told.contains("107 bytes"), "{told}");
+}
+
+#[test]
+fn what_is_no_question_gets_a_reason_and_harms_nobody() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let long = "x".repeat(100_000);
+    let deep = "[".repeat(4_000);
+    for question in [
+        "GET / HTTP/1.1\r\n\r\n",
+        "{}\n",
+        "\0\0\0\n",
+        "{\"ask\":\"explain\",\"domain\":\"\"}\n",
+        &deep,
+        &long,
+    ] {
+        let answer: Value = serde_json::from_str(&place.answer_to(question)).unwrap();
+        assert!(answer["error"].is_string(), "{answer}");
+    }
+    // More than are answered at once, none of which says anything.
+    let silent: Vec<_> = (0..40).filter_map(|_| UnixStream::connect(place.socket()).ok()).collect();
+    eventually("commands are refused, or answered", || {
+        place.answer_to("{\"ask\":\"queues\"}\n").contains("too many commands").then_some(())
+    });
+    drop(silent);
+    eventually("commands are answered again", || place.nuncio(&["queues"]).status.success().then_some(()));
+    node.inbox();
+}
+
+#[test]
+fn an_answer_is_never_longer_than_was_wanted() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup().set("promise.backoff", "[\"100s\", \"200s\"]"));
+    let address = network.address();
+    let mut sender = node.inbox();
+    for number in 0..300 {
+        let domain = format!("d{number}.example");
+        network.publish(&domain, address);
+        sender.sends_message(&format!("someone@{domain}"), &number.to_string(), "");
+    }
+    let json = eventually("all wait", || {
+        let json = place.json(&["queues"]);
+        (json["total"] == 300).then_some(json)
+    });
+    assert_eq!(json["queues"].as_array().unwrap().len(), 100);
+    let all = place.json(&["queues", "--limit", "10000"]);
+    assert_eq!(all["queues"].as_array().unwrap().len(), 300);
+    assert_eq!(place.nuncio(&["queues", "--limit", "10001"]).status.code(), Some(2));
+    let more: Value =
+        serde_json::from_str(&place.answer_to("{\"ask\":\"queues\",\"limit\":18446744073709551615}\n"))
+            .unwrap();
+    assert_eq!(more["total"], 300);
+}
+
+impl Place {
+    /// What the node answers to these bytes.
+    fn answer_to(&self, question: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        // The node may have had enough before the end.
+        let _ = stream.write_all(question.as_bytes());
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+fn runs(network: &Network, name: &str, configuration: &str) -> Process {
+    let directory = network.directory(name);
+    let file = directory.join("nuncio.toml");
+    fs::write(&file, configuration).unwrap();
+    Process::start(name, &directory, BINARY, &["run", "--config", path(&file)], &[])
+}

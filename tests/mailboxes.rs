@@ -1,0 +1,204 @@
+//! `nuncio mailboxes`: the log of a node as a table.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::support::{BINARY, Network, Node, Server, Setup, eventually};
+
+#[test]
+fn every_actor_of_a_real_node_stands_in_the_table() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").set("log_mailboxes", "\"0s\""));
+    let (sender, mut receiver) = (node.inbox(), node.outbox());
+    let (from, to) = (sender.name().to_owned(), receiver.name().to_owned());
+    let flood = sender.floods(2_000, move |number| {
+        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body>hello</body></message>")
+    });
+    receiver.receives_id("1999");
+    flood.join().unwrap();
+    node.process().signal("USR1");
+    node.eventually_logs(&["mailbox", "actor=component"]);
+    node.eventually_logs(&["account", "domain=*"]);
+
+    let log = network.directory("nuncio.example").join("output.log");
+    let shown = text(&mailboxes(&[log.to_str().unwrap()]));
+    for actor in ["router", "promise", "component", "resolver", "listener"] {
+        assert!(shown.lines().any(|line| line.starts_with(actor)), "no {actor} in\n{shown}");
+    }
+    let router = shown.lines().find(|line| line.starts_with("router")).unwrap();
+    let figures: Vec<&str> = router.split_whitespace().collect();
+    let (highest, capacity) = (figures[4], figures[5]);
+    assert!(highest.parse::<usize>().unwrap() > 0 && capacity == "4096", "{router}");
+    assert!(shown.contains("No mailbox was full."), "{shown}");
+}
+
+#[test]
+fn a_log_of_yesterday_is_read_from_a_file_or_from_standard_input() {
+    let network = Network::new();
+    let log = network.directory("log").join("nuncio.log.1");
+    fs::write(&log, format!("{}{}{}", line("router", 7), line("outgoing", 1024), "garbage \u{1b}[ \0\n"))
+        .unwrap();
+    let from_file = mailboxes(&[log.to_str().unwrap()]);
+    assert_eq!(from_file.status.code(), Some(0), "{from_file:?}");
+    let shown = text(&from_file);
+    assert!(shown.contains("as of 2026-11-21T10:00:00Z"), "{shown}");
+    assert!(shown.contains("b.example (1000)") && shown.contains("1024/1024"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "colours outside of a terminal: {shown:?}");
+
+    let mut command = Command::new(BINARY);
+    let piped = command.arg("mailboxes").stdin(File::open(&log).unwrap()).output().unwrap();
+    assert_eq!(text(&piped), shown);
+}
+
+#[test]
+fn what_cannot_be_shown_is_said_in_words() {
+    let network = Network::new();
+    let directory = network.directory("log");
+    let fails = |name: &str, content: Option<&[u8]>, words: &str| {
+        let file = directory.join(name);
+        if let Some(content) = content {
+            fs::write(&file, content).unwrap();
+        }
+        let output = mailboxes(&[file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.contains(words) && told.lines().count() == 1, "{told}");
+    };
+    fails("none.log", None, "there is no file");
+    fails("quiet.log", Some(b"2026-11-21T10:00:00Z INFO  nuncio::node ready\n"), "no mailbox lines in");
+    fails("old.log.gz", Some(b"\x1f\x8b\x08rest"), "zcat");
+    fails(".", None, "is a directory");
+}
+
+#[test]
+fn in_a_terminal_the_table_grows_with_the_log_and_the_terminal_is_put_back() {
+    let network = Network::new();
+    let log = network.directory("log").join("nuncio.log");
+    fs::write(&log, line("router", 7)).unwrap();
+    let mut terminal = Terminal::open(&network.directory("terminal"), &log);
+    terminal.shows("router");
+    append(&log, &line("outgoing", 333));
+    terminal.shows("333");
+    // A line may be seen before its end is written.
+    let next = line("promise", 555);
+    append(&log, &next[..30]);
+    append(&log, &next[30..]);
+    terminal.shows("555");
+    // The log is moved away, and a new one begins.
+    fs::rename(&log, log.with_extension("log.1")).unwrap();
+    fs::write(&log, line("router", 777)).unwrap();
+    terminal.shows("777");
+    terminal.types("\u{3}");
+    terminal.is_put_back();
+}
+
+#[test]
+fn a_terminal_is_put_back_too_when_the_program_is_told_to_end() {
+    let network = Network::new();
+    let log = network.directory("log").join("nuncio.log");
+    fs::write(&log, line("router", 7)).unwrap();
+    for signal in ["TERM", "INT", "HUP"] {
+        let mut terminal = Terminal::open(&network.directory("terminal"), &log);
+        terminal.shows("router");
+        terminal.signals(signal);
+        terminal.is_put_back();
+    }
+}
+
+/// `nuncio mailboxes LOG` in a terminal of 100 columns.
+struct Terminal {
+    script: Child,
+    pid: PathBuf,
+    shown: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Terminal {
+    fn open(directory: &Path, log: &Path) -> Self {
+        let pid = directory.join("pid");
+        // The terminal's settings before and after have to be the same.
+        let command = format!(
+            "stty cols 100 rows 30; before=$(stty -g); sh -c 'echo $$ >{pid}; exec {BINARY} mailboxes {log}'; \
+             status=$?; test \"$before\" = \"$(stty -g)\" && echo same as before; exit $status",
+            pid = pid.display(),
+            log = log.display()
+        );
+        let mut script = Command::new("script")
+            .args(["-q", "-e", "-c", &command, "/dev/null"])
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script (package bsdutils)");
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let (mut output, kept) = (script.stdout.take().unwrap(), Arc::clone(&shown));
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length @ 1..) = output.read(&mut buffer) {
+                kept.lock().unwrap().extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self { script, pid, shown }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    #[track_caller]
+    fn shows(&self, text: &str) {
+        eventually(&format!("{text:?} is on the screen"), || self.text().contains(text).then_some(()));
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.script.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn signals(&self, signal: &str) {
+        let pid = fs::read_to_string(&self.pid).unwrap();
+        assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
+    }
+
+    #[track_caller]
+    fn is_put_back(&mut self) {
+        let status: ExitStatus = eventually("the program ends", || self.script.try_wait().unwrap());
+        assert!(status.success(), "{status}: {}", self.text());
+        self.shows("same as before");
+        let text = self.text();
+        let at =
+            |sequence: &str| text.rfind(sequence).unwrap_or_else(|| panic!("no {sequence:?} in {text:?}"));
+        assert!(at("\u{1b}[?1049h") < at("\u{1b}[?1049l"), "the screen from before is back: {text:?}");
+        assert!(at("\u{1b}[?25l") < at("\u{1b}[?25h"), "the cursor can be seen: {text:?}");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
+}
+
+fn line(actor: &str, peak: usize) -> String {
+    format!(
+        "2026-11-21T10:00:00.123Z INFO  nuncio::mailbox mailbox actor={actor} instances=2 depth=1000 \
+         deepest=b.example:1000 peak={peak} capacity=1024 handled=5 rate=5/s wait_p50=35us wait_p99=1.2ms refused=0 \
+         restarts=0\n"
+    )
+}
+
+fn append(file: &Path, text: &str) {
+    OpenOptions::new().append(true).open(file).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+fn mailboxes(arguments: &[&str]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.arg("mailboxes").args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
