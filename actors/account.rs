@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use xmpp::Stanza;
+use xmpp::{Stanza, stanza::Condition};
 
 /// What can become of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Sheet {
     taken: Figure,
     waiting: Figure,
     outcomes: [Figure; 5],
+    /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
+    bounces: [AtomicU64; CONDITIONS.len() + 1],
 }
 
 /// Some stanzas and what they weigh.
@@ -103,6 +105,12 @@ impl Sheet {
     /// What is held somewhere in the node.
     pub fn waiting(&self) -> Amount {
         self.waiting.read()
+    }
+
+    /// Error answers by their condition.
+    pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
+        names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
     }
 
     /// Stanzas taken in less those accounted for: 0, or a bug. Read while stanzas move it may be off by those.
@@ -175,6 +183,14 @@ impl Slip {
         }
     }
 
+    /// Writes down with which condition stanzas were answered.
+    pub fn bounced(&self, condition: Condition, answers: usize) {
+        let place = CONDITIONS.iter().position(|known| *known == condition).unwrap_or(CONDITIONS.len());
+        if let Some(count) = self.sheets.iter().flatten().next().and_then(|all| all.bounces.get(place)) {
+            count.fetch_add(answers as u64, Relaxed);
+        }
+    }
+
     /// Writes down what became of all that is left.
     pub fn settle_rest(&mut self, outcome: Outcome) {
         self.settle(outcome, self.held);
@@ -237,6 +253,16 @@ impl fmt::Debug for Slip {
         f.debug_tuple("Slip").field(&self.held).finish()
     }
 }
+
+/// Those of the INTERFACE's table of stanzas that cannot be delivered.
+const CONDITIONS: [Condition; 6] = [
+    Condition::RemoteServerNotFound,
+    Condition::RemoteServerTimeout,
+    Condition::InternalServerError,
+    Condition::NotAllowed,
+    Condition::ResourceConstraint,
+    Condition::ServiceUnavailable,
+];
 
 #[cfg(test)]
 mod tests {

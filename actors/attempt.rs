@@ -38,6 +38,7 @@ use crate::{
     gate::{self, Gate},
     link::Stream,
     mailbox::Mailbox,
+    metrics::{Phase, Saw, Tally},
     recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
@@ -67,6 +68,8 @@ pub struct Attempt {
     pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
     /// What is remembered of the remote domain.
     pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
@@ -90,6 +93,8 @@ pub struct Means {
     pub gate: Option<Mailbox<Gate>>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
     /// Attempts for sessions that may be under way at once.
     pub at_once: usize,
     /// What is remembered of remote domains.
@@ -109,6 +114,7 @@ impl Means {
             resolver: self.resolver.clone(),
             gate: self.gate.clone(),
             witness: self.witness.clone(),
+            tally: self.tally.clone(),
             notes: self.notes.clone(),
             bound: self.bound.clone(),
             pair,
@@ -123,6 +129,9 @@ impl Means {
 pub trait Dial: Send {
     /// Whether the policy lets us federate with a remote domain at all.
     fn permits(&self, remote: &Domain) -> bool;
+
+    /// Whether a local domain is one of ours.
+    fn serves(&self, local: &Domain) -> bool;
 
     /// How many attempts may be under way at once.
     fn at_once(&self) -> usize;
@@ -149,6 +158,10 @@ pub struct Dialling {
 impl Dial for Means {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
+    }
+
+    fn serves(&self, local: &Domain) -> bool {
+        self.terms.rules().hosted(local).is_some()
     }
 
     fn at_once(&self) -> usize {
@@ -198,8 +211,22 @@ impl std::fmt::Debug for Session {
 impl Attempt {
     /// Goes all the way, or says why not.
     pub async fn make(self) -> Result<Arrival, Failure> {
+        let tally = self.tally.clone();
+        let purpose = match self.purpose {
+            Purpose::Session => "session",
+            Purpose::Verify(_) => "verification",
+        };
+        let made = self.go().await;
+        let result = made.as_ref().err().map_or("established", Failure::stage);
+        tally.saw(Saw::Attempted { purpose, result });
+        made
+    }
+
+    async fn go(self) -> Result<Arrival, Failure> {
         let began = crate::clock::now();
-        let targets = self.targets().await?;
+        let targets = self.targets().await;
+        self.count(Phase::Resolve, began);
+        let targets = targets?;
         log::log!(
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
@@ -243,6 +270,10 @@ impl Attempt {
             Purpose::Session => log::Level::Info,
             Purpose::Verify(_) => log::Level::Debug,
         }
+    }
+
+    fn count(&self, phase: Phase, began: Instant) {
+        self.tally.saw(Saw::Phase { phase, took: crate::clock::now().saturating_duration_since(began) });
     }
 
     fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
@@ -316,7 +347,9 @@ impl Attempt {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
             let began = crate::clock::now();
-            let socket = match connect::connect(&left, self.remote.connect_timeout).await {
+            let connected = connect::connect(&left, self.remote.connect_timeout).await;
+            self.count(Phase::Connect, began);
+            let socket = match connected {
                 Ok(socket) => socket,
                 Err(failures) => {
                     return Err(further(failure, Failure::Connect(failures)).unwrap_or(Failure::Crashed));
@@ -371,6 +404,7 @@ impl Attempt {
             address,
             stage: "waiting for the TLS handshake",
             began: crate::clock::now(),
+            usable: crate::clock::now(),
         };
         let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
@@ -385,6 +419,8 @@ struct Negotiation<'a> {
     /// What it waits for, for when the time runs out.
     stage: &'static str,
     began: Instant,
+    /// Since when there is a connection, secured or not yet.
+    usable: Instant,
 }
 
 impl Negotiation<'_> {
@@ -411,7 +447,9 @@ impl Negotiation<'_> {
                 match output {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
-                        stream.write_all(&bytes).await.map_err(|error| self.broken(Some(error.kind())))?;
+                        if let Err(error) = stream.write_all(&bytes).await {
+                            return Err(self.last_words(stream, &error).await);
+                        }
                     }
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
@@ -435,6 +473,7 @@ impl Negotiation<'_> {
                             fingerprint = shown.fingerprint, took:% = millis(self.began);
                             "authenticated"
                         );
+                        attempt.count(Phase::Authenticate, self.usable);
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
@@ -482,11 +521,15 @@ impl Negotiation<'_> {
         }
     }
 
-    async fn secure(&self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
+    async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
         let attempt = self.attempt;
+        let began = crate::clock::now();
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
+        attempt.count(Phase::Tls, began);
+        self.usable = crate::clock::now();
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
+        attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });
         let verdict = session.certificate.as_ref().map_or_else(
             || "none shown".to_owned(),
             |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
@@ -506,6 +549,15 @@ impl Negotiation<'_> {
         match tls::Error::later(error) {
             error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
             _ => self.broken(Some(error.kind())),
+        }
+    }
+
+    /// Explains why nothing more can be written by what the peer said before.
+    async fn last_words(&self, mut stream: Stream, error: &std::io::Error) -> Failure {
+        let mut scratch = BytesMut::with_capacity(READ);
+        match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
+            Ok(Err(reason)) => self.ended(&reason),
+            _ => self.ended(error),
         }
     }
 

@@ -111,6 +111,7 @@ impl Batch {
             }
         }
         let dropped = self.stanzas.len() - answers.len();
+        self.slip.bounced(error.condition, answers.len());
         self.slip.settle_rest(Outcome::Dropped);
         Answers { stanzas: answers, pass: self.pass, dropped }
     }

@@ -51,6 +51,10 @@ pub struct Show {
     pub links: mpsc::Sender<report::Link>,
 }
 
+/// The name is not served any more: close the stream.
+#[derive(Debug)]
+pub struct Expel;
+
 /// Close the stream once the program is quiet.
 #[derive(Debug)]
 pub struct Drain {
@@ -474,6 +478,18 @@ impl Handler<Queued<Drain>> for Component {
         let Drain { within, token } = drain.open();
         self.draining = Some(token);
         self.close_when_quiet(clock::now() + within, context);
+    }
+}
+
+impl Handler<Queued<Expel>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
+        expel.open();
+        if !self.over {
+            let text = "this name is not served here any more";
+            self.close(Some(stream::Error::new(Condition::HostGone, text)), context);
+        }
     }
 }
 

@@ -133,6 +133,36 @@ impl Failure {
         }
     }
 
+    /// The stage at which it failed, for the metrics: one word of a few.
+    pub fn stage(&self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Stopping => "stopping",
+            Self::Late => "late",
+            Self::ShortLived => "short-lived",
+            Self::Overloaded | Self::Crowded(_) => "overloaded",
+            Self::Dns(failure) if failure.is_definitive() => "no-such-domain",
+            Self::Dns(_) => "dns",
+            Self::Loop(_) => "loop",
+            Self::Connect(_) => "connect",
+            Self::Tls { .. } => "tls",
+            Self::Stream { failure, .. } => match failure.cause {
+                initiating::Cause::Certificate(_) => "certificate",
+                initiating::Cause::TlsUnavailable
+                | initiating::Cause::TlsForbidden
+                | initiating::Cause::TlsRefused => "tls",
+                initiating::Cause::NoMechanism
+                | initiating::Cause::ExternalRefused(_)
+                | initiating::Cause::DialbackInvalid
+                | initiating::Cause::DialbackError(_) => "authentication",
+                _ => "stream",
+            },
+            Self::Broken { .. } => "broken",
+            Self::TimedOut { .. } => "timeout",
+            Self::Crashed => "crashed",
+        }
+    }
+
     /// How far an attempt got: of several targets, the one that got furthest tells the operator most.
     pub fn progress(&self) -> u8 {
         match self {

@@ -27,6 +27,13 @@ pub struct Enter {
     pub answer: oneshot::Sender<Result<Pass, Full>>,
 }
 
+/// Let so many through to each address from now on.
+#[derive(Debug)]
+pub struct Adopt {
+    /// In each lane.
+    pub per_address: usize,
+}
+
 /// What a connection is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -130,7 +137,9 @@ impl Gate {
         let Some(queue) = self.doors.get_mut(&door) else { return };
         queue.inside -= 1;
         // Those who have given up meanwhile are passed over.
-        while let Some(next) = queue.waiting.pop_front() {
+        while queue.inside < self.per_address
+            && let Some(next) = queue.waiting.pop_front()
+        {
             if next.answer.is_closed() {
                 continue;
             }
@@ -172,6 +181,14 @@ impl Handler<Queued<Left>> for Gate {
     fn handle(&mut self, left: Queued<Left>, _: &mut Context<Self>) {
         let Left { door } = left.open();
         self.left(door);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Gate {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        self.per_address = adopt.open().per_address;
     }
 }
 

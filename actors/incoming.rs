@@ -24,6 +24,7 @@ use crate::{
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
+    metrics::{Presence, Saw, Tally},
     outbox::{self, Outbox},
     quiet::{self, Quiet},
     recorder::{Event, Notes, What},
@@ -65,6 +66,15 @@ pub struct Dismiss {
     pub token: drain::Token,
 }
 
+/// Go on under these terms, or end where they forbid it.
+#[derive(Debug)]
+pub struct Adopt {
+    /// For remote domains.
+    pub terms: Terms,
+    /// Certificates, for TLS that is still to be made.
+    pub tls: Tls,
+}
+
 /// A remote domain has proved itself on a stream of its own: it is alive.
 #[derive(Debug)]
 pub struct Authorized {
@@ -87,12 +97,20 @@ pub struct Surroundings {
     pub authorized: Outlet<Authorized>,
     /// Who remembers certificates.
     pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
     /// What is remembered of remote domains.
     pub notes: Notes,
+}
+
+impl Surroundings {
+    fn count_secured(&self, session: &tls::Session) {
+        self.tally.saw(Saw::Secured { side: Side::Incoming, version: session.protocol.clone() });
+    }
 }
 
 /// Lines about peers that have not proved who they are.
@@ -149,6 +167,8 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
+    /// Counts it among the authenticated ones.
+    presence: Option<Presence>,
     /// By which the last pair was proved.
     mechanism: Option<Mechanism>,
     stanzas_in: u64,
@@ -170,6 +190,7 @@ impl Incoming {
         let now = Instant::now();
         let remote = surroundings.terms.default_remote().clone();
         let expires = session.as_ref().and_then(|session| session.expires);
+        session.iter().for_each(|session| surroundings.count_secured(session));
         let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
@@ -192,6 +213,7 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            presence: None,
             mechanism: None,
             stanzas_in: 0,
             bytes_in: 0,
@@ -234,6 +256,7 @@ impl Incoming {
                 Output::Authorized { pair, mechanism } => {
                     if !self.authorized {
                         self.authorized = true;
+                        self.presence = Some(self.surroundings.tally.admit());
                         self.remote = self.surroundings.terms.remote(&pair.remote).clone();
                         self.throttle.set_rate(self.remote.max_rate);
                     }
@@ -346,6 +369,7 @@ impl Incoming {
                 "secured"
             );
         }
+        self.surroundings.count_secured(&session);
         self.expires = session.expires;
         self.machine.secured(crate::attempt::secured(session));
         self.turn(&Pass::free(), context);
@@ -509,6 +533,19 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
         let verifier::Verified { request, answer } = verified.open();
         self.machine.verified(&request, answer);
         self.turn(&Pass::free(), context);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Incoming {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
+        let Adopt { terms, tls } = adopt.open();
+        let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
+        (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
+        if let Some(error) = forbidden.filter(|_| !self.over) {
+            self.close(Some(error), context);
+        }
     }
 }
 

@@ -28,11 +28,20 @@
 //! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
 //! | an attempt's pass | `Left` | gate | signal |
 //! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
+//! | incoming, attempts | [`metrics::Saw`] | metrics | not counted |
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
+//! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
+//! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
+//! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
 //! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
+//! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
+//! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`listener::Dismiss`] | | signal, likewise |
+//! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`] | the streams | signal: one for each command |
+//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 16 scrapes at most |
 //! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
@@ -87,6 +96,7 @@ pub mod incoming;
 pub mod link;
 pub mod listener;
 pub mod mailbox;
+pub mod metrics;
 pub mod node;
 pub mod outbox;
 pub mod outgoing;

@@ -49,6 +49,15 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 #[derive(Debug)]
 pub struct Stop;
 
+/// Go on under these terms; the streams of servers learn of them too.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Of the same kind of peers.
+    pub whose: For,
+    /// What is accepted from now on.
+    pub limits: Limits,
+}
+
 /// Have every stream closed.
 #[derive(Debug)]
 pub struct Drain {
@@ -421,6 +430,32 @@ impl Handler<Queued<Stop>> for Listener {
     fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
         stop.open();
         self.accepting.abort();
+    }
+}
+
+impl Handler<Queued<Adopt>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { whose, limits } = adopt.open();
+        match (&mut self.whose, whose) {
+            (For::Servers(own) | For::ServersOverTls(own), For::Servers(new) | For::ServersOverTls(new)) => {
+                for connection in self.connections.values() {
+                    if let Stage::Server(incoming) = &connection.stage {
+                        let (terms, tls) = (new.terms.clone(), new.tls.clone());
+                        // A stream that has just ended needs no news.
+                        let _ = incoming.signal(incoming::Adopt { terms, tls });
+                    }
+                }
+                (*own, self.limits) = (new, limits);
+            }
+            (For::Components(own), For::Components(new)) => {
+                *own = new;
+                self.limits.handshake_timeout = limits.handshake_timeout;
+            }
+            // Of one kind it never becomes the other.
+            (For::Servers(_) | For::ServersOverTls(_), For::Components(_)) | (For::Components(_), _) => {}
+        }
     }
 }
 

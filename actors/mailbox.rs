@@ -264,11 +264,28 @@ impl fmt::Debug for Meter {
     }
 }
 
-/// Waiting times, from sent to handled, in buckets that double.
-#[derive(Debug)]
+/// Waiting times, from sent to handled, in buckets that double every four.
+#[derive(Clone, Debug)]
 pub struct Waits([u32; WAIT_BUCKETS]);
 
+impl Default for Waits {
+    fn default() -> Self {
+        Self([0; WAIT_BUCKETS])
+    }
+}
+
 impl Waits {
+    /// Adds those of `other`.
+    pub fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count = count.saturating_add(*more));
+    }
+
+    /// How many there are of each time, an upper bound within 19 %.
+    pub fn times(&self) -> impl Iterator<Item = (Duration, u32)> {
+        let counts = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        counts.map(|(bucket, count)| (Duration::from_nanos(upper_bound(bucket)), *count))
+    }
+
     /// The time within which `percent` of the messages were handled; an upper bound within 19 %.
     pub fn percentile(&self, percent: u64) -> Duration {
         let total: u64 = self.0.iter().map(|count| u64::from(*count)).sum();

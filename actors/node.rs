@@ -1,31 +1,34 @@
 //! A node: its actors, started in the order in which they need each other, and stopped so that nothing is lost.
 
+mod listeners;
+mod reload;
+
 use std::{
-    collections::HashMap,
     fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant, SystemTime},
 };
 
 use actix::Arbiter;
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{Semaphore, mpsc},
+    task::JoinHandle,
 };
-use xmpp::component::Secret;
 
+use self::listeners::Listeners;
 use crate::{
     attempt::Means,
-    component,
     control::{Control, Sources, socket},
     dns::{self, Dns},
     drain,
     gate::{self, Gate},
     incoming,
-    listener::{self, For, Limits, Listener},
+    listener::{self, Listener},
     mailbox::{self, Inbox, Mailbox, Meter, Outlet},
+    metrics::{Metrics, Tally, gather, http},
     promise::{self, Promise},
     pulse::{self, Pulse},
     recorder::{Notes, Recorder},
@@ -52,8 +55,12 @@ pub struct Node {
     promise: Mailbox<Promise>,
     pulse: Mailbox<Pulse>,
     deaths: mpsc::Receiver<&'static str>,
-    shutdown_timeout: Duration,
+    listeners: Listeners,
+    means: Means,
+    settings: Box<Settings>,
     threads: Vec<Arbiter>,
+    /// Those who answer scrapes of the metrics.
+    scrapes: Vec<JoinHandle<()>>,
 }
 
 /// Why a node could not be started.
@@ -128,11 +135,16 @@ impl Node {
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
         let recorder =
             mailbox::start_on(&here, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
-        let notes = Notes::new(recorder.outlet());
+        let notes = Notes::new(recorder.clone());
         let witness_meter = meter("witness", 1024);
         let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
         let witness =
             mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(noting, counted));
+
+        let admitted = Arc::<AtomicUsize>::default();
+        let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
+        let metrics = mailbox::start_on(&here, &metrics_meter, "metrics", move |_| Metrics::new(own));
+        let tally = Tally::new(metrics.outlet(), admitted);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
@@ -150,6 +162,7 @@ impl Node {
             gate: Some(gate),
             at_once: dials.at_once,
             witness: witness.clone(),
+            tally: tally.clone(),
             notes: notes.clone(),
             bound,
         };
@@ -169,27 +182,22 @@ impl Node {
             bounces: router.outlet(),
             notes: notes.clone(),
         };
+        let kept = means.clone();
         promise_inbox.start_on(&here, move || {
             Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
         });
 
         let vital = Vital::new("router", dead);
-        let domains: Vec<_> = settings.domains.iter().map(|domain| domain.name.clone()).collect();
-        let names: Vec<_> = settings.components.iter().map(|component| component.name.clone()).collect();
-        let (promising, service, settled) = (promise.clone(), settings.service.clone(), recorder.outlet());
+        let (domains, names) = served(&settings);
+        let (promising, service, noting) = (promise.clone(), settings.service.clone(), notes.clone());
         router_inbox
-            .start_on(&here, move || Router::new(domains, names, promising, service, every, settled, vital));
+            .start_on(&here, move || Router::new(domains, names, promising, service, every, noting, vital));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
-            limits: Limits {
-                seats: Arc::new(Semaphore::new(settings.limits.max_connections)),
-                per_address: settings.max_connections_per_address,
-                attempts: settings.limits.max_attempts_per_address,
-                handshake_timeout: settings.remote.handshake_timeout,
-            },
+            limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
             strangers: incoming::Strangers::default(),
             workers,
             tls,
@@ -198,17 +206,22 @@ impl Node {
             promise: promise.clone(),
             verifier,
             witness,
+            tally,
             notes,
-            secrets: Arc::new(
-                settings
-                    .components
-                    .iter()
-                    .map(|component| (component.name.clone(), Secret::new(component.secret.clone())))
-                    .collect(),
-            ),
+            secrets: listeners::secrets(&settings),
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
+        let sources = gather::Sources {
+            pulse: pulse.clone(),
+            router: router.clone(),
+            promise: promise.clone(),
+            metrics,
+            started: SystemTime::now(),
+        };
+        let scrapes =
+            sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
+        let scrapes = scrapes.collect();
         if let Some(socket) = control_socket {
             let sources = Sources {
                 router: router.clone(),
@@ -233,14 +246,22 @@ impl Node {
             promise,
             pulse,
             deaths,
-            shutdown_timeout: settings.shutdown_timeout,
+            listeners,
+            means: kept,
+            settings: Box::new(settings),
             threads,
+            scrapes,
         })
     }
 
     /// What was bound: the key of `[listen]` and the address.
     pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
         &self.addresses
+    }
+
+    /// What it goes by now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Where the control socket is, if there is one.
@@ -271,7 +292,7 @@ impl Node {
     /// answered and sessions empty their outboxes. Then the components, which have had their answers. Last the sessions:
     /// what components sent until their own closing tag still goes out.
     pub async fn drain(self) {
-        let end = Instant::now() + self.shutdown_timeout;
+        let end = Instant::now() + self.settings.shutdown_timeout;
         let left = || end.saturating_duration_since(Instant::now());
         for listener in self.servers.iter().chain(&self.components) {
             let _ = listener.signal(listener::Stop);
@@ -308,6 +329,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.scrapes.iter().for_each(JoinHandle::abort);
         for thread in &self.threads {
             thread.stop();
         }
@@ -328,11 +350,19 @@ pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::setti
     domains.chain(components).collect()
 }
 
+/// The local domains, and the names that components serve.
+fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<xmpp::Domain>) {
+    let domains = settings.domains.iter().map(|domain| domain.name.clone());
+    let components = settings.components.iter().map(|component| component.name.clone());
+    (domains.collect(), components.collect())
+}
+
 /// The listening sockets, bound before anything runs.
 struct Sockets {
     s2s: Vec<TcpListener>,
     s2s_tls: Vec<TcpListener>,
     component: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
 }
 
 impl Sockets {
@@ -342,11 +372,17 @@ impl Sockets {
             s2s: bind(&listen.s2s)?,
             s2s_tls: bind(&listen.s2s_tls)?,
             component: bind(&listen.component)?,
+            metrics: bind(&listen.metrics)?,
         })
     }
 
     fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        let kinds = [("s2s", &self.s2s), ("s2s_tls", &self.s2s_tls), ("component", &self.component)];
+        let kinds = [
+            ("s2s", &self.s2s),
+            ("s2s_tls", &self.s2s_tls),
+            ("component", &self.component),
+            ("metrics", &self.metrics),
+        ];
         let sockets =
             kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
         sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()
@@ -378,109 +414,7 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
         .collect()
 }
 
-/// What listeners are started with.
-struct Listeners {
-    meter: Arc<Meter>,
-    incoming: Arc<Meter>,
-    component: Arc<Meter>,
-    limits: Limits,
-    strangers: incoming::Strangers,
-    workers: Workers,
-    tls: Tls,
-    terms: Terms,
-    router: Mailbox<Router>,
-    promise: Mailbox<Promise>,
-    verifier: Mailbox<Verifier>,
-    witness: Mailbox<Witness>,
-    notes: Notes,
-    secrets: Arc<HashMap<xmpp::Domain, Secret>>,
-}
-
-impl Listeners {
-    fn start_servers(&self, s2s: Vec<TcpListener>, s2s_tls: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        let plain = s2s.into_iter().map(|socket| (socket, For::Servers as fn(_) -> _));
-        let direct = s2s_tls.into_iter().map(|socket| (socket, For::ServersOverTls as fn(_) -> _));
-        plain
-            .chain(direct)
-            .map(|(socket, whose)| {
-                let (terms, tls) = (self.terms.clone(), self.tls.clone());
-                let (router, verifier, witness) =
-                    (self.router.clone(), self.verifier.clone(), self.witness.clone());
-                let (limits, strangers, notes) =
-                    (self.limits.clone(), self.strangers.clone(), self.notes.clone());
-                let authorized = self.promise.outlet();
-                self.start(socket, &self.incoming, limits, move |own| {
-                    whose(incoming::Surroundings {
-                        terms,
-                        tls,
-                        router,
-                        verifier,
-                        authorized,
-                        witness,
-                        ended: own.outlet(),
-                        strangers,
-                        notes,
-                    })
-                })
-            })
-            .collect()
-    }
-
-    fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        // A host may well run all of its components at one address: the limit is meant for strangers. Strangers take
-        // no seats from programs either.
-        let limits = Limits {
-            seats: Arc::new(Semaphore::new(COMPONENTS)),
-            per_address: usize::MAX,
-            attempts: usize::MAX,
-            ..self.limits.clone()
-        };
-        sockets
-            .into_iter()
-            .map(|socket| {
-                let (names, router) = (Arc::clone(&self.secrets), self.router.clone());
-                let remote = self.terms.default_remote();
-                let (max_stanza, write_timeout) = (remote.policy.max_stanza, remote.write_timeout);
-                let handshake_timeout = self.limits.handshake_timeout;
-                let bounds = *self.terms.rules().bounds();
-                self.start(socket, &self.component, limits.clone(), move |own| {
-                    let ended = own.outlet();
-                    For::Components(component::Surroundings {
-                        names,
-                        max_stanza,
-                        bounds,
-                        write_timeout,
-                        handshake_timeout,
-                        router,
-                        ended,
-                    })
-                })
-            })
-            .collect()
-    }
-
-    fn start<F>(
-        &self,
-        socket: TcpListener,
-        streams: &Arc<Meter>,
-        limits: Limits,
-        whose: F,
-    ) -> Mailbox<Listener>
-    where
-        F: FnOnce(&Mailbox<Listener>) -> For + Send + 'static,
-    {
-        let name = socket.local_addr().map_or_else(|_| "listener".to_owned(), |address| address.to_string());
-        let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
-        mailbox::start_on(&Arbiter::current(), &self.meter, &name, move |own| {
-            Listener::new(socket, whose(&own), limits, workers, streams, own, meter)
-        })
-    }
-}
-
 const LOG: &str = "nuncio::node";
-
-/// Connections of programs in all: far more than a machine has, and fewer than would take all its files.
-const COMPONENTS: usize = 1024;
 
 /// For the account's last line, should nothing be left of `shutdown_timeout`.
 const LAST_WORDS: Duration = Duration::from_millis(100);

@@ -88,6 +88,10 @@ pub struct Dismiss {
     pub token: drain::Token,
 }
 
+/// The rules are others now, and forbid this link: close it.
+#[derive(Debug)]
+pub struct Forbid;
+
 /// The attempt succeeded.
 #[derive(Debug)]
 pub struct Established {
@@ -615,6 +619,18 @@ impl Handler<Queued<Finish>> for Outgoing {
         if self.end.is_none() {
             let error = stream::Error::new(stream::Condition::SystemShutdown, "");
             self.close_stream(Some(error), "this server is being stopped", context);
+        }
+    }
+}
+
+impl Handler<Queued<Forbid>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
+        forbid.open();
+        if self.end.is_none() && self.wire.is_some() {
+            let error = stream::Error::new(stream::Condition::PolicyViolation, "not federated with any more");
+            self.close_stream(Some(error), "the new configuration forbids it", context);
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! How a queue is handed over to its session, and taken back from one that died, is told in the crate's documentation.
 
+mod figures;
 mod queue;
 mod show;
 mod turns;
@@ -24,6 +25,7 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use self::{queue::Queue, turns::Turns};
 use crate::{
     account::{Amount, Outcome},
@@ -112,6 +114,14 @@ pub struct Retried {
     pub begun: Vec<DomainPair>,
     /// Pairs of which one is being made already.
     pub under_way: Vec<DomainPair>,
+}
+
+/// Keep the promise on these terms from now on, and answer what waits for those whom they forbid.
+pub struct Adopt {
+    /// How attempts are made.
+    pub dial: Box<dyn Dial>,
+    /// Bounds of what waits; what waits already keeps its time.
+    pub bounds: Bounds,
 }
 
 /// What waited has been given to the session.
@@ -216,12 +226,17 @@ impl Promise {
         }
     }
 
+    /// Whether these two may federate; another configuration may forbid what was begun under the last.
+    fn permits(&self, pair: &DomainPair) -> bool {
+        self.dial.permits(&pair.remote) && self.dial.serves(&pair.local)
+    }
+
     fn deliver(&mut self, batch: Batch, context: &mut Context<Self>) {
         let key = batch.pair();
         if self.stopping {
             return self.answer(vec![batch], &Failure::Stopping, Outcome::Answered);
         }
-        if !self.dial.permits(&key.remote) {
+        if !self.permits(&key) {
             return self.answer(vec![batch], &Failure::Denied, Outcome::Answered);
         }
         let now = clock::now();
@@ -579,6 +594,9 @@ impl Handler<Queued<outgoing::Established>> for Promise {
             for batch in batches {
                 send_first(&session, batch);
             }
+            if !self.permits(&key) {
+                let _ = session.signal(outgoing::Forbid);
+            }
             // A router that is gone takes the process with it.
             let _ = self.owners.fulfilled.signal(Fulfilled { pair: key.clone(), session });
         }
@@ -680,6 +698,13 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
             return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
         }
         let failures = self.restless.remove(&key).unwrap_or(0);
+        if !self.permits(&key) {
+            self.answer(batches, &Failure::Denied, Outcome::Answered);
+            let waiting = self.take_waiting(&key);
+            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            self.remove(&key);
+            return;
+        }
         let Some(pair) = self.pairs.get_mut(&key) else {
             return self.answer(batches, &Failure::Late, Outcome::Answered);
         };
@@ -710,6 +735,29 @@ impl Handler<Queued<incoming::Authorized>> for Promise {
     fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
         let incoming::Authorized { remote } = authorized.open();
         self.sign_of_life(&remote);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { dial, bounds } = adopt.open();
+        self.turns.limit(dial.at_once());
+        (self.dial, self.bounds) = (dial, bounds);
+        let forbidden: Vec<DomainPair> =
+            self.pairs.keys().filter(|pair| !self.permits(pair)).cloned().collect();
+        for key in forbidden {
+            let waiting = self.take_waiting(&key);
+            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            match self.pairs.get(&key).map(|pair| &pair.state) {
+                Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
+                Some(State::AwaitingTurn | State::Pausing { .. }) => drop(self.remove(&key)),
+                // What comes of it is met then.
+                Some(State::Attempting | State::AwaitingReturn) | None => {}
+            }
+        }
+        self.begin_next();
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
 use crate::{
-    mailbox::{Meter, Outlet, Queued},
+    mailbox::{Mailbox, Meter, Queued},
     report::{Figures, Time, bounded},
     settings::Recording,
 };
@@ -136,7 +136,7 @@ pub enum What {
     LifeSign,
     /// An operator ended the pause.
     Retried,
-    /// An operator had its links closed.
+    /// An operator had a stream of its own closed.
     Dismissed,
 }
 
@@ -144,12 +144,12 @@ pub enum What {
 #[derive(Clone, Debug)]
 pub struct Notes {
     /// `None`: nobody keeps them.
-    recorder: Option<Outlet<Saw>>,
+    recorder: Option<Mailbox<Recorder>>,
 }
 
 impl Notes {
-    /// Notes for the recorder at the other end.
-    pub fn new(recorder: Outlet<Saw>) -> Self {
+    /// Notes that this recorder keeps.
+    pub fn new(recorder: Mailbox<Recorder>) -> Self {
         Self { recorder: Some(recorder) }
     }
 
@@ -168,10 +168,18 @@ impl Notes {
         self.leave(Saw { remote: remote.clone(), claimed: true, event });
     }
 
-    fn leave(&self, saw: Saw) {
+    /// Keeps what the accounts of domains say that have nothing waiting any more.
+    pub fn settle(&self, accounts: Vec<(Domain, Figures)>) {
+        self.leave(Settled { accounts });
+    }
+
+    fn leave<M: Send + 'static>(&self, message: M)
+    where
+        Recorder: Handler<Queued<M>>,
+    {
         if let Some(recorder) = &self.recorder {
             // A recorder that has too much to do misses some; its meter counts them.
-            let _ = recorder.tell(saw);
+            let _ = recorder.tell(message);
         }
     }
 }
@@ -235,7 +243,7 @@ impl What {
             Self::CertificateChanged => "new certificate",
             Self::LifeSign => "sign of life",
             Self::Retried => "retried",
-            Self::Dismissed => "dismissed",
+            Self::Dismissed => "asked to close",
         }
     }
 

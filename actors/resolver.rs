@@ -29,6 +29,12 @@ pub struct Locate {
     pub answer: oneshot::Sender<Result<Vec<IpAddr>, Failure>>,
 }
 
+/// Ask these name servers from now on.
+pub struct Adopt {
+    /// With a cache of its own.
+    pub dns: Dns,
+}
+
 /// The actor that owns the DNS and its cache.
 pub struct Resolver {
     dns: Dns,
@@ -71,6 +77,14 @@ impl Handler<Queued<Locate>> for Resolver {
             let _turn = turns.acquire().await;
             let _ = answer.send(dns.addresses(&host).await);
         });
+    }
+}
+
+impl Handler<Queued<Adopt>> for Resolver {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        self.dns = adopt.open().dns;
     }
 }
 

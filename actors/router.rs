@@ -1,6 +1,7 @@
 //! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
 //! and nowhere else.
 
+mod figures;
 mod show;
 
 use std::{
@@ -12,10 +13,13 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{
-    Domain, DomainPair, Stanza, service,
+    Domain, DomainPair, Stanza,
+    policy::Rules,
+    service,
     stanza::{self, Condition, ErrorType, Kind},
 };
 
+pub use self::figures::{Figures, ShowFigures};
 use crate::{
     account::{Amount, Outcome, Sheet, Slip},
     batch::{self, Answers, Batch, Pass},
@@ -24,7 +28,8 @@ use crate::{
     mailbox::{Mailbox, Outlet, Queued, Refused},
     outgoing::{self, Outgoing},
     promise::{self, Promise},
-    recorder, report,
+    recorder::Notes,
+    report,
     settings::Service,
     vital::Vital,
 };
@@ -139,6 +144,19 @@ pub struct Seated {
     pub accepted: bool,
 }
 
+/// Serve these from now on, and end what the rules forbid.
+#[derive(Debug)]
+pub struct Adopt {
+    /// The local domains.
+    pub domains: Vec<Domain>,
+    /// The names that components serve.
+    pub components: Vec<Domain>,
+    /// What the node says of itself.
+    pub service: Service,
+    /// Who may federate with whom.
+    pub rules: Arc<Rules>,
+}
+
 /// Answers each stanza of a batch that may be answered; `outcome` is what that is called in the account.
 pub fn bounce(lane: &Outlet<Return>, batch: Batch, error: &stanza::Error, outcome: Outcome) {
     let Answers { stanzas: answers, pass, .. } = batch.into_answers(error, outcome);
@@ -166,7 +184,7 @@ struct Account {
     domains: HashMap<Domain, Arc<Sheet>>,
     every: Option<Duration>,
     /// Who keeps the figures of domains that are forgotten here.
-    settled: Outlet<recorder::Settled>,
+    notes: Notes,
 }
 
 /// Who serves a local domain.
@@ -185,10 +203,10 @@ impl Router {
         promise: Mailbox<Promise>,
         service: Service,
         log_account: Option<Duration>,
-        settled: Outlet<recorder::Settled>,
+        notes: Notes,
         vital: Vital,
     ) -> Self {
-        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, settled };
+        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
         local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
         Self {
@@ -356,8 +374,7 @@ impl Account {
         let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
         let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
         if !accounts.is_empty() {
-            // A recorder that has too much to do forgets them too.
-            let _ = self.settled.tell(recorder::Settled { accounts });
+            self.notes.settle(accounts);
         }
     }
 
@@ -369,6 +386,27 @@ impl Account {
             sheet.log(domain.as_str());
         }
         self.forget_idle();
+    }
+}
+
+impl Router {
+    /// Components that stay keep their seats; those whose names are gone are closed.
+    fn serve_these(&mut self, domains: Vec<Domain>, components: Vec<Domain>) {
+        let mut before = std::mem::take(&mut self.local);
+        self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
+        for name in components {
+            let seat = match before.remove(&name) {
+                Some(Local::Component(seat)) => seat,
+                Some(Local::Node) | None => None,
+            };
+            self.local.insert(name, Local::Component(seat));
+        }
+        for local in before.into_values() {
+            if let Local::Component(Some(component)) = local {
+                // One that has just gone is gone.
+                let _ = component.signal(component::Expel);
+            }
+        }
     }
 }
 
@@ -467,6 +505,21 @@ impl Handler<Queued<component::Undelivered>> for Router {
     fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
         let component::Undelivered { batch, condition, text } = undelivered.open();
         self.answer(batch, ErrorType::Wait, condition, &text);
+    }
+}
+
+impl Handler<Queued<Adopt>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { domains, components, service, rules } = adopt.open();
+        self.serve_these(domains, components);
+        self.service = service;
+        for (pair, session) in &self.sessions {
+            if !rules.permits(&pair.remote) || rules.hosted(&pair.local).is_none() {
+                let _ = session.signal(outgoing::Forbid);
+            }
+        }
     }
 }
 

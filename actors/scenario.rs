@@ -31,6 +31,7 @@ use crate::{
     account::{Outcome, Sheet},
     attempt::{Arrival, Dial, Dialling, Session},
     component::{self, Component},
+    drain,
     failure::Failure,
     incoming,
     link::Stream,
@@ -70,6 +71,10 @@ struct World {
 impl Dial for World {
     fn permits(&self, remote: &Domain) -> bool {
         remote.as_str() != "denied.example"
+    }
+
+    fn serves(&self, _: &Domain) -> bool {
+        true
     }
 
     /// Fewer than there are pairs, so that turns are taken.
@@ -198,10 +203,10 @@ impl Node {
         let (up, dials, cut) = (Arc::new(AtomicBool::new(true)), Arc::default(), watch::Sender::new(0));
         let world = World { up, dials, cut, arrived, pipe };
         let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, meter("recorder"));
-        let recorder: Mailbox<Recorder> =
-            mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
-                Recorder::new(recording, counted)
-            });
+        let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
+            Recorder::new(recording, counted)
+        });
+        let notes = Notes::new(recorder);
         let (router, router_inbox) = mailbox::open(&meter("router"), "router");
         let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
         let deaths = mpsc::channel(1).0;
@@ -211,7 +216,7 @@ impl Node {
             fulfilled: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
-            notes: Notes::new(recorder.outlet()),
+            notes: notes.clone(),
         };
         let outgoing = meter("outgoing");
         promise_inbox.start_on(&here, move || {
@@ -219,9 +224,8 @@ impl Node {
         });
         let name = Domain::new(OURS).unwrap();
         let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
-        let settled = recorder.outlet();
         router_inbox.start_on(&here, move || {
-            Router::new([], names, promising, settings::Service::default(), None, settled, vital)
+            Router::new([], names, promising, settings::Service::default(), None, notes, vital)
         });
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {
@@ -292,6 +296,12 @@ impl Node {
 
     fn shows_life(&self, remote: &str) {
         self.promise.signal(incoming::Authorized { remote: Domain::new(remote).unwrap() }).unwrap();
+    }
+
+    async fn retries(&self, remote: &str) -> promise::Retried {
+        let (answer, retried) = oneshot::channel();
+        self.promise.signal(promise::Retry { remote: Domain::new(remote).unwrap(), answer }).unwrap();
+        retried.await.unwrap()
     }
 
     async fn account(&self) -> Arc<Sheet> {
@@ -439,6 +449,46 @@ async fn a_sign_of_life_ends_the_pause_at_once() {
     assert_eq!(node.world.dials.load(Relaxed), dials + 1, "one probe, at once");
     assert_eq!(node.account().await.waiting().stanzas, 0);
     node.outcomes().await.adds_up();
+}
+
+#[actix::test]
+async fn an_operator_ends_a_pause_with_one_probe_also_when_nothing_waits() {
+    tokio::time::pause();
+    let mut node = Node::start(64 * 1024).await;
+    node.remotes_are(false);
+    node.sends("b.example", 5).await;
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!(node.account().await.waiting().stanzas, 0, "expired");
+    let dials = node.world.dials.load(Relaxed);
+    let retried = node.retries("b.example").await;
+    assert_eq!((retried.begun.len(), retried.under_way.len()), (1, 0));
+    let again = node.retries("b.example").await;
+    assert_eq!((again.begun.len(), again.under_way.len()), (0, 1), "it is being made");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(node.world.dials.load(Relaxed), dials + 1, "one probe, at once");
+    assert!(node.retries("unknown.example").await.begun.is_empty());
+    node.outcomes().await.adds_up();
+}
+
+#[actix::test]
+async fn a_link_that_an_operator_closes_loses_nothing_and_is_made_again_at_once() {
+    tokio::time::pause();
+    // A narrow pipe, so that much is to be written when it is closed.
+    let mut node = Node::start(512).await;
+    for _ in 0..10 {
+        node.sends("b.example", 100).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let (token, down) = drain::tokens();
+        let (answer, closed) = oneshot::channel();
+        let remote = Domain::new("b.example").unwrap();
+        node.router.signal(router::Dismiss { remote, token, answer }).unwrap();
+        assert_eq!(closed.await.unwrap(), 1);
+        node.sends("b.example", 50).await;
+        assert!(down.within(Duration::from_secs(6)).await, "the link is down");
+    }
+    let outcomes = node.outcomes().await;
+    outcomes.adds_up();
+    assert_eq!(outcomes.arrived("b.example"), (0..1_500).collect::<Vec<_>>());
 }
 
 #[actix::test]

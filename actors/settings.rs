@@ -75,7 +75,7 @@ pub struct Dials {
 }
 
 /// How much the flight recorder holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recording {
     /// Remote domains; 0: nothing is remembered.
     pub domains: usize,
@@ -95,7 +95,7 @@ pub struct Verifications {
 }
 
 /// Listening sockets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
     /// Servers, with STARTTLS.
     pub s2s: Vec<SocketAddr>,
@@ -103,6 +103,8 @@ pub struct Listen {
     pub s2s_tls: Vec<SocketAddr>,
     /// Components (XEP-0114).
     pub component: Vec<SocketAddr>,
+    /// Metrics over HTTP.
+    pub metrics: Vec<SocketAddr>,
     /// Where the operator's commands reach the node; `None`: nowhere.
     pub control: Option<ControlSocket>,
 }
@@ -210,7 +212,7 @@ pub struct Promise {
 }
 
 /// Name resolution.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
     /// Empty: the system's own.
     pub nameservers: Vec<SocketAddr>,

@@ -38,6 +38,15 @@ pub struct Verify {
     pub answer: Outlet<Verified>,
 }
 
+/// Ask with these means from now on.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Terms and certificates.
+    pub means: Means,
+    /// How much.
+    pub limits: Verifications,
+}
+
 /// What the authoritative server said.
 #[derive(Debug)]
 pub struct Verified {
@@ -222,6 +231,15 @@ impl Handler<Queued<Done>> for Verifier {
             context.run_later(PENANCE, move |verifier, _| verifier.release(site));
         }
         self.ask_next();
+    }
+}
+
+impl Handler<Queued<Adopt>> for Verifier {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { means, limits } = adopt.open();
+        (self.means, self.limits) = (means, limits);
     }
 }
 

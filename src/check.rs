@@ -107,6 +107,7 @@ impl fmt::Display for Summary<'_> {
             ("servers", &listen.s2s),
             ("servers, direct TLS", &listen.s2s_tls),
             ("components", &listen.component),
+            ("metrics", &listen.metrics),
         ];
         for (whom, addresses) in sockets {
             for address in addresses {

@@ -190,21 +190,30 @@ fn listen(section: Section<'_>) -> Listen {
         s2s: addresses("s2s", &["0.0.0.0:5269", "[::]:5269"]),
         s2s_tls: addresses("s2s_tls", &[]),
         component: addresses("component", &["127.0.0.1:5347"]),
+        metrics: addresses("metrics", &[]),
         control: control(&section),
     };
-    let all: Vec<_> =
-        [&listen.s2s, &listen.s2s_tls, &listen.component].into_iter().flatten().copied().collect();
+    let all: Vec<_> = [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect();
     // Port 0 is a new port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
         section.problem("s2s", format!("{address} stands in this section twice, and can be bound only once"));
     }
+    if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
+        let what =
+            format!("whoever reaches {address} can read the figures, and which domains stanzas wait for");
+        section.warning("metrics", what);
+    }
     section.finish();
     listen
 }
 
-/// The control socket: beside the file and with its name, unless named otherwise; `None` when that name is empty. Only
-/// one that is somewhere else was wanted there, and is worth refusing to start for.
+/// The control socket, `None` when its path is empty. Only one that is not where it would be by default was wanted there,
+/// and is worth refusing to start for.
 fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let source = listen.source();
     let named = listen.read("control", |path| {
@@ -216,9 +225,18 @@ fn control(listen: &Section<'_>) -> Option<ControlSocket> {
             path => Ok(path),
         }
     });
-    let default = source.file().with_extension("sock");
+    let default = default_socket(source.file());
     let path = named.unwrap_or_else(|| Some(default.clone()))?;
     Some(ControlSocket { required: path != default, path })
+}
+
+/// Beside the file and with its name; of a file below `/etc`, where nothing that runs belongs, in `/run/nuncio`.
+fn default_socket(file: &Path) -> PathBuf {
+    let socket = file.with_extension("sock");
+    match socket.file_name() {
+        Some(name) if file.starts_with("/etc") => Path::new("/run/nuncio").join(name),
+        _ => socket,
+    }
 }
 
 fn promise(section: Section<'_>) -> Promise {

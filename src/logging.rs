@@ -7,27 +7,57 @@ use std::{
     env,
     fmt::{self, Write as _},
     io::{self, Write as _},
+    sync::{PoisonError, RwLock},
 };
 
 use env_logger::{Builder, fmt::Formatter};
 use log::{
-    LevelFilter, Record,
+    LevelFilter, Log, Metadata, Record,
     kv::{self, Key, Value, VisitSource},
 };
 
 /// Starts to log to standard error; `RUST_LOG` wins over `configured`.
 pub(crate) fn start(configured: &str) {
-    let mut builder = Builder::new();
-    match env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => {
-            builder.parse_filters(&filter);
-        }
-        _ => {
-            builder.parse_filters(&for_nuncio(configured));
-        }
-    }
-    builder.format(line).init();
+    adopt(configured);
+    // Whoever has set a logger before logs for us too.
+    let _ = log::set_logger(&LOGGER);
 }
+
+/// Logs by another filter from now on, unless `RUST_LOG` is set.
+pub(crate) fn adopt(configured: &str) {
+    let filter = match env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => for_nuncio(configured),
+    };
+    let logger = Builder::new().parse_filters(&filter).format(line).build();
+    log::set_max_level(logger.filter());
+    *LOGGER.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
+}
+
+/// A logger whose filter can be changed while the node runs.
+struct Replaceable(RwLock<Option<env_logger::Logger>>);
+
+impl Replaceable {
+    fn with<T>(&self, does: impl FnOnce(&env_logger::Logger) -> T) -> Option<T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(does)
+    }
+}
+
+impl Log for Replaceable {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.with(|logger| logger.enabled(metadata)).unwrap_or(false)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.with(|logger| logger.log(record));
+    }
+
+    fn flush(&self) {
+        self.with(Log::flush);
+    }
+}
+
+static LOGGER: Replaceable = Replaceable(RwLock::new(None));
 
 /// Limits the bare levels of a filter to this program: of its dependencies only warnings are news.
 fn for_nuncio(filter: &str) -> String {

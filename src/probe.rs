@@ -23,6 +23,7 @@ use actors::{
     attempt::{Attempt, Means},
     dns::Dns,
     mailbox::{self, Meter},
+    metrics::Tally,
     recorder::Notes,
     resolver::Resolver,
     settings::{Identity, Settings},
@@ -63,7 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     crate::logging::start("warn");
     let config = match config::load(&file.config) {
         Ok(config) => config,
-        Err(findings) => return refuse(&findings, from, remote, json),
+        Err(findings) => return refuse(&findings, from.as_ref(), remote, json),
     };
     let local = match choose(&config, from) {
         Ok(local) => local,
@@ -122,6 +123,7 @@ impl Probe {
             gate: None,
             at_once: 1,
             witness,
+            tally: Tally::default(),
             notes: Notes::nobody(),
             bound,
         };
@@ -176,15 +178,19 @@ fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
     }
 }
 
-/// Says why the configuration is of no use.
-fn refuse(findings: &[Finding], from: Option<Domain>, remote: Domain, json: bool) -> ExitCode {
+/// Says why the configuration is of no use: a person as `nuncio run` does, a machine in the form of a report.
+fn refuse(findings: &[Finding], from: Option<&Domain>, remote: Domain, json: bool) -> ExitCode {
     findings.iter().for_each(|finding| eprintln!("{finding}"));
-    let pair = DomainPair { local: from.unwrap_or_else(|| remote.clone()), remote };
-    let mut report = Report::begin(&pair, json);
-    let problems: Vec<String> =
-        findings.iter().filter(|finding| !finding.is_warning()).map(ToString::to_string).collect();
-    report.tell(Step::failed("configuration", &Place::default(), &cause::CONFIGURATION, problems.join("; ")));
-    report.end();
+    if json {
+        let problems = findings.iter().filter(|finding| !finding.is_warning());
+        let problems: Vec<String> = problems.map(ToString::to_string).collect();
+        let step =
+            Step::failed("configuration", &Place::default(), &cause::CONFIGURATION, problems.join("; "));
+        let pair = DomainPair { local: from.unwrap_or(&remote).clone(), remote };
+        report::print(&lines::step(&pair, &step));
+        let grave: Vec<_> = step.finding.iter().collect();
+        report::print(&lines::verdict(&pair, from, None, &grave, &[], &[]));
+    }
     ExitCode::FAILURE
 }
 

@@ -1,10 +1,13 @@
 //! `nuncio run`: configuration, logging, start, wait for a signal, drain.
 
-use std::{io, mem, path::Path, process::ExitCode, rc::Rc};
+use std::{io, mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{Node, vital::Heartbeat};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time,
+};
 
 use crate::{
     config::{self, Config},
@@ -25,7 +28,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
-    let served = system.block_on(serve(config));
+    let served = system.block_on(serve(config, file));
     // Dropping it would wait for name lookups that still run.
     mem::forget(system);
     match served {
@@ -53,7 +56,7 @@ fn make_room_for_files(connections: usize) {
 }
 
 /// Starts the node and serves until a signal, or until the node is of no use any more.
-async fn serve(config: Config) -> Result<ExitCode, String> {
+async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let (notify, shutdown_timeout) = (Rc::new(Notify::of_environment()), config.settings.shutdown_timeout);
     let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
@@ -61,9 +64,15 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
     notify.ready(&bound);
     let watchdog = actix_rt::spawn(live(Rc::clone(&notify), node.heartbeat()));
 
+    // At the start and on a reload the configuration's own warnings say it.
+    let mut days = time::interval_at(time::Instant::now() + DAY, DAY);
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
+            _ = days.tick() => {
+                look_at_certificates(node.settings());
+                continue;
+            }
             dead = node.death() => {
                 log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
                 return Ok(ExitCode::FAILURE);
@@ -77,7 +86,7 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
             Told::Report => node.report(),
             Told::Reload => {
                 notify.reloading();
-                log::warn!(target: LOG, "reloading does not work yet: the configuration stays as it was read at the start");
+                reload(&mut node, file);
                 notify.ready(&bound);
             }
         }
@@ -89,6 +98,43 @@ async fn serve(config: Config) -> Result<ExitCode, String> {
         why = signals.stop() => {
             log::warn!(target: LOG, signal = why; "stopped at once, without waiting for the links");
             Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Reads the configuration again and has the node go on by it; a file with a mistake changes nothing.
+fn reload(node: &mut Node, file: &Path) {
+    let config = match config::load(file) {
+        Ok(config) => config,
+        Err(findings) => {
+            findings.iter().for_each(|finding| log::error!(target: LOG, "{finding:#}"));
+            let mistakes = findings.iter().filter(|finding| !finding.is_warning()).count();
+            log::error!(target: LOG, mistakes = mistakes; "not reloaded: the configuration stays as it was");
+            return;
+        }
+    };
+    config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
+    let connections = config.settings.limits.max_connections;
+    match node.reload(config.settings) {
+        Ok(fixed) => {
+            crate::logging::adopt(&config.log);
+            make_room_for_files(connections);
+            for key in fixed {
+                log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
+            }
+            log::info!(target: LOG, file:% = file.display(); "reloaded");
+        }
+        Err(error) => {
+            log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was");
+        }
+    }
+}
+
+/// Warns of what other servers hold against our certificates, or soon will.
+fn look_at_certificates(settings: &Settings) {
+    for (name, identity) in actors::node::identities(settings) {
+        for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
+            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "a certificate of ours needs care");
         }
     }
 }
@@ -157,6 +203,9 @@ impl Signals {
 }
 
 const LOG: &str = "nuncio::node";
+
+/// How often our certificates are looked at while nobody reloads.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A stream that we accept and, since streams are one-way, the one that we open in return.
 const FILES_PER_CONNECTION: u64 = 2;

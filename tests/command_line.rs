@@ -19,7 +19,21 @@ fn demo_sends_a_message_each_way_and_a_bounce() {
 
 #[test]
 fn help_and_version_are_there_for_each_command() {
-    for command in [&[][..], &["run"], &["check"], &["mailboxes"], &["demo"], &["completions"], &["man"]] {
+    for command in [
+        &[][..],
+        &["run"],
+        &["check"],
+        &["probe"],
+        &["mailboxes"],
+        &["explain"],
+        &["sessions"],
+        &["queues"],
+        &["retry"],
+        &["close"],
+        &["demo"],
+        &["completions"],
+        &["man"],
+    ] {
         let output = nuncio(&[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("Usage"), "{output:?}");
@@ -54,7 +68,9 @@ fn manual_pages_and_completions_know_every_command() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for arguments in [&["walk"][..], &["run", "--speed", "9"], &["check", "--config"]] {
+    for arguments in
+        [&["walk"][..], &["run", "--speed", "9"], &["check", "--config"], &["probe"], &["probe", "a b"]]
+    {
         assert_eq!(nuncio(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }

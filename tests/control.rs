@@ -11,9 +11,7 @@ use std::{env, fs, process};
 
 use serde_json::Value;
 
-use crate::support::{
-    Auth, BINARY, Component, Element, Listener, Network, Node, Server, Setup, eventually, plays,
-};
+use crate::support::{Auth, BINARY, Component, Listener, Network, Node, Server, Setup, eventually, plays};
 
 #[test]
 fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {

@@ -97,6 +97,8 @@ struct Three {
     prosody: Prosody,
     node: Node,
     deaf: JoinHandle<Peer>,
+    // Held for its drop, with which the files of all of them go.
+    _network: Network,
 }
 
 impl Three {
@@ -113,7 +115,7 @@ impl Three {
             peer
         });
         let node = Node::start(&network, Setup::of("nuncio.example"));
-        Self { prosody, node, deaf }
+        Self { prosody, node, deaf, _network: network }
     }
 }
 

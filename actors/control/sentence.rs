@@ -37,7 +37,9 @@ pub(super) fn retried(domain: &str, retried: &Retried, links: usize) -> String {
         }
         (0, 1..) => format!("{domain}: there is no pause, an attempt is being made already"),
         (0, 0) if links > 0 => format!("{domain}: there is no pause, the link stands"),
-        (0, 0) => format!("{domain}: there is no pause and nothing waits; the next stanza is tried at once"),
+        (0, 0) => {
+            format!("{domain}: there is no pause and nothing waits; an attempt is made with the next stanza")
+        }
     }
 }
 
@@ -97,8 +99,8 @@ impl Facts<'_> {
         let next = match (waiting.stanzas, wait.0.is_zero()) {
             (1.., false) => format!("next attempt in {wait}"),
             (1.., true) => "next attempt now".to_owned(),
-            (0, false) => format!("the next stanza is tried, after {wait} at the earliest"),
-            (0, true) => "the next stanza is tried at once".to_owned(),
+            (0, false) => format!("next attempt with the next stanza, in {wait} at the earliest"),
+            (0, true) => "next attempt with the next stanza".to_owned(),
         };
         format!("no link{from}; {reason}; {}; {}, {next}", trouble.remedy, waits(waiting))
     }
@@ -239,7 +241,7 @@ mod tests {
              it; 12 stanzas wait, next attempt in 34 s"
         );
         let nothing = told(&[], &[queue(Wait::Pause, 0, Some(0))], &[]);
-        assert!(nothing.ends_with("; nothing waits, the next stanza is tried at once"), "{nothing}");
+        assert!(nothing.ends_with("; nothing waits, next attempt with the next stanza"), "{nothing}");
     }
 
     #[test]
@@ -277,11 +279,8 @@ mod tests {
         let admitted = Event::now(What::Admitted);
         let outgoing = link(Direction::Outgoing, State::Authenticated);
         let one = told(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
-        assert!(
-            one.contains("; its own connection was refused 0 ms ago: its certificate is self-signed")
-                || one.contains("ms ago"),
-            "{one}"
-        );
+        assert!(one.contains("; its own connection was refused "), "{one}");
+        assert!(one.ends_with(" ago: its certificate is self-signed"), "{one}");
         let both = told(&[outgoing], &[], &[refused, admitted]);
         assert!(!both.contains("refused"), "{both}");
     }

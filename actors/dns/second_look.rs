@@ -45,6 +45,17 @@ impl Dns {
         None
     }
 
+    /// Whether the name servers answer anything: who the root's are, any of them knows.
+    pub async fn answers(&self) -> bool {
+        let root = Question { name: String::new(), kind: "NS" };
+        for server in &*self.servers {
+            if self.ask_once(*server, &root, false).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Asks one name server by one datagram; `unchecked`: it shall not validate (RFC 4035 section 3.2.2).
     async fn ask_once(
         &self,
@@ -78,7 +89,7 @@ impl Dns {
                 }
             }
         };
-        time::timeout(self.timeout, answer).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+        time::timeout(self.timeout, answer).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -75,6 +75,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
         // Whoever asked may have given up.
         let _ = closing.try_send(token.clone());
         self.draining.get_or_insert(token);
+        self.surroundings.notes.note(&remote, Event::now(What::Dismissed).at(self.address));
         if !self.machine.is_closing() {
             self.close(None, context);
         }

@@ -24,6 +24,11 @@ impl Turns {
         Self { at_once, running: 0, held: HashSet::new(), waiting: HashMap::new(), order: VecDeque::new() }
     }
 
+    /// Other bounds; what is under way goes on.
+    pub(super) fn limit(&mut self, at_once: usize) {
+        self.at_once = at_once;
+    }
+
     /// Whether an attempt may begin now; if not, it waits for its turn.
     pub(super) fn take(&mut self, pair: &DomainPair) -> bool {
         if self.running < self.at_once {

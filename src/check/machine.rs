@@ -19,7 +19,7 @@ use crate::config::{
 /// Tries every address to listen on.
 pub(super) fn addresses(source: &Source, listen: &Listen) {
     let places = source.places(&LISTEN);
-    let lists = LISTEN.into_iter().zip([&listen.s2s, &listen.s2s_tls, &listen.component]);
+    let lists = LISTEN.into_iter().zip([&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]);
     for (key, addresses) in lists {
         for address in addresses.iter().filter(|address| address.port() != 0) {
             let Some((severity, said)) = bind(*address).err().map(|error| judge(*address, &error)) else {
@@ -165,7 +165,7 @@ fn hexadecimal(address: IpAddr) -> String {
 }
 
 /// The keys of addresses, in the order of `Listen`.
-const LISTEN: [&str; 3] = ["listen.s2s", "listen.s2s_tls", "listen.component"];
+const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
 
 /// The keys that name files with secrets.
 const SECRETS: [&str; 5] = [

@@ -246,10 +246,11 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// The keys whose values `nuncio check` holds against the machine and the DNS.
-const PLACED: [&str; 10] = [
+const PLACED: [&str; 11] = [
     "listen.s2s",
     "listen.s2s_tls",
     "listen.component",
+    "listen.metrics",
     "domain.name",
     "domain.key",
     "component.name",

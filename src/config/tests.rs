@@ -98,6 +98,21 @@ fn the_shipped_file_loads_and_states_the_defaults() {
 }
 
 #[test]
+fn the_control_socket_is_beside_the_file_or_where_it_is_wanted() {
+    let path = |file: &str, listen: &str| {
+        let toml = format!("[listen]\n{listen}\n[[domain]]\nname = \"localhost\"\n");
+        let control = parse(Path::new(file), &toml).unwrap().settings.listen.control;
+        control.map(|control| (control.path.display().to_string(), control.required))
+    };
+    let known = |path: &str, required| Some((path.to_owned(), required));
+    assert_eq!(path("/srv/xmpp/node.toml", ""), known("/srv/xmpp/node.sock", false));
+    assert_eq!(path("/srv/xmpp/node.toml", "control = \"node.sock\""), known("/srv/xmpp/node.sock", false));
+    assert_eq!(path("/srv/xmpp/node.toml", "control = \"a/b.sock\""), known("/srv/xmpp/a/b.sock", true));
+    assert_eq!(path("/etc/nuncio/nuncio.toml", ""), known("/run/nuncio/nuncio.sock", false));
+    assert_eq!(path("/srv/xmpp/node.toml", "control = \"\""), None);
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let shipped = include_str!("../../config/nuncio.toml");
     let uncommented: String = shipped
@@ -309,6 +324,16 @@ fn an_address_can_be_listened_on_once() {
         &["n.toml:2: listen.s2s: 127.0.0.1:5269 stands in this section twice, and can be bound only once"],
     );
     assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
+}
+
+#[test]
+fn metrics_for_everybody_are_a_warning() {
+    assert_finds(
+        "[listen]\nmetrics = [\"127.0.0.1:9469\", \"0.0.0.0:9469\"]",
+        &[
+            "n.toml:2: warning: listen.metrics: whoever reaches 0.0.0.0:9469 can read the figures, and which domains stanzas wait for",
+        ],
+    );
 }
 
 #[test]

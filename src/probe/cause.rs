@@ -92,8 +92,10 @@ causes! {
         "The name servers of {remote} do not answer as they should; its operator has to look at its zone and its delegation.";
     BOGUS = "dns-bogus", Remote, "RFC 4035 section 5.5, RFC 8914",
         "The DNSSEC signatures of {remote} do not check out; its operator has to sign the zone anew or correct the DS record.";
-    DNS_TIMEOUT = "dns-timeout", Either, "RFC 1035 section 4.2.1",
-        "See whether your name servers answer for other names; if they do, those of {remote} are silent.";
+    DNS_TIMEOUT = "dns-timeout", Remote, "RFC 1035 section 4.2.1",
+        "The name servers of {remote} are silent (yours answer other questions): its operator has to look at them.";
+    DNS_DEAD = "dns-no-answer", Us, "dns.nameservers of the configuration",
+        "Your name servers answer nothing at all: correct dns.nameservers, or mend the way to them.";
     DNS_REFUSED = "dns-refused", Us, "RFC 1035 section 4.1.1 (REFUSED)",
         "Your name server does not want to answer this machine: set dns.nameservers to one that does.";
     DNS_UNUSABLE = "dns-unusable", Us, "dns.nameservers of the configuration",
@@ -112,7 +114,7 @@ causes! {
         "No way leads to that address: check the routing of this machine and the record of {remote}.";
     CONNECT_FAILED = "connection-failed", Either, "RFC 6120 section 3.3",
         "Look at the network of this machine first; the system's own words say what failed.";
-    DEAD_IPV6 = "ipv6-unreachable", Remote, "RFC 6555 section 3, RFC 8305",
+    DEAD_IPV6 = "ipv6-unreachable", Remote, "RFC 8305 section 5",
         "IPv4 works and IPv6 does not: open the port for IPv6 too, or take the AAAA record away.";
     NO_IPV6_HERE = "no-ipv6-here", Us, "RFC 8305 section 4",
         "This machine has no IPv6; nothing is lost as long as {remote} can be reached over IPv4.";
@@ -232,6 +234,8 @@ causes! {
         "Start the node, let TCP in at that port, and have the records of {local} lead to where it listens.";
     OWN_IS_ANOTHER = "own-listener-is-another", Us, "RFC 6120 section 4.9.3.6, XEP-0220 section 2.2",
         "What answers at the address in the DNS does not serve {local}: correct the records, or the configuration of what runs there.";
+    OWN_REFUSES = "own-listener-refuses", Us, "RFC 6120 section 4.9.3",
+        "The server that answers for {local} ends the stream with the words above: its log says why.";
     OWN_SECRET_DIFFERS = "own-dialback-secret-differs", Us, "XEP-0185 section 3",
         "The server that answers for {local} has another dialback secret: restart it with this configuration, or give all nodes the same.";
     OWN_MISSING = "own-certificate-missing", Us, "RFC 6120 section 13.7.1.2, XEP-0178",

@@ -180,9 +180,12 @@ pub(crate) fn of_own(failure: &Failure) -> (&'static str, &'static Cause) {
         Failure::Stream { failure, .. } => match &failure.cause {
             initiating::Cause::Certificate(problem) => ("certificate", judgement::of_own(problem)),
             initiating::Cause::TlsUnavailable => ("features", &cause::OWN_MISSING),
+            initiating::Cause::Stream(error) if error.condition != Condition::HostUnknown => {
+                ("stream", &cause::OWN_REFUSES)
+            }
             _ => ("stream", &cause::OWN_IS_ANOTHER),
         },
-        Failure::Tls { .. } => ("tls", &cause::OWN_UNREACHABLE),
+        Failure::Tls { .. } => ("tls", &cause::OWN_IS_ANOTHER),
         Failure::Connect(_) => ("tcp", &cause::OWN_UNREACHABLE),
         _ => ("stream", &cause::OWN_UNREACHABLE),
     }

@@ -62,7 +62,7 @@ fn finding(
 ) -> Finding {
     let cause = if place.own { of_own(problem) } else { of(problem, shown) };
     let grave = policy::admit(policy, true, Err(problem.clone())).is_err() || place.own;
-    Finding { cause, happened: format!("certificate of {domain} {problem}"), grave }
+    Finding { cause, happened: format!("certificate of {domain} {problem}"), grave, own: place.own }
 }
 
 /// What is wrong with a remote's certificate.

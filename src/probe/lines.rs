@@ -1,7 +1,7 @@
 //! The report for machines: JSON Lines, one object for each step as it is taken, and the verdict last.
 
 use serde_json::{Map, Value, json};
-use xmpp::DomainPair;
+use xmpp::{Domain, DomainPair};
 
 use super::{
     report::Way,
@@ -16,7 +16,7 @@ pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
         line.insert(key.to_owned(), value);
     };
     put("step", step.name.into());
-    put("part", if place.own { "own" } else { "remote" }.into());
+    put("part", part(place.own).into());
     put("result", step.result().into());
     if let Some(target) = &place.target {
         put("target", target.as_str().into());
@@ -36,9 +36,10 @@ pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
     format!("{}\n", Value::Object(line))
 }
 
-/// The last line.
+/// The last line; `from` is missing where the configuration did not tell.
 pub(crate) fn verdict(
     pair: &DomainPair,
+    from: Option<&Domain>,
     way: Option<&Way>,
     grave: &[&Finding],
     odd: &[&Finding],
@@ -48,7 +49,7 @@ pub(crate) fn verdict(
     let verdict = json!({
         "step": "verdict",
         "result": if way.is_some() { "ok" } else { "failed" },
-        "from": pair.local.as_str(),
+        "from": from.map(Domain::as_str),
         "remote": pair.remote.as_str(),
         "mechanism": way.map(|way| way.mechanism.to_string()),
         "at": way.map(|way| way.at.as_str()),
@@ -59,9 +60,14 @@ pub(crate) fn verdict(
     format!("{verdict}\n")
 }
 
+fn part(own: bool) -> &'static str {
+    if own { "own" } else { "remote" }
+}
+
 fn finding(pair: &DomainPair, finding: &Finding) -> Value {
     json!({
         "cause": finding.cause.id,
+        "part": part(finding.own),
         "side": finding.cause.side.id(),
         "rule": finding.cause.rule,
         "happened": finding.happened,

@@ -24,10 +24,12 @@ pub(crate) fn asked(asked: &Asked, place: &Place) -> Step {
         Reply::Records(records) => records.iter().map(as_json).collect(),
         _ => Vec::new(),
     };
-    Step::good("dns", place, format!("{question}\n{words}"))
+    let mut step = Step::good("dns", place, format!("{question}\n{words}"))
         .fact("question", question.to_string())
         .fact("answer", answer)
-        .fact("records", records)
+        .fact("records", records);
+    step.trouble = matches!(asked.reply, Reply::Failed(_));
+    step
 }
 
 /// What is odd about an answer: an alias where there should be none. With it, what it is about.

@@ -83,6 +83,7 @@ fn expires_soon(identity: &Identity, probe: &Probe) -> Option<Finding> {
         cause: &cause::OWN_EXPIRES_SOON,
         happened: format!("certificate of {} {flaw}", probe.pair.local),
         grave: false,
+        own: true,
     })
 }
 

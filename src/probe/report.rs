@@ -58,13 +58,11 @@ impl Report {
 
     /// Tells a step.
     pub(crate) fn tell(&mut self, step: Step) {
-        if let Some(finding) = &step.finding {
-            self.findings.push(finding.clone());
-        }
         match &mut self.screen {
             Some(screen) => print(&screen.step(&step)),
             None => print(&lines::step(&self.pair, &step)),
         }
+        self.findings.extend(step.finding);
     }
 
     /// Tells something odd, unless it was told about the same thing before.
@@ -93,17 +91,19 @@ impl Report {
         self.way.is_some()
     }
 
-    /// Whether that was found.
-    pub(crate) fn has(&self, cause: &super::cause::Cause) -> bool {
-        self.findings.iter().any(|finding| finding.cause == cause)
-    }
-
     /// Sums up.
     pub(crate) fn end(self) {
         let (grave, odd) = (self.causes(true), self.causes(false));
         print(&match &self.screen {
             Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &self.untested),
-            None => lines::verdict(&self.pair, self.way.as_ref(), &grave, &odd, &self.untested),
+            None => lines::verdict(
+                &self.pair,
+                Some(&self.pair.local),
+                self.way.as_ref(),
+                &grave,
+                &odd,
+                &self.untested,
+            ),
         });
     }
 
@@ -115,7 +115,8 @@ impl Report {
     }
 }
 
-fn print(text: &str) {
+/// Writes to standard output, at once.
+pub(crate) fn print(text: &str) {
     // Whoever reads only the beginning still gets the exit status.
     let _ = io::stdout().write_all(text.as_bytes());
     let _ = io::stdout().flush();

@@ -27,18 +27,20 @@ impl Screen {
     pub(crate) fn step(&mut self, step: &Step) -> String {
         let mut text = self.headings(&step.place);
         let (mark, colour) = match &step.finding {
+            None if step.trouble => ("…", YELLOW),
             None => ("ok", GREEN),
             Some(finding) if finding.grave => ("FAILED", RED),
             Some(_) => ("note", YELLOW),
         };
-        let mut lines = step.words.lines().map(printable);
+        let mut lines = step.words.lines().flat_map(|line| wrapped(&printable(line), WIDTH - INDENT));
         let first = lines.next().unwrap_or_default();
-        let _ = writeln!(text, "  {} {:<11} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
+        let _ = writeln!(text, "  {} {:<12} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
         for line in lines {
             let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
         if let Some(finding) = &step.finding {
-            if printable(&finding.happened) != first {
+            // The words may well say it already, after what leg of dialback it was on.
+            if !step.words.ends_with(&finding.happened) && !step.words.starts_with(&finding.happened) {
                 let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &printable(&finding.happened)));
             }
             text += &self.explained(finding);
@@ -59,16 +61,22 @@ impl Screen {
         let _ = match way {
             Some(Way { at, mechanism }) => writeln!(
                 text,
-                "  {} {local} reaches {remote} at {at} and is authenticated by {mechanism}.",
+                "  {}  {local} reaches {remote} at {at} and is authenticated by {mechanism}.",
                 self.paint(GREEN, "ok    "),
             ),
             None => {
-                writeln!(text, "  {} {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
+                writeln!(text, "  {}  {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
             }
         };
         for finding in grave.iter().chain(odd) {
-            let word = if finding.grave && way.is_none() { "because" } else { "note" };
-            let _ = writeln!(text, "  {word:<7}{} [{}]", printable(&finding.happened), finding.cause.id);
+            let word = match (finding.grave, finding.own) {
+                (true, false) if way.is_none() => "because",
+                (true, _) => "also",
+                (false, _) => "note",
+            };
+            let side = if finding.own { "our own side: " } else { "" };
+            let happened = printable(&finding.happened);
+            let _ = writeln!(text, "  {word:<7} {side}{happened} [{}]", finding.cause.id);
         }
         for (nth, sentence) in untested.iter().enumerate() {
             if nth == 0 {
@@ -86,15 +94,15 @@ impl Screen {
         let mut line = |name: &str, words: &str| {
             let mut rest = wrapped(words, WIDTH - INDENT - NAME).into_iter();
             let first = rest.next().unwrap_or_default();
-            let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<7}")));
+            let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<6}")));
             for part in rest {
                 let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + NAME);
             }
         };
         line("cause", cause.id);
         line("rule", cause.rule);
-        line("to act", &cause.side.in_words(&self.pair));
-        line("what", &cause.advice(&self.pair));
+        line("who", &cause.side.in_words(&self.pair));
+        line("to do", &cause.advice(&self.pair));
         text
     }
 
@@ -137,9 +145,18 @@ impl Screen {
     }
 }
 
-/// What a peer or a record said, without what could upset a terminal.
+/// What a peer or a record said, without what could upset a terminal: controls, and marks that turn text around.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let upsets = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if upsets(c) { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Breaks a sentence at spaces.
@@ -157,11 +174,14 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Columns before the words of a step: `  FAILED certificate `.
-const INDENT: usize = 21;
+/// Columns before the words of a step: `  FAILED certificate  `.
+const INDENT: usize = 22;
 
-/// Columns before the words of an explanation: `to act  `.
-const NAME: usize = 8;
+/// Columns before the words of an explanation: `cause  `.
+const NAME: usize = 7;
+
+/// A stream error may bring 10 KB of text.
+const LONGEST: usize = 400;
 
 /// Fits a terminal that somebody made a little wider than 80 columns.
 const WIDTH: usize = 110;
@@ -172,3 +192,46 @@ const YELLOW: &str = "\x1b[33m";
 const RED: &str = "\x1b[31m";
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
+
+#[cfg(test)]
+mod tests {
+    use xmpp::Domain;
+
+    use super::*;
+    use crate::probe::cause;
+
+    fn screen(colours: bool) -> Screen {
+        let domain = |name| Domain::new(name).unwrap();
+        Screen::new(&DomainPair { local: domain("a.example"), remote: domain("b.example") }, colours)
+    }
+
+    #[test]
+    fn a_failure_says_what_which_rule_who_and_what_to_do() {
+        let step =
+            Step::failed("tcp", &Place::default(), &cause::REFUSED, "192.0.2.7:5269 refused the connection");
+        let expected = "
+The way to b.example
+  FAILED tcp          192.0.2.7:5269 refused the connection
+                      cause  connection-refused
+                      rule   RFC 6120 section 3.3, RFC 9293 section 3.5.2
+                      who    the operator of b.example
+                      to do  Nothing listens at that port: its operator has to start the server, open the port
+                             or correct the SRV record.
+";
+        assert_eq!(screen(false).step(&step), expected);
+    }
+
+    #[test]
+    fn colours_are_for_those_who_want_them() {
+        let step = Step::good("tcp", &Place::default(), "connected");
+        assert!(screen(true).step(&step).contains(GREEN));
+        assert!(!screen(false).step(&step).contains('\x1b'));
+    }
+
+    #[test]
+    fn what_a_peer_says_cannot_upset_the_terminal() {
+        let step = Step::good("stream", &Place::default(), "bad\x1b[2J\u{202e}\u{7}");
+        assert!(!screen(false).step(&step).contains(['\x1b', '\u{202e}', '\u{7}']));
+        assert_eq!(printable(&"x".repeat(5000)).chars().count(), LONGEST + 1);
+    }
+}

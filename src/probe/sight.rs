@@ -78,6 +78,8 @@ pub(crate) struct Sight {
     pub(crate) external_refused: Option<sasl::Failure>,
     /// TLS.
     pub(crate) shown: Option<Shown>,
+    /// Its certificate was told to be the end of the way.
+    pub(crate) condemned: bool,
 }
 
 impl Sight {

@@ -17,6 +17,8 @@ pub(crate) struct Step {
     pub(crate) words: String,
     /// What happened, for machines.
     pub(crate) facts: Map<String, Value>,
+    /// It went wrong; a later step says what follows from that.
+    pub(crate) trouble: bool,
     /// What is wrong or odd.
     pub(crate) finding: Option<Finding>,
 }
@@ -45,12 +47,21 @@ pub(crate) struct Finding {
     pub(crate) happened: String,
     /// It ends this way; else it is only to be known.
     pub(crate) grave: bool,
+    /// On our own side.
+    pub(crate) own: bool,
 }
 
 impl Step {
     /// A step that went well.
     pub(crate) fn good(name: &'static str, place: &Place, words: impl Into<String>) -> Self {
-        Self { name, place: place.clone(), words: words.into(), facts: Map::new(), finding: None }
+        Self {
+            name,
+            place: place.clone(),
+            words: words.into(),
+            facts: Map::new(),
+            trouble: false,
+            finding: None,
+        }
     }
 
     /// A step that ended the way.
@@ -61,7 +72,7 @@ impl Step {
         happened: impl Into<String>,
     ) -> Self {
         let happened = happened.into();
-        let finding = Finding { cause, happened: happened.clone(), grave: true };
+        let finding = Finding { cause, happened: happened.clone(), grave: true, own: place.own };
         Self { finding: Some(finding), ..Self::good(name, place, happened) }
     }
 
@@ -77,6 +88,12 @@ impl Step {
         step
     }
 
+    /// Puts words before those that say what is wrong.
+    pub(crate) fn prefix(mut self, words: &str) -> Self {
+        self.words = format!("{words}{}", self.words);
+        self
+    }
+
     /// Adds what machines want to know.
     pub(crate) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
@@ -88,9 +105,10 @@ impl Step {
         Self { finding, ..self }
     }
 
-    /// `ok`, `warning` or `failed`.
+    /// `ok`, `trouble`, `warning` or `failed`.
     pub(crate) fn result(&self) -> &'static str {
         match &self.finding {
+            None if self.trouble => "trouble",
             None => "ok",
             Some(finding) if finding.grave => "failed",
             Some(_) => "warning",

@@ -59,7 +59,9 @@ impl Walk<'_> {
             .fact("alpn", alpn);
         self.report.tell(step);
         let (remote, policy) = (&self.attempt.pair.remote, &self.attempt.remote.policy);
-        self.report.tell(judgement::step(&shown, remote, policy, &self.place));
+        let step = judgement::step(&shown, remote, policy, &self.place);
+        self.sight.condemned = step.finding.as_ref().is_some_and(|finding| finding.grave);
+        self.report.tell(step);
         let fingerprint = shown.session.certificate.as_ref().map(|shown| shown.fingerprint.clone());
         if self.place.own && fingerprint.is_some() && self.expected.is_some() && fingerprint != self.expected
         {
@@ -82,7 +84,7 @@ impl Walk<'_> {
         if header.from.as_ref().is_some_and(|from| from != remote) {
             let happened = format!("the server answers as {from}, not as {remote}");
             let cause = if self.place.own { &cause::OWN_IS_ANOTHER } else { &cause::WRONG_FROM };
-            step = step.finding(Some(Finding { cause, happened, grave: false }));
+            step = step.finding(Some(Finding { cause, happened, grave: false, own: self.place.own }));
         }
         self.report.tell(step);
         self.sight.greeting = Some(header);
@@ -118,6 +120,7 @@ impl Walk<'_> {
                 self.attempt.pair.remote
             ),
             grave: false,
+            own: false,
         });
         let step = Step::good("features", &self.place, words)
             .fact("starttls", features.starttls.is_some())

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    fmt::Write as _,
     net::{SocketAddr, UdpSocket},
     pin::pin,
     time::{Duration, Instant},
@@ -243,18 +244,23 @@ impl<'a> Walk<'a> {
                 None => "; they do answer when told not to check DNSSEC".to_owned(),
             };
         }
-        if name == "dialback" {
-            happened = format!("4 of 4: {happened}");
+        if cause == &cause::DNS_TIMEOUT && !self.dns.answers().await {
+            cause = &cause::DNS_DEAD;
+        }
+        if [&cause::HTTP, &cause::NOT_XMPP].contains(&cause) {
+            let said = String::from_utf8_lossy(&self.sight.heard);
+            let _ = write!(happened, ", it says “{}”", said.lines().next().unwrap_or_default().trim());
         }
         // The certificate was told with all that it says.
-        if name == "certificate" && self.report.has(cause) {
+        if name == "certificate" && self.sight.condemned {
             return;
         }
         let step = match self.place.dialback_alone {
             true => Step::odd(name, &self.place, cause, happened),
             false => Step::failed(name, &self.place, cause, happened),
         };
-        self.report.tell(step.fact("definitive", failure.is_definitive()));
+        let leg = if name == "dialback" { "4 of 4: " } else { "" };
+        self.report.tell(step.prefix(leg).fact("definitive", failure.is_definitive()));
     }
 
     fn diagnose(&self, failure: &Failure) -> (&'static str, &'static Cause) {

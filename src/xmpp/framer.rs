@@ -54,7 +54,6 @@ impl Default for Limits {
 
 /// The next whole thing in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every frame is an element, so a box would only cost")]
 pub enum Frame {
     /// `<stream:stream …>`; an XML declaration before it is left out.
     Header(Bytes),

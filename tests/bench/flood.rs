@@ -66,7 +66,9 @@ struct Lane {
     from: TcpStream,
     to: TcpStream,
     sent: Cell<u64>,
-    received: Cell<u64>,
+    arrived: Cell<u64>,
+    /// The number that has to come next.
+    expected: Cell<u64>,
     room: Notify,
     fault: RefCell<Option<String>>,
 }
@@ -85,7 +87,8 @@ impl Flood {
                 from: taken(from)?,
                 to: taken(to)?,
                 sent: Cell::new(0),
-                received: Cell::new(0),
+                arrived: Cell::new(0),
+                expected: Cell::new(0),
                 room: Notify::new(),
                 fault: RefCell::new(None),
             }))
@@ -126,12 +129,7 @@ impl Flood {
                 before.until(&after)
             };
             let (_, outcome) = tokio::join!(send, measure);
-            let all_there = tokio::time::timeout(TO_ARRIVE, async {
-                while lanes.iter().any(|lane| lane.received.get() < lane.sent.get() && lane.is_well()) {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            });
-            let _ = all_there.await;
+            await_the_last(lanes).await;
             readers.iter().for_each(JoinHandle::abort);
             lanes.iter().try_for_each(|lane| lane.verdict())?;
             Ok(outcome)
@@ -145,7 +143,7 @@ impl Lane {
         // A server that is given a few stanzas at a time has no chance to take many in one turn.
         let step = (window / 4).clamp(1, MOST_AT_ONCE);
         while !stop.get() && self.is_well() {
-            let room = (window + self.received.get()).saturating_sub(self.sent.get());
+            let room = (window + self.arrived.get()).saturating_sub(self.sent.get());
             if room < step {
                 self.room.notified().await;
                 continue;
@@ -170,7 +168,8 @@ impl Lane {
                 Err(error) => return self.fail(format!("the receiving component was cut off: {error}")),
             };
             numbers.read(length, |number| {
-                let expected = self.received.replace(number + 1);
+                self.arrived.set(self.arrived.get() + 1);
+                let expected = self.expected.replace(number + 1);
                 if number != expected {
                     self.fail(format!("stanza {number} came in the place of {expected}"));
                 }
@@ -206,8 +205,9 @@ impl Lane {
 
     /// Says what is wrong, once: the next run begins anew.
     fn verdict(&self) -> Result<(), String> {
-        let missing = self.sent.get().saturating_sub(self.received.get());
-        self.received.set(self.sent.get());
+        let missing = self.sent.get().saturating_sub(self.arrived.get());
+        self.arrived.set(self.sent.get());
+        self.expected.set(self.sent.get());
         match self.fault.take() {
             Some(fault) => Err(fault),
             None if missing > 0 => Err(format!("{missing} stanzas did not arrive within {TO_ARRIVE:?}")),
@@ -216,10 +216,23 @@ impl Lane {
     }
 }
 
+/// Waits until all that was sent is there, or nothing comes any more.
+async fn await_the_last(lanes: &[Rc<Lane>]) {
+    let arrived = || lanes.iter().map(|lane| lane.arrived.get()).sum::<u64>();
+    let sent: u64 = lanes.iter().map(|lane| lane.sent.get()).sum();
+    let (mut last, mut since) = (arrived(), Instant::now());
+    while last < sent && since.elapsed() < TO_ARRIVE {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if arrived() > last {
+            (last, since) = (arrived(), Instant::now());
+        }
+    }
+}
+
 /// All counters at once.
 struct Moment {
     at: Instant,
-    received: u64,
+    arrived: u64,
     processor: f64,
     generator: f64,
 }
@@ -229,14 +242,14 @@ impl Moment {
         Self {
             processor: machine::processor_seconds(servers),
             generator: machine::own_processor_seconds(),
-            received: lanes.iter().map(|lane| lane.received.get()).sum(),
+            arrived: lanes.iter().map(|lane| lane.arrived.get()).sum(),
             at: Instant::now(),
         }
     }
 
     fn until(&self, later: &Self) -> Outcome {
         Outcome {
-            stanzas: later.received - self.received,
+            stanzas: later.arrived - self.arrived,
             seconds: (later.at - self.at).as_secs_f64(),
             processor: later.processor - self.processor,
             generator: later.generator - self.generator,
@@ -267,8 +280,8 @@ async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How long the last stanzas may take.
-const TO_ARRIVE: Duration = Duration::from_secs(30);
+/// How long nothing may arrive while something is on its way.
+const TO_ARRIVE: Duration = Duration::from_secs(15);
 
 /// Stanzas in one write: some 40 KB.
 const MOST_AT_ONCE: u64 = 128;

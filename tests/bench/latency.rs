@@ -68,23 +68,28 @@ fn receive(
     first: u64,
     sent: &[OnceLock<Instant>],
 ) -> io::Result<Vec<f64>> {
-    let mut took = Vec::with_capacity(sent.len());
-    let mut fault = None;
-    while took.len() < sent.len() && fault.is_none() {
+    let mut took = vec![None; sent.len()];
+    let (mut arrived, mut fault) = (0, None);
+    while arrived < sent.len() {
         let length = to.read(numbers.room())?;
         let now = Instant::now();
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         numbers.read(length, |number| {
-            let expected = first + took.len() as u64;
-            match sent.get(took.len()).and_then(OnceLock::get) {
-                Some(sent) if number == expected => took.push((now - *sent).as_secs_f64()),
-                _ => fault = Some(format!("stanza {number} came in the place of {expected}")),
+            let expected = first + arrived as u64;
+            arrived += 1;
+            if number != expected && fault.is_none() {
+                fault = Some(format!("stanza {number} came in the place of {expected}"));
+            }
+            let at = usize::try_from(number.wrapping_sub(first)).unwrap_or(usize::MAX);
+            let sent = sent.get(at).and_then(OnceLock::get);
+            if let (Some(took), Some(sent)) = (took.get_mut(at), sent) {
+                *took = Some((now - *sent).as_secs_f64());
             }
         });
     }
-    fault.map_or(Ok(took), |fault| Err(io::Error::other(fault)))
+    fault.map_or_else(|| Ok(took.into_iter().flatten().collect()), |fault| Err(io::Error::other(fault)))
 }
 
 const READ: usize = 64 * 1024;

@@ -1,13 +1,21 @@
-//! A certificate that expires while messages flow: the operator, the sender and the log are told within one attempt.
+//! A certificate that expires while messages flow: the operator, the sender, the log and the metrics are told within one
+//! attempt.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::*;
+use crate::metrics::Watched;
 use crate::support::Prosody;
 
 #[test]
-fn an_expired_certificate_is_told_by_explain_the_sender_and_the_log_within_one_attempt() {
+fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_within_one_attempt() {
     let (network, place) = (Network::new(), Place::new());
     let prosody = Prosody::start(&network, Setup::of("prosody.example").auth(Auth::External));
-    let node = Node::start(&network, place.setup().auth(Auth::External));
+    let watched = Watched::start(&network, place.setup().auth(Auth::External));
+    let node = &watched.node;
     let mut sender = node.inbox();
     let flow = Flow::start(node.outbox());
     let answer = sender.asks("prosody.example", PING);
@@ -33,6 +41,7 @@ fn an_expired_certificate_is_told_by_explain_the_sender_and_the_log_within_one_a
     let attempts = json["events"].as_array().unwrap().iter();
     let failed = attempts.filter(|event| event["what"] == "no-link" && event["local"] == sender.name());
     assert_eq!(failed.count(), 1, "{json}");
+    watched.eventually_shows("nuncio_attempts_total{purpose=\"session\",result=\"certificate\"}");
     flow.stop();
 }
 
@@ -52,34 +61,40 @@ fn swap_for_an_expired_one(network: &Network, prosody: &Prosody) {
     prosody.process().eventually_logs(&[" prosody.example:tls", "certificates reloaded"]);
 }
 
-/// Messages to Prosody, again and again in the background; what becomes of each is its own affair.
+/// Messages to Prosody, one after the other in the background, whatever becomes of them.
 struct Flow {
-    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    thread: std::thread::JoinHandle<usize>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<(usize, usize)>,
 }
 
 impl Flow {
     fn start(mut component: Component) -> Self {
-        let stop = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
-        let thread = std::thread::spawn({
-            let stop = std::sync::Arc::clone(&stop);
+        let stop = Arc::<AtomicBool>::default();
+        let thread = thread::spawn({
+            let stop = Arc::clone(&stop);
             move || {
-                let mut answers = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let answer: Element = component.asks("prosody.example", PING);
-                    assert_eq!(answer.name, "iq");
-                    answers += 1;
+                let (mut sent, mut told) = (0, 0);
+                while !stop.load(Ordering::Relaxed) || told == 0 && sent < MOST {
+                    component.sends_message("prosody.example", &sent.to_string(), "");
+                    sent += 1;
+                    let answer = component.next(Duration::from_millis(20));
+                    told +=
+                        usize::from(answer.is_some_and(|answer| answer.to_string().contains("expired on")));
                 }
-                answers
+                (sent, told)
             }
         });
         Self { stop, thread }
     }
 
+    /// Ends the flow, of which the first messages passed and the last came back with the reason.
     #[track_caller]
     fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        let answers = self.thread.join().expect("the flow of messages");
-        assert!(answers > 10, "only {answers} messages flowed");
+        let (sent, told) = self.thread.join().expect("the flow of messages");
+        assert!(sent > told && told > 0, "{sent} messages, of which {told} came back with the reason");
     }
 }
+
+/// Messages after which one would have come back: half a minute's.
+const MOST: usize = 1_500;

@@ -60,7 +60,7 @@ fn the_socket_is_found_by_the_configuration_and_beside_it_by_default() {
     let (network, place) = (Network::new(), Place::new());
     let text = configuration(&network, &Setup::of("nuncio.example"), network.address());
     let file = place.0.join("my.toml");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, text.replace("control = \"\"\n", "")).unwrap();
     let node = Process::start("nuncio", &place.0, BINARY, &["run", "--config", path(&file)], &[]);
     node.logs_within(SOON, &["ready", "my.sock"]);
     let output = nuncio(&["sessions", "--config", path(&file)]);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -89,18 +89,21 @@ impl Bench {
     /// Probes `peer.example`, for a person.
     #[track_caller]
     pub(crate) fn shows(&self) -> String {
-        let file = self.file();
-        let output = Command::new(BINARY)
-            .args(["probe", "--config", file.to_str().unwrap(), "peer.example"])
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        shows(&self.file(), "peer.example")
     }
+}
+
+/// Probes `remote` with the configuration in `file`, for a person.
+#[track_caller]
+pub(crate) fn shows(file: &Path, remote: &str) -> String {
+    let arguments = ["probe", "--config", file.to_str().unwrap(), remote];
+    let output = Command::new(BINARY).args(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Probes `remote` with the configuration in `file`.
 #[track_caller]
-pub(crate) fn probes(file: &std::path::Path, remote: &str) -> Probed {
+pub(crate) fn probes(file: &Path, remote: &str) -> Probed {
     let output = Command::new(BINARY)
         .args(["probe", "--json", "--config", file.to_str().unwrap(), remote])
         .output()
@@ -182,6 +185,14 @@ impl Probed {
         let untested = self.verdict()["untested"].to_string();
         assert!(untested.contains(words), "{untested}");
         self
+    }
+
+    /// The sentence about a cause.
+    #[track_caller]
+    pub(crate) fn happened(&self, cause: &str) -> String {
+        let finding =
+            self.steps.iter().map(|step| &step["finding"]).find(|finding| finding["cause"] == cause);
+        finding.expect(cause)["happened"].as_str().unwrap().to_owned()
     }
 
     /// The steps of one kind on the way to the remote.

@@ -84,13 +84,14 @@ fn name_servers_that_refuse_us() {
 fn name_servers_that_do_not_answer() {
     let bench = Bench::impatient();
     bench.network.dns.behaves("peer.example", Behaviour::Silence);
-    bench.probes().fails("dns", "dns-timeout", "either");
+    bench.probes().fails("dns", "dns-timeout", "remote");
 }
 
 #[test]
 fn name_servers_that_are_not_there() {
-    let bench = Bench::of(Setup::of("nuncio.example").set("dns.nameservers", "[\"127.0.0.1:1\"]"));
-    bench.probes().fails("dns", "dns-unusable", "us");
+    let nobody = Setup::of("nuncio.example").set("dns.nameservers", "[\"127.0.0.1:1\"]");
+    let bench = Bench::of(nobody.set("dns.timeout", "\"1s\""));
+    bench.probes().fails("dns", "dns-no-answer", "us");
 }
 
 #[test]
@@ -113,6 +114,15 @@ fn a_domain_that_our_policy_denies_is_not_even_looked_up() {
     let bench = Bench::of(Setup::of("nuncio.example").set("s2s.deny", "[\"*.example\"]"));
     bench.probes().fails("policy", "denied-by-our-policy", "us");
     assert!(bench.network.dns.questions().is_empty());
+}
+
+#[test]
+fn an_address_of_the_configuration_is_gone_to_without_asking() {
+    let remote = "[[remote]]\nname = \"peer.example\"\naddress = \"127.0.0.1:1\"";
+    let bench = Bench::of(Setup::of("nuncio.example").block(remote));
+    let probed = bench.probes();
+    probed.fails("tcp", "connection-refused", "remote");
+    assert!(probed.steps("dns").is_empty(), "{probed}");
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Authority {
             ends: 30 * DAY,
             purpose: Purpose::Both,
             self_signed: false,
+            public: false,
             rsa: false,
             digest: MessageDigest::sha256(),
         }
@@ -95,6 +96,7 @@ pub(crate) struct Request<'a> {
     ends: i64,
     purpose: Purpose,
     self_signed: bool,
+    public: bool,
     rsa: bool,
     digest: MessageDigest,
 }
@@ -120,6 +122,18 @@ impl Request<'_> {
     /// Its time begins tomorrow.
     pub(crate) fn not_yet_valid(mut self) -> Self {
         (self.begins, self.ends) = (DAY, 30 * DAY);
+        self
+    }
+
+    /// Its time begins so many seconds from now.
+    pub(crate) fn begins_in(mut self, seconds: i64) -> Self {
+        self.begins = seconds;
+        self
+    }
+
+    /// Says where its issuer's certificate is to be had, as public authorities do.
+    pub(crate) fn public(mut self) -> Self {
+        self.public = true;
         self
     }
 
@@ -191,6 +205,9 @@ impl Request<'_> {
         builder.append_extension(key_usage).unwrap();
         builder.append_extension(usage.build().unwrap()).unwrap();
         self.add_names(&mut builder);
+        if self.public {
+            builder.append_extension(issued_at("http://authority.example/it.der")).unwrap();
+        }
         let chain = if self.self_signed {
             let name = name(&subject);
             builder.set_issuer_name(&name).unwrap();
@@ -237,6 +254,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Leaves everything but its own certificate out of the file.
+    pub(crate) fn alone(self) -> Self {
+        fs::write(&self.certificate_file, self.certificate.to_pem().unwrap()).unwrap();
+        Self { chain: Vec::new(), ..self }
+    }
+
     fn write(directory: &Path, certificate: X509, chain: Vec<X509>, key: PKey<Private>) -> Self {
         let serial = certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string();
         let mut pem = certificate.to_pem().unwrap();
@@ -294,6 +317,15 @@ fn permitting(domain: &str) -> X509Extension {
     let der = value(0x30, &value(0xa0, &value(0x30, &name)));
     let oid = Asn1Object::from_str("2.5.29.30").unwrap();
     X509Extension::new_from_der(&oid, true, &Asn1OctetString::new_from_bytes(&der).unwrap()).unwrap()
+}
+
+/// The extension that says where the issuer's certificate is to be had.
+fn issued_at(uri: &str) -> X509Extension {
+    // AuthorityInfoAccess, one AccessDescription: caIssuers, uniformResourceIdentifier [6].
+    let ca_issuers = value(0x06, &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x02]);
+    let der = value(0x30, &value(0x30, &[ca_issuers, string(0x86, uri)].concat()));
+    let oid = Asn1Object::from_str("1.3.6.1.5.5.7.1.1").unwrap();
+    X509Extension::new_from_der(&oid, false, &Asn1OctetString::new_from_bytes(&der).unwrap()).unwrap()
 }
 
 /// Begins a certificate; seconds count from now.

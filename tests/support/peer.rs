@@ -191,6 +191,11 @@ impl Peer {
         self.wire.secure_as_server(identity)
     }
 
+    /// Makes TLS as the side that was dialled, just as `ssl` wants it.
+    pub(crate) fn accepts_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.wire.accept_with(ssl)
+    }
+
     /// Whether TLS is made.
     pub(crate) fn is_secured(&self) -> bool {
         self.wire.is_secured()
@@ -216,6 +221,13 @@ impl Peer {
     #[track_caller]
     pub(crate) fn secured(&mut self) -> &mut SslStream<TcpStream> {
         self.wire.secured().expect("a stream over TLS")
+    }
+
+    /// The serial number of the certificate that the other side showed.
+    #[track_caller]
+    pub(crate) fn certified_serial(&self) -> String {
+        let certificate = self.wire.peer_certificate().expect("a certificate");
+        certificate.serial_number().to_bn().unwrap().to_hex_str().unwrap().to_string()
     }
 
     /// The names in the certificate that the other side showed.

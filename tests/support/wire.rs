@@ -148,6 +148,11 @@ impl Wire {
         self.secure(ssl, |stream| stream.connect())
     }
 
+    /// Makes TLS as the side that accepted, just as `ssl` wants it.
+    pub(crate) fn accept_with(&mut self, ssl: Ssl) -> Result<(), String> {
+        self.secure(ssl, |stream| stream.accept())
+    }
+
     /// TLS, once it is made.
     pub(crate) fn secured(&mut self) -> Option<&mut SslStream<TcpStream>> {
         match &mut self.link {

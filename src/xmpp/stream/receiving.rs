@@ -179,6 +179,27 @@ impl Receiving {
         self.state = State::ExpectFooter;
     }
 
+    /// Goes on under other rules. When they forbid what the stream is for, gives the error that it has to be closed
+    /// with; stanzas of forbidden pairs are not taken from now on.
+    pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
+        self.rules = rules;
+        let claims = self.header.from.iter().chain(self.pairs.iter().map(|pair| &pair.remote));
+        let denied = claims.into_iter().find(|remote| !self.rules.permits(remote)).cloned();
+        let gone = self.pairs.iter().find(|pair| self.rules.hosted(&pair.local).is_none());
+        let gone = gone.map(|pair| pair.local.clone());
+        let rules = &self.rules;
+        self.pairs.retain(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some());
+        let denied = denied.map(|remote| {
+            Error::new(
+                super::Condition::PolicyViolation,
+                format!("{remote} may not federate with this server any more"),
+            )
+        });
+        denied.or_else(|| {
+            Some(Error::new(super::Condition::HostGone, format!("{} is not served here any more", gone?)))
+        })
+    }
+
     /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
     pub fn rests_on_certificate(&self) -> bool {
         let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;

@@ -16,6 +16,7 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
+use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
 use actors::settings;
 use actors::vital::Vital;
@@ -108,16 +109,21 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
     let deaths = tokio::sync::mpsc::channel(1).0;
     let (vital, own) = (Vital::new("promise", deaths.clone()), promise.clone());
-    let owners =
-        promise::Owners { fulfilled: router.outlet(), closed: router.outlet(), bounces: router.outlet() };
+    let owners = promise::Owners {
+        fulfilled: router.outlet(),
+        closed: router.outlet(),
+        bounces: router.outlet(),
+        notes: Notes::nobody(),
+    };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {
         Promise::new(Box::new(World { remotes }), bounds(), workers, meter("outgoing"), own, owners, vital)
     });
     let name = Domain::new(OURS).expect("a domain");
     let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
-    router_inbox
-        .start_on(&here, move || Router::new([], names, promise, settings::Service::default(), None, vital));
+    router_inbox.start_on(&here, move || {
+        Router::new([], names, promise, settings::Service::default(), None, Notes::nobody(), vital)
+    });
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let surroundings = component::Surroundings {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),
@@ -170,6 +176,10 @@ struct World {
 }
 
 impl Dial for World {
+    fn serves(&self, _: &Domain) -> bool {
+        true
+    }
+
     fn permits(&self, _: &Domain) -> bool {
         true
     }

@@ -1,0 +1,74 @@
+//! Other settings for a node that runs. Streams go on; what is new holds for what comes, and what is forbidden now ends.
+
+use super::{Node, StartError, identities, listeners, served};
+use crate::{
+    attempt::Means, dns::Dns, gate, listener, listener::For, promise, resolver, router, settings::Settings,
+    terms::Terms, tls::Tls, verifier,
+};
+
+impl Node {
+    /// Goes on with other settings. Each actor is told what concerns it, and nothing that stands is dropped but what
+    /// they forbid: links with denied domains end with `policy-violation`, programs whose names are gone with
+    /// `host-gone`. Gives the keys that differ and are taken at a start only.
+    ///
+    /// # Errors
+    ///
+    /// Settings that TLS or the DNS cannot use; nothing has changed then.
+    pub fn reload(&mut self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
+        let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
+        let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
+        let terms = Terms::new(&settings);
+
+        // Actors that are gone take the process with them, or need no news.
+        if settings.dns != self.settings.dns {
+            let _ = self.means.resolver.signal(resolver::Adopt { dns });
+        }
+        if let Some(gate) = &self.means.gate {
+            let _ = gate.signal(gate::Adopt { per_address: settings.limits.dials.per_address });
+        }
+        self.means = Means {
+            terms: terms.clone(),
+            tls: tls.clone(),
+            at_once: settings.limits.dials.at_once,
+            ..self.means.clone()
+        };
+        let adopt = verifier::Adopt { means: self.means.clone(), limits: settings.limits.verifications };
+        let _ = self.listeners.verifier.signal(adopt);
+        // The promise before the router: a session that the one lets go by, the other meets.
+        let (dial, bounds) = (Box::new(self.means.clone()), settings.promise.clone());
+        let _ = self.promise.signal(promise::Adopt { dial, bounds });
+        let (domains, components) = served(&settings);
+        let (service, rules) = (settings.service.clone(), terms.rules().clone());
+        let _ = self.router.signal(router::Adopt { domains, components, service, rules });
+
+        let seats = self.listeners.limits.seats.clone();
+        let (before, now) = (self.settings.limits.max_connections, settings.limits.max_connections);
+        seats.add_permits(now.saturating_sub(before));
+        seats.forget_permits(before.saturating_sub(now));
+        self.listeners.limits = listeners::limits(&settings, seats);
+        self.listeners.secrets = listeners::secrets(&settings);
+        (self.listeners.tls, self.listeners.terms) = (tls, terms);
+        for server in &self.servers {
+            let whose = For::Servers(self.listeners.of_servers(server.outlet()));
+            let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
+        }
+        for component in &self.components {
+            let whose = For::Components(self.listeners.of_components(component.outlet()));
+            let _ = component.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
+        }
+        let fixed = fixed(&self.settings, &settings);
+        *self.settings = settings;
+        Ok(fixed)
+    }
+}
+
+/// The keys that differ and that only a start can change.
+fn fixed(before: &Settings, now: &Settings) -> Vec<&'static str> {
+    let differs = [
+        ("listen", before.listen != now.listen),
+        ("workers", before.workers != now.workers),
+        ("log_mailboxes", before.log_mailboxes != now.log_mailboxes),
+        ("limits.recorded_domains", before.limits.recording != now.limits.recording),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}

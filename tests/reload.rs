@@ -1,0 +1,168 @@
+//! SIGHUP: the configuration, keys and certificates are read again, and nothing that stands is dropped but what the new
+//! configuration forbids.
+
+use std::fs;
+
+use crate::support::{Component, INBOX, Listener, Network, Node, Peer, Server, Setup, eventually, message};
+
+// rows: D22
+#[test]
+fn a_new_certificate_is_shown_on_the_next_link_and_under_load_nothing_is_lost() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let before = shown_serial(&node);
+    let (mut near, mut far) = (node.inbox(), other.inbox());
+    let out = floods(&near, far.name());
+    let back = floods(&far, near.name());
+    for _ in 0..COUNT / 10 {
+        near.receives("a message of the flood", |_| true);
+    }
+    node.reconfigures(&network, &Setup::of("nuncio.example"));
+    node.eventually_logs(&["nuncio::node", "reloaded"]);
+    let after = shown_serial(&node);
+    assert_ne!(before, after);
+    for number in 0..COUNT {
+        assert_eq!(far.receives("the flood", |_| true).attribute("id"), number.to_string());
+    }
+    for number in COUNT / 10..COUNT {
+        assert_eq!(near.receives("the flood", |_| true).attribute("id"), number.to_string());
+    }
+    out.join().unwrap();
+    back.join().unwrap();
+    let lines = node.process().lines();
+    assert!(!lines.iter().any(|line| line.contains(" closed pair=")), "a link was dropped");
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_the_log_names_the_line() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let before = shown_serial(&node);
+    let whole = fs::read_to_string(node.file()).unwrap();
+    for (broken, line, words) in [
+        (format!("wrokers = 3\n{whole}"), 1, "the nearest known key is \"workers\""),
+        (
+            whole.replace("[s2s]", "[s2s"),
+            whole.lines().position(|line| line == "[s2s]").unwrap() + 1,
+            "not TOML",
+        ),
+    ] {
+        fs::write(node.file(), broken).unwrap();
+        node.process().signal("HUP");
+        node.eventually_logs(&["error", &format!("nuncio.toml:{line}"), words]);
+    }
+    fs::remove_file(node.file()).unwrap();
+    node.process().signal("HUP");
+    node.eventually_logs(&["error", "nuncio.toml", "there is no file"]);
+    node.eventually_logs(&["error", "not reloaded: the configuration stays as it was"]);
+    assert_eq!(shown_serial(&node), before);
+    let answer = node.inbox().asks("nuncio.example", PING);
+    assert!(answer.is("iq", "result"), "{answer}");
+}
+
+#[test]
+fn a_domain_that_is_denied_now_loses_its_links_and_what_waits_for_it_is_answered() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let (address, closed) = (network.address(), network.address());
+    network.publish("denied.example", address);
+    network.publish("away.denied.example", closed);
+    let (listener, identity) = (Listener::at(address), network.authority.issue(&["denied.example"]));
+    let mut inbox = node.inbox();
+    inbox.sends_message("denied.example", "before", "");
+    let mut outgoing = listener.accepts();
+    outgoing.answers_to_external("denied.example", &identity);
+    assert_eq!(outgoing.expects("message").attribute("id"), "before");
+    let mut incoming = Peer::authenticates(node.address(), "denied.example", INBOX, &identity);
+    let friend = network.authority.issue(&["peer.example"]);
+    let mut allowed = Peer::authenticates(node.address(), "peer.example", INBOX, &friend);
+    inbox.sends_message("away.denied.example", "waits", "");
+    node.eventually_logs(&["no link", "away.denied.example"]);
+
+    let denying = Setup::of("nuncio.example").set("s2s.deny", "[\"denied.example\", \"*.denied.example\"]");
+    node.reconfigures(&network, &denying);
+    let error = outgoing.expects("error");
+    error.expect("policy-violation");
+    outgoing.expects_closed();
+    outgoing.sends("</stream:stream>");
+    let error = incoming.expects("error");
+    error.expect("policy-violation");
+    incoming.expects_closed();
+    inbox.receives_id("waits").expect("error").expect("not-allowed");
+    inbox.sends_message("denied.example", "after", "");
+    inbox.receives_id("after").expect("error").expect("not-allowed");
+    allowed.sends(&message("still"));
+    inbox.receives_id("still");
+
+    // And back again.
+    let reloads = || node.process().lines().iter().filter(|line| line.contains("node reloaded")).count();
+    let before = reloads();
+    node.reconfigures(&network, &Setup::of("nuncio.example"));
+    eventually("the node reloads again", || (reloads() > before).then_some(()));
+    inbox.sends_message("denied.example", "again", "");
+    let mut again = listener.accepts();
+    again.answers_to_external("denied.example", &identity);
+    assert_eq!(again.expects("message").attribute("id"), "again");
+}
+
+#[test]
+fn components_and_domains_come_and_go() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let (mut stays, mut goes) = (node.inbox(), node.outbox());
+    assert_eq!(refused(&node, "new.nuncio.example"), "host-unknown");
+
+    let mut setup = Setup::of("nuncio.example").component("new.nuncio.example");
+    setup.components.retain(|name| name != "outbox.nuncio.example");
+    node.reconfigures(&network, &setup.block("[[domain]]\nname = \"second.example\""));
+    node.eventually_logs(&["nuncio::node", "reloaded"]);
+    goes.expects_end();
+    assert_eq!(refused(&node, "outbox.nuncio.example"), "host-unknown");
+    let mut new = Component::connect(node.address(), "new.nuncio.example");
+    stays.sends_message("someone@new.nuncio.example", "hello", "");
+    new.receives_id("hello");
+    let answer = stays.asks("second.example", PING);
+    assert!(answer.is("iq", "result"), "{answer}");
+}
+
+#[test]
+fn the_log_level_and_the_limits_are_adopted_and_what_needs_a_restart_is_said() {
+    let network = Network::new();
+    let quiet = || Setup::of("nuncio.example").environment("RUST_LOG", "");
+    let node = Node::start(&network, quiet().set("log", "\"info\""));
+    let setup = quiet().set("log", "\"debug\"").set("limits.max_attempts_per_address", "1");
+    node.reconfigures(&network, &setup.set("workers", "1"));
+    node.eventually_logs(&["nuncio::node", "reloaded"]);
+    node.eventually_logs(&["warn", "restart", "key=workers"]);
+    let mut first = Peer::dials(node.address());
+    first.sends_header("peer.example", "nuncio.example", "");
+    first.expects_header();
+    let mut second = Peer::dials(node.address());
+    second.expects_header();
+    second.expects_error("policy-violation");
+    node.eventually_logs(&["debug", "nuncio::incoming", "accepted"]);
+}
+
+/// The serial number of the certificate that the node shows now.
+fn shown_serial(node: &Node) -> String {
+    let mut peer = Peer::dials(node.address());
+    peer.starts_tls("peer.example", "nuncio.example", None);
+    peer.certified_serial()
+}
+
+fn floods(from: &Component, to: &str) -> std::thread::JoinHandle<usize> {
+    let (from_name, to) = (from.name().to_owned(), to.to_owned());
+    from.floods(COUNT, move |number| {
+        format!("<message from='a@{from_name}' to='b@{to}' id='{number}'><body>{number}</body></message>")
+    })
+}
+
+#[track_caller]
+fn refused(node: &Node, name: &str) -> String {
+    Component::try_connect(node.address(), name, crate::support::SECRET).err().expect("a refusal")
+}
+
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+const COUNT: usize = 10_000;
