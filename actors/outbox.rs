@@ -266,7 +266,7 @@ pub const BUDGET: usize = 1024 * 1024;
 const IN_DOUBT: Duration = Duration::from_secs(60);
 
 /// Items that an idle outbox keeps room for.
-const IDLE: usize = 16;
+const IDLE: usize = 4;
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;

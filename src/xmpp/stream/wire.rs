@@ -131,7 +131,12 @@ impl<O> Wire<O> {
         if self.ready.is_empty() {
             self.flush();
         }
-        self.ready.pop_front()
+        let next = self.ready.pop_front();
+        if next.is_none() {
+            // Most of what waits here is of the negotiation. Stanzas pass by.
+            self.ready = VecDeque::new();
+        }
+        next
     }
 
     fn flush(&mut self) {
