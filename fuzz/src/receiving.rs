@@ -7,7 +7,7 @@ use crate::{
 use std::sync::Arc;
 use xmpp::{
     DomainPair,
-    dialback::{Answer, Request, Secret},
+    dialback::{Answer, Request},
     policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls},
     stanza::{Condition, Error, ErrorType},
     stream::{Receiving, Secured, receiving::Output},
@@ -152,9 +152,6 @@ impl<'a> Session<'a> {
         assert!(self.secured.is_some() || self.policy.tls != Tls::Required, "dialback in clear text");
     }
 }
-
-/// Of dialback.
-pub(crate) const SECRET: &str = "s3cr3tf0rd14lb4ck";
 
 /// TLS, EXTERNAL, dialback keys, dialback answers, delivery.
 const KINDS_OF_REFUSALS: usize = 5;
