@@ -41,8 +41,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(policy: &'a Policy, direct_tls: Option<Secured>, certificate: bool) -> Self {
         let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate }));
         let deny = Pattern::parse("denied.example").expect("a pattern");
-        let rules =
-            Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
+        let rules = Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
         Self {
             policy,
             stream: Receiving::new(Arc::new(rules), direct_tls.clone(), fixture::ids()),
