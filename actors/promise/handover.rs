@@ -1,4 +1,4 @@
-//! How an attempt ends, and how what waits changes hands: to a session that stands, and back from one that ended.
+//! How what waits changes hands: to a session that stands, and back from one that ended.
 
 use std::time::Duration;
 
