@@ -6,22 +6,21 @@
 //!
 //! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
 
+mod means;
 mod negotiation;
 mod redirect;
 mod words;
 
 use std::{
     collections::VecDeque,
-    future::Future,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use tokio::sync::oneshot;
 use xmpp::{
-    Domain, DomainPair,
+    DomainPair,
     dialback::Answer,
     stream::{
         Initiating, Secured,
@@ -32,6 +31,7 @@ use xmpp::{
 pub(crate) use self::negotiation::warn_unasked;
 use self::words::list;
 pub use self::{
+    means::{Dial, Dialling, Making, Means},
     negotiation::secured,
     redirect::{REDIRECTS, elsewhere},
     words::{Protection, in_words, millis},
@@ -48,7 +48,6 @@ use crate::{
     recorder::{Event, Notes, What},
     resolver::{self, Resolver},
     settings::Remote,
-    terms::Terms,
     tls::Tls,
     watch::{Seen, Watch},
     witness::{self, Side, Witness},
@@ -83,105 +82,6 @@ pub struct Attempt {
     pub log: &'static str,
     /// Who looks on.
     pub watch: Option<Arc<dyn Watch>>,
-}
-
-/// What every attempt is made with.
-#[derive(Clone, Debug)]
-pub struct Means {
-    /// The terms for remote domains.
-    pub terms: Terms,
-    /// Certificates and trust.
-    pub tls: Tls,
-    /// Who asks the DNS.
-    pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect; `None`: nobody has to.
-    pub gate: Option<Mailbox<Gate>>,
-    /// Who remembers certificates.
-    pub witness: Mailbox<Witness>,
-    /// Who counts.
-    pub tally: Tally,
-    /// Attempts for sessions that may be under way at once.
-    pub at_once: usize,
-    /// What is remembered of remote domains.
-    pub notes: Notes,
-    /// Our own listeners.
-    pub bound: Vec<SocketAddr>,
-}
-
-impl Means {
-    /// An attempt for a pair, whose lines are logged under `log`.
-    pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
-        let rules = self.terms.rules();
-        Attempt {
-            remote: self.terms.remote(&pair.remote).clone(),
-            certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
-            tls: self.tls.clone(),
-            resolver: self.resolver.clone(),
-            gate: self.gate.clone(),
-            witness: self.witness.clone(),
-            tally: self.tally.clone(),
-            notes: self.notes.clone(),
-            bound: self.bound.clone(),
-            pair,
-            purpose,
-            log,
-            watch: None,
-        }
-    }
-}
-
-/// How the promise has attempts made; tests have their own.
-pub trait Dial: Send {
-    /// Whether the policy lets us federate with a remote domain at all.
-    fn permits(&self, remote: &Domain) -> bool;
-
-    /// Whether a local domain is one of ours.
-    fn serves(&self, local: &Domain) -> bool;
-
-    /// How many attempts may be under way at once.
-    fn at_once(&self) -> usize;
-
-    /// Prepares an attempt to make a session for a pair.
-    fn dial(&self, pair: &DomainPair) -> Dialling;
-}
-
-/// An attempt on its way.
-pub type Making = Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>>;
-
-/// An attempt that is to be made where its session will live.
-pub struct Dialling {
-    /// Begins it.
-    pub begin: Box<dyn FnOnce() -> Making + Send>,
-    /// When a session without a stanza is closed.
-    pub idle_timeout: Duration,
-    /// After how much silence the link is checked.
-    pub keepalive: Duration,
-    /// How long one write may take.
-    pub write_timeout: Duration,
-}
-
-impl Dial for Means {
-    fn permits(&self, remote: &Domain) -> bool {
-        self.terms.rules().permits(remote)
-    }
-
-    fn serves(&self, local: &Domain) -> bool {
-        self.terms.rules().hosted(local).is_some()
-    }
-
-    fn at_once(&self) -> usize {
-        self.at_once
-    }
-
-    fn dial(&self, pair: &DomainPair) -> Dialling {
-        let attempt = self.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
-        Dialling {
-            idle_timeout: attempt.remote.idle_timeout,
-            keepalive: attempt.remote.keepalive,
-            write_timeout: attempt.remote.write_timeout,
-            begin: Box::new(|| Box::pin(attempt.make())),
-        }
-    }
 }
 
 /// Where an attempt arrived.
