@@ -39,7 +39,7 @@ use crate::{
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
-    witness::Witness,
+    witness::{Side, Witness},
 };
 
 /// Close the stream with this error.
