@@ -168,6 +168,12 @@ pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut Slip) -> Vec<Bat
 
 /// Sorts what one read brought by where it comes from and goes to; the order within each is kept.
 pub fn sort(stanzas: Vec<Stanza>, pass: &Pass) -> Vec<Batch> {
+    let Some(first) = stanzas.first() else { return Vec::new() };
+    let (from, to) = (first.from_domain().clone(), first.to_domain().clone());
+    if stanzas.iter().all(|stanza| *stanza.from_domain() == from && *stanza.to_domain() == to) {
+        // As most reads are: nothing has to be moved.
+        return vec![Batch { pass: pass.clone(), ..Batch::between(from, to, stanzas) }];
+    }
     let mut batches: Vec<Batch> = Vec::new();
     // One conversation dominates most reads: the batch of the stanza before is looked at first.
     let mut index: HashMap<(Domain, Domain), usize> = HashMap::new();

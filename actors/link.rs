@@ -18,6 +18,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
@@ -178,7 +179,12 @@ impl Task {
     async fn drive(&mut self) -> io::Result<()> {
         loop {
             match poll_fn(|context| self.poll(context)).await? {
-                Step::Command(Some(Command::Write(pieces))) => self.chunk = Chunk::of(pieces),
+                Step::Command(Some(Command::Write(pieces))) => {
+                    self.chunk = Chunk::of(pieces);
+                    if self.chunk.bytes.len() > RECORD {
+                        self.stream.cork(true);
+                    }
+                }
                 Step::Command(Some(Command::Accept { tls, domain })) => {
                     if !self.accept(&tls, domain).await {
                         return Ok(());
@@ -187,6 +193,9 @@ impl Task {
                 Step::Command(Some(Command::Close)) => return self.close().await,
                 Step::Command(None) => return Ok(()),
                 Step::Wrote => {
+                    if self.chunk.written > RECORD {
+                        self.stream.cork(false);
+                    }
                     self.chunk = Chunk::default();
                     self.tell(Event::Written);
                 }
@@ -225,26 +234,22 @@ impl Task {
         let Some(permit) = ready!(self.permits.poll_acquire(context)) else {
             return Poll::Pending;
         };
-        let mut bytes = BytesMut::new();
         // The buffer is on the stack: an idle link holds none.
         let mut scratch = [MaybeUninit::uninit(); READ];
-        while bytes.len() < READ_AT_ONCE {
-            let mut buffer = ReadBuf::uninit(&mut scratch);
+        let mut buffer = ReadBuf::uninit(&mut scratch);
+        while buffer.remaining() > 0 {
+            let before = buffer.filled().len();
             match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() && bytes.is_empty() => {
-                    return Poll::Ready(Ok(Step::Eof));
-                }
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
-                Poll::Ready(Ok(())) => bytes.extend_from_slice(buffer.filled()),
-                Poll::Ready(Err(error)) if bytes.is_empty() => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(Ok(Step::Eof)),
+                Poll::Ready(Ok(())) if buffer.filled().len() == before => break,
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) if before == 0 => return Poll::Ready(Err(error)),
+                Poll::Pending if before == 0 => return Poll::Pending,
                 // What came before the error counts; the error comes again.
                 Poll::Ready(Err(_)) | Poll::Pending => break,
             }
         }
-        if bytes.is_empty() {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(Step::Read(bytes, Pass::new(permit))))
+        Poll::Ready(Ok(Step::Read(BytesMut::from(buffer.filled()), Pass::new(permit))))
     }
 
     /// Whether the link goes on.
@@ -268,17 +273,19 @@ impl Task {
     async fn close(&mut self) -> io::Result<()> {
         let linger = async {
             self.stream.shutdown().await?;
-            let mut scratch = [MaybeUninit::uninit(); READ];
-            loop {
-                let mut buffer = ReadBuf::uninit(&mut scratch);
-                poll_fn(|context| Pin::new(&mut self.stream).poll_read(context, &mut buffer)).await?;
-                if buffer.filled().is_empty() {
-                    return Ok(());
-                }
-            }
+            while poll_fn(|context| self.poll_discard(context)).await? {}
+            Ok(())
         };
         // A peer that does not close within the time has had its chance to read.
         tokio::time::timeout(LINGER, linger).await.unwrap_or(Ok(()))
+    }
+
+    /// Reads and throws away; tells whether there may be more. The buffer is in no future: every idle link would hold it.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut scratch = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut scratch);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(!buffer.filled().is_empty()))
     }
 
     fn tell(&self, event: Event) {
@@ -300,6 +307,17 @@ impl Chunk {
     fn advance(&mut self, written: usize) {
         self.bytes.advance(written);
         self.written += written;
+    }
+}
+
+impl Stream {
+    /// Has the kernel gather TLS records, each of which is a write of its own, or send what it has gathered. The peer is
+    /// woken once for all of them, and reads them at once.
+    fn cork(&self, corked: bool) {
+        if let Self::Tls(stream) = self {
+            // It only saves work: a socket that is broken says so when it is written to.
+            let _ = SockRef::from(stream.get_ref().socket()).set_tcp_cork(corked);
+        }
     }
 }
 
@@ -358,11 +376,12 @@ const COMMANDS: usize = 4;
 /// handshake reads it.
 const READS: usize = 1;
 
-/// A TLS record's content, so one call empties one record.
-const READ: usize = 16 * 1024;
+/// What one read brings at most: enough to make actor messages cheap, little enough to pass the turn to others. Four TLS
+/// records.
+const READ: usize = 64 * 1024;
 
-/// What one read brings at most: enough to make actor messages cheap, little enough to pass the turn to others.
-const READ_AT_ONCE: usize = 64 * 1024;
+/// The most that a TLS record holds (RFC 8446 section 5.1).
+const RECORD: usize = 16 * 1024;
 
 /// How long a peer gets to close its side.
 const LINGER: Duration = Duration::from_secs(2);

@@ -31,10 +31,11 @@ enum Item {
 #[derive(Debug)]
 pub struct Outbox {
     budget: usize,
-    waiting: VecDeque<Item>,
+    /// In order; what is with the link now stands first.
+    items: VecDeque<Item>,
     bytes: usize,
-    /// With the link now.
-    writing: Vec<Item>,
+    /// How many are with the link now.
+    writing: usize,
     overflow: VecDeque<Batch>,
     overflow_since: Option<Instant>,
     refusing: bool,
@@ -59,9 +60,9 @@ impl Outbox {
     pub fn new(budget: usize) -> Self {
         Self {
             budget,
-            waiting: VecDeque::new(),
+            items: VecDeque::new(),
             bytes: 0,
-            writing: Vec::new(),
+            writing: 0,
             overflow: VecDeque::new(),
             overflow_since: None,
             refusing: false,
@@ -89,29 +90,29 @@ impl Outbox {
     /// Takes bytes of the stream's own; they are few and never refused.
     pub fn push_raw(&mut self, bytes: Bytes) {
         self.bytes += bytes.len();
-        self.waiting.push_back(Item::Raw(bytes));
+        self.items.push_back(Item::Raw(bytes));
     }
 
     /// The next chunk for the link, if it is free and something waits.
     pub fn next_chunk(&mut self) -> Option<Vec<Bytes>> {
-        if !self.writing.is_empty() || self.waiting.is_empty() {
+        if self.writing > 0 || self.items.is_empty() {
             return None;
         }
-        let mut chunk = Vec::new();
         let mut length = 0;
-        while length < CHUNK {
-            let Some(item) = self.waiting.pop_front() else { break };
-            length += item.bytes().len();
-            chunk.push(item.bytes().clone());
-            self.writing.push(item);
-        }
+        let fits = |bytes: &&Bytes| {
+            let fits = length < CHUNK;
+            length += bytes.len();
+            fits
+        };
+        let chunk: Vec<Bytes> = self.items.iter().map(Item::bytes).take_while(fits).cloned().collect();
+        self.writing = chunk.len();
         Some(chunk)
     }
 
     /// The link has written the chunk; lets in what was held outside.
     pub fn written(&mut self, now: Instant) {
         let mut amount = Amount::default();
-        for item in self.writing.drain(..) {
+        for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             self.bytes -= item.bytes().len();
             self.bytes_written += item.bytes().len() as u64;
             if let Item::Stanza(kept) = item {
@@ -128,6 +129,10 @@ impl Outbox {
         }
         if self.overflow.is_empty() {
             self.overflow_since = None;
+        }
+        if self.items.is_empty() {
+            // A burst is over: a thousand idle links would keep its room a thousand times.
+            self.items.shrink_to(IDLE);
         }
         if self.bytes <= self.budget / 2 {
             self.refusing = false;
@@ -157,7 +162,7 @@ impl Outbox {
         let mut uncertain = Amount::default();
         let mut count = 0;
         let mut unwritten = Vec::new();
-        for item in self.writing.drain(..) {
+        for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             let touched = written > 0;
             written = written.saturating_sub(item.bytes().len());
             match item {
@@ -170,7 +175,7 @@ impl Outbox {
             }
         }
         self.slip.settle(Outcome::Uncertain, uncertain);
-        unwritten.extend(self.waiting.drain(..).filter_map(|item| match item {
+        unwritten.extend(self.items.drain(..).filter_map(|item| match item {
             Item::Stanza(kept) => Some(kept),
             Item::Raw(_) => None,
         }));
@@ -203,15 +208,15 @@ impl Outbox {
 
     /// Takes the bytes of the stream's own out of what waits.
     pub fn take_raw(&mut self) -> Vec<Bytes> {
-        let (raw, stanzas) = self.waiting.drain(..).partition(|item| matches!(item, Item::Raw(_)));
-        self.waiting = stanzas;
-        let raw: VecDeque<Item> = raw;
+        let waiting = self.items.drain(self.writing..);
+        let (raw, stanzas): (Vec<_>, Vec<_>) = waiting.partition(|item| matches!(item, Item::Raw(_)));
+        self.items.extend(stanzas);
         raw.into_iter().map(|item| item.bytes().clone()).inspect(|bytes| self.bytes -= bytes.len()).collect()
     }
 
     /// Whether nothing waits or is on its way.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.writing.is_empty() && self.overflow.is_empty()
+        self.items.is_empty() && self.overflow.is_empty()
     }
 
     /// Whether it holds less than its budget.
@@ -226,8 +231,7 @@ impl Outbox {
 
     /// Everything the link has taken, and what it has not: what is on its way, waits, or is held outside.
     pub fn amounts(&self) -> (Amount, Amount) {
-        let items = self.waiting.iter().chain(&self.writing);
-        let stanzas = items.filter(|item| matches!(item, Item::Stanza(_))).count();
+        let stanzas = self.items.iter().filter(|item| matches!(item, Item::Stanza(_))).count();
         let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
         let waiting = self.overflow.iter().map(Batch::amount).fold(inside, Amount::plus);
         (Amount { stanzas: self.stanzas_written, bytes: self.bytes_written }, waiting)
@@ -236,7 +240,7 @@ impl Outbox {
     fn admit(&mut self, batch: Batch) {
         let taken = batch.slip.held().stanzas > 0;
         self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
-        self.waiting.extend(batch.stanzas.into_iter().map(|stanza| Item::Stanza(Kept { stanza, taken })));
+        self.items.extend(batch.stanzas.into_iter().map(|stanza| Item::Stanza(Kept { stanza, taken })));
         self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
@@ -260,6 +264,9 @@ pub const BUDGET: usize = 1024 * 1024;
 /// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
 /// (`TCP_USER_TIMEOUT`).
 const IN_DOUBT: Duration = Duration::from_secs(60);
+
+/// Items that an idle outbox keeps room for.
+const IDLE: usize = 16;
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;

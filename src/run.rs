@@ -125,7 +125,7 @@ fn reload(node: &mut Node, file: &Path) {
             log::info!(target: LOG, file:% = file.display(); "reloaded");
         }
         Err(error) => {
-            log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was")
+            log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was");
         }
     }
 }

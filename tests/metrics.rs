@@ -168,14 +168,14 @@ fn what_is_no_scrape_is_answered_or_cut_off() {
 }
 
 /// A node with metrics.
-struct Watched {
-    node: Node,
+pub(crate) struct Watched {
+    pub(crate) node: Node,
     metrics: SocketAddr,
 }
 
 impl Watched {
     #[track_caller]
-    fn start(network: &Network, setup: Setup) -> Self {
+    pub(crate) fn start(network: &Network, setup: Setup) -> Self {
         let address: Ipv4Addr = network.address();
         let metrics = SocketAddr::from((address, 9469));
         let node = Node::start(network, setup.set("listen.metrics", &format!("[\"{metrics}\"]")));
@@ -200,7 +200,7 @@ impl Watched {
     }
 
     #[track_caller]
-    fn eventually_shows(&self, figure: &str) {
+    pub(crate) fn eventually_shows(&self, figure: &str) {
         eventually(&format!("the metrics have {figure}"), || self.scrape().contains(figure).then_some(()));
     }
 }

@@ -30,6 +30,11 @@ impl Guarded {
         Self { socket, records: Some(Records::default()), settled: false }
     }
 
+    /// The socket itself, for its options.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
     /// The handshake is over; `renegotiable`: in a version of TLS in which another could begin.
     pub(super) fn settle(&mut self, renegotiable: bool) {
         self.settled = true;

@@ -28,7 +28,10 @@ pub(crate) fn draw(results: &Results, caption: &str) -> String {
         let top = TOP + number / COLUMNS * PANEL_HEIGHT;
         panel(&mut svg, results, row, left, top);
     }
-    text(&mut svg, MARGIN, height - 14, "fill=\"#59636e\" font-size=\"11\"", caption);
+    for (line, part) in lines(caption).iter().enumerate() {
+        let y = height - BOTTOM + CAPTION_PITCH * (line + 1);
+        text(&mut svg, MARGIN, y, "fill=\"#59636e\" font-size=\"11\"", part);
+    }
     svg.push_str("</svg>\n");
     svg
 }
@@ -53,6 +56,18 @@ fn panel(svg: &mut String, results: &Results, row: &Row, left: usize, top: usize
         let beside = x + length.ceil() as usize + 6;
         text(svg, beside, y + 14, "fill=\"#1f2328\" font-size=\"12\"", &row.show(value));
     }
+}
+
+/// Breaks a caption where it says something else, into lines that fit.
+fn lines(caption: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for part in caption.split_inclusive("; ") {
+        match lines.last_mut() {
+            Some(line) if line.len() + part.len() <= CAPTION_LONGEST => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines
 }
 
 fn text(svg: &mut String, x: usize, y: usize, style: &str, content: &str) {
@@ -93,7 +108,10 @@ const SHOWN: [Figure; 8] = [
 const COLUMNS: usize = 2;
 const MARGIN: usize = 24;
 const TOP: usize = 64;
-const BOTTOM: usize = 30;
+/// Room for three lines of caption.
+const BOTTOM: usize = 56;
+const CAPTION_PITCH: usize = 15;
+const CAPTION_LONGEST: usize = 120;
 const PANEL_WIDTH: usize = 430;
 const PANEL_HEIGHT: usize = 128;
 const LABEL_WIDTH: usize = 70;

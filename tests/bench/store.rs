@@ -46,9 +46,10 @@ impl Circumstances {
     pub(crate) fn describe(&self) -> String {
         let Self { date, machine, load, rounds, quick, versions } = self;
         let quick = if *quick { "; a quick run with 200 cold domains, not to be quoted" } else { "" };
+        let busy = if *load > 1.0 { " (others were at work: rates and latencies say little)" } else { "" };
         let versions = versions.join(", ");
         format!(
-            "{date}; {versions}; medians of {rounds} rounds; {machine}; load average {load} at the start{quick}"
+            "{date}; {versions}; medians of {rounds} rounds; {machine}; load average {load} at the start{busy}{quick}"
         )
     }
 }

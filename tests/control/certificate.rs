@@ -1,4 +1,5 @@
-//! A certificate that expires while messages flow: the operator, the sender and the log are told within one attempt.
+//! A certificate that expires while messages flow: the operator, the sender, the log and the metrics are told within one
+//! attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -6,13 +7,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::*;
+use crate::metrics::Watched;
 use crate::support::Prosody;
 
 #[test]
-fn an_expired_certificate_is_told_by_explain_the_sender_and_the_log_within_one_attempt() {
+fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_within_one_attempt() {
     let (network, place) = (Network::new(), Place::new());
     let prosody = Prosody::start(&network, Setup::of("prosody.example").auth(Auth::External));
-    let node = Node::start(&network, place.setup().auth(Auth::External));
+    let watched = Watched::start(&network, place.setup().auth(Auth::External));
+    let node = &watched.node;
     let mut sender = node.inbox();
     let flow = Flow::start(node.outbox());
     let answer = sender.asks("prosody.example", PING);
@@ -38,6 +41,7 @@ fn an_expired_certificate_is_told_by_explain_the_sender_and_the_log_within_one_a
     let attempts = json["events"].as_array().unwrap().iter();
     let failed = attempts.filter(|event| event["what"] == "no-link" && event["local"] == sender.name());
     assert_eq!(failed.count(), 1, "{json}");
+    watched.eventually_shows("nuncio_attempts_total{purpose=\"session\",result=\"certificate\"}");
     flow.stop();
 }
 

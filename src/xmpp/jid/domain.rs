@@ -2,12 +2,17 @@
 
 use super::{Error, MAX_PART, Part};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
-use std::{fmt, net, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    net,
+    sync::Arc,
+};
 
 /// A domainpart, normalised: IDNA A-labels, lower case, no trailing dot; or an IP literal as RFC 7622 writes it.
 ///
 /// Two spellings of one domain are equal, hash alike and sort alike. A clone is a reference count.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
 
 impl Domain {
@@ -60,6 +65,19 @@ impl Domain {
     pub fn is_ip_literal(&self) -> bool {
         self.0.starts_with('[')
             || (self.0.ends_with(|c: char| c.is_ascii_digit()) && self.0.parse::<net::Ipv4Addr>().is_ok())
+    }
+}
+
+impl PartialEq for Domain {
+    /// Compares the names, unless one is a clone of the other.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Hash for Domain {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

@@ -42,7 +42,11 @@ impl<O> Wire<O> {
 
     /// Takes what was read from the network.
     pub(crate) fn receive(&mut self, bytes: BytesMut) {
-        self.unread.unsplit(bytes);
+        if self.unread.is_empty() {
+            self.unread = bytes;
+        } else {
+            self.unread.extend_from_slice(&bytes);
+        }
     }
 
     /// Whether bytes wait that were not framed yet.
@@ -58,6 +62,10 @@ impl<O> Wire<O> {
     /// The next whole frame, `None` when more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Fault> {
         let frame = self.framer.next(&mut self.unread)?;
+        if self.unread.is_empty() {
+            // Empty as it is, it would keep the memory of the last read.
+            self.unread = BytesMut::new();
+        }
         self.frames += u64::from(frame.is_some());
         Ok(frame)
     }
