@@ -25,7 +25,7 @@ use xmpp::{
 use self::account::Account;
 pub use self::figures::{Figures, ShowFigures};
 use crate::{
-    account::{Outcome, Sheet},
+    account::Outcome,
     batch::{self, Answers, Batch, Pass},
     component::{self, Component},
     drain,
@@ -74,13 +74,6 @@ pub struct Report;
 pub struct LogAccount {
     /// Dropped when that is done.
     pub token: drain::Token,
-}
-
-/// Show the account of all domains.
-#[derive(Debug)]
-pub struct ShowAccount {
-    /// Where the answer goes; the figures in it go on counting.
-    pub answer: oneshot::Sender<Arc<Sheet>>,
 }
 
 /// Have sessions say how they are.

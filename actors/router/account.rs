@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use actix::{Context, Handler};
 use xmpp::Domain;
 
-use super::{LogAccount, Router, ShowAccount};
+use super::{LogAccount, Router};
 use crate::{
     account::{Sheet, Slip},
     batch::Batch,
@@ -60,16 +60,6 @@ impl Handler<Queued<LogAccount>> for Router {
     fn handle(&mut self, log: Queued<LogAccount>, _: &mut Context<Self>) {
         let LogAccount { token: _token } = log.open();
         self.account.log();
-    }
-}
-
-impl Handler<Queued<ShowAccount>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, show: Queued<ShowAccount>, _: &mut Context<Self>) {
-        let ShowAccount { answer } = show.open();
-        // Whoever asked may have given up.
-        let _ = answer.send(Arc::clone(&self.account.all));
     }
 }
 
