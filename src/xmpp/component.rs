@@ -114,6 +114,7 @@ impl Accepting {
     /// Takes what was read.
     pub fn receive(&mut self, bytes: BytesMut) {
         if self.state != State::Over {
+            self.intake.begin_read();
             self.wire.receive(bytes);
         }
     }

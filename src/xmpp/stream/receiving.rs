@@ -152,6 +152,7 @@ impl Receiving {
             if self.pairs.is_empty() {
                 self.early_bytes += bytes.len();
             }
+            self.intake.begin_read();
             self.wire.receive(bytes);
         }
     }
