@@ -38,7 +38,7 @@ pub use self::{
 };
 
 use crate::{
-    connect,
+    clock, connect,
     dns::Target,
     failure::Failure,
     gate::{self, Gate},
@@ -128,7 +128,7 @@ impl Attempt {
     }
 
     async fn go(self) -> Result<Arrival, Failure> {
-        let began = crate::clock::now();
+        let began = clock::now();
         let targets = self.targets().await;
         self.count(Phase::Resolve, began);
         let targets = targets?;
@@ -178,7 +178,7 @@ impl Attempt {
     }
 
     fn count(&self, phase: Phase, began: Instant) {
-        self.tally.saw(Saw::Phase { phase, took: crate::clock::now().saturating_duration_since(began) });
+        self.tally.saw(Saw::Phase { phase, took: clock::now().saturating_duration_since(began) });
     }
 
     fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
@@ -251,7 +251,7 @@ impl Attempt {
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
                 return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
-            let began = crate::clock::now();
+            let began = clock::now();
             let connected = connect::connect(&left, self.remote.connect_timeout).await;
             self.count(Phase::Connect, began);
             let socket = match connected {

@@ -24,6 +24,7 @@ use super::{
     words::{Protection, in_words, millis},
 };
 use crate::{
+    clock,
     failure::Failure,
     link::Stream,
     metrics::{Phase, Saw},
@@ -50,8 +51,8 @@ impl Attempt {
             attempt: self,
             address,
             stage: "waiting for the TLS handshake",
-            began: crate::clock::now(),
-            usable: crate::clock::now(),
+            began: clock::now(),
+            usable: clock::now(),
         };
         let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
@@ -170,10 +171,10 @@ impl Negotiation<'_> {
 
     async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
         let attempt = self.attempt;
-        let began = crate::clock::now();
+        let began = clock::now();
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
-        self.usable = crate::clock::now();
+        self.usable = clock::now();
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use xmpp::{Domain, policy::Policy, stream::Secured};
 
-use crate::dns::Target;
+use crate::{clock, dns::Target};
 
 /// How a stream is protected, for the log; `-` for what it has not.
 #[derive(Debug)]
@@ -58,5 +58,5 @@ pub(super) fn list(targets: &[Target]) -> String {
 
 /// `12ms`
 pub fn millis(since: Instant) -> String {
-    format!("{}ms", crate::clock::since(since).as_millis())
+    format!("{}ms", clock::since(since).as_millis())
 }

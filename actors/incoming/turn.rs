@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use actix::{ActorContext, AsyncContext, Context};
-use xmpp::{Domain, Stanza, stream::receiving::Output};
+use xmpp::{Domain, DomainPair, Stanza, dialback::Request, policy::Mechanism, stream::receiving::Output};
 
 use super::{Authorized, Incoming, LOG};
 use crate::{
-    attempt::{Protection, in_words},
+    attempt::{Protection, in_words, millis},
     batch::{self, Batch, Pass},
     failure::Failure,
     listener,
@@ -39,57 +39,11 @@ impl Incoming {
                     );
                     self.to = Some(to);
                 }
-                Output::Verify(request) => {
-                    if self.surroundings.strangers.asked.permits() {
-                        log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
-                    }
-                    let site = listener::site(self.address.ip());
-                    let verify = verifier::Verify { request, site, answer: self.own.outlet() };
-                    if let Err(refused) = self.surroundings.verifier.tell(verify) {
-                        let request = refused.into_inner().request;
-                        let error = Failure::Overloaded.stanza_error(&request.pair.remote);
-                        self.machine.verified(&request, Err(error));
-                    }
-                }
-                Output::Authorized { pair, mechanism } => {
-                    if !self.authorized {
-                        self.authorized = true;
-                        self.presence = Some(self.surroundings.tally.admit());
-                        self.remote = self.surroundings.terms.remote(&pair.remote).clone();
-                        self.throttle.set_rate(self.remote.max_rate);
-                    }
-                    // A promise that is gone takes the process with it.
-                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
-                    let terms = self.surroundings.terms.remote(&pair.remote);
-                    let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
-                    log::info!(
-                        target: LOG, address:% = self.address, pair:% = pair,
-                        mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
-                        cipher = shown.cipher, certificate = shown.certificate.as_str(),
-                        fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
-                        "authenticated"
-                    );
-                    self.mechanism = Some(mechanism);
-                    let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
-                    let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
-                    self.surroundings.notes.note(&pair.remote, event);
-                    self.witness(&pair.remote);
-                }
+                Output::Verify(request) => self.ask(request),
+                Output::Authorized { pair, mechanism } => self.admit(&pair, mechanism),
                 Output::Stanza(stanza) => stanzas.push(stanza),
                 Output::Bounced(answer) => bounced.push(answer),
-                Output::Refused { remote, reason } => {
-                    if self.authorized || self.surroundings.strangers.refused.permits() {
-                        log::warn!(
-                            target: LOG, address:% = self.address, remote:% = name(remote.as_ref()),
-                            reason = reason.as_str();
-                            "refused"
-                        );
-                    }
-                    if let Some(remote) = remote {
-                        let event = Event::now(What::Refused).at(self.address).saying(reason);
-                        self.surroundings.notes.note_claim(&remote, event);
-                    }
-                }
+                Output::Refused { remote, reason } => self.refused(remote.as_ref(), reason),
                 Output::Ended(end) => self.stream_ended(&end),
             }
         }
@@ -104,6 +58,60 @@ impl Incoming {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
             self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Has an authoritative server asked about a dialback key.
+    fn ask(&mut self, request: Request) {
+        if self.surroundings.strangers.asked.permits() {
+            log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
+        }
+        let site = listener::site(self.address.ip());
+        let verify = verifier::Verify { request, site, answer: self.own.outlet() };
+        if let Err(refused) = self.surroundings.verifier.tell(verify) {
+            let request = refused.into_inner().request;
+            let error = Failure::Overloaded.stanza_error(&request.pair.remote);
+            self.machine.verified(&request, Err(error));
+        }
+    }
+
+    /// The remote has proved a pair: its own terms hold from now on, and whoever waits for a sign of life hears of it.
+    fn admit(&mut self, pair: &DomainPair, mechanism: Mechanism) {
+        if !self.authorized {
+            self.authorized = true;
+            self.presence = Some(self.surroundings.tally.admit());
+            self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+            self.throttle.set_rate(self.remote.max_rate);
+        }
+        // A promise that is gone takes the process with it.
+        let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
+        let terms = self.surroundings.terms.remote(&pair.remote);
+        let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
+        log::info!(
+            target: LOG, address:% = self.address, pair:% = pair,
+            mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
+            cipher = shown.cipher, certificate = shown.certificate.as_str(),
+            fingerprint = shown.fingerprint, took:% = millis(self.since);
+            "authenticated"
+        );
+        self.mechanism = Some(mechanism);
+        let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
+        let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
+        self.surroundings.notes.note(&pair.remote, event);
+        self.witness(&pair.remote);
+    }
+
+    fn refused(&self, remote: Option<&Domain>, reason: String) {
+        if self.authorized || self.surroundings.strangers.refused.permits() {
+            log::warn!(
+                target: LOG, address:% = self.address, remote:% = name(remote),
+                reason = reason.as_str();
+                "refused"
+            );
+        }
+        if let Some(remote) = remote {
+            let event = Event::now(What::Refused).at(self.address).saying(reason);
+            self.surroundings.notes.note_claim(remote, event);
         }
     }
 
