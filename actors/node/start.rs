@@ -49,9 +49,13 @@ impl Node {
         let sockets = Sockets::bind(&settings)?;
         let addresses = sockets.addresses();
         let (control_socket, seat) = bind_control(&settings)?.unzip();
-        let (threads, workers) = Workers::start(settings.workers);
+        let (mut threads, workers) = Workers::start(settings.workers);
         let terms = Terms::new(&settings);
-        let here = Arbiter::current();
+        // A thread for the router, and one for those who make links: however many domains there are to be tried, what
+        // has a link does not wait for that.
+        let (here, office) = (Arbiter::current(), Arbiter::new());
+        let desk = office.handle();
+        threads.push(office);
         let (dead, deaths) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
@@ -63,21 +67,21 @@ impl Node {
         let resolver_meter = meter("resolver", 65_536);
         let counted = Arc::clone(&resolver_meter);
         let resolver =
-            mailbox::start_on(&here, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
+            mailbox::start_on(&desk, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
         let bound = addresses.iter().map(|(_, address)| *address).collect();
         let recorder_meter = meter("recorder", 8192);
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
         let recorder =
-            mailbox::start_on(&here, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
+            mailbox::start_on(&desk, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
         let notes = Notes::new(recorder.clone());
         let witness_meter = meter("witness", 1024);
         let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
         let witness =
-            mailbox::start_on(&here, &witness_meter, "witness", move |_| Witness::new(noting, counted));
+            mailbox::start_on(&desk, &witness_meter, "witness", move |_| Witness::new(noting, counted));
 
         let admitted = Arc::<AtomicUsize>::default();
         let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
-        let metrics = mailbox::start_on(&here, &metrics_meter, "metrics", move |_| Metrics::new(own));
+        let metrics = mailbox::start_on(&desk, &metrics_meter, "metrics", move |_| Metrics::new(own));
         let tally = Tally::new(metrics.outlet(), admitted);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
@@ -86,7 +90,7 @@ impl Node {
         let counted = Arc::clone(&gate_meter);
         let owners = gate::Owners { held: promise.outlet(), admitted: promise.outlet() };
         let dials = settings.limits.dials;
-        let gate = mailbox::start_on(&here, &gate_meter, "gate", move |own| {
+        let gate = mailbox::start_on(&desk, &gate_meter, "gate", move |own| {
             Gate::new(dials.per_address, own, owners, counted)
         });
         let means = Means {
@@ -104,7 +108,7 @@ impl Node {
         let counted = Arc::clone(&verifier_meter);
         let (asking, calls) = (means.clone(), settings.limits.verifications);
         let vital = Vital::new("promise", dead.clone());
-        let verifier = mailbox::start_on(&here, &verifier_meter, "verifier", move |own| {
+        let verifier = mailbox::start_on(&desk, &verifier_meter, "verifier", move |own| {
             Verifier::new(asking, calls, own, counted)
         });
 
@@ -117,7 +121,7 @@ impl Node {
             notes: notes.clone(),
         };
         let kept = means.clone();
-        promise_inbox.start_on(&here, move || {
+        promise_inbox.start_on(&desk, move || {
             Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
         });
 
