@@ -187,6 +187,15 @@ impl Listener {
             let text = "too many connections from one address within a minute";
             return self.refuse(&socket, address, &stream::Error::new(Condition::PolicyViolation, text));
         }
+        // A peer may use a port again before the end of its last connection is told here; the two would be mistaken for
+        // one another, and never counted out.
+        if self.connections.contains_key(&address) {
+            let error = stream::Error::new(
+                Condition::ResourceConstraint,
+                "your last connection is still being ended",
+            );
+            return self.refuse(&socket, address, &error);
+        }
         if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
             let error =
                 stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
