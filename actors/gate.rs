@@ -134,12 +134,23 @@ impl Gate {
     }
 
     fn left(&mut self, door: Door) {
-        let Some(queue) = self.doors.get_mut(&door) else { return };
-        queue.inside -= 1;
-        // Those who have given up meanwhile are passed over.
-        while queue.inside < self.per_address
-            && let Some(next) = queue.waiting.pop_front()
+        if let Some(queue) = self.doors.get_mut(&door) {
+            queue.inside -= 1;
+            self.let_in_next(door);
+        }
+    }
+
+    /// Lets in as many as there is room for. Those who have given up meanwhile are passed over.
+    fn let_in_next(&mut self, door: Door) {
+        while let Some(queue) = self.doors.get_mut(&door)
+            && queue.inside < self.per_address
         {
+            let Some(next) = queue.waiting.pop_front() else {
+                if queue.inside == 0 {
+                    self.doors.remove(&door);
+                }
+                return;
+            };
             if next.answer.is_closed() {
                 continue;
             }
@@ -148,10 +159,7 @@ impl Gate {
             if let Purpose::Session(pair) = &next.purpose {
                 let _ = self.owners.admitted.signal(Admitted { pair: pair.clone() });
             }
-            return self.let_in(door, next);
-        }
-        if queue.inside == 0 {
-            self.doors.remove(&door);
+            self.let_in(door, next);
         }
     }
 }
@@ -189,6 +197,9 @@ impl Handler<Queued<Adopt>> for Gate {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         self.per_address = adopt.open().per_address;
+        // Where there is more room now, nobody waits for the next one to leave.
+        let doors: Vec<Door> = self.doors.keys().copied().collect();
+        doors.into_iter().for_each(|door| self.let_in_next(door));
     }
 }
 

@@ -1,6 +1,9 @@
 //! A stream that another server opened to us: negotiation, the domain pairs it proved, reading.
 
+mod deadlines;
 mod show;
+mod strangers;
+mod turn;
 
 use std::{
     net::SocketAddr,
@@ -12,31 +15,31 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use xmpp::{
-    Domain, Stanza,
+    Domain,
     policy::Mechanism,
-    stream::{self, Condition, End, Receiving, receiving::Output},
+    stream::{self, Condition, End, Receiving},
 };
 
+pub use self::strangers::Strangers;
+use self::turn::{OFFER_AGAIN, name};
 use crate::{
-    attempt::{Protection, in_words},
-    batch::{self, Batch, Pass},
+    batch::Pass,
     clock, drain, ids,
     link::{self, Link, Stream},
     listener,
-    mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
+    mailbox::{Mailbox, Meter, Outlet, Queued},
     metrics::{Presence, Saw, Tally},
     outbox::{self, Outbox},
-    quiet::{self, Quiet},
-    recorder::{Event, Notes, What},
+    recorder::Notes,
     report,
-    router::{self, Router, Source},
+    router::{self, Router},
     settings::Remote,
     terms::Terms,
     throttle::Throttle,
     tls::{self, Tls},
     trace::redact,
     verifier::{self, Verifier},
-    witness::{self, Side, Witness},
+    witness::{Side, Witness},
 };
 
 /// Close the stream with this error.
@@ -110,32 +113,6 @@ pub struct Surroundings {
 impl Surroundings {
     fn count_secured(&self, session: &tls::Session) {
         self.tally.saw(Saw::Secured { side: Side::Incoming, version: session.protocol.clone() });
-    }
-}
-
-/// Lines about peers that have not proved who they are.
-#[derive(Clone, Debug)]
-pub struct Strangers {
-    /// TLS is up.
-    pub secured: Arc<Quiet>,
-    /// TLS did not come about.
-    pub insecure: Arc<Quiet>,
-    asked: Arc<Quiet>,
-    refused: Arc<Quiet>,
-    closed: Arc<Quiet>,
-}
-
-impl Default for Strangers {
-    fn default() -> Self {
-        let few = |what| Quiet::new(LOG, quiet::FEW, what);
-        Self {
-            // All the servers that one knows may come at once, after a restart.
-            secured: Quiet::new(LOG, 100, "more connections were secured"),
-            insecure: few("more connections failed to become TLS"),
-            asked: few("more dialback keys were shown to be verified"),
-            refused: few("more requests of servers that have not authenticated themselves were refused"),
-            closed: few("more streams ended without authentication"),
-        }
     }
 }
 
@@ -221,130 +198,6 @@ impl Incoming {
         }
     }
 
-    /// Lets the machine say what is to be done.
-    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
-        let (mut stanzas, mut bounced): (Vec<Stanza>, Vec<Stanza>) = Default::default();
-        while let Some(output) = self.machine.poll() {
-            match output {
-                Output::Transmit(bytes) => self.transmit(bytes),
-                Output::StartTls => {
-                    self.feed_link();
-                    if let Some(link) = &self.link {
-                        link.accept_tls(self.surroundings.tls.clone(), self.to.clone());
-                    }
-                }
-                Output::Opened { from, to, certificate } => {
-                    log::debug!(
-                        target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
-                        certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
-                        "opened"
-                    );
-                    self.to = Some(to);
-                }
-                Output::Verify(request) => {
-                    if self.surroundings.strangers.asked.permits() {
-                        log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
-                    }
-                    let site = listener::site(self.address.ip());
-                    let verify = verifier::Verify { request, site, answer: self.own.outlet() };
-                    if let Err(refused) = self.surroundings.verifier.tell(verify) {
-                        let request = refused.into_inner().request;
-                        let error = crate::failure::Failure::Overloaded.stanza_error(&request.pair.remote);
-                        self.machine.verified(&request, Err(error));
-                    }
-                }
-                Output::Authorized { pair, mechanism } => {
-                    if !self.authorized {
-                        self.authorized = true;
-                        self.presence = Some(self.surroundings.tally.admit());
-                        self.remote = self.surroundings.terms.remote(&pair.remote).clone();
-                        self.throttle.set_rate(self.remote.max_rate);
-                    }
-                    // A promise that is gone takes the process with it.
-                    let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
-                    let terms = self.surroundings.terms.remote(&pair.remote);
-                    let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
-                    log::info!(
-                        target: LOG, address:% = self.address, pair:% = pair,
-                        mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
-                        cipher = shown.cipher, certificate = shown.certificate.as_str(),
-                        fingerprint = shown.fingerprint, took:% = crate::attempt::millis(self.since);
-                        "authenticated"
-                    );
-                    self.mechanism = Some(mechanism);
-                    let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
-                    let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
-                    self.surroundings.notes.note(&pair.remote, event);
-                    self.witness(&pair.remote);
-                }
-                Output::Stanza(stanza) => stanzas.push(stanza),
-                Output::Bounced(answer) => bounced.push(answer),
-                Output::Refused { remote, reason } => {
-                    if self.authorized || self.surroundings.strangers.refused.permits() {
-                        log::warn!(
-                            target: LOG, address:% = self.address, remote:% = name(remote.as_ref()),
-                            reason = reason.as_str();
-                            "refused"
-                        );
-                    }
-                    if let Some(remote) = remote {
-                        let event = Event::now(What::Refused).at(self.address).saying(reason);
-                        self.surroundings.notes.note_claim(&remote, event);
-                    }
-                }
-                Output::Ended(end) => self.stream_ended(&end),
-            }
-        }
-        self.feed_link();
-        if !self.outbox.has_room() {
-            self.unread = Some(pass.clone());
-        }
-        if !bounced.is_empty() {
-            self.bounce(bounced, pass);
-        }
-        if !stanzas.is_empty() {
-            self.stanzas_in += stanzas.len() as u64;
-            self.last_stanza = Instant::now();
-            self.offer(batch::sort(stanzas, pass), context);
-        }
-    }
-
-    /// Sends error answers the way that stanzas of our own domains take, on streams that we open.
-    fn bounce(&self, answers: Vec<Stanza>, pass: &Pass) {
-        let mut batches = batch::sort(answers, pass);
-        batches.iter_mut().for_each(|batch| batch.returning = true);
-        // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
-        // with it.
-        let _ = self.surroundings.router.signal(router::Route { batches, source: Source::Component });
-    }
-
-    /// Has the remote's certificate remembered.
-    fn witness(&self, remote: &Domain) {
-        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
-            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
-            // A witness who has too much to do remembers the last one.
-            let _ =
-                self.surroundings.witness.tell(witness::Saw { remote, side: Side::Incoming, fingerprint });
-        }
-    }
-
-    /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
-    fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
-        let route = router::Route { batches, source: Source::Remote };
-        match self.surroundings.router.tell(route) {
-            Ok(()) => {}
-            Err(Refused::Full(route)) => {
-                self.offered = Some(route);
-                context.run_later(OFFER_AGAIN, |incoming, context| {
-                    if let Some(route) = incoming.offered.take() {
-                        incoming.offer(route.batches, context);
-                    }
-                });
-            }
-            Err(Refused::Gone(_)) => context.stop(),
-        }
-    }
-
     fn transmit(&mut self, bytes: Bytes) {
         log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
         self.outbox.push_raw(bytes);
@@ -414,52 +267,6 @@ impl Incoming {
         context.run_later(CLOSE_WITHIN, |incoming, context| {
             incoming.link_ended("the peer did not close its side", context);
         });
-    }
-
-    /// Notes whether an element is under way, and since when. The time that the throttle takes is not the peer's.
-    fn watch_element(&mut self, paused: Option<Duration>) {
-        let under_way = self.machine.unfinished();
-        self.unfinished = match (under_way, self.unfinished) {
-            (Some(number), Some((known, since))) if number == known => {
-                Some((number, since + paused.unwrap_or_default()))
-            }
-            (Some(number), _) => Some((number, Instant::now() + paused.unwrap_or_default())),
-            (None, _) => None,
-        };
-    }
-
-    fn demand_authentication(&mut self, context: &mut Context<Self>) {
-        if !self.authorized && !self.over {
-            let text = format!("not authenticated in time, {}", self.machine.stage());
-            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
-        }
-    }
-
-    fn tick(&mut self, context: &mut Context<Self>) {
-        if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
-            return self.link_ended("the peer reads nothing", context);
-        }
-        if self.over || !self.authorized {
-            return;
-        }
-        let within = self.remote.element_timeout;
-        if self.unfinished.is_some_and(|(_, since)| since.elapsed() > within) {
-            let text = format!("an element that was not whole within {} s", within.as_secs_f32());
-            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
-        } else if self.machine.rests_on_certificate()
-            && self.expires.is_some_and(|end| end <= SystemTime::now())
-        {
-            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
-            self.expires = None;
-            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
-        } else if self.last_stanza.elapsed() >= self.remote.idle_timeout {
-            self.close(None, context);
-        } else if self.last_read.elapsed() >= self.remote.keepalive {
-            // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
-            self.last_read = Instant::now();
-            self.outbox.push_raw(Bytes::from_static(b" "));
-            self.feed_link();
-        }
     }
 }
 
@@ -568,14 +375,7 @@ impl Drop for Incoming {
     }
 }
 
-fn name(domain: Option<&Domain>) -> &str {
-    domain.map_or("-", Domain::as_str)
-}
-
 const LOG: &str = "nuncio::incoming";
-
-/// How soon a full router is asked again.
-const OFFER_AGAIN: Duration = Duration::from_millis(25);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -24,6 +24,7 @@
 //! | router | [`router::Seated`], [`component::Retire`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
+//! | incoming | [`incoming::Authorized`] | promise | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
 //! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
 //! | an attempt's pass | `Left` | gate | signal |
@@ -36,12 +37,17 @@
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
 //! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
 //! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
-//! | node | [`pulse::Report`], [`router::Report`], the drains | | signal |
+//! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
+//! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Finish`], [`router::LogAccount`] | each | signal |
+//! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
 //! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
 //! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`listener::Dismiss`] | | signal, likewise |
 //! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`] | the streams | signal: one for each command |
 //! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 16 scrapes at most |
+//! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
+//! | a task of its own, which accepts | `Accepted` | control | closed: the command says that no node answers |
+//! | tasks of their own: a greeting, an attempt, a call-back, a command | `Met`, `Attempted`, `Done` | listener, outgoing, verifier, control | signal |
 //! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover

@@ -1,49 +1,37 @@
 //! A listening socket: accepts, within the limits for an address, and starts an actor for each connection.
 
+mod meeting;
 mod show;
+mod socket;
 
 use std::{
     collections::HashMap,
-    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{Actor, Context, Handler};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
-use tokio_openssl::SslStream;
 use xmpp::stream::{self, Condition};
+
+pub use self::socket::bind;
+use self::{meeting::Outcome, socket::accept};
 
 use crate::{
     component::{self, Component},
     connect, drain, ids,
     incoming::{self, Incoming},
     link::Stream,
-    mailbox::{Mailbox, Meter, Queued, Refused},
+    mailbox::{Mailbox, Meter, Queued},
     quiet::{self, Quiet},
     report,
-    tls::{self, Guarded, Tls},
     workers::Workers,
 };
-
-/// Binds a listening socket; an IPv6 one is for IPv6 only, so that both families can have the same port.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
 
 /// Stop accepting; the streams go on.
 #[derive(Debug)]
@@ -111,14 +99,6 @@ struct Met {
     address: SocketAddr,
     since: Instant,
     outcome: Outcome,
-}
-
-#[derive(Debug)]
-enum Outcome {
-    Plain(TcpStream),
-    Secured(Box<SslStream<Guarded>>, Box<tls::Session>),
-    NoTls(String),
-    Over(String),
 }
 
 /// Whose connections a listener takes.
@@ -207,6 +187,15 @@ impl Listener {
             let text = "too many connections from one address within a minute";
             return self.refuse(&socket, address, &stream::Error::new(Condition::PolicyViolation, text));
         }
+        // A peer may use a port again before the end of its last connection is told here; the two would be mistaken for
+        // one another, and never counted out.
+        if self.connections.contains_key(&address) {
+            let error = stream::Error::new(
+                Condition::ResourceConstraint,
+                "your last connection is still being ended",
+            );
+            return self.refuse(&socket, address, &error);
+        }
         if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
             let error =
                 stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
@@ -261,41 +250,6 @@ impl Listener {
         }
     }
 
-    /// Finds out how a server speaks, in a task: one that says nothing costs no more than that.
-    fn meet(
-        &mut self,
-        tls: Tls,
-        socket: TcpStream,
-        address: SocketAddr,
-        direct_tls: bool,
-        seat: OwnedSemaphorePermit,
-    ) {
-        let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
-        self.connections.insert(address, Connection { stage: Stage::Meeting, since, _seat: seat });
-        actix_rt::spawn(async move {
-            let outcome = meet(&tls, socket, direct_tls, within).await;
-            // A listener that is gone takes no more connections.
-            let _ = own.signal(Met { address, since, outcome });
-        });
-    }
-
-    fn start_server(
-        &mut self,
-        surroundings: incoming::Surroundings,
-        stream: Stream,
-        session: Option<tls::Session>,
-        address: SocketAddr,
-        since: Instant,
-    ) {
-        let meter = Arc::clone(&self.streams);
-        let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(surroundings, stream, session, address, since, own, meter)
-        });
-        if let Some(connection) = self.connections.get_mut(&address) {
-            connection.stage = Stage::Server(incoming);
-        }
-    }
-
     fn forget(&mut self, address: SocketAddr) {
         if self.connections.remove(&address).is_none() {
             return;
@@ -307,51 +261,6 @@ impl Listener {
                 self.per_address.remove(&site);
             }
         }
-    }
-}
-
-/// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
-async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
-    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
-    loop {
-        let mut accepted = match socket.accept().await {
-            Ok((socket, address)) => Accepted { socket, address },
-            Err(error) => {
-                if failures.permits() {
-                    log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
-                }
-                tokio::time::sleep(BREATH).await;
-                continue;
-            }
-        };
-        loop {
-            match listener.tell(accepted) {
-                Ok(()) => break,
-                Err(Refused::Full(again)) => accepted = again,
-                Err(Refused::Gone(_)) => return,
-            }
-            tokio::time::sleep(BREATH).await;
-        }
-    }
-}
-
-/// Waits for the first byte of a server that may speak either way, then for TLS if it is to be made.
-async fn meet(tls: &Tls, socket: TcpStream, direct_tls: bool, within: Duration) -> Outcome {
-    let deadline = tokio::time::Instant::now() + within;
-    if !direct_tls {
-        let mut first = [0];
-        match tokio::time::timeout_at(deadline, socket.peek(&mut first)).await {
-            Ok(Ok(0)) => return Outcome::Over("the peer closed the connection".to_owned()),
-            Ok(Ok(_)) if first == [TLS_HANDSHAKE] => {}
-            // To one that stayed silent the stream says why it closes.
-            Ok(Ok(_)) | Err(_) => return Outcome::Plain(socket),
-            Ok(Err(error)) => return Outcome::Over(error.to_string()),
-        }
-    }
-    match tokio::time::timeout_at(deadline, tls.accept(socket, None, true)).await {
-        Ok(Ok((stream, session))) => Outcome::Secured(Box::new(stream), Box::new(session)),
-        Ok(Err(error)) => Outcome::NoTls(error.to_string()),
-        Err(_) => Outcome::NoTls(format!("no TLS handshake within {} s", within.as_secs_f32())),
     }
 }
 
@@ -375,43 +284,6 @@ impl Handler<Queued<Accepted>> for Listener {
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
         let Accepted { socket, address } = accepted.open();
         self.take(socket, address);
-    }
-}
-
-impl Handler<Queued<Met>> for Listener {
-    type Result = ();
-
-    fn handle(&mut self, met: Queued<Met>, _: &mut Context<Self>) {
-        let Met { address, since, outcome } = met.open();
-        let (For::Servers(surroundings) | For::ServersOverTls(surroundings)) = &self.whose else { return };
-        let surroundings = surroundings.clone();
-        let strangers = surroundings.strangers.clone();
-        match outcome {
-            Outcome::Plain(socket) => {
-                self.start_server(surroundings, Stream::Tcp(socket), None, address, since);
-            }
-            Outcome::Secured(stream, session) => {
-                if strangers.secured.permits() {
-                    log::info!(
-                        target: LOG, address:% = address, protocol = session.protocol.as_str(),
-                        cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-");
-                        "secured"
-                    );
-                }
-                let stream = Stream::Tls(stream);
-                self.start_server(surroundings, stream, Some(*session), address, since);
-            }
-            Outcome::NoTls(reason) => {
-                if strangers.insecure.permits() {
-                    log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
-                }
-                self.forget(address);
-            }
-            Outcome::Over(reason) => {
-                log::debug!(target: LOG, address:% = address, reason = reason.as_str(); "closed");
-                self.forget(address);
-            }
-        }
     }
 }
 
@@ -484,15 +356,6 @@ impl Drop for Listener {
 }
 
 const LOG: &str = "nuncio::incoming";
-
-/// Connections that may wait in the kernel for us to accept them.
-const BACKLOG: i32 = 1024;
-
-/// The first byte of a TLS connection: a record of type handshake (RFC 8446 section 5.1). No XML begins with it.
-const TLS_HANDSHAKE: u8 = 0x16;
-
-/// A pause after which a full mailbox or an exhausted system may have room again.
-const BREATH: Duration = Duration::from_millis(25);
 
 /// What attempts are counted in.
 const MINUTE: Duration = Duration::from_secs(60);

@@ -118,8 +118,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// One that has counted nothing, and the handle for those who tell it. The number of authenticated streams is a
-    /// relaxed atomic between the two, like the gauges of the mailboxes: it measures, and nobody decides by it.
+    /// One that has counted nothing. The number of authenticated streams is a relaxed atomic that it shares with the
+    /// [`Tally`], like the gauges of the mailboxes: it measures, and nobody decides by it.
     pub fn new(admitted: Arc<AtomicUsize>) -> Self {
         Self { counts: Counts::default(), admitted }
     }

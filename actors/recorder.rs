@@ -6,6 +6,9 @@
 //! domains, so many events of each, so many bytes of text. A domain that only claims to be itself takes the place of
 //! none that has proved it or that we wanted to reach, but for a small share.
 
+mod event;
+mod notes;
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
@@ -13,13 +16,17 @@ use std::{
 };
 
 use actix::{Actor, Context, Handler};
-use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
+pub use self::{
+    event::{Event, What},
+    notes::Notes,
+};
+
 use crate::{
-    mailbox::{Mailbox, Meter, Queued},
-    report::{Figures, Time, bounded},
+    mailbox::{Meter, Queued},
+    report::Figures,
     settings::Recording,
 };
 
@@ -77,188 +84,6 @@ pub struct Memory {
     pub account: Figures,
     /// Events of all domains that were lost because too many came at once.
     pub lost: u64,
-}
-
-/// Something that happened with a remote domain.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// When, and when for the first time if it happened more than once.
-    pub at: Time,
-    /// When for the last time.
-    pub last: Time,
-    /// What.
-    pub what: What,
-    /// The local domain concerned.
-    pub local: Option<String>,
-    /// The other end.
-    pub address: Option<SocketAddr>,
-    /// The particulars, in words.
-    pub text: String,
-    /// Of what is counted: stanzas.
-    pub count: u64,
-}
-
-/// What can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// Stanzas began to wait for a link.
-    Queued,
-    /// The DNS, or the configuration, named targets.
-    Resolved,
-    /// A target could not be used; the next is tried.
-    TargetFailed,
-    /// The connection was opened.
-    Connected,
-    /// TLS is up.
-    Secured,
-    /// We are authenticated to it.
-    Authenticated,
-    /// What waited was given to the link.
-    HandedOver,
-    /// The attempt failed.
-    NoLink,
-    /// A link of ours ended.
-    Closed,
-    /// Stanzas were answered with an error.
-    Bounced,
-    /// It authenticated itself on a stream of its own.
-    Admitted,
-    /// It asked for something on a stream of its own and did not get it.
-    Refused,
-    /// A stream of its own ended.
-    Left,
-    /// Its server was asked about a dialback key.
-    Verified,
-    /// It shows another certificate than before.
-    CertificateChanged,
-    /// It showed life, so the pause ended early.
-    LifeSign,
-    /// An operator ended the pause.
-    Retried,
-    /// An operator had a stream of its own closed.
-    Dismissed,
-}
-
-/// Where others leave what they saw.
-#[derive(Clone, Debug)]
-pub struct Notes {
-    /// `None`: nobody keeps them.
-    recorder: Option<Mailbox<Recorder>>,
-}
-
-impl Notes {
-    /// Notes that this recorder keeps.
-    pub fn new(recorder: Mailbox<Recorder>) -> Self {
-        Self { recorder: Some(recorder) }
-    }
-
-    /// Notes that nobody keeps.
-    pub fn nobody() -> Self {
-        Self { recorder: None }
-    }
-
-    /// Notes what happened with a domain that proved itself, or that we turned to.
-    pub fn note(&self, remote: &Domain, event: Event) {
-        self.leave(Saw { remote: remote.clone(), claimed: false, event });
-    }
-
-    /// Notes what happened with somebody who says that he is that domain.
-    pub fn note_claim(&self, remote: &Domain, event: Event) {
-        self.leave(Saw { remote: remote.clone(), claimed: true, event });
-    }
-
-    /// Keeps what the accounts of domains say that have nothing waiting any more.
-    pub fn settle(&self, accounts: Vec<(Domain, Figures)>) {
-        self.leave(Settled { accounts });
-    }
-
-    fn leave<M: Send + 'static>(&self, message: M)
-    where
-        Recorder: Handler<Queued<M>>,
-    {
-        if let Some(recorder) = &self.recorder {
-            // A recorder that has too much to do misses some; its meter counts them.
-            let _ = recorder.tell(message);
-        }
-    }
-}
-
-impl Event {
-    /// Something that happened now.
-    #[must_use]
-    pub fn now(what: What) -> Self {
-        let at = Time::now();
-        Self { at, last: at, what, local: None, address: None, text: String::new(), count: 0 }
-    }
-
-    /// With this domain of ours.
-    #[must_use]
-    pub fn with(self, local: &Domain) -> Self {
-        Self { local: Some(local.to_string()), ..self }
-    }
-
-    /// The other end was there.
-    #[must_use]
-    pub fn at(self, address: SocketAddr) -> Self {
-        Self { address: Some(address), ..self }
-    }
-
-    /// The particulars; what is too long is cut.
-    #[must_use]
-    pub fn saying(self, text: impl Into<String>) -> Self {
-        Self { text: bounded(text.into()), ..self }
-    }
-
-    /// So many stanzas.
-    #[must_use]
-    pub fn of(self, stanzas: usize) -> Self {
-        Self { count: stanzas as u64, ..self }
-    }
-
-    /// Whether it is more of the same.
-    fn repeats(&self, other: &Self) -> bool {
-        self.what == other.what && self.local == other.local && self.text == other.text
-    }
-}
-
-impl What {
-    /// In a word or two, for a table.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Resolved => "resolved",
-            Self::TargetFailed => "target failed",
-            Self::Connected => "connected",
-            Self::Secured => "secured",
-            Self::Authenticated => "authenticated",
-            Self::HandedOver => "handed over",
-            Self::NoLink => "no link",
-            Self::Closed => "closed",
-            Self::Bounced => "bounced",
-            Self::Admitted => "admitted",
-            Self::Refused => "refused",
-            Self::Left => "left",
-            Self::Verified => "verified",
-            Self::CertificateChanged => "new certificate",
-            Self::LifeSign => "sign of life",
-            Self::Retried => "retried",
-            Self::Dismissed => "asked to close",
-        }
-    }
-
-    /// Whether it is a step of an attempt.
-    fn is_step(self) -> bool {
-        matches!(
-            self,
-            Self::Queued
-                | Self::Resolved
-                | Self::TargetFailed
-                | Self::Connected
-                | Self::Secured
-                | Self::NoLink
-        )
-    }
 }
 
 /// The actor that remembers.

@@ -1,13 +1,17 @@
 //! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
 //! and nowhere else.
 
+mod account;
 mod figures;
+mod seats;
+mod service;
+mod sessions;
 mod show;
 
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
@@ -15,13 +19,13 @@ use tokio::sync::{mpsc, oneshot};
 use xmpp::{
     Domain, DomainPair, Stanza,
     policy::Rules,
-    service,
-    stanza::{self, Condition, ErrorType, Kind},
+    stanza::{self, Condition, ErrorType},
 };
 
+use self::account::Account;
 pub use self::figures::{Figures, ShowFigures};
 use crate::{
-    account::{Amount, Outcome, Sheet, Slip},
+    account::Outcome,
     batch::{self, Answers, Batch, Pass},
     component::{self, Component},
     drain,
@@ -70,13 +74,6 @@ pub struct Report;
 pub struct LogAccount {
     /// Dropped when that is done.
     pub token: drain::Token,
-}
-
-/// Show the account of all domains.
-#[derive(Debug)]
-pub struct ShowAccount {
-    /// Where the answer goes; the figures in it go on counting.
-    pub answer: oneshot::Sender<Arc<Sheet>>,
 }
 
 /// Have sessions say how they are.
@@ -175,16 +172,6 @@ pub struct Router {
     started: Instant,
     account: Account,
     _vital: Vital,
-}
-
-/// The sheets on which all that is taken in is entered.
-struct Account {
-    all: Arc<Sheet>,
-    /// Of the domains that have something waiting, or had a moment ago.
-    domains: HashMap<Domain, Arc<Sheet>>,
-    every: Option<Duration>,
-    /// Who keeps the figures of domains that are forgotten here.
-    notes: Notes,
 }
 
 /// Who serves a local domain.
@@ -289,65 +276,6 @@ impl Router {
             self.route(batch, Source::Component);
         }
     }
-
-    /// What is addressed to a local domain that no component claims.
-    fn serve(&mut self, mut batch: Batch) {
-        for stanza in std::mem::take(&mut batch.stanzas) {
-            let answer = match stanza.kind() {
-                Kind::Iq => self.serve_iq(&stanza),
-                Kind::Message => stanza.bounce(&stanza::Error {
-                    type_: ErrorType::Cancel,
-                    condition: Condition::ServiceUnavailable,
-                    text: format!("nobody receives messages at {}", batch.to),
-                }),
-                // RFC 6120 10.5.3.1: presence for nobody is ignored.
-                Kind::Presence => None,
-            };
-            let outcome = if answer.is_some() { Outcome::Answered } else { Outcome::Dropped };
-            batch.slip.settle(outcome, Amount::of([&stanza]));
-            if let Some(answer) = answer {
-                self.route(Batch { pass: batch.pass.clone(), ..Batch::of(answer) }, Source::Component);
-            }
-        }
-    }
-
-    fn serve_iq(&self, stanza: &Stanza) -> Option<Stanza> {
-        let request = stanza.element().ok()?;
-        let to = stanza.to_domain();
-        let components: Vec<Domain> = self
-            .local
-            .iter()
-            .filter(|(name, local)| matches!(local, Local::Component(_)) && name.is_below(to))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let facts = service::Facts {
-            version: env!("CARGO_PKG_VERSION"),
-            os: None,
-            uptime: self.started.elapsed().as_secs(),
-            utc: &humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-            components: &components,
-            contact: &self.service.contact,
-        };
-        let answer = service::answer(&request, &facts)?;
-        Stanza::from_element(&answer).ok()
-    }
-
-    /// Forgets a session that takes no more. The promise is told before the session, so that it knows that older
-    /// stanzas than the next one are on their way back.
-    fn session_closed(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
-        if !self.sessions.get(pair).is_some_and(|known| known.is(session)) {
-            return;
-        }
-        self.sessions.remove(pair);
-        // A promise that is gone takes the process with it.
-        let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
-        if session.signal(outgoing::Retire).is_err() {
-            // It ended by a panic and gives nothing back.
-            let nothing =
-                outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: None, cut: true };
-            let _ = self.promise.signal(nothing);
-        }
-    }
 }
 
 /// The streams refuse these already (host-unknown): a second look costs nothing and an open relay much.
@@ -357,57 +285,6 @@ fn refuse_to_relay(mut batch: Batch) {
         "dropped: a remote may not use this node as a relay"
     );
     batch.slip.settle_rest(Outcome::Dropped);
-}
-
-impl Account {
-    /// Enters what has come under the domain it is for.
-    fn take_in(&mut self, batch: &mut Batch) {
-        if self.domains.len() >= SWEEP_FROM && self.domains.len() == self.domains.capacity() {
-            self.forget_idle();
-        }
-        let domain = self.domains.entry(batch.to.clone()).or_default();
-        batch.slip = Slip::take_in(&self.all, domain, batch.amount());
-    }
-
-    /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.
-    fn forget_idle(&mut self) {
-        let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
-        let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
-        if !accounts.is_empty() {
-            self.notes.settle(accounts);
-        }
-    }
-
-    fn log(&mut self) {
-        self.all.log("*");
-        let mut busy: Vec<_> = self.domains.iter().filter(|(_, sheet)| sheet.waiting().stanzas > 0).collect();
-        busy.sort_by_key(|(_, sheet)| std::cmp::Reverse(sheet.waiting().stanzas));
-        for (domain, sheet) in busy.into_iter().take(DOMAINS_LOGGED) {
-            sheet.log(domain.as_str());
-        }
-        self.forget_idle();
-    }
-}
-
-impl Router {
-    /// Components that stay keep their seats; those whose names are gone are closed.
-    fn serve_these(&mut self, domains: Vec<Domain>, components: Vec<Domain>) {
-        let mut before = std::mem::take(&mut self.local);
-        self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
-        for name in components {
-            let seat = match before.remove(&name) {
-                Some(Local::Component(seat)) => seat,
-                Some(Local::Node) | None => None,
-            };
-            self.local.insert(name, Local::Component(seat));
-        }
-        for local in before.into_values() {
-            if let Local::Component(Some(component)) = local {
-                // One that has just gone is gone.
-                let _ = component.signal(component::Expel);
-            }
-        }
-    }
 }
 
 impl Actor for Router {
@@ -451,63 +328,6 @@ impl Handler<Queued<Return>> for Router {
     }
 }
 
-impl Handler<Queued<promise::Fulfilled>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
-        let promise::Fulfilled { pair, session } = fulfilled.open();
-        self.sessions.insert(pair.clone(), session);
-        let _ = self.promise.signal(promise::Release { pair });
-    }
-}
-
-impl Handler<Queued<outgoing::Closed>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, closed: Queued<outgoing::Closed>, _: &mut Context<Self>) {
-        let outgoing::Closed { pair, session } = closed.open();
-        self.session_closed(&pair, &session);
-    }
-}
-
-impl Handler<Queued<component::Claimed>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, claimed: Queued<component::Claimed>, _: &mut Context<Self>) {
-        let component::Claimed { name, component } = claimed.open();
-        let seat = self.local.get_mut(&name);
-        let accepted = matches!(seat, Some(Local::Component(None)));
-        if accepted {
-            self.local.insert(name, Local::Component(Some(component.clone())));
-        }
-        // A component that is gone again says so with `component::Gone`.
-        let _ = component.signal(Seated { accepted });
-    }
-}
-
-impl Handler<Queued<component::Gone>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, gone: Queued<component::Gone>, _: &mut Context<Self>) {
-        let component::Gone { name, component } = gone.open();
-        if let Some(Local::Component(seat)) = self.local.get_mut(&name)
-            && seat.as_ref().is_some_and(|seated| seated.is(&component))
-        {
-            *seat = None;
-        }
-        let _ = component.signal(component::Retire);
-    }
-}
-
-impl Handler<Queued<component::Undelivered>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, undelivered: Queued<component::Undelivered>, _: &mut Context<Self>) {
-        let component::Undelivered { batch, condition, text } = undelivered.open();
-        self.answer(batch, ErrorType::Wait, condition, &text);
-    }
-}
-
 impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
@@ -520,47 +340,6 @@ impl Handler<Queued<Adopt>> for Router {
                 let _ = session.signal(outgoing::Forbid);
             }
         }
-    }
-}
-
-impl Handler<Queued<Flush>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, flush: Queued<Flush>, _: &mut Context<Self>) {
-        let Flush { within, token } = flush.open();
-        for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Flush { within, token: token.clone() });
-        }
-    }
-}
-
-impl Handler<Queued<Finish>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
-        let Finish { token } = finish.open();
-        for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Finish { token: token.clone() });
-        }
-    }
-}
-
-impl Handler<Queued<LogAccount>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, log: Queued<LogAccount>, _: &mut Context<Self>) {
-        let LogAccount { token: _token } = log.open();
-        self.account.log();
-    }
-}
-
-impl Handler<Queued<ShowAccount>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, show: Queued<ShowAccount>, _: &mut Context<Self>) {
-        let ShowAccount { answer } = show.open();
-        // Whoever asked may have given up.
-        let _ = answer.send(Arc::clone(&self.account.all));
     }
 }
 
@@ -585,9 +364,3 @@ impl Handler<Queued<Report>> for Router {
 }
 
 const LOG: &str = "nuncio::router";
-
-/// Below this many domains a sweep of the account is not worth its time.
-const SWEEP_FROM: usize = 1024;
-
-/// Domains whose own account is logged: those with the most that waits.
-const DOMAINS_LOGGED: usize = 10;

@@ -306,8 +306,8 @@ impl Node {
 
     async fn account(&self) -> Arc<Sheet> {
         let (answer, answered) = oneshot::channel();
-        self.router.signal(router::ShowAccount { answer }).unwrap();
-        answered.await.unwrap()
+        self.router.signal(router::ShowFigures { busiest: 0, answer }).unwrap();
+        answered.await.unwrap().account
     }
 
     /// Waits until nothing waits any more, and looks at what became of everything.

@@ -142,16 +142,19 @@ impl Verifier {
         let _ = answer.signal(Verified { request, answer: Err(refusal) });
     }
 
-    /// Asks for the address whose turn it is.
+    /// Asks for the addresses whose turn it is, as long as there is room.
     fn ask_next(&mut self) {
-        let Some(turn) = self.turns.pop_front() else { return };
-        let Some(site) = self.sites.get_mut(&turn) else { return };
-        let Some(verify) = site.waiting.pop_front() else { return };
-        if !site.waiting.is_empty() {
-            self.turns.push_back(turn);
+        while self.running < self.limits.at_once
+            && let Some(turn) = self.turns.pop_front()
+        {
+            let Some(site) = self.sites.get_mut(&turn) else { continue };
+            let Some(verify) = site.waiting.pop_front() else { continue };
+            if !site.waiting.is_empty() {
+                self.turns.push_back(turn);
+            }
+            self.waiting -= 1;
+            self.ask(verify);
         }
-        self.waiting -= 1;
-        self.ask(verify);
     }
 
     fn release(&mut self, address: IpAddr) {
@@ -240,6 +243,7 @@ impl Handler<Queued<Adopt>> for Verifier {
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { means, limits } = adopt.open();
         (self.means, self.limits) = (means, limits);
+        self.ask_next();
     }
 }
 

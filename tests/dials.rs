@@ -26,6 +26,27 @@ fn one_address_meets_a_few_connections_at_once() {
 }
 
 #[test]
+fn those_who_wait_go_on_as_soon_as_a_reload_makes_room() {
+    let network = Network::new();
+    let address = network.address();
+    let silent = Listener::at(address);
+    let setup = |most| {
+        let pattern = format!("[[remote]]\nname = \"*.silent.example\"\naddress = \"{address}:5269\"");
+        Setup::of("nuncio.example").set("limits.max_dials_per_address", most).block(&pattern)
+    };
+    let node = Node::start(&network, setup("1"));
+    let mut sender = node.inbox();
+    for number in 0..3 {
+        sender.sends_message(&format!("d{number}.silent.example"), &number.to_string(), "");
+    }
+    let first = silent.accepts();
+    assert!(stays_away(&silent), "more than one at once");
+    node.reconfigures(&network, &setup("3"));
+    let _others = [silent.accepts(), silent.accepts()];
+    drop(first);
+}
+
+#[test]
 fn a_host_of_a_hundred_silent_domains_leaves_turns_to_others() {
     let network = Network::new();
     let other = Node::start(&network, Setup::of("other.example"));

@@ -109,6 +109,17 @@ fn a_terminal_is_put_back_too_when_the_program_is_told_to_end() {
     }
 }
 
+#[test]
+fn a_terminal_that_goes_away_ends_it() {
+    let network = Network::new();
+    let log = network.directory("log").join("nuncio.log");
+    fs::write(&log, line("router", 7)).unwrap();
+    let mut terminal = Terminal::open(&network.directory("terminal"), &log);
+    terminal.shows("router");
+    let process = terminal.goes_away();
+    eventually("the program ends", || (!process.exists()).then_some(()));
+}
+
 /// `nuncio mailboxes LOG` in a terminal of 100 columns.
 struct Terminal {
     script: Child,
@@ -160,6 +171,14 @@ impl Terminal {
     fn signals(&self, signal: &str) {
         let pid = fs::read_to_string(&self.pid).unwrap();
         assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
+    }
+
+    /// Takes the terminal away, and gives the place of the program in /proc.
+    fn goes_away(&mut self) -> PathBuf {
+        let pid = fs::read_to_string(&self.pid).unwrap();
+        self.script.kill().unwrap();
+        self.script.wait().unwrap();
+        Path::new("/proc").join(pid.trim())
     }
 
     #[track_caller]

@@ -107,7 +107,7 @@ fn of_tls(error: &tls::Error, pair: &DomainPair) -> (Side, String) {
         tls::Error::NoCommonVersion => they("allow TLS 1.2 or 1.3"),
         tls::Error::NoCommonCipher => they("allow a cipher of today"),
         tls::Error::OtherProtocol => they("let the port speak xmpp-server"),
-        tls::Error::Alert(alert) if ABOUT_OUR_CERTIFICATE.contains(alert) => {
+        error if error.blames_our_certificate() => {
             (Side::Either, format!("see whether {local}'s certificate is good for others: it was refused"))
         }
         tls::Error::Alert(_) | tls::Error::Closed | tls::Error::Broken(_) | tls::Error::Failed(_) => {
@@ -185,10 +185,6 @@ fn of_a_certificate(problem: &Problem, pair: &DomainPair) -> (Side, String) {
         Problem::Other(_) => they("replace it"),
     }
 }
-
-/// The alerts by which a peer says that it does not like our certificate (RFC 8446 section 6.2): `bad_certificate` to
-/// `certificate_unknown`, `unknown_ca`, `certificate_required`.
-const ABOUT_OUR_CERTIFICATE: [u8; 7] = [42, 43, 44, 45, 46, 48, 116];
 
 #[cfg(test)]
 mod tests {

@@ -64,11 +64,13 @@ impl Node {
 
 /// The keys that differ and that only a start can change.
 fn fixed(before: &Settings, now: &Settings) -> Vec<&'static str> {
+    let recorded = |settings: &Settings| settings.limits.recording;
     let differs = [
         ("listen", before.listen != now.listen),
         ("workers", before.workers != now.workers),
         ("log_mailboxes", before.log_mailboxes != now.log_mailboxes),
-        ("limits.recorded_domains", before.limits.recording != now.limits.recording),
+        ("limits.recorded_domains", recorded(before).domains != recorded(now).domains),
+        ("limits.recorded_events", recorded(before).events != recorded(now).events),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

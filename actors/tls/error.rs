@@ -48,6 +48,11 @@ impl Error {
         }
     }
 
+    /// Whether the peer does not like our certificate.
+    pub fn blames_our_certificate(&self) -> bool {
+        matches!(self, Self::Alert(alert) if ABOUT_OUR_CERTIFICATE.contains(alert))
+    }
+
     pub(super) fn identity(domain: &Domain, errors: &ErrorStack) -> Self {
         Self::Identity { domain: domain.clone(), reason: words(errors) }
     }
@@ -171,3 +176,7 @@ const ALERTS: i32 = 1000;
 
 /// `ERR_LIB_SSL`
 const SSL_LIBRARY: i32 = 20;
+
+/// The alerts by which a peer says so (RFC 8446 section 6.2): `bad_certificate` to `certificate_unknown`, `unknown_ca`,
+/// `access_denied`, `certificate_required`.
+const ABOUT_OUR_CERTIFICATE: [u8; 8] = [42, 43, 44, 45, 46, 48, 49, 116];

@@ -1,7 +1,7 @@
 //! Dialback elements on open streams, in both roles at once.
 
 use crate::{
-    fixture::{acts, domain, may_say, policy},
+    fixture::{DIALBACK_SECRET, acts, domain, may_say, policy},
     initiating, receiving,
 };
 use xmpp::{
@@ -48,7 +48,7 @@ fn is_honest(element: &Element, input: &[u8]) {
     let (originating, receiving) = (address("from"), address("to"));
     let id = element.attribute("id").unwrap_or_default();
     assert!(originating == domain("a.example") || originating == domain("d.example"));
-    let right = key(&Secret::new(receiving::SECRET), &receiving, &originating, id);
+    let right = key(&Secret::new(DIALBACK_SECRET), &receiving, &originating, id);
     assert!(may_say(input, &right), "a key that nobody showed: {right}");
 }
 

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use xmpp::{
     Domain,
     certificate::{Certificate, Name, Problem},
+    dialback::Secret,
     policy::{Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::Secured,
 };
@@ -68,7 +69,7 @@ pub(crate) fn policy(choice: u8) -> Policy {
             _ => UnknownRecipient::Bounce,
         },
         idle_seconds: 3600,
-        secret: Secret::new(SECRET),
+        secret: Secret::new(DIALBACK_SECRET),
     }
 }
 
@@ -109,3 +110,6 @@ pub(crate) fn domain(name: &str) -> Domain {
 
 /// The default.
 const MAX_STANZA_UNAUTHENTICATED: usize = 10 * 1024;
+
+/// Of which dialback keys are made.
+pub(crate) const DIALBACK_SECRET: &str = "s3cr3tf0rd14lb4ck";

@@ -6,7 +6,7 @@ use crate::{
 };
 use xmpp::{
     DomainPair,
-    dialback::{Request, Secret},
+    dialback::Request,
     policy::{Mechanism, Policy, Tls},
     stream::{
         Initiating, Secured,

@@ -7,7 +7,7 @@ use crate::{
 use std::sync::Arc;
 use xmpp::{
     DomainPair,
-    dialback::{Answer, Request, Secret},
+    dialback::{Answer, Request},
     policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls},
     stanza::{Condition, Error, ErrorType},
     stream::{Receiving, Secured, receiving::Output},
@@ -41,8 +41,7 @@ impl<'a> Session<'a> {
     pub(crate) fn new(policy: &'a Policy, direct_tls: Option<Secured>, certificate: bool) -> Self {
         let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate }));
         let deny = Pattern::parse("denied.example").expect("a pattern");
-        let rules =
-            Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
+        let rules = Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
         Self {
             policy,
             stream: Receiving::new(Arc::new(rules), direct_tls.clone(), fixture::ids()),
@@ -152,9 +151,6 @@ impl<'a> Session<'a> {
         assert!(self.secured.is_some() || self.policy.tls != Tls::Required, "dialback in clear text");
     }
 }
-
-/// Of dialback.
-pub(crate) const SECRET: &str = "s3cr3tf0rd14lb4ck";
 
 /// TLS, EXTERNAL, dialback keys, dialback answers, delivery.
 const KINDS_OF_REFUSALS: usize = 5;

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
+    process,
     sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread,
     time::Duration,
@@ -200,6 +201,9 @@ fn stop_signals() -> io::Result<Receiver<()>> {
             }
             let _ = told.send(());
         });
+        // Of a terminal that is gone crossterm reads the end without end, and never comes back to hear of it.
+        thread::sleep(TO_LEAVE);
+        process::exit(0);
     });
     is_ready.recv().map_err(|_| io::Error::other("signals cannot be waited for"))?;
     Ok(stop)
@@ -246,6 +250,9 @@ impl Drop for Screen {
         let _ = terminal::disable_raw_mode();
     }
 }
+
+/// How long putting the terminal back may take.
+const TO_LEAVE: Duration = Duration::from_secs(1);
 
 /// How often the screen is drawn while nothing is pressed. The node writes a line every second at most.
 const FRAME: Duration = Duration::from_millis(200);

@@ -93,7 +93,7 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
         // RFC 8446 section 6.2. Servers say "handshake failure" most often when there is no cipher left.
         tls::Error::Alert(40 | 71) => &cause::NO_COMMON_CIPHER,
         tls::Error::Alert(70) => &cause::TLS_TOO_OLD,
-        tls::Error::Alert(42..=46 | 48 | 49 | 116) => &cause::OUR_CERTIFICATE_REFUSED,
+        error if error.blames_our_certificate() => &cause::OUR_CERTIFICATE_REFUSED,
         tls::Error::Alert(112) => &cause::TLS_NAME_UNKNOWN,
         tls::Error::Alert(120) => &cause::OTHER_ALPN,
         tls::Error::Alert(_) | tls::Error::Failed(_) => &cause::TLS_FAILED,

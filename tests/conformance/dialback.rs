@@ -45,8 +45,9 @@ fn told(answer: &Element) -> String {
     format!("{} {}", error.attribute("type"), condition.name)
 }
 
-/// How many lines of the node's log hold these words.
+/// How many lines of the node's log hold these words, once there is one.
 fn lines_with(node: &Node, words: &str) -> usize {
+    node.eventually_logs(&[words]);
     node.process().lines().iter().filter(|line| line.contains(words)).count()
 }
 

@@ -22,7 +22,7 @@ impl Span {
 }
 
 impl From<Range<usize>> for Span {
-    /// Notes a place within [`MAX_ELEMENT`].
+    /// Notes a place within `MAX_ELEMENT`.
     fn from(range: Range<usize>) -> Self {
         let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         Self { start: offset(range.start), end: offset(range.end) }

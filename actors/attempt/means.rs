@@ -1,0 +1,110 @@
+//! What attempts are made with, and how the promise has them made.
+
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+
+use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+
+use super::{Arrival, Attempt};
+use crate::{
+    failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, recorder::Notes, resolver::Resolver,
+    terms::Terms, tls::Tls, witness::Witness,
+};
+
+/// What every attempt is made with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The terms for remote domains.
+    pub terms: Terms,
+    /// Certificates and trust.
+    pub tls: Tls,
+    /// Who asks the DNS.
+    pub resolver: Mailbox<Resolver>,
+    /// Who lets us connect; `None`: nobody has to.
+    pub gate: Option<Mailbox<Gate>>,
+    /// Who remembers certificates.
+    pub witness: Mailbox<Witness>,
+    /// Who counts.
+    pub tally: Tally,
+    /// Attempts for sessions that may be under way at once.
+    pub at_once: usize,
+    /// What is remembered of remote domains.
+    pub notes: Notes,
+    /// Our own listeners.
+    pub bound: Vec<SocketAddr>,
+}
+
+/// How the promise has attempts made; tests have their own.
+pub trait Dial: Send {
+    /// Whether the policy lets us federate with a remote domain at all.
+    fn permits(&self, remote: &Domain) -> bool;
+
+    /// Whether a local domain is one of ours.
+    fn serves(&self, local: &Domain) -> bool;
+
+    /// How many attempts may be under way at once.
+    fn at_once(&self) -> usize;
+
+    /// Prepares an attempt to make a session for a pair.
+    fn dial(&self, pair: &DomainPair) -> Dialling;
+}
+
+/// An attempt on its way.
+pub type Making = Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>>;
+
+/// An attempt that is to be made where its session will live.
+pub struct Dialling {
+    /// Begins it.
+    pub begin: Box<dyn FnOnce() -> Making + Send>,
+    /// When a session without a stanza is closed.
+    pub idle_timeout: Duration,
+    /// After how much silence the link is checked.
+    pub keepalive: Duration,
+    /// How long one write may take.
+    pub write_timeout: Duration,
+}
+
+impl Means {
+    /// An attempt for a pair, whose lines are logged under `log`.
+    pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
+        let rules = self.terms.rules();
+        Attempt {
+            remote: self.terms.remote(&pair.remote).clone(),
+            certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
+            tls: self.tls.clone(),
+            resolver: self.resolver.clone(),
+            gate: self.gate.clone(),
+            witness: self.witness.clone(),
+            tally: self.tally.clone(),
+            notes: self.notes.clone(),
+            bound: self.bound.clone(),
+            pair,
+            purpose,
+            log,
+            watch: None,
+        }
+    }
+}
+
+impl Dial for Means {
+    fn permits(&self, remote: &Domain) -> bool {
+        self.terms.rules().permits(remote)
+    }
+
+    fn serves(&self, local: &Domain) -> bool {
+        self.terms.rules().hosted(local).is_some()
+    }
+
+    fn at_once(&self) -> usize {
+        self.at_once
+    }
+
+    fn dial(&self, pair: &DomainPair) -> Dialling {
+        let attempt = self.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
+        Dialling {
+            idle_timeout: attempt.remote.idle_timeout,
+            keepalive: attempt.remote.keepalive,
+            write_timeout: attempt.remote.write_timeout,
+            begin: Box::new(|| Box::pin(attempt.make())),
+        }
+    }
+}

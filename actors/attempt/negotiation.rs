@@ -1,0 +1,246 @@
+//! One connection on its way to a stream that serves the purpose of the attempt.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use xmpp::{
+    DomainPair,
+    policy::Mechanism,
+    stream::{
+        Initiating, Secured,
+        initiating::{Output, Plan},
+    },
+};
+
+use super::{
+    Arrival, Attempt, Session,
+    words::{Protection, in_words, millis},
+};
+use crate::{
+    clock,
+    failure::Failure,
+    link::Stream,
+    metrics::{Phase, Saw},
+    recorder::{Event, What},
+    tls,
+    trace::redact,
+    watch::Seen,
+    witness::Side,
+};
+
+impl Attempt {
+    /// Goes from a connection to a stream that serves the purpose, within `handshake_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Says how far it got and why not further.
+    pub async fn negotiate(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+    ) -> Result<Arrival, Failure> {
+        let mut negotiation = Negotiation {
+            attempt: self,
+            address,
+            stage: "waiting for the TLS handshake",
+            began: clock::now(),
+            usable: clock::now(),
+        };
+        let after = self.remote.handshake_timeout;
+        let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
+        outcome.unwrap_or(Err(Failure::TimedOut { address, stage: negotiation.stage, after }))
+    }
+}
+
+/// One connection on its way to a usable stream.
+struct Negotiation<'a> {
+    attempt: &'a Attempt,
+    address: SocketAddr,
+    /// What it waits for, for when the time runs out.
+    stage: &'static str,
+    began: Instant,
+    /// Since when there is a connection, secured or not yet.
+    usable: Instant,
+}
+
+impl Negotiation<'_> {
+    async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
+        let mut expires = None;
+        let (mut stream, secured) = if direct_tls {
+            let (stream, session) = self.secure(socket, true).await?;
+            expires = session.expires;
+            (stream, Some(self::secured(session)))
+        } else {
+            (Stream::Tcp(socket), None)
+        };
+        let attempt = self.attempt;
+        let mut machine = Initiating::new(Plan {
+            pair: attempt.pair.clone(),
+            purpose: attempt.purpose.clone(),
+            policy: attempt.remote.policy.clone(),
+            direct_tls: secured,
+            certificate: attempt.certificate,
+        });
+        let mut verified = None;
+        loop {
+            while let Some(output) = machine.poll() {
+                match output {
+                    Output::Transmit(bytes) => {
+                        log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
+                        if let Err(error) = stream.write_all(&bytes).await {
+                            return Err(self.last_words(stream, &error).await);
+                        }
+                    }
+                    Output::StartTls => {
+                        self.stage = "waiting for the TLS handshake";
+                        let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
+                        let session;
+                        (stream, session) = self.secure(socket, false).await?;
+                        expires = session.expires;
+                        machine.secured(self::secured(session));
+                    }
+                    Output::Noted(note) => attempt.show(|| Seen::Noted(&note)),
+                    Output::Judged(verdict) => log::debug!(
+                        target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
+                    ),
+                    Output::Established(established) => {
+                        let shown =
+                            Protection::of(machine.transport(), &attempt.pair.remote, &attempt.remote.policy);
+                        log::info!(
+                            target: attempt.log, pair:% = attempt.pair, address:% = self.address,
+                            mechanism:% = crate::name_of(established.mechanism), protocol = shown.protocol,
+                            cipher = shown.cipher, certificate = shown.certificate.as_str(),
+                            fingerprint = shown.fingerprint, took:% = millis(self.began);
+                            "authenticated"
+                        );
+                        attempt.count(Phase::Authenticate, self.usable);
+                        let text = format!("by {}", crate::name_of(established.mechanism));
+                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
+                        attempt.witness(machine.transport());
+                        // Dialback rests on DNS, whatever becomes of the certificate.
+                        let rests_on_it = established.mechanism == Mechanism::External;
+                        return Ok(Arrival::Session(Box::new(Session {
+                            stream,
+                            machine,
+                            established,
+                            address: self.address,
+                            expires: expires.filter(|_| rests_on_it),
+                        })));
+                    }
+                    Output::Verified(answer) => verified = Some(answer),
+                    Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
+                    Output::Failed(failure) => {
+                        hang_up(stream);
+                        return Err(Failure::Stream { address: self.address, failure });
+                    }
+                    Output::Ended(_) => {
+                        hang_up(stream);
+                        return verified.map(Arrival::Verified).ok_or_else(|| self.broken(None));
+                    }
+                }
+            }
+            if let Some(answer) = verified {
+                // The stream has done its work; its closing tag is written, the peer's need not be waited for.
+                hang_up(stream);
+                return Ok(Arrival::Verified(answer));
+            }
+            self.stage = machine.stage();
+            let mut bytes = BytesMut::with_capacity(READ);
+            match stream.read_buf(&mut bytes).await {
+                Ok(0) => {
+                    hang_up(stream);
+                    return Err(self.broken(None));
+                }
+                Ok(_) => {
+                    log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+                    attempt.show(|| Seen::Received(&bytes));
+                    machine.receive(bytes);
+                }
+                Err(error) => return Err(self.ended(&error)),
+            }
+        }
+    }
+
+    async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
+        let attempt = self.attempt;
+        let began = clock::now();
+        let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
+        attempt.count(Phase::Tls, began);
+        self.usable = clock::now();
+        let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
+        attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
+        attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });
+        let verdict = session.certificate.as_ref().map_or_else(
+            || "none shown".to_owned(),
+            |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
+        );
+        log::log!(
+            target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
+            cipher = session.cipher.as_str(), certificate = verdict.as_str();
+            "secured"
+        );
+        let text = format!("{}, certificate {verdict}", session.protocol);
+        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
+        Ok((Stream::Tls(Box::new(stream)), session))
+    }
+
+    /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
+    fn ended(&self, error: &std::io::Error) -> Failure {
+        match tls::Error::later(error) {
+            error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
+            _ => self.broken(Some(error.kind())),
+        }
+    }
+
+    /// Explains why nothing more can be written by what the peer said before.
+    async fn last_words(&self, mut stream: Stream, error: &std::io::Error) -> Failure {
+        let mut scratch = BytesMut::with_capacity(READ);
+        match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
+            Ok(Err(reason)) => self.ended(&reason),
+            _ => self.ended(error),
+        }
+    }
+
+    fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
+        Failure::Broken { address: self.address, stage: self.stage, error }
+    }
+}
+
+/// What the machine wants to know of a handshake.
+pub fn secured(session: tls::Session) -> Secured {
+    Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
+}
+
+/// Tells the operator that a remote answers what it was not asked, which is either a fault or a forgery.
+pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
+    log::warn!(target: log, pair:% = pair, element = element; "not believed, an answer that was not asked for");
+}
+
+/// Says goodbye on the transport and gives the peer a moment to read it; nobody waits for that.
+fn hang_up(mut stream: Stream) {
+    actix_rt::spawn(async move {
+        let goodbye = async {
+            let _ = stream.shutdown().await;
+            let mut scratch = BytesMut::with_capacity(READ);
+            while matches!(stream.read_buf(&mut scratch).await, Ok(length) if length > 0) {
+                scratch.clear();
+            }
+        };
+        // Whatever the peer does now changes nothing.
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    });
+}
+
+/// How long a peer gets to close its side of a connection that is of no more use.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// The elements of a negotiation are small.
+const READ: usize = 4096;

@@ -1,0 +1,57 @@
+//! What a peer may take its time for, and for how long.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use actix::Context;
+use bytes::Bytes;
+use xmpp::stream::{self, Condition};
+
+use super::Incoming;
+
+impl Incoming {
+    /// Notes whether an element is under way, and since when. The time that the throttle takes is not the peer's.
+    pub(super) fn watch_element(&mut self, paused: Option<Duration>) {
+        let under_way = self.machine.unfinished();
+        self.unfinished = match (under_way, self.unfinished) {
+            (Some(number), Some((known, since))) if number == known => {
+                Some((number, since + paused.unwrap_or_default()))
+            }
+            (Some(number), _) => Some((number, Instant::now() + paused.unwrap_or_default())),
+            (None, _) => None,
+        };
+    }
+
+    pub(super) fn demand_authentication(&mut self, context: &mut Context<Self>) {
+        if !self.authorized && !self.over {
+            let text = format!("not authenticated in time, {}", self.machine.stage());
+            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        }
+    }
+
+    pub(super) fn tick(&mut self, context: &mut Context<Self>) {
+        if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
+            return self.link_ended("the peer reads nothing", context);
+        }
+        if self.over || !self.authorized {
+            return;
+        }
+        let within = self.remote.element_timeout;
+        if self.unfinished.is_some_and(|(_, since)| since.elapsed() > within) {
+            let text = format!("an element that was not whole within {} s", within.as_secs_f32());
+            self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+        } else if self.machine.rests_on_certificate()
+            && self.expires.is_some_and(|end| end <= SystemTime::now())
+        {
+            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
+            self.expires = None;
+            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
+        } else if self.last_stanza.elapsed() >= self.remote.idle_timeout {
+            self.close(None, context);
+        } else if self.last_read.elapsed() >= self.remote.keepalive {
+            // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
+            self.last_read = Instant::now();
+            self.outbox.push_raw(Bytes::from_static(b" "));
+            self.feed_link();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How much peers that have not proved who they are can make the log say.
+
+use std::sync::Arc;
+
+use super::LOG;
+use crate::quiet::{self, Quiet};
+
+/// Lines about peers that have not proved who they are.
+#[derive(Clone, Debug)]
+pub struct Strangers {
+    /// TLS is up.
+    pub secured: Arc<Quiet>,
+    /// TLS did not come about.
+    pub insecure: Arc<Quiet>,
+    pub(super) asked: Arc<Quiet>,
+    pub(super) refused: Arc<Quiet>,
+    pub(super) closed: Arc<Quiet>,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        let few = |what| Quiet::new(LOG, quiet::FEW, what);
+        Self {
+            // All the servers that one knows may come at once, after a restart.
+            secured: Quiet::new(LOG, 100, "more connections were secured"),
+            insecure: few("more connections failed to become TLS"),
+            asked: few("more dialback keys were shown to be verified"),
+            refused: few("more requests of servers that have not authenticated themselves were refused"),
+            closed: few("more streams ended without authentication"),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the machine of an incoming stream wants done, and the way of what was read to the router.
+
+use std::time::{Duration, Instant};
+
+use actix::{ActorContext, AsyncContext, Context};
+use xmpp::{Domain, DomainPair, Stanza, dialback::Request, policy::Mechanism, stream::receiving::Output};
+
+use super::{Authorized, Incoming, LOG};
+use crate::{
+    attempt::{Protection, in_words, millis},
+    batch::{self, Batch, Pass},
+    failure::Failure,
+    listener,
+    mailbox::Refused,
+    recorder::{Event, What},
+    router::{self, Source},
+    verifier,
+    witness::{self, Side},
+};
+
+impl Incoming {
+    /// Lets the machine say what is to be done.
+    pub(super) fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+        let (mut stanzas, mut bounced): (Vec<Stanza>, Vec<Stanza>) = Default::default();
+        while let Some(output) = self.machine.poll() {
+            match output {
+                Output::Transmit(bytes) => self.transmit(bytes),
+                Output::StartTls => {
+                    self.feed_link();
+                    if let Some(link) = &self.link {
+                        link.accept_tls(self.surroundings.tls.clone(), self.to.clone());
+                    }
+                }
+                Output::Opened { from, to, certificate } => {
+                    log::debug!(
+                        target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
+                        certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
+                        "opened"
+                    );
+                    self.to = Some(to);
+                }
+                Output::Verify(request) => self.ask(request),
+                Output::Authorized { pair, mechanism } => self.admit(&pair, mechanism),
+                Output::Stanza(stanza) => stanzas.push(stanza),
+                Output::Bounced(answer) => bounced.push(answer),
+                Output::Refused { remote, reason } => self.refused(remote.as_ref(), reason),
+                Output::Ended(end) => self.stream_ended(&end),
+            }
+        }
+        self.feed_link();
+        if !self.outbox.has_room() {
+            self.unread = Some(pass.clone());
+        }
+        if !bounced.is_empty() {
+            self.bounce(bounced, pass);
+        }
+        if !stanzas.is_empty() {
+            self.stanzas_in += stanzas.len() as u64;
+            self.last_stanza = Instant::now();
+            self.offer(batch::sort(stanzas, pass), context);
+        }
+    }
+
+    /// Has an authoritative server asked about a dialback key.
+    fn ask(&mut self, request: Request) {
+        if self.surroundings.strangers.asked.permits() {
+            log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
+        }
+        let site = listener::site(self.address.ip());
+        let verify = verifier::Verify { request, site, answer: self.own.outlet() };
+        if let Err(refused) = self.surroundings.verifier.tell(verify) {
+            let request = refused.into_inner().request;
+            let error = Failure::Overloaded.stanza_error(&request.pair.remote);
+            self.machine.verified(&request, Err(error));
+        }
+    }
+
+    /// The remote has proved a pair: its own terms hold from now on, and whoever waits for a sign of life hears of it.
+    fn admit(&mut self, pair: &DomainPair, mechanism: Mechanism) {
+        if !self.authorized {
+            self.authorized = true;
+            self.presence = Some(self.surroundings.tally.admit());
+            self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+            self.throttle.set_rate(self.remote.max_rate);
+        }
+        // A promise that is gone takes the process with it.
+        let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
+        let terms = self.surroundings.terms.remote(&pair.remote);
+        let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
+        log::info!(
+            target: LOG, address:% = self.address, pair:% = pair,
+            mechanism:% = crate::name_of(mechanism), protocol = shown.protocol,
+            cipher = shown.cipher, certificate = shown.certificate.as_str(),
+            fingerprint = shown.fingerprint, took:% = millis(self.since);
+            "authenticated"
+        );
+        self.mechanism = Some(mechanism);
+        let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
+        let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
+        self.surroundings.notes.note(&pair.remote, event);
+        self.witness(&pair.remote);
+    }
+
+    fn refused(&self, remote: Option<&Domain>, reason: String) {
+        if self.authorized || self.surroundings.strangers.refused.permits() {
+            log::warn!(
+                target: LOG, address:% = self.address, remote:% = name(remote),
+                reason = reason.as_str();
+                "refused"
+            );
+        }
+        if let Some(remote) = remote {
+            let event = Event::now(What::Refused).at(self.address).saying(reason);
+            self.surroundings.notes.note_claim(remote, event);
+        }
+    }
+
+    /// Sends error answers the way that stanzas of our own domains take, on streams that we open.
+    fn bounce(&self, answers: Vec<Stanza>, pass: &Pass) {
+        let mut batches = batch::sort(answers, pass);
+        batches.iter_mut().for_each(|batch| batch.returning = true);
+        // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
+        // with it.
+        let _ = self.surroundings.router.signal(router::Route { batches, source: Source::Component });
+    }
+
+    /// Has the remote's certificate remembered.
+    fn witness(&self, remote: &Domain) {
+        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
+            // A witness who has too much to do remembers the last one.
+            let _ =
+                self.surroundings.witness.tell(witness::Saw { remote, side: Side::Incoming, fingerprint });
+        }
+    }
+
+    /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
+    fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
+        let route = router::Route { batches, source: Source::Remote };
+        match self.surroundings.router.tell(route) {
+            Ok(()) => {}
+            Err(Refused::Full(route)) => {
+                self.offered = Some(route);
+                context.run_later(OFFER_AGAIN, |incoming, context| {
+                    if let Some(route) = incoming.offered.take() {
+                        incoming.offer(route.batches, context);
+                    }
+                });
+            }
+            Err(Refused::Gone(_)) => context.stop(),
+        }
+    }
+}
+
+pub(super) fn name(domain: Option<&Domain>) -> &str {
+    domain.map_or("-", Domain::as_str)
+}
+
+/// How soon a full router is asked again.
+pub(super) const OFFER_AGAIN: Duration = Duration::from_millis(25);

@@ -1,0 +1,65 @@
+//! The sockets of a node, bound before anything runs.
+
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, UnixListener};
+
+use super::{LOG, StartError};
+use crate::{control::socket, listener, settings::Settings};
+
+/// The listening sockets, bound before anything runs.
+pub(super) struct Sockets {
+    pub(super) s2s: Vec<TcpListener>,
+    pub(super) s2s_tls: Vec<TcpListener>,
+    pub(super) component: Vec<TcpListener>,
+    pub(super) metrics: Vec<TcpListener>,
+}
+
+impl Sockets {
+    pub(super) fn bind(settings: &Settings) -> Result<Self, StartError> {
+        let listen = &settings.listen;
+        Ok(Self {
+            s2s: bind(&listen.s2s)?,
+            s2s_tls: bind(&listen.s2s_tls)?,
+            component: bind(&listen.component)?,
+            metrics: bind(&listen.metrics)?,
+        })
+    }
+
+    pub(super) fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        let kinds = [
+            ("s2s", &self.s2s),
+            ("s2s_tls", &self.s2s_tls),
+            ("component", &self.component),
+            ("metrics", &self.metrics),
+        ];
+        let sockets =
+            kinds.into_iter().flat_map(|(kind, sockets)| sockets.iter().map(move |socket| (kind, socket)));
+        sockets.filter_map(|(kind, socket)| Some((kind, socket.local_addr().ok()?))).collect()
+    }
+}
+
+/// Binds the control socket. Where nobody asked for one by name, a node that cannot have it goes without.
+pub(super) fn bind_control(settings: &Settings) -> Result<Option<(UnixListener, socket::Seat)>, StartError> {
+    let Some(wanted) = &settings.listen.control else { return Ok(None) };
+    match socket::bind(&wanted.path) {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if wanted.required => Err(StartError::Control { path: wanted.path.clone(), error }),
+        Err(error) => {
+            log::warn!(
+                target: LOG, path:% = wanted.path.display(), reason:% = error;
+                "no control socket, so no answers to nuncio explain and the like: set listen.control"
+            );
+            Ok(None)
+        }
+    }
+}
+
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, StartError> {
+    addresses
+        .iter()
+        .map(|address| {
+            listener::bind(*address).map_err(|error| StartError::Bind { address: *address, error })
+        })
+        .collect()
+}

@@ -1,0 +1,194 @@
+//! The start of a node: every actor after those that it needs.
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::SystemTime,
+};
+
+use actix::Arbiter;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{
+    Node, StartError, identities,
+    listeners::{self, Listeners},
+    served,
+    sockets::{Sockets, bind_control},
+};
+use crate::{
+    attempt::Means,
+    control::{Control, Sources},
+    dns::Dns,
+    gate::{self, Gate},
+    incoming,
+    mailbox::{self, Inbox, Meter, Outlet},
+    metrics::{Metrics, Tally, gather, http},
+    promise::{self, Promise},
+    pulse::{self, Pulse},
+    recorder::{Notes, Recorder},
+    report::Time,
+    resolver::Resolver,
+    router::Router,
+    settings::Settings,
+    terms::Terms,
+    tls::Tls,
+    verifier::Verifier,
+    vital::Vital,
+    witness::Witness,
+    workers::Workers,
+};
+
+impl Node {
+    /// Binds every address and starts every actor. To be called in an actix system.
+    ///
+    /// # Errors
+    ///
+    /// An address that cannot be bound, or settings that TLS or the DNS cannot use; nothing runs then.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
+        let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
+        let sockets = Sockets::bind(&settings)?;
+        let addresses = sockets.addresses();
+        let (control_socket, seat) = bind_control(&settings)?.unzip();
+        let (mut threads, workers) = Workers::start(settings.workers);
+        let terms = Terms::new(&settings);
+        // A thread for the router, and one for those who make links: however many domains there are to be tried, what
+        // has a link does not wait for that.
+        let (here, office) = (Arbiter::current(), Arbiter::new());
+        let desk = office.handle();
+        threads.push(office);
+        let (dead, deaths) = mpsc::channel(1);
+
+        let every = settings.log_mailboxes;
+        let pulse_meter = Meter::new("pulse", 65_536, None);
+        let pulse = mailbox::start_on(&here, &pulse_meter, "pulse", move |_| Pulse::new(every));
+        let watch: Outlet<pulse::Watch> = pulse.outlet();
+        let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
+
+        let resolver_meter = meter("resolver", 65_536);
+        let counted = Arc::clone(&resolver_meter);
+        let resolver =
+            mailbox::start_on(&desk, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
+        let bound = addresses.iter().map(|(_, address)| *address).collect();
+        let recorder_meter = meter("recorder", 8192);
+        let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
+        let recorder =
+            mailbox::start_on(&desk, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
+        let notes = Notes::new(recorder.clone());
+        let witness_meter = meter("witness", 1024);
+        let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
+        let witness =
+            mailbox::start_on(&desk, &witness_meter, "witness", move |_| Witness::new(noting, counted));
+
+        let admitted = Arc::<AtomicUsize>::default();
+        let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
+        let metrics = mailbox::start_on(&desk, &metrics_meter, "metrics", move |_| Metrics::new(own));
+        let tally = Tally::new(metrics.outlet(), admitted);
+
+        let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
+        let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
+        let gate_meter = meter("gate", 65_536);
+        let counted = Arc::clone(&gate_meter);
+        let owners = gate::Owners { held: promise.outlet(), admitted: promise.outlet() };
+        let dials = settings.limits.dials;
+        let gate = mailbox::start_on(&desk, &gate_meter, "gate", move |own| {
+            Gate::new(dials.per_address, own, owners, counted)
+        });
+        let means = Means {
+            terms: terms.clone(),
+            tls: tls.clone(),
+            resolver,
+            gate: Some(gate),
+            at_once: dials.at_once,
+            witness: witness.clone(),
+            tally: tally.clone(),
+            notes: notes.clone(),
+            bound,
+        };
+        let verifier_meter = meter("verifier", 1024);
+        let counted = Arc::clone(&verifier_meter);
+        let (asking, calls) = (means.clone(), settings.limits.verifications);
+        let vital = Vital::new("promise", dead.clone());
+        let verifier = mailbox::start_on(&desk, &verifier_meter, "verifier", move |own| {
+            Verifier::new(asking, calls, own, counted)
+        });
+
+        let outgoing = meter("outgoing", 1024);
+        let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
+        let owners = promise::Owners {
+            fulfilled: router.outlet(),
+            closed: router.outlet(),
+            bounces: router.outlet(),
+            notes: notes.clone(),
+        };
+        let kept = means.clone();
+        promise_inbox.start_on(&desk, move || {
+            Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
+        });
+
+        let vital = Vital::new("router", dead);
+        let (domains, names) = served(&settings);
+        let (promising, service, noting) = (promise.clone(), settings.service.clone(), notes.clone());
+        router_inbox
+            .start_on(&here, move || Router::new(domains, names, promising, service, every, noting, vital));
+
+        let listeners = Listeners {
+            meter: meter("listener", 1024),
+            incoming: meter("incoming", 1024),
+            component: meter("component", 1024),
+            limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
+            strangers: incoming::Strangers::default(),
+            workers,
+            tls,
+            terms,
+            router: router.clone(),
+            promise: promise.clone(),
+            verifier,
+            witness,
+            tally,
+            notes,
+            secrets: listeners::secrets(&settings),
+        };
+        let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
+        let components = listeners.start_components(sockets.component);
+        let sources = gather::Sources {
+            pulse: pulse.clone(),
+            router: router.clone(),
+            promise: promise.clone(),
+            metrics,
+            started: SystemTime::now(),
+        };
+        let scrapes =
+            sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
+        let scrapes = scrapes.collect();
+        if let Some(socket) = control_socket {
+            let sources = Sources {
+                router: router.clone(),
+                promise: promise.clone(),
+                recorder,
+                servers: servers.clone(),
+                components: components.clone(),
+                started: Time::now(),
+            };
+            let control_meter = meter("control", 64);
+            let counted = Arc::clone(&control_meter);
+            mailbox::start_on(&here, &control_meter, "control", move |own| {
+                Control::new(socket, sources, own, counted)
+            });
+        }
+        Ok(Self {
+            addresses,
+            seat,
+            servers,
+            components,
+            router,
+            promise,
+            pulse,
+            deaths,
+            listeners,
+            means: kept,
+            settings: Box::new(settings),
+            threads,
+            scrapes,
+        })
+    }
+}

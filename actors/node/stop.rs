@@ -1,0 +1,51 @@
+//! The end of a node, so that nothing is lost.
+
+use std::time::{Duration, Instant};
+
+use super::{LOG, Node};
+use crate::{drain, listener, promise, router};
+
+impl Node {
+    /// Stops gracefully, within `shutdown_timeout`.
+    ///
+    /// First what is taken in ends: listeners, then the streams of other servers, while what waits for a link is
+    /// answered and sessions empty their outboxes. Then the components, which have had their answers. Last the sessions:
+    /// what components sent until their own closing tag still goes out.
+    pub async fn drain(self) {
+        let end = Instant::now() + self.settings.shutdown_timeout;
+        let left = || end.saturating_duration_since(Instant::now());
+        for listener in self.servers.iter().chain(&self.components) {
+            let _ = listener.signal(listener::Stop);
+        }
+        let (token, answered) = drain::tokens();
+        let _ = self.promise.signal(promise::Drain { token: token.clone() });
+        let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
+        for listener in &self.servers {
+            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
+        }
+        drop(token);
+        if !answered.within(left() / 2).await {
+            log::warn!(target: LOG, "some servers did not close their streams in time");
+        }
+        let (token, closed) = drain::tokens();
+        for listener in &self.components {
+            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
+        }
+        drop(token);
+        if !closed.within(left() / 4 * 3).await {
+            log::warn!(target: LOG, "some components did not close their streams in time");
+        }
+        let (token, finished) = drain::tokens();
+        let _ = self.router.signal(router::Finish { token });
+        if !finished.within(left()).await {
+            log::warn!(target: LOG, "some links could not be closed in time");
+        }
+        let (token, logged) = drain::tokens();
+        let _ = self.router.signal(router::LogAccount { token });
+        logged.within(left().max(LAST_WORDS)).await;
+        log::info!(target: LOG, "stopped");
+    }
+}
+
+/// For the account's last line, should nothing be left of `shutdown_timeout`.
+const LAST_WORDS: Duration = Duration::from_millis(100);

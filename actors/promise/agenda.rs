@@ -1,0 +1,132 @@
+//! When each pair is looked after next: pauses end in another attempt or in oblivion, and what has waited too long is
+//! answered.
+
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
+
+use actix::{Context, Handler};
+use xmpp::{Domain, DomainPair};
+
+use super::{LOG, Promise, State, overflow::PATIENCE};
+use crate::{
+    account::Outcome,
+    backoff, clock,
+    failure::Failure,
+    incoming,
+    mailbox::Queued,
+    recorder::{Event, What},
+};
+
+impl Promise {
+    /// Starts the pause after a failure.
+    pub(super) fn pause(&mut self, key: &DomainPair, failure: Failure) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        pair.failures += 1;
+        pair.failure = Some(failure);
+        pair.state = State::Pausing { until: clock::now() + backoff::pause(&self.bounds, pair.failures) };
+        let long = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
+        if long {
+            // What was held up by a full queue is decided now.
+            self.lose_patience(key);
+        }
+        self.look_ahead(key);
+    }
+
+    /// Enters into the agenda when this pair has to be looked after next.
+    pub(super) fn look_ahead(&mut self, key: &DomainPair) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        let expiry = pair.queue.next_expiry();
+        let pause = match pair.state {
+            State::Pausing { until } if pair.queue.is_empty() => Some(until + FORGET_AFTER),
+            State::Pausing { until } => Some(until),
+            _ => None,
+        };
+        let Some(next) = [expiry, pause].into_iter().flatten().min() else { return };
+        if pair.scheduled.is_none_or(|scheduled| next < scheduled) {
+            pair.scheduled = Some(next);
+            self.agenda.push(Reverse((next, key.clone())));
+        }
+    }
+
+    /// Looks after the pairs that are due.
+    pub(super) fn tick(&mut self) {
+        let now = clock::now();
+        while let Some(Reverse((due, _))) = self.agenda.peek() {
+            if *due > now {
+                return;
+            }
+            let Some(Reverse((due, key))) = self.agenda.pop() else { return };
+            match self.pairs.get_mut(&key) {
+                // Entries that an earlier one has overtaken say nothing.
+                Some(pair) if pair.scheduled == Some(due) => pair.scheduled = None,
+                _ => continue,
+            }
+            self.look_after(&key, now);
+        }
+    }
+
+    fn look_after(&mut self, key: &DomainPair, now: Instant) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        let before = pair.queue.bytes();
+        let expired = pair.queue.take_expired(now);
+        self.bytes = self.bytes - before + pair.queue.bytes();
+        let reason = pair.failure.clone().unwrap_or(Failure::Late);
+        let (empty, state) = (pair.queue.is_empty(), &pair.state);
+        let next = match state {
+            State::Pausing { until } if empty && *until + FORGET_AFTER <= now => Next::Forget,
+            State::Pausing { until } if !empty && *until <= now => Next::Attempt,
+            _ => Next::Wait,
+        };
+        let stanzas: usize = expired.iter().map(|batch| batch.stanzas.len()).sum();
+        if stanzas > 0 {
+            log::info!(
+                target: LOG, pair:% = key, stanzas = stanzas, reason:% = reason.sentence(&key.remote);
+                "expired: no link came about in time"
+            );
+        }
+        self.answer(expired, &reason, Outcome::Expired);
+        match next {
+            Next::Forget => drop(self.remove(key)),
+            Next::Attempt => self.begin(key),
+            Next::Wait => {}
+        }
+        self.look_ahead(key);
+    }
+
+    fn sign_of_life(&mut self, remote: &Domain) {
+        for key in self.remotes.get(remote).cloned().unwrap_or_default() {
+            let Some(pair) = self.pairs.get_mut(&key) else { continue };
+            if !matches!(pair.state, State::Pausing { .. }) {
+                continue;
+            }
+            pair.failures = 0;
+            if pair.queue.is_empty() {
+                self.remove(&key);
+            } else {
+                log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
+                self.note(&key, Event::now(What::LifeSign));
+                self.begin(&key);
+            }
+        }
+    }
+}
+
+enum Next {
+    Forget,
+    Attempt,
+    Wait,
+}
+
+impl Handler<Queued<incoming::Authorized>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
+        let incoming::Authorized { remote } = authorized.open();
+        self.sign_of_life(&remote);
+    }
+}
+
+/// The reason of a failed attempt is remembered this long after its pause, for a pause that doubles.
+const FORGET_AFTER: Duration = Duration::from_secs(60);

@@ -1,0 +1,109 @@
+//! The attempts: each waits for its turn and for the gate, and a failed one is followed by a pause.
+
+use std::sync::Arc;
+
+use actix::{Context, Handler};
+use xmpp::DomainPair;
+
+use super::{LOG, Promise, State};
+use crate::{
+    account::Outcome,
+    attempt::millis,
+    clock, gate,
+    mailbox::Queued,
+    outgoing::{self, Outgoing},
+    recorder::{Event, What},
+};
+
+impl Promise {
+    /// Makes an attempt, or lines up for one.
+    pub(super) fn begin(&mut self, key: &DomainPair) {
+        let Some(pair) = self.pairs.get_mut(key) else { return };
+        if !self.turns.take(key) {
+            pair.state = State::AwaitingTurn;
+            return;
+        }
+        pair.state = State::Attempting;
+        let dialling = self.dial.dial(key);
+        let owners = outgoing::Owners {
+            established: self.own.outlet(),
+            failed: self.own.outlet(),
+            closed: self.owners.closed.clone(),
+            returned: self.own.outlet(),
+            bounces: self.owners.bounces.clone(),
+            notes: self.owners.notes.clone(),
+        };
+        let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
+        self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
+            Outgoing::new(key, dialling, owners, own, meter)
+        });
+    }
+
+    pub(super) fn attempt_ended(&mut self, key: &DomainPair) {
+        self.turns.end(key);
+        self.begin_next();
+    }
+
+    pub(super) fn begin_next(&mut self) {
+        while let Some(key) = self.turns.next() {
+            if self.pairs.get(&key).is_some_and(|pair| matches!(pair.state, State::AwaitingTurn)) {
+                self.begin(&key);
+            }
+        }
+    }
+}
+
+impl Handler<Queued<outgoing::Failed>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
+        let outgoing::Failed { pair: key, failure } = failed.open();
+        let answered = if failure.is_definitive() || self.stopping {
+            self.take_waiting(&key)
+        } else if let Some(pair) = self.pairs.get_mut(&key) {
+            let before = pair.queue.bytes();
+            let requests = pair.queue.take_requests();
+            self.bytes = self.bytes - before + pair.queue.bytes();
+            requests
+        } else {
+            Vec::new()
+        };
+        let stanzas: usize = answered.iter().map(|batch| batch.stanzas.len()).sum();
+        self.answer(answered, &failure, Outcome::Answered);
+        self.pause(&key, failure.clone());
+        if let Some(pair) = self.pairs.get(&key)
+            && let State::Pausing { until } = pair.state
+        {
+            let pause = until.saturating_duration_since(clock::now());
+            log::warn!(
+                target: LOG, pair:% = key, reason:% = failure.sentence(&key.remote), answered = stanzas,
+                waiting = pair.queue.len(), waited:% = millis(pair.since),
+                next_attempt_after:% = format_args!("{}ms", pause.as_millis());
+                "no link"
+            );
+            self.note(&key, Event::now(What::NoLink).saying(failure.sentence(&key.remote)));
+        }
+        self.attempt_ended(&key);
+    }
+}
+
+impl Handler<Queued<gate::Held>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, held: Queued<gate::Held>, _: &mut Context<Self>) {
+        let gate::Held { pair } = held.open();
+        if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting)) {
+            self.turns.hold(pair);
+            self.begin_next();
+        }
+    }
+}
+
+impl Handler<Queued<gate::Admitted>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, admitted: Queued<gate::Admitted>, _: &mut Context<Self>) {
+        let gate::Admitted { pair } = admitted.open();
+        self.turns.resume(&pair);
+    }
+}

@@ -1,0 +1,30 @@
+//! Other terms: what they forbid is answered, the rest goes on under them.
+
+use actix::{Context, Handler};
+use xmpp::DomainPair;
+
+use super::{Adopt, Promise, State};
+use crate::{account::Outcome, failure::Failure, mailbox::Queued, outgoing};
+
+impl Handler<Queued<Adopt>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
+        let Adopt { dial, bounds } = adopt.open();
+        self.turns.limit(dial.at_once());
+        (self.dial, self.bounds) = (dial, bounds);
+        let forbidden: Vec<DomainPair> =
+            self.pairs.keys().filter(|pair| !self.permits(pair)).cloned().collect();
+        for key in forbidden {
+            let waiting = self.take_waiting(&key);
+            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            match self.pairs.get(&key).map(|pair| &pair.state) {
+                Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
+                Some(State::AwaitingTurn | State::Pausing { .. }) => drop(self.remove(&key)),
+                // What comes of it is met then.
+                Some(State::Attempting | State::AwaitingReturn) | None => {}
+            }
+        }
+        self.begin_next();
+    }
+}
