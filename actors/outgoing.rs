@@ -329,7 +329,8 @@ impl Outgoing {
             }
         }
         if let Err(batch) = self.outbox.push(batch, now) {
-            self.refuse_slow(batch);
+            // It was said at `warn` when the patience ended.
+            self.refuse_slow(batch, log::Level::Debug);
         }
         self.feed_link();
         self.watch_patience(context);
@@ -350,8 +351,8 @@ impl Outgoing {
         }
     }
 
-    fn refuse_slow(&self, batch: Batch) {
-        log::warn!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
+    fn refuse_slow(&self, batch: Batch, level: log::Level) {
+        log::log!(target: LOG, level, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
         let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
         self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
@@ -369,7 +370,7 @@ impl Outgoing {
         self.patience = Some(context.run_later(wait, |session, context| {
             session.patience = None;
             let batches = session.outbox.lose_patience(clock::now());
-            batches.into_iter().for_each(|batch| session.refuse_slow(batch));
+            batches.into_iter().for_each(|batch| session.refuse_slow(batch, log::Level::Warn));
             session.watch_patience(context);
         }));
     }

@@ -37,6 +37,7 @@ use crate::{
     failure::Failure,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outgoing::{self, Outgoing},
+    quiet::{self, Quiet},
     recorder::{Event, Notes, What},
     report, router,
     settings::Promise as Bounds,
@@ -162,6 +163,8 @@ pub struct Promise {
     /// Failures in a row of the pairs whose session stands, until it has stood long enough to forget them.
     restless: HashMap<DomainPair, u32>,
     turns: Turns,
+    /// A source that goes on writing to a full queue is told each time, the log is not.
+    refusals: Arc<Quiet>,
     stopping: bool,
     _vital: Vital,
 }
@@ -221,6 +224,7 @@ impl Promise {
             agenda: BinaryHeap::new(),
             bytes: 0,
             restless: HashMap::new(),
+            refusals: Quiet::new(LOG, quiet::FEW, "more stanzas were refused: too much waits for links"),
             stopping: false,
             _vital: vital,
         }

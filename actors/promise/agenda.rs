@@ -9,7 +9,7 @@ use std::{
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
 
-use super::{LOG, Promise, State, overflow::PATIENCE};
+use super::{LOG, Promise, State};
 use crate::{
     account::Outcome,
     backoff, clock,
@@ -26,8 +26,7 @@ impl Promise {
         pair.failures += 1;
         pair.failure = Some(failure);
         pair.state = State::Pausing { until: clock::now() + backoff::pause(&self.bounds, pair.failures) };
-        let long = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
-        if long {
+        if pair.stays_away() {
             // What was held up by a full queue is decided now.
             self.lose_patience(key);
         }

@@ -8,11 +8,12 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use super::{LOG, Promise, State};
+use super::{LOG, Pair, Promise, State};
 use crate::{
     account::Outcome,
     batch::Batch,
     clock,
+    failure::Failure,
     recorder::{Event, What},
     router,
 };
@@ -29,9 +30,7 @@ impl Promise {
             self.shed_if_crowded();
             return self.look_ahead(key);
         }
-        // A domain that is known to stay away is not worth a pause of the source.
-        let away = matches!(pair.state, State::Pausing { until } if until > clock::now() + PATIENCE);
-        let patient = !pair.refusing && !away;
+        let patient = !pair.refusing && !pair.stays_away();
         let first = pair.overflow.is_empty();
         pair.overflow.push_back(batch);
         if !patient {
@@ -92,7 +91,9 @@ impl Promise {
         if stanzas == 0 {
             return;
         }
-        log::warn!(target: LOG, pair:% = key, stanzas = stanzas; "refused: too much waits for a link");
+        if self.refusals.permits() {
+            log::warn!(target: LOG, pair:% = key, stanzas = stanzas; "refused: too much waits for a link");
+        }
         let error = stanza::Error {
             type_: ErrorType::Wait,
             condition: Condition::ResourceConstraint,
@@ -102,6 +103,15 @@ impl Promise {
         for batch in batches {
             router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }
+    }
+}
+
+impl Pair {
+    /// Whether the domain is known to be away, and so not worth a pause of those who write to it. One whose link ended
+    /// as soon as it stood is there, and may well be back in a moment.
+    pub(super) fn stays_away(&self) -> bool {
+        let State::Pausing { until } = self.state else { return false };
+        !matches!(self.failure, Some(Failure::ShortLived)) || until > clock::now() + PATIENCE
     }
 }
 
