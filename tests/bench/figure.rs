@@ -108,8 +108,8 @@ const SHOWN: [Figure; 8] = [
 const COLUMNS: usize = 2;
 const MARGIN: usize = 24;
 const TOP: usize = 64;
-/// Room for three lines of caption.
-const BOTTOM: usize = 56;
+/// Room for the lines of the caption, of which a quick run on a busy machine has four.
+const BOTTOM: usize = 76;
 const CAPTION_PITCH: usize = 15;
 const CAPTION_LONGEST: usize = 120;
 const PANEL_WIDTH: usize = 430;
