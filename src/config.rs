@@ -287,7 +287,7 @@ fn limits(section: Section<'_>) -> Limits {
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
         },
         recording: Recording {
-            domains: section.count("recorded_domains", 0).unwrap_or(10_000),
+            domains: section.count("recorded_domains", 0).unwrap_or(2_000),
             events: section.count("recorded_events", 1).unwrap_or(32),
         },
     };
