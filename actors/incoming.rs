@@ -350,6 +350,10 @@ impl Handler<Queued<Adopt>> for Incoming {
         let Adopt { terms, tls } = adopt.open();
         let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
         (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
+        if let Some(pair) = self.machine.pairs().first() {
+            self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+            self.throttle.set_rate(self.remote.max_rate);
+        }
         if let Some(error) = forbidden.filter(|_| !self.over) {
             self.close(Some(error), context);
         }

@@ -144,6 +144,18 @@ fn the_log_level_and_the_limits_are_adopted_and_what_needs_a_restart_is_said() {
     node.eventually_logs(&["debug", "nuncio::incoming", "accepted"]);
 }
 
+#[test]
+fn a_stream_that_stands_takes_on_the_new_time_limits() {
+    let network = Network::new();
+    let setup = || Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
+    let node = Node::start(&network, setup());
+    let identity = network.authority.issue(&["peer.example"]);
+    let mut peer = Peer::authenticates(node.address(), "peer.example", INBOX, &identity);
+    node.reconfigures(&network, &setup().set("s2s.idle_timeout", "\"2s\""));
+    // Only whitespace until then; the time limit of the start is an hour.
+    peer.expects_closed();
+}
+
 /// The serial number of the certificate that the node shows now.
 fn shown_serial(node: &Node) -> String {
     let mut peer = Peer::dials(node.address());
