@@ -139,6 +139,8 @@ pub struct Listener {
     /// Of this minute, which began then.
     attempts: (Instant, HashMap<IpAddr, usize>),
     refused: Arc<Quiet>,
+    /// The node is being stopped.
+    stopped: bool,
 }
 
 struct Connection {
@@ -178,6 +180,7 @@ impl Listener {
             per_address: HashMap::new(),
             attempts: (Instant::now(), HashMap::new()),
             refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
+            stopped: false,
         }
     }
 
@@ -301,6 +304,7 @@ impl Handler<Queued<Stop>> for Listener {
 
     fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
         stop.open();
+        self.stopped = true;
         self.accepting.abort();
     }
 }

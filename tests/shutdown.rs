@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::support::{Behaviour, Component, Element, Network, Node, Prosody, Server, Setup, eventually};
+use crate::support::{
+    Behaviour, Component, Element, Event, Network, Node, Peer, Prosody, Server, Setup, eventually,
+};
 
 #[test]
 fn under_load_towards_prosody_every_stanza_is_delivered_or_answered() {
@@ -78,6 +80,27 @@ fn sigint_stops_the_node_too() {
     node.process().signal("INT");
     let status = node.process().exit_within(Duration::from_secs(5));
     assert!(status.success(), "{status}");
+}
+
+// rows: B35
+#[test]
+fn who_says_his_first_word_while_the_node_stops_is_told_so() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    // Never answers the end of its stream, so the node has something to wait for.
+    let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
+    let mut silent = Peer::dials(node.address());
+    node.process().signal("TERM");
+    node.eventually_logs(&["stopping"]);
+    silent.sends_header("peer.example", "nuncio.example", "");
+    silent.expects_header();
+    // Its features may have been quicker.
+    let first = silent.next(LIMIT).expect("an element");
+    match first {
+        Event::Element(features) if features.name == "features" => silent.expects_error("system-shutdown"),
+        Event::Element(error) => drop(error.expect("system-shutdown")),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

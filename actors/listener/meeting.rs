@@ -12,6 +12,7 @@ use tokio_openssl::SslStream;
 
 use super::{Connection, For, LOG, Listener, Met, Stage};
 use crate::{
+    drain,
     incoming::{self, Incoming},
     link::Stream,
     mailbox::Queued,
@@ -61,6 +62,10 @@ impl Listener {
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
             Incoming::new(surroundings, stream, session, address, since, own, meter)
         });
+        if self.stopped {
+            // It was in its first moment when the others were told; nobody waits for it.
+            let _ = incoming.signal(incoming::Drain { token: drain::tokens().0 });
+        }
         if let Some(connection) = self.connections.get_mut(&address) {
             connection.stage = Stage::Server(incoming);
         }
