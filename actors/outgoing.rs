@@ -2,9 +2,12 @@
 //!
 //! What happens to a stanza is decided by one enum, as in ejabberd's `s2s_out`: while the promise hands over what
 //! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
-//! back. See `handover` for the whole story of the three actors.
+//! back. The whole story of the three actors is told in the crate's documentation.
 
+mod deadlines;
+mod ending;
 mod show;
+mod writing;
 
 use std::{
     net::SocketAddr,
@@ -12,18 +15,16 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
-use bytes::Bytes;
+use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::sync::mpsc;
 use xmpp::{
     DomainPair,
     policy::Mechanism,
-    stanza::{self, Condition, ErrorType},
-    stream::{self, End, Initiating, initiating::Output},
+    stream::{self, Initiating, initiating::Output},
 };
 
+use self::ending::{Ending, WHOLE_CHUNK};
 use crate::{
-    account::Outcome,
     attempt::{Arrival, Dialling, Session},
     batch::Batch,
     clock, drain,
@@ -31,7 +32,7 @@ use crate::{
     link::{self, Link},
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outbox::{self, Outbox},
-    recorder::{Event, Notes, What},
+    recorder::{Event, Notes},
     report, router,
     trace::redact,
 };
@@ -203,21 +204,6 @@ struct Wire {
     over: bool,
 }
 
-/// The stream takes no more stanzas.
-struct Ending {
-    lived: Duration,
-    /// We closed it, because it was idle or an operator asked for it: that is no cause for a pause.
-    idle: bool,
-    /// Closing tags went both ways.
-    orderly: bool,
-    /// The router knows.
-    reported: bool,
-    /// The router has sent its last.
-    retired: bool,
-    /// The promise has back what was not written.
-    returned: bool,
-}
-
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
     pub fn new(
@@ -267,8 +253,7 @@ impl Outgoing {
             writing_since: None,
             over: false,
         });
-        let tick = self.keepalive.min(self.idle_timeout).min(self.write_timeout) / 2;
-        context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
+        self.watch_deadlines(context);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
         if self.owners.established.signal(established).is_err() {
             context.stop();
@@ -315,221 +300,8 @@ impl Outgoing {
         }
     }
 
-    fn write(&mut self, mut batch: Batch, context: &mut Context<Self>) {
-        let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
-            self.leftovers.push(batch);
-            return;
-        };
-        let now = clock::now();
-        wire.last_stanza = now;
-        if let Some(limit) = wire.max_stanza {
-            self.refuse_oversized(&mut batch, limit);
-            if batch.stanzas.is_empty() {
-                return;
-            }
-        }
-        if let Err(batch) = self.outbox.push(batch, now) {
-            // It was said at `warn` when the patience ended.
-            self.refuse_slow(batch, log::Level::Debug);
-        }
-        self.feed_link();
-        self.watch_patience(context);
-    }
-
-    /// XEP-0478 section 4: never above what the peer announced.
-    fn refuse_oversized(&self, batch: &mut Batch, limit: usize) {
-        while let Some(place) = batch.stanzas.iter().position(|stanza| stanza.bytes().len() > limit) {
-            let mut oversized = batch.split_off(place);
-            let after = oversized.split_off(1);
-            let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
-            let error =
-                stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
-            self.note(Event::now(What::Bounced).saying(&error.text).of(1));
-            router::bounce(&self.owners.bounces, oversized, &error, Outcome::Answered);
-            batch.stanzas.extend(after.stanzas);
-            batch.slip.merge(after.slip);
-        }
-    }
-
-    fn refuse_slow(&self, batch: Batch, level: log::Level) {
-        log::log!(target: LOG, level, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
-        let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
-        let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
-        self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
-        router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
-    }
-
     fn note(&self, event: Event) {
         self.owners.notes.note(&self.pair.remote, event.with(&self.pair.local));
-    }
-
-    /// Wakes up when the patience with a full outbox ends.
-    fn watch_patience(&mut self, context: &mut Context<Self>) {
-        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
-        let wait = end.saturating_duration_since(clock::now());
-        self.patience = Some(context.run_later(wait, |session, context| {
-            session.patience = None;
-            let batches = session.outbox.lose_patience(clock::now());
-            batches.into_iter().for_each(|batch| session.refuse_slow(batch, log::Level::Warn));
-            session.watch_patience(context);
-        }));
-    }
-
-    /// Closes our side of the stream; what is in the outbox goes before the closing tag.
-    fn close_stream(&mut self, error: Option<stream::Error>, reason: &str, context: &mut Context<Self>) {
-        self.take_no_more(reason, context);
-        if let Some(wire) = &mut self.wire {
-            wire.machine.close(error);
-        }
-        self.turn(context);
-    }
-
-    /// The machine is done with the stream.
-    fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
-        if matches!(end, End::ByPeer(_)) {
-            // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
-            let closing_tags = self.outbox.take_raw();
-            let remains = self.outbox.remains(WHOLE_CHUNK);
-            let doubtful = self.outbox.doubt_recent(clock::now());
-            self.leave_behind(remains, doubtful);
-            closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
-        }
-        self.take_no_more(&end.to_string(), context);
-        if let Some(ending) = &mut self.end {
-            ending.orderly = matches!(end, End::Closed);
-        }
-        if let Some(wire) = &mut self.wire {
-            wire.over = true;
-        }
-        self.feed_link();
-    }
-
-    fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
-        let remains = self.outbox.remains(written);
-        let said_goodbye = self.wire.as_ref().is_none_or(|wire| wire.over);
-        let doubtful = if said_goodbye { 0 } else { self.outbox.doubt_recent(clock::now()) };
-        self.leave_behind(remains, doubtful);
-        self.take_no_more(reason, context);
-        self.wire = None;
-        self.flushing.clear();
-        self.finishing.clear();
-        self.give_back(context);
-    }
-
-    fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
-        let uncertain = remains.uncertain + doubtful;
-        if uncertain > 0 {
-            log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = uncertain;
-                "the link ended without a goodbye; stanzas on the wire may not have arrived"
-            );
-        }
-        self.leftovers.extend(remains.unwritten);
-    }
-
-    /// From now on stanzas are kept to be given back.
-    fn take_no_more(&mut self, reason: &str, context: &mut Context<Self>) {
-        if self.end.is_none() {
-            let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| clock::since(wire.since));
-            log::info!(
-                target: LOG, pair:% = self.pair, reason = reason, stanzas_out = self.outbox.stanzas_written(),
-                lived:% = humane(lived);
-                "closed"
-            );
-            let text = format!("{reason}, after {}", humane(lived));
-            let count = usize::try_from(self.outbox.stanzas_written()).unwrap_or(usize::MAX);
-            self.note(Event::now(What::Closed).saying(text).of(count));
-            self.end = Some(Ending {
-                lived,
-                idle: false,
-                orderly: false,
-                reported: false,
-                retired: false,
-                returned: false,
-            });
-            context.run_later(CLOSE_WITHIN, |session, context| {
-                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
-            });
-        }
-        self.report_end(context);
-    }
-
-    /// Tells the router, once. While the promise hands over, the router may not know this session yet and would look
-    /// in vain for what it is to forget: `Open` is on its way for certain, and comes back here.
-    fn report_end(&mut self, context: &mut Context<Self>) {
-        let Some(end) = &mut self.end else { return };
-        if end.reported || matches!(self.on_route, OnRoute::Hold(_)) {
-            return;
-        }
-        end.reported = true;
-        let closed = Closed { pair: self.pair.clone(), session: self.own.clone() };
-        if self.owners.closed.signal(closed).is_err() {
-            context.stop();
-        }
-    }
-
-    /// Gives back what was not written, once the router has sent its last and nothing is on its way any more: of what
-    /// is in the outbox, only the end of the link tells.
-    fn give_back(&mut self, context: &mut Context<Self>) {
-        let settled = self.wire.is_none() || self.outbox.is_empty();
-        let Some(end) = self.end.as_mut().filter(|end| end.retired && settled) else { return };
-        if !end.returned {
-            end.returned = true;
-            let cut = !end.orderly;
-            let (lived, batches) = ((!end.idle).then_some(end.lived), std::mem::take(&mut self.leftovers));
-            // A promise that is gone takes the process with it.
-            let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived, cut });
-        }
-        if self.wire.is_none() {
-            context.stop();
-        }
-    }
-
-    fn tick(&mut self, context: &mut Context<Self>) {
-        let Some(wire) = &mut self.wire else { return };
-        if self.end.is_some() {
-            // The peer has a moment to close its side.
-        } else if wire
-            .writing_since
-            .is_some_and(|since| clock::since(since) > self.keepalive.min(self.write_timeout))
-        {
-            // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
-            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
-            self.close_stream(Some(error), "the peer reads nothing", context);
-        } else if wire.expires.is_some_and(|end| end <= SystemTime::now()) {
-            // RFC 6120 13.7.2.3. What is left over goes to a stream that meets the peer's next certificate.
-            let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
-            self.close_stream(Some(error), "the peer's certificate has expired", context);
-        } else if clock::since(wire.last_stanza) >= self.idle_timeout && self.outbox.is_empty() {
-            self.close_stream(None, "idle", context);
-            if let Some(end) = &mut self.end {
-                end.idle = true;
-            }
-        } else if clock::since(wire.last_write) >= self.keepalive {
-            // RFC 6120 4.6.1: whitespace. A peer that is gone does not acknowledge it, and TCP says so.
-            self.outbox.push_raw(Bytes::from_static(b" "));
-            self.feed_link();
-        }
-    }
-}
-
-impl Outgoing {
-    /// Gives up a link that takes nothing for so long while the node waits for it.
-    fn expect_progress(&self, within: Duration, context: &mut Context<Self>) {
-        context.run_later(within, move |session, context| {
-            if session.flushing.is_empty() {
-                return;
-            }
-            let writing_since = session.wire.as_ref().and_then(|wire| wire.writing_since);
-            if writing_since.is_some_and(|since| clock::since(since) < within) {
-                return session.expect_progress(within, context);
-            }
-            session.link_ended(
-                WHOLE_CHUNK,
-                "this server is being stopped and the peer reads nothing",
-                context,
-            );
-        });
     }
 }
 
@@ -703,23 +475,4 @@ impl Drop for Outgoing {
     }
 }
 
-/// `1h 2m 3s`, without the fractions.
-fn humane(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        format!("{}ms", time.as_millis())
-    } else {
-        format!("{}s", time.as_secs())
-    }
-}
-
 const LOG: &str = "nuncio::outgoing";
-
-/// When a link is given up while it writes, all of the chunk may be on the wire.
-const WHOLE_CHUNK: usize = usize::MAX;
-
-/// How long a peer may take to answer our closing tag.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
-
-/// Idleness and silence are looked for this often, depending on how long they are to last.
-const TICK_AT_LEAST: Duration = Duration::from_millis(100);
-const TICK_AT_MOST: Duration = Duration::from_secs(15);

@@ -50,7 +50,7 @@ impl Failure {
             ),
             Self::Crashed => (Side::Local, "report the panic that the log of this node shows".to_owned()),
             Self::Loop(_) => (
-                Side::Either,
+                Side::Local,
                 format!("add {remote} to this node as a [[domain]], or have its DNS records corrected"),
             ),
             Self::Dns(failure) => of_the_dns(failure, remote.as_str()),
@@ -108,7 +108,7 @@ fn of_tls(error: &tls::Error, pair: &DomainPair) -> (Side, String) {
         tls::Error::NoCommonCipher => they("allow a cipher of today"),
         tls::Error::OtherProtocol => they("let the port speak xmpp-server"),
         error if error.blames_our_certificate() => {
-            (Side::Either, format!("see whether {local}'s certificate is good for others: it was refused"))
+            (Side::Local, format!("see whether {local}'s certificate is good for others: it was refused"))
         }
         tls::Error::Alert(_) | tls::Error::Closed | tls::Error::Broken(_) | tls::Error::Failed(_) => {
             they("look into the log there, which says why TLS was ended")

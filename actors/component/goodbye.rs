@@ -1,0 +1,70 @@
+//! How a stream with a program is closed: once it has said all it had to say, as far as that can be seen.
+
+use std::time::{Duration, Instant};
+
+use actix::{AsyncContext, Context};
+use xmpp::stream::{self, Condition, End};
+
+use super::{Component, WHOLE_CHUNK};
+use crate::{batch::Pass, clock};
+
+impl Component {
+    /// Closes our side of the stream, and the connection once the program is done with its own.
+    pub(super) fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
+        self.machine.close(error);
+        self.turn(&Pass::free(), context);
+        self.await_silence(context);
+        context.run_later(CLOSE_WITHIN, |component, context| {
+            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+        });
+    }
+
+    /// Many programs never answer a closing tag: one that has said nothing for a while has said all.
+    fn await_silence(&mut self, context: &mut Context<Self>) {
+        if self.over {
+            return;
+        }
+        if self.is_quiet() {
+            self.stream_ended(&End::Closed, context);
+            return self.feed_link();
+        }
+        context.run_later(SILENCE / QUIET_LOOKS, |component, context| component.await_silence(context));
+    }
+
+    /// Closes the stream of a program that has been quiet for a moment: what it sends to a link that is still to be
+    /// made can be answered only before our closing tag.
+    pub(super) fn close_when_quiet(&mut self, end: Instant, context: &mut Context<Self>) {
+        if self.over {
+            return;
+        }
+        if self.is_quiet() || clock::now() >= end {
+            self.quiet_looks = 0;
+            self.machine.close(Some(stream::Error::new(Condition::SystemShutdown, "")));
+            self.turn(&Pass::free(), context);
+            return self.await_silence(context);
+        }
+        context.run_later(QUIET / QUIET_LOOKS, move |component, context| {
+            component.close_when_quiet(end, context);
+        });
+    }
+
+    /// Whether it could have said something at each of the last few looks, and did not. While its last words are being
+    /// taken it cannot; and looks, not time, are counted because on a busy machine time passes without a read.
+    fn is_quiet(&mut self) -> bool {
+        let deaf = self.reading.is_held() || self.offered.is_some();
+        self.quiet_looks = if deaf { 0 } else { self.quiet_looks + 1 };
+        self.quiet_looks > QUIET_LOOKS
+    }
+}
+
+/// How long a program may take to answer our closing tag.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Nothing read for this long is a pause in which a stream can be closed.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// How often a program is looked at in a time that is to be quiet.
+const QUIET_LOOKS: u32 = 4;
+
+/// Nothing read for this long after our closing tag: nothing is on its way any more.
+const SILENCE: Duration = Duration::from_millis(400);

@@ -1,0 +1,177 @@
+//! The end of a stream, and of its link: the router is told, what was not written goes back to the promise.
+
+use std::time::Duration;
+
+use actix::{ActorContext, AsyncContext, Context};
+use xmpp::stream::{self, End};
+
+use super::{Closed, LOG, OnRoute, Outgoing, Returned};
+use crate::{
+    clock, outbox,
+    recorder::{Event, What},
+};
+
+/// The stream takes no more stanzas.
+pub(super) struct Ending {
+    pub(super) lived: Duration,
+    /// We closed it, because it was idle or an operator asked for it: that is no cause for a pause.
+    pub(super) idle: bool,
+    /// Closing tags went both ways.
+    orderly: bool,
+    /// The router knows.
+    reported: bool,
+    /// The router has sent its last.
+    pub(super) retired: bool,
+    /// The promise has back what was not written.
+    pub(super) returned: bool,
+}
+
+impl Outgoing {
+    /// Closes our side of the stream; what is in the outbox goes before the closing tag.
+    pub(super) fn close_stream(
+        &mut self,
+        error: Option<stream::Error>,
+        reason: &str,
+        context: &mut Context<Self>,
+    ) {
+        self.take_no_more(reason, context);
+        if let Some(wire) = &mut self.wire {
+            wire.machine.close(error);
+        }
+        self.turn(context);
+    }
+
+    /// The machine is done with the stream.
+    pub(super) fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
+        if matches!(end, End::ByPeer(_)) {
+            // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
+            let closing_tags = self.outbox.take_raw();
+            let remains = self.outbox.remains(WHOLE_CHUNK);
+            let doubtful = self.outbox.doubt_recent(clock::now());
+            self.leave_behind(remains, doubtful);
+            closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
+        }
+        self.take_no_more(&end.to_string(), context);
+        if let Some(ending) = &mut self.end {
+            ending.orderly = matches!(end, End::Closed);
+        }
+        if let Some(wire) = &mut self.wire {
+            wire.over = true;
+        }
+        self.feed_link();
+    }
+
+    pub(super) fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
+        let remains = self.outbox.remains(written);
+        let said_goodbye = self.wire.as_ref().is_none_or(|wire| wire.over);
+        let doubtful = if said_goodbye { 0 } else { self.outbox.doubt_recent(clock::now()) };
+        self.leave_behind(remains, doubtful);
+        self.take_no_more(reason, context);
+        self.wire = None;
+        self.flushing.clear();
+        self.finishing.clear();
+        self.give_back(context);
+    }
+
+    fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
+        let uncertain = remains.uncertain + doubtful;
+        if uncertain > 0 {
+            log::warn!(
+                target: LOG, pair:% = self.pair, stanzas = uncertain;
+                "the link ended without a goodbye; stanzas on the wire may not have arrived"
+            );
+        }
+        self.leftovers.extend(remains.unwritten);
+    }
+
+    /// From now on stanzas are kept to be given back.
+    fn take_no_more(&mut self, reason: &str, context: &mut Context<Self>) {
+        if self.end.is_none() {
+            let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| clock::since(wire.since));
+            log::info!(
+                target: LOG, pair:% = self.pair, reason = reason, stanzas_out = self.outbox.stanzas_written(),
+                lived:% = humane(lived);
+                "closed"
+            );
+            let text = format!("{reason}, after {}", humane(lived));
+            let count = usize::try_from(self.outbox.stanzas_written()).unwrap_or(usize::MAX);
+            self.note(Event::now(What::Closed).saying(text).of(count));
+            self.end = Some(Ending {
+                lived,
+                idle: false,
+                orderly: false,
+                reported: false,
+                retired: false,
+                returned: false,
+            });
+            context.run_later(CLOSE_WITHIN, |session, context| {
+                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+            });
+        }
+        self.report_end(context);
+    }
+
+    /// Tells the router, once. While the promise hands over, the router may not know this session yet and would look
+    /// in vain for what it is to forget: `Open` is on its way for certain, and comes back here.
+    pub(super) fn report_end(&mut self, context: &mut Context<Self>) {
+        let Some(end) = &mut self.end else { return };
+        if end.reported || matches!(self.on_route, OnRoute::Hold(_)) {
+            return;
+        }
+        end.reported = true;
+        let closed = Closed { pair: self.pair.clone(), session: self.own.clone() };
+        if self.owners.closed.signal(closed).is_err() {
+            context.stop();
+        }
+    }
+
+    /// Gives back what was not written, once the router has sent its last and nothing is on its way any more: of what
+    /// is in the outbox, only the end of the link tells.
+    pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
+        let settled = self.wire.is_none() || self.outbox.is_empty();
+        let Some(end) = self.end.as_mut().filter(|end| end.retired && settled) else { return };
+        if !end.returned {
+            end.returned = true;
+            let cut = !end.orderly;
+            let (lived, batches) = ((!end.idle).then_some(end.lived), std::mem::take(&mut self.leftovers));
+            // A promise that is gone takes the process with it.
+            let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived, cut });
+        }
+        if self.wire.is_none() {
+            context.stop();
+        }
+    }
+
+    /// Gives up a link that takes nothing for so long while the node waits for it.
+    pub(super) fn expect_progress(&self, within: Duration, context: &mut Context<Self>) {
+        context.run_later(within, move |session, context| {
+            if session.flushing.is_empty() {
+                return;
+            }
+            let writing_since = session.wire.as_ref().and_then(|wire| wire.writing_since);
+            if writing_since.is_some_and(|since| clock::since(since) < within) {
+                return session.expect_progress(within, context);
+            }
+            session.link_ended(
+                WHOLE_CHUNK,
+                "this server is being stopped and the peer reads nothing",
+                context,
+            );
+        });
+    }
+}
+
+/// `1h 2m 3s`, without the fractions.
+fn humane(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{}ms", time.as_millis())
+    } else {
+        format!("{}s", time.as_secs())
+    }
+}
+
+/// When a link is given up while it writes, all of the chunk may be on the wire.
+pub(super) const WHOLE_CHUNK: usize = usize::MAX;
+
+/// How long a peer may take to answer our closing tag.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -1,0 +1,71 @@
+//! How stanzas get into the outbox, and what does not.
+
+use actix::{AsyncContext, Context};
+use xmpp::stanza::{self, Condition, ErrorType};
+
+use super::{LOG, Outgoing};
+use crate::{
+    account::Outcome,
+    batch::Batch,
+    clock,
+    recorder::{Event, What},
+    router,
+};
+
+impl Outgoing {
+    pub(super) fn write(&mut self, mut batch: Batch, context: &mut Context<Self>) {
+        let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
+            self.leftovers.push(batch);
+            return;
+        };
+        let now = clock::now();
+        wire.last_stanza = now;
+        if let Some(limit) = wire.max_stanza {
+            self.refuse_oversized(&mut batch, limit);
+            if batch.stanzas.is_empty() {
+                return;
+            }
+        }
+        if let Err(batch) = self.outbox.push(batch, now) {
+            // It was said at `warn` when the patience ended.
+            self.refuse_slow(batch, log::Level::Debug);
+        }
+        self.feed_link();
+        self.watch_patience(context);
+    }
+
+    /// XEP-0478 section 4: never above what the peer announced.
+    fn refuse_oversized(&self, batch: &mut Batch, limit: usize) {
+        while let Some(place) = batch.stanzas.iter().position(|stanza| stanza.bytes().len() > limit) {
+            let mut oversized = batch.split_off(place);
+            let after = oversized.split_off(1);
+            let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
+            let error =
+                stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
+            self.note(Event::now(What::Bounced).saying(&error.text).of(1));
+            router::bounce(&self.owners.bounces, oversized, &error, Outcome::Answered);
+            batch.stanzas.extend(after.stanzas);
+            batch.slip.merge(after.slip);
+        }
+    }
+
+    fn refuse_slow(&self, batch: Batch, level: log::Level) {
+        log::log!(target: LOG, level, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
+        let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
+        let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
+        self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
+        router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+    }
+
+    /// Wakes up when the patience with a full outbox ends.
+    fn watch_patience(&mut self, context: &mut Context<Self>) {
+        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
+        let wait = end.saturating_duration_since(clock::now());
+        self.patience = Some(context.run_later(wait, |session, context| {
+            session.patience = None;
+            let batches = session.outbox.lose_patience(clock::now());
+            batches.into_iter().for_each(|batch| session.refuse_slow(batch, log::Level::Warn));
+            session.watch_patience(context);
+        }));
+    }
+}
