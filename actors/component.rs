@@ -1,6 +1,7 @@
 //! A program that serves one of our domains, connected by XEP-0114.
 
 mod goodbye;
+mod seat;
 mod show;
 
 use std::{
@@ -122,6 +123,8 @@ pub struct Component {
     link: Option<Link>,
     machine: Accepting,
     name: Option<Domain>,
+    /// How often it has claimed the name.
+    claims: u32,
     seated: bool,
     outbox: Outbox,
     patience: Option<SpawnHandle>,
@@ -164,6 +167,7 @@ impl Component {
             own,
             meter,
             name: None,
+            claims: 0,
             seated: false,
             outbox: Outbox::new(outbox::BUDGET),
             patience: None,
@@ -192,11 +196,8 @@ impl Component {
                     self.outbox.push_raw(bytes);
                 }
                 Output::Claimed { name } => {
-                    let claimed = Claimed { name: name.clone(), component: self.own.clone() };
-                    self.name = Some(name);
-                    if self.surroundings.router.signal(claimed).is_err() {
-                        context.stop();
-                    }
+                    self.name = Some(name.clone());
+                    self.claim(name, context);
                 }
                 Output::Stanza(stanza) => stanzas.push(stanza),
                 Output::Ended(end) => self.stream_ended(&end, context),
@@ -243,15 +244,6 @@ impl Component {
             self.log_closed(&end.to_string());
         }
         self.leave(context);
-    }
-
-    /// Gives the seat up, once: the program may come back before this connection is quite gone.
-    fn leave(&mut self, context: &mut Context<Self>) {
-        let Some(name) = self.name.clone().filter(|_| self.seated && !self.gone) else { return };
-        self.gone = true;
-        if self.surroundings.router.signal(Gone { name, component: self.own.clone() }).is_err() {
-            context.stop();
-        }
     }
 
     fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
@@ -388,29 +380,6 @@ impl Handler<Queued<Send>> for Component {
         }
         self.feed_link();
         self.watch_patience(context);
-    }
-}
-
-impl Handler<Queued<router::Seated>> for Component {
-    type Result = ();
-
-    fn handle(&mut self, seated: Queued<router::Seated>, context: &mut Context<Self>) {
-        let router::Seated { accepted } = seated.open();
-        let name = self.name.as_ref().map_or("-", Domain::as_str);
-        if accepted {
-            self.seated = true;
-            log::info!(target: LOG, address:% = self.address, name = name; "connected");
-            self.machine.accept();
-        } else {
-            log::warn!(target: LOG, address:% = self.address, name = name; "refused: another connection serves the name");
-            self.machine.conflict();
-            self.name = None;
-        }
-        self.turn(&Pass::free(), context);
-        if self.link.is_none() {
-            // It went away while the router decided.
-            self.link_ended(0, "", context);
-        }
     }
 }
 

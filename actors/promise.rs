@@ -13,6 +13,7 @@ mod handover;
 mod overflow;
 mod queue;
 mod reload;
+mod rota;
 mod show;
 mod turns;
 
@@ -28,7 +29,7 @@ use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
 pub use self::figures::{Figures, ShowFigures};
-use self::{handover::send_first, queue::Queue, turns::Turns};
+use self::{handover::send_first, queue::Queue, rota::Rota, turns::Turns};
 use crate::{
     account::{Amount, Outcome},
     attempt::Dial,
@@ -163,6 +164,8 @@ pub struct Promise {
     /// Failures in a row of the pairs whose session stands, until it has stood long enough to forget them.
     restless: HashMap<DomainPair, u32>,
     turns: Turns,
+    /// Those whose pause is over: they are tried again at a pace.
+    due: Rota,
     /// A source that goes on writing to a full queue is told each time, the log is not.
     refusals: Arc<Quiet>,
     stopping: bool,
@@ -184,6 +187,8 @@ struct Pair {
     failure: Option<Failure>,
     /// The earliest entry in the agenda.
     scheduled: Option<Instant>,
+    /// It is one of those that are due.
+    in_line: bool,
 }
 
 #[derive(Debug)]
@@ -196,7 +201,7 @@ enum State {
     HandingOver(Mailbox<Outgoing>),
     /// A session has ended and gives back what it had not written.
     AwaitingReturn,
-    /// The last attempt failed; nothing is tried before then.
+    /// The last attempt failed; nothing is tried before then, nor before its place in the line.
     Pausing { until: Instant },
 }
 
@@ -224,6 +229,7 @@ impl Promise {
             agenda: BinaryHeap::new(),
             bytes: 0,
             restless: HashMap::new(),
+            due: Rota::default(),
             refusals: Quiet::new(LOG, quiet::FEW, "more stanzas were refused: too much waits for links"),
             stopping: false,
             _vital: vital,
@@ -244,7 +250,7 @@ impl Promise {
             return self.answer(vec![batch], &Failure::Denied, Outcome::Answered);
         }
         let now = clock::now();
-        match self.pairs.get(&key).map(|pair| &pair.state) {
+        match self.pairs.get(&key).map(|pair| (&pair.state, pair.in_line)) {
             None => {
                 log::info!(target: LOG, pair:% = key, stanzas = batch.stanzas.len(); "queued");
                 self.note(&key, Event::now(What::Queued).of(batch.stanzas.len()));
@@ -252,14 +258,14 @@ impl Promise {
                 self.append(&key, batch, context);
                 self.begin(&key);
             }
-            Some(State::AwaitingTurn | State::Attempting | State::AwaitingReturn) => {
+            Some((State::AwaitingTurn | State::Attempting | State::AwaitingReturn, _)) => {
                 self.append(&key, batch, context);
             }
-            Some(State::HandingOver(session)) => send_first(session, batch),
-            Some(State::Pausing { until }) if now < *until => {
+            Some((State::HandingOver(session), _)) => send_first(session, batch),
+            Some((State::Pausing { until }, in_line)) if in_line || now < *until => {
                 self.deliver_while_pausing(&key, batch, context);
             }
-            Some(State::Pausing { .. }) => {
+            Some((State::Pausing { .. }, _)) => {
                 self.append(&key, batch, context);
                 self.begin(&key);
             }
@@ -336,6 +342,7 @@ impl Pair {
             failures: 0,
             failure: None,
             scheduled: None,
+            in_line: false,
         }
     }
 }

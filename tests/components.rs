@@ -34,14 +34,12 @@ fn a_second_connection_for_the_same_name_gets_conflict() {
 }
 
 #[test]
-fn the_name_is_free_again_after_a_component_left() {
+fn a_program_that_comes_back_at_once_gets_its_seat_again() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
-    drop(node.inbox());
-    let again = crate::support::eventually("the name is free", || {
-        Component::try_connect(node.address(), "inbox.nuncio.example", SECRET).ok()
-    });
-    drop(again);
+    for _ in 0..50 {
+        drop(node.inbox());
+    }
 }
 
 // rows: K2

@@ -1,6 +1,14 @@
 //! Attempts to make links are bounded, in all and to one address, and leave turns to others.
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::support::{Listener, Network, Node, Peer, Server, Setup, eventually};
 
@@ -68,6 +76,31 @@ fn a_host_of_a_hundred_silent_domains_leaves_turns_to_others() {
 }
 
 #[test]
+fn domains_that_are_away_are_tried_again_at_a_pace() {
+    const DOMAINS: usize = 1_500;
+    let network = Network::new();
+    let address = network.address();
+    let knocks = counts_connections(address);
+    let pattern = format!("[[remote]]\nname = \"*.away.example\"\naddress = \"{address}:5269\"");
+    let setup = Setup::of("nuncio.example").set("promise.backoff", "[\"100ms\", \"100ms\"]").block(&pattern);
+    let node =
+        Node::start(&network, setup.log("warn,nuncio::promise=error,nuncio::account=info,nuncio::node=info"));
+    let sender = node.inbox();
+    let from = sender.name().to_owned();
+    let flood = sender.floods(DOMAINS, move |number| {
+        format!("<message from='a@{from}' to='d{number}.away.example'><body>hello</body></message>")
+    });
+    flood.join().unwrap();
+    // The first attempts are made as fast as can be; by now all are in line for another.
+    eventually("each has been tried", || (knocks.load(Relaxed) > DOMAINS + 500).then_some(()));
+    let (before, began) = (knocks.load(Relaxed), Instant::now());
+    eventually("many have been tried again", || (knocks.load(Relaxed) > before + 1_000).then_some(()));
+    let rate = (knocks.load(Relaxed) - before) as f64 / began.elapsed().as_secs_f64();
+    // Unpaced it would be all of them ten times a second, or what the processor can do.
+    assert!(rate < 700.0, "{rate} a second");
+}
+
+#[test]
 fn too_many_domains_at_one_dead_address_are_told_so() {
     let network = Network::new();
     let address = network.address();
@@ -92,9 +125,22 @@ fn too_many_domains_at_one_dead_address_are_told_so() {
 
 /// Whether nobody connects for a moment.
 fn stays_away(listener: &Listener) -> bool {
-    let end = std::time::Instant::now() + Duration::from_millis(200);
+    let end = Instant::now() + Duration::from_millis(200);
     eventually("a moment passes, or somebody connects", || {
         let came = listener.accepted().is_some();
-        (came || std::time::Instant::now() > end).then_some(!came)
+        (came || Instant::now() > end).then_some(!came)
     })
+}
+
+/// Accepts, counts and hangs up.
+fn counts_connections(address: Ipv4Addr) -> Arc<AtomicUsize> {
+    let listener = TcpListener::bind((address, 5269)).unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for _ in listener.incoming() {
+            counted.fetch_add(1, Relaxed);
+        }
+    });
+    count
 }

@@ -44,6 +44,7 @@ impl Handler<Queued<ShowFigures>> for Promise {
                 State::Attempting => &mut figures.attempting,
                 State::HandingOver(_) => &mut figures.handing_over,
                 State::AwaitingReturn => &mut figures.awaiting_return,
+                State::Pausing { .. } if pair.in_line => &mut figures.awaiting_turn,
                 State::Pausing { until } => {
                     let left = until.saturating_duration_since(now);
                     figures.longest_pause = figures.longest_pause.max(left);

@@ -45,6 +45,7 @@ impl Promise {
             State::Attempting => (Wait::Attempt, None),
             State::HandingOver(_) => (Wait::Handover, None),
             State::AwaitingReturn => (Wait::Return, None),
+            State::Pausing { .. } if pair.in_line => (Wait::Turn, None),
             State::Pausing { until } => (Wait::Pause, Some(Seconds::until(until))),
         };
         report::Queue {

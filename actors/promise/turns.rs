@@ -1,11 +1,12 @@
 //! Whose attempt is made next, when more are wanted than may be under way at once.
 //!
-//! Local domains take turns, so that a program which writes to a thousand dead domains delays its own mail and nobody
-//! else's. An attempt that is held at the gate of its address costs nothing yet, and leaves its turn to another.
+//! An attempt that is held at the gate of its address costs nothing yet, and leaves its turn to another.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 
-use xmpp::{Domain, DomainPair};
+use xmpp::DomainPair;
+
+use super::rota::Rota;
 
 /// The attempts under way, held and wanted.
 #[derive(Debug)]
@@ -13,15 +14,13 @@ pub(super) struct Turns {
     at_once: usize,
     running: usize,
     held: HashSet<DomainPair>,
-    waiting: HashMap<Domain, VecDeque<DomainPair>>,
-    /// The local domains for which something waits, the next in front.
-    order: VecDeque<Domain>,
+    waiting: Rota,
 }
 
 impl Turns {
     /// At most `at_once` attempts are under way.
     pub(super) fn new(at_once: usize) -> Self {
-        Self { at_once, running: 0, held: HashSet::new(), waiting: HashMap::new(), order: VecDeque::new() }
+        Self { at_once, running: 0, held: HashSet::new(), waiting: Rota::default() }
     }
 
     /// Other bounds; what is under way goes on.
@@ -35,11 +34,7 @@ impl Turns {
             self.running += 1;
             return true;
         }
-        let waiting = self.waiting.entry(pair.local.clone()).or_default();
-        if waiting.is_empty() {
-            self.order.push_back(pair.local.clone());
-        }
-        waiting.push_back(pair.clone());
+        self.waiting.push(pair.clone());
         false
     }
 
@@ -66,23 +61,14 @@ impl Turns {
 
     /// The next of those that wait, if it may begin. It does not count before it takes its turn.
     pub(super) fn next(&mut self) -> Option<DomainPair> {
-        if self.running >= self.at_once {
-            return None;
-        }
-        let local = self.order.pop_front()?;
-        let waiting = self.waiting.get_mut(&local)?;
-        let pair = waiting.pop_front();
-        if waiting.is_empty() {
-            self.waiting.remove(&local);
-        } else {
-            self.order.push_back(local);
-        }
-        pair
+        if self.running < self.at_once { self.waiting.pop() } else { None }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use xmpp::Domain;
+
     use super::*;
 
     fn pair(local: &str, remote: &str) -> DomainPair {
@@ -111,7 +97,7 @@ mod tests {
         assert_eq!(turns.next(), None);
         turns.end(&first);
         assert_eq!(served(&mut turns), ["d1.example", "friend.example", "d2.example", "d3.example"]);
-        assert!(turns.waiting.is_empty() && turns.order.is_empty());
+        assert!(turns.waiting.is_empty());
     }
 
     #[test]

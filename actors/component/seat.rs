@@ -1,0 +1,69 @@
+//! The seat that a connection claims at the router: one at a time serves a name.
+
+use std::time::Duration;
+
+use actix::{ActorContext, AsyncContext, Context, Handler};
+use xmpp::Domain;
+
+use super::{Claimed, Component, Gone, LOG};
+use crate::{batch::Pass, mailbox::Queued, router};
+
+impl Component {
+    pub(super) fn claim(&mut self, name: Domain, context: &mut Context<Self>) {
+        self.claims += 1;
+        if self.surroundings.router.signal(Claimed { name, component: self.own.clone() }).is_err() {
+            context.stop();
+        }
+    }
+
+    /// A program that starts again may be here before its last connection is known to be over, so it asks once more.
+    fn seat_is_taken(&mut self, context: &mut Context<Self>) {
+        let name = self.name.as_ref().map_or("-", Domain::as_str);
+        if self.claims < CLAIMS && self.link.is_some() && !self.over {
+            context.run_later(CLAIM_AGAIN, |component, context| {
+                if let Some(name) = component.name.clone() {
+                    component.claim(name, context);
+                }
+            });
+            return;
+        }
+        log::warn!(target: LOG, address:% = self.address, name = name; "refused: another connection serves the name");
+        self.machine.conflict();
+        self.name = None;
+    }
+
+    /// Gives the seat up, once: the program may come back before this connection is quite gone.
+    pub(super) fn leave(&mut self, context: &mut Context<Self>) {
+        let Some(name) = self.name.clone().filter(|_| self.seated && !self.gone) else { return };
+        self.gone = true;
+        if self.surroundings.router.signal(Gone { name, component: self.own.clone() }).is_err() {
+            context.stop();
+        }
+    }
+}
+
+impl Handler<Queued<router::Seated>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, seated: Queued<router::Seated>, context: &mut Context<Self>) {
+        let router::Seated { accepted } = seated.open();
+        if accepted {
+            self.seated = true;
+            let name = self.name.as_ref().map_or("-", Domain::as_str);
+            log::info!(target: LOG, address:% = self.address, name = name; "connected");
+            self.machine.accept();
+        } else {
+            self.seat_is_taken(context);
+        }
+        self.turn(&Pass::free(), context);
+        if self.link.is_none() {
+            // It went away while the router decided.
+            self.link_ended(0, "", context);
+        }
+    }
+}
+
+/// How often a name is claimed that another connection serves, and how soon again: an end that is on its way is there
+/// long before the last.
+const CLAIMS: u32 = 4;
+const CLAIM_AGAIN: Duration = Duration::from_millis(50);
