@@ -203,6 +203,10 @@ impl Component {
                 Output::Ended(end) => self.stream_ended(&end, context),
             }
         }
+        if self.machine.has_closed() {
+            let outside = self.outbox.take_overflow();
+            self.return_to_senders(outside);
+        }
         self.feed_link();
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
@@ -371,7 +375,7 @@ impl Handler<Queued<Send>> for Component {
 
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
         let Send { batch } = send.open();
-        if self.link.is_none() || self.over {
+        if self.link.is_none() || self.over || self.machine.has_closed() {
             return self.return_to_senders(vec![batch]);
         }
         self.last_stanza = clock::now();

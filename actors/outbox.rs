@@ -3,8 +3,8 @@
 //! Architecture Invariant: plain data. The actor that owns the outbox talks to the link and to the router.
 //!
 //! A burst past the budget costs nothing: the batches that do not fit keep their passes, so that their sources stop
-//! reading for [`MOMENT`]. After that the destination is too slow: those batches come back, and so does all that
-//! follows until half of the budget is free again.
+//! reading, and a destination that takes a good part of the budget in each [`MOMENT`] holds them to its own rate. One that
+//! does not is too slow: those batches come back, and so does all that follows until half of the budget is free again.
 
 use std::{
     collections::VecDeque,
@@ -37,13 +37,21 @@ pub struct Outbox {
     /// How many are with the link now.
     writing: usize,
     overflow: VecDeque<Batch>,
-    overflow_since: Option<Instant>,
+    moment: Option<Moment>,
     refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
     slip: Slip,
     /// What was written lately, by the second.
     recent: VecDeque<(Instant, Amount)>,
+}
+
+/// A time in which sources are held up.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    ends: Instant,
+    /// What had been written when it began.
+    written: u64,
 }
 
 /// What a dead link leaves behind.
@@ -64,7 +72,7 @@ impl Outbox {
             bytes: 0,
             writing: 0,
             overflow: VecDeque::new(),
-            overflow_since: None,
+            moment: None,
             refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
@@ -81,7 +89,7 @@ impl Outbox {
         if self.overflow.is_empty() && self.bytes < self.budget {
             self.admit(batch);
         } else {
-            self.overflow_since.get_or_insert(now);
+            self.moment.get_or_insert(Moment { ends: now + MOMENT, written: self.bytes_written });
             self.overflow.push_back(batch);
         }
         Ok(())
@@ -128,7 +136,7 @@ impl Outbox {
             self.admit(batch);
         }
         if self.overflow.is_empty() {
-            self.overflow_since = None;
+            self.moment = None;
         }
         if self.items.is_empty() {
             // A burst is over: a thousand idle links would keep its room a thousand times.
@@ -141,20 +149,28 @@ impl Outbox {
 
     /// When the patience with what is held outside ends.
     pub fn patience_ends(&self) -> Option<Instant> {
-        self.overflow_since.map(|since| since + MOMENT)
+        self.moment.map(|moment| moment.ends)
     }
 
-    /// Gives back what was held outside for too long, and refuses from now on.
+    /// Gives back what was held outside while too little was written, and refuses from now on.
     pub fn lose_patience(&mut self, now: Instant) -> Vec<Batch> {
-        if self.patience_ends().is_none_or(|end| end > now) {
+        let Some(moment) = self.moment.filter(|moment| moment.ends <= now) else { return Vec::new() };
+        if self.bytes_written - moment.written >= (self.budget / SLOWEST) as u64 {
+            self.moment = Some(Moment { ends: now + MOMENT, written: self.bytes_written });
             return Vec::new();
         }
         self.refusing = true;
-        self.overflow_since = None;
+        self.moment = None;
         let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
         self.overflow = returning;
         let refused: VecDeque<Batch> = refused;
         refused.into()
+    }
+
+    /// Takes out what was held outside: the stream is being closed, and nothing may follow its closing tag.
+    pub fn take_overflow(&mut self) -> Vec<Batch> {
+        self.moment = None;
+        self.overflow.drain(..).collect()
     }
 
     /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
@@ -180,9 +196,8 @@ impl Outbox {
             Item::Raw(_) => None,
         }));
         let mut unwritten = batch::batches(unwritten, &mut self.slip);
-        unwritten.extend(self.overflow.drain(..));
+        unwritten.extend(self.take_overflow());
         self.bytes = 0;
-        self.overflow_since = None;
         Remains { uncertain: count, unwritten }
     }
 
@@ -255,11 +270,15 @@ impl Item {
     }
 }
 
-/// How long a full destination may hold up its sources.
-pub const MOMENT: Duration = Duration::from_secs(1);
+/// How long a full destination may hold up its sources before it is seen whether it takes anything: TCP opens the window
+/// of a peer that reads steadily in large steps.
+pub const MOMENT: Duration = Duration::from_secs(2);
 
 /// Bytes a session may have yet to write: a second of a 10 Mbit/s line.
 pub const BUDGET: usize = 1024 * 1024;
+
+/// The part of its budget that a destination has to take in a moment: half a Mbit/s is fast enough.
+const SLOWEST: usize = 8;
 
 /// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
 /// (`TCP_USER_TIMEOUT`).
@@ -317,6 +336,22 @@ mod tests {
         outbox.next_chunk().unwrap();
         outbox.written(Instant::now());
         assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
+    }
+
+    #[test]
+    fn a_destination_that_goes_on_taking_holds_its_sources_to_its_rate() {
+        let mut outbox = Outbox::new(CHUNK);
+        let now = Instant::now();
+        // Twice as much as one chunk has, and more in each moment: some of it is always outside.
+        let burst = || batch(0..2 * CHUNK / stanza("0").bytes().len());
+        outbox.push(burst(), now).unwrap();
+        for moments in 1..10 {
+            outbox.push(burst(), now).unwrap();
+            outbox.next_chunk().unwrap();
+            outbox.written(now);
+            assert!(outbox.lose_patience(now + MOMENT * moments).is_empty());
+        }
+        assert!(!outbox.lose_patience(now + MOMENT * 10).is_empty(), "it has stopped");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct Retire;
 pub struct Flush {
     /// How long that may take.
     pub within: Duration,
-    /// Dropped when nothing waits any more.
+    /// Dropped when nothing waits any more: written, or given back and dealt with.
     pub token: drain::Token,
 }
 
@@ -131,6 +131,15 @@ pub struct Returned {
     pub lived: Option<Duration>,
     /// It ended without closing tags on both sides.
     pub cut: bool,
+    /// Of those who wait for the end of this session: dropped when all that it left has been answered or waits again.
+    pub tokens: Vec<drain::Token>,
+}
+
+impl Returned {
+    /// What a session gives back that has panicked.
+    pub fn nothing(pair: DomainPair, lived: Option<Duration>) -> Self {
+        Self { pair, batches: Vec::new(), lived, cut: true, tokens: Vec::new() }
+    }
 }
 
 /// The attempt is over, told to ourselves by its task.
@@ -170,7 +179,7 @@ pub struct Outgoing {
     wire: Option<Wire>,
     outbox: Outbox,
     patience: Option<SpawnHandle>,
-    /// Came when it could no longer be written; given back in the end.
+    /// Came when it could no longer be written; given back in the end, in order.
     leftovers: Vec<Batch>,
     flushing: Vec<drain::Token>,
     finishing: Vec<drain::Token>,
@@ -464,8 +473,7 @@ impl Drop for Outgoing {
         self.meter.count_if_panicking();
         if let Some(end) = self.end.as_ref().filter(|end| end.retired && !end.returned) {
             // The router has forgotten it, and the promise waits.
-            let nothing =
-                Returned { pair: self.pair.clone(), batches: Vec::new(), lived: Some(end.lived), cut: true };
+            let nothing = Returned::nothing(self.pair.clone(), Some(end.lived));
             let _ = self.owners.returned.signal(nothing);
         } else if self.wire.is_none() && self.end.is_none() {
             let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });

@@ -69,6 +69,13 @@ pub struct Return {
 #[derive(Debug)]
 pub struct Report;
 
+/// Say when all that was sent to you before has been passed on.
+#[derive(Debug)]
+pub struct Acknowledge {
+    /// Dropped then.
+    pub token: drain::Token,
+}
+
 /// Log the account.
 #[derive(Debug)]
 pub struct LogAccount {

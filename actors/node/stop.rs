@@ -27,6 +27,10 @@ impl Node {
         if !answered.within(left() / 2).await {
             log::warn!(target: LOG, "some servers did not close their streams in time");
         }
+        // The answers are with the router; they have to reach the components before word of the end does.
+        let (token, passed_on) = drain::tokens();
+        let _ = self.router.signal(router::Acknowledge { token });
+        passed_on.within(left() / 2).await;
         let (token, closed) = drain::tokens();
         for listener in &self.components {
             let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });

@@ -68,8 +68,6 @@ impl Outgoing {
         self.leave_behind(remains, doubtful);
         self.take_no_more(reason, context);
         self.wire = None;
-        self.flushing.clear();
-        self.finishing.clear();
         self.give_back(context);
     }
 
@@ -81,7 +79,8 @@ impl Outgoing {
                 "the link ended without a goodbye; stanzas on the wire may not have arrived"
             );
         }
-        self.leftovers.extend(remains.unwritten);
+        // Older than what came after the end.
+        self.leftovers.splice(..0, remains.unwritten);
     }
 
     /// From now on stanzas are kept to be given back.
@@ -104,6 +103,7 @@ impl Outgoing {
                 retired: false,
                 returned: false,
             });
+            self.leftovers.extend(self.outbox.take_overflow());
             context.run_later(CLOSE_WITHIN, |session, context| {
                 session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
             });
@@ -135,7 +135,17 @@ impl Outgoing {
             let cut = !end.orderly;
             let (lived, batches) = ((!end.idle).then_some(end.lived), std::mem::take(&mut self.leftovers));
             // A promise that is gone takes the process with it.
-            let _ = self.owners.returned.signal(Returned { pair: self.pair.clone(), batches, lived, cut });
+            let mut tokens = std::mem::take(&mut self.flushing);
+            if self.wire.is_none() {
+                tokens.append(&mut self.finishing);
+            }
+            let _ = self.owners.returned.signal(Returned {
+                pair: self.pair.clone(),
+                batches,
+                lived,
+                cut,
+                tokens,
+            });
         }
         if self.wire.is_none() {
             context.stop();

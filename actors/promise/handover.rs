@@ -73,7 +73,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
-        let outgoing::Returned { pair: key, batches, lived, cut } = returned.open();
+        let outgoing::Returned { pair: key, batches, lived, cut, tokens: _tokens } = returned.open();
         if self.stopping {
             self.answer(batches, &Failure::Stopping, Outcome::Answered);
             let waiting = self.take_waiting(&key);

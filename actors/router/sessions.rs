@@ -3,7 +3,7 @@
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{Finish, Flush, Router};
+use super::{Acknowledge, Finish, Flush, Router};
 use crate::{
     mailbox::{Mailbox, Queued},
     outgoing::{self, Outgoing},
@@ -22,9 +22,7 @@ impl Router {
         let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
         if session.signal(outgoing::Retire).is_err() {
             // It ended by a panic and gives nothing back.
-            let nothing =
-                outgoing::Returned { pair: pair.clone(), batches: Vec::new(), lived: None, cut: true };
-            let _ = self.promise.signal(nothing);
+            let _ = self.promise.signal(outgoing::Returned::nothing(pair.clone(), None));
         }
     }
 }
@@ -56,6 +54,15 @@ impl Handler<Queued<Flush>> for Router {
         for session in self.sessions.values() {
             let _ = session.signal(outgoing::Flush { within, token: token.clone() });
         }
+    }
+}
+
+impl Handler<Queued<Acknowledge>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, acknowledge: Queued<Acknowledge>, _: &mut Context<Self>) {
+        let Acknowledge { token } = acknowledge.open();
+        drop(token);
     }
 }
 

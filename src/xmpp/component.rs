@@ -111,6 +111,11 @@ impl Accepting {
         }
     }
 
+    /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
+    pub fn has_closed(&self) -> bool {
+        matches!(self.state, State::ExpectFooter | State::Over)
+    }
+
     /// Takes what was read.
     pub fn receive(&mut self, bytes: BytesMut) {
         if self.state != State::Over {
