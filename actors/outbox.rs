@@ -140,7 +140,7 @@ impl Outbox {
         }
         if self.items.is_empty() {
             // A burst is over: a thousand idle links would keep its room a thousand times.
-            self.items.shrink_to(IDLE);
+            self.items.shrink_to_fit();
         }
         if self.bytes <= self.budget / 2 {
             self.refusing = false;
@@ -255,7 +255,9 @@ impl Outbox {
     fn admit(&mut self, batch: Batch) {
         let taken = batch.slip.held().stanzas > 0;
         self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
-        self.items.extend(batch.stanzas.into_iter().map(|stanza| Item::Stanza(Kept { stanza, taken })));
+        let since = batch.since;
+        let kept = |stanza| Item::Stanza(Kept { stanza, taken, since });
+        self.items.extend(batch.stanzas.into_iter().map(kept));
         self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
@@ -283,9 +285,6 @@ const SLOWEST: usize = 8;
 /// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
 /// (`TCP_USER_TIMEOUT`).
 const IN_DOUBT: Duration = Duration::from_secs(60);
-
-/// Items that an idle outbox keeps room for.
-const IDLE: usize = 4;
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
