@@ -454,7 +454,7 @@ impl Outcomes {
     /// What holds whatever happens.
     fn adds_up(&self) {
         let account = &self.account;
-        assert_eq!((account.difference(), account.waiting().stanzas), (0, 0), "{account:?}");
+        assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
         let mut missing = 0;
         for (remote, sent) in &self.sent {
             let (arrived, bounced) = (self.arrived(remote), self.bounced(remote));

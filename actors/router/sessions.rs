@@ -3,7 +3,7 @@
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{Acknowledge, Finish, Flush, Router};
+use super::{Abandon, Acknowledge, Finish, Flush, Router};
 use crate::{
     mailbox::{Mailbox, Queued},
     outgoing::{self, Outgoing},
@@ -53,6 +53,17 @@ impl Handler<Queued<Flush>> for Router {
         let Flush { within, token } = flush.open();
         for session in self.sessions.values() {
             let _ = session.signal(outgoing::Flush { within, token: token.clone() });
+        }
+    }
+}
+
+impl Handler<Queued<Abandon>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, abandon: Queued<Abandon>, _: &mut Context<Self>) {
+        let Abandon { token } = abandon.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Abandon { token: token.clone() });
         }
     }
 }
