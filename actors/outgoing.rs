@@ -79,6 +79,8 @@ pub struct Abandon {
 /// Close the stream in good order.
 #[derive(Debug)]
 pub struct Finish {
+    /// How long what is left may take to be written, and the peer to close its side.
+    pub within: Duration,
     /// Dropped when the link is down.
     pub token: drain::Token,
 }
@@ -422,7 +424,7 @@ impl Handler<Queued<Finish>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
-        let Finish { token } = finish.open();
+        let Finish { within, token } = finish.open();
         if self.wire.is_none() {
             return;
         }
@@ -430,6 +432,7 @@ impl Handler<Queued<Finish>> for Outgoing {
         if self.end.is_none() {
             let error = stream::Error::new(stream::Condition::SystemShutdown, "");
             self.close_stream(Some(error), "this server is being stopped", context);
+            self.end_link_in(within, context);
         }
     }
 }

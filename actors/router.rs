@@ -144,6 +144,8 @@ pub struct Abandon {
 /// Have every session closed.
 #[derive(Debug)]
 pub struct Finish {
+    /// How long what is left may take to be written.
+    pub within: Duration,
     /// Dropped when all links are down.
     pub token: drain::Token,
 }

@@ -26,7 +26,9 @@ impl Node {
         drop(token);
         if !answered.within(left() / 2).await {
             log::warn!(target: LOG, "some servers did not read, or close their streams, in time");
-            self.abandon(left() / 4).await;
+            let (token, given_back) = drain::tokens();
+            let _ = self.router.signal(router::Abandon { token });
+            given_back.within(left() / 4).await;
         }
         // The answers are with the router; they have to reach the components before word of the end does.
         let (token, passed_on) = drain::tokens();
@@ -41,22 +43,14 @@ impl Node {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
         let (token, finished) = drain::tokens();
-        let _ = self.router.signal(router::Finish { token });
+        let _ = self.router.signal(router::Finish { within: left() / 4 * 3, token });
         if !finished.within(left()).await {
             log::warn!(target: LOG, "some links could not be closed in time");
-            self.abandon(LAST_WORDS).await;
         }
         let (token, logged) = drain::tokens();
         let _ = self.router.signal(router::LogAccount { token });
         logged.within(left().max(LAST_WORDS)).await;
         log::info!(target: LOG, "stopped");
-    }
-
-    /// Has what is not written by now answered, or counted as uncertain.
-    async fn abandon(&self, within: Duration) {
-        let (token, given_back) = drain::tokens();
-        let _ = self.router.signal(router::Abandon { token });
-        given_back.within(within).await;
     }
 }
 

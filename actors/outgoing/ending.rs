@@ -107,11 +107,15 @@ impl Outgoing {
             let mut outside = self.outbox.take_overflow();
             outside.iter_mut().for_each(Batch::release);
             self.leftovers.extend(outside);
-            context.run_later(CLOSE_WITHIN, |session, context| {
-                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
-            });
+            self.end_link_in(CLOSE_WITHIN, context);
         }
         self.report_end(context);
+    }
+
+    pub(super) fn end_link_in(&self, time: Duration, context: &mut Context<Self>) {
+        context.run_later(time, |session, context| {
+            session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+        });
     }
 
     /// Tells the router, once. While the promise hands over, the router may not know this session yet and would look

@@ -81,9 +81,9 @@ impl Handler<Queued<Finish>> for Router {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
-        let Finish { token } = finish.open();
+        let Finish { within, token } = finish.open();
         for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Finish { token: token.clone() });
+            let _ = session.signal(outgoing::Finish { within, token: token.clone() });
         }
     }
 }
