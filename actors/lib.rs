@@ -44,7 +44,7 @@
 //! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`listener::Dismiss`] | | signal, likewise |
 //! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`] | the streams | signal: one for each command |
-//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 16 scrapes at most |
+//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 64 scrapes at most |
 //! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
 //! | a task of its own, which accepts | `Accepted` | control | closed: the command says that no node answers |
 //! | tasks of their own: a greeting, an attempt, a call-back, a command | `Met`, `Attempted`, `Done` | listener, outgoing, verifier, control | signal |

@@ -201,7 +201,14 @@ fn listen(section: Section<'_>) -> Listen {
     // Port 0 is a new port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
-        section.problem("s2s", format!("{address} stands in this section twice, and can be bound only once"));
+        let said = format!("{address} stands in this section twice, and can be bound only once");
+        let source = section.source();
+        let mut places = source.places(&LISTEN);
+        places.retain(|place| value::listen(&place.value).as_ref() == Ok(address));
+        match places.pop() {
+            Some(second) => source.find(Severity::Problem, second.span, &second.key, said),
+            None => section.problem("s2s", said),
+        }
     }
     if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
         let what =
@@ -343,6 +350,9 @@ fn log_filter(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
+
+/// The keys of addresses to listen on, in the order of [`Listen`].
+pub(crate) const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
 
 /// The form fields of XEP-0157 section 3, without `-addresses`.
 const CONTACTS: [&str; 7] = ["abuse", "admin", "feedback", "sales", "security", "status", "support"];

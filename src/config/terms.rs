@@ -139,7 +139,7 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
 
 /// Looks at whether the values make sense together.
 fn weigh(section: &Section<'_>, policy: &Policy) {
-    if policy.auth.is_empty() && section.has("auth") {
+    if policy.auth.is_empty() && section.has("auth") && !section.was_wrong("auth") {
         section.problem(
             "auth",
             "is empty: nothing could authenticate a remote; name \"external\", \"dialback\" or both",

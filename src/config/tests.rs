@@ -321,7 +321,9 @@ fn a_list_reports_each_entry_in_its_own_line() {
 fn an_address_can_be_listened_on_once() {
     assert_finds(
         "[listen]\ns2s = [\"127.0.0.1:5269\"]\ns2s_tls = [\"127.0.0.1:5269\"]",
-        &["n.toml:2: listen.s2s: 127.0.0.1:5269 stands in this section twice, and can be bound only once"],
+        &[
+            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 stands in this section twice, and can be bound only once",
+        ],
     );
     assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
 }
