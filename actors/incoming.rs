@@ -317,7 +317,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 }
                 self.feed_link();
             }
-            link::Event::Secured(Ok(session)) => self.secured(session, context),
+            link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
                 if self.surroundings.strangers.insecure.permits() {
                     log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");

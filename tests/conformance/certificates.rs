@@ -18,6 +18,12 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
     let service = |name: &str| authority.certificate(&[]).srv_name(name).issue();
     let address = |name: &str| authority.certificate(&[]).xmpp_address(name).issue();
     let below = |permitted: &str| authority.constrained(&format!("only {permitted}"), permitted);
+    let but = |excluded: &str| authority.excluding(&format!("all but {excluded}"), excluded);
+    let by_service = |authority: &Authority, name: &str| {
+        authority.certificate(&[]).srv_name(&format!("_xmpp-server.{name}")).issue()
+    };
+    let by_address =
+        |authority: &Authority, name: &str| authority.certificate(&[]).xmpp_address(name).issue();
     for (from, identity, proved) in [
         ("a.peer.example", named(&["*.peer.example"]), true),
         ("a.peer.example", named(&["*.PEER.example"]), true),
@@ -38,8 +44,25 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
         // What the SRV record points to is not what was wanted.
         ("peer.example", named(&["server.peer.example"]), false),
         ("peer.example", authority.certificate(&[]).common_name("peer.example").issue(), false),
+        // On a certificate a name is written in ASCII, or it is none.
+        ("peer.example", named(&["\u{ff50}eer.example"]), false),
+        ("peer.example", named(&["peer\u{3002}example"]), false),
+        ("peer.example", named(&["pe\u{ad}er.example"]), false),
+        ("a.peer.example", named(&["*.\u{ff50}eer.example"]), false),
+        ("bücher.example", named(&["bücher.example"]), false),
+        ("peer.example", service("_xmpp-server.\u{ff50}eer.example"), false),
         ("a.peer.example", below("peer.example").issue(&["a.peer.example"]), true),
+        ("a.peer.example", below("peer.example").issue(&["*.peer.example"]), true),
         ("a.peer.example", below("other.example").issue(&["a.peer.example"]), false),
+        // What an authority may vouch for is said in dNSNames, so whoever is below it is known by nothing else.
+        ("a.peer.example", by_service(&below("other.example"), "a.peer.example"), false),
+        ("a.peer.example", by_address(&below("other.example"), "a.peer.example"), false),
+        ("a.peer.example", by_service(&below("peer.example"), "a.peer.example"), false),
+        ("peer.example", but("peer.example").issue(&["peer.example"]), false),
+        ("peer.example", but("peer.example").issue(&["\u{ff50}eer.example"]), false),
+        ("peer.example", by_address(&but("peer.example"), "peer.example"), false),
+        ("a.peer.example", but("a.peer.example").issue(&["*.peer.example"]), false),
+        ("b.peer.example", but("a.peer.example").issue(&["b.peer.example"]), true),
         ("peer.example", authority.certificate(&["peer.example"]).sha1().issue(), false),
     ] {
         let mut peer = Peer::dials(node.address());
