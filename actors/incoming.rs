@@ -354,8 +354,10 @@ impl Handler<Queued<Adopt>> for Incoming {
             self.remote = self.surroundings.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);
         }
-        if let Some(error) = forbidden.filter(|_| !self.over) {
-            self.close(Some(error), context);
+        match forbidden.filter(|_| !self.over) {
+            Some(error) => self.close(Some(error), context),
+            // Keys under verification may have been refused.
+            None => self.turn(&Pass::free(), context),
         }
     }
 }

@@ -125,8 +125,9 @@ impl Negotiation<'_> {
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
-                        // Dialback rests on DNS, whatever becomes of the certificate.
-                        let rests_on_it = established.mechanism == Mechanism::External;
+                        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
+                        let rests_on_it = established.mechanism == Mechanism::External
+                            || attempt.remote.policy.strict_certificates;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,

@@ -106,6 +106,13 @@ impl Certificate {
         self.names.iter().any(|name| name.matches(domain))
     }
 
+    /// Its time is over.
+    pub(crate) fn end(&mut self) {
+        for problem in self.problems.iter_mut().filter(|problem| problem.is_none()) {
+            *problem = Some(Problem::Expired { on: self.expires.clone() });
+        }
+    }
+
     /// The domains it is for, as a person would list them.
     fn list_names(&self) -> String {
         let mut names: Vec<&str> = Vec::new();

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Authority, Event, Identity, Listener, Network, Node, Peer, SOON, Server, Setup, offers_external,
+    Auth, Authority, Event, Identity, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup,
+    offers_external,
 };
 
 mod external;
@@ -165,6 +166,44 @@ fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
     let mut again = stage.listener.accepts();
     again.answers_to_external("peer.example", &stage.identity);
     assert_eq!(again.expects("message").attribute("id"), "after it");
+}
+
+// rows: D19 F27
+#[test]
+fn a_stream_ends_with_the_certificate_that_spared_a_call_back() {
+    let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
+    let stage = Stage::set(setup.set("s2s.dialback_shortcut", "true"));
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    let mut peer = Peer::dials(stage.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&identity));
+    peer.expects("features");
+    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
+    assert_eq!(peer.expects("result").attribute("type"), "valid");
+    peer.expects("error").expect("reset");
+    peer.expects_closed();
+    // Nothing follows a closing tag, white space neither, until the node has waited long enough for ours.
+    let after = peer.hears(SOON);
+    assert!(matches!(after, Err(Nothing::Ended)), "{after:?}");
+    assert!(stage.listener.accepted().is_none(), "the peer was called back");
+}
+
+// rows: D19
+#[test]
+fn a_stream_of_ours_ends_with_the_certificate_that_the_policy_wants_good() {
+    let setup = Setup::of("nuncio.example").auth(Auth::Dialback).set("s2s.strict_certificates", "true");
+    let stage = Stage::set(setup.set("s2s.keepalive", "\"1s\""));
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    stage.node.inbox().sends_message("peer.example", "while it is good", "");
+    let mut peer = stage.listener.accepts();
+    peer.answers_to_tls("peer.example", &identity);
+    peer.sends_features(DIALBACK);
+    peer.expects("result");
+    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}' type='valid'/>"));
+    assert_eq!(peer.expects("message").attribute("id"), "while it is good");
+    let error = peer.expects("error");
+    error.expect("reset");
+    assert!(error.expect("text").text().contains("expired"), "{error}");
+    peer.expects_closed();
 }
 
 // rows: D20

@@ -39,6 +39,8 @@ pub struct Receiving {
     identity: Option<DomainPair>,
     /// for whom stanzas are taken
     pairs: Vec<DomainPair>,
+    /// the peer's certificate proved one of them: by SASL, or in place of a call-back
+    certified: bool,
     /// keys that are being verified
     pending: Vec<dialback::Request>,
     /// elements before authentication
@@ -137,6 +139,7 @@ impl Receiving {
             exchange: sasl::Exchange::default(),
             identity: None,
             pairs: Vec::new(),
+            certified: false,
             pending: Vec::new(),
             early: 0,
             early_bytes: 0,
@@ -190,6 +193,7 @@ impl Receiving {
         let gone = gone.map(|pair| pair.local.clone());
         let rules = &self.rules;
         self.pairs.retain(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some());
+        self.refuse_pending();
         let denied = denied.map(|remote| {
             Error::new(
                 super::Condition::PolicyViolation,
@@ -201,10 +205,14 @@ impl Receiving {
         })
     }
 
-    /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
-    pub fn rests_on_certificate(&self) -> bool {
+    /// Notes that the peer's certificate has ended: it proves nothing more. Gives whether the trust in the peer ends
+    /// with it: it proved itself by it, or the policy wants it good.
+    pub fn certificate_ended(&mut self) -> bool {
+        if let Some(certificate) = self.secured.as_mut().and_then(|secured| secured.certificate.as_mut()) {
+            certificate.end();
+        }
         let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
-        self.identity.is_some() || self.pairs.iter().any(strict)
+        self.certified || self.pairs.iter().any(strict)
     }
 
     /// The next thing to do, `None` when more bytes are needed.
