@@ -19,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
 mod authentication;
+mod change;
 mod opening;
 
 /// The machine.
@@ -181,38 +182,6 @@ impl Receiving {
         self.wire.close(error.as_ref());
         self.ending = error.map_or(End::Closed, End::ByUs);
         self.state = State::ExpectFooter;
-    }
-
-    /// Goes on under other rules. When they forbid what the stream is for, gives the error that it has to be closed
-    /// with; stanzas of forbidden pairs are not taken from now on.
-    pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
-        self.rules = rules;
-        let claims = self.header.from.iter().chain(self.pairs.iter().map(|pair| &pair.remote));
-        let denied = claims.into_iter().find(|remote| !self.rules.permits(remote)).cloned();
-        let gone = self.pairs.iter().find(|pair| self.rules.hosted(&pair.local).is_none());
-        let gone = gone.map(|pair| pair.local.clone());
-        let rules = &self.rules;
-        self.pairs.retain(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some());
-        self.refuse_pending();
-        let denied = denied.map(|remote| {
-            Error::new(
-                super::Condition::PolicyViolation,
-                format!("{remote} may not federate with this server any more"),
-            )
-        });
-        denied.or_else(|| {
-            Some(Error::new(super::Condition::HostGone, format!("{} is not served here any more", gone?)))
-        })
-    }
-
-    /// Notes that the peer's certificate has ended: it proves nothing more. Gives whether the trust in the peer ends
-    /// with it: it proved itself by it, or the policy wants it good.
-    pub fn certificate_ended(&mut self) -> bool {
-        if let Some(certificate) = self.secured.as_mut().and_then(|secured| secured.certificate.as_mut()) {
-            certificate.end();
-        }
-        let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
-        self.certified || self.pairs.iter().any(strict)
     }
 
     /// The next thing to do, `None` when more bytes are needed.

@@ -162,7 +162,7 @@ impl Receiving {
     }
 
     /// Whether the two may speak to each other at all.
-    fn permit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
+    pub(super) fn permit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
         if self.rules.hosted(&pair.local).is_none() {
             return Err(not_served(&pair.local));
         }
@@ -171,21 +171,6 @@ impl Receiving {
             return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
         }
         Ok(())
-    }
-
-    /// Refuses the keys under verification that the rules, which are new, do not permit.
-    pub(super) fn refuse_pending(&mut self) {
-        for request in std::mem::take(&mut self.pending) {
-            match self.permit_pair(&request.pair) {
-                Ok(()) => self.pending.push(request),
-                Err(error) if self.state == State::ExpectElement => {
-                    let DomainPair { local, remote } = &request.pair;
-                    self.tell(Asked::Dialback, format!("dialback for {remote}: {error}"));
-                    self.wire.write(&dialback::result_answer(local, remote, &Answer::Error(error)));
-                }
-                Err(_) => {}
-            }
-        }
     }
 
     /// Whether the certificate proves the sender of a key, so that nobody need be asked (XEP-0344 2.4): the very name,
