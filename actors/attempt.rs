@@ -12,6 +12,7 @@ mod redirect;
 mod words;
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     net::{IpAddr, SocketAddr},
     sync::Arc,
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use xmpp::{
     DomainPair,
     dialback::Answer,
+    policy::{self, Policy},
     stream::{
         Initiating, Secured,
         initiating::{Established, Purpose},
@@ -78,6 +80,9 @@ pub struct Attempt {
     pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
+    /// Whether TLS with the remote has been made. From then on nothing less will do: who may choose the target that
+    /// comes next must not choose clear text with it.
+    pub met_tls: Cell<bool>,
     /// Which log lines these are.
     pub log: &'static str,
     /// Who looks on.
@@ -162,7 +167,7 @@ impl Attempt {
                         let text = format!("{target}: {}", next.sentence(&self.pair.remote));
                         self.note(Event::now(What::TargetFailed).saying(text));
                     }
-                    failure = further(failure, next);
+                    failure = self.further(failure, next);
                 }
             }
         }
@@ -224,7 +229,14 @@ impl Attempt {
         if self.resolver.tell(resolver::Resolve { domain, answer }).is_err() {
             return Err(Failure::Overloaded);
         }
-        answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)
+        let mut targets = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
+        if self.remote.policy.tls == policy::Tls::Disabled {
+            targets.retain(|target| !target.direct_tls);
+            if targets.is_empty() {
+                return Err(Failure::TlsForbidden);
+            }
+        }
+        Ok(targets)
     }
 
     /// Finds the addresses of a target.
@@ -249,7 +261,7 @@ impl Attempt {
             // The others are tried only when this one does not answer.
             let _pass = self.enter(first.ip()).await?;
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
-                return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
+                return Err(self.further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
             let began = clock::now();
             let connected = connect::connect(&left, self.remote.connect_timeout).await;
@@ -257,7 +269,9 @@ impl Attempt {
             let socket = match connected {
                 Ok(socket) => socket,
                 Err(failures) => {
-                    return Err(further(failure, Failure::Connect(failures)).unwrap_or(Failure::Crashed));
+                    return Err(self
+                        .further(failure, Failure::Connect(failures))
+                        .unwrap_or(Failure::Crashed));
                 }
             };
             let Ok(address) = socket.peer_addr() else {
@@ -271,7 +285,7 @@ impl Attempt {
             self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             match self.negotiate(socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
-                Err(next) => failure = further(failure, next),
+                Err(next) => failure = self.further(failure, next),
             }
             left.retain(|other| *other != address);
         }
@@ -292,12 +306,21 @@ impl Attempt {
         let pass = answered.await.map_err(|_| Failure::Crashed)?;
         pass.map(Some).map_err(|gate::Full| Failure::Crowded(address))
     }
-}
 
-/// Keeps the failure that got further; of two that got equally far, the later.
-fn further(old: Option<Failure>, new: Failure) -> Option<Failure> {
-    match old {
-        Some(old) if old.progress() > new.progress() => Some(old),
-        _ => Some(new),
+    /// The terms for the stream, on which the remote cannot go back on TLS.
+    fn policy(&self) -> Policy {
+        let policy = self.remote.policy.clone();
+        if self.met_tls.get() { Policy { tls: policy::Tls::Required, ..policy } } else { policy }
+    }
+
+    /// Keeps the failure that got further; of two that got equally far, the later. That TLS is missing elsewhere is
+    /// not what went wrong once it has been made.
+    fn further(&self, old: Option<Failure>, new: Failure) -> Option<Failure> {
+        match old {
+            Some(old) if old.progress() > new.progress() || self.met_tls.get() && new.is_without_tls() => {
+                Some(old)
+            }
+            _ => Some(new),
+        }
     }
 }

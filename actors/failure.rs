@@ -33,6 +33,8 @@ pub enum Failure {
     Crowded(IpAddr),
     /// The name led nowhere.
     Dns(dns::Failure),
+    /// It is to be reached by direct TLS only, and the policy is to have no TLS.
+    TlsForbidden,
     /// The records of the domain lead to our own listener.
     Loop(SocketAddr),
     /// No address of a target could be connected to.
@@ -77,7 +79,7 @@ impl Failure {
     /// Whether waiting would not mend it.
     pub fn is_definitive(&self) -> bool {
         match self {
-            Self::Denied | Self::Loop(_) => true,
+            Self::Denied | Self::TlsForbidden | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
             Self::Tls { error, .. } => match error {
@@ -95,6 +97,12 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Crashed => false,
         }
+    }
+
+    /// Whether it is that the remote has no TLS.
+    pub fn is_without_tls(&self) -> bool {
+        use initiating::Cause::{TlsRefused, TlsUnavailable};
+        matches!(self, Self::Stream { failure, .. } if matches!(failure.cause, TlsUnavailable | TlsRefused))
     }
 
     /// What the sender of a stanza to `remote` is told: condition and words (INTERFACE, "Stanzas that cannot be
@@ -115,6 +123,7 @@ impl Failure {
             | Self::Late
             | Self::ShortLived
             | Self::Dns(_)
+            | Self::TlsForbidden
             | Self::Connect(_)
             | Self::Tls { .. }
             | Self::Broken { .. }
@@ -128,6 +137,9 @@ impl Failure {
     pub fn sentence(&self, remote: &Domain) -> String {
         match self {
             Self::Denied => format!("this server does not federate with {remote}"),
+            Self::TlsForbidden => {
+                format!("{remote} takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
+            }
             Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
             other => other.to_string(),
         }
@@ -145,7 +157,7 @@ impl Failure {
             Self::Dns(_) => "dns",
             Self::Loop(_) => "loop",
             Self::Connect(_) => "connect",
-            Self::Tls { .. } => "tls",
+            Self::Tls { .. } | Self::TlsForbidden => "tls",
             Self::Stream { failure, .. } => match failure.cause {
                 initiating::Cause::Certificate(_) => "certificate",
                 initiating::Cause::TlsUnavailable
@@ -172,7 +184,7 @@ impl Failure {
             | Self::ShortLived
             | Self::Overloaded
             | Self::Crashed => 0,
-            Self::Dns(_) => 1,
+            Self::Dns(_) | Self::TlsForbidden => 1,
             Self::Loop(_) => 2,
             Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
@@ -193,6 +205,9 @@ impl fmt::Display for Failure {
             Self::Crowded(address) => write!(f, "too many connections to {address} wait to be made"),
             Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
             Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
+            Self::TlsForbidden => {
+                f.write_str("it takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
+            }
             Self::Loop(address) => write!(f, "its DNS records lead back to this server ({address})"),
             Self::Connect(failures) => {
                 for (nth, (address, failure)) in failures.iter().enumerate() {

@@ -321,7 +321,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 }
                 self.feed_link();
             }
-            link::Event::Secured(Ok(session)) => self.secured(session, context),
+            link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
                 if self.surroundings.strangers.insecure.permits() {
                     log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
@@ -358,8 +358,10 @@ impl Handler<Queued<Adopt>> for Incoming {
             self.remote = self.surroundings.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);
         }
-        if let Some(error) = forbidden.filter(|_| !self.over) {
-            self.close(Some(error), context);
+        match forbidden.filter(|_| !self.over) {
+            Some(error) => self.close(Some(error), context),
+            // Keys under verification may have been refused.
+            None => self.turn(&Pass::free(), context),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What attempts are made with, and how the promise has them made.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
@@ -77,6 +77,7 @@ impl Means {
             tally: self.tally.clone(),
             notes: self.notes.clone(),
             bound: self.bound.clone(),
+            met_tls: Cell::new(false),
             pair,
             purpose,
             log,

@@ -85,7 +85,7 @@ impl Negotiation<'_> {
         let mut machine = Initiating::new(Plan {
             pair: attempt.pair.clone(),
             purpose: attempt.purpose.clone(),
-            policy: attempt.remote.policy.clone(),
+            policy: attempt.policy(),
             direct_tls: secured,
             certificate: attempt.certificate,
         });
@@ -125,8 +125,9 @@ impl Negotiation<'_> {
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
-                        // Dialback rests on DNS, whatever becomes of the certificate.
-                        let rests_on_it = established.mechanism == Mechanism::External;
+                        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
+                        let rests_on_it = established.mechanism == Mechanism::External
+                            || attempt.remote.policy.strict_certificates;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
@@ -175,6 +176,10 @@ impl Negotiation<'_> {
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
         self.usable = clock::now();
+        // A peer that gives up with an alert knows TLS too.
+        if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
+            attempt.met_tls.set(true);
+        }
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });

@@ -53,6 +53,7 @@ impl Failure {
                 Side::Local,
                 format!("add {remote} to this node as a [[domain]], or have its DNS records corrected"),
             ),
+            Self::TlsForbidden => of_a_stream(&initiating::Cause::TlsForbidden, pair),
             Self::Dns(failure) => of_the_dns(failure, remote.as_str()),
             Self::Connect(failures) => {
                 let refused = |failure: &connect::Failure| *failure == connect::Failure::Refused;

@@ -28,6 +28,7 @@ pub(crate) fn of(failure: &Failure, seen: &Circumstances<'_>) -> (&'static str, 
     match failure {
         Failure::Denied => ("policy", &cause::DENIED),
         Failure::Dns(failure) => ("dns", of_dns(failure)),
+        Failure::TlsForbidden => ("dns", &cause::TLS_FORBIDDEN),
         Failure::Loop(_) => ("dns", &cause::LOOP),
         Failure::Connect(failures) => {
             ("tcp", failures.first().map_or(&cause::CONNECT_FAILED, |(_, failure)| of_tcp(*failure)))

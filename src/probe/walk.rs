@@ -113,6 +113,8 @@ impl<'a> Walk<'a> {
             self.place.address = Some(*address);
             self.sight = Sight::default();
             let Some(socket) = self.connect(*address, &addresses).await else { continue };
+            // Each place for itself: what was seen of TLS at another does not count.
+            let attempt = self.attempt.clone();
             let arrival = self.observe(attempt.negotiate(socket, *address, target.direct_tls)).await;
             match arrival {
                 Ok(Arrival::Session(session)) => self.arrive(*session, target).await,

@@ -298,6 +298,7 @@ impl Initiating {
         let verdict = policy::admit(&self.plan.policy, self.secured.is_some(), self.certificate.clone());
         verdict.map_err(|refused| match refused {
             Refusal::TlsRequired => Cause::TlsUnavailable,
+            Refusal::TlsForbidden => Cause::TlsForbidden,
             Refusal::Certificate(problem) => Cause::Certificate(problem),
             Refusal::NoMechanism => Cause::NoMechanism,
         })

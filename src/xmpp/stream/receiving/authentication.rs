@@ -23,6 +23,8 @@ impl Receiving {
         let pair = &request.pair;
         let answer = match answer {
             Ok(Answer::Error(error)) => Answer::Error(passed_on(&pair.remote, &error)),
+            // The rules may be others than when the key came.
+            Ok(Answer::Valid) => self.admit_pair(pair).map_or_else(Answer::Error, |()| Answer::Valid),
             Ok(answer) => answer,
             Err(error) => Answer::Error(error),
         };
@@ -73,6 +75,9 @@ impl Receiving {
         let Some(from) = &self.header.from else {
             return Claim::Unproved("the stream header has no 'from'".to_owned());
         };
+        if let Some(gone) = self.header.to.as_ref().filter(|to| self.rules.hosted(to).is_none()) {
+            return Claim::Unproved(format!("{gone} is not served here any more"));
+        }
         match (self.admit(from), self.certificate(from)) {
             (Ok(admission), _) if admission.external => Claim::Proved(from.clone()),
             (_, Some(Err(problem))) => Claim::Unproved(format!("certificate of {from} {problem}")),
@@ -135,13 +140,7 @@ impl Receiving {
 
     /// Whether the key of a pair is worth verifying (XEP-0220 2.5 for the conditions).
     fn admit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
-        if self.rules.hosted(&pair.local).is_none() {
-            return Err(not_served(&pair.local));
-        }
-        if self.rules.hosted(&pair.remote).is_some() || !self.rules.permits(&pair.remote) {
-            let text = format!("{} may not federate with {}", pair.remote, pair.local);
-            return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
-        }
+        self.permit_pair(pair)?;
         let refusal = match self.admit(&pair.remote) {
             // Who fails with the stronger proof is not believed with the weaker one, unless the operator says so.
             Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => Some(format!(
@@ -158,6 +157,18 @@ impl Receiving {
         if self.pending.len() >= PENDING || self.pairs.len() >= PAIRS {
             let text = "too many domain pairs on one stream".to_owned();
             return Err(error(ErrorType::Wait, Condition::ResourceConstraint, text));
+        }
+        Ok(())
+    }
+
+    /// Whether the two may speak to each other at all.
+    pub(super) fn permit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
+        if self.rules.hosted(&pair.local).is_none() {
+            return Err(not_served(&pair.local));
+        }
+        if self.rules.hosted(&pair.remote).is_some() || !self.rules.permits(&pair.remote) {
+            let text = format!("{} may not federate with {}", pair.remote, pair.local);
+            return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
         }
         Ok(())
     }
@@ -182,6 +193,7 @@ impl Receiving {
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
         self.wire.limit(self.rules.bounds().for_known(self.max_stanza));
+        self.certified |= mechanism == Mechanism::External;
         if !self.pairs.contains(&pair) {
             self.pairs.push(pair.clone());
         }

@@ -65,7 +65,9 @@ impl Receiving {
         }
         match self.admit(from) {
             Ok(admission) => Ok(Some(admission)),
-            Err(refusal @ Refusal::Certificate(_)) => Err(Fault::Refused(from.clone(), refusal)),
+            Err(refusal @ (Refusal::Certificate(_) | Refusal::TlsForbidden)) => {
+                Err(Fault::Refused(from.clone(), refusal))
+            }
             // TLS may follow, and questions about our own keys are answered on any stream.
             Err(Refusal::TlsRequired | Refusal::NoMechanism) => Ok(None),
         }
@@ -94,11 +96,15 @@ impl Receiving {
             Tls::Optional => Some(Necessity::Voluntary),
             Tls::Disabled => None,
         };
-        let unnamed = self.header.from.is_none() && (self.secured.is_some() || policy.tls != Tls::Required);
+        let lawful = match policy.tls {
+            Tls::Required => self.secured.is_some(),
+            Tls::Optional => true,
+            Tls::Disabled => self.secured.is_none(),
+        };
         let dialback = match admission {
             Some(admission) => admission.dialback,
             // Without a `from`, each key is judged under the policy for its own domain.
-            None => unnamed && policy.allows(Mechanism::Dialback),
+            None => self.header.from.is_none() && lawful && policy.allows(Mechanism::Dialback),
         };
         // Nothing follows dialback in which the limits could be told, so they stand beside it.
         let limits = if dialback { announced(policy) } else { Limits::default() };

@@ -8,6 +8,7 @@ use crate::{
 use Mechanism::External;
 
 mod authentication;
+mod change;
 mod negotiation;
 mod stanzas;
 
