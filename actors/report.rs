@@ -140,6 +140,8 @@ pub struct Trouble {
     pub reason: String,
     /// Waiting would not mend it.
     pub definitive: bool,
+    /// Its id among the causes that the probe knows too.
+    pub cause: String,
     /// Whose side has to act.
     pub side: Side,
     /// What to do, as a sentence without its full stop.

@@ -139,7 +139,7 @@ impl Negotiation<'_> {
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
                         hang_up(stream);
-                        return Err(Failure::Stream { address: self.address, failure });
+                        return Err(Failure::Stream { address: self.address, stage: self.stage, failure });
                     }
                     Output::Ended(_) => {
                         hang_up(stream);

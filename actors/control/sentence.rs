@@ -186,6 +186,7 @@ mod tests {
         Trouble {
             reason: "certificate of b.example expired on 2026-11-01".to_owned(),
             definitive: true,
+            cause: "certificate-expired".to_owned(),
             side: Side::Remote,
             remedy: "b.example's administrator has to renew it".to_owned(),
         }
