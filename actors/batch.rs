@@ -3,12 +3,16 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Weak},
+    time::Instant,
 };
 
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
-use crate::account::{Amount, Outcome, Slip};
+use crate::{
+    account::{Amount, Outcome, Slip},
+    clock,
+};
 
 /// Leave to read on. It travels with what one read brought; once everybody who got a part of it has taken that part
 /// into an account of his own and dropped the pass, the source reads again. So TCP is the back-pressure, and what is
@@ -57,8 +61,12 @@ pub struct Batch {
     pub to: Domain,
     /// At least one.
     pub stanzas: Vec<Stanza>,
+    /// When they came: their time runs from then on, through every change of hands.
+    pub since: Instant,
     /// Held until they are accounted for.
     pub pass: Pass,
+    /// Their source has others to write to, who are held up with it.
+    pub shared: bool,
     /// On which what becomes of them is written.
     pub slip: Slip,
     /// Error answers on their way back: held back as long as it takes, never refused. They were paid for with the pass
@@ -74,7 +82,17 @@ impl Batch {
 
     /// Stanzas of the node's own, or not yet taken in.
     pub fn between(from: Domain, to: Domain, stanzas: Vec<Stanza>) -> Self {
-        Self { from, to, stanzas, pass: Pass::free(), slip: Slip::none(), returning: false }
+        let since = clock::now();
+        Self {
+            from,
+            to,
+            stanzas,
+            since,
+            pass: Pass::free(),
+            shared: false,
+            slip: Slip::none(),
+            returning: false,
+        }
     }
 
     /// The pair of a batch that leaves the node.
@@ -93,11 +111,18 @@ impl Batch {
         let slip = self.slip.split(Amount::of(&stanzas));
         let pass = self.pass.clone();
         Self {
+            since: self.since,
             pass,
+            shared: self.shared,
             slip,
             returning: self.returning,
             ..Self::between(self.from.clone(), self.to.clone(), stanzas)
         }
+    }
+
+    /// Lets the source read on, though they are still held.
+    pub fn release(&mut self) {
+        self.pass = Pass::free();
     }
 
     /// Makes the error answers to those that may be answered, and lets the others go (RFC 6120 8.3.1). `outcome` is
@@ -135,6 +160,8 @@ pub struct Kept {
     pub stanza: Stanza,
     /// It stands on the keeper's slip.
     pub taken: bool,
+    /// When it came.
+    pub since: Instant,
 }
 
 impl Kept {
@@ -148,18 +175,19 @@ impl Kept {
 pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut Slip) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
-    for Kept { stanza, taken } in kept {
+    for Kept { stanza, taken, since } in kept {
         let part = if taken { slip.split(Amount::of([&stanza])) } else { Slip::none() };
         match batches.last_mut() {
             Some(batch)
                 if last_taken == taken
+                    && batch.since == since
                     && batch.from == *stanza.from_domain()
                     && batch.to == *stanza.to_domain() =>
             {
                 batch.stanzas.push(stanza);
                 batch.slip.merge(part);
             }
-            _ => batches.push(Batch { slip: part, ..Batch::of(stanza) }),
+            _ => batches.push(Batch { slip: part, since, ..Batch::of(stanza) }),
         }
         last_taken = taken;
     }

@@ -30,6 +30,7 @@ use crate::{
     outbox::{self, Outbox},
     report,
     router::{self, Router, Source},
+    source::Habit,
     trace::redact,
 };
 
@@ -127,7 +128,10 @@ pub struct Component {
     claims: u32,
     seated: bool,
     outbox: Outbox,
-    patience: Option<SpawnHandle>,
+    /// When the patience with a full outbox is looked at.
+    patience: Option<(Instant, SpawnHandle)>,
+    /// To whom it writes.
+    habit: Habit,
     offered: Option<router::Route>,
     over: bool,
     gone: bool,
@@ -171,6 +175,7 @@ impl Component {
             seated: false,
             outbox: Outbox::new(outbox::BUDGET),
             patience: None,
+            habit: Habit::default(),
             offered: None,
             over: false,
             gone: false,
@@ -211,7 +216,9 @@ impl Component {
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = clock::now();
-            self.offer(batch::sort(stanzas, pass), context);
+            let mut batches = batch::sort(stanzas, pass);
+            self.habit.mark(&mut batches, self.last_stanza);
+            self.offer(batches, context);
         }
     }
 
@@ -302,14 +309,22 @@ impl Component {
 
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
-        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
+        let Some(end) = self.outbox.patience_ends() else { return };
+        if let Some((watched, timer)) = self.patience.take() {
+            if watched <= end {
+                self.patience = Some((watched, timer));
+                return;
+            }
+            context.cancel_future(timer);
+        }
         let wait = end.saturating_duration_since(clock::now());
-        self.patience = Some(context.run_later(wait, |component, context| {
+        let timer = context.run_later(wait, |component, context| {
             component.patience = None;
             let batches = component.outbox.lose_patience(clock::now());
             component.refuse_slow(batches);
             component.watch_patience(context);
-        }));
+        });
+        self.patience = Some((end, timer));
     }
 
     fn refuse_slow(&self, batches: Vec<Batch>) {
@@ -363,6 +378,14 @@ impl Handler<Queued<link::Event>> for Component {
             link::Event::Secured(_) => {}
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the program closed the connection", context),
             link::Event::Ended { written, error } => {
+                if error.is_some() && !self.over {
+                    // A program that closes has read what it had; of one that was cut off nobody knows.
+                    let doubtful = self.outbox.doubt_recent(clock::now());
+                    log::warn!(
+                        target: LOG, address:% = self.address, stanzas = doubtful;
+                        "the connection was reset; stanzas written lately may not have arrived"
+                    );
+                }
                 let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
                 self.link_ended(written, &reason, context);
             }

@@ -176,8 +176,7 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 
 /// What was sent and not acknowledged for so long is lost, and with it the connection. The default is 15 minutes.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(120);
+pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(120);
 
 /// A port to name where none is used.
 const DISCARD: u16 = 9;

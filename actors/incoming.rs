@@ -34,6 +34,7 @@ use crate::{
     report,
     router::{self, Router},
     settings::Remote,
+    source::Habit,
     terms::Terms,
     throttle::Throttle,
     tls::{self, Tls},
@@ -126,6 +127,8 @@ pub struct Incoming {
     machine: Receiving,
     outbox: Outbox,
     over: bool,
+    /// To whom it writes.
+    habit: Habit,
     /// What the router has not taken yet; nothing is read while there is some.
     offered: Option<router::Route>,
     /// Held while the peer does not read what we answer.
@@ -180,6 +183,7 @@ impl Incoming {
             meter,
             outbox: Outbox::new(outbox::BUDGET),
             over: false,
+            habit: Habit::default(),
             offered: None,
             unread: None,
             to: None,

@@ -38,8 +38,8 @@
 //! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
 //! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
 //! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
-//! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
-//! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
+//! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
+//! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
 //! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
 //! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`listener::Dismiss`] | | signal, likewise |
@@ -116,6 +116,7 @@ pub mod router;
 #[cfg(test)]
 mod scenario;
 pub mod settings;
+pub mod source;
 pub mod terms;
 pub mod throttle;
 pub mod tls;

@@ -18,11 +18,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::Stream as _;
+use local_channel::mpsc;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::TcpStream,
-    sync::{Semaphore, mpsc},
+    sync::Semaphore,
     task::JoinHandle,
 };
 use tokio_openssl::SslStream;
@@ -75,6 +77,9 @@ pub enum Event {
 }
 
 /// The owner's hold on a link; the link ends at once when it is dropped.
+///
+/// Both are on one thread, and what goes between them is little and often: a channel for threads would take more memory
+/// than all else that an idle link has outside of TLS.
 #[derive(Debug)]
 pub struct Link {
     commands: mpsc::Sender<Command>,
@@ -97,7 +102,7 @@ enum Command {
 impl Link {
     /// Starts the task on the current arbiter.
     pub fn start(stream: Stream, events: Outlet<Event>) -> Self {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (commands, receiver) = mpsc::channel();
         let task = Task {
             stream,
             commands: receiver,
@@ -126,10 +131,10 @@ impl Link {
         self.command(Command::Close);
     }
 
-    /// At most one chunk, one handshake and one close are ever under way, so there is room; a link that has ended
-    /// says so itself with [`Event::Ended`].
+    /// At most one chunk, one handshake and one close are ever under way, which bounds the channel; a link that has
+    /// ended says so itself with [`Event::Ended`].
     fn command(&self, command: Command) {
-        let _ = self.commands.try_send(command);
+        let _ = self.commands.send(command);
     }
 }
 
@@ -185,12 +190,13 @@ impl Task {
                         self.stream.cork(true);
                     }
                 }
+                // In boxes: what a handshake and a goodbye need, every link would else hold all its life.
                 Step::Command(Some(Command::Accept { tls, domain })) => {
-                    if !self.accept(&tls, domain).await {
+                    if !Box::pin(self.accept(&tls, domain)).await {
                         return Ok(());
                     }
                 }
-                Step::Command(Some(Command::Close)) => return self.close().await,
+                Step::Command(Some(Command::Close)) => return Box::pin(self.close()).await,
                 Step::Command(None) => return Ok(()),
                 Step::Wrote => {
                     if self.chunk.written > RECORD {
@@ -221,7 +227,7 @@ impl Task {
             // Neither stream buffers past `poll_write`, so all of it is with the kernel now.
             return Poll::Ready(Ok(Step::Wrote));
         }
-        if let Poll::Ready(command) = self.commands.poll_recv(context) {
+        if let Poll::Ready(command) = Pin::new(&mut self.commands).poll_next(context) {
             return Poll::Ready(Ok(Step::Command(command)));
         }
         self.poll_read(context)
@@ -368,9 +374,6 @@ impl AsyncWrite for Stream {
         }
     }
 }
-
-/// A chunk, a handshake and a close can be under way at once; no more.
-const COMMANDS: usize = 4;
 
 /// Reads whose bytes may be under way at once. With one, whatever follows a `<starttls/>` stays in the socket until the
 /// handshake reads it.

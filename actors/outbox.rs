@@ -3,8 +3,10 @@
 //! Architecture Invariant: plain data. The actor that owns the outbox talks to the link and to the router.
 //!
 //! A burst past the budget costs nothing: the batches that do not fit keep their passes, so that their sources stop
-//! reading, and a destination that takes a good part of the budget in each [`MOMENT`] holds them to its own rate. One that
-//! does not is too slow: those batches come back, and so does all that follows until half of the budget is free again.
+//! reading. A source that writes to nobody else is held to the rate of its destination as long as that takes a good part
+//! of the budget in each [`MOMENT`]. One that has others to write to is held up for a moment only, and not soon again.
+//! After that the destination is too slow: those batches come back, and so does all that follows until half of the
+//! budget is free again.
 
 use std::{
     collections::VecDeque,
@@ -16,6 +18,7 @@ use bytes::Bytes;
 use crate::{
     account::{Amount, Outcome, Slip},
     batch::{self, Batch, Kept},
+    clock, connect,
 };
 
 /// Something to write.
@@ -38,6 +41,7 @@ pub struct Outbox {
     writing: usize,
     overflow: VecDeque<Batch>,
     moment: Option<Moment>,
+    patience: Patience,
     refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
@@ -52,6 +56,28 @@ struct Moment {
     ends: Instant,
     /// What had been written when it began.
     written: u64,
+    /// Since when one of them has others to write to, who are held up with it.
+    shared: Option<Instant>,
+}
+
+/// How long sources that have others to write to may be held up.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    left: Duration,
+    at: Instant,
+}
+
+impl Patience {
+    /// It grows back slowly.
+    fn left(self, now: Instant) -> Duration {
+        (self.left + now.saturating_duration_since(self.at) / RECOVERY).min(MOMENT)
+    }
+
+    /// Takes off a time in which somebody was held up.
+    fn spend(&mut self, since: Instant, now: Instant) {
+        let spent = now.saturating_duration_since(since);
+        *self = Self { left: self.left(since).saturating_sub(spent), at: now };
+    }
 }
 
 /// What a dead link leaves behind.
@@ -73,6 +99,7 @@ impl Outbox {
             writing: 0,
             overflow: VecDeque::new(),
             moment: None,
+            patience: Patience { left: MOMENT, at: clock::now() },
             refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
@@ -89,10 +116,31 @@ impl Outbox {
         if self.overflow.is_empty() && self.bytes < self.budget {
             self.admit(batch);
         } else {
-            self.moment.get_or_insert(Moment { ends: now + MOMENT, written: self.bytes_written });
+            self.hold_up(&batch, now);
             self.overflow.push_back(batch);
         }
         Ok(())
+    }
+
+    /// Takes stanzas that have waited elsewhere, whatever there is already: there they were counted and bounded.
+    pub fn push_first(&mut self, batch: Batch) {
+        self.admit(batch);
+    }
+
+    fn hold_up(&mut self, batch: &Batch, now: Instant) {
+        let written = self.bytes_written;
+        let moment = self.moment.get_or_insert(Moment { ends: now + MOMENT, written, shared: None });
+        if batch.shared && moment.shared.is_none() {
+            moment.shared = Some(now);
+            moment.ends = moment.ends.min(now + self.patience.left(now));
+        }
+    }
+
+    /// Nobody is held up any more.
+    fn let_go(&mut self, now: Instant) {
+        if let Some(Moment { shared: Some(since), .. }) = self.moment.take() {
+            self.patience.spend(since, now);
+        }
     }
 
     /// Takes bytes of the stream's own; they are few and never refused.
@@ -136,11 +184,11 @@ impl Outbox {
             self.admit(batch);
         }
         if self.overflow.is_empty() {
-            self.moment = None;
+            self.let_go(now);
         }
         if self.items.is_empty() {
             // A burst is over: a thousand idle links would keep its room a thousand times.
-            self.items.shrink_to(IDLE);
+            self.items.shrink_to_fit();
         }
         if self.bytes <= self.budget / 2 {
             self.refusing = false;
@@ -155,12 +203,13 @@ impl Outbox {
     /// Gives back what was held outside while too little was written, and refuses from now on.
     pub fn lose_patience(&mut self, now: Instant) -> Vec<Batch> {
         let Some(moment) = self.moment.filter(|moment| moment.ends <= now) else { return Vec::new() };
-        if self.bytes_written - moment.written >= (self.budget / SLOWEST) as u64 {
-            self.moment = Some(Moment { ends: now + MOMENT, written: self.bytes_written });
+        let taken = self.bytes_written - moment.written;
+        if moment.shared.is_none() && taken >= (self.budget / SLOWEST) as u64 {
+            self.moment = Some(Moment { ends: now + MOMENT, written: self.bytes_written, shared: None });
             return Vec::new();
         }
         self.refusing = true;
-        self.moment = None;
+        self.let_go(now);
         let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
         self.overflow = returning;
         let refused: VecDeque<Batch> = refused;
@@ -255,7 +304,9 @@ impl Outbox {
     fn admit(&mut self, batch: Batch) {
         let taken = batch.slip.held().stanzas > 0;
         self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
-        self.items.extend(batch.stanzas.into_iter().map(|stanza| Item::Stanza(Kept { stanza, taken })));
+        let since = batch.since;
+        let kept = |stanza| Item::Stanza(Kept { stanza, taken, since });
+        self.items.extend(batch.stanzas.into_iter().map(kept));
         self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
@@ -280,12 +331,12 @@ pub const BUDGET: usize = 1024 * 1024;
 /// The part of its budget that a destination has to take in a moment: half a Mbit/s is fast enough.
 const SLOWEST: usize = 8;
 
-/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
-/// (`TCP_USER_TIMEOUT`).
-const IN_DOUBT: Duration = Duration::from_secs(60);
+/// A moment is made up for in so many: one slow destination takes from the others of a source no more than a ninth.
+const RECOVERY: u32 = 8;
 
-/// Items that an idle outbox keeps room for.
-const IDLE: usize = 4;
+/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended: after
+/// `TCP_USER_TIMEOUT`, which for a peer that has closed its window is looked at with each probe only.
+const IN_DOUBT: Duration = Duration::from_secs(2 * connect::UNACKNOWLEDGED_FOR.as_secs());
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
@@ -355,6 +406,39 @@ mod tests {
     }
 
     #[test]
+    fn a_source_with_others_to_write_to_is_held_up_for_a_moment_and_not_soon_again() {
+        let mut outbox = Outbox::new(CHUNK);
+        let now = Instant::now();
+        let burst = || Batch { shared: true, ..batch(0..2 * CHUNK / stanza("0").bytes().len()) };
+        outbox.push(burst(), now).unwrap();
+        outbox.push(burst(), now).unwrap();
+        outbox.next_chunk().unwrap();
+        outbox.written(now);
+        assert!(outbox.lose_patience(now + MOMENT / 2).is_empty(), "not yet");
+        assert_eq!(outbox.lose_patience(now + MOMENT).len(), 1, "however much it took");
+        while outbox.next_chunk().is_some() {
+            outbox.written(now + MOMENT);
+        }
+        let later = now + MOMENT * 5;
+        outbox.push(burst(), later).unwrap();
+        outbox.push(burst(), later).unwrap();
+        let patience = outbox.patience_ends().unwrap() - later;
+        assert_eq!(patience, MOMENT / 2, "four moments make up for half of one");
+    }
+
+    #[test]
+    fn what_waited_elsewhere_is_taken_whatever_there_is() {
+        let mut outbox = Outbox::new(100);
+        let now = Instant::now();
+        outbox.push_first(batch(0..5));
+        outbox.push_first(batch(5..10));
+        assert_eq!(outbox.patience_ends(), None, "nobody is held up by it");
+        outbox.push(batch(10..11), now).unwrap();
+        let chunk = outbox.next_chunk().unwrap();
+        assert_eq!(chunk.len(), 10);
+    }
+
+    #[test]
     fn what_was_held_outside_goes_in_order_once_there_is_room() {
         let mut outbox = Outbox::new(100);
         let now = Instant::now();
@@ -378,7 +462,8 @@ mod tests {
         outbox.push(batch(3..5), Instant::now()).unwrap();
         let remains = outbox.remains(chunk[0].len() + 1);
         assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
-        assert_eq!(ids(&remains.unwritten[0].stanzas), ["2", "3", "4"]);
+        let unwritten: Vec<String> = remains.unwritten.iter().flat_map(|batch| ids(&batch.stanzas)).collect();
+        assert_eq!(unwritten, ["2", "3", "4"]);
         assert!(outbox.is_empty());
     }
 }

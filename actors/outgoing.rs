@@ -59,7 +59,8 @@ pub struct Send {
 #[derive(Debug)]
 pub struct Retire;
 
-/// Empty the outbox; past the deadline give up the link, so that what is left can be answered.
+/// The node stops: empty the outbox, and answer what comes faster than it can be written. Past the deadline give up the
+/// link, so that what is left can be answered too.
 #[derive(Debug)]
 pub struct Flush {
     /// How long that may take.
@@ -68,9 +69,18 @@ pub struct Flush {
     pub token: drain::Token,
 }
 
+/// What is not written by now is given back.
+#[derive(Debug)]
+pub struct Abandon {
+    /// Dropped when it has been dealt with.
+    pub token: drain::Token,
+}
+
 /// Close the stream in good order.
 #[derive(Debug)]
 pub struct Finish {
+    /// How long what is left may take to be written, and the peer to close its side.
+    pub within: Duration,
     /// Dropped when the link is down.
     pub token: drain::Token,
 }
@@ -178,9 +188,12 @@ pub struct Outgoing {
     on_route: OnRoute,
     wire: Option<Wire>,
     outbox: Outbox,
-    patience: Option<SpawnHandle>,
+    /// When the patience with a full outbox is looked at.
+    patience: Option<(Instant, SpawnHandle)>,
     /// Came when it could no longer be written; given back in the end, in order.
     leftovers: Vec<Batch>,
+    /// The node stops: what does not go out at once is answered while somebody is there to hear it.
+    stopping: bool,
     flushing: Vec<drain::Token>,
     finishing: Vec<drain::Token>,
     end: Option<Ending>,
@@ -236,6 +249,7 @@ impl Outgoing {
             outbox: Outbox::new(outbox::BUDGET),
             patience: None,
             leftovers: Vec::new(),
+            stopping: false,
             flushing: Vec::new(),
             finishing: Vec::new(),
             end: None,
@@ -332,9 +346,9 @@ impl Actor for Outgoing {
 impl Handler<Queued<SendFirst>> for Outgoing {
     type Result = ();
 
-    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
+    fn handle(&mut self, send: Queued<SendFirst>, _: &mut Context<Self>) {
         let SendFirst { batch } = send.open();
-        self.write(batch, context);
+        self.write_first(batch);
     }
 }
 
@@ -381,6 +395,7 @@ impl Handler<Queued<Flush>> for Outgoing {
 
     fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
         let Flush { within, token } = flush.open();
+        self.stopping = true;
         if self.outbox.is_empty() {
             return;
         }
@@ -389,11 +404,27 @@ impl Handler<Queued<Flush>> for Outgoing {
     }
 }
 
+impl Handler<Queued<Abandon>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, abandon: Queued<Abandon>, context: &mut Context<Self>) {
+        let Abandon { token } = abandon.open();
+        if !self.outbox.is_empty() {
+            self.flushing.push(token);
+            self.link_ended(
+                WHOLE_CHUNK,
+                "this server is being stopped and the peer reads too slowly",
+                context,
+            );
+        }
+    }
+}
+
 impl Handler<Queued<Finish>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
-        let Finish { token } = finish.open();
+        let Finish { within, token } = finish.open();
         if self.wire.is_none() {
             return;
         }
@@ -401,6 +432,7 @@ impl Handler<Queued<Finish>> for Outgoing {
         if self.end.is_none() {
             let error = stream::Error::new(stream::Condition::SystemShutdown, "");
             self.close_stream(Some(error), "this server is being stopped", context);
+            self.end_link_in(within, context);
         }
     }
 }
@@ -471,8 +503,8 @@ impl Drop for Outgoing {
             return;
         }
         self.meter.count_if_panicking();
-        if let Some(end) = self.end.as_ref().filter(|end| end.retired && !end.returned) {
-            // The router has forgotten it, and the promise waits.
+        if let Some(end) = self.end.as_ref().filter(|end| end.reported && !end.returned) {
+            // The router knows of the end, and has forgotten it or will find it gone; the promise waits, or does not mind.
             let nothing = Returned::nothing(self.pair.clone(), Some(end.lived));
             let _ = self.owners.returned.signal(nothing);
         } else if self.wire.is_none() && self.end.is_none() {

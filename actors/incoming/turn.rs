@@ -67,7 +67,9 @@ impl Incoming {
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
-            self.offer(batch::sort(stanzas, pass), context);
+            let mut batches = batch::sort(stanzas, pass);
+            self.habit.mark(&mut batches, self.last_stanza);
+            self.offer(batches, context);
         }
     }
 

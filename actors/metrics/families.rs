@@ -87,7 +87,7 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         Kind::Gauge,
         "Stanzas that nobody accounts for: 0, or off by those that move; what stays is a bug.",
     )
-    .figure(&[], sheet.difference());
+    .figure(&[], sheet.difference().stanzas);
     let mut waiting = out.family(
         "nuncio_domain_stanzas_waiting",
         Kind::Gauge,

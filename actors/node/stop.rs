@@ -25,7 +25,10 @@ impl Node {
         }
         drop(token);
         if !answered.within(left() / 2).await {
-            log::warn!(target: LOG, "some servers did not close their streams in time");
+            log::warn!(target: LOG, "some servers did not read, or close their streams, in time");
+            let (token, given_back) = drain::tokens();
+            let _ = self.router.signal(router::Abandon { token });
+            given_back.within(left() / 4).await;
         }
         // The answers are with the router; they have to reach the components before word of the end does.
         let (token, passed_on) = drain::tokens();
@@ -40,7 +43,7 @@ impl Node {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
         let (token, finished) = drain::tokens();
-        let _ = self.router.signal(router::Finish { token });
+        let _ = self.router.signal(router::Finish { within: left() / 4 * 3, token });
         if !finished.within(left()).await {
             log::warn!(target: LOG, "some links could not be closed in time");
         }

@@ -9,7 +9,6 @@ use crate::{
     account::Outcome,
     attempt::millis,
     batch::Batch,
-    clock,
     failure::Failure,
     mailbox::{Mailbox, Queued},
     outgoing::{self, Outgoing},
@@ -92,7 +91,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         };
         // Nothing is refused that was taken in once: the bounds hold for what comes.
         let before = pair.queue.bytes();
-        pair.queue.put_back(batches, &self.bounds, clock::now());
+        pair.queue.put_back(batches, &self.bounds);
         self.bytes = self.bytes - before + pair.queue.bytes();
         let empty = pair.queue.is_empty() && pair.overflow.is_empty();
         if !empty {

@@ -25,7 +25,7 @@ impl Promise {
         let Some(pair) = self.pairs.get_mut(key) else { return };
         if pair.overflow.is_empty() && pair.queue.room_in(&batch, &self.bounds, free) == batch.stanzas.len() {
             let before = pair.queue.bytes();
-            pair.queue.admit(batch, &self.bounds, clock::now());
+            pair.queue.admit(batch, &self.bounds);
             self.bytes = self.bytes - before + pair.queue.bytes();
             self.shed_if_crowded();
             return self.look_ahead(key);
@@ -53,7 +53,7 @@ impl Promise {
             let free = self.bounds.total_bytes.saturating_sub(self.bytes);
             let rest = batch.split_off(pair.queue.room_in(&batch, &self.bounds, free));
             let before = pair.queue.bytes();
-            pair.queue.admit(batch, &self.bounds, clock::now());
+            pair.queue.admit(batch, &self.bounds);
             self.bytes = self.bytes - before + pair.queue.bytes();
             if !rest.stanzas.is_empty() {
                 refused.push(rest);

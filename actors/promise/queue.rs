@@ -56,23 +56,24 @@ impl Queue {
     }
 
     /// Takes a batch to the end of the queue; its source reads on.
-    pub(super) fn admit(&mut self, batch: Batch, bounds: &Bounds, now: Instant) {
-        let taken = batch.slip.held().stanzas > 0;
+    pub(super) fn admit(&mut self, batch: Batch, bounds: &Bounds) {
+        let (taken, since) = (batch.slip.held().stanzas > 0, batch.since);
         self.slip.merge(batch.slip);
         for stanza in batch.stanzas {
             self.replace_older_state(&stanza);
             self.bytes += stanza.bytes().len();
-            let until = now + time_of(&stanza, bounds);
+            let until = since + time_of(&stanza, bounds);
             // A few bytes that wait must not keep in memory all that one read brought.
-            self.waiting.push_back(Waiting { kept: Kept { stanza: stanza.detached(), taken }, until });
+            let kept = Kept { stanza: stanza.detached(), taken, since };
+            self.waiting.push_back(Waiting { kept, until });
         }
     }
 
-    /// Puts what a dead link gave back in front of everything; its time begins anew.
-    pub(super) fn put_back(&mut self, returned: Vec<Batch>, bounds: &Bounds, now: Instant) {
+    /// Puts what a dead link gave back in front of everything; its time has gone on meanwhile.
+    pub(super) fn put_back(&mut self, returned: Vec<Batch>, bounds: &Bounds) {
         let mut front = Self::new();
         for batch in returned {
-            front.admit(batch, bounds, now);
+            front.admit(batch, bounds);
         }
         self.slip.merge(front.slip.split(front.slip.held()));
         self.bytes += front.bytes;
@@ -100,10 +101,9 @@ impl Queue {
         self.waiting.iter().map(|waiting| waiting.until).min()
     }
 
-    /// Since when the oldest has been waiting here.
-    pub(super) fn oldest(&self, bounds: &Bounds) -> Option<Instant> {
-        let since = |waiting: &Waiting| waiting.until.checked_sub(time_of(&waiting.kept.stanza, bounds));
-        self.waiting.iter().filter_map(since).min()
+    /// Since when the oldest has been waiting.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.waiting.iter().map(|waiting| waiting.kept.since).min()
     }
 
     /// Gives up the newest until at most `bytes` are left: presence first, then what its sender does not want stored
@@ -223,7 +223,7 @@ mod tests {
     fn queue_of(stanzas: &[Stanza]) -> Queue {
         let mut queue = Queue::new();
         for stanza in stanzas {
-            queue.admit(Batch::of(stanza.clone()), &bounds(), Instant::now());
+            queue.admit(Batch::of(stanza.clone()), &bounds());
         }
         queue
     }
@@ -285,7 +285,7 @@ mod tests {
     fn what_a_dead_link_gives_back_comes_first() {
         let mut queue = queue_of(&[stanza("message", "", "3")]);
         let returned = vec![Batch::of(stanza("message", "", "1")), Batch::of(stanza("message", "", "2"))];
-        queue.put_back(returned, &bounds(), Instant::now());
+        queue.put_back(returned, &bounds());
         assert_eq!(ids(&queue.take_all()), ["1", "2", "3"]);
         assert_eq!(queue.bytes(), 0);
     }

@@ -53,7 +53,7 @@ impl Promise {
             remote: key.remote.to_string(),
             state,
             waiting: pair.waiting(),
-            oldest: pair.queue.oldest(&self.bounds).map(Seconds::since),
+            oldest: pair.queue.oldest().map(Seconds::since),
             next_attempt,
             failures: pair.failures,
             trouble: pair.failure.as_ref().map(|failure| failure.trouble(key)),
