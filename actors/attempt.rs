@@ -36,7 +36,7 @@ pub use self::{
     means::{Dial, Dialling, Making, Means},
     negotiation::secured,
     redirect::{REDIRECTS, elsewhere},
-    words::{Protection, in_words, millis},
+    words::{Protection, in_words, millis, name_of},
 };
 
 use crate::{

@@ -66,6 +66,13 @@ pub(crate) fn end(certificate: &X509Ref) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
+/// Whether a certificate begins so soon that it is rather our clock which is wrong: nobody issues them ahead of time.
+#[must_use]
+pub fn begins_soon(certificate: &X509Ref) -> bool {
+    let wait = Asn1Time::days_from_now(0).and_then(|now| now.diff(certificate.not_before()));
+    wait.is_ok_and(|wait| wait.days == 0 && (0..MOST_SKEW).contains(&wait.secs))
+}
+
 fn described(leaf: &X509Ref, verdicts: Vec<Verdict>) -> Certificate {
     let (problems, limits) = verdicts.into_iter().map(|verdict| (verdict.problem, verdict.limit)).unzip();
     Certificate {
@@ -115,6 +122,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Names of authorities are short; a longer one only wants to fill the log.
 const LONGEST_PART: usize = 80;
+
+/// In seconds. A clock that takes local time for universal time is off by up to 14 hours.
+const MOST_SKEW: i32 = 14 * 60 * 60;
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 

@@ -146,6 +146,13 @@ where
     }
 }
 
+/// Whether this machine has any way to an address. Connecting a UDP socket sends nothing.
+#[must_use]
+pub fn has_way_to(address: SocketAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
+}
+
 /// Whether an address is one of this machine's.
 fn is_local(ip: IpAddr) -> bool {
     if ip.is_loopback() || ip.is_unspecified() {

@@ -1,6 +1,7 @@
 //! Why no authenticated stream to a remote domain came about, by stage; and what the senders of waiting stanzas hear.
 
-mod remedy;
+pub mod cause;
+pub mod diagnosis;
 
 use std::{
     fmt, io,
@@ -50,6 +51,8 @@ pub enum Failure {
     Stream {
         /// Where.
         address: SocketAddr,
+        /// What it waited for.
+        stage: &'static str,
         /// Why.
         failure: initiating::Failure,
     },
@@ -217,7 +220,7 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Tls { address, error } => write!(f, "no TLS at {address}: {error}"),
-            Self::Stream { address, failure } => match failure.cause {
+            Self::Stream { address, failure, .. } => match failure.cause {
                 initiating::Cause::NotXmpp => write!(f, "{address} does not speak XMPP"),
                 _ => failure.fmt(f),
             },

@@ -147,6 +147,8 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
+    /// What the peer's certificate is worth was counted.
+    judged: bool,
     /// Counts it among the authenticated ones.
     presence: Option<Presence>,
     /// By which the last pair was proved.
@@ -194,6 +196,7 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            judged: false,
             presence: None,
             mechanism: None,
             stanzas_in: 0,
@@ -235,6 +238,7 @@ impl Incoming {
     fn stream_ended(&mut self, end: &End) {
         if !self.over {
             self.over = true;
+            self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }
     }

@@ -85,7 +85,7 @@ pub struct Show {
     pub answer: oneshot::Sender<Shown>,
 }
 
-/// End the pause of this remote domain: an operator thinks that it can be reached again.
+/// End the pause of this remote domain, and begin the back-off anew: an operator thinks that it can be reached again.
 #[derive(Debug)]
 pub struct Retry {
     /// Which.

@@ -73,6 +73,10 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    if is_served(&config, &remote) {
+        eprintln!("nuncio: {remote} is served by this configuration; name another server's domain");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let system = System::new();
     let outcome = system.block_on(probe(config.settings, DomainPair { local, remote }, json));
     // Dropping it would wait for name lookups that still run.
@@ -176,6 +180,13 @@ fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
         }
         None => served.next().cloned().ok_or_else(|| "the configuration serves no domain".to_owned()),
     }
+}
+
+/// Whether a domain is one of ours, to which no way leads that could be gone.
+fn is_served(config: &Config, name: &Domain) -> bool {
+    let Settings { domains, components, .. } = &config.settings;
+    domains.iter().any(|domain| domain.name == *name)
+        || components.iter().any(|component| component.name == *name)
 }
 
 /// Says why the configuration is of no use: a person as `nuncio run` does, a machine in the form of a report.

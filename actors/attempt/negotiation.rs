@@ -12,6 +12,7 @@ use tokio::{
 };
 use xmpp::{
     DomainPair,
+    certificate::Problem,
     policy::Mechanism,
     stream::{
         Initiating, Secured,
@@ -21,7 +22,7 @@ use xmpp::{
 
 use super::{
     Arrival, Attempt, Session,
-    words::{Protection, in_words, millis},
+    words::{Protection, in_words, millis, name_of},
 };
 use crate::{
     clock,
@@ -140,7 +141,7 @@ impl Negotiation<'_> {
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
                         hang_up(stream);
-                        return Err(Failure::Stream { address: self.address, failure });
+                        return Err(Failure::Stream { address: self.address, stage: self.stage, failure });
                     }
                     Output::Ended(_) => {
                         hang_up(stream);
@@ -183,10 +184,11 @@ impl Negotiation<'_> {
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });
-        let verdict = session.certificate.as_ref().map_or_else(
-            || "none shown".to_owned(),
-            |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
-        );
+        let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
+            certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
+        });
+        attempt.tally.saw(Saw::Judged { side: Side::Outgoing, verdict: name_of(&judged) });
+        let verdict = in_words(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();

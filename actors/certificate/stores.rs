@@ -11,7 +11,7 @@ use openssl::{
 };
 use xmpp::certificate::{Limit, Problem};
 
-use super::{date, limits, readable, system};
+use super::{begins_soon, date, limits, readable, system};
 use crate::settings::Trust;
 
 /// Which end of the connection the certificate came from.
@@ -113,7 +113,8 @@ fn problem(context: &X509StoreContextRef) -> Problem {
     match context.error().as_raw() {
         CERT_HAS_EXPIRED => Problem::Expired { on: culprit.map(|c| date(c.not_after())).unwrap_or_default() },
         CERT_NOT_YET_VALID => {
-            Problem::NotYetValid { until: culprit.map(|c| date(c.not_before())).unwrap_or_default() }
+            let until = culprit.map(|c| date(c.not_before())).unwrap_or_default();
+            Problem::NotYetValid { until, soon: culprit.is_some_and(begins_soon) }
         }
         DEPTH_ZERO_SELF_SIGNED_CERT => Problem::SelfSigned,
         UNABLE_TO_GET_ISSUER_CERT
@@ -122,7 +123,6 @@ fn problem(context: &X509StoreContextRef) -> Problem {
         | UNABLE_TO_VERIFY_LEAF_SIGNATURE => Problem::UnknownAuthority {
             issuer: culprit.map(|c| readable(c.issuer_name())).unwrap_or_default(),
         },
-        CERT_REVOKED => Problem::Revoked,
         INVALID_PURPOSE => Problem::WrongPurpose,
         _ => Problem::Other(context.error().error_string().to_owned()),
     }
@@ -142,5 +142,4 @@ const DEPTH_ZERO_SELF_SIGNED_CERT: i32 = 18;
 const SELF_SIGNED_CERT_IN_CHAIN: i32 = 19;
 const UNABLE_TO_GET_ISSUER_CERT_LOCALLY: i32 = 20;
 const UNABLE_TO_VERIFY_LEAF_SIGNATURE: i32 = 21;
-const CERT_REVOKED: i32 = 23;
 const INVALID_PURPOSE: i32 = 26;

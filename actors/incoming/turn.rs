@@ -3,15 +3,22 @@
 use std::time::{Duration, Instant};
 
 use actix::{ActorContext, AsyncContext, Context};
-use xmpp::{Domain, DomainPair, Stanza, dialback::Request, policy::Mechanism, stream::receiving::Output};
+use xmpp::{
+    Domain, DomainPair, Stanza,
+    certificate::Problem,
+    dialback::Request,
+    policy::{Mechanism, Refusal},
+    stream::{End, receiving::Output},
+};
 
 use super::{Authorized, Incoming, LOG};
 use crate::{
-    attempt::{Protection, in_words, millis},
+    attempt::{Protection, in_words, millis, name_of},
     batch::{self, Batch, Pass},
     failure::Failure,
     listener,
     mailbox::Refused,
+    metrics::Saw,
     recorder::{Event, What},
     router::{self, Source},
     verifier,
@@ -38,6 +45,9 @@ impl Incoming {
                         "opened"
                     );
                     self.to = Some(to);
+                    if let Some(verdict) = certificate {
+                        self.count_verdict(&verdict);
+                    }
                 }
                 Output::Verify(request) => self.ask(request),
                 Output::Authorized { pair, mechanism } => self.admit(&pair, mechanism),
@@ -101,6 +111,31 @@ impl Incoming {
         let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
         self.surroundings.notes.note(&pair.remote, event);
         self.witness(&pair.remote);
+    }
+
+    /// Counts, once a stream, what the peer's certificate is worth.
+    fn count_verdict(&mut self, verdict: &Result<(), Problem>) {
+        if !self.judged {
+            self.judged = true;
+            self.surroundings.tally.saw(Saw::Judged { side: Side::Incoming, verdict: name_of(verdict) });
+        }
+    }
+
+    /// A header that is refused, for its certificate or for something else, ends the stream before it is open.
+    pub(super) fn judge_unopened(&mut self, end: &End) {
+        let (Some(remote), Some(secured)) = (self.machine.claimed().cloned(), self.machine.transport())
+        else {
+            return;
+        };
+        let verdict = secured.proves(&remote, &self.surroundings.terms.remote(&remote).policy);
+        if let (Err(problem), End::ByUs(error), false) = (&verdict, end, self.judged) {
+            let reason = Refusal::Certificate(problem.clone()).explain(&remote);
+            if error.text == reason {
+                let event = Event::now(What::Refused).at(self.address).saying(reason);
+                self.surroundings.notes.note_claim(&remote, event);
+            }
+        }
+        self.count_verdict(&verdict);
     }
 
     fn refused(&self, remote: Option<&Domain>, reason: String) {

@@ -150,6 +150,14 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
     for ((direction, version), number) in &counts.secured {
         secured.figure(&[("direction", direction), ("version", version)], number);
     }
+    let mut verdicts = out.family(
+        "nuncio_certificate_verdicts",
+        Kind::Counter,
+        "Certificates of peers by what they are worth: good, or why they do not prove the domain.",
+    );
+    for ((direction, verdict), number) in &counts.verdicts {
+        verdicts.figure(&[("direction", direction), ("verdict", verdict)], number);
+    }
 }
 
 /// With a space, which no domain has.

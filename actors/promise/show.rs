@@ -79,6 +79,10 @@ impl Promise {
         for key in &begun {
             log::info!(target: super::LOG, pair:% = key; "an operator ends the pause: trying again at once");
             self.note(key, Event::now(What::Retried));
+            // Whoever asks for an attempt does not want to wait longer for the next.
+            if let Some(pair) = self.pairs.get_mut(key) {
+                pair.failures = 0;
+            }
             self.begin(key);
         }
         Retried { begun, under_way }

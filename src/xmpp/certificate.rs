@@ -60,6 +60,8 @@ pub enum Problem {
     NotYetValid {
         /// The first day, `2026-11-01`.
         until: String,
+        /// It comes within hours: it is rather the clock that is wrong, since nobody issues them ahead of time.
+        soon: bool,
     },
     /// It vouches for itself.
     SelfSigned,
@@ -70,8 +72,6 @@ pub enum Problem {
     },
     /// Its extended key usage is for something else.
     WrongPurpose,
-    /// Its issuer took it back.
-    Revoked,
     /// A good chain, other names.
     WrongName {
         /// The domain it had to be for.
@@ -163,16 +163,31 @@ impl Name {
     }
 }
 
+impl Problem {
+    /// What kind of problem it is, in a word or two.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Expired { .. } => "expired",
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::SelfSigned => "self-signed",
+            Self::UnknownAuthority { .. } => "unknown-authority",
+            Self::WrongPurpose => "wrong-purpose",
+            Self::WrongName { .. } => "wrong-name",
+            Self::Other(_) => "bad",
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("was not shown"),
             Self::Expired { on } => write!(f, "expired on {on}"),
-            Self::NotYetValid { until } => write!(f, "is not valid before {until}"),
+            Self::NotYetValid { until, .. } => write!(f, "is not valid before {until}"),
             Self::SelfSigned => f.write_str("is self-signed"),
             Self::UnknownAuthority { issuer } => write!(f, "comes from an unknown authority ({issuer})"),
             Self::WrongPurpose => f.write_str("is not meant for servers"),
-            Self::Revoked => f.write_str("was revoked"),
             Self::WrongName { wanted, names } if names.is_empty() => {
                 write!(f, "is for no domain, so not for {wanted}")
             }
@@ -324,14 +339,13 @@ mod tests {
         for (problem, words) in [
             (Problem::Missing, "was not shown"),
             (Problem::Expired { on: date() }, "expired on 2026-11-01"),
-            (Problem::NotYetValid { until: date() }, "is not valid before 2026-11-01"),
+            (Problem::NotYetValid { until: date(), soon: false }, "is not valid before 2026-11-01"),
             (Problem::SelfSigned, "is self-signed"),
             (
                 Problem::UnknownAuthority { issuer: "Evil CA".into() },
                 "comes from an unknown authority (Evil CA)",
             ),
             (Problem::WrongPurpose, "is not meant for servers"),
-            (Problem::Revoked, "was revoked"),
             (names(&[]), "is for no domain, so not for c.example"),
             (names(&["a", "a"]), "is for another name (a), not for c.example"),
             (

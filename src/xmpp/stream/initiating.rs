@@ -257,12 +257,12 @@ impl Initiating {
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
-            State::ExpectHeader => "waiting for the stream header",
+            State::ExpectHeader => EXPECT_HEADER,
             State::ExpectFeatures => "waiting for the stream features",
             State::ExpectProceed => "waiting for leave to start TLS",
             State::ExpectTls => "negotiating TLS",
             State::ExpectOutcome => "waiting for the answer to our certificate",
-            State::ExpectResult => "waiting for the answer to our dialback key",
+            State::ExpectResult => EXPECT_RESULT,
             State::ExpectVerdict => "waiting for the verdict on a dialback key",
             State::Established => "established",
             State::ExpectFooter => "waiting for the closing tag",
@@ -430,6 +430,12 @@ impl Initiating {
         self.wire.emit(Output::Ended(end));
     }
 }
+
+/// What a stream waits for at first, and again behind TLS.
+pub const EXPECT_HEADER: &str = "waiting for the stream header";
+
+/// What a stream waits for whose dialback key the peer is having verified.
+pub const EXPECT_RESULT: &str = "waiting for the answer to our dialback key";
 
 /// Elements on one stream. A negotiation takes about ten, and after it nothing but an error may come.
 const ELEMENTS: usize = 64;

@@ -217,6 +217,11 @@ impl Receiving {
         }
     }
 
+    /// Who the peer says it is, in its last header.
+    pub fn claimed(&self) -> Option<&Domain> {
+        self.header.from.as_ref()
+    }
+
     /// What TLS gave; `None`: clear text.
     pub fn transport(&self) -> Option<&Secured> {
         self.secured.as_ref()
