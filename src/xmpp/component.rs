@@ -202,6 +202,7 @@ impl Accepting {
             return Ok(());
         }
         let header = self.wire.header(bytes)?;
+        self.wire.confine_header(&header)?;
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
         self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
@@ -214,6 +215,7 @@ impl Accepting {
     }
 
     fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+        self.wire.confine(element, UNAUTHENTICATED)?;
         let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => {
