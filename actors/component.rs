@@ -28,6 +28,7 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
+    quiet::Quiet,
     report,
     router::{self, Router, Source},
     trace::redact,
@@ -112,6 +113,10 @@ pub struct Surroundings {
     pub router: Mailbox<Router>,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Counts those of them that may be anybody's.
+    pub proved: Outlet<listener::Proved>,
+    /// Limits what strangers can make the log say.
+    pub strangers: Arc<Quiet>,
 }
 
 /// The actor of one component connection.
@@ -292,6 +297,9 @@ impl Component {
     }
 
     fn log_closed(&self, reason: &str) {
+        if !self.seated && !self.surroundings.strangers.permits() {
+            return;
+        }
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
             reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),
@@ -335,7 +343,7 @@ impl Actor for Component {
         context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
             let within = component.surroundings.write_timeout;
             if component.writing_since.is_some_and(|since| clock::since(since) > within) {
-                component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
+                component.give_up_on_reader(context);
             }
         });
         self.turn(&Pass::free(), context);
@@ -433,7 +441,7 @@ impl Drop for Component {
     }
 }
 
-const LOG: &str = "nuncio::component";
+pub(crate) const LOG: &str = "nuncio::component";
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;

@@ -86,6 +86,13 @@ pub struct Ended {
     pub address: SocketAddr,
 }
 
+/// The program at the other end has shown the secret of a name.
+#[derive(Debug)]
+pub struct Proved {
+    /// Its end.
+    pub address: SocketAddr,
+}
+
 /// A connection came, told to ourselves by the accepting task.
 #[derive(Debug)]
 struct Accepted {
@@ -117,7 +124,8 @@ pub enum For {
 pub struct Limits {
     /// A seat for each stream, of all listeners that share it.
     pub seats: Arc<Semaphore>,
-    /// Streams of one address at a time at this socket; an IPv6 /64 is one address.
+    /// Streams of one address at a time at this socket; an IPv6 /64 is one address. Of programs, only those count that
+    /// have not shown a secret yet.
     pub per_address: usize,
     /// Attempts of one address in a minute.
     pub attempts: usize,
@@ -146,6 +154,8 @@ pub struct Listener {
 struct Connection {
     stage: Stage,
     since: Instant,
+    /// Among those of its address.
+    counted: bool,
     // Held for its drop.
     _seat: OwnedSemaphorePermit,
 }
@@ -224,10 +234,8 @@ impl Listener {
                 let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
                     Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
                 });
-                self.connections.insert(
-                    address,
-                    Connection { stage: Stage::Component(component), since: Instant::now(), _seat: seat },
-                );
+                let (stage, since) = (Stage::Component(component), Instant::now());
+                self.connections.insert(address, Connection { stage, since, counted: true, _seat: seat });
             }
         }
     }
@@ -247,16 +255,22 @@ impl Listener {
         if self.refused.permits() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
-        if matches!(self.whose, For::Servers(_)) {
-            // Whoever does not get it sees the connection closed.
-            let _ = socket.try_write(&stream::refusal(ids::source()(), error));
-        }
+        let refusal = match &self.whose {
+            For::Servers(_) => stream::refusal(ids::source()(), error),
+            For::Components(_) => xmpp::component::refusal(ids::source()(), error),
+            For::ServersOverTls(_) => return,
+        };
+        // Whoever does not get it sees the connection closed.
+        let _ = socket.try_write(&refusal);
     }
 
     fn forget(&mut self, address: SocketAddr) {
-        if self.connections.remove(&address).is_none() {
-            return;
+        if self.connections.remove(&address).is_some_and(|connection| connection.counted) {
+            self.count_out(address);
         }
+    }
+
+    fn count_out(&mut self, address: SocketAddr) {
         let site = site(address.ip());
         if let Some(count) = self.per_address.get_mut(&site) {
             *count -= 1;
@@ -299,6 +313,18 @@ impl Handler<Queued<Ended>> for Listener {
     }
 }
 
+impl Handler<Queued<Proved>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, proved: Queued<Proved>, _: &mut Context<Self>) {
+        let Proved { address } = proved.open();
+        let connection = self.connections.get_mut(&address);
+        if connection.is_some_and(|connection| std::mem::take(&mut connection.counted)) {
+            self.count_out(address);
+        }
+    }
+}
+
 impl Handler<Queued<Stop>> for Listener {
     type Result = ();
 
@@ -325,10 +351,7 @@ impl Handler<Queued<Adopt>> for Listener {
                 }
                 (*own, self.limits) = (new, limits);
             }
-            (For::Components(own), For::Components(new)) => {
-                *own = new;
-                self.limits.handshake_timeout = limits.handshake_timeout;
-            }
+            (For::Components(own), For::Components(new)) => (*own, self.limits) = (new, limits),
             // Of one kind it never becomes the other.
             (For::Servers(_) | For::ServersOverTls(_), For::Components(_)) | (For::Components(_), _) => {}
         }

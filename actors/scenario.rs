@@ -56,6 +56,12 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
         ended.open();
     }
 }
+impl actix::Handler<Queued<listener::Proved>> for Nobody {
+    type Result = ();
+    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+        proved.open();
+    }
+}
 
 /// The remote domains, and the switches by which a test breaks them.
 #[derive(Clone)]
@@ -236,6 +242,8 @@ impl Node {
             handshake_timeout: Duration::from_secs(30),
             router: router.clone(),
             ended: nobody.outlet(),
+            proved: nobody.outlet(),
+            strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),
         };
         let (program, link) = duplex(64 * 1024);
         let components = meter("component");

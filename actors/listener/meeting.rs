@@ -42,7 +42,8 @@ impl Listener {
         seat: OwnedSemaphorePermit,
     ) {
         let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
-        self.connections.insert(address, Connection { stage: Stage::Meeting, since, _seat: seat });
+        self.connections
+            .insert(address, Connection { stage: Stage::Meeting, since, counted: true, _seat: seat });
         actix_rt::spawn(async move {
             let outcome = meet(&tls, socket, direct_tls, within).await;
             // A listener that is gone takes no more connections.

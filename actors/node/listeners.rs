@@ -12,6 +12,7 @@ use crate::{
     mailbox::{self, Mailbox, Meter, Outlet},
     metrics::Tally,
     promise::Promise,
+    quiet::{self, Quiet},
     recorder::Notes,
     router::Router,
     settings::Settings,
@@ -28,7 +29,10 @@ pub(super) struct Listeners {
     pub(super) incoming: Arc<Meter>,
     pub(super) component: Arc<Meter>,
     pub(super) limits: Limits,
+    /// Of what is accepted from programs.
+    pub(super) programs: Limits,
     pub(super) strangers: incoming::Strangers,
+    pub(super) unseated: Arc<Quiet>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -51,6 +55,22 @@ pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     }
 }
 
+/// What is accepted from programs. A host may well run all of them at one address, and try to connect again and again:
+/// only what has proved nothing yet is limited. Servers take no seats from programs.
+pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
+    Limits {
+        seats,
+        per_address: settings.limits.components.unproved_per_address,
+        attempts: usize::MAX,
+        handshake_timeout: settings.remote.handshake_timeout,
+    }
+}
+
+/// The lines about programs that have proved nothing.
+pub(super) fn unseated() -> Arc<Quiet> {
+    Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+}
+
 /// What each component proves itself with.
 pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Secret>> {
     let secret = |component: &crate::settings::Component| {
@@ -68,25 +88,18 @@ impl Listeners {
         let plain = s2s.into_iter().map(|socket| (socket, For::Servers as fn(_) -> _));
         let direct = s2s_tls.into_iter().map(|socket| (socket, For::ServersOverTls as fn(_) -> _));
         let start = |(socket, whose): (_, fn(_) -> _)| {
-            let surroundings = |ended| self.of_servers(ended);
+            let surroundings = |own: &Mailbox<Listener>| self.of_servers(own.outlet());
             self.start(socket, &self.incoming, self.limits.clone(), surroundings, whose)
         };
         plain.chain(direct).map(start).collect()
     }
 
     pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        let limits = self.limits_of_components(Arc::new(Semaphore::new(COMPONENTS)));
         let start = |socket| {
-            let surroundings = |ended| self.of_components(ended);
-            self.start(socket, &self.component, limits.clone(), surroundings, For::Components)
+            let surroundings = |own: &Mailbox<Listener>| self.of_components(own);
+            self.start(socket, &self.component, self.programs.clone(), surroundings, For::Components)
         };
         sockets.into_iter().map(start).collect()
-    }
-
-    /// A host may well run all of its components at one address: the limit is meant for strangers. Strangers take no
-    /// seats from programs either.
-    pub(super) fn limits_of_components(&self, seats: Arc<Semaphore>) -> Limits {
-        Limits { seats, per_address: usize::MAX, attempts: usize::MAX, ..self.limits.clone() }
     }
 
     /// What the stream of a server needs.
@@ -106,7 +119,7 @@ impl Listeners {
     }
 
     /// What the connection of a component needs.
-    pub(super) fn of_components(&self, ended: Outlet<listener::Ended>) -> component::Surroundings {
+    pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Surroundings {
         let remote = self.terms.default_remote();
         component::Surroundings {
             names: Arc::clone(&self.secrets),
@@ -115,7 +128,9 @@ impl Listeners {
             write_timeout: remote.write_timeout,
             handshake_timeout: self.limits.handshake_timeout,
             router: self.router.clone(),
-            ended,
+            ended: listener.outlet(),
+            proved: listener.outlet(),
+            strangers: Arc::clone(&self.unseated),
         }
     }
 
@@ -124,7 +139,7 @@ impl Listeners {
         socket: TcpListener,
         streams: &Arc<Meter>,
         limits: Limits,
-        surroundings: impl FnOnce(Outlet<listener::Ended>) -> S,
+        surroundings: impl FnOnce(&Mailbox<Listener>) -> S,
         whose: impl FnOnce(S) -> For + Send + 'static,
     ) -> Mailbox<Listener>
     where
@@ -133,13 +148,10 @@ impl Listeners {
         let name = socket.local_addr().map_or_else(|_| "listener".to_owned(), |address| address.to_string());
         let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
         let (listener, inbox) = mailbox::open(&self.meter, &name);
-        let (surroundings, own) = (surroundings(listener.outlet()), listener.clone());
+        let (surroundings, own) = (surroundings(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
             Listener::new(socket, whose(surroundings), limits, workers, streams, own, meter)
         });
         listener
     }
 }
-
-/// Connections of programs in all: far more than a machine has, and fewer than would take all its files.
-const COMPONENTS: usize = 1024;

@@ -136,7 +136,12 @@ impl Node {
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
             limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
+            programs: listeners::limits_of_components(
+                &settings,
+                Arc::new(Semaphore::new(settings.limits.components.connections)),
+            ),
             strangers: incoming::Strangers::default(),
+            unseated: listeners::unseated(),
             workers,
             tls,
             terms,

@@ -86,6 +86,11 @@ enum State {
     Over,
 }
 
+/// A whole stream for a program that is turned away at the door: it says why and nothing else. `id` is unpredictable.
+pub fn refusal(id: String, error: &Error) -> Bytes {
+    wire::refusal(ns::COMPONENT, &Header { id: Some(id), ..Header::default() }, error)
+}
+
 impl Accepting {
     /// A stream that waits for its header. `max_stanza` is in bytes; `ids` gives unpredictable stream ids, never one
     /// twice.

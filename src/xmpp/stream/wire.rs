@@ -171,6 +171,14 @@ impl<O> Wire<O> {
     }
 }
 
+/// A whole stream that only says why there is none.
+pub(crate) fn refusal(content: &'static str, header: &Header, error: &Error) -> Bytes {
+    let mut wire = Wire::new(content, Limits::UNAUTHENTICATED, |bytes| bytes);
+    wire.open(header);
+    wire.close(Some(error));
+    wire.take().unwrap_or_default()
+}
+
 /// Whether an element is called what stanzas are called, whatever its prefix; [`Intake::admit`] decides.
 pub(crate) fn is_stanza(element: &framer::Element) -> bool {
     let name = element.head.name.of(&element.bytes);

@@ -16,6 +16,7 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
+use actors::quiet::{self, Quiet};
 use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
 use actors::settings;
@@ -133,6 +134,8 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         handshake_timeout: Duration::from_secs(30),
         router: router.clone(),
         ended: nobody.outlet(),
+        proved: nobody.outlet(),
+        strangers: Quiet::new("nuncio::component", quiet::FEW, "more strangers"),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
@@ -286,6 +289,14 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
 
     fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
+    }
+}
+
+impl actix::Handler<Queued<listener::Proved>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+        proved.open();
     }
 }
 
