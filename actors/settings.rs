@@ -55,6 +55,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Connections that one address may try to make in a minute; an IPv6 /64 is one address.
     pub max_attempts_per_address: usize,
+    /// Bytes that a client may say before TLS is made; a server may say twice as many.
+    pub max_handshake: usize,
     /// Connections of programs.
     pub components: ComponentLimits,
     /// What one stream may cost.

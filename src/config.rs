@@ -25,6 +25,7 @@ use actors::{
         ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
         Verifications,
     },
+    tls,
 };
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
@@ -271,6 +272,7 @@ fn limits(section: Section<'_>) -> Limits {
     let limits = Limits {
         max_connections: section.count("max_connections", 1).unwrap_or(4096),
         max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
+        max_handshake: section.read("max_handshake", value::size).unwrap_or(tls::MAX_HANDSHAKE),
         components: ComponentLimits {
             connections: section.count("max_component_connections", 1).unwrap_or(1024),
             unproved_per_address: section

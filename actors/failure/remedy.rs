@@ -103,6 +103,9 @@ fn of_tls(error: &tls::Error, pair: &DomainPair) -> (Side, String) {
         }
         tls::Error::NoIdentity => (Side::Local, format!("give {local} a certificate here")),
         tls::Error::Setup(_) => (Side::Local, "report what the log of this node shows".to_owned()),
+        tls::Error::TooLong => {
+            (Side::Local, format!("raise limits.max_handshake here, if {remote} needs it"))
+        }
         tls::Error::NotTls => they("let TLS listen where its DNS records promise it"),
         tls::Error::NoCommonVersion => they("allow TLS 1.2 or 1.3"),
         tls::Error::NoCommonCipher => they("allow a cipher of today"),

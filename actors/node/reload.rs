@@ -17,7 +17,9 @@ impl Node {
     ///
     /// Settings that TLS or the DNS cannot use; nothing has changed then.
     pub fn reload(&mut self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
-        let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
+        let tls = Tls::new(identities(&settings), &settings.trust)
+            .map_err(StartError::Tls)?
+            .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
         let terms = Terms::new(&settings);
 

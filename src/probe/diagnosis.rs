@@ -96,7 +96,7 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
         error if error.blames_our_certificate() => &cause::OUR_CERTIFICATE_REFUSED,
         tls::Error::Alert(112) => &cause::TLS_NAME_UNKNOWN,
         tls::Error::Alert(120) => &cause::OTHER_ALPN,
-        tls::Error::Alert(_) | tls::Error::Failed(_) => &cause::TLS_FAILED,
+        tls::Error::TooLong | tls::Error::Alert(_) | tls::Error::Failed(_) => &cause::TLS_FAILED,
     }
 }
 

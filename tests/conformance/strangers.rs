@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::support::{
-    Event, HEADER, INBOX, Scene, Server, Setup, Wire, connect_from, eventually, message, read_to_end,
+    Event, HEADER, INBOX, Peer, Scene, Server, Setup, Wire, connect_from, eventually, message, read_to_end,
 };
 
 // rows: E25
@@ -57,6 +57,58 @@ fn all_programs_together_get_so_many_connections() {
     drop(idle);
     eventually("there is room again", || begins_if_let(scene.network.address(), &scene));
     drop(programs_there);
+}
+
+// rows: E25 E27
+#[test]
+fn the_beginning_of_a_handshake_takes_no_more_memory_than_it_has_bytes() {
+    let scene = Scene::set();
+    let sources: Vec<Ipv4Addr> = (0..10).map(|_| scene.network.address()).collect();
+    // The first handshake of all makes what all share.
+    drop(scene.peer());
+    let (before, count) = (scene.node.process().status("VmRSS"), 500);
+    let held: Vec<TcpStream> = (0..count)
+        .map(|number| {
+            let mut stream = connect_from(sources[number % 10], (scene.node.address(), 5269).into());
+            // A record with the beginning of a hello of 8 KiB.
+            stream.write_all(b"\x16\x03\x01\x00\x04\x01\x00\x20\x00").unwrap();
+            stream
+        })
+        .collect();
+    // Who comes last is served last.
+    for _ in 0..3 {
+        assert!(scene.answer_to(b"x").contains("<not-well-formed "));
+    }
+    let each = (scene.node.process().status("VmRSS") - before) / count as u64;
+    println!("{each} KiB for each");
+    assert!(each < 16, "{each} KiB for 9 bytes");
+    drop(held);
+}
+
+// rows: E27
+#[test]
+fn a_certificate_that_is_long_without_need_is_not_read() {
+    let scene = Scene::set();
+    let names: Vec<String> = (0..3000).map(|number| format!("{number:05}.a.com")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let identity = scene.network.authority.issue(&names);
+    let mut peer = Peer::dials(scene.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.expects("proceed");
+    // With TLS 1.3 it has all it needs before its certificate is looked at.
+    peer.secures_as_client(Some(&identity), INBOX);
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_end();
+    scene.node.eventually_logs(&["no TLS", "limits.max_handshake"]);
+    // An operator who knows such a peer lets it in.
+    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_handshake", "\"64 KiB\""));
+    let identity = scene.network.authority.issue(&names);
+    let mut peer = Peer::dials(scene.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&identity));
+    peer.expects("features");
 }
 
 // rows: E24
