@@ -111,6 +111,8 @@ pub struct Surroundings {
     pub handshake_timeout: Duration,
     /// Who takes the stanzas.
     pub router: Mailbox<Router>,
+    /// By which of the listener's sockets it came.
+    pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Counts those of them that may be anybody's.
@@ -189,6 +191,10 @@ impl Component {
             last_stanza: clock::now(),
             draining: None,
         }
+    }
+
+    fn caller(&self) -> listener::Caller {
+        listener::Caller { address: self.address, door: self.surroundings.door }
     }
 
     /// Lets the machine say what is to be done.
@@ -437,7 +443,7 @@ impl Drop for Component {
         {
             let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone() });
         }
-        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
     }
 }
 

@@ -241,6 +241,7 @@ impl Node {
             write_timeout: Duration::from_secs(120),
             handshake_timeout: Duration::from_secs(30),
             router: router.clone(),
+            door: 0,
             ended: nobody.outlet(),
             proved: nobody.outlet(),
             strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),

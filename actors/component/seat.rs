@@ -53,7 +53,7 @@ impl Handler<Queued<router::Seated>> for Component {
             log::info!(target: LOG, address:% = self.address, name = name; "connected");
             self.machine.accept();
             // A listener that is gone counts no more.
-            let _ = self.surroundings.proved.signal(listener::Proved { address: self.address });
+            let _ = self.surroundings.proved.signal(listener::Proved { caller: self.caller() });
         } else {
             self.seat_is_taken(context);
         }

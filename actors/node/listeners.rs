@@ -8,7 +8,7 @@ use xmpp::{Domain, component::Secret};
 
 use crate::{
     component, incoming,
-    listener::{self, For, Limits, Listener},
+    listener::{self, Door, For, Limits, Listener},
     mailbox::{self, Mailbox, Meter, Outlet},
     metrics::Tally,
     promise::Promise,
@@ -84,22 +84,24 @@ impl Listeners {
         &self,
         s2s: Vec<TcpListener>,
         s2s_tls: Vec<TcpListener>,
-    ) -> Vec<Mailbox<Listener>> {
-        let plain = s2s.into_iter().map(|socket| (socket, For::Servers as fn(_) -> _));
-        let direct = s2s_tls.into_iter().map(|socket| (socket, For::ServersOverTls as fn(_) -> _));
-        let start = |(socket, whose): (_, fn(_) -> _)| {
-            let surroundings = |own: &Mailbox<Listener>| self.of_servers(own.outlet());
-            self.start(socket, &self.incoming, self.limits.clone(), surroundings, whose)
-        };
-        plain.chain(direct).map(start).collect()
+    ) -> Option<Mailbox<Listener>> {
+        let door = |direct_tls| move |socket| Door { socket, direct_tls };
+        let doors = s2s.into_iter().map(door(false)).chain(s2s_tls.into_iter().map(door(true)));
+        let surroundings = |own: &Mailbox<Listener>| self.of_servers(own.outlet());
+        self.start(
+            "servers",
+            doors.collect(),
+            &self.incoming,
+            self.limits.clone(),
+            surroundings,
+            For::Servers,
+        )
     }
 
-    pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        let start = |socket| {
-            let surroundings = |own: &Mailbox<Listener>| self.of_components(own);
-            self.start(socket, &self.component, self.programs.clone(), surroundings, For::Components)
-        };
-        sockets.into_iter().map(start).collect()
+    pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
+        let doors = sockets.into_iter().map(|socket| Door { socket, direct_tls: false }).collect();
+        let (limits, whose) = (self.programs.clone(), For::Components);
+        self.start("components", doors, &self.component, limits, |own| self.of_components(own), whose)
     }
 
     /// What the stream of a server needs.
@@ -112,6 +114,7 @@ impl Listeners {
             authorized: self.promise.outlet(),
             witness: self.witness.clone(),
             tally: self.tally.clone(),
+            door: 0,
             ended,
             strangers: self.strangers.clone(),
             notes: self.notes.clone(),
@@ -128,30 +131,35 @@ impl Listeners {
             write_timeout: remote.write_timeout,
             handshake_timeout: self.limits.handshake_timeout,
             router: self.router.clone(),
+            door: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
             strangers: Arc::clone(&self.unseated),
         }
     }
 
+    /// Starts one listener for all of its sockets; `None`: there is none.
     fn start<S>(
         &self,
-        socket: TcpListener,
+        name: &str,
+        doors: Vec<Door>,
         streams: &Arc<Meter>,
         limits: Limits,
         surroundings: impl FnOnce(&Mailbox<Listener>) -> S,
         whose: impl FnOnce(S) -> For + Send + 'static,
-    ) -> Mailbox<Listener>
+    ) -> Option<Mailbox<Listener>>
     where
         S: Send + 'static,
     {
-        let name = socket.local_addr().map_or_else(|_| "listener".to_owned(), |address| address.to_string());
+        if doors.is_empty() {
+            return None;
+        }
         let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
-        let (listener, inbox) = mailbox::open(&self.meter, &name);
+        let (listener, inbox) = mailbox::open(&self.meter, name);
         let (surroundings, own) = (surroundings(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
-            Listener::new(socket, whose(surroundings), limits, workers, streams, own, meter)
+            Listener::new(doors, whose(surroundings), limits, workers, streams, own, meter)
         });
-        listener
+        Some(listener)
     }
 }

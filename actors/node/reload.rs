@@ -54,11 +54,11 @@ impl Node {
         self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
-        for server in &self.servers {
+        if let Some(server) = &self.servers {
             let whose = For::Servers(self.listeners.of_servers(server.outlet()));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
-        for component in &self.components {
+        if let Some(component) = &self.components {
             let whose = For::Components(self.listeners.of_components(component));
             let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
         }

@@ -12,6 +12,32 @@ use crate::support::{
 
 // rows: E25
 #[test]
+fn an_address_is_counted_at_all_sockets_together() {
+    let setup = Setup::of("nuncio.example").direct_tls().set("s2s.max_connections_per_address", "3");
+    let scene = Scene::of(setup);
+    let greedy = scene.network.address();
+    let [mixed, direct] = [5269, 5270].map(|port| SocketAddr::from((scene.node.address(), port)));
+    let held = [connect_from(greedy, direct), connect_from(greedy, direct)];
+    let mut last = Wire::new(connect_from(greedy, mixed));
+    last.send(HEADER);
+    assert!(matches!(last.next(Duration::from_secs(20)), Ok(Event::Opened(_))));
+    let refused = read_to_end(&mut connect_from(greedy, mixed));
+    assert!(refused.contains("<policy-violation "), "{refused}");
+    assert_eq!(
+        read_to_end(&mut connect_from(greedy, direct)),
+        "",
+        "who expects TLS is told nothing in clear text"
+    );
+    drop((held, last));
+    eventually("there is room again", || {
+        let mut stream = connect_from(greedy, mixed);
+        stream.write_all(b"x").ok()?;
+        read_to_end(&mut stream).contains("<not-well-formed ").then_some(())
+    });
+}
+
+// rows: E25
+#[test]
 fn programs_that_prove_nothing_fill_no_log() {
     let scene = Scene::set();
     for _ in 0..200 {

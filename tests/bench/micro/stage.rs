@@ -133,6 +133,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         write_timeout: Duration::from_secs(120),
         handshake_timeout: Duration::from_secs(30),
         router: router.clone(),
+        door: 0,
         ended: nobody.outlet(),
         proved: nobody.outlet(),
         strangers: Quiet::new("nuncio::component", quiet::FEW, "more strangers"),
