@@ -28,6 +28,7 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
+    quiet::Quiet,
     report,
     router::{self, Router, Source},
     source::Habit,
@@ -111,8 +112,14 @@ pub struct Surroundings {
     pub handshake_timeout: Duration,
     /// Who takes the stanzas.
     pub router: Mailbox<Router>,
+    /// By which of the listener's sockets it came.
+    pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Counts those of them that may be anybody's.
+    pub proved: Outlet<listener::Proved>,
+    /// Limits what strangers can make the log say.
+    pub strangers: Arc<Quiet>,
 }
 
 /// The actor of one component connection.
@@ -189,6 +196,10 @@ impl Component {
             last_stanza: clock::now(),
             draining: None,
         }
+    }
+
+    fn caller(&self) -> listener::Caller {
+        listener::Caller { address: self.address, door: self.surroundings.door }
     }
 
     /// Lets the machine say what is to be done.
@@ -299,6 +310,9 @@ impl Component {
     }
 
     fn log_closed(&self, reason: &str) {
+        if !self.seated && !self.surroundings.strangers.permits() {
+            return;
+        }
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
             reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),
@@ -350,7 +364,7 @@ impl Actor for Component {
         context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
             let within = component.surroundings.write_timeout;
             if component.writing_since.is_some_and(|since| clock::since(since) > within) {
-                component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
+                component.give_up_on_reader(context);
             }
         });
         self.turn(&Pass::free(), context);
@@ -452,11 +466,11 @@ impl Drop for Component {
         {
             let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone() });
         }
-        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
     }
 }
 
-const LOG: &str = "nuncio::component";
+pub(crate) const LOG: &str = "nuncio::component";
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;

@@ -103,6 +103,8 @@ pub struct Surroundings {
     pub witness: Mailbox<Witness>,
     /// Who counts.
     pub tally: Tally,
+    /// By which of the listener's sockets it came.
+    pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
@@ -203,6 +205,10 @@ impl Incoming {
             bytes_in: 0,
             draining: None,
         }
+    }
+
+    fn caller(&self) -> listener::Caller {
+        listener::Caller { address: self.address, door: self.surroundings.door }
     }
 
     fn transmit(&mut self, bytes: Bytes) {
@@ -385,7 +391,7 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
     }
 }
 

@@ -33,6 +33,7 @@
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
+//! | component | [`listener::Proved`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
 //! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |

@@ -57,6 +57,12 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
         ended.open();
     }
 }
+impl actix::Handler<Queued<listener::Proved>> for Nobody {
+    type Result = ();
+    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+        proved.open();
+    }
+}
 
 /// A stanza that was seen, at its remote or on its way back: which, and when.
 struct Seen {
@@ -318,7 +324,10 @@ impl Node {
             write_timeout: Duration::from_secs(120),
             handshake_timeout: Duration::from_secs(30),
             router: router.clone(),
+            door: 0,
             ended: nobody.outlet(),
+            proved: nobody.outlet(),
+            strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");

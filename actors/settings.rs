@@ -55,6 +55,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// Connections that one address may try to make in a minute; an IPv6 /64 is one address.
     pub max_attempts_per_address: usize,
+    /// Bytes that a client may say before TLS is made; a server may say twice as many.
+    pub max_handshake: usize,
+    /// Connections of programs.
+    pub components: ComponentLimits,
     /// What one stream may cost.
     pub stream: Bounds,
     /// Dialback call-backs.
@@ -63,6 +67,15 @@ pub struct Limits {
     pub dials: Dials,
     /// What is remembered of remote domains.
     pub recording: Recording,
+}
+
+/// How many connections of programs there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct ComponentLimits {
+    /// In all.
+    pub connections: usize,
+    /// Those from one address that have not shown the secret of a name; an IPv6 /64 is one address.
+    pub unproved_per_address: usize,
 }
 
 /// How much the node dials for its own links.

@@ -22,8 +22,10 @@ use std::{
 use actors::{
     control::socket,
     settings::{
-        ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications,
+        ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
+        Verifications,
     },
+    tls,
 };
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
@@ -277,6 +279,13 @@ fn limits(section: Section<'_>) -> Limits {
     let limits = Limits {
         max_connections: section.count("max_connections", 1).unwrap_or(4096),
         max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
+        max_handshake: section.read("max_handshake", value::size).unwrap_or(tls::MAX_HANDSHAKE),
+        components: ComponentLimits {
+            connections: section.count("max_component_connections", 1).unwrap_or(1024),
+            unproved_per_address: section
+                .count("max_components_unauthenticated_per_address", 1)
+                .unwrap_or(64),
+        },
         stream: Bounds {
             early_bytes: section.read("max_bytes_unauthenticated", value::size).unwrap_or(stream.early_bytes),
             early_elements: section.count("max_elements_unauthenticated", 8).unwrap_or(stream.early_elements),

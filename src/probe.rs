@@ -107,7 +107,8 @@ impl Probe {
         let (spectator, events) = Spectator::new();
         let spectator: Arc<dyn Watch> = Arc::new(spectator);
         let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
-            .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?
+            .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
         let dns = dns.watched(Arc::clone(&spectator));
         let here = Arbiter::current();

@@ -9,4 +9,5 @@ mod policy;
 mod resolution;
 mod stanzas;
 mod starttls;
+mod strangers;
 mod streams;

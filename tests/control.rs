@@ -355,6 +355,28 @@ fn an_international_domain_is_found_in_any_spelling() {
     assert_eq!(place.nuncio(&["explain", "no domain"]).status.code(), Some(2));
 }
 
+#[test]
+fn as_much_is_remembered_as_the_operator_wants() {
+    let (network, place) = (Network::new(), Place::new());
+    let setup = place.setup().set("limits.recorded_domains", "2").set("limits.recorded_events", "3");
+    let node = Node::start(&network, setup);
+    let mut sender = node.inbox();
+    for domain in ["a.missing.example", "b.missing.example", "c.missing.example"] {
+        for kind in ["queued", "resolved", "bounced"] {
+            sender.sends_message(domain, kind, "");
+            sender.receives_id(kind);
+        }
+    }
+    let events = |domain: &str| {
+        let output = place.nuncio(&["explain", domain, "--json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        json["events"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(events("c.missing.example"), 3);
+    assert_eq!(events("b.missing.example"), 3);
+    assert_eq!(events("a.missing.example"), 0, "a third domain is remembered");
+}
+
 /// Where a test's control socket is: paths of sockets are short, and those of tests are not.
 struct Place(PathBuf);
 

@@ -41,9 +41,9 @@ pub struct Sources {
     /// What happened.
     pub recorder: Mailbox<Recorder>,
     /// Streams of other servers.
-    pub servers: Vec<Mailbox<Listener>>,
+    pub servers: Option<Mailbox<Listener>>,
     /// Connections of programs.
-    pub components: Vec<Mailbox<Listener>>,
+    pub components: Option<Mailbox<Listener>>,
     /// When the node started.
     pub started: Time,
 }
@@ -162,7 +162,7 @@ impl Sources {
         let dismiss = router::Dismiss { remote: remote.clone(), token: token.clone(), answer };
         let _ = self.router.signal(dismiss);
         let (closing, mut closed) = mpsc::channel(ANSWERS);
-        for listener in &self.servers {
+        if let Some(listener) = &self.servers {
             let (closing, token) = (closing.clone(), token.clone());
             let _ = listener.signal(listener::Dismiss { remote: remote.clone(), closing, token });
         }

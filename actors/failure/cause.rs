@@ -175,6 +175,9 @@ causes! {
     TLS_TOO_OLD = "tls-too-old", Remote, "RFC 8996, RFC 9325 section 3.1.1",
         "{remote}'s administrator has to allow TLS 1.2 or 1.3",
         "{remote} has to enable TLS 1.2 or 1.3; the versions before are broken and not spoken any more.";
+    TLS_TOO_LONG = "tls-handshake-too-long", Either, "limits.max_handshake of the configuration",
+        "raise limits.max_handshake here, or have {remote} send a shorter certificate chain",
+        "{remote} sends more in its TLS handshake than we take: raise limits.max_handshake, or let it leave out certificates nobody needs.";
     NO_COMMON_CIPHER = "no-common-cipher", Remote, "RFC 9325 section 4.2",
         "{remote}'s administrator has to allow a cipher of today",
         "{remote} has to enable ciphers with forward secrecy and AEAD, such as ECDHE with AES-GCM.";

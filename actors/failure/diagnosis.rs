@@ -151,6 +151,7 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
         tls::Error::Setup(_) => &cause::INTERNAL,
         tls::Error::Closed => &cause::CLOSED_IN_TLS,
         tls::Error::Broken(_) => &cause::BROKEN,
+        tls::Error::TooLong => &cause::TLS_TOO_LONG,
         tls::Error::NotTls => &cause::NOT_TLS,
         tls::Error::NoCommonVersion => &cause::TLS_TOO_OLD,
         tls::Error::NoCommonCipher => &cause::NO_COMMON_CIPHER,

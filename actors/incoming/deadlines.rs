@@ -28,9 +28,22 @@ impl Incoming {
         }
     }
 
+    /// Closes the stream of a peer that reads nothing (RFC 6120 4.9.3.4). It is told, if it comes back within the moment
+    /// that it has now.
+    fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
+        let reason = "the peer reads nothing";
+        if self.over {
+            return self.link_ended(reason, context);
+        }
+        self.writing_since = None;
+        self.close(Some(stream::Error::new(Condition::ConnectionTimeout, "you read nothing")), context);
+        self.over = true;
+        self.log_closed(reason);
+    }
+
     pub(super) fn tick(&mut self, context: &mut Context<Self>) {
         if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
-            return self.link_ended("the peer reads nothing", context);
+            return self.give_up_on_reader(context);
         }
         // Nothing follows our closing tag, white space neither.
         if self.over || !self.authorized || self.machine.is_closing() {

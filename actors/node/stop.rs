@@ -20,7 +20,7 @@ impl Node {
         let (token, answered) = drain::tokens();
         let _ = self.promise.signal(promise::Drain { token: token.clone() });
         let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
-        for listener in &self.servers {
+        if let Some(listener) = &self.servers {
             let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
@@ -35,7 +35,7 @@ impl Node {
         let _ = self.router.signal(router::Acknowledge { token });
         passed_on.within(left() / 2).await;
         let (token, closed) = drain::tokens();
-        for listener in &self.components {
+        if let Some(listener) = &self.components {
             let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     DomainPair,
+    brief::brief,
     certificate::Problem,
     dialback,
     framer::{self, Frame, Limits},
@@ -368,7 +369,7 @@ impl Initiating {
     /// Notes an answer of dialback to something else than what we asked on this stream.
     fn tell_unasked(&mut self, element: &xml::Element) {
         if !std::mem::replace(&mut self.unasked, true) {
-            self.wire.emit(Output::Unasked { element: element.name.clone() });
+            self.wire.emit(Output::Unasked { element: brief(&element.name).into_owned() });
         }
     }
 

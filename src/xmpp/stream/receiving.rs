@@ -274,6 +274,8 @@ impl Receiving {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
+        // Nothing of a negotiation is longer for being said after the first proof.
+        self.wire.confine(element, self.policy().max_stanza_unauthenticated)?;
         let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {

@@ -16,6 +16,7 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
+use actors::quiet::{self, Quiet};
 use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
 use actors::settings;
@@ -132,7 +133,10 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         write_timeout: Duration::from_secs(120),
         handshake_timeout: Duration::from_secs(30),
         router: router.clone(),
+        door: 0,
         ended: nobody.outlet(),
+        proved: nobody.outlet(),
+        strangers: Quiet::new("nuncio::component", quiet::FEW, "more strangers"),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
@@ -286,6 +290,14 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
 
     fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
+    }
+}
+
+impl actix::Handler<Queued<listener::Proved>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+        proved.open();
     }
 }
 

@@ -93,19 +93,20 @@ impl Receiving {
         }
         let (from, to) = (address(element, "from")?, address(element, "to")?);
         let pair = DomainPair { local: to.clone(), remote: from.clone() };
+        let text = element.text();
+        let key = text.trim();
         if self.pending.iter().any(|pending| pending.pair == pair) {
             // The answer to the first key is the answer to both.
         } else if self.pairs.contains(&pair) {
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
-        } else if let Err(error) = self.admit_pair(&pair) {
+        } else if let Err(error) = self.admit_pair(&pair).and_then(|()| admit_key(key)) {
             self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
         } else if self.needs_no_call_back(&from) {
             self.authorize(pair, Mechanism::External);
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
         } else {
-            let key = element.text().trim().to_owned();
-            let request = dialback::Request { pair, id: self.id.clone(), key };
+            let request = dialback::Request { pair, id: self.id.clone(), key: key.to_owned() };
             self.pending.push(request.clone());
             self.wire.emit(Output::Verify(request));
         }
@@ -206,6 +207,15 @@ fn address(element: &Element, attribute: &'static str) -> Result<Domain, Fault> 
     Domain::new(value).map_err(|_| Fault::Address { attribute, value: value.to_owned() })
 }
 
+/// Keeps what is no key from being kept and carried to another server.
+fn admit_key(key: &str) -> Result<(), Error> {
+    if key.len() > KEY {
+        let text = format!("a dialback key of more than {KEY} bytes");
+        return Err(error(ErrorType::Cancel, Condition::PolicyViolation, text));
+    }
+    Ok(())
+}
+
 fn not_served(domain: &Domain) -> Error {
     error(ErrorType::Cancel, Condition::ItemNotFound, format!("{domain} is not served here"))
 }
@@ -229,6 +239,9 @@ fn error(type_: ErrorType, condition: Condition, text: String) -> Error {
 /// Keys under verification on one stream. Each costs a connection of ours; a server that moves in with more domains
 /// gets `resource-constraint` and asks again.
 const PENDING: usize = 16;
+
+/// Bytes of a key. XEP-0185 makes them of 64 hexadecimal digits.
+const KEY: usize = 256;
 
 /// Authorised pairs on one stream. Each stanza is looked up among them, and each stays as long as the stream.
 const PAIRS: usize = 256;

@@ -17,6 +17,7 @@ impl Receiving {
             return Ok(());
         }
         let header = self.wire.header(bytes)?;
+        self.wire.confine_header(&header)?;
         let hosted = header.to.as_ref().and_then(|to| self.rules.hosted(to));
         let version = header.is_modern().then_some(VERSION);
         let policy = self.rules.policy_for(header.from.as_ref());
