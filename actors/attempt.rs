@@ -2,7 +2,7 @@
 //!
 //! One future that reads as the story of a connection. Every target and every address is tried in turn, also when TLS,
 //! the stream or authentication failed on the one before (RFC 6120 3.2.1 leaves off at TCP; peers that go no further
-//! bounce stanzas that the next target would have taken), as far as its [allowance](allowance::Allowance) of time and
+//! bounce stanzas that the next target would have taken), as far as its allowance of time and
 //! connections goes.
 //!
 //! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
