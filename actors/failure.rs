@@ -136,6 +136,23 @@ impl Failure {
         stanza::Error { type_, condition, text: self.sentence(remote) }
     }
 
+    /// What an initiating server is told whose key the server of `remote` could not be asked about (XEP-0220 2.5).
+    pub fn dialback_error(&self, remote: &Domain) -> stanza::Error {
+        let error = self.stanza_error(remote);
+        match self {
+            Self::Connect(_) => stanza::Error { condition: Condition::RemoteConnectionFailed, ..error },
+            Self::Dns(failure) if !failure.is_definitive() => {
+                stanza::Error { condition: Condition::RemoteConnectionFailed, ..error }
+            }
+            Self::Stream { failure, .. } if failure.says_host_unknown() => stanza::Error {
+                type_: ErrorType::Cancel,
+                condition: Condition::RemoteServerNotFound,
+                ..error
+            },
+            _ => error,
+        }
+    }
+
     /// The cause in words, naming the remote domain where the cause itself does not.
     pub fn sentence(&self, remote: &Domain) -> String {
         match self {

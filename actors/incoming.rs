@@ -13,7 +13,7 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use xmpp::{
     Domain,
     policy::Mechanism,
@@ -158,6 +158,8 @@ pub struct Incoming {
     stanzas_in: u64,
     bytes_in: u64,
     draining: Option<drain::Token>,
+    /// Dropped at the end, so that nobody is asked any more about keys that were shown here.
+    asking: Option<watch::Sender<()>>,
 }
 
 impl Incoming {
@@ -204,6 +206,7 @@ impl Incoming {
             stanzas_in: 0,
             bytes_in: 0,
             draining: None,
+            asking: None,
         }
     }
 
@@ -242,6 +245,7 @@ impl Incoming {
     }
 
     fn stream_ended(&mut self, end: &End) {
+        self.asking = None;
         if !self.over {
             self.over = true;
             self.judge_unopened(end);
@@ -250,6 +254,7 @@ impl Incoming {
     }
 
     fn link_ended(&mut self, reason: &str, context: &mut Context<Self>) {
+        self.asking = None;
         if !self.over {
             self.over = true;
             self.log_closed(reason);
@@ -295,7 +300,7 @@ impl Actor for Incoming {
         context.run_later(left, move |incoming, context| {
             if incoming.machine.is_verifying() {
                 // Our question has a time limit of its own, and the peer is to hear what came of it (XEP-0220 2.5).
-                context.run_later(handshake_timeout, Self::demand_authentication);
+                context.run_later(handshake_timeout + ANSWERED_WITHIN, Self::demand_authentication);
             } else {
                 incoming.demand_authentication(context);
             }
@@ -396,6 +401,9 @@ impl Drop for Incoming {
 }
 
 const LOG: &str = "nuncio::incoming";
+
+/// What may pass beyond the time of a question until its answer is here.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@
 //! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint` |
-//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`] | outgoing | signal |
+//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
 //! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
 //! | promise | [`promise::Fulfilled`] | router | signal |
 //! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |

@@ -4,6 +4,7 @@
 //! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
 //! back. The whole story of the three actors is told in the crate's documentation.
 
+mod attempting;
 mod deadlines;
 mod ending;
 mod show;
@@ -16,16 +17,17 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::AbortHandle};
 use xmpp::{
     DomainPair,
     policy::Mechanism,
     stream::{self, Initiating, initiating::Output},
 };
 
+pub use self::attempting::GiveWay;
 use self::ending::{Ending, WHOLE_CHUNK};
 use crate::{
-    attempt::{Arrival, Dialling, Session},
+    attempt::{Dialling, Session},
     batch::Batch,
     clock, drain,
     failure::Failure,
@@ -152,12 +154,6 @@ impl Returned {
     }
 }
 
-/// The attempt is over, told to ourselves by its task.
-#[derive(Debug)]
-struct Attempted {
-    outcome: Result<Arrival, Failure>,
-}
-
 /// Whom a session reports to.
 #[derive(Clone, Debug)]
 pub struct Owners {
@@ -182,6 +178,8 @@ pub struct Outgoing {
     owners: Owners,
     meter: Arc<Meter>,
     dialling: Option<Dialling>,
+    /// Ends the attempt that is being made.
+    attempt: Option<AbortHandle>,
     idle_timeout: Duration,
     keepalive: Duration,
     write_timeout: Duration,
@@ -244,6 +242,7 @@ impl Outgoing {
             keepalive: dialling.keepalive,
             write_timeout: dialling.write_timeout,
             dialling: Some(dialling),
+            attempt: None,
             on_route: OnRoute::Hold(Vec::new()),
             wire: None,
             outbox: Outbox::new(outbox::BUDGET),
@@ -332,14 +331,7 @@ impl Actor for Outgoing {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let Some(dialling) = self.dialling.take() else { return };
-        let own = self.own.clone();
-        actix_rt::spawn(async move {
-            // In a task of its own, so that a panic in it is an outcome too.
-            let outcome = actix_rt::spawn((dialling.begin)()).await.unwrap_or(Err(Failure::Crashed));
-            // An actor that has stopped wants no news.
-            let _ = own.signal(Attempted { outcome });
-        });
+        self.begin();
     }
 }
 
@@ -446,21 +438,6 @@ impl Handler<Queued<Forbid>> for Outgoing {
             let error = stream::Error::new(stream::Condition::PolicyViolation, "not federated with any more");
             self.close_stream(Some(error), "the new configuration forbids it", context);
         }
-    }
-}
-
-impl Handler<Queued<Attempted>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
-        let Attempted { outcome } = attempted.open();
-        let failure = match outcome {
-            Ok(Arrival::Session(session)) => return self.establish(*session, context),
-            Ok(Arrival::Verified(_)) => Failure::Crashed,
-            Err(failure) => failure,
-        };
-        let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
-        context.stop();
     }
 }
 

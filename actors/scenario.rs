@@ -92,8 +92,8 @@ impl Dial for World {
     }
 
     /// Fewer than there are pairs, so that turns are taken.
-    fn at_once(&self) -> usize {
-        2
+    fn dials(&self) -> settings::Dials {
+        settings::Dials { at_once: 2, hanging: 2, per_address: 2, per_attempt: 2 }
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -191,6 +191,7 @@ fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Esta
         pair: pair.clone(),
         purpose: Purpose::Session,
         policy: policy(),
+        bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
     });

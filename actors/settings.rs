@@ -83,8 +83,12 @@ pub struct ComponentLimits {
 pub struct Dials {
     /// Attempts under way at once.
     pub at_once: usize,
-    /// Those to one address.
+    /// Attempts beyond those that hang and have left their turn to others.
+    pub hanging: usize,
+    /// Connections to one address; an IPv6 /64 is one address.
     pub per_address: usize,
+    /// Connections of one attempt.
+    pub per_attempt: usize,
 }
 
 /// How much the flight recorder holds.
@@ -176,8 +180,10 @@ pub struct Remote {
     pub policy: Policy,
     /// One TCP attempt.
     pub connect_timeout: Duration,
-    /// TCP to authenticated.
+    /// TCP to authenticated; a dialback call-back in all.
     pub handshake_timeout: Duration,
+    /// All targets and addresses of one attempt.
+    pub attempt_timeout: Duration,
     /// A link without a stanza for this long is closed.
     pub idle_timeout: Duration,
     /// Silence after which the link is checked.

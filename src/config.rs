@@ -300,7 +300,9 @@ fn limits(section: Section<'_>) -> Limits {
         },
         dials: Dials {
             at_once: section.count("max_dials", 1).unwrap_or(256),
+            hanging: section.count("max_dials_hanging", 0).unwrap_or(1024),
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
+            per_attempt: section.count("max_dials_per_attempt", 1).unwrap_or(20),
         },
         recording: Recording {
             domains: section.count("recorded_domains", 0).unwrap_or(2_000),

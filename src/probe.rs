@@ -126,7 +126,7 @@ impl Probe {
             tls,
             resolver,
             gate: None,
-            at_once: 1,
+            dials: settings.limits.dials,
             witness,
             tally: Tally::default(),
             notes: Notes::nobody(),

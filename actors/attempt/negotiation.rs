@@ -48,6 +48,17 @@ impl Attempt {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<Arrival, Failure> {
+        self.negotiate_within(self.remote.handshake_timeout, socket, address, direct_tls).await
+    }
+
+    /// The same, within a time of one's own choice.
+    pub(super) async fn negotiate_within(
+        &self,
+        after: Duration,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+    ) -> Result<Arrival, Failure> {
         let mut negotiation = Negotiation {
             attempt: self,
             address,
@@ -55,7 +66,6 @@ impl Attempt {
             began: clock::now(),
             usable: clock::now(),
         };
-        let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
         outcome.unwrap_or(Err(Failure::TimedOut { address, stage: negotiation.stage, after }))
     }
@@ -87,6 +97,7 @@ impl Negotiation<'_> {
             pair: attempt.pair.clone(),
             purpose: attempt.purpose.clone(),
             policy: attempt.policy(),
+            bounds: attempt.bounds,
             direct_tls: secured,
             certificate: attempt.certificate,
         });

@@ -216,11 +216,11 @@ fn without_mechanism(seen: &Seen) -> &'static Cause {
 /// XEP-0220 section 2.5.
 fn of_dialback(condition: stanza::Condition) -> &'static Cause {
     use stanza::Condition::{
-        Forbidden, ItemNotFound, NotAllowed, NotAuthorized, PolicyViolation, RemoteServerNotFound,
-        RemoteServerTimeout,
+        Forbidden, ItemNotFound, NotAllowed, NotAuthorized, PolicyViolation, RemoteConnectionFailed,
+        RemoteServerNotFound, RemoteServerTimeout,
     };
     match condition {
-        RemoteServerTimeout => &cause::AUTHORITY_UNREACHABLE,
+        RemoteConnectionFailed | RemoteServerTimeout => &cause::AUTHORITY_UNREACHABLE,
         RemoteServerNotFound => &cause::AUTHORITY_NOT_FOUND,
         ItemNotFound => &cause::HOST_UNKNOWN,
         Forbidden | NotAllowed | NotAuthorized | PolicyViolation => &cause::DIALBACK_FORBIDDEN,

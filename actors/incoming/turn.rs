@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actix::{ActorContext, AsyncContext, Context};
+use tokio::sync::watch;
 use xmpp::{
     Domain, DomainPair, Stanza,
     certificate::Problem,
@@ -79,10 +80,12 @@ impl Incoming {
             log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
         }
         let site = listener::site(self.address.ip());
-        let verify = verifier::Verify { request, site, answer: self.own.outlet() };
+        let stream = self.asking.get_or_insert_with(|| watch::channel(()).0).subscribe();
+        let (answer, within) = (self.own.outlet(), self.remote.handshake_timeout);
+        let verify = verifier::Verify { request, site, answer, within, stream };
         if let Err(refused) = self.surroundings.verifier.tell(verify) {
             let request = refused.into_inner().request;
-            let error = Failure::Overloaded.stanza_error(&request.pair.remote);
+            let error = Failure::Overloaded.dialback_error(&request.pair.remote);
             self.machine.verified(&request, Err(error));
         }
     }

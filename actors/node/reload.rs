@@ -33,7 +33,7 @@ impl Node {
         self.means = Means {
             terms: terms.clone(),
             tls: tls.clone(),
-            at_once: settings.limits.dials.at_once,
+            dials: settings.limits.dials,
             ..self.means.clone()
         };
         let adopt = verifier::Adopt { means: self.means.clone(), limits: settings.limits.verifications };

@@ -100,7 +100,7 @@ impl Node {
             tls: tls.clone(),
             resolver,
             gate: Some(gate),
-            at_once: dials.at_once,
+            dials,
             witness: witness.clone(),
             tally: tally.clone(),
             notes: notes.clone(),

@@ -7,7 +7,7 @@ use crate::{
 use xmpp::{
     DomainPair,
     dialback::Request,
-    policy::{Mechanism, Policy, Tls},
+    policy::{Bounds, Mechanism, Policy, Tls},
     stream::{
         Initiating, Secured,
         initiating::{Output, Plan, Purpose},
@@ -64,6 +64,7 @@ impl<'a> Session<'a> {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             purpose,
             policy: policy.clone(),
+            bounds: Bounds::default(),
             direct_tls: direct_tls.clone(),
             certificate,
         });

@@ -167,6 +167,7 @@ allow = ["*"]
 deny = []
 connect_timeout = "10s"
 handshake_timeout = "30s"
+attempt_timeout = "80s"
 idle_timeout = "1h"
 keepalive = "5m"
 max_stanza = "512 KiB"
@@ -216,6 +217,7 @@ abuse = ["mailto:abuse@example.org"]
     assert_eq!(settings.components[0].secret, "change me");
     assert!(settings.components[0].identity.is_some(), "inherited from example.org");
     assert_eq!(settings.remote.policy.tls, Tls::Required);
+    assert_eq!(settings.remote.attempt_timeout, Duration::from_secs(80));
     assert_eq!(settings.remote.policy.idle_seconds, 3600);
     assert_eq!(settings.remote.policy.max_stanza, 524_288);
     assert_eq!(key(&settings.remote.policy), key_from("s3cr3t"));
@@ -360,6 +362,17 @@ fn settings_that_contradict_each_other_are_refused() {
         "[promise]\nmax_bytes = \"1 GiB\"",
         &[
             "n.toml:2: promise.max_bytes: one domain pair may hold more (max_bytes) than all of them together (total_bytes)",
+        ],
+    );
+}
+
+#[test]
+fn an_attempt_shorter_than_a_handshake_is_a_warning() {
+    assert_finds(
+        "[s2s]\nattempt_timeout = \"20s\"\n[[remote]]\nname = \"b.example\"\nhandshake_timeout = \"25s\"",
+        &[
+            "n.toml:2: warning: s2s.attempt_timeout: is shorter than handshake_timeout, which never runs out then",
+            "n.toml:5: warning: remote.handshake_timeout: is longer than attempt_timeout, so it never runs out",
         ],
     );
 }

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use xmpp::dialback::Secret;
-//! use xmpp::policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient};
+//! use xmpp::policy::{Bounds, Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient};
 //! use xmpp::stream::{initiating, receiving};
 //! use xmpp::{Domain, DomainPair};
 //!
@@ -27,6 +27,7 @@
 //!     pair: DomainPair { local: a, remote: b.clone() },
 //!     purpose: initiating::Purpose::Session,
 //!     policy: policy.clone(),
+//!     bounds: Bounds::default(),
 //!     direct_tls: None,
 //!     certificate: false,
 //! });

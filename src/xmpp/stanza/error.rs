@@ -150,6 +150,8 @@ conditions! {
     Redirect => "redirect",
     /// The sender must first register.
     RegistrationRequired => "registration-required",
+    /// The authoritative server could not be connected to: of dialback alone (XEP-0220 section 2.5).
+    RemoteConnectionFailed => "remote-connection-failed",
     /// The recipient's domain does not exist or does not speak XMPP.
     RemoteServerNotFound => "remote-server-not-found",
     /// The recipient's domain exists and could not be reached in time.

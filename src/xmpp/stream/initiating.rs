@@ -12,8 +12,8 @@ use crate::{
     brief::brief,
     certificate::Problem,
     dialback,
-    framer::{self, Frame, Limits},
-    policy::{self, Admission, Mechanism, Policy, Refusal},
+    framer::{self, Frame},
+    policy::{self, Admission, Bounds, Mechanism, Policy, Refusal},
     sasl,
     xml::{self, ns},
 };
@@ -33,6 +33,8 @@ pub struct Plan {
     pub purpose: Purpose,
     /// terms for the remote domain
     pub policy: Policy,
+    /// what the peer may make us read
+    pub bounds: Bounds,
     /// what TLS gave, when it comes first (XEP-0368)
     pub direct_tls: Option<Secured>,
     /// whether we can show a certificate for `pair.local`
@@ -74,6 +76,8 @@ pub struct Initiating {
     authenticated: bool,
     /// elements so far; few are needed, and none once it is established
     elements: usize,
+    /// bytes before there was an outcome
+    early_bytes: usize,
     /// the peer answered what nobody asked, and that was told
     unasked: bool,
     /// there was an outcome, or it is no longer wanted
@@ -157,7 +161,7 @@ enum State {
 impl Initiating {
     /// A stream whose header waits to be transmitted.
     pub fn new(plan: Plan) -> Self {
-        let limits = Limits { element: plan.policy.max_stanza_unauthenticated, ..Limits::UNAUTHENTICATED };
+        let limits = plan.bounds.for_stranger(plan.policy.max_stanza_unauthenticated);
         let wire = Wire::new(ns::SERVER, limits, Output::Transmit);
         let mut stream = Self {
             wire,
@@ -172,6 +176,7 @@ impl Initiating {
             challenged: false,
             authenticated: false,
             elements: 0,
+            early_bytes: 0,
             unasked: false,
             settled: false,
             ending: End::Closed,
@@ -189,7 +194,12 @@ impl Initiating {
         match self.state {
             State::Over => {}
             State::ExpectTls if !bytes.is_empty() => self.fail(Fault::Injected.into()),
-            _ => self.wire.receive(bytes),
+            _ => {
+                if !self.settled {
+                    self.early_bytes += bytes.len();
+                }
+                self.wire.receive(bytes);
+            }
         }
     }
 
@@ -227,7 +237,7 @@ impl Initiating {
             if matches!(self.state, State::ExpectTls | State::Over) {
                 return None;
             }
-            let step = match self.wire.next() {
+            let step = match self.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
                 Ok(Some(Frame::Element(element))) => self.element(&element),
@@ -269,6 +279,13 @@ impl Initiating {
             State::ExpectFooter => "waiting for the closing tag",
             State::Over => "over",
         }
+    }
+
+    fn next(&mut self) -> Result<Option<Frame>, Fault> {
+        if !self.settled && self.early_bytes > self.plan.bounds.early_bytes {
+            return Err(Fault::TooMany("bytes before authentication"));
+        }
+        self.wire.next()
     }
 
     fn begin(&mut self) {

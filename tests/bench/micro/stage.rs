@@ -188,8 +188,8 @@ impl Dial for World {
         true
     }
 
-    fn at_once(&self) -> usize {
-        256
+    fn dials(&self) -> settings::Dials {
+        settings::Dials { at_once: 256, hanging: 0, per_address: 256, per_attempt: 1 }
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -225,7 +225,14 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
         unknown_recipient: UnknownRecipient::Close,
     };
     let purpose = Purpose::Session;
-    let plan = Plan { pair: pair.clone(), purpose, policy, direct_tls: None, certificate: false };
+    let plan = Plan {
+        pair: pair.clone(),
+        purpose,
+        policy,
+        bounds: Bounds::default(),
+        direct_tls: None,
+        certificate: false,
+    };
     let mut machine = Initiating::new(plan);
     let DomainPair { local, remote } = pair;
     let heard = format!(
