@@ -25,7 +25,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use walk::Walk;
 
 pub use error::Error;
-pub use head::{Change, Head, Meaning, What};
+pub use head::{Change, Elsewhere, Head, Meaning, What};
 pub use span::Span;
 
 /// What one element may cost before it is refused.

@@ -21,13 +21,21 @@ pub struct Head {
     pub namespace: Meaning,
     /// Where the start tag ends: after its `>`. Equal to the length for `<a/>`.
     pub content: usize,
-    /// What it says otherwise on a stream whose default namespace is its own, in document order. Only noted of an
-    /// element in a namespace that some stream has as content namespace.
+    /// What it says otherwise on another stream. Most say the same.
+    pub elsewhere: Option<Box<Elsewhere>>,
+}
+
+/// What an element says otherwise on another stream, one whose default namespace is the element's own.
+///
+/// Of an element that is in no namespace that some stream has as content namespace, not all is noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Where it has to change, in document order.
     pub changes: Vec<Change>,
     /// The default namespace that [`What::Default`] is about.
     pub displaced: Meaning,
-    /// Prefixes that the element uses and does not declare, by their place in
-    /// [`Framer::scope`](super::Framer::scope); each once. Not those that `changes` takes out.
+    /// Prefixes that it uses and does not declare, by their place in [`Framer::scope`](super::Framer::scope); each
+    /// once. Not those that `changes` takes out.
     pub leans_on: Vec<usize>,
     /// Some tag has two attributes that would be one if all content namespaces were one.
     pub twins: bool,

@@ -6,7 +6,7 @@
 
 use super::scope::{Found, Scope};
 use super::tag::Tag;
-use super::{Change, Head, What};
+use super::{Change, Elsewhere, Head, What};
 use std::ops::Range;
 
 /// What holds where the walk is.
@@ -36,7 +36,7 @@ pub(super) struct Entered {
     /// What holds outside.
     outside: Ground,
     /// How much of its name is cut off.
-    cut: usize,
+    cut: u32,
 }
 
 impl Relocation {
@@ -47,6 +47,7 @@ impl Relocation {
 
     /// Enters the element of a tag whose declarations are in force, all but the first `outer` of them its own. `name`
     /// is the prefix of its name.
+    #[inline]
     pub(super) fn enter(
         &mut self,
         tag: &Tag,
@@ -55,14 +56,31 @@ impl Relocation {
         outer: usize,
         head: &mut Head,
     ) -> Entered {
-        let outside = self.ground;
-        let untouched = Entered { outside, cut: 0 };
         // As nearly every tag is.
-        if name.is_none() && scope.len() == outer && outside != Ground::Displaced {
-            return untouched;
+        if name.is_none() && self.ground != Ground::Displaced {
+            let declared = scope.since(outer);
+            if declared.iter().all(|declared| declared.content.is_none()) {
+                let entered = Entered { outside: self.ground, cut: 0 };
+                if declared.iter().any(|declared| declared.prefix.is_empty()) {
+                    self.ground = Ground::Other;
+                }
+                return entered;
+            }
         }
+        self.enter_changing(tag, name, scope, outer, head)
+    }
+
+    fn enter_changing(
+        &mut self,
+        tag: &Tag,
+        name: Option<Found>,
+        scope: &Scope,
+        outer: usize,
+        head: &mut Head,
+    ) -> Entered {
+        let outside = self.ground;
         let Some(own) = self.own else {
-            return untouched;
+            return Entered { outside, cut: 0 };
         };
 
         let declared = scope.default_since(outer);
@@ -88,6 +106,7 @@ impl Relocation {
     }
 
     /// Enters the whole element.
+    #[inline]
     pub(super) fn begin(
         &mut self,
         tag: &Tag,
@@ -95,6 +114,20 @@ impl Relocation {
         scope: &Scope,
         head: &mut Head,
     ) -> Entered {
+        // As nearly every stanza begins.
+        if name.is_none() && scope.len() == 0 {
+            let entered = Entered { outside: self.ground, cut: 0 };
+            head.namespace = scope.default();
+            self.own = scope.default_content();
+            if self.own.is_some() {
+                self.ground = Ground::Own;
+            }
+            return entered;
+        }
+        self.begin_changing(tag, name, scope, head)
+    }
+
+    fn begin_changing(&mut self, tag: &Tag, name: Option<Found>, scope: &Scope, head: &mut Head) -> Entered {
         let outside = self.ground;
         head.namespace = name.map_or_else(|| scope.default(), |found| scope.meaning(found));
         self.own = match name {
@@ -110,7 +143,7 @@ impl Relocation {
             false => Ground::Displaced,
         };
         if self.ground == Ground::Displaced {
-            head.displaced = scope.default();
+            head.elsewhere().displaced = scope.default();
         }
         let cut = self.name(tag, name, scope, head);
         for declared in scope.since(0) {
@@ -124,11 +157,12 @@ impl Relocation {
     }
 
     /// Leaves the element whose end tag has its name at `name`.
+    #[inline]
     pub(super) fn leave(&mut self, entered: Entered, name: usize, head: &mut Head) {
         if entered.cut > 0 {
-            head.change(name..name + entered.cut, What::Cut);
+            head.change(name..name + entered.cut as usize, What::Cut);
         }
-        self.leave_empty(entered);
+        self.ground = entered.outside;
     }
 
     /// Leaves an element that has no end tag.
@@ -138,7 +172,7 @@ impl Relocation {
 
     /// Takes the prefix off a name that says the same without it, and tells how long it is; notes one that stays and
     /// is the stream's.
-    fn name(&self, tag: &Tag, name: Option<Found>, scope: &Scope, head: &mut Head) -> usize {
+    fn name(&self, tag: &Tag, name: Option<Found>, scope: &Scope, head: &mut Head) -> u32 {
         let Some(found) = name else {
             return 0;
         };
@@ -146,22 +180,33 @@ impl Relocation {
             head.lean_on(found);
             return 0;
         }
-        head.change(tag.name.range.start..tag.name.local, What::Cut);
-        tag.name.local - tag.name.range.start
+        let prefix = tag.name.range.start..tag.name.local;
+        head.change(prefix.clone(), What::Cut);
+        u32::try_from(prefix.len()).unwrap_or(u32::MAX)
     }
 }
 
 impl Head {
-    fn change(&mut self, place: Range<usize>, what: What) {
-        self.changes.push(Change { place: place.into(), what });
+    /// Notes that a tag has two attributes which content namespaces keep apart.
+    pub(super) fn note_twins(&mut self) {
+        self.elsewhere().twins = true;
     }
 
     /// Notes a prefix that is used, if it is the stream's.
     pub(super) fn lean_on(&mut self, found: Found) {
-        if let Found::Stream(place) = found
-            && !self.leans_on.contains(&place)
-        {
-            self.leans_on.push(place);
+        if let Found::Stream(place) = found {
+            let leans_on = &mut self.elsewhere().leans_on;
+            if !leans_on.contains(&place) {
+                leans_on.push(place);
+            }
         }
+    }
+
+    fn change(&mut self, place: Range<usize>, what: What) {
+        self.elsewhere().changes.push(Change { place: place.into(), what });
+    }
+
+    fn elsewhere(&mut self) -> &mut Elsewhere {
+        self.elsewhere.get_or_insert_default()
     }
 }

@@ -52,15 +52,6 @@ pub(super) enum Found {
     Stream(usize),
 }
 
-/// How two attributes compare.
-#[derive(PartialEq, Eq)]
-enum Likeness {
-    Different,
-    /// The same local name, in two content namespaces.
-    Twins,
-    Same,
-}
-
 impl Binding {
     /// The white space before it, to its closing quote.
     pub(super) fn whole(&self) -> Range<usize> {
@@ -183,11 +174,10 @@ impl Scope {
             {
                 head.lean_on(found);
             }
+            let local = attribute.name.local(view);
             for earlier in &tag.attributes[..i] {
-                match self.compare(view, attribute, earlier) {
-                    Likeness::Different => {}
-                    Likeness::Twins => head.twins = true,
-                    Likeness::Same => return Err(Error::NotWellFormed("an attribute twice")),
+                if earlier.name.local(view) == local {
+                    self.check_pair(view, attribute, earlier, head)?;
                 }
             }
         }
@@ -195,6 +185,7 @@ impl Scope {
     }
 
     /// What the prefix of a name means, if it has one.
+    #[inline]
     fn prefix(&self, view: &[u8], name: &Name) -> Result<Option<Found>, Error> {
         let Some(prefix) = name.prefix(view) else {
             return Ok(None);
@@ -205,22 +196,22 @@ impl Scope {
         }
     }
 
-    /// Whether two attributes are one by their names, or by namespace and local name.
-    fn compare(&self, view: &[u8], a: &Attribute, b: &Attribute) -> Likeness {
-        if a.name.local(view) != b.name.local(view) {
-            return Likeness::Different;
-        }
-        match (a.name.prefix(view), b.name.prefix(view)) {
-            (a, b) if a == b => Likeness::Same,
+    /// Checks that two attributes with the same local name are not one, by their prefixes or by their namespaces.
+    fn check_pair(&self, view: &[u8], a: &Attribute, b: &Attribute, head: &mut Head) -> Result<(), Error> {
+        let is_one = match (a.name.prefix(view), b.name.prefix(view)) {
+            (a, b) if a == b => true,
             (Some(a), Some(b)) => match (self.find(view, a), self.find(view, b)) {
-                (Some(a), Some(b)) if self.fingerprint(a) == self.fingerprint(b) => Likeness::Same,
-                (Some(a), Some(b)) if self.content(a).is_some() && self.content(b).is_some() => {
-                    Likeness::Twins
+                (Some(a), Some(b)) => {
+                    if self.content(a).is_some() && self.content(b).is_some() {
+                        head.note_twins();
+                    }
+                    self.fingerprint(a) == self.fingerprint(b)
                 }
-                _ => Likeness::Different,
+                _ => false,
             },
-            _ => Likeness::Different,
-        }
+            _ => false,
+        };
+        if is_one { Err(Error::NotWellFormed("an attribute twice")) } else { Ok(()) }
     }
 
     fn find(&self, view: &[u8], prefix: &[u8]) -> Option<Found> {

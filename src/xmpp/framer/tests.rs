@@ -96,13 +96,18 @@ fn namespace(bytes: &[u8], meaning: Meaning) -> String {
     }
 }
 
+/// What it says otherwise.
+fn elsewhere(head: &Head) -> Elsewhere {
+    head.elsewhere.as_deref().cloned().unwrap_or_default()
+}
+
 /// The element with its changes marked: what goes is in `{}`, what is called otherwise in `[]`, and where the default
 /// namespace has to be declared is a `+`.
 fn marked(text: &str) -> String {
     let Element { bytes, head } = element(text).unwrap();
     let (mut out, mut done) = (String::new(), 0);
     let copy = |range: Range<usize>| String::from_utf8_lossy(&bytes[range]).into_owned();
-    for Change { place, what } in &head.changes {
+    for Change { place, what } in elsewhere(&head).changes {
         let range = place.range();
         out += &copy(done..range.start);
         match what {
@@ -158,14 +163,14 @@ fn takes_an_element_in_the_other_content_namespace_for_what_it_is() {
     );
     let Element { bytes, head } = element(text).unwrap();
     assert_eq!(namespace(&bytes, head.namespace), "jabber:component:accept");
-    assert_eq!(namespace(&bytes, head.displaced), "stream's 0");
+    assert_eq!(namespace(&bytes, elsewhere(&head).displaced), "stream's 0");
 }
 
 #[test]
 fn notes_attributes_that_two_content_namespaces_keep_apart() {
     let twins = |attributes: &str| {
         let prefixes = "xmlns:s='jabber:server' xmlns:c='jabber:component:accept' xmlns:u='urn:u'";
-        element(format!("<iq {prefixes}><a {attributes}/></iq>")).unwrap().head.twins
+        elsewhere(&element(format!("<iq {prefixes}><a {attributes}/></iq>")).unwrap().head).twins
     };
     assert!(twins("s:a='' b='' c:a=''"));
     assert!(!twins("s:a='' a='' c:b='' u:a='' u:b=''"));
@@ -173,15 +178,10 @@ fn notes_attributes_that_two_content_namespaces_keep_apart() {
 
 #[test]
 fn notes_which_prefixes_of_the_stream_an_element_leans_on() {
-    assert_eq!(
-        element("<message><db:x db:a=''/><stream:y/><db:z/></message>").unwrap().head.leans_on,
-        [2, 1]
-    );
-    assert_eq!(
-        element("<message xmlns:db='urn:own'><db:x/></message>").unwrap().head.leans_on,
-        [] as [usize; 0]
-    );
-    assert_eq!(element("<m><a xmlns:db='urn:own'><db:x/></a><db:x/></m>").unwrap().head.leans_on, [2]);
+    let leans = |text: &str| elsewhere(&element(text).unwrap().head).leans_on;
+    assert_eq!(leans("<message><db:x db:a=''/><stream:y/><db:z/></message>"), [2, 1]);
+    assert_eq!(leans("<message xmlns:db='urn:own'><db:x/></message>"), [] as [usize; 0]);
+    assert_eq!(leans("<m><a xmlns:db='urn:own'><db:x/></a><db:x/></m>"), [2]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn leans_on_a_prefix_for_its_own_namespace_only_where_that_stays() {
         let (frames, error) = outcome(format!("{header}{text}").as_bytes());
         assert_eq!(error, None);
         match frames.into_iter().nth(1) {
-            Some(Frame::Element(element)) => element.head.leans_on,
+            Some(Frame::Element(element)) => elsewhere(&element.head).leans_on,
             other => panic!("{other:?}"),
         }
     };

@@ -5,7 +5,7 @@ use super::intake::Recent;
 use super::names::Names;
 use super::{Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
-use crate::framer::{self, Change, Framer, Head, Meaning, Span, What};
+use crate::framer::{self, Change, Elsewhere, Framer, Head, Meaning, Span, What};
 use crate::jid::{self, Jid};
 use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
@@ -22,13 +22,16 @@ pub(super) fn admit(
     let to = address(&bytes, "to", head.to, &mut recent.to)?;
     let from = address(&bytes, "from", head.from, &mut recent.from)?;
 
-    let said = Said::by(origin, &head);
-    if said.text.is_empty() && head.changes.is_empty() {
+    let lang = origin.lang.as_deref().filter(|_| head.lang.is_none());
+    if head.elsewhere.is_none() && lang.is_none() {
         let places = Places::new(&head, |place| place, head.content)?;
         return Ok(Stanza { bytes, kind, from, to, places, names: None });
     }
-    let default = default(&head, &bytes, origin)?;
-    let (edits, names) = edits(&head, origin, &said, &default)?;
+    let nothing = Elsewhere::default();
+    let elsewhere = head.elsewhere.as_deref().unwrap_or(&nothing);
+    let said = Said::by(origin, &elsewhere.leans_on, lang);
+    let default = default(elsewhere, &bytes, origin)?;
+    let (edits, names) = edits(elsewhere, head.name.range().end, origin, &said, &default)?;
     let places = Places::new(&head, |place| edits.moved(place), edits.position(head.content))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places, names: names.kept() })
@@ -115,9 +118,9 @@ struct Said {
 }
 
 impl Said {
-    fn by(origin: &Origin, head: &Head) -> Self {
+    fn by(origin: &Origin, prefixes: &[usize], lang: Option<&str>) -> Self {
         let mut said = Self::default();
-        for &place in &head.leans_on {
+        for &place in prefixes {
             let Some((prefix, uri)) = origin.scope.get(place) else {
                 continue;
             };
@@ -130,7 +133,7 @@ impl Said {
             }
             said.text.push('\'');
         }
-        if let (None, Some(lang)) = (&head.lang, &origin.lang) {
+        if let Some(lang) = lang {
             said.text.extend([" xml:lang='", &*xml::escape(lang), "'"]);
         }
         said
@@ -140,21 +143,22 @@ impl Said {
 /// What must change so that the bytes mean on any stream what they meant on theirs, and where they then name the
 /// content namespace.
 fn edits<'a>(
-    head: &Head,
+    elsewhere: &Elsewhere,
+    behind_name: usize,
     origin: &Origin,
     said: &'a Said,
     default: &'a str,
 ) -> Result<(Edits<'a>, Names), Rejection> {
     // What a component calls its own is `jabber:server` from here on; what that means between servers stays as it is.
     let renamed = origin.namespace != ns::SERVER;
-    if renamed && head.twins {
+    if renamed && elsewhere.twins {
         return Err(Rejection::InvalidNamespace);
     }
-    let behind_name = head.name.range().end;
-    let in_name = head.changes.iter().take_while(|change| change.place.range().start < behind_name).count();
-    let (in_name, behind) = head.changes.split_at(in_name);
+    let in_name =
+        elsewhere.changes.iter().take_while(|change| change.place.range().start < behind_name).count();
+    let (in_name, behind) = elsewhere.changes.split_at(in_name);
 
-    let mut edits = Edits::with_capacity(head.changes.len() + 1);
+    let mut edits = Edits::with_capacity(elsewhere.changes.len() + 1);
     let mut names = Names::default();
     for change in in_name {
         edits.replace(change.place.range(), "");
@@ -175,12 +179,12 @@ fn edits<'a>(
 }
 
 /// The declaration of the default namespace for where it is displaced.
-fn default(head: &Head, bytes: &[u8], origin: &Origin) -> Result<String, Rejection> {
-    let places = head.changes.iter().filter(|change| change.what == What::Default).count();
+fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin) -> Result<String, Rejection> {
+    let places = elsewhere.changes.iter().filter(|change| change.what == What::Default).count();
     if places == 0 {
         return Ok(String::new());
     }
-    let declaration = format!(" xmlns='{}'", xml::escape(&namespace(head.displaced, bytes, origin)));
+    let declaration = format!(" xmlns='{}'", xml::escape(&namespace(elsewhere.displaced, bytes, origin)));
     if places * declaration.len() > MOST_DECLARED {
         return Err(Rejection::Displaced);
     }
