@@ -35,7 +35,7 @@ fn admitted_on(
 
 /// The start tag must say the same to whoever reads the bytes as to whoever asks the stanza.
 fn check_places(stanza: &Stanza) {
-    let element = stanza.element().unwrap();
+    let Ok(element) = stanza.element() else { return assert!(Element::is_too_long(&stanza.bytes)) };
     assert!(element.is(stanza.kind.as_str(), ns::SERVER));
     assert_eq!(element.attribute("to"), Some(&*stanza.to()));
     assert_eq!(element.attribute("from"), Some(&*stanza.from()));
@@ -50,6 +50,9 @@ fn check_meaning(bytes: &[u8], origin: &Origin, stanza: &Stanza) {
         element.attributes.sort();
         element
     };
+    if Element::is_too_long(bytes) {
+        return;
+    }
     let mut before = Element::parse(bytes, &origin.scope).unwrap();
     if let (None, Some(lang)) = (before.lang(), &origin.lang) {
         before = before.with_lang(lang);
