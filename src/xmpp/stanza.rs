@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// A stanza ready to be written to any of our streams: no `xmlns` of a content namespace on it,
+/// A stanza ready to be written to any of our streams: neither `xmlns` nor a prefix for a content namespace on it,
 /// nothing in it leans on prefixes of the stream that it came on, `xml:lang` is there if its stream had one.
 #[derive(Clone, Debug)]
 pub struct Stanza {
@@ -70,8 +70,8 @@ struct Places {
     to: Span,
     id: Option<Span>,
     type_: Option<Span>,
-    /// Behind the start tag.
-    content: usize,
+    /// There is nothing else: `<message …/>`.
+    alone: bool,
 }
 
 /// The stream that a stanza came on.
@@ -188,7 +188,7 @@ impl Stanza {
             to: moved(self.places.to),
             id: self.places.id.map(moved),
             type_: self.places.type_.map(moved),
-            content: edits.position(self.places.content),
+            alone: self.places.alone,
         };
         let names = self.names.as_ref().map(|names| Box::new(names.moved(&edits)));
         let bytes = edits.apply(&self.bytes).into();

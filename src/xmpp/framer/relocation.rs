@@ -58,9 +58,12 @@ impl Relocation {
     ) -> Entered {
         // As nearly every tag is.
         if name.is_none() && self.ground != Ground::Displaced {
+            let entered = Entered { outside: self.ground, cut: 0 };
+            if scope.len() == outer {
+                return entered;
+            }
             let declared = scope.since(outer);
             if declared.iter().all(|declared| declared.content.is_none()) {
-                let entered = Entered { outside: self.ground, cut: 0 };
                 if declared.iter().any(|declared| declared.prefix.is_empty()) {
                     self.ground = Ground::Other;
                 }

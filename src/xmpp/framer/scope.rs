@@ -1,6 +1,6 @@
 //! What prefixes mean inside an element (Namespaces in XML 1.0).
 
-use super::tag::{Attribute, Name, Tag};
+use super::tag::{Attribute, Tag};
 use super::{Error, Head, Meaning};
 use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
@@ -167,12 +167,13 @@ impl Scope {
     /// # Errors
     /// Refuses what is not namespace-well-formed.
     pub(super) fn check(&self, view: &[u8], tag: &Tag, head: &mut Head) -> Result<Option<Found>, Error> {
-        let name = self.prefix(view, &tag.name)?;
+        let name = match tag.name.prefix(view) {
+            None => None,
+            Some(prefix) => Some(self.bound(view, prefix)?),
+        };
         for (i, attribute) in tag.attributes.iter().enumerate() {
-            if attribute.name.prefix(view) != Some(b"xmlns")
-                && let Some(found) = self.prefix(view, &attribute.name)?
-            {
-                head.lean_on(found);
+            if let Some(prefix) = attribute.name.prefix(view).filter(|prefix| prefix != b"xmlns") {
+                head.lean_on(self.bound(view, prefix)?);
             }
             let local = attribute.name.local(view);
             for earlier in &tag.attributes[..i] {
@@ -184,16 +185,9 @@ impl Scope {
         Ok(name)
     }
 
-    /// What the prefix of a name means, if it has one.
-    #[inline]
-    fn prefix(&self, view: &[u8], name: &Name) -> Result<Option<Found>, Error> {
-        let Some(prefix) = name.prefix(view) else {
-            return Ok(None);
-        };
-        match self.find(view, prefix) {
-            Some(found) => Ok(Some(found)),
-            None => Err(Error::NotWellFormed("a prefix that is not declared")),
-        }
+    /// What a prefix means.
+    fn bound(&self, view: &[u8], prefix: &[u8]) -> Result<Found, Error> {
+        self.find(view, prefix).ok_or(Error::NotWellFormed("a prefix that is not declared"))
     }
 
     /// Checks that two attributes with the same local name are not one, by their prefixes or by their namespaces.

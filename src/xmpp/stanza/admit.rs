@@ -24,7 +24,7 @@ pub(super) fn admit(
 
     let lang = origin.lang.as_deref().filter(|_| head.lang.is_none());
     if head.elsewhere.is_none() && lang.is_none() {
-        let places = Places::new(&head, |place| place, head.content)?;
+        let places = Places::new(&head, &bytes, |place| place)?;
         return Ok(Stanza { bytes, kind, from, to, places, names: None });
     }
     let nothing = Elsewhere::default();
@@ -32,7 +32,7 @@ pub(super) fn admit(
     let said = Said::by(origin, &elsewhere.leans_on, lang);
     let default = default(elsewhere, &bytes, origin)?;
     let (edits, names) = edits(elsewhere, head.name.range().end, origin, &said, &default)?;
-    let places = Places::new(&head, |place| edits.moved(place), edits.position(head.content))?;
+    let places = Places::new(&head, &bytes, |place| edits.moved(place))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places, names: names.kept() })
 }
@@ -57,13 +57,13 @@ pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
 
 impl Places {
     /// The places that `head` notes, each put where `moved` says.
-    pub(super) fn new(head: &Head, moved: impl Fn(Span) -> Span, content: usize) -> Result<Self, Rejection> {
+    pub(super) fn new(head: &Head, bytes: &[u8], moved: impl Fn(Span) -> Span) -> Result<Self, Rejection> {
         Ok(Self {
             from: head.from.map(&moved).ok_or(Rejection::ImproperAddressing("from"))?,
             to: head.to.map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
             id: head.id.map(&moved),
             type_: head.kind.map(&moved),
-            content,
+            alone: head.content == bytes.len(),
         })
     }
 }

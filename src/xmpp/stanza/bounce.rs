@@ -22,7 +22,7 @@ pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
     let element = admit::frame(&answer);
     debug_assert!(element.is_ok(), "an ill-formed error answer: {element:?}");
     let element = element.ok()?;
-    let places = Places::new(&element.head, |place| place, element.head.content).ok()?;
+    let places = Places::new(&element.head, &element.bytes, |place| place).ok()?;
     let (from, to) = (stanza.to.clone(), stanza.from.clone());
     Some(Stanza { bytes: element.bytes, kind: stanza.kind, from, to, places, names })
 }
@@ -41,7 +41,7 @@ fn echo(stanza: &Stanza) -> (String, Option<Box<Names>>) {
             changes.push((behind_name..behind_name, " type='error'"));
         }
     }
-    let end = if places.content == bytes.len() {
+    let end = if places.alone {
         changes.push((bytes.len() - "/>".len()..bytes.len(), ">"));
         bytes.len()
     } else {

@@ -261,3 +261,9 @@ fn knows_a_request() {
     assert!(request("get") && request("set") && !request("result") && !request("error"));
     assert!(!from_server("<message type='get' to='b' from='a'/>").unwrap().is_request());
 }
+
+/// Up to 128 bytes are moved without a call, which at half a million stanzas a second is felt.
+#[test]
+fn a_stanza_is_quickly_moved() {
+    assert!(size_of::<Result<Stanza, Rejection>>() <= 128, "{}", size_of::<Result<Stanza, Rejection>>());
+}
