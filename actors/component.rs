@@ -180,7 +180,7 @@ impl Component {
             name: None,
             claims: 0,
             seated: false,
-            outbox: Outbox::new(outbox::BUDGET),
+            outbox: Outbox::of_component(outbox::BUDGET),
             patience: None,
             habit: Habit::default(),
             offered: None,

@@ -26,6 +26,8 @@ use crate::{
 enum Item {
     /// A stanza, which has a sender who wants to know what became of it.
     Stanza(Kept),
+    /// One that is written in other bytes than it is kept in.
+    Recast(Box<(Kept, Bytes)>),
     /// Part of the stream's own life.
     Raw(Bytes),
 }
@@ -34,6 +36,8 @@ enum Item {
 #[derive(Debug)]
 pub struct Outbox {
     budget: usize,
+    /// The link is a component's.
+    to_component: bool,
     /// In order; what is with the link now stands first.
     items: VecDeque<Item>,
     bytes: usize,
@@ -94,6 +98,7 @@ impl Outbox {
     pub fn new(budget: usize) -> Self {
         Self {
             budget,
+            to_component: false,
             items: VecDeque::new(),
             bytes: 0,
             writing: 0,
@@ -106,6 +111,11 @@ impl Outbox {
             slip: Slip::none(),
             recent: VecDeque::new(),
         }
+    }
+
+    /// The same for the link of a component.
+    pub fn of_component(budget: usize) -> Self {
+        Self { to_component: true, ..Self::new(budget) }
     }
 
     /// Takes stanzas; hands them back when the destination has been too slow for too long.
@@ -171,7 +181,7 @@ impl Outbox {
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             self.bytes -= item.bytes().len();
             self.bytes_written += item.bytes().len() as u64;
-            if let Item::Stanza(kept) = item {
+            if let Some(kept) = item.into_kept() {
                 self.stanzas_written += 1;
                 amount = amount.plus(kept.amount());
             }
@@ -230,20 +240,16 @@ impl Outbox {
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             let touched = written > 0;
             written = written.saturating_sub(item.bytes().len());
-            match item {
-                Item::Stanza(kept) if touched => {
+            match item.into_kept() {
+                Some(kept) if touched => {
                     count += 1;
                     uncertain = uncertain.plus(kept.amount());
                 }
-                Item::Stanza(kept) => unwritten.push(kept),
-                Item::Raw(_) => {}
+                kept => unwritten.extend(kept),
             }
         }
         self.slip.settle(Outcome::Uncertain, uncertain);
-        unwritten.extend(self.items.drain(..).filter_map(|item| match item {
-            Item::Stanza(kept) => Some(kept),
-            Item::Raw(_) => None,
-        }));
+        unwritten.extend(self.items.drain(..).filter_map(Item::into_kept));
         let mut unwritten = batch::batches(unwritten, &mut self.slip);
         unwritten.extend(self.take_overflow());
         self.bytes = 0;
@@ -295,7 +301,7 @@ impl Outbox {
 
     /// Everything the link has taken, and what it has not: what is on its way, waits, or is held outside.
     pub fn amounts(&self) -> (Amount, Amount) {
-        let stanzas = self.items.iter().filter(|item| matches!(item, Item::Stanza(_))).count();
+        let stanzas = self.items.iter().filter(|item| !matches!(item, Item::Raw(_))).count();
         let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
         let waiting = self.overflow.iter().map(Batch::amount).fold(inside, Amount::plus);
         (Amount { stanzas: self.stanzas_written, bytes: self.bytes_written }, waiting)
@@ -303,19 +309,36 @@ impl Outbox {
 
     fn admit(&mut self, batch: Batch) {
         let taken = batch.slip.held().stanzas > 0;
-        self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
         let since = batch.since;
-        let kept = |stanza| Item::Stanza(Kept { stanza, taken, since });
-        self.items.extend(batch.stanzas.into_iter().map(kept));
+        for stanza in batch.stanzas {
+            let recast = if self.to_component { stanza.bytes_for_component() } else { None };
+            let kept = Kept { stanza, taken, since };
+            let item = match recast {
+                Some(bytes) => Item::Recast(Box::new((kept, bytes))),
+                None => Item::Stanza(kept),
+            };
+            self.bytes += item.bytes().len();
+            self.items.push_back(item);
+        }
         self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
 }
 
 impl Item {
+    /// The stanza that it is.
+    fn into_kept(self) -> Option<Kept> {
+        match self {
+            Self::Stanza(kept) => Some(kept),
+            Self::Recast(recast) => Some(recast.0),
+            Self::Raw(_) => None,
+        }
+    }
+
     fn bytes(&self) -> &Bytes {
         match self {
             Self::Stanza(kept) => kept.stanza.bytes(),
+            Self::Recast(recast) => &recast.1,
             Self::Raw(bytes) => bytes,
         }
     }
@@ -343,7 +366,12 @@ const CHUNK: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use xmpp::{Stanza, xml::Element};
+    use xmpp::{
+        Stanza,
+        framer::{Frame, Framer, Limits},
+        stanza::Origin,
+        xml::Element,
+    };
 
     use super::*;
 
@@ -372,6 +400,41 @@ mod tests {
         outbox.written(Instant::now());
         assert!(outbox.is_empty());
         assert_eq!(outbox.stanzas_written(), 1);
+    }
+
+    #[test]
+    fn a_component_is_written_its_own_namespace_and_the_account_is_kept_in_that_of_servers() {
+        let foreign =
+            Element::new("f", "urn:f").with_child(Element::new("message", "jabber:component:accept"));
+        let message = Element::new("message", "jabber:component:accept").with_child(foreign);
+        let message = message.with("from", "a@a.example").with("to", "b@b.example");
+        let written = message.write("jabber:component:accept", &[]);
+        let kept = written.replace("jabber:component:accept", "jabber:server");
+        let stanza = admitted(&written);
+        for (mut outbox, expected) in [(Outbox::new(BUDGET), &kept), (Outbox::of_component(BUDGET), &written)]
+        {
+            let batch = || Batch::of(stanza.clone());
+            outbox.push(batch(), Instant::now()).unwrap();
+            outbox.push(batch(), Instant::now()).unwrap();
+            assert_eq!(outbox.amounts().1, Amount { stanzas: 2, bytes: 2 * expected.len() as u64 });
+            let chunk = outbox.next_chunk().unwrap();
+            assert_eq!(chunk, [expected.as_str(), expected.as_str()]);
+            let remains = outbox.remains(expected.len());
+            assert_eq!(remains.uncertain, 1);
+            assert_eq!(remains.unwritten[0].stanzas[0].bytes(), kept.as_bytes());
+        }
+    }
+
+    /// A stanza as it comes on the stream of a component.
+    fn admitted(written: &str) -> Stanza {
+        let header =
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>";
+        let mut framer = Framer::new(Limits::default());
+        let mut buffer = bytes::BytesMut::from(format!("{header}{written}").as_str());
+        assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));
+        let Ok(Some(Frame::Element(element))) = framer.next(&mut buffer) else { panic!("{written}") };
+        let scope = framer.scope().to_vec();
+        Stanza::admit(element, &Origin { namespace: "jabber:component:accept", scope, lang: None }).unwrap()
     }
 
     #[test]

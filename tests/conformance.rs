@@ -5,6 +5,7 @@ mod certificates;
 mod components;
 mod dialback;
 mod direct_tls;
+mod forwarding;
 mod policy;
 mod resolution;
 mod stanzas;

@@ -175,6 +175,7 @@ impl Fault {
                 Rejection::UnsupportedStanzaType => Condition::UnsupportedStanzaType,
                 Rejection::InvalidNamespace => Condition::InvalidNamespace,
                 Rejection::ImproperAddressing(_) | Rejection::Malformed(..) => Condition::ImproperAddressing,
+                Rejection::Displaced => Condition::PolicyViolation,
                 Rejection::Xml(_) => Condition::NotWellFormed,
             },
             Self::Unexpected { .. } => Condition::UnsupportedStanzaType,
@@ -213,6 +214,9 @@ impl fmt::Display for Fault {
                 }
                 Rejection::ImproperAddressing(attribute) => write!(f, "a stanza without '{attribute}'"),
                 Rejection::Malformed(attribute, error) => write!(f, "bad '{attribute}' of a stanza: {error}"),
+                Rejection::Displaced => {
+                    f.write_str("a stanza whose default namespace is another, all over it")
+                }
                 Rejection::Xml(error) => f.write_str(&brief(&error.to_string())),
             },
             Self::Spoofed(domain) => write!(f, "{domain} has not proved itself on this stream"),

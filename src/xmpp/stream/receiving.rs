@@ -341,7 +341,7 @@ impl Receiving {
         let answer = stanza.bounce(&stanza::Error { type_, condition, text });
         let answer = match ours {
             true => answer,
-            false => answer.and_then(|answer| answer.sent_by(proved_to)),
+            false => answer.map(|answer| answer.sent_by(proved_to)),
         };
         if let Some(answer) = answer {
             self.wire.emit(Output::Bounced(answer));

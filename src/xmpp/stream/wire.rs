@@ -96,6 +96,9 @@ impl<O> Wire<O> {
 
     /// Reads an element that is not just passed on.
     pub(crate) fn read(&self, element: &framer::Element) -> Result<xml::Element, Fault> {
+        if xml::Element::is_too_long(&element.bytes) {
+            return Err(Fault::TooMany("tags in an element that is no stanza"));
+        }
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
     }
 
