@@ -36,7 +36,6 @@ impl Rota {
         pair
     }
 
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.order.is_empty()
     }

@@ -79,6 +79,9 @@ impl Promise {
         for key in &begun {
             log::info!(target: super::LOG, pair:% = key; "an operator ends the pause: trying again at once");
             self.note(key, Event::now(What::Retried));
+            if let Some(pair) = self.pairs.get_mut(key) {
+                pair.asked = true;
+            }
             self.begin(key);
         }
         Retried { begun, under_way }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use xmpp::DomainPair;
 
-use super::rota::Rota;
+use super::lanes::Lanes;
 
 /// The attempts under way, held and wanted.
 #[derive(Debug)]
@@ -14,13 +14,13 @@ pub(super) struct Turns {
     at_once: usize,
     running: usize,
     held: HashSet<DomainPair>,
-    waiting: Rota,
+    waiting: Lanes,
 }
 
 impl Turns {
     /// At most `at_once` attempts are under way.
     pub(super) fn new(at_once: usize) -> Self {
-        Self { at_once, running: 0, held: HashSet::new(), waiting: Rota::default() }
+        Self { at_once, running: 0, held: HashSet::new(), waiting: Lanes::default() }
     }
 
     /// Other bounds; what is under way goes on.
@@ -28,14 +28,19 @@ impl Turns {
         self.at_once = at_once;
     }
 
-    /// Whether an attempt may begin now; if not, it waits for its turn.
-    pub(super) fn take(&mut self, pair: &DomainPair) -> bool {
+    /// Whether an attempt may begin now; if not, it waits for its turn, with those that failed as often.
+    pub(super) fn take(&mut self, pair: &DomainPair, failures: u32) -> bool {
         if self.running < self.at_once {
             self.running += 1;
             return true;
         }
-        self.waiting.push(pair.clone());
+        self.waiting.push(pair.clone(), failures);
         false
+    }
+
+    /// One that waits may wait with those that never failed.
+    pub(super) fn prefer(&mut self, pair: &DomainPair) {
+        self.waiting.push(pair.clone(), 0);
     }
 
     /// An attempt waits at the gate of its address.
@@ -78,7 +83,7 @@ mod tests {
     fn served(turns: &mut Turns) -> Vec<String> {
         let mut served = Vec::new();
         while let Some(next) = turns.next() {
-            assert!(turns.take(&next));
+            assert!(turns.take(&next, 0));
             served.push(next.remote.to_string());
             turns.end(&next);
         }
@@ -89,11 +94,11 @@ mod tests {
     fn local_domains_take_turns() {
         let mut turns = Turns::new(1);
         let first = pair("flood.example", "d0.example");
-        assert!(turns.take(&first));
+        assert!(turns.take(&first, 0));
         for remote in ["d1.example", "d2.example", "d3.example"] {
-            assert!(!turns.take(&pair("flood.example", remote)));
+            assert!(!turns.take(&pair("flood.example", remote), 0));
         }
-        assert!(!turns.take(&pair("calm.example", "friend.example")));
+        assert!(!turns.take(&pair("calm.example", "friend.example"), 0));
         assert_eq!(turns.next(), None);
         turns.end(&first);
         assert_eq!(served(&mut turns), ["d1.example", "friend.example", "d2.example", "d3.example"]);
@@ -104,14 +109,14 @@ mod tests {
     fn an_attempt_that_is_held_leaves_its_turn_to_another() {
         let mut turns = Turns::new(1);
         let (one, other) = (pair("a.example", "one.example"), pair("a.example", "other.example"));
-        assert!(turns.take(&one) && !turns.take(&other));
+        assert!(turns.take(&one, 0) && !turns.take(&other, 0));
         turns.hold(one.clone());
         assert_eq!(turns.next(), Some(other.clone()));
-        assert!(turns.take(&other));
+        assert!(turns.take(&other, 0));
         // For a moment there are two: the gate has its own bounds.
         turns.resume(&one);
         turns.end(&one);
-        assert!(!turns.take(&one), "the other one's is still under way");
+        assert!(!turns.take(&one, 0), "the other one's is still under way");
         turns.end(&other);
         assert_eq!(turns.next(), Some(one));
     }
@@ -120,7 +125,7 @@ mod tests {
     fn an_attempt_may_end_while_it_is_held() {
         let mut turns = Turns::new(1);
         let one = pair("a.example", "one.example");
-        assert!(turns.take(&one));
+        assert!(turns.take(&one, 0));
         turns.hold(one.clone());
         turns.end(&one);
         assert_eq!((turns.running, turns.held.len()), (0, 0));
