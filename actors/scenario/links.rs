@@ -121,3 +121,26 @@ async fn what_is_held_outside_of_the_queue_is_not_forgotten_at_a_sign_of_life() 
     outcomes.adds_up();
     assert_eq!(outcomes.arrived("b.example")[..], [0, 11, 12, 13, 14, 15]);
 }
+
+#[actix::test]
+async fn what_a_dead_link_gives_back_is_held_to_the_bound_of_the_whole() {
+    tokio::time::pause();
+    let narrow = settings::Promise { max_bytes: 1 << 15, total_bytes: 1 << 15, ..bounds() };
+    let mut node = Node::start_within(512, narrow).await;
+    node.sends("b.example", 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    node.world.weather.send_modify(|weather| weather.reading = Reading::Deaf);
+    node.sends("b.example", 300).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    node.remotes_are(false);
+    node.cuts_every_link();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let waiting = node.account().await.waiting().stanzas;
+    assert!((50..=150).contains(&waiting), "no queue gives up more than half at once, and {waiting} wait");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let waiting = node.account().await.waiting().stanzas;
+    assert!(waiting <= (1 << 15) / 350, "{waiting}");
+    node.world.weather.send_modify(|weather| weather.reading = Reading::Quick);
+    node.remotes_are(true);
+    node.outcomes().await.adds_up();
+}
