@@ -108,6 +108,17 @@ impl Batch {
     /// Takes the stanzas past the first `count` into a batch of their own.
     pub fn split_off(&mut self, count: usize) -> Self {
         let stanzas = self.stanzas.split_off(count);
+        self.part(stanzas)
+    }
+
+    /// Takes those stanzas into a batch of their own; the order within each is kept.
+    pub fn extract(&mut self, wanted: impl FnMut(&Stanza) -> bool) -> Self {
+        let (stanzas, left) = std::mem::take(&mut self.stanzas).into_iter().partition(wanted);
+        self.stanzas = left;
+        self.part(stanzas)
+    }
+
+    fn part(&mut self, stanzas: Vec<Stanza>) -> Self {
         let slip = self.slip.split(Amount::of(&stanzas));
         let pass = self.pass.clone();
         Self {

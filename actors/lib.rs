@@ -84,6 +84,12 @@
 //! - *Closed before the handover is over*: the session says `Closed` only after `Open`, when the router knows it.
 //! - *More arrives before the return*: `Expect` reached the promise before it, so it queues behind.
 //! - *A session that panicked* gives nothing back; the router says so in its place.
+//! - *A return that nobody awaits*, because the session that panicked and the router both said so: what it brings is
+//!   answered, and the pair stays as it is.
+//! - *A sign of life while an attempt is being made*: should the attempt fail in passing, its failure may be older than
+//!   the sign, and one more attempt follows at once.
+//! - *A sign of life when the queue has expired*, and something waits outside of it for room: the pair is not idle.
+//! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
 
 pub mod account;
 pub mod attempt;
@@ -117,6 +123,7 @@ pub mod router;
 #[cfg(test)]
 mod scenario;
 pub mod settings;
+pub mod shrink;
 pub mod source;
 pub mod terms;
 pub mod throttle;

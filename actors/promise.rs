@@ -10,6 +10,8 @@ mod agenda;
 mod attempts;
 mod figures;
 mod handover;
+mod lanes;
+mod memory;
 mod overflow;
 mod queue;
 mod reload;
@@ -29,7 +31,7 @@ use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
 pub use self::figures::{Figures, ShowFigures};
-use self::{handover::send_first, queue::Queue, rota::Rota, turns::Turns};
+use self::{handover::send_first, lanes::Lanes, queue::Queue, turns::Turns};
 use crate::{
     account::{Amount, Outcome},
     attempt::Dial,
@@ -160,12 +162,15 @@ pub struct Promise {
     /// Which pairs have state, by remote domain.
     remotes: HashMap<Domain, HashSet<DomainPair>>,
     agenda: BinaryHeap<Reverse<(Instant, DomainPair)>>,
-    bytes: usize,
+    /// What the queues weigh.
+    weight: usize,
+    /// What all weighed when the last that was given up did not suffice.
+    crowded: usize,
     /// Failures in a row of the pairs whose session stands, until it has stood long enough to forget them.
     restless: HashMap<DomainPair, u32>,
     turns: Turns,
     /// Those whose pause is over: they are tried again at a pace.
-    due: Rota,
+    due: Lanes,
     /// A source that goes on writing to a full queue is told each time, the log is not.
     refusals: Arc<Quiet>,
     stopping: bool,
@@ -189,6 +194,18 @@ struct Pair {
     scheduled: Option<Instant>,
     /// It is one of those that are due.
     in_line: bool,
+    life: Life,
+    /// An operator wants an attempt, though nothing may be waiting.
+    asked: bool,
+}
+
+/// Whether the remote has shown life while an attempt was being made, whose failure may be older than that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Unseen,
+    Shown,
+    /// It was believed: the attempt is the one that followed.
+    Believed,
 }
 
 #[derive(Debug)]
@@ -227,9 +244,10 @@ impl Promise {
             pairs: HashMap::new(),
             remotes: HashMap::new(),
             agenda: BinaryHeap::new(),
-            bytes: 0,
+            weight: 0,
+            crowded: 0,
             restless: HashMap::new(),
-            due: Rota::default(),
+            due: Lanes::default(),
             refusals: Quiet::new(LOG, quiet::FEW, "more stanzas were refused: too much waits for links"),
             stopping: false,
             _vital: vital,
@@ -251,6 +269,7 @@ impl Promise {
         }
         let now = clock::now();
         match self.pairs.get(&key).map(|pair| (&pair.state, pair.in_line)) {
+            None if !self.has_room_for_a_pair() => self.refuse(&key, vec![batch]),
             None => {
                 log::info!(target: LOG, pair:% = key, stanzas = batch.stanzas.len(); "queued");
                 self.note(&key, Event::now(What::Queued).of(batch.stanzas.len()));
@@ -278,16 +297,10 @@ impl Promise {
         if failure.is_definitive() {
             return self.answer(vec![batch], &failure, Outcome::Answered);
         }
-        // Requests are taken out one by one; what stays keeps its order.
-        let mut requests = Vec::new();
-        while let Some(place) = batch.stanzas.iter().position(xmpp::Stanza::is_request) {
-            let mut request = batch.split_off(place);
-            let after = request.split_off(1);
-            requests.push(request);
-            batch.stanzas.extend(after.stanzas);
-            batch.slip.merge(after.slip);
+        let requests = batch.extract(xmpp::Stanza::is_request);
+        if !requests.stanzas.is_empty() {
+            self.answer(vec![requests], &failure, Outcome::Answered);
         }
-        self.answer(requests, &failure, Outcome::Answered);
         if !batch.stanzas.is_empty() {
             self.append(key, batch, context);
         }
@@ -317,16 +330,18 @@ impl Promise {
                 self.remotes.remove(&key.remote);
             }
         }
-        self.pairs.remove(key)
+        let pair = self.pairs.remove(key)?;
+        self.weight -= pair.queue.weight();
+        Some(pair)
     }
 
     /// Everything that waits for the pair, in order.
     fn take_waiting(&mut self, key: &DomainPair) -> Vec<Batch> {
         let Some(pair) = self.pairs.get_mut(key) else { return Vec::new() };
-        self.bytes -= pair.queue.bytes();
+        self.weight -= pair.queue.weight();
         pair.refusing = false;
         let mut batches = pair.queue.take_all();
-        batches.extend(pair.overflow.drain(..));
+        batches.extend(std::mem::take(&mut pair.overflow));
         batches
     }
 }
@@ -343,7 +358,14 @@ impl Pair {
             failure: None,
             scheduled: None,
             in_line: false,
+            life: Life::Unseen,
+            asked: false,
         }
+    }
+
+    /// Nothing waits.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.overflow.is_empty()
     }
 }
 
@@ -355,6 +377,7 @@ impl Actor for Promise {
             promise.tick();
             promise.relieve_turns();
         });
+        context.run_interval(HOUSEKEEPING, |promise, _| promise.give_back_memory());
     }
 }
 
@@ -377,11 +400,17 @@ impl Handler<Queued<Drain>> for Promise {
         for key in keys {
             let batches = self.take_waiting(&key);
             self.answer(batches, &Failure::Stopping, Outcome::Answered);
+            if matches!(self.pairs.get(&key), Some(Pair { state: State::AwaitingTurn, .. })) {
+                self.remove(&key);
+            }
         }
     }
 }
 
 const LOG: &str = "nuncio::promise";
+
+/// How often what takes memory without need is looked for.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// How often the agenda is looked at; no stanza outlives its time by more than this and the time to answer it.
 const TICK: Duration = Duration::from_millis(100);

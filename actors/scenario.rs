@@ -1,11 +1,17 @@
 //! Router, promise and outgoing sessions together, on paused time: remotes come and go, links are cut, and every stanza
 //! has one outcome, in order.
 
+mod links;
+mod outcomes;
+mod pauses;
+mod program;
+mod schedules;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -28,16 +34,18 @@ use xmpp::{
     },
 };
 
+use self::program::{log_in, number, place_of, read_answers, take_until};
 use crate::{
-    account::{Outcome, Sheet},
+    account::Sheet,
     attempt::{Arrival, Dial, Dialling, Session},
     component::{self, Component},
-    drain,
+    dns, drain,
     failure::Failure,
     incoming,
     link::Stream,
     listener,
     mailbox::{self, Mailbox, Meter, Queued},
+    outgoing,
     promise::{self, Promise},
     recorder::{Notes, Recorder},
     router::{self, Router},
@@ -74,12 +82,34 @@ struct Seen {
 /// The remote domains, and the switches by which a test breaks them.
 #[derive(Clone)]
 struct World {
-    up: Arc<AtomicBool>,
+    weather: watch::Sender<Weather>,
     dials: Arc<AtomicUsize>,
     cut: watch::Sender<u64>,
     arrived: mpsc::Sender<Seen>,
     /// Bytes between the two ends of a link.
     pipe: usize,
+}
+
+/// How the remote domains are.
+#[derive(Clone, Copy)]
+struct Weather {
+    reach: Reach,
+    reading: Reading,
+}
+
+#[derive(Clone, Copy)]
+enum Reach {
+    Up,
+    Away,
+    /// No such domain: that is definitive.
+    Nowhere,
+}
+
+#[derive(Clone, Copy)]
+enum Reading {
+    Quick,
+    Slow,
+    Deaf,
 }
 
 impl Dial for World {
@@ -111,8 +141,14 @@ impl World {
     async fn attempt(self, pair: DomainPair) -> Result<Arrival, Failure> {
         self.dials.fetch_add(1, Relaxed);
         tokio::time::sleep(Duration::from_millis(80)).await;
-        if !self.up.load(Relaxed) {
-            return Err(Failure::Connect(Vec::new()));
+        let reach = self.weather.borrow().reach;
+        match reach {
+            Reach::Up => {}
+            Reach::Away => return Err(Failure::Connect(Vec::new())),
+            Reach::Nowhere => {
+                let domain = pair.remote.to_string();
+                return Err(Failure::Dns(dns::Failure::NoSuchDomain { domain }));
+            }
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
@@ -129,12 +165,21 @@ impl World {
 
     /// Reads until the link is cut or the stream is closed: what comes behind a closing tag is read by nobody.
     async fn remote(self, remote: String, mut link: DuplexStream) {
-        let mut cut = self.cut.subscribe();
+        let (mut cut, mut weather) = (self.cut.subscribe(), self.weather.subscribe());
         let mut bytes = BytesMut::new();
         loop {
+            let reading = weather.borrow_and_update().reading;
             tokio::select! {
-                read = link.read_buf(&mut bytes) => if !matches!(read, Ok(1..)) { return },
+                read = link.read_buf(&mut bytes), if !matches!(reading, Reading::Deaf) => {
+                    if !matches!(read, Ok(1..)) {
+                        return;
+                    }
+                }
+                _ = weather.changed() => continue,
                 _ = cut.changed() => return,
+            }
+            if matches!(reading, Reading::Slow) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
             let closed = place_of(&bytes, FOOTER);
             bytes.truncate(closed.unwrap_or(bytes.len()));
@@ -148,41 +193,6 @@ impl World {
             }
         }
     }
-}
-
-/// Reads the answers that come to the program, as they come.
-async fn read_answers(mut program: ReadHalf<DuplexStream>, mut read: BytesMut, answered: mpsc::Sender<Seen>) {
-    loop {
-        while let Some(answer) = take_until(&mut read, "</error></") {
-            assert_eq!(attribute(&answer, "type"), "error", "{answer}");
-            let remote = attribute(&answer, "from").replace("b@", "");
-            answered.send(Seen { remote, id: number(&answer), at: Instant::now() }).await.unwrap();
-        }
-        if !matches!(program.read_buf(&mut read).await, Ok(1..)) {
-            return;
-        }
-    }
-}
-
-fn place_of(bytes: &[u8], text: &str) -> Option<usize> {
-    bytes.windows(text.len()).position(|window| window == text.as_bytes())
-}
-
-/// Takes the stanza whose end tag begins with the end of `end`, if it is there whole.
-fn take_until(bytes: &mut BytesMut, end: &str) -> Option<String> {
-    let name = place_of(bytes, end)? + end.len();
-    let rest = bytes[name..].iter().position(|byte| *byte == b'>')?;
-    Some(String::from_utf8(bytes.split_to(name + rest + 1).to_vec()).unwrap())
-}
-
-fn number(stanza: &str) -> usize {
-    let text = stanza.split("<n>").nth(1).and_then(|rest| rest.split("</n>").next());
-    text.unwrap_or_else(|| panic!("{stanza}")).parse().unwrap()
-}
-
-fn attribute(stanza: &str, name: &str) -> String {
-    let rest = stanza.split(&format!(" {name}=")).nth(1).unwrap();
-    rest.split(rest.chars().next().unwrap()).nth(1).unwrap().to_owned()
 }
 
 /// A machine that has its negotiation behind it.
@@ -239,6 +249,8 @@ struct Node {
     answered: mpsc::Receiver<Seen>,
     /// The stanzas to each remote, by their numbers.
     sent: HashMap<String, Vec<Sent>>,
+    /// How long remotes have not read as fast as they could, in all.
+    dawdled: Duration,
 }
 
 /// A stanza that was sent.
@@ -251,18 +263,22 @@ struct Sent {
 enum Kind {
     Message,
     Subscription,
+    /// A presence that a newer one replaces.
+    State,
     Request,
     Result,
     Error,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Message, Self::Subscription, Self::Request, Self::Result, Self::Error];
+    const ALL: [Self; 6] =
+        [Self::Message, Self::Subscription, Self::State, Self::Request, Self::Result, Self::Error];
 
     fn stanza(self, remote: &str, id: usize) -> String {
         let (name, type_) = match self {
             Self::Message => ("message", "chat"),
             Self::Subscription => ("presence", "subscribe"),
+            Self::State => ("presence", "unavailable"),
             Self::Request => ("iq", "get"),
             Self::Result => ("iq", "result"),
             Self::Error => ("message", "error"),
@@ -279,7 +295,7 @@ impl Kind {
     fn time(self) -> Duration {
         match self {
             Self::Message | Self::Error => bounds().message,
-            Self::Subscription => bounds().presence,
+            Self::Subscription | Self::State => bounds().presence,
             Self::Request | Self::Result => bounds().iq,
         }
     }
@@ -287,11 +303,16 @@ impl Kind {
 
 impl Node {
     async fn start(pipe: usize) -> Self {
+        Self::start_within(pipe, bounds()).await
+    }
+
+    async fn start_within(pipe: usize, bounds: settings::Promise) -> Self {
         let here = Arbiter::current();
         let meter = |kind| Meter::new(kind, 4096, None);
         let (arrived, arrivals) = mpsc::channel(1_000_000);
-        let (up, dials, cut) = (Arc::new(AtomicBool::new(true)), Arc::default(), watch::Sender::new(0));
-        let world = World { up, dials, cut, arrived, pipe };
+        let weather = watch::Sender::new(Weather { reach: Reach::Up, reading: Reading::Quick });
+        let (dials, cut) = (Arc::default(), watch::Sender::new(0));
+        let world = World { weather, dials, cut, arrived, pipe };
         let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, meter("recorder"));
         let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
             Recorder::new(recording, counted)
@@ -310,7 +331,7 @@ impl Node {
         };
         let outgoing = meter("outgoing");
         promise_inbox.start_on(&here, move || {
-            Promise::new(dial, bounds(), Workers::here(), outgoing, own, owners, vital)
+            Promise::new(dial, bounds, Workers::here(), outgoing, own, owners, vital)
         });
         let name = Domain::new(OURS).unwrap();
         let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
@@ -340,7 +361,16 @@ impl Node {
         let read = log_in(&mut program).await;
         let ((reader, program), (answers, answered)) = (split(program), mpsc::channel(1_000_000));
         actix_rt::spawn(read_answers(reader, read, answers));
-        Self { router, promise, world, program, arrived: arrivals, answered, sent: HashMap::new() }
+        Self {
+            router,
+            promise,
+            world,
+            program,
+            arrived: arrivals,
+            answered,
+            sent: HashMap::new(),
+            dawdled: Duration::ZERO,
+        }
     }
 
     /// Sends so many more numbered messages to a remote domain.
@@ -357,7 +387,19 @@ impl Node {
     }
 
     fn remotes_are(&self, up: bool) {
-        self.world.up.store(up, Relaxed);
+        self.remotes_can_be_reached(if up { Reach::Up } else { Reach::Away });
+    }
+
+    fn remotes_can_be_reached(&self, reach: Reach) {
+        self.world.weather.send_modify(|weather| weather.reach = reach);
+    }
+
+    /// For so long every remote reads slowly, or nothing.
+    async fn remotes_dawdle(&mut self, reading: Reading, time: Duration) {
+        self.world.weather.send_modify(|weather| weather.reading = reading);
+        tokio::time::sleep(time).await;
+        self.world.weather.send_modify(|weather| weather.reading = Reading::Quick);
+        self.dawdled += time;
     }
 
     fn cuts_every_link(&self) {
@@ -393,104 +435,6 @@ impl Node {
         self.promise.signal(promise::Show { of: None, limit: 0, answer }).unwrap();
         shown.await.unwrap().total
     }
-
-    /// Waits until nothing waits any more, and looks at what became of everything.
-    async fn outcomes(mut self) -> Outcomes {
-        let account = self.account().await;
-        let total: usize = self.sent.values().map(Vec::len).sum();
-        while account.taken().stanzas < total as u64 || account.waiting().stanzas > 0 {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        // Answers may still be on their way to the program.
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        // A pause has an end, and the memory of it.
-        tokio::time::sleep(bounds().backoff_longest + Duration::from_secs(70)).await;
-        assert_eq!(self.pairs_known().await, 0, "nothing waits, so nothing is known of any pair");
-        let (arrived, bounced) = (sort(&mut self.arrived), sort(&mut self.answered));
-        Outcomes { sent: self.sent, arrived, bounced, account }
-    }
-}
-
-/// Says who we are, and returns what was read beyond the answer.
-async fn log_in(program: &mut DuplexStream) -> BytesMut {
-    let header = format!(
-        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{OURS}'>"
-    );
-    program.write_all(header.as_bytes()).await.unwrap();
-    let mut read = BytesMut::new();
-    let answer = reads_until(program, &mut read, " id='").await + &reads_until(program, &mut read, "'").await;
-    let id = answer.split("id='").nth(1).unwrap().trim_end_matches('\'');
-    let digest = openssl::sha::sha1(format!("{id}secret").as_bytes());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    program.write_all(format!("<handshake>{digest}</handshake>").as_bytes()).await.unwrap();
-    reads_until(program, &mut read, "<handshake").await;
-    read
-}
-
-async fn reads_until(program: &mut DuplexStream, read: &mut BytesMut, end: &str) -> String {
-    loop {
-        if let Some(place) = place_of(read, end) {
-            return String::from_utf8(read.split_to(place + end.len()).to_vec()).unwrap();
-        }
-        assert!(program.read_buf(read).await.unwrap() > 0, "the node hung up");
-    }
-}
-
-/// What was seen, by remote domain, in the order in which it was seen.
-fn sort(seen: &mut mpsc::Receiver<Seen>) -> BTreeMap<String, Vec<Seen>> {
-    let mut sorted: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
-    while let Ok(one) = seen.try_recv() {
-        sorted.entry(one.remote.clone()).or_default().push(one);
-    }
-    sorted
-}
-
-struct Outcomes {
-    sent: HashMap<String, Vec<Sent>>,
-    arrived: BTreeMap<String, Vec<Seen>>,
-    bounced: BTreeMap<String, Vec<Seen>>,
-    account: Arc<Sheet>,
-}
-
-impl Outcomes {
-    fn arrived(&self, remote: &str) -> Vec<usize> {
-        self.arrived.get(remote).into_iter().flatten().map(|seen| seen.id).collect()
-    }
-
-    fn bounced(&self, remote: &str) -> Vec<usize> {
-        self.bounced.get(remote).into_iter().flatten().map(|seen| seen.id).collect()
-    }
-
-    /// What holds whatever happens.
-    fn adds_up(&self) {
-        let account = &self.account;
-        assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
-        let mut missing = 0;
-        for (remote, sent) in &self.sent {
-            let (arrived, bounced) = (self.arrived(remote), self.bounced(remote));
-            assert!(
-                arrived.is_sorted_by(|one, next| one < next),
-                "{remote}: out of order or twice: {arrived:?}"
-            );
-            for id in &bounced {
-                assert!(sent[*id].kind.is_answered(), "{remote}: an answer to an answer: {id}");
-            }
-            for seen in
-                [&self.arrived, &self.bounced].into_iter().filter_map(|seen| seen.get(remote)).flatten()
-            {
-                let Sent { kind, at } = &sent[seen.id];
-                let late = seen.at.duration_since(*at).saturating_sub(kind.time());
-                assert!(late <= AT_MOST_LATE, "{remote}: {kind:?} {} was {late:?} late", seen.id);
-            }
-            let mut outcomes = [arrived, bounced].concat();
-            outcomes.sort_unstable();
-            assert!(outcomes.is_sorted_by(|one, next| one < next), "{remote}: two outcomes: {outcomes:?}");
-            missing += sent.len() - outcomes.len();
-        }
-        let of = |outcome| account.settled(outcome).stanzas as usize;
-        let allowed = of(Outcome::Uncertain) + of(Outcome::Dropped);
-        assert!(missing <= allowed, "{missing} missing, {allowed} in doubt or dropped: {account:?}");
-    }
 }
 
 fn bounds() -> settings::Promise {
@@ -506,223 +450,6 @@ fn bounds() -> settings::Promise {
     }
 }
 
-#[actix::test]
-async fn what_arrives_while_a_link_is_being_handed_over_keeps_its_order() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    for _ in 0..200 {
-        node.sends("b.example", 7).await;
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert_eq!(outcomes.arrived("b.example"), (0..1400).collect::<Vec<_>>());
-}
-
-#[actix::test]
-async fn ten_thousand_stanzas_into_a_cold_link_wait_outside_and_all_arrive() {
-    tokio::time::pause();
-    let mut node = Node::start(4096).await;
-    for _ in 0..100 {
-        node.sends("b.example", 100).await;
-    }
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert_eq!(outcomes.arrived("b.example").len(), 10_000);
-}
-
-#[actix::test]
-async fn a_remote_that_comes_back_gets_what_waited_within_the_pause_then_running() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    node.remotes_are(false);
-    node.sends("b.example", 500).await;
-    tokio::time::sleep(Duration::from_secs(20)).await;
-    node.remotes_are(true);
-    let back = Instant::now();
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert_eq!(outcomes.arrived("b.example"), (0..500).collect::<Vec<_>>());
-    let last = outcomes.arrived["b.example"].last().unwrap().at.duration_since(back);
-    assert!(last < bounds().backoff_longest + Duration::from_secs(2), "{last:?}");
-}
-
-#[actix::test]
-async fn a_sign_of_life_ends_the_pause_at_once() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    node.remotes_are(false);
-    node.sends("b.example", 500).await;
-    tokio::time::sleep(Duration::from_secs(100)).await;
-    node.remotes_are(true);
-    let dials = node.world.dials.load(Relaxed);
-    node.shows_life("b.example");
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(node.world.dials.load(Relaxed), dials + 1, "one probe, at once");
-    assert_eq!(node.account().await.waiting().stanzas, 0);
-    node.outcomes().await.adds_up();
-}
-
-#[actix::test]
-async fn an_operator_ends_a_pause_with_one_probe_also_when_nothing_waits() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    node.remotes_are(false);
-    node.sends("b.example", 5).await;
-    tokio::time::sleep(Duration::from_secs(301)).await;
-    assert_eq!(node.account().await.waiting().stanzas, 0, "expired");
-    let dials = node.world.dials.load(Relaxed);
-    let retried = node.retries("b.example").await;
-    assert_eq!((retried.begun.len(), retried.under_way.len()), (1, 0));
-    let again = node.retries("b.example").await;
-    assert_eq!((again.begun.len(), again.under_way.len()), (0, 1), "it is being made");
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(node.world.dials.load(Relaxed), dials + 1, "one probe, at once");
-    assert!(node.retries("unknown.example").await.begun.is_empty());
-    node.outcomes().await.adds_up();
-}
-
-#[actix::test]
-async fn a_link_that_an_operator_closes_loses_nothing_and_is_made_again_at_once() {
-    tokio::time::pause();
-    // A narrow pipe, so that much is to be written when it is closed.
-    let mut node = Node::start(512).await;
-    for _ in 0..10 {
-        node.sends("b.example", 100).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let (links, down) = node.closes("b.example").await;
-        assert_eq!(links, 1);
-        node.sends("b.example", 50).await;
-        assert!(down.within(Duration::from_secs(6)).await, "the link is down");
-    }
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert_eq!(outcomes.arrived("b.example"), (0..1_500).collect::<Vec<_>>());
-}
-
-#[actix::test]
-async fn each_pause_is_followed_by_one_probe_and_not_by_a_herd() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    node.remotes_are(false);
-    for _ in 0..100 {
-        node.sends("b.example", 5).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    let dials = node.world.dials.load(Relaxed);
-    assert!((3..=40).contains(&dials), "{dials} attempts in 100 s");
-    node.remotes_are(true);
-    node.outcomes().await.adds_up();
-}
-
-#[actix::test]
-async fn what_waits_too_long_is_answered_within_a_second_of_its_time() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    node.remotes_are(false);
-    node.sends("b.example", 50).await;
-    tokio::time::sleep(Duration::from_secs(299)).await;
-    assert_eq!(node.account().await.waiting().stanzas, 50);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(node.account().await.waiting().stanzas, 0);
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert_eq!(outcomes.bounced("b.example"), (0..50).collect::<Vec<_>>());
-    assert_eq!(outcomes.account.settled(Outcome::Expired).stanzas, 50);
-}
-
-#[actix::test]
-async fn a_link_that_dies_gives_back_what_it_had_not_written() {
-    tokio::time::pause();
-    // A narrow pipe, so that much is left when it breaks.
-    let mut node = Node::start(512).await;
-    for _ in 0..20 {
-        for _ in 0..10 {
-            node.sends("b.example", 25).await;
-            tokio::task::yield_now().await;
-        }
-        tokio::time::sleep(Duration::from_millis(90)).await;
-        node.cuts_every_link();
-    }
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert!(outcomes.bounced.is_empty(), "{} were answered", outcomes.bounced("b.example").len());
-}
-
-// RFC 6120 3.3: also when nothing waits at the moment of the cut.
-#[actix::test]
-async fn a_link_that_is_cut_as_soon_as_it_stands_is_made_again_after_growing_pauses() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    for _ in 0..1200 {
-        node.sends("b.example", 1).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        node.cuts_every_link();
-    }
-    let dials = node.world.dials.load(Relaxed);
-    assert!((4..=40).contains(&dials), "{dials} attempts in two minutes");
-    node.outcomes().await.adds_up();
-}
-
-#[actix::test]
-async fn a_denied_domain_is_answered_at_once_and_never_dialled() {
-    tokio::time::pause();
-    let mut node = Node::start(64 * 1024).await;
-    node.sends("denied.example", 10).await;
-    let dials = Arc::clone(&node.world.dials);
-    let outcomes = node.outcomes().await;
-    outcomes.adds_up();
-    assert_eq!(outcomes.bounced("denied.example").len(), 10);
-    assert_eq!(dials.load(Relaxed), 0);
-}
-
-/// Arrivals of every kind, failures, recoveries, cuts, an operator's hand and time, in an order that a seed decides.
-#[actix::test]
-async fn any_schedule_of_failures_adds_up() {
-    tokio::time::pause();
-    let schedules = std::env::var("NUNCIO_SCHEDULES").ok().and_then(|count| count.parse().ok());
-    for seed in 1..=schedules.unwrap_or(SCHEDULES) {
-        let mut random = Random(seed);
-        let mut node = Node::start(if random.below(2) == 0 { 700 } else { 64 * 1024 }).await;
-        for _ in 0..80 {
-            let remote = ["b.example", "c.example", "d.example"][random.below(3)];
-            match random.below(12) {
-                0 => node.remotes_are(false),
-                1 | 2 => node.remotes_are(true),
-                3 => node.cuts_every_link(),
-                4 => node.shows_life(remote),
-                5 => tokio::time::sleep(Duration::from_secs(random.below(20) as u64)).await,
-                6 => tokio::time::sleep(Duration::from_millis(random.below(100) as u64)).await,
-                7 if random.below(4) == 0 => tokio::time::sleep(Duration::from_secs(200)).await,
-                8 => drop(node.closes(remote).await),
-                _ => {
-                    let kinds: Vec<Kind> =
-                        (0..=random.below(60)).map(|_| Kind::ALL[random.below(5)]).collect();
-                    node.sends_all(remote, &kinds).await;
-                }
-            }
-        }
-        node.remotes_are(true);
-        node.outcomes().await.adds_up();
-    }
-}
-
-/// xorshift64: schedules that come again with their seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17) ^ (self.0 >> 3) ^ 0x5bd1;
-        (self.0 >> 20) as usize % end
-    }
-}
-
 const OURS: &str = "a.example";
 
 const FOOTER: &str = "</stream:stream>";
-
-/// How much longer than its time anything may wait: a second, and what it was held up outside before it was read.
-const AT_MOST_LATE: Duration = Duration::from_secs(1 + 4);
-
-/// A few seconds' worth; more with `NUNCIO_SCHEDULES`.
-const SCHEDULES: u64 = 8;

@@ -12,7 +12,7 @@ use std::{
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
 
-use super::{LOG, Promise, State};
+use super::{LOG, Life, Promise, State};
 use crate::{
     account::Outcome,
     backoff, clock,
@@ -27,6 +27,7 @@ impl Promise {
     pub(super) fn pause(&mut self, key: &DomainPair, failure: Failure) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
         pair.failures += 1;
+        pair.life = Life::Unseen;
         pair.failure = Some(failure);
         pair.state = State::Pausing { until: clock::now() + backoff::pause(&self.bounds, pair.failures) };
         if pair.stays_away() {
@@ -41,7 +42,7 @@ impl Promise {
         let Some(pair) = self.pairs.get_mut(key) else { return };
         let expiry = pair.queue.next_expiry();
         let pause = match pair.state {
-            State::Pausing { until } if pair.queue.is_empty() => Some(until + FORGET_AFTER),
+            State::Pausing { until } if pair.is_idle() => Some(until + FORGET_AFTER),
             State::Pausing { .. } if pair.in_line => None,
             State::Pausing { until } => Some(until),
             _ => None,
@@ -76,12 +77,10 @@ impl Promise {
     }
 
     fn look_after(&mut self, key: &DomainPair, now: Instant) {
-        let Some(pair) = self.pairs.get_mut(key) else { return };
-        let before = pair.queue.bytes();
-        let expired = pair.queue.take_expired(now);
-        self.bytes = self.bytes - before + pair.queue.bytes();
+        let expired = self.change(key, |queue| queue.take_expired(now)).unwrap_or_default();
+        let Some(pair) = self.pairs.get(key) else { return };
         let reason = pair.failure.clone().unwrap_or(Failure::Late);
-        let (empty, state) = (pair.queue.is_empty(), &pair.state);
+        let (empty, state) = (pair.is_idle(), &pair.state);
         let next = match state {
             State::Pausing { until } if empty && *until + FORGET_AFTER <= now => Next::Forget,
             State::Pausing { until } if !empty && *until <= now => Next::Attempt,
@@ -106,7 +105,7 @@ impl Promise {
     fn line_up(&mut self, key: &DomainPair) {
         if let Some(pair) = self.pairs.get_mut(key).filter(|pair| !pair.in_line) {
             pair.in_line = true;
-            self.due.push(key.clone());
+            self.due.push(key.clone(), pair.failures);
         }
     }
 
@@ -119,7 +118,7 @@ impl Promise {
             let Some(pair) = self.pairs.get_mut(&key) else { continue };
             pair.in_line = false;
             // Who has shown life meanwhile is in another state, or in another pause.
-            if matches!(pair.state, State::Pausing { until } if until <= now) && !pair.queue.is_empty() {
+            if matches!(pair.state, State::Pausing { until } if until <= now) && !pair.is_idle() {
                 begun += 1;
                 self.begin(&key);
             }
@@ -130,16 +129,23 @@ impl Promise {
     fn sign_of_life(&mut self, remote: &Domain) {
         for key in self.remotes.get(remote).cloned().unwrap_or_default() {
             let Some(pair) = self.pairs.get_mut(&key) else { continue };
-            if !matches!(pair.state, State::Pausing { .. }) {
-                continue;
-            }
-            pair.failures = 0;
-            if pair.queue.is_empty() {
-                self.remove(&key);
-            } else {
-                log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
-                self.note(&key, Event::now(What::LifeSign));
-                self.begin(&key);
+            match pair.state {
+                State::Pausing { .. } if pair.is_idle() => drop(self.remove(&key)),
+                State::Pausing { .. } => {
+                    pair.failures = 0;
+                    log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
+                    self.note(&key, Event::now(What::LifeSign));
+                    self.begin(&key);
+                }
+                State::AwaitingTurn if pair.failures > 0 => {
+                    pair.failures = 0;
+                    self.turns.prefer(&key);
+                }
+                // Its failure, if it fails, may be older than this.
+                State::Attempting(_) | State::AwaitingReturn if pair.life == Life::Unseen => {
+                    pair.life = Life::Shown;
+                }
+                _ => {}
             }
         }
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{LOG, Promise, State};
+use super::{LOG, Life, Promise, State, queue::Queue};
 use crate::{
     account::Outcome,
     attempt::millis,
-    clock, gate,
+    clock,
+    failure::Failure,
+    gate,
     mailbox::Queued,
     outgoing::{self, Outgoing},
     recorder::{Event, What},
@@ -19,10 +21,11 @@ impl Promise {
     /// Makes an attempt, or lines up for one.
     pub(super) fn begin(&mut self, key: &DomainPair) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
-        if !self.turns.take(key, clock::now()) {
+        if !self.turns.take(key, pair.failures, clock::now()) {
             pair.state = State::AwaitingTurn;
             return;
         }
+        pair.asked = false;
         let dialling = self.dial.dial(key);
         let owners = outgoing::Owners {
             established: self.own.outlet(),
@@ -56,10 +59,31 @@ impl Promise {
 
     pub(super) fn begin_next(&mut self) {
         while let Some(key) = self.turns.next() {
-            if self.pairs.get(&key).is_some_and(|pair| matches!(pair.state, State::AwaitingTurn)) {
-                self.begin(&key);
+            match self.pairs.get(&key) {
+                Some(pair) if !matches!(pair.state, State::AwaitingTurn) => {}
+                // What waited has expired meanwhile, or was answered.
+                Some(pair) if pair.is_idle() && !pair.asked || self.stopping => drop(self.remove(&key)),
+                Some(_) => self.begin(&key),
+                None => {}
             }
         }
+    }
+
+    /// Whether the remote has shown life since the attempt began, so that its passing failure may be out of date and
+    /// one more attempt follows.
+    pub(super) fn believes(&mut self, key: &DomainPair, failure: &Failure) -> bool {
+        let Some(pair) = self.pairs.get_mut(key).filter(|pair| pair.life == Life::Shown) else {
+            return false;
+        };
+        pair.failures = 0;
+        if failure.is_definitive() || self.stopping || pair.is_idle() {
+            return false;
+        }
+        pair.life = Life::Believed;
+        pair.failure = Some(failure.clone());
+        log::info!(target: LOG, pair:% = key; "the remote showed life meanwhile: trying again at once");
+        self.note(key, Event::now(What::LifeSign));
+        true
     }
 }
 
@@ -68,15 +92,15 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
         let outgoing::Failed { pair: key, failure } = failed.open();
+        if self.believes(&key, &failure) {
+            // Behind those that are in line.
+            self.attempt_ended(&key);
+            return self.begin(&key);
+        }
         let answered = if failure.is_definitive() || self.stopping {
             self.take_waiting(&key)
-        } else if let Some(pair) = self.pairs.get_mut(&key) {
-            let before = pair.queue.bytes();
-            let requests = pair.queue.take_requests();
-            self.bytes = self.bytes - before + pair.queue.bytes();
-            requests
         } else {
-            Vec::new()
+            self.change(&key, Queue::take_requests).unwrap_or_default()
         };
         let stanzas: usize = answered.iter().map(|batch| batch.stanzas.len()).sum();
         self.answer(answered, &failure, Outcome::Answered);

@@ -73,9 +73,14 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
         let outgoing::Returned { pair: key, batches, lived, cut, tokens: _tokens } = returned.open();
+        if !matches!(self.pairs.get(&key), Some(Pair { state: State::AwaitingReturn, .. })) {
+            // A session that panics may have said so already, or the router in its place.
+            return self.answer(batches, &Failure::Late, Outcome::Answered);
+        }
         if self.stopping {
             self.answer(batches, &Failure::Stopping, Outcome::Answered);
             let waiting = self.take_waiting(&key);
+            self.remove(&key);
             return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
         }
         let failures = self.restless.remove(&key).unwrap_or(0);
@@ -86,27 +91,29 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
             self.remove(&key);
             return;
         }
-        let Some(pair) = self.pairs.get_mut(&key) else {
-            return self.answer(batches, &Failure::Late, Outcome::Answered);
-        };
         // Nothing is refused that was taken in once: the bounds hold for what comes.
-        let before = pair.queue.bytes();
-        pair.queue.put_back(batches, &self.bounds);
-        self.bytes = self.bytes - before + pair.queue.bytes();
-        let empty = pair.queue.is_empty() && pair.overflow.is_empty();
+        let bounds = self.bounds.clone();
+        self.change(&key, |queue| queue.put_back(batches, &bounds));
+        self.relieve_if_crowded();
+        let Some(pair) = self.pairs.get_mut(&key) else { return };
+        let empty = pair.is_idle();
         if !empty {
             log::info!(target: LOG, pair:% = key, stanzas = pair.queue.len(); "queued again");
         }
         if lived.is_some_and(|lived| lived < SHORT_LIFE) && (cut || !empty) {
             // RFC 6120 3.3: the pause grows, for a link that was cut also when nothing waits.
             pair.failures = failures;
-            self.pause(&key, Failure::ShortLived);
+            if self.believes(&key, &Failure::ShortLived) {
+                self.begin(&key);
+            } else {
+                self.pause(&key, Failure::ShortLived);
+            }
         } else if empty {
             self.remove(&key);
         } else {
             self.begin(&key);
-            self.look_ahead(&key);
         }
+        self.look_ahead(&key);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the bounds of the promise do not admit: it holds up its sources for a moment, then it is refused.
 
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use actix::{AsyncContext, Context};
 use xmpp::{
@@ -8,7 +8,10 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use super::{LOG, Pair, Promise, State};
+use super::{
+    LOG, Pair, Promise, State,
+    queue::{Rest, Room},
+};
 use crate::{
     account::Outcome,
     batch::Batch,
@@ -19,23 +22,23 @@ use crate::{
 };
 
 impl Promise {
-    /// Lets a batch wait: in the queue if it fits, else outside for a moment.
+    /// Lets a batch wait: in the queue as far as it fits, the rest outside for a moment.
     pub(super) fn append(&mut self, key: &DomainPair, batch: Batch, context: &mut Context<Self>) {
-        let free = self.bounds.total_bytes.saturating_sub(self.bytes);
-        let Some(pair) = self.pairs.get_mut(key) else { return };
-        if pair.overflow.is_empty() && pair.queue.room_in(&batch, &self.bounds, free) == batch.stanzas.len() {
-            let before = pair.queue.bytes();
-            pair.queue.admit(batch, &self.bounds);
-            self.bytes = self.bytes - before + pair.queue.bytes();
-            self.shed_if_crowded();
-            return self.look_ahead(key);
-        }
+        let Some(pair) = self.pairs.get(key) else { return };
         let patient = !pair.refusing && !pair.stays_away();
         let first = pair.overflow.is_empty();
-        pair.overflow.push_back(batch);
+        let rest = if first { self.admit(key, batch, Rest::Waits) } else { Some(batch) };
+        let Some(rest) = rest else {
+            self.relieve_if_crowded();
+            return self.look_ahead(key);
+        };
+        if let Some(pair) = self.pairs.get_mut(key) {
+            pair.overflow.push_back(rest);
+        }
         if !patient {
             self.lose_patience(key);
         } else if first {
+            self.look_ahead(key);
             let key = key.clone();
             context.run_later(PATIENCE, move |promise, _| promise.lose_patience(&key));
         }
@@ -43,50 +46,23 @@ impl Promise {
 
     /// The sources have been held up long enough by a queue that is full: what fits is taken, the rest refused.
     pub(super) fn lose_patience(&mut self, key: &DomainPair) {
-        let Some(pair) = self.pairs.get_mut(key) else { return };
-        if pair.overflow.is_empty() {
-            return;
-        }
+        let Some(pair) = self.pairs.get_mut(key).filter(|pair| !pair.overflow.is_empty()) else { return };
         pair.refusing = true;
-        let mut refused = Vec::new();
-        for mut batch in std::mem::take(&mut pair.overflow) {
-            let free = self.bounds.total_bytes.saturating_sub(self.bytes);
-            let rest = batch.split_off(pair.queue.room_in(&batch, &self.bounds, free));
-            let before = pair.queue.bytes();
-            pair.queue.admit(batch, &self.bounds);
-            self.bytes = self.bytes - before + pair.queue.bytes();
-            if !rest.stanzas.is_empty() {
-                refused.push(rest);
-            }
-        }
+        let outside = std::mem::take(&mut pair.overflow);
+        let refused =
+            outside.into_iter().filter_map(|batch| self.admit(key, batch, Rest::IsRefused)).collect();
         self.refuse(key, refused);
+        self.relieve_if_crowded();
         self.look_ahead(key);
     }
 
-    /// Past four fifths of the whole the largest queues give up their newest.
-    fn shed_if_crowded(&mut self) {
-        if self.bytes <= self.bounds.total_bytes / 5 * 4 {
-            return;
-        }
-        let mut surplus = self.bytes - self.bounds.total_bytes / 4 * 3;
-        let mut sizes: Vec<(usize, DomainPair)> =
-            self.pairs.iter().map(|(key, pair)| (pair.queue.bytes(), key.clone())).collect();
-        sizes.sort_unstable_by_key(|(size, _)| Reverse(*size));
-        for (size, key) in sizes {
-            // Half of what it has, so that no queue pays for all.
-            let share = surplus.min(size / 2);
-            if share == 0 {
-                return;
-            }
-            let Some(pair) = self.pairs.get_mut(&key) else { continue };
-            let shed = pair.queue.shed(size - share);
-            surplus = surplus.saturating_sub(size - pair.queue.bytes());
-            self.bytes = self.bytes - size + pair.queue.bytes();
-            self.refuse(&key, shed);
-        }
+    fn admit(&mut self, key: &DomainPair, batch: Batch, rest: Rest) -> Option<Batch> {
+        let bounds = self.bounds.clone();
+        let room = Room { bounds: &bounds, free: self.free() };
+        self.change(key, |queue| queue.admit(batch, room, rest)).flatten()
     }
 
-    fn refuse(&self, key: &DomainPair, batches: Vec<Batch>) {
+    pub(super) fn refuse(&self, key: &DomainPair, batches: Vec<Batch>) {
         let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
         if stanzas == 0 {
             return;

@@ -52,7 +52,6 @@ impl Rota {
         self.waiting
     }
 
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.order.is_empty() && self.waiting == 0
     }

@@ -82,6 +82,7 @@ impl Promise {
             // Whoever asks for an attempt does not want to wait longer for the next.
             if let Some(pair) = self.pairs.get_mut(key) {
                 pair.failures = 0;
+                pair.asked = true;
             }
             self.begin(key);
         }

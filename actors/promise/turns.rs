@@ -11,7 +11,7 @@ use std::{
 
 use xmpp::DomainPair;
 
-use super::rota::Rota;
+use super::lanes::Lanes;
 use crate::settings::Dials;
 
 /// The attempts under way, held, hanging and wanted.
@@ -23,7 +23,7 @@ pub(super) struct Turns {
     running: BTreeSet<(Instant, DomainPair)>,
     /// Those that left theirs, and since when they had it.
     hanging: BTreeSet<(Instant, DomainPair)>,
-    waiting: Rota,
+    waiting: Lanes,
 }
 
 /// How an attempt stands.
@@ -44,7 +44,7 @@ impl Turns {
             under_way: HashMap::new(),
             running: BTreeSet::new(),
             hanging: BTreeSet::new(),
-            waiting: Rota::default(),
+            waiting: Lanes::default(),
         }
     }
 
@@ -53,14 +53,19 @@ impl Turns {
         self.dials = dials;
     }
 
-    /// Whether an attempt may begin now; if not, it waits for its turn.
-    pub(super) fn take(&mut self, pair: &DomainPair, now: Instant) -> bool {
+    /// Whether an attempt may begin now; if not, it waits for its turn, with those that failed as often.
+    pub(super) fn take(&mut self, pair: &DomainPair, failures: u32, now: Instant) -> bool {
         if self.running.len() < self.dials.at_once {
             self.step(pair, Step::Running(now));
             return true;
         }
-        self.waiting.push(pair.clone());
+        self.waiting.push(pair.clone(), failures);
         false
+    }
+
+    /// One that waits may wait with those that never failed.
+    pub(super) fn prefer(&mut self, pair: &DomainPair) {
+        self.waiting.push(pair.clone(), 0);
     }
 
     /// An attempt waits at the gate of its address.
@@ -147,7 +152,7 @@ mod tests {
         let now = Instant::now();
         let mut served = Vec::new();
         while let Some(next) = turns.next() {
-            assert!(turns.take(&next, now));
+            assert!(turns.take(&next, 0, now));
             served.push(next.remote.to_string());
             turns.end(&next);
         }
@@ -158,11 +163,11 @@ mod tests {
     fn local_domains_take_turns() {
         let (mut turns, now) = (turns(1, 0), Instant::now());
         let first = pair("flood.example", "d0.example");
-        assert!(turns.take(&first, now));
+        assert!(turns.take(&first, 0, now));
         for remote in ["d1.example", "d2.example", "d3.example"] {
-            assert!(!turns.take(&pair("flood.example", remote), now));
+            assert!(!turns.take(&pair("flood.example", remote), 0, now));
         }
-        assert!(!turns.take(&pair("calm.example", "friend.example"), now));
+        assert!(!turns.take(&pair("calm.example", "friend.example"), 0, now));
         assert_eq!(turns.next(), None);
         turns.end(&first);
         assert_eq!(served(&mut turns), ["d1.example", "friend.example", "d2.example", "d3.example"]);
@@ -173,14 +178,14 @@ mod tests {
     fn an_attempt_that_is_held_leaves_its_turn_to_another() {
         let (mut turns, now) = (turns(1, 0), Instant::now());
         let (one, other) = (pair("a.example", "one.example"), pair("a.example", "other.example"));
-        assert!(turns.take(&one, now) && !turns.take(&other, now));
+        assert!(turns.take(&one, 0, now) && !turns.take(&other, 0, now));
         turns.hold(&one);
         assert_eq!(turns.next(), Some(other.clone()));
-        assert!(turns.take(&other, now));
+        assert!(turns.take(&other, 0, now));
         // For a moment there are two: the gate has its own bounds.
         turns.resume(&one, now);
         turns.end(&one);
-        assert!(!turns.take(&one, now), "the other one's is still under way");
+        assert!(!turns.take(&one, 0, now), "the other one's is still under way");
         turns.end(&other);
         assert_eq!(turns.next(), Some(one));
     }
@@ -189,7 +194,7 @@ mod tests {
     fn an_attempt_may_end_while_it_is_held() {
         let (mut turns, now) = (turns(1, 0), Instant::now());
         let one = pair("a.example", "one.example");
-        assert!(turns.take(&one, now));
+        assert!(turns.take(&one, 0, now));
         turns.hold(&one);
         turns.end(&one);
         assert!(turns.under_way.is_empty() && turns.running.is_empty());
@@ -200,10 +205,10 @@ mod tests {
         let (mut turns, now) = (turns(2, 2), Instant::now());
         let remotes = ["one.example", "two.example", "three.example"].map(|name| pair("a.example", name));
         let [one, two, three] = &remotes;
-        assert!(turns.take(one, now) && turns.take(two, now));
+        assert!(turns.take(one, 0, now) && turns.take(two, 0, now));
         assert!(turns.relieve(now + PATIENCE).is_empty(), "nobody waits");
         assert_eq!(turns.running.len(), 2);
-        assert!(!turns.take(three, now));
+        assert!(!turns.take(three, 0, now));
         assert!(turns.relieve(now + PATIENCE / 2).is_empty(), "too early");
         assert_eq!(turns.next(), None);
         // One turn for one that waits; who has left his goes on.
@@ -224,7 +229,7 @@ mod tests {
         (0..100).for_each(|number| {
             let pair = pair("a.example", &format!("{number}.example"));
             now += Duration::from_nanos(1);
-            if turns.take(&pair, now) {
+            if turns.take(&pair, 0, now) {
                 begun.push(pair);
             }
         });
@@ -238,7 +243,7 @@ mod tests {
             let before = begun.len();
             while let Some(next) = turns.next() {
                 now += Duration::from_nanos(1);
-                assert!(turns.take(&next, now));
+                assert!(turns.take(&next, 0, now));
                 begun.push(next);
             }
             assert_eq!(begun.len(), before + 4);

@@ -11,7 +11,7 @@ use crate::{
     batch::Batch,
     mailbox::Queued,
     recorder::Notes,
-    report,
+    report, shrink,
 };
 
 /// The sheets on which all that is taken in is entered.
@@ -41,6 +41,7 @@ impl Account {
         if !accounts.is_empty() {
             self.notes.settle(accounts);
         }
+        shrink::map(&mut self.domains);
     }
 
     pub(super) fn log(&mut self) {

@@ -170,6 +170,14 @@ impl Stanza {
         self.kind == Kind::Iq && matches!(self.type_().map(xml::unescape).as_deref(), Some("get" | "set"))
     }
 
+    /// Whether one of its children is that element, under whatever prefix. The stanza is read for it only when its
+    /// bytes may name the namespace.
+    pub fn has_child(&self, name: &str, namespace: &str) -> bool {
+        let text = str::from_utf8(&self.bytes).unwrap_or_default();
+        let may_name_it = text.contains(namespace) || text.contains("&#");
+        may_name_it && self.element().is_ok_and(|element| element.child(name, namespace).is_some())
+    }
+
     /// The error answer: same kind and id, `to` and `from` swapped, children kept unless the stanza is longer than
     /// [`MAX_ECHO`]; `None` when none may be sent.
     pub fn bounce(&self, error: &Error) -> Option<Self> {

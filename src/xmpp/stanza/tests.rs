@@ -267,3 +267,18 @@ fn knows_a_request() {
 fn a_stanza_is_quickly_moved() {
     assert!(size_of::<Result<Stanza, Rejection>>() <= 128, "{}", size_of::<Result<Stanza, Rejection>>());
 }
+
+#[test]
+fn a_child_is_known_by_its_namespace_however_that_is_written() {
+    let says = |children: &str| {
+        let stanza = from_server(&format!("<message from='a.example' to='b.example'>{children}</message>"));
+        stanza.unwrap().has_child("no-store", "urn:xmpp:hints")
+    };
+    assert!(says("<no-store xmlns='urn:xmpp:hints'/>"));
+    assert!(says("<h:no-store xmlns:h=\"urn:xmpp:hints\"/>"));
+    assert!(says("<no-store xmlns='urn:xmpp:hint&#115;'/>"));
+    assert!(!says("<no-copy xmlns='urn:xmpp:hints'/>"));
+    assert!(!says("<no-store xmlns='urn:xmpp:hints:more'/>"));
+    assert!(!says("<forwarded><no-store xmlns='urn:xmpp:hints'/></forwarded>"), "another message's");
+    assert!(!says("<body>&lt;no-store xmlns='urn:xmpp:hints'/&gt;</body>"));
+}
