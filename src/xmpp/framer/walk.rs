@@ -157,6 +157,7 @@ impl Walk {
         }
         let outer = self.scope.len();
         self.scope.declare(view, &self.tag, self.limits.declarations, &mut self.head)?;
+        self.scope.confine(outer, &self.limits)?;
         self.scope.check(view, &self.tag, &mut self.head)?;
         if depth == 1 {
             note(&mut self.head, view, &self.tag);

@@ -292,7 +292,7 @@ impl Receiving {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
-        let element = self.wire.read(element)?;
+        let element = self.wire.read(element, wire::TAGS)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
                 if self.state != State::ExpectFooter {

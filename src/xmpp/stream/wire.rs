@@ -85,8 +85,12 @@ impl<O> Wire<O> {
         self.framer.set_limits(limits);
     }
 
-    /// Reads an element that is not just passed on.
-    pub(crate) fn read(&self, element: &framer::Element) -> Result<xml::Element, Fault> {
+    /// Reads an element that is not just passed on, if it has no more than so many tags.
+    pub(crate) fn read(&self, element: &framer::Element, tags: usize) -> Result<xml::Element, Fault> {
+        if xml::tags(&element.bytes) > tags {
+            let what = "tags in an element that is no stanza";
+            return Err(framer::Error::TooComplex { what, limit: tags }.into());
+        }
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
     }
 
@@ -152,6 +156,13 @@ pub(crate) fn is_stanza(element: &framer::Element) -> bool {
     let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
     matches!(local, b"message" | b"presence" | b"iq")
 }
+
+/// Tags of anything that is said to negotiate or to end a stream: at most an error in an answer, with a condition, a text
+/// and something of the application's. It is the same for who is authenticated, as no more is to be said then.
+pub(crate) const TAGS: usize = 32;
+
+/// Tags of stream features, which are the only list among them.
+pub(crate) const TAGS_OF_FEATURES: usize = 256;
 
 /// What our headers declare beside the default namespace, the second only where dialback is spoken.
 const PREFIXES: [(&str, &str); 2] = [("stream", xml::ns::STREAM), ("db", xml::ns::DIALBACK)];

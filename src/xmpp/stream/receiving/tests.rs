@@ -8,6 +8,7 @@ use crate::{
 use Mechanism::External;
 
 mod authentication;
+mod cost;
 mod negotiation;
 mod stanzas;
 
