@@ -39,9 +39,9 @@ pub fn answer(request: &Stanza, facts: &Facts<'_>) -> Option<Stanza> {
 
 fn result(request: &Stanza, facts: &Facts<'_>) -> Result<Element, Error> {
     let bytes = request.bytes();
-    if bytes.len() > MAX_BYTES || xml::tags(bytes) > MAX_TAGS {
-        let text = format!("no request of more than {MAX_BYTES} bytes or {MAX_TAGS} tags is read here");
-        return Err(error(ErrorType::Modify, Condition::PolicyViolation, &text));
+    if bytes.len() > MAX_BYTES || Element::is_too_long(bytes) {
+        let text = "no service here reads a request of so many bytes or elements";
+        return Err(error(ErrorType::Modify, Condition::PolicyViolation, text));
     }
     let request = request
         .element()
@@ -123,9 +123,6 @@ fn error(type_: ErrorType, condition: Condition, text: &str) -> Error {
 
 /// Bytes of a request: as many as come back inside an error.
 const MAX_BYTES: usize = stanza::MAX_ECHO;
-
-/// Tags of a request. Each of those that are served here has one child and nothing in it.
-const MAX_TAGS: usize = 256;
 
 /// Namespaces of the services.
 mod ns {

@@ -1,7 +1,7 @@
 //! What the node itself understands of XML: small elements read and written with `xml-rs`.
 //!
 //! *Architecture invariant:* no bytes of a peer come here that the [framer](crate::framer) has not bounded and
-//! vouched for, and no more [tags](tags) than are known to be needed. `xml-rs` spends seconds on a hundred kilobytes of
+//! vouched for, and no more tags than are known to be needed. `xml-rs` spends seconds on a hundred kilobytes of
 //! nested namespace declarations, and copies all namespaces in scope for each element.
 
 mod escape;
@@ -140,9 +140,19 @@ impl Element {
     /// (prefix, URI; the empty prefix is the default namespace). Bytes must have passed the framer.
     ///
     /// # Errors
-    /// Those of `xml-rs`; none is expected for what the framer vouched for.
+    /// Refuses what [is too long to read](Self::is_too_long). Else those of `xml-rs`; none is expected for what the
+    /// framer vouched for.
     pub fn parse(bytes: &[u8], scope: &[(String, String)]) -> Result<Self, Error> {
+        if Self::is_too_long(bytes) {
+            return Err(Error(format!("more than {MOST_TAGS} tags")));
+        }
         read::element(bytes, scope)
+    }
+
+    /// Whether it has more tags than anything that the node itself understands: `xml-rs` takes a hundred times as long
+    /// for a tag as the framer does, and two hundred times the memory.
+    pub fn is_too_long(bytes: &[u8]) -> bool {
+        has_more_tags(bytes, MOST_TAGS)
     }
 
     /// Reads the start tag of a stream (`framer::Frame::Header`), which is an element that has not ended.
@@ -169,11 +179,14 @@ impl Element {
     }
 }
 
-/// How many tags there are in an element that the framer vouched for, or somewhat more: every `<` begins one, or is in a
-/// CDATA section. It is what reading the element costs.
-pub(crate) fn tags(bytes: &[u8]) -> usize {
-    memchr::memchr_iter(b'<', bytes).count()
+/// Whether there are more than `most` tags in an element that the framer vouched for: every `<` begins one, or is in a
+/// CDATA section.
+pub(crate) fn has_more_tags(bytes: &[u8], most: usize) -> bool {
+    memchr::memchr_iter(b'<', bytes).nth(most).is_some()
 }
+
+/// Tags of an element that is read whole: several times those of the longest stream features.
+pub(crate) const MOST_TAGS: usize = 256;
 
 /// Why `xml-rs` could not read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +218,14 @@ mod tests {
         assert_eq!(element.child("query", "urn:x").map(Element::text).as_deref(), Some("inner"));
         assert_eq!(element.child("query", "urn:y"), None);
         assert_eq!(element.text(), "ab");
+    }
+
+    #[test]
+    fn reads_nothing_that_is_full_of_tags() {
+        let element = |children: usize| format!("<a>{}{}</a>", "<b/>".repeat(children), "x".repeat(100_000));
+        let read = |children| Element::parse(element(children).as_bytes(), &[]);
+        assert!(read(MOST_TAGS - 2).is_ok());
+        assert_eq!(read(MOST_TAGS - 1).unwrap_err().to_string(), "more than 256 tags");
     }
 
     #[test]

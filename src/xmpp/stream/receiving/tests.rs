@@ -8,7 +8,9 @@ use crate::{
 use Mechanism::External;
 
 mod authentication;
+mod change;
 mod cost;
+mod excess;
 mod negotiation;
 mod stanzas;
 
