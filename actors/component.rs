@@ -335,16 +335,16 @@ impl Component {
         let timer = context.run_later(wait, |component, context| {
             component.patience = None;
             let batches = component.outbox.lose_patience(clock::now());
-            component.refuse_slow(batches);
+            component.refuse_slow(batches, log::Level::Warn);
             component.watch_patience(context);
         });
         self.patience = Some((end, timer));
     }
 
-    fn refuse_slow(&self, batches: Vec<Batch>) {
+    fn refuse_slow(&self, batches: Vec<Batch>, level: log::Level) {
         let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
         if let Some(name) = self.name.as_ref().filter(|_| stanzas > 0) {
-            log::warn!(target: LOG, name:% = name, stanzas = stanzas; "refused: the component reads too slowly");
+            log::log!(target: LOG, level, name:% = name, stanzas = stanzas; "refused: the component reads too slowly");
             let text = format!("the component {name} takes stanzas more slowly than they come");
             self.undelivered(batches, stanza::Condition::ResourceConstraint, &text);
         }
@@ -417,7 +417,8 @@ impl Handler<Queued<Send>> for Component {
         }
         self.last_stanza = clock::now();
         if let Err(batch) = self.outbox.push(batch, clock::now()) {
-            self.refuse_slow(vec![batch]);
+            // It was said at `warn` when the patience ended.
+            self.refuse_slow(vec![batch], log::Level::Debug);
         }
         self.feed_link();
         self.watch_patience(context);
@@ -442,7 +443,11 @@ impl Handler<Queued<Drain>> for Component {
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
         let Drain { within, token } = drain.open();
         self.draining = Some(token);
-        self.close_when_quiet(clock::now() + within, context);
+        let quiet_within = within / 5 * 4;
+        self.close_when_quiet(clock::now() + quiet_within, context);
+        context.run_later(within, |component, context| {
+            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+        });
     }
 }
 

@@ -43,9 +43,11 @@ use crate::{
     witness::{Side, Witness},
 };
 
-/// Close the stream with this error.
+/// Close the stream: the node stops.
 #[derive(Debug)]
 pub struct Drain {
+    /// How long what is under way is still read.
+    pub within: Duration,
     /// Dropped when the stream is over.
     pub token: drain::Token,
 }
@@ -385,10 +387,13 @@ impl Handler<Queued<Drain>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { token } = drain.open();
+        let Drain { within, token } = drain.open();
         self.draining = Some(token);
         if !self.over {
             self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
+            context.run_later(within / 5 * 4, |incoming, context| {
+                incoming.link_ended("the peer did not close its side", context);
+            });
         }
     }
 }
@@ -406,7 +411,7 @@ const LOG: &str = "nuncio::incoming";
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a peer may take to answer our closing tag.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Idleness and silence are looked for this often, depending on how long they are to last.
 const TICK_AT_LEAST: Duration = Duration::from_millis(100);

@@ -12,6 +12,8 @@
 //! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint` |
+//! | router | [`service::Serve`] | service | answered with `resource-constraint` |
+//! | service | [`service::Answered`] | router | signal: as many as one read brought |
 //! | promise | [`outgoing::SendFirst`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
 //! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
 //! | promise | [`promise::Fulfilled`] | router | signal |
@@ -36,10 +38,12 @@
 //! | component | [`listener::Proved`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
+//! | router (on a reload) | [`service::Adopt`] | service | signal |
 //! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
 //! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
 //! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
 //! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
+//! | router, service (when the node stops) | [`service::Acknowledge`], [`service::Acknowledged`] | service, router | signal |
 //! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
 //! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
 //! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
@@ -122,6 +126,7 @@ pub mod resolver;
 pub mod router;
 #[cfg(test)]
 mod scenario;
+pub mod service;
 pub mod settings;
 pub mod shrink;
 pub mod source;

@@ -392,7 +392,7 @@ impl Handler<Queued<Drain>> for Listener {
             let token = token.clone();
             // A stream that has just ended has nothing to be closed.
             match &connection.stage {
-                Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { token })),
+                Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { within, token })),
                 Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
                 Stage::Meeting => {}
             }

@@ -10,13 +10,18 @@ use std::{
     fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use actix::Arbiter;
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use self::listeners::Listeners;
 use crate::{
+    account::Sheet,
     attempt::Means,
     control::socket,
     dns,
@@ -115,6 +120,13 @@ impl Node {
     /// Waits until an actor that the node cannot live without panics, and names it.
     pub async fn death(&mut self) -> &'static str {
         self.deaths.recv().await.unwrap_or("node")
+    }
+
+    /// What became of every stanza; its figures go on counting. `None`: the router is gone.
+    pub async fn account(&self) -> Option<Arc<Sheet>> {
+        let (answer, figures) = oneshot::channel();
+        let _ = self.router.signal(router::ShowFigures { busiest: 0, answer });
+        figures.await.ok().map(|figures| figures.account)
     }
 
     /// What tells whether the actors that the node cannot live without still take their messages.

@@ -2,17 +2,13 @@
 //! and nowhere else.
 
 mod account;
+mod asked;
 mod figures;
 mod seats;
-mod service;
 mod sessions;
 mod show;
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::{mpsc, oneshot};
@@ -34,7 +30,8 @@ use crate::{
     promise::{self, Promise},
     recorder::Notes,
     report,
-    settings::Service,
+    service::{self, Service},
+    settings,
     vital::Vital,
 };
 
@@ -165,7 +162,7 @@ pub struct Adopt {
     /// The names that components serve.
     pub components: Vec<Domain>,
     /// What the node says of itself.
-    pub service: Service,
+    pub service: settings::Service,
     /// Who may federate with whom.
     pub rules: Arc<Rules>,
 }
@@ -184,8 +181,7 @@ pub struct Router {
     local: HashMap<Domain, Local>,
     sessions: HashMap<DomainPair, Mailbox<Outgoing>>,
     promise: Mailbox<Promise>,
-    service: Service,
-    started: Instant,
+    service: Mailbox<Service>,
     account: Account,
     _vital: Vital,
 }
@@ -204,7 +200,7 @@ impl Router {
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = Domain>,
         promise: Mailbox<Promise>,
-        service: Service,
+        service: Mailbox<Service>,
         log_account: Option<Duration>,
         notes: Notes,
         vital: Vital,
@@ -212,15 +208,7 @@ impl Router {
         let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
         local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
-        Self {
-            local,
-            sessions: HashMap::new(),
-            promise,
-            service,
-            started: Instant::now(),
-            account,
-            _vital: vital,
-        }
+        Self { local, sessions: HashMap::new(), promise, service, account, _vital: vital }
     }
 
     fn route(&mut self, batch: Batch, source: Source) {
@@ -349,8 +337,9 @@ impl Handler<Queued<Adopt>> for Router {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { domains, components, service, rules } = adopt.open();
+        // A service that is gone takes the process with it.
+        let _ = self.service.signal(service::Adopt { components: components.clone(), service });
         self.serve_these(domains, components);
-        self.service = service;
         for (pair, session) in &self.sessions {
             if !rules.permits(&pair.remote) || rules.hosted(&pair.local).is_none() {
                 let _ = session.signal(outgoing::Forbid);

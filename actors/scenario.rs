@@ -49,6 +49,7 @@ use crate::{
     promise::{self, Promise},
     recorder::{Notes, Recorder},
     router::{self, Router},
+    service::{self, Service},
     settings,
     vital::Vital,
     workers::Workers,
@@ -334,10 +335,13 @@ impl Node {
             Promise::new(dial, bounds, Workers::here(), outgoing, own, owners, vital)
         });
         let name = Domain::new(OURS).unwrap();
-        let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
-        router_inbox.start_on(&here, move || {
-            Router::new([], names, promising, settings::Service::default(), None, notes, vital)
+        let vital = Vital::new("service", deaths.clone());
+        let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
+        let serving = mailbox::start_on(&here, &meter("service"), "service", move |_| {
+            Service::new(Vec::new(), settings::Service::default(), owners, vital)
         });
+        let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
+        router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {
             names: Arc::new(HashMap::from([(name, Secret::new("secret"))])),

@@ -1,14 +1,14 @@
 //! `nuncio run`: configuration, logging, start, wait for a signal, drain.
 
-use std::{io, mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
+mod signals;
+
+use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
 use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time,
-};
+use tokio::time;
 
+use self::signals::{Signals, Told};
 use crate::{
     config::{self, Config},
     notify::Notify,
@@ -57,11 +57,13 @@ fn make_room_for_files(connections: usize) {
 
 /// Starts the node and serves until a signal, or until the node is of no use any more.
 async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
-    let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let (notify, shutdown_timeout) = (Rc::new(Notify::of_environment()), config.settings.shutdown_timeout);
+    let mut signals = Signals::listen(config.settings.shutdown_timeout)
+        .map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let notify = Rc::new(Notify::of_environment());
     let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
     let bound = announce(&node);
     notify.ready(&bound);
+    signals.account_is(node.account().await);
     let watchdog = actix_rt::spawn(live(Rc::clone(&notify), node.heartbeat()));
 
     // At the start and on a reload the configuration's own warnings say it.
@@ -79,21 +81,20 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
             }
         };
         match signal {
-            Told::Stop(why) => {
-                log::info!(target: LOG, signal = why; "stopping");
-                break;
-            }
+            Told::Stop(_) => break,
             Told::Report => node.report(),
             Told::Reload => {
                 notify.reloading();
-                match reload(&mut node, file) {
+                let outcome = reload(&mut node, file);
+                signals.stop_within(node.settings().shutdown_timeout);
+                match outcome {
                     Ok(()) => notify.ready(&bound),
                     Err(mistake) => notify.ready(&format!("{bound}; the last reload failed: {mistake}")),
                 }
             }
         }
     }
-    notify.stopping(shutdown_timeout);
+    notify.stopping(node.settings().shutdown_timeout);
     watchdog.abort();
     tokio::select! {
         () = node.drain() => Ok(ExitCode::SUCCESS),
@@ -167,50 +168,6 @@ async fn live(notify: Rc<Notify>, heartbeat: Heartbeat) {
         heartbeat.beat().await;
         notify.alive();
         tokio::time::sleep(rhythm).await;
-    }
-}
-
-/// What a signal tells the node to do.
-enum Told {
-    Stop(&'static str),
-    Report,
-    Reload,
-}
-
-/// The signals an operator may send.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    report: Signal,
-    reload: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            report: signal(SignalKind::user_defined1())?,
-            reload: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Told {
-        tokio::select! {
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.report.recv() => Told::Report,
-            _ = self.reload.recv() => Told::Reload,
-        }
-    }
-
-    /// Waits for one that ends the process.
-    async fn stop(&mut self) -> &'static str {
-        loop {
-            if let Told::Stop(why) = self.next().await {
-                return why;
-            }
-        }
     }
 }
 

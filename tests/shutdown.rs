@@ -1,6 +1,9 @@
 //! A node that is told to stop: no stanza is lost without a word.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
@@ -123,6 +126,27 @@ fn what_does_not_end_by_itself_is_ended_in_the_configured_time() {
     let start = Instant::now();
     let status = node.terminate(Duration::from_secs(5));
     assert!(status.success(), "{status} after {:?}", start.elapsed());
+}
+
+#[test]
+fn who_goes_on_talking_is_listened_to_for_a_part_of_that_time() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", "\"5s\""));
+    let mut chatterer = Component::connect_deaf(node.address(), "inbox.nuncio.example");
+    let over = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&over);
+    let chatter = thread::spawn(move || {
+        let talk = "<presence from='inbox.nuncio.example' to='nuncio.example'/>".repeat(50);
+        while !until.load(Ordering::Relaxed) {
+            chatterer.send(&talk);
+        }
+    });
+    let status = node.terminate(Duration::from_secs(10));
+    over.store(true, Ordering::Relaxed);
+    chatter.join().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(node.process().logged(&["disconnected", "the program did not close its side"]));
+    assert!(!node.process().logged(&["some components did not close their streams in time"]));
 }
 
 #[track_caller]

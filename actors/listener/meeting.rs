@@ -66,7 +66,8 @@ impl Listener {
         });
         if self.stopped {
             // It was in its first moment when the others were told; nobody waits for it.
-            let _ = incoming.signal(incoming::Drain { token: drain::tokens().0 });
+            let _ =
+                incoming.signal(incoming::Drain { within: incoming::CLOSE_WITHIN, token: drain::tokens().0 });
         }
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.stage = Stage::Server(incoming);

@@ -28,6 +28,7 @@ use crate::{
     report::Time,
     resolver::Resolver,
     router::Router,
+    service::{self, Service},
     settings::Settings,
     terms::Terms,
     tls::Tls,
@@ -53,9 +54,9 @@ impl Node {
         let (control_socket, seat) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
         let terms = Terms::new(&settings);
-        // A thread for the router, and one for those who make links: however many domains there are to be tried, what
-        // has a link does not wait for that.
-        let (here, office) = (Arbiter::current(), Arbiter::new());
+        // A thread for the router, one for those who make links, and one for what the node itself is asked: however many
+        // domains there are to be tried and questions to be answered, what has a link does not wait for that.
+        let (here, office, counter) = (Arbiter::current(), Arbiter::new(), Arbiter::new());
         let desk = office.handle();
         threads.push(office);
         let (dead, deaths) = mpsc::channel(1);
@@ -127,9 +128,16 @@ impl Node {
             Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
         });
 
-        let vital = Vital::new("router", dead);
         let (domains, names) = served(&settings);
-        let (promising, service, noting) = (promise.clone(), settings.service.clone(), notes.clone());
+        let (vital, components, facts) =
+            (Vital::new("service", dead.clone()), names.clone(), settings.service.clone());
+        let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
+        let service = mailbox::start_on(&counter.handle(), &meter("service", 4096), "service", move |_| {
+            Service::new(components, facts, owners, vital)
+        });
+        threads.push(counter);
+        let vital = Vital::new("router", dead);
+        let (promising, noting) = (promise.clone(), notes.clone());
         router_inbox
             .start_on(&here, move || Router::new(domains, names, promising, service, every, noting, vital));
 

@@ -31,7 +31,7 @@ impl Outgoing {
         }
         if let Err(batch) = self.outbox.push(batch, clock::now()) {
             // It was said at `warn` when the patience ended.
-            self.refuse_slow(batch, log::Level::Debug);
+            self.refuse_slow(batch);
         }
         self.feed_link();
         self.watch_patience(context);
@@ -66,8 +66,8 @@ impl Outgoing {
         }
     }
 
-    fn refuse_slow(&self, batch: Batch, level: log::Level) {
-        log::log!(target: LOG, level, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
+    fn refuse_slow(&self, batch: Batch) {
+        log::debug!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
         let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
         self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
@@ -88,7 +88,11 @@ impl Outgoing {
         let timer = context.run_later(wait, |session, context| {
             session.patience = None;
             let batches = session.outbox.lose_patience(clock::now());
-            batches.into_iter().for_each(|batch| session.refuse_slow(batch, log::Level::Warn));
+            let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+            if stanzas > 0 {
+                log::warn!(target: LOG, pair:% = session.pair, stanzas = stanzas; "refused: the peer reads too slowly");
+            }
+            batches.into_iter().for_each(|batch| session.refuse_slow(batch));
             session.watch_patience(context);
         });
         self.patience = Some((end, timer));

@@ -3,7 +3,7 @@
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{Abandon, Acknowledge, Finish, Flush, Router};
+use super::{Abandon, Finish, Flush, Router};
 use crate::{
     mailbox::{Mailbox, Queued},
     outgoing::{self, Outgoing},
@@ -65,15 +65,6 @@ impl Handler<Queued<Abandon>> for Router {
         for session in self.sessions.values() {
             let _ = session.signal(outgoing::Abandon { token: token.clone() });
         }
-    }
-}
-
-impl Handler<Queued<Acknowledge>> for Router {
-    type Result = ();
-
-    fn handle(&mut self, acknowledge: Queued<Acknowledge>, _: &mut Context<Self>) {
-        let Acknowledge { token } = acknowledge.open();
-        drop(token);
     }
 }
 

@@ -103,4 +103,11 @@ fn unexpected(what: impl fmt::Display) -> io::Error {
 }
 
 /// The node is trusted here; these only have to be above what it sends.
-const LIMITS: Limits = Limits { element: 1 << 20, depth: 100, attributes: 100, declarations: 100 };
+const LIMITS: Limits = Limits {
+    element: 1 << 20,
+    depth: 100,
+    attributes: 100,
+    declarations: 100,
+    namespace: 1 << 20,
+    namespaces: 1 << 20,
+};

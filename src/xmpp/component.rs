@@ -221,7 +221,7 @@ impl Accepting {
 
     fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
         self.wire.confine(element, UNAUTHENTICATED)?;
-        let element = self.wire.read(element)?;
+        let element = self.wire.read(element, wire::TAGS)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => {
                 if self.state != State::ExpectFooter {

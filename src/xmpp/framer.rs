@@ -39,18 +39,30 @@ pub struct Limits {
     pub attributes: usize,
     /// Namespace declarations in scope at once, those of the stream included.
     pub declarations: usize,
+    /// Bytes of one namespace, as they are written.
+    pub namespace: usize,
+    /// Bytes of all namespaces in scope at once, those of the stream included.
+    pub namespaces: usize,
 }
 
 impl Limits {
     /// For a peer who has not said yet who it is: 10 KiB, the least that RFC 6120 section 13.12 lets a server take.
-    pub const UNAUTHENTICATED: Self =
-        Self { element: 10 * 1024, depth: 16, attributes: 32, declarations: 32 };
+    pub const UNAUTHENTICATED: Self = Self {
+        element: 10 * 1024,
+        depth: 16,
+        attributes: 32,
+        declarations: 32,
+        namespace: 1024,
+        namespaces: 4 * 1024,
+    };
 }
 
 impl Default for Limits {
-    /// For an authenticated peer: 512 KiB, and more depth and width than any known protocol needs.
+    /// For an authenticated peer: 512 KiB, and more depth and width than any known protocol needs. Namespaces are the
+    /// same for all: those that are in use have less than a hundred bytes, and whoever reads an element pays for each of
+    /// them once more with everything below it.
     fn default() -> Self {
-        Self { element: 512 * 1024, depth: 64, attributes: 64, declarations: 32 }
+        Self { element: 512 * 1024, depth: 64, attributes: 64, ..Self::UNAUTHENTICATED }
     }
 }
 
@@ -110,6 +122,8 @@ impl Framer {
             depth: usize::MAX,
             attributes: usize::MAX,
             declarations: usize::MAX,
+            namespace: usize::MAX,
+            namespaces: usize::MAX,
         };
         let mut framer = Self { phase: Phase::ExpectElement, ..Self::new(limits) };
         framer.walk.set_stream(scope);

@@ -1,7 +1,7 @@
 //! The node's own services at its local domains, as a pure function: discovery, ping, version, time, uptime, contact.
 //!
 //! Only a domain itself is a service, with a resource or without one; behind `user@domain` there is nobody.
-use crate::{Domain, jid::Jid, stanza, xml};
+use crate::{Domain, Stanza, jid::Jid, stanza, xml};
 use stanza::{Condition, Error, ErrorType};
 use xml::{Element, ns::SERVER};
 
@@ -24,27 +24,34 @@ pub struct Facts<'a> {
     pub contact: &'a [(String, Vec<String>)],
 }
 
-/// Answers an IQ request (in `jabber:server`) to a local domain; `None` for an IQ that is itself an answer.
-pub fn answer(request: &Element, facts: &Facts<'_>) -> Option<Element> {
-    let result = match request.attribute("type") {
-        Some("result" | "error") => return None,
-        Some(kind @ ("get" | "set")) => {
-            checked(request).and_then(|payload| serve(request, kind, payload, facts))
-        }
-        _ => Err(error(
-            ErrorType::Modify,
-            Condition::BadRequest,
-            "an iq has a type: get, set, result or error",
-        )),
+/// Answers an IQ request to a local domain; `None` for an IQ that is itself an answer.
+///
+/// A request that costs more to read than any that is served here is refused unread.
+pub fn answer(request: &Stanza, facts: &Facts<'_>) -> Option<Stanza> {
+    if !request.is_answerable() {
+        return None;
+    }
+    match result(request, facts) {
+        Ok(result) => Stanza::from_element(&result).ok(),
+        Err(error) => request.bounce(&error),
+    }
+}
+
+fn result(request: &Stanza, facts: &Facts<'_>) -> Result<Element, Error> {
+    let bytes = request.bytes();
+    if bytes.len() > MAX_BYTES || Element::is_too_long(bytes) {
+        let text = "no service here reads a request of so many bytes or elements";
+        return Err(error(ErrorType::Modify, Condition::PolicyViolation, text));
+    }
+    let request = request
+        .element()
+        .map_err(|_| error(ErrorType::Modify, Condition::BadRequest, "the request cannot be read"))?;
+    let Some(kind @ ("get" | "set")) = request.attribute("type") else {
+        let text = "an iq has a type: get, set, result or error";
+        return Err(error(ErrorType::Modify, Condition::BadRequest, text));
     };
-    Some(match result {
-        Ok(payload) => payload.into_iter().fold(reply(request, "result"), Element::with_child),
-        Err(error) => request
-            .elements()
-            .cloned()
-            .fold(reply(request, "error"), Element::with_child)
-            .with_child(error.element(SERVER)),
-    })
+    let payload = serve(&request, kind, checked(&request)?, facts)?;
+    Ok(payload.into_iter().fold(reply(&request), Element::with_child))
 }
 
 /// The one child of a request that has an id (RFC 6120 8.2.3).
@@ -101,9 +108,9 @@ fn time(facts: &Facts<'_>) -> Element {
         .with_child(Element::new("utc", ns::TIME).with_text(facts.utc))
 }
 
-fn reply(request: &Element, kind: &str) -> Element {
+fn reply(request: &Element) -> Element {
     let copied = [("id", "id"), ("to", "from"), ("from", "to")];
-    let reply = Element::new("iq", SERVER).with("type", kind);
+    let reply = Element::new("iq", SERVER).with("type", "result");
     copied.into_iter().fold(reply, |reply, (name, source)| match request.attribute(source) {
         Some(value) => reply.with(name, value),
         None => reply,
@@ -113,6 +120,9 @@ fn reply(request: &Element, kind: &str) -> Element {
 fn error(type_: ErrorType, condition: Condition, text: &str) -> Error {
     Error { type_, condition, text: text.to_owned() }
 }
+
+/// Bytes of a request: as many as come back inside an error.
+const MAX_BYTES: usize = stanza::MAX_ECHO;
 
 /// Namespaces of the services.
 mod ns {

@@ -1,7 +1,8 @@
 //! What the node itself understands of XML: small elements read and written with `xml-rs`.
 //!
 //! *Architecture invariant:* no bytes of a peer come here that the [framer](crate::framer) has not bounded and
-//! vouched for. `xml-rs` spends seconds on a hundred kilobytes of nested namespace declarations.
+//! vouched for, and no more tags than are known to be needed. `xml-rs` spends seconds on a hundred kilobytes of
+//! nested namespace declarations, and copies all namespaces in scope for each element.
 
 mod escape;
 mod read;
@@ -151,7 +152,7 @@ impl Element {
     /// Whether it has more tags than anything that the node itself understands: `xml-rs` takes a hundred times as long
     /// for a tag as the framer does, and two hundred times the memory.
     pub fn is_too_long(bytes: &[u8]) -> bool {
-        memchr::memchr_iter(b'<', bytes).nth(MOST_TAGS).is_some()
+        has_more_tags(bytes, MOST_TAGS)
     }
 
     /// Reads the start tag of a stream (`framer::Frame::Header`), which is an element that has not ended.
@@ -178,8 +179,14 @@ impl Element {
     }
 }
 
+/// Whether there are more than `most` tags in an element that the framer vouched for: every `<` begins one, or is in a
+/// CDATA section.
+pub(crate) fn has_more_tags(bytes: &[u8], most: usize) -> bool {
+    memchr::memchr_iter(b'<', bytes).nth(most).is_some()
+}
+
 /// Tags of an element that is read whole: several times those of the longest stream features.
-const MOST_TAGS: usize = 256;
+pub(crate) const MOST_TAGS: usize = 256;
 
 /// Why `xml-rs` could not read it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What prefixes mean inside an element (Namespaces in XML 1.0).
 
 use super::tag::{Attribute, Tag};
-use super::{Error, Head, Meaning};
+use super::{Error, Head, Limits, Meaning};
 use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
@@ -157,6 +157,26 @@ impl Scope {
         }
         if self.stream.len() + self.len() > limit {
             return Err(Error::TooComplex { what: "namespace declarations", limit });
+        }
+        Ok(())
+    }
+
+    /// Checks how long the namespaces are that were declared after the first `outer`, and all together with them.
+    ///
+    /// # Errors
+    /// Refuses what is over the limits.
+    pub(super) fn confine(&self, outer: usize, limits: &Limits) -> Result<(), Error> {
+        let declared = self.since(outer);
+        if declared.is_empty() {
+            return Ok(());
+        }
+        if declared.iter().any(|binding| binding.value.len() > limits.namespace) {
+            return Err(Error::TooComplex { what: "bytes of one namespace", limit: limits.namespace });
+        }
+        let of_stream: usize = self.stream.iter().map(|(_, uri)| uri.len()).sum();
+        let of_element: usize = self.bindings.iter().map(|binding| binding.value.len()).sum();
+        if of_stream + of_element > limits.namespaces {
+            return Err(Error::TooComplex { what: "bytes of namespaces", limit: limits.namespaces });
         }
         Ok(())
     }

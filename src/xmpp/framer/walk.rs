@@ -161,6 +161,7 @@ impl Walk {
         }
         let outer = self.scope.len();
         self.scope.declare(view, &self.tag, self.limits.declarations)?;
+        self.scope.confine(outer, &self.limits)?;
         let name = self.scope.check(view, &self.tag, &mut self.head)?;
         let entered = if depth == 1 {
             note(&mut self.head, view, &self.tag);

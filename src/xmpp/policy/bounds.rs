@@ -24,6 +24,7 @@ impl Bounds {
             depth: self.depth,
             attributes: self.attributes,
             declarations: self.declarations,
+            ..Limits::default()
         }
     }
 
@@ -35,6 +36,7 @@ impl Bounds {
             depth: self.depth.min(narrow.depth),
             attributes: self.attributes.min(narrow.attributes),
             declarations: self.declarations.min(narrow.declarations),
+            ..narrow
         }
     }
 }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::framer::{Frame, Framer};
+use bytes::BytesMut;
+use stanza::Origin;
 
 fn ask(attributes: &str, payload: &str) -> Option<String> {
     let contact = [("abuse-addresses".to_owned(), vec!["mailto:abuse@a.example".to_owned()])];
@@ -12,8 +15,16 @@ fn ask(attributes: &str, payload: &str) -> Option<String> {
         contact: &contact,
     };
     let request = format!("<iq xmlns='jabber:server' from='u@b.example/r' {attributes}>{payload}</iq>");
-    let request = Element::parse(request.as_bytes(), &[]).unwrap();
-    Some(answer(&request, &facts)?.write(SERVER, &[]).replace('"', "'"))
+    let scope = vec![(String::new(), SERVER.to_owned())];
+    let Ok(Some(Frame::Element(request))) =
+        Framer::inside(scope.clone()).next(&mut BytesMut::from(&*request))
+    else {
+        panic!("{request}");
+    };
+    let request = Stanza::admit(request, &Origin { namespace: SERVER, scope, lang: None }).unwrap();
+    let answer = answer(&request, &facts)?;
+    assert_eq!((answer.from(), answer.to()), (request.to(), request.from()));
+    Some(String::from_utf8(answer.bytes().to_vec()).unwrap().replace('"', "'"))
 }
 
 fn get(payload: &str) -> String {
@@ -76,7 +87,7 @@ fn a_request_that_is_none_is_a_bad_request() {
     ] {
         let answer = ask(attributes, &payload).unwrap();
         assert!(answer.contains("<error type='modify'><bad-request "), "{attributes}: {answer}");
-        assert!(answer.starts_with("<iq type='error'"), "{answer}");
+        assert!(answer.starts_with("<iq ") && answer.contains(" type='error'"), "{answer}");
     }
 }
 
@@ -92,8 +103,30 @@ fn every_request_gets_one_answer_and_no_answer_gets_any() {
     ] {
         let answer = ask(attributes, payload).unwrap();
         assert!(answer.contains("<error type='cancel'><service-unavailable "), "{attributes}: {answer}");
-        assert!(answer.contains(" id='1' to='u@b.example/r' "), "{answer}");
+        assert!(answer.contains(" id='1'") && answer.contains(" to='u@b.example/r' "), "{answer}");
     }
     assert_eq!(ask("to='a.example' type='result' id='1'", ""), None);
     assert_eq!(ask("to='a.example' type='error' id='1'", ping), None);
+}
+
+// E27
+#[test]
+fn a_request_that_costs_much_is_refused_unread() {
+    let holding = |payload: &str| {
+        let ping = format!("<ping xmlns='urn:xmpp:ping'>{payload}</ping>");
+        ask("to='a.example' type='get' id='1'", &ping).unwrap()
+    };
+    for cheap in ["x".repeat(60_000), "<a/>".repeat(200)] {
+        assert!(holding(&cheap).starts_with("<iq type='result'"), "{} bytes", cheap.len());
+    }
+    for costly in ["x".repeat(70_000), "<a/>".repeat(300)] {
+        let answer = holding(&costly);
+        assert!(answer.contains("<error type='modify'><policy-violation "), "{answer:.300}");
+        assert!(answer.len() < costly.len() + 500, "the answer is longer than the request");
+    }
+    // A namespace is not said more often than the sender did.
+    let uri = "u".repeat(1000);
+    let prefixed = format!("<q xmlns='urn:q' xmlns:p='{uri}'>{}</q>", "<p:a/>".repeat(100));
+    let answer = ask("to='a.example' type='get' id='1'", &prefixed).unwrap();
+    assert!(answer.contains("<service-unavailable ") && answer.len() < 2500, "{} bytes", answer.len());
 }

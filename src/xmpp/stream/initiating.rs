@@ -357,7 +357,7 @@ impl Initiating {
         if self.elements > ELEMENTS {
             return Err(Fault::TooMany("elements that are no answer").into());
         }
-        let element = self.wire.read(element)?;
+        let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => self.peer_error(Error::parse(&element)),
             (_, _, State::ExpectFooter) => Ok(()),

@@ -276,7 +276,7 @@ impl Receiving {
         }
         // Nothing of a negotiation is longer for being said after the first proof.
         self.wire.confine(element, self.policy().max_stanza_unauthenticated)?;
-        let element = self.wire.read(element)?;
+        let element = self.wire.read(element, wire::TAGS)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
                 if self.state != State::ExpectFooter {

@@ -94,9 +94,9 @@ impl<O> Wire<O> {
         }
     }
 
-    /// Reads an element that is not just passed on.
-    pub(crate) fn read(&self, element: &framer::Element) -> Result<xml::Element, Fault> {
-        if xml::Element::is_too_long(&element.bytes) {
+    /// Reads an element that is not just passed on, if it has no more than so many tags.
+    pub(crate) fn read(&self, element: &framer::Element, tags: usize) -> Result<xml::Element, Fault> {
+        if xml::has_more_tags(&element.bytes, tags) {
             return Err(Fault::TooMany("tags in an element that is no stanza"));
         }
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
@@ -188,6 +188,13 @@ pub(crate) fn is_stanza(element: &framer::Element) -> bool {
     let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
     matches!(local, b"message" | b"presence" | b"iq")
 }
+
+/// Tags of anything that is said to negotiate or to end a stream: at most an error in an answer, with a condition, a text
+/// and something of the application's. It is the same for who is authenticated, as no more is to be said then.
+pub(crate) const TAGS: usize = 32;
+
+/// Tags of stream features, which are the only list among them.
+pub(crate) const TAGS_OF_FEATURES: usize = xml::MOST_TAGS;
 
 /// Bytes of all that a header may declare; the namespaces of all that is known between servers take half of it.
 const DECLARED: usize = 512;

@@ -19,6 +19,7 @@ use actors::promise::{self, Promise};
 use actors::quiet::{self, Quiet};
 use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
+use actors::service::{self, Service};
 use actors::settings;
 use actors::vital::Vital;
 use actors::workers::Workers;
@@ -121,10 +122,14 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         Promise::new(Box::new(World { remotes }), bounds(), workers, meter("outgoing"), own, owners, vital)
     });
     let name = Domain::new(OURS).expect("a domain");
-    let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
-    router_inbox.start_on(&here, move || {
-        Router::new([], names, promise, settings::Service::default(), None, Notes::nobody(), vital)
+    let vital = Vital::new("service", deaths.clone());
+    let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
+    let service = mailbox::start_on(&here, &meter("service"), "service", move |_| {
+        Service::new(Vec::new(), settings::Service::default(), owners, vital)
     });
+    let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
+    router_inbox
+        .start_on(&here, move || Router::new([], names, promise, service, None, Notes::nobody(), vital));
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let surroundings = component::Surroundings {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),

@@ -72,6 +72,23 @@ fn limits_depth_attributes_and_declarations() {
 }
 
 #[test]
+fn limits_the_bytes_of_namespaces() {
+    let limits = Limits { namespace: 4, namespaces: 10, ..Limits::default() };
+    let error = |text: &str| outcome_within(limits, format!("<s xmlns='' xmlns:p='pp'>{text}").as_bytes()).1;
+    assert_eq!(error("<a xmlns='aaaa' a='aaaaa'><b xmlns='bbbb'/><b xmlns='bbbb'/></a>"), None);
+    let one = Error::TooComplex { what: "bytes of one namespace", limit: 4 };
+    for text in ["<a xmlns='aaaaa'/>", "<a xmlns:a='&lt;&lt;'/>", "<a><b xmlns:b='bbbbb'/></a>"] {
+        assert_eq!(error(text), Some(one.clone()), "{text}");
+    }
+    let all = Error::TooComplex { what: "bytes of namespaces", limit: 10 };
+    for text in
+        ["<a xmlns='aaaa' xmlns:a='aaa' xmlns:b='bb'/>", "<a xmlns='aaaa'><b xmlns='bbbb' xmlns:b='b'/></a>"]
+    {
+        assert_eq!(error(text), Some(all.clone()), "{text}");
+    }
+}
+
+#[test]
 fn holds_an_element_to_the_limits_it_began_under() {
     let mut framer = Framer::new(Limits::default());
     let mut buffer = BytesMut::from("<s><a><b>");
@@ -115,6 +132,7 @@ fn is_not_kept_busy_by_long_namespaces() {
     let attributes: String = (10..37).map(|i| format!(" p{i}:a=''")).collect();
     let children = format!("<b{attributes}/><c xmlns='jabber:server'/>").repeat(500);
     let text = format!("{HEADER}<a xmlns='{uri}'{declarations}>{children}</a>");
-    let (frames, error) = feed(Limits::default(), [text.as_bytes()]);
+    let limits = Limits { namespace: usize::MAX, namespaces: usize::MAX, ..Limits::default() };
+    let (frames, error) = feed(limits, [text.as_bytes()]);
     assert_eq!((frames.len(), error), (2, None));
 }

@@ -9,6 +9,7 @@ use Mechanism::External;
 
 mod authentication;
 mod change;
+mod cost;
 mod excess;
 mod negotiation;
 mod stanzas;
