@@ -84,12 +84,12 @@ impl fmt::Display for Failure {
 pub(crate) fn auth(identity: &Domain) -> xml::Element {
     xml::Element::new("auth", xml::ns::SASL)
         .with("mechanism", EXTERNAL)
-        .with_text(STANDARD.encode(identity.as_str()))
+        .with_text(STANDARD.encode(&*identity.wire()))
 }
 
 /// The `<response/>` for a peer that asks for the identity although `<auth/>` gave it.
 pub(crate) fn response(identity: &Domain) -> xml::Element {
-    xml::Element::new("response", xml::ns::SASL).with_text(STANDARD.encode(identity.as_str()))
+    xml::Element::new("response", xml::ns::SASL).with_text(STANDARD.encode(&*identity.wire()))
 }
 
 /// Who is on the other side of an exchange, as TLS and the stream header have it.

@@ -171,7 +171,7 @@ impl Stanza {
     pub fn sent_by(&self, sender: &Domain) -> Option<Self> {
         let mut element = self.element().ok()?;
         element.attributes.retain(|(namespace, name, _)| !(namespace.is_empty() && name == "from"));
-        Self::from_element(&element.with("from", sender.as_str())).ok()
+        Self::from_element(&element.with("from", sender.wire())).ok()
     }
 
     /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::{Authority, Component, Identity, Network, Process, Purpose};
+use super::{Authority, Component, Identity, Network, Process, Purpose, in_ascii};
 
 /// The wishes for one server: a domain, `inbox.` and `outbox.` below it for components, and its
 /// policy. Without
@@ -148,6 +148,8 @@ impl Setup {
     pub(crate) fn identity(&self, authority: &Authority) -> Option<Identity> {
         let everything = format!("*.{}", self.domain);
         let names = if self.loaded { vec![self.domain.as_str(), &everything] } else { self.names() };
+        let names: Vec<String> = names.into_iter().map(in_ascii).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let request = authority.certificate(&names);
         match &self.certificate {
             Certificate::Common(purpose) => Some(request.purpose(*purpose).issue()),

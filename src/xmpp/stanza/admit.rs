@@ -43,10 +43,15 @@ fn admit_edited(element: framer::Element, origin: &Origin, recent: &mut Recent) 
         None => default_namespace(origin).into(),
     };
     let kind = kind(text(&bytes, head.name), &namespace, origin)?;
-    let to = address(&bytes, "to", head.to, &mut recent.to)?;
-    let from = address(&bytes, "from", head.from, &mut recent.from)?;
+    let (to, respelled_to) = address(&bytes, "to", head.to, &mut recent.to)?;
+    let (from, respelled_from) = address(&bytes, "from", head.from, &mut recent.from)?;
 
-    let edits = edits(&head, origin);
+    let mut edits = edits(&head, origin);
+    for (place, respelled) in [(head.to, respelled_to), (head.from, respelled_from)] {
+        if let (Some(place), Some(address)) = (place, respelled) {
+            edits.replace_among(place.range(), address);
+        }
+    }
     let places = Places::new(&head, |place| edits.moved(place), edits.position(head.content))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places })
@@ -123,24 +128,32 @@ fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection>
     Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
 }
 
-/// The domain of an address attribute, all of which has been checked. `recent` is that of the stanza before.
+/// The domain of an address attribute, all of which has been checked, and what must stand there for it when the domain
+/// is spelled otherwise than it is on the streams that are authenticated for it. `recent` is that of the stanza before.
 fn address(
     bytes: &[u8],
     attribute: &'static str,
     place: Option<Span>,
     recent: &mut Option<Domain>,
-) -> Result<Domain, Rejection> {
+) -> Result<(Domain, Option<String>), Rejection> {
     let place = place.ok_or(Rejection::ImproperAddressing(attribute))?;
     if let Some(domain) = recent
         && jid::is_at(place.of(bytes), domain)
     {
-        return Ok(domain.clone());
+        return Ok((domain.clone(), None));
     }
     let value = xml::unescape(text(bytes, place));
-    let domain = |value| -> Result<Domain, jid::Error> { Domain::new(Jid::parse(value)?.domain) };
-    let domain = domain(&value).map_err(|error| Rejection::Malformed(attribute, error))?;
-    *recent = Some(domain.clone());
-    Ok(domain)
+    let malformed = |error| Rejection::Malformed(attribute, error);
+    let jid = Jid::parse(&value).map_err(malformed)?;
+    let domain = Domain::new(jid.domain).map_err(malformed)?;
+    let wire = domain.wire();
+    let respelled =
+        (wire != jid.domain).then(|| xml::escape(&Jid { domain: &wire, ..jid }.to_string()).into_owned());
+    // The names of others are looked at each time: written as they are compared, they are not as they are on the wire.
+    if wire == domain.as_str() {
+        *recent = Some(domain.clone());
+    }
+    Ok((domain, respelled))
 }
 
 /// What must change so that the bytes mean on any stream what they meant on theirs.

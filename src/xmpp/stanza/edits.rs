@@ -19,6 +19,12 @@ impl<'a> Edits<'a> {
         self.replace(at..at, text);
     }
 
+    /// Replaces a range wherever it lies among those of the other edits, apart from all of them.
+    pub(super) fn replace_among(&mut self, range: Range<usize>, text: impl Into<Cow<'a, str>>) {
+        let behind = self.0.partition_point(|(other, _)| other.end <= range.start);
+        self.0.insert(behind, (range, text.into()));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -37,11 +43,13 @@ impl<'a> Edits<'a> {
         out
     }
 
-    /// Where what stands at a place that no edit touches comes to lie.
+    /// Where what stands at a place comes to lie, or what replaces it, if an edit replaces just that.
     pub(super) fn moved(&self, place: Span) -> Span {
         let range = place.range();
+        let replaced = self.0.iter().find(|(edited, _)| *edited == range);
+        let length = replaced.map_or(range.len(), |(_, text)| text.len());
         let start = self.position(range.start);
-        Span::from(start..start + range.len())
+        Span::from(start..start + length)
     }
 
     /// Where a place outside all edits comes to lie.
@@ -66,7 +74,13 @@ mod tests {
         assert_eq!(moved(0..1), 0..1);
         assert_eq!(moved(1..2), 3..4);
         assert_eq!(moved(4..5), 4..5);
+        assert_eq!(moved(5..6), 5..8);
         assert_eq!(moved(6..8), 8..10);
         assert_eq!(edits.position(10), 12);
+
+        edits.replace_among(4..5, "XY");
+        assert_eq!(edits.apply(b"0123456789"), b"0++1XYabc6789");
+        let moved = |place: Range<usize>| edits.moved(place.into()).range();
+        assert_eq!((moved(1..2), moved(4..5), moved(5..6)), (3..4, 4..6, 6..9));
     }
 }

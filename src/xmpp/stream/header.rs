@@ -75,8 +75,8 @@ impl Header {
         };
         put("xmlns:db", self.dialback.then_some(own::ns::DIALBACK));
         // There is always a `from`, empty when no domain of ours was meant (RFC 6120 4.9.1.3).
-        put("from", Some(self.from.as_ref().map_or("", Domain::as_str)));
-        put("to", self.to.as_ref().map(Domain::as_str));
+        put("from", Some(self.from.as_ref().map(Domain::wire).as_deref().unwrap_or_default()));
+        put("to", self.to.as_ref().map(Domain::wire).as_deref());
         put("id", self.id.as_deref());
         put("xml:lang", self.lang.as_deref());
         put("version", self.version.is_some().then_some("1.0"));
