@@ -151,7 +151,17 @@ fn erlang_libraries() -> String {
     found.path().to_str().unwrap().to_owned()
 }
 
-const ARGUMENTS: [&str; 6] = ["-noinput", "-mnesia", "dir", "\"spool\"", "-s", "ejabberd"];
+/// Its log is in UTF-8 like that of the others: a name may have any letters.
+const ARGUMENTS: [&str; 8] = [
+    "-noinput",
+    "-mnesia",
+    "dir",
+    "\"spool\"",
+    "-eval",
+    "io:setopts(user, [{encoding, unicode}]).",
+    "-s",
+    "ejabberd",
+];
 
 /// One scheduler that does not spin: many tests share the machine.
 const ONE_CORE: [&str; 4] = ["+S", "1", "+sbwt", "none"];
