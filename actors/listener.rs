@@ -247,9 +247,10 @@ impl Listener {
         if self.refused.permits() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
-        if matches!(self.whose, For::Servers(_)) {
+        if let For::Servers(surroundings) = &self.whose {
+            let refusal = stream::refusal(ids::source()(), surroundings.terms.rules(), error);
             // Whoever does not get it sees the connection closed.
-            let _ = socket.try_write(&stream::refusal(ids::source()(), error));
+            let _ = socket.try_write(&refusal);
         }
     }
 

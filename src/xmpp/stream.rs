@@ -55,7 +55,12 @@
 //! *Architecture invariant:* nothing of a stream is looked at before the framer has bounded and vouched for it, and
 //! what a peer sends never makes a machine panic or keep more than its limits say.
 use crate::certificate::{Certificate, Problem};
-use crate::{Domain, framer::Limits, policy::Policy, xml::ns};
+use crate::{
+    Domain,
+    framer::Limits,
+    policy::{Policy, Rules},
+    xml::ns,
+};
 use bytes::Bytes;
 use std::fmt;
 
@@ -76,9 +81,10 @@ use wire::Wire;
 pub(crate) mod tests;
 
 /// A whole stream for a server that is turned away at the door: it says why and nothing else. `id` is unpredictable.
-pub fn refusal(id: String, error: &Error) -> Bytes {
+pub fn refusal(id: String, rules: &Rules, error: &Error) -> Bytes {
     let mut wire = Wire::new(ns::SERVER, Limits::UNAUTHENTICATED, |bytes| bytes);
-    wire.open(&Header { id: Some(id), version: Some(header::VERSION), ..Header::default() });
+    let from = rules.first().cloned();
+    wire.open(&Header { from, id: Some(id), version: Some(header::VERSION), ..Header::default() });
     wire.close(Some(error));
     wire.take().unwrap_or_default()
 }

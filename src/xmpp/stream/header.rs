@@ -74,7 +74,7 @@ impl Header {
             }
         };
         put("xmlns:db", self.dialback.then_some(own::ns::DIALBACK));
-        // There is always a `from`, empty when no domain of ours was meant (RFC 6120 4.9.1.3).
+        // There is always a `from`, empty when there is no name to give (RFC 6120 4.9.1.3).
         put("from", Some(self.from.as_ref().map(Domain::wire).as_deref().unwrap_or_default()));
         put("to", self.to.as_ref().map(Domain::wire).as_deref());
         put("id", self.id.as_deref());
