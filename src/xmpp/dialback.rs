@@ -204,6 +204,18 @@ mod tests {
         assert_eq!(judge(&secret, &a, &b, "1", ""), Answer::Invalid);
     }
 
+    // E28
+    #[test]
+    fn domains_are_in_u_labels_and_read_in_any_spelling() {
+        let (a, b) = (domain("xn--mnchen-3ya.example"), domain("b.example"));
+        let element = result_request(&a, &b, "key");
+        assert_eq!(element.attribute("from"), Some("münchen.example"));
+        assert!(is_between(&element, &a, &b));
+        let spelled = xml::Element::new("result", xml::ns::DIALBACK);
+        let spelled = spelled.with("from", "XN--MNCHEN-3YA.example").with("to", "B.Example");
+        assert!(is_between(&spelled, &a, &b));
+    }
+
     #[test]
     fn the_secret_does_not_show() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(…)");

@@ -257,6 +257,15 @@ mod tests {
         }
     }
 
+    // E28
+    #[test]
+    fn our_identity_is_in_u_labels() {
+        let ours = Domain::new("xn--bcher-kva.example").unwrap();
+        for element in [auth(&ours), response(&ours)] {
+            assert_eq!(decode(&element.text()).as_deref(), Some("bücher.example"));
+        }
+    }
+
     // D7
     #[test]
     fn a_missing_initial_response_is_asked_for() {

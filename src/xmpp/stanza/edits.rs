@@ -47,7 +47,7 @@ impl<'a> Edits<'a> {
     pub(super) fn moved(&self, place: Span) -> Span {
         let range = place.range();
         let replaced = self.0.iter().find(|(edited, _)| *edited == range);
-        let length = replaced.map_or(range.len(), |(_, text)| text.len());
+        let length = replaced.map_or_else(|| range.len(), |(_, text)| text.len());
         let start = self.position(range.start);
         Span::from(start..start + length)
     }

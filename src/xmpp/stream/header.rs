@@ -178,9 +178,10 @@ mod tests {
         let header = Header {
             id: Some("<'&\">".into()),
             lang: Some("en".into()),
-            ..parse("from='a.example'").unwrap()
+            ..parse("from='xn--bcher-kva.example' to='[2001:DB8::1]'").unwrap()
         };
         let tag = header.write(own::ns::SERVER);
+        assert!(tag.contains(" from='bücher.example' to='[2001:db8::1]' "), "{tag}");
         assert_eq!(Header::parse(tag.as_bytes(), own::ns::SERVER), Ok(header));
     }
 }
