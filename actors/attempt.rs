@@ -2,26 +2,31 @@
 //!
 //! One future that reads as the story of a connection. Every target and every address is tried in turn, also when TLS,
 //! the stream or authentication failed on the one before (RFC 6120 3.2.1 leaves off at TCP; peers that go no further
-//! bounce stanzas that the next target would have taken).
+//! bounce stanzas that the next target would have taken), as far as its allowance of time and
+//! connections goes.
 //!
 //! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
 
+mod allowance;
 mod means;
 mod negotiation;
 mod redirect;
+mod way;
 mod words;
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::sync::oneshot;
 use xmpp::{
     DomainPair,
     dialback::Answer,
+    policy::{self, Bounds, Policy},
     stream::{
         Initiating, Secured,
         initiating::{Established, Purpose},
@@ -29,19 +34,19 @@ use xmpp::{
 };
 
 pub(crate) use self::negotiation::warn_unasked;
-use self::words::list;
+use self::{allowance::Allowance, words::list};
 pub use self::{
     means::{Dial, Dialling, Making, Means},
     negotiation::secured,
     redirect::{REDIRECTS, elsewhere},
-    words::{Protection, in_words, millis},
+    words::{Protection, in_words, millis, name_of},
 };
 
 use crate::{
     clock, connect,
     dns::Target,
     failure::Failure,
-    gate::{self, Gate},
+    gate::Gate,
     link::Stream,
     mailbox::Mailbox,
     metrics::{Phase, Saw, Tally},
@@ -62,6 +67,12 @@ pub struct Attempt {
     pub purpose: Purpose,
     /// The terms for the remote domain.
     pub remote: Remote,
+    /// How long it may take, from the targets on.
+    pub within: Duration,
+    /// How many connections it may make.
+    pub connections: usize,
+    /// What the peer may make us read.
+    pub bounds: Bounds,
     /// Whether we can show a certificate for the local domain.
     pub certificate: bool,
     /// Certificates and trust.
@@ -78,6 +89,9 @@ pub struct Attempt {
     pub notes: Notes,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
+    /// Whether TLS with the remote has been made. From then on nothing less will do: who may choose the target that
+    /// comes next must not choose clear text with it.
+    pub met_tls: Cell<bool>,
     /// Which log lines these are.
     pub log: &'static str,
     /// Who looks on.
@@ -116,14 +130,13 @@ impl std::fmt::Debug for Session {
 impl Attempt {
     /// Goes all the way, or says why not.
     pub async fn make(self) -> Result<Arrival, Failure> {
-        let tally = self.tally.clone();
         let purpose = match self.purpose {
             Purpose::Session => "session",
             Purpose::Verify(_) => "verification",
         };
+        let mut counted = Counted { tally: self.tally.clone(), purpose, result: "abandoned" };
         let made = self.go().await;
-        let result = made.as_ref().err().map_or("established", Failure::stage);
-        tally.saw(Saw::Attempted { purpose, result });
+        counted.result = made.as_ref().err().map_or("established", Failure::stage);
         made
     }
 
@@ -140,8 +153,16 @@ impl Attempt {
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
+        let allowance = Allowance::new(self.connections, self.within);
         while let Some(target) = targets.pop_front() {
-            let next = match self.try_target(&target).await {
+            if allowance.is_spent() {
+                log::log!(target: self.log, self.level(), pair:% = self.pair, untried = targets.len() + 1; "given up");
+                break;
+            }
+            let share = allowance.share(targets.is_empty());
+            let tried = self.try_target(&target, &share).await;
+            allowance.settle(&share);
+            let next = match tried {
                 Ok(arrival) => return Ok(arrival),
                 Err(next) => next,
             };
@@ -162,11 +183,11 @@ impl Attempt {
                         let text = format!("{target}: {}", next.sentence(&self.pair.remote));
                         self.note(Event::now(What::TargetFailed).saying(text));
                     }
-                    failure = further(failure, next);
+                    failure = self.further(failure, next);
                 }
             }
         }
-        Err(failure.unwrap_or(Failure::Crashed))
+        Err(failure.unwrap_or(Failure::Late))
     }
 
     /// Who asks us to verify keys decides how often that is, so it is not told at `info`.
@@ -224,7 +245,14 @@ impl Attempt {
         if self.resolver.tell(resolver::Resolve { domain, answer }).is_err() {
             return Err(Failure::Overloaded);
         }
-        answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)
+        let mut targets = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
+        if self.remote.policy.tls == policy::Tls::Disabled {
+            targets.retain(|target| !target.direct_tls);
+            if targets.is_empty() {
+                return Err(Failure::TlsForbidden);
+            }
+        }
+        Ok(targets)
     }
 
     /// Finds the addresses of a target.
@@ -241,26 +269,20 @@ impl Attempt {
         Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect())
     }
 
-    async fn try_target(&self, target: &Target) -> Result<Arrival, Failure> {
+    async fn try_target(&self, target: &Target, share: &Allowance) -> Result<Arrival, Failure> {
         let mut left = self.locate(target).await?;
         let mut failure = None;
-        // Each round ends with one address fewer.
-        while let Some(first) = left.first() {
-            // The others are tried only when this one does not answer.
-            let _pass = self.enter(first.ip()).await?;
+        while !left.is_empty() && !share.is_spent() {
             if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
-                return Err(further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
+                return Err(self.further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
             }
             let began = clock::now();
-            let connected = connect::connect(&left, self.remote.connect_timeout).await;
-            self.count(Phase::Connect, began);
-            let socket = match connected {
-                Ok(socket) => socket,
-                Err(failures) => {
-                    return Err(further(failure, Failure::Connect(failures)).unwrap_or(Failure::Crashed));
-                }
+            let (way, failed) = self.find_way(&left, share).await?;
+            let Some(way) = way else {
+                let next = if failed.is_empty() { Failure::Late } else { Failure::Connect(failed) };
+                return Err(self.further(failure, next).unwrap_or(Failure::Crashed));
             };
-            let Ok(address) = socket.peer_addr() else {
+            let Ok(address) = way.socket.peer_addr() else {
                 return Err(Failure::Crashed);
             };
             log::log!(
@@ -269,35 +291,43 @@ impl Attempt {
                 "connected"
             );
             self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
-            match self.negotiate(socket, address, target.direct_tls).await {
+            let within = self.remote.handshake_timeout.min(share.time_left());
+            match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
-                Err(next) => failure = further(failure, next),
+                Err(next) => failure = self.further(failure, next),
             }
-            left.retain(|other| *other != address);
+            left.retain(|other| *other != address && failed.iter().all(|(failed, _)| failed != other));
         }
-        Err(failure.unwrap_or(Failure::Crashed))
+        Err(failure.unwrap_or(Failure::Late))
     }
 
-    /// Waits until the gate lets us connect.
-    async fn enter(&self, address: IpAddr) -> Result<Option<gate::Pass>, Failure> {
-        let Some(gate) = &self.gate else { return Ok(None) };
-        let (answer, answered) = oneshot::channel();
-        let purpose = match self.purpose {
-            Purpose::Session => gate::Purpose::Session(self.pair.clone()),
-            Purpose::Verify(_) => gate::Purpose::Verification,
-        };
-        if gate.tell(gate::Enter { address, purpose, answer }).is_err() {
-            return Err(Failure::Overloaded);
+    /// The terms for the stream, on which the remote cannot go back on TLS.
+    fn policy(&self) -> Policy {
+        let policy = self.remote.policy.clone();
+        if self.met_tls.get() { Policy { tls: policy::Tls::Required, ..policy } } else { policy }
+    }
+
+    /// Keeps the failure that got further; of two that got equally far, the later. That TLS is missing elsewhere is
+    /// not what went wrong once it has been made.
+    fn further(&self, old: Option<Failure>, new: Failure) -> Option<Failure> {
+        match old {
+            Some(old) if old.progress() > new.progress() || self.met_tls.get() && new.is_without_tls() => {
+                Some(old)
+            }
+            _ => Some(new),
         }
-        let pass = answered.await.map_err(|_| Failure::Crashed)?;
-        pass.map(Some).map_err(|gate::Full| Failure::Crowded(address))
     }
 }
 
-/// Keeps the failure that got further; of two that got equally far, the later.
-fn further(old: Option<Failure>, new: Failure) -> Option<Failure> {
-    match old {
-        Some(old) if old.progress() > new.progress() => Some(old),
-        _ => Some(new),
+/// Tells the metrics how an attempt ended, also when whoever made it has dropped it.
+struct Counted {
+    tally: Tally,
+    purpose: &'static str,
+    result: &'static str,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.tally.saw(Saw::Attempted { purpose: self.purpose, result: self.result });
     }
 }

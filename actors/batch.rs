@@ -65,6 +65,8 @@ pub struct Batch {
     pub since: Instant,
     /// Held until they are accounted for.
     pub pass: Pass,
+    /// Their source has others to write to, who are held up with it.
+    pub shared: bool,
     /// On which what becomes of them is written.
     pub slip: Slip,
     /// Error answers on their way back: held back as long as it takes, never refused. They were paid for with the pass
@@ -81,7 +83,16 @@ impl Batch {
     /// Stanzas of the node's own, or not yet taken in.
     pub fn between(from: Domain, to: Domain, stanzas: Vec<Stanza>) -> Self {
         let since = clock::now();
-        Self { from, to, stanzas, since, pass: Pass::free(), slip: Slip::none(), returning: false }
+        Self {
+            from,
+            to,
+            stanzas,
+            since,
+            pass: Pass::free(),
+            shared: false,
+            slip: Slip::none(),
+            returning: false,
+        }
     }
 
     /// The pair of a batch that leaves the node.
@@ -102,10 +113,16 @@ impl Batch {
         Self {
             since: self.since,
             pass,
+            shared: self.shared,
             slip,
             returning: self.returning,
             ..Self::between(self.from.clone(), self.to.clone(), stanzas)
         }
+    }
+
+    /// Lets the source read on, though they are still held.
+    pub fn release(&mut self) {
+        self.pass = Pass::free();
     }
 
     /// Makes the error answers to those that may be answered, and lets the others go (RFC 6120 8.3.1). `outcome` is

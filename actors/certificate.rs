@@ -4,6 +4,7 @@
 //! presents and what every trust store of the configuration thinks of it; the policy of `xmpp` draws the conclusion.
 
 mod flaw;
+mod limits;
 mod names;
 mod stores;
 mod system;
@@ -25,6 +26,7 @@ use xmpp::{Domain, certificate::Certificate};
 use crate::settings::{Identity, Trust};
 
 pub use flaw::{Flaw, flaws};
+use stores::Verdict;
 pub(crate) use stores::{Peer, Stores};
 
 /// Whether `certificate` presents an identifier for `domain` (RFC 9525), whatever its chain and dates.
@@ -35,7 +37,7 @@ pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
 
 /// Judges what a peer showed: its `leaf` and the rest of its `chain`, in which the leaf may stand too.
 pub(crate) fn judge(stores: &Stores, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Certificate {
-    let certificate = described(leaf, stores.problems(peer, leaf, chain));
+    let certificate = described(leaf, stores.verdicts(peer, leaf, chain));
     // A bad chain leaves errors in OpenSSL's queue, which is the thread's: at its next read some other connection
     // would take them for its own, and end. The handshake's own look at the chain leaves them too.
     drop(ErrorStack::get());
@@ -64,10 +66,19 @@ pub(crate) fn end(certificate: &X509Ref) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
-fn described(leaf: &X509Ref, problems: Vec<Option<xmpp::certificate::Problem>>) -> Certificate {
+/// Whether a certificate begins so soon that it is rather our clock which is wrong: nobody issues them ahead of time.
+#[must_use]
+pub fn begins_soon(certificate: &X509Ref) -> bool {
+    let wait = Asn1Time::days_from_now(0).and_then(|now| now.diff(certificate.not_before()));
+    wait.is_ok_and(|wait| wait.days == 0 && (0..MOST_SKEW).contains(&wait.secs))
+}
+
+fn described(leaf: &X509Ref, verdicts: Vec<Verdict>) -> Certificate {
+    let (problems, limits) = verdicts.into_iter().map(|verdict| (verdict.problem, verdict.limit)).unzip();
     Certificate {
         names: names::presented(leaf),
         problems,
+        limits,
         fingerprint: leaf.digest(MessageDigest::sha256()).map(|digest| hex(&digest)).unwrap_or_default(),
         issuer: readable(leaf.issuer_name()),
         expires: date(leaf.not_after()),
@@ -111,6 +122,9 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Names of authorities are short; a longer one only wants to fill the log.
 const LONGEST_PART: usize = 80;
+
+/// In seconds. A clock that takes local time for universal time is off by up to 14 hours.
+const MOST_SKEW: i32 = 14 * 60 * 60;
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 

@@ -28,8 +28,10 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Outbox},
+    quiet::Quiet,
     report,
     router::{self, Router, Source},
+    source::Habit,
     trace::redact,
 };
 
@@ -110,8 +112,14 @@ pub struct Surroundings {
     pub handshake_timeout: Duration,
     /// Who takes the stanzas.
     pub router: Mailbox<Router>,
+    /// By which of the listener's sockets it came.
+    pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Counts those of them that may be anybody's.
+    pub proved: Outlet<listener::Proved>,
+    /// Limits what strangers can make the log say.
+    pub strangers: Arc<Quiet>,
 }
 
 /// The actor of one component connection.
@@ -127,7 +135,10 @@ pub struct Component {
     claims: u32,
     seated: bool,
     outbox: Outbox,
-    patience: Option<SpawnHandle>,
+    /// When the patience with a full outbox is looked at.
+    patience: Option<(Instant, SpawnHandle)>,
+    /// To whom it writes.
+    habit: Habit,
     offered: Option<router::Route>,
     over: bool,
     gone: bool,
@@ -169,8 +180,9 @@ impl Component {
             name: None,
             claims: 0,
             seated: false,
-            outbox: Outbox::new(outbox::BUDGET),
+            outbox: Outbox::of_component(outbox::BUDGET),
             patience: None,
+            habit: Habit::default(),
             offered: None,
             over: false,
             gone: false,
@@ -184,6 +196,10 @@ impl Component {
             last_stanza: clock::now(),
             draining: None,
         }
+    }
+
+    fn caller(&self) -> listener::Caller {
+        listener::Caller { address: self.address, door: self.surroundings.door }
     }
 
     /// Lets the machine say what is to be done.
@@ -211,7 +227,9 @@ impl Component {
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = clock::now();
-            self.offer(batch::sort(stanzas, pass), context);
+            let mut batches = batch::sort(stanzas, pass);
+            self.habit.mark(&mut batches, self.last_stanza);
+            self.offer(batches, context);
         }
     }
 
@@ -292,6 +310,9 @@ impl Component {
     }
 
     fn log_closed(&self, reason: &str) {
+        if !self.seated && !self.surroundings.strangers.permits() {
+            return;
+        }
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
             reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),
@@ -302,14 +323,22 @@ impl Component {
 
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
-        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
+        let Some(end) = self.outbox.patience_ends() else { return };
+        if let Some((watched, timer)) = self.patience.take() {
+            if watched <= end {
+                self.patience = Some((watched, timer));
+                return;
+            }
+            context.cancel_future(timer);
+        }
         let wait = end.saturating_duration_since(clock::now());
-        self.patience = Some(context.run_later(wait, |component, context| {
+        let timer = context.run_later(wait, |component, context| {
             component.patience = None;
             let batches = component.outbox.lose_patience(clock::now());
             component.refuse_slow(batches);
             component.watch_patience(context);
-        }));
+        });
+        self.patience = Some((end, timer));
     }
 
     fn refuse_slow(&self, batches: Vec<Batch>) {
@@ -335,7 +364,7 @@ impl Actor for Component {
         context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
             let within = component.surroundings.write_timeout;
             if component.writing_since.is_some_and(|since| clock::since(since) > within) {
-                component.link_ended(WHOLE_CHUNK, "the program reads nothing", context);
+                component.give_up_on_reader(context);
             }
         });
         self.turn(&Pass::free(), context);
@@ -363,6 +392,14 @@ impl Handler<Queued<link::Event>> for Component {
             link::Event::Secured(_) => {}
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the program closed the connection", context),
             link::Event::Ended { written, error } => {
+                if error.is_some() && !self.over {
+                    // A program that closes has read what it had; of one that was cut off nobody knows.
+                    let doubtful = self.outbox.doubt_recent(clock::now());
+                    log::warn!(
+                        target: LOG, address:% = self.address, stanzas = doubtful;
+                        "the connection was reset; stanzas written lately may not have arrived"
+                    );
+                }
                 let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
                 self.link_ended(written, &reason, context);
             }
@@ -429,11 +466,11 @@ impl Drop for Component {
         {
             let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone() });
         }
-        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
     }
 }
 
-const LOG: &str = "nuncio::component";
+pub(crate) const LOG: &str = "nuncio::component";
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 const WHOLE_CHUNK: usize = usize::MAX;

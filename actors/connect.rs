@@ -20,14 +20,21 @@ pub async fn connect(
     addresses: &[SocketAddr],
     timeout: Duration,
 ) -> Result<TcpStream, Vec<(SocketAddr, Failure)>> {
-    race(addresses, timeout, |address| async move {
-        let socket = TcpStream::connect(address).await?;
-        if let Err(error) = tune(&socket) {
-            log::debug!(target: "nuncio::tcp", "socket options for {address} refused: {error}");
-        }
-        Ok(socket)
-    })
-    .await
+    let (socket, failures) = race(addresses, |address| open(address, timeout)).await;
+    socket.ok_or(failures)
+}
+
+/// Connects to one address.
+///
+/// # Errors
+///
+/// Says what became of it.
+pub async fn open(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Failure> {
+    let socket = in_time(timeout, TcpStream::connect(address)).await?;
+    if let Err(error) = tune(&socket) {
+        log::debug!(target: "nuncio::tcp", "socket options for {address} refused: {error}");
+    }
+    Ok(socket)
 }
 
 /// Sets what every connection between servers should have: no delay for small writes, and an end when the other side
@@ -108,29 +115,24 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Runs the attempts against each other. Dropping a losing one closes its socket.
-async fn race<C, A>(
+/// Runs the attempts against each other. Dropping a losing one closes its socket. Gives the winner, if there is one,
+/// and what became of those that failed before.
+pub async fn race<C, E, A>(
     addresses: &[SocketAddr],
-    timeout: Duration,
     open: impl Fn(SocketAddr) -> A,
-) -> Result<C, Vec<(SocketAddr, Failure)>>
+) -> (Option<C>, Vec<(SocketAddr, E)>)
 where
-    A: Future<Output = io::Result<C>>,
+    A: Future<Output = Result<C, E>>,
 {
     let mut waiting = addresses.iter();
     let mut running = FuturesUnordered::new();
     let mut failures = Vec::new();
     loop {
         if let Some(&address) = waiting.next() {
-            let attempt = time::timeout(timeout, open(address));
-            running.push(async move {
-                match attempt.await {
-                    Ok(outcome) => outcome.map_err(|error| (address, Failure::from(error))),
-                    Err(_) => Err((address, Failure::Silent(timeout))),
-                }
-            });
+            let attempt = open(address);
+            running.push(async move { attempt.await.map_err(|error| (address, error)) });
         } else if running.is_empty() {
-            return Err(failures);
+            return (None, failures);
         }
         let finished = if waiting.as_slice().is_empty() {
             running.next().await
@@ -139,10 +141,24 @@ where
             finished
         };
         match finished {
-            Some(Ok(connection)) => return Ok(connection),
+            Some(Ok(connection)) => return (Some(connection), failures),
             Some(Err(failure)) => failures.push(failure),
             None => {}
         }
+    }
+}
+
+/// Whether this machine has any way to an address. Connecting a UDP socket sends nothing.
+#[must_use]
+pub fn has_way_to(address: SocketAddr) -> bool {
+    let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect(address).is_ok())
+}
+
+async fn in_time<C>(timeout: Duration, open: impl Future<Output = io::Result<C>>) -> Result<C, Failure> {
+    match time::timeout(timeout, open).await {
+        Ok(outcome) => outcome.map_err(Failure::from),
+        Err(_) => Err(Failure::Silent(timeout)),
     }
 }
 
@@ -169,8 +185,7 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 
 /// What was sent and not acknowledged for so long is lost, and with it the connection. The default is 15 minutes.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(120);
+pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(120);
 
 /// A port to name where none is used.
 const DISCARD: u16 = 9;
@@ -205,8 +220,8 @@ mod tests {
     async fn run(addresses: &[u8]) -> (Result<SocketAddr, Vec<(SocketAddr, Failure)>>, Duration) {
         let addresses: Vec<_> = addresses.iter().map(|last| address(*last)).collect();
         let start = Instant::now();
-        let outcome = race(&addresses, TIMEOUT, world).await;
-        (outcome, start.elapsed())
+        let (won, failures) = race(&addresses, |address| in_time(TIMEOUT, world(address))).await;
+        (won.ok_or(failures), start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]

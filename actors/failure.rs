@@ -1,6 +1,7 @@
 //! Why no authenticated stream to a remote domain came about, by stage; and what the senders of waiting stanzas hear.
 
-mod remedy;
+pub mod cause;
+pub mod diagnosis;
 
 use std::{
     fmt, io,
@@ -33,6 +34,8 @@ pub enum Failure {
     Crowded(IpAddr),
     /// The name led nowhere.
     Dns(dns::Failure),
+    /// It is to be reached by direct TLS only, and the policy is to have no TLS.
+    TlsForbidden,
     /// The records of the domain lead to our own listener.
     Loop(SocketAddr),
     /// No address of a target could be connected to.
@@ -48,6 +51,8 @@ pub enum Failure {
     Stream {
         /// Where.
         address: SocketAddr,
+        /// What it waited for.
+        stage: &'static str,
         /// Why.
         failure: initiating::Failure,
     },
@@ -77,7 +82,7 @@ impl Failure {
     /// Whether waiting would not mend it.
     pub fn is_definitive(&self) -> bool {
         match self {
-            Self::Denied | Self::Loop(_) => true,
+            Self::Denied | Self::TlsForbidden | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
             Self::Tls { error, .. } => match error {
@@ -95,6 +100,12 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Crashed => false,
         }
+    }
+
+    /// Whether it is that the remote has no TLS.
+    pub fn is_without_tls(&self) -> bool {
+        use initiating::Cause::{TlsRefused, TlsUnavailable};
+        matches!(self, Self::Stream { failure, .. } if matches!(failure.cause, TlsUnavailable | TlsRefused))
     }
 
     /// What the sender of a stanza to `remote` is told: condition and words (INTERFACE, "Stanzas that cannot be
@@ -115,6 +126,7 @@ impl Failure {
             | Self::Late
             | Self::ShortLived
             | Self::Dns(_)
+            | Self::TlsForbidden
             | Self::Connect(_)
             | Self::Tls { .. }
             | Self::Broken { .. }
@@ -124,10 +136,30 @@ impl Failure {
         stanza::Error { type_, condition, text: self.sentence(remote) }
     }
 
+    /// What an initiating server is told whose key the server of `remote` could not be asked about (XEP-0220 2.5).
+    pub fn dialback_error(&self, remote: &Domain) -> stanza::Error {
+        let error = self.stanza_error(remote);
+        match self {
+            Self::Connect(_) => stanza::Error { condition: Condition::RemoteConnectionFailed, ..error },
+            Self::Dns(failure) if !failure.is_definitive() => {
+                stanza::Error { condition: Condition::RemoteConnectionFailed, ..error }
+            }
+            Self::Stream { failure, .. } if failure.says_host_unknown() => stanza::Error {
+                type_: ErrorType::Cancel,
+                condition: Condition::RemoteServerNotFound,
+                ..error
+            },
+            _ => error,
+        }
+    }
+
     /// The cause in words, naming the remote domain where the cause itself does not.
     pub fn sentence(&self, remote: &Domain) -> String {
         match self {
             Self::Denied => format!("this server does not federate with {remote}"),
+            Self::TlsForbidden => {
+                format!("{remote} takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
+            }
             Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
             other => other.to_string(),
         }
@@ -145,7 +177,7 @@ impl Failure {
             Self::Dns(_) => "dns",
             Self::Loop(_) => "loop",
             Self::Connect(_) => "connect",
-            Self::Tls { .. } => "tls",
+            Self::Tls { .. } | Self::TlsForbidden => "tls",
             Self::Stream { failure, .. } => match failure.cause {
                 initiating::Cause::Certificate(_) => "certificate",
                 initiating::Cause::TlsUnavailable
@@ -172,7 +204,7 @@ impl Failure {
             | Self::ShortLived
             | Self::Overloaded
             | Self::Crashed => 0,
-            Self::Dns(_) => 1,
+            Self::Dns(_) | Self::TlsForbidden => 1,
             Self::Loop(_) => 2,
             Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
@@ -193,6 +225,9 @@ impl fmt::Display for Failure {
             Self::Crowded(address) => write!(f, "too many connections to {address} wait to be made"),
             Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
             Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
+            Self::TlsForbidden => {
+                f.write_str("it takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
+            }
             Self::Loop(address) => write!(f, "its DNS records lead back to this server ({address})"),
             Self::Connect(failures) => {
                 for (nth, (address, failure)) in failures.iter().enumerate() {
@@ -202,7 +237,7 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Tls { address, error } => write!(f, "no TLS at {address}: {error}"),
-            Self::Stream { address, failure } => match failure.cause {
+            Self::Stream { address, failure, .. } => match failure.cause {
                 initiating::Cause::NotXmpp => write!(f, "{address} does not speak XMPP"),
                 _ => failure.fmt(f),
             },

@@ -14,7 +14,10 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::DomainPair;
 
-use crate::mailbox::{Mailbox, Meter, Outlet, Queued};
+use crate::{
+    listener,
+    mailbox::{Mailbox, Meter, Outlet, Queued},
+};
 
 /// Let me connect to this address.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct Enter {
     pub address: IpAddr,
     /// What for.
     pub purpose: Purpose,
+    /// Whether to wait until there is room.
+    pub waits: bool,
     /// Where the pass goes.
     pub answer: oneshot::Sender<Result<Pass, Full>>,
 }
@@ -57,7 +62,7 @@ pub struct Admitted {
     pub pair: DomainPair,
 }
 
-/// Too many wait for that address already.
+/// There is no room, or too many wait for that address already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
@@ -74,7 +79,7 @@ struct Left {
     door: Door,
 }
 
-/// An address, and one of its lanes.
+/// An address (an IPv6 /64 is one), and one of its lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Door {
     address: IpAddr,
@@ -112,12 +117,12 @@ impl Gate {
     }
 
     fn enter(&mut self, enter: Enter) {
-        let door = Door { address: enter.address, verifies: matches!(enter.purpose, Purpose::Verification) };
+        let door = Door::of(&enter);
         let queue = self.doors.entry(door).or_default();
         if queue.inside < self.per_address {
             queue.inside += 1;
             self.let_in(door, enter);
-        } else if queue.waiting.len() >= WAITING {
+        } else if !enter.waits || queue.waiting.len() >= WAITING {
             // Whoever asked may have given up.
             let _ = enter.answer.send(Err(Full));
         } else {
@@ -161,6 +166,13 @@ impl Gate {
             }
             self.let_in(door, next);
         }
+    }
+}
+
+impl Door {
+    fn of(enter: &Enter) -> Self {
+        let verifies = matches!(enter.purpose, Purpose::Verification);
+        Self { address: listener::site(enter.address), verifies }
     }
 }
 
@@ -211,3 +223,21 @@ impl Drop for Gate {
 
 /// Attempts that wait for one address; more would find their stanzas expired when it is their turn.
 const WAITING: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(address: &str) -> Door {
+        let (answer, _) = oneshot::channel();
+        let address = address.parse().unwrap();
+        Door::of(&Enter { address, purpose: Purpose::Verification, waits: true, answer })
+    }
+
+    #[test]
+    fn the_addresses_of_an_ipv6_network_are_one() {
+        assert_eq!(door("2001:db8::7"), door("2001:db8::8:9"));
+        assert_ne!(door("2001:db8::7"), door("2001:db8:0:1::7"));
+        assert_ne!(door("192.0.2.7"), door("192.0.2.8"));
+    }
+}

@@ -13,7 +13,7 @@ use std::{
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use xmpp::{
     Domain,
     policy::Mechanism,
@@ -34,6 +34,7 @@ use crate::{
     report,
     router::{self, Router},
     settings::Remote,
+    source::Habit,
     terms::Terms,
     throttle::Throttle,
     tls::{self, Tls},
@@ -102,6 +103,8 @@ pub struct Surroundings {
     pub witness: Mailbox<Witness>,
     /// Who counts.
     pub tally: Tally,
+    /// By which of the listener's sockets it came.
+    pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
     /// Limits what strangers can make the log say.
@@ -126,6 +129,8 @@ pub struct Incoming {
     machine: Receiving,
     outbox: Outbox,
     over: bool,
+    /// To whom it writes.
+    habit: Habit,
     /// What the router has not taken yet; nothing is read while there is some.
     offered: Option<router::Route>,
     /// Held while the peer does not read what we answer.
@@ -144,6 +149,8 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
+    /// What the peer's certificate is worth was counted.
+    judged: bool,
     /// Counts it among the authenticated ones.
     presence: Option<Presence>,
     /// By which the last pair was proved.
@@ -151,6 +158,8 @@ pub struct Incoming {
     stanzas_in: u64,
     bytes_in: u64,
     draining: Option<drain::Token>,
+    /// Dropped at the end, so that nobody is asked any more about keys that were shown here.
+    asking: Option<watch::Sender<()>>,
 }
 
 impl Incoming {
@@ -178,6 +187,7 @@ impl Incoming {
             meter,
             outbox: Outbox::new(outbox::BUDGET),
             over: false,
+            habit: Habit::default(),
             offered: None,
             unread: None,
             to: None,
@@ -190,12 +200,18 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            judged: false,
             presence: None,
             mechanism: None,
             stanzas_in: 0,
             bytes_in: 0,
             draining: None,
+            asking: None,
         }
+    }
+
+    fn caller(&self) -> listener::Caller {
+        listener::Caller { address: self.address, door: self.surroundings.door }
     }
 
     fn transmit(&mut self, bytes: Bytes) {
@@ -229,13 +245,16 @@ impl Incoming {
     }
 
     fn stream_ended(&mut self, end: &End) {
+        self.asking = None;
         if !self.over {
             self.over = true;
+            self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }
     }
 
     fn link_ended(&mut self, reason: &str, context: &mut Context<Self>) {
+        self.asking = None;
         if !self.over {
             self.over = true;
             self.log_closed(reason);
@@ -281,7 +300,7 @@ impl Actor for Incoming {
         context.run_later(left, move |incoming, context| {
             if incoming.machine.is_verifying() {
                 // Our question has a time limit of its own, and the peer is to hear what came of it (XEP-0220 2.5).
-                context.run_later(handshake_timeout, Self::demand_authentication);
+                context.run_later(handshake_timeout + ANSWERED_WITHIN, Self::demand_authentication);
             } else {
                 incoming.demand_authentication(context);
             }
@@ -317,7 +336,7 @@ impl Handler<Queued<link::Event>> for Incoming {
                 }
                 self.feed_link();
             }
-            link::Event::Secured(Ok(session)) => self.secured(session, context),
+            link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
                 if self.surroundings.strangers.insecure.permits() {
                     log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
@@ -354,8 +373,10 @@ impl Handler<Queued<Adopt>> for Incoming {
             self.remote = self.surroundings.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);
         }
-        if let Some(error) = forbidden.filter(|_| !self.over) {
-            self.close(Some(error), context);
+        match forbidden.filter(|_| !self.over) {
+            Some(error) => self.close(Some(error), context),
+            // Keys under verification may have been refused.
+            None => self.turn(&Pass::free(), context),
         }
     }
 }
@@ -375,11 +396,14 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let _ = self.surroundings.ended.signal(listener::Ended { address: self.address });
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
     }
 }
 
 const LOG: &str = "nuncio::incoming";
+
+/// What may pass beyond the time of a question until its answer is here.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

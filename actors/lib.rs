@@ -12,7 +12,7 @@
 //! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint` |
-//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`] | outgoing | signal |
+//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
 //! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
 //! | promise | [`promise::Fulfilled`] | router | signal |
 //! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
@@ -33,18 +33,19 @@
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
+//! | component | [`listener::Proved`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
 //! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
 //! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
 //! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
-//! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
-//! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
+//! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
+//! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
 //! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
 //! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`listener::Dismiss`] | | signal, likewise |
 //! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`] | the streams | signal: one for each command |
-//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 16 scrapes at most |
+//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 64 scrapes at most |
 //! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
 //! | a task of its own, which accepts | `Accepted` | control | closed: the command says that no node answers |
 //! | tasks of their own: a greeting, an attempt, a call-back, a command | `Met`, `Attempted`, `Done` | listener, outgoing, verifier, control | signal |
@@ -116,6 +117,7 @@ pub mod router;
 #[cfg(test)]
 mod scenario;
 pub mod settings;
+pub mod source;
 pub mod terms;
 pub mod throttle;
 pub mod tls;

@@ -66,7 +66,7 @@ pub enum Event {
     /// The chunk handed over last has been written, all of it.
     Written,
     /// TLS is up, or will not be.
-    Secured(Result<tls::Session, tls::Error>),
+    Secured(Result<Box<tls::Session>, tls::Error>),
     /// The link is over; nothing follows.
     Ended {
         /// Bytes of the chunk handed over last that were written.
@@ -266,7 +266,7 @@ impl Task {
         match tls.accept(socket, domain.as_ref(), false).await {
             Ok((stream, session)) => {
                 self.stream = Stream::Tls(Box::new(stream));
-                self.tell(Event::Secured(Ok(session)));
+                self.tell(Event::Secured(Ok(Box::new(session))));
                 true
             }
             Err(error) => {

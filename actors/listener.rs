@@ -1,4 +1,5 @@
-//! A listening socket: accepts, within the limits for an address, and starts an actor for each connection.
+//! The listening sockets for one kind of peers: accepts, within the limits for an address, and starts an actor for each
+//! connection.
 
 mod meeting;
 mod show;
@@ -82,21 +83,46 @@ pub struct Dismiss {
 /// A stream of this listener is over.
 #[derive(Debug)]
 pub struct Ended {
+    /// Whose.
+    pub caller: Caller,
+}
+
+/// The program at the other end has shown the secret of a name.
+#[derive(Debug)]
+pub struct Proved {
+    /// Which.
+    pub caller: Caller,
+}
+
+/// Who is at the other end of a connection. A peer may use one port for two of our sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Caller {
     /// The peer's end.
     pub address: SocketAddr,
+    /// By which of the sockets it came.
+    pub door: usize,
+}
+
+/// A socket that accepts.
+#[derive(Debug)]
+pub struct Door {
+    /// Bound.
+    pub socket: TcpListener,
+    /// Servers speak TLS from the first byte there (XEP-0368). At the others they may.
+    pub direct_tls: bool,
 }
 
 /// A connection came, told to ourselves by the accepting task.
 #[derive(Debug)]
 struct Accepted {
     socket: TcpStream,
-    address: SocketAddr,
+    caller: Caller,
 }
 
 /// A server's first byte, or its silence, has told how it speaks; its TLS handshake, if any, is done.
 #[derive(Debug)]
 struct Met {
-    address: SocketAddr,
+    caller: Caller,
     since: Instant,
     outcome: Outcome,
 }
@@ -104,10 +130,8 @@ struct Met {
 /// Whose connections a listener takes.
 #[derive(Clone, Debug)]
 pub enum For {
-    /// Servers, with STARTTLS, or TLS from the first byte when that is what they send.
+    /// Servers.
     Servers(incoming::Surroundings),
-    /// Servers, TLS from the first byte (XEP-0368).
-    ServersOverTls(incoming::Surroundings),
     /// Components.
     Components(component::Surroundings),
 }
@@ -117,7 +141,8 @@ pub enum For {
 pub struct Limits {
     /// A seat for each stream, of all listeners that share it.
     pub seats: Arc<Semaphore>,
-    /// Streams of one address at a time at this socket; an IPv6 /64 is one address.
+    /// Streams of one address at a time; an IPv6 /64 is one address. Of programs, only those count that
+    /// have not shown a secret yet.
     pub per_address: usize,
     /// Attempts of one address in a minute.
     pub attempts: usize,
@@ -125,7 +150,7 @@ pub struct Limits {
     pub handshake_timeout: Duration,
 }
 
-/// The actor of one listening socket.
+/// The actor of the listening sockets for one kind of peers. It alone counts them, whichever way they come.
 pub struct Listener {
     whose: For,
     limits: Limits,
@@ -133,8 +158,10 @@ pub struct Listener {
     streams: Arc<Meter>,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
-    accepting: JoinHandle<()>,
-    connections: HashMap<SocketAddr, Connection>,
+    accepting: Vec<JoinHandle<()>>,
+    /// Of each socket: whether it is for TLS from the first byte.
+    direct_tls: Vec<bool>,
+    connections: HashMap<Caller, Connection>,
     per_address: HashMap<IpAddr, usize>,
     /// Of this minute, which began then.
     attempts: (Instant, HashMap<IpAddr, usize>),
@@ -146,6 +173,8 @@ pub struct Listener {
 struct Connection {
     stage: Stage,
     since: Instant,
+    /// Among those of its address.
+    counted: bool,
     // Held for its drop.
     _seat: OwnedSemaphorePermit,
 }
@@ -157,9 +186,9 @@ enum Stage {
 }
 
 impl Listener {
-    /// An actor that accepts on `socket`; `streams` meters the actors it starts.
+    /// An actor that accepts at `doors`; `streams` meters the actors it starts.
     pub fn new(
-        socket: TcpListener,
+        doors: Vec<Door>,
         whose: For,
         limits: Limits,
         workers: Workers,
@@ -167,7 +196,10 @@ impl Listener {
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
-        let accepting = actix_rt::spawn(accept(socket, own.clone()));
+        let direct_tls = doors.iter().map(|door| door.direct_tls).collect();
+        let doors = doors.into_iter().enumerate();
+        let accepting = doors.map(|(number, door)| actix_rt::spawn(accept(door.socket, number, own.clone())));
+        let accepting = accepting.collect();
         Self {
             whose,
             limits,
@@ -176,6 +208,7 @@ impl Listener {
             own,
             meter,
             accepting,
+            direct_tls,
             connections: HashMap::new(),
             per_address: HashMap::new(),
             attempts: (Instant::now(), HashMap::new()),
@@ -184,29 +217,31 @@ impl Listener {
         }
     }
 
-    fn take(&mut self, socket: TcpStream, address: SocketAddr) {
+    fn take(&mut self, socket: TcpStream, caller: Caller) {
+        let Caller { address, door } = caller;
+        let direct_tls = self.direct_tls.get(door).copied().unwrap_or_default();
         let site = site(address.ip());
         if !self.may_try(site) {
             let text = "too many connections from one address within a minute";
-            return self.refuse(&socket, address, &stream::Error::new(Condition::PolicyViolation, text));
+            return self.refuse(&socket, caller, &stream::Error::new(Condition::PolicyViolation, text));
         }
         // A peer may use a port again before the end of its last connection is told here; the two would be mistaken for
         // one another, and never counted out.
-        if self.connections.contains_key(&address) {
+        if self.connections.contains_key(&caller) {
             let error = stream::Error::new(
                 Condition::ResourceConstraint,
                 "your last connection is still being ended",
             );
-            return self.refuse(&socket, address, &error);
+            return self.refuse(&socket, caller, &error);
         }
         if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
             let error =
                 stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
-            return self.refuse(&socket, address, &error);
+            return self.refuse(&socket, caller, &error);
         }
         let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else {
             let error = stream::Error::new(Condition::ResourceConstraint, "too many connections");
-            return self.refuse(&socket, address, &error);
+            return self.refuse(&socket, caller, &error);
         };
         *self.per_address.entry(site).or_default() += 1;
         if let Err(error) = connect::tune(&socket) {
@@ -214,20 +249,16 @@ impl Listener {
         }
         match &self.whose {
             For::Servers(surroundings) => {
-                self.meet(surroundings.tls.clone(), socket, address, false, seat);
-            }
-            For::ServersOverTls(surroundings) => {
-                self.meet(surroundings.tls.clone(), socket, address, true, seat);
+                self.meet(surroundings.tls.clone(), socket, caller, direct_tls, seat);
             }
             For::Components(surroundings) => {
-                let (surroundings, meter) = (surroundings.clone(), Arc::clone(&self.streams));
+                let surroundings = component::Surroundings { door, ..surroundings.clone() };
+                let meter = Arc::clone(&self.streams);
                 let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
                     Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
                 });
-                self.connections.insert(
-                    address,
-                    Connection { stage: Stage::Component(component), since: Instant::now(), _seat: seat },
-                );
+                let (stage, since) = (Stage::Component(component), Instant::now());
+                self.connections.insert(caller, Connection { stage, since, counted: true, _seat: seat });
             }
         }
     }
@@ -243,21 +274,28 @@ impl Listener {
     }
 
     /// Says why in passing, as far as the socket takes it at once; nothing is kept for who is turned away.
-    fn refuse(&self, socket: &TcpStream, address: SocketAddr, error: &stream::Error) {
+    fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
+        let Caller { address, door } = caller;
         if self.refused.permits() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
-        if let For::Servers(surroundings) = &self.whose {
-            let refusal = stream::refusal(ids::source()(), surroundings.terms.rules(), error);
-            // Whoever does not get it sees the connection closed.
-            let _ = socket.try_write(&refusal);
+        let refusal = match &self.whose {
+            // Who expects TLS would take it for an attack.
+            For::Servers(_) if self.direct_tls.get(door) == Some(&true) => return,
+            For::Servers(surroundings) => stream::refusal(ids::source()(), surroundings.terms.rules(), error),
+            For::Components(_) => xmpp::component::refusal(ids::source()(), error),
+        };
+        // Whoever does not get it sees the connection closed.
+        let _ = socket.try_write(&refusal);
+    }
+
+    fn forget(&mut self, caller: Caller) {
+        if self.connections.remove(&caller).is_some_and(|connection| connection.counted) {
+            self.count_out(caller.address);
         }
     }
 
-    fn forget(&mut self, address: SocketAddr) {
-        if self.connections.remove(&address).is_none() {
-            return;
-        }
+    fn count_out(&mut self, address: SocketAddr) {
         let site = site(address.ip());
         if let Some(count) = self.per_address.get_mut(&site) {
             *count -= 1;
@@ -286,8 +324,8 @@ impl Handler<Queued<Accepted>> for Listener {
     type Result = ();
 
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
-        let Accepted { socket, address } = accepted.open();
-        self.take(socket, address);
+        let Accepted { socket, caller } = accepted.open();
+        self.take(socket, caller);
     }
 }
 
@@ -295,8 +333,20 @@ impl Handler<Queued<Ended>> for Listener {
     type Result = ();
 
     fn handle(&mut self, ended: Queued<Ended>, _: &mut Context<Self>) {
-        let Ended { address } = ended.open();
-        self.forget(address);
+        let Ended { caller } = ended.open();
+        self.forget(caller);
+    }
+}
+
+impl Handler<Queued<Proved>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, proved: Queued<Proved>, _: &mut Context<Self>) {
+        let Proved { caller } = proved.open();
+        let connection = self.connections.get_mut(&caller);
+        if connection.is_some_and(|connection| std::mem::take(&mut connection.counted)) {
+            self.count_out(caller.address);
+        }
     }
 }
 
@@ -306,7 +356,7 @@ impl Handler<Queued<Stop>> for Listener {
     fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
         stop.open();
         self.stopped = true;
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -316,7 +366,7 @@ impl Handler<Queued<Adopt>> for Listener {
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { whose, limits } = adopt.open();
         match (&mut self.whose, whose) {
-            (For::Servers(own) | For::ServersOverTls(own), For::Servers(new) | For::ServersOverTls(new)) => {
+            (For::Servers(own), For::Servers(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Server(incoming) = &connection.stage {
                         let (terms, tls) = (new.terms.clone(), new.tls.clone());
@@ -326,12 +376,9 @@ impl Handler<Queued<Adopt>> for Listener {
                 }
                 (*own, self.limits) = (new, limits);
             }
-            (For::Components(own), For::Components(new)) => {
-                *own = new;
-                self.limits.handshake_timeout = limits.handshake_timeout;
-            }
+            (For::Components(own), For::Components(new)) => (*own, self.limits) = (new, limits),
             // Of one kind it never becomes the other.
-            (For::Servers(_) | For::ServersOverTls(_), For::Components(_)) | (For::Components(_), _) => {}
+            (For::Servers(_), For::Components(_)) | (For::Components(_), For::Servers(_)) => {}
         }
     }
 }
@@ -356,7 +403,7 @@ impl Handler<Queued<Drain>> for Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        self.accepting.abort();
+        self.accepting.iter().for_each(JoinHandle::abort);
     }
 }
 

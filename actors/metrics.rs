@@ -1,7 +1,7 @@
 //! What can be counted about links being made, and how all figures of a node are shown to a monitoring system.
 //!
 //! This actor counts what nobody else has figures of: how long each phase of an attempt took, how attempts ended, which
-//! TLS versions are spoken. A scrape asks it, the pulse, the router and the promise; see [`gather`].
+//! TLS versions are spoken, what certificates are worth. A scrape asks it, the pulse, the router and the promise; see [`gather`].
 
 mod exposition;
 mod families;
@@ -49,6 +49,13 @@ pub enum Saw {
         /// `TLSv1.3`
         version: String,
     },
+    /// The certificate that came with it was judged, for the domain that the peer should be or says it is.
+    Judged {
+        /// Who opened the connection.
+        side: Side,
+        /// `good`, `expired` …
+        verdict: &'static str,
+    },
 }
 
 /// Show what was counted.
@@ -89,6 +96,7 @@ pub struct Counts {
     phases: BTreeMap<Phase, Histogram>,
     attempts: BTreeMap<(&'static str, &'static str), u64>,
     secured: BTreeMap<(&'static str, String), u64>,
+    verdicts: BTreeMap<(&'static str, &'static str), u64>,
     /// Incoming streams that are authenticated now.
     admitted: usize,
 }
@@ -139,11 +147,10 @@ impl Handler<Queued<Saw>> for Metrics {
                 *self.counts.attempts.entry((purpose, result)).or_default() += 1;
             }
             Saw::Secured { side, version } => {
-                let direction = match side {
-                    Side::Incoming => "incoming",
-                    Side::Outgoing => "outgoing",
-                };
-                *self.counts.secured.entry((direction, version)).or_default() += 1;
+                *self.counts.secured.entry((direction(side), version)).or_default() += 1;
+            }
+            Saw::Judged { side, verdict } => {
+                *self.counts.verdicts.entry((direction(side), verdict)).or_default() += 1;
             }
         }
     }
@@ -195,6 +202,13 @@ pub struct Presence(Arc<AtomicUsize>);
 impl Drop for Presence {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+fn direction(side: Side) -> &'static str {
+    match side {
+        Side::Incoming => "incoming",
+        Side::Outgoing => "outgoing",
     }
 }
 

@@ -35,8 +35,8 @@ pub struct Node {
     addresses: Vec<(&'static str, SocketAddr)>,
     /// The control socket's file, which is removed with the node.
     seat: Option<socket::Seat>,
-    servers: Vec<Mailbox<Listener>>,
-    components: Vec<Mailbox<Listener>>,
+    servers: Option<Mailbox<Listener>>,
+    components: Option<Mailbox<Listener>>,
     router: Mailbox<Router>,
     promise: Mailbox<Promise>,
     pulse: Mailbox<Pulse>,

@@ -3,8 +3,10 @@
 //! Architecture Invariant: plain data. The actor that owns the outbox talks to the link and to the router.
 //!
 //! A burst past the budget costs nothing: the batches that do not fit keep their passes, so that their sources stop
-//! reading, and a destination that takes a good part of the budget in each [`MOMENT`] holds them to its own rate. One that
-//! does not is too slow: those batches come back, and so does all that follows until half of the budget is free again.
+//! reading. A source that writes to nobody else is held to the rate of its destination as long as that takes a good part
+//! of the budget in each [`MOMENT`]. One that has others to write to is held up for a moment only, and not soon again.
+//! After that the destination is too slow: those batches come back, and so does all that follows until half of the
+//! budget is free again.
 
 use std::{
     collections::VecDeque,
@@ -16,6 +18,7 @@ use bytes::Bytes;
 use crate::{
     account::{Amount, Outcome, Slip},
     batch::{self, Batch, Kept},
+    clock, connect,
 };
 
 /// Something to write.
@@ -23,6 +26,8 @@ use crate::{
 enum Item {
     /// A stanza, which has a sender who wants to know what became of it.
     Stanza(Kept),
+    /// One that is written in other bytes than it is kept in.
+    Recast(Box<(Kept, Bytes)>),
     /// Part of the stream's own life.
     Raw(Bytes),
 }
@@ -31,6 +36,8 @@ enum Item {
 #[derive(Debug)]
 pub struct Outbox {
     budget: usize,
+    /// The link is a component's.
+    to_component: bool,
     /// In order; what is with the link now stands first.
     items: VecDeque<Item>,
     bytes: usize,
@@ -38,6 +45,7 @@ pub struct Outbox {
     writing: usize,
     overflow: VecDeque<Batch>,
     moment: Option<Moment>,
+    patience: Patience,
     refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
@@ -52,6 +60,28 @@ struct Moment {
     ends: Instant,
     /// What had been written when it began.
     written: u64,
+    /// Since when one of them has others to write to, who are held up with it.
+    shared: Option<Instant>,
+}
+
+/// How long sources that have others to write to may be held up.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    left: Duration,
+    at: Instant,
+}
+
+impl Patience {
+    /// It grows back slowly.
+    fn left(self, now: Instant) -> Duration {
+        (self.left + now.saturating_duration_since(self.at) / RECOVERY).min(MOMENT)
+    }
+
+    /// Takes off a time in which somebody was held up.
+    fn spend(&mut self, since: Instant, now: Instant) {
+        let spent = now.saturating_duration_since(since);
+        *self = Self { left: self.left(since).saturating_sub(spent), at: now };
+    }
 }
 
 /// What a dead link leaves behind.
@@ -68,17 +98,24 @@ impl Outbox {
     pub fn new(budget: usize) -> Self {
         Self {
             budget,
+            to_component: false,
             items: VecDeque::new(),
             bytes: 0,
             writing: 0,
             overflow: VecDeque::new(),
             moment: None,
+            patience: Patience { left: MOMENT, at: clock::now() },
             refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
             slip: Slip::none(),
             recent: VecDeque::new(),
         }
+    }
+
+    /// The same for the link of a component.
+    pub fn of_component(budget: usize) -> Self {
+        Self { to_component: true, ..Self::new(budget) }
     }
 
     /// Takes stanzas; hands them back when the destination has been too slow for too long.
@@ -89,10 +126,31 @@ impl Outbox {
         if self.overflow.is_empty() && self.bytes < self.budget {
             self.admit(batch);
         } else {
-            self.moment.get_or_insert(Moment { ends: now + MOMENT, written: self.bytes_written });
+            self.hold_up(&batch, now);
             self.overflow.push_back(batch);
         }
         Ok(())
+    }
+
+    /// Takes stanzas that have waited elsewhere, whatever there is already: there they were counted and bounded.
+    pub fn push_first(&mut self, batch: Batch) {
+        self.admit(batch);
+    }
+
+    fn hold_up(&mut self, batch: &Batch, now: Instant) {
+        let written = self.bytes_written;
+        let moment = self.moment.get_or_insert(Moment { ends: now + MOMENT, written, shared: None });
+        if batch.shared && moment.shared.is_none() {
+            moment.shared = Some(now);
+            moment.ends = moment.ends.min(now + self.patience.left(now));
+        }
+    }
+
+    /// Nobody is held up any more.
+    fn let_go(&mut self, now: Instant) {
+        if let Some(Moment { shared: Some(since), .. }) = self.moment.take() {
+            self.patience.spend(since, now);
+        }
     }
 
     /// Takes bytes of the stream's own; they are few and never refused.
@@ -123,7 +181,7 @@ impl Outbox {
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             self.bytes -= item.bytes().len();
             self.bytes_written += item.bytes().len() as u64;
-            if let Item::Stanza(kept) = item {
+            if let Some(kept) = item.into_kept() {
                 self.stanzas_written += 1;
                 amount = amount.plus(kept.amount());
             }
@@ -136,7 +194,7 @@ impl Outbox {
             self.admit(batch);
         }
         if self.overflow.is_empty() {
-            self.moment = None;
+            self.let_go(now);
         }
         if self.items.is_empty() {
             // A burst is over: a thousand idle links would keep its room a thousand times.
@@ -155,12 +213,13 @@ impl Outbox {
     /// Gives back what was held outside while too little was written, and refuses from now on.
     pub fn lose_patience(&mut self, now: Instant) -> Vec<Batch> {
         let Some(moment) = self.moment.filter(|moment| moment.ends <= now) else { return Vec::new() };
-        if self.bytes_written - moment.written >= (self.budget / SLOWEST) as u64 {
-            self.moment = Some(Moment { ends: now + MOMENT, written: self.bytes_written });
+        let taken = self.bytes_written - moment.written;
+        if moment.shared.is_none() && taken >= (self.budget / SLOWEST) as u64 {
+            self.moment = Some(Moment { ends: now + MOMENT, written: self.bytes_written, shared: None });
             return Vec::new();
         }
         self.refusing = true;
-        self.moment = None;
+        self.let_go(now);
         let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
         self.overflow = returning;
         let refused: VecDeque<Batch> = refused;
@@ -181,20 +240,16 @@ impl Outbox {
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             let touched = written > 0;
             written = written.saturating_sub(item.bytes().len());
-            match item {
-                Item::Stanza(kept) if touched => {
+            match item.into_kept() {
+                Some(kept) if touched => {
                     count += 1;
                     uncertain = uncertain.plus(kept.amount());
                 }
-                Item::Stanza(kept) => unwritten.push(kept),
-                Item::Raw(_) => {}
+                kept => unwritten.extend(kept),
             }
         }
         self.slip.settle(Outcome::Uncertain, uncertain);
-        unwritten.extend(self.items.drain(..).filter_map(|item| match item {
-            Item::Stanza(kept) => Some(kept),
-            Item::Raw(_) => None,
-        }));
+        unwritten.extend(self.items.drain(..).filter_map(Item::into_kept));
         let mut unwritten = batch::batches(unwritten, &mut self.slip);
         unwritten.extend(self.take_overflow());
         self.bytes = 0;
@@ -246,7 +301,7 @@ impl Outbox {
 
     /// Everything the link has taken, and what it has not: what is on its way, waits, or is held outside.
     pub fn amounts(&self) -> (Amount, Amount) {
-        let stanzas = self.items.iter().filter(|item| matches!(item, Item::Stanza(_))).count();
+        let stanzas = self.items.iter().filter(|item| !matches!(item, Item::Raw(_))).count();
         let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
         let waiting = self.overflow.iter().map(Batch::amount).fold(inside, Amount::plus);
         (Amount { stanzas: self.stanzas_written, bytes: self.bytes_written }, waiting)
@@ -254,19 +309,36 @@ impl Outbox {
 
     fn admit(&mut self, batch: Batch) {
         let taken = batch.slip.held().stanzas > 0;
-        self.bytes += batch.stanzas.iter().map(|stanza| stanza.bytes().len()).sum::<usize>();
         let since = batch.since;
-        let kept = |stanza| Item::Stanza(Kept { stanza, taken, since });
-        self.items.extend(batch.stanzas.into_iter().map(kept));
+        for stanza in batch.stanzas {
+            let recast = if self.to_component { stanza.bytes_for_component() } else { None };
+            let kept = Kept { stanza, taken, since };
+            let item = match recast {
+                Some(bytes) => Item::Recast(Box::new((kept, bytes))),
+                None => Item::Stanza(kept),
+            };
+            self.bytes += item.bytes().len();
+            self.items.push_back(item);
+        }
         self.slip.merge(batch.slip);
         // The pass is dropped here: the source reads on.
     }
 }
 
 impl Item {
+    /// The stanza that it is.
+    fn into_kept(self) -> Option<Kept> {
+        match self {
+            Self::Stanza(kept) => Some(kept),
+            Self::Recast(recast) => Some(recast.0),
+            Self::Raw(_) => None,
+        }
+    }
+
     fn bytes(&self) -> &Bytes {
         match self {
             Self::Stanza(kept) => kept.stanza.bytes(),
+            Self::Recast(recast) => &recast.1,
             Self::Raw(bytes) => bytes,
         }
     }
@@ -282,16 +354,24 @@ pub const BUDGET: usize = 1024 * 1024;
 /// The part of its budget that a destination has to take in a moment: half a Mbit/s is fast enough.
 const SLOWEST: usize = 8;
 
-/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended
-/// (`TCP_USER_TIMEOUT`).
-const IN_DOUBT: Duration = Duration::from_secs(60);
+/// A moment is made up for in so many: one slow destination takes from the others of a source no more than a ninth.
+const RECOVERY: u32 = 8;
+
+/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended: after
+/// `TCP_USER_TIMEOUT`, which for a peer that has closed its window is looked at with each probe only.
+const IN_DOUBT: Duration = Duration::from_secs(2 * connect::UNACKNOWLEDGED_FOR.as_secs());
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use xmpp::{Stanza, xml::Element};
+    use xmpp::{
+        Stanza,
+        framer::{Frame, Framer, Limits},
+        stanza::Origin,
+        xml::Element,
+    };
 
     use super::*;
 
@@ -320,6 +400,41 @@ mod tests {
         outbox.written(Instant::now());
         assert!(outbox.is_empty());
         assert_eq!(outbox.stanzas_written(), 1);
+    }
+
+    #[test]
+    fn a_component_is_written_its_own_namespace_and_the_account_is_kept_in_that_of_servers() {
+        let foreign =
+            Element::new("f", "urn:f").with_child(Element::new("message", "jabber:component:accept"));
+        let message = Element::new("message", "jabber:component:accept").with_child(foreign);
+        let message = message.with("from", "a@a.example").with("to", "b@b.example");
+        let written = message.write("jabber:component:accept", &[]);
+        let kept = written.replace("jabber:component:accept", "jabber:server");
+        let stanza = admitted(&written);
+        for (mut outbox, expected) in [(Outbox::new(BUDGET), &kept), (Outbox::of_component(BUDGET), &written)]
+        {
+            let batch = || Batch::of(stanza.clone());
+            outbox.push(batch(), Instant::now()).unwrap();
+            outbox.push(batch(), Instant::now()).unwrap();
+            assert_eq!(outbox.amounts().1, Amount { stanzas: 2, bytes: 2 * expected.len() as u64 });
+            let chunk = outbox.next_chunk().unwrap();
+            assert_eq!(chunk, [expected.as_str(), expected.as_str()]);
+            let remains = outbox.remains(expected.len());
+            assert_eq!(remains.uncertain, 1);
+            assert_eq!(remains.unwritten[0].stanzas[0].bytes(), kept.as_bytes());
+        }
+    }
+
+    /// A stanza as it comes on the stream of a component.
+    fn admitted(written: &str) -> Stanza {
+        let header =
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>";
+        let mut framer = Framer::new(Limits::default());
+        let mut buffer = bytes::BytesMut::from(format!("{header}{written}").as_str());
+        assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));
+        let Ok(Some(Frame::Element(element))) = framer.next(&mut buffer) else { panic!("{written}") };
+        let scope = framer.scope().to_vec();
+        Stanza::admit(element, &Origin { namespace: "jabber:component:accept", scope, lang: None }).unwrap()
     }
 
     #[test]
@@ -354,6 +469,39 @@ mod tests {
     }
 
     #[test]
+    fn a_source_with_others_to_write_to_is_held_up_for_a_moment_and_not_soon_again() {
+        let mut outbox = Outbox::new(CHUNK);
+        let now = Instant::now();
+        let burst = || Batch { shared: true, ..batch(0..2 * CHUNK / stanza("0").bytes().len()) };
+        outbox.push(burst(), now).unwrap();
+        outbox.push(burst(), now).unwrap();
+        outbox.next_chunk().unwrap();
+        outbox.written(now);
+        assert!(outbox.lose_patience(now + MOMENT / 2).is_empty(), "not yet");
+        assert_eq!(outbox.lose_patience(now + MOMENT).len(), 1, "however much it took");
+        while outbox.next_chunk().is_some() {
+            outbox.written(now + MOMENT);
+        }
+        let later = now + MOMENT * 5;
+        outbox.push(burst(), later).unwrap();
+        outbox.push(burst(), later).unwrap();
+        let patience = outbox.patience_ends().unwrap() - later;
+        assert_eq!(patience, MOMENT / 2, "four moments make up for half of one");
+    }
+
+    #[test]
+    fn what_waited_elsewhere_is_taken_whatever_there_is() {
+        let mut outbox = Outbox::new(100);
+        let now = Instant::now();
+        outbox.push_first(batch(0..5));
+        outbox.push_first(batch(5..10));
+        assert_eq!(outbox.patience_ends(), None, "nobody is held up by it");
+        outbox.push(batch(10..11), now).unwrap();
+        let chunk = outbox.next_chunk().unwrap();
+        assert_eq!(chunk.len(), 10);
+    }
+
+    #[test]
     fn what_was_held_outside_goes_in_order_once_there_is_room() {
         let mut outbox = Outbox::new(100);
         let now = Instant::now();
@@ -377,7 +525,8 @@ mod tests {
         outbox.push(batch(3..5), Instant::now()).unwrap();
         let remains = outbox.remains(chunk[0].len() + 1);
         assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
-        assert_eq!(ids(&remains.unwritten[0].stanzas), ["2", "3", "4"]);
+        let unwritten: Vec<String> = remains.unwritten.iter().flat_map(|batch| ids(&batch.stanzas)).collect();
+        assert_eq!(unwritten, ["2", "3", "4"]);
         assert!(outbox.is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
 //! back. The whole story of the three actors is told in the crate's documentation.
 
+mod attempting;
 mod deadlines;
 mod ending;
 mod show;
@@ -16,16 +17,17 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::AbortHandle};
 use xmpp::{
     DomainPair,
     policy::Mechanism,
     stream::{self, Initiating, initiating::Output},
 };
 
+pub use self::attempting::GiveWay;
 use self::ending::{Ending, WHOLE_CHUNK};
 use crate::{
-    attempt::{Arrival, Dialling, Session},
+    attempt::{Dialling, Session},
     batch::Batch,
     clock, drain,
     failure::Failure,
@@ -59,7 +61,8 @@ pub struct Send {
 #[derive(Debug)]
 pub struct Retire;
 
-/// Empty the outbox; past the deadline give up the link, so that what is left can be answered.
+/// The node stops: empty the outbox, and answer what comes faster than it can be written. Past the deadline give up the
+/// link, so that what is left can be answered too.
 #[derive(Debug)]
 pub struct Flush {
     /// How long that may take.
@@ -68,9 +71,18 @@ pub struct Flush {
     pub token: drain::Token,
 }
 
+/// What is not written by now is given back.
+#[derive(Debug)]
+pub struct Abandon {
+    /// Dropped when it has been dealt with.
+    pub token: drain::Token,
+}
+
 /// Close the stream in good order.
 #[derive(Debug)]
 pub struct Finish {
+    /// How long what is left may take to be written, and the peer to close its side.
+    pub within: Duration,
     /// Dropped when the link is down.
     pub token: drain::Token,
 }
@@ -142,12 +154,6 @@ impl Returned {
     }
 }
 
-/// The attempt is over, told to ourselves by its task.
-#[derive(Debug)]
-struct Attempted {
-    outcome: Result<Arrival, Failure>,
-}
-
 /// Whom a session reports to.
 #[derive(Clone, Debug)]
 pub struct Owners {
@@ -172,15 +178,20 @@ pub struct Outgoing {
     owners: Owners,
     meter: Arc<Meter>,
     dialling: Option<Dialling>,
+    /// Ends the attempt that is being made.
+    attempt: Option<AbortHandle>,
     idle_timeout: Duration,
     keepalive: Duration,
     write_timeout: Duration,
     on_route: OnRoute,
     wire: Option<Wire>,
     outbox: Outbox,
-    patience: Option<SpawnHandle>,
+    /// When the patience with a full outbox is looked at.
+    patience: Option<(Instant, SpawnHandle)>,
     /// Came when it could no longer be written; given back in the end, in order.
     leftovers: Vec<Batch>,
+    /// The node stops: what does not go out at once is answered while somebody is there to hear it.
+    stopping: bool,
     flushing: Vec<drain::Token>,
     finishing: Vec<drain::Token>,
     end: Option<Ending>,
@@ -231,11 +242,13 @@ impl Outgoing {
             keepalive: dialling.keepalive,
             write_timeout: dialling.write_timeout,
             dialling: Some(dialling),
+            attempt: None,
             on_route: OnRoute::Hold(Vec::new()),
             wire: None,
             outbox: Outbox::new(outbox::BUDGET),
             patience: None,
             leftovers: Vec::new(),
+            stopping: false,
             flushing: Vec::new(),
             finishing: Vec::new(),
             end: None,
@@ -318,23 +331,16 @@ impl Actor for Outgoing {
     type Context = Context<Self>;
 
     fn started(&mut self, _: &mut Context<Self>) {
-        let Some(dialling) = self.dialling.take() else { return };
-        let own = self.own.clone();
-        actix_rt::spawn(async move {
-            // In a task of its own, so that a panic in it is an outcome too.
-            let outcome = actix_rt::spawn((dialling.begin)()).await.unwrap_or(Err(Failure::Crashed));
-            // An actor that has stopped wants no news.
-            let _ = own.signal(Attempted { outcome });
-        });
+        self.begin();
     }
 }
 
 impl Handler<Queued<SendFirst>> for Outgoing {
     type Result = ();
 
-    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
+    fn handle(&mut self, send: Queued<SendFirst>, _: &mut Context<Self>) {
         let SendFirst { batch } = send.open();
-        self.write(batch, context);
+        self.write_first(batch);
     }
 }
 
@@ -381,6 +387,7 @@ impl Handler<Queued<Flush>> for Outgoing {
 
     fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
         let Flush { within, token } = flush.open();
+        self.stopping = true;
         if self.outbox.is_empty() {
             return;
         }
@@ -389,11 +396,27 @@ impl Handler<Queued<Flush>> for Outgoing {
     }
 }
 
+impl Handler<Queued<Abandon>> for Outgoing {
+    type Result = ();
+
+    fn handle(&mut self, abandon: Queued<Abandon>, context: &mut Context<Self>) {
+        let Abandon { token } = abandon.open();
+        if !self.outbox.is_empty() {
+            self.flushing.push(token);
+            self.link_ended(
+                WHOLE_CHUNK,
+                "this server is being stopped and the peer reads too slowly",
+                context,
+            );
+        }
+    }
+}
+
 impl Handler<Queued<Finish>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
-        let Finish { token } = finish.open();
+        let Finish { within, token } = finish.open();
         if self.wire.is_none() {
             return;
         }
@@ -401,6 +424,7 @@ impl Handler<Queued<Finish>> for Outgoing {
         if self.end.is_none() {
             let error = stream::Error::new(stream::Condition::SystemShutdown, "");
             self.close_stream(Some(error), "this server is being stopped", context);
+            self.end_link_in(within, context);
         }
     }
 }
@@ -414,21 +438,6 @@ impl Handler<Queued<Forbid>> for Outgoing {
             let error = stream::Error::new(stream::Condition::PolicyViolation, "not federated with any more");
             self.close_stream(Some(error), "the new configuration forbids it", context);
         }
-    }
-}
-
-impl Handler<Queued<Attempted>> for Outgoing {
-    type Result = ();
-
-    fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
-        let Attempted { outcome } = attempted.open();
-        let failure = match outcome {
-            Ok(Arrival::Session(session)) => return self.establish(*session, context),
-            Ok(Arrival::Verified(_)) => Failure::Crashed,
-            Err(failure) => failure,
-        };
-        let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
-        context.stop();
     }
 }
 
@@ -471,8 +480,8 @@ impl Drop for Outgoing {
             return;
         }
         self.meter.count_if_panicking();
-        if let Some(end) = self.end.as_ref().filter(|end| end.retired && !end.returned) {
-            // The router has forgotten it, and the promise waits.
+        if let Some(end) = self.end.as_ref().filter(|end| end.reported && !end.returned) {
+            // The router knows of the end, and has forgotten it or will find it gone; the promise waits, or does not mind.
             let nothing = Returned::nothing(self.pair.clone(), Some(end.lived));
             let _ = self.owners.returned.signal(nothing);
         } else if self.wire.is_none() && self.end.is_none() {

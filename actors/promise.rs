@@ -85,7 +85,7 @@ pub struct Show {
     pub answer: oneshot::Sender<Shown>,
 }
 
-/// End the pause of this remote domain: an operator thinks that it can be reached again.
+/// End the pause of this remote domain, and begin the back-off anew: an operator thinks that it can be reached again.
 #[derive(Debug)]
 pub struct Retry {
     /// Which.
@@ -196,7 +196,7 @@ enum State {
     /// Too many attempts are under way: one of the next is this one's.
     AwaitingTurn,
     /// An attempt is being made.
-    Attempting,
+    Attempting(Mailbox<Outgoing>),
     /// The session has what waited; the router is being told.
     HandingOver(Mailbox<Outgoing>),
     /// A session has ended and gives back what it had not written.
@@ -217,7 +217,7 @@ impl Promise {
         vital: Vital,
     ) -> Self {
         Self {
-            turns: Turns::new(dial.at_once()),
+            turns: Turns::new(dial.dials()),
             dial,
             bounds,
             workers,
@@ -258,7 +258,7 @@ impl Promise {
                 self.append(&key, batch, context);
                 self.begin(&key);
             }
-            Some((State::AwaitingTurn | State::Attempting | State::AwaitingReturn, _)) => {
+            Some((State::AwaitingTurn | State::Attempting(_) | State::AwaitingReturn, _)) => {
                 self.append(&key, batch, context);
             }
             Some((State::HandingOver(session), _)) => send_first(session, batch),
@@ -351,7 +351,10 @@ impl Actor for Promise {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(TICK, |promise, _| promise.tick());
+        context.run_interval(TICK, |promise, _| {
+            promise.tick();
+            promise.relieve_turns();
+        });
     }
 }
 

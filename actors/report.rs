@@ -8,13 +8,13 @@ mod time;
 use std::{collections::BinaryHeap, fmt, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use xmpp::{Domain, DomainPair, policy::Policy, stream::Secured};
+use xmpp::{Domain, DomainPair, certificate::Problem, policy::Policy, stream::Secured};
 
 pub use self::time::{Seconds, Time};
 
 use crate::{
     account::{Amount, Outcome, Sheet},
-    attempt::Protection,
+    attempt::{in_words, name_of},
 };
 
 /// A link, as the actor that owns it sees it.
@@ -90,6 +90,8 @@ pub struct Tls {
     pub cipher: String,
     /// What the peer's certificate is worth: `good`, or why it does not prove the domain.
     pub certificate: String,
+    /// The same in a word or two: `good`, `expired`, `wrong-name` …
+    pub verdict: String,
     /// Its last day, `2026-11-01`.
     pub expires: Option<String>,
     /// SHA-256, lower-case hex.
@@ -140,6 +142,8 @@ pub struct Trouble {
     pub reason: String,
     /// Waiting would not mend it.
     pub definitive: bool,
+    /// Its id among the causes that the probe knows too.
+    pub cause: String,
     /// Whose side has to act.
     pub side: Side,
     /// What to do, as a sentence without its full stop.
@@ -245,15 +249,17 @@ impl Tls {
     pub fn of(secured: Option<&Secured>, remote: Option<&Domain>, policy: &Policy) -> Option<Self> {
         let secured = secured?;
         let shown = secured.certificate.as_ref();
-        let verdict = match remote {
-            Some(remote) => Protection::of(Some(secured), remote, policy).certificate,
-            None if shown.is_some() => "not judged yet".to_owned(),
-            None => "was not shown".to_owned(),
+        let judged = remote.map(|remote| secured.proves(remote, policy));
+        let (certificate, verdict) = match judged {
+            Some(verdict) => (in_words(&verdict), name_of(&verdict)),
+            None if shown.is_some() => ("not judged yet".to_owned(), "not-judged"),
+            None => ("was not shown".to_owned(), Problem::Missing.as_str()),
         };
         Some(Self {
             protocol: secured.protocol.clone(),
             cipher: secured.cipher.clone(),
-            certificate: bounded(verdict),
+            certificate: bounded(certificate),
+            verdict: verdict.to_owned(),
             expires: shown.map(|certificate| certificate.expires.clone()),
             fingerprint: shown.map(|certificate| certificate.fingerprint.clone()),
         })

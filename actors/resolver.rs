@@ -62,7 +62,9 @@ impl Handler<Queued<Resolve>> for Resolver {
         actix_rt::spawn(async move {
             let _turn = turns.acquire().await;
             // Whoever asked may have given up; then nobody wants the answer.
-            let _ = answer.send(dns.service(&domain).await);
+            if !answer.is_closed() {
+                let _ = answer.send(dns.service(&domain).await);
+            }
         });
     }
 }
@@ -75,7 +77,9 @@ impl Handler<Queued<Locate>> for Resolver {
         let (dns, turns) = (self.dns.clone(), Arc::clone(&self.turns));
         actix_rt::spawn(async move {
             let _turn = turns.acquire().await;
-            let _ = answer.send(dns.addresses(&host).await);
+            if !answer.is_closed() {
+                let _ = answer.send(dns.addresses(&host).await);
+            }
         });
     }
 }

@@ -134,9 +134,18 @@ pub struct Flush {
     pub token: drain::Token,
 }
 
+/// Have every session give back what it has not written by now.
+#[derive(Debug)]
+pub struct Abandon {
+    /// Dropped when that has been dealt with.
+    pub token: drain::Token,
+}
+
 /// Have every session closed.
 #[derive(Debug)]
 pub struct Finish {
+    /// How long what is left may take to be written.
+    pub within: Duration,
     /// Dropped when all links are down.
     pub token: drain::Token,
 }

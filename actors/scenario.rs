@@ -57,6 +57,12 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
         ended.open();
     }
 }
+impl actix::Handler<Queued<listener::Proved>> for Nobody {
+    type Result = ();
+    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+        proved.open();
+    }
+}
 
 /// A stanza that was seen, at its remote or on its way back: which, and when.
 struct Seen {
@@ -86,8 +92,8 @@ impl Dial for World {
     }
 
     /// Fewer than there are pairs, so that turns are taken.
-    fn at_once(&self) -> usize {
-        2
+    fn dials(&self) -> settings::Dials {
+        settings::Dials { at_once: 2, hanging: 2, per_address: 2, per_attempt: 2 }
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -185,6 +191,7 @@ fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Esta
         pair: pair.clone(),
         purpose: Purpose::Session,
         policy: policy(),
+        bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
     });
@@ -318,7 +325,10 @@ impl Node {
             write_timeout: Duration::from_secs(120),
             handshake_timeout: Duration::from_secs(30),
             router: router.clone(),
+            door: 0,
             ended: nobody.outlet(),
+            proved: nobody.outlet(),
+            strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");
@@ -454,7 +464,7 @@ impl Outcomes {
     /// What holds whatever happens.
     fn adds_up(&self) {
         let account = &self.account;
-        assert_eq!((account.difference(), account.waiting().stanzas), (0, 0), "{account:?}");
+        assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
         let mut missing = 0;
         for (remote, sent) in &self.sent {
             let (arrived, bounced) = (self.arrived(remote), self.bounced(remote));

@@ -55,6 +55,10 @@ pub struct Limits {
     pub max_connections: usize,
     /// Connections that one address may try to make in a minute; an IPv6 /64 is one address.
     pub max_attempts_per_address: usize,
+    /// Bytes that a client may say before TLS is made; a server may say twice as many.
+    pub max_handshake: usize,
+    /// Connections of programs.
+    pub components: ComponentLimits,
     /// What one stream may cost.
     pub stream: Bounds,
     /// Dialback call-backs.
@@ -65,13 +69,26 @@ pub struct Limits {
     pub recording: Recording,
 }
 
+/// How many connections of programs there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct ComponentLimits {
+    /// In all.
+    pub connections: usize,
+    /// Those from one address that have not shown the secret of a name; an IPv6 /64 is one address.
+    pub unproved_per_address: usize,
+}
+
 /// How much the node dials for its own links.
 #[derive(Clone, Copy, Debug)]
 pub struct Dials {
     /// Attempts under way at once.
     pub at_once: usize,
-    /// Those to one address.
+    /// Attempts beyond those that hang and have left their turn to others.
+    pub hanging: usize,
+    /// Connections to one address; an IPv6 /64 is one address.
     pub per_address: usize,
+    /// Connections of one attempt.
+    pub per_attempt: usize,
 }
 
 /// How much the flight recorder holds.
@@ -163,8 +180,10 @@ pub struct Remote {
     pub policy: Policy,
     /// One TCP attempt.
     pub connect_timeout: Duration,
-    /// TCP to authenticated.
+    /// TCP to authenticated; a dialback call-back in all.
     pub handshake_timeout: Duration,
+    /// All targets and addresses of one attempt.
+    pub attempt_timeout: Duration,
     /// A link without a stanza for this long is closed.
     pub idle_timeout: Duration,
     /// Silence after which the link is checked.

@@ -31,7 +31,11 @@ pub use guard::Guarded;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
-pub struct Tls(Arc<Inner>);
+pub struct Tls {
+    inner: Arc<Inner>,
+    /// Bytes that a client may say before TLS is made.
+    max_handshake: usize,
+}
 
 /// What a handshake came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +89,15 @@ impl Tls {
                 stores: Stores::load(trust)?,
             })
         };
-        Ok(Self(Arc::new(inner().map_err(|errors| Error::setup(&errors))?)))
+        let inner = Arc::new(inner().map_err(|errors| Error::setup(&errors))?);
+        Ok(Self { inner, max_handshake: MAX_HANDSHAKE })
+    }
+
+    /// Lets a client say so many bytes before TLS is made, and a server twice as many: it may list all the authorities that
+    /// it knows.
+    #[must_use]
+    pub fn with_max_handshake(self, max_handshake: usize) -> Self {
+        Self { max_handshake, ..self }
     }
 
     /// Secures a connection that we opened for `pair`; `direct`: TLS from the first byte (XEP-0368).
@@ -101,9 +113,10 @@ impl Tls {
         pair: &DomainPair,
         direct: bool,
     ) -> Result<(SslStream<Guarded>, Session), Error> {
-        let context = self.0.outbound.get(&pair.local).unwrap_or(&self.0.anonymous);
+        let context = self.inner.outbound.get(&pair.local).unwrap_or(&self.inner.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, Guarded::new(socket)).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, Guarded::new(socket, 2 * self.max_handshake))
+            .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
         settle(&mut stream);
         let session = self.session(stream.ssl(), Peer::Server)?;
@@ -121,10 +134,12 @@ impl Tls {
         domain: Option<&Domain>,
         direct: bool,
     ) -> Result<(SslStream<Guarded>, Session), Error> {
-        let entrances = self.0.entrances.as_ref().ok_or(Error::NoIdentity)?;
+        let entrances = self.inner.entrances.as_ref().ok_or(Error::NoIdentity)?;
         let entrance = if direct { &entrances.direct } else { &entrances.starttls };
+        let mut guarded = Guarded::new(socket, self.max_handshake);
+        guarded.await_hello().await?;
         let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, Guarded::new(socket)).map_err(|errors| Error::setup(&errors))?;
+        let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
         settle(&mut stream);
         let session = self.session(stream.ssl(), Peer::Client)?;
@@ -136,7 +151,7 @@ impl Tls {
         let chain = ssl.peer_cert_chain().unwrap_or(&none);
         let leaf = ssl.peer_certificate();
         Ok(Session {
-            certificate: leaf.as_ref().map(|leaf| certificate::judge(&self.0.stores, peer, leaf, chain)),
+            certificate: leaf.as_ref().map(|leaf| certificate::judge(&self.inner.stores, peer, leaf, chain)),
             expires: leaf.as_ref().and_then(|leaf| certificate::end(leaf)),
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
@@ -219,3 +234,7 @@ fn is_address(domain: &Domain) -> bool {
     let text = domain.as_str();
     text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().is_ok()
 }
+
+/// Bytes that a client may say before TLS is made, unless it is settled otherwise. A hello with post-quantum keys has 2 KiB,
+/// a chain of four certificates with RSA keys of 4096 bits and a hundred names 10 KiB.
+pub const MAX_HANDSHAKE: usize = 20 * 1024;

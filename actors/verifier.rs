@@ -2,28 +2,34 @@
 //!
 //! Each question is an attempt of its own: a fresh connection, over TLS where the peer has it, closed with the answer.
 //! How many run at once is bounded, and so is what the peers of one address may have us ask, so that nobody can make
-//! the node dial around for him: an address whose keys were not confirmed has fewer to ask about for a while. Who waits is served address by address in turn: a flood from one holds up no other.
+//! the node dial around for him: an address whose keys were not confirmed has fewer to ask about for a while. Who waits
+//! is served address by address in turn: a flood from one holds up no other. A question that takes long while others
+//! wait gives way, one whose stream has ended is dropped, and each is answered in its time, waiting included.
+
+mod question;
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, AsyncContext, Context, Handler};
+use tokio::sync::{oneshot, watch};
 use xmpp::{
     dialback::{Answer, Request},
     stanza,
-    stream::initiating::Purpose,
 };
 
+use self::question::Question;
 use crate::{
-    attempt::{Arrival, Means},
+    attempt::Means,
+    clock,
     failure::Failure,
     mailbox::{Mailbox, Meter, Outlet, Queued},
     quiet::{self, Quiet},
-    recorder::{Event, What},
     settings::Verifications,
 };
 
@@ -36,6 +42,10 @@ pub struct Verify {
     pub site: IpAddr,
     /// Who wants to know.
     pub answer: Outlet<Verified>,
+    /// How long that can wait.
+    pub within: Duration,
+    /// Closed when the stream has ended on which the key was shown.
+    pub stream: watch::Receiver<()>,
 }
 
 /// Ask with these means from now on.
@@ -59,7 +69,7 @@ pub struct Verified {
 /// One question is done.
 #[derive(Debug)]
 struct Done {
-    site: IpAddr,
+    number: u64,
     confirmed: bool,
 }
 
@@ -69,7 +79,9 @@ pub struct Verifier {
     limits: Verifications,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
-    running: usize,
+    running: HashMap<u64, Running>,
+    /// How many were asked so far.
+    asked: u64,
     waiting: usize,
     sites: HashMap<IpAddr, Site>,
     /// Those in which something waits, the one whose turn is next in front.
@@ -83,7 +95,15 @@ pub struct Verifier {
 struct Site {
     /// Under way, or not confirmed a while ago.
     running: usize,
-    waiting: VecDeque<Verify>,
+    waiting: VecDeque<Question>,
+}
+
+/// A question that is being asked.
+struct Running {
+    site: IpAddr,
+    since: Instant,
+    /// Ends it; `None`: that was used.
+    gives_way: Option<oneshot::Sender<()>>,
 }
 
 impl Verifier {
@@ -94,7 +114,8 @@ impl Verifier {
             limits,
             own,
             meter,
-            running: 0,
+            running: HashMap::new(),
+            asked: 0,
             waiting: 0,
             sites: HashMap::new(),
             turns: VecDeque::new(),
@@ -113,47 +134,85 @@ impl Verifier {
 
     /// Asks at once, or in turn, or not at all.
     fn take(&mut self, verify: Verify) {
-        let full = self.running >= self.limits.at_once;
-        let site = self.sites.entry(verify.site).or_default();
+        let question = Question::new(verify, clock::now());
+        let full = self.running.len() >= self.limits.at_once;
+        let site = self.sites.entry(question.site).or_default();
         let too_many = site.running + site.waiting.len() >= self.limits.per_address;
         if too_many || full && self.waiting >= self.limits.waiting {
-            return self.refuse(verify);
+            return self.refuse(question);
         }
         if !full {
-            return self.ask(verify);
+            return self.ask(question);
         }
         if site.waiting.is_empty() {
-            self.turns.push_back(verify.site);
+            self.turns.push_back(question.site);
         }
         self.waiting += 1;
-        site.waiting.push_back(verify);
+        site.waiting.push_back(question);
     }
 
-    fn refuse(&mut self, verify: Verify) {
-        let Verify { request, site, answer } = verify;
-        self.forget_if_quiet(site);
+    fn refuse(&mut self, question: Question) {
+        self.forget_if_quiet(question.site);
         if self.refused.permits() {
             log::warn!(
-                target: LOG, address:% = site, pair:% = request.pair, running = self.running, waiting = self.waiting;
+                target: LOG, address:% = question.site, pair:% = question.pair(), running = self.running.len(),
+                waiting = self.waiting;
                 "refused a dialback key: too many wait to be verified"
             );
         }
-        let refusal = Failure::Overloaded.stanza_error(&request.pair.remote);
-        let _ = answer.signal(Verified { request, answer: Err(refusal) });
+        question.fail(Failure::Overloaded);
     }
 
     /// Asks for the addresses whose turn it is, as long as there is room.
     fn ask_next(&mut self) {
-        while self.running < self.limits.at_once
+        while self.running.len() < self.limits.at_once
             && let Some(turn) = self.turns.pop_front()
         {
             let Some(site) = self.sites.get_mut(&turn) else { continue };
-            let Some(verify) = site.waiting.pop_front() else { continue };
+            let Some(question) = site.waiting.pop_front() else { continue };
             if !site.waiting.is_empty() {
                 self.turns.push_back(turn);
             }
             self.waiting -= 1;
-            self.ask(verify);
+            self.ask(question);
+        }
+    }
+
+    /// Answers those that have waited for too long, forgets those that nobody waits for, and lets the others have
+    /// a turn for each question that has had it long enough.
+    fn look_after(&mut self) {
+        let now = clock::now();
+        for site in self.sites.values_mut() {
+            let before = site.waiting.len();
+            site.waiting.retain(|question| question.is_wanted() && now < question.deadline);
+            self.waiting -= before - site.waiting.len();
+        }
+        self.turns.retain(|turn| self.sites.get(turn).is_some_and(|site| !site.waiting.is_empty()));
+        self.sites.retain(|_, site| site.running > 0 || !site.waiting.is_empty());
+        self.relieve(now);
+        self.ask_next();
+    }
+
+    /// Has questions end of the addresses with the most of them, the longest first.
+    fn relieve(&mut self, now: Instant) {
+        if self.waiting == 0 || self.running.len() < self.limits.at_once {
+            return;
+        }
+        let mut of_site: HashMap<IpAddr, usize> = HashMap::new();
+        let mut ending = 0;
+        for running in self.running.values() {
+            *of_site.entry(running.site).or_default() += 1;
+            ending += usize::from(running.gives_way.is_none());
+        }
+        let mut slow: Vec<&mut Running> = self
+            .running
+            .values_mut()
+            .filter(|running| running.gives_way.is_some() && running.since + PATIENCE <= now)
+            .collect();
+        slow.sort_by_key(|running| (Reverse(of_site.get(&running.site).copied()), running.since));
+        for running in slow.into_iter().take(self.waiting.saturating_sub(ending)) {
+            // Who has the answer by now needs not be told.
+            let _ = running.gives_way.take().map(|gives_way| gives_way.send(()));
         }
     }
 
@@ -170,48 +229,26 @@ impl Verifier {
         }
     }
 
-    fn ask(&mut self, verify: Verify) {
-        self.running += 1;
-        let Verify { request, site, answer } = verify;
+    fn ask(&mut self, question: Question) {
+        self.asked += 1;
+        let (number, site) = (self.asked, question.site);
+        let (gives_way, ends) = oneshot::channel();
+        self.running.insert(number, Running { site, since: clock::now(), gives_way: Some(gives_way) });
         self.sites.entry(site).or_default().running += 1;
-        let purpose = Purpose::Verify(request.clone());
-        let attempt = self.means.attempt(request.pair.clone(), purpose, LOG);
-        let (own, unasked, notes) = (self.own.clone(), Arc::clone(&self.unasked), self.means.notes.clone());
+        let (means, own, unasked) = (self.means.clone(), self.own.clone(), Arc::clone(&self.unasked));
         actix_rt::spawn(async move {
-            let outcome = actix_rt::spawn(attempt.make()).await.unwrap_or(Err(Failure::Crashed));
-            let verdict = match outcome {
-                Ok(Arrival::Verified(verdict)) => Ok(verdict),
-                Ok(Arrival::Session(_)) => Err(Failure::Crashed.stanza_error(&request.pair.remote)),
-                Err(failure) => {
-                    if unasked.permits() {
-                        log::warn!(
-                            target: LOG, pair:% = request.pair, reason:% = failure.sentence(&request.pair.remote);
-                            "the authoritative server could not be asked about a dialback key"
-                        );
-                    }
-                    Err(failure.stanza_error(&request.pair.remote))
-                }
-            };
-            let confirmed = matches!(verdict, Ok(Answer::Valid));
-            if !confirmed {
-                let text = match &verdict {
-                    Ok(_) => "its server does not know the dialback key that was shown for it".to_owned(),
-                    Err(error) => {
-                        format!("its server could not be asked about a dialback key: {}", error.text)
-                    }
-                };
-                let event = Event::now(What::Verified).with(&request.pair.local).saying(text);
-                notes.note_claim(&request.pair.remote, event);
-            }
-            // A stream that has ended meanwhile wants no answer.
-            let _ = answer.signal(Verified { request, answer: verdict });
-            let _ = own.signal(Done { site, confirmed });
+            let confirmed = question.ask(&means, &unasked, ends).await;
+            let _ = own.signal(Done { number, confirmed });
         });
     }
 }
 
 impl Actor for Verifier {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(TICK, |verifier, _| verifier.look_after());
+    }
 }
 
 impl Handler<Queued<Verify>> for Verifier {
@@ -226,8 +263,8 @@ impl Handler<Queued<Done>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, context: &mut Context<Self>) {
-        let Done { site, confirmed } = done.open();
-        self.running -= 1;
+        let Done { number, confirmed } = done.open();
+        let Some(Running { site, .. }) = self.running.remove(&number) else { return };
         if confirmed {
             self.release(site);
         } else {
@@ -258,3 +295,9 @@ const LOG: &str = "nuncio::dialback";
 /// How long a key that was not confirmed counts as one of its address: with the default of 32, no address has us look
 /// into more than one false key a second for long.
 const PENANCE: Duration = Duration::from_secs(30);
+
+/// How long a question may take while others wait. An honest server is asked within a dozen round trips.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often those that wait are looked after: no answer is later than its time and this.
+const TICK: Duration = Duration::from_millis(250);

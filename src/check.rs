@@ -46,13 +46,16 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
     };
     let source = &examined.source;
     machine::secrets(source);
+    if let Some((settings, _)) = &examined.read {
+        machine::control(source, &settings.listen);
+    }
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !wanted.offline) {
         machine::addresses(source, &settings.listen);
         names::look_up(source, settings);
     }
     let findings = source.findings();
     let shown: String = findings.iter().map(|finding| screen::finding(finding, source, colours())).collect();
-    let fine = findings.iter().all(Finding::is_warning);
+    let fine = !findings.iter().any(Finding::is_mistake);
     match (&examined.read, fine) {
         (Some((settings, _)), true) => {
             let count = count(&findings);
@@ -69,14 +72,14 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
 
 /// `2 errors, 1 warning`; notes are nothing to count.
 fn count(findings: &[Finding]) -> String {
-    let kinds = [(Severity::Problem, "error"), (Severity::Warning, "warning")];
-    let told = kinds.iter().filter_map(|(severity, word)| {
-        match findings.iter().filter(|finding| finding.severity == *severity).count() {
+    let errors = findings.iter().filter(|finding| finding.is_mistake()).count();
+    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let told =
+        [(errors, "error"), (warnings, "warning")].into_iter().filter_map(|(count, word)| match count {
             0 => None,
             1 => Some(format!("1 {word}")),
             many => Some(format!("{many} {word}s")),
-        }
-    });
+        });
     told.collect::<Vec<_>>().join(", ")
 }
 

@@ -22,8 +22,10 @@ use std::{
 use actors::{
     control::socket,
     settings::{
-        ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings, Verifications,
+        ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
+        Verifications,
     },
+    tls,
 };
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
@@ -201,7 +203,14 @@ fn listen(section: Section<'_>) -> Listen {
     // Port 0 is a new port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
-        section.problem("s2s", format!("{address} stands in this section twice, and can be bound only once"));
+        let said = format!("{address} stands in this section twice, and can be bound only once");
+        let source = section.source();
+        let mut places = source.places(&LISTEN);
+        places.retain(|place| value::listen(&place.value).as_ref() == Ok(address));
+        match places.pop() {
+            Some(second) => source.find(Severity::Problem, second.span, &second.key, said),
+            None => section.problem("s2s", said),
+        }
     }
     if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
         let what =
@@ -270,6 +279,13 @@ fn limits(section: Section<'_>) -> Limits {
     let limits = Limits {
         max_connections: section.count("max_connections", 1).unwrap_or(4096),
         max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
+        max_handshake: section.read("max_handshake", value::size).unwrap_or(tls::MAX_HANDSHAKE),
+        components: ComponentLimits {
+            connections: section.count("max_component_connections", 1).unwrap_or(1024),
+            unproved_per_address: section
+                .count("max_components_unauthenticated_per_address", 1)
+                .unwrap_or(64),
+        },
         stream: Bounds {
             early_bytes: section.read("max_bytes_unauthenticated", value::size).unwrap_or(stream.early_bytes),
             early_elements: section.count("max_elements_unauthenticated", 8).unwrap_or(stream.early_elements),
@@ -284,7 +300,9 @@ fn limits(section: Section<'_>) -> Limits {
         },
         dials: Dials {
             at_once: section.count("max_dials", 1).unwrap_or(256),
+            hanging: section.count("max_dials_hanging", 0).unwrap_or(1024),
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
+            per_attempt: section.count("max_dials_per_attempt", 1).unwrap_or(20),
         },
         recording: Recording {
             domains: section.count("recorded_domains", 0).unwrap_or(2_000),
@@ -343,6 +361,9 @@ fn log_filter(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
+
+/// The keys of addresses to listen on, in the order of [`Listen`].
+pub(crate) const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
 
 /// The form fields of XEP-0157 section 3, without `-addresses`.
 const CONTACTS: [&str; 7] = ["abuse", "admin", "feedback", "sales", "security", "status", "support"];

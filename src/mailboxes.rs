@@ -25,13 +25,14 @@ use table::Marks;
 /// What to read.
 #[derive(Args)]
 pub(crate) struct Log {
-    /// The node's log; without it standard input is read
+    /// The node's log; without it, or with -, standard input is read
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 }
 
 /// Shows the mailboxes of a log: live in a terminal, else once, when the log has been read to its end.
 pub(crate) fn run(log: &Log) -> ExitCode {
+    let log = &Log { file: log.file.clone().filter(|file| file.as_os_str() != "-") };
     if log.file.is_none() && io::stdin().is_terminal() {
         eprintln!("nuncio: {NO_LOG}");
         return ExitCode::from(WRONG_USAGE);

@@ -1,6 +1,7 @@
 //! Manual pages and shell completions, from the same definitions that the command line is read by.
 
 use std::{
+    fs,
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
@@ -40,7 +41,8 @@ impl Man {
         // It would only say again what `--help` says.
         let command = command.disable_help_subcommand(true);
         done(match &self.directory {
-            Some(directory) => clap_mangen::generate_to(command, directory),
+            Some(directory) => clap_mangen::generate_to(command.clone(), directory)
+                .and_then(|()| fs::write(directory.join("nuncio.1"), page(command)?)),
             None => page(command).and_then(|page| io::stdout().write_all(&page)),
         })
     }
@@ -49,7 +51,9 @@ impl Man {
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Page::new(command).render(&mut page)?;
-    Ok(page)
+    // clap's name for what stands behind the options says nothing.
+    let page = String::from_utf8_lossy(&page).replace(".SH EXTRA", ".SH SIGNALS, ENVIRONMENT, EXIT STATUS");
+    Ok(page.into_bytes())
 }
 
 fn done(result: io::Result<()>) -> ExitCode {

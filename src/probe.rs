@@ -73,6 +73,10 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
             return ExitCode::from(WRONG_USAGE);
         }
     };
+    if is_served(&config, &remote) {
+        eprintln!("nuncio: {remote} is served by this configuration; name another server's domain");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let system = System::new();
     let outcome = system.block_on(probe(config.settings, DomainPair { local, remote }, json));
     // Dropping it would wait for name lookups that still run.
@@ -103,7 +107,8 @@ impl Probe {
         let (spectator, events) = Spectator::new();
         let spectator: Arc<dyn Watch> = Arc::new(spectator);
         let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
-            .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?
+            .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
         let dns = dns.watched(Arc::clone(&spectator));
         let here = Arbiter::current();
@@ -121,7 +126,7 @@ impl Probe {
             tls,
             resolver,
             gate: None,
-            at_once: 1,
+            dials: settings.limits.dials,
             witness,
             tally: Tally::default(),
             notes: Notes::nobody(),
@@ -176,6 +181,13 @@ fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
         }
         None => served.next().cloned().ok_or_else(|| "the configuration serves no domain".to_owned()),
     }
+}
+
+/// Whether a domain is one of ours, to which no way leads that could be gone.
+fn is_served(config: &Config, name: &Domain) -> bool {
+    let Settings { domains, components, .. } = &config.settings;
+    domains.iter().any(|domain| domain.name == *name)
+        || components.iter().any(|component| component.name == *name)
 }
 
 /// Says why the configuration is of no use: a person as `nuncio run` does, a machine in the form of a report.

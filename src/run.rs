@@ -86,8 +86,10 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
             Told::Report => node.report(),
             Told::Reload => {
                 notify.reloading();
-                reload(&mut node, file);
-                notify.ready(&bound);
+                match reload(&mut node, file) {
+                    Ok(()) => notify.ready(&bound),
+                    Err(mistake) => notify.ready(&format!("{bound}; the last reload failed: {mistake}")),
+                }
             }
         }
     }
@@ -103,29 +105,39 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
 }
 
 /// Reads the configuration again and has the node go on by it; a file with a mistake changes nothing.
-fn reload(node: &mut Node, file: &Path) {
+///
+/// # Errors
+/// The first mistake, in a sentence.
+fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(findings) => {
-            findings.iter().for_each(|finding| log::error!(target: LOG, "{finding:#}"));
-            let mistakes = findings.iter().filter(|finding| !finding.is_warning()).count();
-            log::error!(target: LOG, mistakes = mistakes; "not reloaded: the configuration stays as it was");
-            return;
+            for finding in &findings {
+                let level = if finding.is_warning() { log::Level::Warn } else { log::Level::Error };
+                log::log!(target: LOG, level, "{finding:#}");
+            }
+            let mut mistakes = findings.iter().filter(|finding| !finding.is_warning());
+            let first = mistakes.next().map(ToString::to_string).unwrap_or_default();
+            log::error!(target: LOG, mistakes = mistakes.count() + 1; "not reloaded: the configuration stays as it was");
+            return Err(first);
         }
     };
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
     let connections = config.settings.limits.max_connections;
     match node.reload(config.settings) {
         Ok(fixed) => {
-            crate::logging::adopt(&config.log);
-            make_room_for_files(connections);
             for key in fixed {
                 log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
             }
+            make_room_for_files(connections);
             log::info!(target: LOG, file:% = file.display(); "reloaded");
+            // The new level may leave out the line that says so.
+            crate::logging::adopt(&config.log);
+            Ok(())
         }
         Err(error) => {
             log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was");
+            Err(error.to_string())
         }
     }
 }

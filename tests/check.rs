@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::{BINARY, Behaviour, Identity, Network, Node, Server, Setup, configuration};
+use crate::support::{BINARY, Behaviour, Certificate, Identity, Network, Node, Server, Setup, configuration};
 
 #[test]
 fn every_mistake_is_shown_with_its_line_and_what_to_do() {
@@ -103,7 +103,7 @@ fn certificates_and_keys_are_held_against_their_domains() {
     assert_eq!(
         screen,
         format!(
-            r#"warning: domain.certificate: is for b.example, c.example, not for other.example
+            r#"error: domain.certificate: is for b.example, c.example, not for other.example
  --> n.toml:7:1
   |
 7 | certificate = "other.crt"
@@ -111,7 +111,7 @@ fn certificates_and_keys_are_held_against_their_domains() {
   |
   = help: other servers will not take it as proof
 
-warning: domain.certificate: expired on {old}
+error: domain.certificate: expired on {old}
   --> n.toml:11:1
    |
 11 | certificate = "old.crt"
@@ -141,11 +141,50 @@ error: domain.key: is not the key of the certificate
 24 | key = "old.key"
    | ^^^
 
-1 error, 4 warnings
+3 errors, 2 warnings
 "#,
             old = date("old"),
             soon = date("soon"),
         )
+    );
+}
+
+#[test]
+fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").certificate(Certificate::Expired));
+    let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    node.eventually_logs(&["WARN", "domain.certificate: expired on"]);
+}
+
+#[test]
+fn what_was_wrong_is_not_followed_up() {
+    let desk = Desk::new();
+    let _taken = TcpListener::bind((desk.network.address(), 5269)).unwrap();
+    let screen = desk.fails(
+        "[listen]\ns2s = \"0.0.0.0:5269\"\ncomponent = []\n[s2s]\nauth = [\"externl\"]\n[metrics]\n\
+         [[domain]]\nname = \"localhost\"\n",
+        &[],
+    );
+    assert!(screen.contains("listen.s2s: has to be a list"), "{screen}");
+    assert!(!screen.contains("in use") && !screen.contains("is empty"), "{screen}");
+    assert!(screen.contains("help: it belongs in [listen]"), "{screen}");
+    assert!(screen.contains("\n3 errors, 1 warning\n"), "{screen}");
+}
+
+#[test]
+fn a_control_socket_needs_its_directory_and_a_secret_a_file_of_its_own() {
+    let desk = Desk::new();
+    let screen = desk.fails(
+        "[listen]\ncontrol = \"/nowhere/nuncio.sock\"\n[[domain]]\nname = \"localhost\"\n\
+         [[component]]\nname = \"echo.localhost\"\nsecret = \"hush\"\n",
+        &["--offline"],
+    );
+    assert!(screen.contains("error: listen.control: there is no directory /nowhere"), "{screen}");
+    assert!(
+        screen.contains("warning: component.secret: a secret stands in n.toml, which every user"),
+        "{screen}"
     );
 }
 

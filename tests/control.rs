@@ -60,6 +60,38 @@ fn bounces_for_one_reason_are_told_once_with_their_number() {
 }
 
 #[test]
+fn explain_and_the_probe_name_the_same_cause() {
+    let (network, place) = (Network::new(), Place::new());
+    let identity = network.authority.issue(&["b.example"]);
+    plays(listener(&network, "b.example"), move |mut peer| {
+        peer.answers_to_tls("b.example", &identity);
+        peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+        peer.expects("result");
+        peer.sends(
+            "<db:result from='b.example' to='inbox.nuncio.example' type='error'><error type='auth'>\
+             <forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></db:result>",
+        );
+        peer.waits_for_the_end();
+    });
+    let setup = place.setup().set("s2s.dialback_secret", "\"shared\"");
+    let node = Node::start(&network, setup);
+    node.inbox().asks("someone@b.example", PING);
+    let json = place.json(&["explain", "b.example"]);
+    let trouble = &json["queues"][0]["trouble"];
+    assert_eq!(trouble["cause"], "dialback-not-allowed", "{json}");
+    assert_eq!(trouble["side"], "remote", "{json}");
+    assert!(json["sentence"].as_str().unwrap().contains("has to allow inbox.nuncio.example to "), "{json}");
+
+    let file = network.directory("nuncio.example").join("nuncio.toml");
+    let probe =
+        nuncio(&["probe", "--json", "--from", "inbox.nuncio.example", "--config", path(&file), "b.example"]);
+    let lines = String::from_utf8(probe.stdout).unwrap();
+    let verdict: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(verdict["failures"][0]["cause"], trouble["cause"], "{lines}");
+    assert_eq!(verdict["failures"][0]["side"], trouble["side"], "{lines}");
+}
+
+#[test]
 fn sessions_lists_every_link_with_its_particulars() {
     let (network, place) = (Network::new(), Place::new());
     let other = Node::start(&network, Setup::of("other.example"));
@@ -181,6 +213,31 @@ fn retry_ends_the_pause_at_once() {
 }
 
 #[test]
+fn retry_begins_the_back_off_anew() {
+    let (network, place) = (Network::new(), Place::new());
+    network.publish("other.example", network.address());
+    let node = Node::start(&network, place.setup().set("promise.backoff", "[\"40s\", \"4000s\"]"));
+    node.inbox().sends_message("someone@other.example", "patient", "");
+    node.eventually_logs(&["no link", "other.example"]);
+    let failed = |retries: usize| {
+        eventually("the attempt has failed", || {
+            let json = place.json(&["explain", "other.example"]);
+            let events = json["events"].as_array().unwrap();
+            let retried = events.iter().filter(|event| event["what"] == "retried").count();
+            let is_over = events.last().is_some_and(|event| event["what"] == "no-link");
+            (retried == retries && is_over).then(|| json["queues"][0].clone())
+        })
+    };
+    failed(0);
+    for retries in 1..=4 {
+        place.tells(&["retry", "other.example"]);
+        let queue = failed(retries);
+        assert_eq!(queue["failures"], 1, "{queue}");
+        assert!(queue["next_attempt"].as_f64().unwrap() <= 40.0, "{queue}");
+    }
+}
+
+#[test]
 fn close_loses_nothing_and_says_how_many_links_it_closed() {
     let (network, place) = (Network::new(), Place::new());
     let other = Node::start(&network, Setup::of("other.example"));
@@ -246,9 +303,34 @@ fn a_domain_that_is_unknown_is_said_to_be_so() {
     let output = place.nuncio(&["explain", "--json", "never.example"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(json["error"].as_str().unwrap().contains("unknown"), "{json}");
-    let own = place.nuncio(&["explain", "nuncio.example"]);
-    assert!(String::from_utf8_lossy(&own.stderr).contains("is served by this node"), "{own:?}");
     assert_eq!(place.tells(&["sessions", "never.example"]).trim_end(), "0 links");
+}
+
+#[test]
+fn a_domain_of_our_own_is_no_domain_to_ask_about() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let _inbox = node.inbox();
+    for own in ["nuncio.example", "inbox.nuncio.example"] {
+        for command in ["explain", "retry", "close"] {
+            let output = place.nuncio(&[command, own]);
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(told.contains(&format!("{own} is served by this node")), "{command}: {told}");
+        }
+    }
+    let links = place.json(&["sessions"]);
+    assert_eq!(links["links"][0]["direction"], "component", "and its link stands: {links}");
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_said_to_be_none() {
+    let place = Place::new();
+    fs::write(place.socket(), "").unwrap();
+    let output = place.nuncio(&["sessions"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("nuncio.sock is no socket"), "{told}");
 }
 
 #[test]
@@ -271,6 +353,28 @@ fn an_international_domain_is_found_in_any_spelling() {
         assert!(told.starts_with("xn--bcher-kva.example: no link; "), "{spelling}: {told}");
     }
     assert_eq!(place.nuncio(&["explain", "no domain"]).status.code(), Some(2));
+}
+
+#[test]
+fn as_much_is_remembered_as_the_operator_wants() {
+    let (network, place) = (Network::new(), Place::new());
+    let setup = place.setup().set("limits.recorded_domains", "2").set("limits.recorded_events", "3");
+    let node = Node::start(&network, setup);
+    let mut sender = node.inbox();
+    for domain in ["a.missing.example", "b.missing.example", "c.missing.example"] {
+        for kind in ["queued", "resolved", "bounced"] {
+            sender.sends_message(domain, kind, "");
+            sender.receives_id(kind);
+        }
+    }
+    let events = |domain: &str| {
+        let output = place.nuncio(&["explain", domain, "--json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        json["events"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(events("c.missing.example"), 3);
+    assert_eq!(events("b.missing.example"), 3);
+    assert_eq!(events("a.missing.example"), 0, "a third domain is remembered");
 }
 
 /// Where a test's control socket is: paths of sockets are short, and those of tests are not.

@@ -33,6 +33,53 @@ fn a_deaf_and_a_dead_destination_leave_a_healthy_one_its_rate() {
 }
 
 #[test]
+fn a_slow_destination_is_answered_for_and_the_others_of_its_source_go_on() {
+    let network = Network::new();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let address = network.address();
+    network.publish("slow.example", address);
+    let (listener, identity) = (Listener::at(address), network.authority.issue(&["slow.example"]));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let _slow = thread::spawn(move || {
+        let mut peer = listener.accepts();
+        peer.answers_to_external("slow.example", &identity);
+        // Some hundred KiB a second, until the node hangs up.
+        while peer.hears(SOON).is_ok() {
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let (mut sender, mut healthy) = (node.inbox(), other.inbox());
+    let flood = floods_with(LONG, &sender, 2 * SLOW_COUNT, &["slow.example", healthy.name()]);
+    time_to_receive(&mut healthy, SLOW_COUNT);
+    flood.join().unwrap();
+    let refused = sender.receives("a refusal", |stanza| stanza.attribute("type") == "error");
+    refused.expect("error").expect("resource-constraint");
+    assert!(node.process().logged(&["refused: the peer reads too slowly", "slow.example"]));
+}
+
+#[test]
+fn sigterm_beside_a_slow_destination_answers_what_it_has_not_taken() {
+    let network = Network::new();
+    let address = network.address();
+    network.publish("slow.example", address);
+    let (listener, identity) = (Listener::at(address), network.authority.issue(&["slow.example"]));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let slow = thread::spawn(move || {
+        let mut peer = listener.accepts();
+        peer.answers_to_external("slow.example", &identity);
+        while peer.hears(SOON).is_ok() {
+            thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let sender = node.inbox();
+    let flood = floods_with(LONG, &sender, SLOW_COUNT, &["slow.example"]);
+    node.eventually_logs(&["handed over", "slow.example"]);
+    stops_without_a_difference(&node);
+    flood.join().unwrap();
+    slow.join().unwrap();
+}
+
+#[test]
 fn sigterm_beside_deaf_and_dead_destinations_leaves_no_difference() {
     let three = Three::set();
     let mut healthy = three.prosody.inbox();
@@ -129,7 +176,12 @@ impl Three {
 
 /// Writes to each address in turn.
 fn floods(sender: &Component, count: usize, to: &[&str]) -> JoinHandle<usize> {
-    let (from, filling) = (sender.name().to_owned(), "x".repeat(200));
+    floods_with(200, sender, count, to)
+}
+
+/// Likewise, with bodies of that many bytes.
+fn floods_with(length: usize, sender: &Component, count: usize, to: &[&str]) -> JoinHandle<usize> {
+    let (from, filling) = (sender.name().to_owned(), "x".repeat(length));
     let to: Vec<String> = to.iter().map(|&to| to.to_owned()).collect();
     sender.floods(count, move |number| {
         let to = &to[number % to.len()];
@@ -158,6 +210,10 @@ fn stops_without_a_difference(node: &Node) {
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 
 const SOON: Duration = Duration::from_secs(30);
+
+/// Messages to a slow domain, and the bytes of each: more than the sockets take, and minutes of its time.
+const SLOW_COUNT: usize = 5_000;
+const LONG: usize = 4_000;
 
 /// Messages to each domain: several seconds of Prosody's time.
 const COUNT: usize = 5_000;

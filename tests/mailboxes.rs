@@ -52,6 +52,9 @@ fn a_log_of_yesterday_is_read_from_a_file_or_from_standard_input() {
     let mut command = Command::new(BINARY);
     let piped = command.arg("mailboxes").stdin(File::open(&log).unwrap()).output().unwrap();
     assert_eq!(text(&piped), shown);
+    let mut command = Command::new(BINARY);
+    let named = command.args(["mailboxes", "-"]).stdin(File::open(&log).unwrap()).output().unwrap();
+    assert_eq!(text(&named), shown);
 }
 
 #[test]

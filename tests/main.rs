@@ -31,3 +31,4 @@ mod services;
 mod shutdown;
 mod spoofing;
 mod support;
+mod tarpits;

@@ -5,7 +5,6 @@ use std::fs;
 
 use crate::support::{Component, INBOX, Listener, Network, Node, Peer, Server, Setup, eventually, message};
 
-// rows: D22
 #[test]
 fn a_new_certificate_is_shown_on_the_next_link_and_under_load_nothing_is_lost() {
     let network = Network::new();
@@ -104,6 +103,55 @@ fn a_domain_that_is_denied_now_loses_its_links_and_what_waits_for_it_is_answered
     let mut again = listener.accepts();
     again.answers_to_external("denied.example", &identity);
     assert_eq!(again.expects("message").attribute("id"), "again");
+}
+
+// rows: F16
+#[test]
+fn a_key_under_verification_is_worth_nothing_once_its_pair_is_forbidden() {
+    let network = Network::new();
+    let setup = || Setup::of("nuncio.example");
+    let node = Node::start(&network, setup().component("goes.nuncio.example"));
+    let mut inbox = node.inbox();
+    let address = network.address();
+    network.publish("denied.example", address);
+    let listener = Listener::at(address);
+    let identity = network.authority.issue(&["peer.example"]);
+    let asked = network.authority.issue(&["denied.example"]);
+    // The stream is somebody else's, who may stay.
+    let mut peer = Peer::dials(node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&identity));
+    peer.expects("features");
+    let pairs = [("denied.example", INBOX), ("peer.example", "goes.nuncio.example")];
+    let address = network.address();
+    network.publish("peer.example", address);
+    let own = Listener::at(address);
+    let questions = pairs.map(|(from, to)| {
+        peer.sends(&format!("<db:result from='{from}' to='{to}'>a key</db:result>"));
+        let (listener, identity) =
+            if from == "denied.example" { (&listener, &asked) } else { (&own, &identity) };
+        let mut called = listener.accepts();
+        called.answers_to_tls(from, identity);
+        called.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
+        let id = called.expects("verify").attribute("id").to_owned();
+        (called, id)
+    });
+
+    node.reconfigures(&network, &setup().set("s2s.deny", "[\"denied.example\"]"));
+    node.eventually_logs(&["nuncio::node", "reloaded"]);
+    for condition in ["not-allowed", "item-not-found"] {
+        let refusal = peer.expects("result");
+        assert_eq!(refusal.attribute("type"), "error", "{refusal}");
+        refusal.expect("error").expect(condition);
+    }
+    for ((mut called, id), (from, to)) in questions.into_iter().zip(pairs) {
+        called.sends(&format!("<db:verify from='{from}' to='{to}' id='{id}' type='valid'/>"));
+        called.expects_closed();
+    }
+    peer.sends(&message("too late").replace("peer.example", "denied.example"));
+    peer.expects_error("not-authorized");
+    let mut friend = Peer::authenticates(node.address(), "peer.example", INBOX, &identity);
+    friend.sends(&message("first"));
+    assert_eq!(inbox.receives("anything", |_| true).attribute("id"), "first");
 }
 
 #[test]

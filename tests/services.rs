@@ -43,6 +43,15 @@ fn lists_its_components() {
     assert_eq!(items, ["inbox.nuncio.example", "outbox.nuncio.example"]);
 }
 
+#[test]
+fn a_request_full_of_elements_is_answered_unread() {
+    let (_stage, mut asker) = stage();
+    let answer =
+        asker.asks("nuncio.example", &format!("<query xmlns='urn:x'>{}</query>", "<a/>".repeat(100_000)));
+    assert!(answer.is("iq", "error"), "{answer}");
+    assert!(answer.expect("error").child("policy-violation").is_some(), "{answer}");
+}
+
 // rows: K7
 #[test]
 fn says_its_version() {

@@ -1,13 +1,13 @@
 //! What attempts are made with, and how the promise has them made.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
 use super::{Arrival, Attempt};
 use crate::{
     failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, recorder::Notes, resolver::Resolver,
-    terms::Terms, tls::Tls, witness::Witness,
+    settings::Dials, terms::Terms, tls::Tls, witness::Witness,
 };
 
 /// What every attempt is made with.
@@ -25,8 +25,8 @@ pub struct Means {
     pub witness: Mailbox<Witness>,
     /// Who counts.
     pub tally: Tally,
-    /// Attempts for sessions that may be under way at once.
-    pub at_once: usize,
+    /// How much may be dialled.
+    pub dials: Dials,
     /// What is remembered of remote domains.
     pub notes: Notes,
     /// Our own listeners.
@@ -42,7 +42,7 @@ pub trait Dial: Send {
     fn serves(&self, local: &Domain) -> bool;
 
     /// How many attempts may be under way at once.
-    fn at_once(&self) -> usize;
+    fn dials(&self) -> Dials;
 
     /// Prepares an attempt to make a session for a pair.
     fn dial(&self, pair: &DomainPair) -> Dialling;
@@ -67,8 +67,15 @@ impl Means {
     /// An attempt for a pair, whose lines are logged under `log`.
     pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
         let rules = self.terms.rules();
+        let remote = self.terms.remote(&pair.remote).clone();
         Attempt {
-            remote: self.terms.remote(&pair.remote).clone(),
+            within: match &purpose {
+                Purpose::Session => remote.attempt_timeout,
+                Purpose::Verify(_) => remote.handshake_timeout,
+            },
+            connections: self.dials.per_attempt,
+            bounds: *rules.bounds(),
+            remote,
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             tls: self.tls.clone(),
             resolver: self.resolver.clone(),
@@ -77,6 +84,7 @@ impl Means {
             tally: self.tally.clone(),
             notes: self.notes.clone(),
             bound: self.bound.clone(),
+            met_tls: Cell::new(false),
             pair,
             purpose,
             log,
@@ -94,8 +102,8 @@ impl Dial for Means {
         self.terms.rules().hosted(local).is_some()
     }
 
-    fn at_once(&self) -> usize {
-        self.at_once
+    fn dials(&self) -> Dials {
+        self.dials
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {

@@ -12,6 +12,7 @@ use tokio::{
 };
 use xmpp::{
     DomainPair,
+    certificate::Problem,
     policy::Mechanism,
     stream::{
         Initiating, Secured,
@@ -21,7 +22,7 @@ use xmpp::{
 
 use super::{
     Arrival, Attempt, Session,
-    words::{Protection, in_words, millis},
+    words::{Protection, in_words, millis, name_of},
 };
 use crate::{
     clock,
@@ -47,6 +48,17 @@ impl Attempt {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<Arrival, Failure> {
+        self.negotiate_within(self.remote.handshake_timeout, socket, address, direct_tls).await
+    }
+
+    /// The same, within a time of one's own choice.
+    pub(super) async fn negotiate_within(
+        &self,
+        after: Duration,
+        socket: TcpStream,
+        address: SocketAddr,
+        direct_tls: bool,
+    ) -> Result<Arrival, Failure> {
         let mut negotiation = Negotiation {
             attempt: self,
             address,
@@ -54,7 +66,6 @@ impl Attempt {
             began: clock::now(),
             usable: clock::now(),
         };
-        let after = self.remote.handshake_timeout;
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
         outcome.unwrap_or(Err(Failure::TimedOut { address, stage: negotiation.stage, after }))
     }
@@ -85,7 +96,8 @@ impl Negotiation<'_> {
         let mut machine = Initiating::new(Plan {
             pair: attempt.pair.clone(),
             purpose: attempt.purpose.clone(),
-            policy: attempt.remote.policy.clone(),
+            policy: attempt.policy(),
+            bounds: attempt.bounds,
             direct_tls: secured,
             certificate: attempt.certificate,
         });
@@ -125,8 +137,9 @@ impl Negotiation<'_> {
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
-                        // Dialback rests on DNS, whatever becomes of the certificate.
-                        let rests_on_it = established.mechanism == Mechanism::External;
+                        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
+                        let rests_on_it = established.mechanism == Mechanism::External
+                            || attempt.remote.policy.strict_certificates;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
@@ -139,7 +152,7 @@ impl Negotiation<'_> {
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
                         hang_up(stream);
-                        return Err(Failure::Stream { address: self.address, failure });
+                        return Err(Failure::Stream { address: self.address, stage: self.stage, failure });
                     }
                     Output::Ended(_) => {
                         hang_up(stream);
@@ -175,13 +188,18 @@ impl Negotiation<'_> {
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
         self.usable = clock::now();
+        // A peer that gives up with an alert knows TLS too.
+        if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
+            attempt.met_tls.set(true);
+        }
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         attempt.tally.saw(Saw::Secured { side: Side::Outgoing, version: session.protocol.clone() });
-        let verdict = session.certificate.as_ref().map_or_else(
-            || "none shown".to_owned(),
-            |certificate| in_words(&certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)),
-        );
+        let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
+            certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
+        });
+        attempt.tally.saw(Saw::Judged { side: Side::Outgoing, verdict: name_of(&judged) });
+        let verdict = in_words(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();

@@ -48,6 +48,11 @@ pub fn in_words(verdict: &Result<(), xmpp::certificate::Problem>) -> String {
     verdict.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
 }
 
+/// A verdict on a certificate in a word or two, for tables and metrics.
+pub fn name_of(verdict: &Result<(), xmpp::certificate::Problem>) -> &'static str {
+    verdict.as_ref().map_or_else(xmpp::certificate::Problem::as_str, |()| "good")
+}
+
 pub(super) fn list(targets: &[Target]) -> String {
     let names: Vec<String> = targets
         .iter()

@@ -9,9 +9,9 @@ use openssl::{
         verify::{X509VerifyFlags, X509VerifyParam},
     },
 };
-use xmpp::certificate::Problem;
+use xmpp::certificate::{Limit, Problem};
 
-use super::{date, readable, system};
+use super::{begins_soon, date, limits, readable, system};
 use crate::settings::Trust;
 
 /// Which end of the connection the certificate came from.
@@ -36,15 +36,18 @@ impl Stores {
         trust.iter().map(Store::load).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Gives what each of them has against a certificate of `peer`.
-    pub(super) fn problems(
-        &self,
-        peer: Peer,
-        leaf: &X509Ref,
-        chain: &StackRef<X509>,
-    ) -> Vec<Option<Problem>> {
-        self.0.iter().map(|store| store.problem(peer, leaf, chain)).collect()
+    /// Gives what each of them thinks of a certificate of `peer`.
+    pub(super) fn verdicts(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Vec<Verdict> {
+        self.0.iter().map(|store| store.verdict(peer, leaf, chain)).collect()
     }
+}
+
+/// What a trust store thinks of a certificate.
+pub(super) struct Verdict {
+    /// What it has against it.
+    pub(super) problem: Option<Problem>,
+    /// What its authorities may not vouch for.
+    pub(super) limit: Option<Limit>,
 }
 
 /// One trust store. OpenSSL ties the purpose to the store, hence two with the same authorities in them.
@@ -72,14 +75,14 @@ impl Store {
         Ok(Self { serving: store(X509PurposeId::SSL_SERVER)?, calling: store(X509PurposeId::SSL_CLIENT)? })
     }
 
-    fn problem(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Option<Problem> {
-        let problem = verify(&self.serving, leaf, chain);
+    fn verdict(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Verdict {
+        let verdict = verify(&self.serving, leaf, chain);
         // A server that opens a stream is a client to TLS, but public authorities no longer issue certificates with
         // the purpose clientAuth. What proves a domain when it is called proves it when it calls (CONFORMANCE D21).
-        if peer == Peer::Client && problem == Some(Problem::WrongPurpose) {
+        if peer == Peer::Client && verdict.problem == Some(Problem::WrongPurpose) {
             return verify(&self.calling, leaf, chain);
         }
-        problem
+        verdict
     }
 }
 
@@ -93,15 +96,15 @@ fn rules(purpose: X509PurposeId) -> Result<X509VerifyParam, ErrorStack> {
     Ok(rules)
 }
 
-fn verify(store: &X509Store, leaf: &X509Ref, chain: &StackRef<X509>) -> Option<Problem> {
+fn verify(store: &X509Store, leaf: &X509Ref, chain: &StackRef<X509>) -> Verdict {
     let verdict = X509StoreContext::new().and_then(|mut context| {
-        context.init(store, leaf, chain, |context| Ok((context.verify_cert()?, problem(context))))
+        context.init(store, leaf, chain, |context| {
+            let problem = if context.verify_cert()? { None } else { Some(problem(context)) };
+            Ok(Verdict { problem, limit: context.chain().and_then(limits::of) })
+        })
     });
-    match verdict {
-        Ok((true, _)) => None,
-        Ok((false, problem)) => Some(problem),
-        Err(errors) => Some(Problem::Other(errors.to_string())),
-    }
+    verdict
+        .unwrap_or_else(|errors| Verdict { problem: Some(Problem::Other(errors.to_string())), limit: None })
 }
 
 /// Puts the first objection of OpenSSL into our words.
@@ -110,7 +113,8 @@ fn problem(context: &X509StoreContextRef) -> Problem {
     match context.error().as_raw() {
         CERT_HAS_EXPIRED => Problem::Expired { on: culprit.map(|c| date(c.not_after())).unwrap_or_default() },
         CERT_NOT_YET_VALID => {
-            Problem::NotYetValid { until: culprit.map(|c| date(c.not_before())).unwrap_or_default() }
+            let until = culprit.map(|c| date(c.not_before())).unwrap_or_default();
+            Problem::NotYetValid { until, soon: culprit.is_some_and(begins_soon) }
         }
         DEPTH_ZERO_SELF_SIGNED_CERT => Problem::SelfSigned,
         UNABLE_TO_GET_ISSUER_CERT
@@ -119,7 +123,6 @@ fn problem(context: &X509StoreContextRef) -> Problem {
         | UNABLE_TO_VERIFY_LEAF_SIGNATURE => Problem::UnknownAuthority {
             issuer: culprit.map(|c| readable(c.issuer_name())).unwrap_or_default(),
         },
-        CERT_REVOKED => Problem::Revoked,
         INVALID_PURPOSE => Problem::WrongPurpose,
         _ => Problem::Other(context.error().error_string().to_owned()),
     }
@@ -139,5 +142,4 @@ const DEPTH_ZERO_SELF_SIGNED_CERT: i32 = 18;
 const SELF_SIGNED_CERT_IN_CHAIN: i32 = 19;
 const UNABLE_TO_GET_ISSUER_CERT_LOCALLY: i32 = 20;
 const UNABLE_TO_VERIFY_LEAF_SIGNATURE: i32 = 21;
-const CERT_REVOKED: i32 = 23;
 const INVALID_PURPOSE: i32 = 26;

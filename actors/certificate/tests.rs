@@ -105,7 +105,7 @@ fn says_when_a_certificate_expired_or_begins() {
         verdict(&root.certificate, Peer::Client, &leaf)
     };
     assert_eq!(at(Time::Past), Some(Problem::Expired { on: "2021-01-01".into() }));
-    assert_eq!(at(Time::Future), Some(Problem::NotYetValid { until: "2040-01-01".into() }));
+    assert_eq!(at(Time::Future), Some(Problem::NotYetValid { until: "2040-01-01".into(), soon: false }));
     let middle = root.intermediate("middle", Time::Past);
     let chain = [middle.issue(&Wish::default()).chain.remove(0), middle.certificate.clone()];
     let expired = Problem::Expired { on: "2021-01-01".into() };

@@ -83,6 +83,17 @@ impl Authority {
     }
 }
 
+/// Makes a chain of so many certificates with keys of RSA, 4096 bits, the first of which is for `names`. The key is one
+/// for all: it takes long to find.
+pub(crate) fn long_chain(length: usize, names: &[&str]) -> Identity {
+    let key = PKey::from_rsa(Rsa::generate(4096).unwrap()).unwrap();
+    let name = named("Authority with a Name as Long as Those of Authorities");
+    let issuer = Authority { certificate: authority(&name, &key, &name, &key, Time::Now), key: key.clone() };
+    let mut identity = leaf_of(key, &Wish { dns: names, ..Wish::default() }, Some(&issuer));
+    identity.chain.extend((1..length).map(|_| issuer.certificate.clone()));
+    identity
+}
+
 /// Makes a certificate that vouches for itself.
 pub(crate) fn self_signed(wish: &Wish<'_>) -> Identity {
     leaf(wish, None)
@@ -99,6 +110,10 @@ fn leaf(wish: &Wish<'_>, issuer: Option<&Authority>) -> Identity {
         Strength::Rsa => PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
         Strength::Good | Strength::Sha1 => good_key(),
     };
+    leaf_of(key, wish, issuer)
+}
+
+fn leaf_of(key: PKey<Private>, wish: &Wish<'_>, issuer: Option<&Authority>) -> Identity {
     let subject = named("leaf");
     let issuer_name = issuer.map_or(&*subject, |issuer| issuer.certificate.subject_name());
     let mut builder = begun(&subject, &key, issuer_name, wish.time);

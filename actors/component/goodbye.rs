@@ -19,6 +19,24 @@ impl Component {
         });
     }
 
+    /// Closes the stream of a program that reads nothing (RFC 6120 4.9.3.4), whose name is free from now on. It is told,
+    /// if it comes back within the moment that it has now.
+    pub(super) fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
+        let reason = "the program reads nothing";
+        if self.over {
+            return self.link_ended(WHOLE_CHUNK, reason, context);
+        }
+        self.writing_since = None;
+        self.machine.close(Some(stream::Error::new(Condition::ConnectionTimeout, "you read nothing")));
+        self.turn(&Pass::free(), context);
+        self.over = true;
+        self.log_closed(reason);
+        self.leave(context);
+        context.run_later(CLOSE_WITHIN, |component, context| {
+            component.link_ended(WHOLE_CHUNK, "", context);
+        });
+    }
+
     /// Many programs never answer a closing tag: one that has said nothing for a while has said all.
     fn await_silence(&mut self, context: &mut Context<Self>) {
         if self.over {

@@ -6,7 +6,7 @@ use actix::{ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
 
 use super::{Claimed, Component, Gone, LOG};
-use crate::{batch::Pass, mailbox::Queued, router};
+use crate::{batch::Pass, listener, mailbox::Queued, router};
 
 impl Component {
     pub(super) fn claim(&mut self, name: Domain, context: &mut Context<Self>) {
@@ -52,6 +52,8 @@ impl Handler<Queued<router::Seated>> for Component {
             let name = self.name.as_ref().map_or("-", Domain::as_str);
             log::info!(target: LOG, address:% = self.address, name = name; "connected");
             self.machine.accept();
+            // A listener that is gone counts no more.
+            let _ = self.surroundings.proved.signal(listener::Proved { caller: self.caller() });
         } else {
             self.seat_is_taken(context);
         }

@@ -41,9 +41,9 @@ pub struct Sources {
     /// What happened.
     pub recorder: Mailbox<Recorder>,
     /// Streams of other servers.
-    pub servers: Vec<Mailbox<Listener>>,
+    pub servers: Option<Mailbox<Listener>>,
     /// Connections of programs.
-    pub components: Vec<Mailbox<Listener>>,
+    pub components: Option<Mailbox<Listener>>,
     /// When the node started.
     pub started: Time,
 }
@@ -72,11 +72,7 @@ impl Sources {
         let shown = round.wait("promise", shown).await;
         let memory = round.wait("recorder", memory).await.flatten();
         let known = round.wait("router", known).await;
-        if known.as_ref().is_some_and(|known| known.local) {
-            return Err(Refusal::new(format!(
-                "{remote} is served by this node: ask about a domain of another server"
-            )));
-        }
+        refuse_own(&remote, known.as_ref())?;
         let (queues, queues_total, permitted) = match shown {
             Some(shown) => (shown.queues, shown.total, shown.permitted),
             None => (Vec::new(), 0, true),
@@ -135,6 +131,8 @@ impl Sources {
     async fn retry(&self, domain: &str) -> Result<String, Refusal> {
         let remote = prepare(domain)?;
         let mut round = Round::begin();
+        let known = self.known(&remote);
+        refuse_own(&remote, round.wait("router", known).await.as_ref())?;
         let memory = self.recall(&remote);
         let (answer, retried) = oneshot::channel();
         let _ = self.promise.signal(promise::Retry { remote: remote.clone(), answer });
@@ -156,13 +154,15 @@ impl Sources {
     async fn close(&self, domain: &str) -> Result<String, Refusal> {
         let remote = prepare(domain)?;
         let mut round = Round::begin();
+        let known = self.known(&remote);
+        refuse_own(&remote, round.wait("router", known).await.as_ref())?;
         let memory = self.recall(&remote);
         let (token, down) = drain::tokens();
         let (answer, outgoing) = oneshot::channel();
         let dismiss = router::Dismiss { remote: remote.clone(), token: token.clone(), answer };
         let _ = self.router.signal(dismiss);
         let (closing, mut closed) = mpsc::channel(ANSWERS);
-        for listener in &self.servers {
+        if let Some(listener) = &self.servers {
             let (closing, token) = (closing.clone(), token.clone());
             let _ = listener.signal(listener::Dismiss { remote: remote.clone(), closing, token });
         }
@@ -287,6 +287,16 @@ impl Sources {
 /// Reads a domain in any spelling.
 fn prepare(domain: &str) -> Result<Domain, Refusal> {
     Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" cannot be a domain: {why}")))
+}
+
+/// Refuses one of our own domains, with which there are no links.
+fn refuse_own(remote: &Domain, known: Option<&router::Known>) -> Result<(), Refusal> {
+    match known {
+        Some(known) if known.local => Err(Refusal::new(format!(
+            "{remote} is served by this node: ask about a domain of another server"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn silent(part: &str) -> Refusal {

@@ -118,17 +118,23 @@ impl Facts<'_> {
         amounts.fold(Amount::default(), Amount::plus)
     }
 
-    /// ` for 2 h, EXTERNAL over TLSv1.3`
+    /// ` for 2 h, dialback over TLSv1.3, though its certificate expired on 2026-11-01`
     fn particulars(&self, link: &Link) -> String {
         let how = link.mechanism.as_deref().unwrap_or("unknown");
         let tls = link.tls.as_ref();
         let over = tls.map_or_else(|| "in clear text".to_owned(), |tls| format!("over {}", tls.protocol));
-        format!(" for {}, {how} {over}", Seconds(link.since.before(self.now)))
+        // EXTERNAL rests on a good one.
+        let bad = tls.filter(|tls| tls.verdict != GOOD && link.mechanism.as_deref() == Some(DIALBACK));
+        let though =
+            bad.map_or_else(String::new, |tls| format!(", though its certificate {}", tls.certificate));
+        format!(" for {}, {how} {over}{though}", Seconds(link.since.before(self.now)))
     }
 
     fn last_failure(&self) -> String {
         let trouble = self.queues.iter().find_map(|queue| queue.trouble.as_ref());
-        trouble.map_or_else(String::new, |trouble| format!("; the last attempt failed: {}", trouble.reason))
+        trouble.map_or_else(String::new, |Trouble { reason, remedy, .. }| {
+            format!("; the last attempt failed: {reason}; {remedy}")
+        })
     }
 
     fn last_event(&self) -> String {
@@ -175,6 +181,12 @@ fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// The verdict on a certificate that proves its domain.
+const GOOD: &str = "good";
+
+/// As [`crate::name_of`] has it.
+const DIALBACK: &str = "dialback";
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -186,6 +198,7 @@ mod tests {
         Trouble {
             reason: "certificate of b.example expired on 2026-11-01".to_owned(),
             definitive: true,
+            cause: "certificate-expired".to_owned(),
             side: Side::Remote,
             remedy: "b.example's administrator has to renew it".to_owned(),
         }
@@ -209,6 +222,7 @@ mod tests {
             protocol: "TLSv1.3".to_owned(),
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
             certificate: "good".to_owned(),
+            verdict: "good".to_owned(),
             expires: None,
             fingerprint: None,
         };
@@ -264,12 +278,30 @@ mod tests {
     }
 
     #[test]
+    fn a_link_by_dialback_tells_of_the_certificate_that_it_does_not_rest_on() {
+        let mut outgoing = link(Direction::Outgoing, State::Authenticated);
+        outgoing.mechanism = Some("dialback".to_owned());
+        let good = told(std::slice::from_ref(&outgoing), &[], &[]);
+        assert!(good.ends_with(", dialback over TLSv1.3; nothing waits"), "{good}");
+        if let Some(tls) = &mut outgoing.tls {
+            tls.certificate = "expired on 2026-11-01".to_owned();
+            tls.verdict = "expired".to_owned();
+        }
+        let incoming = link(Direction::Incoming, State::Authenticated);
+        assert_eq!(
+            told(&[outgoing, incoming], &[], &[]),
+            "b.example: linked both ways for 2 h, dialback over TLSv1.3, though its certificate expired on \
+             2026-11-01; nothing waits"
+        );
+    }
+
+    #[test]
     fn an_attempt_under_way_comes_with_the_last_failure() {
         let attempt = link(Direction::Outgoing, State::Negotiating);
         assert_eq!(
             told(&[attempt], &[queue(Wait::Attempt, 1, None)], &[]),
             "b.example: a link is being made, negotiating with 127.0.0.1:5269; 1 stanza waits; the last attempt \
-             failed: certificate of b.example expired on 2026-11-01"
+             failed: certificate of b.example expired on 2026-11-01; b.example's administrator has to renew it"
         );
     }
 

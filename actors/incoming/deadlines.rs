@@ -28,22 +28,35 @@ impl Incoming {
         }
     }
 
+    /// Closes the stream of a peer that reads nothing (RFC 6120 4.9.3.4). It is told, if it comes back within the moment
+    /// that it has now.
+    fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
+        let reason = "the peer reads nothing";
+        if self.over {
+            return self.link_ended(reason, context);
+        }
+        self.writing_since = None;
+        self.close(Some(stream::Error::new(Condition::ConnectionTimeout, "you read nothing")), context);
+        self.over = true;
+        self.log_closed(reason);
+    }
+
     pub(super) fn tick(&mut self, context: &mut Context<Self>) {
         if self.writing_since.is_some_and(|since| since.elapsed() > self.remote.write_timeout) {
-            return self.link_ended("the peer reads nothing", context);
+            return self.give_up_on_reader(context);
         }
-        if self.over || !self.authorized {
+        // Nothing follows our closing tag, white space neither.
+        if self.over || !self.authorized || self.machine.is_closing() {
             return;
         }
         let within = self.remote.element_timeout;
         if self.unfinished.is_some_and(|(_, since)| since.elapsed() > within) {
             let text = format!("an element that was not whole within {} s", within.as_secs_f32());
             self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
-        } else if self.machine.rests_on_certificate()
-            && self.expires.is_some_and(|end| end <= SystemTime::now())
+        } else if self.expires.take_if(|end| *end <= SystemTime::now()).is_some()
+            && self.machine.certificate_ended()
         {
-            // RFC 6120 13.7.2.3. Once: from now on the peer's closing tag is awaited.
-            self.expires = None;
+            // RFC 6120 13.7.2.3.
             self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
         } else if self.last_stanza.elapsed() >= self.remote.idle_timeout {
             self.close(None, context);

@@ -3,15 +3,23 @@
 use std::time::{Duration, Instant};
 
 use actix::{ActorContext, AsyncContext, Context};
-use xmpp::{Domain, DomainPair, Stanza, dialback::Request, policy::Mechanism, stream::receiving::Output};
+use tokio::sync::watch;
+use xmpp::{
+    Domain, DomainPair, Stanza,
+    certificate::Problem,
+    dialback::Request,
+    policy::{Mechanism, Refusal},
+    stream::{End, receiving::Output},
+};
 
 use super::{Authorized, Incoming, LOG};
 use crate::{
-    attempt::{Protection, in_words, millis},
+    attempt::{Protection, in_words, millis, name_of},
     batch::{self, Batch, Pass},
     failure::Failure,
     listener,
     mailbox::Refused,
+    metrics::Saw,
     recorder::{Event, What},
     router::{self, Source},
     verifier,
@@ -38,6 +46,9 @@ impl Incoming {
                         "opened"
                     );
                     self.to = Some(to);
+                    if let Some(verdict) = certificate {
+                        self.count_verdict(&verdict);
+                    }
                 }
                 Output::Verify(request) => self.ask(request),
                 Output::Authorized { pair, mechanism } => self.admit(&pair, mechanism),
@@ -57,7 +68,9 @@ impl Incoming {
         if !stanzas.is_empty() {
             self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
-            self.offer(batch::sort(stanzas, pass), context);
+            let mut batches = batch::sort(stanzas, pass);
+            self.habit.mark(&mut batches, self.last_stanza);
+            self.offer(batches, context);
         }
     }
 
@@ -67,10 +80,12 @@ impl Incoming {
             log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
         }
         let site = listener::site(self.address.ip());
-        let verify = verifier::Verify { request, site, answer: self.own.outlet() };
+        let stream = self.asking.get_or_insert_with(|| watch::channel(()).0).subscribe();
+        let (answer, within) = (self.own.outlet(), self.remote.handshake_timeout);
+        let verify = verifier::Verify { request, site, answer, within, stream };
         if let Err(refused) = self.surroundings.verifier.tell(verify) {
             let request = refused.into_inner().request;
-            let error = Failure::Overloaded.stanza_error(&request.pair.remote);
+            let error = Failure::Overloaded.dialback_error(&request.pair.remote);
             self.machine.verified(&request, Err(error));
         }
     }
@@ -99,6 +114,31 @@ impl Incoming {
         let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
         self.surroundings.notes.note(&pair.remote, event);
         self.witness(&pair.remote);
+    }
+
+    /// Counts, once a stream, what the peer's certificate is worth.
+    fn count_verdict(&mut self, verdict: &Result<(), Problem>) {
+        if !self.judged {
+            self.judged = true;
+            self.surroundings.tally.saw(Saw::Judged { side: Side::Incoming, verdict: name_of(verdict) });
+        }
+    }
+
+    /// A header that is refused, for its certificate or for something else, ends the stream before it is open.
+    pub(super) fn judge_unopened(&mut self, end: &End) {
+        let (Some(remote), Some(secured)) = (self.machine.claimed().cloned(), self.machine.transport())
+        else {
+            return;
+        };
+        let verdict = secured.proves(&remote, &self.surroundings.terms.remote(&remote).policy);
+        if let (Err(problem), End::ByUs(error), false) = (&verdict, end, self.judged) {
+            let reason = Refusal::Certificate(problem.clone()).explain(&remote);
+            if error.text == reason {
+                let event = Event::now(What::Refused).at(self.address).saying(reason);
+                self.surroundings.notes.note_claim(&remote, event);
+            }
+        }
+        self.count_verdict(&verdict);
     }
 
     fn refused(&self, remote: Option<&Domain>, reason: String) {

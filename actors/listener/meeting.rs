@@ -1,7 +1,6 @@
 //! The first moment of a server's connection: does it speak TLS at once, or XML?
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -10,7 +9,7 @@ use actix::{Context, Handler};
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 use tokio_openssl::SslStream;
 
-use super::{Connection, For, LOG, Listener, Met, Stage};
+use super::{Caller, Connection, For, LOG, Listener, Met, Stage};
 use crate::{
     drain,
     incoming::{self, Incoming},
@@ -37,16 +36,17 @@ impl Listener {
         &mut self,
         tls: Tls,
         socket: TcpStream,
-        address: SocketAddr,
+        caller: Caller,
         direct_tls: bool,
         seat: OwnedSemaphorePermit,
     ) {
         let (own, within, since) = (self.own.clone(), self.limits.handshake_timeout, Instant::now());
-        self.connections.insert(address, Connection { stage: Stage::Meeting, since, _seat: seat });
+        self.connections
+            .insert(caller, Connection { stage: Stage::Meeting, since, counted: true, _seat: seat });
         actix_rt::spawn(async move {
             let outcome = meet(&tls, socket, direct_tls, within).await;
             // A listener that is gone takes no more connections.
-            let _ = own.signal(Met { address, since, outcome });
+            let _ = own.signal(Met { caller, since, outcome });
         });
     }
 
@@ -55,9 +55,11 @@ impl Listener {
         surroundings: incoming::Surroundings,
         stream: Stream,
         session: Option<tls::Session>,
-        address: SocketAddr,
+        caller: Caller,
         since: Instant,
     ) {
+        let Caller { address, door } = caller;
+        let surroundings = incoming::Surroundings { door, ..surroundings };
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
             Incoming::new(surroundings, stream, session, address, since, own, meter)
@@ -66,7 +68,7 @@ impl Listener {
             // It was in its first moment when the others were told; nobody waits for it.
             let _ = incoming.signal(incoming::Drain { token: drain::tokens().0 });
         }
-        if let Some(connection) = self.connections.get_mut(&address) {
+        if let Some(connection) = self.connections.get_mut(&caller) {
             connection.stage = Stage::Server(incoming);
         }
     }
@@ -96,13 +98,14 @@ impl Handler<Queued<Met>> for Listener {
     type Result = ();
 
     fn handle(&mut self, met: Queued<Met>, _: &mut Context<Self>) {
-        let Met { address, since, outcome } = met.open();
-        let (For::Servers(surroundings) | For::ServersOverTls(surroundings)) = &self.whose else { return };
+        let Met { caller, since, outcome } = met.open();
+        let address = caller.address;
+        let For::Servers(surroundings) = &self.whose else { return };
         let surroundings = surroundings.clone();
         let strangers = surroundings.strangers.clone();
         match outcome {
             Outcome::Plain(socket) => {
-                self.start_server(surroundings, Stream::Tcp(socket), None, address, since);
+                self.start_server(surroundings, Stream::Tcp(socket), None, caller, since);
             }
             Outcome::Secured(stream, session) => {
                 if strangers.secured.permits() {
@@ -113,17 +116,17 @@ impl Handler<Queued<Met>> for Listener {
                     );
                 }
                 let stream = Stream::Tls(stream);
-                self.start_server(surroundings, stream, Some(*session), address, since);
+                self.start_server(surroundings, stream, Some(*session), caller, since);
             }
             Outcome::NoTls(reason) => {
                 if strangers.insecure.permits() {
                     log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "no TLS");
                 }
-                self.forget(address);
+                self.forget(caller);
             }
             Outcome::Over(reason) => {
                 log::debug!(target: LOG, address:% = address, reason = reason.as_str(); "closed");
-                self.forget(address);
+                self.forget(caller);
             }
         }
     }

@@ -50,11 +50,11 @@ impl Handler<Queued<Show>> for Listener {
         let show = show.open();
         if show.of.is_some() {
             // Only the streams know whose they are.
-            self.connections.iter().for_each(|(address, connection)| connection.show(*address, &show));
+            self.connections.iter().for_each(|(caller, connection)| connection.show(caller.address, &show));
         } else {
-            for address in smallest(self.connections.keys(), show.limit) {
-                if let Some(connection) = self.connections.get(address) {
-                    connection.show(*address, &show);
+            for caller in smallest(self.connections.keys(), show.limit) {
+                if let Some(connection) = self.connections.get(caller) {
+                    connection.show(caller.address, &show);
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, time::Duration};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::{Accepted, LOG, Listener};
+use super::{Accepted, Caller, LOG, Listener};
 use crate::{
     mailbox::{Mailbox, Refused},
     quiet::Quiet,
@@ -25,11 +25,11 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
-pub(super) async fn accept(socket: TcpListener, listener: Mailbox<Listener>) {
+pub(super) async fn accept(socket: TcpListener, door: usize, listener: Mailbox<Listener>) {
     let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
     loop {
         let mut accepted = match socket.accept().await {
-            Ok((socket, address)) => Accepted { socket, address },
+            Ok((socket, address)) => Accepted { socket, caller: Caller { address, door } },
             Err(error) => {
                 if failures.permits() {
                     log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");

@@ -87,7 +87,7 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         Kind::Gauge,
         "Stanzas that nobody accounts for: 0, or off by those that move; what stays is a bug.",
     )
-    .figure(&[], sheet.difference());
+    .figure(&[], sheet.difference().stanzas);
     let mut waiting = out.family(
         "nuncio_domain_stanzas_waiting",
         Kind::Gauge,
@@ -149,6 +149,14 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         out.family("nuncio_tls_handshakes", Kind::Counter, "Connections secured, by TLS version.");
     for ((direction, version), number) in &counts.secured {
         secured.figure(&[("direction", direction), ("version", version)], number);
+    }
+    let mut verdicts = out.family(
+        "nuncio_certificate_verdicts",
+        Kind::Counter,
+        "Certificates of peers by what they are worth: good, or why they do not prove the domain.",
+    );
+    for ((direction, verdict), number) in &counts.verdicts {
+        verdicts.figure(&[("direction", direction), ("verdict", verdict)], number);
     }
 }
 

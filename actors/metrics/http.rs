@@ -35,9 +35,12 @@ pub async fn serve(listener: TcpListener, sources: Sources) {
 }
 
 async fn attend(mut socket: TcpStream, sources: &Sources) -> std::io::Result<()> {
-    let answer = match head(&mut socket).await? {
-        Some(head) => answer(&head, sources).await,
-        None => Answer::error("431 Request Header Fields Too Large"),
+    let answer = match timeout(ASK_WITHIN, head(&mut socket)).await {
+        Ok(head) => match head? {
+            Some(head) => answer(&head, sources).await,
+            None => Answer::error("431 Request Header Fields Too Large"),
+        },
+        Err(_) => Answer::error("408 Request Timeout"),
     };
     socket.write_all(&answer.into_bytes()).await?;
     socket.shutdown().await?;
@@ -123,11 +126,14 @@ async fn answer(head: &str, sources: &Sources) -> Answer {
     }
 }
 
-/// Scrapers are few.
-const AT_ONCE: usize = 16;
+/// Scrapers are few; there is room for some that only connect.
+const AT_ONCE: usize = 64;
 
 /// From the first byte to the last.
 const TIME: Duration = Duration::from_secs(10);
+
+/// For the request: who says nothing must not keep the seat of who has something to ask.
+const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 const PAUSE: Duration = Duration::from_millis(500);
 

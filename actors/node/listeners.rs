@@ -8,10 +8,11 @@ use xmpp::{Domain, component::Secret};
 
 use crate::{
     component, incoming,
-    listener::{self, For, Limits, Listener},
+    listener::{self, Door, For, Limits, Listener},
     mailbox::{self, Mailbox, Meter, Outlet},
     metrics::Tally,
     promise::Promise,
+    quiet::{self, Quiet},
     recorder::Notes,
     router::Router,
     settings::Settings,
@@ -28,7 +29,10 @@ pub(super) struct Listeners {
     pub(super) incoming: Arc<Meter>,
     pub(super) component: Arc<Meter>,
     pub(super) limits: Limits,
+    /// Of what is accepted from programs.
+    pub(super) programs: Limits,
     pub(super) strangers: incoming::Strangers,
+    pub(super) unseated: Arc<Quiet>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -51,6 +55,22 @@ pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     }
 }
 
+/// What is accepted from programs. A host may well run all of them at one address, and try to connect again and again:
+/// only what has proved nothing yet is limited. Servers take no seats from programs.
+pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
+    Limits {
+        seats,
+        per_address: settings.limits.components.unproved_per_address,
+        attempts: usize::MAX,
+        handshake_timeout: settings.remote.handshake_timeout,
+    }
+}
+
+/// The lines about programs that have proved nothing.
+pub(super) fn unseated() -> Arc<Quiet> {
+    Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+}
+
 /// What each component proves itself with.
 pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Secret>> {
     let secret = |component: &crate::settings::Component| {
@@ -64,29 +84,24 @@ impl Listeners {
         &self,
         s2s: Vec<TcpListener>,
         s2s_tls: Vec<TcpListener>,
-    ) -> Vec<Mailbox<Listener>> {
-        let plain = s2s.into_iter().map(|socket| (socket, For::Servers as fn(_) -> _));
-        let direct = s2s_tls.into_iter().map(|socket| (socket, For::ServersOverTls as fn(_) -> _));
-        let start = |(socket, whose): (_, fn(_) -> _)| {
-            let surroundings = |ended| self.of_servers(ended);
-            self.start(socket, &self.incoming, self.limits.clone(), surroundings, whose)
-        };
-        plain.chain(direct).map(start).collect()
+    ) -> Option<Mailbox<Listener>> {
+        let door = |direct_tls| move |socket| Door { socket, direct_tls };
+        let doors = s2s.into_iter().map(door(false)).chain(s2s_tls.into_iter().map(door(true)));
+        let surroundings = |own: &Mailbox<Listener>| self.of_servers(own.outlet());
+        self.start(
+            "servers",
+            doors.collect(),
+            &self.incoming,
+            self.limits.clone(),
+            surroundings,
+            For::Servers,
+        )
     }
 
-    pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Vec<Mailbox<Listener>> {
-        let limits = self.limits_of_components(Arc::new(Semaphore::new(COMPONENTS)));
-        let start = |socket| {
-            let surroundings = |ended| self.of_components(ended);
-            self.start(socket, &self.component, limits.clone(), surroundings, For::Components)
-        };
-        sockets.into_iter().map(start).collect()
-    }
-
-    /// A host may well run all of its components at one address: the limit is meant for strangers. Strangers take no
-    /// seats from programs either.
-    pub(super) fn limits_of_components(&self, seats: Arc<Semaphore>) -> Limits {
-        Limits { seats, per_address: usize::MAX, attempts: usize::MAX, ..self.limits.clone() }
+    pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
+        let doors = sockets.into_iter().map(|socket| Door { socket, direct_tls: false }).collect();
+        let (limits, whose) = (self.programs.clone(), For::Components);
+        self.start("components", doors, &self.component, limits, |own| self.of_components(own), whose)
     }
 
     /// What the stream of a server needs.
@@ -99,6 +114,7 @@ impl Listeners {
             authorized: self.promise.outlet(),
             witness: self.witness.clone(),
             tally: self.tally.clone(),
+            door: 0,
             ended,
             strangers: self.strangers.clone(),
             notes: self.notes.clone(),
@@ -106,7 +122,7 @@ impl Listeners {
     }
 
     /// What the connection of a component needs.
-    pub(super) fn of_components(&self, ended: Outlet<listener::Ended>) -> component::Surroundings {
+    pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Surroundings {
         let remote = self.terms.default_remote();
         component::Surroundings {
             names: Arc::clone(&self.secrets),
@@ -115,31 +131,35 @@ impl Listeners {
             write_timeout: remote.write_timeout,
             handshake_timeout: self.limits.handshake_timeout,
             router: self.router.clone(),
-            ended,
+            door: 0,
+            ended: listener.outlet(),
+            proved: listener.outlet(),
+            strangers: Arc::clone(&self.unseated),
         }
     }
 
+    /// Starts one listener for all of its sockets; `None`: there is none.
     fn start<S>(
         &self,
-        socket: TcpListener,
+        name: &str,
+        doors: Vec<Door>,
         streams: &Arc<Meter>,
         limits: Limits,
-        surroundings: impl FnOnce(Outlet<listener::Ended>) -> S,
+        surroundings: impl FnOnce(&Mailbox<Listener>) -> S,
         whose: impl FnOnce(S) -> For + Send + 'static,
-    ) -> Mailbox<Listener>
+    ) -> Option<Mailbox<Listener>>
     where
         S: Send + 'static,
     {
-        let name = socket.local_addr().map_or_else(|_| "listener".to_owned(), |address| address.to_string());
+        if doors.is_empty() {
+            return None;
+        }
         let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
-        let (listener, inbox) = mailbox::open(&self.meter, &name);
-        let (surroundings, own) = (surroundings(listener.outlet()), listener.clone());
+        let (listener, inbox) = mailbox::open(&self.meter, name);
+        let (surroundings, own) = (surroundings(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
-            Listener::new(socket, whose(surroundings), limits, workers, streams, own, meter)
+            Listener::new(doors, whose(surroundings), limits, workers, streams, own, meter)
         });
-        listener
+        Some(listener)
     }
 }
-
-/// Connections of programs in all: far more than a machine has, and fewer than would take all its files.
-const COMPONENTS: usize = 1024;

@@ -1,5 +1,7 @@
 //! Other settings for a node that runs. Streams go on; what is new holds for what comes, and what is forbidden now ends.
 
+use tokio::sync::Semaphore;
+
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
     attempt::Means, dns::Dns, gate, listener, listener::For, promise, resolver, router, settings::Settings,
@@ -15,7 +17,9 @@ impl Node {
     ///
     /// Settings that TLS or the DNS cannot use; nothing has changed then.
     pub fn reload(&mut self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
-        let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
+        let tls = Tls::new(identities(&settings), &settings.trust)
+            .map_err(StartError::Tls)?
+            .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
         let terms = Terms::new(&settings);
 
@@ -29,7 +33,7 @@ impl Node {
         self.means = Means {
             terms: terms.clone(),
             tls: tls.clone(),
-            at_once: settings.limits.dials.at_once,
+            dials: settings.limits.dials,
             ..self.means.clone()
         };
         let adopt = verifier::Adopt { means: self.means.clone(), limits: settings.limits.verifications };
@@ -41,25 +45,33 @@ impl Node {
         let (service, rules) = (settings.service.clone(), terms.rules().clone());
         let _ = self.router.signal(router::Adopt { domains, components, service, rules });
 
+        let limits = [&self.settings, &settings].map(|settings| &settings.limits);
         let seats = self.listeners.limits.seats.clone();
-        let (before, now) = (self.settings.limits.max_connections, settings.limits.max_connections);
-        seats.add_permits(now.saturating_sub(before));
-        seats.forget_permits(before.saturating_sub(now));
+        resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
+        let seats = self.listeners.programs.seats.clone();
+        resize(&seats, limits.map(|limits| limits.components.connections));
+        self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
-        for server in &self.servers {
+        if let Some(server) = &self.servers {
             let whose = For::Servers(self.listeners.of_servers(server.outlet()));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
-        for component in &self.components {
-            let whose = For::Components(self.listeners.of_components(component.outlet()));
-            let _ = component.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
+        if let Some(component) = &self.components {
+            let whose = For::Components(self.listeners.of_components(component));
+            let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
         *self.settings = settings;
         Ok(fixed)
     }
+}
+
+/// Adds seats, or takes away those that are free.
+fn resize(seats: &Semaphore, [before, now]: [usize; 2]) {
+    seats.add_permits(now.saturating_sub(before));
+    seats.forget_permits(before.saturating_sub(now));
 }
 
 /// The keys that differ and that only a start can change.

@@ -44,7 +44,9 @@ impl Node {
     ///
     /// An address that cannot be bound, or settings that TLS or the DNS cannot use; nothing runs then.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let tls = Tls::new(identities(&settings), &settings.trust).map_err(StartError::Tls)?;
+        let tls = Tls::new(identities(&settings), &settings.trust)
+            .map_err(StartError::Tls)?
+            .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
         let sockets = Sockets::bind(&settings)?;
         let addresses = sockets.addresses();
@@ -98,7 +100,7 @@ impl Node {
             tls: tls.clone(),
             resolver,
             gate: Some(gate),
-            at_once: dials.at_once,
+            dials,
             witness: witness.clone(),
             tally: tally.clone(),
             notes: notes.clone(),
@@ -136,7 +138,12 @@ impl Node {
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
             limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
+            programs: listeners::limits_of_components(
+                &settings,
+                Arc::new(Semaphore::new(settings.limits.components.connections)),
+            ),
             strangers: incoming::Strangers::default(),
+            unseated: listeners::unseated(),
             workers,
             tls,
             terms,

@@ -20,19 +20,22 @@ impl Node {
         let (token, answered) = drain::tokens();
         let _ = self.promise.signal(promise::Drain { token: token.clone() });
         let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
-        for listener in &self.servers {
+        if let Some(listener) = &self.servers {
             let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
         if !answered.within(left() / 2).await {
-            log::warn!(target: LOG, "some servers did not close their streams in time");
+            log::warn!(target: LOG, "some servers did not read, or close their streams, in time");
+            let (token, given_back) = drain::tokens();
+            let _ = self.router.signal(router::Abandon { token });
+            given_back.within(left() / 4).await;
         }
         // The answers are with the router; they have to reach the components before word of the end does.
         let (token, passed_on) = drain::tokens();
         let _ = self.router.signal(router::Acknowledge { token });
         passed_on.within(left() / 2).await;
         let (token, closed) = drain::tokens();
-        for listener in &self.components {
+        if let Some(listener) = &self.components {
             let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
         }
         drop(token);
@@ -40,7 +43,7 @@ impl Node {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
         let (token, finished) = drain::tokens();
-        let _ = self.router.signal(router::Finish { token });
+        let _ = self.router.signal(router::Finish { within: left() / 4 * 3, token });
         if !finished.within(left()).await {
             log::warn!(target: LOG, "some links could not be closed in time");
         }

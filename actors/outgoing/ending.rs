@@ -7,6 +7,7 @@ use xmpp::stream::{self, End};
 
 use super::{Closed, LOG, OnRoute, Outgoing, Returned};
 use crate::{
+    batch::Batch,
     clock, outbox,
     recorder::{Event, What},
 };
@@ -19,7 +20,7 @@ pub(super) struct Ending {
     /// Closing tags went both ways.
     orderly: bool,
     /// The router knows.
-    reported: bool,
+    pub(super) reported: bool,
     /// The router has sent its last.
     pub(super) retired: bool,
     /// The promise has back what was not written.
@@ -103,12 +104,18 @@ impl Outgoing {
                 retired: false,
                 returned: false,
             });
-            self.leftovers.extend(self.outbox.take_overflow());
-            context.run_later(CLOSE_WITHIN, |session, context| {
-                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
-            });
+            let mut outside = self.outbox.take_overflow();
+            outside.iter_mut().for_each(Batch::release);
+            self.leftovers.extend(outside);
+            self.end_link_in(CLOSE_WITHIN, context);
         }
         self.report_end(context);
+    }
+
+    pub(super) fn end_link_in(&self, time: Duration, context: &mut Context<Self>) {
+        context.run_later(time, |session, context| {
+            session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+        });
     }
 
     /// Tells the router, once. While the promise hands over, the router may not know this session yet and would look

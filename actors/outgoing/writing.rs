@@ -8,30 +8,47 @@ use crate::{
     account::Outcome,
     batch::Batch,
     clock,
+    failure::Failure,
     recorder::{Event, What},
     router,
 };
 
 impl Outgoing {
-    pub(super) fn write(&mut self, mut batch: Batch, context: &mut Context<Self>) {
-        let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
-            self.leftovers.push(batch);
-            return;
-        };
-        let now = clock::now();
-        wire.last_stanza = now;
-        if let Some(limit) = wire.max_stanza {
-            self.refuse_oversized(&mut batch, limit);
-            if batch.stanzas.is_empty() {
-                return;
-            }
+    /// What waited in the promise.
+    pub(super) fn write_first(&mut self, batch: Batch) {
+        if let Some(batch) = self.admissible(batch) {
+            self.outbox.push_first(batch);
+            self.feed_link();
         }
-        if let Err(batch) = self.outbox.push(batch, now) {
+    }
+
+    pub(super) fn write(&mut self, batch: Batch, context: &mut Context<Self>) {
+        let Some(batch) = self.admissible(batch) else { return };
+        if self.stopping && !self.outbox.is_empty() {
+            let error = Failure::Stopping.stanza_error(&self.pair.remote);
+            self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
+            return router::bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+        }
+        if let Err(batch) = self.outbox.push(batch, clock::now()) {
             // It was said at `warn` when the patience ended.
             self.refuse_slow(batch, log::Level::Debug);
         }
         self.feed_link();
         self.watch_patience(context);
+    }
+
+    /// What of it the link may take; after the end it is kept, and nobody is held up by it.
+    fn admissible(&mut self, mut batch: Batch) -> Option<Batch> {
+        let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
+            batch.release();
+            self.leftovers.push(batch);
+            return None;
+        };
+        wire.last_stanza = clock::now();
+        if let Some(limit) = wire.max_stanza {
+            self.refuse_oversized(&mut batch, limit);
+        }
+        (!batch.stanzas.is_empty()).then_some(batch)
     }
 
     /// XEP-0478 section 4: never above what the peer announced.
@@ -59,13 +76,21 @@ impl Outgoing {
 
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
-        let Some(end) = self.outbox.patience_ends().filter(|_| self.patience.is_none()) else { return };
+        let Some(end) = self.outbox.patience_ends() else { return };
+        if let Some((watched, timer)) = self.patience.take() {
+            if watched <= end {
+                self.patience = Some((watched, timer));
+                return;
+            }
+            context.cancel_future(timer);
+        }
         let wait = end.saturating_duration_since(clock::now());
-        self.patience = Some(context.run_later(wait, |session, context| {
+        let timer = context.run_later(wait, |session, context| {
             session.patience = None;
             let batches = session.outbox.lose_patience(clock::now());
             batches.into_iter().for_each(|batch| session.refuse_slow(batch, log::Level::Warn));
             session.watch_patience(context);
-        }));
+        });
+        self.patience = Some((end, timer));
     }
 }

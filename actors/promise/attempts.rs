@@ -19,11 +19,10 @@ impl Promise {
     /// Makes an attempt, or lines up for one.
     pub(super) fn begin(&mut self, key: &DomainPair) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
-        if !self.turns.take(key) {
+        if !self.turns.take(key, clock::now()) {
             pair.state = State::AwaitingTurn;
             return;
         }
-        pair.state = State::Attempting;
         let dialling = self.dial.dial(key);
         let owners = outgoing::Owners {
             established: self.own.outlet(),
@@ -34,13 +33,24 @@ impl Promise {
             notes: self.owners.notes.clone(),
         };
         let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
-        self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
+        let session = self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
             Outgoing::new(key, dialling, owners, own, meter)
         });
+        pair.state = State::Attempting(session);
     }
 
     pub(super) fn attempt_ended(&mut self, key: &DomainPair) {
         self.turns.end(key);
+        self.begin_next();
+    }
+
+    /// Lets those who wait have the turns of attempts that hang.
+    pub(super) fn relieve_turns(&mut self) {
+        for key in self.turns.relieve(clock::now()) {
+            if let Some(State::Attempting(session)) = self.pairs.get(&key).map(|pair| &pair.state) {
+                let _ = session.signal(outgoing::GiveWay);
+            }
+        }
         self.begin_next();
     }
 
@@ -92,8 +102,8 @@ impl Handler<Queued<gate::Held>> for Promise {
 
     fn handle(&mut self, held: Queued<gate::Held>, _: &mut Context<Self>) {
         let gate::Held { pair } = held.open();
-        if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting)) {
-            self.turns.hold(pair);
+        if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting(_))) {
+            self.turns.hold(&pair);
             self.begin_next();
         }
     }
@@ -104,6 +114,6 @@ impl Handler<Queued<gate::Admitted>> for Promise {
 
     fn handle(&mut self, admitted: Queued<gate::Admitted>, _: &mut Context<Self>) {
         let gate::Admitted { pair } = admitted.open();
-        self.turns.resume(&pair);
+        self.turns.resume(&pair, clock::now());
     }
 }

@@ -41,7 +41,7 @@ impl Handler<Queued<ShowFigures>> for Promise {
         for pair in self.pairs.values() {
             let state = match &pair.state {
                 State::AwaitingTurn => &mut figures.awaiting_turn,
-                State::Attempting => &mut figures.attempting,
+                State::Attempting(_) => &mut figures.attempting,
                 State::HandingOver(_) => &mut figures.handing_over,
                 State::AwaitingReturn => &mut figures.awaiting_return,
                 State::Pausing { .. } if pair.in_line => &mut figures.awaiting_turn,

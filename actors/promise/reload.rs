@@ -11,7 +11,7 @@ impl Handler<Queued<Adopt>> for Promise {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { dial, bounds } = adopt.open();
-        self.turns.limit(dial.at_once());
+        self.turns.limit(dial.dials());
         (self.dial, self.bounds) = (dial, bounds);
         let forbidden: Vec<DomainPair> =
             self.pairs.keys().filter(|pair| !self.permits(pair)).cloned().collect();
@@ -22,7 +22,7 @@ impl Handler<Queued<Adopt>> for Promise {
                 Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
                 Some(State::AwaitingTurn | State::Pausing { .. }) => drop(self.remove(&key)),
                 // What comes of it is met then.
-                Some(State::Attempting | State::AwaitingReturn) | None => {}
+                Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }
         }
         self.begin_next();

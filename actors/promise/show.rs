@@ -35,14 +35,14 @@ impl Promise {
     fn attempts(&self, show: &Show) -> Vec<(DomainPair, Time)> {
         let wanted = |key: &DomainPair| show.of.as_ref().is_none_or(|of| *of == key.remote);
         let attempted =
-            self.pairs.iter().filter(|(key, pair)| matches!(pair.state, State::Attempting) && wanted(key));
+            self.pairs.iter().filter(|(key, pair)| matches!(pair.state, State::Attempting(_)) && wanted(key));
         attempted.take(show.limit).map(|(key, pair)| (key.clone(), Time::of(pair.since))).collect()
     }
 
     fn report(&self, key: &DomainPair, pair: &Pair) -> report::Queue {
         let (state, next_attempt) = match pair.state {
             State::AwaitingTurn => (Wait::Turn, None),
-            State::Attempting => (Wait::Attempt, None),
+            State::Attempting(_) => (Wait::Attempt, None),
             State::HandingOver(_) => (Wait::Handover, None),
             State::AwaitingReturn => (Wait::Return, None),
             State::Pausing { .. } if pair.in_line => (Wait::Turn, None),
@@ -79,6 +79,10 @@ impl Promise {
         for key in &begun {
             log::info!(target: super::LOG, pair:% = key; "an operator ends the pause: trying again at once");
             self.note(key, Event::now(What::Retried));
+            // Whoever asks for an attempt does not want to wait longer for the next.
+            if let Some(pair) = self.pairs.get_mut(key) {
+                pair.failures = 0;
+            }
             self.begin(key);
         }
         Retried { begun, under_way }

@@ -36,7 +36,13 @@ impl Router {
     }
 
     fn serve_iq(&self, stanza: &Stanza) -> Option<Stanza> {
-        let request = stanza.element().ok()?;
+        let Ok(request) = stanza.element() else {
+            return stanza.bounce(&stanza::Error {
+                type_: ErrorType::Modify,
+                condition: Condition::PolicyViolation,
+                text: "no service here reads a request of so many elements".to_owned(),
+            });
+        };
         let to = stanza.to_domain();
         let components: Vec<Domain> = self
             .local

@@ -3,7 +3,7 @@
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
-use super::{Acknowledge, Finish, Flush, Router};
+use super::{Abandon, Acknowledge, Finish, Flush, Router};
 use crate::{
     mailbox::{Mailbox, Queued},
     outgoing::{self, Outgoing},
@@ -57,6 +57,17 @@ impl Handler<Queued<Flush>> for Router {
     }
 }
 
+impl Handler<Queued<Abandon>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, abandon: Queued<Abandon>, _: &mut Context<Self>) {
+        let Abandon { token } = abandon.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Abandon { token: token.clone() });
+        }
+    }
+}
+
 impl Handler<Queued<Acknowledge>> for Router {
     type Result = ();
 
@@ -70,9 +81,9 @@ impl Handler<Queued<Finish>> for Router {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
-        let Finish { token } = finish.open();
+        let Finish { within, token } = finish.open();
         for session in self.sessions.values() {
-            let _ = session.signal(outgoing::Finish { token: token.clone() });
+            let _ = session.signal(outgoing::Finish { within, token: token.clone() });
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Error {
     Closed,
     /// The connection broke.
     Broken(io::ErrorKind),
+    /// The peer said more than it may before TLS is made.
+    TooLong,
     /// What the peer sent is not TLS.
     NotTls,
     /// The peer knows only versions of TLS that are too old, or too new.
@@ -101,6 +103,8 @@ impl Error {
     fn from_kind(kind: io::ErrorKind) -> Self {
         match kind {
             io::ErrorKind::UnexpectedEof => Self::Closed,
+            // Nobody else says so of a socket.
+            io::ErrorKind::QuotaExceeded => Self::TooLong,
             kind => Self::Broken(kind),
         }
     }
@@ -116,6 +120,9 @@ impl fmt::Display for Error {
             Self::Setup(reason) => write!(f, "TLS cannot be set up: {reason}"),
             Self::Closed => f.write_str("the peer closed the connection in the middle of TLS"),
             Self::Broken(kind) => write!(f, "the connection broke in the middle of TLS: {kind}"),
+            Self::TooLong => {
+                f.write_str("the peer's TLS handshake is longer than limits.max_handshake allows")
+            }
             Self::NotTls => f.write_str("the peer does not speak TLS there"),
             Self::NoCommonVersion => f.write_str("the peer speaks neither TLS 1.2 nor TLS 1.3"),
             Self::NoCommonCipher => f.write_str("the peer has no TLS cipher in common with us"),

@@ -1,4 +1,7 @@
-//! The socket below TLS, which ends the connection when the peer wants to renegotiate.
+//! The socket below TLS, which ends the connection when the peer wants to renegotiate, or says much before TLS is made.
+//!
+//! OpenSSL keeps what it made of a peer's certificates as long as the connection, which can be forty times their bytes.
+//! So the bytes are counted until the handshake is over.
 //!
 //! RFC 6120 section 5.3.5: who does not support renegotiation drops the TCP connection, without a stream error.
 //! OpenSSL would only decline and go on, and tells nobody. But TLS 1.2 leaves the type of a record in the clear, so
@@ -10,15 +13,22 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use bytes::BytesMut;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+
+use super::Error;
 
 /// A TCP socket under TLS.
 #[derive(Debug)]
 pub struct Guarded {
     socket: TcpStream,
+    /// Bytes that were read before there was somebody to take them.
+    early: BytesMut,
+    /// Bytes that may still be read before the handshake is over.
+    left: usize,
     /// `None`: nothing can come any more that is to be looked for.
     records: Option<Records>,
     /// The handshake is over, and there is to be no other.
@@ -26,8 +36,34 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(socket: TcpStream) -> Self {
-        Self { socket, records: Some(Records::default()), settled: false }
+    /// Lets `most` bytes through before the handshake is over.
+    pub(super) fn new(socket: TcpStream, most: usize) -> Self {
+        let (early, records) = (BytesMut::new(), Some(Records::default()));
+        Self { socket, early, left: most, records, settled: false }
+    }
+
+    /// Reads until a client's first message is whole, or what is there is none: a handshake costs tens of kilobytes, which
+    /// nobody gets for less than that message.
+    pub(super) async fn await_hello(&mut self) -> Result<(), Error> {
+        let (mut records, mut hello) = (Records::default(), Hello::default());
+        let mut scratch = [0; HELLO];
+        while !hello.is_whole() {
+            if hello.length().is_some_and(|length| length > self.early.len() + self.left) || self.left == 0 {
+                return Err(Error::TooLong);
+            }
+            let room = self.left.min(scratch.len());
+            let read = self.socket.read(&mut scratch[..room]).await;
+            let bytes = match read.map_err(|error| Error::Broken(error.kind()))? {
+                // OpenSSL finds out what it means that there is no more.
+                0 => break,
+                length => &scratch[..length],
+            };
+            self.left -= bytes.len();
+            self.early.extend_from_slice(bytes);
+            hello.foreign |= self.early.first() != Some(&HANDSHAKE);
+            records.follow(bytes, |kind, body| hello.take(kind, body));
+        }
+        Ok(())
     }
 
     /// The socket itself, for its options.
@@ -52,13 +88,46 @@ impl AsyncRead for Guarded {
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut guarded.socket).poll_read(context, buffer))?;
+        if !guarded.early.is_empty() {
+            let length = guarded.early.len().min(buffer.remaining());
+            buffer.put_slice(&guarded.early.split_to(length));
+            if guarded.early.is_empty() {
+                guarded.early = BytesMut::new();
+            }
+        } else if guarded.settled {
+            ready!(Pin::new(&mut guarded.socket).poll_read(context, buffer))?;
+        } else {
+            ready!(guarded.poll_read_within(context, buffer))?;
+        }
         let new = buffer.filled().get(before..).unwrap_or_default();
-        let handshake = guarded.records.as_mut().is_some_and(|records| records.begin_handshake(new));
+        let handshake = guarded.records.as_mut().is_some_and(|records| records.follow(new, |_, _| {}));
         if handshake && guarded.settled {
             let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the peer wants to renegotiate TLS");
             return Poll::Ready(Err(error));
         }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Guarded {
+    /// Reads no more than may be read.
+    fn poll_read_within(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "a TLS handshake too long",
+            )));
+        }
+        let room = self.left.min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut part))?;
+        let length = part.filled().len();
+        buffer.advance(length);
+        self.left -= length;
         Poll::Ready(Ok(()))
     }
 }
@@ -88,14 +157,17 @@ struct Records {
 }
 
 impl Records {
-    /// Whether a record of the handshake begins in `bytes`.
-    fn begin_handshake(&mut self, mut bytes: &[u8]) -> bool {
+    /// Whether a record of the handshake begins in `bytes`. `body` is given the pieces of bodies, each with the type of its
+    /// record.
+    fn follow(&mut self, mut bytes: &[u8], mut body: impl FnMut(u8, &[u8])) -> bool {
         let mut handshake = false;
         while let Some((first, rest)) = bytes.split_first() {
             if self.body > 0 {
-                let passed = self.body.min(bytes.len());
-                self.body -= passed;
-                bytes = bytes.get(passed..).unwrap_or_default();
+                let (piece, rest) = bytes.split_at(self.body.min(bytes.len()));
+                let [kind, ..] = self.header;
+                body(kind, piece);
+                self.body -= piece.len();
+                bytes = rest;
                 continue;
             }
             if let Some(place) = self.header.get_mut(self.read) {
@@ -114,6 +186,41 @@ impl Records {
     }
 }
 
+/// The first message of a handshake, as far as it is there (RFC 8446 section 4): type, length, and what is so long. It
+/// may be spread over records.
+#[derive(Debug, Default)]
+struct Hello {
+    start: [u8; 4],
+    /// Bytes that are there, those of the start among them.
+    seen: usize,
+    /// What came is nothing of a handshake.
+    foreign: bool,
+}
+
+impl Hello {
+    fn take(&mut self, kind: u8, body: &[u8]) {
+        self.foreign |= kind != HANDSHAKE;
+        for (place, byte) in self.start.iter_mut().skip(self.seen).zip(body) {
+            *place = *byte;
+        }
+        self.seen += body.len();
+    }
+
+    /// How long it says it is in all.
+    fn length(&self) -> Option<usize> {
+        let [_, high, middle, low] = self.start;
+        (self.seen >= self.start.len())
+            .then(|| self.start.len() + u32::from_be_bytes([0, high, middle, low]) as usize)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.foreign || self.length().is_some_and(|length| self.seen >= length)
+    }
+}
+
+/// What is read at once of a first message: the whole of most.
+const HELLO: usize = 2048;
+
 /// Type, version, length.
 const HEADER: usize = 5;
 
@@ -131,8 +238,8 @@ mod tests {
         let hello = [22, 3, 3, 0, 2, 1, 2];
         for cut in 1..data.len() {
             let mut records = Records::default();
-            assert!(data.chunks(cut).all(|piece| !records.begin_handshake(piece)), "cut at {cut}");
-            let seen: Vec<bool> = hello.chunks(cut).map(|piece| records.begin_handshake(piece)).collect();
+            assert!(data.chunks(cut).all(|piece| !records.follow(piece, |_, _| {})), "cut at {cut}");
+            let seen: Vec<bool> = hello.chunks(cut).map(|piece| records.follow(piece, |_, _| {})).collect();
             assert_eq!(seen.iter().filter(|seen| **seen).count(), 1, "cut at {cut}");
         }
     }

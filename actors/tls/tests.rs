@@ -1,5 +1,6 @@
 //! Handshakes over loopback: our two ends with each other, and each with a peer made by hand (`Raw`).
 
+mod excess;
 mod refusals;
 
 use std::{

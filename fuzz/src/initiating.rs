@@ -7,7 +7,7 @@ use crate::{
 use xmpp::{
     DomainPair,
     dialback::Request,
-    policy::{Mechanism, Policy, Tls},
+    policy::{Bounds, Mechanism, Policy, Tls},
     stream::{
         Initiating, Secured,
         initiating::{Output, Plan, Purpose},
@@ -64,6 +64,7 @@ impl<'a> Session<'a> {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             purpose,
             policy: policy.clone(),
+            bounds: Bounds::default(),
             direct_tls: direct_tls.clone(),
             certificate,
         });
@@ -118,6 +119,7 @@ impl<'a> Session<'a> {
                     assert!(!self.verifies && !self.settled && self.may_speak());
                     assert!(self.policy.allows(established.mechanism));
                     assert_eq!(established.secured, self.secured.is_some());
+                    assert!(!established.secured || self.policy.tls != Tls::Disabled, "TLS where it is never");
                     if established.mechanism == Mechanism::External {
                         assert!(self.certificate && established.secured, "EXTERNAL without TLS");
                     }

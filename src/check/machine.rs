@@ -12,6 +12,7 @@ use actors::settings::Listen;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::{
+    LISTEN,
     finding::{Place, Said, Severity, Source},
     value,
 };
@@ -20,8 +21,14 @@ use crate::config::{
 pub(super) fn addresses(source: &Source, listen: &Listen) {
     let places = source.places(&LISTEN);
     let lists = LISTEN.into_iter().zip([&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]);
-    for (key, addresses) in lists {
+    let mut tried = Vec::new();
+    // Of a key that is wrong only the default is known, and nobody asked for that.
+    for (key, addresses) in lists.filter(|(key, _)| !source.is_wrong(key)) {
         for address in addresses.iter().filter(|address| address.port() != 0) {
+            if tried.contains(address) {
+                continue;
+            }
+            tried.push(*address);
             let Some((severity, said)) = bind(*address).err().map(|error| judge(*address, &error)) else {
                 continue;
             };
@@ -34,13 +41,34 @@ pub(super) fn addresses(source: &Source, listen: &Listen) {
     }
 }
 
+/// Looks at whether the control socket can be where it is wanted.
+pub(super) fn control(source: &Source, listen: &Listen) {
+    let Some(control) = listen.control.as_ref().filter(|control| control.required) else { return };
+    let Some(place) = source.places(&["listen.control"]).pop() else { return };
+    let directory = control.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        let said = Said::with_help(
+            format!("there is no directory {}", directory.display()),
+            "make it, or put the socket elsewhere: the node does not start without it",
+        );
+        source.find(Severity::Problem, place.span, &place.key, said);
+    }
+}
+
 /// Warns of keys and secrets that every user of this machine can read.
 pub(super) fn secrets(source: &Source) {
+    let inline = source.places(&INLINE_SECRETS).into_iter().find(|place| !place.value.is_empty());
+    if let Some(place) = inline.filter(|_| is_readable_by_all(source.file())) {
+        let path = source.file().display();
+        let said = Said::with_help(
+            format!("a secret stands in {path}, which every user of this machine can read"),
+            format!("chmod o-rwx {path}"),
+        );
+        source.find(Severity::Warning, place.span, &place.key, said);
+    }
     for place in source.places(&SECRETS) {
         let path = source.path(&place.value);
-        // Whether it can be read at all was said before.
-        let Ok(mode) = fs::metadata(&path).map(|metadata| metadata.permissions().mode()) else { continue };
-        if mode & READABLE_BY_ALL != 0 {
+        if is_readable_by_all(&path) {
             let path = path.display();
             let said = Said::with_help(
                 format!("every user of this machine can read {path}"),
@@ -49,6 +77,11 @@ pub(super) fn secrets(source: &Source) {
             source.find(Severity::Warning, place.span, &place.key, said);
         }
     }
+}
+
+/// Whether it can be read at all was said before.
+fn is_readable_by_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & READABLE_BY_ALL != 0)
 }
 
 /// Whether this machine has that address.
@@ -92,7 +125,7 @@ fn judge(address: SocketAddr, error: &io::Error) -> (Severity, Said) {
 fn in_use(address: SocketAddr) -> (Severity, Said) {
     let what = format!("{address} is in use");
     match holder(address) {
-        Some((pid, name)) if name == NAME => (
+        Some((pid, name)) if name == NAME || is_our_program(pid) => (
             Severity::Note,
             Said::with_help(
                 format!("{what} by a running Nuncio (process {pid})"),
@@ -114,6 +147,12 @@ fn in_use(address: SocketAddr) -> (Severity, Said) {
             ),
         ),
     }
+}
+
+/// Whether that process runs the program that we are, whatever it is called.
+fn is_our_program(pid: u32) -> bool {
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+    program("self").is_some_and(|ours| program(&pid.to_string()) == Some(ours))
 }
 
 /// Who listens there, where the system lets us know: process and program.
@@ -164,9 +203,6 @@ fn hexadecimal(address: IpAddr) -> String {
     words.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(*word))).collect()
 }
 
-/// The keys of addresses, in the order of `Listen`.
-const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
-
 /// The keys that name files with secrets.
 const SECRETS: [&str; 5] = [
     "domain.key",
@@ -175,6 +211,9 @@ const SECRETS: [&str; 5] = [
     "s2s.dialback_secret_file",
     "remote.dialback_secret_file",
 ];
+
+/// The keys that are secrets themselves.
+const INLINE_SECRETS: [&str; 3] = ["component.secret", "s2s.dialback_secret", "remote.dialback_secret"];
 
 /// As the kernel knows our program.
 const NAME: &str = "nuncio";

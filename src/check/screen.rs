@@ -15,7 +15,7 @@ pub(super) enum Colours {
 pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> String {
     let mut out = String::new();
     let (word, colour) = match finding.severity {
-        Severity::Problem => ("error", RED),
+        Severity::Problem | Severity::Flaw => ("error", RED),
         Severity::Warning => ("warning", YELLOW),
         Severity::Note => ("note", GREEN),
     };

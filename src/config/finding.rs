@@ -26,6 +26,8 @@ pub(crate) struct Finding {
 pub(crate) enum Severity {
     /// It cannot.
     Problem,
+    /// It can, and other servers will not take it as it is.
+    Flaw,
     /// It can, and the operator should know.
     Warning,
     /// It can, and that is most likely as it should be.
@@ -78,6 +80,11 @@ impl Finding {
     /// Whether the node can start all the same.
     pub(crate) fn is_warning(&self) -> bool {
         self.severity != Severity::Problem
+    }
+
+    /// Whether it is something to mend before anything else.
+    pub(crate) fn is_mistake(&self) -> bool {
+        matches!(self.severity, Severity::Problem | Severity::Flaw)
     }
 
     /// Whether it is about the file, and not about a line of it.
@@ -180,6 +187,14 @@ impl Source {
         let key = key.to_owned();
         let finding = Finding { key, help, severity, ..Finding::of_file(&self.file, text) };
         self.findings.borrow_mut().push(finding);
+    }
+
+    /// Whether a problem of `key` was noted.
+    pub(crate) fn is_wrong(&self, key: &str) -> bool {
+        self.findings
+            .borrow()
+            .iter()
+            .any(|finding| finding.key == key && finding.severity == Severity::Problem)
     }
 
     /// Remembers where something stands.

@@ -47,18 +47,19 @@ pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {
 /// Warns of what other servers will hold against `identity` as the proof of `name`.
 pub(crate) fn judge(section: &Section<'_>, identity: &Identity, name: &Domain) {
     for flaw in certificate::flaws(identity, name) {
-        let consequence = match flaw {
-            Flaw::ExpiresSoon { .. } => "it is time to renew it",
-            _ => "other servers will not take it as proof",
-        };
-        section.warning("certificate", Said::with_help(flaw.to_string(), consequence));
+        let told = flaw.to_string();
+        if matches!(flaw, Flaw::ExpiresSoon { .. }) {
+            section.warning("certificate", Said::with_help(told, "it is time to renew it"));
+        } else {
+            section.flaw("certificate", Said::with_help(told, "other servers will not take it as proof"));
+        }
     }
 }
 
 /// Warns when the certificate that a component inherits is for other names; the rest its domain was told.
 pub(crate) fn judge_inherited(section: &Section<'_>, identity: &Identity, name: &Domain) {
     if identity.chain.first().is_some_and(|leaf| !certificate::covers(leaf, name)) {
-        section.warning(
+        section.flaw(
             "certificate",
             format!(
                 "the certificate of its domain is not for {name}: other servers will not take it as proof"

@@ -153,6 +153,11 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether a problem of `key` was noted already.
+    pub(crate) fn was_wrong(&self, key: &str) -> bool {
+        self.source.is_wrong(&self.full(key))
+    }
+
     /// Notes what keeps the node from starting.
     pub(crate) fn problem(&self, key: &str, said: impl Into<Said>) {
         self.find(Severity::Problem, self.position(key), key, said);
@@ -161,6 +166,11 @@ impl<'a> Section<'a> {
     /// Notes what the operator should know.
     pub(crate) fn warning(&self, key: &str, said: impl Into<Said>) {
         self.find(Severity::Warning, self.position(key), key, said);
+    }
+
+    /// Notes what other servers will hold against the node.
+    pub(crate) fn flaw(&self, key: &str, said: impl Into<Said>) {
+        self.find(Severity::Flaw, self.position(key), key, said);
     }
 
     /// The line its header stands in.
@@ -184,7 +194,12 @@ impl<'a> Section<'a> {
             let place = if self.name.is_empty() { "the top of the file" } else { self.name };
             let near = nearest(key, &known).unwrap_or_default();
             let what = format!("\"{key}\" is unknown in {place}");
-            let why = Said::with_help(what, format!("the nearest known key is \"{near}\""));
+            let help = match ELSEWHERE.iter().find(|(known, section)| *known == key && *section != self.name)
+            {
+                Some((_, section)) => format!("it belongs in [{section}]"),
+                None => format!("the nearest known key is \"{near}\""),
+            };
+            let why = Said::with_help(what, help);
             self.find(Severity::Problem, at, key, why);
         }
     }
@@ -245,13 +260,35 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
 }
 
+/// Keys of one section that are looked for in others, or taken for a section.
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("metrics", "listen"),
+    ("control", "listen"),
+    ("s2s_tls", "listen"),
+    ("allow", "s2s"),
+    ("deny", "s2s"),
+    ("tls", "s2s"),
+    ("auth", "s2s"),
+    ("trust", "s2s"),
+    ("idle_timeout", "s2s"),
+    ("keepalive", "s2s"),
+    ("dialback_secret", "s2s"),
+    ("max_connections", "limits"),
+    ("backoff", "promise"),
+    ("nameservers", "dns"),
+];
+
 /// The keys whose values `nuncio check` holds against the machine and the DNS.
-const PLACED: [&str; 11] = [
+const PLACED: [&str; 15] = [
     "listen.s2s",
     "listen.s2s_tls",
     "listen.component",
     "listen.metrics",
+    "listen.control",
     "domain.name",
+    "component.secret",
+    "s2s.dialback_secret",
+    "remote.dialback_secret",
     "domain.key",
     "component.name",
     "component.key",

@@ -37,6 +37,7 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),
+        attempt_timeout: Duration::from_secs(90),
         idle_timeout: IDLE,
         keepalive: Duration::from_secs(5 * 60),
         element_timeout: Duration::from_secs(2 * 60),
@@ -123,6 +124,9 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
         handshake_timeout: section
             .read("handshake_timeout", value::some_duration)
             .unwrap_or(base.handshake_timeout),
+        attempt_timeout: section
+            .read("attempt_timeout", value::some_duration)
+            .unwrap_or(base.attempt_timeout),
         idle_timeout,
         keepalive: section.read("keepalive", value::some_duration).unwrap_or(base.keepalive),
         element_timeout: section
@@ -134,12 +138,20 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
         direct_tls: base.direct_tls,
     };
     weigh(section, &terms.policy);
+    if terms.attempt_timeout < terms.handshake_timeout {
+        if section.has("attempt_timeout") {
+            section
+                .warning("attempt_timeout", "is shorter than handshake_timeout, which never runs out then");
+        } else if section.has("handshake_timeout") {
+            section.warning("handshake_timeout", "is longer than attempt_timeout, so it never runs out");
+        }
+    }
     terms
 }
 
 /// Looks at whether the values make sense together.
 fn weigh(section: &Section<'_>, policy: &Policy) {
-    if policy.auth.is_empty() && section.has("auth") {
+    if policy.auth.is_empty() && section.has("auth") && !section.was_wrong("auth") {
         section.problem(
             "auth",
             "is empty: nothing could authenticate a remote; name \"external\", \"dialback\" or both",

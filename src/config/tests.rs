@@ -167,6 +167,7 @@ allow = ["*"]
 deny = []
 connect_timeout = "10s"
 handshake_timeout = "30s"
+attempt_timeout = "80s"
 idle_timeout = "1h"
 keepalive = "5m"
 max_stanza = "512 KiB"
@@ -216,6 +217,7 @@ abuse = ["mailto:abuse@example.org"]
     assert_eq!(settings.components[0].secret, "change me");
     assert!(settings.components[0].identity.is_some(), "inherited from example.org");
     assert_eq!(settings.remote.policy.tls, Tls::Required);
+    assert_eq!(settings.remote.attempt_timeout, Duration::from_secs(80));
     assert_eq!(settings.remote.policy.idle_seconds, 3600);
     assert_eq!(settings.remote.policy.max_stanza, 524_288);
     assert_eq!(key(&settings.remote.policy), key_from("s3cr3t"));
@@ -321,7 +323,9 @@ fn a_list_reports_each_entry_in_its_own_line() {
 fn an_address_can_be_listened_on_once() {
     assert_finds(
         "[listen]\ns2s = [\"127.0.0.1:5269\"]\ns2s_tls = [\"127.0.0.1:5269\"]",
-        &["n.toml:2: listen.s2s: 127.0.0.1:5269 stands in this section twice, and can be bound only once"],
+        &[
+            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 stands in this section twice, and can be bound only once",
+        ],
     );
     assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
 }
@@ -358,6 +362,17 @@ fn settings_that_contradict_each_other_are_refused() {
         "[promise]\nmax_bytes = \"1 GiB\"",
         &[
             "n.toml:2: promise.max_bytes: one domain pair may hold more (max_bytes) than all of them together (total_bytes)",
+        ],
+    );
+}
+
+#[test]
+fn an_attempt_shorter_than_a_handshake_is_a_warning() {
+    assert_finds(
+        "[s2s]\nattempt_timeout = \"20s\"\n[[remote]]\nname = \"b.example\"\nhandshake_timeout = \"25s\"",
+        &[
+            "n.toml:2: warning: s2s.attempt_timeout: is shorter than handshake_timeout, which never runs out then",
+            "n.toml:5: warning: remote.handshake_timeout: is longer than attempt_timeout, so it never runs out",
         ],
     );
 }
@@ -423,12 +438,15 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
     let config = Dir::new()
         .load(
             "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_depth = 9\n\
+             max_component_connections = 5\nmax_handshake = \"30 KiB\"\nmax_components_unauthenticated_per_address = 3\n\
              max_verifications_waiting = 0\n[s2s]\nunknown_recipient = \"bounce\"\nmax_rate = \"1 MiB\"\n\
              [[remote]]\nname = \"b.example\"\nmax_rate = \"unlimited\"\nwrite_timeout = \"5s\"\n",
         )
         .unwrap();
     let Settings { limits, remote, overrides, .. } = &config.settings;
     assert_eq!((limits.max_connections, limits.stream.depth, limits.verifications.waiting), (7, 9, 0));
+    assert_eq!(limits.max_handshake, 30 << 10);
+    assert_eq!((limits.components.connections, limits.components.unproved_per_address), (5, 3));
     assert_eq!(remote.policy.unknown_recipient, xmpp::policy::UnknownRecipient::Bounce);
     assert_eq!((remote.max_rate, overrides[0].1.max_rate), (Some(1 << 20), None));
     assert_eq!(overrides[0].1.write_timeout, Duration::from_secs(5));

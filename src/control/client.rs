@@ -1,8 +1,9 @@
 //! One exchange on a node's control socket.
 
 use std::{
+    fs,
     io::{self, Read as _, Write as _},
-    os::unix::net::UnixStream,
+    os::unix::{fs::FileTypeExt as _, net::UnixStream},
     path::Path,
     time::Duration,
 };
@@ -31,11 +32,13 @@ fn talk(mut stream: UnixStream, request: &Request) -> io::Result<String> {
 }
 
 fn unreachable(path: &Path, error: &io::Error) -> String {
+    let is_socket = fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!(
             "no node is running with the control socket {path}; --config or --socket names another one"
         ),
+        io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is no socket"),
         io::ErrorKind::ConnectionRefused => {
             format!("no node is running any more that had the control socket {path}")
         }

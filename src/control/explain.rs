@@ -18,6 +18,7 @@ pub(crate) fn show(screen: &mut Screen, answer: &Answer<Explanation>) {
     if !found.links.is_empty() {
         screen.heading("Links");
         tables::links(screen, &found.links);
+        tables::certificates(screen, &found.links);
         if found.links_total > found.links.len() {
             screen.more("link", found.links.len(), found.links_total);
         }

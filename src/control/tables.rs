@@ -37,7 +37,7 @@ pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
             link.tls.as_ref().map_or_else(none, |tls| {
                 format!("{} {}", tls.protocol, tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher))
             }),
-            link.tls.as_ref().map_or_else(none, |tls| tls.certificate.clone()),
+            link.tls.as_ref().map_or_else(none, |tls| tls.verdict.replace('-', " ")),
             both(link.received),
             both(link.sent),
             both(link.waiting),
@@ -45,6 +45,15 @@ pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
         ]);
     }
     screen.table(&table, "");
+}
+
+/// Adds what is wrong with certificates, in full.
+pub(crate) fn certificates(screen: &mut Screen, links: &[Link]) {
+    for link in links {
+        if let Some(tls) = link.tls.as_ref().filter(|tls| tls.verdict != "good") {
+            screen.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
+        }
+    }
 }
 
 /// Adds a table of queues.
@@ -68,7 +77,7 @@ pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
             queue.waiting.stanzas.to_string(),
             Size(queue.waiting.bytes).to_string(),
             queue.oldest.map_or_else(none, |oldest| oldest.to_string()),
-            wait(queue.state).to_owned(),
+            wait(queue).to_owned(),
             next_attempt(queue),
             format!("{}x", queue.failures),
             queue.trouble.as_ref().map_or_else(none, |trouble| trouble.reason.clone()),
@@ -113,12 +122,13 @@ fn state(state: State) -> &'static str {
     }
 }
 
-fn wait(state: Wait) -> &'static str {
-    match state {
+fn wait(queue: &Queue) -> &'static str {
+    match queue.state {
         Wait::Turn => "waits for its turn",
         Wait::Attempt => "being tried",
         Wait::Handover => "linked, being written",
         Wait::Return => "link lost",
+        Wait::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
         Wait::Pause => "paused",
     }
 }
@@ -130,4 +140,84 @@ fn both(amount: Amount) -> String {
 
 fn none() -> String {
     "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use actors::report::{Pair, Seconds, Side, Time, Tls, Trouble};
+
+    use super::*;
+
+    fn now() -> Time {
+        Time(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800))
+    }
+
+    fn link() -> Link {
+        let names: Vec<String> = (1..=6).map(|nth| format!("conference{nth}.example")).collect();
+        let remote = Some("b.example".to_owned());
+        Link {
+            direction: Direction::Incoming,
+            state: State::Authenticated,
+            pairs: vec![Pair { local: "a.example".to_owned(), remote }],
+            more_pairs: 0,
+            address: Some(([192, 0, 2, 7], 40_000).into()),
+            since: now(),
+            mechanism: Some("dialback".to_owned()),
+            tls: Some(Tls {
+                protocol: "TLSv1.3".to_owned(),
+                cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
+                certificate: format!("is for other names ({}), not for b.example", names.join(", ")),
+                verdict: "wrong-name".to_owned(),
+                expires: None,
+                fingerprint: None,
+            }),
+            received: Amount::default(),
+            sent: Amount::default(),
+            waiting: Amount::default(),
+            idle: Seconds::default(),
+        }
+    }
+
+    fn queue(stanzas: u64) -> Queue {
+        Queue {
+            local: "a.example".to_owned(),
+            remote: "b.example".to_owned(),
+            state: Wait::Pause,
+            waiting: Amount { stanzas, bytes: 100 * stanzas },
+            oldest: None,
+            next_attempt: Some(Seconds(Duration::from_secs(3))),
+            failures: 1,
+            trouble: Some(Trouble {
+                reason: "no answer".to_owned(),
+                definitive: false,
+                cause: "no-answer".to_owned(),
+                side: Side::Either,
+                remedy: "look".to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_certificate_takes_two_words_of_a_line() {
+        let mut screen = Screen::new(now());
+        links(&mut screen, &[link()]);
+        let table = screen.finish();
+        assert!(table.contains("  wrong name  "), "{table}");
+        assert!(!table.contains("conference1"), "{table}");
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest < Some(200), "{widest:?}:\n{table}");
+    }
+
+    #[test]
+    fn a_pause_in_which_nothing_waits_is_told_as_none() {
+        let shown = |stanzas| {
+            let mut screen = Screen::new(now());
+            queues(&mut screen, &[queue(stanzas)]);
+            screen.finish()
+        };
+        assert!(shown(1).contains("  paused  "), "{}", shown(1));
+        assert!(shown(0).contains("  idle, last attempt failed  "), "{}", shown(0));
+    }
 }

@@ -1,9 +1,11 @@
-//! From the node's own words for a failure to a cause.
+//! From the node's own words for a failure to a step of the way and a cause.
 
-use actors::{connect, dns, failure::Failure, tls};
+use actors::{
+    dns,
+    failure::{Failure, diagnosis::Seen},
+};
 use xmpp::{
     policy::{Mechanism, Policy},
-    stanza,
     stream::{Condition, initiating},
 };
 
@@ -23,160 +25,71 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) certificate: bool,
 }
 
-/// The step at which the way to a remote ended, and why.
-pub(crate) fn of(failure: &Failure, seen: &Circumstances<'_>) -> (&'static str, &'static Cause) {
-    match failure {
-        Failure::Denied => ("policy", &cause::DENIED),
-        Failure::Dns(failure) => ("dns", of_dns(failure)),
-        Failure::Loop(_) => ("dns", &cause::LOOP),
-        Failure::Connect(failures) => {
-            ("tcp", failures.first().map_or(&cause::CONNECT_FAILED, |(_, failure)| of_tcp(*failure)))
+impl Circumstances<'_> {
+    fn seen(&self) -> Seen {
+        let Self { sight, policy, certificate } = self;
+        Seen {
+            heard: Some(sight.heard.clone()),
+            greeted: sight.greeting.is_some(),
+            secured: sight.shown.is_some(),
+            chain_incomplete: sight.shown.as_ref().is_some_and(judgement::is_incomplete),
+            wants_external: policy.allows(Mechanism::External),
+            has_certificate: *certificate,
+            offers_external: sight.offered.as_ref().is_some_and(|features| features.external),
+            allows_dialback: policy.allows(Mechanism::Dialback),
         }
-        Failure::Tls { error, .. } => ("tls", of_tls(error)),
-        Failure::Stream { failure, .. } => of_stream(&failure.cause, seen),
-        Failure::Broken { error, .. } => (
-            "stream",
-            match (seen.sight.heard.is_empty() && seen.sight.shown.is_none(), error) {
-                (true, _) => &cause::CLOSED_AT_ONCE,
-                (false, None) => &cause::CLOSED,
-                (false, Some(_)) => &cause::BROKEN,
-            },
-        ),
-        Failure::TimedOut { .. } => match (seen.sight.tried.last(), seen.sight.heard.is_empty()) {
-            (Some(Mechanism::Dialback), _) => ("dialback", &cause::AUTHORITY_UNREACHABLE),
-            (_, true) if seen.sight.shown.is_none() => ("stream", &cause::SILENT),
-            _ => ("stream", &cause::TOO_SLOW),
-        },
+    }
+}
+
+/// The step at which the way to a remote ended, and why.
+pub(crate) fn of(failure: &Failure, circumstances: &Circumstances<'_>) -> (&'static str, &'static Cause) {
+    let mut cause = failure.cause(&circumstances.seen());
+    if cause == &cause::DIALBACK_REFUSED && !circumstances.policy.secret.is_shared() {
+        cause = &cause::DIALBACK_UNTESTABLE;
+    }
+    (step(failure, cause), cause)
+}
+
+fn step(failure: &Failure, cause: &Cause) -> &'static str {
+    match failure {
+        Failure::Denied => "policy",
+        Failure::Dns(_) | Failure::Loop(_) | Failure::TlsForbidden => "dns",
+        Failure::Connect(_) => "tcp",
+        Failure::Tls { .. } => "tls",
+        Failure::Stream { .. } | Failure::TimedOut { .. } if cause == &cause::AUTHORITY_UNREACHABLE => {
+            "dialback"
+        }
+        Failure::Stream { failure, .. } => of_stream(&failure.cause),
+        Failure::Broken { .. } | Failure::TimedOut { .. } => "stream",
         Failure::Stopping
         | Failure::Late
         | Failure::ShortLived
         | Failure::Overloaded
         | Failure::Crowded(_)
-        | Failure::Crashed => ("probe", &cause::INTERNAL),
+        | Failure::Crashed => "probe",
     }
 }
 
-/// Why one address could not be connected to.
-pub(crate) fn of_tcp(failure: connect::Failure) -> &'static Cause {
-    match failure {
-        connect::Failure::Silent(_) => &cause::NO_ANSWER,
-        connect::Failure::Refused => &cause::REFUSED,
-        connect::Failure::Unreachable => &cause::UNREACHABLE,
-        connect::Failure::Other(_) => &cause::CONNECT_FAILED,
-    }
-}
-
-fn of_dns(failure: &dns::Failure) -> &'static Cause {
-    match failure {
-        dns::Failure::NoSuchDomain { .. } => &cause::NO_SUCH_DOMAIN,
-        dns::Failure::NotOffered { .. } => &cause::NOT_OFFERED,
-        dns::Failure::NoService { .. } => &cause::NO_RECORD,
-        dns::Failure::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
-        dns::Failure::Silent { .. } => &cause::DNS_TIMEOUT,
-        dns::Failure::Refused { code, .. } if code == "SERVFAIL" => &cause::SERVER_FAILURE,
-        dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
-        dns::Failure::Bogus { .. } => &cause::BOGUS,
-        dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
-    }
-}
-
-fn of_tls(error: &tls::Error) -> &'static Cause {
-    match error {
-        tls::Error::Identity { .. } | tls::Error::NoIdentity => &cause::OWN_BAD,
-        tls::Error::Setup(_) => &cause::INTERNAL,
-        tls::Error::Closed => &cause::CLOSED_IN_TLS,
-        tls::Error::Broken(_) => &cause::BROKEN,
-        tls::Error::NotTls => &cause::NOT_TLS,
-        tls::Error::NoCommonVersion => &cause::TLS_TOO_OLD,
-        tls::Error::NoCommonCipher => &cause::NO_COMMON_CIPHER,
-        tls::Error::OtherProtocol => &cause::OTHER_ALPN,
-        // RFC 8446 section 6.2. Servers say "handshake failure" most often when there is no cipher left.
-        tls::Error::Alert(40 | 71) => &cause::NO_COMMON_CIPHER,
-        tls::Error::Alert(70) => &cause::TLS_TOO_OLD,
-        error if error.blames_our_certificate() => &cause::OUR_CERTIFICATE_REFUSED,
-        tls::Error::Alert(112) => &cause::TLS_NAME_UNKNOWN,
-        tls::Error::Alert(120) => &cause::OTHER_ALPN,
-        tls::Error::Alert(_) | tls::Error::Failed(_) => &cause::TLS_FAILED,
-    }
-}
-
-fn of_stream(failure: &initiating::Cause, seen: &Circumstances<'_>) -> (&'static str, &'static Cause) {
+fn of_stream(failure: &initiating::Cause) -> &'static str {
     use initiating::Cause;
     match failure {
-        Cause::NotXmpp if seen.sight.heard.starts_with(b"HTTP/") => ("stream", &cause::HTTP),
-        Cause::NotXmpp => ("stream", &cause::NOT_XMPP),
-        Cause::TlsUnavailable => ("features", &cause::NO_STARTTLS),
-        Cause::TlsForbidden => ("features", &cause::TLS_FORBIDDEN),
-        Cause::TlsRefused => ("tls", &cause::STARTTLS_REFUSED),
-        Cause::Certificate(problem) => ("certificate", judgement::of(problem, seen.sight.shown.as_ref())),
-        Cause::NoMechanism => ("features", without_mechanism(seen)),
-        Cause::ExternalRefused(_) => ("external", &cause::EXTERNAL_REFUSED),
-        Cause::DialbackInvalid if !seen.policy.secret.is_shared() => {
-            ("dialback", &cause::DIALBACK_UNTESTABLE)
-        }
-        Cause::DialbackInvalid => ("dialback", &cause::DIALBACK_REFUSED),
-        Cause::DialbackError(error) => ("dialback", of_dialback(error.condition)),
-        Cause::Stream(error) => of_stream_error(error.condition, seen),
-        Cause::Closed if seen.sight.greeting.is_none() => ("stream", &cause::CLOSED_AT_ONCE),
-        Cause::Closed => ("stream", &cause::CLOSED),
-        Cause::Redirected { .. } => ("stream", &cause::REDIRECTED),
-        Cause::Misbehaved(error) if error.condition == Condition::InvalidNamespace => {
-            ("stream", &cause::WRONG_NAMESPACE)
-        }
-        Cause::Misbehaved(_) => ("stream", &cause::BREACH),
-    }
-}
-
-/// Which of the two lacks what the other has.
-fn without_mechanism(seen: &Circumstances<'_>) -> &'static Cause {
-    let offers_external = seen.sight.offered.as_ref().is_some_and(|features| features.external);
-    let wants_external = seen.policy.allows(Mechanism::External);
-    match (wants_external, seen.certificate, offers_external) {
-        (true, false, true) => &cause::OWN_MISSING,
-        (true, true, false) if !seen.policy.allows(Mechanism::Dialback) => &cause::EXTERNAL_NOT_OFFERED,
-        _ => &cause::NOTHING_IN_COMMON,
-    }
-}
-
-/// XEP-0220 section 2.5.
-fn of_dialback(condition: stanza::Condition) -> &'static Cause {
-    use stanza::Condition::{
-        Forbidden, ItemNotFound, NotAllowed, NotAuthorized, PolicyViolation, RemoteServerNotFound,
-        RemoteServerTimeout,
-    };
-    match condition {
-        RemoteServerTimeout => &cause::AUTHORITY_UNREACHABLE,
-        RemoteServerNotFound => &cause::AUTHORITY_NOT_FOUND,
-        ItemNotFound => &cause::HOST_UNKNOWN,
-        Forbidden | NotAllowed | NotAuthorized | PolicyViolation => &cause::DIALBACK_FORBIDDEN,
-        _ => &cause::DIALBACK_ERROR,
-    }
-}
-
-fn of_stream_error(condition: Condition, seen: &Circumstances<'_>) -> (&'static str, &'static Cause) {
-    let dials_back = seen.sight.tried.last() == Some(&Mechanism::Dialback);
-    match condition {
-        Condition::RemoteConnectionFailed => ("dialback", &cause::AUTHORITY_UNREACHABLE),
-        Condition::ConnectionTimeout if dials_back => ("dialback", &cause::AUTHORITY_UNREACHABLE),
-        Condition::HostUnknown | Condition::HostGone => ("stream", &cause::HOST_UNKNOWN),
-        Condition::PolicyViolation => ("stream", &cause::POLICY_VIOLATION),
-        Condition::NotAuthorized => ("stream", &cause::NOT_AUTHORIZED),
-        Condition::ConnectionTimeout
-        | Condition::InternalServerError
-        | Condition::Reset
-        | Condition::ResourceConstraint
-        | Condition::SystemShutdown => ("stream", &cause::BUSY),
-        Condition::ImproperAddressing | Condition::InvalidFrom => ("stream", &cause::NAME_REFUSED),
-        Condition::InvalidNamespace => ("stream", &cause::WRONG_NAMESPACE),
-        Condition::SeeOtherHost => ("stream", &cause::REDIRECTED),
-        _ => ("stream", &cause::STREAM_ERROR),
+        Cause::TlsUnavailable | Cause::TlsForbidden | Cause::NoMechanism => "features",
+        Cause::TlsRefused => "tls",
+        Cause::Certificate(_) => "certificate",
+        Cause::ExternalRefused(_) => "external",
+        Cause::DialbackInvalid | Cause::DialbackError(_) => "dialback",
+        Cause::NotXmpp
+        | Cause::Stream(_)
+        | Cause::Closed
+        | Cause::Redirected { .. }
+        | Cause::Misbehaved(_) => "stream",
     }
 }
 
 /// The same for the way to ourselves: whatever it is, we have to act.
 pub(crate) fn of_own(failure: &Failure) -> (&'static str, &'static Cause) {
     match failure {
-        Failure::Dns(_) => ("dns", &cause::OWN_NOT_IN_DNS),
+        Failure::Dns(failure) => ("dns", of_own_dns(failure)),
         Failure::Stream { failure, .. } => match &failure.cause {
             initiating::Cause::Certificate(problem) => ("certificate", judgement::of_own(problem)),
             initiating::Cause::TlsUnavailable => ("features", &cause::OWN_MISSING),
@@ -189,4 +102,204 @@ pub(crate) fn of_own(failure: &Failure) -> (&'static str, &'static Cause) {
         Failure::Connect(_) => ("tcp", &cause::OWN_UNREACHABLE),
         _ => ("stream", &cause::OWN_UNREACHABLE),
     }
+}
+
+/// What the DNS did not say is no word about our records.
+fn of_own_dns(failure: &dns::Failure) -> &'static Cause {
+    match failure {
+        dns::Failure::NoSuchDomain { .. }
+        | dns::Failure::NotOffered { .. }
+        | dns::Failure::NoService { .. }
+        | dns::Failure::NoAddress { .. } => &cause::OWN_NOT_IN_DNS,
+        dns::Failure::Silent { .. } => &cause::OWN_DNS_FAILS,
+        dns::Failure::Refused { code, .. } if code == "SERVFAIL" => &cause::OWN_DNS_FAILS,
+        dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
+        dns::Failure::Bogus { .. } => &cause::OWN_BOGUS,
+        dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, time::Duration};
+
+    use xmpp::{
+        Domain, DomainPair,
+        certificate::Problem,
+        dialback::Secret,
+        policy::{Tls, Trust, UnknownRecipient},
+        sasl,
+        stanza::ErrorType,
+        stream::{Header, error, initiating::Cause},
+    };
+
+    use actors::{connect, tls};
+    use xmpp::stanza;
+
+    use super::*;
+
+    fn domain(name: &str) -> Domain {
+        Domain::new(name).unwrap()
+    }
+
+    fn policy() -> Policy {
+        Policy {
+            tls: Tls::Required,
+            auth: vec![Mechanism::External, Mechanism::Dialback],
+            strict_certificates: false,
+            dialback_after_external: false,
+            dialback_shortcut: false,
+            trust: Trust(0),
+            max_stanza: 1 << 18,
+            max_stanza_unauthenticated: 1 << 16,
+            unknown_recipient: UnknownRecipient::Bounce,
+            idle_seconds: 0,
+            secret: Secret::new("shared"),
+        }
+    }
+
+    /// One failure of each kind that there is.
+    fn every_failure() -> Vec<Failure> {
+        let address = ([192, 0, 2, 7], 5269).into();
+        let question = || dns::Question { name: "b.example".to_owned(), kind: "A" };
+        let refused = |code: &str| dns::Failure::Refused { question: question(), code: code.to_owned() };
+        let name = || "b.example".to_owned();
+        let dns = [
+            dns::Failure::NoSuchDomain { domain: name() },
+            dns::Failure::NotOffered { domain: name() },
+            dns::Failure::NoService { domain: name() },
+            dns::Failure::NoAddress { host: name(), exists: true },
+            dns::Failure::NoAddress { host: name(), exists: false },
+            dns::Failure::Silent { question: question(), after: Duration::from_secs(5) },
+            refused("SERVFAIL"),
+            refused("REFUSED"),
+            dns::Failure::Bogus { question: question() },
+            dns::Failure::Unusable { question: question(), reason: "no way".to_owned() },
+        ];
+        let connect = [
+            connect::Failure::Silent(Duration::from_secs(10)),
+            connect::Failure::Refused,
+            connect::Failure::Unreachable,
+            connect::Failure::Other(io::ErrorKind::PermissionDenied),
+        ];
+        let alerts = (0..=120).map(tls::Error::Alert);
+        let tls = [
+            tls::Error::Identity { domain: domain("a.example"), reason: "no key".to_owned() },
+            tls::Error::NoIdentity,
+            tls::Error::Setup("no memory".to_owned()),
+            tls::Error::Closed,
+            tls::Error::Broken(io::ErrorKind::ConnectionReset),
+            tls::Error::NotTls,
+            tls::Error::NoCommonVersion,
+            tls::Error::NoCommonCipher,
+            tls::Error::OtherProtocol,
+            tls::Error::Failed("other".to_owned()),
+        ];
+        let problems = [
+            Problem::Missing,
+            Problem::Expired { on: "2026-11-01".to_owned() },
+            Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: false },
+            Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: true },
+            Problem::SelfSigned,
+            Problem::UnknownAuthority { issuer: "Toy".to_owned() },
+            Problem::WrongPurpose,
+            Problem::WrongName { wanted: domain("b.example"), names: String::new() },
+            Problem::Other("weak".to_owned()),
+        ];
+        let mut causes = vec![
+            Cause::NotXmpp,
+            Cause::TlsUnavailable,
+            Cause::TlsForbidden,
+            Cause::TlsRefused,
+            Cause::NoMechanism,
+            Cause::ExternalRefused(sasl::Failure {
+                condition: sasl::Condition::NotAuthorized,
+                text: String::new(),
+            }),
+            Cause::DialbackInvalid,
+            Cause::Closed,
+            Cause::Redirected { host: "c.example".to_owned(), secured: true },
+            Cause::Redirected { host: "c.example".to_owned(), secured: false },
+        ];
+        causes.extend(problems.map(Cause::Certificate));
+        causes.extend(STANZA_CONDITIONS.split_whitespace().map(|name| {
+            let condition = stanza::Condition::parse(name).expect(name);
+            Cause::DialbackError(stanza::Error { type_: ErrorType::Cancel, condition, text: String::new() })
+        }));
+        for name in STREAM_CONDITIONS.split_whitespace() {
+            let condition = Condition::parse(name).expect(name);
+            causes.push(Cause::Stream(error::Error::new(condition, "")));
+            causes.push(Cause::Misbehaved(error::Error::new(condition, "")));
+        }
+        let after = Duration::from_secs(30);
+        let stages = [initiating::EXPECT_HEADER, STAGE, initiating::EXPECT_RESULT];
+        let mut all = vec![
+            Failure::Denied,
+            Failure::Stopping,
+            Failure::Late,
+            Failure::ShortLived,
+            Failure::Overloaded,
+            Failure::Crowded([192, 0, 2, 7].into()),
+            Failure::Loop(address),
+            Failure::Crashed,
+        ];
+        all.extend(dns.map(Failure::Dns));
+        all.extend(connect.map(|failure| Failure::Connect(vec![(address, failure)])));
+        all.extend(tls.into_iter().chain(alerts).map(|error| Failure::Tls { address, error }));
+        for stage in stages {
+            all.push(Failure::Broken { address, stage, error: None });
+            all.push(Failure::Broken { address, stage, error: Some(io::ErrorKind::ConnectionReset) });
+            all.push(Failure::TimedOut { address, stage, after });
+            all.extend(causes.iter().map(|cause| {
+                let failure = initiating::Failure { remote: domain("b.example"), cause: cause.clone() };
+                Failure::Stream { address, stage, failure }
+            }));
+        }
+        all
+    }
+
+    #[test]
+    fn explain_blames_whom_the_probe_blames_for_every_failure() {
+        let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
+        let (nothing, policy) = (Sight::default(), policy());
+        let header = Sight {
+            heard: b"<stream:stream".to_vec(),
+            greeting: Some(Header::default()),
+            ..Sight::default()
+        };
+        let mut differ = Vec::new();
+        for failure in every_failure() {
+            let first = matches!(
+                failure,
+                Failure::Stream { stage: initiating::EXPECT_HEADER, .. }
+                    | Failure::Broken { stage: initiating::EXPECT_HEADER, .. }
+                    | Failure::TimedOut { stage: initiating::EXPECT_HEADER, .. }
+            );
+            let sight = if first { &nothing } else { &header };
+            let seen = Circumstances { sight, policy: &policy, certificate: true };
+            let (_, cause) = of(&failure, &seen);
+            let trouble = failure.trouble(&pair);
+            if trouble.side != cause.side
+                || trouble.cause != cause.id
+                || trouble.remedy != cause.remedy(&pair)
+            {
+                differ.push(format!("{failure:?}: {} {:?}, but {trouble:?}", cause.id, cause.side));
+            }
+        }
+        assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
+    }
+
+    const STAGE: &str = "waiting for the stream features";
+
+    const STANZA_CONDITIONS: &str = "bad-request conflict feature-not-implemented forbidden gone \
+        internal-server-error item-not-found jid-malformed not-acceptable not-allowed not-authorized \
+        policy-violation recipient-unavailable redirect registration-required remote-server-not-found \
+        remote-server-timeout resource-constraint service-unavailable subscription-required \
+        undefined-condition unexpected-request";
+
+    const STREAM_CONDITIONS: &str = "bad-format bad-namespace-prefix conflict connection-timeout host-gone \
+        host-unknown improper-addressing internal-server-error invalid-from invalid-namespace invalid-xml \
+        not-authorized not-well-formed policy-violation remote-connection-failed reset resource-constraint \
+        restricted-xml see-other-host system-shutdown undefined-condition unsupported-encoding \
+        unsupported-feature unsupported-stanza-type unsupported-version";
 }

@@ -1,6 +1,6 @@
 //! A certificate as it was shown, what the node thinks of it, and what is wrong with it.
 
-use openssl::{asn1::Asn1Time, x509::X509};
+use actors::failure::diagnosis::of_certificate;
 use serde_json::json;
 use xmpp::{
     Domain,
@@ -60,27 +60,12 @@ fn finding(
     policy: &Policy,
     place: &Place,
 ) -> Finding {
-    let cause = if place.own { of_own(problem) } else { of(problem, shown) };
+    let cause = match place.own {
+        true => of_own(problem),
+        false => of_certificate(problem, shown.is_some_and(is_incomplete)),
+    };
     let grave = policy::admit(policy, true, Err(problem.clone())).is_err() || place.own;
     Finding { cause, happened: format!("certificate of {domain} {problem}"), grave, own: place.own }
-}
-
-/// What is wrong with a remote's certificate.
-pub(crate) fn of(problem: &Problem, shown: Option<&Shown>) -> &'static Cause {
-    let leaf = shown.and_then(|shown| shown.chain.first());
-    match problem {
-        Problem::Missing => &cause::CERTIFICATE_MISSING,
-        Problem::Expired { .. } => &cause::EXPIRED,
-        Problem::NotYetValid { .. } if leaf.is_some_and(begins_soon) => &cause::CLOCK_SKEW,
-        Problem::NotYetValid { .. } => &cause::NOT_YET_VALID,
-        Problem::SelfSigned => &cause::SELF_SIGNED,
-        Problem::UnknownAuthority { .. } if shown.is_some_and(is_incomplete) => &cause::INCOMPLETE_CHAIN,
-        Problem::UnknownAuthority { .. } => &cause::UNKNOWN_AUTHORITY,
-        Problem::WrongPurpose => &cause::WRONG_PURPOSE,
-        Problem::Revoked => &cause::REVOKED,
-        Problem::WrongName { .. } => &cause::WRONG_NAME,
-        Problem::Other(_) => &cause::CERTIFICATE_BAD,
-    }
 }
 
 /// What is wrong with our own certificate.
@@ -91,19 +76,13 @@ pub(crate) fn of_own(problem: &Problem) -> &'static Cause {
         Problem::NotYetValid { .. } => &cause::OWN_NOT_YET_VALID,
         Problem::SelfSigned | Problem::UnknownAuthority { .. } => &cause::OWN_UNTRUSTED,
         Problem::WrongName { .. } => &cause::OWN_WRONG_NAME,
-        Problem::WrongPurpose | Problem::Revoked | Problem::Other(_) => &cause::OWN_BAD,
+        Problem::WrongPurpose | Problem::Other(_) => &cause::OWN_BAD,
     }
-}
-
-/// Whether a certificate begins so soon that it is rather our clock which is wrong: nobody issues them ahead of time.
-pub(crate) fn begins_soon(leaf: &X509) -> bool {
-    let wait = Asn1Time::days_from_now(0).and_then(|now| now.diff(leaf.not_before()));
-    wait.is_ok_and(|wait| wait.days == 0 && (0..MOST_SKEW).contains(&wait.secs))
 }
 
 /// Whether a leaf came alone that says where its issuer's certificate is to be had (RFC 5280 section 4.2.2.1): those of
 /// public authorities do, and need an intermediate. One without such a hint may well come from a private root.
-fn is_incomplete(shown: &Shown) -> bool {
+pub(crate) fn is_incomplete(shown: &Shown) -> bool {
     let [leaf] = &shown.chain[..] else { return false };
     let is_issuer = |method: &str| method == "CA Issuers";
     leaf.authority_info()
@@ -145,9 +124,6 @@ fn listed(names: &[String]) -> String {
         all => format!("{} and {} more", names[..LISTED].join(", "), all - LISTED),
     }
 }
-
-/// In seconds. A clock that takes local time for universal time is off by up to 14 hours.
-const MOST_SKEW: i32 = 14 * 60 * 60;
 
 /// How many names a person reads.
 const LISTED: usize = 6;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use xmpp::{Domain, DomainPair};
 
 use super::{
+    cause,
     report::Way,
     step::{Finding, Step},
 };
@@ -68,7 +69,7 @@ fn finding(pair: &DomainPair, finding: &Finding) -> Value {
     json!({
         "cause": finding.cause.id,
         "part": part(finding.own),
-        "side": finding.cause.side.id(),
+        "side": cause::side_id(finding.cause.side),
         "rule": finding.cause.rule,
         "happened": finding.happened,
         "advice": finding.cause.advice(pair),

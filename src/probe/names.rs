@@ -1,5 +1,7 @@
 //! What was asked of the DNS, and in which order the targets will be tried.
 
+use std::net::IpAddr;
+
 use actors::dns::{Asked, Record, Reply, Target};
 use serde_json::json;
 
@@ -44,7 +46,16 @@ pub(crate) fn odd(asked: &Asked, place: &Place, from_srv: bool) -> Option<(Strin
         "A" | "AAAA" if from_srv => &cause::TARGET_IS_ALIAS,
         _ => return None,
     };
+    let cause = if place.own { &cause::OWN_IS_ALIAS } else { cause };
     Some((name.clone(), Step::odd("dns", place, cause, happened)))
+}
+
+/// What is odd about a target of an SRV record: that it is an address.
+pub(crate) fn odd_target(target: &Target, place: &Place) -> Option<Step> {
+    let address: IpAddr = target.host.parse().ok()?;
+    let happened = format!("an SRV record has the address {address} where a host's name belongs");
+    let cause = if place.own { &cause::OWN_TARGET_IS_ADDRESS } else { &cause::TARGET_IS_ADDRESS };
+    Some(Step::odd("dns", place, cause, happened))
 }
 
 /// The order in which targets will be tried.

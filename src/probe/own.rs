@@ -35,7 +35,9 @@ pub(crate) async fn look(probe: &mut Probe, report: &mut Report) {
     attempt.remote.address = None;
     attempt.remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
     attempt.remote.policy.strict_certificates = false;
+    let demanding = policy.strict_certificates || !policy.allows(Mechanism::Dialback);
     let mut walk = Walk::new(report, &mut probe.events, &probe.dns, attempt, true);
+    walk.demanding = demanding;
     walk.expected = fingerprint;
     walk.listeners.clone_from(&probe.means.bound);
     walk.go().await;
@@ -70,7 +72,7 @@ fn look_at_certificate(probe: &Probe, report: &mut Report, place: &Place) -> Opt
         step.finding = expires_soon(identity, probe);
     }
     report.tell(step);
-    if identity.chain.first().is_some_and(judgement::begins_soon) {
+    if identity.chain.first().is_some_and(|leaf| certificate::begins_soon(leaf)) {
         let happened = format!("our own certificate begins within hours, on {}", day(identity));
         report.tell(Step::failed("clock", place, &cause::CLOCK_SKEW, happened));
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use xmpp::DomainPair;
 
 use super::{
+    cause,
     report::Way,
     step::{Finding, Place, Step},
 };
@@ -101,7 +102,7 @@ impl Screen {
         };
         line("cause", cause.id);
         line("rule", cause.rule);
-        line("who", &cause.side.in_words(&self.pair));
+        line("who", &cause::side_in_words(cause.side, &self.pair));
         line("to do", &cause.advice(&self.pair));
         text
     }

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use actors::dns::Asked;
+use actors::{dns::Asked, failure::Failure};
 use xmpp::{
+    DomainPair,
     dialback::Answer,
     policy::Mechanism,
     stream::{
-        Header,
+        Condition, Header,
         features::{Features, Necessity},
-        initiating::Note,
+        initiating::{self, Note},
     },
 };
 
@@ -159,6 +160,27 @@ impl Walk<'_> {
             Mechanism::Dialback => ("dialback", format!("1 of 4: we show {remote} a key for this stream")),
         };
         self.report.tell(Step::good(name, &self.place, words));
+    }
+
+    /// Whether it is our own server that ended the stream, since it wants a certificate that only the remote has. That
+    /// it is ours its own certificate says.
+    pub(super) fn wants_certificate(&self, failure: &Failure) -> bool {
+        let Failure::Stream { failure, .. } = failure else { return false };
+        let initiating::Cause::Stream(error) = &failure.cause else { return false };
+        let shown = self.sight.shown.as_ref().and_then(|shown| shown.session.certificate.as_ref());
+        let is_ours = shown.is_some_and(|shown| Some(&shown.fingerprint) == self.expected.as_ref());
+        self.demanding && is_ours && error.condition == Condition::PolicyViolation
+    }
+
+    /// Tells that our own server goes no further without the remote's certificate.
+    pub(super) fn tell_unshown(&mut self) {
+        // On this way the pair is turned around.
+        let DomainPair { local: remote, remote: local } = &self.attempt.pair;
+        let words = format!("answers for {local} and wants the certificate of {remote}, as it is configured");
+        self.report.tell(Step::good("stream", &self.place, words));
+        self.report.untested(format!(
+            "2 and 3 of dialback at our own listener: it answers nobody who does not show the certificate of {remote}."
+        ));
     }
 
     /// Tells what our own server says of a key of ours.

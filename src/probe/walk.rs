@@ -4,7 +4,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     fmt::Write as _,
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     pin::pin,
     time::{Duration, Instant},
 };
@@ -15,7 +15,11 @@ use actors::{
     dns::{self, Dns, Target},
     failure::Failure,
 };
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+};
 use xmpp::{policy::Mechanism, stream::initiating::Output};
 
 use super::{
@@ -45,9 +49,11 @@ pub(crate) struct Walk<'a> {
     pub(super) sight: Sight,
     /// Questions that were told already; the second time they come from the cache.
     pub(super) asked: HashSet<String>,
-    /// On the way to ourselves: our listeners, and the fingerprint of our certificate.
+    /// On the way to ourselves: our listeners, the fingerprint of our certificate, and whether nobody is listened to
+    /// there without one.
     pub(super) listeners: Vec<SocketAddr>,
     pub(super) expected: Option<String>,
+    pub(super) demanding: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -70,6 +76,7 @@ impl<'a> Walk<'a> {
             asked: HashSet::new(),
             listeners: Vec::new(),
             expected: None,
+            demanding: false,
         }
     }
 
@@ -84,6 +91,11 @@ impl<'a> Walk<'a> {
             }
         };
         self.report.tell(names::order(&targets, attempt.remote.address.is_some(), &self.place));
+        for target in targets.iter().filter(|target| target.from_srv) {
+            if let Some(step) = names::odd_target(target, &self.place) {
+                self.report.tell_once(&target.host, step);
+            }
+        }
         let (mut redirects, mut targets) = (0, VecDeque::from(targets));
         while let Some(target) = targets.pop_front() {
             self.from_srv = target.from_srv;
@@ -108,11 +120,26 @@ impl<'a> Walk<'a> {
             }
         };
         self.miss_late_answers(target);
-        let mut elsewhere = None;
+        let has_ipv4 = addresses.iter().any(SocketAddr::is_ipv4);
+        let (mut elsewhere, mut ipv4_works, mut ipv6_fails) = (None, false, Vec::new());
         for address in &addresses {
             self.place.address = Some(*address);
             self.sight = Sight::default();
-            let Some(socket) = self.connect(*address, &addresses).await else { continue };
+            let socket = match self.connect(*address).await {
+                Ok(socket) => socket,
+                // What that means is seen when all have been tried.
+                Err(Failure::Connect(failures)) if address.is_ipv6() && has_ipv4 && !self.place.own => {
+                    ipv6_fails.push((*address, failures));
+                    continue;
+                }
+                Err(failure) => {
+                    self.fail(&failure).await;
+                    continue;
+                }
+            };
+            ipv4_works |= address.is_ipv4();
+            // Each place for itself: what was seen of TLS at another does not count.
+            let attempt = self.attempt.clone();
             let arrival = self.observe(attempt.negotiate(socket, *address, target.direct_tls)).await;
             match arrival {
                 Ok(Arrival::Session(session)) => self.arrive(*session, target).await,
@@ -123,45 +150,52 @@ impl<'a> Walk<'a> {
                         self.report.tell(Step::good("redirect", &self.place, words));
                         elsewhere = Some(other);
                     }
+                    None if self.wants_certificate(&failure) => self.tell_unshown(),
                     None => self.fail(&failure).await,
                 },
             }
         }
+        for (address, failures) in ipv6_fails {
+            self.place.address = Some(address);
+            self.sight = Sight::default();
+            self.fail_over_ipv6(failures, ipv4_works).await;
+        }
         elsewhere
     }
 
-    async fn connect(&mut self, address: SocketAddr, all: &[SocketAddr]) -> Option<TcpStream> {
+    /// Tells how an IPv6 address failed that has IPv4 ones beside it.
+    async fn fail_over_ipv6(&mut self, failures: Vec<(SocketAddr, connect::Failure)>, ipv4_works: bool) {
+        let happened = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
+        let failure = Failure::Connect(failures);
+        match self.diagnose(&failure).1 {
+            cause if cause == &cause::NO_IPV6_HERE => {
+                self.report.tell(Step::odd("tcp", &self.place, cause, happened));
+            }
+            _ if ipv4_works => {
+                self.report.tell(Step::odd("tcp", &self.place, &cause::DEAD_IPV6, happened));
+            }
+            _ => self.fail(&failure).await,
+        }
+    }
+
+    async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
         if connect::is_own(address, &self.attempt.bound) {
-            self.fail(&Failure::Loop(address)).await;
-            return None;
+            return Err(Failure::Loop(address));
         }
         let began = Instant::now();
-        let failures = match connect::connect(&[address], self.attempt.remote.connect_timeout).await {
-            Ok(socket) => {
-                let took = began.elapsed().as_millis();
-                let whose = match (self.place.own, connect::is_own(address, &self.listeners)) {
-                    (false, _) => "",
-                    (true, true) => " to a listener of this configuration",
-                    (true, false) => {
-                        "; it is no listener of this configuration: another machine, or a router before it"
-                    }
-                };
-                let step = Step::good("tcp", &self.place, format!("connected in {took} ms{whose}"));
-                self.report.tell(step.fact("took_ms", u64::try_from(took).unwrap_or(u64::MAX)));
-                return Some(socket);
+        let connected = connect::connect(&[address], self.attempt.remote.connect_timeout).await;
+        let socket = connected.map_err(Failure::Connect)?;
+        let took = began.elapsed().as_millis();
+        let whose = match (self.place.own, connect::is_own(address, &self.listeners)) {
+            (false, _) => "",
+            (true, true) => " to a listener of this configuration",
+            (true, false) => {
+                "; it is no listener of this configuration: another machine, or a router before it"
             }
-            Err(failures) => failures,
         };
-        let has_ipv4 = all.iter().any(SocketAddr::is_ipv4);
-        if address.is_ipv6() && has_ipv4 && !self.place.own {
-            let cause = if has_way_to(address) { &cause::DEAD_IPV6 } else { &cause::NO_IPV6_HERE };
-            let happened =
-                failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
-            self.report.tell(Step::odd("tcp", &self.place, cause, happened));
-        } else {
-            self.fail(&Failure::Connect(failures)).await;
-        }
-        None
+        let step = Step::good("tcp", &self.place, format!("connected in {took} ms{whose}"));
+        self.report.tell(step.fact("took_ms", u64::try_from(took).unwrap_or(u64::MAX)));
+        Ok(socket)
     }
 
     /// Ends a stream that came about, and tries dialback by itself where a certificate has worked.
@@ -230,13 +264,18 @@ impl<'a> Walk<'a> {
     async fn fail(&mut self, failure: &Failure) {
         let (name, mut cause) = self.diagnose(failure);
         let mut happened = failure.sentence(&self.attempt.pair.remote);
+        if cause == &cause::SILENT
+            && let Some(answer) = self.ask_as_browser().await
+        {
+            self.sight.heard = answer;
+            happened += "; asked as a web server is asked";
+            cause = self.diagnose(failure).1;
+        }
         if let Failure::Dns(dns::Failure::Refused { question, code }) = failure
             && code == "SERVFAIL"
             && let Some(bogus) = self.dns.second_look(question).await
         {
-            if !self.place.own {
-                cause = &cause::BOGUS;
-            }
+            cause = if self.place.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
             happened += &match bogus.reason {
                 Some((code, words)) => {
                     format!("; they explain: error {code} of RFC 8914 {words}").trim_end().to_owned()
@@ -244,8 +283,12 @@ impl<'a> Walk<'a> {
                 None => "; they do answer when told not to check DNSSEC".to_owned(),
             };
         }
-        if cause == &cause::DNS_TIMEOUT && !self.dns.answers().await {
-            cause = &cause::DNS_DEAD;
+        if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
+            cause = match (self.dns.answers().await, self.place.own) {
+                (false, _) => &cause::DNS_DEAD,
+                (true, true) => &cause::OWN_DNS_FAILS,
+                (true, false) => &cause::DNS_TIMEOUT,
+            };
         }
         if [&cause::HTTP, &cause::NOT_XMPP].contains(&cause) {
             let said = String::from_utf8_lossy(&self.sight.heard);
@@ -261,6 +304,22 @@ impl<'a> Walk<'a> {
         };
         let leg = if name == "dialback" { "4 of 4: " } else { "" };
         self.report.tell(step.prefix(leg).fact("definitive", failure.is_definitive()));
+    }
+
+    /// Asks a silent host in HTTP: servers of it wait for the end of a request, which no stream header has. Gives the
+    /// beginning of the answer, if that is one of HTTP.
+    async fn ask_as_browser(&self) -> Option<Vec<u8>> {
+        let address = self.place.address.filter(|_| !self.place.direct_tls && !self.place.own)?;
+        let asked = async {
+            let mut socket = TcpStream::connect(address).await.ok()?;
+            socket.write_all(b"HEAD / HTTP/1.0\r\n\r\n").await.ok()?;
+            let mut answer = vec![0; LINE];
+            let length = socket.read(&mut answer).await.ok()?;
+            answer.truncate(length);
+            Some(answer)
+        };
+        let answer = tokio::time::timeout(PATIENCE, asked).await.ok()??;
+        answer.starts_with(b"HTTP/").then_some(answer)
     }
 
     fn diagnose(&self, failure: &Failure) -> (&'static str, &'static Cause) {
@@ -303,13 +362,14 @@ async fn part(mut session: Session) {
     let _ = tokio::time::timeout(GOODBYE, goodbye).await;
 }
 
-/// Whether this machine has any way to an address. Connecting a UDP socket sends nothing.
-fn has_way_to(address: SocketAddr) -> bool {
-    UdpSocket::bind(("::", 0)).is_ok_and(|socket| socket.connect(address).is_ok())
-}
-
 /// What to say of dialback with a secret that only this process knows.
 pub(crate) const SECRET_MADE_UP: &str = "Dialback: s2s.dialback_secret is not set, so the running node has a secret of \
      its own and would disown the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
 
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long a web server has for its first line.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bytes that hold such a line.
+const LINE: usize = 256;

@@ -23,12 +23,25 @@ pub struct Certificate {
     pub names: Vec<Name>,
     /// Why the chain is not acceptable to each trust store of the configuration, by number.
     pub problems: Vec<Option<Problem>>,
+    /// Whether an authority in the chain to each of them is limited in the names that it may vouch for (RFC 5280
+    /// section 4.2.1.10), by number; none where nothing would come of it.
+    pub limits: Vec<Option<Limit>>,
     /// SHA-256 of the leaf, lower-case hex.
     pub fingerprint: String,
     /// Issuer, for the log.
     pub issuer: String,
     /// Not after, `2026-11-01`.
     pub expires: String,
+}
+
+/// What an authority may not vouch for, as far as it bears on the names that are left to compare. Whether a dNSName
+/// itself is within the limits is a matter of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Names outside of some domains.
+    Permitted,
+    /// Names below some domains, which a wildcard may reach too.
+    Excluded,
 }
 
 /// Why a certificate does not prove a domain.
@@ -47,6 +60,8 @@ pub enum Problem {
     NotYetValid {
         /// The first day, `2026-11-01`.
         until: String,
+        /// It comes within hours: it is rather the clock that is wrong, since nobody issues them ahead of time.
+        soon: bool,
     },
     /// It vouches for itself.
     SelfSigned,
@@ -57,8 +72,6 @@ pub enum Problem {
     },
     /// Its extended key usage is for something else.
     WrongPurpose,
-    /// Its issuer took it back.
-    Revoked,
     /// A good chain, other names.
     WrongName {
         /// The domain it had to be for.
@@ -81,7 +94,8 @@ impl Certificate {
             Some(Some(problem)) => return Err(problem.clone()),
             None => return Err(Problem::Other("was never checked against the trusted authorities".into())),
         }
-        if self.names(domain) {
+        let limit = self.limits.get(trust.0).copied().flatten();
+        if self.names.iter().any(|name| name.is_within(limit) && name.matches(domain)) {
             return Ok(());
         }
         Err(Problem::WrongName { wanted: domain.clone(), names: self.list_names() })
@@ -90,6 +104,13 @@ impl Certificate {
     /// Whether one of its identifiers matches, whatever the chain.
     pub fn names(&self, domain: &Domain) -> bool {
         self.names.iter().any(|name| name.matches(domain))
+    }
+
+    /// Its time is over.
+    pub(crate) fn end(&mut self) {
+        for problem in self.problems.iter_mut().filter(|problem| problem.is_none()) {
+            *problem = Some(Problem::Expired { on: self.expires.clone() });
+        }
     }
 
     /// The domains it is for, as a person would list them.
@@ -118,15 +139,42 @@ impl Name {
             // An IP address is no DNS name, even where somebody wrote it into a dNSName.
             Self::Dns(_) | Self::Srv(_) if domain.is_ip_literal() => false,
             Self::Dns(name) => match name.strip_prefix("*.") {
-                Some(parent) => is_child(domain, parent),
-                None => is(domain, name),
+                Some(parent) => domain.as_str().split_once('.').is_some_and(|(_, above)| is(above, parent)),
+                None => is(domain.as_str(), name),
             },
             // Case counts for nothing here either (RFC 4985 section 2), and a wildcard is none.
             Self::Srv(name) => match name.split_at_checked(SERVICE.len()) {
-                Some((service, name)) => service.eq_ignore_ascii_case(SERVICE) && is(domain, name),
+                Some((service, name)) => service.eq_ignore_ascii_case(SERVICE) && is(domain.as_str(), name),
                 None => false,
             },
-            Self::XmppAddr(address) => is(domain, address),
+            // A JID, which may be spelled in many ways. One with a `*` in it is no domain at all.
+            Self::XmppAddr(address) => Domain::new(address).is_ok_and(|address| address == *domain),
+        }
+    }
+
+    /// Whether an authority with that limit can vouch for such a name. Limits are on dNSNames, and an authority could
+    /// get around them by the other kinds, which OpenSSL lets pass.
+    fn is_within(&self, limit: Option<Limit>) -> bool {
+        match (self, limit) {
+            (_, None) | (Self::Dns(_), Some(Limit::Permitted)) => true,
+            (Self::Dns(name), Some(Limit::Excluded)) => !name.starts_with("*."),
+            (Self::Srv(_) | Self::XmppAddr(_), Some(_)) => false,
+        }
+    }
+}
+
+impl Problem {
+    /// What kind of problem it is, in a word or two.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Expired { .. } => "expired",
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::SelfSigned => "self-signed",
+            Self::UnknownAuthority { .. } => "unknown-authority",
+            Self::WrongPurpose => "wrong-purpose",
+            Self::WrongName { .. } => "wrong-name",
+            Self::Other(_) => "bad",
         }
     }
 }
@@ -136,11 +184,10 @@ impl fmt::Display for Problem {
         match self {
             Self::Missing => f.write_str("was not shown"),
             Self::Expired { on } => write!(f, "expired on {on}"),
-            Self::NotYetValid { until } => write!(f, "is not valid before {until}"),
+            Self::NotYetValid { until, .. } => write!(f, "is not valid before {until}"),
             Self::SelfSigned => f.write_str("is self-signed"),
             Self::UnknownAuthority { issuer } => write!(f, "comes from an unknown authority ({issuer})"),
             Self::WrongPurpose => f.write_str("is not meant for servers"),
-            Self::Revoked => f.write_str("was revoked"),
             Self::WrongName { wanted, names } if names.is_empty() => {
                 write!(f, "is for no domain, so not for {wanted}")
             }
@@ -153,17 +200,11 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Whether a presented name is the domain, whatever way it is spelled. One with a `*` in it is no name at all.
-fn is(domain: &Domain, name: &str) -> bool {
-    Domain::new(name).is_ok_and(|name| name == *domain)
-}
-
-/// Whether the domain is `parent` with exactly one label before it.
-fn is_child(domain: &Domain, parent: &str) -> bool {
-    domain
-        .as_str()
-        .split_once('.')
-        .is_some_and(|(_, above)| Domain::new(parent).is_ok_and(|p| p.as_str() == above))
+/// Whether a name of the DNS, as certificates hold it, is the wanted one, which is in A-labels. Only the case of ASCII
+/// counts for nothing (RFC 9525 section 6.3): what IDNA would map is another name, as it is to the name constraints of
+/// an authority.
+fn is(wanted: &str, name: &str) -> bool {
+    name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(wanted)
 }
 
 /// What an SRVName begins with when it is meant for server-to-server streams (RFC 6120 section 13.7.1.2.1).
@@ -180,6 +221,7 @@ mod tests {
         Certificate {
             names: names.into_iter().collect(),
             problems: vec![None, Some(Problem::SelfSigned)],
+            limits: Vec::new(),
             fingerprint: String::new(),
             issuer: String::new(),
             expires: String::new(),
@@ -214,6 +256,41 @@ mod tests {
         assert!(matches(Name::XmppAddr("BÜCHER.example".into()), "bücher.example"));
         assert!(matches(Name::Srv("_XMPP-Server.B.example".into()), "b.example"));
         assert!(matches(dns("*.B.example"), "a.b.example"));
+    }
+
+    #[test]
+    fn a_name_of_the_dns_is_ascii() {
+        for name in ["\u{ff42}.example", "b\u{3002}example", "\u{ad}b.example", "*.\u{ff42}.example"] {
+            for domain in ["b.example", "a.b.example"] {
+                assert!(!matches(dns(name), domain), "{name}");
+                assert!(!matches(Name::Srv(format!("_xmpp-server.{name}")), domain), "{name}");
+            }
+        }
+        assert!(!matches(dns("bücher.example"), "bücher.example"));
+        assert!(matches(Name::XmppAddr("\u{ff42}.example".into()), "b.example"));
+    }
+
+    #[test]
+    fn an_authority_with_limits_vouches_for_names_of_the_dns() {
+        let domain = Domain::new("a.b.example").unwrap();
+        let srv = || Name::Srv("_xmpp-server.a.b.example".into());
+        let address = || Name::XmppAddr("a.b.example".into());
+        for (limit, name, proved) in [
+            (None, srv(), true),
+            (None, address(), true),
+            (Some(Limit::Permitted), srv(), false),
+            (Some(Limit::Permitted), address(), false),
+            (Some(Limit::Permitted), dns("a.b.example"), true),
+            (Some(Limit::Permitted), dns("*.b.example"), true),
+            (Some(Limit::Excluded), srv(), false),
+            (Some(Limit::Excluded), address(), false),
+            (Some(Limit::Excluded), dns("a.b.example"), true),
+            // What is excluded may be just this one below.
+            (Some(Limit::Excluded), dns("*.b.example"), false),
+        ] {
+            let limited = Certificate { limits: vec![limit], ..certificate([name.clone()]) };
+            assert_eq!(limited.proves(&domain, Trust(0)).is_ok(), proved, "{limit:?} {name:?}");
+        }
     }
 
     #[test]
@@ -262,14 +339,13 @@ mod tests {
         for (problem, words) in [
             (Problem::Missing, "was not shown"),
             (Problem::Expired { on: date() }, "expired on 2026-11-01"),
-            (Problem::NotYetValid { until: date() }, "is not valid before 2026-11-01"),
+            (Problem::NotYetValid { until: date(), soon: false }, "is not valid before 2026-11-01"),
             (Problem::SelfSigned, "is self-signed"),
             (
                 Problem::UnknownAuthority { issuer: "Evil CA".into() },
                 "comes from an unknown authority (Evil CA)",
             ),
             (Problem::WrongPurpose, "is not meant for servers"),
-            (Problem::Revoked, "was revoked"),
             (names(&[]), "is for no domain, so not for c.example"),
             (names(&["a", "a"]), "is for another name (a), not for c.example"),
             (

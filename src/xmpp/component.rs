@@ -86,6 +86,11 @@ enum State {
     Over,
 }
 
+/// A whole stream for a program that is turned away at the door: it says why and nothing else. `id` is unpredictable.
+pub fn refusal(id: String, error: &Error) -> Bytes {
+    wire::refusal(ns::COMPONENT, &Header { id: Some(id), ..Header::default() }, error)
+}
+
 impl Accepting {
     /// A stream that waits for its header. `max_stanza` is in bytes; `ids` gives unpredictable stream ids, never one
     /// twice.
@@ -202,6 +207,7 @@ impl Accepting {
             return Ok(());
         }
         let header = self.wire.header(bytes)?;
+        self.wire.confine_header(&header)?;
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
         self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
@@ -214,6 +220,7 @@ impl Accepting {
     }
 
     fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+        self.wire.confine(element, UNAUTHENTICATED)?;
         let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => {

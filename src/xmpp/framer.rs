@@ -13,6 +13,8 @@
 mod chars;
 mod declaration;
 mod error;
+mod head;
+mod relocation;
 mod scope;
 mod span;
 mod tag;
@@ -20,10 +22,10 @@ mod text;
 mod walk;
 
 use bytes::{Buf, Bytes, BytesMut};
-use std::ops::Range;
 use walk::Walk;
 
 pub use error::Error;
+pub use head::{Change, Elsewhere, Head, Meaning, What};
 pub use span::Span;
 
 /// What one element may cost before it is refused.
@@ -70,58 +72,6 @@ pub struct Element {
     pub bytes: Bytes,
     /// What the walk over it noted.
     pub head: Head,
-}
-
-/// What the framer noted of an element.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
-    /// The whole name in the start tag, prefix included.
-    pub name: Span,
-    /// Value of `to`, raw: what is between the quotes, references not resolved. So are the other values.
-    pub to: Option<Span>,
-    /// Value of `from`.
-    pub from: Option<Span>,
-    /// Value of `id`.
-    pub id: Option<Span>,
-    /// Value of `type`.
-    pub kind: Option<Span>,
-    /// Value of `xml:lang`.
-    pub lang: Option<Span>,
-    /// Value of `xmlns` on the start tag itself.
-    pub xmlns: Option<Span>,
-    /// Where the start tag ends: after its `>`. Equal to the length for `<a/>`.
-    pub content: usize,
-    /// Every declaration, in the start tag or deeper, of a namespace that some stream has as content namespace, in
-    /// document order.
-    pub content_namespaces: Vec<Declaration>,
-    /// Prefixes that the element uses and does not declare, by their place in [`Framer::scope`]; each once.
-    pub leans_on: Vec<usize>,
-}
-
-/// A declaration of a content namespace inside an element.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declaration {
-    /// The namespace: `jabber:server` or `jabber:component:accept`.
-    pub namespace: &'static str,
-    /// The white space before it, to its closing quote: what disappears when the declaration is cut out.
-    pub attribute: Range<usize>,
-    /// Its raw value.
-    pub value: Range<usize>,
-    /// Whether it binds a prefix, not the default namespace.
-    pub prefixed: bool,
-    /// The default namespace that would hold without it.
-    pub outer: Outer,
-}
-
-/// A default namespace, as far as it matters when elements move from stream to stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outer {
-    /// That of the stream, whatever it is.
-    Stream,
-    /// A content namespace that the element declared itself.
-    Content(&'static str),
-    /// Any other that the element declared itself.
-    Foreign,
 }
 
 /// The incremental scanner.

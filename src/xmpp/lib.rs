@@ -1,5 +1,6 @@
 //! The XMPP server-to-server protocol as state machines.
 
+mod brief;
 pub mod certificate;
 pub mod component;
 pub mod dialback;

@@ -151,6 +151,8 @@ impl Admission {
 pub enum Refusal {
     /// no TLS, and the policy demands it
     TlsRequired,
+    /// TLS, and the policy is to have none
+    TlsForbidden,
     /// the certificate does not prove the remote, and nothing else may vouch for it
     Certificate(Problem),
     /// none of the mechanisms in `auth` can be had: EXTERNAL alone on a link without TLS
@@ -162,6 +164,7 @@ impl Refusal {
     pub fn explain(&self, remote: &Domain) -> String {
         match self {
             Self::TlsRequired => format!("the policy for {remote} demands TLS"),
+            Self::TlsForbidden => format!("the policy for {remote} forbids TLS"),
             Self::Certificate(problem) => format!("certificate of {remote} {problem}"),
             Self::NoMechanism => {
                 format!("the policy for {remote} allows no authentication that this link can have")
@@ -189,6 +192,8 @@ pub fn admit(policy: &Policy, secured: bool, certificate: Result<(), Problem>) -
         // tls           the link is        strict  auth has: external, dialback
         (Tls::Required, Clear,             _,      _,        _    ) => Err(TlsRequired),
         (_,             Clear,             _,      _,        true ) => by(false, true),
+        (_,             Clear,             _,      _,        false) => Err(NoMechanism),
+        (Tls::Disabled, _,                 _,      _,        _    ) => Err(TlsForbidden),
         (_,             Proved,            _,      true,     true ) => by(true, true),
         (_,             Proved,            _,      true,     false) => by(true, false),
         (_,             Proved,            _,      false,    true ) => by(false, true),
@@ -241,6 +246,7 @@ pub(crate) mod tests {
         let dialback = Ok(Admission { external: false, dialback: true });
         let certificate = Err(Refusal::Certificate(Problem::SelfSigned));
         let no_tls = Err(Refusal::TlsRequired);
+        let forbidden = Err(Refusal::TlsForbidden);
         let nothing = Err(Refusal::NoMechanism);
         let all: &[Mechanism] = &[External, Dialback];
         for (tls, secured, verdict, strict, auth, expected) in [
@@ -259,6 +265,8 @@ pub(crate) mod tests {
             (Required, true, BAD, true, all, &certificate),
             (Required, true, BAD, true, &[Dialback], &certificate),
             (Optional, true, BAD, false, &[External], &certificate),
+            (Disabled, true, Ok(()), false, all, &forbidden),
+            (Disabled, true, BAD, true, all, &forbidden),
         ] {
             let terms = Policy { tls, auth: auth.to_vec(), strict_certificates: strict, ..policy() };
             let case = format!("{tls:?} secured={secured} {verdict:?} strict={strict} {auth:?}");

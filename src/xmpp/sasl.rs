@@ -1,5 +1,5 @@
 //! SASL EXTERNAL between servers (RFC 6120 section 6, XEP-0178).
-use crate::{Domain, xml};
+use crate::{Domain, brief::brief, xml};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt;
 
@@ -54,11 +54,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Reads a `<failure/>`.
+    /// Reads a `<failure/>`, as much of its text as is worth being repeated.
     pub fn parse(element: &xml::Element) -> Self {
         let condition = element.elements().find_map(|child| Condition::parse(&child.name));
         let text = element.child("text", xml::ns::SASL).map(xml::Element::text).unwrap_or_default();
-        Self { condition: condition.unwrap_or(Condition::NotAuthorized), text }
+        Self { condition: condition.unwrap_or(Condition::NotAuthorized), text: brief(&text).into_owned() }
     }
 
     pub(crate) fn element(&self) -> xml::Element {

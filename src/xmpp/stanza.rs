@@ -1,14 +1,15 @@
 //! Stanzas that pass through, and their error answers (RFC 6120 section 8).
 //!
 //! A stanza is carried as the bytes that it came in. Where the next stream would read them differently, because
-//! they lean on something that the stream's header said, they are edited in place and never written anew; only a
-//! stanza that hides its content namespace behind a prefix is.
+//! they lean on something that the stream's header said or name its content namespace, they are edited in place and
+//! never written anew.
 
 mod admit;
 mod bounce;
 mod edits;
 mod error;
 mod intake;
+mod names;
 
 use crate::{
     Domain, DomainPair,
@@ -49,7 +50,7 @@ impl Kind {
     }
 }
 
-/// A stanza ready to be written to any of our streams: no `xmlns` of a content namespace on it,
+/// A stanza ready to be written to any of our streams: neither `xmlns` nor a prefix for a content namespace on it,
 /// nothing in it leans on prefixes of the stream that it came on, `xml:lang` is there if its stream had one.
 #[derive(Clone, Debug)]
 pub struct Stanza {
@@ -58,6 +59,8 @@ pub struct Stanza {
     from: Domain,
     to: Domain,
     places: Places,
+    /// Set for few: see there.
+    names: Option<Box<names::Names>>,
 }
 
 /// Where in the bytes of a stanza is what its start tag says: raw values, references not resolved.
@@ -67,8 +70,8 @@ struct Places {
     to: Span,
     id: Option<Span>,
     type_: Option<Span>,
-    /// Behind the start tag.
-    content: usize,
+    /// There is nothing else: `<message …/>`.
+    alone: bool,
 }
 
 /// The stream that a stanza came on.
@@ -105,6 +108,12 @@ impl Stanza {
     /// As it is written to a stream.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// As it is written to a component, where that is not what [`bytes`](Self::bytes) gives: what a component said of
+    /// its own content namespace inside other payload is what it was.
+    pub fn bytes_for_component(&self) -> Option<Bytes> {
+        Some(self.names.as_ref()?.called(xml::ns::COMPONENT, &self.bytes))
     }
 
     /// What it is for.
@@ -168,10 +177,33 @@ impl Stanza {
     }
 
     /// The same from the domain `sender` itself.
-    pub fn sent_by(&self, sender: &Domain) -> Option<Self> {
-        let mut element = self.element().ok()?;
-        element.attributes.retain(|(namespace, name, _)| !(namespace.is_empty() && name == "from"));
-        Self::from_element(&element.with("from", sender.wire())).ok()
+    #[must_use]
+    pub fn sent_by(&self, sender: &Domain) -> Self {
+        let from = xml::escape(&sender.wire()).into_owned();
+        Self { from: sender.clone(), ..self.readdressed(None, Some(&from)) }
+    }
+
+    /// The same with other values, escaped, in those of its addresses that are given.
+    fn readdressed(&self, to: Option<&str>, from: Option<&str>) -> Self {
+        let mut anew = [(self.places.to, to), (self.places.from, from)];
+        anew.sort_by_key(|(place, _)| place.range().start);
+        let mut edits = edits::Edits::default();
+        for (place, address) in anew {
+            if let Some(address) = address {
+                edits.replace(place.range(), address);
+            }
+        }
+        let moved = |place| edits.moved(place);
+        let places = Places {
+            from: moved(self.places.from),
+            to: moved(self.places.to),
+            id: self.places.id.map(moved),
+            type_: self.places.type_.map(moved),
+            alone: self.places.alone,
+        };
+        let names = self.names.as_ref().map(|names| Box::new(names.moved(&edits)));
+        let bytes = edits.apply(&self.bytes).into();
+        Self { bytes, kind: self.kind, from: self.from.clone(), to: self.to.clone(), places, names }
     }
 
     /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep
@@ -184,7 +216,7 @@ impl Stanza {
     /// The whole stanza read with `xml-rs`, in `jabber:server`.
     ///
     /// # Errors
-    /// Those of [`xml::Element::parse`]; none is expected.
+    /// Those of [`xml::Element::parse`]; none is expected but that it is beyond what is read whole.
     pub fn element(&self) -> Result<xml::Element, xml::Error> {
         xml::Element::parse(&self.bytes, &[(String::new(), xml::ns::SERVER.to_owned())])
     }
@@ -205,6 +237,8 @@ pub enum Rejection {
     ImproperAddressing(&'static str),
     /// `to` or `from`, whichever is named here, is no address.
     Malformed(&'static str, jid::Error),
+    /// Its start tag makes another namespace the default one, and too much in it relies on that.
+    Displaced,
     /// `xml-rs` and the framer disagree; never expected.
     Xml(xml::Error),
 }
@@ -216,6 +250,7 @@ impl fmt::Display for Rejection {
             Self::InvalidNamespace => f.write_str("a stanza in the namespace of another kind of stream"),
             Self::ImproperAddressing(attribute) => write!(f, "a stanza without {attribute}"),
             Self::Malformed(attribute, error) => write!(f, "{attribute} is no address: {error}"),
+            Self::Displaced => f.write_str("a stanza whose default namespace is another, all over it"),
             Self::Xml(error) => write!(f, "unreadable XML: {error}"),
         }
     }

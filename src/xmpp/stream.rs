@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use xmpp::dialback::Secret;
-//! use xmpp::policy::{Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient};
+//! use xmpp::policy::{Bounds, Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient};
 //! use xmpp::stream::{initiating, receiving};
 //! use xmpp::{Domain, DomainPair};
 //!
@@ -27,6 +27,7 @@
 //!     pair: DomainPair { local: a, remote: b.clone() },
 //!     purpose: initiating::Purpose::Session,
 //!     policy: policy.clone(),
+//!     bounds: Bounds::default(),
 //!     direct_tls: None,
 //!     certificate: false,
 //! });
@@ -57,7 +58,6 @@
 use crate::certificate::{Certificate, Problem};
 use crate::{
     Domain,
-    framer::Limits,
     policy::{Policy, Rules},
     xml::ns,
 };
@@ -75,18 +75,15 @@ pub use error::{Condition, Error};
 pub use header::Header;
 pub use initiating::Initiating;
 pub use receiving::Receiving;
-use wire::Wire;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 /// A whole stream for a server that is turned away at the door: it says why and nothing else. `id` is unpredictable.
 pub fn refusal(id: String, rules: &Rules, error: &Error) -> Bytes {
-    let mut wire = Wire::new(ns::SERVER, Limits::UNAUTHENTICATED, |bytes| bytes);
     let from = rules.first().cloned();
-    wire.open(&Header { from, id: Some(id), version: Some(header::VERSION), ..Header::default() });
-    wire.close(Some(error));
-    wire.take().unwrap_or_default()
+    let header = Header { from, id: Some(id), version: Some(header::VERSION), ..Header::default() };
+    wire::refusal(ns::SERVER, &header, error)
 }
 
 /// What TLS gave.

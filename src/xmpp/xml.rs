@@ -139,9 +139,19 @@ impl Element {
     /// (prefix, URI; the empty prefix is the default namespace). Bytes must have passed the framer.
     ///
     /// # Errors
-    /// Those of `xml-rs`; none is expected for what the framer vouched for.
+    /// Refuses what [is too long to read](Self::is_too_long). Else those of `xml-rs`; none is expected for what the
+    /// framer vouched for.
     pub fn parse(bytes: &[u8], scope: &[(String, String)]) -> Result<Self, Error> {
+        if Self::is_too_long(bytes) {
+            return Err(Error(format!("more than {MOST_TAGS} tags")));
+        }
         read::element(bytes, scope)
+    }
+
+    /// Whether it has more tags than anything that the node itself understands: `xml-rs` takes a hundred times as long
+    /// for a tag as the framer does, and two hundred times the memory.
+    pub fn is_too_long(bytes: &[u8]) -> bool {
+        memchr::memchr_iter(b'<', bytes).nth(MOST_TAGS).is_some()
     }
 
     /// Reads the start tag of a stream (`framer::Frame::Header`), which is an element that has not ended.
@@ -167,6 +177,9 @@ impl Element {
             .map(|(_, _, v)| v.as_str())
     }
 }
+
+/// Tags of an element that is read whole: several times those of the longest stream features.
+const MOST_TAGS: usize = 256;
 
 /// Why `xml-rs` could not read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +211,14 @@ mod tests {
         assert_eq!(element.child("query", "urn:x").map(Element::text).as_deref(), Some("inner"));
         assert_eq!(element.child("query", "urn:y"), None);
         assert_eq!(element.text(), "ab");
+    }
+
+    #[test]
+    fn reads_nothing_that_is_full_of_tags() {
+        let element = |children: usize| format!("<a>{}{}</a>", "<b/>".repeat(children), "x".repeat(100_000));
+        let read = |children| Element::parse(element(children).as_bytes(), &[]);
+        assert!(read(MOST_TAGS - 2).is_ok());
+        assert_eq!(read(MOST_TAGS - 1).unwrap_err().to_string(), "more than 256 tags");
     }
 
     #[test]

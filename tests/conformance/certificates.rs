@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Authority, Event, Identity, Listener, Network, Node, Peer, SOON, Server, Setup, offers_external,
+    Auth, Authority, Event, Identity, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup,
+    offers_external,
 };
 
 mod external;
@@ -18,6 +19,12 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
     let service = |name: &str| authority.certificate(&[]).srv_name(name).issue();
     let address = |name: &str| authority.certificate(&[]).xmpp_address(name).issue();
     let below = |permitted: &str| authority.constrained(&format!("only {permitted}"), permitted);
+    let but = |excluded: &str| authority.excluding(&format!("all but {excluded}"), excluded);
+    let by_service = |authority: &Authority, name: &str| {
+        authority.certificate(&[]).srv_name(&format!("_xmpp-server.{name}")).issue()
+    };
+    let by_address =
+        |authority: &Authority, name: &str| authority.certificate(&[]).xmpp_address(name).issue();
     for (from, identity, proved) in [
         ("a.peer.example", named(&["*.peer.example"]), true),
         ("a.peer.example", named(&["*.PEER.example"]), true),
@@ -38,8 +45,25 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
         // What the SRV record points to is not what was wanted.
         ("peer.example", named(&["server.peer.example"]), false),
         ("peer.example", authority.certificate(&[]).common_name("peer.example").issue(), false),
+        // On a certificate a name is written in ASCII, or it is none.
+        ("peer.example", named(&["\u{ff50}eer.example"]), false),
+        ("peer.example", named(&["peer\u{3002}example"]), false),
+        ("peer.example", named(&["pe\u{ad}er.example"]), false),
+        ("a.peer.example", named(&["*.\u{ff50}eer.example"]), false),
+        ("bücher.example", named(&["bücher.example"]), false),
+        ("peer.example", service("_xmpp-server.\u{ff50}eer.example"), false),
         ("a.peer.example", below("peer.example").issue(&["a.peer.example"]), true),
+        ("a.peer.example", below("peer.example").issue(&["*.peer.example"]), true),
         ("a.peer.example", below("other.example").issue(&["a.peer.example"]), false),
+        // What an authority may vouch for is said in dNSNames, so whoever is below it is known by nothing else.
+        ("a.peer.example", by_service(&below("other.example"), "a.peer.example"), false),
+        ("a.peer.example", by_address(&below("other.example"), "a.peer.example"), false),
+        ("a.peer.example", by_service(&below("peer.example"), "a.peer.example"), false),
+        ("peer.example", but("peer.example").issue(&["peer.example"]), false),
+        ("peer.example", but("peer.example").issue(&["\u{ff50}eer.example"]), false),
+        ("peer.example", by_address(&but("peer.example"), "peer.example"), false),
+        ("a.peer.example", but("a.peer.example").issue(&["*.peer.example"]), false),
+        ("b.peer.example", but("a.peer.example").issue(&["b.peer.example"]), true),
         ("peer.example", authority.certificate(&["peer.example"]).sha1().issue(), false),
     ] {
         let mut peer = Peer::dials(node.address());
@@ -142,6 +166,44 @@ fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
     let mut again = stage.listener.accepts();
     again.answers_to_external("peer.example", &stage.identity);
     assert_eq!(again.expects("message").attribute("id"), "after it");
+}
+
+// rows: D19 F27
+#[test]
+fn a_stream_ends_with_the_certificate_that_spared_a_call_back() {
+    let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
+    let stage = Stage::set(setup.set("s2s.dialback_shortcut", "true"));
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    let mut peer = Peer::dials(stage.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&identity));
+    peer.expects("features");
+    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}'>a key</db:result>"));
+    assert_eq!(peer.expects("result").attribute("type"), "valid");
+    peer.expects("error").expect("reset");
+    peer.expects_closed();
+    // Nothing follows a closing tag, white space neither, until the node has waited long enough for ours.
+    let after = peer.hears(SOON);
+    assert!(matches!(after, Err(Nothing::Ended)), "{after:?}");
+    assert!(stage.listener.accepted().is_none(), "the peer was called back");
+}
+
+// rows: D19
+#[test]
+fn a_stream_of_ours_ends_with_the_certificate_that_the_policy_wants_good() {
+    let setup = Setup::of("nuncio.example").auth(Auth::Dialback).set("s2s.strict_certificates", "true");
+    let stage = Stage::set(setup.set("s2s.keepalive", "\"1s\""));
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
+    stage.node.inbox().sends_message("peer.example", "while it is good", "");
+    let mut peer = stage.listener.accepts();
+    peer.answers_to_tls("peer.example", &identity);
+    peer.sends_features(DIALBACK);
+    peer.expects("result");
+    peer.sends(&format!("<db:result from='peer.example' to='{INBOX}' type='valid'/>"));
+    assert_eq!(peer.expects("message").attribute("id"), "while it is good");
+    let error = peer.expects("error");
+    error.expect("reset");
+    assert!(error.expect("text").text().contains("expired"), "{error}");
+    peer.expects_closed();
 }
 
 // rows: D20

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use openssl::ssl::{NameType, Ssl, SslContextBuilder, SslMethod};
 
 use crate::support::{
-    Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup, offers_external,
+    Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup, Tls, offers_external,
 };
 
 // rows: I1 I2
@@ -29,7 +29,7 @@ fn records_of_both_services_are_one_list_and_each_is_spoken_to_in_its_own_way() 
         // The one before hangs up, so that the next is tried.
         drop(last.take());
         let peer = listener.accepts();
-        let expected = if service == "_xmpps-server" { TLS } else { b'<' };
+        let expected = if service == "_xmpps-server" { HANDSHAKE } else { b'<' };
         assert_eq!(peer.first_byte(), expected, "{service}");
         last = Some(peer);
     }
@@ -114,6 +114,29 @@ fn a_direct_tls_target_that_refuses_is_not_replaced_by_the_domain_itself() {
     let answer = node.inbox().asks("peer.example", PING);
     assert!(answer.expect("error").child("remote-server-timeout").is_some(), "{answer}");
     assert!(listeners.iter().all(|listener| listener.accepted().is_none()), "the domain was dialled");
+}
+
+// rows: I2
+#[test]
+fn where_tls_is_never_a_direct_tls_target_is_none() {
+    let network = Network::new();
+    let [direct, clear, only] = [(); 3].map(|()| network.address());
+    network.dns.srv("_xmpps-server._tcp.peer.example", 0, 0, 5270, "direct.peer.example");
+    network.dns.a("direct.peer.example", direct);
+    network.dns.srv("_xmpp-server._tcp.peer.example", 1, 0, 5269, "clear.peer.example");
+    network.dns.a("clear.peer.example", clear);
+    network.publish_direct_tls("only.example", only);
+    let listeners = [direct, only].map(|address| Listener::at_port(address, 5270));
+    let clear = Listener::at(clear);
+    let node = Node::start(&network, Setup::of("nuncio.example").tls(Tls::Disabled).auth(Auth::Dialback));
+    let mut inbox = node.inbox();
+    inbox.sends_message("peer.example", "1", "");
+    assert_eq!(clear.accepts().first_byte(), b'<');
+    let answer = inbox.asks("only.example", PING);
+    let error = answer.expect("error");
+    assert!(error.child("remote-server-timeout").is_some(), "{answer}");
+    assert!(error.expect("text").text().contains("s2s.tls = \"disabled\""), "{answer}");
+    assert!(listeners.iter().all(|listener| listener.accepted().is_none()), "direct TLS was tried");
 }
 
 // rows: I4 I5 I9
@@ -273,4 +296,4 @@ const EXTERNAL: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
                         <mechanism>EXTERNAL</mechanism></mechanisms>";
 
 /// A TLS record of type handshake.
-const TLS: u8 = 0x16;
+const HANDSHAKE: u8 = 0x16;

@@ -12,16 +12,17 @@ use crate::support::{
 
 mod kinds;
 mod real;
+mod retreat;
 mod script;
 mod table;
 
 use script::{Manner, Remotes};
-use table::{Case, May, Proof, Shown};
+use table::{Case, May, Proof, Shown, Way};
 
 // rows: B13 C1 C2 C14 D1 D2 D17 D18 D21 D23
 #[test]
 fn who_dials_becomes_what_the_table_says() {
-    let stage = Stage::set();
+    let stage = Stage::set(true);
     let mut inbox = stage.node.inbox();
     let mut proved = Vec::new();
     for case in Case::configurable() {
@@ -49,7 +50,7 @@ fn who_dials_becomes_what_the_table_says() {
 // rows: B14 C9 C11 C14 D3 D17 D18 D21 D23
 #[test]
 fn who_is_dialled_becomes_what_the_table_says() {
-    let stage = Stage::set();
+    let stage = Stage::set(false);
     for manner in Manner::ALL {
         let mut sender = Component::connect(stage.node.address(), manner.local());
         for case in Case::configurable() {
@@ -104,21 +105,38 @@ struct Stage {
 }
 
 impl Stage {
-    fn set() -> Self {
+    /// Either the node is dialled and calls back, or it dials.
+    fn set(called_back: bool) -> Self {
         let network = Network::new();
         let address = network.address();
-        let remotes = Arc::new(Remotes::new(&network));
-        let mut setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"10s\"");
+        let remotes = Arc::new(Remotes::new(&network, called_back));
+        let direct = Shown::ALL.map(|shown| (shown, network.address()));
+        let mut setup = Setup::of("nuncio.example")
+            .set("s2s.handshake_timeout", "\"10s\"")
+            .set("limits.max_attempts_per_address", "6000");
         for manner in Manner::ALL {
             setup = setup.component(manner.local());
         }
         for case in Case::configurable() {
-            let more = format!("address = \"{address}:5269\"");
-            setup = setup.block(&case.block(&remotes.domain(&case), &more));
+            let domain = remotes.domain(&case);
+            let more = match case.way {
+                Way::StartTls => format!("address = \"{address}:5269\""),
+                Way::Direct => String::new(),
+            };
+            setup = setup.block(&case.block(&domain, &more));
+            if let Some((_, address)) =
+                direct.iter().find(|(shown, _)| *shown == case.shown && more.is_empty())
+            {
+                network.publish_direct_tls(&domain, *address);
+            }
         }
         let node = Node::start(&network, setup);
         let script = Arc::clone(&remotes);
         plays(Listener::at(address), move |peer| script.is_dialled(peer));
+        for (shown, address) in direct {
+            let script = Arc::clone(&remotes);
+            plays(Listener::at_port(address, 5270), move |peer| script.is_dialled_directly(peer, shown));
+        }
         Self { node, remotes }
     }
 
@@ -126,23 +144,34 @@ impl Stage {
     fn reaches(&self, case: &Case) -> Option<Peer> {
         let domain = self.remotes.domain(case);
         let mut peer = Peer::dials(self.node.address());
-        peer.sends_header(&domain, INBOX, "");
-        peer.expects_header();
-        let features = peer.expects("features");
-        let starttls = features.child("starttls");
-        let required = starttls.is_some_and(|starttls| starttls.child("required").is_some());
-        assert_eq!((starttls.is_some(), required), (case.tls != Tls::Disabled, case.tls == Tls::Required));
-        assert!(!offers_external(&features), "EXTERNAL without TLS: {features}");
-        let features = match case.is_secured() {
-            false => features,
-            true => {
-                peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-                peer.expects("proceed");
+        let clear = (case.way == Way::StartTls).then(|| {
+            peer.sends_header(&domain, INBOX, "");
+            peer.expects_header();
+            let features = peer.expects("features");
+            let starttls = features.child("starttls");
+            let required = starttls.is_some_and(|starttls| starttls.child("required").is_some());
+            assert_eq!(
+                (starttls.is_some(), required),
+                (case.tls != Tls::Disabled, case.tls == Tls::Required)
+            );
+            assert!(!offers_external(&features), "EXTERNAL without TLS: {features}");
+            features
+        });
+        let features = match clear {
+            Some(features) if !case.is_secured() => features,
+            clear => {
+                if clear.is_some() {
+                    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+                    peer.expects("proceed");
+                }
                 peer.secures_as_client(self.remotes.identity(case.shown), INBOX);
                 peer.sends_header(&domain, INBOX, "");
                 peer.expects_header();
                 match peer.next(SOON) {
-                    Ok(Event::Element(features)) if features.name == "features" => features,
+                    Ok(Event::Element(features)) if features.name == "features" => {
+                        assert!(features.child("starttls").is_none(), "{case:?}: {features}");
+                        features
+                    }
                     Ok(Event::Element(error)) => {
                         assert_eq!(case.may, May::No, "{error}");
                         assert!(error.child("policy-violation").is_some(), "{error}");

@@ -512,56 +512,6 @@ fn a_peer_that_proved_nothing_is_sent_no_stanza() {
     assert_eq!(seen, ["features", "error"]);
 }
 
-// rows: B8 B25
-#[test]
-fn a_forwarded_stanza_means_what_it_meant() {
-    let scene = Scene::set();
-    let listener = scene.listens();
-    let mut inbox = scene.node.inbox();
-    let mut peer = Peer::dials(scene.node.address());
-    peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
-    peer.expects("features");
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
-    peer.sends_header("peer.example", INBOX, "xml:lang='de' xmlns:p='urn:p'");
-    peer.expects_header();
-    peer.expects("features");
-
-    // A payload of other namespaces with a stanza for clients in it stays as it is, byte for byte.
-    let payload = "<forwarded xmlns=\"urn:xmpp:forward:0\"><message xmlns='jabber:client' from='a@b/c' type = 'chat' >\
-                   <body>&#x41; &amp; b</body><q:x xmlns:q='urn:q'  q:a='1'/></message></forwarded>";
-    peer.sends(&format!(
-        "<message from='romeo@peer.example' to='{INBOX}' id='kept' xml:lang='fr'><body/>{payload}</message>"
-    ));
-    let kept = inbox.receives_id("kept");
-    assert!(kept.to_string().contains(payload), "{kept}");
-    assert_eq!(kept.attribute("xml:lang"), "fr");
-    assert_eq!(kept.namespace, "jabber:component:accept");
-
-    // What the stream's header said is said by the stanza now.
-    peer.sends(&format!(
-        "<message from='romeo@peer.example' to='{INBOX}' id='said'><p:x p:a='1'/></message>"
-    ));
-    let said = inbox.receives_id("said");
-    assert_eq!(said.attribute("xml:lang"), "de");
-    assert_eq!(said.expect("x").namespace, "urn:p", "{said}");
-    assert_eq!(said.expect("x").attribute("{urn:p}a"), "1", "{said}");
-
-    // On its way out a component's stanza is one between servers, and so are the standard children.
-    inbox.sends(&format!(
-        "<message from='tester@{INBOX}' to='peer.example' id='out' xmlns='jabber:component:accept'>\
-         <body>hi</body>{payload}<x xmlns='urn:x'><body xmlns='jabber:component:accept'/></x></message>"
-    ));
-    let mut called = listener.accepts();
-    called.answers_to_external("peer.example", &scene.identity);
-    let out = called.expects("message");
-    assert_eq!(out.namespace, "jabber:server");
-    assert_eq!(out.expect("body").namespace, "jabber:server", "{out}");
-    assert_eq!(out.expect("x").expect("body").namespace, "jabber:server", "{out}");
-    assert!(out.to_string().contains(payload), "{out}");
-}
-
 // rows: E7 E10
 #[test]
 fn a_flood_of_requests_from_a_remote_is_answered_one_by_one_in_order() {

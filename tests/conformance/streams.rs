@@ -58,6 +58,13 @@ impl Stage {
     #[track_caller]
     fn authenticated_with(&self, more: &str) -> Peer {
         let mut peer = self.dials();
+        self.authenticates(&mut peer, more);
+        peer
+    }
+
+    /// A peer that has dialled the node proves who it is.
+    #[track_caller]
+    fn authenticates(&self, peer: &mut Peer, more: &str) {
         peer.starts_tls(PEER, INBOX, Some(&self.identity));
         peer.expects("features");
         peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
@@ -66,7 +73,6 @@ impl Stage {
         peer.sends_header(PEER, INBOX, more);
         peer.expects_header();
         peer.expects("features");
-        peer
     }
 
     /// The peer waits to be dialled.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::metrics::Watched;
-use crate::support::Prosody;
+use crate::support::{Certificate, Prosody};
 
 #[test]
 fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_within_one_attempt() {
@@ -43,6 +43,47 @@ fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_
     assert_eq!(failed.count(), 1, "{json}");
     watched.eventually_shows("nuncio_attempts_total{purpose=\"session\",result=\"certificate\"}");
     flow.stop();
+}
+
+#[test]
+fn an_expired_certificate_is_told_where_dialback_makes_up_for_it_too() {
+    let (network, place) = (Network::new(), Place::new());
+    let expired = Setup::of("other.example").certificate(Certificate::Expired);
+    let other = Watched::start(&network, expired);
+    let watched = Watched::start(&network, place.setup());
+    let answer = watched.node.inbox().asks("other.example", PING);
+    assert!(answer.is("iq", "result"), "{answer}");
+    let told = place.tells(&["explain", "other.example"]);
+    let first = told.lines().next().unwrap();
+    assert!(first.starts_with("other.example: linked "), "{told}");
+    assert!(first.contains(", dialback over TLSv1.3, though its certificate expired on 20"), "{told}");
+    let verdict = |direction, verdict| {
+        format!("nuncio_certificate_verdicts_total{{direction=\"{direction}\",verdict=\"{verdict}\"}}")
+    };
+    watched.eventually_shows(&verdict("outgoing", "expired"));
+    other.eventually_shows(&verdict("incoming", "good"));
+}
+
+#[test]
+fn a_refused_certificate_is_counted_on_both_sides() {
+    let (network, place) = (Network::new(), Place::new());
+    let strict = |setup: Setup| setup.set("s2s.strict_certificates", "true");
+    let expired = strict(Setup::of("other.example")).certificate(Certificate::Expired);
+    let other = Watched::start(&network, expired);
+    let watched = Watched::start(&network, strict(place.setup()));
+    let answer = watched.node.inbox().asks("other.example", PING);
+    assert!(answer.is("iq", "error"), "{answer}");
+    let answer = other.node.inbox().asks("nuncio.example", PING);
+    assert!(answer.is("iq", "error"), "{answer}");
+    let expired = |direction| {
+        format!("nuncio_certificate_verdicts_total{{direction=\"{direction}\",verdict=\"expired\"}} 1")
+    };
+    watched.eventually_shows(&expired("outgoing"));
+    watched.eventually_shows(&expired("incoming"));
+    let told = place.tells(&["explain", "inbox.other.example"]);
+    let sentence = told.lines().next().unwrap();
+    assert!(sentence.contains("; its own connection was refused "), "{told}");
+    assert!(sentence.contains(" ago: certificate of inbox.other.example expired on 20"), "{told}");
 }
 
 /// Puts an expired certificate where Prosody's is, and has it read its configuration again.

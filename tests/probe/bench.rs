@@ -157,6 +157,23 @@ impl Probed {
         self
     }
 
+    /// Checks that nothing else is wrong with our own side.
+    #[track_caller]
+    pub(crate) fn finds_us_well_but_for(&self, cause: &str) -> &Self {
+        self.tells("own", "warning", "dns", cause, "us");
+        let own = self.steps.iter().filter(|step| step["part"] == "own" && step["result"] != "ok");
+        let bad: Vec<_> = own.filter(|step| step["finding"]["cause"] != cause).collect();
+        assert!(bad.is_empty(), "{bad:#?}");
+        self
+    }
+
+    /// Checks that a cause is nowhere named.
+    #[track_caller]
+    pub(crate) fn says_nothing_of(&self, cause: &str) -> &Self {
+        assert!(self.steps.iter().all(|step| step["finding"]["cause"] != cause), "{cause} in\n{self}");
+        self
+    }
+
     /// Checks that there is a step of that kind with that finding.
     #[track_caller]
     pub(crate) fn tells(&self, part: &str, result: &str, step: &str, cause: &str, side: &str) -> &Self {

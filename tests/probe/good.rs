@@ -23,7 +23,7 @@ fn ejabberd_takes_our_certificate_and_our_key() {
     let (_node, file) = node(&network, Auth::Both);
     let _ejabberd = Ejabberd::start(&network, Setup::of("peer.example"));
     let probed = probes(&file, "peer.example");
-    probed.arrives("EXTERNAL").finds_us_well();
+    probed.arrives("EXTERNAL").finds_us_well_but_for(NUMERIC);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn ejabberd_dials_back() {
     let network = Network::for_ejabberd();
     let (_node, file) = node(&network, Auth::Dialback);
     let _ejabberd = Ejabberd::start(&network, Setup::of("peer.example").auth(Auth::Dialback));
-    probes(&file, "peer.example").arrives("dialback").finds_us_well();
+    probes(&file, "peer.example").arrives("dialback").finds_us_well_but_for(NUMERIC);
 }
 
 #[test]
@@ -76,3 +76,6 @@ fn node(network: &Network, auth: Auth) -> (Node, PathBuf) {
     let node = Node::start(network, setup);
     (node, network.directory("nuncio.example").join("nuncio.toml"))
 }
+
+/// All that is odd about us on a network for ejabberd.
+const NUMERIC: &str = "own-srv-target-is-address";

@@ -1,9 +1,10 @@
 //! What can be wrong with the records of the remote.
 
 use std::net::Ipv6Addr;
+use std::process::Command;
 
 use super::bench::Bench;
-use crate::support::{Behaviour, Setup};
+use crate::support::{BINARY, Behaviour, Setup};
 
 #[test]
 fn a_domain_that_does_not_exist() {
@@ -53,6 +54,14 @@ fn a_service_record_whose_target_is_an_alias_is_followed_and_noted() {
 }
 
 #[test]
+fn a_service_record_that_names_an_address_is_followed_and_noted() {
+    let bench = Bench::new();
+    bench.network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, &bench.peer.to_string());
+    let probed = bench.probes();
+    probed.notes("dns", "srv-target-is-address", "remote").fails("tcp", "connection-refused", "remote");
+}
+
+#[test]
 fn name_servers_that_fail() {
     let bench = Bench::new();
     bench.network.dns.behaves("peer.example", Behaviour::ServerFailure);
@@ -95,6 +104,13 @@ fn name_servers_that_are_not_there() {
 }
 
 #[test]
+fn name_servers_that_cannot_even_be_asked() {
+    // Without leave nobody sends to everybody.
+    let everybody = Setup::of("nuncio.example").set("dns.nameservers", "[\"255.255.255.255:53\"]");
+    Bench::of(everybody.set("dns.timeout", "\"1s\"")).probes().fails("dns", "dns-unusable", "us");
+}
+
+#[test]
 fn name_servers_that_are_silent_about_ipv6_only() {
     let bench = Bench::impatient();
     bench.network.publish("peer.example", bench.peer);
@@ -107,6 +123,24 @@ fn records_that_lead_to_ourselves() {
     let bench = Bench::new();
     bench.network.publish("peer.example", bench.own);
     bench.probes().fails("dns", "leads-to-ourselves", "us");
+}
+
+#[test]
+fn a_domain_of_our_own_is_not_gone_to() {
+    let bench = Bench::of(Setup::of("nuncio.example").component("echo.nuncio.example"));
+    let file = bench.file();
+    for own in ["nuncio.example", "echo.nuncio.example"] {
+        for more in [&[][..], &["--json"]] {
+            let arguments = [&["probe", "--config", file.to_str().unwrap()], more, &[own]].concat();
+            let output = Command::new(BINARY).args(arguments).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            let told = String::from_utf8_lossy(&output.stderr);
+            let expected = format!("{own} is served by this configuration; name another server's domain");
+            assert!(told.contains(&expected), "{told}");
+            assert!(output.stdout.is_empty(), "{output:?}");
+        }
+    }
+    assert!(bench.network.dns.questions().is_empty());
 }
 
 #[test]

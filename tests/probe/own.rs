@@ -4,11 +4,24 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::bench::{Bench, Probed, probes};
-use crate::support::{Certificate, Identity, Listener, Network, Node, Server, Setup, configuration, plays};
+use crate::support::{
+    Auth, Behaviour, Certificate, Identity, Listener, Network, Node, Server, Setup, configuration, plays,
+};
 
 #[test]
 fn our_name_is_not_in_the_dns() {
     Bench::new().probes().blames_us("dns", "own-name-not-in-dns");
+}
+
+#[test]
+fn our_record_has_an_alias_where_a_host_belongs() {
+    let bench = Bench::new();
+    let dns = &bench.network.dns;
+    dns.srv("_xmpp-server._tcp.nuncio.example", 0, 0, 5269, "xmpp.nuncio.example");
+    dns.cname("xmpp.nuncio.example", "host.example");
+    dns.a("host.example", bench.own);
+    let probed = bench.probes();
+    probed.tells("own", "warning", "dns", "own-srv-alias", "us").says_nothing_of("srv-target-is-alias");
 }
 
 #[test]
@@ -135,6 +148,54 @@ fn a_node_that_runs_with_this_configuration_is_found_well() {
     let probed = probes(&file, "peer.example");
     probed.finds_us_well().fails("dns", "no-such-domain", "remote");
     drop(network);
+}
+
+#[test]
+fn a_node_that_asks_everybody_for_a_certificate_is_found_well() {
+    let setup = || Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\"");
+    for setup in [setup().set("s2s.strict_certificates", "true"), setup().auth(Auth::External)] {
+        let (network, _node, file) = runs(setup);
+        let probed = probes(&file, "peer.example");
+        probed.finds_us_well().fails("dns", "no-such-domain", "remote").leaves_out("2 and 3 of dialback");
+        drop(network);
+    }
+}
+
+#[test]
+fn a_server_in_our_place_that_refuses_is_not_taken_for_us_because_we_are_strict() {
+    let bench = Bench::of(Setup::of("nuncio.example").auth(Auth::External));
+    let (address, other) = (bench.network.address(), bench.network.authority.issue(&["nuncio.example"]));
+    bench.network.publish("nuncio.example", address);
+    plays(Listener::at(address), move |mut peer| {
+        peer.answers_to_tls("nuncio.example", &other);
+        peer.sends(
+            "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\
+             </stream:stream>",
+        );
+        peer.waits_for_the_end();
+    });
+    bench.probes().blames_us("stream", "own-listener-refuses");
+}
+
+#[test]
+fn name_servers_that_are_not_there_say_nothing_of_our_records() {
+    let nobody = Setup::of("nuncio.example").set("dns.nameservers", "[\"127.0.0.1:1\"]");
+    let probed = Bench::of(nobody.set("dns.timeout", "\"1s\"")).probes();
+    probed.blames_us("dns", "dns-no-answer").says_nothing_of("own-name-not-in-dns");
+}
+
+#[test]
+fn name_servers_of_ours_that_fail_are_not_told_as_a_missing_record() {
+    for (behaviour, cause) in [
+        (Behaviour::ServerFailure, "own-name-servers-fail"),
+        (Behaviour::Silence, "own-name-servers-fail"),
+        (Behaviour::Bogus { explained: true }, "own-dns-bogus"),
+        (Behaviour::Refusal, "dns-refused"),
+    ] {
+        let bench = Bench::impatient();
+        bench.network.dns.behaves("nuncio.example", behaviour);
+        bench.probes().blames_us("dns", cause).says_nothing_of("own-name-not-in-dns");
+    }
 }
 
 #[test]

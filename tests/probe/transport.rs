@@ -1,6 +1,6 @@
 //! What can be wrong between the record and the stream: TCP and TLS.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,63 @@ fn ipv6_that_is_published_and_dead() {
     bench.plays_secured(&identity, |peer| drop(peer.takes_external("peer.example")));
     bench.network.dns.aaaa("server.peer.example", Ipv6Addr::LOCALHOST);
     bench.probes().notes("tcp", "ipv6-unreachable", "remote").arrives("EXTERNAL");
+}
+
+#[test]
+fn ipv6_is_not_said_to_be_less_than_ipv4_where_neither_works() {
+    let bench = Bench::new();
+    bench.network.publish("peer.example", bench.peer);
+    bench.network.dns.aaaa("server.peer.example", Ipv6Addr::LOCALHOST);
+    let probed = bench.probes();
+    probed.fails("tcp", "connection-refused", "remote").says_nothing_of("ipv6-unreachable");
+    let addresses: Vec<_> = probed.steps("tcp").iter().map(|step| step["address"].clone()).collect();
+    assert!(addresses.contains(&"[::1]:5269".into()), "both addresses are told of: {probed}");
+}
+
+#[test]
+fn an_address_that_no_way_can_lead_to() {
+    let bench = Bench::new();
+    // TCP knows no groups.
+    bench.network.publish("peer.example", Ipv4Addr::new(224, 0, 0, 1));
+    bench.probes().fails("tcp", "unreachable", "either");
+}
+
+#[test]
+fn an_address_that_the_system_does_not_take() {
+    let bench = Bench::new();
+    bench.network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "server.peer.example");
+    // Without the name of an interface it says nothing (RFC 4007 section 6).
+    bench.network.dns.aaaa("server.peer.example", Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
+    bench.probes().fails("tcp", "connection-failed", "either");
+}
+
+#[test]
+fn a_connection_that_is_reset_in_the_middle() {
+    let bench = Bench::new();
+    bench.plays(|mut peer| {
+        peer.expects_header();
+        peer.sends_header("peer.example", "nuncio.example", "id='1'");
+        peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
+        peer.expects("starttls");
+        peer.resets();
+    });
+    bench.probes().fails("stream", "connection-broke", "either");
+}
+
+#[test]
+fn a_web_server_that_waits_for_the_end_of_the_request() {
+    let bench = Bench::impatient();
+    bench.plays(|mut peer| {
+        let mut request = String::new();
+        while !request.ends_with("\r\n\r\n") {
+            let Ok(more) = peer.hears(Duration::from_secs(60)) else { return };
+            request += &more;
+        }
+        peer.sends("HTTP/1.0 400 Bad request syntax\r\nConnection: close\r\n\r\n");
+    });
+    let probed = bench.probes();
+    probed.fails("stream", "http-host", "remote");
+    assert!(probed.happened("http-host").contains("HTTP/1.0 400 Bad request syntax"), "{probed}");
 }
 
 #[test]

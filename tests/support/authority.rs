@@ -42,12 +42,17 @@ impl Authority {
 
     /// Makes an authority that this one vouches for below the domain `permitted` only (RFC 5280, section 4.2.1.10).
     pub(crate) fn constrained(&self, name: &str, permitted: &str) -> Self {
-        self.below(name, Some(permitted))
+        self.below(name, Some(constraint(PERMITTED, permitted)))
     }
 
-    fn below(&self, name: &str, permitted: Option<&str>) -> Self {
+    /// Makes an authority that this one vouches for, but not at and below the domain `excluded`.
+    pub(crate) fn excluding(&self, name: &str, excluded: &str) -> Self {
+        self.below(name, Some(constraint(EXCLUDED, excluded)))
+    }
+
+    fn below(&self, name: &str, constraint: Option<X509Extension>) -> Self {
         let key = new_key();
-        let certificate = authority_certificate(name, &key, Some(self), permitted);
+        let certificate = authority_certificate(name, &key, Some(self), constraint);
         let mut chain = vec![certificate.clone()];
         chain.extend(self.chain.iter().cloned());
         Self { directory: self.directory.clone(), certificate, key, chain }
@@ -280,11 +285,11 @@ fn authority_certificate(
     name: &str,
     key: &PKey<Private>,
     above: Option<&Authority>,
-    permitted: Option<&str>,
+    constraint: Option<X509Extension>,
 ) -> X509 {
     let mut builder = builder(name, key, -60 * DAY, 60 * DAY);
-    if let Some(domain) = permitted {
-        builder.append_extension(permitting(domain)).unwrap();
+    if let Some(constraint) = constraint {
+        builder.append_extension(constraint).unwrap();
     }
     builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
     let usage = KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap();
@@ -310,11 +315,11 @@ fn sign(builder: &mut X509Builder, authority: &Authority, digest: MessageDigest)
     builder.sign(&authority.key, digest).unwrap();
 }
 
-/// The extension that permits names below `domain` and no others.
-fn permitting(domain: &str) -> X509Extension {
-    // NameConstraints, permittedSubtrees [0], GeneralSubtree, dNSName [2].
+/// The extension that permits, or excludes, names at and below `domain`.
+fn constraint(subtrees: u8, domain: &str) -> X509Extension {
+    // NameConstraints, permittedSubtrees [0] or excludedSubtrees [1], GeneralSubtree, dNSName [2].
     let name = string(0x82, domain);
-    let der = value(0x30, &value(0xa0, &value(0x30, &name)));
+    let der = value(0x30, &value(subtrees, &value(0x30, &name)));
     let oid = Asn1Object::from_str("2.5.29.30").unwrap();
     X509Extension::new_from_der(&oid, true, &Asn1OctetString::new_from_bytes(&der).unwrap()).unwrap()
 }
@@ -378,3 +383,6 @@ const DAY: i64 = 24 * 60 * 60;
 
 const IA5_STRING: u8 = 0x16;
 const UTF8_STRING: u8 = 0x0c;
+
+const PERMITTED: u8 = 0xa0;
+const EXCLUDED: u8 = 0xa1;

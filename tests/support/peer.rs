@@ -162,6 +162,11 @@ impl Peer {
         }
     }
 
+    /// Ends the connection with a reset (RFC 9293 section 3.5.2).
+    pub(crate) fn resets(self) {
+        self.wire.reset();
+    }
+
     /// Reads whatever comes until the connection ends.
     pub(crate) fn waits_for_the_end(&mut self) {
         while self.wire.next(SOON).is_ok() {}

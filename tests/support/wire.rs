@@ -128,6 +128,13 @@ impl Wire {
         self.tls()?.peer_certificate()
     }
 
+    /// Ends the connection without the goodbye that TCP has for it.
+    pub(crate) fn reset(self) {
+        if let Link::Plain(stream) = &self.link {
+            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+    }
+
     /// Whether TLS is made.
     pub(crate) fn is_secured(&self) -> bool {
         matches!(self.link, Link::Secured(_))

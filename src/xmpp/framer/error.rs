@@ -18,7 +18,7 @@ pub enum Error {
     },
     /// One of the other limits.
     TooComplex {
-        /// `depth`, `attributes` or `namespace declarations`.
+        /// `depth`, or what is counted: `attributes`, `namespace declarations` …
         what: &'static str,
         /// How many are allowed.
         limit: usize,

@@ -1,7 +1,7 @@
 //! What prefixes mean inside an element (Namespaces in XML 1.0).
 
 use super::tag::{Attribute, Tag};
-use super::{Declaration, Error, Head, Outer};
+use super::{Error, Head, Meaning};
 use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
@@ -11,27 +11,52 @@ use std::{borrow::Cow, ops::Range, str};
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     stream: Vec<(String, String)>,
-    /// Fingerprints of the URIs there.
-    stream_uris: Vec<u64>,
+    /// What to know of the URIs there.
+    stream_uris: Vec<Uri>,
+    /// Which of them is the default namespace.
+    stream_default: Option<usize>,
     /// Outermost first, by their place in the element.
     bindings: Vec<Binding>,
 }
 
+/// A declaration in the element.
 #[derive(Debug)]
-struct Binding {
+pub(super) struct Binding {
     /// Empty for the default namespace.
-    prefix: Range<usize>,
-    value: Range<usize>,
+    pub(super) prefix: Range<usize>,
+    pub(super) value: Range<usize>,
     literal: bool,
-    content: Option<&'static str>,
+    /// Where the white space before it begins.
+    begin: usize,
+    /// The content namespace that it declares.
+    pub(super) content: Option<&'static str>,
     /// Fingerprint of the URI; none is needed for the default namespace, which no attribute is in.
-    uri: u64,
+    fingerprint: u64,
 }
 
-/// Where a prefix got its meaning, and the fingerprint of that.
-enum Found {
-    Element(u64),
-    Stream(usize, u64),
+/// What there is to know of a URI that a stream declares.
+#[derive(Clone, Copy, Debug)]
+struct Uri {
+    content: Option<&'static str>,
+    fingerprint: u64,
+}
+
+/// Where a prefix got its meaning.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    /// From no declaration: it is `xml`.
+    Xml,
+    /// From the element, by the place among all declarations in force.
+    Element(usize),
+    /// From the stream, by the place there.
+    Stream(usize),
+}
+
+impl Binding {
+    /// The white space before it, to its closing quote.
+    pub(super) fn whole(&self) -> Range<usize> {
+        self.begin..self.value.end + 1
+    }
 }
 
 impl Scope {
@@ -42,7 +67,9 @@ impl Scope {
 
     /// Enters a stream that declares this, or leaves one for nothing.
     pub(super) fn set_stream(&mut self, declared: Vec<(String, String)>) {
-        self.stream_uris = declared.iter().map(|(_, uri)| fingerprint(uri.as_bytes())).collect();
+        let uri = |uri: &[u8]| Uri { content: content(uri), fingerprint: fingerprint(uri) };
+        self.stream_uris = declared.iter().map(|(_, value)| uri(value.as_bytes())).collect();
+        self.stream_default = declared.iter().position(|(prefix, _)| prefix.is_empty());
         self.stream = declared;
     }
 
@@ -65,18 +92,55 @@ impl Scope {
         self.bindings.truncate(length);
     }
 
-    /// Puts the declarations of a tag in force, and notes those of content namespaces.
+    /// The declarations of the element but the first `length`.
+    pub(super) fn since(&self, length: usize) -> &[Binding] {
+        &self.bindings[length..]
+    }
+
+    /// The declaration of a default namespace among those.
+    pub(super) fn default_since(&self, length: usize) -> Option<&Binding> {
+        self.since(length).iter().find(|binding| binding.prefix.is_empty())
+    }
+
+    /// The default namespace in force.
+    pub(super) fn default(&self) -> Meaning {
+        match self.bindings.iter().rfind(|binding| binding.prefix.is_empty()) {
+            Some(binding) => Meaning::Element(binding.value.clone().into()),
+            None => self.stream_default.map_or(Meaning::Nowhere, Meaning::Stream),
+        }
+    }
+
+    /// The same, if it is a content namespace.
+    pub(super) fn default_content(&self) -> Option<&'static str> {
+        match self.bindings.iter().rfind(|binding| binding.prefix.is_empty()) {
+            Some(binding) => binding.content,
+            None => self.stream_uris[self.stream_default?].content,
+        }
+    }
+
+    /// What a prefix means.
+    pub(super) fn meaning(&self, found: Found) -> Meaning {
+        match found {
+            Found::Xml => Meaning::Nowhere,
+            Found::Element(place) => Meaning::Element(self.bindings[place].value.clone().into()),
+            Found::Stream(place) => Meaning::Stream(place),
+        }
+    }
+
+    /// The same, if it is a content namespace.
+    pub(super) fn content(&self, found: Found) -> Option<&'static str> {
+        match found {
+            Found::Xml => None,
+            Found::Element(place) => self.bindings[place].content,
+            Found::Stream(place) => self.stream_uris[place].content,
+        }
+    }
+
+    /// Puts the declarations of a tag in force.
     ///
     /// # Errors
     /// Refuses what Namespaces in XML section 3 forbids to declare, and more declarations in force than `limit`.
-    pub(super) fn declare(
-        &mut self,
-        view: &[u8],
-        tag: &Tag,
-        limit: usize,
-        head: &mut Head,
-    ) -> Result<(), Error> {
-        let outer = self.len();
+    pub(super) fn declare(&mut self, view: &[u8], tag: &Tag, limit: usize) -> Result<(), Error> {
         for attribute in &tag.attributes {
             let prefix = match (attribute.name.prefix(view), attribute.name.local(view)) {
                 (Some(b"xmlns"), _) => attribute.name.local..attribute.name.range.end,
@@ -86,23 +150,10 @@ impl Scope {
             let (value, literal) = (attribute.value.clone(), attribute.literal);
             let uri = resolved(view, &value, literal);
             check_declaration(&view[prefix.clone()], &uri)?;
-            let content = CONTENT_NAMESPACES.into_iter().find(|namespace| namespace.as_bytes() == &*uri);
-            if let Some(namespace) = content {
-                let outer = self.bindings[..outer].iter().rfind(|binding| binding.prefix.is_empty());
-                head.content_namespaces.push(Declaration {
-                    namespace,
-                    attribute: attribute.whole.clone(),
-                    value: value.clone(),
-                    prefixed: !prefix.is_empty(),
-                    outer: match outer.map(|binding| binding.content) {
-                        None => Outer::Stream,
-                        Some(None) => Outer::Foreign,
-                        Some(Some(namespace)) => Outer::Content(namespace),
-                    },
-                });
-            }
-            let uri = if prefix.is_empty() { NO_URI } else { fingerprint(&uri) };
-            self.bindings.push(Binding { prefix, value, literal, content, uri });
+            let content = content(&uri);
+            let fingerprint = if prefix.is_empty() { NO_URI } else { fingerprint(&uri) };
+            let begin = attribute.whole.start;
+            self.bindings.push(Binding { prefix, value, literal, begin, content, fingerprint });
         }
         if self.stream.len() + self.len() > limit {
             return Err(Error::TooComplex { what: "namespace declarations", limit });
@@ -110,67 +161,70 @@ impl Scope {
         Ok(())
     }
 
-    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique. Notes prefixes
-    /// that only the stream binds.
+    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique. Notes what is to
+    /// know of its attributes, and tells what the prefix of its name means.
     ///
     /// # Errors
     /// Refuses what is not namespace-well-formed.
-    pub(super) fn check(&self, view: &[u8], tag: &Tag, head: &mut Head) -> Result<(), Error> {
-        if let Some(prefix) = tag.name.prefix(view) {
-            self.check_prefix(view, prefix, head)?;
-        }
+    pub(super) fn check(&self, view: &[u8], tag: &Tag, head: &mut Head) -> Result<Option<Found>, Error> {
+        let name = match tag.name.prefix(view) {
+            None => None,
+            Some(prefix) => Some(self.bound(view, prefix)?),
+        };
         for (i, attribute) in tag.attributes.iter().enumerate() {
             if let Some(prefix) = attribute.name.prefix(view).filter(|prefix| prefix != b"xmlns") {
-                self.check_prefix(view, prefix, head)?;
+                head.lean_on(self.bound(view, prefix)?);
             }
-            if tag.attributes[..i].iter().any(|earlier| self.same(view, attribute, earlier)) {
-                return Err(Error::NotWellFormed("an attribute twice"));
+            let local = attribute.name.local(view);
+            for earlier in &tag.attributes[..i] {
+                if earlier.name.local(view) == local {
+                    self.check_pair(view, attribute, earlier, head)?;
+                }
             }
         }
-        Ok(())
+        Ok(name)
     }
 
-    fn check_prefix(&self, view: &[u8], prefix: &[u8], head: &mut Head) -> Result<(), Error> {
-        match self.find(view, prefix) {
-            Some(Found::Stream(place, _)) if !head.leans_on.contains(&place) => head.leans_on.push(place),
-            Some(_) => {}
-            None => return Err(Error::NotWellFormed("a prefix that is not declared")),
-        }
-        Ok(())
+    /// What a prefix means.
+    fn bound(&self, view: &[u8], prefix: &[u8]) -> Result<Found, Error> {
+        self.find(view, prefix).ok_or(Error::NotWellFormed("a prefix that is not declared"))
     }
 
-    /// Whether two attributes are one by their names, or by namespace and local name.
-    fn same(&self, view: &[u8], a: &Attribute, b: &Attribute) -> bool {
-        if a.name.local(view) != b.name.local(view) {
-            return false;
-        }
-        match (a.name.prefix(view), b.name.prefix(view)) {
+    /// Checks that two attributes with the same local name are not one, by their prefixes or by their namespaces.
+    fn check_pair(&self, view: &[u8], a: &Attribute, b: &Attribute, head: &mut Head) -> Result<(), Error> {
+        let is_one = match (a.name.prefix(view), b.name.prefix(view)) {
             (a, b) if a == b => true,
             (Some(a), Some(b)) => match (self.find(view, a), self.find(view, b)) {
-                (Some(a), Some(b)) => a.uri() == b.uri(),
+                (Some(a), Some(b)) => {
+                    if self.content(a).is_some() && self.content(b).is_some() {
+                        head.note_twins();
+                    }
+                    self.fingerprint(a) == self.fingerprint(b)
+                }
                 _ => false,
             },
             _ => false,
-        }
+        };
+        if is_one { Err(Error::NotWellFormed("an attribute twice")) } else { Ok(()) }
     }
 
     fn find(&self, view: &[u8], prefix: &[u8]) -> Option<Found> {
         if prefix == b"xml" {
-            // No other prefix can be bound to what it means.
-            return Some(Found::Element(NO_URI));
+            return Some(Found::Xml);
         }
-        if let Some(binding) = self.bindings.iter().rfind(|binding| &view[binding.prefix.clone()] == prefix) {
-            return Some(Found::Element(binding.uri));
+        if let Some(place) = self.bindings.iter().rposition(|binding| &view[binding.prefix.clone()] == prefix)
+        {
+            return Some(Found::Element(place));
         }
-        let place = self.stream.iter().position(|(declared, _)| declared.as_bytes() == prefix)?;
-        Some(Found::Stream(place, self.stream_uris[place]))
+        self.stream.iter().position(|(declared, _)| declared.as_bytes() == prefix).map(Found::Stream)
     }
-}
 
-impl Found {
-    fn uri(&self) -> u64 {
-        match self {
-            Self::Element(uri) | Self::Stream(_, uri) => *uri,
+    fn fingerprint(&self, found: Found) -> u64 {
+        match found {
+            // No other prefix can be bound to what it means.
+            Found::Xml => NO_URI,
+            Found::Element(place) => self.bindings[place].fingerprint,
+            Found::Stream(place) => self.stream_uris[place].fingerprint,
         }
     }
 }
@@ -184,6 +238,11 @@ fn fingerprint(uri: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(uri);
     hasher.finish()
+}
+
+/// The content namespace that a URI is.
+fn content(uri: &[u8]) -> Option<&'static str> {
+    CONTENT_NAMESPACES.into_iter().find(|namespace| namespace.as_bytes() == uri)
 }
 
 /// Checks one declaration against the constraints of Namespaces in XML section 3.

@@ -2,6 +2,7 @@ mod grammar;
 mod limits;
 
 use super::*;
+use std::ops::Range;
 
 const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
                       xmlns:db='jabber:server:dialback' from='a.example' to='b.example' version='1.0'>";
@@ -82,44 +83,122 @@ fn notes_what_the_start_tag_says() {
     assert_eq!(text(head.from).as_deref(), Some("a"));
     assert_eq!(text(head.id).as_deref(), Some("i&lt;"));
     assert_eq!(text(head.lang).as_deref(), Some("de"));
-    assert_eq!(text(head.xmlns).as_deref(), Some("jabber:server"));
+    assert_eq!(namespace(&bytes, head.namespace), "jabber:server");
     assert_eq!(&bytes[head.content..], b"<a to='x'/></message>");
 }
 
-#[test]
-fn notes_declarations_of_content_namespaces_and_where_they_stand() {
-    let text = "<message xmlns='jabber:server'><f xmlns='urn:f'><m xmlns='jabber&#58;component:accept'/></f>\
-                <s:b xmlns:s='jabber:server'/><c xmlns='jabber:client'/></message>";
+/// What a namespace was declared as.
+fn namespace(bytes: &[u8], meaning: Meaning) -> String {
+    match meaning {
+        Meaning::Nowhere => String::new(),
+        Meaning::Stream(place) => format!("stream's {place}"),
+        Meaning::Element(place) => String::from_utf8_lossy(place.of(bytes)).into_owned(),
+    }
+}
+
+/// What it says otherwise.
+fn elsewhere(head: &Head) -> Elsewhere {
+    head.elsewhere.as_deref().cloned().unwrap_or_default()
+}
+
+/// The element with its changes marked: what goes is in `{}`, what is called otherwise in `[]`, and where the default
+/// namespace has to be declared is a `+`.
+fn marked(text: &str) -> String {
     let Element { bytes, head } = element(text).unwrap();
-    let text = |range: &Range<usize>| String::from_utf8_lossy(&bytes[range.clone()]).into_owned();
-    let notes: Vec<_> = head
-        .content_namespaces
-        .iter()
-        .map(|d| (text(&d.attribute), d.namespace, d.prefixed, d.outer))
-        .collect();
-    let (server, component) = ("jabber:server", "jabber:component:accept");
+    let (mut out, mut done) = (String::new(), 0);
+    let copy = |range: Range<usize>| String::from_utf8_lossy(&bytes[range]).into_owned();
+    for Change { place, what } in elsewhere(&head).changes {
+        let range = place.range();
+        out += &copy(done..range.start);
+        match what {
+            What::Cut => out += &format!("{{{}}}", copy(range.clone())),
+            What::Own => out += &format!("[{}]", copy(range.clone())),
+            What::Default => out.push('+'),
+        }
+        done = range.end;
+    }
+    out + &copy(done..bytes.len())
+}
+
+#[test]
+fn notes_where_an_element_would_say_something_else_on_another_stream() {
+    for marks in [
+        "<message><body xmlns='urn:x'/><x xmlns=''><y/></x></message>",
+        // Declarations of its own namespace as the default: where it is inherited, and inside other payload.
+        "<message{ xmlns='jabber:server'}><body{\n xmlns = \"jabber&#58;server\"}/></message>",
+        "<message><f xmlns='u'><m xmlns='[jabber:server]'><b{ xmlns='jabber:server'}/></m><c/></f><g{ xmlns='jabber:server'}/></message>",
+        "<message><f xmlns='jabber:component:accept'><m xmlns='[jabber:server]'/></f><f xmlns='jabber:client'/></message>",
+        "<message><f xmlns=''><m xmlns='[jabber:server]'/></f></message>",
+        // Prefixes for it: gone where the default namespace is the same, kept where it is another.
+        "<{s:}message xmlns:s='[jabber:server]'><{s:}body>x</{s:}body ><{s:}e/></{s:}message>",
+        "<message xmlns:s='[jabber:server]' xmlns:t='[jabber:server]'><{s:}a><{t:}b/><c/></{s:}a></message>",
+        "<message><x xmlns='foo'><s:body xmlns:s='[jabber:server]'/></x></message>",
+        "<message xmlns:s='[jabber:server]'><x xmlns='foo'><s:b><s:c/></s:b></x><s:d xmlns='foo'><s:e/></s:d><{s:}f/></message>",
+        "<message><x xmlns='foo'><s:b xmlns:s='[jabber:server]' xmlns='[jabber:server]'><{s:}c/></s:b></x></message>"
+            .replace("<s:b ", "<{s:}b ").replace("</s:b>", "</{s:}b>").as_str(),
+        // A prefix that means something else deeper inside, and something else outside.
+        "<message xmlns:s='[jabber:server]'><{s:}a><s:b xmlns:s='urn:x'><s:c/></s:b></{s:}a></message>",
+        "<message xmlns:s='urn:x'><s:a><{s:}b xmlns:s='[jabber:server]'/></s:a></message>",
+        "<message xmlns:c='jabber:component:accept'><c:body/><d xmlns='jabber:component:accept'/></message>",
+        // Attributes keep their prefix, for without one they mean something else.
+        "<message xmlns:s='[jabber:server]' s:a=''><{s:}b s:c=''/></message>",
+        // Another default namespace on the first start tag.
+        "<{s:}message{ xmlns='foo'} xmlns:s='[jabber:server]'><a+ b=''><c/><s:d/></a><{s:}e><f+/></{s:}e><g xmlns=''/><h{ xmlns='jabber:server'}/></{s:}message>",
+        "<{s:}message xmlns:s='[jabber:server]'{ xmlns=''}><p:a xmlns:p='u'><b+></b></p:a></{s:}message>",
+        // None of a stanza's concern.
+        "<s:x xmlns:s='urn:x'><y xmlns='jabber:server'/></s:x>",
+        "<stream:features><y xmlns='jabber:server'/></stream:features>",
+    ] {
+        let text = marks.replace(['{', '}', '[', ']', '+'], "");
+        assert_eq!(marked(&text), marks);
+    }
+}
+
+#[test]
+fn takes_an_element_in_the_other_content_namespace_for_what_it_is() {
+    let text = "<c:iq xmlns:c='jabber:component:accept'><c:q xmlns:s='jabber:server' s:a=''/><r/></c:iq>";
     assert_eq!(
-        notes,
-        [
-            (" xmlns='jabber:server'".into(), server, false, Outer::Stream),
-            (" xmlns='jabber&#58;component:accept'".into(), component, false, Outer::Foreign),
-            (" xmlns:s='jabber:server'".into(), server, true, Outer::Content(server)),
-        ]
+        marked(text),
+        "<{c:}iq xmlns:c='[jabber:component:accept]'><{c:}q xmlns:s='jabber:server' s:a=''/><r+/></{c:}iq>"
     );
-    assert_eq!(text(&head.content_namespaces[1].value), "jabber&#58;component:accept");
+    let Element { bytes, head } = element(text).unwrap();
+    assert_eq!(namespace(&bytes, head.namespace), "jabber:component:accept");
+    assert_eq!(namespace(&bytes, elsewhere(&head).displaced), "stream's 0");
+}
+
+#[test]
+fn notes_attributes_that_two_content_namespaces_keep_apart() {
+    let twins = |attributes: &str| {
+        let prefixes = "xmlns:s='jabber:server' xmlns:c='jabber:component:accept' xmlns:u='urn:u'";
+        elsewhere(&element(format!("<iq {prefixes}><a {attributes}/></iq>")).unwrap().head).twins
+    };
+    assert!(twins("s:a='' b='' c:a=''"));
+    assert!(!twins("s:a='' a='' c:b='' u:a='' u:b=''"));
 }
 
 #[test]
 fn notes_which_prefixes_of_the_stream_an_element_leans_on() {
-    assert_eq!(
-        element("<message><db:x db:a=''/><stream:y/><db:z/></message>").unwrap().head.leans_on,
-        [2, 1]
-    );
-    assert_eq!(
-        element("<message xmlns:db='urn:own'><db:x/></message>").unwrap().head.leans_on,
-        [] as [usize; 0]
-    );
-    assert_eq!(element("<m><a xmlns:db='urn:own'><db:x/></a><db:x/></m>").unwrap().head.leans_on, [2]);
+    let leans = |text: &str| elsewhere(&element(text).unwrap().head).leans_on;
+    assert_eq!(leans("<message><db:x db:a=''/><stream:y/><db:z/></message>"), [2, 1]);
+    assert_eq!(leans("<message xmlns:db='urn:own'><db:x/></message>"), [] as [usize; 0]);
+    assert_eq!(leans("<m><a xmlns:db='urn:own'><db:x/></a><db:x/></m>"), [2]);
+}
+
+#[test]
+fn leans_on_a_prefix_for_its_own_namespace_only_where_that_stays() {
+    let leans = |text: &str| {
+        let header = "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server' xmlns:s='jabber:server'>";
+        let (frames, error) = outcome(format!("{header}{text}").as_bytes());
+        assert_eq!(error, None);
+        match frames.into_iter().nth(1) {
+            Some(Frame::Element(element)) => elsewhere(&element.head).leans_on,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(leans("<s:iq><s:a xml:lang=''/></s:iq>"), [] as [usize; 0]);
+    assert_eq!(leans("<s:iq s:a=''/>"), [2]);
+    assert_eq!(leans("<iq><x xmlns='u'><s:a/></x></iq>"), [2]);
+    assert_eq!(leans("<iq><x xmlns='u' xmlns:s='v'><s:a/></x></iq>"), [] as [usize; 0]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The walk over one element, from its first byte to its last, with as many stops as the input makes it take.
 
 use super::chars::{self, Class};
+use super::relocation::{Entered, Relocation};
 use super::scope::Scope;
 use super::tag::{self, Tag};
 use super::{Error, Head, Limits, text};
@@ -23,6 +24,7 @@ pub(super) struct Walk {
     /// Elements that have begun and not ended, outermost first.
     open: Vec<Open>,
     scope: Scope,
+    relocation: Relocation,
     tag: Tag,
     head: Head,
 }
@@ -32,6 +34,7 @@ struct Open {
     name: Range<usize>,
     /// How many declarations are in force outside of it.
     outer: usize,
+    entered: Entered,
 }
 
 impl Walk {
@@ -56,6 +59,7 @@ impl Walk {
         self.move_to(0);
         self.open.clear();
         self.scope.truncate(0);
+        self.relocation.reset();
         self.head = Head::default();
     }
 
@@ -156,16 +160,20 @@ impl Walk {
             return Err(Error::TooComplex { what: "depth", limit: self.limits.depth });
         }
         let outer = self.scope.len();
-        self.scope.declare(view, &self.tag, self.limits.declarations, &mut self.head)?;
-        self.scope.check(view, &self.tag, &mut self.head)?;
-        if depth == 1 {
+        self.scope.declare(view, &self.tag, self.limits.declarations)?;
+        let name = self.scope.check(view, &self.tag, &mut self.head)?;
+        let entered = if depth == 1 {
             note(&mut self.head, view, &self.tag);
-        }
+            self.relocation.begin(&self.tag, name, &self.scope, &mut self.head)
+        } else {
+            self.relocation.enter(&self.tag, name, &self.scope, outer, &mut self.head)
+        };
 
         if self.tag.empty {
             self.scope.truncate(outer);
+            self.relocation.leave_empty(entered);
         } else {
-            self.open.push(Open { name: self.tag.name.range.clone(), outer });
+            self.open.push(Open { name: self.tag.name.range.clone(), outer, entered });
         }
         self.move_to(self.tag.end);
         Ok(true)
@@ -175,10 +183,11 @@ impl Walk {
         if self.is_unfinished(view) {
             return Ok(false);
         }
-        let Some(Open { name, outer }) = self.open.last() else {
+        let Some(Open { name, outer, entered }) = self.open.last() else {
             return Err(MISMATCH);
         };
-        let (name, outer, rest) = (&view[name.clone()], *outer, &view[self.at + 2..]);
+        let (name, outer, entered) = (&view[name.clone()], *outer, *entered);
+        let rest = &view[self.at + 2..];
         let end = match rest.strip_prefix(name) {
             // As nearly every end tag looks.
             Some([b'>', ..]) => self.at + 2 + name.len() + 1,
@@ -193,6 +202,7 @@ impl Walk {
         };
         self.open.pop();
         self.scope.truncate(outer);
+        self.relocation.leave(entered, self.at + 2, &mut self.head);
         self.move_to(end);
         Ok(true)
     }
@@ -260,7 +270,6 @@ fn note(head: &mut Head, view: &[u8], tag: &Tag) {
             b"id" => &mut head.id,
             b"type" => &mut head.kind,
             b"xml:lang" => &mut head.lang,
-            b"xmlns" => &mut head.xmlns,
             _ => continue,
         };
         *place = Some(attribute.value.clone().into());

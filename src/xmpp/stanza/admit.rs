@@ -2,59 +2,63 @@
 
 use super::edits::Edits;
 use super::intake::Recent;
+use super::names::Names;
 use super::{Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
-use crate::framer::{self, Framer, Head, Outer, Span};
+use crate::framer::{self, Change, Elsewhere, Framer, Head, Meaning, Span, What};
 use crate::jid::{self, Jid};
 use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 
+/// Takes in an element of a stream.
 pub(super) fn admit(
     element: framer::Element,
     origin: &Origin,
     recent: &mut Recent,
 ) -> Result<Stanza, Rejection> {
-    let framer::Element { bytes, head } = &element;
-    if head.name.of(bytes).contains(&b':') || hides_content(head, origin) {
-        return admit_anew(bytes, origin);
-    }
-    admit_edited(element, origin, recent)
+    let framer::Element { bytes, head } = element;
+    let kind = kind(local_name(&bytes, &head), &namespace(head.namespace, &bytes, origin), origin)?;
+    let (to, to_respelled) = address(&bytes, "to", head.to, &mut recent.to)?;
+    let (from, from_respelled) = address(&bytes, "from", head.from, &mut recent.from)?;
+    let stanza = carried(bytes, &head, origin, kind, from, to)?;
+    Ok(match (to_respelled, from_respelled) {
+        (None, None) => stanza,
+        (to, from) => stanza.readdressed(to.as_deref(), from.as_deref()),
+    })
 }
 
-pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
-    let mut element = element.clone();
-    adopt(&mut element);
-    admit_written(&element)
+/// Makes the bytes mean on any stream what they meant on theirs.
+fn carried(
+    bytes: Bytes,
+    head: &Head,
+    origin: &Origin,
+    kind: Kind,
+    from: Domain,
+    to: Domain,
+) -> Result<Stanza, Rejection> {
+    let lang = origin.lang.as_deref().filter(|_| head.lang.is_none());
+    if head.elsewhere.is_none() && lang.is_none() {
+        let places = Places::new(head, &bytes, |place| place)?;
+        return Ok(Stanza { bytes, kind, from, to, places, names: None });
+    }
+    let nothing = Elsewhere::default();
+    let elsewhere = head.elsewhere.as_deref().unwrap_or(&nothing);
+    let said = Said::by(origin, &elsewhere.leans_on, lang);
+    let default = default(elsewhere, &bytes, origin)?;
+    let (edits, names) = edits(elsewhere, head.name.range().end, origin, &said, &default)?;
+    let places = Places::new(head, &bytes, |place| edits.moved(place))?;
+    let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
+    Ok(Stanza { bytes, kind, from, to, places, names: names.kept() })
 }
 
 /// Writes an element in `jabber:server`, so that prefixes are gone, and takes that in.
-fn admit_written(element: &xml::Element) -> Result<Stanza, Rejection> {
+pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
+    let mut element = element.clone();
+    adopt(&mut element);
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
-    // Not `admit`: an attribute may be in the content namespace, and that takes a prefix however it is written.
-    admit_edited(element, &own(), &mut Recent::default())
-}
-
-/// Takes in an element whose content namespace is the default namespace.
-fn admit_edited(element: framer::Element, origin: &Origin, recent: &mut Recent) -> Result<Stanza, Rejection> {
-    let framer::Element { bytes, head } = element;
-    let namespace = match head.xmlns {
-        Some(place) => xml::unescape(text(&bytes, place)),
-        None => default_namespace(origin).into(),
-    };
-    let kind = kind(text(&bytes, head.name), &namespace, origin)?;
-    let (to, respelled_to) = address(&bytes, "to", head.to, &mut recent.to)?;
-    let (from, respelled_from) = address(&bytes, "from", head.from, &mut recent.from)?;
-
-    let mut edits = edits(&head, origin);
-    for (place, respelled) in [(head.to, respelled_to), (head.from, respelled_from)] {
-        if let (Some(place), Some(address)) = (place, respelled) {
-            edits.replace_among(place.range(), address);
-        }
-    }
-    let places = Places::new(&head, |place| edits.moved(place), edits.position(head.content))?;
-    let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
-    Ok(Stanza { bytes, kind, from, to, places })
+    admit(element, &own(), &mut Recent::default())
 }
 
 /// Frames what this node wrote itself, for a stream whose default namespace is `jabber:server`.
@@ -68,43 +72,14 @@ pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
 
 impl Places {
     /// The places that `head` notes, each put where `moved` says.
-    pub(super) fn new(head: &Head, moved: impl Fn(Span) -> Span, content: usize) -> Result<Self, Rejection> {
+    pub(super) fn new(head: &Head, bytes: &[u8], moved: impl Fn(Span) -> Span) -> Result<Self, Rejection> {
         Ok(Self {
             from: head.from.map(&moved).ok_or(Rejection::ImproperAddressing("from"))?,
             to: head.to.map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
             id: head.id.map(&moved),
             type_: head.kind.map(&moved),
-            content,
+            alone: head.content == bytes.len(),
         })
-    }
-}
-
-/// Whether a prefix is bound to the content namespace inside the element, so that no edit can tell whose element is
-/// whose.
-fn hides_content(head: &Head, origin: &Origin) -> bool {
-    head.content_namespaces.iter().any(|d| d.prefixed && d.namespace == origin.namespace)
-}
-
-/// Reads the element and writes it anew, without prefixes.
-fn admit_anew(bytes: &[u8], origin: &Origin) -> Result<Stanza, Rejection> {
-    let mut element = xml::Element::parse(bytes, &origin.scope).map_err(Rejection::Xml)?;
-    kind(&element.name, &element.namespace, origin)?;
-    if let (None, Some(lang)) = (element.lang(), &origin.lang) {
-        element = element.with_lang(lang);
-    }
-    rename(&mut element, origin.namespace);
-    admit_written(&element)
-}
-
-/// Puts an element, and all below it, that is in `namespace` into `jabber:server`.
-fn rename(element: &mut xml::Element, namespace: &str) {
-    if element.namespace == namespace {
-        ns::SERVER.clone_into(&mut element.namespace);
-    }
-    for child in &mut element.children {
-        if let Node::Element(child) = child {
-            rename(child, namespace);
-        }
     }
 }
 
@@ -156,40 +131,109 @@ fn address(
     Ok((domain, respelled))
 }
 
-/// What must change so that the bytes mean on any stream what they meant on theirs.
-fn edits<'a>(head: &Head, origin: &'a Origin) -> Edits<'a> {
-    let mut edits = Edits::default();
-    for &place in &head.leans_on {
-        let Some((prefix, uri)) = origin.scope.get(place) else {
-            continue;
-        };
-        let uri = if uri == origin.namespace { ns::SERVER } else { uri };
-        edits.insert(head.name.range().end, format!(" xmlns:{prefix}='{}'", xml::escape(uri)));
-    }
-    if let (None, Some(lang)) = (&head.lang, &origin.lang) {
-        edits.insert(head.name.range().end, format!(" xml:lang='{}'", xml::escape(lang)));
-    }
-
-    for declaration in &head.content_namespaces {
-        if declaration.prefixed || declaration.namespace != origin.namespace {
-            continue;
-        }
-        // Where the content namespace is inherited anyway, the next stream's own is inherited without the
-        // declaration. Inside foreign payload somebody has to say it, and what leaves the node says `jabber:server`.
-        if [Outer::Stream, Outer::Content(origin.namespace)].contains(&declaration.outer) {
-            edits.replace(declaration.attribute.clone(), "");
-        } else if origin.namespace != ns::SERVER {
-            edits.replace(declaration.value.clone(), ns::SERVER);
-        }
-    }
-    edits
+/// What the header of a stream said that a stanza has to say itself elsewhere.
+#[derive(Default)]
+struct Said {
+    /// Declarations and `xml:lang`, each with a space before it.
+    text: String,
+    /// Where in that the content namespace is named.
+    names: Vec<usize>,
 }
 
-fn default_namespace(origin: &Origin) -> &str {
-    origin.scope.iter().find(|(prefix, _)| prefix.is_empty()).map_or("", |(_, uri)| uri)
+impl Said {
+    fn by(origin: &Origin, prefixes: &[usize], lang: Option<&str>) -> Self {
+        let mut said = Self::default();
+        for &place in prefixes {
+            let Some((prefix, uri)) = origin.scope.get(place) else {
+                continue;
+            };
+            said.text.extend([" xmlns:", prefix, "='"]);
+            if uri == origin.namespace {
+                said.names.push(said.text.len());
+                said.text.push_str(ns::SERVER);
+            } else {
+                said.text.push_str(&xml::escape(uri));
+            }
+            said.text.push('\'');
+        }
+        if let Some(lang) = lang {
+            said.text.extend([" xml:lang='", &*xml::escape(lang), "'"]);
+        }
+        said
+    }
+}
+
+/// What must change so that the bytes mean on any stream what they meant on theirs, and where they then name the
+/// content namespace.
+fn edits<'a>(
+    elsewhere: &Elsewhere,
+    behind_name: usize,
+    origin: &Origin,
+    said: &'a Said,
+    default: &'a str,
+) -> Result<(Edits<'a>, Names), Rejection> {
+    // What a component calls its own is `jabber:server` from here on; what that means between servers stays as it is.
+    let renamed = origin.namespace != ns::SERVER;
+    if renamed && elsewhere.twins {
+        return Err(Rejection::InvalidNamespace);
+    }
+    let in_name =
+        elsewhere.changes.iter().take_while(|change| change.place.range().start < behind_name).count();
+    let (in_name, behind) = elsewhere.changes.split_at(in_name);
+
+    let mut edits = Edits::with_capacity(elsewhere.changes.len() + 1);
+    let mut names = Names::default();
+    for change in in_name {
+        edits.replace(change.place.range(), "");
+    }
+    if !said.text.is_empty() {
+        let at = edits.insert(behind_name, &said.text);
+        said.names.iter().filter(|_| renamed).for_each(|name| names.note(at + name));
+    }
+    for Change { place, what } in behind {
+        match what {
+            What::Cut => drop(edits.replace(place.range(), "")),
+            What::Own if renamed => names.note(edits.replace(place.range(), ns::SERVER)),
+            What::Own => {}
+            What::Default => drop(edits.insert(place.range().start, default)),
+        }
+    }
+    Ok((edits, names))
+}
+
+/// The declaration of the default namespace for where it is displaced.
+fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin) -> Result<String, Rejection> {
+    let places = elsewhere.changes.iter().filter(|change| change.what == What::Default).count();
+    if places == 0 {
+        return Ok(String::new());
+    }
+    let declaration = format!(" xmlns='{}'", xml::escape(&namespace(elsewhere.displaced, bytes, origin)));
+    if places * declaration.len() > MOST_DECLARED {
+        return Err(Rejection::Displaced);
+    }
+    Ok(declaration)
+}
+
+/// The namespace that was declared somewhere.
+fn namespace<'a>(meaning: Meaning, bytes: &'a [u8], origin: &'a Origin) -> Cow<'a, str> {
+    match meaning {
+        Meaning::Nowhere => "".into(),
+        Meaning::Stream(place) => origin.scope.get(place).map_or("", |(_, uri)| uri).into(),
+        Meaning::Element(place) => xml::unescape(text(bytes, place)),
+    }
+}
+
+/// The name of the element without its prefix.
+fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
+    let name = text(bytes, head.name);
+    name.split_once(':').map_or(name, |(_, local)| local)
 }
 
 /// Where the node's own stanzas come from.
 fn own() -> Origin {
     Origin { namespace: ns::SERVER, scope: vec![(String::new(), ns::SERVER.to_owned())], lang: None }
 }
+
+/// Bytes that declarations of a displaced default namespace may add to a stanza. Without a bound it would be a way to
+/// have the node write many times what it read; who has a use for more writes the stanza in the usual way.
+const MOST_DECLARED: usize = 64 * 1024;

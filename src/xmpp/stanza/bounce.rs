@@ -1,7 +1,7 @@
 //! The error answer to a stanza (RFC 6120 section 8.3.1).
 
 use super::edits::Edits;
-use super::{Error, Places, Stanza, admit, text};
+use super::{Error, Places, Stanza, admit, names::Names, text};
 use crate::{framer::Span, xml::ns};
 
 /// Bytes up to which a stanza comes back inside its error answer. Whoever sent more knows what it was by its id, and
@@ -12,21 +12,24 @@ pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
     if !stanza.is_answerable() {
         return None;
     }
-    let mut answer = if stanza.bytes.len() <= MAX_ECHO { echo(stanza) } else { start_tag(stanza) };
+    let (mut answer, names) = match stanza.bytes.len() <= MAX_ECHO {
+        true => echo(stanza),
+        false => (start_tag(stanza), None),
+    };
     answer.push_str(&error.element(ns::SERVER).write(ns::SERVER, &[]));
     answer.extend(["</", stanza.kind.as_str(), ">"]);
 
     let element = admit::frame(&answer);
     debug_assert!(element.is_ok(), "an ill-formed error answer: {element:?}");
     let element = element.ok()?;
-    let places = Places::new(&element.head, |place| place, element.head.content).ok()?;
+    let places = Places::new(&element.head, &element.bytes, |place| place).ok()?;
     let (from, to) = (stanza.to.clone(), stanza.from.clone());
-    Some(Stanza { bytes: element.bytes, kind: stanza.kind, from, to, places })
+    Some(Stanza { bytes: element.bytes, kind: stanza.kind, from, to, places, names })
 }
 
 /// The stanza without its end tag, addressed back and marked as error, all else byte for byte.
-fn echo(stanza: &Stanza) -> String {
-    let Stanza { bytes, places, .. } = stanza;
+fn echo(stanza: &Stanza) -> (String, Option<Box<Names>>) {
+    let Stanza { bytes, places, names, .. } = stanza;
     let mut changes = vec![
         (quoted(places.to).range(), text(bytes, quoted(places.from))),
         (quoted(places.from).range(), text(bytes, quoted(places.to))),
@@ -38,7 +41,7 @@ fn echo(stanza: &Stanza) -> String {
             changes.push((behind_name..behind_name, " type='error'"));
         }
     }
-    let end = if places.content == bytes.len() {
+    let end = if places.alone {
         changes.push((bytes.len() - "/>".len()..bytes.len(), ">"));
         bytes.len()
     } else {
@@ -50,7 +53,8 @@ fn echo(stanza: &Stanza) -> String {
     for (place, text) in changes {
         edits.replace(place, text);
     }
-    String::from_utf8(edits.apply(&bytes[..end])).unwrap_or_default()
+    let names = names.as_ref().map(|names| Box::new(names.moved(&edits)));
+    (String::from_utf8(edits.apply(&bytes[..end])).unwrap_or_default(), names)
 }
 
 /// A start tag that answers the stanza and repeats nothing that is not needed to know it by.

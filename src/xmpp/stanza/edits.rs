@@ -1,40 +1,48 @@
 //! Changes to the bytes of a stanza that leave all the rest as it was.
 
 use crate::framer::Span;
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 
 /// Replacements in order of their place, none overlapping another.
 #[derive(Debug, Default)]
-pub(super) struct Edits<'a>(Vec<(Range<usize>, Cow<'a, str>)>);
+pub(super) struct Edits<'a> {
+    replacements: Vec<(Span, &'a str)>,
+    /// Bytes put in and taken out by all of them.
+    added: usize,
+    removed: usize,
+}
 
 impl<'a> Edits<'a> {
-    /// Replaces a range, which lies behind those of all edits before.
-    pub(super) fn replace(&mut self, range: Range<usize>, text: impl Into<Cow<'a, str>>) {
-        debug_assert!(self.0.last().is_none_or(|(last, _)| last.end <= range.start));
-        self.0.push((range, text.into()));
+    /// None, with room for some.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        Self { replacements: Vec::with_capacity(count), ..Self::default() }
     }
 
-    /// Puts text in, behind all edits before.
-    pub(super) fn insert(&mut self, at: usize, text: impl Into<Cow<'a, str>>) {
-        self.replace(at..at, text);
+    /// Replaces a range, which lies behind those of all edits before; tells where the text comes to lie.
+    pub(super) fn replace(&mut self, range: Range<usize>, text: &'a str) -> usize {
+        debug_assert!(self.replacements.last().is_none_or(|(last, _)| last.range().end <= range.start));
+        let at = range.start + self.added - self.removed;
+        self.added += text.len();
+        self.removed += range.len();
+        self.replacements.push((range.into(), text));
+        at
     }
 
-    /// Replaces a range wherever it lies among those of the other edits, apart from all of them.
-    pub(super) fn replace_among(&mut self, range: Range<usize>, text: impl Into<Cow<'a, str>>) {
-        let behind = self.0.partition_point(|(other, _)| other.end <= range.start);
-        self.0.insert(behind, (range, text.into()));
+    /// Puts text in, behind all edits before; tells where it comes to lie.
+    pub(super) fn insert(&mut self, at: usize, text: &'a str) -> usize {
+        self.replace(at..at, text)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.replacements.is_empty()
     }
 
     /// The bytes with all changes made.
     pub(super) fn apply(&self, bytes: &[u8]) -> Vec<u8> {
-        let longer: usize = self.0.iter().map(|(_, text)| text.len()).sum();
-        let mut out = Vec::with_capacity(bytes.len() + longer);
+        let mut out = Vec::with_capacity((bytes.len() + self.added).saturating_sub(self.removed));
         let mut done = 0;
-        for (range, text) in &self.0 {
+        for (place, text) in &self.replacements {
+            let range = place.range();
             out.extend_from_slice(&bytes[done..range.start]);
             out.extend_from_slice(text.as_bytes());
             done = range.end;
@@ -46,7 +54,7 @@ impl<'a> Edits<'a> {
     /// Where what stands at a place comes to lie, or what replaces it, if an edit replaces just that.
     pub(super) fn moved(&self, place: Span) -> Span {
         let range = place.range();
-        let replaced = self.0.iter().find(|(edited, _)| *edited == range);
+        let replaced = self.replacements.iter().find(|(edited, _)| edited.range() == range);
         let length = replaced.map_or_else(|| range.len(), |(_, text)| text.len());
         let start = self.position(range.start);
         Span::from(start..start + length)
@@ -54,7 +62,8 @@ impl<'a> Edits<'a> {
 
     /// Where a place outside all edits comes to lie.
     pub(super) fn position(&self, at: usize) -> usize {
-        let before = self.0.iter().take_while(|(range, _)| range.end <= at);
+        let before = self.replacements.iter().map(|(place, text)| (place.range(), text));
+        let before = before.take_while(|(range, _)| range.end <= at);
         before.fold(at, |at, (range, text)| at + text.len() - range.len())
     }
 }
@@ -66,9 +75,9 @@ mod tests {
     #[test]
     fn changes_what_it_is_told_and_knows_where_the_rest_went() {
         let mut edits = Edits::default();
-        edits.insert(1, "++");
-        edits.replace(2..4, "");
-        edits.replace(5..6, "abc");
+        assert_eq!(edits.insert(1, "++"), 1);
+        assert_eq!(edits.replace(2..4, ""), 4);
+        assert_eq!(edits.replace(5..6, "abc"), 5);
         assert_eq!(edits.apply(b"0123456789"), b"0++14abc6789");
         let moved = |place: Range<usize>| edits.moved(place.into()).range();
         assert_eq!(moved(0..1), 0..1);
@@ -77,10 +86,5 @@ mod tests {
         assert_eq!(moved(5..6), 5..8);
         assert_eq!(moved(6..8), 8..10);
         assert_eq!(edits.position(10), 12);
-
-        edits.replace_among(4..5, "XY");
-        assert_eq!(edits.apply(b"0123456789"), b"0++1XYabc6789");
-        let moved = |place: Range<usize>| edits.moved(place.into()).range();
-        assert_eq!((moved(1..2), moved(4..5), moved(5..6)), (3..4, 4..6, 6..9));
     }
 }

@@ -1,6 +1,9 @@
 //! What an error answer says (RFC 6120 sections 8.3.2 and 8.3.3).
 
-use crate::xml::{self, ns};
+use crate::{
+    brief::brief,
+    xml::{self, ns},
+};
 use std::fmt;
 
 /// What an error answer says.
@@ -28,7 +31,7 @@ impl Error {
     }
 
     /// Reads an `<error/>` element. What it does not say in known terms becomes `cancel`, `undefined-condition` and
-    /// no text.
+    /// no text; of a long text it is the beginning.
     pub fn parse(element: &xml::Element) -> Self {
         let inside = || element.elements().filter(|child| child.namespace == ns::STANZA_ERRORS);
         Self {
@@ -36,7 +39,10 @@ impl Error {
             condition: inside()
                 .find_map(|child| Condition::parse(&child.name))
                 .unwrap_or(Condition::UndefinedCondition),
-            text: inside().find(|child| child.name == "text").map(xml::Element::text).unwrap_or_default(),
+            text: inside()
+                .find(|child| child.name == "text")
+                .map(|text| brief(&text.text()).into_owned())
+                .unwrap_or_default(),
         }
     }
 }
@@ -144,6 +150,8 @@ conditions! {
     Redirect => "redirect",
     /// The sender must first register.
     RegistrationRequired => "registration-required",
+    /// The authoritative server could not be connected to: of dialback alone (XEP-0220 section 2.5).
+    RemoteConnectionFailed => "remote-connection-failed",
     /// The recipient's domain does not exist or does not speak XMPP.
     RemoteServerNotFound => "remote-server-not-found",
     /// The recipient's domain exists and could not be reached in time.

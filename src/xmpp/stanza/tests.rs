@@ -1,3 +1,5 @@
+mod namespaces;
+
 use super::*;
 use crate::framer::{Frame, Framer, Limits};
 use crate::xml::{Element, ns};
@@ -21,6 +23,7 @@ fn admitted_on(
             let origin = Origin { namespace, scope: framer.scope().to_vec(), lang: lang.map(str::to_owned) };
             let stanza = Stanza::admit(element, &origin)?;
             check_places(&stanza);
+            check_meaning(&bytes, &origin, &stanza);
             if stanza.bytes == bytes {
                 assert_eq!(stanza.bytes.as_ptr(), bytes.as_ptr(), "copied without need");
             }
@@ -32,12 +35,69 @@ fn admitted_on(
 
 /// The start tag must say the same to whoever reads the bytes as to whoever asks the stanza.
 fn check_places(stanza: &Stanza) {
-    let element = stanza.element().unwrap();
+    let Ok(element) = stanza.element() else { return assert!(Element::is_too_long(&stanza.bytes)) };
     assert!(element.is(stanza.kind.as_str(), ns::SERVER));
     assert_eq!(element.attribute("to"), Some(&*stanza.to()));
     assert_eq!(element.attribute("from"), Some(&*stanza.from()));
     assert_eq!(element.attribute("id"), stanza.id().as_deref());
     assert_eq!(element.attribute("type"), stanza.type_());
+}
+
+/// The stanza must say what it said on its stream, to a server and to a component.
+fn check_meaning(bytes: &[u8], origin: &Origin, stanza: &Stanza) {
+    let read = |bytes: &[u8], scope: &[(String, String)]| {
+        let mut element = Element::parse(bytes, scope).unwrap();
+        element.attributes.sort();
+        element
+    };
+    if Element::is_too_long(bytes) {
+        return;
+    }
+    let mut before = Element::parse(bytes, &origin.scope).unwrap();
+    if let (None, Some(lang)) = (before.lang(), &origin.lang) {
+        before = before.with_lang(lang);
+    }
+    respell(&mut before);
+    before.attributes.sort();
+    let on = |namespace: &str| [(String::new(), namespace.to_owned())];
+    let to_component = stanza.bytes_for_component();
+    if origin.namespace == ns::COMPONENT {
+        // Nothing at all changes from one component to another.
+        let after = read(to_component.as_ref().unwrap_or(&stanza.bytes), &on(ns::COMPONENT));
+        assert_eq!(after, before, "{stanza:?}");
+    } else {
+        assert_eq!(to_component, None);
+    }
+    rename(&mut before, origin.namespace);
+    before.attributes.sort();
+    assert_eq!(read(&stanza.bytes, &on(ns::SERVER)), before, "{stanza:?}");
+}
+
+/// Spells the domains of the addresses as streams are authenticated for them.
+fn respell(element: &mut Element) {
+    for (namespace, name, address) in &mut element.attributes {
+        if namespace.is_empty() && ["to", "from"].contains(&name.as_str()) {
+            let jid = jid::Jid::parse(address).unwrap();
+            let domain = Domain::new(jid.domain).unwrap();
+            *address = jid::Jid { domain: &domain.wire(), ..jid }.to_string();
+        }
+    }
+}
+
+/// Puts all that is in `namespace` into that of servers.
+fn rename(element: &mut Element, namespace: &str) {
+    let content = |uri: &mut String| {
+        if uri == namespace {
+            ns::SERVER.clone_into(uri);
+        }
+    };
+    content(&mut element.namespace);
+    element.attributes.iter_mut().for_each(|(uri, _, _)| content(uri));
+    for child in &mut element.children {
+        if let xml::Node::Element(child) = child {
+            rename(child, namespace);
+        }
+    }
 }
 
 fn from_server(stanza: &str) -> Result<Stanza, Rejection> {
@@ -116,6 +176,20 @@ fn a_domain_goes_on_as_it_is_spelled_where_a_stream_is_authenticated_for_it() {
             assert_eq!((&*answer.to(), &*answer.from()), ("a.example", &*xml::unescape(wire)), "{head}");
         }
     }
+    // What a component says of its content namespace is found again behind an address of another length.
+    let stanza = from_component(
+        "<message to='j@XN--BCHER-KVA.example' from='A.example'><f xmlns='u'>\
+         <message xmlns='jabber:component:accept' to='X.example'/></f></message>",
+    );
+    let stanza = stanza.unwrap();
+    let says = |namespace| {
+        format!(
+            "<message to='j@bücher.example' from='a.example'><f xmlns='u'>\
+             <message xmlns='{namespace}' to='X.example'/></f></message>"
+        )
+    };
+    assert_eq!(stanza.bytes, says(ns::SERVER));
+    assert_eq!(stanza.bytes_for_component().unwrap(), says(ns::COMPONENT));
     let own = Element::new("iq", "").with("to", "xn--bcher-kva.example").with("from", "A.example");
     assert_becomes(Stanza::from_element(&own), "<iq to=\"bücher.example\" from=\"a.example\"/>");
 }
@@ -142,92 +216,6 @@ fn no_spelling_is_taken_for_that_of_the_stanza_before() {
         let stanza = intake.admit(element).unwrap();
         assert_eq!(stanza.to(), stanza.to_domain().wire(), "{to}");
     }
-}
-
-#[test]
-fn the_content_namespace_is_taken_off_the_stanza() {
-    assert_becomes(
-        from_server("<iq xmlns = 'jabber:server' to='b' from='a'><q xmlns='u'/></iq>"),
-        "<iq to='b' from='a'><q xmlns='u'/></iq>",
-    );
-    assert_becomes(
-        from_component("<iq to='b'\nxmlns=\"jabber&#58;component:accept\" from='a' id='x'/>"),
-        "<iq to='b' from='a' id='x'/>",
-    );
-    // A stream that says the content namespace on each stanza only.
-    assert_becomes(
-        admitted_on("", ns::SERVER, None, "<iq xmlns='jabber:server' to='b' from='a'><x/></iq>"),
-        "<iq to='b' from='a'><x/></iq>",
-    );
-}
-
-#[test]
-fn nested_standard_children_follow_the_stanza_and_foreign_payload_stays() {
-    assert_becomes(
-        from_component(
-            "<message to='b' from='a'><body xmlns='jabber:component:accept'>x</body>\
-             <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:component:accept'><body/></message>\
-             <message xmlns='jabber:client' a = \"b\"><body xmlns='jabber:client'/></message></forwarded></message>",
-        ),
-        "<message to='b' from='a'><body>x</body>\
-         <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:server'><body/></message>\
-         <message xmlns='jabber:client' a = \"b\"><body xmlns='jabber:client'/></message></forwarded></message>",
-    );
-    assert_becomes(
-        from_server(
-            "<message to='b' from='a'><body xmlns='jabber:server'/><f xmlns='u'><m xmlns='jabber:server'/></f></message>",
-        ),
-        "<message to='b' from='a'><body/><f xmlns='u'><m xmlns='jabber:server'/></f></message>",
-    );
-}
-
-#[test]
-fn a_declaration_that_stays_is_inherited_below_it() {
-    assert_becomes(
-        from_component(
-            "<message xmlns='jabber:component:accept' to='b' from='a'><f xmlns='u'>\
-             <m xmlns='jabber:component:accept'><n xmlns='jabber:component:accept'/></m></f></message>",
-        ),
-        "<message to='b' from='a'><f xmlns='u'><m xmlns='jabber:server'><n/></m></f></message>",
-    );
-}
-
-#[test]
-fn prefixes_of_the_stream_are_declared_on_the_stanza() {
-    assert_becomes(
-        from_server("<message to='b' from='a'><db:x/><stream:y db:z=''/></message>"),
-        "<message xmlns:db='jabber:server:dialback' xmlns:stream='http://etherx.jabber.org/streams' \
-         to='b' from='a'><db:x/><stream:y db:z=''/></message>",
-    );
-    assert_becomes(
-        admitted_on(
-            "xmlns='jabber:component:accept' xmlns:c='jabber:component:accept' xmlns:q=\"it's\"",
-            ns::COMPONENT,
-            None,
-            "<iq to='b' from='a'><c:x/><q:y/></iq>",
-        ),
-        "<iq xmlns:c='jabber:server' xmlns:q='it&apos;s' to='b' from='a'><c:x/><q:y/></iq>",
-    );
-}
-
-#[test]
-fn a_stanza_gains_the_language_of_its_stream_and_never_loses_its_own() {
-    let on = |stanza| admitted_on("xmlns='jabber:server'", ns::SERVER, Some("d'e"), stanza);
-    assert_becomes(on("<iq to='b' from='a'/>"), "<iq xml:lang='d&apos;e' to='b' from='a'/>");
-    assert_becomes(on("<iq to='b' xml:lang='' from='a'/>"), "<iq to='b' xml:lang='' from='a'/>");
-}
-
-#[test]
-fn a_content_namespace_behind_a_prefix_is_written_anew() {
-    let text = "<s:message xmlns:s='jabber:server' to='b' from='a'><s:body>x &amp; y</s:body><z xmlns='u' s:k='v'/></s:message>";
-    let stanza = admitted_on("", ns::SERVER, Some("de"), text).unwrap();
-    let element = stanza.element().unwrap();
-    assert_eq!(element.child("body", ns::SERVER).unwrap().text(), "x & y");
-    assert_eq!(element.lang(), Some("de"));
-    assert!(stanza.bytes.starts_with(b"<message to=\"b\""), "{stanza:?}");
-
-    let text = "<message to='b' from='a' xmlns:c='jabber:component:accept'><c:body/></message>";
-    assert_becomes(from_component(text), "<message to=\"b\" from=\"a\"><body/></message>");
 }
 
 #[test]
@@ -365,4 +353,10 @@ fn knows_a_request() {
         |type_: &str| from_server(&format!("<iq type='{type_}' to='b' from='a'/>")).unwrap().is_request();
     assert!(request("get") && request("set") && !request("result") && !request("error"));
     assert!(!from_server("<message type='get' to='b' from='a'/>").unwrap().is_request());
+}
+
+/// Up to 128 bytes are moved without a call, which at half a million stanzas a second is felt.
+#[test]
+fn a_stanza_is_quickly_moved() {
+    assert!(size_of::<Result<Stanza, Rejection>>() <= 128, "{}", size_of::<Result<Stanza, Rejection>>());
 }

@@ -1,5 +1,5 @@
 //! Stream errors (RFC 6120 section 4.9) and the one place where every other error becomes one.
-use crate::{Domain, framer, policy, stanza, xml};
+use crate::{Domain, brief::brief, framer, policy, stanza, xml};
 use std::fmt;
 
 /// What ends a stream.
@@ -21,19 +21,19 @@ impl Error {
         Self { condition, text: text.into(), application: None, other_host: None }
     }
 
-    /// Reads a `<stream:error/>`.
+    /// Reads a `<stream:error/>`, as much of its texts as is worth being repeated.
     pub fn parse(element: &xml::Element) -> Self {
         let mut error = Self::new(Condition::UndefinedCondition, "");
         for child in element.elements() {
             match (child.namespace.as_str(), child.name.as_str()) {
-                (xml::ns::STREAM_ERRORS, "text") => error.text = child.text(),
+                (xml::ns::STREAM_ERRORS, "text") => error.text = brief(&child.text()).into_owned(),
                 (xml::ns::STREAM_ERRORS, name) => {
                     error.condition = Condition::parse(name).unwrap_or(Condition::UndefinedCondition);
                     if error.condition == Condition::SeeOtherHost {
-                        error.other_host = Some(child.text().trim().to_owned());
+                        error.other_host = Some(brief(child.text().trim()).into_owned());
                     }
                 }
-                (_, name) => error.application = Some(name.to_owned()),
+                (_, name) => error.application = Some(brief(name).into_owned()),
             }
         }
         error
@@ -175,6 +175,7 @@ impl Fault {
                 Rejection::UnsupportedStanzaType => Condition::UnsupportedStanzaType,
                 Rejection::InvalidNamespace => Condition::InvalidNamespace,
                 Rejection::ImproperAddressing(_) | Rejection::Malformed(..) => Condition::ImproperAddressing,
+                Rejection::Displaced => Condition::PolicyViolation,
                 Rejection::Xml(_) => Condition::NotWellFormed,
             },
             Self::Unexpected { .. } => Condition::UnsupportedStanzaType,
@@ -189,13 +190,15 @@ impl fmt::Display for Fault {
         use stanza::Rejection;
         match self {
             Self::Bytes(error) => error.fmt(f),
-            Self::Unreadable(error) => error.fmt(f),
+            Self::Unreadable(error) => f.write_str(&brief(&error.to_string())),
             Self::NotAStream => write!(f, "the root element is not <stream/> in {}", xml::ns::STREAM),
             Self::ContentNamespace { wanted } => {
                 write!(f, "the default namespace of the stream must be {wanted}")
             }
-            Self::Version(value) => write!(f, "\"{value}\" is no version"),
-            Self::Address { attribute, value } => write!(f, "\"{value}\" in '{attribute}' is no domain"),
+            Self::Version(value) => write!(f, "\"{}\" is no version", brief(value)),
+            Self::Address { attribute, value } => {
+                write!(f, "\"{}\" in '{attribute}' is no domain", brief(value))
+            }
             Self::UnknownHost(None) => f.write_str("the stream header has no 'to'"),
             Self::UnknownHost(Some(host)) => write!(f, "{host} is not served here"),
             Self::OtherHost(domain) => write!(f, "'to' became {domain} after authentication"),
@@ -211,15 +214,20 @@ impl fmt::Display for Fault {
                 }
                 Rejection::ImproperAddressing(attribute) => write!(f, "a stanza without '{attribute}'"),
                 Rejection::Malformed(attribute, error) => write!(f, "bad '{attribute}' of a stanza: {error}"),
-                Rejection::Xml(error) => error.fmt(f),
+                Rejection::Displaced => {
+                    f.write_str("a stanza whose default namespace is another, all over it")
+                }
+                Rejection::Xml(error) => f.write_str(&brief(&error.to_string())),
             },
             Self::Spoofed(domain) => write!(f, "{domain} has not proved itself on this stream"),
             Self::Misdirected(domain) => write!(f, "nobody proved itself to {domain} on this stream"),
-            Self::Unexpected { name } => write!(f, "<{name}/> has no place here"),
+            Self::Unexpected { name } => write!(f, "<{}/> has no place here", brief(name)),
             Self::ForeignElement { name } => {
-                write!(f, "<{name}/> is in the namespace of another kind of stream")
+                write!(f, "<{}/> is in the namespace of another kind of stream", brief(name))
             }
-            Self::Feature(name) => write!(f, "feature <{name}/> is required and not known here"),
+            Self::Feature(name) => {
+                write!(f, "feature <{}/> is required and not known here", brief(name))
+            }
             Self::NoId => f.write_str("the stream header has no 'id'"),
             Self::Injected => f.write_str("bytes in clear text after <proceed/>"),
             Self::TooMany(what) => write!(f, "too many {what}"),

@@ -9,10 +9,11 @@ use super::{
 };
 use crate::{
     DomainPair,
+    brief::brief,
     certificate::Problem,
     dialback,
-    framer::{self, Frame, Limits},
-    policy::{self, Admission, Mechanism, Policy, Refusal},
+    framer::{self, Frame},
+    policy::{self, Admission, Bounds, Mechanism, Policy, Refusal},
     sasl,
     xml::{self, ns},
 };
@@ -32,6 +33,8 @@ pub struct Plan {
     pub purpose: Purpose,
     /// terms for the remote domain
     pub policy: Policy,
+    /// what the peer may make us read
+    pub bounds: Bounds,
     /// what TLS gave, when it comes first (XEP-0368)
     pub direct_tls: Option<Secured>,
     /// whether we can show a certificate for `pair.local`
@@ -73,6 +76,8 @@ pub struct Initiating {
     authenticated: bool,
     /// elements so far; few are needed, and none once it is established
     elements: usize,
+    /// bytes before there was an outcome
+    early_bytes: usize,
     /// the peer answered what nobody asked, and that was told
     unasked: bool,
     /// there was an outcome, or it is no longer wanted
@@ -156,7 +161,7 @@ enum State {
 impl Initiating {
     /// A stream whose header waits to be transmitted.
     pub fn new(plan: Plan) -> Self {
-        let limits = Limits { element: plan.policy.max_stanza_unauthenticated, ..Limits::UNAUTHENTICATED };
+        let limits = plan.bounds.for_stranger(plan.policy.max_stanza_unauthenticated);
         let wire = Wire::new(ns::SERVER, limits, Output::Transmit);
         let mut stream = Self {
             wire,
@@ -171,6 +176,7 @@ impl Initiating {
             challenged: false,
             authenticated: false,
             elements: 0,
+            early_bytes: 0,
             unasked: false,
             settled: false,
             ending: End::Closed,
@@ -188,7 +194,12 @@ impl Initiating {
         match self.state {
             State::Over => {}
             State::ExpectTls if !bytes.is_empty() => self.fail(Fault::Injected.into()),
-            _ => self.wire.receive(bytes),
+            _ => {
+                if !self.settled {
+                    self.early_bytes += bytes.len();
+                }
+                self.wire.receive(bytes);
+            }
         }
     }
 
@@ -226,7 +237,7 @@ impl Initiating {
             if matches!(self.state, State::ExpectTls | State::Over) {
                 return None;
             }
-            let step = match self.wire.next() {
+            let step = match self.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
                 Ok(Some(Frame::Element(element))) => self.element(&element),
@@ -257,17 +268,24 @@ impl Initiating {
     /// What the stream waits for, in words for the log.
     pub fn stage(&self) -> &'static str {
         match self.state {
-            State::ExpectHeader => "waiting for the stream header",
+            State::ExpectHeader => EXPECT_HEADER,
             State::ExpectFeatures => "waiting for the stream features",
             State::ExpectProceed => "waiting for leave to start TLS",
             State::ExpectTls => "negotiating TLS",
             State::ExpectOutcome => "waiting for the answer to our certificate",
-            State::ExpectResult => "waiting for the answer to our dialback key",
+            State::ExpectResult => EXPECT_RESULT,
             State::ExpectVerdict => "waiting for the verdict on a dialback key",
             State::Established => "established",
             State::ExpectFooter => "waiting for the closing tag",
             State::Over => "over",
         }
+    }
+
+    fn next(&mut self) -> Result<Option<Frame>, Fault> {
+        if !self.settled && self.early_bytes > self.plan.bounds.early_bytes {
+            return Err(Fault::TooMany("bytes before authentication"));
+        }
+        self.wire.next()
     }
 
     fn begin(&mut self) {
@@ -298,6 +316,7 @@ impl Initiating {
         let verdict = policy::admit(&self.plan.policy, self.secured.is_some(), self.certificate.clone());
         verdict.map_err(|refused| match refused {
             Refusal::TlsRequired => Cause::TlsUnavailable,
+            Refusal::TlsForbidden => Cause::TlsForbidden,
             Refusal::Certificate(problem) => Cause::Certificate(problem),
             Refusal::NoMechanism => Cause::NoMechanism,
         })
@@ -367,7 +386,7 @@ impl Initiating {
     /// Notes an answer of dialback to something else than what we asked on this stream.
     fn tell_unasked(&mut self, element: &xml::Element) {
         if !std::mem::replace(&mut self.unasked, true) {
-            self.wire.emit(Output::Unasked { element: element.name.clone() });
+            self.wire.emit(Output::Unasked { element: brief(&element.name).into_owned() });
         }
     }
 
@@ -429,6 +448,12 @@ impl Initiating {
         self.wire.emit(Output::Ended(end));
     }
 }
+
+/// What a stream waits for at first, and again behind TLS.
+pub const EXPECT_HEADER: &str = "waiting for the stream header";
+
+/// What a stream waits for whose dialback key the peer is having verified.
+pub const EXPECT_RESULT: &str = "waiting for the answer to our dialback key";
 
 /// Elements on one stream. A negotiation takes about ten, and after it nothing but an error may come.
 const ELEMENTS: usize = 64;

@@ -19,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
 mod authentication;
+mod change;
 mod opening;
 
 /// The machine.
@@ -39,6 +40,8 @@ pub struct Receiving {
     identity: Option<DomainPair>,
     /// for whom stanzas are taken
     pairs: Vec<DomainPair>,
+    /// the peer's certificate proved one of them: by SASL, or in place of a call-back
+    certified: bool,
     /// keys that are being verified
     pending: Vec<dialback::Request>,
     /// elements before authentication
@@ -137,6 +140,7 @@ impl Receiving {
             exchange: sasl::Exchange::default(),
             identity: None,
             pairs: Vec::new(),
+            certified: false,
             pending: Vec::new(),
             early: 0,
             early_bytes: 0,
@@ -180,33 +184,6 @@ impl Receiving {
         self.state = State::ExpectFooter;
     }
 
-    /// Goes on under other rules. When they forbid what the stream is for, gives the error that it has to be closed
-    /// with; stanzas of forbidden pairs are not taken from now on.
-    pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
-        self.rules = rules;
-        let claims = self.header.from.iter().chain(self.pairs.iter().map(|pair| &pair.remote));
-        let denied = claims.into_iter().find(|remote| !self.rules.permits(remote)).cloned();
-        let gone = self.pairs.iter().find(|pair| self.rules.hosted(&pair.local).is_none());
-        let gone = gone.map(|pair| pair.local.clone());
-        let rules = &self.rules;
-        self.pairs.retain(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some());
-        let denied = denied.map(|remote| {
-            Error::new(
-                super::Condition::PolicyViolation,
-                format!("{remote} may not federate with this server any more"),
-            )
-        });
-        denied.or_else(|| {
-            Some(Error::new(super::Condition::HostGone, format!("{} is not served here any more", gone?)))
-        })
-    }
-
-    /// Whether the trust in the peer ends with its certificate: it proved itself by it, or the policy wants it good.
-    pub fn rests_on_certificate(&self) -> bool {
-        let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
-        self.identity.is_some() || self.pairs.iter().any(strict)
-    }
-
     /// The next thing to do, `None` when more bytes are needed.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
@@ -238,6 +215,11 @@ impl Receiving {
                 self.fail(fault);
             }
         }
+    }
+
+    /// Who the peer says it is, in its last header.
+    pub fn claimed(&self) -> Option<&Domain> {
+        self.header.from.as_ref()
     }
 
     /// What TLS gave; `None`: clear text.
@@ -292,6 +274,8 @@ impl Receiving {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
+        // Nothing of a negotiation is longer for being said after the first proof.
+        self.wire.confine(element, self.policy().max_stanza_unauthenticated)?;
         let element = self.wire.read(element)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
@@ -357,7 +341,7 @@ impl Receiving {
         let answer = stanza.bounce(&stanza::Error { type_, condition, text });
         let answer = match ours {
             true => answer,
-            false => answer.and_then(|answer| answer.sent_by(proved_to)),
+            false => answer.map(|answer| answer.sent_by(proved_to)),
         };
         if let Some(answer) = answer {
             self.wire.emit(Output::Bounced(answer));

@@ -85,14 +85,42 @@ impl<O> Wire<O> {
         self.framer.set_limits(limits);
     }
 
+    /// Refuses an element that is no stanza and longer than `limit` bytes: reading it costs many times as much as
+    /// passing a stanza on.
+    pub(crate) fn confine(&self, element: &framer::Element, limit: usize) -> Result<(), Fault> {
+        match element.bytes.len() <= limit {
+            true => Ok(()),
+            false => Err(framer::Error::TooLarge { limit }.into()),
+        }
+    }
+
     /// Reads an element that is not just passed on.
     pub(crate) fn read(&self, element: &framer::Element) -> Result<xml::Element, Fault> {
+        if xml::Element::is_too_long(&element.bytes) {
+            return Err(Fault::TooMany("tags in an element that is no stanza"));
+        }
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
     }
 
     /// Reads a framed header.
     pub(crate) fn header(&self, bytes: &[u8]) -> Result<Header, Fault> {
         Header::parse(bytes, self.content)
+    }
+
+    /// Refuses a header that says much for all stanzas of the stream, since it is written to each of them.
+    pub(crate) fn confine_header(&self, header: &Header) -> Result<(), Fault> {
+        let written = |text: &str| xml::escape(text).len();
+        let declared = self.framer.scope().iter().map(|(prefix, uri)| prefix.len() + written(uri));
+        let lang = header.lang.as_deref().map_or(0, written);
+        for (what, length, limit) in [
+            ("bytes of namespaces and their prefixes in the stream header", declared.sum(), DECLARED),
+            ("bytes of 'xml:lang' in the stream header", lang, LANG),
+        ] {
+            if length > limit {
+                return Err(framer::Error::TooComplex { what, limit }.into());
+            }
+        }
+        Ok(())
     }
 
     /// What takes in the stanzas of this stream, after its header.
@@ -146,12 +174,26 @@ impl<O> Wire<O> {
     }
 }
 
+/// A whole stream that only says why there is none.
+pub(crate) fn refusal(content: &'static str, header: &Header, error: &Error) -> Bytes {
+    let mut wire = Wire::new(content, Limits::UNAUTHENTICATED, |bytes| bytes);
+    wire.open(header);
+    wire.close(Some(error));
+    wire.take().unwrap_or_default()
+}
+
 /// Whether an element is called what stanzas are called, whatever its prefix; [`Intake::admit`] decides.
 pub(crate) fn is_stanza(element: &framer::Element) -> bool {
     let name = element.head.name.of(&element.bytes);
     let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
     matches!(local, b"message" | b"presence" | b"iq")
 }
+
+/// Bytes of all that a header may declare; the namespaces of all that is known between servers take half of it.
+const DECLARED: usize = 512;
+
+/// Bytes of a language. RFC 5646 section 4.4.1 wants room for 35 at least.
+const LANG: usize = 64;
 
 /// What our headers declare beside the default namespace, the second only where dialback is spoken.
 const PREFIXES: [(&str, &str); 2] = [("stream", xml::ns::STREAM), ("db", xml::ns::DIALBACK)];

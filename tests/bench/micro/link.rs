@@ -11,6 +11,7 @@ use actors::settings::{Identity, Trust};
 use actors::tls::Tls;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
+use tokio::sync::mpsc::UnboundedSender;
 use xmpp::{Domain, DomainPair};
 
 use crate::authority::Authority;
@@ -29,7 +30,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
         group.throughput(Throughput::ElementsAndBytes { elements: count as u64, bytes: length as u64 });
         group.bench_function(format!("{count} stanzas over TLS"), |bencher| {
             bencher.iter(|| {
-                link.write(pieces.clone());
+                link.send(pieces.clone()).expect("the writing end");
                 let mut missing = length;
                 let mut written = false;
                 while missing > 0 || !written {
@@ -70,8 +71,8 @@ impl Handler<Queued<Event>> for Owner {
     }
 }
 
-/// The writing end, and what happens at both, each on an arbiter of its own.
-fn connected() -> (Link, Receiver<Came>) {
+/// The way to the writing end, and what happens at both, each on an arbiter of its own.
+fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
     let (came, comes) = mpsc::channel();
     let (made, is_made) = mpsc::channel();
     thread::spawn(move || {
@@ -86,20 +87,26 @@ fn connected() -> (Link, Receiver<Came>) {
             let other = Arbiter::new();
             let (accepting, hears) = (tls.clone(), came.clone());
             let listener = listener.into_std().expect("a socket");
-            other.spawn(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-                let (socket, _) = listener.accept().await.expect("a connection");
-                socket.set_nodelay(true).expect("a socket");
-                let (stream, _) = accepting.accept(socket, None, true).await.expect("TLS");
-                let _link = link(Stream::Tls(Box::new(stream)), hears);
-                std::future::pending::<()>().await;
+            other.spawn_fn(move || {
+                drop(actix_rt::spawn(async move {
+                    let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+                    let (socket, _) = listener.accept().await.expect("a connection");
+                    socket.set_nodelay(true).expect("a socket");
+                    let (stream, _) = accepting.accept(socket, None, true).await.expect("TLS");
+                    let _link = link(Stream::Tls(Box::new(stream)), hears);
+                    std::future::pending::<()>().await;
+                }));
             });
             let socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
             socket.set_nodelay(true).expect("a socket");
             let [local, remote] = ["a.example", "b.example"].map(|name| Domain::new(name).expect("a domain"));
             let (stream, _) = tls.connect(socket, &DomainPair { local, remote }, true).await.expect("TLS");
-            made.send(link(Stream::Tls(Box::new(stream)), came)).expect("somebody who waits");
-            std::future::pending::<()>().await;
+            let link = link(Stream::Tls(Box::new(stream)), came);
+            let (chunks, mut written) = tokio::sync::mpsc::unbounded_channel();
+            made.send(chunks).expect("somebody who waits");
+            while let Some(chunk) = written.recv().await {
+                link.write(chunk);
+            }
         });
     });
     (is_made.recv().expect("a link"), comes)

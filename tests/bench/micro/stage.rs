@@ -16,6 +16,7 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
+use actors::quiet::{self, Quiet};
 use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
 use actors::settings;
@@ -132,7 +133,10 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         write_timeout: Duration::from_secs(120),
         handshake_timeout: Duration::from_secs(30),
         router: router.clone(),
+        door: 0,
         ended: nobody.outlet(),
+        proved: nobody.outlet(),
+        strangers: Quiet::new("nuncio::component", quiet::FEW, "more strangers"),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
@@ -184,8 +188,8 @@ impl Dial for World {
         true
     }
 
-    fn at_once(&self) -> usize {
-        256
+    fn dials(&self) -> settings::Dials {
+        settings::Dials { at_once: 256, hanging: 0, per_address: 256, per_attempt: 1 }
     }
 
     fn dial(&self, pair: &DomainPair) -> Dialling {
@@ -221,7 +225,14 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
         unknown_recipient: UnknownRecipient::Close,
     };
     let purpose = Purpose::Session;
-    let plan = Plan { pair: pair.clone(), purpose, policy, direct_tls: None, certificate: false };
+    let plan = Plan {
+        pair: pair.clone(),
+        purpose,
+        policy,
+        bounds: Bounds::default(),
+        direct_tls: None,
+        certificate: false,
+    };
     let mut machine = Initiating::new(plan);
     let DomainPair { local, remote } = pair;
     let heard = format!(
@@ -286,6 +297,14 @@ impl actix::Handler<Queued<listener::Ended>> for Nobody {
 
     fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
+    }
+}
+
+impl actix::Handler<Queued<listener::Proved>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+        proved.open();
     }
 }
 

@@ -171,8 +171,8 @@ fn whoever_cannot_be_verified_is_told_why() {
     stage.network.publish("refusing.example", stage.network.address());
     for (domain, wanted) in [
         ("missing.example", "cancel remote-server-not-found"),
-        ("broken.example", "wait remote-server-timeout"),
-        ("refusing.example", "wait remote-server-timeout"),
+        ("broken.example", "wait remote-connection-failed"),
+        ("refusing.example", "wait remote-connection-failed"),
     ] {
         dialling.sends(&result(domain, INBOX, "key"));
         fails(&mut dialling, domain, wanted);
@@ -191,7 +191,7 @@ fn whoever_cannot_be_verified_is_told_why() {
     for (said, wanted) in [
         (error("item-not-found"), "cancel remote-server-not-found"),
         (error("internal-server-error"), "wait remote-server-timeout"),
-        (unknown.to_owned(), "wait remote-server-timeout"),
+        (unknown.to_owned(), "cancel remote-server-not-found"),
         (String::new(), "wait remote-server-timeout"),
     ] {
         dialling.sends(&result("peer.example", INBOX, "key"));

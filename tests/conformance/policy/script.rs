@@ -12,6 +12,8 @@ pub(super) struct Remotes {
     identities: Vec<(Shown, Option<Identity>)>,
     /// Of those that show nothing, when they are called back: who accepts TLS has to have one.
     makeshift: Identity,
+    /// All that the node does is to call back.
+    called_back: bool,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -78,6 +80,7 @@ impl Manner {
     /// What the sender must be told when the node gives up.
     pub(super) fn blame(self, case: &Case) -> &'static str {
         match case.shown {
+            _ if case.is_secured() && case.tls == Tls::Disabled => case.blame(),
             Shown::Missing if case.is_secured() => "TLS",
             shown if self == Self::TlsRequired && case.tls == Tls::Disabled && shown != Shown::Clear => {
                 "demands TLS"
@@ -90,7 +93,7 @@ impl Manner {
 
 impl Remotes {
     /// Makes their certificates.
-    pub(super) fn new(network: &Network) -> Self {
+    pub(super) fn new(network: &Network, called_back: bool) -> Self {
         let cases = Case::configurable().into_iter();
         let cases: HashMap<_, _> = cases.map(|case| (case.label(), case)).collect();
         let identities = Shown::ALL.map(|shown| {
@@ -103,7 +106,7 @@ impl Remotes {
             (shown, shown.identity(network, &names))
         });
         let makeshift = network.authority.certificate(&["nobody.example"]).self_signed().issue();
-        Self { cases, identities: identities.into(), makeshift, seen: Mutex::default() }
+        Self { cases, identities: identities.into(), makeshift, called_back, seen: Mutex::default() }
     }
 
     /// The name of a remote.
@@ -134,6 +137,14 @@ impl Remotes {
             let theirs = |seen: &&Seen| seen.label == case.label() && seen.local == manner.local();
             seen.iter().filter(theirs).find(|seen| seen.stanza).cloned()
         })
+    }
+
+    /// Plays a remote that shows this and takes TLS from the first byte.
+    pub(super) fn is_dialled_directly(&self, mut peer: Peer, shown: Shown) {
+        let identity = self.identity(shown).or_else(|| self.called_back.then_some(&self.makeshift));
+        if peer.tries_to_secure_as_server(identity).is_ok() {
+            self.is_dialled(peer);
+        }
     }
 
     /// Plays the remote that is asked for, to the end.

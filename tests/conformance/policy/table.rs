@@ -13,11 +13,21 @@ use Tls::{Disabled, Optional, Required};
 /// What the operator wants of one remote, and what this remote shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case {
+    pub(super) way: Way,
     pub(super) tls: Tls,
     pub(super) shown: Shown,
     pub(super) strict: bool,
     pub(super) auth: Auth,
     pub(super) may: May,
+}
+
+/// How the connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In clear text; TLS may follow.
+    StartTls,
+    /// With TLS (XEP-0368).
+    Direct,
 }
 
 /// What a remote has to show.
@@ -96,6 +106,38 @@ const TABLE: [(Tls, Shown, [May; 6]); 27] = [
     (Disabled, Good,             [__, DB, DB,   __, DB, DB]),
 ];
 
+#[rustfmt::skip]
+const DIRECT: [(Tls, Shown, [May; 6]); 24] = [
+    // strict_certificates:                  false         true
+    // auth: external, dialback, both        ex  db  both  ex  db  both
+    (Required, Missing,          [NO, DB, DB,   NO, NO, NO]),
+    (Required, Expired,          [NO, DB, DB,   NO, NO, NO]),
+    (Required, NotYetValid,      [NO, DB, DB,   NO, NO, NO]),
+    (Required, SelfSigned,       [NO, DB, DB,   NO, NO, NO]),
+    (Required, UnknownAuthority, [NO, DB, DB,   NO, NO, NO]),
+    (Required, WrongName,        [NO, DB, DB,   NO, NO, NO]),
+    (Required, ServerOnly,       [EX, DB, EI,   EX, DB, EI]),
+    (Required, Good,             [EX, DB, EI,   EX, DB, EI]),
+
+    (Optional, Missing,          [NO, DB, DB,   NO, NO, NO]),
+    (Optional, Expired,          [NO, DB, DB,   NO, NO, NO]),
+    (Optional, NotYetValid,      [NO, DB, DB,   NO, NO, NO]),
+    (Optional, SelfSigned,       [NO, DB, DB,   NO, NO, NO]),
+    (Optional, UnknownAuthority, [NO, DB, DB,   NO, NO, NO]),
+    (Optional, WrongName,        [NO, DB, DB,   NO, NO, NO]),
+    (Optional, ServerOnly,       [EX, DB, EI,   EX, DB, EI]),
+    (Optional, Good,             [EX, DB, EI,   EX, DB, EI]),
+
+    (Disabled, Missing,          [__, NO, NO,   __, NO, NO]),
+    (Disabled, Expired,          [__, NO, NO,   __, NO, NO]),
+    (Disabled, NotYetValid,      [__, NO, NO,   __, NO, NO]),
+    (Disabled, SelfSigned,       [__, NO, NO,   __, NO, NO]),
+    (Disabled, UnknownAuthority, [__, NO, NO,   __, NO, NO]),
+    (Disabled, WrongName,        [__, NO, NO,   __, NO, NO]),
+    (Disabled, ServerOnly,       [__, NO, NO,   __, NO, NO]),
+    (Disabled, Good,             [__, NO, NO,   __, NO, NO]),
+];
+
 impl Case {
     /// Every combination, those that cannot be configured too.
     pub(super) fn all() -> Vec<Self> {
@@ -103,8 +145,11 @@ impl Case {
             .into_iter()
             .flat_map(|strict| [External, Dialback, Both].map(|auth| (strict, auth)));
         let columns: Vec<_> = columns.collect();
-        let rows = TABLE.iter().flat_map(|(tls, shown, row)| {
-            columns.iter().zip(row).map(|((strict, auth), may)| Self {
+        let ways = [(Way::StartTls, &TABLE[..]), (Way::Direct, &DIRECT[..])];
+        let rows = ways.into_iter().flat_map(|(way, rows)| rows.iter().map(move |row| (way, row)));
+        let cases = rows.flat_map(|(way, (tls, shown, row))| {
+            columns.iter().zip(row).map(move |((strict, auth), may)| Self {
+                way,
                 tls: *tls,
                 shown: *shown,
                 strict: *strict,
@@ -112,7 +157,7 @@ impl Case {
                 may: *may,
             })
         });
-        rows.collect()
+        cases.collect()
     }
 
     /// Every combination that an operator can write.
@@ -123,7 +168,8 @@ impl Case {
     /// The label of a domain whose remote it is; `shown` is left to who writes the rest.
     pub(super) fn label(&self) -> String {
         let strict = if self.strict { "strict" } else { "lax" };
-        format!("{:?}-{:?}-{strict}-{:?}", self.tls, self.shown, self.auth).to_lowercase()
+        let way = if self.way == Way::Direct { "-direct" } else { "" };
+        format!("{:?}-{:?}-{strict}-{:?}{way}", self.tls, self.shown, self.auth).to_lowercase()
     }
 
     /// The block of the configuration for `domain`; `more` are further lines.
@@ -142,7 +188,7 @@ impl Case {
 
     /// Whether the link has TLS, when it comes about.
     pub(super) fn is_secured(&self) -> bool {
-        self.tls != Disabled && self.shown != Clear
+        self.way == Way::Direct || self.tls != Disabled && self.shown != Clear
     }
 
     /// Whether it may be authenticated so.
@@ -158,6 +204,7 @@ impl Case {
     /// What a refusal must say, on either side.
     pub(super) fn blame(&self) -> &'static str {
         match (self.is_secured(), self.shown) {
+            (true, _) if self.tls == Disabled => "forbids",
             (false, _) if self.tls == Required => "TLS",
             (false, _) => "authentication",
             (true, shown) => shown.fault(),

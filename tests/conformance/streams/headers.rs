@@ -80,7 +80,11 @@ fn an_answering_header_fits_the_question_and_has_a_new_id_after_each_restart() {
 // rows: B5
 #[test]
 fn ids_are_never_given_twice_and_show_no_order() {
-    let stage = Stage::with(setup().set("s2s.max_connections_per_address", "5000"));
+    let stage = Stage::with(
+        setup()
+            .set("s2s.max_connections_per_address", "4096")
+            .set("limits.max_attempts_per_address", "20000"),
+    );
     let ids: Vec<String> = (0..DIALS)
         .map(|_| {
             let mut peer = stage.opens(NAMED);
@@ -227,4 +231,4 @@ const EXTERNAL: &str =
     "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
 
 /// The row says 10,000; a counter, a clock or a weak generator shows in far fewer.
-const DIALS: usize = 1000;
+const DIALS: usize = 10_000;

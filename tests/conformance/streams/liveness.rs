@@ -1,9 +1,12 @@
 //! Whether the other side is still there (RFC 6120, section 4.6).
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 use super::{INBOX, PEER, Stage, setup};
-use crate::support::{Nothing, Server};
+use crate::support::{Component, Nothing, Peer, Server};
 
 // rows: B20 B21
 #[test]
@@ -62,11 +65,55 @@ fn a_peer_that_takes_nothing_any_more_is_given_up_with_connection_timeout() {
     });
     stage.node.eventually_logs(&["closed", PEER, "the peer reads nothing"]);
     // It comes to itself in the moment that it still has, and learns what happened.
-    let mut heard = String::new();
-    while let Ok(more) = peer.hears(Duration::from_secs(10)) {
-        heard = [&heard[heard.floor_char_boundary(heard.len().saturating_sub(500))..], &more].concat();
+    was_told_of_the_timeout(|| peer.hears(Duration::from_secs(10)).ok());
+}
+
+// rows: B21
+#[test]
+fn a_peer_that_takes_no_answers_is_given_up_with_connection_timeout() {
+    let stage = Stage::with(setup().set("s2s.write_timeout", "\"1s\""));
+    // What the sockets hold is to be little.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&SocketAddr::from((stage.node.address(), 5269)).into()).unwrap();
+    let mut peer = Peer::accepted(socket.into());
+    stage.authenticates(&mut peer, "");
+    let question = "<db:verify from='a.example' to='b.example' id='1'/>";
+    peer.sends(&question.repeat(20_000));
+    stage.node.eventually_logs(&["nuncio::incoming", "closed", "the peer reads nothing"]);
+    was_told_of_the_timeout(|| peer.hears(Duration::from_secs(10)).ok());
+}
+
+// rows: B21
+#[test]
+fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name_is_free() {
+    let stage = Stage::with(setup().set("s2s.write_timeout", "\"1s\""));
+    let mut deaf = Component::connect_deaf(stage.node.address(), INBOX);
+    let mut sender = stage.node.outbox();
+    let (from, body) = (sender.name().to_owned(), "x".repeat(60_000));
+    let flood = sender.floods(400, move |number| {
+        format!("<message from='{from}' to='{INBOX}' id='{number}'><body>{body}</body></message>")
+    });
+    stage.node.eventually_logs(&["nuncio::component", "disconnected", INBOX, "the program reads nothing"]);
+    let mut next = stage.node.inbox();
+    was_told_of_the_timeout(|| {
+        let heard = deaf.hear(Duration::from_secs(10)).ok()?;
+        Some(String::from_utf8_lossy(&heard).into_owned())
+    });
+    assert_eq!(flood.join().unwrap(), 400);
+    sender.sends_message(INBOX, "later", "");
+    assert_eq!(next.receives_id("later").name, "message");
+}
+
+/// The last that is heard is the error, and the end of the stream.
+#[track_caller]
+fn was_told_of_the_timeout(mut hears: impl FnMut() -> Option<String>) {
+    let mut heard = Vec::new();
+    while let Some(more) = hears() {
+        heard.drain(..heard.len().saturating_sub(500));
+        heard.extend(more.into_bytes());
     }
-    let end = &heard[heard.floor_char_boundary(heard.len().saturating_sub(500))..];
+    let end = String::from_utf8_lossy(&heard);
     assert!(end.contains("<connection-timeout"), "{end}");
     assert!(end.ends_with("</stream:stream>"), "{end}");
 }

@@ -62,6 +62,11 @@ impl Failure {
         stanza::Error { type_, condition, text: self.to_string() }
     }
 
+    /// Whether the server at that address says that it does not serve the domain.
+    pub fn says_host_unknown(&self) -> bool {
+        matches!(&self.cause, Cause::Stream(error) if error.condition == Condition::HostUnknown)
+    }
+
     /// Whether waiting would not mend it: TLS not to be had, certificate, authentication.
     pub fn is_definitive(&self) -> bool {
         match &self.cause {

@@ -72,6 +72,7 @@ fn plan(policy: Policy) -> Plan {
         pair: pair("a.example", "b.example"),
         purpose: Purpose::Session,
         policy,
+        bounds: Bounds::default(),
         direct_tls: None,
         certificate: true,
     }

@@ -23,6 +23,8 @@ impl Receiving {
         let pair = &request.pair;
         let answer = match answer {
             Ok(Answer::Error(error)) => Answer::Error(passed_on(&pair.remote, &error)),
+            // The rules may be others than when the key came.
+            Ok(Answer::Valid) => self.admit_pair(pair).map_or_else(Answer::Error, |()| Answer::Valid),
             Ok(answer) => answer,
             Err(error) => Answer::Error(error),
         };
@@ -73,6 +75,9 @@ impl Receiving {
         let Some(from) = &self.header.from else {
             return Claim::Unproved("the stream header has no 'from'".to_owned());
         };
+        if let Some(gone) = self.header.to.as_ref().filter(|to| self.rules.hosted(to).is_none()) {
+            return Claim::Unproved(format!("{gone} is not served here any more"));
+        }
         match (self.admit(from), self.certificate(from)) {
             (Ok(admission), _) if admission.external => Claim::Proved(from.clone()),
             (_, Some(Err(problem))) => Claim::Unproved(format!("certificate of {from} {problem}")),
@@ -88,19 +93,20 @@ impl Receiving {
         }
         let (from, to) = (address(element, "from")?, address(element, "to")?);
         let pair = DomainPair { local: to.clone(), remote: from.clone() };
+        let text = element.text();
+        let key = text.trim();
         if self.pending.iter().any(|pending| pending.pair == pair) {
             // The answer to the first key is the answer to both.
         } else if self.pairs.contains(&pair) {
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
-        } else if let Err(error) = self.admit_pair(&pair) {
+        } else if let Err(error) = self.admit_pair(&pair).and_then(|()| admit_key(key)) {
             self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
         } else if self.needs_no_call_back(&from) {
             self.authorize(pair, Mechanism::External);
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
         } else {
-            let key = element.text().trim().to_owned();
-            let request = dialback::Request { pair, id: self.id.clone(), key };
+            let request = dialback::Request { pair, id: self.id.clone(), key: key.to_owned() };
             self.pending.push(request.clone());
             self.wire.emit(Output::Verify(request));
         }
@@ -135,13 +141,7 @@ impl Receiving {
 
     /// Whether the key of a pair is worth verifying (XEP-0220 2.5 for the conditions).
     fn admit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
-        if self.rules.hosted(&pair.local).is_none() {
-            return Err(not_served(&pair.local));
-        }
-        if self.rules.hosted(&pair.remote).is_some() || !self.rules.permits(&pair.remote) {
-            let text = format!("{} may not federate with {}", pair.remote, pair.local);
-            return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
-        }
+        self.permit_pair(pair)?;
         let refusal = match self.admit(&pair.remote) {
             // Who fails with the stronger proof is not believed with the weaker one, unless the operator says so.
             Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => Some(format!(
@@ -158,6 +158,18 @@ impl Receiving {
         if self.pending.len() >= PENDING || self.pairs.len() >= PAIRS {
             let text = "too many domain pairs on one stream".to_owned();
             return Err(error(ErrorType::Wait, Condition::ResourceConstraint, text));
+        }
+        Ok(())
+    }
+
+    /// Whether the two may speak to each other at all.
+    pub(super) fn permit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
+        if self.rules.hosted(&pair.local).is_none() {
+            return Err(not_served(&pair.local));
+        }
+        if self.rules.hosted(&pair.remote).is_some() || !self.rules.permits(&pair.remote) {
+            let text = format!("{} may not federate with {}", pair.remote, pair.local);
+            return Err(error(ErrorType::Cancel, Condition::NotAllowed, text));
         }
         Ok(())
     }
@@ -182,6 +194,7 @@ impl Receiving {
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
         self.wire.limit(self.rules.bounds().for_known(self.max_stanza));
+        self.certified |= mechanism == Mechanism::External;
         if !self.pairs.contains(&pair) {
             self.pairs.push(pair.clone());
         }
@@ -192,6 +205,15 @@ impl Receiving {
 fn address(element: &Element, attribute: &'static str) -> Result<Domain, Fault> {
     let value = element.attribute(attribute).unwrap_or_default();
     Domain::new(value).map_err(|_| Fault::Address { attribute, value: value.to_owned() })
+}
+
+/// Keeps what is no key from being kept and carried to another server.
+fn admit_key(key: &str) -> Result<(), Error> {
+    if key.len() > KEY {
+        let text = format!("a dialback key of more than {KEY} bytes");
+        return Err(error(ErrorType::Cancel, Condition::PolicyViolation, text));
+    }
+    Ok(())
 }
 
 fn not_served(domain: &Domain) -> Error {
@@ -217,6 +239,9 @@ fn error(type_: ErrorType, condition: Condition, text: String) -> Error {
 /// Keys under verification on one stream. Each costs a connection of ours; a server that moves in with more domains
 /// gets `resource-constraint` and asks again.
 const PENDING: usize = 16;
+
+/// Bytes of a key. XEP-0185 makes them of 64 hexadecimal digits.
+const KEY: usize = 256;
 
 /// Authorised pairs on one stream. Each stanza is looked up among them, and each stays as long as the stream.
 const PAIRS: usize = 256;

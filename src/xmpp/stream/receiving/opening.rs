@@ -17,6 +17,7 @@ impl Receiving {
             return Ok(());
         }
         let header = self.wire.header(bytes)?;
+        self.wire.confine_header(&header)?;
         let hosted = header.to.as_ref().and_then(|to| self.rules.hosted(to));
         let version = header.is_modern().then_some(VERSION);
         let policy = self.rules.policy_for(header.from.as_ref());
@@ -65,7 +66,9 @@ impl Receiving {
         }
         match self.admit(from) {
             Ok(admission) => Ok(Some(admission)),
-            Err(refusal @ Refusal::Certificate(_)) => Err(Fault::Refused(from.clone(), refusal)),
+            Err(refusal @ (Refusal::Certificate(_) | Refusal::TlsForbidden)) => {
+                Err(Fault::Refused(from.clone(), refusal))
+            }
             // TLS may follow, and questions about our own keys are answered on any stream.
             Err(Refusal::TlsRequired | Refusal::NoMechanism) => Ok(None),
         }
@@ -94,11 +97,15 @@ impl Receiving {
             Tls::Optional => Some(Necessity::Voluntary),
             Tls::Disabled => None,
         };
-        let unnamed = self.header.from.is_none() && (self.secured.is_some() || policy.tls != Tls::Required);
+        let lawful = match policy.tls {
+            Tls::Required => self.secured.is_some(),
+            Tls::Optional => true,
+            Tls::Disabled => self.secured.is_none(),
+        };
         let dialback = match admission {
             Some(admission) => admission.dialback,
             // Without a `from`, each key is judged under the policy for its own domain.
-            None => unnamed && policy.allows(Mechanism::Dialback),
+            None => self.header.from.is_none() && lawful && policy.allows(Mechanism::Dialback),
         };
         // Nothing follows dialback in which the limits could be told, so they stand beside it.
         let limits = if dialback { announced(policy) } else { Limits::default() };

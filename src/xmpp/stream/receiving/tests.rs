@@ -8,6 +8,8 @@ use crate::{
 use Mechanism::External;
 
 mod authentication;
+mod change;
+mod excess;
 mod negotiation;
 mod stanzas;
 

@@ -4,7 +4,7 @@ use crate::{
     DomainPair,
     certificate::Certificate,
     dialback::{self, Answer, Secret},
-    policy::{Mechanism, Policy, Rules},
+    policy::{Bounds, Mechanism, Policy, Rules},
     stanza,
     stream::{
         Initiating, Receiving,
@@ -72,6 +72,7 @@ impl Pair {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             purpose: Purpose::Session,
             policy: authority.default_policy().clone(),
+            bounds: Bounds::default(),
             direct_tls: direct.then(|| secured(certificates.1.clone())),
             certificate: certificates.0.is_some(),
         };
@@ -257,6 +258,7 @@ fn ask(
         pair: request.pair.clone(),
         purpose: Purpose::Verify(request.clone()),
         policy: policy.clone(),
+        bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
     });

@@ -4,7 +4,7 @@ use crate::{
     DomainPair,
     dialback::Answer,
     framer::{Frame, Framer, Limits},
-    policy::{Policy, Tls, tests::policy},
+    policy::{Bounds, Policy, Tls, tests::policy},
     stream::{
         Initiating, Receiving,
         initiating::{self, Plan, Purpose},
@@ -158,6 +158,7 @@ proptest! {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             purpose: Purpose::Session,
             policy: if trusted { policy() } else { lax() },
+            bounds: Bounds::default(),
             direct_tls: None,
             certificate: true,
         });

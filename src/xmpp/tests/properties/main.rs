@@ -11,4 +11,5 @@
 mod framer;
 mod judge;
 mod mutants;
+mod prefixes;
 mod stanza;

@@ -85,10 +85,14 @@ pub(crate) const HEADERS: [&str; 3] = [
     "<stream:stream from='a.example' id='&#x41;&lt;' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
 ];
 
+/// How many texts of a kind this run has time for.
+pub(crate) fn cases() -> usize {
+    env::var("NUNCIO_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20_000)
+}
+
 /// As many damaged texts as this run has time for.
 pub(crate) fn mutants(seeds: &'static [&'static str]) -> impl Iterator<Item = Vec<u8>> {
-    let count = env::var("NUNCIO_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20_000);
-    damaged(seeds).take(count)
+    damaged(seeds).take(cases())
 }
 
 /// Seeds with one to three damages each, without end.

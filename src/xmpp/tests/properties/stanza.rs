@@ -1,8 +1,10 @@
 //! What admitting a stanza may change, which is how it is written, and what not, which is what it says.
 
 use crate::judge::{HEADER, frame, framer_after_header};
-use crate::mutants::{SEEDS, mutants};
-use xmpp::framer::Element as Framed;
+use crate::mutants::{Random, SEEDS, cases, mutants};
+use crate::prefixes;
+use bytes::BytesMut;
+use xmpp::framer::{self, Element as Framed, Frame, Framer, Limits};
 use xmpp::jid::{Domain, Jid};
 use xmpp::stanza::{Condition, Error, ErrorType, Origin, Stanza};
 use xmpp::xml::{Element, Node, ns};
@@ -27,11 +29,11 @@ fn a_stanza_of_a_component_says_the_same_in_the_namespace_of_servers() {
     let mut admitted = 0;
     for input in mutants(&SEEDS) {
         let input = String::from_utf8_lossy(&input).replace("jabber:server'", "jabber:component:accept'");
-        let mut framer = xmpp::framer::Framer::new(xmpp::framer::Limits::default());
-        let mut buffer = bytes::BytesMut::from(header.as_str());
+        let mut framer = Framer::new(Limits::default());
+        let mut buffer = BytesMut::from(header.as_str());
         framer.next(&mut buffer).unwrap();
         buffer.extend_from_slice(input.as_bytes());
-        let Ok(Some(xmpp::framer::Frame::Element(framed))) = framer.next(&mut buffer) else {
+        let Ok(Some(Frame::Element(framed))) = framer.next(&mut buffer) else {
             continue;
         };
         let origin =
@@ -39,6 +41,33 @@ fn a_stanza_of_a_component_says_the_same_in_the_namespace_of_servers() {
         admitted += usize::from(check(&framed, &origin));
     }
     assert!(admitted > 1000, "{admitted}");
+}
+
+#[test]
+fn a_stanza_full_of_prefixes_says_what_it_said() {
+    for namespace in [ns::SERVER, ns::COMPONENT] {
+        let mut random = Random(0x9e37_79b9);
+        // Each is compared three times, so there are fewer.
+        let cases = cases() / 5;
+        let mut admitted = 0;
+        for _ in 0..cases {
+            let (header, stanza) = prefixes::stream(namespace, &mut random);
+            let mut framer = Framer::new(Limits::default());
+            let mut buffer = BytesMut::from(format!("{header}{stanza}").as_str());
+            assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))), "{header}");
+            match framer.next(&mut buffer) {
+                Ok(Some(Frame::Element(framed))) => {
+                    let scope = framer.scope().to_vec();
+                    let lang = (random.below(2) == 0).then(|| "de".to_owned());
+                    admitted += usize::from(check(&framed, &Origin { namespace, scope, lang }));
+                }
+                // One attribute by two names.
+                Err(framer::Error::NotWellFormed(_)) => {}
+                other => panic!("{other:?}: {header}{stanza}"),
+            }
+        }
+        assert!(admitted * 2 > cases, "{admitted}");
+    }
 }
 
 /// Admits an element; if it is a stanza, compares what it says before and after, and answers it.
@@ -51,11 +80,12 @@ fn check(framed: &Framed, origin: &Origin) -> bool {
     let Ok(mut before) = Element::parse(&framed.bytes, &origin.scope) else {
         return false;
     };
-    rename(&mut before, origin.namespace);
     if before.lang().is_none() && origin.lang.is_some() {
         before.attributes.push((ns::XML.into(), "lang".into(), "de".into()));
     }
     respell(&mut before);
+    check_at_component(&stanza, origin, &before);
+    rename(&mut before, origin.namespace);
     let mut after = stanza.element().unwrap_or_else(|error| panic!("{error}: {text} -> {stanza:?}"));
     before.attributes.sort();
     after.attributes.sort();
@@ -88,6 +118,21 @@ fn respell(element: &mut Element) {
         let domain = Domain::new(jid.domain).unwrap();
         *address = Jid { domain: &domain.wire(), ..jid }.to_string();
     }
+}
+
+/// Compares what a component reads of a stanza with what it said.
+fn check_at_component(stanza: &Stanza, origin: &Origin, before: &Element) {
+    let wire = stanza.bytes_for_component().unwrap_or_else(|| stanza.bytes().clone());
+    let mut after = Element::parse(&wire, &[(String::new(), ns::COMPONENT.to_owned())]).unwrap();
+    let mut before = before.clone();
+    if origin.namespace == ns::SERVER {
+        // Around other payload it is the content namespace of the new stream, inside that what it was.
+        rename(&mut before, ns::COMPONENT);
+        rename(&mut after, ns::COMPONENT);
+    }
+    before.attributes.sort();
+    after.attributes.sort();
+    assert_eq!(before, after, "{stanza:?}");
 }
 
 /// Puts what is in the content namespace of components into that of servers.

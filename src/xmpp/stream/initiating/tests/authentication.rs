@@ -287,3 +287,13 @@ fn waiting_mends_what_may_pass_and_nothing_else() {
 }
 
 use crate::stanza;
+
+#[test]
+fn where_tls_is_never_nothing_is_proved_within_tls() {
+    let never = terms(Tls::Disabled, &[Dialback]);
+    let mut peer = Peer::new(Plan { direct_tls: Some(secured(trusted())), ..plan(never) });
+    let sent = peer.gets();
+    assert!(sent.ends_with("</stream:stream>"), "{sent}");
+    assert!(peer.last().contains("tls = \"disabled\""), "{}", peer.last());
+    assert_eq!(peer.opens(DIALBACK), "");
+}

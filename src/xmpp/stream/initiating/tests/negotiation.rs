@@ -273,3 +273,41 @@ fn a_peer_that_talks_on_without_an_outcome_is_cut_off() {
     let answer = peer.sends(&stray.repeat(ELEMENTS));
     assert!(answer.starts_with("<stream:error><policy-violation "), "{answer}");
 }
+
+// E27
+#[test]
+fn a_peer_that_sends_too_much_without_an_outcome_is_cut_off() {
+    let features = format!("{DIALBACK}<x xmlns='urn:x'>{}</x>", "y".repeat(3000));
+    let stray = format!("<stream:features>{features}</stream:features>");
+    let bounds = Bounds { early_bytes: 10_000, ..Bounds::default() };
+    let mut peer = Peer::secured(Plan { bounds, ..plan(policy()) });
+    peer.opens(&features);
+    assert_eq!(peer.sends(&stray), "");
+    assert_eq!(peer.sends(&stray), "");
+    let answer = peer.sends(&stray);
+    assert!(answer.starts_with("<stream:error><policy-violation "), "{answer}");
+    assert!(answer.contains("bytes before authentication"), "{answer}");
+
+    // What it says on a stream that stands is no part of that.
+    let mut peer = Peer::secured(Plan { bounds, ..plan(policy()) });
+    peer.opens(&features);
+    peer.sends("<db:result xmlns:db='jabber:server:dialback' from='b.example' to='a.example' type='valid'/>");
+    assert!(peer.stream.is_established());
+    (0..10).for_each(|_| assert_eq!(peer.sends(&stray), ""));
+}
+
+// E27
+#[test]
+fn what_a_peer_sends_is_as_narrow_as_the_bounds_say() {
+    let bounds = Bounds { depth: 3, attributes: 8, ..Bounds::default() };
+    for (features, wide) in [
+        ("<a xmlns='urn:x'><b/></a>", false),
+        ("<a xmlns='urn:x'><b><c/></b></a>", true),
+        ("<a xmlns='urn:x' b='' c='' d='' e='' f='' g='' h=''/>", false),
+        ("<a xmlns='urn:x' b='' c='' d='' e='' f='' g='' h='' i=''/>", true),
+    ] {
+        let mut peer = Peer::secured(Plan { bounds, ..plan(policy()) });
+        let answer = peer.opens(&format!("{DIALBACK}{features}"));
+        assert_eq!(answer.contains("policy-violation"), wide, "{features}: {answer}");
+    }
+}

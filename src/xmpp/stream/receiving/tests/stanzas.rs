@@ -160,3 +160,19 @@ fn a_stanza_for_somebody_else_may_cost_that_stanza_only() {
     let answer = peer.sends("<message from='u@c.example' to='v@a.example'/>");
     peer.is_told(&format!("<stream:stream >{answer}"), "invalid-from");
 }
+
+/// Which `xml-rs` would read for half a second a megabyte.
+#[test]
+fn reads_no_element_full_of_others_that_is_no_stanza() {
+    for element in [
+        "<db:verify from='b.example' to='a.example' id='1'>C</db:verify>",
+        "<db:result from='b.example' to='a.example'>C</db:result>",
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>C</auth>",
+        "<stream:error>C</stream:error>",
+        "<foo>C</foo>",
+    ] {
+        let mut peer = open();
+        let answer = peer.sends(&element.replace('C', &"<a/>".repeat(300)));
+        peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    }
+}

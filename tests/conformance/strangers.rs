@@ -1,0 +1,234 @@
+//! What others can make the node hold, keep or say, however little they have proved; and that each of those limits is
+//! the operator's.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::support::{
+    Event, HEADER, INBOX, Peer, Scene, Server, Setup, Wire, connect_from, eventually, message, read_to_end,
+};
+
+// rows: E25
+#[test]
+fn an_address_is_counted_at_all_sockets_together() {
+    let setup = Setup::of("nuncio.example").direct_tls().set("s2s.max_connections_per_address", "3");
+    let scene = Scene::of(setup);
+    let greedy = scene.network.address();
+    let [mixed, direct] = [5269, 5270].map(|port| SocketAddr::from((scene.node.address(), port)));
+    let held = [connect_from(greedy, direct), connect_from(greedy, direct)];
+    let mut last = Wire::new(connect_from(greedy, mixed));
+    last.send(HEADER);
+    assert!(matches!(last.next(Duration::from_secs(20)), Ok(Event::Opened(_))));
+    let refused = read_to_end(&mut connect_from(greedy, mixed));
+    assert!(refused.contains("<policy-violation "), "{refused}");
+    assert_eq!(
+        read_to_end(&mut connect_from(greedy, direct)),
+        "",
+        "who expects TLS is told nothing in clear text"
+    );
+    drop((held, last));
+    eventually("there is room again", || {
+        let mut stream = connect_from(greedy, mixed);
+        stream.write_all(b"x").ok()?;
+        read_to_end(&mut stream).contains("<not-well-formed ").then_some(())
+    });
+}
+
+// rows: E25
+#[test]
+fn programs_that_prove_nothing_fill_no_log() {
+    let scene = Scene::set();
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(programs(&scene)).unwrap();
+        stream.write_all(b"x").unwrap();
+        assert!(read_to_end(&mut stream).contains("<not-well-formed "));
+    }
+    // A program that did prove something is told of each time.
+    drop(scene.node.inbox());
+    scene.node.eventually_logs(&["nuncio::component", "disconnected", INBOX]);
+    let lines = scene.node.process().lines();
+    let told = lines.iter().filter(|line| line.contains("disconnected")).count();
+    assert!((2..=11).contains(&told), "{told} lines about 200 connections");
+}
+
+// rows: E25
+#[test]
+fn one_address_takes_the_places_of_no_programs() {
+    let setup = Setup::of("nuncio.example").set("limits.max_components_unauthenticated_per_address", "1");
+    let scene = Scene::of(setup);
+    let greedy = scene.network.address();
+    let held = begins(greedy, &scene);
+    let refused = read_to_end(&mut connect_from(greedy, programs(&scene)));
+    assert!(refused.contains("xmlns='jabber:component:accept'"), "{refused}");
+    assert!(refused.contains("<policy-violation "), "{refused}");
+    assert!(refused.ends_with("</stream:stream>"), "{refused}");
+    // Others find their places, and who has proved itself takes none of these.
+    let (mut inbox, mut outbox) = (scene.node.inbox(), scene.node.outbox());
+    outbox.sends_message(inbox.name(), "seated", "");
+    inbox.receives_id("seated");
+    drop(held);
+    eventually("there is room again", || begins_if_let(greedy, &scene));
+}
+
+// rows: E25
+#[test]
+fn all_programs_together_get_so_many_connections() {
+    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_component_connections", "3"));
+    let programs_there = (scene.node.inbox(), scene.node.outbox());
+    let idle = begins(scene.network.address(), &scene);
+    let refused = read_to_end(&mut connect_from(scene.network.address(), programs(&scene)));
+    assert!(refused.contains("<resource-constraint "), "{refused}");
+    drop(idle);
+    eventually("there is room again", || begins_if_let(scene.network.address(), &scene));
+    drop(programs_there);
+}
+
+// rows: E25 E27
+#[test]
+fn the_beginning_of_a_handshake_takes_no_more_memory_than_it_has_bytes() {
+    let scene = Scene::set();
+    let sources: Vec<Ipv4Addr> = (0..10).map(|_| scene.network.address()).collect();
+    // The first handshake of all makes what all share.
+    drop(scene.peer());
+    let (before, count) = (scene.node.process().status("VmRSS"), 500);
+    let held: Vec<TcpStream> = (0..count)
+        .map(|number| {
+            let mut stream = connect_from(sources[number % 10], (scene.node.address(), 5269).into());
+            // A record with the beginning of a hello of 8 KiB.
+            stream.write_all(b"\x16\x03\x01\x00\x04\x01\x00\x20\x00").unwrap();
+            stream
+        })
+        .collect();
+    // Who comes last is served last.
+    for _ in 0..3 {
+        assert!(scene.answer_to(b"x").contains("<not-well-formed "));
+    }
+    let each = (scene.node.process().status("VmRSS") - before) / count as u64;
+    println!("{each} KiB for each");
+    assert!(each < 16, "{each} KiB for 9 bytes");
+    drop(held);
+}
+
+// rows: E27
+#[test]
+fn a_certificate_that_is_long_without_need_is_not_read() {
+    let scene = Scene::set();
+    let names: Vec<String> = (0..3000).map(|number| format!("{number:05}.a.com")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let identity = scene.network.authority.issue(&names);
+    let mut peer = Peer::dials(scene.node.address());
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    peer.expects("proceed");
+    // With TLS 1.3 it has all it needs before its certificate is looked at.
+    peer.secures_as_client(Some(&identity), INBOX);
+    peer.sends_header("peer.example", INBOX, "");
+    peer.expects_end();
+    scene.node.eventually_logs(&["no TLS", "limits.max_handshake"]);
+    // An operator who knows such a peer lets it in.
+    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_handshake", "\"64 KiB\""));
+    let identity = scene.network.authority.issue(&names);
+    let mut peer = Peer::dials(scene.node.address());
+    peer.starts_tls("peer.example", INBOX, Some(&identity));
+    peer.expects("features");
+}
+
+// rows: E24
+#[test]
+fn the_operator_says_how_wide_an_element_may_be() {
+    let setup = Setup::of("nuncio.example").set("limits.max_attributes", "12");
+    let scene = Scene::of(setup.set("limits.max_namespaces", "10"));
+    let mut inbox = scene.node.inbox();
+    let attributes = |count: usize| (0..count).fold(String::new(), |all, n| all + &format!(" a{n}=''"));
+    // Three are declared on the stream.
+    let namespaces =
+        |count: usize| (0..count).fold(String::new(), |all, n| all + &format!(" xmlns:n{n}='urn:{n}'"));
+    for (what, just, more) in
+        [("attributes", attributes(12), attributes(13)), ("namespaces", namespaces(7), namespaces(8))]
+    {
+        let wide = |wide: &str| message(what).replace("<body>", &format!("<x{wide}/><body>"));
+        let mut peer = scene.peer();
+        peer.sends(&wide(&just));
+        inbox.receives_id(what);
+        peer.sends(&wide(&more));
+        peer.expects_error("policy-violation");
+    }
+}
+
+// rows: E24 E27
+#[test]
+fn the_operator_says_how_long_a_strangers_element_may_be() {
+    let scene = Scene::of(Setup::of("nuncio.example").set("s2s.max_stanza_unauthenticated", "\"12 KiB\""));
+    let question = |length: usize| {
+        let start = format!("<db:verify from='peer.example' to='{INBOX}' id='1'>");
+        format!("{start}{}</db:verify>", "x".repeat(length - start.len() - "</db:verify>".len()))
+    };
+    let just = scene.answer_to(format!("{HEADER}{}</stream:stream>", question(12 * 1024)).as_bytes());
+    assert!(just.contains("type=\"invalid\"") && !just.contains("<stream:error>"), "{just}");
+    let more = scene.answer_to(format!("{HEADER}{}", question(12 * 1024 + 1)).as_bytes());
+    assert!(more.contains("<policy-violation "), "{more}");
+    // Who has authenticated itself may send longer stanzas, but no longer questions.
+    let mut inbox = scene.node.inbox();
+    let mut peer = scene.peer();
+    peer.sends(&message("long").replace("hello", &"x".repeat(20_000)));
+    inbox.receives_id("long");
+    peer.sends(&question(12 * 1024));
+    peer.expects("verify");
+    peer.sends(&question(12 * 1024 + 1));
+    peer.expects_error("policy-violation");
+}
+
+// rows: E27
+#[test]
+fn what_a_peer_says_reaches_the_log_in_brief() {
+    let scene = Scene::set();
+    let long = "x".repeat(9000);
+    let mut said = String::new();
+    write!(
+        said,
+        "<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+         <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{long}</text></stream:error>"
+    )
+    .unwrap();
+    for said in [
+        said,
+        format!("<db:result from='{long}' to='{INBOX}'>key</db:result>"),
+        format!("<{long} xmlns='urn:x'/>"),
+    ] {
+        let mut peer = scene.peer();
+        peer.sends(&said);
+        peer.waits_for_the_end();
+    }
+    for reason in ["closed by the peer: undefined-condition", "is no domain", "has no place here"] {
+        scene.node.eventually_logs(&["closed", reason, "xxx…"]);
+    }
+    let lines = scene.node.process().lines();
+    let longest = lines.iter().map(String::len).max();
+    assert!(longest < Some(1500), "a line of {longest:?} bytes");
+}
+
+/// Where programs connect.
+fn programs(scene: &Scene) -> SocketAddr {
+    (scene.node.address(), 5347).into()
+}
+
+/// Connects there and opens a stream, but shows no secret.
+#[track_caller]
+fn begins(source: Ipv4Addr, scene: &Scene) -> Wire {
+    begins_if_let(source, scene).expect("a stream")
+}
+
+fn begins_if_let(source: Ipv4Addr, scene: &Scene) -> Option<Wire> {
+    let mut wire = Wire::new(connect_from(source, programs(scene)));
+    wire.send(&format!(
+        "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{INBOX}'>"
+    ));
+    match wire.next(Duration::from_secs(20)) {
+        Ok(Event::Opened(header)) if header.attribute("from") == INBOX => Some(wire),
+        _ => None,
+    }
+}

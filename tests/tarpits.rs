@@ -1,0 +1,211 @@
+//! Domains whose servers take connections and say nothing: what they cost the node, and whom they hold up.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::dialback::{INBOX, Stage, result};
+use crate::support::{Listener, Network, Node, Peer, Server, Setup, connect_from, eventually};
+
+#[test]
+fn an_attempt_makes_so_many_connections_and_no_more() {
+    let network = Network::new();
+    let tarpit = Tarpit::everywhere();
+    tarpit.publish(&network, "greedy.example", 20, 16);
+    let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"200ms\""));
+    let mut inbox = node.inbox();
+    inbox.sends(&request(inbox.name(), "greedy.example"));
+    let answer = inbox.receives_id("request");
+    answer.expect("error").expect("remote-server-timeout");
+    assert_eq!(tarpit.met(), 20);
+}
+
+#[test]
+fn an_attempt_ends_in_time_and_leaves_some_to_its_later_targets() {
+    let network = Network::new();
+    let tarpit = Tarpit::everywhere();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let mut receiver = other.inbox();
+    let domain = receiver.name().to_owned();
+    network.dns.clear(&format!("_xmpp-server._tcp.{domain}"));
+    tarpit.publish(&network, &domain, 1, 8);
+    network.dns.srv(&format!("_xmpp-server._tcp.{domain}"), 9, 0, 5269, &format!("server.{domain}"));
+    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"1s\"");
+    let node = Node::start(&network, setup.set("s2s.attempt_timeout", "\"4s\""));
+    node.inbox().sends_message(&domain, "cold", "");
+    receiver.receives_id("cold");
+    assert!((1..=3).contains(&tarpit.met()), "{} connections in two seconds", tarpit.met());
+}
+
+#[test]
+fn attempts_that_hang_leave_their_turns_to_others_and_give_way_in_the_end() {
+    let network = Network::new();
+    let tarpit = Tarpit::everywhere();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\"");
+    let node = Node::start(&network, setup.set("limits.max_dials", "4").set("limits.max_dials_hanging", "4"));
+    let (mut sender, mut receiver) = (node.inbox(), other.inbox());
+    for number in 0..12 {
+        let domain = format!("d{number}.example");
+        tarpit.publish(&network, &domain, 1, 1);
+        sender.sends_message(&domain, &number.to_string(), "");
+    }
+    // Cold, of the same local domain, and behind all of those.
+    sender.sends_message(receiver.name(), "cold", "");
+    receiver.receives_id("cold");
+}
+
+#[test]
+fn the_subdomains_of_one_domain_are_one_in_line() {
+    let network = Network::new();
+    let tarpit = Tarpit::everywhere();
+    let other = Node::start(&network, Setup::of("other.example"));
+    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\"");
+    let node = Node::start(&network, setup.set("limits.max_dials", "2"));
+    let (mut sender, mut receiver) = (node.inbox(), other.inbox());
+    let domains: Vec<String> = (0..100).map(|number| format!("d{number}.many.example")).collect();
+    domains.iter().for_each(|domain| tarpit.publish(&network, domain, 1, 1));
+    for domain in &domains {
+        sender.sends_message(domain, domain, "");
+    }
+    sender.sends_message(receiver.name(), "cold", "");
+    receiver.receives_id("cold");
+    assert!(tarpit.met() < 50, "{} of a hundred went before", tarpit.met());
+}
+
+#[test]
+fn addresses_that_are_raced_have_to_pass_the_gate_each() {
+    let network = Network::new();
+    let (silent, deaf) = (network.address(), network.address());
+    let (listener, (_deaf, _queued)) = (Listener::at(silent), Listener::deaf(deaf));
+    network.publish("one.example", silent);
+    network.publish("two.example", deaf);
+    network.dns.a("server.two.example", silent);
+    let setup = Setup::of("nuncio.example").set("limits.max_dials_per_address", "1");
+    let node = Node::start(&network, setup);
+    let mut sender = node.inbox();
+    sender.sends_message("one.example", "1", "");
+    let first = listener.accepts();
+    sender.sends_message("two.example", "2", "");
+    let end = Instant::now() + Duration::from_secs(2);
+    eventually("two seconds pass, or somebody connects", || {
+        assert!(listener.accepted().is_none(), "more than one at once");
+        (Instant::now() > end).then_some(())
+    });
+    drop(first);
+    listener.accepts();
+}
+
+#[test]
+fn call_backs_to_tarpits_give_way_to_those_of_other_addresses() {
+    let stage = Stage::of(
+        Setup::of("nuncio.example")
+            .set("limits.max_verifications", "4")
+            .set("limits.max_verifications_per_address", "2"),
+    );
+    let tarpit = Tarpit::everywhere();
+    let mut liars = Vec::new();
+    for source in [stage.network.address(), stage.network.address()] {
+        for number in 0..2 {
+            let domain = format!("d{number}.{}.example", source.octets()[3]);
+            tarpit.publish(&stage.network, &domain, 2, 4);
+            let mut liar = dials_from(&stage, source, &domain);
+            liar.sends(&result(&domain, INBOX, "key"));
+            liars.push(liar);
+        }
+    }
+    eventually("every turn is taken", || (tarpit.met() == 4).then_some(()));
+    let mut honest = dials_from(&stage, stage.network.address(), "peer.example");
+    honest.sends(&result("peer.example", INBOX, "key"));
+    let mut called = stage.listener.accepts();
+    let id = stage.is_called_back(&mut called).attribute("id").to_owned();
+    called.sends(&crate::dialback::verified(INBOX, &id, "valid"));
+    assert_eq!(honest.expects("result").attribute("type"), "valid");
+    drop(liars);
+}
+
+#[test]
+fn a_call_back_ends_with_the_stream_that_asked_for_it() {
+    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\""));
+    let (mut dialling, _) = stage.dials("peer.example");
+    dialling.sends(&result("peer.example", INBOX, "key"));
+    let mut called = stage.listener.accepts();
+    called.expects_header();
+    drop(dialling);
+    called.expects_end();
+}
+
+// rows: F17
+#[test]
+fn a_key_is_answered_in_time_however_many_addresses_its_domain_has_and_however_many_wait() {
+    let stage = Stage::of(
+        Setup::of("nuncio.example")
+            .set("s2s.handshake_timeout", "\"2s\"")
+            .set("limits.max_verifications", "1"),
+    );
+    let tarpit = Tarpit::everywhere();
+    let mut asking: Vec<Peer> = ["one.example", "two.example", "three.example"]
+        .into_iter()
+        .map(|domain| {
+            tarpit.publish(&stage.network, domain, 20, 16);
+            let mut peer = dials_from(&stage, stage.network.address(), domain);
+            peer.sends(&result(domain, INBOX, "key"));
+            peer
+        })
+        .collect();
+    for peer in &mut asking {
+        let answer = peer.expects("result");
+        assert_eq!(answer.attribute("type"), "error", "{answer}");
+        peer.expects_error("connection-timeout");
+    }
+}
+
+/// A stream to the node from an address of its own.
+#[track_caller]
+fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
+    let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
+    peer.sends_header(domain, INBOX, "");
+    peer.expects_header();
+    peer.expects("features");
+    peer
+}
+
+fn request(from: &str, to: &str) -> String {
+    format!("<iq from='a@{from}' to='{to}' id='request' type='get'><ping xmlns='urn:xmpp:ping'/></iq>")
+}
+
+/// Takes connections at every address of this machine, and keeps them until the test ends.
+struct Tarpit {
+    port: u16,
+    met: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl Tarpit {
+    fn everywhere() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let met = Arc::<Mutex<Vec<TcpStream>>>::default();
+        let kept = Arc::clone(&met);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                kept.lock().unwrap().push(stream);
+            }
+        });
+        Self { port, met }
+    }
+
+    /// How many connections were made so far.
+    fn met(&self) -> usize {
+        self.met.lock().unwrap().len()
+    }
+
+    /// Lets a domain lead here, by so many targets with so many addresses each.
+    fn publish(&self, network: &Network, domain: &str, targets: u16, addresses: usize) {
+        for target in 0..targets {
+            let host = format!("t{target}.{domain}");
+            network.dns.srv(&format!("_xmpp-server._tcp.{domain}"), target, 0, self.port, &host);
+            (0..addresses).for_each(|_| network.dns.a(&host, network.address()));
+        }
+    }
+}
