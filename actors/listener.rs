@@ -282,7 +282,7 @@ impl Listener {
         let refusal = match &self.whose {
             // Who expects TLS would take it for an attack.
             For::Servers(_) if self.direct_tls.get(door) == Some(&true) => return,
-            For::Servers(_) => stream::refusal(ids::source()(), error),
+            For::Servers(surroundings) => stream::refusal(ids::source()(), surroundings.terms.rules(), error),
             For::Components(_) => xmpp::component::refusal(ids::source()(), error),
         };
         // Whoever does not get it sees the connection closed.

@@ -3,6 +3,7 @@
 
 use crate::support::{
     Auth, Certificate, Component, Ejabberd, Element, Network, Node, Prosody, Purpose, Server, Setup, Tls,
+    in_ascii,
 };
 
 macro_rules! over_every_kind_of_link {
@@ -34,6 +35,18 @@ macro_rules! over_every_kind_of_link {
             #[test]
             fn with_a_certificate_for_servers_only() {
                 federate($software, Link::ServerOnly);
+            }
+
+            // rows: A1 E28
+            #[test]
+            fn between_international_domains_by_certificates() {
+                federate_in_other_letters($software, Link::Certificates);
+            }
+
+            // rows: A1 E28
+            #[test]
+            fn between_international_domains_by_dialback() {
+                federate_in_other_letters($software, Link::SelfSigned);
             }
         }
     };
@@ -74,16 +87,43 @@ enum Proof {
 }
 
 fn federate(software: Software, link: Link) {
+    let name = match software {
+        Software::Prosody => "prosody.example",
+        Software::Ejabberd => "ejabberd.example",
+        Software::Nuncio => "other.example",
+    };
+    federate_as(["nuncio.example", name], software, link);
+}
+
+/// In the DNS and in certificates there are A-labels, in addresses U-labels (RFC 7622, section 3.2.1), however a
+/// component writes them.
+fn federate_in_other_letters(software: Software, link: Link) {
+    let (node, peer) = federate_as(["münchen.example", "bücher.example"], software, link);
+    let spellings: [fn(&str) -> String; 3] =
+        [str::to_uppercase, in_ascii, |name| in_ascii(name).to_uppercase()];
+    for (mut here, mut there) in [(node.inbox(), peer.inbox()), (node.outbox(), peer.outbox())] {
+        for (number, spell) in spellings.iter().enumerate() {
+            let (from, to, id) = (spell(here.name()), spell(there.name()), format!("spelling {number}"));
+            here.sends(&format!("<message from='x@{from}/Y' to='z@{to}/Z' id='{id}'><body/></message>"));
+            let arrived = there.receives_id(&id);
+            assert_eq!(arrived.attribute("from"), format!("x@{}/Y", here.name()));
+            assert_eq!(arrived.attribute("to"), format!("z@{}/Z", there.name()));
+        }
+        answers(&mut here, &in_ascii(peer.domain()));
+    }
+}
+
+fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> (Node, Box<dyn Server>) {
     let network = match software {
         Software::Ejabberd => Network::for_ejabberd(),
         Software::Prosody | Software::Nuncio => Network::new(),
     };
     let peer: Box<dyn Server> = match software {
-        Software::Prosody => Box::new(Prosody::start(&network, link.setup("prosody.example"))),
-        Software::Ejabberd => Box::new(Ejabberd::start(&network, link.setup("ejabberd.example"))),
-        Software::Nuncio => Box::new(Node::start(&network, link.setup("other.example"))),
+        Software::Prosody => Box::new(Prosody::start(&network, link.setup(theirs))),
+        Software::Ejabberd => Box::new(Ejabberd::start(&network, link.setup(theirs))),
+        Software::Nuncio => Box::new(Node::start(&network, link.setup(theirs))),
     };
-    let setup = link.setup("nuncio.example");
+    let setup = link.setup(ours);
     let node = Node::start(
         &network,
         match link {
@@ -97,13 +137,18 @@ fn federate(software: Software, link: Link) {
     // Every pair of domains is a link of its own: the two directions are tried on different ones.
     let (mut here, mut there) = (node.inbox(), peer.inbox());
     carries_a_message_unchanged(&mut here, &mut there);
-    node.eventually_logs(&[here.name(), there.name(), "authenticated", link.proof_of_us(software).name()]);
+    // In its log, names are A-labels.
+    let told = |here: &Component, there: &Component, proof: Proof| {
+        let pair = [in_ascii(here.name()), in_ascii(there.name())];
+        node.eventually_logs(&[&pair[0], &pair[1], "authenticated", proof.name()]);
+    };
+    told(&here, &there, link.proof_of_us(software));
     logs_incoming(software, &*peer, here.name(), there.name(), link.proof_of_us(software));
     answers(&mut here, peer.domain());
 
     let (mut here, mut there) = (node.outbox(), peer.outbox());
     carries_a_message_unchanged(&mut there, &mut here);
-    node.eventually_logs(&[here.name(), there.name(), "authenticated", link.proof_of_peer().name()]);
+    told(&here, &there, link.proof_of_peer());
     logs_outgoing(software, &*peer, there.name(), here.name(), link.proof_of_peer());
     answers(&mut there, node.domain());
 
@@ -111,6 +156,8 @@ fn federate(software: Software, link: Link) {
         let asked = network.dns.questions();
         assert!(asked.contains(&format!("_xmpps-server._tcp.{} SRV", there.name())), "{asked:?}");
     }
+    drop((here, there));
+    (node, peer)
 }
 
 impl Link {
@@ -207,7 +254,7 @@ fn logs_incoming(software: Software, peer: &dyn Server, from: &str, to: &str, pr
             log.eventually_logs(&[&format!("accepted inbound s2s {how} authentication {from} -> {to}")]);
         }
         (Software::Nuncio, _) => {
-            log.eventually_logs(&[from, to, "authenticated", proof.name()]);
+            log.eventually_logs(&[&in_ascii(from), &in_ascii(to), "authenticated", proof.name()]);
         }
     }
 }
@@ -229,7 +276,7 @@ fn logs_outgoing(software: Software, peer: &dyn Server, from: &str, to: &str, pr
             log.eventually_logs(&[&format!("accepted outbound s2s {how} authentication {from} -> {to}")]);
         }
         (Software::Nuncio, _) => {
-            log.eventually_logs(&[from, to, "authenticated", proof.name()]);
+            log.eventually_logs(&[&in_ascii(from), &in_ascii(to), "authenticated", proof.name()]);
         }
     }
 }

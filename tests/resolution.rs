@@ -95,17 +95,19 @@ fn a_subdomain_is_not_found_through_its_parent() {
     assert!(listener.accepted().is_none(), "the parent was dialled");
 }
 
-// rows: A1
+// rows: A1 E28
 #[test]
-fn a_domain_with_other_letters_is_asked_for_in_ascii() {
+fn a_domain_with_other_letters_is_asked_for_in_ascii_and_spoken_to_in_its_own() {
     let stage = Stage::set();
     stage.network.publish("xn--bcher-kva.example", stage.address);
     let mut inbox = stage.node.inbox();
     inbox.sends_message("romeo@Bücher.example", "1", "");
     let identity = stage.network.authority.issue(&["xn--bcher-kva.example"]);
     let mut peer = stage.listener().accepts();
-    peer.answers_to_external("xn--bcher-kva.example", &identity);
-    assert_eq!(peer.expects("message").attribute("id"), "1");
+    let header = peer.answers_to_external("bücher.example", &identity);
+    assert_eq!(header.attribute("to"), "bücher.example");
+    let message = peer.expects("message");
+    assert_eq!((message.attribute("id"), message.attribute("to")), ("1", "romeo@bücher.example"));
     let question = "_xmpp-server._tcp.xn--bcher-kva.example SRV";
     let asked = stage.network.dns.questions();
     assert!(asked.iter().any(|asked| asked == question), "{asked:?}");

@@ -60,7 +60,8 @@ pub enum Answer {
 /// Makes the key that `originating` shows to `receiving` on the stream `id` (XEP-0185 section 3).
 pub fn key(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str) -> String {
     let mut mac = secret.mac.clone();
-    mac.update(format!("{receiving} {originating} {id}").as_bytes());
+    // As Prosody and ejabberd spell them, which may share the secret: the way they are on the wire.
+    mac.update(format!("{} {} {id}", receiving.wire(), originating.wire()).as_bytes());
     hex(&mac.finalize().into_bytes())
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn is_between(element: &xml::Element, from: &Domain, to: &Domain) -> 
 }
 
 fn addressed(name: &str, from: &Domain, to: &Domain) -> xml::Element {
-    xml::Element::new(name, xml::ns::DIALBACK).with("from", from.as_str()).with("to", to.as_str())
+    xml::Element::new(name, xml::ns::DIALBACK).with("from", from.wire()).with("to", to.wire())
 }
 
 fn answered(element: xml::Element, answer: &Answer) -> xml::Element {
@@ -201,6 +202,18 @@ mod tests {
         assert_eq!(judge(&secret, &a, &b, "2", &right), Answer::Invalid);
         assert_eq!(judge(&Secret::new("y"), &a, &b, "1", &right), Answer::Invalid);
         assert_eq!(judge(&secret, &a, &b, "1", ""), Answer::Invalid);
+    }
+
+    // E28
+    #[test]
+    fn domains_are_in_u_labels_and_read_in_any_spelling() {
+        let (a, b) = (domain("xn--mnchen-3ya.example"), domain("b.example"));
+        let element = result_request(&a, &b, "key");
+        assert_eq!(element.attribute("from"), Some("münchen.example"));
+        assert!(is_between(&element, &a, &b));
+        let spelled = xml::Element::new("result", xml::ns::DIALBACK);
+        let spelled = spelled.with("from", "XN--MNCHEN-3YA.example").with("to", "B.Example");
+        assert!(is_between(&spelled, &a, &b));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! An address is read as it is written and handed on as it is written: this node owns no accounts, so it never has
 //! to know the normal form of a localpart or resource. It only has to refuse what can have none. Domains are another
-//! matter: they are compared, looked up and authenticated, so [`Domain`] exists in the normal form alone.
+//! matter: they are compared, looked up and authenticated, so [`Domain`] exists in the normal form alone, and a peer
+//! reads no other spelling than the one that a stream was authenticated for.
 
 mod classes;
 mod domain;

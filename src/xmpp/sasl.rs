@@ -84,12 +84,12 @@ impl fmt::Display for Failure {
 pub(crate) fn auth(identity: &Domain) -> xml::Element {
     xml::Element::new("auth", xml::ns::SASL)
         .with("mechanism", EXTERNAL)
-        .with_text(STANDARD.encode(identity.as_str()))
+        .with_text(STANDARD.encode(&*identity.wire()))
 }
 
 /// The `<response/>` for a peer that asks for the identity although `<auth/>` gave it.
 pub(crate) fn response(identity: &Domain) -> xml::Element {
-    xml::Element::new("response", xml::ns::SASL).with_text(STANDARD.encode(identity.as_str()))
+    xml::Element::new("response", xml::ns::SASL).with_text(STANDARD.encode(&*identity.wire()))
 }
 
 /// Who is on the other side of an exchange, as TLS and the stream header have it.
@@ -254,6 +254,15 @@ mod tests {
         ] {
             let step = Exchange::default().handle(&sasl("auth", text), &claim());
             assert_eq!(condition(step), expected, "{text:?}");
+        }
+    }
+
+    // E28
+    #[test]
+    fn our_identity_is_in_u_labels() {
+        let ours = Domain::new("xn--bcher-kva.example").unwrap();
+        for element in [auth(&ours), response(&ours)] {
+            assert_eq!(decode(&element.text()).as_deref(), Some("bücher.example"));
         }
     }
 

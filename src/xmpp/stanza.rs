@@ -187,12 +187,23 @@ impl Stanza {
     /// The same from the domain `sender` itself.
     #[must_use]
     pub fn sent_by(&self, sender: &Domain) -> Self {
-        let from = xml::escape(sender.as_str());
+        let from = xml::escape(&sender.wire()).into_owned();
+        Self { from: sender.clone(), ..self.readdressed(None, Some(&from)) }
+    }
+
+    /// The same with other values, escaped, in those of its addresses that are given.
+    fn readdressed(&self, to: Option<&str>, from: Option<&str>) -> Self {
+        let mut anew = [(self.places.to, to), (self.places.from, from)];
+        anew.sort_by_key(|(place, _)| place.range().start);
         let mut edits = edits::Edits::default();
-        let at = edits.replace(self.places.from.range(), &from);
+        for (place, address) in anew {
+            if let Some(address) = address {
+                edits.replace(place.range(), address);
+            }
+        }
         let moved = |place| edits.moved(place);
         let places = Places {
-            from: Span::from(at..at + from.len()),
+            from: moved(self.places.from),
             to: moved(self.places.to),
             id: self.places.id.map(moved),
             type_: self.places.type_.map(moved),
@@ -200,7 +211,7 @@ impl Stanza {
         };
         let names = self.names.as_ref().map(|names| Box::new(names.moved(&edits)));
         let bytes = edits.apply(&self.bytes).into();
-        Self { bytes, kind: self.kind, from: sender.clone(), to: self.to.clone(), places, names }
+        Self { bytes, kind: self.kind, from: self.from.clone(), to: self.to.clone(), places, names }
     }
 
     /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep

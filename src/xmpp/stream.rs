@@ -56,7 +56,11 @@
 //! *Architecture invariant:* nothing of a stream is looked at before the framer has bounded and vouched for it, and
 //! what a peer sends never makes a machine panic or keep more than its limits say.
 use crate::certificate::{Certificate, Problem};
-use crate::{Domain, policy::Policy, xml::ns};
+use crate::{
+    Domain,
+    policy::{Policy, Rules},
+    xml::ns,
+};
 use bytes::Bytes;
 use std::fmt;
 
@@ -76,8 +80,9 @@ pub use receiving::Receiving;
 pub(crate) mod tests;
 
 /// A whole stream for a server that is turned away at the door: it says why and nothing else. `id` is unpredictable.
-pub fn refusal(id: String, error: &Error) -> Bytes {
-    let header = Header { id: Some(id), version: Some(header::VERSION), ..Header::default() };
+pub fn refusal(id: String, rules: &Rules, error: &Error) -> Bytes {
+    let from = rules.first().cloned();
+    let header = Header { from, id: Some(id), version: Some(header::VERSION), ..Header::default() };
     wire::refusal(ns::SERVER, &header, error)
 }
 

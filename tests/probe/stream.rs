@@ -119,7 +119,7 @@ fn a_server_that_sends_us_elsewhere_over_tls_is_followed() {
     bench.network.dns.a("other.example", elsewhere);
     plays(Listener::at_port(elsewhere, 5333), {
         let identity = identity.clone();
-        move |mut peer| peer.answers_to_external("peer.example", &identity)
+        move |mut peer| drop(peer.answers_to_external("peer.example", &identity))
     });
     bench.plays_secured(&identity, |peer| {
         peer.sends(

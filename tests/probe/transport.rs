@@ -30,7 +30,7 @@ fn a_host_that_drops_every_connection() {
 fn ipv6_that_is_published_and_dead() {
     let bench = Bench::new();
     let identity = bench.identity();
-    bench.plays_secured(&identity, |peer| peer.takes_external("peer.example"));
+    bench.plays_secured(&identity, |peer| drop(peer.takes_external("peer.example")));
     bench.network.dns.aaaa("server.peer.example", Ipv6Addr::LOCALHOST);
     bench.probes().notes("tcp", "ipv6-unreachable", "remote").arrives("EXTERNAL");
 }

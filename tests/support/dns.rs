@@ -253,6 +253,11 @@ fn upwards(name: &Name) -> impl Iterator<Item = Name> + use<> {
     std::iter::successors(Some(name.clone()), above)
 }
 
+/// The A-label form of a domain.
+pub(crate) fn in_ascii(domain: &str) -> String {
+    Name::from_utf8(domain).expect("a domain name").to_ascii()
+}
+
 fn absolute(name: &str) -> Name {
     let dotted = format!("{}.", name.trim_end_matches('.'));
     Name::from_str(&dotted).expect("a domain name").to_lowercase()

@@ -60,7 +60,11 @@ impl Away {
     pub(crate) fn start(self) -> Ejabberd {
         let Self { setup, address, directory } = self;
         let machine: &[&str] = if setup.loaded { &ALL_CORES } else { &ONE_CORE };
-        let arguments = [machine, &ARGUMENTS].concat();
+        let mut arguments = [machine, &ARGUMENTS].concat();
+        let sharing = setup.dialback_secret.as_ref().map(|secret| {
+            format!("ejabberd_config:set_option(shared_key, <<{secret:?}>>), io:format(\"{SHARED}~n\").")
+        });
+        arguments.extend(sharing.iter().flat_map(|sharing| ["-eval", sharing]));
         let process = Process::start(
             &setup.domain,
             &directory,
@@ -77,6 +81,9 @@ impl Away {
         );
         process.logs_within(TO_START, &["Start accepting TCP connections", ":5347"]);
         process.logs_within(TO_START, &["Start accepting TCP connections", ":5269"]);
+        if sharing.is_some() {
+            process.logs_within(TO_START, &[SHARED]);
+        }
         Ejabberd { setup, address, directory, process }
     }
 }
@@ -151,7 +158,21 @@ fn erlang_libraries() -> String {
     found.path().to_str().unwrap().to_owned()
 }
 
-const ARGUMENTS: [&str; 6] = ["-noinput", "-mnesia", "dir", "\"spool\"", "-s", "ejabberd"];
+/// Its log is in UTF-8 like that of the others: a name may have any letters.
+const ARGUMENTS: [&str; 8] = [
+    "-noinput",
+    "-mnesia",
+    "dir",
+    "\"spool\"",
+    "-eval",
+    "io:setopts(user, [{encoding, unicode}]).",
+    "-s",
+    "ejabberd",
+];
+
+/// Said when the secret of dialback keys is set: no option of its configuration does, it makes it from the cookie of a
+/// cluster's nodes.
+const SHARED: &str = "the secret is shared";
 
 /// One scheduler that does not spin: many tests share the machine.
 const ONE_CORE: [&str; 4] = ["+S", "1", "+sbwt", "none"];

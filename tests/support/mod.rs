@@ -19,7 +19,7 @@ mod xml;
 
 pub(crate) use self::authority::{Authority, Identity, Purpose};
 pub(crate) use self::component::{Component, SECRET};
-pub(crate) use self::dns::{Behaviour, Dns};
+pub(crate) use self::dns::{Behaviour, Dns, in_ascii};
 pub(crate) use self::ejabberd::Ejabberd;
 pub(crate) use self::eventually::{SOON, eventually};
 pub(crate) use self::network::Network;

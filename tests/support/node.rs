@@ -152,6 +152,9 @@ pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr)
         Auth::Both => "[\"external\", \"dialback\"]",
     };
     set("s2s.auth", auth.into());
+    if let Some(secret) = &setup.dialback_secret {
+        set("s2s.dialback_secret", format!("{secret:?}"));
+    }
     values.extend(setup.node.values.clone());
     render(network, setup, &values)
 }

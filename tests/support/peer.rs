@@ -288,17 +288,17 @@ impl Peer {
     }
 
     /// As the side that was dialled: goes the whole way to an authenticated stream, and takes the
-    /// other side's EXTERNAL whatever its certificate.
+    /// other side's EXTERNAL whatever its certificate. Returns the last header of the other side.
     #[track_caller]
-    pub(crate) fn answers_to_external(&mut self, domain: &str, identity: &Identity) {
+    pub(crate) fn answers_to_external(&mut self, domain: &str, identity: &Identity) -> Element {
         self.answers_to_tls(domain, identity);
-        self.takes_external(domain);
+        self.takes_external(domain)
     }
 
     /// As the side that was dialled, once the stream is secured and both headers are sent: offers
-    /// EXTERNAL and takes it, up to the features of the stream that follows.
+    /// EXTERNAL and takes it, up to the features of the stream that follows, whose header it returns.
     #[track_caller]
-    pub(crate) fn takes_external(&mut self, domain: &str) {
+    pub(crate) fn takes_external(&mut self, domain: &str) -> Element {
         self.sends_features(
             "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
              <mechanism>EXTERNAL</mechanism></mechanisms>",
@@ -309,6 +309,7 @@ impl Peer {
         let header = self.expects_header();
         self.sends_header(domain, header.attribute("from"), "id='after-sasl'");
         self.sends_features("");
+        header
     }
 
     #[track_caller]

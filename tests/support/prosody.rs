@@ -96,6 +96,8 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String 
             network.authority.file(),
         ),
     };
+    let secret = setup.dialback_secret.as_ref().map(|secret| format!("dialback_secret = {secret:?}"));
+    let secret = secret.unwrap_or_default();
     let direct_tls_ports = if *direct_tls { "5270" } else { "" };
     let required = *tls == Tls::Required;
     let secure_auth = *auth == Auth::External;
@@ -123,6 +125,7 @@ modules_enabled = {{ "disco"; "dialback"; "tls"; "saslauth"; "ping"; "version"; 
 modules_disabled = {{ {disabled} }}
 s2s_require_encryption = {required}
 s2s_secure_auth = {secure_auth}
+{secret}
 {ssl}
 VirtualHost "{domain}"
 {components}"#

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::{Authority, Component, Identity, Network, Process, Purpose};
+use super::{Authority, Component, Identity, Network, Process, Purpose, in_ascii};
 
 /// The wishes for one server: a domain, `inbox.` and `outbox.` below it for components, and its
 /// policy. Without
@@ -19,6 +19,8 @@ pub(crate) struct Setup {
     pub(crate) auth: Auth,
     pub(crate) direct_tls: bool,
     pub(crate) published: bool,
+    /// What dialback keys are made with, where servers share it (XEP-0185).
+    pub(crate) dialback_secret: Option<String>,
     /// For measuring: it logs no more than an operator has it log, uses all cores, and has a certificate for its domain
     /// and everything below, however many that is.
     pub(crate) loaded: bool,
@@ -74,6 +76,7 @@ impl Setup {
             auth: Auth::Both,
             direct_tls: false,
             published: true,
+            dialback_secret: None,
             loaded: false,
             node: NodeSettings::default(),
         }
@@ -106,6 +109,12 @@ impl Setup {
     /// Listens for direct TLS too, and says so, and nothing else, in DNS.
     pub(crate) fn direct_tls(mut self) -> Self {
         self.direct_tls = true;
+        self
+    }
+
+    /// Shares the secret that dialback keys are made with.
+    pub(crate) fn dialback_secret(mut self, secret: &str) -> Self {
+        self.dialback_secret = Some(secret.to_owned());
         self
     }
 
@@ -148,6 +157,8 @@ impl Setup {
     pub(crate) fn identity(&self, authority: &Authority) -> Option<Identity> {
         let everything = format!("*.{}", self.domain);
         let names = if self.loaded { vec![self.domain.as_str(), &everything] } else { self.names() };
+        let names: Vec<String> = names.into_iter().map(in_ascii).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let request = authority.certificate(&names);
         match &self.certificate {
             Certificate::Common(purpose) => Some(request.purpose(*purpose).issue()),

@@ -141,7 +141,7 @@ fn a_component_speaks_for_its_name_only() {
     }
     let mut component = Component::served();
     component.sends("<message xmlns='jabber:component:accept' from='u@ECHO.example' to='v@b.example'/>");
-    assert_eq!(component.events, ["<message from='u@ECHO.example' to='v@b.example'/>"]);
+    assert_eq!(component.events, ["<message from='u@echo.example' to='v@b.example'/>"]);
 }
 
 // E24

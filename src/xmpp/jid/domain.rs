@@ -3,6 +3,7 @@
 use super::{Error, MAX_PART, Part};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use std::{
+    borrow::Cow,
     fmt,
     hash::{Hash, Hasher},
     net,
@@ -35,6 +36,7 @@ impl Domain {
         }
 
         // Section 3.2.2 wants U-labels compared; A-labels compare the same way and are what DNS and certificates hold.
+        // `wire` gives the U-labels.
         let ascii = Uts46::new()
             .to_ascii(text.as_bytes(), DENIED, Hyphens::CheckFirstLast, DnsLength::Ignore)
             .map_err(|_| Error::NotADomain)?;
@@ -50,9 +52,22 @@ impl Domain {
         }
     }
 
-    /// The A-label form, as DNS and comparison use it.
+    /// The A-label form, as DNS, certificates, comparison and whoever reads a log use it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The form in which it stands in an address, and whatever else a peer reads as one: in U-labels, since an address
+    /// must not contain A-labels (RFC 7622 section 3.2.1). Both forms of nearly every domain are the same.
+    pub fn wire(&self) -> Cow<'_, str> {
+        if !self.0.contains(A_LABEL) {
+            return Cow::Borrowed(&self.0);
+        }
+        match Uts46::new().to_unicode(self.0.as_bytes(), DENIED, Hyphens::CheckFirstLast) {
+            (name, Ok(())) if name.len() <= MAX_PART => name,
+            // A name far longer than the DNS has any (RFC 1035 section 2.3.4), which is no address in U-labels.
+            _ => Cow::Borrowed(&self.0),
+        }
     }
 
     /// Whether this is a proper subdomain of `parent`, at any depth.
@@ -113,13 +128,16 @@ fn is_normal(text: &str) -> bool {
                 && bytes.iter().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
                 && bytes[0] != b'-'
                 && bytes[bytes.len() - 1] != b'-'
-                && !bytes.starts_with(b"xn--")
+                && !label.starts_with(A_LABEL)
         })
 }
 
 /// ASCII that is in no domain. The underscore is let in: it is no letter of a host name, but names of services inside
 /// private networks are full of it.
 const DENIED: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
+
+/// What an A-label begins with (RFC 5890 section 2.3.2.5).
+const A_LABEL: &str = "xn--";
 
 /// Octets of one label (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
@@ -142,6 +160,35 @@ mod tests {
             ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "XN--BCHER-KVA.Example."]
         {
             assert_eq!(domain(spelling).as_str(), "xn--bcher-kva.example", "{spelling}");
+        }
+    }
+
+    // E28
+    #[test]
+    fn is_written_to_the_wire_in_u_labels() {
+        for (spelling, wire) in [
+            ("XN--BCHER-KVA.Example.", "bücher.example"),
+            ("Straße.xn--mnchen-3ya.example", "straße.münchen.example"),
+            ("ΒΌΛΟΣ.example", "βόλοσ.example"),
+            ("βόλος.example", "βόλος.example"),
+            ("xn--4dbrk0ce.example", "ישראל.example"),
+            ("a.axn--b.example", "a.axn--b.example"),
+            ("[2001:DB8::1]", "[2001:db8::1]"),
+        ] {
+            assert_eq!(domain(spelling).wire(), wire, "{spelling}");
+            assert_eq!(domain(wire), domain(spelling), "{spelling}");
+        }
+        assert!(matches!(domain("A.example").wire(), Cow::Borrowed("a.example")));
+    }
+
+    #[test]
+    fn is_the_same_domain_in_either_form() {
+        let label = domain(&"ü".repeat(50));
+        for labels in 1..=16 {
+            let long = domain(&vec![label.as_str(); labels].join("."));
+            let wire = long.wire();
+            assert_eq!(wire.contains('ü'), labels * 101 <= MAX_PART + 1, "{labels}");
+            assert_eq!(domain(&wire), long);
         }
     }
 

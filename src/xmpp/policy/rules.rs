@@ -7,6 +7,7 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub struct Rules {
     hosted: HashMap<Domain, Hosted>,
+    first: Option<Domain>,
     default: Policy,
     exact: HashMap<Domain, Policy>,
     /// the longest name first, so that the first match is the closest
@@ -25,9 +26,10 @@ impl Rules {
         allow: Vec<Pattern>,
         deny: Vec<Pattern>,
     ) -> Self {
-        let hosted = hosted.into_iter().collect();
+        let mut hosted = hosted.into_iter().peekable();
         let mut rules = Self {
-            hosted,
+            first: hosted.peek().map(|(first, _)| first.clone()),
+            hosted: hosted.collect(),
             default,
             exact: HashMap::new(),
             below: Vec::new(),
@@ -62,6 +64,12 @@ impl Rules {
     /// What is known of a local domain, `None` when it is not one.
     pub fn hosted(&self, domain: &Domain) -> Option<Hosted> {
         self.hosted.get(domain).copied()
+    }
+
+    /// The local domain that stands in a header of ours where the peer has named none of them: the first of the
+    /// configuration (RFC 6120 4.9.1.3 wants one that we are the authority for, or an empty name).
+    pub fn first(&self) -> Option<&Domain> {
+        self.first.as_ref()
     }
 
     /// The terms for a remote domain: its own, else those of the longest `Below` that takes it, else the default.

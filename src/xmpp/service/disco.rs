@@ -27,7 +27,7 @@ pub(super) fn info(query: &Element, facts: &Facts<'_>) -> Result<Element, Error>
 pub(super) fn items(query: &Element, facts: &Facts<'_>) -> Result<Element, Error> {
     refuse_node(query)?;
     Ok(facts.components.iter().fold(Element::new("query", ns::DISCO_ITEMS), |answer, component| {
-        answer.with_child(Element::new("item", ns::DISCO_ITEMS).with("jid", component.as_str()))
+        answer.with_child(Element::new("item", ns::DISCO_ITEMS).with("jid", component.wire()))
     }))
 }
 

@@ -5,7 +5,7 @@ use stanza::Origin;
 
 fn ask(attributes: &str, payload: &str) -> Option<String> {
     let contact = [("abuse-addresses".to_owned(), vec!["mailto:abuse@a.example".to_owned()])];
-    let components = [Domain::new("echo.a.example").unwrap()];
+    let components = ["echo.a.example", "xn--bcher-kva.example"].map(|name| Domain::new(name).unwrap());
     let facts = Facts {
         version: "1.2.3",
         os: None,
@@ -56,7 +56,7 @@ fn discovery_tells_what_the_domain_is_and_can() {
         assert!(info.contains(part), "{part} in {info}");
     }
     let items = get("<query xmlns='http://jabber.org/protocol/disco#items'/>");
-    assert!(items.contains("<item jid='echo.a.example'/>"), "{items}");
+    assert!(items.contains("<item jid='echo.a.example'/><item jid='bücher.example'/>"), "{items}");
     for namespace in [ns::DISCO_INFO, ns::DISCO_ITEMS] {
         let node = get(&format!("<query xmlns='{namespace}' node='x'/>"));
         assert!(node.contains("<error type='cancel'><item-not-found "), "{node}");

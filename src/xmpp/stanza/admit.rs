@@ -19,12 +19,27 @@ pub(super) fn admit(
 ) -> Result<Stanza, Rejection> {
     let framer::Element { bytes, head } = element;
     let kind = kind(local_name(&bytes, &head), &namespace(head.namespace, &bytes, origin), origin)?;
-    let to = address(&bytes, "to", head.to, &mut recent.to)?;
-    let from = address(&bytes, "from", head.from, &mut recent.from)?;
+    let (to, to_respelled) = address(&bytes, "to", head.to, &mut recent.to)?;
+    let (from, from_respelled) = address(&bytes, "from", head.from, &mut recent.from)?;
+    let stanza = carried(bytes, &head, origin, kind, from, to)?;
+    Ok(match (to_respelled, from_respelled) {
+        (None, None) => stanza,
+        (to, from) => stanza.readdressed(to.as_deref(), from.as_deref()),
+    })
+}
 
+/// Makes the bytes mean on any stream what they meant on theirs.
+fn carried(
+    bytes: Bytes,
+    head: &Head,
+    origin: &Origin,
+    kind: Kind,
+    from: Domain,
+    to: Domain,
+) -> Result<Stanza, Rejection> {
     let lang = origin.lang.as_deref().filter(|_| head.lang.is_none());
     if head.elsewhere.is_none() && lang.is_none() {
-        let places = Places::new(&head, &bytes, |place| place)?;
+        let places = Places::new(head, &bytes, |place| place)?;
         return Ok(Stanza { bytes, kind, from, to, places, names: None });
     }
     let nothing = Elsewhere::default();
@@ -32,7 +47,7 @@ pub(super) fn admit(
     let said = Said::by(origin, &elsewhere.leans_on, lang);
     let default = default(elsewhere, &bytes, origin)?;
     let (edits, names) = edits(elsewhere, head.name.range().end, origin, &said, &default)?;
-    let places = Places::new(&head, &bytes, |place| edits.moved(place))?;
+    let places = Places::new(head, &bytes, |place| edits.moved(place))?;
     let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
     Ok(Stanza { bytes, kind, from, to, places, names: names.kept() })
 }
@@ -88,24 +103,32 @@ fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection>
     Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
 }
 
-/// The domain of an address attribute, all of which has been checked. `recent` is that of the stanza before.
+/// The domain of an address attribute, all of which has been checked, and what must stand there for it when the domain
+/// is spelled otherwise than it is on the streams that are authenticated for it. `recent` is that of the stanza before.
 fn address(
     bytes: &[u8],
     attribute: &'static str,
     place: Option<Span>,
     recent: &mut Option<Domain>,
-) -> Result<Domain, Rejection> {
+) -> Result<(Domain, Option<String>), Rejection> {
     let place = place.ok_or(Rejection::ImproperAddressing(attribute))?;
     if let Some(domain) = recent
         && jid::is_at(place.of(bytes), domain)
     {
-        return Ok(domain.clone());
+        return Ok((domain.clone(), None));
     }
     let value = xml::unescape(text(bytes, place));
-    let domain = |value| -> Result<Domain, jid::Error> { Domain::new(Jid::parse(value)?.domain) };
-    let domain = domain(&value).map_err(|error| Rejection::Malformed(attribute, error))?;
-    *recent = Some(domain.clone());
-    Ok(domain)
+    let malformed = |error| Rejection::Malformed(attribute, error);
+    let jid = Jid::parse(&value).map_err(malformed)?;
+    let domain = Domain::new(jid.domain).map_err(malformed)?;
+    let wire = domain.wire();
+    let respelled =
+        (wire != jid.domain).then(|| xml::escape(&Jid { domain: &wire, ..jid }.to_string()).into_owned());
+    // The names of others are looked at each time: written as they are compared, they are not as they are on the wire.
+    if wire == domain.as_str() {
+        *recent = Some(domain.clone());
+    }
+    Ok((domain, respelled))
 }
 
 /// What the header of a stream said that a stanza has to say itself elsewhere.

@@ -51,11 +51,13 @@ impl<'a> Edits<'a> {
         out
     }
 
-    /// Where what stands at a place that no edit touches comes to lie.
+    /// Where what stands at a place comes to lie, or what replaces it, if an edit replaces just that.
     pub(super) fn moved(&self, place: Span) -> Span {
         let range = place.range();
+        let replaced = self.replacements.iter().find(|(edited, _)| edited.range() == range);
+        let length = replaced.map_or_else(|| range.len(), |(_, text)| text.len());
         let start = self.position(range.start);
-        Span::from(start..start + range.len())
+        Span::from(start..start + length)
     }
 
     /// Where a place outside all edits comes to lie.
@@ -81,6 +83,7 @@ mod tests {
         assert_eq!(moved(0..1), 0..1);
         assert_eq!(moved(1..2), 3..4);
         assert_eq!(moved(4..5), 4..5);
+        assert_eq!(moved(5..6), 5..8);
         assert_eq!(moved(6..8), 8..10);
         assert_eq!(edits.position(10), 12);
     }

@@ -59,6 +59,7 @@ fn check_meaning(bytes: &[u8], origin: &Origin, stanza: &Stanza) {
     if let (None, Some(lang)) = (before.lang(), &origin.lang) {
         before = before.with_lang(lang);
     }
+    respell(&mut before);
     before.attributes.sort();
     let on = |namespace: &str| [(String::new(), namespace.to_owned())];
     let to_component = stanza.bytes_for_component();
@@ -72,6 +73,17 @@ fn check_meaning(bytes: &[u8], origin: &Origin, stanza: &Stanza) {
     rename(&mut before, origin.namespace);
     before.attributes.sort();
     assert_eq!(read(&stanza.bytes, &on(ns::SERVER)), before, "{stanza:?}");
+}
+
+/// Spells the domains of the addresses as streams are authenticated for them.
+fn respell(element: &mut Element) {
+    for (namespace, name, address) in &mut element.attributes {
+        if namespace.is_empty() && ["to", "from"].contains(&name.as_str()) {
+            let jid = jid::Jid::parse(address).unwrap();
+            let domain = Domain::new(jid.domain).unwrap();
+            *address = jid::Jid { domain: &domain.wire(), ..jid }.to_string();
+        }
+    }
 }
 
 /// Puts all that is in `namespace` into that of servers.
@@ -116,15 +128,96 @@ const ERROR: &str = "<error type=\"cancel\"><remote-server-not-found xmlns=\"urn
 
 #[test]
 fn an_ordinary_stanza_goes_on_as_it_came() {
-    let text = "<message to='j@B.example/r' from=\"a.example.\" type='chat' id='&quot;1'>\
+    let text = "<message to='j@b.example/r' from=\"a.example\" type='chat' id='&quot;1'>\
                 <body>hi</body><x xmlns='jabber:client'/><y xmlns=''/></message >";
     let stanza = from_server(text).unwrap();
     assert_eq!(stanza.bytes, text);
     assert_eq!(stanza.kind(), Kind::Message);
     assert_eq!((stanza.from_domain().as_str(), stanza.to_domain().as_str()), ("a.example", "b.example"));
     assert_eq!(stanza.pair().to_string(), "a.example > b.example");
-    assert_eq!((&*stanza.to(), stanza.id().as_deref()), ("j@B.example/r", Some("\"1")));
+    assert_eq!((&*stanza.to(), stanza.id().as_deref()), ("j@b.example/r", Some("\"1")));
     assert_eq!(from_component(text).unwrap().bytes, text);
+    let text = "<message to='j@bücher.example/r' from=\"münchen.example\"/>";
+    assert_becomes(from_server(text), text);
+}
+
+// E28
+#[test]
+fn a_domain_goes_on_as_it_is_spelled_where_a_stream_is_authenticated_for_it() {
+    for (spelled, wire) in [
+        ("j@B.example/R", "j@b.example/R"),
+        ("a.example.", "a.example"),
+        ("J@XN--BCHER-KVA.example./R&amp;&apos;&quot;", "J@bücher.example/R&amp;&apos;&quot;"),
+        ("BÜCHER.example/xn--bcher-kva.example", "bücher.example/xn--bcher-kva.example"),
+        ("ju&#x308;@xn--bcher-kva&#46;example", "ju\u{308}@bücher.example"),
+        ("[2001:DB8::1]", "[2001:db8::1]"),
+    ] {
+        let end = "id='1' type='error'><x xmlns='u' to='B.example'/></message>";
+        for origin in [from_server, from_component] {
+            assert_becomes(
+                origin(&format!("<message to='{spelled}' xmlns:p='v' from=\"a.example\" {end}")),
+                &format!("<message to='{wire}' xmlns:p='v' from=\"a.example\" {end}"),
+            );
+            assert_becomes(
+                origin(&format!("<message to='b.example' from=\"{spelled}\" {end}")),
+                &format!("<message to='b.example' from=\"{wire}\" {end}"),
+            );
+        }
+        // Beside other edits, in any order.
+        for (header, head) in [
+            ("", format!("from='A.example' xmlns='jabber:server' to='{spelled}'")),
+            ("", format!("to='{spelled}' xmlns='jabber:server' from='A.example'")),
+            ("xmlns:p='v' xmlns='jabber:server'", format!("p:a='1' to='{spelled}' from='A.example'")),
+        ] {
+            let stanza =
+                admitted_on(header, ns::SERVER, Some("de"), &format!("<iq type='get' {head} id='1'/>"));
+            let stanza = stanza.unwrap();
+            assert_eq!(&*stanza.to(), xml::unescape(wire), "{head}");
+            assert_eq!(&*stanza.from(), "a.example", "{head}");
+            let answer = stanza.bounce(&error()).unwrap();
+            assert_eq!((&*answer.to(), &*answer.from()), ("a.example", &*xml::unescape(wire)), "{head}");
+        }
+    }
+    // What a component says of its content namespace is found again behind an address of another length.
+    let stanza = from_component(
+        "<message to='j@XN--BCHER-KVA.example' from='A.example'><f xmlns='u'>\
+         <message xmlns='jabber:component:accept' to='X.example'/></f></message>",
+    );
+    let stanza = stanza.unwrap();
+    let says = |namespace| {
+        format!(
+            "<message to='j@bücher.example' from='a.example'><f xmlns='u'>\
+             <message xmlns='{namespace}' to='X.example'/></f></message>"
+        )
+    };
+    assert_eq!(stanza.bytes, says(ns::SERVER));
+    assert_eq!(stanza.bytes_for_component().unwrap(), says(ns::COMPONENT));
+    let own = Element::new("iq", "").with("to", "xn--bcher-kva.example").with("from", "A.example");
+    assert_becomes(Stanza::from_element(&own), "<iq to=\"bücher.example\" from=\"a.example\"/>");
+}
+
+// E28
+#[test]
+fn no_spelling_is_taken_for_that_of_the_stanza_before() {
+    let mut framer = Framer::inside(vec![(String::new(), ns::SERVER.into())]);
+    let mut intake =
+        Intake::new(Origin { namespace: ns::SERVER, scope: framer.scope().to_vec(), lang: None });
+    for to in [
+        "bücher.example",
+        "xn--bcher-kva.example",
+        "xn--bcher-kva.example",
+        "b.example",
+        "B.example",
+        "b.example",
+    ] {
+        let Ok(Some(Frame::Element(element))) =
+            framer.next(&mut BytesMut::from(&*format!("<iq to='{to}' from='a'/>")))
+        else {
+            panic!("{to}")
+        };
+        let stanza = intake.admit(element).unwrap();
+        assert_eq!(stanza.to(), stanza.to_domain().wire(), "{to}");
+    }
 }
 
 #[test]

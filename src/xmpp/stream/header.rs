@@ -74,9 +74,9 @@ impl Header {
             }
         };
         put("xmlns:db", self.dialback.then_some(own::ns::DIALBACK));
-        // There is always a `from`, empty when no domain of ours was meant (RFC 6120 4.9.1.3).
-        put("from", Some(self.from.as_ref().map_or("", Domain::as_str)));
-        put("to", self.to.as_ref().map(Domain::as_str));
+        // There is always a `from`, empty when there is no name to give (RFC 6120 4.9.1.3).
+        put("from", Some(self.from.as_ref().map(Domain::wire).as_deref().unwrap_or_default()));
+        put("to", self.to.as_ref().map(Domain::wire).as_deref());
         put("id", self.id.as_deref());
         put("xml:lang", self.lang.as_deref());
         put("version", self.version.is_some().then_some("1.0"));
@@ -178,9 +178,10 @@ mod tests {
         let header = Header {
             id: Some("<'&\">".into()),
             lang: Some("en".into()),
-            ..parse("from='a.example'").unwrap()
+            ..parse("from='xn--bcher-kva.example' to='[2001:DB8::1]'").unwrap()
         };
         let tag = header.write(own::ns::SERVER);
+        assert!(tag.contains(" from='bücher.example' to='[2001:db8::1]' "), "{tag}");
         assert_eq!(Header::parse(tag.as_bytes(), own::ns::SERVER), Ok(header));
     }
 }

@@ -176,7 +176,7 @@ impl Receiving {
             State::ExpectFooter | State::Over => return,
             // No tag can be read in the middle of a handshake (RFC 6120 5.4.3.2).
             State::ExpectTls => return self.end(error.map_or(End::Closed, End::ByUs)),
-            State::ExpectHeader => self.answer_header(None, Some(super::header::VERSION), false),
+            State::ExpectHeader => self.answer_header(Some(super::header::VERSION), false),
             State::ExpectElement => {}
         }
         self.wire.close(error.as_ref());
@@ -384,10 +384,12 @@ impl Receiving {
         self.state = State::ExpectHeader;
     }
 
-    fn answer_header(&mut self, ours: Option<Domain>, version: Option<(u32, u32)>, dialback: bool) {
+    fn answer_header(&mut self, version: Option<(u32, u32)>, dialback: bool) {
         self.id = (self.ids)();
+        let meant = self.header.to.as_ref().filter(|to| self.rules.hosted(to).is_some());
         let header = Header {
-            from: ours,
+            // COMPAT: ejabberd 23.01 takes an empty one for malformed, and reads no error that follows.
+            from: meant.or_else(|| self.rules.first()).cloned(),
             to: self.header.from.clone(),
             id: Some(self.id.clone()),
             version,
@@ -403,7 +405,7 @@ impl Receiving {
             State::Over => return,
             State::ExpectFooter => return self.end(End::ByUs(error)),
             // An error needs an opening tag before it (RFC 6120 4.9.1.2).
-            State::ExpectHeader => self.answer_header(None, Some(super::header::VERSION), false),
+            State::ExpectHeader => self.answer_header(Some(super::header::VERSION), false),
             State::ExpectElement | State::ExpectTls => {}
         }
         self.wire.close(Some(&error));

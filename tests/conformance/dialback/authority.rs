@@ -2,7 +2,9 @@
 
 use super::{Stage, told};
 use crate::dialback::INBOX;
-use crate::support::{Peer, Server, Setup};
+use crate::support::{
+    Auth, Certificate, Component, Ejabberd, Network, Node, Peer, Prosody, Server, Setup, Tls,
+};
 
 // rows: F18 F20
 #[test]
@@ -71,6 +73,39 @@ fn nodes_that_share_a_secret_vouch_for_each_other_and_others_do_not() {
 
 /// Opens a stream to ask on.
 #[track_caller]
+// rows: F24
+#[test]
+fn prosody_vouches_for_a_key_made_with_the_secret_that_it_shares() {
+    let network = Network::new();
+    let prosody = Prosody::start(&network, shares("münchen.example"));
+    vouches_for_a_node(&network, &prosody);
+}
+
+// rows: F24
+#[test]
+fn ejabberd_vouches_for_a_key_made_with_the_secret_that_it_shares() {
+    let network = Network::for_ejabberd();
+    let ejabberd = Ejabberd::start(&network, shares("münchen.example"));
+    vouches_for_a_node(&network, &ejabberd);
+}
+
+/// Two servers have a domain in common: a node speaks for it, and who asks is led to the other by the DNS. So both
+/// must spell the domains of a key alike.
+fn vouches_for_a_node(network: &Network, authority: &dyn Server) {
+    let common = authority.domain();
+    let node = Node::start(network, shares("nuncio.example").component(common).unpublished());
+    let receiver = Node::start(network, Setup { dialback_secret: None, ..shares("bücher.example") });
+    let mut inbox = receiver.inbox();
+    let to = inbox.name().to_owned();
+    Component::connect(node.address(), common).sends_message(&to, "vouched for", "");
+    inbox.receives_id("vouched for");
+}
+
+fn shares(domain: &str) -> Setup {
+    let setup = Setup::of(domain).certificate(Certificate::Missing).tls(Tls::Disabled);
+    setup.auth(Auth::Dialback).dialback_secret("known to both")
+}
+
 fn asks(stage: &Stage) -> Peer {
     let mut peer = Peer::dials(stage.node.address());
     peer.sends_header("peer.example", INBOX, "");

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{INBOX, NAMED, PEER, QUIET, Stage, header, message, setup};
-use crate::support::{Nothing, Peer, Server};
+use crate::support::{Ejabberd, Network, Node, Nothing, Peer, Server, Setup};
 
 // rows: B1 B2 B3 B12 B27
 #[test]
@@ -191,9 +191,21 @@ fn a_host_that_is_not_ours_is_unknown_and_nobody_s_name_is_taken() {
     for to in ["to='somebody.example'", "to='nuncio.example.org'", ""] {
         let mut peer = stage.opens(&format!("version='1.0' from='{PEER}' {to}"));
         let answer = peer.expects_header();
-        assert!(["", "nuncio.example", INBOX].contains(&answer.attribute("from")), "{answer}");
+        assert_eq!(answer.attribute("from"), "nuncio.example", "{answer}");
         peer.expects_error("host-unknown");
     }
+}
+
+// rows: B31
+#[test]
+fn ejabberd_reads_why_a_host_that_is_not_ours_is_refused() {
+    let network = Network::for_ejabberd();
+    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    network.publish("elsewhere.example", node.address());
+    let answer = ejabberd.inbox().asks("elsewhere.example", "<ping xmlns='urn:xmpp:ping'/>");
+    let text = answer.expect("error").expect("text").text();
+    assert!(text.contains("host-unknown"), "{answer}");
 }
 
 // rows: B30

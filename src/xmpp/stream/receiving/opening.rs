@@ -30,7 +30,7 @@ impl Receiving {
         self.state = State::ExpectElement;
 
         let ours = self.header.to.clone().filter(|_| hosted.is_some());
-        self.answer_header(ours.clone(), version, dialback);
+        self.answer_header(version, dialback);
         let (Some(hosted), Some(to)) = (hosted, ours) else {
             return Err(Fault::UnknownHost(self.header.to.as_ref().map(Domain::to_string)));
         };

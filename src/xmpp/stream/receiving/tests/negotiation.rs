@@ -118,6 +118,8 @@ fn a_bad_header_is_answered_with_a_header_and_an_error() {
         let mut peer = Peer::new(node());
         let answer = peer.sends(&bytes);
         assert!(answer.starts_with("<?xml version='1.0'?><stream:stream "), "{bytes}: {answer}");
+        // `from` is the name that was meant, else the first that we have.
+        assert!(answer.contains(" from='a.example' "), "{bytes}: {answer}");
         peer.is_told(&answer, condition);
         let mut peer = Peer::new(node());
         assert_eq!(peer.dribbles(bytes.as_bytes()), answer, "{bytes}");
