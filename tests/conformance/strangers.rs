@@ -124,10 +124,10 @@ fn a_certificate_that_is_long_without_need_is_not_read() {
     peer.expects("features");
     peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     peer.expects("proceed");
-    // With TLS 1.3 it has all it needs before its certificate is looked at.
-    peer.secures_as_client(Some(&identity), INBOX);
-    peer.sends_header("peer.example", INBOX, "");
-    peer.expects_end();
+    // With TLS 1.3 it may have all it needs before its certificate is looked at, or be cut off while it writes it.
+    if peer.tries_to_secure_as_client(Some(&identity), INBOX).is_ok() {
+        peer.waits_for_the_end();
+    }
     scene.node.eventually_logs(&["no TLS", "limits.max_handshake"]);
     // An operator who knows such a peer lets it in.
     let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_handshake", "\"64 KiB\""));

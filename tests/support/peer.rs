@@ -180,8 +180,17 @@ impl Peer {
     /// Makes TLS as the side that dialled `domain`, and expects a new stream.
     #[track_caller]
     pub(crate) fn secures_as_client(&mut self, identity: Option<&Identity>, domain: &str) {
-        let secured = self.wire.secure_as_client(identity, domain);
+        let secured = self.tries_to_secure_as_client(identity, domain);
         secured.unwrap_or_else(|error| panic!("TLS as client: {error}"));
+    }
+
+    /// Makes TLS as the side that dialled `domain`, or says why that failed.
+    pub(crate) fn tries_to_secure_as_client(
+        &mut self,
+        identity: Option<&Identity>,
+        domain: &str,
+    ) -> Result<(), String> {
+        self.wire.secure_as_client(identity, domain)
     }
 
     /// Makes TLS as the side that was dialled, and expects a new stream.
