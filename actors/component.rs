@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
@@ -27,7 +27,7 @@ use crate::{
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
-    outbox::{self, Outbox},
+    outbox::{self, Alarm, Outbox},
     quiet::Quiet,
     report,
     router::{self, Router, Source},
@@ -136,7 +136,7 @@ pub struct Component {
     seated: bool,
     outbox: Outbox,
     /// When the patience with a full outbox is looked at.
-    patience: Option<(Instant, SpawnHandle)>,
+    alarm: Alarm,
     /// To whom it writes.
     habit: Habit,
     offered: Option<router::Route>,
@@ -181,7 +181,7 @@ impl Component {
             claims: 0,
             seated: false,
             outbox: Outbox::of_component(outbox::BUDGET),
-            patience: None,
+            alarm: Alarm::default(),
             habit: Habit::default(),
             offered: None,
             over: false,
@@ -323,22 +323,11 @@ impl Component {
 
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
-        let Some(end) = self.outbox.patience_ends() else { return };
-        if let Some((watched, timer)) = self.patience.take() {
-            if watched <= end {
-                self.patience = Some((watched, timer));
-                return;
-            }
-            context.cancel_future(timer);
-        }
-        let wait = end.saturating_duration_since(clock::now());
-        let timer = context.run_later(wait, |component, context| {
-            component.patience = None;
+        self.alarm.set(self.outbox.patience_ends(), context, |component, context| {
             let batches = component.outbox.lose_patience(clock::now());
             component.refuse_slow(batches, log::Level::Warn);
             component.watch_patience(context);
         });
-        self.patience = Some((end, timer));
     }
 
     fn refuse_slow(&self, batches: Vec<Batch>, level: log::Level) {

@@ -23,7 +23,7 @@ use self::listeners::Listeners;
 use crate::{
     account::Sheet,
     attempt::Means,
-    control::socket,
+    control::{Sources, socket},
     dns,
     listener::Listener,
     mailbox::Mailbox,
@@ -44,6 +44,8 @@ pub struct Node {
     components: Option<Mailbox<Listener>>,
     router: Mailbox<Router>,
     promise: Mailbox<Promise>,
+    /// Who can be asked how things are.
+    sources: Sources,
     pulse: Mailbox<Pulse>,
     deaths: mpsc::Receiver<&'static str>,
     listeners: Listeners,
@@ -115,6 +117,8 @@ impl Node {
         // Actors that are gone have nothing to report.
         let _ = self.pulse.signal(pulse::Report);
         let _ = self.router.signal(router::Report);
+        let sources = self.sources.clone();
+        actix::spawn(async move { sources.log_sessions().await });
     }
 
     /// Waits until an actor that the node cannot live without panics, and names it.

@@ -8,6 +8,11 @@
 //! After that the destination is too slow: those batches come back, and so does all that follows until half of the
 //! budget is free again.
 
+mod alarm;
+mod patience;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
@@ -20,6 +25,9 @@ use crate::{
     batch::{self, Batch, Kept},
     clock, connect,
 };
+
+use self::patience::{Moment, Patience};
+pub use self::{alarm::Alarm, patience::MOMENT};
 
 /// Something to write.
 #[derive(Debug)]
@@ -54,36 +62,6 @@ pub struct Outbox {
     recent: VecDeque<(Instant, Amount)>,
 }
 
-/// A time in which sources are held up.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    ends: Instant,
-    /// What had been written when it began.
-    written: u64,
-    /// Since when one of them has others to write to, who are held up with it.
-    shared: Option<Instant>,
-}
-
-/// How long sources that have others to write to may be held up.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    left: Duration,
-    at: Instant,
-}
-
-impl Patience {
-    /// It grows back slowly.
-    fn left(self, now: Instant) -> Duration {
-        (self.left + now.saturating_duration_since(self.at) / RECOVERY).min(MOMENT)
-    }
-
-    /// Takes off a time in which somebody was held up.
-    fn spend(&mut self, since: Instant, now: Instant) {
-        let spent = now.saturating_duration_since(since);
-        *self = Self { left: self.left(since).saturating_sub(spent), at: now };
-    }
-}
-
 /// What a dead link leaves behind.
 #[derive(Debug, Default)]
 pub struct Remains {
@@ -104,7 +82,7 @@ impl Outbox {
             writing: 0,
             overflow: VecDeque::new(),
             moment: None,
-            patience: Patience { left: MOMENT, at: clock::now() },
+            patience: Patience::whole(clock::now()),
             refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
@@ -344,18 +322,11 @@ impl Item {
     }
 }
 
-/// How long a full destination may hold up its sources before it is seen whether it takes anything: TCP opens the window
-/// of a peer that reads steadily in large steps.
-pub const MOMENT: Duration = Duration::from_secs(2);
-
 /// Bytes a session may have yet to write: a second of a 10 Mbit/s line.
 pub const BUDGET: usize = 1024 * 1024;
 
 /// The part of its budget that a destination has to take in a moment: half a Mbit/s is fast enough.
 const SLOWEST: usize = 8;
-
-/// A moment is made up for in so many: one slow destination takes from the others of a source no more than a ninth.
-const RECOVERY: u32 = 8;
 
 /// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended: after
 /// `TCP_USER_TIMEOUT`, which for a peer that has closed its window is looked at with each probe only.
@@ -363,170 +334,3 @@ const IN_DOUBT: Duration = Duration::from_secs(2 * connect::UNACKNOWLEDGED_FOR.a
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
-
-#[cfg(test)]
-mod tests {
-    use xmpp::{
-        Stanza,
-        framer::{Frame, Framer, Limits},
-        stanza::Origin,
-        xml::Element,
-    };
-
-    use super::*;
-
-    fn batch(ids: std::ops::Range<usize>) -> Batch {
-        let stanzas: Vec<Stanza> = ids.map(|id| stanza(&id.to_string())).collect();
-        let first = stanzas[0].clone();
-        Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas)
-    }
-
-    fn stanza(id: &str) -> Stanza {
-        let message = Element::new("message", "jabber:server");
-        let message = message.with("from", "a@a.example").with("to", "b@b.example").with("id", id);
-        Stanza::from_element(&message).unwrap()
-    }
-
-    fn ids(stanzas: &[Stanza]) -> Vec<String> {
-        stanzas.iter().map(|stanza| stanza.id().unwrap().into_owned()).collect()
-    }
-
-    #[test]
-    fn a_lone_stanza_leaves_at_once() {
-        let mut outbox = Outbox::new(BUDGET);
-        outbox.push(batch(0..1), Instant::now()).unwrap();
-        assert_eq!(outbox.next_chunk().unwrap().len(), 1);
-        assert!(outbox.next_chunk().is_none(), "one chunk at a time");
-        outbox.written(Instant::now());
-        assert!(outbox.is_empty());
-        assert_eq!(outbox.stanzas_written(), 1);
-    }
-
-    #[test]
-    fn a_component_is_written_its_own_namespace_and_the_account_is_kept_in_that_of_servers() {
-        let foreign =
-            Element::new("f", "urn:f").with_child(Element::new("message", "jabber:component:accept"));
-        let message = Element::new("message", "jabber:component:accept").with_child(foreign);
-        let message = message.with("from", "a@a.example").with("to", "b@b.example");
-        let written = message.write("jabber:component:accept", &[]);
-        let kept = written.replace("jabber:component:accept", "jabber:server");
-        let stanza = admitted(&written);
-        for (mut outbox, expected) in [(Outbox::new(BUDGET), &kept), (Outbox::of_component(BUDGET), &written)]
-        {
-            let batch = || Batch::of(stanza.clone());
-            outbox.push(batch(), Instant::now()).unwrap();
-            outbox.push(batch(), Instant::now()).unwrap();
-            assert_eq!(outbox.amounts().1, Amount { stanzas: 2, bytes: 2 * expected.len() as u64 });
-            let chunk = outbox.next_chunk().unwrap();
-            assert_eq!(chunk, [expected.as_str(), expected.as_str()]);
-            let remains = outbox.remains(expected.len());
-            assert_eq!(remains.uncertain, 1);
-            assert_eq!(remains.unwritten[0].stanzas[0].bytes(), kept.as_bytes());
-        }
-    }
-
-    /// A stanza as it comes on the stream of a component.
-    fn admitted(written: &str) -> Stanza {
-        let header =
-            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>";
-        let mut framer = Framer::new(Limits::default());
-        let mut buffer = bytes::BytesMut::from(format!("{header}{written}").as_str());
-        assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));
-        let Ok(Some(Frame::Element(element))) = framer.next(&mut buffer) else { panic!("{written}") };
-        let scope = framer.scope().to_vec();
-        Stanza::admit(element, &Origin { namespace: "jabber:component:accept", scope, lang: None }).unwrap()
-    }
-
-    #[test]
-    fn a_burst_past_the_budget_is_held_for_a_moment_and_then_refused() {
-        let mut outbox = Outbox::new(100);
-        let now = Instant::now();
-        outbox.push(batch(0..4), now).unwrap();
-        outbox.push(batch(4..6), now).unwrap();
-        assert!(outbox.lose_patience(now + MOMENT / 2).is_empty());
-        let refused = outbox.lose_patience(now + MOMENT);
-        assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
-        assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
-        outbox.next_chunk().unwrap();
-        outbox.written(Instant::now());
-        assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
-    }
-
-    #[test]
-    fn a_destination_that_goes_on_taking_holds_its_sources_to_its_rate() {
-        let mut outbox = Outbox::new(CHUNK);
-        let now = Instant::now();
-        // Twice as much as one chunk has, and more in each moment: some of it is always outside.
-        let burst = || batch(0..2 * CHUNK / stanza("0").bytes().len());
-        outbox.push(burst(), now).unwrap();
-        for moments in 1..10 {
-            outbox.push(burst(), now).unwrap();
-            outbox.next_chunk().unwrap();
-            outbox.written(now);
-            assert!(outbox.lose_patience(now + MOMENT * moments).is_empty());
-        }
-        assert!(!outbox.lose_patience(now + MOMENT * 10).is_empty(), "it has stopped");
-    }
-
-    #[test]
-    fn a_source_with_others_to_write_to_is_held_up_for_a_moment_and_not_soon_again() {
-        let mut outbox = Outbox::new(CHUNK);
-        let now = Instant::now();
-        let burst = || Batch { shared: true, ..batch(0..2 * CHUNK / stanza("0").bytes().len()) };
-        outbox.push(burst(), now).unwrap();
-        outbox.push(burst(), now).unwrap();
-        outbox.next_chunk().unwrap();
-        outbox.written(now);
-        assert!(outbox.lose_patience(now + MOMENT / 2).is_empty(), "not yet");
-        assert_eq!(outbox.lose_patience(now + MOMENT).len(), 1, "however much it took");
-        while outbox.next_chunk().is_some() {
-            outbox.written(now + MOMENT);
-        }
-        let later = now + MOMENT * 5;
-        outbox.push(burst(), later).unwrap();
-        outbox.push(burst(), later).unwrap();
-        let patience = outbox.patience_ends().unwrap() - later;
-        assert_eq!(patience, MOMENT / 2, "four moments make up for half of one");
-    }
-
-    #[test]
-    fn what_waited_elsewhere_is_taken_whatever_there_is() {
-        let mut outbox = Outbox::new(100);
-        let now = Instant::now();
-        outbox.push_first(batch(0..5));
-        outbox.push_first(batch(5..10));
-        assert_eq!(outbox.patience_ends(), None, "nobody is held up by it");
-        outbox.push(batch(10..11), now).unwrap();
-        let chunk = outbox.next_chunk().unwrap();
-        assert_eq!(chunk.len(), 10);
-    }
-
-    #[test]
-    fn what_was_held_outside_goes_in_order_once_there_is_room() {
-        let mut outbox = Outbox::new(100);
-        let now = Instant::now();
-        for id in 0..5 {
-            outbox.push(batch(id..id + 1), now).unwrap();
-        }
-        let mut written = Vec::new();
-        while let Some(chunk) = outbox.next_chunk() {
-            written.extend(chunk);
-            outbox.written(Instant::now());
-        }
-        let expected: Vec<Bytes> = (0..5).map(|id| stanza(&id.to_string()).bytes().clone()).collect();
-        assert_eq!(written, expected);
-    }
-
-    #[test]
-    fn a_dead_link_leaves_behind_what_it_did_not_touch_and_counts_the_rest() {
-        let mut outbox = Outbox::new(BUDGET);
-        outbox.push(batch(0..3), Instant::now()).unwrap();
-        let chunk = outbox.next_chunk().unwrap();
-        outbox.push(batch(3..5), Instant::now()).unwrap();
-        let remains = outbox.remains(chunk[0].len() + 1);
-        assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");
-        let unwritten: Vec<String> = remains.unwritten.iter().flat_map(|batch| ids(&batch.stanzas)).collect();
-        assert_eq!(unwritten, ["2", "3", "4"]);
-        assert!(outbox.is_empty());
-    }
-}

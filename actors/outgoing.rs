@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
+use actix::{Actor, ActorContext, Context, Handler};
 use tokio::{sync::mpsc, task::AbortHandle};
 use xmpp::{
     DomainPair,
@@ -33,7 +33,7 @@ use crate::{
     failure::Failure,
     link::{self, Link},
     mailbox::{Mailbox, Meter, Outlet, Queued},
-    outbox::{self, Outbox},
+    outbox::{self, Alarm, Outbox},
     recorder::{Event, Notes},
     report, router,
     trace::redact,
@@ -187,7 +187,7 @@ pub struct Outgoing {
     wire: Option<Wire>,
     outbox: Outbox,
     /// When the patience with a full outbox is looked at.
-    patience: Option<(Instant, SpawnHandle)>,
+    alarm: Alarm,
     /// Came when it could no longer be written; given back in the end, in order.
     leftovers: Vec<Batch>,
     /// The node stops: what does not go out at once is answered while somebody is there to hear it.
@@ -246,7 +246,7 @@ impl Outgoing {
             on_route: OnRoute::Hold(Vec::new()),
             wire: None,
             outbox: Outbox::new(outbox::BUDGET),
-            patience: None,
+            alarm: Alarm::default(),
             leftovers: Vec::new(),
             stopping: false,
             flushing: Vec::new(),

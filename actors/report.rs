@@ -228,6 +228,51 @@ impl Pair {
     }
 }
 
+impl Link {
+    /// Writes its line.
+    pub fn log(&self) {
+        let pairs: Vec<String> = self.pairs.iter().map(Pair::to_string).collect();
+        let tls = self.tls.as_ref();
+        log::info!(
+            target: "nuncio::node",
+            direction = self.direction.name(),
+            state = self.state.name(),
+            address:% = self.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+            pair = if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }.as_str(),
+            more_pairs = self.more_pairs,
+            mechanism = self.mechanism.as_deref().unwrap_or("-"),
+            protocol = tls.map_or("-", |tls| tls.protocol.as_str()),
+            certificate = tls.map_or("-", |tls| tls.verdict.as_str()),
+            stanzas_in = self.received.stanzas,
+            stanzas_out = self.sent.stanzas,
+            waiting = self.waiting.stanzas,
+            idle:% = self.idle;
+            "session"
+        );
+    }
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Outgoing => "outgoing",
+            Self::Incoming => "incoming",
+            Self::Component => "component",
+        }
+    }
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Negotiating => "negotiating",
+            Self::Authenticated => "authenticated",
+            Self::Closing => "closing",
+        }
+    }
+}
+
 impl From<&DomainPair> for Pair {
     fn from(pair: &DomainPair) -> Self {
         Self { local: pair.local.to_string(), remote: Some(pair.remote.to_string()) }

@@ -362,9 +362,6 @@ impl Handler<Queued<Report>> for Router {
             };
             log::info!(target: LOG, name:% = name, served_by = served_by; "local domain");
         }
-        for pair in self.sessions.keys() {
-            log::info!(target: LOG, pair:% = pair; "session");
-        }
     }
 }
 

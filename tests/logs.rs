@@ -55,6 +55,21 @@ fn with_no_interval_mailboxes_are_logged_on_demand() {
 }
 
 #[test]
+fn every_session_is_logged_on_demand() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let other = Node::start(&network, Setup::of("other.example"));
+    let (mut near, mut far) = (node.inbox(), other.inbox());
+    near.sends_message(far.name(), "there", "");
+    far.receives_id("there");
+    node.process().signal("USR1");
+    node.eventually_logs(&["session direction=outgoing", "state=authenticated", far.name(), "EXTERNAL"]);
+    node.eventually_logs(&["session direction=component", near.name(), "stanzas_in=1"]);
+    other.process().signal("USR1");
+    other.eventually_logs(&["session direction=incoming", "address=", near.name(), "certificate=good"]);
+}
+
+#[test]
 fn xml_is_logged_at_trace_and_keys_are_cut() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").auth(Auth::Dialback).log("trace");

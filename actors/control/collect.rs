@@ -194,6 +194,13 @@ impl Sources {
     }
 
     /// Every link, or those with one domain; attempts that are being made are among them.
+    /// Logs every link.
+    pub async fn log_sessions(&self) {
+        for link in self.links(None, MOST, &mut Round::begin()).await.links {
+            link.log();
+        }
+    }
+
     async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
         let (links, mut came) = mpsc::channel(ANSWERS);
         let (total, sessions) = oneshot::channel();

@@ -175,15 +175,16 @@ impl Node {
         let scrapes =
             sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));
         let scrapes = scrapes.collect();
+        let sources = Sources {
+            router: router.clone(),
+            promise: promise.clone(),
+            recorder,
+            servers: servers.clone(),
+            components: components.clone(),
+            started: Time::now(),
+        };
         if let Some(socket) = control_socket {
-            let sources = Sources {
-                router: router.clone(),
-                promise: promise.clone(),
-                recorder,
-                servers: servers.clone(),
-                components: components.clone(),
-                started: Time::now(),
-            };
+            let sources = sources.clone();
             let control_meter = meter("control", 64);
             let counted = Arc::clone(&control_meter);
             mailbox::start_on(&here, &control_meter, "control", move |own| {
@@ -197,6 +198,7 @@ impl Node {
             components,
             router,
             promise,
+            sources,
             pulse,
             deaths,
             listeners,

@@ -1,6 +1,6 @@
 //! How stanzas get into the outbox, and what does not.
 
-use actix::{AsyncContext, Context};
+use actix::Context;
 use xmpp::stanza::{self, Condition, ErrorType};
 
 use super::{LOG, Outgoing};
@@ -76,17 +76,7 @@ impl Outgoing {
 
     /// Wakes up when the patience with a full outbox ends.
     fn watch_patience(&mut self, context: &mut Context<Self>) {
-        let Some(end) = self.outbox.patience_ends() else { return };
-        if let Some((watched, timer)) = self.patience.take() {
-            if watched <= end {
-                self.patience = Some((watched, timer));
-                return;
-            }
-            context.cancel_future(timer);
-        }
-        let wait = end.saturating_duration_since(clock::now());
-        let timer = context.run_later(wait, |session, context| {
-            session.patience = None;
+        self.alarm.set(self.outbox.patience_ends(), context, |session, context| {
             let batches = session.outbox.lose_patience(clock::now());
             let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
             if stanzas > 0 {
@@ -95,6 +85,5 @@ impl Outgoing {
             batches.into_iter().for_each(|batch| session.refuse_slow(batch));
             session.watch_patience(context);
         });
-        self.patience = Some((end, timer));
     }
 }

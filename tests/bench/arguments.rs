@@ -12,6 +12,8 @@ pub(crate) struct Arguments {
     pub(crate) rounds: usize,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) works: Vec<Work>,
+    /// Ten thousand links at once instead of everything else.
+    pub(crate) scale: bool,
     /// Shorter everything: to see that it works, not to be quoted.
     pub(crate) quick: bool,
     /// Whether the results and the README's figure are written: by default those of a whole run.
@@ -63,6 +65,7 @@ impl Arguments {
             rounds: 5,
             kinds: Kind::SERVERS.to_vec(),
             works: Work::ALL.map(|(_, work)| work).to_vec(),
+            scale: false,
             quick: false,
             store: true,
         };
@@ -78,6 +81,7 @@ impl Arguments {
                     read.kinds = list(value()?, |name| named(name, &kinds))?;
                 }
                 "--quick" => (read.quick, read.store, read.rounds) = (true, false, 1),
+                "--scale" => read.scale = true,
                 "--store" => store = true,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
@@ -116,5 +120,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

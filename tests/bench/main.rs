@@ -13,6 +13,7 @@ mod machine;
 mod pipeline;
 mod rest;
 mod results;
+mod scale;
 mod script;
 mod servers;
 mod store;
@@ -47,6 +48,10 @@ fn main() -> ExitCode {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     // ejabberd's way to find names suits all.
     let network = Network::for_ejabberd();
+    if arguments.scale {
+        scale::run(&network);
+        return ExitCode::SUCCESS;
+    }
     let mut results = Results::default();
     for work in [rest::run, handshake::run, warm::run, domains::run] {
         work(&network, &arguments, &mut results);

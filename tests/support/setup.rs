@@ -36,6 +36,12 @@ pub(crate) enum Certificate {
     SelfSigned,
     /// For all its names, by the network's authority, until yesterday.
     Expired,
+    /// For all its names, by the network's authority, from tomorrow on.
+    NotYetValid,
+    /// For all its names, by an authority that nobody knows.
+    UnknownAuthority,
+    /// For another name, by the network's authority.
+    WrongName,
     /// None at all.
     Missing,
 }
@@ -164,6 +170,13 @@ impl Setup {
             Certificate::Common(purpose) => Some(request.purpose(*purpose).issue()),
             Certificate::SelfSigned => Some(request.self_signed().issue()),
             Certificate::Expired => Some(request.expired().issue()),
+            Certificate::NotYetValid => Some(request.not_yet_valid().issue()),
+            Certificate::UnknownAuthority => {
+                let directory = authority.file().with_file_name("unknown");
+                std::fs::create_dir_all(&directory).unwrap();
+                Some(Authority::new(&directory, "unknown authority").issue(&names))
+            }
+            Certificate::WrongName => Some(authority.issue(&["another.example"])),
             Certificate::Missing => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::table::{Case, Proof, Shown, Way};
 use crate::support::{
-    Auth, Certificate, Component, Ejabberd, Network, Node, Prosody, Server, Setup, Tls, eventually,
+    Auth, Certificate, Component, Ejabberd, Network, Node, Prosody, Purpose, Server, Setup, Tls, eventually,
 };
 
 macro_rules! becomes_what_the_table_says {
@@ -21,9 +21,16 @@ becomes_what_the_table_says! {
     Prosody, Good, prosody_with_a_good_certificate;
     Prosody, SelfSigned, prosody_with_a_self_signed_certificate;
     Prosody, Expired, prosody_with_an_expired_certificate;
+    Prosody, NotYetValid, prosody_with_a_certificate_of_tomorrow;
+    Prosody, UnknownAuthority, prosody_with_a_certificate_of_an_unknown_authority;
+    Prosody, WrongName, prosody_with_a_certificate_for_another_name;
+    Prosody, ServerOnly, prosody_with_a_certificate_for_servers_only;
     Prosody, Clear, prosody_without_tls;
     Ejabberd, Good, ejabberd_with_a_good_certificate;
     Ejabberd, SelfSigned, ejabberd_with_a_self_signed_certificate;
+    Ejabberd, Expired, ejabberd_with_an_expired_certificate;
+    Ejabberd, WrongName, ejabberd_with_a_certificate_for_another_name;
+    Ejabberd, UnknownAuthority, ejabberd_with_a_certificate_of_an_unknown_authority;
 }
 
 /// Who is at the other end.
@@ -85,7 +92,11 @@ fn lenient(shown: Shown) -> Setup {
         Shown::Clear => setup.certificate(Certificate::Missing).tls(Tls::Disabled),
         Shown::SelfSigned => setup.certificate(Certificate::SelfSigned),
         Shown::Expired => setup.certificate(Certificate::Expired),
-        _ => setup,
+        Shown::NotYetValid => setup.certificate(Certificate::NotYetValid),
+        Shown::UnknownAuthority => setup.certificate(Certificate::UnknownAuthority),
+        Shown::WrongName => setup.certificate(Certificate::WrongName),
+        Shown::ServerOnly => setup.certificate(Certificate::Common(Purpose::ServerOnly)),
+        Shown::Missing | Shown::Good => setup,
     }
 }
 

@@ -1,0 +1,109 @@
+//! Ten thousand links at once between two nodes, a hundred domains each: held, and all of them used.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::machine;
+use crate::script::{Numbers, Script};
+use crate::servers::{Kind, Pair};
+use crate::support::Network;
+use crate::wire::LONGEST;
+
+/// Makes the links with a message each, then sends as many messages over all of them as over a hundred.
+pub(crate) fn run(network: &Network) {
+    let names: Vec<String> = (0..SIDE).map(|number| format!("d{number}")).collect();
+    let pair = Pair::start(network, Kind::Nuncio, "scale.example", &names, &names);
+    let mut ends = Ends {
+        from: names.iter().map(|name| pair.connect_sender(name)).collect(),
+        to: names.iter().map(|name| pair.connect_receiver(name)).collect(),
+        names,
+        pair,
+    };
+    let (memory, links) = (machine::memory(&ends.pair.processes()), SIDE * SIDE);
+    let cold = ends.send(1, |_, _| true);
+    let held = (machine::memory(&ends.pair.processes()) - memory) / links as f64;
+    println!("{links} links: all there after {:.1} s, {held:.1} KiB each (both ends)", cold.seconds);
+    for round in 0..ROUNDS {
+        let few = ends.send(links / SIDE * EACH, |from, to| from == to);
+        let all = ends.send(EACH, |_, _| true);
+        println!(
+            "round {round}: {} messages over {SIDE} links {:.2} CPU-s, over all {links} {:.2} CPU-s",
+            links * EACH,
+            few.processor,
+            all.processor
+        );
+    }
+}
+
+struct Ends {
+    pair: Pair,
+    names: Vec<String>,
+    from: Vec<TcpStream>,
+    to: Vec<TcpStream>,
+}
+
+struct Cost {
+    seconds: f64,
+    processor: f64,
+}
+
+impl Ends {
+    /// Sends so many messages over each link that is wanted, one after the other, and waits until all are there.
+    fn send(&mut self, count: usize, wanted: impl Fn(usize, usize) -> bool) -> Cost {
+        let wanted = |from, to| wanted(from, to);
+        let scripts: Vec<Vec<u8>> = (0..SIDE)
+            .map(|from| {
+                let mut bytes = Vec::new();
+                for _ in 0..count {
+                    for to in (0..SIDE).filter(|to| wanted(from, *to)) {
+                        let names =
+                            [self.pair.sender(&self.names[from]), self.pair.receiver(&self.names[to])];
+                        Script::messages(&names[0], &names[1]).write(0, &mut bytes);
+                    }
+                }
+                bytes
+            })
+            .collect();
+        let expected: Vec<usize> =
+            (0..SIDE).map(|to| (0..SIDE).filter(|from| wanted(*from, to)).count() * count).collect();
+        let servers = self.pair.processes();
+        let (begin, processor) = (Instant::now(), machine::processor_seconds(&servers));
+        thread::scope(|scope| {
+            for (from, bytes) in self.from.iter_mut().zip(&scripts) {
+                scope.spawn(move || from.write_all(bytes).expect("the first node reads"));
+            }
+            for (to, count) in self.to.iter_mut().zip(expected) {
+                scope.spawn(move || await_messages(to, count));
+            }
+        });
+        let seconds = begin.elapsed().as_secs_f64();
+        thread::sleep(SETTLED);
+        Cost { seconds, processor: machine::processor_seconds(&servers) - processor }
+    }
+}
+
+fn await_messages(to: &mut TcpStream, count: usize) {
+    to.set_read_timeout(Some(LONGEST)).expect("a socket");
+    let mut numbers = Numbers::new(READ);
+    let mut came = 0;
+    while came < count {
+        let length = to.read(numbers.room()).expect("every message comes");
+        assert!(length > 0, "the second node hung up");
+        numbers.read(length, |_| came += 1);
+    }
+}
+
+/// Domains of each node.
+const SIDE: usize = 100;
+
+/// Messages over each of all links.
+const EACH: usize = 20;
+
+const ROUNDS: usize = 5;
+
+/// What a node has yet to do after a burst is over by then.
+const SETTLED: Duration = Duration::from_secs(1);
+
+const READ: usize = 64 * 1024;
