@@ -92,16 +92,17 @@ fn federate(software: Software, link: Link) {
         Software::Ejabberd => "ejabberd.example",
         Software::Nuncio => "other.example",
     };
-    federate_as(["nuncio.example", name], software, link);
+    drop(federate_as(["nuncio.example", name], software, link));
 }
 
 /// In the DNS and in certificates there are A-labels, in addresses U-labels (RFC 7622, section 3.2.1), however a
 /// component writes them.
 fn federate_in_other_letters(software: Software, link: Link) {
-    let (node, peer) = federate_as(["münchen.example", "bücher.example"], software, link);
+    let mut federated = federate_as(["münchen.example", "bücher.example"], software, link);
+    let domain = in_ascii(federated.peer.domain());
     let spellings: [fn(&str) -> String; 3] =
         [str::to_uppercase, in_ascii, |name| in_ascii(name).to_uppercase()];
-    for (mut here, mut there) in [(node.inbox(), peer.inbox()), (node.outbox(), peer.outbox())] {
+    for (here, there) in &mut federated.pairs {
         for (number, spell) in spellings.iter().enumerate() {
             let (from, to, id) = (spell(here.name()), spell(there.name()), format!("spelling {number}"));
             here.sends(&format!("<message from='x@{from}/Y' to='z@{to}/Z' id='{id}'><body/></message>"));
@@ -109,11 +110,20 @@ fn federate_in_other_letters(software: Software, link: Link) {
             assert_eq!(arrived.attribute("from"), format!("x@{}/Y", here.name()));
             assert_eq!(arrived.attribute("to"), format!("z@{}/Z", there.name()));
         }
-        answers(&mut here, &in_ascii(peer.domain()));
+        answers(here, &domain);
     }
 }
 
-fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> (Node, Box<dyn Server>) {
+/// Two servers and their programs, all of which stay connected: ejabberd would share what is for a program between one
+/// that has just gone and one that has just come.
+struct Federated {
+    pairs: [(Component, Component); 2],
+    peer: Box<dyn Server>,
+    _node: Node,
+    _network: Network,
+}
+
+fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> Federated {
     let network = match software {
         Software::Ejabberd => Network::for_ejabberd(),
         Software::Prosody | Software::Nuncio => Network::new(),
@@ -145,6 +155,7 @@ fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> (No
     told(&here, &there, link.proof_of_us(software));
     logs_incoming(software, &*peer, here.name(), there.name(), link.proof_of_us(software));
     answers(&mut here, peer.domain());
+    let inboxes = (here, there);
 
     let (mut here, mut there) = (node.outbox(), peer.outbox());
     carries_a_message_unchanged(&mut there, &mut here);
@@ -156,8 +167,7 @@ fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> (No
         let asked = network.dns.questions();
         assert!(asked.contains(&format!("_xmpps-server._tcp.{} SRV", there.name())), "{asked:?}");
     }
-    drop((here, there));
-    (node, peer)
+    Federated { pairs: [inboxes, (here, there)], peer, _node: node, _network: network }
 }
 
 impl Link {
