@@ -14,6 +14,11 @@ mod run;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// It gives memory back to the system when a flood is over; with glibc's three quarters of the peak stayed.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// An XMPP federation node: makes domains part of the XMPP network.
 #[derive(Parser)]
