@@ -88,7 +88,10 @@ impl Node {
         let tally = Tally::new(metrics.outlet(), admitted);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
-        let (promise, promise_inbox): (_, Inbox<Promise>) = mailbox::open(&meter("promise", 4096), "promise");
+        // A hundred programs that write to a hundred domains each at once fill ten thousand places; what they hold is
+        // bounded by what each may have read.
+        let (promise, promise_inbox): (_, Inbox<Promise>) =
+            mailbox::open(&meter("promise", 65_536), "promise");
         let gate_meter = meter("gate", 65_536);
         let counted = Arc::clone(&gate_meter);
         let owners = gate::Owners { held: promise.outlet(), admitted: promise.outlet() };
