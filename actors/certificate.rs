@@ -6,15 +6,19 @@
 mod flaw;
 mod limits;
 mod names;
+mod revocation;
 mod stores;
 mod system;
 #[cfg(test)]
 pub(crate) mod toy;
 
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use openssl::{
-    asn1::{Asn1Time, Asn1TimeRef},
+    asn1::Asn1Time,
     error::ErrorStack,
     hash::MessageDigest,
     nid::Nid,
@@ -35,9 +39,16 @@ pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
     described(certificate, Vec::new()).names(domain)
 }
 
-/// Judges what a peer showed: its `leaf` and the rest of its `chain`, in which the leaf may stand too.
-pub(crate) fn judge(stores: &Stores, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Certificate {
-    let certificate = described(leaf, stores.verdicts(peer, leaf, chain));
+/// Judges what a peer showed: its `leaf`, the rest of its `chain`, in which the leaf may stand too, and what a server
+/// stapled to it: its authority's word on whether it was taken back.
+pub(crate) fn judge(
+    stores: &Stores,
+    peer: Peer,
+    leaf: &X509Ref,
+    chain: &StackRef<X509>,
+    staple: Option<&[u8]>,
+) -> Certificate {
+    let certificate = described(leaf, stores.verdicts(peer, leaf, chain, staple));
     // A bad chain leaves errors in OpenSSL's queue, which is the thread's: at its next read some other connection
     // would take them for its own, and end. The handshake's own look at the chain leaves them too.
     drop(ErrorStack::get());
@@ -56,7 +67,7 @@ pub fn preview(identity: &Identity, trust: &[Trust]) -> Result<Certificate, Erro
         chain.push(certificate.clone())?;
     }
     let leaf = identity.chain.first().ok_or_else(ErrorStack::get)?;
-    Ok(judge(&stores, Peer::Server, leaf, &chain))
+    Ok(judge(&stores, Peer::Server, leaf, &chain, None))
 }
 
 /// Gives the moment when a certificate ends; `None` for one that OpenSSL cannot count to.
@@ -104,7 +115,7 @@ fn readable(name: &X509NameRef) -> String {
 }
 
 /// Writes the day of a point in time as `2026-11-01`, and OpenSSL's own words for one that is none.
-fn date(time: &Asn1TimeRef) -> String {
+fn date(time: &(impl fmt::Display + ?Sized)) -> String {
     // OpenSSL gives `Nov  1 00:00:00 2026 GMT` and nothing finer to ask.
     let text = time.to_string();
     let mut words = text.split_whitespace();

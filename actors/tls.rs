@@ -14,7 +14,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Sys
 use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
-    ssl::{NameType, Ssl, SslContext, SslRef, SslVersion},
+    ssl::{NameType, Ssl, SslContext, SslRef, SslVersion, StatusType},
     stack::Stack,
 };
 use tokio::net::TcpStream;
@@ -151,7 +151,9 @@ impl Tls {
         let chain = ssl.peer_cert_chain().unwrap_or(&none);
         let leaf = ssl.peer_certificate();
         Ok(Session {
-            certificate: leaf.as_ref().map(|leaf| certificate::judge(&self.inner.stores, peer, leaf, chain)),
+            certificate: leaf
+                .as_ref()
+                .map(|leaf| certificate::judge(&self.inner.stores, peer, leaf, chain, ssl.ocsp_status())),
             expires: leaf.as_ref().and_then(|leaf| certificate::end(leaf)),
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
@@ -216,6 +218,8 @@ fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, 
     if !is_address(remote) {
         ssl.set_hostname(remote.as_str())?;
     }
+    // A server may then show its authority's word that the certificate still holds, or no longer.
+    ssl.set_status_type(StatusType::OCSP)?;
     if direct {
         // XEP-0368 section 3. With STARTTLS there is nothing to tell apart, and some servers stumble over it.
         ssl.set_alpn_protos(context::ALPN)?;

@@ -8,6 +8,7 @@ mod direct_tls;
 mod forwarding;
 mod policy;
 mod resolution;
+mod siege;
 mod stanzas;
 mod starttls;
 mod strangers;

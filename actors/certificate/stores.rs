@@ -11,7 +11,7 @@ use openssl::{
 };
 use xmpp::certificate::{Limit, Problem};
 
-use super::{begins_soon, date, limits, readable, system};
+use super::{begins_soon, date, limits, readable, revocation, system};
 use crate::settings::Trust;
 
 /// Which end of the connection the certificate came from.
@@ -37,8 +37,14 @@ impl Stores {
     }
 
     /// Gives what each of them thinks of a certificate of `peer`.
-    pub(super) fn verdicts(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Vec<Verdict> {
-        self.0.iter().map(|store| store.verdict(peer, leaf, chain)).collect()
+    pub(super) fn verdicts(
+        &self,
+        peer: Peer,
+        leaf: &X509Ref,
+        chain: &StackRef<X509>,
+        staple: Option<&[u8]>,
+    ) -> Vec<Verdict> {
+        self.0.iter().map(|store| store.verdict(peer, leaf, chain, staple)).collect()
     }
 }
 
@@ -50,12 +56,14 @@ pub(super) struct Verdict {
     pub(super) limit: Option<Limit>,
 }
 
-/// One trust store. OpenSSL ties the purpose to the store, hence two with the same authorities in them.
+/// One trust store. OpenSSL ties the purpose to the store, hence three with the same authorities in them.
 struct Store {
     /// For certificates that may be a server's.
     serving: X509Store,
     /// For certificates that may be a client's.
     calling: X509Store,
+    /// For those who speak for an authority on what it revoked.
+    vouching: X509Store,
 }
 
 impl Store {
@@ -64,7 +72,7 @@ impl Store {
             Trust::System => &system::authorities(),
             Trust::Authorities(authorities) => authorities,
         };
-        let store = |purpose| -> Result<X509Store, ErrorStack> {
+        let store = |purpose: Option<X509PurposeId>| -> Result<X509Store, ErrorStack> {
             let mut store = X509StoreBuilder::new()?;
             for authority in authorities {
                 store.add_cert(authority.clone())?;
@@ -72,34 +80,51 @@ impl Store {
             store.set_param(rules(purpose)?.as_ref())?;
             Ok(store.build())
         };
-        Ok(Self { serving: store(X509PurposeId::SSL_SERVER)?, calling: store(X509PurposeId::SSL_CLIENT)? })
+        Ok(Self {
+            serving: store(Some(X509PurposeId::SSL_SERVER))?,
+            calling: store(Some(X509PurposeId::SSL_CLIENT))?,
+            vouching: store(None)?,
+        })
     }
 
-    fn verdict(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>) -> Verdict {
-        let verdict = verify(&self.serving, leaf, chain);
+    fn verdict(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>, staple: Option<&[u8]>) -> Verdict {
+        let verdict =
+            verify(&self.serving, leaf, chain, |chain| revocation::day(staple?, chain, &self.vouching));
         // A server that opens a stream is a client to TLS, but public authorities no longer issue certificates with
         // the purpose clientAuth. What proves a domain when it is called proves it when it calls (CONFORMANCE D21).
         if peer == Peer::Client && verdict.problem == Some(Problem::WrongPurpose) {
-            return verify(&self.calling, leaf, chain);
+            // A client has nothing to staple to.
+            return verify(&self.calling, leaf, chain, |_| None);
         }
         verdict
     }
 }
 
-fn rules(purpose: X509PurposeId) -> Result<X509VerifyParam, ErrorStack> {
+fn rules(purpose: Option<X509PurposeId>) -> Result<X509VerifyParam, ErrorStack> {
     let mut rules = X509VerifyParam::new()?;
     // An operator may trust an intermediate authority, or one single certificate, by naming it.
     rules.set_flags(X509VerifyFlags::PARTIAL_CHAIN | X509VerifyFlags::TRUSTED_FIRST)?;
-    rules.set_purpose(purpose)?;
+    if let Some(purpose) = purpose {
+        rules.set_purpose(purpose)?;
+    }
     rules.set_auth_level(LEAST_STRENGTH);
     rules.set_depth(LONGEST_CHAIN);
     Ok(rules)
 }
 
-fn verify(store: &X509Store, leaf: &X509Ref, chain: &StackRef<X509>) -> Verdict {
+/// Follows the chain to one of the store's authorities, and asks `revoked` on which day the leaf of a good one was revoked.
+fn verify(
+    store: &X509Store,
+    leaf: &X509Ref,
+    chain: &StackRef<X509>,
+    revoked: impl FnOnce(&StackRef<X509>) -> Option<String>,
+) -> Verdict {
     let verdict = X509StoreContext::new().and_then(|mut context| {
         context.init(store, leaf, chain, |context| {
-            let problem = if context.verify_cert()? { None } else { Some(problem(context)) };
+            let problem = match context.verify_cert()? {
+                true => context.chain().and_then(revoked).map(|on| Problem::Revoked { on }),
+                false => Some(problem(context)),
+            };
             Ok(Verdict { problem, limit: context.chain().and_then(limits::of) })
         })
     });

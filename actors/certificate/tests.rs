@@ -22,7 +22,7 @@ fn judged(stores: &Stores, peer: Peer, chain: &[X509]) -> Certificate {
     for certificate in chain {
         stack.push(certificate.clone()).unwrap();
     }
-    judge(stores, peer, &chain[0], &stack)
+    judge(stores, peer, &chain[0], &stack, None)
 }
 
 #[test]

@@ -210,6 +210,9 @@ causes! {
     CLOCK_SKEW = "clock-skew", Local, "RFC 5280 section 4.1.2.5",
         "set the clock of this machine: a certificate made for now seems to be of the future",
         "A certificate made for now seems to be of the future: set the clock of this machine, with NTP.";
+    REVOKED = "certificate-revoked", Remote, "RFC 6120 section 13.7.2, RFC 6960 section 2.2",
+        "{remote}'s administrator has to replace it, and its key",
+        "{remote} needs a new certificate with a new key: its authority took this one back, as a key that leaked may be why.";
     SELF_SIGNED = "certificate-self-signed", Remote, "RFC 6120 section 13.7.1.2, RFC 5280 section 6.1",
         "{remote}'s administrator has to get one from an authority that others trust",
         "{remote} needs a certificate from an authority; or put this one into the file that trust in a [[remote]] names.";

@@ -194,6 +194,7 @@ pub fn of_certificate(problem: &Problem, chain_incomplete: bool) -> &'static Cau
         Problem::Expired { .. } => &cause::EXPIRED,
         Problem::NotYetValid { soon: true, .. } => &cause::CLOCK_SKEW,
         Problem::NotYetValid { .. } => &cause::NOT_YET_VALID,
+        Problem::Revoked { .. } => &cause::REVOKED,
         Problem::SelfSigned => &cause::SELF_SIGNED,
         Problem::UnknownAuthority { .. } if chain_incomplete => &cause::INCOMPLETE_CHAIN,
         Problem::UnknownAuthority { .. } => &cause::UNKNOWN_AUTHORITY,

@@ -200,6 +200,7 @@ mod tests {
             Problem::Expired { on: "2026-11-01".to_owned() },
             Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: false },
             Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: true },
+            Problem::Revoked { on: "2026-11-01".to_owned() },
             Problem::SelfSigned,
             Problem::UnknownAuthority { issuer: "Toy".to_owned() },
             Problem::WrongPurpose,

@@ -76,7 +76,7 @@ pub(crate) fn of_own(problem: &Problem) -> &'static Cause {
         Problem::NotYetValid { .. } => &cause::OWN_NOT_YET_VALID,
         Problem::SelfSigned | Problem::UnknownAuthority { .. } => &cause::OWN_UNTRUSTED,
         Problem::WrongName { .. } => &cause::OWN_WRONG_NAME,
-        Problem::WrongPurpose | Problem::Other(_) => &cause::OWN_BAD,
+        Problem::WrongPurpose | Problem::Revoked { .. } | Problem::Other(_) => &cause::OWN_BAD,
     }
 }
 

@@ -63,6 +63,11 @@ pub enum Problem {
         /// It comes within hours: it is rather the clock that is wrong, since nobody issues them ahead of time.
         soon: bool,
     },
+    /// Its authority took it back.
+    Revoked {
+        /// The day, `2026-11-01`.
+        on: String,
+    },
     /// It vouches for itself.
     SelfSigned,
     /// The chain ends at, or lacks, this issuer.
@@ -170,6 +175,7 @@ impl Problem {
             Self::Missing => "missing",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Revoked { .. } => "revoked",
             Self::SelfSigned => "self-signed",
             Self::UnknownAuthority { .. } => "unknown-authority",
             Self::WrongPurpose => "wrong-purpose",
@@ -185,6 +191,7 @@ impl fmt::Display for Problem {
             Self::Missing => f.write_str("was not shown"),
             Self::Expired { on } => write!(f, "expired on {on}"),
             Self::NotYetValid { until, .. } => write!(f, "is not valid before {until}"),
+            Self::Revoked { on } => write!(f, "was revoked on {on}"),
             Self::SelfSigned => f.write_str("is self-signed"),
             Self::UnknownAuthority { issuer } => write!(f, "comes from an unknown authority ({issuer})"),
             Self::WrongPurpose => f.write_str("is not meant for servers"),
@@ -340,6 +347,7 @@ mod tests {
             (Problem::Missing, "was not shown"),
             (Problem::Expired { on: date() }, "expired on 2026-11-01"),
             (Problem::NotYetValid { until: date(), soon: false }, "is not valid before 2026-11-01"),
+            (Problem::Revoked { on: date() }, "was revoked on 2026-11-01"),
             (Problem::SelfSigned, "is self-signed"),
             (
                 Problem::UnknownAuthority { issuer: "Evil CA".into() },

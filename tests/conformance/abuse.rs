@@ -2,15 +2,13 @@
 //! node do. Each test names its rows in a line `// rows: …` above `#[test]`.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Event, HEADER, INBOX, Network, Node, Peer, Scene, Server, Setup,
-    Tls, connect_from, eventually, message, read_to_end,
+    Auth, Behaviour, Certificate, Event, HEADER, INBOX, Node, Peer, Scene, Server, Setup, Tls, connect_from,
+    eventually, message, read_to_end,
 };
 
 // rows: E25
@@ -243,134 +241,6 @@ fn nobody_makes_the_node_dial_around() {
     drop((greedy, held));
 }
 
-// rows: E24 E25 E27
-#[test]
-fn a_thousand_idlers_and_two_hundred_liars_cost_little() {
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let network = Network::new();
-    let healthy = Node::start(&network, dialback_as("healthy.example"));
-    let node = Node::start(
-        &network,
-        dialback_as("nuncio.example").set("s2s.handshake_timeout", "\"4s\"").set("log_mailboxes", "\"0s\""),
-    );
-    let mut asker = node.outbox();
-    median(&mut asker, healthy.domain(), 20);
-    let quiet = median(&mut asker, healthy.domain(), 200);
-    let (before, lines_before) = (node.process().status("VmHWM"), node.process().lines().len());
-
-    let over = Arc::<AtomicBool>::default();
-    let sources: Vec<Ipv4Addr> = (0..40).map(|_| network.address()).collect();
-    let target = port(&node);
-    let idlers: Vec<TcpStream> = (0..1000).map(|number| connect_from(sources[number % 20], target)).collect();
-    let mut attackers = vec![drips(&idlers[300..600], &over), opens_tags(&idlers[600..], &over)];
-    let liars = sources[20..].to_vec();
-    attackers.extend((0..4).map(|part| lies(liars.clone(), target, part, &over)));
-    let attacked = median(&mut asker, healthy.domain(), 200);
-    node.eventually_logs(&["more streams ended without authentication"]);
-    node.eventually_logs(&["more dialback keys were shown to be verified"]);
-    over.store(true, Ordering::Relaxed);
-    let lies: usize = attackers.into_iter().map(|attacker| attacker.join().unwrap()).sum();
-    assert!(median(&mut asker, healthy.domain(), 5) > Duration::ZERO, "still there");
-
-    let peak = node.process().status("VmHWM");
-    let lines = node.process().lines().len() - lines_before;
-    println!(
-        "{lies} lies; peak memory {before} KiB before, {peak} KiB after; median latency {quiet:?} quiet, \
-         {attacked:?} attacked, ratio {:.2}; {lines} lines in the log",
-        attacked.as_secs_f64() / quiet.as_secs_f64()
-    );
-    assert!(peak - before < MEMORY, "{} KiB for an attack", peak - before);
-    assert!(lines < LINES, "{lines} lines in the log:\n{}", node.process().lines().join("\n"));
-}
-
-/// Sends a byte a second on each connection; lasts until the attack is over.
-fn drips(streams: &[TcpStream], over: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
-    let mut streams = clones(streams);
-    let over = Arc::clone(over);
-    thread::spawn(move || {
-        for byte in HEADER.bytes() {
-            for stream in &mut streams {
-                let _ = stream.write_all(&[byte]);
-            }
-            if over.load(Ordering::Relaxed) {
-                break;
-            }
-            thread::sleep(Duration::from_secs(1));
-        }
-        0
-    })
-}
-
-/// Opens elements without end on each connection.
-fn opens_tags(streams: &[TcpStream], over: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
-    let mut streams = clones(streams);
-    let over = Arc::clone(over);
-    thread::spawn(move || {
-        for stream in &mut streams {
-            let _ = stream.write_all(HEADER.as_bytes());
-        }
-        while !over.load(Ordering::Relaxed) {
-            for stream in &mut streams {
-                let _ = stream.write_all(b"<a xmlns='urn:x' b='c'>");
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        0
-    })
-}
-
-/// Shows keys for domains that are made up, on fifty connections at a time; returns how many.
-fn lies(
-    sources: Vec<Ipv4Addr>,
-    target: SocketAddr,
-    part: usize,
-    over: &Arc<AtomicBool>,
-) -> thread::JoinHandle<usize> {
-    let over = Arc::clone(over);
-    thread::spawn(move || {
-        let mut count = 0;
-        while !over.load(Ordering::Relaxed) {
-            let mut streams: Vec<TcpStream> =
-                (0..50).map(|number| connect_from(sources[number % sources.len()], target)).collect();
-            for (number, stream) in streams.iter_mut().enumerate() {
-                let keys: String = (0..40)
-                    .map(|key| {
-                        count += 1;
-                        let name = format!("x{part}-{number}-{key}-{count}.made-up.example");
-                        format!("<db:result from='{name}' to='{INBOX}'>a lie</db:result>")
-                    })
-                    .collect();
-                let _ = stream.write_all(format!("{HEADER}{keys}").as_bytes());
-            }
-            for stream in &mut streams {
-                let _ = stream.shutdown(Shutdown::Write);
-                let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
-                let _ = stream.read_to_end(&mut Vec::new());
-            }
-            thread::sleep(Duration::from_millis(500));
-        }
-        count
-    })
-}
-
-fn clones(streams: &[TcpStream]) -> Vec<TcpStream> {
-    streams.iter().map(|stream| stream.try_clone().unwrap()).collect()
-}
-
-/// The median time of so many pings.
-fn median(asker: &mut Component, domain: &str, count: usize) -> Duration {
-    let mut times: Vec<Duration> = (0..count)
-        .map(|_| {
-            let start = Instant::now();
-            let pong = asker.asks(domain, "<ping xmlns='urn:xmpp:ping'/>");
-            assert!(pong.is("iq", "result"), "{pong}");
-            start.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    times[count / 2]
-}
-
 /// What is said to a connection that is turned away.
 fn refusal(source: Ipv4Addr, target: SocketAddr) -> String {
     read_to_end(&mut connect_from(source, target))
@@ -412,17 +282,7 @@ fn quick() -> Setup {
     Setup::of("nuncio.example").auth(Auth::External)
 }
 
-fn dialback() -> Setup {
-    dialback_as("nuncio.example")
-}
-
 /// A node without TLS, so that strangers get as far as dialback for the price of two lines.
-fn dialback_as(domain: &str) -> Setup {
-    Setup::of(domain).auth(Auth::Dialback).certificate(Certificate::Missing).tls(Tls::Optional)
+fn dialback() -> Setup {
+    Setup::of("nuncio.example").auth(Auth::Dialback).certificate(Certificate::Missing).tls(Tls::Optional)
 }
-
-/// KiB that the node may take for all of an attack.
-const MEMORY: u64 = 96 * 1024;
-
-/// Lines in which an attack must be told.
-const LINES: usize = 200;

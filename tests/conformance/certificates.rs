@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Authority, Event, Identity, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup,
+    Auth, Authority, Event, Identity, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup, Status,
     offers_external,
 };
 
@@ -74,7 +74,6 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
     }
 }
 
-// Of revocation nothing is known: no list is fetched and no stapled answer asked for.
 // rows: D17 D18
 #[test]
 fn who_is_dialled_has_to_be_who_was_wanted() {
@@ -93,6 +92,12 @@ fn who_is_dialled_has_to_be_who_was_wanted() {
         ),
         ("constrained.example", constrained.issue(&["constrained.example"]), "permitted subtree"),
         ("weak.example", authority.certificate(&["weak.example"]).sha1().issue(), "weak"),
+        ("revoked.example", revoked(authority, "revoked.example"), "was revoked on 2025-11-01"),
+        (
+            "below.example",
+            revoked(&authority.intermediate("middle"), "below.example"),
+            "was revoked on 2025-11-01",
+        ),
     ] {
         let address = network.address();
         network.publish(domain, address);
@@ -105,6 +110,29 @@ fn who_is_dialled_has_to_be_who_was_wanted() {
         let answer = inbox.receives_id(domain);
         let sentence = answer.expect("error").expect("text").text();
         assert!(sentence.contains(words), "{sentence}");
+    }
+}
+
+// rows: D18
+#[test]
+fn nobody_but_its_authority_takes_a_certificate_back() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let mut inbox = node.inbox();
+    let authority = &network.authority;
+    let other = authority.intermediate("another authority");
+    for (domain, stapled) in [
+        ("good.example", authority.staples(authority.issue(&["good.example"]), Status::Good)),
+        ("forged.example", other.forges(authority, authority.issue(&["forged.example"]), Status::Revoked)),
+        ("other.example", other.staples(authority.issue(&["other.example"]), Status::Revoked)),
+    ] {
+        let address = network.address();
+        network.publish(domain, address);
+        let listener = Listener::at(address);
+        inbox.sends_message(domain, domain, "");
+        let mut peer = listener.accepts();
+        peer.answers_to_external(domain, &stapled);
+        peer.expects("message");
     }
 }
 
@@ -290,6 +318,11 @@ fn is_called_back(mut peer: Peer, identity: &Identity) {
     peer.sends_features(DIALBACK);
     let id = peer.expects("verify").attribute("id").to_owned();
     peer.sends(&format!("<db:verify from='{domain}' to='{local}' id='{id}' type='valid'/>"));
+}
+
+/// One that the authority took back, and that says so itself.
+fn revoked(authority: &Authority, name: &str) -> Identity {
+    authority.staples(authority.issue(&[name]), Status::Revoked)
 }
 
 fn message(id: &str) -> String {

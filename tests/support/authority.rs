@@ -16,11 +16,13 @@ use openssl::x509::extension::{
 };
 use openssl::x509::{X509, X509Builder, X509Extension, X509Name, X509NameBuilder};
 
+use super::der::{string, value};
+
 /// A certificate authority, its own root or below another.
 pub(crate) struct Authority {
     directory: PathBuf,
-    certificate: X509,
-    key: PKey<Private>,
+    pub(super) certificate: X509,
+    pub(super) key: PKey<Private>,
     /// What a server must send besides its own certificate.
     chain: Vec<X509>,
 }
@@ -251,6 +253,8 @@ pub(crate) struct Identity {
     pub(crate) certificate: X509,
     pub(crate) chain: Vec<X509>,
     pub(crate) key: PKey<Private>,
+    /// The authority's word on whether it still holds.
+    pub(crate) staple: Option<Vec<u8>>,
     /// The certificate, and those between it and the root.
     pub(crate) certificate_file: PathBuf,
     pub(crate) key_file: PathBuf,
@@ -277,7 +281,7 @@ impl Identity {
         fs::write(&certificate_file, &pem).unwrap();
         fs::write(&key_file, &key_pem).unwrap();
         fs::write(&combined_file, [pem, key_pem].concat()).unwrap();
-        Self { certificate, chain, key, certificate_file, key_file, combined_file }
+        Self { certificate, chain, key, staple: None, certificate_file, key_file, combined_file }
     }
 }
 
@@ -366,16 +370,6 @@ fn common_name(certificate: &X509) -> String {
 fn new_key() -> PKey<Private> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
-}
-
-/// A DER string of fewer than 128 octets.
-fn string(tag: u8, text: &str) -> Vec<u8> {
-    value(tag, text.as_bytes())
-}
-
-fn value(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(content.len()).ok().filter(|length| *length < 128).expect("a short value");
-    [&[tag, length], content].concat()
 }
 
 /// In seconds.

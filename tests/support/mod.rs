@@ -3,6 +3,7 @@
 
 mod authority;
 mod component;
+mod der;
 mod dns;
 mod ejabberd;
 mod eventually;
@@ -14,6 +15,7 @@ mod prosody;
 mod proxy;
 mod scene;
 mod setup;
+mod staple;
 mod wire;
 mod xml;
 
@@ -30,5 +32,6 @@ pub(crate) use self::prosody::Prosody;
 pub(crate) use self::proxy::Proxy;
 pub(crate) use self::scene::{HEADER, INBOX, Scene, connect_from, message, read_to_end};
 pub(crate) use self::setup::{Auth, Certificate, Server, Setup, Tls};
+pub(crate) use self::staple::Status;
 pub(crate) use self::wire::{Nothing, Wire};
 pub(crate) use self::xml::{Element, Event, Splitter};

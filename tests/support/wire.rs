@@ -215,6 +215,10 @@ fn context(identity: Option<&Identity>) -> SslContext {
         for certificate in &identity.chain {
             context.add_extra_chain_cert(certificate.clone()).unwrap();
         }
+        if let Some(staple) = identity.staple.clone() {
+            let shows = move |ssl: &mut SslRef| ssl.set_ocsp_status(&staple).map(|()| true);
+            context.set_status_callback(shows).unwrap();
+        }
     }
     context.build()
 }

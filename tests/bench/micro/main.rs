@@ -7,6 +7,9 @@
 #[path = "../../support/authority.rs"]
 #[expect(dead_code, reason = "the tests need all of it, this some")]
 mod authority;
+#[path = "../../support/der.rs"]
+#[expect(dead_code, reason = "the tests need all of it, this some")]
+mod der;
 mod framer;
 mod link;
 #[path = "../script.rs"]
