@@ -21,8 +21,9 @@ impl Default for Strangers {
     fn default() -> Self {
         let few = |what| Quiet::new(LOG, quiet::FEW, what);
         Self {
-            // All the servers that one knows may come at once, after a restart.
-            secured: Quiet::new(LOG, 100, "more connections were secured"),
+            // After a restart all the servers that one knows may come at once; the line of each that authenticates itself
+            // says the same again.
+            secured: few("more connections were secured"),
             insecure: few("more connections failed to become TLS"),
             asked: few("more dialback keys were shown to be verified"),
             refused: few("more requests of servers that have not authenticated themselves were refused"),

@@ -223,4 +223,4 @@ fn median(asker: &mut Component, domain: &str, count: usize) -> Duration {
 const MEMORY: u64 = 96 * 1024;
 
 /// Lines in which an attack must be told.
-const LINES: usize = 200;
+const LINES: usize = 150;
