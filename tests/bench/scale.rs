@@ -11,7 +11,9 @@ use crate::servers::{Kind, Pair};
 use crate::support::Network;
 use crate::wire::LONGEST;
 
-/// Makes the links with a message each, then sends as many messages over all of them as over a hundred.
+/// Makes the links with a message each, then sends as many messages over all of them as over a hundred: as fast as they
+/// go, where a hundred links share the work of a write among more messages than ten thousand do, and by the clock, where
+/// each message goes alone and costs what it costs.
 pub(crate) fn run(network: &Network) {
     let names: Vec<String> = (0..SIDE).map(|number| format!("d{number}")).collect();
     let pair = Pair::start(network, Kind::Nuncio, "scale.example", &names, &names);
@@ -29,12 +31,31 @@ pub(crate) fn run(network: &Network) {
         let few = ends.send(links / SIDE * EACH, |from, to| from == to);
         let all = ends.send(EACH, |_, _| true);
         println!(
-            "round {round}: {} messages over {SIDE} links {:.2} CPU-s, over all {links} {:.2} CPU-s",
+            "round {round}: {} messages at full speed over {SIDE} links {:.2} CPU-s, over all {links} {:.2} CPU-s",
             links * EACH,
             few.processor,
             all.processor
         );
     }
+    let mut ratios: Vec<f64> = (0..ROUNDS)
+        .map(|round| {
+            let few = ends.send_clocked(|number| (number % SIDE, number % SIDE));
+            let all = ends.send_clocked(|number| (number % SIDE, number / SIDE));
+            let each = |cost: &Cost| cost.processor / links as f64 * 1e6;
+            println!(
+                "round {round}: a message alone, {} a second: over {SIDE} links {:.1} CPU-us, over all {links} {:.1} CPU-us",
+                1.0 / EVERY.as_secs_f64(),
+                each(&few),
+                each(&all)
+            );
+            all.processor / few.processor
+        })
+        .collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    println!(
+        "a message alone costs {:.2} times as much over {links} links as over {SIDE}",
+        ratios[ROUNDS / 2]
+    );
 }
 
 struct Ends {
@@ -68,15 +89,46 @@ impl Ends {
             .collect();
         let expected: Vec<usize> =
             (0..SIDE).map(|to| (0..SIDE).filter(|from| wanted(*from, to)).count() * count).collect();
+        self.measure(&expected, |from| {
+            thread::scope(|scope| {
+                for (from, bytes) in from.iter_mut().zip(&scripts) {
+                    scope.spawn(move || from.write_all(bytes).expect("the first node reads"));
+                }
+            });
+        })
+    }
+
+    /// Sends a message for each of all links by the clock, the one with some number over the link that `which` says.
+    fn send_clocked(&mut self, which: impl Fn(usize) -> (usize, usize)) -> Cost {
+        let mut expected = vec![0; SIDE];
+        let messages: Vec<(usize, Vec<u8>)> = (0..SIDE * SIDE)
+            .map(|number| {
+                let (from, to) = which(number);
+                expected[to] += 1;
+                let names = [self.pair.sender(&self.names[from]), self.pair.receiver(&self.names[to])];
+                let mut bytes = Vec::new();
+                Script::messages(&names[0], &names[1]).write(0, &mut bytes);
+                (from, bytes)
+            })
+            .collect();
+        self.measure(&expected, |from| {
+            let begin = Instant::now();
+            for (at, (sender, bytes)) in (0..).zip(&messages) {
+                thread::sleep((begin + EVERY * at).saturating_duration_since(Instant::now()));
+                from[*sender].write_all(bytes).expect("the first node reads");
+            }
+        })
+    }
+
+    /// What it costs to have `send` send, until every receiver has as many as it expects.
+    fn measure(&mut self, expected: &[usize], send: impl FnOnce(&mut [TcpStream])) -> Cost {
         let servers = self.pair.processes();
         let (begin, processor) = (Instant::now(), machine::processor_seconds(&servers));
         thread::scope(|scope| {
-            for (from, bytes) in self.from.iter_mut().zip(&scripts) {
-                scope.spawn(move || from.write_all(bytes).expect("the first node reads"));
-            }
             for (to, count) in self.to.iter_mut().zip(expected) {
-                scope.spawn(move || await_messages(to, count));
+                scope.spawn(move || await_messages(to, *count));
             }
+            send(&mut self.from);
         });
         let seconds = begin.elapsed().as_secs_f64();
         thread::sleep(SETTLED);
@@ -100,6 +152,9 @@ const SIDE: usize = 100;
 
 /// Messages over each of all links.
 const EACH: usize = 20;
+
+/// Between messages that are sent by the clock.
+const EVERY: Duration = Duration::from_micros(500);
 
 const ROUNDS: usize = 5;
 
