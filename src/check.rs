@@ -7,7 +7,6 @@ mod screen;
 use std::{
     env, fmt,
     io::{self, IsTerminal as _, Write as _},
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, UNIX_EPOCH},
 };
@@ -18,16 +17,15 @@ use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use screen::Colours;
 
 use crate::config::{
-    self, Finding,
+    self, Finding, Place,
     finding::{Severity, Source},
 };
 
 /// What to check, and how far to go.
 #[derive(Args)]
 pub(crate) struct Wanted {
-    /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "config/nuncio.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Looks at files only: neither at the DNS records of the domains nor at the addresses to listen on
     #[arg(long)]
     offline: bool,
@@ -35,7 +33,7 @@ pub(crate) struct Wanted {
 
 /// Prints every problem of the file and fails, or prints in short what a node would serve with it.
 pub(crate) fn run(wanted: &Wanted) -> ExitCode {
-    let file = &wanted.config;
+    let file = &wanted.place.file();
     let examined = match config::examine(file) {
         Ok(examined) => examined,
         Err(finding) => {

@@ -6,6 +6,7 @@
 pub(crate) mod finding;
 mod identity;
 mod local;
+mod place;
 mod section;
 mod terms;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use xmpp::policy::{Bounds, Pattern};
 
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
+pub(crate) use place::Place;
 use section::Section;
 
 /// A configuration that a node can start with.

@@ -17,15 +17,14 @@ use clap::Args;
 use serde_json::Value;
 use xmpp::Domain;
 
-use crate::config;
+use crate::config::{self, Place};
 use screen::Screen;
 
 /// Which node, and how its answer is shown.
 #[derive(Args)]
 struct Node {
-    /// The configuration of the running node
-    #[arg(long, value_name = "FILE", default_value = "config/nuncio.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// Its control socket, instead of the one that the configuration names
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -147,7 +146,7 @@ impl Node {
     fn ask(&self, request: &Request) -> Result<Value, String> {
         let socket = match &self.socket {
             Some(socket) => socket.clone(),
-            None => config::control_socket(&self.config)
+            None => config::control_socket(&self.place.file())
                 .map_err(|why| format!("the control socket cannot be found: {why}; --socket names it"))?,
         };
         let text = client::exchange(&socket, request)?;

@@ -11,9 +11,9 @@ mod notify;
 mod probe;
 mod run;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use mimalloc::MiMalloc;
 
 /// It gives memory back to the system when a flood is over; with glibc's three quarters of the peak stayed. Huge pages are
@@ -32,7 +32,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the node until SIGINT or SIGTERM
-    Run(ConfigFile),
+    Run(config::Place),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(check::Wanted),
     /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
@@ -57,16 +57,9 @@ enum Command {
     Man(manual::Man),
 }
 
-#[derive(Args)]
-struct ConfigFile {
-    /// The configuration
-    #[arg(long, value_name = "FILE", default_value = "config/nuncio.toml")]
-    config: PathBuf,
-}
-
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run(file) => run::run(&file.config),
+        Command::Run(place) => run::run(&place.file()),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Check(wanted) => check::run(&wanted),
         Command::Mailboxes(log) => mailboxes::run(&log),

@@ -46,7 +46,7 @@ use walk::Walk;
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    file: super::ConfigFile,
+    place: config::Place,
     /// The local domain that wants to be heard there; else the first of the configuration
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     from: Option<Domain>,
@@ -60,9 +60,9 @@ pub(crate) struct Arguments {
 
 /// Walks the way to a remote and tells of it; fails unless we would be authenticated there.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let Arguments { file, from, json, remote } = arguments;
+    let Arguments { place, from, json, remote } = arguments;
     crate::logging::start("warn");
-    let config = match config::load(&file.config) {
+    let config = match config::load(&place.file()) {
         Ok(config) => config,
         Err(findings) => return refuse(&findings, from.as_ref(), remote, json),
     };
