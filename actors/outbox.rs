@@ -9,25 +9,26 @@
 //! budget is free again.
 
 mod alarm;
+mod doubt;
 mod patience;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
 
 use crate::{
     account::{Amount, Outcome, Slip},
     batch::{self, Batch, Kept},
-    clock, connect,
+    clock,
 };
 
-use self::patience::{Moment, Patience};
 pub use self::{alarm::Alarm, patience::MOMENT};
+use self::{
+    doubt::Doubt,
+    patience::{Moment, Patience},
+};
 
 /// Something to write.
 #[derive(Debug)]
@@ -58,8 +59,7 @@ pub struct Outbox {
     stanzas_written: u64,
     bytes_written: u64,
     slip: Slip,
-    /// What was written lately, by the second.
-    recent: VecDeque<(Instant, Amount)>,
+    doubt: Doubt,
 }
 
 /// What a dead link leaves behind.
@@ -87,7 +87,7 @@ impl Outbox {
             stanzas_written: 0,
             bytes_written: 0,
             slip: Slip::none(),
-            recent: VecDeque::new(),
+            doubt: Doubt::default(),
         }
     }
 
@@ -165,7 +165,7 @@ impl Outbox {
             }
         }
         self.slip.settle(Outcome::Written, amount);
-        self.remember(amount, now);
+        self.doubt.remember(amount, now);
         while self.bytes < self.budget
             && let Some(batch) = self.overflow.pop_front()
         {
@@ -236,22 +236,9 @@ impl Outbox {
 
     /// The link died without a goodbye: what was written lately may be lost on the way. Gives the number of stanzas.
     pub fn doubt_recent(&mut self, now: Instant) -> usize {
-        let recent = self.recent.drain(..).filter(|(at, _)| now.saturating_duration_since(*at) <= IN_DOUBT);
-        let doubtful = recent.map(|(_, amount)| amount).fold(Amount::default(), Amount::plus);
+        let doubtful = self.doubt.take(now);
         self.slip.doubt(doubtful);
         usize::try_from(doubtful.stanzas).unwrap_or(usize::MAX)
-    }
-
-    fn remember(&mut self, amount: Amount, now: Instant) {
-        match self.recent.back_mut() {
-            Some((at, last)) if now.saturating_duration_since(*at) < Duration::from_secs(1) => {
-                *last = last.plus(amount);
-            }
-            _ => self.recent.push_back((now, amount)),
-        }
-        while self.recent.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) > IN_DOUBT) {
-            self.recent.pop_front();
-        }
     }
 
     /// Takes the bytes of the stream's own out of what waits.
@@ -327,10 +314,6 @@ pub const BUDGET: usize = 1024 * 1024;
 
 /// The part of its budget that a destination has to take in a moment: half a Mbit/s is fast enough.
 const SLOWEST: usize = 8;
-
-/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended: after
-/// `TCP_USER_TIMEOUT`, which for a peer that has closed its window is looked at with each probe only.
-const IN_DOUBT: Duration = Duration::from_secs(2 * connect::UNACKNOWLEDGED_FOR.as_secs());
 
 /// Four TLS records: what one turn of the link writes.
 const CHUNK: usize = 64 * 1024;
