@@ -294,6 +294,8 @@ fn limits(section: Section<'_>) -> Limits {
             depth: section.count("max_depth", 8).unwrap_or(stream.depth),
             attributes: section.count("max_attributes", 8).unwrap_or(stream.attributes),
             declarations: section.count("max_namespaces", 8).unwrap_or(stream.declarations),
+            pairs: section.count("max_pairs_per_stream", 1).unwrap_or(stream.pairs),
+            pending_keys: section.count("max_verifications_per_stream", 1).unwrap_or(stream.pending_keys),
         },
         verifications: Verifications {
             at_once: section.count("max_verifications", 1).unwrap_or(64),

@@ -241,6 +241,26 @@ fn nobody_makes_the_node_dial_around() {
     drop((greedy, held));
 }
 
+// rows: E27
+#[test]
+fn the_operator_says_how_many_domains_a_stream_may_speak_for() {
+    let setup = dialback().set("limits.max_verifications_per_stream", "2").set("dns.timeout", "\"20s\"");
+    let scene = Scene::of(setup);
+    scene.network.dns.behaves("slow.example", Behaviour::Silence);
+    let mut stream = connect_from(scene.network.address(), port(&scene.node));
+    let key = |name| format!("<db:result from='{name}.slow.example' to='{INBOX}'>key</db:result>");
+    stream.write_all(format!("{HEADER}{}{}{}", key("a"), key("b"), key("c")).as_bytes()).unwrap();
+    let refused = waits_for(&mut stream, "type=\"error\"");
+    assert!(refused.contains("c.slow.example") && refused.contains("<resource-constraint "), "{refused}");
+    assert!(!refused.contains("a.slow.example") && !refused.contains("b.slow.example"), "{refused}");
+
+    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_pairs_per_stream", "1"));
+    let mut peer = scene.peer();
+    peer.sends("<db:result from='peer.example' to='outbox.nuncio.example'>key</db:result>");
+    let refused = peer.expects("result").to_string();
+    assert!(refused.contains("resource-constraint"), "{refused}");
+}
+
 /// What is said to a connection that is turned away.
 fn refusal(source: Ipv4Addr, target: SocketAddr) -> String {
     read_to_end(&mut connect_from(source, target))

@@ -14,6 +14,11 @@ pub struct Bounds {
     pub attributes: usize,
     /// namespace declarations in scope at once, those of the stream included
     pub declarations: usize,
+    /// pairs of domains that a peer may prove on one stream; each stanza is looked up among them, and each stays as long
+    /// as the stream
+    pub pairs: usize,
+    /// keys of one stream under verification at once; each costs a connection of ours
+    pub pending_keys: usize,
 }
 
 impl Bounds {
@@ -46,6 +51,14 @@ impl Default for Bounds {
     /// domains on one stream. Depth and width are more than any known protocol needs.
     fn default() -> Self {
         let Limits { depth, attributes, declarations, .. } = Limits::default();
-        Self { early_bytes: 64 * 1024, early_elements: 128, depth, attributes, declarations }
+        Self {
+            early_bytes: 64 * 1024,
+            early_elements: 128,
+            depth,
+            attributes,
+            declarations,
+            pairs: 256,
+            pending_keys: 16,
+        }
     }
 }

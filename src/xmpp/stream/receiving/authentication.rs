@@ -155,8 +155,13 @@ impl Receiving {
         if let Some(text) = refusal {
             return Err(error(ErrorType::Cancel, Condition::PolicyViolation, text));
         }
-        if self.pending.len() >= PENDING || self.pairs.len() >= PAIRS {
-            let text = "too many domain pairs on one stream".to_owned();
+        let bounds = self.rules.bounds();
+        let many = if self.pending.len() >= bounds.pending_keys {
+            Some("too many keys of one stream are being verified")
+        } else {
+            (self.pairs.len() >= bounds.pairs).then_some("too many domain pairs on one stream")
+        };
+        if let Some(text) = many.map(str::to_owned) {
             return Err(error(ErrorType::Wait, Condition::ResourceConstraint, text));
         }
         Ok(())
@@ -236,12 +241,5 @@ fn error(type_: ErrorType, condition: Condition, text: String) -> Error {
     Error { type_, condition, text }
 }
 
-/// Keys under verification on one stream. Each costs a connection of ours; a server that moves in with more domains
-/// gets `resource-constraint` and asks again.
-const PENDING: usize = 16;
-
 /// Bytes of a key. XEP-0185 makes them of 64 hexadecimal digits.
 const KEY: usize = 256;
-
-/// Authorised pairs on one stream. Each stanza is looked up among them, and each stays as long as the stream.
-const PAIRS: usize = 256;
