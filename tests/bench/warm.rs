@@ -18,7 +18,7 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
     if !wanted.into_iter().any(|work| arguments.wants(work)) {
         return;
     }
-    let bare = arguments.wants(Work::Flood).then_some(Kind::Bare);
+    let bare = (arguments.wants(Work::Flood) || arguments.wants(Work::Latency)).then_some(Kind::Bare);
     let kinds = arguments.kinds.iter().copied().chain(bare);
     let mut benches: Vec<Bench> = kinds.map(|kind| Bench::start(network, kind, arguments)).collect();
     let unhindered = unhindered(network);
@@ -56,7 +56,9 @@ struct Bench {
     lanes: usize,
     /// The best window for one pair, and for all.
     windows: Option<[u64; 2]>,
-    clocked: Option<Clocked>,
+    clocked: Clocked,
+    /// The bare pipeline has one connection, so that by the clock goes through another.
+    _other: Option<Pair>,
     sender: Option<TcpStream>,
     /// Domains that nobody wrote to yet, with their names.
     cold: Vec<(String, TcpStream)>,
@@ -76,12 +78,11 @@ impl Bench {
         let connected = |name: &String| (pair.connect_sender(name), pair.connect_receiver(name));
         let flood = Flood::new(names.iter().map(connected).collect()).expect("sockets");
         let cold = cold.iter().map(|name| (pair.receiver(name), pair.connect_receiver(name))).collect();
-        let clocked = (!bare).then(|| {
-            let (from, to) = connected(&CLOCKED.to_owned());
-            Clocked::new(from, to)
-        });
+        let other = bare.then(|| Pair::start(network, kind, "bare.example", &[], &[]));
+        let clocked = other.as_ref().unwrap_or(&pair);
+        let clocked = Clocked::new(clocked.connect_sender(CLOCKED), clocked.connect_receiver(CLOCKED));
         let sender = (!bare).then(|| pair.connect_sender(FIRST));
-        Self { pair, flood, lanes, windows: None, clocked, sender, cold }
+        Self { pair, flood, lanes, windows: None, clocked, _other: other, sender, cold }
     }
 
     fn round(&mut self, round: usize, arguments: &Arguments, results: &mut Results) {
@@ -110,7 +111,7 @@ impl Bench {
             let measured = self.floods(1, Script::mix, arguments).map(figures);
             note(&[Figure::MixRate, Figure::MixCost], kind, "mix", measured);
         }
-        if arguments.wants(Work::Latency) && !bare {
+        if arguments.wants(Work::Latency) {
             let shown = [Figure::HundredMedian, Figure::HundredTail];
             note(&shown, kind, "100 a second", self.latency(100, arguments));
             let shown = [Figure::ThousandMedian, Figure::ThousandTail];
@@ -139,7 +140,7 @@ impl Bench {
 
     /// Milliseconds, the median and the 99th percentile, at so many stanzas a second.
     fn latency(&mut self, rate: u32, arguments: &Arguments) -> Result<Vec<f64>, String> {
-        let clocked = self.clocked.as_mut().ok_or("no component")?;
+        let clocked = &mut self.clocked;
         let script = Script::messages(&self.pair.sender(CLOCKED), &self.pair.receiver(CLOCKED));
         let every = Duration::from_secs(1) / rate;
         // Alone, so that it makes the link: Prosody breaks the order of what comes while it does.
