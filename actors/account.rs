@@ -24,7 +24,7 @@ use xmpp::{Stanza, stanza::Condition};
 pub enum Outcome {
     /// Given to the kernel whole, on a link that stood.
     Written,
-    /// On the wire, or lately written, when its link died without a goodbye: it may have arrived.
+    /// On the wire, or lately written, when its link did not end in good order: it may have arrived.
     Uncertain,
     /// Answered with an error.
     Answered,

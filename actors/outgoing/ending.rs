@@ -77,7 +77,7 @@ impl Outgoing {
         if uncertain > 0 {
             log::warn!(
                 target: LOG, pair:% = self.pair, stanzas = uncertain;
-                "the link ended without a goodbye; stanzas on the wire may not have arrived"
+                "the link did not end in good order: stanzas on the wire may not have arrived"
             );
         }
         // Older than what came after the end.
