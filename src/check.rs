@@ -16,9 +16,12 @@ use clap::Args;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use screen::Colours;
 
-use crate::config::{
-    self, Finding, Place,
-    finding::{Severity, Source},
+use crate::{
+    config::{
+        self, Finding,
+        finding::{Severity, Source},
+    },
+    place::Place,
 };
 
 /// What to check, and how far to go.

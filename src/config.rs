@@ -6,7 +6,6 @@
 pub(crate) mod finding;
 mod identity;
 mod local;
-mod place;
 mod section;
 mod terms;
 #[cfg(test)]
@@ -33,7 +32,6 @@ use xmpp::policy::{Bounds, Pattern};
 
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
-pub(crate) use place::Place;
 use section::Section;
 
 /// A configuration that a node can start with.

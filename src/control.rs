@@ -17,7 +17,7 @@ use clap::Args;
 use serde_json::Value;
 use xmpp::Domain;
 
-use crate::config::{self, Place};
+use crate::{config, place::Place};
 use screen::Screen;
 
 /// Which node, and how its answer is shown.

@@ -8,6 +8,7 @@ mod logging;
 mod mailboxes;
 mod manual;
 mod notify;
+mod place;
 mod probe;
 mod run;
 
@@ -32,7 +33,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the node until SIGINT or SIGTERM
-    Run(config::Place),
+    Run(place::Place),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(check::Wanted),
     /// Walks the way to a remote domain step by step, and says what does not work and what to do about it

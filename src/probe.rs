@@ -46,7 +46,7 @@ use walk::Walk;
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: config::Place,
+    place: crate::place::Place,
     /// The local domain that wants to be heard there; else the first of the configuration
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     from: Option<Domain>,

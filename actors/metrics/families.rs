@@ -76,8 +76,12 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     .figure(&[("outcome", "answered")], settled(Outcome::Answered))
     .figure(&[("outcome", "expired")], settled(Outcome::Expired))
     .figure(&[("outcome", "dropped")], settled(Outcome::Dropped));
-    out.family("nuncio_stanzas_uncertain", Kind::Counter, "Written to a link that did not end in good order.")
-        .figure(&[], uncertain);
+    out.family(
+        "nuncio_stanzas_uncertain",
+        Kind::Counter,
+        "Written to a link that did not end in good order.",
+    )
+    .figure(&[], uncertain);
     out.family("nuncio_stanzas_waiting", Kind::Gauge, "Stanzas that the node holds.")
         .figure(&[], sheet.waiting().stanzas);
     out.family("nuncio_stanzas_waiting_bytes", Kind::Gauge, "What those weigh.")

@@ -208,8 +208,12 @@ const FAULTS: [Fault; 7] = [
     // Takes any NameChar behind a colon. Namespaces in XML 1.0 [4] NCName begins like a Name.
     Fault {
         shows: |text, refusal| {
-            let begins_wrong =
-                |name: &str| name.starts_with(|c: char| c.is_ascii_digit() || "-.\u{b7}".contains(c));
+            let begins_wrong = |name: &str| {
+                name.starts_with(['-', '.', '\u{b7}'])
+                    || name.starts_with(
+                        |c| matches!(c, '0'..='9' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}'),
+                    )
+            };
             refusal.is_none() && tags(text).any(|tag| tag.split(':').skip(1).any(begins_wrong))
         },
     },
