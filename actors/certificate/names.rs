@@ -11,6 +11,10 @@ use xmpp::certificate::Name;
 /// Lists the identifiers of a certificate that XMPP knows (RFC 6120 section 13.7.1.2.1). The common name is none of
 /// them (RFC 9525 section 2). What cannot be read is not listed, so it proves nothing.
 pub(super) fn presented(certificate: &X509Ref) -> Vec<Name> {
+    // The parser below takes what is no GeneralName, such as an otherName whose type is no OBJECT IDENTIFIER.
+    if certificate.subject_alt_names().is_none() {
+        return Vec::new();
+    }
     let Ok(der) = certificate.to_der() else { return Vec::new() };
     let Ok((_, certificate)) = X509Certificate::from_der(&der) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
