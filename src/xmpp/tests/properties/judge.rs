@@ -237,9 +237,14 @@ const FAULTS: [Fault; 7] = [
             text.contains("<xml:") && says(refusal, "'xml' cannot be an element name prefix")
         },
     },
-    // Refuses `xmlns='xmlns'`, which is an ordinary, if relative, name of a namespace.
+    // Refuses `xmlns='xmlns'` and `xmlns='xml'`, which are ordinary, if relative, names of namespaces.
     Fault {
-        shows: |text, refusal| text.contains("xmlns") && says(refusal, "Namespace 'xmlns' cannot be default"),
+        shows: |text, refusal| {
+            let taken_for_a_prefix = ["xmlns", "xml"]
+                .iter()
+                .any(|name| says(refusal, &format!("Namespace '{name}' cannot be default")));
+            text.contains("xmlns") && taken_for_a_prefix
+        },
     },
 ];
 
