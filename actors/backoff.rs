@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::settings::Promise as Bounds;
 
 /// The pause after that many failures in a row: doubled each time up to the longest, and of that a random part
-/// ("full jitter"), so that nodes that lost a peer together do not return to it together.
+/// ("full jitter"), so that nodes that lost a peer together do not return to it together. The least is half of the first.
 pub fn pause(bounds: &Bounds, failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(MOST_DOUBLINGS);
     let longest = bounds.backoff_first.saturating_mul(1 << doublings).min(bounds.backoff_longest);
@@ -15,7 +15,8 @@ pub fn pause(bounds: &Bounds, failures: u32) -> Duration {
         Ok(()) => f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX),
         Err(_) => 1.0,
     };
-    longest.mul_f64(part).max(bounds.backoff_first.min(longest) / 2)
+    let least = bounds.backoff_first.min(longest) / 2;
+    least + (longest - least).mul_f64(part)
 }
 
 /// A million times the first pause: any longest one is shorter.
@@ -50,7 +51,10 @@ mod tests {
 
     #[test]
     fn pauses_differ() {
-        let pauses: std::collections::HashSet<Duration> = (0..20).map(|_| pause(&bounds(), 9)).collect();
-        assert!(pauses.len() > 10);
+        for failures in [1, 2, 9] {
+            let pauses: std::collections::HashSet<Duration> =
+                (0..20).map(|_| pause(&bounds(), failures)).collect();
+            assert!(pauses.len() > 15, "{} of 20 after {failures} failures", pauses.len());
+        }
     }
 }

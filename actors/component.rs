@@ -154,6 +154,8 @@ pub struct Component {
     bytes_in: u64,
     last_stanza: Instant,
     draining: Option<drain::Token>,
+    /// Why we closed the stream.
+    parting: Option<stream::Error>,
 }
 
 impl Component {
@@ -195,6 +197,7 @@ impl Component {
             bytes_in: 0,
             last_stanza: clock::now(),
             draining: None,
+            parting: None,
         }
     }
 
@@ -313,6 +316,8 @@ impl Component {
         if !self.seated && !self.surroundings.strangers.permits() {
             return;
         }
+        let parting = self.parting.as_ref().map(|error| End::ByUs(error.clone()).to_string());
+        let reason = parting.as_deref().unwrap_or(reason);
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
             reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use xmpp::{
     Domain,
+    certificate::Problem,
     policy::Mechanism,
     stream::{self, Condition, End, Receiving},
 };
@@ -23,6 +24,7 @@ use xmpp::{
 pub use self::strangers::Strangers;
 use self::turn::{OFFER_AGAIN, name};
 use crate::{
+    attempt::in_words,
     batch::Pass,
     clock, drain, ids,
     link::{self, Link, Stream},
@@ -151,8 +153,12 @@ pub struct Incoming {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     authorized: bool,
-    /// What the peer's certificate is worth was counted.
+    /// What the peer's certificate is worth to the domain that it calls itself.
+    verdict: Option<Result<(), Problem>>,
+    /// That was counted.
     judged: bool,
+    /// Something was refused, and it is remembered why.
+    refused: bool,
     /// Counts it among the authenticated ones.
     presence: Option<Presence>,
     /// By which the last pair was proved.
@@ -202,7 +208,9 @@ impl Incoming {
             unfinished: None,
             writing_since: None,
             authorized: false,
+            verdict: None,
             judged: false,
+            refused: false,
             presence: None,
             mechanism: None,
             stanzas_in: 0,
@@ -233,10 +241,18 @@ impl Incoming {
 
     fn secured(&mut self, session: tls::Session, context: &mut Context<Self>) {
         if self.surroundings.strangers.secured.permits() {
+            let claimed = self.machine.claimed();
+            let certificate = match (&session.certificate, claimed) {
+                (None, _) => "none shown".to_owned(),
+                (Some(_), None) => "shown".to_owned(),
+                (Some(certificate), Some(remote)) => {
+                    in_words(&certificate.proves(remote, self.surroundings.terms.remote(remote).policy.trust))
+                }
+            };
             log::info!(
-                target: LOG, address:% = self.address, protocol = session.protocol.as_str(),
-                cipher = session.cipher.as_str(), sni = session.sni.as_deref().unwrap_or("-"),
-                certificate = if session.certificate.is_some() { "shown" } else { "none shown" };
+                target: LOG, address:% = self.address, from:% = name(claimed), to:% = name(self.to.as_ref()),
+                protocol = session.protocol.as_str(), cipher = session.cipher.as_str(),
+                sni = session.sni.as_deref().unwrap_or("-"), certificate = certificate.as_str();
                 "secured"
             );
         }
@@ -271,15 +287,20 @@ impl Incoming {
     }
 
     fn log_closed(&self, reason: &str) {
+        self.note_end(reason);
         if !self.authorized && !self.surroundings.strangers.closed.permits() {
             return;
         }
+        let pairs = self.machine.pairs();
         log::info!(
-            target: LOG, address:% = self.address, to:% = name(self.to.as_ref()), reason = reason,
+            target: LOG, address:% = self.address,
+            pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
+            more_pairs = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
+            to:% = name(self.to.as_ref()),
+            certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), in_words).as_str(), reason = reason,
             stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
             "closed"
         );
-        self.note_end(reason);
     }
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {

@@ -60,6 +60,8 @@ pub struct Outbox {
     bytes_written: u64,
     slip: Slip,
     doubt: Doubt,
+    /// When the last stanza was.
+    last_written: Option<Instant>,
 }
 
 /// What a dead link leaves behind.
@@ -88,6 +90,7 @@ impl Outbox {
             bytes_written: 0,
             slip: Slip::none(),
             doubt: Doubt::default(),
+            last_written: None,
         }
     }
 
@@ -165,7 +168,10 @@ impl Outbox {
             }
         }
         self.slip.settle(Outcome::Written, amount);
-        self.doubt.remember(amount, now);
+        if amount.stanzas > 0 {
+            self.doubt.remember(amount, now);
+            self.last_written = Some(now);
+        }
         while self.bytes < self.budget
             && let Some(batch) = self.overflow.pop_front()
         {
@@ -257,6 +263,11 @@ impl Outbox {
     /// Whether it holds less than its budget.
     pub fn has_room(&self) -> bool {
         self.bytes < self.budget
+    }
+
+    /// When the link took a stanza for the last time.
+    pub fn last_written(&self) -> Option<Instant> {
+        self.last_written
     }
 
     /// Stanzas the link has taken whole.

@@ -166,6 +166,7 @@ fn components_and_domains_come_and_go() {
     node.reconfigures(&network, &setup.block("[[domain]]\nname = \"second.example\""));
     node.eventually_logs(&["nuncio::node", "reloaded"]);
     goes.expects_end();
+    node.eventually_logs(&["disconnected", "outbox.nuncio.example", "closed by us: host-gone"]);
     assert_eq!(refused(&node, "outbox.nuncio.example"), "host-unknown");
     let mut new = Component::connect(node.address(), "new.nuncio.example");
     stays.sends_message("someone@new.nuncio.example", "hello", "");

@@ -11,6 +11,7 @@ use crate::{batch::Pass, clock};
 impl Component {
     /// Closes our side of the stream, and the connection once the program is done with its own.
     pub(super) fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
+        self.parting = error.clone();
         self.machine.close(error);
         self.turn(&Pass::free(), context);
         self.await_silence(context);
@@ -57,7 +58,9 @@ impl Component {
         }
         if self.is_quiet() || clock::now() >= end {
             self.quiet_looks = 0;
-            self.machine.close(Some(stream::Error::new(Condition::SystemShutdown, "")));
+            let error = stream::Error::new(Condition::SystemShutdown, "");
+            self.parting = Some(error.clone());
+            self.machine.close(Some(error));
             self.turn(&Pass::free(), context);
             return self.await_silence(context);
         }

@@ -1,6 +1,7 @@
 //! What an operator asks of a stream that another server opened: how it is, and to close.
 
 use actix::{Context, Handler};
+use xmpp::policy::Refusal;
 
 use super::{Dismiss, Incoming, Show};
 use crate::{
@@ -42,8 +43,18 @@ impl Incoming {
         }
     }
 
-    /// Notes for the domains of the stream that it is over; a few stand for many.
+    /// Notes for the domains of the stream that it is over; a few stand for many. One that left because its certificate got
+    /// it no offer of EXTERNAL has asked for nothing that could be refused.
     pub(super) fn note_end(&self, reason: &str) {
+        if let (false, Some(Err(problem)), Some(remote)) =
+            (self.authorized || self.refused, &self.verdict, self.machine.claimed())
+        {
+            let flaw = Refusal::Certificate(problem.clone()).explain(remote);
+            let event = Event::now(What::Left)
+                .at(self.address)
+                .saying(format!("{reason}; it had not authenticated itself, and {flaw}"));
+            self.surroundings.notes.note_claim(remote, event);
+        }
         let stanzas = usize::try_from(self.stanzas_in).unwrap_or(usize::MAX);
         for pair in self.machine.pairs().iter().take(NOTED) {
             let event = Event::now(What::Left).with(&pair.local).at(self.address).saying(reason).of(stanzas);

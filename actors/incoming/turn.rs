@@ -48,6 +48,7 @@ impl Incoming {
                     self.to = Some(to);
                     if let Some(verdict) = certificate {
                         self.count_verdict(&verdict);
+                        self.verdict = Some(verdict);
                     }
                 }
                 Output::Verify(request) => self.ask(request),
@@ -136,12 +137,14 @@ impl Incoming {
             if error.text == reason {
                 let event = Event::now(What::Refused).at(self.address).saying(reason);
                 self.surroundings.notes.note_claim(&remote, event);
+                self.refused = true;
             }
         }
         self.count_verdict(&verdict);
+        self.verdict = Some(verdict);
     }
 
-    fn refused(&self, remote: Option<&Domain>, reason: String) {
+    fn refused(&mut self, remote: Option<&Domain>, reason: String) {
         if self.authorized || self.surroundings.strangers.refused.permits() {
             log::warn!(
                 target: LOG, address:% = self.address, remote:% = name(remote),
@@ -152,6 +155,7 @@ impl Incoming {
         if let Some(remote) = remote {
             let event = Event::now(What::Refused).at(self.address).saying(reason);
             self.surroundings.notes.note_claim(remote, event);
+            self.refused = true;
         }
     }
 

@@ -75,8 +75,9 @@ impl Outgoing {
     fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
         let uncertain = remains.uncertain + doubtful;
         if uncertain > 0 {
+            let ago = self.outbox.last_written().map_or(Duration::ZERO, clock::since);
             log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = uncertain;
+                target: LOG, pair:% = self.pair, stanzas = uncertain, last_written_ago:% = humane(ago);
                 "the link did not end in good order: stanzas on the wire may not have arrived"
             );
         }

@@ -45,6 +45,8 @@ impl Handler<Queued<ShowFigures>> for Promise {
                 State::HandingOver(_) => &mut figures.handing_over,
                 State::AwaitingReturn => &mut figures.awaiting_return,
                 State::Pausing { .. } if pair.in_line => &mut figures.awaiting_turn,
+                // It is only remembered why the last attempt failed.
+                State::Pausing { until } if *until <= now && pair.is_idle() => continue,
                 State::Pausing { until } => {
                     let left = until.saturating_duration_since(now);
                     figures.longest_pause = figures.longest_pause.max(left);

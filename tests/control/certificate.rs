@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::metrics::Watched;
-use crate::support::{Certificate, Prosody};
+use crate::support::{Certificate, Peer, Prosody};
 
 #[test]
 fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_within_one_attempt() {
@@ -84,6 +84,21 @@ fn a_refused_certificate_is_counted_on_both_sides() {
     let sentence = told.lines().next().unwrap();
     assert!(sentence.contains("; its own connection was refused "), "{told}");
     assert!(sentence.contains(" ago: certificate of inbox.other.example expired on 20"), "{told}");
+}
+
+#[test]
+fn a_server_that_leaves_because_of_its_certificate_is_told_of_though_it_asked_for_nothing() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let expired = network.authority.certificate(&["peer.example"]).expired().issue();
+    let mut peer = Peer::dials(node.address());
+    peer.starts_tls("peer.example", "inbox.nuncio.example", Some(&expired));
+    peer.expects("features");
+    drop(peer);
+    node.eventually_logs(&["secured", "from=peer.example", "certificate=\"expired on 20"]);
+    node.eventually_logs(&["closed", "from=peer.example", "certificate=\"expired on 20"]);
+    let told = place.tells(&["explain", "peer.example"]);
+    assert!(told.contains("certificate of peer.example expired on 20"), "{told}");
 }
 
 /// Puts an expired certificate where Prosody's is, and has it read its configuration again.
