@@ -1,5 +1,6 @@
 //! `nuncio check`: the configuration with its keys and certificates, looked at and reported.
 
+mod control;
 mod machine;
 mod names;
 mod screen;
@@ -47,9 +48,10 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
     };
     let source = &examined.source;
     machine::secrets(source);
-    if let Some((settings, _)) = &examined.read {
-        machine::control(source, &settings.listen);
-    }
+    let control = examined
+        .read
+        .as_ref()
+        .is_some_and(|(settings, _)| control::look(source, &settings.listen, wanted.offline));
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !wanted.offline) {
         machine::addresses(source, &settings.listen);
         names::look_up(source, settings);
@@ -61,7 +63,7 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
         (Some((settings, _)), true) => {
             let count = count(&findings);
             let but = if count.is_empty() { String::new() } else { format!(", with {count}") };
-            print(&format!("{shown}{} is fine{but}\n{}", file.display(), Summary(settings)));
+            print(&format!("{shown}{} is fine{but}\n{}", file.display(), Summary { settings, control }));
             ExitCode::SUCCESS
         }
         _ => {
@@ -96,11 +98,15 @@ fn colours() -> Colours {
 }
 
 /// What a node with these settings serves, and where.
-struct Summary<'a>(&'a Settings);
+struct Summary<'a> {
+    settings: &'a Settings,
+    /// Whether it has a control socket.
+    control: bool,
+}
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { domains, components, listen, .. } = self.0;
+        let Settings { domains, components, listen, .. } = self.settings;
         for domain in domains {
             writeln!(f, "  domain     {} ({})", domain.name, certificate(domain.identity.as_ref()))?;
         }
@@ -118,7 +124,7 @@ impl fmt::Display for Summary<'_> {
                 writeln!(f, "  listener   {address} ({whom})")?;
             }
         }
-        if let Some(control) = &listen.control {
+        if let Some(control) = listen.control.as_ref().filter(|_| self.control) {
             writeln!(f, "  listener   {} (commands)", control.path.display())?;
         }
         Ok(())
