@@ -7,7 +7,7 @@ mod screen;
 
 use std::{
     env, fmt,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     process::ExitCode,
     time::{Duration, UNIX_EPOCH},
 };
@@ -22,6 +22,7 @@ use crate::{
         self, Finding,
         finding::{Severity, Source},
     },
+    output,
     place::Place,
 };
 
@@ -42,8 +43,8 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
         Ok(examined) => examined,
         Err(finding) => {
             let source = Source::new(file, "");
-            print(&format!("{}1 error\n", screen::finding(&finding, &source, colours())));
-            return ExitCode::FAILURE;
+            let screen = screen::finding(&finding, &source, colours());
+            return output::print(format!("{screen}1 error\n"), ExitCode::FAILURE);
         }
     };
     let source = &examined.source;
@@ -63,13 +64,11 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
         (Some((settings, _)), true) => {
             let count = count(&findings);
             let but = if count.is_empty() { String::new() } else { format!(", with {count}") };
-            print(&format!("{shown}{} is fine{but}\n{}", file.display(), Summary { settings, control }));
-            ExitCode::SUCCESS
+            let summary = Summary { settings, control };
+            let report = format!("{shown}{} is fine{but}\n{summary}", file.display());
+            output::print(report, ExitCode::SUCCESS)
         }
-        _ => {
-            print(&format!("{shown}{}\n", count(&findings)));
-            ExitCode::FAILURE
-        }
+        _ => output::print(format!("{shown}{}\n", count(&findings)), ExitCode::FAILURE),
     }
 }
 
@@ -84,11 +83,6 @@ fn count(findings: &[Finding]) -> String {
             many => Some(format!("{many} {word}s")),
         });
     told.collect::<Vec<_>>().join(", ")
-}
-
-/// Whoever reads only the beginning still gets the exit status.
-fn print(report: &str) {
-    let _ = io::stdout().write_all(report.as_bytes());
 }
 
 /// On a terminal, unless somebody does not want them (no-color.org).
