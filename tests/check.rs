@@ -190,6 +190,38 @@ fn a_control_socket_needs_its_directory_and_a_secret_a_file_of_its_own() {
 }
 
 #[test]
+fn what_is_legal_and_hardly_meant_is_warned_about() {
+    let desk = Desk::new();
+    let text = |s2s: &str| {
+        format!(
+            "[listen]\ns2s = []\ncontrol = \"\"\n[s2s]\n{s2s}\n[[domain]]\nname = \"localhost\"\n\
+             [[component]]\nname = \"echo.elsewhere\"\nsecret = \"hush\"\n"
+        )
+    };
+    for (s2s, said) in [
+        (
+            "deny = [\"*\"]",
+            "warning: s2s.deny: forbids every domain with \"*\": nobody can federate with this node",
+        ),
+        ("allow = []", "warning: s2s.allow: is empty: nobody can federate with this node"),
+        (
+            "dialback_secret = \"fifteen letters\"",
+            "warning: s2s.dialback_secret: has fewer than 16 characters",
+        ),
+        (
+            "",
+            "warning: component.certificate: echo.elsewhere belongs to no [[domain]] and has no certificate and key",
+        ),
+    ] {
+        let screen = desk.passes(&text(s2s), &["--offline"]);
+        assert!(screen.contains(said), "no {said} in\n{screen}");
+    }
+    let screen =
+        desk.passes(&text("deny = [\"b.example\"]\ndialback_secret = \"sixteen letters!\""), &["--offline"]);
+    assert!(!screen.contains("nobody can federate") && !screen.contains("fewer than 16"), "{screen}");
+}
+
+#[test]
 fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     let desk = Desk::new();
     fs::write(desk.directory.join("file.sock"), "important").unwrap();
