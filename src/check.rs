@@ -133,7 +133,7 @@ fn certificate(identity: Option<&Identity>) -> String {
 }
 
 /// A day as `2026-11-01`.
-fn date(time: &Asn1TimeRef) -> String {
+pub(crate) fn date(time: &Asn1TimeRef) -> String {
     let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
     let days = since_epoch.map_or(0, |diff| u64::try_from(diff.days).unwrap_or(0));
     let day = UNIX_EPOCH + Duration::from_secs(days * 24 * 60 * 60);
