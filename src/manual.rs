@@ -27,7 +27,7 @@ impl Completions {
 /// Where manual pages go.
 #[derive(Args)]
 pub(crate) struct Man {
-    /// Writes nuncio.1 and a page for each command there; it has to exist
+    /// Writes nuncio.1 and a page for each command there; it is made if need be
     #[arg(value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
 }
@@ -38,8 +38,10 @@ impl Man {
         // It would only say again what `--help` says.
         let command = command.disable_help_subcommand(true);
         let written = match &self.directory {
-            Some(directory) => clap_mangen::generate_to(command.clone(), directory)
-                .and_then(|()| fs::write(directory.join("nuncio.1"), page(command)?)),
+            Some(directory) => fs::create_dir_all(directory)
+                .and_then(|()| clap_mangen::generate_to(command.clone(), directory))
+                .and_then(|()| fs::write(directory.join("nuncio.1"), page(command)?))
+                .map_err(|error| io::Error::other(format!("to {}: {error}", directory.display()))),
             None => page(command).and_then(output::write),
         };
         output::done(written, ExitCode::SUCCESS)
