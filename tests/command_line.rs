@@ -47,8 +47,13 @@ fn help_and_version_are_there_for_each_command() {
 #[test]
 fn manual_pages_and_completions_know_every_command() {
     let network = Network::new();
-    let directory = network.directory("man");
+    let directory = network.directory("man").join("share/man1");
     assert!(nuncio(&["man", directory.to_str().unwrap()]).status.success());
+    let in_a_file = directory.join("nuncio.1/man1");
+    let output = nuncio(&["man", in_a_file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&format!("nuncio: cannot write: to {}: ", in_a_file.display())), "{told}");
     let shown = String::from_utf8(nuncio(&["man"]).stdout).unwrap();
     assert_eq!(shown, fs::read_to_string(directory.join("nuncio.1")).unwrap());
     let scripts = ["bash", "zsh", "fish"].map(|shell| {
@@ -188,7 +193,11 @@ fn run_says_when_an_address_is_taken() {
     let process = Process::start("nuncio", &directory, BINARY, &arguments, &[]);
     let status = process.exit_within(crate::support::SOON);
     assert!(!status.success(), "{status}");
-    assert!(process.logged(&[&format!("{address}:5269")]), "{:?}", process.lines());
+    assert!(
+        process.logged(&[&format!("{address}:5269"), "; `nuncio check` says which program it is"]),
+        "{:?}",
+        process.lines()
+    );
 }
 
 const MAILBOX_LINE: &str = "2026-11-26T14:30:25.253Z INFO  nuncio::mailbox mailbox actor=router instances=1 depth=0 \
