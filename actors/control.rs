@@ -22,7 +22,10 @@ use tokio::{
 
 pub use self::collect::Sources;
 use self::{answer::Refusal, request::Request};
-use crate::mailbox::{Mailbox, Meter, Queued, Refused};
+use crate::{
+    mailbox::{Mailbox, Meter, Queued, Refused},
+    quiet::Quiet,
+};
 
 /// A connection came, told to ourselves by the accepting task.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ impl Control {
 
 /// Accepts as long as the actor lives.
 async fn accept(socket: UnixListener, control: Mailbox<Control>) {
+    let failures = Quiet::new(LOG, 1, "more commands could not be accepted");
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {
@@ -61,7 +65,9 @@ async fn accept(socket: UnixListener, control: Mailbox<Control>) {
                 }
             }
             Err(error) => {
-                log::warn!(target: LOG, reason:% = error; "a command could not be accepted");
+                if failures.permits() {
+                    log::warn!(target: LOG, reason:% = error; "a command could not be accepted");
+                }
                 tokio::time::sleep(BREATH).await;
             }
         }

@@ -82,6 +82,9 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bind { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "cannot listen on {address}: {error}; `nuncio check` says which program it is")
+            }
             Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::Control { path, error } => write!(
                 f,

@@ -1,12 +1,13 @@
 //! `nuncio check`: the configuration with its keys and certificates, looked at and reported.
 
+mod control;
 mod machine;
 mod names;
 mod screen;
 
 use std::{
     env, fmt,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     process::ExitCode,
     time::{Duration, UNIX_EPOCH},
 };
@@ -21,6 +22,7 @@ use crate::{
         self, Finding,
         finding::{Severity, Source},
     },
+    output,
     place::Place,
 };
 
@@ -41,15 +43,16 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
         Ok(examined) => examined,
         Err(finding) => {
             let source = Source::new(file, "");
-            print(&format!("{}1 error\n", screen::finding(&finding, &source, colours())));
-            return ExitCode::FAILURE;
+            let screen = screen::finding(&finding, &source, colours());
+            return output::print(format!("{screen}1 error\n"), ExitCode::FAILURE);
         }
     };
     let source = &examined.source;
     machine::secrets(source);
-    if let Some((settings, _)) = &examined.read {
-        machine::control(source, &settings.listen);
-    }
+    let control = examined
+        .read
+        .as_ref()
+        .is_some_and(|(settings, _)| control::look(source, &settings.listen, wanted.offline));
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !wanted.offline) {
         machine::addresses(source, &settings.listen);
         names::look_up(source, settings);
@@ -61,13 +64,11 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
         (Some((settings, _)), true) => {
             let count = count(&findings);
             let but = if count.is_empty() { String::new() } else { format!(", with {count}") };
-            print(&format!("{shown}{} is fine{but}\n{}", file.display(), Summary(settings)));
-            ExitCode::SUCCESS
+            let summary = Summary { settings, control };
+            let report = format!("{shown}{} is fine{but}\n{summary}", file.display());
+            output::print(report, ExitCode::SUCCESS)
         }
-        _ => {
-            print(&format!("{shown}{}\n", count(&findings)));
-            ExitCode::FAILURE
-        }
+        _ => output::print(format!("{shown}{}\n", count(&findings)), ExitCode::FAILURE),
     }
 }
 
@@ -84,11 +85,6 @@ fn count(findings: &[Finding]) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Whoever reads only the beginning still gets the exit status.
-fn print(report: &str) {
-    let _ = io::stdout().write_all(report.as_bytes());
-}
-
 /// On a terminal, unless somebody does not want them (no-color.org).
 fn colours() -> Colours {
     let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -96,11 +92,15 @@ fn colours() -> Colours {
 }
 
 /// What a node with these settings serves, and where.
-struct Summary<'a>(&'a Settings);
+struct Summary<'a> {
+    settings: &'a Settings,
+    /// Whether it has a control socket.
+    control: bool,
+}
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { domains, components, listen, .. } = self.0;
+        let Settings { domains, components, listen, .. } = self.settings;
         for domain in domains {
             writeln!(f, "  domain     {} ({})", domain.name, certificate(domain.identity.as_ref()))?;
         }
@@ -118,7 +118,7 @@ impl fmt::Display for Summary<'_> {
                 writeln!(f, "  listener   {address} ({whom})")?;
             }
         }
-        if let Some(control) = &listen.control {
+        if let Some(control) = listen.control.as_ref().filter(|_| self.control) {
             writeln!(f, "  listener   {} (commands)", control.path.display())?;
         }
         Ok(())
@@ -133,7 +133,7 @@ fn certificate(identity: Option<&Identity>) -> String {
 }
 
 /// A day as `2026-11-01`.
-fn date(time: &Asn1TimeRef) -> String {
+pub(crate) fn date(time: &Asn1TimeRef) -> String {
     let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
     let days = since_epoch.map_or(0, |diff| u64::try_from(diff.days).unwrap_or(0));
     let day = UNIX_EPOCH + Duration::from_secs(days * 24 * 60 * 60);

@@ -142,6 +142,13 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let remote = terms::everywhere(&s2s, &mut stores);
     let allow = s2s.list("allow", value::pattern).unwrap_or_else(|| vec![Pattern::Any]);
     let deny = s2s.list("deny", value::pattern).unwrap_or_default();
+    let everyone = |patterns: &[Pattern]| patterns.contains(&Pattern::Any);
+    if everyone(&deny) {
+        s2s.warning("deny", "forbids every domain with \"*\": nobody can federate with this node");
+    }
+    if allow.is_empty() && !s2s.was_wrong("allow") {
+        s2s.warning("allow", "is empty: nobody can federate with this node");
+    }
     let max_connections_per_address = s2s.count("max_connections_per_address", 1).unwrap_or(64);
     s2s.finish();
 

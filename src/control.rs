@@ -17,7 +17,7 @@ use clap::Args;
 use serde_json::Value;
 use xmpp::Domain;
 
-use crate::{config, place::Place};
+use crate::{config, output, place::Place};
 use screen::Screen;
 
 /// Which node, and how its answer is shown.
@@ -123,23 +123,24 @@ impl Node {
             serde_json::from_value::<Answer<T>>(document)
                 .map_err(|error| format!("the node's answer cannot be understood: {error}"))
         });
-        match answer {
-            _ if self.json => screen::print(&(document + "\n")),
-            Err(_) => {}
+        let written = match answer {
+            _ if self.json => output::write(document + "\n"),
+            Err(_) => Ok(()),
             Ok(ref answer) => {
                 let mut screen = Screen::new(answer.time);
                 show(&mut screen, answer);
                 screen.missing(&answer.unanswered);
-                screen::print(&screen.finish());
+                output::write(screen.finish())
             }
-        }
-        match answer {
+        };
+        let status = match answer {
             Ok(_) => ExitCode::SUCCESS,
             Err(why) => {
                 eprintln!("nuncio: {}", screen::printable(&why));
                 ExitCode::FAILURE
             }
-        }
+        };
+        output::done(written, status)
     }
 
     /// The document that answers; what the node refuses is an error.

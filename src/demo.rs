@@ -16,7 +16,7 @@ use actors::{
 };
 use xmpp::xml::{Element, ns};
 
-use crate::config;
+use crate::{config, output};
 use authority::Authority;
 use names::Names;
 use program::Program;
@@ -28,8 +28,8 @@ pub(crate) fn run() -> ExitCode {
     let played = actix_rt::System::new().block_on(async { tokio::time::timeout(PATIENCE, play()).await });
     match played.unwrap_or_else(|_| Err(format!("nothing came for {} s", PATIENCE.as_secs()).into())) {
         Ok(()) => {
-            tell("\nBoth messages arrived, and the third came back with its reason.");
-            ExitCode::SUCCESS
+            let end = "\nBoth messages arrived, and the third came back with its reason.\n";
+            output::print(end, ExitCode::SUCCESS)
         }
         Err(error) => {
             tell(&format!("\nThe demo failed: {error}"));
@@ -39,9 +39,9 @@ pub(crate) fn run() -> ExitCode {
 }
 
 async fn play() -> Result<(), Box<dyn Error>> {
-    println!(
+    tell(&format!(
         "Two nodes, {MONTAGUE} and {CAPULET}, in one process; real sockets on 127.0.0.1 between them.\n"
-    );
+    ));
     let authority = Authority::new()?;
     let mut names = Names::bind().await?;
     let (montague, mut romeo) = house(MONTAGUE, &authority, &mut names).await?;

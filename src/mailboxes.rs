@@ -12,7 +12,7 @@ mod table;
 use std::{
     env, fmt,
     fs::File,
-    io::{self, IsTerminal as _, Read, Write as _},
+    io::{self, IsTerminal as _, Read},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -21,6 +21,8 @@ use board::Board;
 use clap::Args;
 use lines::Lines;
 use table::Marks;
+
+use crate::output;
 
 /// What to read.
 #[derive(Args)]
@@ -48,9 +50,7 @@ pub(crate) fn run(log: &Log) -> ExitCode {
     match shown {
         Ok(board) => {
             let text = report::text(&board, Marks::of_environment());
-            // Whoever reads only the beginning still gets the exit status.
-            let _ = io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            output::print(text, ExitCode::SUCCESS)
         }
         Err(trouble) => {
             eprintln!("nuncio: {trouble}");

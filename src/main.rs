@@ -8,6 +8,7 @@ mod logging;
 mod mailboxes;
 mod manual;
 mod notify;
+mod output;
 mod place;
 mod probe;
 mod run;

@@ -1,15 +1,12 @@
 //! Manual pages and shell completions, from the same definitions that the command line is read by.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
+
+use crate::output;
 
 /// What to print for a shell.
 #[derive(Args)]
@@ -23,14 +20,14 @@ impl Completions {
     pub(crate) fn print(&self, mut command: Command) -> ExitCode {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, NAME, &mut script);
-        done(io::stdout().write_all(&script))
+        output::print(script, ExitCode::SUCCESS)
     }
 }
 
 /// Where manual pages go.
 #[derive(Args)]
 pub(crate) struct Man {
-    /// Writes nuncio.1 and a page for each command there; it has to exist
+    /// Writes nuncio.1 and a page for each command there; it is made if need be
     #[arg(value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
 }
@@ -40,11 +37,14 @@ impl Man {
     pub(crate) fn write(&self, command: Command) -> ExitCode {
         // It would only say again what `--help` says.
         let command = command.disable_help_subcommand(true);
-        done(match &self.directory {
-            Some(directory) => clap_mangen::generate_to(command.clone(), directory)
-                .and_then(|()| fs::write(directory.join("nuncio.1"), page(command)?)),
-            None => page(command).and_then(|page| io::stdout().write_all(&page)),
-        })
+        let written = match &self.directory {
+            Some(directory) => fs::create_dir_all(directory)
+                .and_then(|()| clap_mangen::generate_to(command.clone(), directory))
+                .and_then(|()| fs::write(directory.join("nuncio.1"), page(command)?))
+                .map_err(|error| io::Error::other(format!("to {}: {error}", directory.display()))),
+            None => page(command).and_then(output::write),
+        };
+        output::done(written, ExitCode::SUCCESS)
     }
 }
 
@@ -54,16 +54,6 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     // clap's name for what stands behind the options says nothing.
     let page = String::from_utf8_lossy(&page).replace(".SH EXTRA", ".SH SIGNALS, ENVIRONMENT, EXIT STATUS");
     Ok(page.into_bytes())
-}
-
-fn done(result: io::Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("nuncio: cannot write: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 const NAME: &str = "nuncio";

@@ -36,7 +36,10 @@ use clap::Args;
 use tokio::sync::mpsc;
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
-use crate::config::{self, Config, Finding};
+use crate::{
+    config::{self, Config, Finding},
+    output,
+};
 use report::Report;
 use sight::{Event, Spectator};
 use step::{Place, Step};
@@ -165,7 +168,7 @@ async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool,
     }
     report.untested("Stanzas: none was sent to anybody.");
     let good = report.is_good();
-    report.end();
+    report.end().map_err(|error| format!("cannot write: {error}"))?;
     Ok(good)
 }
 
@@ -199,9 +202,9 @@ fn refuse(findings: &[Finding], from: Option<&Domain>, remote: Domain, json: boo
         let step =
             Step::failed("configuration", &Place::default(), &cause::CONFIGURATION, problems.join("; "));
         let pair = DomainPair { local: from.unwrap_or(&remote).clone(), remote };
-        report::print(&lines::step(&pair, &step));
         let grave: Vec<_> = step.finding.iter().collect();
-        report::print(&lines::verdict(&pair, from, None, &grave, &[], &[]));
+        let verdict = lines::verdict(&pair, from, None, &grave, &[], &[]);
+        return output::print(lines::step(&pair, &step) + &verdict, ExitCode::FAILURE);
     }
     ExitCode::FAILURE
 }

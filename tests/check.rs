@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -189,6 +190,90 @@ fn a_control_socket_needs_its_directory_and_a_secret_a_file_of_its_own() {
 }
 
 #[test]
+fn what_is_legal_and_hardly_meant_is_warned_about() {
+    let desk = Desk::new();
+    let text = |s2s: &str| {
+        format!(
+            "[listen]\ns2s = []\ncontrol = \"\"\n[s2s]\n{s2s}\n[[domain]]\nname = \"localhost\"\n\
+             [[component]]\nname = \"echo.elsewhere\"\nsecret = \"hush\"\n"
+        )
+    };
+    for (s2s, said) in [
+        (
+            "deny = [\"*\"]",
+            "warning: s2s.deny: forbids every domain with \"*\": nobody can federate with this node",
+        ),
+        ("allow = []", "warning: s2s.allow: is empty: nobody can federate with this node"),
+        (
+            "dialback_secret = \"fifteen letters\"",
+            "warning: s2s.dialback_secret: has fewer than 16 characters",
+        ),
+        (
+            "",
+            "warning: component.certificate: echo.elsewhere belongs to no [[domain]] and has no certificate and key",
+        ),
+    ] {
+        let screen = desk.passes(&text(s2s), &["--offline"]);
+        assert!(screen.contains(said), "no {said} in\n{screen}");
+    }
+    let screen =
+        desk.passes(&text("deny = [\"b.example\"]\ndialback_secret = \"sixteen letters!\""), &["--offline"]);
+    assert!(!screen.contains("nobody can federate") && !screen.contains("fewer than 16"), "{screen}");
+}
+
+#[test]
+fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
+    let desk = Desk::new();
+    fs::write(desk.directory.join("file.sock"), "important").unwrap();
+    let listener = UnixListener::bind(desk.directory.join("live.sock")).unwrap();
+    drop(UnixListener::bind(desk.directory.join("dead.sock")).unwrap());
+    let text = |control: &str| {
+        format!(
+            "[listen]\ns2s = []\ncomponent = []\ncontrol = \"{control}\"\n[[domain]]\nname = \"localhost\"\n"
+        )
+    };
+    let screen = desk.fails(&text("file.sock"), &["--offline"]);
+    assert!(
+        screen
+            .contains("error: listen.control: it cannot be at file.sock: a file that is no socket is there"),
+        "{screen}"
+    );
+    // Nobody, not even root, makes files there.
+    let screen = desk.ends_somehow(&text("/proc/nuncio.sock"), &["--offline"]);
+    assert!(screen.contains(": listen.control: ") && screen.contains("/proc/nuncio.sock"), "{screen}");
+    let screen = desk.fails(&text("live.sock"), &[]);
+    assert!(
+        screen.contains(
+            "error: listen.control: it cannot be at live.sock: another node answers there (process "
+        ),
+        "{screen}"
+    );
+    assert!(!desk.passes(&text("live.sock"), &["--offline"]).contains("listen.control"), "files only");
+    drop(listener);
+    for dead in ["live.sock", "dead.sock"] {
+        let screen = desk.passes(&text(dead), &[]);
+        assert!(!screen.contains("listen.control") && screen.contains(dead), "{screen}");
+    }
+}
+
+#[test]
+fn a_default_control_socket_that_cannot_be_is_warned_about_and_not_listed() {
+    let desk = Desk::new();
+    let deep = desk.directory.join("x".repeat(90));
+    fs::create_dir(&deep).unwrap();
+    let file = deep.join("n.toml");
+    fs::write(&file, "[listen]\ns2s = []\ncomponent = []\n[[domain]]\nname = \"localhost\"\n").unwrap();
+    let screen = text(&check(&desk.directory, file.to_str().unwrap(), &["--offline"]));
+    assert!(
+        screen.contains(
+            "warning: listen.control: no control socket, so no answers to nuncio explain and the like: "
+        ),
+        "{screen}"
+    );
+    assert!(screen.contains("107 bytes") && !screen.contains("(commands)"), "{screen}");
+}
+
+#[test]
 fn an_address_that_is_not_ours_or_taken_by_another_program_is_an_error() {
     let desk = Desk::new();
     let address = desk.network.address();
@@ -213,7 +298,7 @@ fn an_address_that_is_not_ours_or_taken_by_another_program_is_an_error() {
 #[test]
 fn beside_its_running_node_a_configuration_is_fine() {
     let network = Network::new();
-    let setup = Setup::of("nuncio.example");
+    let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
     let node = Node::start(&network, setup);
     let directory = network.directory("nuncio.example");
     let output = check(&directory, "nuncio.toml", &[]);
@@ -225,6 +310,10 @@ fn beside_its_running_node_a_configuration_is_fine() {
         node.process().id()
     );
     assert!(screen.contains(&note), "no {note} in\n{screen}");
+    assert!(
+        screen.contains("note: listen.control: the node of this configuration answers there"),
+        "{screen}"
+    );
     assert!(!screen.contains("DNS"), "the names lead here: {screen}");
 }
 
@@ -320,6 +409,12 @@ impl Desk {
     #[track_caller]
     fn passes(&self, toml: &str, arguments: &[&str]) -> String {
         self.ends(0, toml, arguments)
+    }
+
+    /// As root and as nobody in particular.
+    fn ends_somehow(&self, toml: &str, arguments: &[&str]) -> String {
+        fs::write(self.directory.join("n.toml"), toml).unwrap();
+        text(&check(&self.directory, "n.toml", arguments))
     }
 
     #[track_caller]

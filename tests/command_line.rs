@@ -1,9 +1,9 @@
 //! The binary as somebody types it.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use crate::support::{BINARY, Network, Process, Setup, configuration};
+use crate::support::{BINARY, Network, Node, Process, Setup, configuration};
 
 #[test]
 fn demo_sends_a_message_each_way_and_a_bounce() {
@@ -47,8 +47,13 @@ fn help_and_version_are_there_for_each_command() {
 #[test]
 fn manual_pages_and_completions_know_every_command() {
     let network = Network::new();
-    let directory = network.directory("man");
+    let directory = network.directory("man").join("share/man1");
     assert!(nuncio(&["man", directory.to_str().unwrap()]).status.success());
+    let in_a_file = directory.join("nuncio.1/man1");
+    let output = nuncio(&["man", in_a_file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains(&format!("nuncio: cannot write: to {}: ", in_a_file.display())), "{told}");
     let shown = String::from_utf8(nuncio(&["man"]).stdout).unwrap();
     assert_eq!(shown, fs::read_to_string(directory.join("nuncio.1")).unwrap());
     let scripts = ["bash", "zsh", "fish"].map(|shell| {
@@ -62,6 +67,49 @@ fn manual_pages_and_completions_know_every_command() {
         assert!(page.contains(".SH SYNOPSIS"), "{page}");
         for script in &scripts {
             assert!(script.contains(command), "no {command} in\n{script}");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_a_closed_pipe_is_not() {
+    let network = Network::new();
+    let directory = network.directory("full");
+    let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
+    let _node = Node::start(&network, setup);
+    let file = network.directory("nuncio.example").join("nuncio.toml");
+    let log = directory.join("node.log");
+    fs::write(&log, MAILBOX_LINE).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    for command in [
+        &["check", "--offline"][..],
+        &["sessions"],
+        &["sessions", "--json"],
+        &["queues"],
+        &["retry", "--json", "b.example"],
+        &["probe", "--json", "b.example"],
+        &["mailboxes", log.to_str().unwrap()],
+        &["man"],
+        &["completions", "bash"],
+        &["demo"],
+    ] {
+        let needs_no_node = ["mailboxes", "man", "completions", "demo"].contains(&command[0]);
+        let run = |stdout: Stdio| {
+            let mut run = Command::new(BINARY);
+            run.args(command).args(if needs_no_node { &[][..] } else { &config }).stdout(stdout);
+            run.stderr(Stdio::piped()).env_remove("RUST_LOG").spawn().unwrap().wait_with_output().unwrap()
+        };
+        let output = run(fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {told}");
+        assert!(told.contains("nuncio: cannot write: No space left on device"), "{command:?}: {told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = run(writer.into());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!told.contains("cannot write"), "{command:?}: {told}");
+        if !["retry", "probe"].contains(&command[0]) {
+            assert_eq!(output.status.code(), Some(0), "{command:?}: {told}");
         }
     }
 }
@@ -145,8 +193,15 @@ fn run_says_when_an_address_is_taken() {
     let process = Process::start("nuncio", &directory, BINARY, &arguments, &[]);
     let status = process.exit_within(crate::support::SOON);
     assert!(!status.success(), "{status}");
-    assert!(process.logged(&[&format!("{address}:5269")]), "{:?}", process.lines());
+    assert!(
+        process.logged(&[&format!("{address}:5269"), "; `nuncio check` says which program it is"]),
+        "{:?}",
+        process.lines()
+    );
 }
+
+const MAILBOX_LINE: &str = "2026-11-26T14:30:25.253Z INFO  nuncio::mailbox mailbox actor=router instances=1 depth=0 \
+     deepest=- peak=1 capacity=4096 handled=3 rate=0/s wait_p50=164us wait_p99=262us refused=0 restarts=0\n";
 
 fn check(network: &Network, text: &str) -> Output {
     let file = network.directory("check").join("nuncio.toml");

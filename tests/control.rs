@@ -339,6 +339,8 @@ fn a_domain_that_is_not_allowed_is_explained_by_our_own_rule() {
     let _node = Node::start(&network, place.setup().set("s2s.deny", "[\"denied.example\"]"));
     let told = place.tells(&["explain", "denied.example"]);
     assert!(told.starts_with("denied.example: not allowed by s2s.allow and s2s.deny"), "{told}");
+    let told = place.tells(&["retry", "denied.example"]);
+    assert!(told.starts_with("denied.example: not allowed by s2s.allow and s2s.deny"), "{told}");
 }
 
 #[test]

@@ -142,10 +142,12 @@ impl Sources {
         let links = self.links(Some(&remote), 1, &mut round).await;
         let untouched = retried.begun.is_empty() && retried.under_way.is_empty() && links.total == 0;
         let memory = round.wait("recorder", memory).await.flatten();
-        if untouched && memory.is_none() && round.is_complete() {
+        let shown = round.wait("promise", self.shown(Some(&remote), 1)).await;
+        let permitted = shown.is_none_or(|shown| shown.permitted);
+        if permitted && untouched && memory.is_none() && round.is_complete() {
             return Err(self.unknown(&remote));
         }
-        let sentence = sentence::retried(remote.as_str(), &retried, links.total);
+        let sentence = sentence::retried(remote.as_str(), &retried, links.total, permitted);
         let pairs = |pairs: &[DomainPair]| pairs.iter().map(Pair::from).collect();
         let (begun, under_way) = (pairs(&retried.begun), pairs(&retried.under_way));
         Ok(self.document(round, Retried { domain: remote.to_string(), sentence, begun, under_way }))

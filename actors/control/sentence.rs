@@ -29,7 +29,10 @@ pub(super) fn state(facts: &Facts<'_>) -> String {
 }
 
 /// What `retry` did.
-pub(super) fn retried(domain: &str, retried: &Retried, links: usize) -> String {
+pub(super) fn retried(domain: &str, retried: &Retried, links: usize, permitted: bool) -> String {
+    if !permitted {
+        return format!("{domain}: {NOT_ALLOWED}");
+    }
     match (retried.begun.len(), retried.under_way.len()) {
         (1.., _) => {
             let pairs: Vec<String> = retried.begun.iter().map(ToString::to_string).collect();
@@ -54,12 +57,14 @@ pub(super) fn closed(closed: &Closed) -> String {
     format!("{domain}: {count} {done} ({outgoing} opened here, {incoming} there); {}", waits(closed.waiting))
 }
 
+/// What becomes of a domain that the rules forbid.
+const NOT_ALLOWED: &str =
+    "not allowed by s2s.allow and s2s.deny of this node; what is sent there is answered with not-allowed";
+
 impl Facts<'_> {
     fn state(&self) -> String {
         if !self.permitted {
-            return "not allowed by s2s.allow and s2s.deny of this node; what is sent there is answered with \
-                    not-allowed"
-                .to_owned();
+            return NOT_ALLOWED.to_owned();
         }
         if let Some((queue, trouble)) = self.trouble() {
             return self.no_link(queue, trouble);
@@ -342,6 +347,8 @@ mod tests {
         };
         assert_eq!(closed(&done), "b.example: 2 links closed (1 opened here, 1 there); 3 stanzas wait");
         let none = Retried { begun: Vec::new(), under_way: Vec::new() };
-        assert_eq!(retried("b.example", &none, 1), "b.example: there is no pause, the link stands");
+        assert_eq!(retried("b.example", &none, 1, true), "b.example: there is no pause, the link stands");
+        let denied = retried("b.example", &none, 0, false);
+        assert!(denied.starts_with("b.example: not allowed by s2s.allow and s2s.deny"), "{denied}");
     }
 }

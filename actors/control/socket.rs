@@ -7,6 +7,7 @@ use std::{
         net::{UnixListener as Listener, UnixStream},
     },
     path::{Path, PathBuf},
+    process,
 };
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -59,6 +60,30 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Seat), Error> {
 /// Whether a path is short enough for a socket.
 pub fn fits(path: &Path) -> bool {
     path.as_os_str().len() <= LONGEST
+}
+
+/// Whether a socket could be at `path`, as far as files tell; what is there is left alone, and nobody is asked whether he
+/// answers.
+///
+/// # Errors
+/// Says why there could be none.
+pub fn try_out(path: &Path) -> Result<(), Error> {
+    if !fits(path) {
+        return Err(Error::TooLong);
+    }
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(Error::NotASocket),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    // Beside it: a node that starts at this moment must not find the path taken.
+    let beside = path.with_file_name(format!(".{:x}", process::id()));
+    if fits(&beside) {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(&beside)?)?;
+        fs::remove_file(&beside)?;
+    }
+    Ok(())
 }
 
 /// Removes the socket of a node that is no more.
@@ -198,6 +223,17 @@ mod tests {
         fs::write(&path, "important").unwrap();
         assert!(matches!(bind(&path), Err(Error::NotASocket)));
         assert_eq!(fs::read_to_string(&path).unwrap(), "important");
+    }
+
+    #[test]
+    fn a_place_is_tried_out_without_a_trace() {
+        let directory = Directory::new("trial");
+        let path = directory.0.join("nuncio.sock");
+        assert!(try_out(&path).is_ok());
+        assert!(matches!(try_out(&directory.0.join("nowhere/nuncio.sock")), Err(Error::Io(_))));
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0);
+        fs::write(&path, "important").unwrap();
+        assert!(matches!(try_out(&path), Err(Error::NotASocket)));
     }
 
     #[actix::test]

@@ -10,10 +10,12 @@ use tokio::{
 };
 
 use super::{exposition::Format, gather::Sources};
+use crate::quiet::Quiet;
 
 /// Serves the figures of `sources` for ever.
 pub async fn serve(listener: TcpListener, sources: Sources) {
     let seats = Arc::new(Semaphore::new(AT_ONCE));
+    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
     loop {
         // Whoever comes when all seats are taken waits in the kernel.
         let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
@@ -27,7 +29,9 @@ pub async fn serve(listener: TcpListener, sources: Sources) {
                 });
             }
             Err(error) => {
-                log::warn!(target: "nuncio::metrics", reason:% = error; "no connection can be accepted");
+                if failures.permits() {
+                    log::warn!(target: LOG, reason:% = error; "no connection can be accepted");
+                }
                 sleep(PAUSE).await;
             }
         }
@@ -125,6 +129,8 @@ async fn answer(head: &str, sources: &Sources) -> Answer {
         None => Answer::error("503 Service Unavailable"),
     }
 }
+
+const LOG: &str = "nuncio::metrics";
 
 /// Scrapers are few; there is room for some that only connect.
 const AT_ONCE: usize = 64;

@@ -41,20 +41,6 @@ pub(super) fn addresses(source: &Source, listen: &Listen) {
     }
 }
 
-/// Looks at whether the control socket can be where it is wanted.
-pub(super) fn control(source: &Source, listen: &Listen) {
-    let Some(control) = listen.control.as_ref().filter(|control| control.required) else { return };
-    let Some(place) = source.places(&["listen.control"]).pop() else { return };
-    let directory = control.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-        let said = Said::with_help(
-            format!("there is no directory {}", directory.display()),
-            "make it, or put the socket elsewhere: the node does not start without it",
-        );
-        source.find(Severity::Problem, place.span, &place.key, said);
-    }
-}
-
 /// Warns of keys and secrets that every user of this machine can read.
 pub(super) fn secrets(source: &Source) {
     let inline = source.places(&INLINE_SECRETS).into_iter().find(|place| !place.value.is_empty());
@@ -150,13 +136,13 @@ fn in_use(address: SocketAddr) -> (Severity, Said) {
 }
 
 /// Whether that process runs the program that we are, whatever it is called.
-fn is_our_program(pid: u32) -> bool {
+pub(super) fn is_our_program(pid: u32) -> bool {
     let program = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
     program("self").is_some_and(|ours| program(&pid.to_string()) == Some(ours))
 }
 
 /// Who listens there, where the system lets us know: process and program.
-fn holder(address: SocketAddr) -> Option<(u32, String)> {
+pub(super) fn holder(address: SocketAddr) -> Option<(u32, String)> {
     let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .filter_map(|table| fs::read_to_string(table).ok())

@@ -108,6 +108,11 @@ impl Said {
     pub(crate) fn with_help(text: impl Into<String>, help: impl Into<String>) -> Self {
         Self { text: text.into(), help: Some(help.into()) }
     }
+
+    /// What is wrong.
+    pub(crate) fn what(&self) -> &str {
+        &self.text
+    }
 }
 
 impl<T: Into<String>> From<T> for Said {

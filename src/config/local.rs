@@ -20,7 +20,7 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
             match &identity {
                 Some(identity) => identity::judge(&section, identity, &name),
                 None if !section.has("certificate") && !section.has("key") => {
-                    section.warning("certificate", without_certificate(&name, policy));
+                    section.warning("certificate", without_certificate(name.as_str(), policy));
                 }
                 None => {}
             }
@@ -91,12 +91,13 @@ fn inherited(
     let parents = domains.iter().filter(|domain| domain.name == *name || name.is_below(&domain.name));
     let nearest = parents.max_by_key(|domain| domain.name.as_str().len());
     if nearest.is_none() {
-        section.warning("certificate", without_certificate(name, policy));
+        let name = format!("{name} belongs to no [[domain]] and");
+        section.warning("certificate", without_certificate(&name, policy));
     }
     nearest?.identity.clone()
 }
 
-fn without_certificate(name: &Domain, policy: &Policy) -> String {
+fn without_certificate(name: &str, policy: &Policy) -> String {
     let consequence = match policy.tls {
         Tls::Required => ", and as [s2s] requires TLS no server can connect to it",
         Tls::Optional | Tls::Disabled => "",

@@ -192,12 +192,14 @@ impl<'a> Section<'a> {
                 continue;
             }
             let place = if self.name.is_empty() { "the top of the file" } else { self.name };
-            let near = nearest(key, &known).unwrap_or_default();
             let what = format!("\"{key}\" is unknown in {place}");
             let help = match ELSEWHERE.iter().find(|(known, section)| *known == key && *section != self.name)
             {
                 Some((_, section)) => format!("it belongs in [{section}]"),
-                None => format!("the nearest known key is \"{near}\""),
+                None => match nearest(key, &known) {
+                    Some(near) => format!("the nearest known key is \"{near}\""),
+                    None => format!("the known keys are \"{}\"", known.join("\", \"")),
+                },
             };
             let why = Said::with_help(what, help);
             self.find(Severity::Problem, at, key, why);
@@ -254,14 +256,18 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The known word that takes the fewest changes to come from `word`, for its length.
+/// The known word that takes the fewest changes to come from `word`, for its length, unless they have little in common.
 fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let likeness = |near: &&str| strsim::normalized_damerau_levenshtein(word, near);
-    known.iter().copied().max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+    let like = known.iter().copied().filter(|near| likeness(near) >= LIKELY);
+    like.max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
 }
 
+/// Of 1: as much as two words have in common when one was meant for the other.
+const LIKELY: f64 = 0.6;
+
 /// Keys of one section that are looked for in others, or taken for a section.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 15] = [
     ("metrics", "listen"),
     ("control", "listen"),
     ("s2s_tls", "listen"),
@@ -274,6 +280,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("keepalive", "s2s"),
     ("dialback_secret", "s2s"),
     ("max_connections", "limits"),
+    ("max_depth", "limits"),
     ("backoff", "promise"),
     ("nameservers", "dns"),
 ];

@@ -11,6 +11,7 @@ use xmpp::{
 };
 
 use super::{
+    finding::Said,
     identity::{SYSTEM, Stores},
     local,
     section::Section,
@@ -178,7 +179,18 @@ fn weigh(section: &Section<'_>, policy: &Policy) {
 /// The configured secret; an empty one is none.
 fn dialback_secret(section: &Section<'_>) -> Option<Secret> {
     let configured = local::secret(section, "dialback_secret", "dialback_secret_file");
-    configured.filter(|secret| !secret.is_empty()).map(|secret| Secret::new(&secret))
+    let configured = configured.filter(|secret| !secret.is_empty())?;
+    if configured.chars().count() < GUESSABLE {
+        let key = if section.has("dialback_secret") { "dialback_secret" } else { "dialback_secret_file" };
+        let said = Said::with_help(
+            format!(
+                "has fewer than {GUESSABLE} characters: whoever guesses it can pass for the domains of this node"
+            ),
+            "`openssl rand -hex 32` makes one that nobody guesses",
+        );
+        section.warning(key, said);
+    }
+    Some(Secret::new(&configured))
 }
 
 /// Thirty-two random bytes in hexadecimal.
@@ -200,6 +212,9 @@ fn remote_name(text: &str) -> Result<Pattern, String> {
         pattern => Ok(pattern),
     }
 }
+
+/// Characters with which a secret can still be guessed (XEP-0185 section 3 wants one that cannot).
+const GUESSABLE: usize = 16;
 
 /// Long enough that domains which talk keep their link, short enough that links to the others do not pile up.
 const IDLE: Duration = Duration::from_secs(60 * 60);

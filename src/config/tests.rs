@@ -270,6 +270,12 @@ fn an_unknown_key_names_its_section_and_the_nearest_known_key() {
         ],
     );
     assert_finds(
+        "[contact]\nbogus = \"x\"",
+        &[
+            "n.toml:2: contact.bogus: \"bogus\" is unknown in contact; the known keys are \"abuse\", \"admin\", \"feedback\", \"sales\", \"security\", \"status\", \"support\"",
+        ],
+    );
+    assert_finds(
         "[promises]",
         &[
             "n.toml:1: promises: \"promises\" is unknown in the top of the file; the nearest known key is \"promise\"",
@@ -455,7 +461,7 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
         &[
             "n.toml:2: limits.max_depth: 2 is not a number from 8 up",
             "n.toml:4: s2s.max_rate: \"fast\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"",
-            "n.toml:7: remote.max_depth: \"max_depth\" is unknown in remote; the nearest known key is \"max_rate\"",
+            "n.toml:7: remote.max_depth: \"max_depth\" is unknown in remote; it belongs in [limits]",
         ],
     );
 }

@@ -1,9 +1,6 @@
 //! What a person sees: lines, tables with aligned columns, times of day with their age.
 
-use std::{
-    fmt::{self, Write as _},
-    io::{self, Write as _},
-};
+use std::fmt::{self, Write as _};
 
 use actors::{
     account::Amount,
@@ -142,11 +139,6 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     clean
-}
-
-/// Writes to standard output; whoever reads only the beginning still gets the exit status.
-pub(crate) fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 /// `12 stanzas, 3.4 KiB`

@@ -40,6 +40,8 @@ causes! {
         "Mend what `nuncio check` lists; a node does not start with it either.";
     TARGET_IS_ADDRESS = "srv-target-is-address", Remote, "RFC 2782 (the target is a domain name)",
         "Name a host in the SRV record and give that the address: this node connects to it, others look for a host of that name and find none.";
+    PORT_IS_ZERO = "srv-port-is-zero", Remote, "RFC 2782 (the port of the service), RFC 6335 section 6 (0 is reserved)",
+        "Correct the SRV record: its third number is the port at which the server listens, such as 5269.";
     TARGET_IS_ALIAS = "srv-target-is-alias", Remote, "RFC 2782 (the target must not be an alias)",
         "Name the host itself in the SRV record and not its alias: this node follows it, others need not.";
     RECORD_BEHIND_ALIAS = "srv-behind-alias", Remote, "RFC 1034 section 3.6.2",
@@ -62,6 +64,8 @@ causes! {
         "The DNSSEC signatures of {local} do not check out: sign the zone anew or correct the DS record.";
     OWN_TARGET_IS_ADDRESS = "own-srv-target-is-address", Local, "RFC 2782 (the target is a domain name)",
         "Name a host in the SRV record of {local} and give that the address: servers that look for a host of that name find none.";
+    OWN_PORT_IS_ZERO = "own-srv-port-is-zero", Local, "RFC 2782 (the port of the service), RFC 6335 section 6 (0 is reserved)",
+        "Correct the SRV record of {local}: its third number is the port at which this node listens, such as 5269.";
     OWN_IS_ALIAS = "own-srv-alias", Local, "RFC 2782 (the target must not be an alias), RFC 1034 section 3.6.2",
         "Publish the SRV record of {local} at its own name and with the host's own name, without CNAME: some servers stumble.";
     OWN_UNREACHABLE = "own-listener-unreachable", Local, "RFC 6120 section 3.2, XEP-0220 section 2.2",

@@ -1,6 +1,7 @@
 //! A certificate as it was shown, what the node thinks of it, and what is wrong with it.
 
 use actors::failure::diagnosis::of_certificate;
+use openssl::{asn1::Asn1TimeRef, x509::X509Ref};
 use serde_json::json;
 use xmpp::{
     Domain,
@@ -13,6 +14,7 @@ use super::{
     sight::Shown,
     step::{Finding, Place, Step},
 };
+use crate::check::date;
 
 /// The step in which a peer that should be `domain` shows its certificate.
 pub(crate) fn step(shown: &Shown, domain: &Domain, policy: &Policy, place: &Place) -> Step {
@@ -42,11 +44,14 @@ pub(crate) fn step(shown: &Shown, domain: &Domain, policy: &Policy, place: &Plac
         },
         certificate.fingerprint,
     );
+    let day = |time: fn(&X509Ref) -> &Asn1TimeRef| {
+        shown.chain.first().map(|leaf| date(time(leaf))).unwrap_or_default()
+    };
     Step::good("certificate", place, words)
         .fact("names", names)
         .fact("issuer", certificate.issuer.as_str())
-        .fact("not_before", begins)
-        .fact("not_after", ends)
+        .fact("not_before", day(X509Ref::not_before))
+        .fact("not_after", day(X509Ref::not_after))
         .fact("sha256", certificate.fingerprint.as_str())
         .fact("chain", json!(shown.chain.len()))
         .finding(verdict.err().map(|problem| finding(&problem, Some(shown), domain, policy, place)))

@@ -50,8 +50,13 @@ pub(crate) fn odd(asked: &Asked, place: &Place, from_srv: bool) -> Option<(Strin
     Some((name.clone(), Step::odd("dns", place, cause, happened)))
 }
 
-/// What is odd about a target of an SRV record: that it is an address.
+/// What is odd about a target of an SRV record: that it is an address, or at a port that nobody has.
 pub(crate) fn odd_target(target: &Target, place: &Place) -> Option<Step> {
+    if target.from_srv && target.port == 0 {
+        let happened = format!("an SRV record says port 0 of {}, where nobody can listen", target.host);
+        let cause = if place.own { &cause::OWN_PORT_IS_ZERO } else { &cause::PORT_IS_ZERO };
+        return Some(Step::odd("dns", place, cause, happened));
+    }
     let address: IpAddr = target.host.parse().ok()?;
     let happened = format!("an SRV record has the address {address} where a host's name belongs");
     let cause = if place.own { &cause::OWN_TARGET_IS_ADDRESS } else { &cause::TARGET_IS_ADDRESS };

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
 };
 
 use xmpp::{DomainPair, policy::Mechanism};
@@ -12,6 +12,7 @@ use super::{
     screen::Screen,
     step::{Finding, Step},
 };
+use crate::output;
 
 /// The report of one probe.
 pub(crate) struct Report {
@@ -25,6 +26,8 @@ pub(crate) struct Report {
     untested: Vec<String>,
     /// How the remote took us where it did, the first way.
     way: Option<Way>,
+    /// What kept it from being told.
+    unwritten: Option<io::Error>,
 }
 
 /// A way that works.
@@ -42,26 +45,28 @@ impl Report {
         let colours =
             io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let screen = (!json).then(|| Screen::new(pair, colours));
-        let report = Self {
+        let mut report = Self {
             pair: pair.clone(),
             screen,
             findings: Vec::new(),
             told: HashSet::new(),
             untested: Vec::new(),
             way: None,
+            unwritten: None,
         };
         if report.screen.is_some() {
-            print(&format!("{} → {}\n", pair.local, pair.remote));
+            report.print(&format!("{} → {}\n", pair.local, pair.remote));
         }
         report
     }
 
     /// Tells a step.
     pub(crate) fn tell(&mut self, step: Step) {
-        match &mut self.screen {
-            Some(screen) => print(&screen.step(&step)),
-            None => print(&lines::step(&self.pair, &step)),
-        }
+        let told = match &mut self.screen {
+            Some(screen) => screen.step(&step),
+            None => lines::step(&self.pair, &step),
+        };
+        self.print(&told);
         self.findings.extend(step.finding);
     }
 
@@ -92,9 +97,12 @@ impl Report {
     }
 
     /// Sums up.
-    pub(crate) fn end(self) {
+    ///
+    /// # Errors
+    /// Not all of it could be written.
+    pub(crate) fn end(mut self) -> io::Result<()> {
         let (grave, odd) = (self.causes(true), self.causes(false));
-        print(&match &self.screen {
+        let verdict = match &self.screen {
             Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &self.untested),
             None => lines::verdict(
                 &self.pair,
@@ -104,7 +112,16 @@ impl Report {
                 &odd,
                 &self.untested,
             ),
-        });
+        };
+        self.print(&verdict);
+        self.unwritten.map_or(Ok(()), Err)
+    }
+
+    /// Writes it at once; once that has failed, nothing more.
+    fn print(&mut self, text: &str) {
+        if self.unwritten.is_none() {
+            self.unwritten = output::write(text).err();
+        }
     }
 
     /// What was found, each cause once.
@@ -113,11 +130,4 @@ impl Report {
         let wanted = self.findings.iter().filter(|finding| finding.grave == grave);
         wanted.filter(|finding| seen.insert(finding.cause.id)).collect()
     }
-}
-
-/// Writes to standard output, at once.
-pub(crate) fn print(text: &str) {
-    // Whoever reads only the beginning still gets the exit status.
-    let _ = io::stdout().write_all(text.as_bytes());
-    let _ = io::stdout().flush();
 }

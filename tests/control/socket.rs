@@ -1,7 +1,7 @@
 //! The socket itself: whose it is, what becomes of it, and what is said when it is not there.
 
 use std::io::{Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 
@@ -100,6 +100,31 @@ fn a_path_that_no_socket_can_have_is_a_problem_of_the_configuration() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(told.contains("listen.control") && told.contains("107 bytes"), "{told}");
+}
+
+#[test]
+fn out_of_file_descriptors_the_log_stays_quiet() {
+    let (network, place) = (Network::new(), Place::new());
+    let address = network.address();
+    let setup = place.setup().set("listen.metrics", &format!("[\"{address}:9090\"]"));
+    let file = place.0.join("few.toml");
+    fs::write(&file, configuration(&network, &setup, address)).unwrap();
+    let run = format!("ulimit -n 64; exec {BINARY} run --config {}", path(&file));
+    let node = Process::start("nuncio", &place.0, "/bin/sh", &["-c", &run], &[]);
+    node.logs_within(SOON, &["ready"]);
+    let _strangers: Vec<_> = (0..100).map(|_| TcpStream::connect((address, 5269)).unwrap()).collect();
+    node.eventually_logs(&["a connection could not be accepted"]);
+    let _asked = UnixStream::connect(place.socket()).unwrap();
+    let _scraper = TcpStream::connect((address, 9090)).unwrap();
+    for (one, more) in [
+        ("a command could not be accepted", "nuncio::control more commands could not be accepted"),
+        ("no connection can be accepted", "nuncio::metrics more connections could not be accepted"),
+    ] {
+        node.eventually_logs(&[more]);
+        let lines = node.lines();
+        let before = lines.iter().take_while(|line| !line.contains(more));
+        assert_eq!(before.filter(|line| line.contains(one)).count(), 1, "{one}: {lines:?}");
+    }
 }
 
 #[test]

@@ -122,6 +122,11 @@ pub(crate) struct Probed {
 }
 
 impl Probed {
+    /// What every step that has it says of `fact`.
+    pub(crate) fn facts(&self, fact: &str) -> Vec<String> {
+        self.steps.iter().filter_map(|step| Some(step[fact].as_str()?.to_owned())).collect()
+    }
+
     /// Checks that the way to the remote ended at `step`, and why; the probe as a whole fails.
     #[track_caller]
     pub(crate) fn fails(&self, step: &str, cause: &str, side: &str) -> &Self {

@@ -13,6 +13,19 @@ fn expired() {
 }
 
 #[test]
+fn the_days_of_a_certificate_are_written_alike_for_both_sides() {
+    let bench = Bench::new();
+    let identity = bench.identity();
+    bench.plays_secured(&identity, |peer| peer.waits_for_the_end());
+    let days = bench.probes().facts("not_after");
+    assert!(days.len() >= 2, "theirs and ours: {days:?}");
+    for day in days {
+        let parts: Vec<usize> = day.split('-').map(str::len).collect();
+        assert_eq!(parts, [4, 2, 2], "{day}");
+    }
+}
+
+#[test]
 fn not_yet_valid() {
     shows(|bench| bench.network.authority.certificate(&["peer.example"]).not_yet_valid().issue()).fails(
         "certificate",

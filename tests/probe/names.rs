@@ -62,6 +62,14 @@ fn a_service_record_that_names_an_address_is_followed_and_noted() {
 }
 
 #[test]
+fn a_service_record_with_port_0_is_a_wrong_record() {
+    let bench = Bench::new();
+    bench.network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 0, "xmpp.peer.example");
+    bench.network.dns.a("xmpp.peer.example", bench.peer);
+    bench.probes().notes("dns", "srv-port-is-zero", "remote").fails("tcp", "connection-refused", "remote");
+}
+
+#[test]
 fn name_servers_that_fail() {
     let bench = Bench::new();
     bench.network.dns.behaves("peer.example", Behaviour::ServerFailure);

@@ -1,0 +1,31 @@
+//! Standard output: what cannot be written is no success.
+
+use std::{
+    io::{self, ErrorKind, Write as _},
+    process::ExitCode,
+};
+
+/// Writes all of it at once. Whoever reads only the beginning has what he wanted: a closed pipe is no mistake.
+pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.write_all(content.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// Writes all of it, and says with which status the program then ends: `status`, unless it could not be written.
+pub(crate) fn print(content: impl AsRef<[u8]>, status: ExitCode) -> ExitCode {
+    done(write(content), status)
+}
+
+/// The status of a program that ends with `status` if everything was written; says why it was not.
+pub(crate) fn done(written: io::Result<()>, status: ExitCode) -> ExitCode {
+    match written {
+        Ok(()) => status,
+        Err(error) => {
+            eprintln!("nuncio: cannot write: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
