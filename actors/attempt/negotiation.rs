@@ -108,7 +108,7 @@ impl Negotiation<'_> {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
                         if let Err(error) = stream.write_all(&bytes).await {
-                            return Err(self.last_words(stream, &error).await);
+                            return Err(self.last_words(&machine, stream, &error).await);
                         }
                     }
                     Output::StartTls => {
@@ -170,14 +170,14 @@ impl Negotiation<'_> {
             match stream.read_buf(&mut bytes).await {
                 Ok(0) => {
                     hang_up(stream);
-                    return Err(self.broken(None));
+                    return Err(self.lost(&machine, None));
                 }
                 Ok(_) => {
                     log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
                     attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }
-                Err(error) => return Err(self.ended(&error)),
+                Err(error) => return Err(self.ended(&machine, &error)),
             }
         }
     }
@@ -211,19 +211,27 @@ impl Negotiation<'_> {
     }
 
     /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
-    fn ended(&self, error: &std::io::Error) -> Failure {
+    fn ended(&self, machine: &Initiating, error: &std::io::Error) -> Failure {
         match tls::Error::later(error) {
             error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
-            _ => self.broken(Some(error.kind())),
+            _ => self.lost(machine, Some(error.kind())),
         }
     }
 
     /// Explains why nothing more can be written by what the peer said before.
-    async fn last_words(&self, mut stream: Stream, error: &std::io::Error) -> Failure {
+    async fn last_words(&self, machine: &Initiating, mut stream: Stream, error: &std::io::Error) -> Failure {
         let mut scratch = BytesMut::with_capacity(READ);
         match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
-            Ok(Err(reason)) => self.ended(&reason),
-            _ => self.ended(error),
+            Ok(Err(reason)) => self.ended(machine, &reason),
+            _ => self.ended(machine, error),
+        }
+    }
+
+    /// The connection is gone, which the peer may have explained before.
+    fn lost(&self, machine: &Initiating, error: Option<std::io::ErrorKind>) -> Failure {
+        match machine.lost() {
+            Some(failure) => Failure::Stream { address: self.address, stage: self.stage, failure },
+            None => self.broken(error),
         }
     }
 
