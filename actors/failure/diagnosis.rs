@@ -192,8 +192,11 @@ fn of_stream(failure: &initiating::Cause, stage: &str, seen: &Seen) -> &'static 
 pub fn of_certificate(problem: &Problem, chain_incomplete: bool) -> &'static Cause {
     match problem {
         Problem::Expired { .. } => &cause::EXPIRED,
-        Problem::NotYetValid { soon: true, .. } => &cause::CLOCK_SKEW,
-        Problem::NotYetValid { .. } => &cause::NOT_YET_VALID,
+        Problem::NotYetValid { soon: true, .. } | Problem::AuthorityNotYetValid { soon: true, .. } => {
+            &cause::CLOCK_SKEW
+        }
+        Problem::NotYetValid { .. } | Problem::AuthorityNotYetValid { .. } => &cause::NOT_YET_VALID,
+        Problem::AuthorityExpired { .. } => &cause::AUTHORITY_EXPIRED,
         Problem::Revoked { .. } => &cause::REVOKED,
         Problem::SelfSigned => &cause::SELF_SIGNED,
         Problem::UnknownAuthority { .. } if chain_incomplete => &cause::INCOMPLETE_CHAIN,
@@ -273,6 +276,16 @@ mod tests {
         assert_eq!(trouble.remedy, "b.example's administrator has to renew it");
         assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
         assert_eq!(trouble.cause, "certificate-expired");
+    }
+
+    #[test]
+    fn an_expired_authority_is_not_told_as_the_servers_own_certificate() {
+        let (authority, on) = ("Toy R1".to_owned(), "2026-11-01".to_owned());
+        let trouble = of_cause(Cause::Certificate(Problem::AuthorityExpired { authority, on }));
+        let reason = "certificate of b.example comes from an authority (Toy R1) whose own certificate expired on 2026-11-01";
+        assert_eq!(trouble.reason, reason);
+        assert!(trouble.remedy.contains("the authority's current certificate"), "{}", trouble.remedy);
+        assert_eq!((trouble.cause.as_str(), trouble.side), ("certificate-authority-expired", Side::Remote));
     }
 
     #[test]

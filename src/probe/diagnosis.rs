@@ -200,6 +200,17 @@ mod tests {
             Problem::Expired { on: "2026-11-01".to_owned() },
             Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: false },
             Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: true },
+            Problem::AuthorityExpired { authority: "Toy R1".to_owned(), on: "2026-11-01".to_owned() },
+            Problem::AuthorityNotYetValid {
+                authority: "Toy R1".to_owned(),
+                until: "2040-01-01".to_owned(),
+                soon: false,
+            },
+            Problem::AuthorityNotYetValid {
+                authority: "Toy R1".to_owned(),
+                until: "2040-01-01".to_owned(),
+                soon: true,
+            },
             Problem::Revoked { on: "2026-11-01".to_owned() },
             Problem::SelfSigned,
             Problem::UnknownAuthority { issuer: "Toy".to_owned() },
