@@ -266,7 +266,8 @@ mod tests {
 
     fn of_cause(cause: Cause) -> Trouble {
         let failure = initiating::Failure { remote: pair().remote, cause };
-        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure }.trouble(&pair())
+        let address = ([127, 0, 0, 1], 5269).into();
+        Failure::Stream { address, stage: "", failure, distrusted: None }.trouble(&pair())
     }
 
     #[test]
@@ -322,7 +323,8 @@ mod tests {
     fn a_key_that_is_never_answered_is_one_that_nobody_could_ask_us_about() {
         let waiting = |stage| {
             let after = Duration::from_secs(30);
-            Failure::TimedOut { address: ([127, 0, 0, 1], 5269).into(), stage, after }.trouble(&pair())
+            let address = ([127, 0, 0, 1], 5269).into();
+            Failure::TimedOut { address, stage, after, distrusted: None }.trouble(&pair())
         };
         assert_eq!(waiting(EXPECT_RESULT).side, Side::Local);
         assert_eq!(waiting("waiting for the stream features").side, Side::Remote);
