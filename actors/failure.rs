@@ -11,6 +11,7 @@ use std::{
 
 use xmpp::{
     Domain,
+    certificate::Problem,
     stanza::{self, Condition, ErrorType},
     stream::initiating,
 };
@@ -55,6 +56,8 @@ pub enum Failure {
         stage: &'static str,
         /// Why.
         failure: initiating::Failure,
+        /// What left nothing but dialback to try.
+        distrusted: Option<Box<Problem>>,
     },
     /// The connection broke.
     Broken {
@@ -64,6 +67,8 @@ pub enum Failure {
         stage: &'static str,
         /// `None`: the peer closed it.
         error: Option<io::ErrorKind>,
+        /// What left nothing but dialback to try.
+        distrusted: Option<Box<Problem>>,
     },
     /// `handshake_timeout` ran out.
     TimedOut {
@@ -73,6 +78,8 @@ pub enum Failure {
         stage: &'static str,
         /// How long it was given.
         after: Duration,
+        /// What left nothing but dialback to try.
+        distrusted: Option<Box<Problem>>,
     },
     /// The actor that made the attempt panicked.
     Crashed,
@@ -165,6 +172,15 @@ impl Failure {
         }
     }
 
+    fn distrusted(&self) -> Option<&Problem> {
+        match self {
+            Self::Stream { distrusted, .. }
+            | Self::Broken { distrusted, .. }
+            | Self::TimedOut { distrusted, .. } => distrusted.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The stage at which it failed, for the metrics: one word of a few.
     pub fn stage(&self) -> &'static str {
         match self {
@@ -241,16 +257,20 @@ impl fmt::Display for Failure {
                 initiating::Cause::NotXmpp => write!(f, "{address} does not speak XMPP"),
                 _ => failure.fmt(f),
             },
-            Self::Broken { address, stage, error: None } => {
+            Self::Broken { address, stage, error: None, .. } => {
                 write!(f, "{address} closed the connection while we were {stage}")
             }
-            Self::Broken { address, stage, error: Some(kind) } => {
+            Self::Broken { address, stage, error: Some(kind), .. } => {
                 write!(f, "the connection to {address} broke while we were {stage}: {kind}")
             }
-            Self::TimedOut { address, stage, after } => {
+            Self::TimedOut { address, stage, after, .. } => {
                 write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
             }
             Self::Crashed => f.write_str("an internal error ended the attempt"),
+        }?;
+        match self.distrusted() {
+            Some(problem) => write!(f, "; only dialback was left, since its certificate {problem}"),
+            None => Ok(()),
         }
     }
 }

@@ -152,6 +152,44 @@ fn failures(network: &Network) -> Vec<Failure> {
     failures
 }
 
+#[test]
+fn a_certificate_that_was_refused_is_the_reason_although_the_peer_then_hung_up() {
+    let network = Network::new();
+    let identity = network.authority.issue(&["refusing.example"]);
+    plays(listener(&network, "refusing.example"), move |mut peer| {
+        peer.answers_to_tls("refusing.example", &identity);
+        peer.sends_features(BOTH);
+        peer.expects("auth");
+        peer.sends(
+            "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/>\
+             <text>your certificate has expired</text></failure>",
+        );
+        // Without a goodbye.
+        peer.expects("result");
+    });
+    let node = Node::start(&network, impatient().auth(Auth::Both));
+    let answer = node.inbox().asks("refusing.example", PING);
+    let wanted = "refusing.example refused our certificate (not-authorized: your certificate has expired)";
+    assert_eq!(answer.expect("error").expect("text").text(), wanted);
+}
+
+#[test]
+fn a_peer_that_dialback_had_to_do_for_is_told_with_what_was_wrong_with_its_certificate() {
+    let network = Network::new();
+    let identity = network.authority.issue(&["somebody.example"]);
+    plays(listener(&network, "crossed.example"), move |mut peer| {
+        peer.answers_to_tls("crossed.example", &identity);
+        peer.sends_features(BOTH);
+        peer.expects("result");
+    });
+    let node = Node::start(&network, impatient().auth(Auth::Both));
+    let answer = node.inbox().asks("crossed.example", PING);
+    let sentence = answer.expect("error").expect("text").text();
+    let wanted = "closed the connection while we were waiting for the answer to our dialback key; only dialback was \
+                  left, since its certificate is for another name (somebody.example), not for crossed.example";
+    assert!(sentence.ends_with(wanted), "{sentence}");
+}
+
 // rows: E13
 #[test]
 fn a_domain_that_says_it_has_no_service_is_never_dialled() {
@@ -315,3 +353,6 @@ impl Healthy {
 const AT_ONCE: (u64, u64) = (0, 3);
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
+
+const BOTH: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>\
+                    <dialback xmlns='urn:xmpp:features:dialback'/>";

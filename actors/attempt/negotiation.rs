@@ -16,7 +16,7 @@ use xmpp::{
     policy::Mechanism,
     stream::{
         Initiating, Secured,
-        initiating::{Output, Plan},
+        initiating::{self, Note, Output, Plan},
     },
 };
 
@@ -65,9 +65,12 @@ impl Attempt {
             stage: "waiting for the TLS handshake",
             began: clock::now(),
             usable: clock::now(),
+            bad: None,
+            distrusted: None,
         };
         let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
-        outcome.unwrap_or(Err(Failure::TimedOut { address, stage: negotiation.stage, after }))
+        let Negotiation { stage, distrusted, .. } = negotiation;
+        outcome.unwrap_or(Err(Failure::TimedOut { address, stage, after, distrusted }))
     }
 }
 
@@ -80,6 +83,10 @@ struct Negotiation<'a> {
     began: Instant,
     /// Since when there is a connection, secured or not yet.
     usable: Instant,
+    /// What is wrong with the peer's certificate.
+    bad: Option<Problem>,
+    /// The same, once dialback is tried where the policy would have had EXTERNAL too.
+    distrusted: Option<Box<Problem>>,
 }
 
 impl Negotiation<'_> {
@@ -93,6 +100,7 @@ impl Negotiation<'_> {
             (Stream::Tcp(socket), None)
         };
         let attempt = self.attempt;
+        let wants_external = attempt.remote.policy.allows(Mechanism::External);
         let mut machine = Initiating::new(Plan {
             pair: attempt.pair.clone(),
             purpose: attempt.purpose.clone(),
@@ -108,7 +116,7 @@ impl Negotiation<'_> {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
                         if let Err(error) = stream.write_all(&bytes).await {
-                            return Err(self.last_words(stream, &error).await);
+                            return Err(self.last_words(&machine, stream, &error).await);
                         }
                     }
                     Output::StartTls => {
@@ -119,10 +127,18 @@ impl Negotiation<'_> {
                         expires = session.expires;
                         machine.secured(self::secured(session));
                     }
-                    Output::Noted(note) => attempt.show(|| Seen::Noted(&note)),
-                    Output::Judged(verdict) => log::debug!(
-                        target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
-                    ),
+                    Output::Noted(note) => {
+                        if note == Note::Tried(Mechanism::Dialback) && wants_external {
+                            self.distrusted = self.bad.take().map(Box::new);
+                        }
+                        attempt.show(|| Seen::Noted(&note));
+                    }
+                    Output::Judged(verdict) => {
+                        log::debug!(
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
+                        );
+                        self.bad = verdict.err();
+                    }
                     Output::Established(established) => {
                         let shown =
                             Protection::of(machine.transport(), &attempt.pair.remote, &attempt.remote.policy);
@@ -152,7 +168,7 @@ impl Negotiation<'_> {
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
                         hang_up(stream);
-                        return Err(Failure::Stream { address: self.address, stage: self.stage, failure });
+                        return Err(self.failed(failure));
                     }
                     Output::Ended(_) => {
                         hang_up(stream);
@@ -170,14 +186,14 @@ impl Negotiation<'_> {
             match stream.read_buf(&mut bytes).await {
                 Ok(0) => {
                     hang_up(stream);
-                    return Err(self.broken(None));
+                    return Err(self.lost(&machine, None));
                 }
                 Ok(_) => {
                     log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
                     attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }
-                Err(error) => return Err(self.ended(&error)),
+                Err(error) => return Err(self.ended(&machine, &error)),
             }
         }
     }
@@ -211,24 +227,38 @@ impl Negotiation<'_> {
     }
 
     /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
-    fn ended(&self, error: &std::io::Error) -> Failure {
+    fn ended(&self, machine: &Initiating, error: &std::io::Error) -> Failure {
         match tls::Error::later(error) {
             error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
-            _ => self.broken(Some(error.kind())),
+            _ => self.lost(machine, Some(error.kind())),
         }
     }
 
     /// Explains why nothing more can be written by what the peer said before.
-    async fn last_words(&self, mut stream: Stream, error: &std::io::Error) -> Failure {
+    async fn last_words(&self, machine: &Initiating, mut stream: Stream, error: &std::io::Error) -> Failure {
         let mut scratch = BytesMut::with_capacity(READ);
         match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
-            Ok(Err(reason)) => self.ended(&reason),
-            _ => self.ended(error),
+            Ok(Err(reason)) => self.ended(machine, &reason),
+            _ => self.ended(machine, error),
         }
     }
 
+    /// The connection is gone, which the peer may have explained before.
+    fn lost(&self, machine: &Initiating, error: Option<std::io::ErrorKind>) -> Failure {
+        match machine.lost() {
+            Some(failure) => self.failed(failure),
+            None => self.broken(error),
+        }
+    }
+
+    fn failed(&self, failure: initiating::Failure) -> Failure {
+        let distrusted = self.distrusted.clone();
+        Failure::Stream { address: self.address, stage: self.stage, failure, distrusted }
+    }
+
     fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
-        Failure::Broken { address: self.address, stage: self.stage, error }
+        let distrusted = self.distrusted.clone();
+        Failure::Broken { address: self.address, stage: self.stage, error, distrusted }
     }
 }
 

@@ -135,11 +135,24 @@ fn verify(
 /// Puts the first objection of OpenSSL into our words.
 fn problem(context: &X509StoreContextRef) -> Problem {
     let culprit = context.current_cert();
+    // Above the leaf it is an authority's certificate, with which the peer's own may be in order.
+    let authority =
+        culprit.filter(|_| context.error_depth() > 0).map(|culprit| readable(culprit.subject_name()));
     match context.error().as_raw() {
-        CERT_HAS_EXPIRED => Problem::Expired { on: culprit.map(|c| date(c.not_after())).unwrap_or_default() },
+        CERT_HAS_EXPIRED => {
+            let on = culprit.map(|c| date(c.not_after())).unwrap_or_default();
+            match authority {
+                Some(authority) => Problem::AuthorityExpired { authority, on },
+                None => Problem::Expired { on },
+            }
+        }
         CERT_NOT_YET_VALID => {
             let until = culprit.map(|c| date(c.not_before())).unwrap_or_default();
-            Problem::NotYetValid { until, soon: culprit.is_some_and(begins_soon) }
+            let soon = culprit.is_some_and(begins_soon);
+            match authority {
+                Some(authority) => Problem::AuthorityNotYetValid { authority, until, soon },
+                None => Problem::NotYetValid { until, soon },
+            }
         }
         DEPTH_ZERO_SELF_SIGNED_CERT => Problem::SelfSigned,
         UNABLE_TO_GET_ISSUER_CERT

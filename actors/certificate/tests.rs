@@ -106,10 +106,23 @@ fn says_when_a_certificate_expired_or_begins() {
     };
     assert_eq!(at(Time::Past), Some(Problem::Expired { on: "2021-01-01".into() }));
     assert_eq!(at(Time::Future), Some(Problem::NotYetValid { until: "2040-01-01".into(), soon: false }));
-    let middle = root.intermediate("middle", Time::Past);
-    let chain = [middle.issue(&Wish::default()).chain.remove(0), middle.certificate.clone()];
-    let expired = Problem::Expired { on: "2021-01-01".into() };
-    assert_eq!(verdict(&root.certificate, Peer::Server, &chain), Some(expired));
+}
+
+#[test]
+fn says_when_it_is_an_authority_whose_certificate_expired_or_begins() {
+    let root = Authority::new("root");
+    let below = |time, leaf| {
+        let middle = root.intermediate("middle", time);
+        let leaf = middle.issue(&Wish { time: leaf, ..Wish::default() }).chain.remove(0);
+        verdict(&root.certificate, Peer::Server, &[leaf, middle.certificate.clone()])
+    };
+    let authority = || "Toy middle".to_owned();
+    let expired = Problem::AuthorityExpired { authority: authority(), on: "2021-01-01".into() };
+    assert_eq!(below(Time::Past, Time::Now), Some(expired));
+    let early =
+        Problem::AuthorityNotYetValid { authority: authority(), until: "2040-01-01".into(), soon: false };
+    assert_eq!(below(Time::Future, Time::Now), Some(early));
+    assert_eq!(below(Time::Now, Time::Past), Some(Problem::Expired { on: "2021-01-01".into() }));
 }
 
 #[test]

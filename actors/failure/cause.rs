@@ -210,6 +210,9 @@ causes! {
     CLOCK_SKEW = "clock-skew", Local, "RFC 5280 section 4.1.2.5",
         "set the clock of this machine: a certificate made for now seems to be of the future",
         "A certificate made for now seems to be of the future: set the clock of this machine, with NTP.";
+    AUTHORITY_EXPIRED = "certificate-authority-expired", Remote, "RFC 5280 section 6.1.3, RFC 8446 section 4.4.2",
+        "{remote}'s administrator has to send the authority's current certificate: the chain there is out of date",
+        "{remote} has to send its authority's current certificate: the file with the chain there is out of date, or trust here is.";
     REVOKED = "certificate-revoked", Remote, "RFC 6120 section 13.7.2, RFC 6960 section 2.2",
         "{remote}'s administrator has to replace it, and its key",
         "{remote} needs a new certificate with a new key: its authority took this one back, as a key that leaked may be why.";

@@ -192,8 +192,11 @@ fn of_stream(failure: &initiating::Cause, stage: &str, seen: &Seen) -> &'static 
 pub fn of_certificate(problem: &Problem, chain_incomplete: bool) -> &'static Cause {
     match problem {
         Problem::Expired { .. } => &cause::EXPIRED,
-        Problem::NotYetValid { soon: true, .. } => &cause::CLOCK_SKEW,
-        Problem::NotYetValid { .. } => &cause::NOT_YET_VALID,
+        Problem::NotYetValid { soon: true, .. } | Problem::AuthorityNotYetValid { soon: true, .. } => {
+            &cause::CLOCK_SKEW
+        }
+        Problem::NotYetValid { .. } | Problem::AuthorityNotYetValid { .. } => &cause::NOT_YET_VALID,
+        Problem::AuthorityExpired { .. } => &cause::AUTHORITY_EXPIRED,
         Problem::Revoked { .. } => &cause::REVOKED,
         Problem::SelfSigned => &cause::SELF_SIGNED,
         Problem::UnknownAuthority { .. } if chain_incomplete => &cause::INCOMPLETE_CHAIN,
@@ -263,7 +266,8 @@ mod tests {
 
     fn of_cause(cause: Cause) -> Trouble {
         let failure = initiating::Failure { remote: pair().remote, cause };
-        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure }.trouble(&pair())
+        let address = ([127, 0, 0, 1], 5269).into();
+        Failure::Stream { address, stage: "", failure, distrusted: None }.trouble(&pair())
     }
 
     #[test]
@@ -273,6 +277,16 @@ mod tests {
         assert_eq!(trouble.remedy, "b.example's administrator has to renew it");
         assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
         assert_eq!(trouble.cause, "certificate-expired");
+    }
+
+    #[test]
+    fn an_expired_authority_is_not_told_as_the_servers_own_certificate() {
+        let (authority, on) = ("Toy R1".to_owned(), "2026-11-01".to_owned());
+        let trouble = of_cause(Cause::Certificate(Problem::AuthorityExpired { authority, on }));
+        let reason = "certificate of b.example comes from an authority (Toy R1) whose own certificate expired on 2026-11-01";
+        assert_eq!(trouble.reason, reason);
+        assert!(trouble.remedy.contains("the authority's current certificate"), "{}", trouble.remedy);
+        assert_eq!((trouble.cause.as_str(), trouble.side), ("certificate-authority-expired", Side::Remote));
     }
 
     #[test]
@@ -309,7 +323,8 @@ mod tests {
     fn a_key_that_is_never_answered_is_one_that_nobody_could_ask_us_about() {
         let waiting = |stage| {
             let after = Duration::from_secs(30);
-            Failure::TimedOut { address: ([127, 0, 0, 1], 5269).into(), stage, after }.trouble(&pair())
+            let address = ([127, 0, 0, 1], 5269).into();
+            Failure::TimedOut { address, stage, after, distrusted: None }.trouble(&pair())
         };
         assert_eq!(waiting(EXPECT_RESULT).side, Side::Local);
         assert_eq!(waiting("waiting for the stream features").side, Side::Remote);

@@ -200,6 +200,17 @@ mod tests {
             Problem::Expired { on: "2026-11-01".to_owned() },
             Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: false },
             Problem::NotYetValid { until: "2040-01-01".to_owned(), soon: true },
+            Problem::AuthorityExpired { authority: "Toy R1".to_owned(), on: "2026-11-01".to_owned() },
+            Problem::AuthorityNotYetValid {
+                authority: "Toy R1".to_owned(),
+                until: "2040-01-01".to_owned(),
+                soon: false,
+            },
+            Problem::AuthorityNotYetValid {
+                authority: "Toy R1".to_owned(),
+                until: "2040-01-01".to_owned(),
+                soon: true,
+            },
             Problem::Revoked { on: "2026-11-01".to_owned() },
             Problem::SelfSigned,
             Problem::UnknownAuthority { issuer: "Toy".to_owned() },
@@ -248,12 +259,17 @@ mod tests {
         all.extend(connect.map(|failure| Failure::Connect(vec![(address, failure)])));
         all.extend(tls.into_iter().chain(alerts).map(|error| Failure::Tls { address, error }));
         for stage in stages {
-            all.push(Failure::Broken { address, stage, error: None });
-            all.push(Failure::Broken { address, stage, error: Some(io::ErrorKind::ConnectionReset) });
-            all.push(Failure::TimedOut { address, stage, after });
+            all.push(Failure::Broken { address, stage, error: None, distrusted: None });
+            all.push(Failure::Broken {
+                address,
+                stage,
+                error: Some(io::ErrorKind::ConnectionReset),
+                distrusted: None,
+            });
+            all.push(Failure::TimedOut { address, stage, after, distrusted: None });
             all.extend(causes.iter().map(|cause| {
                 let failure = initiating::Failure { remote: domain("b.example"), cause: cause.clone() };
-                Failure::Stream { address, stage, failure }
+                Failure::Stream { address, stage, failure, distrusted: None }
             }));
         }
         all

@@ -79,7 +79,10 @@ pub(crate) fn of_own(problem: &Problem) -> &'static Cause {
         Problem::Missing => &cause::OWN_MISSING,
         Problem::Expired { .. } => &cause::OWN_EXPIRED,
         Problem::NotYetValid { .. } => &cause::OWN_NOT_YET_VALID,
-        Problem::SelfSigned | Problem::UnknownAuthority { .. } => &cause::OWN_UNTRUSTED,
+        Problem::SelfSigned
+        | Problem::UnknownAuthority { .. }
+        | Problem::AuthorityExpired { .. }
+        | Problem::AuthorityNotYetValid { .. } => &cause::OWN_UNTRUSTED,
         Problem::WrongName { .. } => &cause::OWN_WRONG_NAME,
         Problem::WrongPurpose | Problem::Revoked { .. } | Problem::Other(_) => &cause::OWN_BAD,
     }

@@ -63,6 +63,22 @@ pub enum Problem {
         /// It comes within hours: it is rather the clock that is wrong, since nobody issues them ahead of time.
         soon: bool,
     },
+    /// The time of an authority's own certificate, above it in the chain, is over.
+    AuthorityExpired {
+        /// Name of the authority.
+        authority: String,
+        /// The last day, `2026-11-01`.
+        on: String,
+    },
+    /// The time of an authority's own certificate has not come.
+    AuthorityNotYetValid {
+        /// Name of the authority.
+        authority: String,
+        /// The first day, `2026-11-01`.
+        until: String,
+        /// It comes within hours, as in `NotYetValid`.
+        soon: bool,
+    },
     /// Its authority took it back.
     Revoked {
         /// The day, `2026-11-01`.
@@ -175,6 +191,8 @@ impl Problem {
             Self::Missing => "missing",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not-yet-valid",
+            Self::AuthorityExpired { .. } => "authority-expired",
+            Self::AuthorityNotYetValid { .. } => "authority-not-yet-valid",
             Self::Revoked { .. } => "revoked",
             Self::SelfSigned => "self-signed",
             Self::UnknownAuthority { .. } => "unknown-authority",
@@ -191,6 +209,15 @@ impl fmt::Display for Problem {
             Self::Missing => f.write_str("was not shown"),
             Self::Expired { on } => write!(f, "expired on {on}"),
             Self::NotYetValid { until, .. } => write!(f, "is not valid before {until}"),
+            Self::AuthorityExpired { authority, on } => {
+                write!(f, "comes from an authority ({authority}) whose own certificate expired on {on}")
+            }
+            Self::AuthorityNotYetValid { authority, until, .. } => {
+                write!(
+                    f,
+                    "comes from an authority ({authority}) whose own certificate is not valid before {until}"
+                )
+            }
             Self::Revoked { on } => write!(f, "was revoked on {on}"),
             Self::SelfSigned => f.write_str("is self-signed"),
             Self::UnknownAuthority { issuer } => write!(f, "comes from an unknown authority ({issuer})"),
@@ -347,6 +374,14 @@ mod tests {
             (Problem::Missing, "was not shown"),
             (Problem::Expired { on: date() }, "expired on 2026-11-01"),
             (Problem::NotYetValid { until: date(), soon: false }, "is not valid before 2026-11-01"),
+            (
+                Problem::AuthorityExpired { authority: "Toy R1".into(), on: date() },
+                "comes from an authority (Toy R1) whose own certificate expired on 2026-11-01",
+            ),
+            (
+                Problem::AuthorityNotYetValid { authority: "Toy R1".into(), until: date(), soon: false },
+                "comes from an authority (Toy R1) whose own certificate is not valid before 2026-11-01",
+            ),
             (Problem::Revoked { on: date() }, "was revoked on 2026-11-01"),
             (Problem::SelfSigned, "is self-signed"),
             (

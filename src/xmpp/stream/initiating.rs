@@ -147,6 +147,8 @@ enum State {
     ExpectTls,
     /// of SASL
     ExpectOutcome,
+    /// nothing: EXTERNAL was refused, and what came with the refusal may end the stream before the next mechanism
+    Refused,
     /// of dialback
     ExpectResult,
     /// on somebody else's key
@@ -238,6 +240,7 @@ impl Initiating {
                 return None;
             }
             let step = match self.next() {
+                Ok(None) if self.state == State::Refused => self.authenticate(),
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
                 Ok(Some(Frame::Element(element))) => self.element(&element),
@@ -272,7 +275,7 @@ impl Initiating {
             State::ExpectFeatures => "waiting for the stream features",
             State::ExpectProceed => "waiting for leave to start TLS",
             State::ExpectTls => "negotiating TLS",
-            State::ExpectOutcome => "waiting for the answer to our certificate",
+            State::ExpectOutcome | State::Refused => "waiting for the answer to our certificate",
             State::ExpectResult => EXPECT_RESULT,
             State::ExpectVerdict => "waiting for the verdict on a dialback key",
             State::Established => "established",
@@ -421,7 +424,7 @@ impl Initiating {
         let cause = match cause {
             // A web server's greeting is no breach of a protocol that it never spoke.
             Cause::Misbehaved(_) if !self.met && !self.settled => Cause::NotXmpp,
-            cause => cause,
+            cause => self.blame(cause),
         };
         match (&cause, self.state) {
             // Our tag is out already, or the other side waits for a handshake.

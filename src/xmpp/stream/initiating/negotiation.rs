@@ -1,11 +1,11 @@
 //! From features to stanzas: TLS, then EXTERNAL or dialback, or a question about somebody else's key.
-use super::{Cause, Established, Initiating, Note, Output, Purpose, State};
+use super::{Cause, Established, Failure, Initiating, Note, Output, Purpose, State};
 use crate::{
     DomainPair,
     dialback::{self, Answer},
     policy::{Mechanism, Tls},
     sasl,
-    stream::{End, error::Fault, features::Necessity},
+    stream::{Condition, End, error::Fault, features::Necessity},
     xml::{Element, ns},
 };
 
@@ -118,10 +118,29 @@ impl Initiating {
                 let failure = sasl::Failure::parse(element);
                 self.wire.emit(Output::Noted(Note::ExternalRefused(failure.clone())));
                 self.external = Some(failure);
-                self.authenticate()
+                self.state = State::Refused;
+                Ok(())
             }
             _ => Err(Fault::Unexpected { name: element.name.clone() }.into()),
         }
+    }
+
+    /// Why the stream failed if its connection ends now, where the peer said so before.
+    pub fn lost(&self) -> Option<Failure> {
+        let remote = self.plan.pair.remote.clone();
+        let refused = self.external.clone().filter(|_| !self.settled)?;
+        Some(Failure { remote, cause: Cause::ExternalRefused(refused) })
+    }
+
+    /// A peer that refuses EXTERNAL and then ends the stream gave its reason with the refusal, unless it ends the
+    /// stream for another one.
+    pub(super) fn blame(&self, cause: Cause) -> Cause {
+        let is_sequel = match &cause {
+            Cause::Closed => true,
+            Cause::Stream(error) => !speaks_of_something_else(error.condition),
+            _ => false,
+        };
+        self.lost().filter(|_| is_sequel).map_or(cause, |failure| failure.cause)
     }
 
     pub(super) fn dialback_result(&mut self, element: &Element) -> Result<(), Cause> {
@@ -169,4 +188,20 @@ impl Initiating {
         }));
         Ok(())
     }
+}
+
+/// Whether a stream error is about the peer's own state, the domains, or a dialback key that it could not have verified
+/// (XEP-0220 knew stream errors for that once), rather than about who we are.
+fn speaks_of_something_else(condition: Condition) -> bool {
+    matches!(
+        condition,
+        Condition::ConnectionTimeout
+            | Condition::HostGone
+            | Condition::HostUnknown
+            | Condition::InternalServerError
+            | Condition::RemoteConnectionFailed
+            | Condition::Reset
+            | Condition::ResourceConstraint
+            | Condition::SystemShutdown
+    )
 }

@@ -98,6 +98,55 @@ fn a_refused_certificate_is_the_reason_when_nothing_else_is_left() {
     }
 }
 
+// D11: the refusal is the reason, and a key is not written to who has ended the stream
+#[test]
+fn a_refused_certificate_is_the_reason_when_the_peer_ends_the_stream_before_an_answer_to_our_key() {
+    let refused = REFUSED.replace("</failure>", "<text>it has expired</text></failure>");
+    let wanted = "[failed: b.example refused our certificate (not-authorized: it has expired)]";
+    for end in ["</stream:stream>".to_owned(), stream_error("not-authorized")] {
+        let mut at_once = Peer::secured(plan(policy()));
+        at_once.opens(&format!("{EXTERNAL}{DIALBACK}"));
+        assert_eq!(at_once.sends(&format!("{refused}{end}")), "</stream:stream>");
+        assert_eq!(at_once.last(), wanted, "{end}");
+
+        let mut later = Peer::secured(plan(policy()));
+        later.opens(&format!("{EXTERNAL}{DIALBACK}"));
+        assert_eq!(later.sends(&refused), our_key());
+        assert_eq!(later.sends(&end), "</stream:stream>");
+        assert_eq!(later.last(), wanted, "{end}");
+    }
+    let mut lost = Peer::secured(plan(policy()));
+    lost.opens(&format!("{EXTERNAL}{DIALBACK}"));
+    assert_eq!(lost.stream.lost(), None);
+    lost.sends(&refused);
+    assert!(lost.stream.lost().is_some_and(|failure| wanted.contains(&failure.to_string())));
+}
+
+// D11, F7
+#[test]
+fn what_a_peer_says_of_our_key_or_of_itself_is_the_reason_although_it_refused_our_certificate() {
+    for (end, wanted) in [
+        (result("type='invalid'"), "[failed: b.example says our dialback key is invalid]"),
+        (
+            stream_error("remote-connection-failed"),
+            "[failed: b.example closed the stream: remote-connection-failed]",
+        ),
+        (stream_error("system-shutdown"), "[failed: b.example closed the stream: system-shutdown]"),
+    ] {
+        let mut peer = Peer::secured(plan(policy()));
+        peer.opens(&format!("{EXTERNAL}{DIALBACK}"));
+        assert_eq!(peer.sends(REFUSED), our_key());
+        peer.sends(&end);
+        assert_eq!(peer.last(), wanted);
+    }
+}
+
+fn stream_error(condition: &str) -> String {
+    format!(
+        "<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
+    )
+}
+
 // D7: COMPAT with peers that ask for what we said already
 #[test]
 fn our_name_is_said_again_once() {
