@@ -243,9 +243,11 @@ impl Negotiation<'_> {
         }
     }
 
-    /// The connection is gone, which the peer may have explained before.
+    /// The connection is gone, which the peer may have explained before, unless it was the network.
     fn lost(&self, machine: &Initiating, error: Option<std::io::ErrorKind>) -> Failure {
-        match machine.lost() {
+        use std::io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
+        let by_network = matches!(error, Some(HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut));
+        match machine.lost().filter(|_| !by_network) {
             Some(failure) => self.failed(failure),
             None => self.broken(error),
         }
