@@ -266,7 +266,9 @@ impl Component {
     fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
-            self.log_closed(&end.to_string());
+            // After our own error the closing tags go both ways like after none.
+            let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);
+            self.log_closed(&parting.as_ref().unwrap_or(end).to_string());
         }
         self.leave(context);
     }
@@ -316,8 +318,6 @@ impl Component {
         if !self.seated && !self.surroundings.strangers.permits() {
             return;
         }
-        let parting = self.parting.as_ref().map(|error| End::ByUs(error.clone()).to_string());
-        let reason = parting.as_deref().unwrap_or(reason);
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
             reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),
