@@ -42,6 +42,13 @@ impl Node {
         if !closed.within(left() / 4 * 3).await {
             log::warn!(target: LOG, "some components did not close their streams in time");
         }
+        // What they said last may be with the router still, or by now with the promise, which answers it.
+        let (token, passed_on) = drain::tokens();
+        let _ = self.router.signal(router::Acknowledge { token });
+        passed_on.within(left() / 4).await;
+        let (token, answered) = drain::tokens();
+        let _ = self.promise.signal(promise::Drain { token });
+        answered.within(left() / 4).await;
         let (token, finished) = drain::tokens();
         let _ = self.router.signal(router::Finish { within: left() / 4 * 3, token });
         if !finished.within(left()).await {
