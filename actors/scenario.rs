@@ -27,7 +27,7 @@ use xmpp::{
     Domain, DomainPair,
     component::Secret,
     dialback,
-    policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::{
         Initiating,
         initiating::{Output, Plan, Purpose},
@@ -237,6 +237,7 @@ fn policy() -> Policy {
         idle_seconds: 0,
         secret: dialback::Secret::new("secret"),
         unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
     }
 }
 

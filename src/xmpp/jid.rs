@@ -133,7 +133,7 @@ fn check_length(part: Part, text: &str) -> Result<(), Error> {
 }
 
 /// Octets of one part (RFC 7622 sections 3.2 to 3.4).
-const MAX_PART: usize = 1023;
+pub(crate) const MAX_PART: usize = 1023;
 
 #[cfg(test)]
 mod tests {

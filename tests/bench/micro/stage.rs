@@ -26,7 +26,7 @@ use actors::workers::Workers;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
 use xmpp::component::Secret;
-use xmpp::policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient};
+use xmpp::policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient};
 use xmpp::stanza::Origin;
 use xmpp::stream::Initiating;
 use xmpp::stream::initiating::{Established, Output, Plan, Purpose};
@@ -228,6 +228,7 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
         idle_seconds: 0,
         secret: dialback::Secret::new(SECRET),
         unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
     };
     let purpose = Purpose::Session;
     let plan = Plan {
