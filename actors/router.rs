@@ -4,6 +4,7 @@
 mod account;
 mod asked;
 mod figures;
+mod refusal;
 mod seats;
 mod sessions;
 mod show;
@@ -19,7 +20,10 @@ use xmpp::{
 };
 
 use self::account::Account;
-pub use self::figures::{Figures, ShowFigures};
+pub use self::{
+    figures::{Figures, ShowFigures},
+    refusal::Refuse,
+};
 use crate::{
     account::Outcome,
     batch::{self, Answers, Batch, Pass},

@@ -355,6 +355,7 @@ impl Node {
             ended: nobody.outlet(),
             proved: nobody.outlet(),
             strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),
+            refusals: crate::quiet::Quiet::new("nuncio::component", 1, "more refusals"),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");

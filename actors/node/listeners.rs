@@ -33,6 +33,7 @@ pub(super) struct Listeners {
     pub(super) programs: Limits,
     pub(super) strangers: incoming::Strangers,
     pub(super) unseated: Arc<Quiet>,
+    pub(super) refusals: Arc<Quiet>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -69,6 +70,11 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
 /// The lines about programs that have proved nothing.
 pub(super) fn unseated() -> Arc<Quiet> {
     Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+}
+
+/// The lines about stanzas of components.
+pub(super) fn refusals() -> Arc<Quiet> {
+    Quiet::new(component::LOG, quiet::FEW, "more stanzas of components were refused")
 }
 
 /// What each component proves itself with.
@@ -135,6 +141,7 @@ impl Listeners {
             ended: listener.outlet(),
             proved: listener.outlet(),
             strangers: Arc::clone(&self.unseated),
+            refusals: Arc::clone(&self.refusals),
         }
     }
 

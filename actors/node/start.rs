@@ -155,6 +155,7 @@ impl Node {
             ),
             strangers: incoming::Strangers::default(),
             unseated: listeners::unseated(),
+            refusals: listeners::refusals(),
             workers,
             tls,
             terms,

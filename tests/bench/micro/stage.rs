@@ -142,6 +142,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         ended: nobody.outlet(),
         proved: nobody.outlet(),
         strangers: Quiet::new("nuncio::component", quiet::FEW, "more strangers"),
+        refusals: Quiet::new("nuncio::component", quiet::FEW, "more refusals"),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
