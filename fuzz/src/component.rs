@@ -44,6 +44,14 @@ pub(crate) fn run(input: &[u8]) {
                     assert!(served, "a stanza before the handshake");
                     assert_eq!(*stanza.from_domain(), domain("c.example"));
                 }
+                Output::StanzaRefused(refused) => {
+                    assert!(served, "a stanza before the handshake");
+                    assert_eq!(refused.local, domain("c.example"));
+                    if let Some(answer) = &refused.answer {
+                        assert_eq!(*answer.to_domain(), domain("c.example"));
+                        assert!(!answer.is_answerable(), "an answer that is no error");
+                    }
+                }
                 Output::Ended(_) => over = true,
             }
         }
