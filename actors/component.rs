@@ -15,7 +15,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
-    component::{Accepting, Output, Secret},
+    component::{Accepting, Configured, Output},
     policy::Bounds,
     stanza,
     stream::{self, Condition, End},
@@ -101,9 +101,9 @@ pub struct Undelivered {
 /// What every component connection needs.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// The names and their secrets.
-    pub names: Arc<HashMap<Domain, Secret>>,
-    /// Bytes of one stanza.
+    /// The names, with their secrets and limits.
+    pub names: Arc<HashMap<Domain, Configured>>,
+    /// Bytes of one stanza, where a name has no limit of its own.
     pub max_stanza: usize,
     /// What one stream may cost.
     pub bounds: Bounds,

@@ -345,7 +345,7 @@ impl Node {
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {
-            names: Arc::new(HashMap::from([(name, Secret::new("secret"))])),
+            names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,
             bounds: Bounds::default(),
             write_timeout: Duration::from_secs(120),

@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix::Arbiter;
 use tokio::{net::TcpListener, sync::Semaphore};
-use xmpp::{Domain, component::Secret};
+use xmpp::{
+    Domain,
+    component::{Configured, Secret},
+};
 
 use crate::{
     component, incoming,
@@ -43,7 +46,7 @@ pub(super) struct Listeners {
     pub(super) witness: Mailbox<Witness>,
     pub(super) tally: Tally,
     pub(super) notes: Notes,
-    pub(super) secrets: Arc<HashMap<Domain, Secret>>,
+    pub(super) secrets: Arc<HashMap<Domain, Configured>>,
 }
 
 /// What is accepted from servers; `seats` are those of all listeners.
@@ -77,10 +80,11 @@ pub(super) fn refusals() -> Arc<Quiet> {
     Quiet::new(component::LOG, quiet::FEW, "more stanzas of components were refused")
 }
 
-/// What each component proves itself with.
-pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Secret>> {
+/// What each component proves itself with, and its own limits.
+pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Configured>> {
     let secret = |component: &crate::settings::Component| {
-        (component.name.clone(), Secret::new(component.secret.clone()))
+        let secret = Secret::new(component.secret.clone());
+        (component.name.clone(), Configured { secret, max_stanza: component.max_stanza })
     };
     Arc::new(settings.components.iter().map(secret).collect())
 }

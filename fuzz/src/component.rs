@@ -11,7 +11,7 @@ use xmpp::{
 };
 
 pub(crate) fn run(input: &[u8]) {
-    let names = HashMap::from([(domain("c.example"), Secret::new("secret"))]);
+    let names = HashMap::from([(domain("c.example"), Secret::new("secret").into())]);
     let mut stream = Accepting::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
     let (mut reader, mut claimed, mut served, mut over) = (Reader::new(), false, false, false);
     for act in acts(input) {

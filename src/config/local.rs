@@ -43,6 +43,7 @@ pub(crate) fn components(
         let name = section.require("name", value::domain);
         let secret = shared_secret(&section);
         let own = identity::read(&section);
+        let max_stanza = section.read("max_stanza", value::size);
         if let Some(name) = &name {
             refuse_second(&section, name, &mut lines);
         }
@@ -53,7 +54,7 @@ pub(crate) fn components(
                 inherited(&section, &name, domains, policy)
                     .inspect(|identity| identity::judge_inherited(&section, identity, &name))
             };
-            components.push(Component { name, secret, identity });
+            components.push(Component { name, secret, identity, max_stanza });
         }
         section.finish();
     }

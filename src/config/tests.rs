@@ -468,3 +468,15 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
         ],
     );
 }
+
+#[test]
+fn a_component_may_have_a_limit_of_its_own() {
+    let config = Dir::new()
+        .load(
+            "[[component]]\nname = \"a.example\"\nsecret = \"s\"\nmax_stanza = \"1 MiB\"\n\
+             [[component]]\nname = \"b.example\"\nsecret = \"s\"\n",
+        )
+        .unwrap();
+    let limits: Vec<_> = config.settings.components.iter().map(|component| component.max_stanza).collect();
+    assert_eq!(limits, [Some(1 << 20), None]);
+}
