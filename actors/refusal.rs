@@ -11,7 +11,7 @@ use crate::{account::Amount, quiet::Quiet};
 
 /// What one read brought that was refused, by the local domain it is counted under and by the reason.
 #[derive(Debug, Default)]
-pub struct Refusals(BTreeMap<(Domain, Reason), Entry>);
+pub struct RefusedStanzas(BTreeMap<(Domain, Reason), Entry>);
 
 /// Refused stanzas of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Entry {
     pub dropped: Amount,
 }
 
-impl Refusals {
+impl RefusedStanzas {
     /// Whether nothing was refused.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

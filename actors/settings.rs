@@ -164,6 +164,18 @@ pub struct Component {
     pub identity: Option<Identity>,
     /// Bytes of one of its stanzas, if they are limited otherwise than those of remote domains.
     pub max_stanza: Option<usize>,
+    /// When a second connection shows the secret of the name.
+    pub conflict: Conflict,
+}
+
+/// Which connection serves a component's name when a second one shows its secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// The first, as long as it answers; the second gets `conflict`.
+    #[default]
+    Refuse,
+    /// The second; the first gets `conflict`.
+    Replace,
 }
 
 /// A trust store.

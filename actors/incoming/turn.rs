@@ -22,7 +22,7 @@ use crate::{
     mailbox::Refused,
     metrics::Saw,
     recorder::{Event, What},
-    refusal::{self, Refusals},
+    refusal::{self, RefusedStanzas},
     router::{self, Source},
     verifier,
     witness::{self, Side},
@@ -171,7 +171,7 @@ impl Incoming {
     /// Has stanzas that the stream refused counted, and their answers sent the way that stanzas of our own domains take,
     /// on streams that we open.
     fn refuse(&mut self, stanzas: Vec<stanza::Refused>, pass: &Pass) {
-        let mut refused = Refusals::default();
+        let mut refused = RefusedStanzas::default();
         let mut answers = Vec::new();
         for stanza in stanzas {
             refusal::log(LOG, &self.surroundings.strangers.stanzas, self.address, &stanza);

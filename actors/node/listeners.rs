@@ -35,8 +35,9 @@ pub(super) struct Listeners {
     /// Of what is accepted from programs.
     pub(super) programs: Limits,
     pub(super) strangers: incoming::Strangers,
-    pub(super) unseated: Arc<Quiet>,
-    pub(super) refusals: Arc<Quiet>,
+    pub(super) refusals: component::Refusals,
+    pub(super) asker: Option<Domain>,
+    pub(super) bad_stanzas: Arc<Quiet>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -70,13 +71,13 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
     }
 }
 
-/// The lines about programs that have proved nothing.
-pub(super) fn unseated() -> Arc<Quiet> {
-    Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+/// The limits of log lines about component connections that serve no name.
+pub(super) fn refusals(settings: &Settings) -> component::Refusals {
+    component::Refusals::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
 /// The lines about stanzas of components.
-pub(super) fn refusals() -> Arc<Quiet> {
+pub(super) fn bad_stanzas() -> Arc<Quiet> {
     Quiet::new(component::LOG, quiet::FEW, "more stanzas of components were refused")
 }
 
@@ -144,8 +145,9 @@ impl Listeners {
             door: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
-            strangers: Arc::clone(&self.unseated),
-            refusals: Arc::clone(&self.refusals),
+            refusals: self.refusals.clone(),
+            asker: self.asker.clone(),
+            bad_stanzas: Arc::clone(&self.bad_stanzas),
         }
     }
 

@@ -3,13 +3,13 @@
 use actix::{Context, Handler};
 
 use super::{Router, Source};
-use crate::{account::Outcome, batch::Batch, mailbox::Queued, refusal::Refusals};
+use crate::{account::Outcome, batch::Batch, mailbox::Queued, refusal::RefusedStanzas};
 
 /// Enter these in the account, and take the answers to their senders.
 #[derive(Debug)]
 pub struct Refuse {
     /// What one read brought that was refused.
-    pub refused: Refusals,
+    pub refused: RefusedStanzas,
     /// The error answers that leave on streams of ours.
     pub answers: Vec<Batch>,
 }
