@@ -147,6 +147,40 @@ fn a_stream_error_is_reported_and_answered_with_the_closing_tag_alone() {
     assert_eq!(peer.last(), "[failed: b.example closed the stream: host-unknown (who?)]");
 }
 
+// B23, B27
+#[test]
+fn reads_answers_on_a_stream_whose_default_namespace_is_that_of_streams() {
+    let mut peer = Peer::new(plan(terms(Tls::Optional, &[Dialback])));
+    peer.gets();
+    peer.sends(
+        "<stream xmlns='http://etherx.jabber.org/streams' from='b.example' to='a.example' id='D6' version='1.0'>",
+    );
+    let shown = peer.sends("<features><dialback xmlns='urn:xmpp:features:dialback'/></features>");
+    assert_eq!(shown, format!("<db:result from='a.example' to='b.example'>{}</db:result>", key()));
+    peer.sends("<result xmlns='jabber:server:dialback' from='b.example' to='a.example' type='valid'/>");
+    assert_eq!(peer.last(), "[established by dialback over clear text]");
+    let error = "<error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></error></stream>";
+    assert_eq!(peer.sends(error), "</stream:stream>");
+    assert_eq!(peer.last(), "[closed by the peer: reset]");
+}
+
+// B16: it gave no reason, and may do better the next time
+#[test]
+fn a_root_that_is_closed_at_once_is_a_stream_that_the_peer_closed() {
+    for purpose in [Purpose::Session, Purpose::Verify(question())] {
+        let mut peer = Peer::new(Plan { purpose, ..plan(policy()) });
+        peer.gets();
+        let answer = peer.sends(&header("version='1.0'").replace('>', "/>").replacen("?/>", "?>", 1));
+        assert_eq!(answer, "</stream:stream>");
+        assert!(peer.last().contains("closed the stream"), "{}", peer.last());
+        assert!(!peer.last().contains("XMPP"), "{}", peer.last());
+    }
+}
+
+fn question() -> dialback::Request {
+    dialback::Request { pair: pair("a.example", "b.example"), id: "1".into(), key: "key".into() }
+}
+
 // B33, B34
 #[test]
 fn a_redirection_is_reported_with_how_it_came() {
