@@ -32,7 +32,7 @@ pub struct Receiving {
     secured: Option<Secured>,
     /// the peer's current header
     header: Header,
-    /// the domains of the first question of dialback, when no header says whom the peer wants
+    /// the domains of the first question of dialback, when no header has a `to`
     named_later: Option<DomainPair>,
     /// of our current header: what dialback keys are for
     id: String,
