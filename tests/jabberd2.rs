@@ -22,6 +22,21 @@ fn carries_stanzas_in_both_directions_over_tls_by_dialback() {
     federate(&node, &peer, "protocol=TLSv1.3");
 }
 
+// rows: B10
+#[test]
+fn carries_stanzas_in_both_directions_where_one_side_has_no_tls_and_the_other_can_do_without() {
+    let optional = |domain: &str| Setup::of(domain).tls(Tls::Optional);
+    for (ours, theirs) in [
+        (optional("nuncio.example"), clear("jabberd.example")),
+        (clear("nuncio.example"), optional("jabberd.example")),
+    ] {
+        let network = Network::new();
+        let peer = Jabberd2::start(&network, theirs);
+        let node = Node::start(&network, ours);
+        federate(&node, &peer, "protocol=- ");
+    }
+}
+
 // rows: C1
 #[test]
 fn carries_nothing_without_tls_where_the_node_requires_it() {
