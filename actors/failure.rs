@@ -81,6 +81,13 @@ pub enum Failure {
         /// What left nothing but dialback to try.
         distrusted: Option<Box<Problem>>,
     },
+    /// The peer refused EXTERNAL and ended the stream, and dialback failed on another connection.
+    Unauthenticated {
+        /// The refusal.
+        external: Box<Failure>,
+        /// Why dialback failed.
+        dialback: Box<Failure>,
+    },
     /// The actor that made the attempt panicked.
     Crashed,
 }
@@ -92,6 +99,11 @@ impl Failure {
             Self::Denied | Self::TlsForbidden | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
+            // A peer that closes the stream on dialback as it did on EXTERNAL has refused both. What may pass on the
+            // second connection leaves open whether dialback would do.
+            Self::Unauthenticated { dialback, .. } => {
+                dialback.is_definitive() || dialback.is_silent_refusal()
+            }
             Self::Tls { error, .. } => match error {
                 tls::Error::NotTls | tls::Error::NoCommonVersion | tls::Error::NoCommonCipher => true,
                 tls::Error::Alert(alert) => !PASSING_ALERTS.contains(alert),
@@ -107,6 +119,11 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Crashed => false,
         }
+    }
+
+    /// Whether the peer closed the stream in good order and gave no reason.
+    fn is_silent_refusal(&self) -> bool {
+        matches!(self, Self::Stream { failure, .. } if failure.cause == initiating::Cause::Closed)
     }
 
     /// Whether it is that the remote has no TLS.
@@ -138,6 +155,7 @@ impl Failure {
             | Self::Tls { .. }
             | Self::Broken { .. }
             | Self::TimedOut { .. }
+            | Self::Unauthenticated { .. }
             | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
         };
         stanza::Error { type_, condition, text: self.sentence(remote) }
@@ -168,6 +186,11 @@ impl Failure {
                 format!("{remote} takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
             }
             Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
+            Self::Unauthenticated { external, dialback } => format!(
+                "{}; dialback on another connection failed too: {}",
+                external.sentence(remote),
+                dialback.sentence(remote)
+            ),
             other => other.to_string(),
         }
     }
@@ -205,6 +228,7 @@ impl Failure {
                 | initiating::Cause::DialbackError(_) => "authentication",
                 _ => "stream",
             },
+            Self::Unauthenticated { .. } => "authentication",
             Self::Broken { .. } => "broken",
             Self::TimedOut { .. } => "timeout",
             Self::Crashed => "crashed",
@@ -225,7 +249,7 @@ impl Failure {
             Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
             Self::Tls { .. } => 5,
-            Self::Stream { .. } => 6,
+            Self::Stream { .. } | Self::Unauthenticated { .. } => 6,
         }
     }
 }
@@ -265,6 +289,9 @@ impl fmt::Display for Failure {
             }
             Self::TimedOut { address, stage, after, .. } => {
                 write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
+            }
+            Self::Unauthenticated { external, dialback } => {
+                write!(f, "{external}; dialback on another connection failed too: {dialback}")
             }
             Self::Crashed => f.write_str("an internal error ended the attempt"),
         }?;

@@ -9,6 +9,7 @@ mod backpressure;
 mod check;
 mod cold_link;
 mod command_line;
+mod complaints;
 mod components;
 mod conformance;
 mod control;

@@ -33,6 +33,7 @@ impl Promise {
             closed: self.owners.closed.clone(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
+            routes: self.owners.routes.clone(),
             notes: self.owners.notes.clone(),
         };
         let (meter, key) = (Arc::clone(&self.outgoing), key.clone());

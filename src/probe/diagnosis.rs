@@ -60,6 +60,7 @@ fn step(failure: &Failure, cause: &Cause) -> &'static str {
             "dialback"
         }
         Failure::Stream { failure, .. } => of_stream(&failure.cause),
+        Failure::Unauthenticated { .. } => "external",
         Failure::Broken { .. } | Failure::TimedOut { .. } => "stream",
         Failure::Stopping
         | Failure::Late
