@@ -84,9 +84,9 @@ pub enum Failure {
     /// The peer refused EXTERNAL and ended the stream, and dialback failed on another connection.
     Unauthenticated {
         /// The refusal.
-        external: Box<Failure>,
+        external: Box<Self>,
         /// Why dialback failed.
-        dialback: Box<Failure>,
+        dialback: Box<Self>,
     },
     /// The actor that made the attempt panicked.
     Crashed,
@@ -304,3 +304,65 @@ impl fmt::Display for Failure {
 
 /// `internal_error` and `user_canceled` (RFC 8446 6.2) say nothing about the next attempt.
 const PASSING_ALERTS: [u8; 2] = [80, 90];
+
+#[cfg(test)]
+mod tests {
+    use xmpp::stream::{self, initiating::Cause};
+
+    use super::*;
+
+    fn remote() -> Domain {
+        Domain::new("b.example").unwrap()
+    }
+
+    fn of_stream(cause: Cause) -> Failure {
+        let failure = initiating::Failure { remote: remote(), cause };
+        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure, distrusted: None }
+    }
+
+    fn broken(error: Option<io::ErrorKind>) -> Failure {
+        Failure::Broken { address: ([127, 0, 0, 1], 5269).into(), stage: "", error, distrusted: None }
+    }
+
+    #[test]
+    fn a_connection_that_ends_during_set_up_is_made_again() {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let errors =
+            [None, Some(BrokenPipe), Some(ConnectionAborted), Some(ConnectionReset), Some(UnexpectedEof)];
+        assert!(errors.iter().all(|error| !broken(*error).is_definitive()));
+    }
+
+    #[test]
+    fn a_second_connection_for_dialback_decides_whether_waiting_helps() {
+        let refusal = xmpp::sasl::Failure {
+            condition: xmpp::sasl::Condition::NotAuthorized,
+            text: "not known here".to_owned(),
+        };
+        let stream = |condition| of_stream(Cause::Stream(stream::Error::new(condition, "")));
+        for (dialback, definitive) in [
+            (of_stream(Cause::DialbackInvalid), true),
+            (of_stream(Cause::Closed), true),
+            (stream(stream::Condition::NotAuthorized), true),
+            (of_stream(Cause::NoMechanism), true),
+            (stream(stream::Condition::PolicyViolation), false),
+            (stream(stream::Condition::ResourceConstraint), false),
+            (stream(stream::Condition::RemoteConnectionFailed), false),
+            (broken(None), false),
+            (Failure::Connect(Vec::new()), false),
+            (Failure::Late, false),
+        ] {
+            let external = Box::new(of_stream(Cause::ExternalRefused(refusal.clone())));
+            let told = dialback.sentence(&remote());
+            let failure = Failure::Unauthenticated { external, dialback: Box::new(dialback) };
+            assert_eq!(failure.is_definitive(), definitive, "{failure}");
+            let text = failure.stanza_error(&remote()).text;
+            assert!(
+                text.starts_with("b.example refused our certificate (not-authorized: not known here)"),
+                "{text}"
+            );
+            assert!(text.ends_with(&told), "{text}");
+            assert_eq!(failure.stage(), "authentication");
+            assert_eq!(failure.cause(&diagnosis::Seen::default()).id, "external-refused");
+        }
+    }
+}

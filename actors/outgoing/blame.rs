@@ -78,3 +78,120 @@ fn is_about_content(condition: stream::Condition) -> bool {
         | C::UnsupportedVersion => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use xmpp::{Stanza, xml::Element};
+
+    use super::*;
+    use crate::{
+        account::{Amount, Outcome, Sheet, Slip},
+        batch::Batch,
+        outbox::{BUDGET, Outbox},
+    };
+
+    fn stanza(kind: &str, id: &str, length: usize) -> Stanza {
+        let element =
+            Element::new(kind, "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
+        let element = if kind == "iq" { element.with("type", "get") } else { element };
+        Stanza::from_element(&element.with("id", id).with_text(&"x".repeat(length))).unwrap()
+    }
+
+    /// An outbox that has written these, and the account that they are on.
+    fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Sheet>) {
+        let all = std::sync::Arc::new(Sheet::default());
+        let slip = Slip::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
+        let first = stanzas[0].clone();
+        let batch =
+            Batch { slip, ..Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas) };
+        let mut outbox = Outbox::new(BUDGET);
+        outbox.push(batch, Instant::now()).unwrap();
+        while outbox.next_chunk().is_some() {
+            outbox.written(Instant::now());
+        }
+        (outbox, all)
+    }
+
+    /// The ids of the culprit and of the requests.
+    fn blamed(outbox: &mut Outbox, condition: stream::Condition) -> (Option<String>, Vec<String>) {
+        let error = stream::Error::new(condition, "so be it");
+        let remote = Domain::new("b.example").unwrap();
+        let id = |fact: Fact| fact.stanza.id().unwrap().into_owned();
+        let Blame { culprit, requests } =
+            Blame::find(&remote, Some(&error), outbox.take_suspects(&[], Instant::now()));
+        if let Some((_, error)) = &culprit {
+            assert_eq!((error.type_, error.condition), (ErrorType::Modify, Condition::PolicyViolation));
+            assert!(error.text.ends_with(&format!("{} (so be it)", condition.as_str())), "{}", error.text);
+        }
+        let requests = requests.map(|(requests, _)| requests).unwrap_or_default();
+        (culprit.map(|(fact, _)| id(fact)), requests.into_iter().map(id).collect())
+    }
+
+    /// Every condition, and whether it blames a stanza that is alone, and a long one among others.
+    const BLAMES: [(stream::Condition, bool, bool); 25] = {
+        use stream::Condition as C;
+        [
+            (C::BadFormat, true, false),
+            (C::BadNamespacePrefix, true, false),
+            (C::Conflict, false, false),
+            (C::ConnectionTimeout, false, false),
+            (C::HostGone, false, false),
+            (C::HostUnknown, true, false),
+            (C::ImproperAddressing, true, false),
+            (C::InternalServerError, false, false),
+            (C::InvalidFrom, true, false),
+            (C::InvalidNamespace, true, false),
+            (C::InvalidXml, true, false),
+            (C::NotAuthorized, false, false),
+            (C::NotWellFormed, true, false),
+            (C::PolicyViolation, true, true),
+            (C::RemoteConnectionFailed, false, false),
+            (C::Reset, false, false),
+            (C::ResourceConstraint, false, false),
+            (C::RestrictedXml, true, false),
+            (C::SeeOtherHost, false, false),
+            (C::SystemShutdown, false, false),
+            (C::UndefinedCondition, false, false),
+            (C::UnsupportedEncoding, true, false),
+            (C::UnsupportedFeature, false, false),
+            (C::UnsupportedStanzaType, true, false),
+            (C::UnsupportedVersion, false, false),
+        ]
+    };
+
+    #[test]
+    fn each_condition_blames_what_it_can_be_about() {
+        for (condition, alone, long) in BLAMES {
+            let (mut outbox, _) = written(vec![stanza("message", "1", 5)]);
+            let wanted = alone.then(|| "1".to_owned());
+            assert_eq!(blamed(&mut outbox, condition), (wanted, vec![]), "{condition:?}");
+
+            let several =
+                vec![stanza("message", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)];
+            let (mut outbox, _) = written(several);
+            let wanted = long.then(|| "2".to_owned());
+            assert_eq!(blamed(&mut outbox, condition), (wanted, vec!["3".to_owned()]), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_request_is_answered_once() {
+        let (mut outbox, _) = written(vec![stanza("iq", "1", 20_000), stanza("iq", "2", 5)]);
+        let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
+        assert_eq!(blamed, (Some("1".to_owned()), vec!["2".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_answered_is_counted_so_and_the_rest_as_uncertain() {
+        let (mut outbox, all) = written(vec![stanza("iq", "1", 5), stanza("message", "2", 5)]);
+        assert_eq!(all.settled(Outcome::Written).stanzas, 2);
+        assert_eq!(outbox.doubt_recent(Instant::now()), 2);
+        let requests = outbox.take_suspects(&[], Instant::now()).requests;
+        outbox.answered(requests[0].amount, Condition::RemoteServerTimeout, 1);
+        let of = |outcome| all.settled(outcome).stanzas;
+        assert_eq!((of(Outcome::Written), of(Outcome::Uncertain), of(Outcome::Answered)), (0, 1, 1));
+        assert_eq!((all.difference(), all.waiting()), Default::default());
+    }
+}

@@ -82,7 +82,7 @@ pub struct Initiating {
     challenged: bool,
     /// SASL succeeded
     authenticated: bool,
-    /// elements before there was an outcome; few are needed
+    /// elements that had to be read so far; few are needed, and none but an error once it is established
     elements: usize,
     /// bytes before there was an outcome
     early_bytes: usize,
@@ -407,7 +407,7 @@ impl Initiating {
         if wire::is_stanza(&element) {
             return Err(Fault::AgainstTheStream.into());
         }
-        self.elements += usize::from(!self.settled);
+        self.elements += 1;
         if self.elements > ELEMENTS {
             return Err(Fault::TooMany("elements that are no answer").into());
         }
@@ -455,7 +455,8 @@ pub const EXPECT_HEADER: &str = "waiting for the stream header";
 /// What a stream waits for whose dialback key the peer is having verified.
 pub const EXPECT_RESULT: &str = "waiting for the answer to our dialback key";
 
-/// Elements of one negotiation, which takes about ten.
+/// Elements of one stream that are read: a negotiation takes about ten. Those that an established stream drops unread do
+/// not count.
 const ELEMENTS: usize = 64;
 
 #[cfg(test)]
