@@ -305,7 +305,7 @@ impl Attempt {
                         Err(next) => failure = self.further(failure, next),
                     }
                 }
-                Err(next) => failure = self.further(failure, next),
+                Err(next) => failure = self.further(failure, self.judged(next)),
             }
             left.retain(|other| *other != address && failed.iter().all(|(failed, _)| failed != other));
         }
@@ -316,6 +316,14 @@ impl Attempt {
     fn policy(&self) -> Policy {
         let policy = self.remote.policy.clone();
         if self.met_tls.get() { Policy { tls: policy::Tls::Required, ..policy } } else { policy }
+    }
+
+    /// Tells a refusal by somebody who can know who we are from one at the door, which is most often about a rate.
+    fn judged(&self, failure: Failure) -> Failure {
+        match self.met_tls.get() && failure.is_refusal_by_policy() {
+            true => Failure::Refused { failure: Box::new(failure), again: false },
+            false => failure,
+        }
     }
 
     /// Keeps the failure that got further; of two that got equally far, the later. That TLS is missing elsewhere is

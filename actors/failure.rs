@@ -13,7 +13,7 @@ use xmpp::{
     Domain,
     certificate::Problem,
     stanza::{self, Condition, ErrorType},
-    stream::initiating,
+    stream::{Condition::PolicyViolation, initiating},
 };
 
 use crate::{connect, dns, tls};
@@ -88,6 +88,13 @@ pub enum Failure {
         /// Why dialback failed.
         dialback: Box<Self>,
     },
+    /// The peer ended a stream over TLS with `policy-violation`: it may ask less often of us, or may not want us.
+    Refused {
+        /// The stream's.
+        failure: Box<Self>,
+        /// The attempt before ended so, too: it does not want us.
+        again: bool,
+    },
     /// The actor that made the attempt panicked.
     Crashed,
 }
@@ -104,6 +111,7 @@ impl Failure {
             Self::Unauthenticated { dialback, .. } => {
                 dialback.is_definitive() || dialback.is_silent_refusal()
             }
+            Self::Refused { again, .. } => *again,
             Self::Tls { error, .. } => match error {
                 tls::Error::NotTls | tls::Error::NoCommonVersion | tls::Error::NoCommonCipher => true,
                 tls::Error::Alert(alert) => !PASSING_ALERTS.contains(alert),
@@ -119,6 +127,23 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Crashed => false,
         }
+    }
+
+    /// Says that a refusal is one more in a row, when `last` is the failure of the attempt before.
+    #[must_use]
+    pub fn after(self, last: Option<&Self>) -> Self {
+        match self {
+            Self::Refused { failure, .. } => {
+                Self::Refused { failure, again: matches!(last, Some(Self::Refused { .. })) }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the peer ended the stream with `policy-violation`.
+    pub fn is_refusal_by_policy(&self) -> bool {
+        let Self::Stream { failure, .. } = self else { return false };
+        matches!(&failure.cause, initiating::Cause::Stream(error) if error.condition == PolicyViolation)
     }
 
     /// Whether the peer closed the stream in good order and gave no reason.
@@ -156,6 +181,7 @@ impl Failure {
             | Self::Broken { .. }
             | Self::TimedOut { .. }
             | Self::Unauthenticated { .. }
+            | Self::Refused { .. }
             | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
         };
         stanza::Error { type_, condition, text: self.sentence(remote) }
@@ -186,11 +212,9 @@ impl Failure {
                 format!("{remote} takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
             }
             Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
-            Self::Unauthenticated { external, dialback } => format!(
-                "{}; dialback on another connection failed too: {}",
-                external.sentence(remote),
-                dialback.sentence(remote)
-            ),
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
+                told.sentence(remote)
+            }
             other => other.to_string(),
         }
     }
@@ -229,6 +253,7 @@ impl Failure {
                 _ => "stream",
             },
             Self::Unauthenticated { .. } => "authentication",
+            Self::Refused { failure, .. } => failure.stage(),
             Self::Broken { .. } => "broken",
             Self::TimedOut { .. } => "timeout",
             Self::Crashed => "crashed",
@@ -249,7 +274,7 @@ impl Failure {
             Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
             Self::Tls { .. } => 5,
-            Self::Stream { .. } | Self::Unauthenticated { .. } => 6,
+            Self::Stream { .. } | Self::Unauthenticated { .. } | Self::Refused { .. } => 6,
         }
     }
 }
@@ -290,9 +315,7 @@ impl fmt::Display for Failure {
             Self::TimedOut { address, stage, after, .. } => {
                 write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
             }
-            Self::Unauthenticated { external, dialback } => {
-                write!(f, "{external}; dialback on another connection failed too: {dialback}")
-            }
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => told.fmt(f),
             Self::Crashed => f.write_str("an internal error ended the attempt"),
         }?;
         match self.distrusted() {
@@ -333,6 +356,22 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_that_refuses_us_over_tls_is_believed_the_second_time() {
+        let refusal = of_stream(Cause::Stream(stream::Error::new(PolicyViolation, "no")));
+        assert!(refusal.is_refusal_by_policy() && !refusal.is_definitive());
+        let told = refusal.sentence(&remote());
+        let once = Failure::Refused { failure: Box::new(refusal.clone()), again: false }.after(None);
+        assert!(!once.is_definitive());
+        assert_eq!((once.sentence(&remote()), once.stage()), (told, refusal.stage()));
+        assert!(once.clone().after(Some(&once)).is_definitive());
+        assert!(!once.clone().after(Some(&Failure::Late)).is_definitive());
+        assert!(
+            !refusal.clone().after(Some(&refusal)).is_definitive(),
+            "in clear text it says nothing of us"
+        );
+    }
+
+    #[test]
     fn a_second_connection_for_dialback_decides_whether_waiting_helps() {
         let refusal = xmpp::sasl::Failure {
             condition: xmpp::sasl::Condition::NotAuthorized,
@@ -352,15 +391,10 @@ mod tests {
             (Failure::Late, false),
         ] {
             let external = Box::new(of_stream(Cause::ExternalRefused(refusal.clone())));
-            let told = dialback.sentence(&remote());
             let failure = Failure::Unauthenticated { external, dialback: Box::new(dialback) };
             assert_eq!(failure.is_definitive(), definitive, "{failure}");
             let text = failure.stanza_error(&remote()).text;
-            assert!(
-                text.starts_with("b.example refused our certificate (not-authorized: not known here)"),
-                "{text}"
-            );
-            assert!(text.ends_with(&told), "{text}");
+            assert_eq!(text, "b.example refused our certificate (not-authorized: not known here)");
             assert_eq!(failure.stage(), "authentication");
             assert_eq!(failure.cause(&diagnosis::Seen::default()).id, "external-refused");
         }

@@ -33,9 +33,13 @@ impl Attempt {
         let tried = self.connect_for_dialback(address, target, share).await;
         self.without_external.set(false);
         self.dialback_left.set(false);
-        tried.map_err(|dialback| Failure::Unauthenticated {
-            external: Box::new(refusal),
-            dialback: Box::new(dialback),
+        tried.map_err(|dialback| {
+            log::log!(
+                target: self.log, self.level(), pair:% = self.pair, address:% = address,
+                reason:% = dialback.sentence(&self.pair.remote);
+                "dialback on another connection failed"
+            );
+            Failure::Unauthenticated { external: Box::new(refusal), dialback: Box::new(dialback) }
         })
     }
 

@@ -35,7 +35,9 @@ pub struct Fact {
     pub amount: Amount,
     /// Its bytes on the wire.
     pub length: usize,
-    /// Its place among all bytes written: two facts with one place are the same stanza.
+    /// The link ended while it was written, so nobody has answered it yet.
+    pub is_touched: bool,
+    /// Its place among all bytes written: where it ends.
     place: u64,
     at: Instant,
 }
@@ -99,7 +101,14 @@ impl Facts {
             .map(|kept| {
                 let length = kept.stanza.bytes().len();
                 place += length as u64;
-                Fact { stanza: kept.stanza.clone(), amount: kept.amount(), length, place, at: now }
+                Fact {
+                    stanza: kept.stanza.clone(),
+                    amount: kept.amount(),
+                    length,
+                    is_touched: true,
+                    place,
+                    at: now,
+                }
             })
             .collect();
         let was_quiet = facts.was_quiet(now);
@@ -136,12 +145,22 @@ impl Facts {
 impl Fact {
     fn of(kept: &Kept, place: u64, at: Instant) -> Option<Self> {
         let (amount, length) = (kept.amount(), kept.stanza.bytes().len());
-        Some(Self { stanza: kept.stanza.memento(SHORT)?, amount, length, place, at })
+        Some(Self { stanza: kept.stanza.memento(SHORT)?, amount, length, is_touched: false, place, at })
     }
 
     /// Whether both are the same stanza.
     pub fn is(&self, other: &Self) -> bool {
         self.place == other.place
+    }
+
+    /// Whether it was written after another one.
+    pub fn follows(&self, other: &Self) -> bool {
+        self.place > other.place
+    }
+
+    /// Whether it was written so lately that a peer may not have read it before it complained.
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) <= QUIET
     }
 
     fn weight(&self) -> usize {

@@ -1,5 +1,11 @@
 //! The stanzas that are answered after a link has ended without a goodbye: the one that the peer complained about, and IQ
-//! requests, whose senders wait.
+//! requests that it cannot have read, whose senders wait.
+//!
+//! A request that the peer has read is answered by the peer. So after a complaint about a known stanza those behind it
+//! are answered, and after one about an unknown stanza those of the last few seconds, which may have been behind it.
+//! After any other end only those are that were being written.
+
+use std::time::Instant;
 
 use xmpp::{
     Domain,
@@ -14,13 +20,18 @@ use crate::outbox::{Fact, Suspects};
 pub(super) struct Blame {
     /// The stanza that made the peer end the stream, with the answer to it.
     pub(super) culprit: Option<(Fact, stanza::Error)>,
-    /// The requests that may not have arrived, without the culprit, with the answer to them.
+    /// Requests that have most likely not been read, with the answer to them.
     pub(super) requests: Option<(Vec<Fact>, stanza::Error)>,
 }
 
 impl Blame {
     /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have arrived.
-    pub(super) fn find(remote: &Domain, error: Option<&stream::Error>, suspects: Suspects) -> Self {
+    pub(super) fn find(
+        remote: &Domain,
+        error: Option<&stream::Error>,
+        suspects: Suspects,
+        now: Instant,
+    ) -> Self {
         let Suspects { mut requests, oversized, alone } = suspects;
         let about_content = error.filter(|error| is_about_content(error.condition));
         let culprit = about_content.and_then(|error| {
@@ -29,9 +40,12 @@ impl Blame {
             let text = format!("{remote} ended the stream over this stanza: {error}");
             Some((culprit, answer(ErrorType::Modify, Condition::PolicyViolation, text)))
         });
-        if let Some((culprit, _)) = &culprit {
-            requests.retain(|request| !request.is(culprit));
-        }
+        requests.retain(|request| match &culprit {
+            Some((culprit, _)) if request.is_touched => !request.is(culprit),
+            None if request.is_touched => true,
+            Some((culprit, _)) => request.follows(culprit),
+            None => about_content.is_some() && request.is_fresh(now),
+        });
         let requests = (!requests.is_empty()).then(|| {
             let text = match error {
                 Some(error) => format!("{remote} ended the stream ({error}): the request may have arrived"),
@@ -120,7 +134,7 @@ mod tests {
         let remote = Domain::new("b.example").unwrap();
         let id = |fact: Fact| fact.stanza.id().unwrap().into_owned();
         let Blame { culprit, requests } =
-            Blame::find(&remote, Some(&error), outbox.take_suspects(&[], Instant::now()));
+            Blame::find(&remote, Some(&error), outbox.take_suspects(&[], Instant::now()), Instant::now());
         if let Some((_, error)) = &culprit {
             assert_eq!((error.type_, error.condition), (ErrorType::Modify, Condition::PolicyViolation));
             assert!(error.text.ends_with(&format!("{} (so be it)", condition.as_str())), "{}", error.text);
@@ -129,7 +143,7 @@ mod tests {
         (culprit.map(|(fact, _)| id(fact)), requests.into_iter().map(id).collect())
     }
 
-    /// Every condition, and whether it blames a stanza that is alone, and a long one among others.
+    /// Every condition, whether it blames a stanza that is alone, and a long one among others.
     const BLAMES: [(stream::Condition, bool, bool); 25] = {
         use stream::Condition as C;
         [
@@ -172,7 +186,28 @@ mod tests {
                 vec![stanza("message", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)];
             let (mut outbox, _) = written(several);
             let wanted = long.then(|| "2".to_owned());
-            assert_eq!(blamed(&mut outbox, condition), (wanted, vec!["3".to_owned()]), "{condition:?}");
+            let requests = if alone { vec!["3".to_owned()] } else { vec![] };
+            assert_eq!(blamed(&mut outbox, condition), (wanted, requests), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn requests_before_the_stanza_that_is_meant_are_left_to_the_peer() {
+        let (mut outbox, _) =
+            written(vec![stanza("iq", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)]);
+        let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
+        assert_eq!(blamed, (Some("2".to_owned()), vec!["3".to_owned()]));
+    }
+
+    #[test]
+    fn a_request_that_was_being_written_is_answered_after_any_end() {
+        let kept = crate::batch::Kept { stanza: stanza("iq", "1", 5), taken: true, since: Instant::now() };
+        for error in [None, Some(stream::Error::new(stream::Condition::SystemShutdown, ""))] {
+            let suspects = Outbox::new(BUDGET).take_suspects(std::slice::from_ref(&kept), Instant::now());
+            let remote = Domain::new("b.example").unwrap();
+            let Blame { culprit, requests } = Blame::find(&remote, error.as_ref(), suspects, Instant::now());
+            assert!(culprit.is_none());
+            assert_eq!(requests.map(|(requests, _)| requests.len()), Some(1));
         }
     }
 

@@ -21,8 +21,8 @@ use crate::{
 /// The stream takes no more stanzas.
 pub(super) struct Ending {
     pub(super) lived: Duration,
-    /// The first one.
-    reason: String,
+    /// What the log says of it.
+    told: Counts,
     /// We closed it, because it was idle or an operator asked for it: that is no cause for a pause.
     pub(super) idle: bool,
     /// Closing tags went both ways.
@@ -33,6 +33,14 @@ pub(super) struct Ending {
     pub(super) retired: bool,
     /// The promise has back what was not written.
     pub(super) returned: bool,
+}
+
+/// What went over a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    stanzas_in: u64,
+    dropped_in: u64,
+    stanzas_out: u64,
 }
 
 impl Outgoing {
@@ -80,7 +88,7 @@ impl Outgoing {
         self.leave_behind(remains, doubtful, None);
         self.take_no_more(reason, context);
         if let Some(wire) = self.wire.take() {
-            self.tell_closed(&wire);
+            self.tell_late(&wire);
         }
         self.give_back(context);
     }
@@ -88,8 +96,9 @@ impl Outgoing {
     /// Keeps what can be sent again, and answers what can only be answered. `error` is the one by which the peer ended the
     /// stream.
     fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize, error: Option<&stream::Error>) {
-        let suspects = self.outbox.take_suspects(&remains.touched, clock::now());
-        let Blame { culprit, requests } = Blame::find(&self.pair.remote, error, suspects);
+        let now = clock::now();
+        let suspects = self.outbox.take_suspects(&remains.touched, now);
+        let Blame { culprit, requests } = Blame::find(&self.pair.remote, error, suspects, now);
         let mut answered = 0;
         if let Some((culprit, error)) = culprit {
             answered += self.answer_uncertain(vec![culprit], &error);
@@ -131,9 +140,19 @@ impl Outgoing {
     fn take_no_more(&mut self, reason: &str, context: &mut Context<Self>) {
         if self.end.is_none() {
             let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| clock::since(wire.since));
+            let counts = self.wire.as_ref().map(|wire| self.counts(wire)).unwrap_or_default();
+            let Counts { stanzas_in, dropped_in, stanzas_out } = counts;
+            log::info!(
+                target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in, dropped_in = dropped_in,
+                stanzas_out = stanzas_out, lived:% = humane(lived);
+                "closed"
+            );
+            let text = format!("{reason}, after {}", humane(lived));
+            let count = usize::try_from(stanzas_out).unwrap_or(usize::MAX);
+            self.note(Event::now(What::Closed).saying(text).of(count));
             self.end = Some(Ending {
                 lived,
-                reason: reason.to_owned(),
+                told: counts,
                 idle: false,
                 orderly: false,
                 reported: false,
@@ -148,16 +167,26 @@ impl Outgoing {
         self.report_end(context);
     }
 
-    /// Tells how the link ended and what went over it, once nothing more does.
-    fn tell_closed(&self, wire: &Wire) {
-        let Some(Ending { reason, lived, .. }) = &self.end else { return };
-        log::info!(
-            target: LOG, pair:% = self.pair, reason = reason.as_str(), stanzas_in = wire.inbound.answers,
-            dropped_in = wire.inbound.dropped, stanzas_out = self.outbox.stanzas_written(), lived:% = humane(*lived);
-            "closed"
-        );
-        let count = usize::try_from(self.outbox.stanzas_written()).unwrap_or(usize::MAX);
-        self.note(Event::now(What::Closed).saying(format!("{reason}, after {}", humane(*lived))).of(count));
+    fn counts(&self, wire: &Wire) -> Counts {
+        Counts {
+            stanzas_in: wire.inbound.answers,
+            dropped_in: wire.inbound.dropped,
+            stanzas_out: self.outbox.stanzas_written(),
+        }
+    }
+
+    /// Tells what went over the stream in all, if something did after its end was told: what waited goes before our closing
+    /// tag, and the peer may answer until its own.
+    fn tell_late(&self, wire: &Wire) {
+        let counts = self.counts(wire);
+        if self.end.as_ref().is_some_and(|end| end.told != counts) {
+            let Counts { stanzas_in, dropped_in, stanzas_out } = counts;
+            log::info!(
+                target: LOG, pair:% = self.pair, stanzas_in = stanzas_in, dropped_in = dropped_in,
+                stanzas_out = stanzas_out;
+                "link ended: more stanzas went over it while it closed"
+            );
+        }
     }
 
     pub(super) fn end_link_in(&self, time: Duration, context: &mut Context<Self>) {

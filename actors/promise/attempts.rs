@@ -93,6 +93,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
         let outgoing::Failed { pair: key, failure } = failed.open();
+        let failure = failure.after(self.pairs.get(&key).and_then(|pair| pair.failure.as_ref()));
         if self.believes(&key, &failure) {
             // Behind those that are in line.
             self.attempt_ended(&key);
