@@ -224,7 +224,7 @@ fn the_refusal_of_external_is_told_when_dialback_fails_as_well() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     plays(listener, move |mut peer| {
-        if count.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if count.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             refuses_external(&mut peer, &identity);
         } else {
             peer.answers_to_tls("peer.example", &identity);

@@ -201,7 +201,7 @@ mod tests {
         let element =
             Element::new(name, "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
         let element = if name == "iq" { element.with("type", "get") } else { element };
-        let element = element.with("id", id.to_string()).with_text(&"x".repeat(length));
+        let element = element.with("id", id.to_string()).with_text("x".repeat(length));
         Kept { stanza: Stanza::from_element(&element).unwrap(), taken: true, since: Instant::now() }
     }
 

@@ -110,7 +110,7 @@ mod tests {
         let element =
             Element::new(kind, "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
         let element = if kind == "iq" { element.with("type", "get") } else { element };
-        Stanza::from_element(&element.with("id", id).with_text(&"x".repeat(length))).unwrap()
+        Stanza::from_element(&element.with("id", id).with_text("x".repeat(length))).unwrap()
     }
 
     /// An outbox that has written these, and the account that they are on.
