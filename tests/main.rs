@@ -32,3 +32,4 @@ mod shutdown;
 mod spoofing;
 mod support;
 mod tarpits;
+mod unattended;
