@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::{Behaviour, Component, Ejabberd, Network, Node, Prosody, Server, Setup, eventually};
+use crate::support::{
+    Behaviour, Component, Ejabberd, Network, Node, Prosody, SOON, Server, Setup, eventually,
+};
 
 #[test]
 fn ten_thousand_stanzas_arrive_in_order_at_prosody() {
@@ -101,7 +103,7 @@ fn stanza(from: &str, to: &str, number: usize) -> String {
 #[track_caller]
 fn receives_in_order(receiver: &mut Component, numbers: impl Iterator<Item = usize>) {
     for number in numbers {
-        let stanza = receiver.next(Duration::from_secs(60));
+        let stanza = receiver.next(SOON);
         let stanza = stanza.unwrap_or_else(|| panic!("{} never got {number}", receiver.name()));
         assert_eq!(stanza.attribute("id"), number.to_string(), "{stanza}");
     }

@@ -10,7 +10,7 @@ mod stanzas;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup};
+use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
 /// A node, and a peer with a good certificate for `peer.example`.
 struct Stage {
@@ -94,7 +94,7 @@ impl Stage {
     fn receives_only_the_truth(&self, inbox: &mut Component) {
         let mut peer = self.authenticated();
         peer.sends(&message("truth"));
-        let first = inbox.next(Duration::from_secs(20)).expect("the honest stanza");
+        let first = inbox.next(SOON).expect("the honest stanza");
         assert_eq!(first.attribute("id"), "truth", "{first}");
     }
 }

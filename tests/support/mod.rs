@@ -23,7 +23,7 @@ pub(crate) use self::authority::{Authority, Identity, Purpose};
 pub(crate) use self::component::{Component, SECRET};
 pub(crate) use self::dns::{Behaviour, Dns, in_ascii};
 pub(crate) use self::ejabberd::Ejabberd;
-pub(crate) use self::eventually::{SOON, eventually};
+pub(crate) use self::eventually::{NEVER, SOON, eventually};
 pub(crate) use self::network::Network;
 pub(crate) use self::node::{BINARY, Node, configuration};
 pub(crate) use self::peer::{Listener, Peer, offers_external, plays};
