@@ -1,5 +1,7 @@
 //! What is slow or dead takes nothing from what is healthy, and a stop in the middle of it loses nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -64,17 +66,23 @@ fn sigterm_beside_a_slow_destination_answers_what_it_has_not_taken() {
     network.publish("slow.example", address);
     let (listener, identity) = (Listener::at(address), network.authority.issue(&["slow.example"]));
     let node = Node::start(&network, Setup::of("nuncio.example"));
+    let over = Arc::<AtomicBool>::default();
+    let until = Arc::clone(&over);
     let slow = thread::spawn(move || {
         let mut peer = listener.accepts();
         peer.answers_to_external("slow.example", &identity);
+        // When the node is gone, the rest of what the sockets hold is read without a pause.
         while peer.hears(SOON).is_ok() {
-            thread::sleep(Duration::from_millis(200));
+            if !until.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(200));
+            }
         }
     });
     let sender = node.inbox();
     let flood = floods_with(LONG, &sender, SLOW_COUNT, &["slow.example"]);
     node.eventually_logs(&["handed over", "slow.example"]);
     stops_without_a_difference(&node);
+    over.store(true, Ordering::Relaxed);
     flood.join().unwrap();
     slow.join().unwrap();
 }

@@ -142,7 +142,7 @@ fn a_call_back_ends_with_the_stream_that_asked_for_it() {
 fn a_key_is_answered_in_time_however_many_addresses_its_domain_has_and_however_many_wait() {
     let stage = Stage::of(
         Setup::of("nuncio.example")
-            .set("s2s.handshake_timeout", "\"5s\"")
+            .set("s2s.handshake_timeout", "\"3s\"")
             .set("limits.max_verifications", "1"),
     );
     let tarpit = Tarpit::everywhere();

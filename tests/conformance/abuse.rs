@@ -36,7 +36,7 @@ fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
 // rows: E25
 #[test]
 fn all_addresses_together_get_so_many_connections() {
-    let scene = Scene::of(quick().set("limits.max_connections", "8").set("s2s.handshake_timeout", "\"5s\""));
+    let scene = Scene::of(quick().set("limits.max_connections", "8").set("s2s.handshake_timeout", "\"3s\""));
     let target = port(&scene.node);
     let held: Vec<_> = (0..8).map(|_| connect_from(scene.network.address(), target)).collect();
     let refused = refusal(scene.network.address(), target);
@@ -75,7 +75,7 @@ fn a_peer_is_held_to_its_rate_and_loses_nothing() {
 #[test]
 fn who_does_not_authenticate_in_time_is_closed_in_every_phase() {
     // Long enough for a handshake on a busy machine.
-    let scene = Scene::of(quick().set("s2s.handshake_timeout", "\"5s\""));
+    let scene = Scene::of(quick().set("s2s.handshake_timeout", "\"4s\""));
     let target = port(&scene.node);
     let starttls = format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     let plain: Vec<(&str, TcpStream)> = [
