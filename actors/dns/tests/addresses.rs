@@ -35,8 +35,9 @@ async fn a_late_ipv6_answer_is_not_waited_for() {
     let server = NameServer::start(|question| match question {
         "x.b.example A" => answer([a(1)]),
         _ => Silence,
-    });
-    let nameservers = vec![server.await.address];
+    })
+    .await;
+    let nameservers = vec![server.address];
     // If it were waited for, this test would hang.
     let dns = Dns::new(&settings::Dns { nameservers, timeout: Duration::from_secs(3600) }).unwrap();
     let addresses = dns.addresses("x.b.example").await.unwrap();

@@ -87,7 +87,8 @@ fn a_peer_that_takes_no_answers_is_given_up_with_connection_timeout() {
 // rows: B21
 #[test]
 fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name_is_free() {
-    let stage = Stage::with(setup().set("s2s.write_timeout", "\"1s\""));
+    // Long enough for the next one, which reads, on a busy machine.
+    let stage = Stage::with(setup().set("s2s.write_timeout", "\"4s\""));
     let mut deaf = Component::connect_deaf(stage.node.address(), INBOX);
     let mut sender = stage.node.outbox();
     let (from, body) = (sender.name().to_owned(), "x".repeat(60_000));
