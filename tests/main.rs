@@ -35,3 +35,4 @@ mod shutdown;
 mod spoofing;
 mod support;
 mod tarpits;
+mod unattended;
