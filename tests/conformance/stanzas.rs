@@ -3,10 +3,9 @@
 mod form;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, Scene, Server,
+    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene, Server,
     Setup, Tls, eventually, message,
 };
 
@@ -149,7 +148,7 @@ fn each_request_gets_one_answer_and_no_answer_gets_any() {
     }
     asker.sends(&format!("<iq type='get' from='{from}' to='nuncio.example' id='last'>{PING}</iq>"));
     loop {
-        let answer = asker.next(Duration::from_secs(20)).expect("an answer");
+        let answer = asker.next(SOON).expect("an answer");
         let id = answer.attribute("id");
         if id == "last" {
             break;
@@ -187,7 +186,7 @@ fn an_iq_that_is_none_reaches_a_component_as_it_is() {
     }
     let without_id = "<iq type='get' from='peer.example' to='inbox.nuncio.example'><x xmlns='urn:x'/></iq>";
     peer.sends(without_id);
-    assert_eq!(inbox.next(Duration::from_secs(20)).expect("it").to_string(), without_id);
+    assert_eq!(inbox.next(SOON).expect("it").to_string(), without_id);
 }
 
 // rows: E8
@@ -217,7 +216,7 @@ fn what_cannot_be_delivered_comes_back_by_the_rules() {
         }
     }
     while !expected.is_empty() {
-        let answer = sender.next(Duration::from_secs(20)).unwrap_or_else(|| panic!("left: {expected:?}"));
+        let answer = sender.next(SOON).unwrap_or_else(|| panic!("left: {expected:?}"));
         let kind = expected.remove(answer.attribute("id")).unwrap_or_else(|| panic!("{answer}"));
         assert!(answer.is(kind, "error"), "{answer}");
         assert_eq!((answer.attribute("from"), answer.attribute("to")), (to, from.as_str()));
@@ -270,7 +269,7 @@ fn order_holds_through_every_reconnect_and_nothing_is_lost() {
         // Closes in order in the middle of a flood, and reads on until the node has closed its side.
         let goodbye = next + 250;
         loop {
-            match peer.next(Duration::from_secs(30)) {
+            match peer.next(SOON) {
                 Ok(Event::Element(stanza)) => {
                     assert_eq!(stanza.attribute("id"), next.to_string(), "{stanza}");
                     next += 1;
@@ -344,7 +343,7 @@ fn every_request_to_a_black_hole_has_exactly_one_outcome() {
     });
     let mut outcomes = vec![0; 10_000];
     for _ in 0..5_000 {
-        let answer = sender.next(Duration::from_secs(60)).expect("an outcome for each");
+        let answer = sender.next(SOON).expect("an outcome for each");
         assert!(answer.is("iq", "error"), "{answer}");
         outcomes[answer.attribute("id").parse::<usize>().unwrap()] += 1;
     }
@@ -392,7 +391,7 @@ fn a_peer_that_proved_nothing_is_sent_no_stanza() {
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
     let mut seen = Vec::new();
-    while let Ok(Event::Element(element)) = peer.next(Duration::from_secs(20)) {
+    while let Ok(Event::Element(element)) = peer.next(SOON) {
         seen.push(element.name.clone());
     }
     assert_eq!(seen, ["features", "error"]);
@@ -424,7 +423,7 @@ fn a_flood_of_requests_from_a_remote_is_answered_one_by_one_in_order() {
 
 #[track_caller]
 fn expects_error(peer: &mut Peer, condition: &str, what: &str) {
-    match peer.next(Duration::from_secs(20)) {
+    match peer.next(SOON) {
         Ok(Event::Element(error)) if error.name == "error" && error.child(condition).is_some() => {}
         other => panic!("{what:?} ends with {other:?} and not {condition}"),
     }
