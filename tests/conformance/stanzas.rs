@@ -5,8 +5,8 @@ mod form;
 use std::collections::HashMap;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene, Server,
-    Setup, Tls, eventually, message,
+    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene,
+    Server, Setup, Tls, eventually, message,
 };
 
 /// What a scripted peer may call itself, and how that ends.
