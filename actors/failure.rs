@@ -12,6 +12,7 @@ use std::{
 use xmpp::{
     Domain,
     certificate::Problem,
+    dialback,
     stanza::{self, Condition, ErrorType},
     stream::initiating,
 };
@@ -143,21 +144,43 @@ impl Failure {
         stanza::Error { type_, condition, text: self.sentence(remote) }
     }
 
-    /// What an initiating server is told whose key the server of `remote` could not be asked about (XEP-0220 2.5).
+    /// The answer to an initiating server whose key the server of `remote` could not be asked about (XEP-0220 2.5).
+    ///
+    /// The asker has proved nothing, and chose by its DNS records which address was connected to. So the answer says
+    /// nothing about that address or the name servers: there is one sentence for all failures, and one condition for all
+    /// but three cases. That the domain does not exist (or has no service) is public knowledge of the DNS. That a server
+    /// does not know the domain has to be passed on by XEP-0220. And an asker whom this node has no room for, or does not
+    /// want, learns that much about the node. The details go to the log and to `nuncio explain`.
     pub fn dialback_error(&self, remote: &Domain) -> stanza::Error {
-        let error = self.stanza_error(remote);
-        match self {
-            Self::Connect(_) => stanza::Error { condition: Condition::RemoteConnectionFailed, ..error },
-            Self::Dns(failure) if !failure.is_definitive() => {
-                stanza::Error { condition: Condition::RemoteConnectionFailed, ..error }
+        let (type_, condition) = match self {
+            Self::Denied => (ErrorType::Cancel, Condition::NotAllowed),
+            Self::Overloaded => (ErrorType::Wait, Condition::ResourceConstraint),
+            Self::Dns(failure) if failure.is_definitive() => {
+                (ErrorType::Cancel, Condition::RemoteServerNotFound)
             }
-            Self::Stream { failure, .. } if failure.says_host_unknown() => stanza::Error {
-                type_: ErrorType::Cancel,
-                condition: Condition::RemoteServerNotFound,
-                ..error
-            },
-            _ => error,
-        }
+            Self::Stream { failure, .. } if failure.says_host_unknown() => {
+                (ErrorType::Cancel, Condition::RemoteServerNotFound)
+            }
+            Self::Stopping
+            | Self::Late
+            | Self::ShortLived
+            | Self::Crowded(_)
+            | Self::Dns(_)
+            | Self::TlsForbidden
+            | Self::Loop(_)
+            | Self::Connect(_)
+            | Self::Tls { .. }
+            | Self::Stream { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
+        };
+        let text = match self {
+            Self::Denied => format!("this server does not federate with {remote}"),
+            Self::Overloaded => "too many dialback keys are being verified: try again later".to_owned(),
+            _ => dialback::unverified(remote),
+        };
+        stanza::Error { type_, condition, text }
     }
 
     /// The cause in words, naming the remote domain where the cause itself does not.
@@ -277,3 +300,94 @@ impl fmt::Display for Failure {
 
 /// `internal_error` and `user_canceled` (RFC 8446 6.2) say nothing about the next attempt.
 const PASSING_ALERTS: [u8; 2] = [80, 90];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use initiating::Cause;
+    use xmpp::stream;
+
+    use super::*;
+
+    /// Failures of every kind that a stranger can bring about by its DNS records and by a server of its choice.
+    fn failures() -> Vec<Failure> {
+        let address: SocketAddr = "10.1.2.3:6379".parse().unwrap();
+        let question = || dns::Question { name: "10-1-2-3.b.example".into(), kind: "A" };
+        let said = |text: &str| stream::Error::new(stream::Condition::PolicyViolation, text);
+        let stage = "waiting for the stream header";
+        let causes = [
+            Cause::NotXmpp,
+            Cause::TlsUnavailable,
+            Cause::TlsRefused,
+            Cause::Certificate(Problem::Missing),
+            Cause::NoMechanism,
+            Cause::Stream(said("the internal server 10.1.2.3 says so")),
+        ];
+        let of_stream = causes.map(|cause| Failure::Stream {
+            address,
+            stage,
+            failure: initiating::Failure { cause, remote: Domain::new("b.example").unwrap() },
+            distrusted: None,
+        });
+        let reasons = [
+            connect::Failure::Silent(Duration::from_secs(10)),
+            connect::Failure::Refused,
+            connect::Failure::Unreachable,
+            connect::Failure::Near,
+            connect::Failure::Other(io::ErrorKind::PermissionDenied),
+        ];
+        let mut failures: Vec<Failure> = reasons
+            .map(|reason| Failure::Connect(vec![(address, reason)]))
+            .into_iter()
+            .chain(of_stream)
+            .collect();
+        failures.extend([
+            Failure::Late,
+            Failure::ShortLived,
+            Failure::Stopping,
+            Failure::Crashed,
+            Failure::TlsForbidden,
+            Failure::Crowded(address.ip()),
+            Failure::Loop(address),
+            Failure::Tls { address, error: tls::Error::NotTls },
+            Failure::Tls { address, error: tls::Error::Alert(40) },
+            Failure::Broken { address, stage, error: None, distrusted: None },
+            Failure::Broken { address, stage, error: Some(io::ErrorKind::ConnectionReset), distrusted: None },
+            Failure::TimedOut { address, stage, after: Duration::from_secs(30), distrusted: None },
+            Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
+            Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
+            Failure::Dns(dns::Failure::Silent { question: question(), after: Duration::from_secs(5) }),
+            Failure::Dns(dns::Failure::Refused { question: question(), code: "SERVFAIL".into() }),
+            Failure::Dns(dns::Failure::Bogus { question: question() }),
+            Failure::Dns(dns::Failure::Unusable { question: question(), reason: "10.0.0.53".into() }),
+        ]);
+        failures
+    }
+
+    #[test]
+    fn an_initiator_that_proved_nothing_is_told_the_same_of_every_failure() {
+        let remote = Domain::new("b.example").unwrap();
+        let told: BTreeSet<String> =
+            failures().iter().map(|failure| format!("{:?}", failure.dialback_error(&remote))).collect();
+        assert_eq!(told.len(), 1, "{told:#?}");
+    }
+
+    #[test]
+    fn no_answer_to_an_initiator_has_an_address_or_the_words_of_another() {
+        let remote = Domain::new("b.example").unwrap();
+        let definitive = [
+            dns::Failure::NoSuchDomain { domain: "b.example".into() },
+            dns::Failure::NotOffered { domain: "b.example".into() },
+            dns::Failure::NoService { domain: "b.example".into() },
+        ];
+        let mut all = failures();
+        all.extend(definitive.map(Failure::Dns));
+        all.extend([Failure::Denied, Failure::Overloaded]);
+        for failure in all {
+            let stanza::Error { text, .. } = failure.dialback_error(&remote);
+            assert!(!text.contains(|c: char| c.is_ascii_digit()), "{text}");
+            assert!(!text.contains("internal server"), "{text}");
+        }
+    }
+}

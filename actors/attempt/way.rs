@@ -12,7 +12,7 @@ use crate::{clock, connect, failure::Failure, gate, metrics::Phase};
 pub(super) struct Way {
     pub(super) socket: TcpStream,
     /// Held until the connection has served its purpose, or not.
-    _pass: Option<gate::Pass>,
+    pub(super) pass: Option<gate::Pass>,
 }
 
 /// Why an address did not become the way.
@@ -68,6 +68,10 @@ impl Attempt {
     }
 
     async fn open(&self, address: SocketAddr, waits: bool, share: &Allowance) -> Result<Way, Miss> {
+        // What no way leads to costs no connection.
+        if !connect::has_way_to(address) {
+            return Err(Miss::Failed(connect::Failure::Unreachable));
+        }
         let began = clock::now();
         let entered = self.enter(address.ip(), waits).await;
         if waits {
@@ -79,7 +83,7 @@ impl Attempt {
         }
         let within = self.remote.connect_timeout.min(share.time_left());
         let socket = connect::open(address, within).await.map_err(Miss::Failed)?;
-        Ok(Way { socket, _pass: pass })
+        Ok(Way { socket, pass })
     }
 
     /// Asks the gate to let us connect.

@@ -3,7 +3,7 @@
 mod addresses;
 mod failures;
 mod service;
-mod toy;
+pub(crate) mod toy;
 
 use std::time::Instant;
 

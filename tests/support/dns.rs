@@ -66,6 +66,11 @@ impl Dns {
         self.add(name, RData::CNAME(CNAME(absolute(target))));
     }
 
+    /// Lets the answers for `name` and everything below it be kept for so many seconds.
+    pub(crate) fn lives(&self, name: &str, ttl: u32) {
+        self.zone.lock().unwrap().lives.insert(absolute(name), ttl);
+    }
+
     /// Makes the server behave so for `name` and everything below it.
     pub(crate) fn behaves(&self, name: &str, behaviour: Behaviour) {
         self.zone.lock().unwrap().behaviours.insert(absolute(name), behaviour);
@@ -108,6 +113,8 @@ pub(crate) enum Behaviour {
     Delay(Duration),
     /// It does not answer when it is asked for IPv6 addresses.
     SilenceOnIpv6,
+    /// Every name has this IPv4 address, and so many others.
+    Addresses { first: Ipv4Addr, others: u32 },
 }
 
 #[derive(Default)]
@@ -116,6 +123,7 @@ struct Zone {
     /// Every name with records, and every name above one.
     known: HashSet<Name>,
     behaviours: HashMap<Name, Behaviour>,
+    lives: HashMap<Name, u32>,
     questions: Vec<String>,
 }
 
@@ -154,9 +162,23 @@ impl Zone {
             }
             Some(Behaviour::SilenceOnIpv6) if query.query_type() == RecordType::AAAA => return None,
             Some(Behaviour::Delay(delay)) => delay,
-            Some(Behaviour::SilenceOnIpv6 | Behaviour::Bogus { .. }) | None => Duration::ZERO,
+            Some(Behaviour::Addresses { first, others }) if query.query_type() == RecordType::A => {
+                let others = (0..others).map(|number| Ipv4Addr::from(0xc000_0200 + number));
+                for address in [first].into_iter().chain(others) {
+                    answer.add_answer(Record::from_rdata(
+                        name.clone(),
+                        self.ttl(&name),
+                        RData::A(A(address)),
+                    ));
+                }
+                Duration::ZERO
+            }
+            Some(Behaviour::SilenceOnIpv6 | Behaviour::Bogus { .. } | Behaviour::Addresses { .. }) | None => {
+                Duration::ZERO
+            }
         };
-        for record in self.resolve(&name, query.query_type()) {
+        for mut record in self.resolve(&name, query.query_type()) {
+            record.ttl = self.ttl(&name);
             answer.add_answer(record);
         }
         if answer.answers.is_empty() {
@@ -191,6 +213,10 @@ impl Zone {
         self.known.contains(name)
     }
 
+    fn ttl(&self, name: &Name) -> u32 {
+        self.lives.iter().find(|(owner, _)| owner.zone_of(name)).map_or(TTL, |(_, ttl)| *ttl)
+    }
+
     fn behaviour(&self, name: &Name) -> Option<Behaviour> {
         let found = self.behaviours.iter().find(|(owner, _)| owner.zone_of(name));
         found.map(|(_, behaviour)| *behaviour)
@@ -204,17 +230,28 @@ fn serve_datagrams(socket: &Arc<UdpSocket>, zone: &Mutex<Zone>) {
         match answer {
             None => {}
             Some((answer, Duration::ZERO)) => {
-                let _ = socket.send_to(&answer, asker);
+                let _ = socket.send_to(&datagram(answer), asker);
             }
             Some((answer, delay)) => {
                 let socket = Arc::clone(socket);
                 thread::spawn(move || {
                     thread::sleep(delay);
-                    let _ = socket.send_to(&answer, asker);
+                    let _ = socket.send_to(&datagram(answer), asker);
                 });
             }
         }
     }
+}
+
+/// What does not fit a datagram has to be fetched over TCP.
+fn datagram(answer: Vec<u8>) -> Vec<u8> {
+    if answer.len() <= LARGEST_DATAGRAM {
+        return answer;
+    }
+    let mut cut = Message::from_vec(&answer).expect("an answer of ours");
+    cut.metadata.truncation = true;
+    cut.answers.clear();
+    cut.to_vec().expect("a header and a question")
 }
 
 fn serve_streams(listener: &TcpListener, zone: &Arc<Mutex<Zone>>) {
@@ -274,3 +311,6 @@ const MOST_ALIASES: usize = 8;
 
 /// Bytes; the kernel gives what it may.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Bytes (RFC 9715 section 3).
+const LARGEST_DATAGRAM: usize = 1232;
