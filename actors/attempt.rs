@@ -306,13 +306,7 @@ impl Attempt {
         if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
             return Err(Some(Failure::Loop(*own)));
         }
-        if !self.near {
-            let near = left.iter().copied().find(|address| connect::is_near(address.ip()));
-            left.retain(|address| !connect::is_near(address.ip()));
-            if let Some(near) = near.filter(|_| left.is_empty()) {
-                return Err(Some(Failure::Connect(vec![(near, connect::Failure::Near)])));
-            }
-        }
+        left = way::within_reach(left, self.near).map_err(Some)?;
         let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
         left.retain(|place| new(place, tried));
         if left.is_empty() {
