@@ -306,7 +306,8 @@ impl Attempt {
         if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
             return Err(Some(Failure::Loop(*own)));
         }
-        left = way::within_reach(left, self.near).map_err(Some)?;
+        left = way::within_reach(left, self.near)
+            .map_err(|near| Failure::Connect(vec![(near, connect::Failure::Near)]))?;
         let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
         left.retain(|place| new(place, tried));
         if left.is_empty() {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::dialback::{INBOX, Stage, result, verified};
-use crate::support::{Behaviour, Listener, Peer, Server, Setup, connect_from, plays};
+use crate::support::{Behaviour, Listener, Peer, Server, Setup, connect_from, plays, read_to_end};
 
 #[test]
 fn large_answers_with_a_long_life_do_not_fill_the_memory() {
@@ -265,6 +265,46 @@ fn strangers_are_told_the_same_of_every_address() {
     assert!(!told.iter().any(|told| told.contains(|c: char| c.is_ascii_digit())), "{told:#?}");
     // The operator reads the details.
     stage.node.eventually_logs(&["could not be asked", "refusing.example", "refused the connection"]);
+}
+
+#[test]
+fn no_stream_error_before_authentication_has_an_address_in_it() {
+    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
+    let header = |attributes: &str| {
+        format!(
+            "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+             xmlns:db='jabber:server:dialback' version='1.0' {attributes}>"
+        )
+    };
+    let good = header(&format!("from='d.example' to='{INBOX}'"));
+    let inputs = [
+        "GET / HTTP/1.1\r\n\r\n".to_owned(),
+        "<html/>".to_owned(),
+        header("to='not-here.example'"),
+        header(&format!("from='@' to='{INBOX}'")),
+        header(&format!("from='{INBOX}' to='{INBOX}'")),
+        header(&format!("from='d.example' to='{INBOX}'")).replace("jabber:server'", "jabber:client'"),
+        format!("{good}<message from='a@d.example' to='b@{INBOX}'/>"),
+        format!("{good}<db:result from='@' to='{INBOX}'>key</db:result>"),
+        format!("{good}<unknown xmlns='urn:unknown'/>"),
+        format!("{good}<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"),
+        format!("{good}</wrong>"),
+        format!("{good}<!-- -->"),
+        // Its time runs out while the authoritative server is silent.
+        format!("{good}<db:result from='silent.example' to='{INBOX}'>key</db:result>"),
+        good.clone(),
+    ];
+    let (silent, node) = (stage.network.address(), stage.node.address());
+    let _silent = Listener::at(silent);
+    stage.network.publish("silent.example", silent);
+    for input in inputs {
+        let mut stream = connect_from(stage.network.address(), (node, 5269).into());
+        stream.write_all(input.as_bytes()).unwrap();
+        let said = read_to_end(&mut stream);
+        assert!(said.contains("<stream:error>"), "{input}: {said}");
+        let network = format!("127.{}.", node.octets()[1]);
+        assert!(!said.contains(&network), "{input}: {said}");
+    }
 }
 
 /// A stream to the node from an address of its own.

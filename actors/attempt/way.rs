@@ -110,13 +110,13 @@ impl Attempt {
 ///
 /// # Errors
 ///
-/// There is no other.
-pub(super) fn within_reach(mut places: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, Failure> {
+/// There is no other than this.
+pub(super) fn within_reach(mut places: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
     if !near {
         let first = places.iter().copied().find(|place| connect::is_near(place.ip()));
         places.retain(|place| !connect::is_near(place.ip()));
         if let Some(first) = first.filter(|_| places.is_empty()) {
-            return Err(Failure::Connect(vec![(first, connect::Failure::Near)]));
+            return Err(first);
         }
     }
     Ok(places)
@@ -137,7 +137,7 @@ mod tests {
             ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1", "0.0.0.0", "::"];
         for address in near {
             let refused = within_reach(places(&[address]), false);
-            assert!(matches!(refused, Err(Failure::Connect(_))), "{address}: {refused:?}");
+            assert_eq!(refused, Err(places(&[address])[0]));
         }
         let far = ["192.0.2.7", "2001:db8::7", "10.1.2.3", "fd00::7"];
         assert_eq!(within_reach(places(&far), false).unwrap(), places(&far));
