@@ -223,7 +223,7 @@ mod tests {
         message
     }
 
-    /// What is read of `bytes` in pieces of `size`.
+    /// Reads `bytes` through the bound, in pieces of `size`.
     async fn read(bytes: Vec<u8>, size: usize) -> Vec<u8> {
         let mut stream = Bounded::new(&bytes[..]);
         let mut all = Vec::new();
