@@ -2,6 +2,8 @@
 
 pub mod cause;
 pub mod diagnosis;
+#[cfg(test)]
+mod strangers;
 
 use std::{
     fmt, io,
@@ -14,7 +16,7 @@ use xmpp::{
     certificate::Problem,
     dialback,
     stanza::{self, Condition, ErrorType},
-    stream::initiating,
+    stream::{Condition::PolicyViolation, initiating},
 };
 
 use crate::{connect, dns, tls};
@@ -82,6 +84,20 @@ pub enum Failure {
         /// What left nothing but dialback to try.
         distrusted: Option<Box<Problem>>,
     },
+    /// The peer refused EXTERNAL and ended the stream, and dialback failed on another connection.
+    Unauthenticated {
+        /// The refusal.
+        external: Box<Self>,
+        /// Why dialback failed.
+        dialback: Box<Self>,
+    },
+    /// The peer ended a stream over TLS with `policy-violation`: it may ask less often of us, or may not want us.
+    Refused {
+        /// The stream's.
+        failure: Box<Self>,
+        /// The attempt before ended so, too: it does not want us.
+        again: bool,
+    },
     /// The actor that made the attempt panicked.
     Crashed,
 }
@@ -93,6 +109,12 @@ impl Failure {
             Self::Denied | Self::TlsForbidden | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
+            // A peer that closes the stream on dialback as it did on EXTERNAL has refused both. What may pass on the
+            // second connection leaves open whether dialback would do.
+            Self::Unauthenticated { dialback, .. } => {
+                dialback.is_definitive() || dialback.is_silent_refusal()
+            }
+            Self::Refused { again, .. } => *again,
             Self::Tls { error, .. } => match error {
                 tls::Error::NotTls | tls::Error::NoCommonVersion | tls::Error::NoCommonCipher => true,
                 tls::Error::Alert(alert) => !PASSING_ALERTS.contains(alert),
@@ -108,6 +130,28 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Crashed => false,
         }
+    }
+
+    /// Says that a refusal is one more in a row, when `last` is the failure of the attempt before.
+    #[must_use]
+    pub fn after(self, last: Option<&Self>) -> Self {
+        match self {
+            Self::Refused { failure, .. } => {
+                Self::Refused { failure, again: matches!(last, Some(Self::Refused { .. })) }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the peer ended the stream with `policy-violation`.
+    pub fn is_refusal_by_policy(&self) -> bool {
+        let Self::Stream { failure, .. } = self else { return false };
+        matches!(&failure.cause, initiating::Cause::Stream(error) if error.condition == PolicyViolation)
+    }
+
+    /// Whether the peer closed the stream in good order and gave no reason.
+    fn is_silent_refusal(&self) -> bool {
+        matches!(self, Self::Stream { failure, .. } if failure.cause == initiating::Cause::Closed)
     }
 
     /// Whether it is that the remote has no TLS.
@@ -139,6 +183,8 @@ impl Failure {
             | Self::Tls { .. }
             | Self::Broken { .. }
             | Self::TimedOut { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Refused { .. }
             | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
         };
         stanza::Error { type_, condition, text: self.sentence(remote) }
@@ -173,6 +219,8 @@ impl Failure {
             | Self::Stream { .. }
             | Self::Broken { .. }
             | Self::TimedOut { .. }
+            | Self::Refused { .. }
+            | Self::Unauthenticated { .. }
             | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
         };
         let text = match self {
@@ -191,6 +239,9 @@ impl Failure {
                 format!("{remote} takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
             }
             Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
+                told.sentence(remote)
+            }
             other => other.to_string(),
         }
     }
@@ -228,6 +279,8 @@ impl Failure {
                 | initiating::Cause::DialbackError(_) => "authentication",
                 _ => "stream",
             },
+            Self::Unauthenticated { .. } => "authentication",
+            Self::Refused { failure, .. } => failure.stage(),
             Self::Broken { .. } => "broken",
             Self::TimedOut { .. } => "timeout",
             Self::Crashed => "crashed",
@@ -248,7 +301,7 @@ impl Failure {
             Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
             Self::Tls { .. } => 5,
-            Self::Stream { .. } => 6,
+            Self::Stream { .. } | Self::Unauthenticated { .. } | Self::Refused { .. } => 6,
         }
     }
 }
@@ -289,6 +342,7 @@ impl fmt::Display for Failure {
             Self::TimedOut { address, stage, after, .. } => {
                 write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
             }
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => told.fmt(f),
             Self::Crashed => f.write_str("an internal error ended the attempt"),
         }?;
         match self.distrusted() {
@@ -303,91 +357,73 @@ const PASSING_ALERTS: [u8; 2] = [80, 90];
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use initiating::Cause;
-    use xmpp::stream;
+    use xmpp::stream::{self, initiating::Cause};
 
     use super::*;
 
-    /// Failures of every kind that a stranger can bring about by its DNS records and by a server of its choice.
-    fn failures() -> Vec<Failure> {
-        let address: SocketAddr = "10.1.2.3:6379".parse().unwrap();
-        let question = || dns::Question { name: "10-1-2-3.b.example".into(), kind: "A" };
-        let said = |text: &str| stream::Error::new(stream::Condition::PolicyViolation, text);
-        let stage = "waiting for the stream header";
-        let causes = [
-            Cause::NotXmpp,
-            Cause::TlsUnavailable,
-            Cause::TlsRefused,
-            Cause::Certificate(Problem::Missing),
-            Cause::NoMechanism,
-            Cause::Stream(said("the internal server 10.1.2.3 says so")),
-        ];
-        let of_stream = causes.map(|cause| Failure::Stream {
-            address,
-            stage,
-            failure: initiating::Failure { cause, remote: Domain::new("b.example").unwrap() },
-            distrusted: None,
-        });
-        let reasons = [
-            connect::Failure::Silent(Duration::from_secs(10)),
-            connect::Failure::Refused,
-            connect::Failure::Unreachable,
-            connect::Failure::Near,
-            connect::Failure::Other(io::ErrorKind::PermissionDenied),
-        ];
-        let mut failures: Vec<Failure> = reasons
-            .map(|reason| Failure::Connect(vec![(address, reason)]))
-            .into_iter()
-            .chain(of_stream)
-            .collect();
-        failures.extend([
-            Failure::Late,
-            Failure::ShortLived,
-            Failure::Stopping,
-            Failure::Crashed,
-            Failure::TlsForbidden,
-            Failure::Crowded(address.ip()),
-            Failure::Loop(address),
-            Failure::Tls { address, error: tls::Error::NotTls },
-            Failure::Tls { address, error: tls::Error::Alert(40) },
-            Failure::Broken { address, stage, error: None, distrusted: None },
-            Failure::Broken { address, stage, error: Some(io::ErrorKind::ConnectionReset), distrusted: None },
-            Failure::TimedOut { address, stage, after: Duration::from_secs(30), distrusted: None },
-            Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
-            Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
-            Failure::Dns(dns::Failure::Silent { question: question(), after: Duration::from_secs(5) }),
-            Failure::Dns(dns::Failure::Refused { question: question(), code: "SERVFAIL".into() }),
-            Failure::Dns(dns::Failure::Bogus { question: question() }),
-            Failure::Dns(dns::Failure::Unusable { question: question(), reason: "10.0.0.53".into() }),
-        ]);
-        failures
+    fn remote() -> Domain {
+        Domain::new("b.example").unwrap()
+    }
+
+    fn of_stream(cause: Cause) -> Failure {
+        let failure = initiating::Failure { remote: remote(), cause };
+        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure, distrusted: None }
+    }
+
+    fn broken(error: Option<io::ErrorKind>) -> Failure {
+        Failure::Broken { address: ([127, 0, 0, 1], 5269).into(), stage: "", error, distrusted: None }
     }
 
     #[test]
-    fn an_initiator_that_proved_nothing_is_told_the_same_of_every_failure() {
-        let remote = Domain::new("b.example").unwrap();
-        let told: BTreeSet<String> =
-            failures().iter().map(|failure| format!("{:?}", failure.dialback_error(&remote))).collect();
-        assert_eq!(told.len(), 1, "{told:#?}");
+    fn a_connection_that_ends_during_set_up_is_made_again() {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let errors =
+            [None, Some(BrokenPipe), Some(ConnectionAborted), Some(ConnectionReset), Some(UnexpectedEof)];
+        assert!(errors.iter().all(|error| !broken(*error).is_definitive()));
     }
 
     #[test]
-    fn no_answer_to_an_initiator_has_an_address_or_the_words_of_another() {
-        let remote = Domain::new("b.example").unwrap();
-        let definitive = [
-            dns::Failure::NoSuchDomain { domain: "b.example".into() },
-            dns::Failure::NotOffered { domain: "b.example".into() },
-            dns::Failure::NoService { domain: "b.example".into() },
-        ];
-        let mut all = failures();
-        all.extend(definitive.map(Failure::Dns));
-        all.extend([Failure::Denied, Failure::Overloaded]);
-        for failure in all {
-            let stanza::Error { text, .. } = failure.dialback_error(&remote);
-            assert!(!text.contains(|c: char| c.is_ascii_digit()), "{text}");
-            assert!(!text.contains("internal server"), "{text}");
+    fn a_policy_that_refuses_us_over_tls_is_believed_the_second_time() {
+        let refusal = of_stream(Cause::Stream(stream::Error::new(PolicyViolation, "no")));
+        assert!(refusal.is_refusal_by_policy() && !refusal.is_definitive());
+        let told = refusal.sentence(&remote());
+        let once = Failure::Refused { failure: Box::new(refusal.clone()), again: false }.after(None);
+        assert!(!once.is_definitive());
+        assert_eq!((once.sentence(&remote()), once.stage()), (told, refusal.stage()));
+        assert!(once.clone().after(Some(&once)).is_definitive());
+        assert!(!once.clone().after(Some(&Failure::Late)).is_definitive());
+        assert!(
+            !refusal.clone().after(Some(&refusal)).is_definitive(),
+            "in clear text it says nothing of us"
+        );
+    }
+
+    #[test]
+    fn a_second_connection_for_dialback_decides_whether_waiting_helps() {
+        let refusal = xmpp::sasl::Failure {
+            condition: xmpp::sasl::Condition::NotAuthorized,
+            text: "not known here".to_owned(),
+        };
+        let stream = |condition| of_stream(Cause::Stream(stream::Error::new(condition, "")));
+        for (dialback, definitive) in [
+            (of_stream(Cause::DialbackInvalid), true),
+            (of_stream(Cause::Closed), true),
+            (stream(stream::Condition::NotAuthorized), true),
+            (of_stream(Cause::NoMechanism), true),
+            (stream(stream::Condition::PolicyViolation), false),
+            (stream(stream::Condition::ResourceConstraint), false),
+            (stream(stream::Condition::RemoteConnectionFailed), false),
+            (broken(None), false),
+            (Failure::Connect(Vec::new()), false),
+            (Failure::Late, false),
+        ] {
+            let external = Box::new(of_stream(Cause::ExternalRefused(refusal.clone())));
+            let failure = Failure::Unauthenticated { external, dialback: Box::new(dialback) };
+            assert_eq!(failure.is_definitive(), definitive, "{failure}");
+            let text = failure.stanza_error(&remote()).text;
+            assert_eq!(text, "b.example refused our certificate (not-authorized: not known here)");
+            assert_eq!(failure.stage(), "authentication");
+            assert_eq!(failure.cause(&diagnosis::Seen::default()).id, "external-refused");
         }
     }
 }
