@@ -29,6 +29,7 @@
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | resolver (its look-ups) | `Learnt`, `Done` | resolver | signal: four answers and one end for each look-up |
 //! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
 //! | an attempt's pass | `Left` | gate | signal |
 //! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
@@ -100,6 +101,7 @@ pub mod account;
 pub mod attempt;
 pub mod backoff;
 pub mod batch;
+pub mod budget;
 pub mod certificate;
 pub mod clock;
 pub mod component;

@@ -105,9 +105,9 @@ pub struct Recording {
 pub struct Verifications {
     /// Call-backs under way at once.
     pub at_once: usize,
-    /// Those for the peers of one address, under way or waiting; an IPv6 /64 is one address.
+    /// Those for the peers of one address, under way or not confirmed a while ago; an IPv6 /64 is one address.
     pub per_address: usize,
-    /// Those that wait for their turn.
+    /// Those that wait for their turn, in all.
     pub waiting: usize,
 }
 

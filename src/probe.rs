@@ -120,7 +120,8 @@ impl Probe {
         let asked = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let resolver = mailbox::start_on(&here, &meter, "resolver", move |_| Resolver::new(asked, counted));
+        let resolver =
+            mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(asked, own, counted));
         let meter = Meter::new("witness", MAILBOX, None);
         let counted = Arc::clone(&meter);
         let witness =

@@ -7,6 +7,7 @@
 
 mod backpressure;
 mod bad_stanzas;
+mod callbacks;
 mod check;
 mod cold_link;
 mod command_line;

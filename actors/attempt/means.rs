@@ -4,10 +4,10 @@ use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration}
 
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
-use super::{Arrival, Attempt};
+use super::{Arrival, Attempt, redirect::REDIRECTS};
 use crate::{
-    failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, recorder::Notes, resolver::Resolver,
-    settings::Dials, terms::Terms, tls::Tls, witness::Witness,
+    dns::MOST_TARGETS, failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, recorder::Notes,
+    resolver::Resolver, settings::Dials, terms::Terms, tls::Tls, witness::Witness,
 };
 
 /// What every attempt is made with.
@@ -68,12 +68,19 @@ impl Means {
     pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
         let rules = self.terms.rules();
         let remote = self.terms.remote(&pair.remote).clone();
+        let per_attempt = self.dials.per_attempt;
+        let (within, connections, look_ups) = match &purpose {
+            Purpose::Session => (remote.attempt_timeout, per_attempt, MOST_TARGETS + REDIRECTS),
+            Purpose::Verify(_) => {
+                let connections = per_attempt.min(VERIFICATION_CONNECTIONS);
+                (remote.handshake_timeout, connections, VERIFICATION_LOOK_UPS)
+            }
+        };
         Attempt {
-            within: match &purpose {
-                Purpose::Session => remote.attempt_timeout,
-                Purpose::Verify(_) => remote.handshake_timeout,
-            },
-            connections: self.dials.per_attempt,
+            within,
+            connections,
+            look_ups,
+            near: true,
             bounds: *rules.bounds(),
             remote,
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
@@ -118,3 +125,11 @@ impl Dial for Means {
         }
     }
 }
+
+/// Connections that one dialback key may cause: two servers with an IPv6 and an IPv4 address each. Anybody can show a key,
+/// and its domain can lead to a third party.
+const VERIFICATION_CONNECTIONS: usize = 4;
+
+/// Targets whose addresses are looked up for one dialback key. With those for the targets themselves that makes ten
+/// questions at most, aliases aside.
+const VERIFICATION_LOOK_UPS: usize = 4;

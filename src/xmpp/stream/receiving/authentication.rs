@@ -244,10 +244,11 @@ fn not_served(domain: &Domain) -> Error {
     error(ErrorType::Cancel, Condition::ItemNotFound, format!("{domain} is not served here"))
 }
 
-/// What the initiator is told when the authoritative server answered with an error (XEP-0220 2.5): that it does not
-/// know the domain is one thing, everything else may pass.
+/// The answer to the initiator when the authoritative server answered with an error (XEP-0220 2.5): that it does not
+/// know the domain is one thing, everything else may pass. Its words are not passed on: the initiator has proved nothing,
+/// and may have led us to a server that does not talk to it.
 fn passed_on(remote: &Domain, said: &Error) -> Error {
-    let text = format!("the server of {remote} could not verify the key: {said}");
+    let text = dialback::unverified(remote);
     match said.condition {
         Condition::ItemNotFound | Condition::RemoteServerNotFound => {
             error(ErrorType::Cancel, Condition::RemoteServerNotFound, text)
