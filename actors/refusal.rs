@@ -9,7 +9,7 @@ use xmpp::{
 
 use crate::{account::Amount, quiet::Quiet};
 
-/// What one read brought that was refused, by the local domain it is counted under and by the reason.
+/// Refused stanzas of one read, by the local domain they are counted under and by the reason.
 #[derive(Debug, Default)]
 pub struct RefusedStanzas(BTreeMap<(Domain, Reason), Entry>);
 

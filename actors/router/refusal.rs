@@ -8,7 +8,7 @@ use crate::{account::Outcome, batch::Batch, mailbox::Queued, refusal::RefusedSta
 /// Enter these in the account, and take the answers to their senders.
 #[derive(Debug)]
 pub struct Refuse {
-    /// What one read brought that was refused.
+    /// The refused stanzas of one read.
     pub refused: RefusedStanzas,
     /// The error answers that leave on streams of ours.
     pub answers: Vec<Batch>,

@@ -43,10 +43,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is configured for the name of one component.
+/// Configuration of one component name.
 #[derive(Clone, Debug)]
 pub struct Configured {
-    /// What the component proves itself with.
+    /// The shared secret of the handshake.
     pub secret: Secret,
     /// Bytes of one of its stanzas, if they are limited otherwise than those of all.
     pub max_stanza: Option<usize>,

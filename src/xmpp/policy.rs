@@ -49,7 +49,7 @@ pub enum UnknownRecipient {
     Bounce,
 }
 
-/// What a malformed stanza costs: one with an address that is none, without one, or in a wrong namespace.
+/// The cost of a malformed stanza: one with an address that is none, without one, or in a wrong namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MalformedStanza {
     /// Itself: it is answered with an error where it may be; the stream goes on.
@@ -83,7 +83,7 @@ pub struct Policy {
     pub max_stanza_unauthenticated: usize,
     /// what a stanza for somebody else costs
     pub unknown_recipient: UnknownRecipient,
-    /// what a malformed stanza costs
+    /// the cost of a malformed stanza
     pub malformed_stanza: MalformedStanza,
     /// seconds without a stanza after which a link is closed, 0 for never; announced to peers (XEP-0478)
     pub idle_seconds: u64,

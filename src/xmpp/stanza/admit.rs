@@ -34,7 +34,7 @@ pub(super) fn admit(
     })
 }
 
-/// What an element says of itself, as a stanza.
+/// The parts of a stanza as read from its element.
 struct Read {
     kind: Kind,
     from: (Domain, Option<String>),

@@ -121,7 +121,7 @@ pub struct Refused {
     pub answer: Option<Stanza>,
 }
 
-/// What is wrong with an element that was rejected, in plain words.
+/// Explains in plain words why an element was rejected.
 pub(crate) fn explain(element: &Element, rejection: &Rejection) -> String {
     match rejection {
         Rejection::UnsupportedStanzaType => {
