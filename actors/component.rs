@@ -116,8 +116,10 @@ pub struct Surroundings {
     pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
-    /// Counts those of them that may be anybody's.
+    /// Counts those of them that have authenticated apart.
     pub proved: Outlet<listener::Proved>,
+    /// Slows down those that try secrets.
+    pub mistaken: Outlet<listener::Mistaken>,
     /// Limits what strangers can make the log say.
     pub strangers: Arc<Quiet>,
 }
@@ -269,8 +271,19 @@ impl Component {
             // After our own error the closing tags go both ways like after none.
             let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);
             self.log_closed(&parting.as_ref().unwrap_or(end).to_string());
+            self.report_wrong_secret(end);
         }
         self.leave(context);
+    }
+
+    /// Has the listener count a wrong secret.
+    fn report_wrong_secret(&self, end: &End) {
+        let is_wrong = matches!(end, End::ByUs(error) if error.condition == Condition::NotAuthorized);
+        if let (true, false, Some(name)) = (is_wrong, self.seated, self.machine.claimed()) {
+            let mistaken = listener::Mistaken { caller: self.caller(), name: name.clone() };
+            // A listener that is gone counts no more.
+            let _ = self.surroundings.mistaken.signal(mistaken);
+        }
     }
 
     fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {

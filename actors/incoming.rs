@@ -111,6 +111,8 @@ pub struct Surroundings {
     pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Counts those that have authenticated apart.
+    pub proved: Outlet<listener::Proved>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
     /// What is remembered of remote domains.

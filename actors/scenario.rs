@@ -72,6 +72,12 @@ impl actix::Handler<Queued<listener::Proved>> for Nobody {
         proved.open();
     }
 }
+impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+    type Result = ();
+    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+        mistaken.open();
+    }
+}
 
 /// A stanza that was seen, at its remote or on its way back: which, and when.
 struct Seen {
@@ -353,6 +359,7 @@ impl Node {
             door: 0,
             ended: nobody.outlet(),
             proved: nobody.outlet(),
+            mistaken: nobody.outlet(),
             strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),
         };
         let (mut program, link) = duplex(64 * 1024);

@@ -20,8 +20,10 @@ impl Connection {
         match &self.stage {
             Stage::Server(incoming) => drop(incoming.signal(incoming::Show { of, links })),
             Stage::Component(component) => drop(component.signal(component::Show { of, links })),
-            Stage::Meeting if of.is_none() => drop(links.try_send(self.meeting(address))),
-            Stage::Meeting => {}
+            Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) if of.is_none() => {
+                drop(links.try_send(self.meeting(address)));
+            }
+            Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) => {}
         }
     }
 

@@ -121,6 +121,11 @@ impl Accepting {
         matches!(self.state, State::ExpectFooter | State::Over)
     }
 
+    /// The name that the component claims or serves; only a name that is known here.
+    pub fn claimed(&self) -> Option<&Domain> {
+        self.name.as_ref()
+    }
+
     /// Takes what was read.
     pub fn receive(&mut self, bytes: BytesMut) {
         if self.state != State::Over {
