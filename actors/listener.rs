@@ -155,7 +155,7 @@ struct Heard {
 /// Limits on what is accepted. All but the first two are for connections that have not authenticated.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A seat for each connection, of all listeners that share it.
+    /// A seat for each connection but those that wait, of all listeners that share it.
     pub seats: Arc<Semaphore>,
     /// The number of all seats. One address can have three quarters of them.
     pub connections: usize,
@@ -209,8 +209,8 @@ struct Connection {
     place: Place,
     /// How long its place stays taken after its end, because it showed a wrong secret.
     penalty: Duration,
-    // Held for its drop.
-    _seat: OwnedSemaphorePermit,
+    /// Held for its drop; a connection that waits has none.
+    seat: Option<OwnedSemaphorePermit>,
 }
 
 enum Stage {
@@ -274,15 +274,19 @@ impl Listener {
             );
             return self.refuse(&socket, caller, &error);
         }
-        let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else {
-            return self.refuse(&socket, caller, &Excess::All.error());
+        let seat = match place {
+            Place::Waiting => None,
+            Place::Served | Place::Proved => match Arc::clone(&self.limits.seats).try_acquire_owned() {
+                Ok(seat) => Some(seat),
+                Err(_) => return self.refuse(&socket, caller, &Excess::All.error()),
+            },
         };
         if let Err(error) = connect::tune(&socket) {
             log::debug!(target: LOG, address:% = caller.address, reason:% = error; "socket options not set");
         }
         self.sites.change(ip, None, Some(place));
         let (stage, since, penalty) = (Stage::Silent, Instant::now(), Duration::ZERO);
-        self.connections.insert(caller, Connection { stage, since, place, penalty, _seat: seat });
+        self.connections.insert(caller, Connection { stage, since, place, penalty, seat });
         match place {
             Place::Served | Place::Proved => self.meet(socket, caller),
             Place::Waiting => self.line_up(socket, caller),

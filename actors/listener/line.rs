@@ -4,7 +4,7 @@
 //! watches for its first byte: the peer of an honest connection sends its stream header or its ClientHello at once.
 //! One that stays silent is refused, so that silent strangers do not keep others of the same address from being served.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
 use tokio::net::TcpStream;
@@ -48,10 +48,11 @@ impl Listener {
             if !self.sites.has_room(site) {
                 return self.end_a_silent_one(site);
             }
+            let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else { return };
             let Some(caller) = self.next_in_line(site) else { return };
             let Some(connection) = self.connections.get_mut(&caller) else { continue };
             if let Stage::Waiting(socket) = std::mem::replace(&mut connection.stage, Stage::Silent) {
-                connection.place = Place::Served;
+                (connection.place, connection.seat) = (Place::Served, Some(seat));
                 self.sites.change(site, Some(Place::Waiting), Some(Place::Served));
                 self.meet(socket, caller);
             }

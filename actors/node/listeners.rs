@@ -60,11 +60,11 @@ pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
 /// What is accepted from components. A host may run all of them at one address, and they may try to connect again and
 /// again: only connections that have not shown a secret are limited. Servers take no seats from components.
 pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
-    let connections = component_seats(settings);
     Limits {
         seats,
-        connections,
-        unauthenticated: connections,
+        // All components of a host may be at one address.
+        connections: usize::MAX,
+        unauthenticated: component_seats(settings),
         per_address: settings.limits.components.unproved_per_address,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,

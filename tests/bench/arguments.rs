@@ -14,6 +14,8 @@ pub(crate) struct Arguments {
     pub(crate) works: Vec<Work>,
     /// Ten thousand links at once instead of everything else.
     pub(crate) scale: bool,
+    /// 1,000 and 5,000 domains of one address instead of everything else.
+    pub(crate) hoster: bool,
     /// Shorter everything: to see that it works, not to be quoted.
     pub(crate) quick: bool,
     /// Whether the results and the README's figure are written: by default those of a whole run.
@@ -66,6 +68,7 @@ impl Arguments {
             kinds: Kind::SERVERS.to_vec(),
             works: Work::ALL.map(|(_, work)| work).to_vec(),
             scale: false,
+            hoster: false,
             quick: false,
             store: true,
         };
@@ -82,6 +85,7 @@ impl Arguments {
                 }
                 "--quick" => (read.quick, read.store, read.rounds) = (true, false, 1),
                 "--scale" => read.scale = true,
+                "--hoster" => read.hoster = true,
                 "--store" => store = true,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
@@ -120,5 +124,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--hoster] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

@@ -89,7 +89,7 @@ fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
 }
 
 /// Waits until a stanza came to each, or time is over; gives how many did, and the sockets.
-fn await_all(receivers: Vec<TcpStream>) -> std::io::Result<(usize, Vec<TcpStream>)> {
+pub(crate) fn await_all(receivers: Vec<TcpStream>) -> std::io::Result<(usize, Vec<TcpStream>)> {
     let held = receivers.iter().map(TcpStream::try_clone).collect::<Result<_, _>>()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let arrived = runtime.block_on(async {
