@@ -478,7 +478,8 @@ impl Drop for Component {
         {
             let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone() });
         }
-        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
+        let ended = listener::Ended { caller: self.caller(), is_expected: false };
+        let _ = self.surroundings.ended.signal(ended);
     }
 }
 

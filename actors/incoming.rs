@@ -424,7 +424,8 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
+        let is_expected = self.machine.has_vouched();
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller(), is_expected });
     }
 }
 

@@ -92,8 +92,11 @@ pub struct Dismiss {
 /// A stream of this listener is over.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whose.
+    /// The connection.
     pub caller: Caller,
+    /// It verified a dialback key that is ours. So it does not count as an attempt, though it never authenticated: the
+    /// servers of a hoster verify one key for each domain that we write to.
+    pub is_expected: bool,
 }
 
 /// The peer has authenticated: a server has proved a domain, or a component has shown the secret of its name.
@@ -207,6 +210,8 @@ struct Connection {
     stage: Stage,
     since: Instant,
     place: Place,
+    /// It is no stranger's, though it has not authenticated.
+    is_expected: bool,
     /// How long its place stays taken after its end, because it showed a wrong secret.
     penalty: Duration,
     /// Held for its drop; a connection that waits has none.
@@ -285,8 +290,8 @@ impl Listener {
             log::debug!(target: LOG, address:% = caller.address, reason:% = error; "socket options not set");
         }
         self.sites.change(ip, None, Some(place));
-        let (stage, since, penalty) = (Stage::Silent, Instant::now(), Duration::ZERO);
-        self.connections.insert(caller, Connection { stage, since, place, penalty, seat });
+        let (stage, since, is_expected, penalty) = (Stage::Silent, Instant::now(), false, Duration::ZERO);
+        self.connections.insert(caller, Connection { stage, since, place, is_expected, penalty, seat });
         match place {
             Place::Served | Place::Proved => self.meet(socket, caller),
             Place::Waiting => self.line_up(socket, caller),
@@ -315,7 +320,8 @@ impl Listener {
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, place) = (caller.address.ip(), connection.place);
-        if place != Place::Proved && matches!(self.whose, For::Servers(_)) {
+        let is_failed = place != Place::Proved && !connection.is_expected;
+        if is_failed && matches!(self.whose, For::Servers(_)) {
             self.sites.fail(ip);
         }
         if connection.penalty.is_zero() {
@@ -367,7 +373,10 @@ impl Handler<Queued<Ended>> for Listener {
     type Result = ();
 
     fn handle(&mut self, ended: Queued<Ended>, context: &mut Context<Self>) {
-        let Ended { caller } = ended.open();
+        let Ended { caller, is_expected } = ended.open();
+        if let Some(connection) = self.connections.get_mut(&caller) {
+            connection.is_expected = is_expected;
+        }
         self.forget(caller, context);
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Component, HEADER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from, eventually,
+    Auth, Component, HEADER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from, eventually,
     offers_external, read_to_end,
 };
 
@@ -130,6 +130,24 @@ fn connections_that_fail_are_counted_and_those_that_authenticate_are_not() {
     });
     // Other addresses, and those who authenticate, go on.
     drop(scene.peer());
+}
+
+// rows: E25
+#[test]
+fn call_backs_about_right_dialback_keys_are_no_failed_attempts() {
+    let network = Network::new();
+    let limited = quiet("nuncio.example").auth(Auth::Dialback).set("limits.max_attempts_per_address", "5");
+    let node = Node::start(&network, limited);
+    let domains = |setup: Setup, number| setup.component(&format!("d{number}.hoster.example"));
+    let setup = (0..20).fold(quiet("hoster.example").auth(Auth::Dialback), domains);
+    let hoster = Node::start(&network, setup);
+    // The hoster asks about a key of the node for each of its domains, on a connection that does not authenticate.
+    let mut sender = node.inbox();
+    for number in 0..20 {
+        let mut receiver = Component::connect(hoster.address(), &format!("d{number}.hoster.example"));
+        sender.sends_message(receiver.name(), &number.to_string(), "");
+        receiver.receives_id(&number.to_string());
+    }
 }
 
 // rows: E25

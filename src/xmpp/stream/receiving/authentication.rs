@@ -135,6 +135,7 @@ impl Receiving {
             }
             None => Answer::Error(not_served(&originating)),
         };
+        self.vouched |= answer == Answer::Valid;
         self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
         Ok(())
     }
