@@ -12,7 +12,6 @@ use crate::{
     mailbox::{self, Mailbox, Meter},
     metrics::Tally,
     promise::Promise,
-    quiet::{self, Quiet},
     recorder::Notes,
     router::Router,
     settings::Settings,
@@ -32,7 +31,8 @@ pub(super) struct Listeners {
     /// Of what is accepted from programs.
     pub(super) programs: Limits,
     pub(super) strangers: incoming::Strangers,
-    pub(super) unseated: Arc<Quiet>,
+    pub(super) refusals: component::Refusals,
+    pub(super) asker: Option<Domain>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -78,9 +78,9 @@ pub(super) fn component_seats(settings: &Settings) -> usize {
     settings.limits.components.connections.max(names + names / 16)
 }
 
-/// The lines about programs that have proved nothing.
-pub(super) fn unseated() -> Arc<Quiet> {
-    Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+/// The limits of log lines about component connections that serve no name.
+pub(super) fn refusals(settings: &Settings) -> component::Refusals {
+    component::Refusals::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
 /// What each component proves itself with.
@@ -148,7 +148,8 @@ impl Listeners {
             ended: listener.outlet(),
             proved: listener.outlet(),
             mistaken: listener.outlet(),
-            strangers: Arc::clone(&self.unseated),
+            refusals: self.refusals.clone(),
+            asker: self.asker.clone(),
         }
     }
 
