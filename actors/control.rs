@@ -91,12 +91,7 @@ async fn converse(mut stream: UnixStream, sources: &Sources, mut ends: oneshot::
         Some(Err(_)) => {
             Refusal::new(format!("no request came within {} s", READ_WITHIN.as_secs())).document()
         }
-        None => {
-            let refusal = Refusal::new("no request came before other commands needed the connection");
-            // There is room for one line in the socket.
-            let _ = stream.try_write(refusal.document().as_bytes());
-            return;
-        }
+        None => Refusal::new("no request came before other commands needed the connection").document(),
     };
     let write = async {
         stream.write_all(document.as_bytes()).await?;

@@ -337,21 +337,6 @@ impl Listener {
     }
 }
 
-impl Excess {
-    fn error(self) -> stream::Error {
-        match self {
-            Self::Attempts => stream::Error::new(
-                Condition::PolicyViolation,
-                "too many connections from one address within a minute",
-            ),
-            Self::Address => {
-                stream::Error::new(Condition::PolicyViolation, "too many connections from one address")
-            }
-            Self::All => stream::Error::new(Condition::ResourceConstraint, "too many connections"),
-        }
-    }
-}
-
 impl Actor for Listener {
     type Context = Context<Self>;
 

@@ -78,10 +78,12 @@ pub async fn soon_if_needed<T>(
     write: impl Future<Output = T>,
 ) -> Option<T> {
     tokio::pin!(write);
-    match unless_needed(ends, &mut write).await {
-        Some(written) => Some(written),
-        None => tokio::time::timeout(LAST_MOMENT, write).await.ok(),
+    if !ends.is_terminated()
+        && let Some(written) = unless_needed(ends, &mut write).await
+    {
+        return Some(written);
     }
+    tokio::time::timeout(LAST_MOMENT, write).await.ok()
 }
 
 /// How long a client may take to read an answer when other clients need its place.

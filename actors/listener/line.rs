@@ -111,6 +111,22 @@ impl Listener {
     }
 }
 
+impl Excess {
+    /// What the peer is told.
+    pub(super) fn error(self) -> stream::Error {
+        match self {
+            Self::Attempts => stream::Error::new(
+                Condition::PolicyViolation,
+                "too many connections from one address within a minute",
+            ),
+            Self::Address => {
+                stream::Error::new(Condition::PolicyViolation, "too many connections from one address")
+            }
+            Self::All => stream::Error::new(Condition::ResourceConstraint, "too many connections"),
+        }
+    }
+}
+
 impl Handler<Queued<Heard>> for Listener {
     type Result = ();
 

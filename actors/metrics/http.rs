@@ -68,11 +68,7 @@ async fn attend(
             None => Answer::error("431 Request Header Fields Too Large"),
         },
         Some(Err(_)) => Answer::error("408 Request Timeout"),
-        None => {
-            // There is room for some lines in the socket.
-            let _ = socket.try_write(&Answer::error("503 Service Unavailable").into_bytes());
-            return Ok(());
-        }
+        None => Answer::error("503 Service Unavailable"),
     };
     let write = async {
         socket.write_all(&answer.into_bytes()).await?;

@@ -173,7 +173,10 @@ fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
     let told = idle.into_iter().filter(|client| {
         let mut answer = String::new();
         let _ = (&*client).read_to_string(&mut answer);
-        answer.contains("before other commands needed the connection")
+        // In the place of a newer command, or in a burst before those that give way are gone.
+        ["before other commands needed the connection", "too many commands are being answered"]
+            .iter()
+            .any(|why| answer.contains(why))
     });
     assert!(told.count() >= 20, "those that gave way are told why");
 }
