@@ -13,13 +13,12 @@ use crate::results::quantile;
 use crate::script::{Numbers, Script};
 use crate::servers::{Kind, Pair};
 use crate::support::{HEADER, Network, connect_from};
-use crate::wire::LONGEST;
 
 /// Measures both kinds in turns, in both directions, then once more beside strangers. Fails if a message does not arrive,
 /// or if the limits take more time than they may.
 pub(crate) fn run(network: &Network, arguments: &Arguments) -> ExitCode {
     let mut is_good = true;
-    for count in if arguments.quick { [200, 700] } else { [1000, 5000] } {
+    for count in arguments.domains.iter().copied() {
         let mut times = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
         for round in 0..arguments.rounds {
             for (times, kind) in times.iter_mut().zip([Kind::Nuncio, Kind::Lifted]) {
@@ -68,6 +67,7 @@ fn both_ways(
     let names: Vec<String> = (0..count).map(|number| format!("d{number}")).collect();
     let pair = Pair::start(network, kind, called, &["c".to_owned()], &names);
     let mut one = pair.connect_sender("c");
+    one.set_read_timeout(Some(LONGEST)).map_err(|error| error.to_string())?;
     let mut many: Vec<TcpStream> = names.iter().map(|name| pair.connect_receiver(name)).collect();
     let source = network.address();
     let target = SocketAddr::from((pair.receiving_address(), 5269));
@@ -85,7 +85,7 @@ fn both_ways(
     let arrived = thread::scope(|scope| {
         // Written aside: a server may read slowly while it connects.
         scope.spawn(|| one.write_all(&stanzas));
-        await_all(receivers)
+        await_all(receivers, LONGEST)
     });
     let (arrived, _) = arrived.map_err(|error| error.to_string())?;
     let to = begin.elapsed().as_secs_f64();
@@ -149,6 +149,9 @@ fn await_messages(to: &mut TcpStream, count: usize) -> usize {
     }
     came
 }
+
+/// How long all of the messages of one direction may take: somewhat less than one of them waits for a link.
+const LONGEST: Duration = Duration::from_secs(280);
 
 /// How much longer it may take with the limits than without.
 const MOST: f64 = 1.3;
