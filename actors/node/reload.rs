@@ -50,7 +50,7 @@ impl Node {
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
         let seats = self.listeners.programs.seats.clone();
-        resize(&seats, [&self.settings, &settings].map(|settings| listeners::component_seats(settings)));
+        resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
         self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         self.listeners.refusals = listeners::refusals(&settings);

@@ -125,7 +125,7 @@ fn both_ways(
 /// A connection that does not authenticate: every other one says nothing at all.
 fn stranger(source: Ipv4Addr, target: SocketAddr, number: usize) -> TcpStream {
     let mut stranger = connect_from(source, target);
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         // It may have been refused already.
         let _ = stranger.write_all(HEADER.as_bytes());
     }
