@@ -148,8 +148,10 @@ pub struct Surroundings {
     pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
-    /// Counts those of them that may be anybody's.
+    /// Counts those of them that have authenticated apart.
     pub proved: Outlet<listener::Proved>,
+    /// Slows down those that try secrets.
+    pub mistaken: Outlet<listener::Mistaken>,
     /// Limits the log lines about connections that serve no name.
     pub refusals: Refusals,
     /// The address from which the node asks a component whether it still answers; the component's own name without.
@@ -415,13 +417,16 @@ impl Component {
         );
     }
 
-    /// Tells the router about a wrong secret, for `nuncio components`.
+    /// Tells the router about a wrong secret, for `nuncio components`, and the listener, which slows down further ones.
     fn report_rejection(&self, end: &End) {
         let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
         if !self.seated && error.condition == Condition::NotAuthorized {
             let rejected = Rejected { name: name.clone(), address: self.address };
             // A router that is gone takes the process with it.
             let _ = self.surroundings.router.signal(rejected);
+            let mistaken = listener::Mistaken { caller: self.caller(), name: name.clone() };
+            // A listener that is gone counts no more.
+            let _ = self.surroundings.mistaken.signal(mistaken);
         }
     }
 
@@ -592,7 +597,8 @@ impl Drop for Component {
             let reason = "internal error of this node".to_owned();
             let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone(), reason });
         }
-        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
+        let ended = listener::Ended { caller: self.caller(), is_expected: false };
+        let _ = self.surroundings.ended.signal(ended);
     }
 }
 

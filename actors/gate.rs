@@ -110,6 +110,8 @@ pub struct Gate {
     owners: Owners,
     meter: Arc<Meter>,
     doors: HashMap<Door, Queue>,
+    /// Attempts that wait, for all addresses.
+    waiting: usize,
 }
 
 #[derive(Default)]
@@ -123,7 +125,7 @@ struct Queue {
 impl Gate {
     /// A gate that lets `per_address` connections through to each address at once, in each lane.
     pub fn new(per_address: usize, own: Mailbox<Self>, owners: Owners, meter: Arc<Meter>) -> Self {
-        Self { per_address, own, owners, meter, doors: HashMap::new() }
+        Self { per_address, own, owners, meter, doors: HashMap::new(), waiting: 0 }
     }
 
     fn enter(&mut self, enter: Enter) {
@@ -141,7 +143,10 @@ impl Gate {
         if queue.inside < self.per_address {
             queue.enter(now);
             self.let_in(door, enter);
-        } else if !enter.waits || queue.waiting.len() >= WAITING {
+        } else if !enter.waits
+            || queue.waiting.len() >= self.per_address.saturating_mul(LINE)
+            || self.waiting >= WAITING
+        {
             // Whoever asked may have given up.
             let _ = enter.answer.send(Err(Full));
         } else {
@@ -149,6 +154,7 @@ impl Gate {
                 let _ = self.owners.held.signal(Held { pair: pair.clone() });
             }
             queue.waiting.push_back(enter);
+            self.waiting += 1;
         }
     }
 
@@ -179,6 +185,7 @@ impl Gate {
                 }
                 return;
             };
+            self.waiting -= 1;
             if next.answer.is_closed() {
                 continue;
             }
@@ -283,8 +290,13 @@ impl Drop for Gate {
     }
 }
 
-/// Attempts that wait for one address; more would find their stanzas expired when it is their turn.
-const WAITING: usize = 1024;
+/// Attempts that may wait for one address, for each connection to it that is under way at once: with 32, the 10,000
+/// domains of a large hoster. At a hundred links a second, which is what one core makes, all have their turn within the
+/// time that a message waits.
+const LINE: usize = 512;
+
+/// Attempts that may wait for all addresses. One that waits takes about 8 KiB.
+const WAITING: usize = 32_768;
 
 /// Verifications without a confirmed key that may go to one address in a burst.
 const UNCONFIRMED: usize = 60;

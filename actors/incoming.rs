@@ -112,6 +112,8 @@ pub struct Surroundings {
     pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Counts those that have authenticated apart.
+    pub proved: Outlet<listener::Proved>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
     /// What is remembered of remote domains.
@@ -429,7 +431,8 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
+        let is_expected = self.machine.has_vouched();
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller(), is_expected });
     }
 }
 

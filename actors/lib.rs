@@ -37,7 +37,8 @@
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
-//! | component | [`listener::Proved`] | listener | signal |
+//! | incoming, component | [`listener::Proved`] | listener | signal |
+//! | component | [`listener::Mistaken`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
 //! | router (on a reload) | [`service::Adopt`] | service | signal |
@@ -51,10 +52,10 @@
 //! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`router::DismissComponent`], [`listener::Dismiss`] | | signal, likewise |
 //! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`], [`component::Dismiss`] | the streams | signal: one for each command |
-//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 64 scrapes at most |
+//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
 //! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
-//! | a task of its own, which accepts | `Accepted` | control | closed: the command says that no node answers |
-//! | tasks of their own: a greeting, an attempt, a call-back, a command | `Met`, `Attempted`, `Done` | listener, outgoing, verifier, control | signal |
+//! | a task of its own, which accepts | `Accepted` | control | closed: the command says that the node is too busy |
+//! | tasks of their own: a greeting, a connection that waits, an attempt, a call-back, a command | `Met`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier, control | signal |
 //! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
@@ -120,6 +121,7 @@ pub mod metrics;
 pub mod node;
 pub mod outbox;
 pub mod outgoing;
+pub mod places;
 pub mod promise;
 pub mod pulse;
 pub mod quiet;

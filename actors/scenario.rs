@@ -72,6 +72,12 @@ impl actix::Handler<Queued<listener::Proved>> for Nobody {
         proved.open();
     }
 }
+impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+    type Result = ();
+    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+        mistaken.open();
+    }
+}
 
 /// A stanza that was seen, at its remote or on its way back: which, and when.
 struct Seen {
@@ -356,6 +362,7 @@ impl Node {
             door: 0,
             ended: nobody.outlet(),
             proved: nobody.outlet(),
+            mistaken: nobody.outlet(),
             refusals: crate::component::Refusals::of(std::iter::empty()),
             asker: None,
             bad_stanzas: crate::quiet::Quiet::new("nuncio::component", 1, "more bad stanzas"),

@@ -284,7 +284,8 @@ fn promise(section: Section<'_>) -> Promise {
 fn limits(section: Section<'_>) -> Limits {
     let stream = Bounds::default();
     let limits = Limits {
-        max_connections: section.count("max_connections", 1).unwrap_or(4096),
+        max_connections: section.count("max_connections", 1).unwrap_or(16_384),
+        max_connections_unauthenticated: section.count("max_connections_unauthenticated", 1).unwrap_or(4096),
         max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
         max_handshake: section.read("max_handshake", value::size).unwrap_or(tls::MAX_HANDSHAKE),
         components: ComponentLimits {

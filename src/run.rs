@@ -5,7 +5,11 @@ mod signals;
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
+use actors::{
+    Node, certificate,
+    settings::{Limits, Settings},
+    vital::Heartbeat,
+};
 use tokio::time;
 
 use self::signals::{Signals, Told};
@@ -25,7 +29,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
         }
     };
     crate::logging::start(&config.log);
-    make_room_for_files(config.settings.limits.max_connections);
+    make_room_for_files(&config.settings.limits);
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
@@ -41,16 +45,23 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     }
 }
 
-/// Lets the process open as many files as the system allows, and says so when that is too few.
-fn make_room_for_files(connections: usize) {
-    let allowed = rlimit::increase_nofile_limit(u64::MAX);
-    let wanted = connections as u64 * FILES_PER_CONNECTION + OTHER_FILES;
-    match allowed {
-        Ok(allowed) if allowed >= wanted => {}
+/// Lets the process open as many files as the system allows. Says so when that is too few for the strangers of
+/// `[limits]`, or when it bounds the connections before `max_connections` does.
+fn make_room_for_files(limits: &Limits) {
+    let wanted = |connections: usize| (connections as u64).saturating_mul(FILES_PER_CONNECTION) + OTHER_FILES;
+    let least = limits.max_connections.min(limits.max_connections_unauthenticated);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(allowed) if allowed >= wanted(limits.max_connections) => {}
+        Ok(allowed) if allowed >= wanted(least) => log::info!(
+            target: LOG, allowed = allowed, wanted = wanted(limits.max_connections);
+            "the limit of open files is reached before max_connections = {}: for more links raise the hard limit \
+             (ulimit -Hn, LimitNOFILE)",
+            limits.max_connections
+        ),
         Ok(allowed) => log::warn!(
-            target: LOG, allowed = allowed, wanted = wanted;
-            "too few files may be open for max_connections = {connections}: raise the hard limit (ulimit -Hn, \
-             LimitNOFILE), or lower limits.max_connections"
+            target: LOG, allowed = allowed, wanted = wanted(least);
+            "too few files may be open for {least} connections that have not authenticated: raise the hard limit \
+             (ulimit -Hn, LimitNOFILE), or lower limits.max_connections_unauthenticated"
         ),
         Err(error) => log::warn!(target: LOG, reason:% = error; "the number of open files cannot be raised"),
     }
@@ -125,13 +136,12 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
         }
     };
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
-    let connections = config.settings.limits.max_connections;
     match node.reload(config.settings) {
         Ok(fixed) => {
             for key in fixed {
                 log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
             }
-            make_room_for_files(connections);
+            make_room_for_files(&node.settings().limits);
             log::info!(target: LOG, file:% = file.display(); "reloaded");
             // The new level may leave out the line that says so.
             crate::logging::adopt(&config.log);

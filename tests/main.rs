@@ -21,6 +21,7 @@ mod failures;
 mod fairness;
 mod federation;
 mod harness;
+mod hosters;
 mod identities;
 mod jabberd2;
 mod logs;

@@ -104,6 +104,8 @@ impl Incoming {
     fn admit(&mut self, pair: &DomainPair, mechanism: Mechanism) {
         if !self.authorized {
             self.authorized = true;
+            // A listener that is gone counts no more.
+            let _ = self.surroundings.proved.signal(listener::Proved { caller: self.caller() });
             self.presence = Some(self.surroundings.tally.admit());
             self.remote = self.surroundings.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);

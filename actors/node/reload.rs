@@ -50,14 +50,14 @@ impl Node {
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
         let seats = self.listeners.programs.seats.clone();
-        resize(&seats, limits.map(|limits| limits.components.connections));
+        resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
         self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         self.listeners.refusals = listeners::refusals(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
         if let Some(server) = &self.servers {
-            let whose = For::Servers(self.listeners.of_servers(server.outlet()));
+            let whose = For::Servers(self.listeners.of_servers(server));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {

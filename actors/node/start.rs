@@ -161,7 +161,7 @@ impl Node {
             limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
             programs: listeners::limits_of_components(
                 &settings,
-                Arc::new(Semaphore::new(settings.limits.components.connections)),
+                Arc::new(Semaphore::new(listeners::component_seats(&settings))),
             ),
             strangers: incoming::Strangers::default(),
             refusals: listeners::refusals(&settings),

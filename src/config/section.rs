@@ -267,7 +267,7 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 const LIKELY: f64 = 0.6;
 
 /// Keys of one section that are looked for in others, or taken for a section.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("metrics", "listen"),
     ("control", "listen"),
     ("s2s_tls", "listen"),
@@ -280,6 +280,7 @@ const ELSEWHERE: [(&str, &str); 15] = [
     ("keepalive", "s2s"),
     ("dialback_secret", "s2s"),
     ("max_connections", "limits"),
+    ("max_connections_unauthenticated", "limits"),
     ("max_depth", "limits"),
     ("backoff", "promise"),
     ("nameservers", "dns"),

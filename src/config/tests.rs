@@ -443,13 +443,14 @@ fn log_filters_are_those_of_env_logger() {
 fn limits_are_read_and_a_remote_may_have_its_own_pace() {
     let config = Dir::new()
         .load(
-            "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_depth = 9\n\
+            "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_connections_unauthenticated = 6\nmax_depth = 9\n\
              max_component_connections = 5\nmax_handshake = \"30 KiB\"\nmax_components_unauthenticated_per_address = 3\n\
              max_verifications_waiting = 0\n[s2s]\nunknown_recipient = \"bounce\"\nmalformed_stanza = \"close\"\nmax_rate = \"1 MiB\"\n\
              [[remote]]\nname = \"b.example\"\nmax_rate = \"unlimited\"\nmalformed_stanza = \"bounce\"\nwrite_timeout = \"5s\"\n",
         )
         .unwrap();
     let Settings { limits, remote, overrides, .. } = &config.settings;
+    assert_eq!(limits.max_connections_unauthenticated, 6);
     assert_eq!((limits.max_connections, limits.stream.depth, limits.verifications.waiting), (7, 9, 0));
     assert_eq!(limits.max_handshake, 30 << 10);
     assert_eq!((limits.components.connections, limits.components.unproved_per_address), (5, 3));

@@ -25,10 +25,20 @@ pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String>
 fn talk(mut stream: UnixStream, request: &Request) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(request.line().as_bytes())?;
-    let mut text = String::new();
-    stream.take(LONGEST).read_to_string(&mut text)?;
-    Ok(text)
+    // A node that turns a command away writes why before it closes the connection, perhaps before it reads.
+    let written = stream.write_all(request.line().as_bytes());
+    let mut bytes = Vec::new();
+    let read = stream.take(LONGEST).read_to_end(&mut bytes);
+    if bytes.is_empty() {
+        let gone = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+        };
+        return Err(match written.and(read) {
+            Err(error) if !gone(&error) => error,
+            _ => io::Error::other(TURNED_AWAY),
+        });
+    }
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 fn unreachable(path: &Path, error: &io::Error) -> String {
@@ -51,6 +61,10 @@ fn unreachable(path: &Path, error: &io::Error) -> String {
 
 /// The node gives its answer within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a node closes a connection without any answer.
+const TURNED_AWAY: &str =
+    "it closed the connection, as too many commands are being answered at once; try again";
 
 /// Bytes of an answer: ten thousand links are some megabytes.
 const LONGEST: u64 = 64 << 20;

@@ -46,6 +46,8 @@ pub struct Receiving {
     pairs: Vec<DomainPair>,
     /// the peer's certificate proved one of them: by SASL, or in place of a call-back
     certified: bool,
+    /// the peer asked about a key that is ours
+    vouched: bool,
     /// keys that are being verified
     pending: Vec<dialback::Request>,
     /// elements before authentication
@@ -146,6 +148,7 @@ impl Receiving {
             identity: None,
             pairs: Vec::new(),
             certified: false,
+            vouched: false,
             pending: Vec::new(),
             early: 0,
             early_bytes: 0,
@@ -241,6 +244,11 @@ impl Receiving {
     /// The pairs whose stanzas are taken.
     pub fn pairs(&self) -> &[DomainPair] {
         &self.pairs
+    }
+
+    /// Whether the peer has asked about a dialback key that is ours: it is a server that we opened a stream to.
+    pub fn has_vouched(&self) -> bool {
+        self.vouched
     }
 
     /// What the stream waits for, in words for the log.

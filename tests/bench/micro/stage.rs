@@ -141,6 +141,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         door: 0,
         ended: nobody.outlet(),
         proved: nobody.outlet(),
+        mistaken: nobody.outlet(),
         refusals: component::Refusals::of(std::iter::empty()),
         asker: None,
         bad_stanzas: actors::quiet::Quiet::new("nuncio::component", actors::quiet::FEW, "more bad stanzas"),
@@ -313,6 +314,14 @@ impl actix::Handler<Queued<listener::Proved>> for Nobody {
 
     fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
         proved.open();
+    }
+}
+
+impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+        mistaken.open();
     }
 }
 

@@ -152,6 +152,7 @@ impl Receiving {
             }
             Err(error) => Answer::Error(error),
         };
+        self.vouched |= answer == Answer::Valid;
         self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
     }
 
