@@ -27,14 +27,13 @@ use tokio::{
     sync::Semaphore,
     task::JoinHandle,
 };
-use tokio_openssl::SslStream;
 use tokio_util::sync::PollSemaphore;
 use xmpp::Domain;
 
 use crate::{
     batch::Pass,
     mailbox::Outlet,
-    tls::{self, Guarded, Tls},
+    tls::{self, Secure, Tls},
 };
 
 /// The socket, before and after TLS.
@@ -43,7 +42,7 @@ pub enum Stream {
     /// In the clear.
     Tcp(TcpStream),
     /// Encrypted.
-    Tls(Box<SslStream<Guarded>>),
+    Tls(Box<Secure>),
     /// The socket is with the TLS handshake.
     Upgrading,
     /// In memory, for tests.
@@ -322,7 +321,7 @@ impl Stream {
     fn cork(&self, corked: bool) {
         if let Self::Tls(stream) = self {
             // It only saves work: a socket that is broken says so when it is written to.
-            let _ = SockRef::from(stream.get_ref().socket()).set_tcp_cork(corked);
+            let _ = SockRef::from(stream.socket()).set_tcp_cork(corked);
         }
     }
 }

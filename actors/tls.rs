@@ -3,9 +3,11 @@
 //! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against every trust
 //! store of the configuration, and the verdict goes into [`Session`]; policy may let dialback decide.
 
+mod budget;
 mod context;
 mod error;
 mod guard;
+mod secure;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +16,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Sys
 use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
-    ssl::{NameType, Ssl, SslContext, SslRef, SslVersion, StatusType},
+    ssl::{NameType, Ssl, SslContext, SslRef, StatusType},
     stack::Stack,
 };
 use tokio::net::TcpStream;
@@ -27,7 +29,8 @@ use crate::{
 };
 use context::Entrance;
 pub use error::Error;
-pub use guard::Guarded;
+use guard::Guarded;
+pub use secure::Secure;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
@@ -112,13 +115,13 @@ impl Tls {
         socket: TcpStream,
         pair: &DomainPair,
         direct: bool,
-    ) -> Result<(SslStream<Guarded>, Session), Error> {
+    ) -> Result<(Secure, Session), Error> {
         let context = self.inner.outbound.get(&pair.local).unwrap_or(&self.inner.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, Guarded::new(socket, 2 * self.max_handshake))
             .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
-        settle(&mut stream);
+        let stream = Secure::settled(stream);
         let session = self.session(stream.ssl(), Peer::Server)?;
         Ok((stream, session))
     }
@@ -133,7 +136,7 @@ impl Tls {
         socket: TcpStream,
         domain: Option<&Domain>,
         direct: bool,
-    ) -> Result<(SslStream<Guarded>, Session), Error> {
+    ) -> Result<(Secure, Session), Error> {
         let entrances = self.inner.entrances.as_ref().ok_or(Error::NoIdentity)?;
         let entrance = if direct { &entrances.direct } else { &entrances.starttls };
         let mut guarded = Guarded::new(socket, self.max_handshake);
@@ -141,7 +144,7 @@ impl Tls {
         let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
-        settle(&mut stream);
+        let stream = Secure::settled(stream);
         let session = self.session(stream.ssl(), Peer::Client)?;
         Ok((stream, session))
     }
@@ -225,12 +228,6 @@ fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, 
         ssl.set_alpn_protos(context::ALPN)?;
     }
     Ok(ssl)
-}
-
-/// Lets no other handshake follow.
-fn settle(stream: &mut SslStream<Guarded>) {
-    let renegotiable = stream.ssl().version2() != Some(SslVersion::TLS1_3);
-    stream.get_mut().settle(renegotiable);
 }
 
 /// Whether a domain is an IP literal, which SNI must not carry (RFC 6066 section 3).

@@ -7,7 +7,6 @@ use std::{
 
 use actix::{Context, Handler};
 use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
-use tokio_openssl::SslStream;
 
 use super::{Caller, Connection, For, LOG, Listener, Met, Stage};
 use crate::{
@@ -15,7 +14,7 @@ use crate::{
     incoming::{self, Incoming},
     link::Stream,
     mailbox::Queued,
-    tls::{self, Guarded, Tls},
+    tls::{self, Secure, Tls},
 };
 
 /// What came of the first moment.
@@ -23,7 +22,7 @@ use crate::{
 pub(super) enum Outcome {
     /// It speaks XML first, or nothing.
     Plain(TcpStream),
-    Secured(Box<SslStream<Guarded>>, Box<tls::Session>),
+    Secured(Box<Secure>, Box<tls::Session>),
     /// TLS did not come about, and why.
     NoTls(String),
     /// The connection ended, and why.

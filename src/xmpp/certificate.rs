@@ -111,8 +111,10 @@ impl Certificate {
         }
         let limit = self.limits.get(trust.0).and_then(Option::as_ref);
         let within = |name| limit.is_none_or(|limit| limit.admits(name, domain));
-        if self.names.iter().any(|name| name.matches(domain) && within(name)) {
-            return Ok(());
+        let mut matching = self.names.iter().filter(|name| name.matches(domain)).peekable();
+        if matching.peek().is_some() {
+            let words = || Problem::Other(format!("comes from an authority that may not vouch for {domain}"));
+            return if matching.any(within) { Ok(()) } else { Err(words()) };
         }
         Err(Problem::WrongName { wanted: domain.clone(), names: self.list_names() })
     }
