@@ -1,5 +1,6 @@
 //! A program that serves one of our domains, connected by XEP-0114.
 
+mod change;
 mod goodbye;
 mod seat;
 mod show;
@@ -58,6 +59,13 @@ pub struct Show {
 /// The name is not served any more: close the stream.
 #[derive(Debug)]
 pub struct Expel;
+
+/// Go on with these secrets and limits, or end where the secret is another one.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Those of the next connection.
+    pub surroundings: Box<Surroundings>,
+}
 
 /// Close the stream once the program is quiet.
 #[derive(Debug)]

@@ -142,6 +142,8 @@ pub struct Incoming {
     to: Option<Domain>,
     /// When the peer's certificate ends.
     expires: Option<SystemTime>,
+    /// What the peer showed, for another verdict under other rules.
+    evidence: Option<tls::Evidence>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
@@ -175,7 +177,7 @@ impl Incoming {
     pub fn new(
         surroundings: Surroundings,
         stream: Stream,
-        session: Option<tls::Session>,
+        mut session: Option<tls::Session>,
         address: SocketAddr,
         since: Instant,
         own: Mailbox<Self>,
@@ -183,7 +185,9 @@ impl Incoming {
     ) -> Self {
         let now = Instant::now();
         let remote = surroundings.terms.default_remote().clone();
+        session.iter_mut().for_each(|session| surroundings.tls.update(session));
         let expires = session.as_ref().and_then(|session| session.expires);
+        let evidence = session.as_mut().and_then(|session| session.evidence.take());
         session.iter().for_each(|session| surroundings.count_secured(session));
         let secured = session.map(crate::attempt::secured);
         Self {
@@ -200,6 +204,7 @@ impl Incoming {
             unread: None,
             to: None,
             expires,
+            evidence,
             since,
             last_stanza: now,
             last_read: now,
@@ -239,7 +244,9 @@ impl Incoming {
         }
     }
 
-    fn secured(&mut self, session: tls::Session, context: &mut Context<Self>) {
+    fn secured(&mut self, mut session: tls::Session, context: &mut Context<Self>) {
+        self.surroundings.tls.update(&mut session);
+        self.evidence = session.evidence.take();
         if self.surroundings.strangers.secured.permits() {
             let claimed = self.machine.claimed();
             let certificate = match (&session.certificate, claimed) {
@@ -390,6 +397,9 @@ impl Handler<Queued<Adopt>> for Incoming {
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { terms, tls } = adopt.open();
+        if let Some(evidence) = &self.evidence {
+            self.machine.judged(tls.judge(evidence));
+        }
         let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
         (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
         if let Some(pair) = self.machine.pairs().first() {

@@ -6,6 +6,7 @@
 mod budget;
 mod context;
 mod error;
+mod evidence;
 mod guard;
 mod secure;
 #[cfg(test)]
@@ -17,7 +18,6 @@ use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
     ssl::{NameType, Ssl, SslContext, SslRef, StatusType},
-    stack::Stack,
 };
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
@@ -29,6 +29,7 @@ use crate::{
 };
 use context::Entrance;
 pub use error::Error;
+pub use evidence::Evidence;
 use guard::Guarded;
 pub use secure::Secure;
 
@@ -45,6 +46,8 @@ pub struct Tls {
 pub struct Session {
     /// What the peer showed, judged; `None`: nothing.
     pub certificate: Option<Certificate>,
+    /// The certificates themselves, for another verdict.
+    pub evidence: Option<Evidence>,
     /// When that certificate ends.
     pub expires: Option<SystemTime>,
     /// `TLSv1.3`
@@ -89,7 +92,7 @@ impl Tls {
                 outbound,
                 anonymous: context::outbound(None)?,
                 entrances: first.map(entrances).transpose()?,
-                stores: Stores::load(trust)?,
+                stores: Arc::new(Stores::load(trust)?),
             })
         };
         let inner = Arc::new(inner().map_err(|errors| Error::setup(&errors))?);
@@ -122,7 +125,7 @@ impl Tls {
             .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
         let stream = Secure::settled(stream);
-        let session = self.session(stream.ssl(), Peer::Server)?;
+        let session = self.session(stream.ssl(), Peer::Server);
         Ok((stream, session))
     }
 
@@ -145,19 +148,34 @@ impl Tls {
         let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
         let stream = Secure::settled(stream);
-        let session = self.session(stream.ssl(), Peer::Client)?;
+        let session = self.session(stream.ssl(), Peer::Client);
         Ok((stream, session))
     }
 
-    fn session(&self, ssl: &SslRef, peer: Peer) -> Result<Session, Error> {
-        let none = Stack::new().map_err(|errors| Error::setup(&errors))?;
-        let chain = ssl.peer_cert_chain().unwrap_or(&none);
+    /// Judges certificates that were shown before, by these trust stores and the time of now.
+    pub fn judge(&self, evidence: &Evidence) -> Option<Certificate> {
+        evidence.judge(&self.inner.stores)
+    }
+
+    /// Brings up to date what a handshake came to that began before a reload: verdicts are by the numbers of the trust
+    /// stores, which may be others now.
+    pub fn update(&self, session: &mut Session) {
+        if let Some(evidence) =
+            session.evidence.as_mut().filter(|evidence| !evidence.is_by(&self.inner.stores))
+        {
+            session.certificate = evidence.judge(&self.inner.stores);
+            evidence.judged_by(&self.inner.stores);
+        }
+    }
+
+    fn session(&self, ssl: &SslRef, peer: Peer) -> Session {
         let leaf = ssl.peer_certificate();
-        Ok(Session {
-            certificate: leaf
-                .as_ref()
-                .map(|leaf| certificate::judge(&self.inner.stores, peer, leaf, chain, ssl.ocsp_status())),
-            expires: leaf.as_ref().and_then(|leaf| certificate::end(leaf)),
+        let expires = leaf.as_ref().and_then(|leaf| certificate::end(leaf));
+        let evidence = leaf.map(|leaf| Evidence::of(peer, leaf, ssl, &self.inner.stores));
+        Session {
+            certificate: evidence.as_ref().and_then(|evidence| self.judge(evidence)),
+            evidence,
+            expires,
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             alpn: ssl.selected_alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
@@ -165,7 +183,7 @@ impl Tls {
                 .servername(NameType::HOST_NAME)
                 .and_then(|name| Domain::new(name).ok())
                 .map(|name| name.to_string()),
-        })
+        }
     }
 }
 
@@ -182,7 +200,7 @@ struct Inner {
     anonymous: SslContext,
     /// `None`: no local domain has a certificate.
     entrances: Option<Entrances>,
-    stores: Stores,
+    stores: Arc<Stores>,
 }
 
 struct Entrances {

@@ -25,6 +25,7 @@ mod metrics;
 mod probe;
 mod promise;
 mod reload;
+mod reload_policy;
 mod resolution;
 mod service;
 mod services;

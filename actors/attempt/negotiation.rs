@@ -21,7 +21,7 @@ use xmpp::{
 };
 
 use super::{
-    Arrival, Attempt, Session,
+    Arrival, Attempt, Route, Session,
     words::{Protection, in_words, millis, name_of},
 };
 use crate::{
@@ -91,10 +91,10 @@ struct Negotiation<'a> {
 
 impl Negotiation<'_> {
     async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
-        let mut expires = None;
+        let (mut expires, mut evidence) = (None, None);
         let (mut stream, secured) = if direct_tls {
-            let (stream, session) = self.secure(socket, true).await?;
-            expires = session.expires;
+            let (stream, mut session) = self.secure(socket, true).await?;
+            (expires, evidence) = (session.expires, session.evidence.take());
             (stream, Some(self::secured(session)))
         } else {
             (Stream::Tcp(socket), None)
@@ -122,9 +122,9 @@ impl Negotiation<'_> {
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
                         let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
-                        let session;
+                        let mut session;
                         (stream, session) = self.secure(socket, false).await?;
-                        expires = session.expires;
+                        (expires, evidence) = (session.expires, session.evidence.take());
                         machine.secured(self::secured(session));
                     }
                     Output::Noted(note) => {
@@ -153,15 +153,14 @@ impl Negotiation<'_> {
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
-                        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
-                        let rests_on_it = established.mechanism == Mechanism::External
-                            || attempt.remote.policy.strict_certificates;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
                             established,
                             address: self.address,
-                            expires: expires.filter(|_| rests_on_it),
+                            expires,
+                            evidence,
+                            route: Route::of(&attempt.remote),
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),

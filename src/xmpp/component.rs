@@ -18,7 +18,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use subtle::ConstantTimeEq;
 
 /// What a component proves itself with; never shown, not even by `Debug`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -119,6 +119,18 @@ impl Accepting {
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
     pub fn has_closed(&self) -> bool {
         matches!(self.state, State::ExpectFooter | State::Over)
+    }
+
+    /// Goes on with other secrets and limits. A handshake that is still to come is judged by the new secrets.
+    pub fn adopt(&mut self, names: Arc<HashMap<Domain, Secret>>, max_stanza: usize, bounds: Bounds) {
+        (self.names, self.max_stanza, self.bounds) = (names, max_stanza, bounds);
+        match self.state {
+            State::ExpectStanza => self.wire.limit(bounds.for_known(max_stanza)),
+            State::ExpectHeader | State::ExpectHandshake | State::ExpectDecision => {
+                self.wire.limit(bounds.for_stranger(max_stanza.min(UNAUTHENTICATED)));
+            }
+            State::ExpectFooter | State::Over => {}
+        }
     }
 
     /// Takes what was read.

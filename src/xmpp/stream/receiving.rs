@@ -11,7 +11,7 @@ use crate::{
     certificate::Problem,
     dialback,
     framer::{self, Frame},
-    policy::{Mechanism, Rules, Tls, UnknownRecipient},
+    policy::{Mechanism, Proof, Rules, Tls, UnknownRecipient},
     sasl, stanza,
     xml::{Element, ns},
 };
@@ -40,6 +40,8 @@ pub struct Receiving {
     identity: Option<DomainPair>,
     /// for whom stanzas are taken
     pairs: Vec<DomainPair>,
+    /// how each of them was proved
+    proofs: Vec<Proof>,
     /// the peer's certificate proved one of them: by SASL, or in place of a call-back
     certified: bool,
     /// keys that are being verified
@@ -140,6 +142,7 @@ impl Receiving {
             exchange: sasl::Exchange::default(),
             identity: None,
             pairs: Vec::new(),
+            proofs: Vec::new(),
             certified: false,
             pending: Vec::new(),
             early: 0,
