@@ -24,7 +24,9 @@ use xmpp::{
 
 use crate::{
     batch::{self, Batch, Pass, Watch},
-    clock, drain, ids,
+    clock, drain,
+    farewell::Farewell,
+    ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -149,6 +151,8 @@ pub struct Component {
     habit: Habit,
     offered: Option<router::Route>,
     over: bool,
+    /// Whether the component still has to close its stream, when ours is over.
+    farewell: Farewell,
     gone: bool,
     retired: bool,
     since: Instant,
@@ -195,6 +199,7 @@ impl Component {
             habit: Habit::default(),
             offered: None,
             over: false,
+            farewell: Farewell::Now,
             gone: false,
             retired: false,
             since: clock::now(),
@@ -267,13 +272,14 @@ impl Component {
             self.writing_since = Some(clock::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
-            link.close();
+            link.close(self.farewell);
         }
     }
 
     fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
+            self.farewell = Farewell::after(end, self.machine.is_closed_by_peer());
             // After our own error the closing tags go both ways like after none.
             let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);
             self.log_closed(&parting.as_ref().unwrap_or(end).to_string());

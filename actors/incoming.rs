@@ -26,7 +26,9 @@ use self::turn::{OFFER_AGAIN, name};
 use crate::{
     attempt::in_words,
     batch::Pass,
-    clock, drain, ids,
+    clock, drain,
+    farewell::Farewell,
+    ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued},
@@ -133,6 +135,8 @@ pub struct Incoming {
     machine: Receiving,
     outbox: Outbox,
     over: bool,
+    /// Whether the peer still has to close its stream, when ours is over.
+    farewell: Farewell,
     /// To whom it writes.
     habit: Habit,
     /// What the router has not taken yet; nothing is read while there is some.
@@ -199,6 +203,7 @@ impl Incoming {
             meter,
             outbox: Outbox::new(outbox::BUDGET),
             over: false,
+            farewell: Farewell::Now,
             habit: Habit::default(),
             offered: None,
             unread: None,
@@ -240,7 +245,7 @@ impl Incoming {
             self.writing_since = Some(Instant::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
-            link.close();
+            link.close(self.farewell);
         }
     }
 
@@ -273,6 +278,7 @@ impl Incoming {
         self.asking = None;
         if !self.over {
             self.over = true;
+            self.farewell = Farewell::after(end, self.machine.is_closed_by_peer());
             self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }
@@ -313,9 +319,18 @@ impl Incoming {
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
         self.machine.close(error);
         self.turn(&Pass::free(), context);
-        context.run_later(CLOSE_WITHIN, |incoming, context| {
-            incoming.link_ended("the peer did not close its side", context);
-        });
+        context.run_later(CLOSE_WITHIN, |incoming, context| incoming.give_up_on_tag(context));
+    }
+
+    /// Closes the transport of a peer that has not answered our closing tag.
+    fn give_up_on_tag(&mut self, context: &mut Context<Self>) {
+        let reason = "the peer did not close its side";
+        if !self.over {
+            self.over = true;
+            self.log_closed(reason);
+        }
+        self.feed_link();
+        context.run_later(PARTING, |incoming, context| incoming.link_ended("", context));
     }
 }
 
@@ -422,9 +437,7 @@ impl Handler<Queued<Drain>> for Incoming {
         self.draining = Some(token);
         if !self.over {
             self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
-            context.run_later(within / 5 * 4, |incoming, context| {
-                incoming.link_ended("the peer did not close its side", context);
-            });
+            context.run_later(within / 5 * 4, |incoming, context| incoming.give_up_on_tag(context));
         }
     }
 }
@@ -443,6 +456,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a peer may take to answer our closing tag.
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a peer that has not answered it gets to read what is left.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// Idleness and silence are looked for this often, depending on how long they are to last.
 const TICK_AT_LEAST: Duration = Duration::from_millis(100);

@@ -109,6 +109,7 @@ pub mod control;
 pub mod dns;
 pub mod drain;
 pub mod failure;
+pub mod farewell;
 pub mod gate;
 pub mod ids;
 pub mod incoming;

@@ -32,6 +32,7 @@ use crate::{
     batch::Batch,
     clock, drain,
     failure::Failure,
+    farewell::Farewell,
     link::{self, Link},
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outbox::{self, Alarm, Outbox},
@@ -246,6 +247,8 @@ struct Wire {
     writing_since: Option<Instant>,
     /// The protocol is done; the link is closed once the outbox is empty.
     over: bool,
+    /// Whether the peer still has to close its stream then.
+    farewell: Farewell,
 }
 
 impl Outgoing {
@@ -304,6 +307,7 @@ impl Outgoing {
             peer_idles,
             writing_since: None,
             over: false,
+            farewell: Farewell::Now,
         });
         self.watch_deadlines(context);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
@@ -350,7 +354,7 @@ impl Outgoing {
         if self.outbox.is_empty() {
             self.flushing.clear();
             if wire.over {
-                wire.link.close();
+                wire.link.close(wire.farewell);
             }
         }
     }

@@ -19,6 +19,7 @@ mod fairness;
 mod federation;
 mod harness;
 mod identities;
+mod last_words;
 mod logs;
 mod mailboxes;
 mod metrics;

@@ -16,7 +16,7 @@ use xmpp::{
     policy::Mechanism,
     stream::{
         Initiating, Secured,
-        initiating::{self, Note, Output, Plan},
+        initiating::{self, Cause, Note, Output, Plan},
     },
 };
 
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     clock,
     failure::Failure,
+    farewell::{self, Farewell},
     link::Stream,
     metrics::{Phase, Saw},
     recorder::{Event, What},
@@ -166,25 +167,30 @@ impl Negotiation<'_> {
                     Output::Verified(answer) => verified = Some(answer),
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
-                        hang_up(stream);
+                        let farewell = match failure.cause {
+                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
+                            _ if machine.is_closed_by_peer() => Farewell::Now,
+                            _ => Farewell::AfterTag,
+                        };
+                        hang_up(stream, farewell);
                         return Err(self.failed(failure));
                     }
-                    Output::Ended(_) => {
-                        hang_up(stream);
+                    Output::Ended(end) => {
+                        hang_up(stream, Farewell::after(&end, machine.is_closed_by_peer()));
                         return verified.map(Arrival::Verified).ok_or_else(|| self.broken(None));
                     }
                 }
             }
             if let Some(answer) = verified {
-                // The stream has done its work; its closing tag is written, the peer's need not be waited for.
-                hang_up(stream);
+                // The stream has done its work, and its closing tag is written.
+                hang_up(stream, Farewell::AfterTag);
                 return Ok(Arrival::Verified(answer));
             }
             self.stage = machine.stage();
             let mut bytes = BytesMut::with_capacity(READ);
             match stream.read_buf(&mut bytes).await {
                 Ok(0) => {
-                    hang_up(stream);
+                    hang_up(stream, Farewell::Now);
                     return Err(self.lost(&machine, None));
                 }
                 Ok(_) => {
@@ -273,22 +279,15 @@ pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
     log::warn!(target: log, pair:% = pair, element = element; "not believed, an answer that was not asked for");
 }
 
-/// Says goodbye on the transport and gives the peer a moment to read it; nobody waits for that.
-fn hang_up(mut stream: Stream) {
+/// Closes a connection that is of no more use; nobody waits for that.
+fn hang_up(mut stream: Stream, farewell: Farewell) {
     actix_rt::spawn(async move {
-        let goodbye = async {
-            let _ = stream.shutdown().await;
-            let mut scratch = BytesMut::with_capacity(READ);
-            while matches!(stream.read_buf(&mut scratch).await, Ok(length) if length > 0) {
-                scratch.clear();
-            }
-        };
         // Whatever the peer does now changes nothing.
-        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        let _ = farewell::part(&mut stream, farewell).await;
     });
 }
 
-/// How long a peer gets to close its side of a connection that is of no more use.
+/// How long a peer gets to explain why nothing can be written to it.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The elements of a negotiation are small.

@@ -8,7 +8,9 @@ use xmpp::stream::{self, End};
 use super::{Closed, LOG, OnRoute, Outgoing, Returned};
 use crate::{
     batch::Batch,
-    clock, outbox,
+    clock,
+    farewell::Farewell,
+    outbox,
     recorder::{Event, What},
 };
 
@@ -58,6 +60,7 @@ impl Outgoing {
         }
         if let Some(wire) = &mut self.wire {
             wire.over = true;
+            wire.farewell = Farewell::after(end, wire.machine.is_closed_by_peer());
         }
         self.feed_link();
     }
@@ -115,7 +118,13 @@ impl Outgoing {
 
     pub(super) fn end_link_in(&self, time: Duration, context: &mut Context<Self>) {
         context.run_later(time, |session, context| {
-            session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+            // Our last words are written: the peer may still read them.
+            if let Some(wire) = session.wire.as_ref().filter(|_| session.outbox.is_empty()) {
+                wire.link.close(Farewell::Now);
+            }
+            context.run_later(PARTING, |session, context| {
+                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+            });
         });
     }
 
@@ -190,6 +199,9 @@ fn humane(time: Duration) -> String {
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 pub(super) const WHOLE_CHUNK: usize = usize::MAX;
+
+/// How long a peer that has not answered our closing tag gets to read what is left.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

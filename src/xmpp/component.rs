@@ -116,6 +116,11 @@ impl Accepting {
         }
     }
 
+    /// Whether the component's closing tag was read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.wire.is_closed_by_peer()
+    }
+
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
     pub fn has_closed(&self) -> bool {
         matches!(self.state, State::ExpectFooter | State::Over)

@@ -135,12 +135,14 @@ impl Peer {
         }
     }
 
-    /// Expects a stream error of that condition next, then the end of stream and connection.
+    /// Expects a stream error of that condition next, then the end of the stream; answers its closing tag, and expects the
+    /// end of the connection.
     #[track_caller]
     pub(crate) fn expects_error(&mut self, condition: &str) {
         let error = self.expects("error");
         assert!(error.child(condition).is_some(), "not <{condition}/> but {error}");
         self.expects_closed();
+        self.sends("</stream:stream>");
         self.expects_end();
     }
 

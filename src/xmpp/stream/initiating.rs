@@ -253,6 +253,11 @@ impl Initiating {
         }
     }
 
+    /// Whether the peer's closing tag was read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.wire.is_closed_by_peer()
+    }
+
     /// Whether stanzas may be written.
     pub fn is_established(&self) -> bool {
         self.state == State::Established

@@ -220,6 +220,11 @@ impl Receiving {
         }
     }
 
+    /// Whether the peer's closing tag was read.
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.wire.is_closed_by_peer()
+    }
+
     /// Who the peer says it is, in its last header.
     pub fn claimed(&self) -> Option<&Domain> {
         self.header.from.as_ref()

@@ -17,6 +17,8 @@ pub(crate) struct Wire<O> {
     unread: BytesMut,
     /// whole ones so far
     frames: u64,
+    /// the peer's closing tag was read
+    closed_by_peer: bool,
     /// our header declared the prefix `db`
     dialback: bool,
     /// written since the last event
@@ -33,6 +35,7 @@ impl<O> Wire<O> {
             framer: Framer::new(limits),
             unread: BytesMut::new(),
             frames: 0,
+            closed_by_peer: false,
             dialback: false,
             text: String::new(),
             ready: VecDeque::new(),
@@ -67,12 +70,18 @@ impl<O> Wire<O> {
             self.unread = BytesMut::new();
         }
         self.frames += u64::from(frame.is_some());
+        self.closed_by_peer |= matches!(frame, Some(Frame::Footer));
         Ok(frame)
     }
 
     /// The number of the frame that has begun and is not whole.
     pub(crate) fn unfinished(&self) -> Option<u64> {
         self.has_unread().then_some(self.frames)
+    }
+
+    /// Whether the peer's closing tag was read.
+    pub(crate) fn is_closed_by_peer(&self) -> bool {
+        self.closed_by_peer
     }
 
     /// Expects a new header next.
