@@ -49,7 +49,7 @@ fn other_name(network: &Network) -> Identity {
     network.authority.issue(&["somebody-else.example"])
 }
 
-// rows: B16
+// rows: B17 B18
 #[test]
 fn a_server_whose_certificate_is_refused_reads_why() {
     let network = Network::new();

@@ -30,6 +30,7 @@ impl Handler<Queued<Adopt>> for Component {
         if outdated && !self.over {
             let text = "the secret of this name has changed";
             self.close(Some(Error::new(Condition::NotAuthorized, text)), context);
+            self.ended.get_or_insert_with(|| format!("closed by us: {text}"));
             // Whoever has the new secret need not wait for the end of this connection.
             self.leave(context);
         }

@@ -50,6 +50,8 @@ pub struct Accepting {
     state: State,
     /// of our header
     id: String,
+    /// the name in its header, whether we know it or not
+    claimed: Option<Domain>,
     /// what the component claims, and from `ExpectStanza` on serves
     name: Option<Domain>,
     intake: Intake,
@@ -111,6 +113,7 @@ impl Accepting {
             wire,
             state: State::ExpectHeader,
             id: String::new(),
+            claimed: None,
             name: None,
             ending: End::Closed,
         }
@@ -119,6 +122,11 @@ impl Accepting {
     /// Whether the component's closing tag was read.
     pub fn is_closed_by_peer(&self) -> bool {
         self.wire.is_closed_by_peer()
+    }
+
+    /// The name in the component's header, also when it is not configured or the secret was wrong.
+    pub fn claimed(&self) -> Option<&Domain> {
+        self.claimed.as_ref()
     }
 
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
@@ -225,6 +233,7 @@ impl Accepting {
         }
         let header = self.wire.header(bytes)?;
         self.wire.confine_header(&header)?;
+        self.claimed.clone_from(&header.to);
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
         self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
