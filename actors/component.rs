@@ -320,7 +320,7 @@ impl Component {
     fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
-            self.farewell = Farewell::after(end, self.machine.is_closed_by_peer());
+            self.farewell = Farewell::after(end, self.machine.is_open());
             self.report_rejection(end);
             // After our own error the closing tags go both ways like after none.
             let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);

@@ -30,13 +30,14 @@ pub enum Farewell {
 }
 
 impl Farewell {
-    /// What is left to be waited for after the end of a stream.
-    pub fn after(end: &End, closed_by_peer: bool) -> Self {
+    /// What is left to be waited for after the end of a stream, which the peer may still hold `open`. One that it never
+    /// opened has no closing tag.
+    pub fn after(end: &End, open: bool) -> Self {
         match end {
             // Who sends a stream error closes at once (RFC 6120 section 4.9.1.1).
             End::ByPeer(_) => Self::Now,
-            End::Closed | End::ByUs(_) if closed_by_peer => Self::Now,
-            End::Closed | End::ByUs(_) => Self::AfterTag,
+            End::Closed | End::ByUs(_) if open => Self::AfterTag,
+            End::Closed | End::ByUs(_) => Self::Now,
         }
     }
 }

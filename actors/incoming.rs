@@ -278,7 +278,7 @@ impl Incoming {
         self.asking = None;
         if !self.over {
             self.over = true;
-            self.farewell = Farewell::after(end, self.machine.is_closed_by_peer());
+            self.farewell = Farewell::after(end, self.machine.is_open());
             self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }

@@ -169,14 +169,14 @@ impl Negotiation<'_> {
                     Output::Failed(failure) => {
                         let farewell = match failure.cause {
                             Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
-                            _ if machine.is_closed_by_peer() => Farewell::Now,
+                            _ if !machine.is_open() => Farewell::Now,
                             _ => Farewell::AfterTag,
                         };
                         hang_up(stream, farewell);
                         return Err(self.failed(failure));
                     }
                     Output::Ended(end) => {
-                        hang_up(stream, Farewell::after(&end, machine.is_closed_by_peer()));
+                        hang_up(stream, Farewell::after(&end, machine.is_open()));
                         return verified.map(Arrival::Verified).ok_or_else(|| self.broken(None));
                     }
                 }

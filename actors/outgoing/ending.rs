@@ -60,7 +60,7 @@ impl Outgoing {
         }
         if let Some(wire) = &mut self.wire {
             wire.over = true;
-            wire.farewell = Farewell::after(end, wire.machine.is_closed_by_peer());
+            wire.farewell = Farewell::after(end, wire.machine.is_open());
         }
         self.feed_link();
     }

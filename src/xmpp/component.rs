@@ -119,9 +119,9 @@ impl Accepting {
         }
     }
 
-    /// Whether the component's closing tag was read.
-    pub fn is_closed_by_peer(&self) -> bool {
-        self.wire.is_closed_by_peer()
+    /// Whether the component has opened its stream and not closed it.
+    pub fn is_open(&self) -> bool {
+        self.wire.is_open()
     }
 
     /// The name in the component's header, also when it is not configured or the secret was wrong.

@@ -253,9 +253,9 @@ impl Initiating {
         }
     }
 
-    /// Whether the peer's closing tag was read.
-    pub fn is_closed_by_peer(&self) -> bool {
-        self.wire.is_closed_by_peer()
+    /// Whether the peer has opened its stream and not closed it.
+    pub fn is_open(&self) -> bool {
+        self.wire.is_open()
     }
 
     /// Whether stanzas may be written.

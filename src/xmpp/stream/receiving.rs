@@ -224,9 +224,9 @@ impl Receiving {
         }
     }
 
-    /// Whether the peer's closing tag was read.
-    pub fn is_closed_by_peer(&self) -> bool {
-        self.wire.is_closed_by_peer()
+    /// Whether the peer has opened its stream and not closed it.
+    pub fn is_open(&self) -> bool {
+        self.wire.is_open()
     }
 
     /// Who the peer says it is, in its last header, or in its first question of dialback when no header says it.

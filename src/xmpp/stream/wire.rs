@@ -17,8 +17,8 @@ pub(crate) struct Wire<O> {
     unread: BytesMut,
     /// whole ones so far
     frames: u64,
-    /// the peer's closing tag was read
-    closed_by_peer: bool,
+    /// the peer's opening tag was read, and not its closing tag
+    open: bool,
     /// our header declared the prefix `db`
     dialback: bool,
     /// written since the last event
@@ -35,7 +35,7 @@ impl<O> Wire<O> {
             framer: Framer::new(limits),
             unread: BytesMut::new(),
             frames: 0,
-            closed_by_peer: false,
+            open: false,
             dialback: false,
             text: String::new(),
             ready: VecDeque::new(),
@@ -70,7 +70,11 @@ impl<O> Wire<O> {
             self.unread = BytesMut::new();
         }
         self.frames += u64::from(frame.is_some());
-        self.closed_by_peer |= matches!(frame, Some(Frame::Footer));
+        match frame {
+            Some(Frame::Header(_)) => self.open = true,
+            Some(Frame::Footer) => self.open = false,
+            Some(Frame::Element(_)) | None => {}
+        }
         Ok(frame)
     }
 
@@ -79,13 +83,14 @@ impl<O> Wire<O> {
         self.has_unread().then_some(self.frames)
     }
 
-    /// Whether the peer's closing tag was read.
-    pub(crate) fn is_closed_by_peer(&self) -> bool {
-        self.closed_by_peer
+    /// Whether the peer has opened its stream and not closed it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Expects a new header next.
     pub(crate) fn restart(&mut self) {
+        self.open = false;
         self.framer.restart();
     }
 
