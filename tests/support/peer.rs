@@ -171,7 +171,11 @@ impl Peer {
 
     /// Reads whatever comes until the connection ends.
     pub(crate) fn waits_for_the_end(&mut self) {
-        while self.wire.next(SOON).is_ok() {}
+        while let Ok(event) = self.wire.next(SOON) {
+            if matches!(event, Event::Closed) {
+                self.sends("</stream:stream>");
+            }
+        }
     }
 
     /// The next event, within `limit`.
