@@ -253,9 +253,9 @@ impl Initiating {
         }
     }
 
-    /// Whether the peer has opened its stream and not closed it.
+    /// Whether the peer's closing tag is still to come. It answers our header, also when we close before it could.
     pub fn is_open(&self) -> bool {
-        self.wire.is_open()
+        !self.wire.is_closed()
     }
 
     /// Whether stanzas may be written.

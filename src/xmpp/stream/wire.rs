@@ -19,6 +19,8 @@ pub(crate) struct Wire<O> {
     frames: u64,
     /// the peer's opening tag was read, and not its closing tag
     open: bool,
+    /// the peer's closing tag was read
+    closed: bool,
     /// our header declared the prefix `db`
     dialback: bool,
     /// written since the last event
@@ -36,6 +38,7 @@ impl<O> Wire<O> {
             unread: BytesMut::new(),
             frames: 0,
             open: false,
+            closed: false,
             dialback: false,
             text: String::new(),
             ready: VecDeque::new(),
@@ -72,7 +75,7 @@ impl<O> Wire<O> {
         self.frames += u64::from(frame.is_some());
         match frame {
             Some(Frame::Header(_)) => self.open = true,
-            Some(Frame::Footer) => self.open = false,
+            Some(Frame::Footer) => (self.open, self.closed) = (false, true),
             Some(Frame::Element(_)) | None => {}
         }
         Ok(frame)
@@ -81,6 +84,11 @@ impl<O> Wire<O> {
     /// The number of the frame that has begun and is not whole.
     pub(crate) fn unfinished(&self) -> Option<u64> {
         self.has_unread().then_some(self.frames)
+    }
+
+    /// Whether the peer's closing tag was read.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Whether the peer has opened its stream and not closed it.
