@@ -164,7 +164,7 @@ impl Node {
         let status = match answer {
             Ok(_) => ExitCode::SUCCESS,
             Err(why) => {
-                eprintln!("nuncio: {}", screen::printable(&why));
+                output::complain(format_args!("nuncio: {}", screen::printable(&why)));
                 ExitCode::FAILURE
             }
         };

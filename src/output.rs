@@ -1,6 +1,7 @@
-//! Standard output: what cannot be written is no success.
+//! Standard output and standard error: results that cannot be written are a failure, complaints that cannot be are not.
 
 use std::{
+    fmt::Display,
     io::{self, ErrorKind, Write as _},
     process::ExitCode,
 };
@@ -24,8 +25,14 @@ pub(crate) fn done(written: io::Result<()>, status: ExitCode) -> ExitCode {
     match written {
         Ok(()) => status,
         Err(error) => {
-            eprintln!("nuncio: cannot write: {error}");
+            complain(format_args!("nuncio: cannot write: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to standard error. Unlike `eprintln!` it does not panic when nobody reads there any more: the status says
+/// that something failed.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -12,6 +12,7 @@ use self::signals::{Signals, Told};
 use crate::{
     config::{self, Config},
     notify::Notify,
+    output,
 };
 
 /// Runs a node with the configuration in `file` until it is told to stop.
@@ -19,7 +20,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(findings) => {
-            findings.iter().for_each(|finding| eprintln!("{finding}"));
+            findings.iter().for_each(output::complain);
             return ExitCode::FAILURE;
         }
     };
@@ -34,7 +35,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     match served {
         Ok(code) => code,
         Err(sentence) => {
-            eprintln!("nuncio: {sentence}");
+            output::complain(format_args!("nuncio: {sentence}"));
             ExitCode::FAILURE
         }
     }

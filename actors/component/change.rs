@@ -14,7 +14,7 @@ impl Component {
     fn has_old_secret(&self, new: &Surroundings) -> bool {
         let Some(name) = &self.name else { return false };
         let (old, new) = (self.surroundings.names.get(name), new.names.get(name));
-        new.is_some() && old != new
+        new.is_some_and(|new| old.is_none_or(|old| old.secret != new.secret))
     }
 }
 
