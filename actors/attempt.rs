@@ -53,8 +53,8 @@ use crate::{
     metrics::{Phase, Saw, Tally},
     recorder::{Event, Notes, What},
     resolver::{self, Lane, Resolver},
-    settings::Remote,
-    tls::Tls,
+    settings::{HostPort, Remote},
+    tls::{self, Tls},
     watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
@@ -126,8 +126,28 @@ pub struct Session {
     pub established: Established,
     /// The peer.
     pub address: SocketAddr,
-    /// When its certificate expires, if the stream rests on it.
+    /// When its certificate expires, if it showed one.
     pub expires: Option<SystemTime>,
+    /// What it showed.
+    pub evidence: Option<tls::Evidence>,
+    /// Where the configuration sent the attempt.
+    pub route: Option<Route>,
+}
+
+/// A way to a remote domain that the configuration prescribes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The address.
+    pub address: HostPort,
+    /// It speaks TLS from the first byte.
+    pub direct_tls: bool,
+}
+
+impl Route {
+    /// The way that the terms for a remote domain prescribe; `None`: the DNS says where it is.
+    pub fn of(remote: &Remote) -> Option<Self> {
+        Some(Self { address: remote.address.clone()?, direct_tls: remote.direct_tls })
+    }
 }
 
 impl std::fmt::Debug for Session {

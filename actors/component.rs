@@ -1,6 +1,7 @@
 //! A program that serves one of our domains, connected by XEP-0114.
 
 mod alive;
+mod change;
 mod goodbye;
 mod refusals;
 mod seat;
@@ -25,7 +26,9 @@ use xmpp::{
 
 use crate::{
     batch::{self, Batch, Pass, Watch},
-    clock, drain, ids,
+    clock, drain,
+    farewell::Farewell,
+    ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -64,6 +67,13 @@ pub struct Show {
 /// The name is not served any more: close the stream.
 #[derive(Debug)]
 pub struct Expel;
+
+/// Go on with these secrets and limits, or end where the secret is another one.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Those of the next connection.
+    pub surroundings: Box<Surroundings>,
+}
 
 /// Another connection serves the name from now on: close the stream.
 #[derive(Debug)]
@@ -179,6 +189,8 @@ pub struct Component {
     habit: Habit,
     offered: Option<router::Route>,
     over: bool,
+    /// Whether the component still has to close its stream, when ours is over.
+    farewell: Farewell,
     gone: bool,
     retired: bool,
     since: Instant,
@@ -233,6 +245,7 @@ impl Component {
             habit: Habit::default(),
             offered: None,
             over: false,
+            farewell: Farewell::Now,
             gone: false,
             retired: false,
             since: clock::now(),
@@ -334,13 +347,14 @@ impl Component {
             self.writing_since = Some(clock::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
-            link.close();
+            link.close(self.farewell);
         }
     }
 
     fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
+            self.farewell = Farewell::after(end, self.machine.is_open());
             self.report_rejection(end);
             // After our own error the closing tags go both ways like after none.
             let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);

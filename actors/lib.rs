@@ -42,8 +42,10 @@
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
 //! | router (on a reload) | [`service::Adopt`] | service | signal |
-//! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
-//! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
+//! | listener (on a reload) | [`incoming::Adopt`], [`component::Adopt`] | incoming, component | signal |
+//! | router, promise (on a reload) | [`outgoing::Adopt`] | outgoing | signal |
+//! | promise (on a reload) | [`outgoing::Forbid`] | outgoing | signal |
+//! | router (on a reload) | [`component::Expel`] | component | signal |
 //! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
 //! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
 //! | router, service (when the node stops) | [`service::Acknowledge`], [`service::Acknowledged`] | service, router | signal |
@@ -111,6 +113,7 @@ pub mod control;
 pub mod dns;
 pub mod drain;
 pub mod failure;
+pub mod farewell;
 pub mod gate;
 pub mod ids;
 pub mod incoming;

@@ -406,7 +406,15 @@ impl Handler<Queued<Adopt>> for Listener {
                 }
                 (*own, self.limits) = (new, limits);
             }
-            (For::Components(own), For::Components(new)) => (*own, self.limits) = (new, limits),
+            (For::Components(own), For::Components(new)) => {
+                for connection in self.connections.values() {
+                    if let Stage::Component(component) = &connection.stage {
+                        // A connection that has just ended needs no news.
+                        let _ = component.signal(component::Adopt { surroundings: Box::new(new.clone()) });
+                    }
+                }
+                (*own, self.limits) = (new, limits);
+            }
             // Of one kind it never becomes the other.
             (For::Servers(_), For::Components(_)) | (For::Components(_), For::Servers(_)) => {}
         }

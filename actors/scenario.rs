@@ -137,6 +137,7 @@ impl Dial for World {
         let (world, pair) = (self.clone(), pair.clone());
         Dialling {
             idle_timeout: Duration::from_secs(3600),
+            strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
             begin: Box::new(move || Box::pin(world.attempt(pair))),
@@ -163,6 +164,8 @@ impl World {
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
             expires: None,
+            evidence: None,
+            route: None,
             stream: Stream::Memory(ours),
             machine,
             established,

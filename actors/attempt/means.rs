@@ -6,8 +6,8 @@ use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
 use super::{Arrival, Attempt, redirect::REDIRECTS};
 use crate::{
-    dns::MOST_TARGETS, failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, recorder::Notes,
-    resolver::Resolver, settings::Dials, terms::Terms, tls::Tls, witness::Witness,
+    dns::MOST_TARGETS, failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, outgoing,
+    recorder::Notes, resolver::Resolver, settings::Dials, terms::Terms, tls::Tls, witness::Witness,
 };
 
 /// What every attempt is made with.
@@ -46,6 +46,11 @@ pub trait Dial: Send {
 
     /// Prepares an attempt to make a session for a pair.
     fn dial(&self, pair: &DomainPair) -> Dialling;
+
+    /// What sessions that were begun before are to go on under; `None`: as they began.
+    fn terms(&self) -> Option<outgoing::Adopt> {
+        None
+    }
 }
 
 /// An attempt on its way.
@@ -61,6 +66,8 @@ pub struct Dialling {
     pub keepalive: Duration,
     /// How long one write may take.
     pub write_timeout: Duration,
+    /// The peer's certificate has to be good, whatever authenticates.
+    pub strict: bool,
 }
 
 impl Means {
@@ -121,8 +128,13 @@ impl Dial for Means {
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
             write_timeout: attempt.remote.write_timeout,
+            strict: attempt.remote.policy.strict_certificates,
             begin: Box::new(|| Box::pin(attempt.make())),
         }
+    }
+
+    fn terms(&self) -> Option<outgoing::Adopt> {
+        Some(outgoing::Adopt { terms: self.terms.clone(), tls: self.tls.clone() })
     }
 }
 

@@ -6,7 +6,7 @@ use actix::{AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
 use super::{Component, WHOLE_CHUNK};
-use crate::{batch::Pass, clock};
+use crate::{batch::Pass, clock, farewell::Farewell};
 
 impl Component {
     /// Closes our side of the stream, and the connection once the program is done with its own.
@@ -16,7 +16,12 @@ impl Component {
         self.turn(&Pass::free(), context);
         self.await_silence(context);
         context.run_later(CLOSE_WITHIN, |component, context| {
-            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+            if let Some(link) = component.link.as_ref().filter(|_| component.outbox.is_empty()) {
+                link.close(Farewell::Now);
+            }
+            context.run_later(PARTING, |component, context| {
+                component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+            });
         });
     }
 
@@ -45,6 +50,8 @@ impl Component {
         }
         if self.is_quiet() {
             self.stream_ended(&End::Closed, context);
+            // Its answer has been waited for.
+            self.farewell = Farewell::Now;
             return self.feed_link();
         }
         context.run_later(SILENCE / QUIET_LOOKS, |component, context| component.await_silence(context));
@@ -80,6 +87,9 @@ impl Component {
 
 /// How long a program may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a component that has not answered our closing tag gets to read what is left.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// Nothing read for this long is a pause in which a stream can be closed.
 const QUIET: Duration = Duration::from_millis(20);

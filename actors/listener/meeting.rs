@@ -10,7 +10,6 @@ use std::{
 
 use actix::{Context, Handler};
 use tokio::{net::TcpStream, sync::oneshot};
-use tokio_openssl::SslStream;
 
 use super::{Caller, Excess, For, LOG, Listener, Met, Stage, line::SILENCE, site};
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     incoming::{self, Incoming},
     link::Stream,
     mailbox::Queued,
-    tls::{self, Guarded, Tls},
+    tls::{self, Secure, Tls},
 };
 
 /// The result of the start.
@@ -27,7 +26,7 @@ use crate::{
 pub(super) enum Outcome {
     /// The peer speaks XML, or has sent nothing in its time.
     Plain(TcpStream),
-    Secured(Box<SslStream<Guarded>>, Box<tls::Session>),
+    Secured(Box<Secure>, Box<tls::Session>),
     /// TLS could not be made, and why.
     NoTls(String),
     /// The connection ended, and why.

@@ -13,6 +13,7 @@ use crate::{
     account::Amount,
     batch::{Batch, Pass},
     clock,
+    farewell::Farewell,
     outbox::{self, Fact},
     recorder::{Event, What},
     router,
@@ -74,6 +75,7 @@ impl Outgoing {
         }
         if let Some(wire) = &mut self.wire {
             wire.over = true;
+            wire.farewell = Farewell::after(end, wire.machine.is_open());
         }
         self.feed_link();
     }
@@ -191,7 +193,13 @@ impl Outgoing {
 
     pub(super) fn end_link_in(&self, time: Duration, context: &mut Context<Self>) {
         context.run_later(time, |session, context| {
-            session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+            // Our last words are written: the peer may still read them.
+            if let Some(wire) = session.wire.as_ref().filter(|_| session.outbox.is_empty()) {
+                wire.link.close(Farewell::Now);
+            }
+            context.run_later(PARTING, |session, context| {
+                session.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
+            });
         });
     }
 
@@ -266,6 +274,9 @@ fn humane(time: Duration) -> String {
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 pub(super) const WHOLE_CHUNK: usize = usize::MAX;
+
+/// How long a peer that has not answered our closing tag gets to read what is left.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -297,6 +297,11 @@ impl Initiating {
         }
     }
 
+    /// Whether the peer's closing tag is still to come. It answers our header, also when we close before it could.
+    pub fn is_open(&self) -> bool {
+        !self.wire.is_closed()
+    }
+
     /// Whether stanzas may be written.
     pub fn is_established(&self) -> bool {
         self.state == State::Established

@@ -11,7 +11,7 @@ use crate::{
     certificate::Problem,
     dialback,
     framer::{self, Frame},
-    policy::{Mechanism, Rules, Tls, UnknownRecipient},
+    policy::{Mechanism, Proof, Rules, Tls, UnknownRecipient},
     sasl,
     stanza::{self, Rejection},
     xml::{Element, ns},
@@ -44,6 +44,8 @@ pub struct Receiving {
     identity: Option<DomainPair>,
     /// for whom stanzas are taken
     pairs: Vec<DomainPair>,
+    /// how each of them was proved
+    proofs: Vec<Proof>,
     /// the peer's certificate proved one of them: by SASL, or in place of a call-back
     certified: bool,
     /// the peer asked about a key that is ours
@@ -147,6 +149,7 @@ impl Receiving {
             exchange: sasl::Exchange::default(),
             identity: None,
             pairs: Vec::new(),
+            proofs: Vec::new(),
             certified: false,
             vouched: false,
             pending: Vec::new(),
@@ -229,6 +232,11 @@ impl Receiving {
                 self.fail(fault);
             }
         }
+    }
+
+    /// Whether the peer has opened its stream and not closed it.
+    pub fn is_open(&self) -> bool {
+        self.wire.is_open()
     }
 
     /// Who the peer says it is, in its last header, or in its first question of dialback when no header says it.

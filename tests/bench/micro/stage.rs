@@ -206,10 +206,19 @@ impl Dial for World {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             let (machine, established) = negotiated(&pair);
             let stream = Stream::Tcp(stream);
-            Ok(Arrival::Session(Box::new(Session { stream, machine, established, address, expires: None })))
+            Ok(Arrival::Session(Box::new(Session {
+                stream,
+                machine,
+                established,
+                address,
+                expires: None,
+                evidence: None,
+                route: None,
+            })))
         };
         Dialling {
             idle_timeout: Duration::from_secs(3600),
+            strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
             begin: Box::new(move || Box::pin(attempt)),
