@@ -54,6 +54,7 @@ use crate::{
     resolver::{self, Resolver},
     settings::Remote,
     tls::Tls,
+    trace::Trace,
     watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
@@ -113,6 +114,8 @@ pub struct Session {
     pub stream: Stream,
     /// The protocol.
     pub machine: Initiating,
+    /// How far the trace of its bytes is.
+    pub trace: Trace,
     /// What was negotiated.
     pub established: Established,
     /// The peer.

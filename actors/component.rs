@@ -32,7 +32,7 @@ use crate::{
     report,
     router::{self, Router, Source},
     source::Habit,
-    trace::redact,
+    trace::Trace,
 };
 
 /// Write this to the program.
@@ -130,6 +130,7 @@ pub struct Component {
     meter: Arc<Meter>,
     link: Option<Link>,
     machine: Accepting,
+    trace: Trace,
     name: Option<Domain>,
     /// How often it has claimed the name.
     claims: u32,
@@ -169,6 +170,7 @@ impl Component {
     ) -> Self {
         Self {
             link: Some(Link::start(stream, own.outlet())),
+            trace: Trace::new(LOG),
             machine: Accepting::new(
                 Arc::clone(&surroundings.names),
                 surroundings.max_stanza,
@@ -211,7 +213,9 @@ impl Component {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => {
-                    log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+                    if let Some(shown) = self.trace.sent(&bytes) {
+                        log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+                    }
                     self.outbox.push_raw(bytes);
                 }
                 Output::Claimed { name } => {
@@ -371,7 +375,9 @@ impl Handler<Queued<link::Event>> for Component {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                if let Some(shown) = self.trace.received(&bytes) {
+                    log::trace!(target: LOG, address:% = self.address; "received {shown}");
+                }
                 self.quiet_looks = 0;
                 self.reading = pass.watch();
                 self.bytes_in += bytes.len() as u64;

@@ -40,7 +40,7 @@ use crate::{
     terms::Terms,
     throttle::Throttle,
     tls::{self, Tls},
-    trace::redact,
+    trace::Trace,
     verifier::{self, Verifier},
     witness::{Side, Witness},
 };
@@ -131,6 +131,7 @@ pub struct Incoming {
     meter: Arc<Meter>,
     link: Option<Link>,
     machine: Receiving,
+    trace: Trace,
     outbox: Outbox,
     over: bool,
     /// To whom it writes.
@@ -188,6 +189,7 @@ impl Incoming {
         let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
+            trace: Trace::new(LOG),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
             surroundings,
             address,
@@ -225,7 +227,9 @@ impl Incoming {
     }
 
     fn transmit(&mut self, bytes: Bytes) {
-        log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+        if let Some(shown) = self.trace.sent(&bytes) {
+            log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+        }
         self.outbox.push_raw(bytes);
     }
 
@@ -340,7 +344,9 @@ impl Handler<Queued<link::Event>> for Incoming {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                if let Some(shown) = self.trace.received(&bytes) {
+                    log::trace!(target: LOG, address:% = self.address; "received {shown}");
+                }
                 self.last_read = Instant::now();
                 self.bytes_in += bytes.len() as u64;
                 let paused = self.throttle.take(bytes.len(), self.last_read);

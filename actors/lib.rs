@@ -135,6 +135,7 @@ pub mod throttle;
 pub mod tls;
 pub mod trace;
 pub mod verifier;
+pub mod visible;
 pub mod vital;
 pub mod watch;
 pub mod witness;

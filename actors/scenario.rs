@@ -159,6 +159,7 @@ impl World {
             expires: None,
             stream: Stream::Memory(ours),
             machine,
+            trace: crate::trace::Trace::new("nuncio::outgoing"),
             established,
             address,
         })))

@@ -13,6 +13,7 @@ use actors::control::{
     answer::{Answer, Closed, Explanation, Queues, Retried, Sessions},
     request::{DEFAULT_LIMIT, MOST, Request},
 };
+use actors::visible;
 use clap::Args;
 use serde_json::Value;
 use xmpp::Domain;
@@ -124,7 +125,7 @@ impl Node {
                 .map_err(|error| format!("the node's answer cannot be understood: {error}"))
         });
         let written = match answer {
-            _ if self.json => output::write(document + "\n"),
+            _ if self.json => output::write(format!("{}\n", visible::json(&document))),
             Err(_) => Ok(()),
             Ok(ref answer) => {
                 let mut screen = Screen::new(answer.time);
@@ -136,7 +137,7 @@ impl Node {
         let status = match answer {
             Ok(_) => ExitCode::SUCCESS,
             Err(why) => {
-                eprintln!("nuncio: {}", screen::printable(&why));
+                output::complain(why);
                 ExitCode::FAILURE
             }
         };

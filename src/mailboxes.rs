@@ -36,7 +36,7 @@ pub(crate) struct Log {
 pub(crate) fn run(log: &Log) -> ExitCode {
     let log = &Log { file: log.file.clone().filter(|file| file.as_os_str() != "-") };
     if log.file.is_none() && io::stdin().is_terminal() {
-        eprintln!("nuncio: {NO_LOG}");
+        output::complain(NO_LOG);
         return ExitCode::from(WRONG_USAGE);
     }
     let shown = match io::stdout().is_terminal() {
@@ -53,7 +53,7 @@ pub(crate) fn run(log: &Log) -> ExitCode {
             output::print(text, ExitCode::SUCCESS)
         }
         Err(trouble) => {
-            eprintln!("nuncio: {trouble}");
+            output::complain(trouble);
             ExitCode::FAILURE
         }
     }

@@ -60,6 +60,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    output::escape_panics();
     match Arguments::parse().command {
         Command::Run(place) => run::run(&place.file()),
         Command::Probe(arguments) => probe::run(arguments),

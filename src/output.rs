@@ -1,9 +1,14 @@
 //! Standard output: what cannot be written is no success.
 
 use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    fmt::Display,
     io::{self, ErrorKind, Write as _},
+    panic,
     process::ExitCode,
 };
+
+use actors::visible::escaped;
 
 /// Writes all of it at once. Whoever reads only the beginning has what he wanted: a closed pipe is no mistake.
 pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {
@@ -19,12 +24,28 @@ pub(crate) fn print(content: impl AsRef<[u8]>, status: ExitCode) -> ExitCode {
     done(write(content), status)
 }
 
+/// Writes an error to standard error, in one line: parts of it may come from peers and files.
+pub(crate) fn complain(error: impl Display) {
+    eprintln!("nuncio: {}", escaped(&error.to_string()));
+}
+
+/// Writes panics to standard error in one line too: a message may quote text of a peer. `RUST_BACKTRACE` has its effect.
+pub(crate) fn escape_panics() {
+    panic::set_hook(Box::new(|panic| {
+        complain(panic);
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            eprintln!("{trace}");
+        }
+    }));
+}
+
 /// The status of a program that ends with `status` if everything was written; says why it was not.
 pub(crate) fn done(written: io::Result<()>, status: ExitCode) -> ExitCode {
     match written {
         Ok(()) => status,
         Err(error) => {
-            eprintln!("nuncio: cannot write: {error}");
+            complain(format_args!("cannot write: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -29,6 +29,7 @@ use actors::{
     settings::{Identity, Settings},
     terms::Terms,
     tls::Tls,
+    visible::escaped,
     watch::Watch,
     witness::Witness,
 };
@@ -72,12 +73,14 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let local = match choose(&config, from) {
         Ok(local) => local,
         Err(sentence) => {
-            eprintln!("nuncio: {sentence}");
+            output::complain(sentence);
             return ExitCode::from(WRONG_USAGE);
         }
     };
     if is_served(&config, &remote) {
-        eprintln!("nuncio: {remote} is served by this configuration; name another server's domain");
+        output::complain(format_args!(
+            "{remote} is served by this configuration; name another server's domain"
+        ));
         return ExitCode::from(WRONG_USAGE);
     }
     let system = System::new();
@@ -88,7 +91,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(sentence) => {
-            eprintln!("nuncio: {sentence}");
+            output::complain(sentence);
             ExitCode::FAILURE
         }
     }
@@ -195,7 +198,7 @@ fn is_served(config: &Config, name: &Domain) -> bool {
 
 /// Says why the configuration is of no use: a person as `nuncio run` does, a machine in the form of a report.
 fn refuse(findings: &[Finding], from: Option<&Domain>, remote: Domain, json: bool) -> ExitCode {
-    findings.iter().for_each(|finding| eprintln!("{finding}"));
+    findings.iter().for_each(|finding| eprintln!("{}", escaped(&finding.to_string())));
     if json {
         let problems = findings.iter().filter(|finding| !finding.is_warning());
         let problems: Vec<String> = problems.map(ToString::to_string).collect();

@@ -5,13 +5,14 @@ mod signals;
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
+use actors::{Node, certificate, settings::Settings, visible::escaped, vital::Heartbeat};
 use tokio::time;
 
 use self::signals::{Signals, Told};
 use crate::{
     config::{self, Config},
     notify::Notify,
+    output,
 };
 
 /// Runs a node with the configuration in `file` until it is told to stop.
@@ -19,7 +20,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(findings) => {
-            findings.iter().for_each(|finding| eprintln!("{finding}"));
+            findings.iter().for_each(|finding| eprintln!("{}", escaped(&finding.to_string())));
             return ExitCode::FAILURE;
         }
     };
@@ -34,7 +35,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     match served {
         Ok(code) => code,
         Err(sentence) => {
-            eprintln!("nuncio: {sentence}");
+            output::complain(sentence);
             ExitCode::FAILURE
         }
     }

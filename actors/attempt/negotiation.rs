@@ -31,7 +31,7 @@ use crate::{
     metrics::{Phase, Saw},
     recorder::{Event, What},
     tls,
-    trace::redact,
+    trace::Trace,
     watch::Seen,
     witness::Side,
 };
@@ -110,11 +110,14 @@ impl Negotiation<'_> {
             certificate: attempt.certificate,
         });
         let mut verified = None;
+        let mut trace = Trace::new(attempt.log);
         loop {
             while let Some(output) = machine.poll() {
                 match output {
                     Output::Transmit(bytes) => {
-                        log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
+                        if let Some(shown) = trace.sent(&bytes) {
+                            log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {shown}");
+                        }
                         if let Err(error) = stream.write_all(&bytes).await {
                             return Err(self.last_words(&machine, stream, &error).await);
                         }
@@ -159,6 +162,7 @@ impl Negotiation<'_> {
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
+                            trace,
                             established,
                             address: self.address,
                             expires: expires.filter(|_| rests_on_it),
@@ -189,7 +193,9 @@ impl Negotiation<'_> {
                     return Err(self.lost(&machine, None));
                 }
                 Ok(_) => {
-                    log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+                    if let Some(shown) = trace.received(&bytes) {
+                        log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
+                    }
                     attempt.show(|| Seen::Received(&bytes));
                     machine.receive(bytes);
                 }

@@ -6,6 +6,7 @@ use crate::{
     account::Amount,
     recorder::Event,
     report::{Figures, Link, Pair, Queue, Time},
+    visible,
 };
 
 /// An answer, with what is true of each.
@@ -122,7 +123,7 @@ impl Refusal {
 
 fn document(value: &impl Serialize) -> String {
     match serde_json::to_string(value) {
-        Ok(text) => text + "\n",
+        Ok(text) => format!("{}\n", visible::json(&text)),
         // Paths and times that JSON cannot say are not in there.
         Err(error) => format!("{{\"error\":\"the answer cannot be written: {error}\"}}\n"),
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use actors::visible::escaped;
+
 use crate::config::finding::{Finding, Severity, Source};
 
 /// Whether the output takes colours.
@@ -23,12 +25,13 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
         Colours::On => format!("{BOLD}{colour}{text}{RESET}"),
         Colours::Off => text.to_owned(),
     };
-    let _ = writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {}", finding.title())));
-    let file = source.file().display();
+    let _ =
+        writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {}", printable(&finding.title()))));
+    let file = printable(&source.file().display().to_string());
     if finding.is_of_file() {
         let _ = writeln!(out, " {} {file}", paint(BLUE, "-->"));
         if let Some(help) = finding.help() {
-            let _ = writeln!(out, "  {} help: {help}", paint(BLUE, "="));
+            let _ = writeln!(out, "  {} help: {}", paint(BLUE, "="), printable(help));
         }
         return out + "\n";
     }
@@ -42,7 +45,7 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
     let under = format!("{}{}", " ".repeat(snippet.before), paint(colour, &"^".repeat(snippet.carets)));
     let _ = writeln!(out, "{margin} {bar} {under}");
     if let Some(help) = finding.help() {
-        let _ = writeln!(out, "{margin} {bar}\n{margin} {} help: {help}", paint(BLUE, "="));
+        let _ = writeln!(out, "{margin} {bar}\n{margin} {} help: {}", paint(BLUE, "="), printable(help));
     }
     out + "\n"
 }
@@ -96,10 +99,9 @@ fn hide_secret(line: &str) -> String {
     shown.unwrap_or(line).to_owned()
 }
 
-/// Tabs as spaces, and nothing that could move the cursor.
+/// Tabs as spaces, and hidden characters escaped.
 fn printable(text: &str) -> String {
-    let clean = text.replace('\t', "    ");
-    clean.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    escaped(&text.replace('\t', "    ")).into_owned()
 }
 
 const BOLD: &str = "\u{1b}[1m";

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use actors::{
     account::Amount,
     report::{Seconds, Time},
+    visible::escaped,
 };
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -32,7 +33,7 @@ impl Screen {
 
     /// Adds a line; what a peer wrote into it cannot leave it.
     pub(crate) fn line(&mut self, line: &str) {
-        self.text.push_str(&printable(line));
+        self.text.push_str(&escaped(line));
         self.text.push('\n');
     }
 
@@ -107,7 +108,7 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: &[String; N]) {
-        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+        self.rows.push(cells.iter().map(|cell| escaped(cell).into_owned()).collect());
     }
 
     fn lines(&self) -> impl Iterator<Item = String> {
@@ -126,19 +127,6 @@ impl Table {
             line.trim_end().to_owned()
         })
     }
-}
-
-/// Text with its control characters escaped: much of it was written by peers.
-pub(crate) fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || is_direction(character) {
-            clean.extend(character.escape_default());
-        } else {
-            clean.push(character);
-        }
-    }
-    clean
 }
 
 /// `12 stanzas, 3.4 KiB`
@@ -160,11 +148,6 @@ impl fmt::Display for Size {
             _ => write!(f, "{:.1} GiB", bytes / 1_073_741_824.0),
         }
     }
-}
-
-/// The characters that turn the direction of what follows, so that a line reads as another.
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

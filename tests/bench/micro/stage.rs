@@ -203,7 +203,14 @@ impl Dial for World {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             let (machine, established) = negotiated(&pair);
             let stream = Stream::Tcp(stream);
-            Ok(Arrival::Session(Box::new(Session { stream, machine, established, address, expires: None })))
+            Ok(Arrival::Session(Box::new(Session {
+                trace: actors::trace::Trace::new("nuncio::outgoing"),
+                stream,
+                machine,
+                established,
+                address,
+                expires: None,
+            })))
         };
         Dialling {
             idle_timeout: Duration::from_secs(3600),
