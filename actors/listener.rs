@@ -2,6 +2,7 @@
 //! connection.
 
 mod meeting;
+mod probe;
 mod show;
 mod socket;
 
@@ -20,8 +21,8 @@ use tokio::{
 };
 use xmpp::stream::{self, Condition};
 
-pub use self::socket::bind;
 use self::{meeting::Outcome, socket::accept};
+pub use self::{probe::ExpectProbe, socket::bind};
 
 use crate::{
     component::{self, Component},
@@ -166,6 +167,7 @@ pub struct Listener {
     /// Of this minute, which began then.
     attempts: (Instant, HashMap<IpAddr, usize>),
     refused: Arc<Quiet>,
+    probes: probe::Expected,
     /// The node is being stopped.
     stopped: bool,
 }
@@ -213,6 +215,7 @@ impl Listener {
             per_address: HashMap::new(),
             attempts: (Instant::now(), HashMap::new()),
             refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
+            probes: probe::Expected::default(),
             stopped: false,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! One request on its control socket, one answer, shown as a person reads it or, with `--json`, as it came.
 
-mod client;
+pub(crate) mod client;
 mod explain;
 mod screen;
 mod tables;

@@ -30,7 +30,6 @@ use actors::{
     terms::Terms,
     tls::Tls,
     visible::escaped,
-    watch::Watch,
     witness::Witness,
 };
 use clap::Args;
@@ -103,7 +102,7 @@ struct Probe {
     pair: DomainPair,
     means: Means,
     dns: Dns,
-    spectator: Arc<dyn Watch>,
+    spectator: Spectator,
     events: mpsc::Receiver<Event>,
 }
 
@@ -111,12 +110,11 @@ impl Probe {
     /// Makes ready what a node would make ready, without its listeners.
     fn new(settings: Settings, pair: DomainPair) -> Result<Self, String> {
         let (spectator, events) = Spectator::new();
-        let spectator: Arc<dyn Watch> = Arc::new(spectator);
         let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
-        let dns = dns.watched(Arc::clone(&spectator));
+        let dns = dns.watched(Arc::new(spectator.announcing(None)));
         let here = Arbiter::current();
         let asked = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);
@@ -144,7 +142,7 @@ impl Probe {
     /// The attempt that a node would make, watched.
     fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
         let attempt = self.means.attempt(pair, purpose, LOG);
-        Attempt { watch: Some(Arc::clone(&self.spectator)), ..attempt }
+        Attempt { watch: Some(Arc::new(self.spectator.announcing(None))), ..attempt }
     }
 
     /// What we show of the local domain.

@@ -2,6 +2,7 @@
 //! and to try again, or to close.
 
 mod certificate;
+mod probe;
 mod socket;
 
 use std::path::{Path, PathBuf};

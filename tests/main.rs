@@ -18,6 +18,7 @@ mod failures;
 mod fairness;
 mod federation;
 mod harness;
+mod hostile_text;
 mod identities;
 mod logs;
 mod mailboxes;

@@ -59,6 +59,9 @@ impl Attempt {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<Arrival, Failure> {
+        if let Ok(from) = socket.local_addr() {
+            self.show(|| Seen::Connected { from });
+        }
         let mut negotiation = Negotiation {
             attempt: self,
             address,

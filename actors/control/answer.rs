@@ -1,5 +1,7 @@
 //! What is answered on the control socket: one JSON document, followed by a line break.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -79,6 +81,13 @@ pub struct Retried {
     pub begun: Vec<Pair>,
     /// Pairs of which one was being made already.
     pub under_way: Vec<Pair>,
+}
+
+/// A connection of the probe that is not recorded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Expected {
+    /// The probe's end of it.
+    pub address: SocketAddr,
 }
 
 /// What was done to close links.

@@ -3,7 +3,7 @@
 //! Architecture Invariant: no actor. Every question goes out as a message with the sender for its answer, and whoever is
 //! asked goes on at once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -16,7 +16,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair};
 
 use super::{
-    answer::{Answer, Closed, Explanation, Queues, Refusal, Retried, Sessions},
+    answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Retried, Sessions},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
@@ -55,6 +55,7 @@ impl Sources {
             Request::Explain { domain } => self.explain(&domain).await,
             Request::Sessions { domain, limit } => self.sessions(domain.as_deref(), limit).await,
             Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
+            Request::ExpectProbe { address } => self.expect_probe(address).await,
             Request::Retry { domain } => self.retry(&domain).await,
             Request::Close { domain } => self.close(&domain).await,
         };
@@ -126,6 +127,16 @@ impl Sources {
             None => Queues { queues: Vec::new(), total: 0, waiting: Amount::default() },
         };
         Ok(self.document(round, found))
+    }
+
+    /// Has the listener for servers know a connection of the probe.
+    async fn expect_probe(&self, address: SocketAddr) -> Result<String, Refusal> {
+        let servers = self.servers.as_ref().ok_or_else(|| Refusal::new("no listener for servers"))?;
+        let mut round = Round::begin();
+        let (answer, expected) = oneshot::channel();
+        let _ = servers.signal(listener::ExpectProbe { address, answer });
+        round.wait("listener", expected).await.ok_or_else(|| silent("listener"))?;
+        Ok(self.document(round, Expected { address }))
     }
 
     async fn retry(&self, domain: &str) -> Result<String, Refusal> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
-use xmpp::stream::{self, End};
+use bytes::Bytes;
+use xmpp::stream::{self, Condition, End};
 
 use super::{Closed, LOG, OnRoute, Outgoing, Returned};
 use crate::{
@@ -48,6 +49,11 @@ impl Outgoing {
             // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
             let closing_tags = self.outbox.take_raw();
             let remains = self.outbox.remains(WHOLE_CHUNK);
+            if is_shutdown(end) && self.link_is_usable() {
+                self.leave_behind(remains, 0);
+                self.take_no_more(&end.to_string(), context);
+                return self.see_whether_it_reads_on(closing_tags, context);
+            }
             let doubtful = self.outbox.doubt_recent(clock::now());
             self.leave_behind(remains, doubtful);
             closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
@@ -60,6 +66,27 @@ impl Outgoing {
             wire.over = true;
         }
         self.feed_link();
+    }
+
+    /// Finds out whether a peer that is being stopped still takes what it was sent before.
+    ///
+    /// RFC 6120 section 4.4 has it wait for our closing tag. A server that does, as Nuncio does, has read every stanza
+    /// before that tag, and nothing is in doubt. One that does not closes the connection right behind its own tag, which
+    /// is seen before ours is sent.
+    fn see_whether_it_reads_on(&mut self, closing_tags: Vec<Bytes>, context: &mut Context<Self>) {
+        context.run_later(CLOSES_WITHIN, move |session, _| {
+            let Some(wire) = &mut session.wire else { return };
+            wire.over = true;
+            closing_tags.into_iter().for_each(|tag| session.outbox.push_raw(tag));
+            if let Some(ending) = &mut session.end {
+                ending.orderly = true;
+            }
+            session.feed_link();
+        });
+    }
+
+    fn link_is_usable(&self) -> bool {
+        self.wire.as_ref().is_some_and(|wire| !wire.over)
     }
 
     pub(super) fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
@@ -179,6 +206,10 @@ impl Outgoing {
     }
 }
 
+fn is_shutdown(end: &End) -> bool {
+    matches!(end, End::ByPeer(error) if error.condition == Condition::SystemShutdown)
+}
+
 /// `1h 2m 3s`, without the fractions.
 fn humane(time: Duration) -> String {
     if time < Duration::from_secs(1) {
@@ -190,6 +221,10 @@ fn humane(time: Duration) -> String {
 
 /// When a link is given up while it writes, all of the chunk may be on the wire.
 pub(super) const WHOLE_CHUNK: usize = usize::MAX;
+
+/// A peer that does not wait for our closing tag closes the connection within this time: its closing tag and the end of
+/// the connection come together.
+const CLOSES_WITHIN: Duration = Duration::from_millis(100);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
