@@ -390,7 +390,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.feed_link();
             }
             link::Event::Secured(_) => {}
-            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the program closed the connection", context),
+            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "connection lost", context),
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.over {
                     // A program that closes has read what it had; of one that was cut off nobody knows.

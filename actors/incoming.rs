@@ -299,7 +299,7 @@ impl Incoming {
         log::info!(
             target: LOG, address:% = self.address,
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            more_pairs = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
+            pairs_not_shown = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), in_words).as_str(), reason = reason,
             stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());

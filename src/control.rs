@@ -149,7 +149,7 @@ impl Node {
         let socket = match &self.socket {
             Some(socket) => socket.clone(),
             None => config::control_socket(&self.place.file())
-                .map_err(|why| format!("the control socket cannot be found: {why}; --socket names it"))?,
+                .map_err(|why| format!("no control socket: {why}; or name the socket with --socket PATH"))?,
         };
         let text = client::exchange(&socket, request)?;
         let document: Value = serde_json::from_str(&text)

@@ -30,7 +30,7 @@ impl Notify {
         let socket = name.and_then(|name| match connect(&name) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                log::warn!(target: "nuncio::node", reason:% = error; "the service manager cannot be told: NOTIFY_SOCKET leads nowhere");
+                log::warn!(target: "nuncio::node", reason:% = error; "cannot notify systemd: NOTIFY_SOCKET is not usable");
                 None
             }
         });

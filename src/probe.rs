@@ -50,7 +50,7 @@ use walk::Walk;
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: crate::place::Place,
-    /// The local domain that wants to be heard there; else the first of the configuration
+    /// The local domain to connect from [default: the first of the configuration]
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     from: Option<Domain>,
     /// Prints JSON Lines: an object for each step, the verdict last
@@ -173,7 +173,7 @@ async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool,
     Ok(good)
 }
 
-/// The domain that wants to be heard: the one that was named, or the first of the configuration.
+/// The local domain to connect from: the one that was named, or the first of the configuration.
 fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
     let Settings { domains, components, .. } = &config.settings;
     let mut served =

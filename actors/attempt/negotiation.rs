@@ -280,7 +280,7 @@ pub fn secured(session: tls::Session) -> Secured {
 
 /// Tells the operator that a remote answers what it was not asked, which is either a fault or a forgery.
 pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
-    log::warn!(target: log, pair:% = pair, element = element; "not believed, an answer that was not asked for");
+    log::warn!(target: log, pair:% = pair, element = element; "ignored an unsolicited dialback answer");
 }
 
 /// Says goodbye on the transport and gives the peer a moment to read it; nobody waits for that.

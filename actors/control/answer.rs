@@ -48,6 +48,9 @@ pub struct Explanation {
     pub events: Vec<Event>,
     /// Events, of all domains, that came too fast to be remembered.
     pub events_lost: u64,
+    /// Domains above and below it that have links or queues; the first few.
+    #[serde(default)]
+    pub related: Vec<Related>,
 }
 
 /// The links that there are.
@@ -81,6 +84,17 @@ pub struct Retried {
     pub begun: Vec<Pair>,
     /// Pairs of which one was being made already.
     pub under_way: Vec<Pair>,
+}
+
+/// A domain above or below the one that was asked about, with links or queues of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Related {
+    /// Its name.
+    pub domain: String,
+    /// Its open links.
+    pub links: usize,
+    /// What waits for links to it.
+    pub waiting: Amount,
 }
 
 /// A connection of the probe that is not recorded.

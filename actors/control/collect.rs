@@ -16,7 +16,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair};
 
 use super::{
-    answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Retried, Sessions},
+    answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
@@ -79,8 +79,10 @@ impl Sources {
             None => (Vec::new(), 0, true),
         };
         if permitted && links.is_empty() && queues.is_empty() && memory.is_none() && round.is_complete() {
-            return Err(self.unknown(&remote));
+            let related = self.related(&remote, &mut round).await;
+            return Err(self.unknown(&remote, &related));
         }
+        let related = self.related(&remote, &mut round).await;
         let account = known.and_then(|known| known.account).unwrap_or_default();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
@@ -107,6 +109,7 @@ impl Sources {
             account,
             events,
             events_lost,
+            related,
         };
         Ok(self.document(round, found))
     }
@@ -127,6 +130,28 @@ impl Sources {
             None => Queues { queues: Vec::new(), total: 0, waiting: Amount::default() },
         };
         Ok(self.document(round, found))
+    }
+
+    /// Domains above and below `remote` that have links or queues, which may be what is meant.
+    async fn related(&self, remote: &Domain, round: &mut Round) -> Vec<Related> {
+        let shown = self.shown(None, MOST_SEARCHED);
+        let Sessions { links, .. } = self.links(None, MOST_SEARCHED, round).await;
+        let queues = round.wait("promise", shown).await.map_or_else(Vec::new, |shown| shown.queues);
+        let mut found = BTreeMap::<String, Related>::new();
+        for pair in
+            links.iter().filter(|link| link.state == State::Authenticated).flat_map(|link| &link.pairs)
+        {
+            if let Some(related) = pair.remote.as_deref().and_then(|name| relative(&mut found, remote, name))
+            {
+                related.links += 1;
+            }
+        }
+        for queue in &queues {
+            if let Some(related) = relative(&mut found, remote, &queue.remote) {
+                related.waiting = related.waiting.plus(queue.waiting);
+            }
+        }
+        found.into_values().take(MOST_RELATED).collect()
     }
 
     /// Has the listener for servers know a connection of the probe.
@@ -156,7 +181,7 @@ impl Sources {
         let shown = round.wait("promise", self.shown(Some(&remote), 1)).await;
         let permitted = shown.is_none_or(|shown| shown.permitted);
         if permitted && untouched && memory.is_none() && round.is_complete() {
-            return Err(self.unknown(&remote));
+            return Err(self.unknown(&remote, &[]));
         }
         let sentence = sentence::retried(remote.as_str(), &retried, links.total, permitted);
         let pairs = |pairs: &[DomainPair]| pairs.iter().map(Pair::from).collect();
@@ -194,7 +219,7 @@ impl Sources {
         round.unanswered.extend(after.unanswered);
         let unheard = memory.is_none() && shown.is_some_and(|shown| shown.total == 0);
         if outgoing + incoming == 0 && unheard && round.is_complete() {
-            return Err(self.unknown(&remote));
+            return Err(self.unknown(&remote, &[]));
         }
         let mut found =
             Closed { domain: remote.to_string(), sentence: String::new(), outgoing, incoming, down, waiting };
@@ -289,11 +314,15 @@ impl Sources {
         memory
     }
 
-    fn unknown(&self, remote: &Domain) -> Refusal {
+    fn unknown(&self, remote: &Domain, related: &[Related]) -> Refusal {
         let running = Seconds(self.started.before(Time::now()));
+        let related = match related {
+            [] => String::new(),
+            some => format!("; related domains: {}", sentence::related(some)),
+        };
         Refusal::new(format!(
-            "{remote} is unknown: no link with it, nothing waits for it, and nothing that happened with it is \
-             remembered (the node has been running for {running})"
+            "{remote} is unknown: no link, no queue and no recorded event (the node has been running for \
+             {running}){related}"
         ))
     }
 
@@ -305,6 +334,17 @@ impl Sources {
 }
 
 /// Reads a domain in any spelling.
+/// The entry of `name`, if that is another domain above or below `remote`.
+fn relative<'a>(
+    found: &'a mut BTreeMap<String, Related>,
+    remote: &Domain,
+    name: &str,
+) -> Option<&'a mut Related> {
+    let other = Domain::new(name).ok().filter(|other| other.is_below(remote) || remote.is_below(other))?;
+    let new = || Related { domain: name.to_owned(), links: 0, waiting: Amount::default() };
+    Some(found.entry(other.to_string()).or_insert_with(new))
+}
+
 fn prepare(domain: &str) -> Result<Domain, Refusal> {
     Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" cannot be a domain: {why}")))
 }
@@ -332,7 +372,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount
         direction: Direction::Outgoing,
         state,
         pairs: vec![Pair::from(pair)],
-        more_pairs: 0,
+        pairs_not_shown: 0,
         address,
         since,
         mechanism: None,
@@ -415,6 +455,12 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 
 /// Answers on their way at once. There is room for one from each of so many actors; they are not made to wait.
 const ANSWERS: usize = 16_384;
+
+/// Links and queues that are searched for related domains.
+const MOST_SEARCHED: usize = 2_000;
+
+/// Related domains that are told.
+const MOST_RELATED: usize = 8;
 
 /// Links and queues of one domain that are told: more local domains than that are rarely linked with it at once.
 const MOST_EXPLAINED: usize = 100;

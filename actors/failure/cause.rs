@@ -67,7 +67,7 @@ causes! {
         "Wait for the attempt that is under way.";
     SHORT_LIVED = "links-end-at-once", Remote, "RFC 6120 section 4.4",
         "{remote}'s administrator has to look into the log there, which says why the links are ended",
-        "The server of {remote} ends every link as soon as it stands; its log says why.";
+        "The server of {remote} closes every connection immediately; its log says why.";
     OVERLOADED = "node-overloaded", Local, "none",
         "this node has too much to do: the log says of what",
         "This node has too much to do; its log says of what.";
@@ -253,7 +253,7 @@ causes! {
         "{remote} offers nothing that s2s.auth allows on this link: widen s2s.auth in a [[remote]], or {remote} enables what you have.";
     DIALBACK_REFUSED = "dialback-refused", Local, "XEP-0220 section 2.2.1 (type invalid)",
         "let the DNS records of {local} lead to this node, or to nodes with the same dialback_secret",
-        "The server that {remote} found for {local} in the DNS disowns the key: correct your records, or set one dialback_secret on all your nodes.";
+        "The server that {remote} found for {local} in the DNS answers `invalid` for the key: correct your records, or set one dialback_secret on all your nodes.";
     AUTHORITY_UNREACHABLE = "authoritative-server-unreachable", Local, "XEP-0220 section 2.2.2 and 2.5",
         "see that this node can be reached at what the DNS says of {local}; {remote} could not ask it",
         "{remote} could not reach the server of {local}: let TCP in at the port that your SRV record names, and see our own side below.";

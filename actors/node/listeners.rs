@@ -68,7 +68,7 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
 
 /// The lines about programs that have proved nothing.
 pub(super) fn unseated() -> Arc<Quiet> {
-    Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+    Quiet::new(component::LOG, quiet::FEW, "more component connections failed before authentication")
 }
 
 /// What each component proves itself with.

@@ -105,7 +105,7 @@ impl Outgoing {
             let ago = self.outbox.last_written().map_or(Duration::ZERO, clock::since);
             log::warn!(
                 target: LOG, pair:% = self.pair, stanzas = uncertain, last_written_ago:% = humane(ago);
-                "the link did not end in good order: stanzas on the wire may not have arrived"
+                "link lost: stanzas in transit may not have arrived"
             );
         }
         // Older than what came after the end.
@@ -199,7 +199,7 @@ impl Outgoing {
             }
             session.link_ended(
                 WHOLE_CHUNK,
-                "this server is being stopped and the peer reads nothing",
+                "this server is being stopped and the peer does not read",
                 context,
             );
         });

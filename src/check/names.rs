@@ -145,7 +145,10 @@ fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
         // A component may well be for the programs of this machine alone.
         failure if failure.is_definitive() => {
             let severity = if own { Severity::Warning } else { Severity::Note };
-            (severity, Said::with_help(format!("{failure}: other servers do not find it"), record))
+            (
+                severity,
+                Said::with_help(format!("no DNS record for {name}: other servers cannot find it"), record),
+            )
         }
         Failure::NoAddress { .. } => (
             Severity::Warning,

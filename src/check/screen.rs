@@ -28,6 +28,9 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
     let _ =
         writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {}", printable(&finding.title()))));
     let file = printable(&source.file().display().to_string());
+    if finding.is_of_file() && finding.severity == Severity::Note {
+        return out;
+    }
     if finding.is_of_file() {
         let _ = writeln!(out, " {} {file}", paint(BLUE, "-->"));
         if let Some(help) = finding.help() {
@@ -91,7 +94,8 @@ impl Snippet {
 
 /// Cuts off a secret: what `check` prints gets into questions to others.
 fn hide_secret(line: &str) -> String {
-    let shown = line.find("secret").and_then(|at| {
+    let at = ["secret", "pass"].iter().filter_map(|word| line.find(word)).min();
+    let shown = at.and_then(|at| {
         let (key, rest) = line[at..].split_once('=')?;
         let is_file = key.trim_end().ends_with("_file");
         (!is_file && !rest.trim().is_empty()).then(|| &line[..at + key.len() + 2])

@@ -252,7 +252,7 @@ fn several_mistakes_are_found_in_one_go_in_the_order_of_the_file() {
     assert_finds(
         "workers = \"two\"\nlgo = \"info\"\n[s2s]\ntls = \"requird\"\nconnect_timeout = \"10\"\nmax_stanza = \"1 KiBi\"",
         &[
-            "n.toml:1: workers: has to be a whole number without quotes, and is a string",
+            "n.toml:1: workers: expected a whole number without quotes, for example 64, got a string",
             "n.toml:2: lgo: \"lgo\" is unknown in the top of the file; the nearest known key is \"log\"",
             "n.toml:4: s2s.tls: \"requird\" is not one of \"required\", \"optional\", \"disabled\"",
             "n.toml:5: s2s.connect_timeout: \"10\" is not a length of time such as \"30s\", \"10m\" or \"1h\"",
@@ -305,13 +305,13 @@ fn values_of_the_wrong_kind_say_what_is_wanted() {
     assert_finds(
         "[listen]\ns2s = \"0.0.0.0:5269\"\ncomponent = [5347]\n[s2s]\nstrict_certificates = \"yes\"\nmax_connections_per_address = 0",
         &[
-            "n.toml:2: listen.s2s: has to be a list of strings, such as [\"…\", \"…\"], and is a string",
-            "n.toml:3: listen.component: has to be a string in quotes, and is a number",
-            "n.toml:5: s2s.strict_certificates: has to be true or false, and is a string",
+            "n.toml:2: listen.s2s: expected a list of quoted strings, for example [\"…\", \"…\"], got a string",
+            "n.toml:3: listen.component: expected a quoted string, got a number",
+            "n.toml:5: s2s.strict_certificates: expected true or false without quotes, got a string",
             "n.toml:6: s2s.max_connections_per_address: 0 is not a number from 1 up",
         ],
     );
-    assert_finds("s2s = 1", &["n.toml:1: s2s: has to be a table, which begins with [s2s], and is a number"]);
+    assert_finds("s2s = 1", &["n.toml:1: s2s: expected a section that begins with [s2s], got a number"]);
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn an_address_can_be_listened_on_once() {
     assert_finds(
         "[listen]\ns2s = [\"127.0.0.1:5269\"]\ns2s_tls = [\"127.0.0.1:5269\"]",
         &[
-            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 stands in this section twice, and can be bound only once",
+            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 is listed twice in this section; it can be bound only once",
         ],
     );
     assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
@@ -341,7 +341,7 @@ fn metrics_for_everybody_are_a_warning() {
     assert_finds(
         "[listen]\nmetrics = [\"127.0.0.1:9469\", \"0.0.0.0:9469\"]",
         &[
-            "n.toml:2: warning: listen.metrics: whoever reaches 0.0.0.0:9469 can read the figures, and which domains stanzas wait for",
+            "n.toml:2: warning: listen.metrics: 0.0.0.0:9469 is not a loopback address: everybody who reaches it can read the metrics",
         ],
     );
 }
@@ -362,7 +362,9 @@ fn settings_that_contradict_each_other_are_refused() {
     );
     assert_finds(
         "[promise]\nbackoff = [\"5m\", \"1s\"]",
-        &["n.toml:2: promise.backoff: has to be the first and the longest pause, such as [\"1s\", \"5m\"]"],
+        &[
+            "n.toml:2: promise.backoff: expected the first and the longest pause, for example [\"1s\", \"5m\"]",
+        ],
     );
     assert_finds(
         "[promise]\nmax_bytes = \"1 GiB\"",
@@ -400,8 +402,8 @@ fn a_remote_refuses_what_holds_for_all() {
          [[remote]]\nname = \"*\"\n[[remote]]\nname = \"a.example\"\naddress = \"10.0.0.1\"\n[[remote]]\n",
         &[
             "n.toml:3: remote.deny: belongs in [s2s]: it holds for all domains",
-            "n.toml:4: remote.direct_tls: speaks of \"address\", which is missing",
-            "n.toml:6: remote.name: stands in line 1 already",
+            "n.toml:4: remote.direct_tls: requires \"address\"",
+            "n.toml:6: remote.name: already defined on line 1",
             "n.toml:8: remote.name: \"*\" is every domain, and [s2s] holds for those",
             "n.toml:10: remote.name: a.example is served by this node, so no link to it is ever made",
             "n.toml:11: remote.address: \"10.0.0.1\" is not a host and a port, such as \"127.0.0.2:5269\" or \"xmpp.b.example:5269\"",
@@ -464,4 +466,121 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
             "n.toml:7: remote.max_depth: \"max_depth\" is unknown in remote; it belongs in [limits]",
         ],
     );
+}
+
+#[test]
+fn brackets_that_are_one_too_few_or_too_many_are_named() {
+    for (key, plural) in [("domain", "domains"), ("component", "components"), ("remote", "remotes")] {
+        let found = found_in(&format!("[{key}]\nname = \"a.example\"\n"));
+        let expected =
+            format!("n.toml:1: {key}: use [[{key}]] (two brackets): there may be several {plural}");
+        assert!(found.contains(&expected), "{found:?}");
+        let found = found_in(&format!("[{key}]\nname = \"a.example\"\n[{key}]\nname = \"b.example\"\n"));
+        assert!(
+            found.iter().any(|said| said.contains(&format!("use [[{key}]] (two brackets)"))),
+            "{found:?}"
+        );
+    }
+    for key in ["listen", "s2s", "promise", "limits", "dns", "contact"] {
+        let found = found_in(&format!("[[{key}]]\n"));
+        let expected =
+            format!("n.toml:1: {key}: use [{key}] (single brackets): there is only one such section");
+        assert!(found.contains(&expected), "{found:?}");
+    }
+}
+
+#[test]
+fn a_value_without_its_unit_gets_an_example_with_one() {
+    for (text, example) in [
+        (
+            "[s2s]\nmax_stanza = 524288\n",
+            "a quoted string with a unit, for example \"512 KiB\", got a number",
+        ),
+        (
+            "[promise]\ntotal_bytes = 0\n",
+            "a quoted string with a unit, for example \"512 KiB\", got a number",
+        ),
+        ("[s2s]\nmax_rate = 1000\n", "a quoted string with a unit, for example \"512 KiB\", got a number"),
+        ("[s2s]\nkeepalive = 300\n", "a quoted string with a unit, for example \"30s\", got a number"),
+        ("[dns]\ntimeout = 2.5\n", "for example \"30s\", got a number with a fraction"),
+        ("[promise]\nbackoff = [1, 300]\n", "for example \"30s\", got a number"),
+        ("log = 3\n", "log: expected a quoted string, got a number"),
+    ] {
+        let found = found_in(text);
+        assert!(found.iter().any(|said| said.contains(example)), "{example} in {found:?}");
+    }
+}
+
+#[test]
+fn words_of_other_programs_lead_to_the_key_that_is_meant() {
+    for (text, meant) in [
+        ("[[component]]\nname = \"a.example\"\npassword = \"hush\"\n", "did you mean \"secret\"?"),
+        ("[[component]]\njid = \"a.example\"\n", "did you mean \"name\"?"),
+        ("[[domain]]\ncert = \"x\"\n", "did you mean \"certificate\"?"),
+        ("[listen]\nprometheus = \"x\"\n", "did you mean \"metrics\"?"),
+        ("domains = [\"a.example\"]\n", "did you mean [[domain]]?"),
+        ("[s2s]\nblacklist = []\n", "did you mean \"deny\"?"),
+    ] {
+        let found = found_in(text);
+        assert!(found.iter().any(|said| said.contains(meant)), "{meant} in {found:?}");
+    }
+}
+
+#[test]
+fn an_address_or_url_in_place_of_a_domain_is_named_with_its_domain() {
+    for (text, what) in [
+        ("bot@example.org", "\"bot@example.org\" is an address; give the domain only: \"example.org\""),
+        ("bot@example.org/x", "is an address; give the domain only: \"example.org\""),
+        ("example.org/x", "is an address; give the domain only: \"example.org\""),
+        ("xmpp://example.org:5269/", "is a URL; give the domain only: \"example.org\""),
+        ("example.org:5347", "is a domain with a port; give the domain only: \"example.org\""),
+    ] {
+        for section in ["domain", "component", "remote"] {
+            let found = found_in(&format!("[[{section}]]\nname = {text:?}\n"));
+            assert!(found.iter().any(|said| said.contains(what)), "{what} in {found:?}");
+        }
+        let found = found_in(&format!("[s2s]\ndeny = [{text:?}]\n"));
+        assert!(found.iter().any(|said| said.contains(what)), "{what} in {found:?}");
+    }
+}
+
+#[test]
+fn secrets_that_everybody_knows_or_guesses_are_warned_of() {
+    let component =
+        |secret: &str| found_in(&format!("[[component]]\nname = \"a.example\"\nsecret = {secret:?}\n"));
+    let dialback = |secret: &str| found_in(&format!("[s2s]\ndialback_secret = {secret:?}\n"));
+    for secret in ["change me", "changeme", "Change-Me", "secret", "password"] {
+        for found in [component(secret), dialback(secret)] {
+            assert!(
+                found.iter().any(|said| said.contains("warning") && said.contains("sample value")),
+                "{found:?}"
+            );
+        }
+    }
+    assert!(component("x").iter().any(|said| said.contains("component.secret: has fewer than 8 characters")));
+    assert!(dialback("0123456789abcde").iter().any(|said| said.contains("has fewer than 16 characters")));
+    let good = "6f1d2c9e5b7a4810";
+    assert!(!component(good).iter().chain(&dialback(good)).any(|said| said.contains("secret")), "{good}");
+}
+
+#[test]
+fn listeners_that_should_stay_on_the_machine_are_warned_of() {
+    for key in ["component", "metrics"] {
+        for address in ["0.0.0.0:5347", "[::]:5347", "192.0.2.1:5347"] {
+            let found = found_in(&format!("[listen]\n{key} = [{address:?}]\n"));
+            let expected = format!("listen.{key}: {address} is not a loopback address");
+            assert!(
+                found.iter().any(|said| said.contains("warning") && said.contains(&expected)),
+                "{found:?}"
+            );
+        }
+        let found = found_in(&format!("[listen]\n{key} = [\"127.0.0.1:5347\", \"[::1]:5347\"]\n"));
+        assert!(!found.iter().any(|said| said.contains("loopback")), "{found:?}");
+    }
+}
+
+/// All that is said of a file.
+fn found_in(text: &str) -> Vec<String> {
+    let examined = Examined::of(Path::new("n.toml"), text);
+    examined.source.findings().iter().map(ToString::to_string).collect()
 }

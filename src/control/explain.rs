@@ -30,6 +30,16 @@ pub(crate) fn show(screen: &mut Screen, answer: &Answer<Explanation>) {
             screen.more("queue", found.queues.len(), found.queues_total);
         }
     }
+    if !found.related.is_empty() {
+        screen.heading("Related domains with links or queues");
+        let mut table = Table::bare();
+        for related in &found.related {
+            let plural = if related.links == 1 { "" } else { "s" };
+            let links = format!("{} link{plural}", related.links);
+            table.row(&[related.domain.clone(), links, format!("{} waiting", amount(related.waiting))]);
+        }
+        screen.table(&table, "");
+    }
     if found.account != Figures::default() {
         screen.heading("Stanzas to it");
         account(screen, &found.account);
@@ -51,7 +61,7 @@ fn account(screen: &mut Screen, figures: &Figures) {
         ("written", figures.written, "on a link that stood"),
         ("uncertain", figures.uncertain, "on the wire when a link died: they may have arrived"),
         ("answered", figures.answered, "with an error"),
-        ("expired", figures.expired, "answered with an error: no link came about in time"),
+        ("expired", figures.expired, "answered with an error: no connection could be established in time"),
         ("dropped", figures.dropped, "by a rule: errors, results, and what a newer one replaced"),
         ("waiting", figures.waiting, ""),
     ];

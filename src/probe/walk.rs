@@ -364,7 +364,7 @@ async fn part(mut session: Session) {
 
 /// What to say of dialback with a secret that only this process knows.
 pub(crate) const SECRET_MADE_UP: &str = "Dialback: s2s.dialback_secret is not set, so the running node has a secret of \
-     its own and would disown the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
+     its own and would answer `invalid` for the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
 
 const GOODBYE: Duration = Duration::from_secs(1);
 

@@ -115,7 +115,7 @@ impl fmt::Display for Error {
             Self::TooLong(part) => write!(f, "the {part} is longer than {MAX_PART} octets"),
             Self::Forbidden(part, c) => write!(f, "the {part} may not contain U+{:04X}", u32::from(*c)),
             Self::Disordered(part) => {
-                write!(f, "the characters of the {part} may not stand together like this")
+                write!(f, "invalid combination of characters in the {part}")
             }
             Self::NotADomain => f.write_str("the domainpart is not a domain name"),
             Self::Label => f.write_str("a label of the domainpart is empty or longer than 63 octets"),

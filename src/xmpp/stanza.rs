@@ -255,7 +255,9 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
-            Self::InvalidNamespace => f.write_str("a stanza in the namespace of another kind of stream"),
+            Self::InvalidNamespace => {
+                f.write_str("stanza in the wrong content namespace (that of another kind of stream)")
+            }
             Self::ImproperAddressing(attribute) => write!(f, "a stanza without {attribute}"),
             Self::Malformed(attribute, error) => write!(f, "{attribute} is no address: {error}"),
             Self::Displaced => f.write_str("a stanza whose default namespace is another, all over it"),

@@ -261,7 +261,7 @@ fn a_refusal_says_why_within_a_second() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.strict_certificates", "true"));
     let expired = network.authority.certificate(&["peer.example"]).expired().issue();
-    for (identity, words) in [(None, "was not shown"), (Some(&expired), "expired on")] {
+    for (identity, words) in [(None, "was not presented"), (Some(&expired), "expired on")] {
         let mut peer = Peer::dials(node.address());
         let began = Instant::now();
         peer.starts_tls("peer.example", "nuncio.example", identity);

@@ -28,6 +28,7 @@ fn the_probe_leaves_no_record_and_no_figure_of_the_domain_it_asks_about() {
     let mut stranger = Peer::dials(node.address());
     stranger.sends_header("nosuch.example", "nuncio.example", "");
     stranger.expects_header();
+    stranger.expects("features");
     stranger.sends("</stream:stream>");
     stranger.expects_closed();
     eventually("the stranger is recorded", || {

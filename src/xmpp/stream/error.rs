@@ -195,9 +195,9 @@ impl fmt::Display for Fault {
             Self::ContentNamespace { wanted } => {
                 write!(f, "the default namespace of the stream must be {wanted}")
             }
-            Self::Version(value) => write!(f, "\"{}\" is no version", brief(value)),
+            Self::Version(value) => write!(f, "\"{}\" is not a version", brief(value)),
             Self::Address { attribute, value } => {
-                write!(f, "\"{}\" in '{attribute}' is no domain", brief(value))
+                write!(f, "\"{}\" in '{attribute}' is not a domain", brief(value))
             }
             Self::UnknownHost(None) => f.write_str("the stream header has no 'to'"),
             Self::UnknownHost(Some(host)) => write!(f, "{host} is not served here"),
@@ -210,20 +210,24 @@ impl fmt::Display for Fault {
             Self::Stanza(rejection) => match rejection {
                 Rejection::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
                 Rejection::InvalidNamespace => {
-                    f.write_str("a stanza in the namespace of another kind of stream")
+                    f.write_str("stanza in the wrong content namespace (that of another kind of stream)")
                 }
-                Rejection::ImproperAddressing(attribute) => write!(f, "a stanza without '{attribute}'"),
+                Rejection::ImproperAddressing(attribute) => write!(f, "stanza without '{attribute}'"),
                 Rejection::Malformed(attribute, error) => write!(f, "bad '{attribute}' of a stanza: {error}"),
                 Rejection::Displaced => {
                     f.write_str("a stanza whose default namespace is another, all over it")
                 }
                 Rejection::Xml(error) => f.write_str(&brief(&error.to_string())),
             },
-            Self::Spoofed(domain) => write!(f, "{domain} has not proved itself on this stream"),
-            Self::Misdirected(domain) => write!(f, "nobody proved itself to {domain} on this stream"),
-            Self::Unexpected { name } => write!(f, "<{}/> has no place here", brief(name)),
+            Self::Spoofed(domain) => write!(f, "{domain} is not authenticated on this stream"),
+            Self::Misdirected(domain) => write!(f, "no domain is authenticated to {domain} on this stream"),
+            Self::Unexpected { name } => write!(f, "unexpected element <{}/>", brief(name)),
             Self::ForeignElement { name } => {
-                write!(f, "<{}/> is in the namespace of another kind of stream", brief(name))
+                write!(
+                    f,
+                    "<{}/> is in the wrong content namespace (that of another kind of stream)",
+                    brief(name)
+                )
             }
             Self::Feature(name) => {
                 write!(f, "feature <{}/> is required and not known here", brief(name))
@@ -231,7 +235,7 @@ impl fmt::Display for Fault {
             Self::NoId => f.write_str("the stream header has no 'id'"),
             Self::Injected => f.write_str("bytes in clear text after <proceed/>"),
             Self::TooMany(what) => write!(f, "too many {what}"),
-            Self::Handshake => f.write_str("the handshake does not fit the secret"),
+            Self::Handshake => f.write_str("wrong secret"),
             Self::NameTaken => f.write_str("another connection serves this name"),
         }
     }
