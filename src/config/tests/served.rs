@@ -7,7 +7,7 @@ use crate::demo::authority::Authority;
 fn a_component_needs_one_secret() {
     assert_finds(
         "[[component]]\nname = \"x.a.example\"\n[[component]]\nname = \"y.a.example\"\nsecret = \"\"\n\
-         [[component]]\nname = \"z.a.example\"\nsecret = \"a\"\nsecret_file = \"none\"",
+         [[component]]\nname = \"z.a.example\"\nsecret = \"0123456789abcdef\"\nsecret_file = \"none\"",
         &[
             "n.toml:1: component.secret: is missing: a component proves itself with \"secret\" or \"secret_file\"",
             "n.toml:5: component.secret: is empty: anyone could connect as this component",
