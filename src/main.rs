@@ -49,10 +49,12 @@ enum Command {
     Sessions(control::List),
     /// Lists what waits for links in the running node
     Queues(control::List),
+    /// Lists the configured components: connected or not, since when, and why not
+    Components(control::Names),
     /// Retries a domain now, without waiting for the end of its pause
     Retry(control::Act),
-    /// Closes the links with a domain gracefully; no stanza is lost
-    Close(control::Act),
+    /// Closes the links with a domain gracefully, so that no stanza is lost, or the connection of a component
+    Close(control::Close),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
     /// Prints what a shell needs to complete commands and options
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Explain(command) => control::explain(&command),
         Command::Sessions(command) => control::sessions(&command),
         Command::Queues(command) => control::queues(&command),
+        Command::Components(command) => control::components(&command),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),

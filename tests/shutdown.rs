@@ -145,7 +145,7 @@ fn who_goes_on_talking_is_listened_to_for_a_part_of_that_time() {
     over.store(true, Ordering::Relaxed);
     chatter.join().unwrap();
     assert!(status.success(), "{status}");
-    assert!(node.process().logged(&["disconnected", "the program did not close its side"]));
+    assert!(node.process().logged(&["disconnected", "the component did not close its stream"]));
     assert!(!node.process().logged(&["some components did not close their streams in time"]));
 }
 

@@ -16,7 +16,7 @@ impl Component {
         self.turn(&Pass::free(), context);
         self.await_silence(context);
         context.run_later(CLOSE_WITHIN, |component, context| {
-            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+            component.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
         });
     }
 

@@ -50,6 +50,8 @@ pub struct Accepting {
     state: State,
     /// of our header
     id: String,
+    /// the name in its header, whether we know it or not
+    claimed: Option<Domain>,
     /// what the component claims, and from `ExpectStanza` on serves
     name: Option<Domain>,
     intake: Intake,
@@ -111,9 +113,15 @@ impl Accepting {
             wire,
             state: State::ExpectHeader,
             id: String::new(),
+            claimed: None,
             name: None,
             ending: End::Closed,
         }
+    }
+
+    /// The name in the component's header, also when it is not configured or the secret was wrong.
+    pub fn claimed(&self) -> Option<&Domain> {
+        self.claimed.as_ref()
     }
 
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
@@ -208,6 +216,7 @@ impl Accepting {
         }
         let header = self.wire.header(bytes)?;
         self.wire.confine_header(&header)?;
+        self.claimed.clone_from(&header.to);
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
         self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
