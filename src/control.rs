@@ -150,7 +150,7 @@ impl Node {
         };
         let answer = asked.and_then(|document| {
             serde_json::from_value::<Answer<T>>(document)
-                .map_err(|error| format!("the node's answer cannot be understood: {error}"))
+                .map_err(|error| format!("the node's answer cannot be read: {error}"))
         });
         let written = match answer {
             _ if self.json => output::write(format!("{}\n", visible::json(&document))),
@@ -181,7 +181,7 @@ impl Node {
         };
         let text = client::exchange(&socket, request)?;
         let document: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("what answers at {} is no node: {error}", socket.display()))?;
+            .map_err(|error| format!("the answer at {} is not a node's: {error}", socket.display()))?;
         match document.get("error").and_then(Value::as_str) {
             Some(error) => Err(error.to_owned()),
             None => Ok(document),

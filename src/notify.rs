@@ -48,7 +48,7 @@ impl Notify {
 
     /// The node reads its configuration anew; [`Notify::ready`] ends that.
     pub(crate) fn reloading(&self) {
-        self.tell("RELOADING=1\nSTATUS=reading the configuration anew");
+        self.tell("RELOADING=1\nSTATUS=reloading the configuration");
     }
 
     /// The node stops, and has that long for it.

@@ -184,7 +184,7 @@ fn a_control_socket_needs_its_directory_and_a_secret_a_file_of_its_own() {
     );
     assert!(screen.contains("error: listen.control: there is no directory /nowhere"), "{screen}");
     assert!(
-        screen.contains("warning: component.secret: a secret stands in n.toml, which every user"),
+        screen.contains("warning: component.secret: n.toml contains a secret and every user"),
         "{screen}"
     );
 }
@@ -235,7 +235,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     let screen = desk.fails(&text("file.sock"), &["--offline"]);
     assert!(
         screen
-            .contains("error: listen.control: it cannot be at file.sock: a file that is no socket is there"),
+            .contains("error: listen.control: it cannot be at file.sock: a file that is not a socket exists there"),
         "{screen}"
     );
     // Nobody, not even root, makes files there.
@@ -334,11 +334,11 @@ fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
     }
     let screen = desk.passes(&text, &[]);
     for said in [
-        "warning: domain.name: the DNS leads other servers to 192.0.2.7:5269, which is not this machine"
+        "warning: domain.name: DNS records point to 192.0.2.7:5269, which is not this machine"
             .to_owned(),
         "help: behind NAT or a proxy".to_owned(),
         format!(
-            "warning: component.name: the DNS leads other servers to {elsewhere}:5269, and this machine does not listen"
+            "warning: component.name: DNS records point to {elsewhere}:5269, where this node does not listen"
         ),
         format!("help: it listens for servers at {address}:5269"),
         "warning: domain.name: no DNS record for none.example: other servers cannot find it".to_owned(),

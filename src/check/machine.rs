@@ -51,7 +51,7 @@ pub(super) fn secrets(source: &Source) {
     if let Some(place) = inline.filter(|_| is_readable_by_all(source.file())) {
         let path = source.file().display();
         let said = Said::with_help(
-            format!("a secret stands in {path}, which every user of this machine can read"),
+            format!("{path} contains a secret and every user of this machine can read it"),
             format!("chmod o-rwx {path}"),
         );
         source.find(Severity::Warning, place.span, &place.key, said);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use actors::visible::escaped;
 
+use crate::fit;
 use crate::config::finding::{Finding, Severity, Source};
 
 /// Whether the output takes colours.
@@ -25,8 +26,8 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
         Colours::On => format!("{BOLD}{colour}{text}{RESET}"),
         Colours::Off => text.to_owned(),
     };
-    let _ =
-        writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {}", printable(&finding.title()))));
+    let title = hanging(&printable(&finding.title()), word.len() + 2, 2);
+    let _ = writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {title}")));
     let file = printable(&source.file().display().to_string());
     if finding.is_of_file() && finding.severity == Severity::Note {
         return out;
@@ -34,7 +35,7 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
     if finding.is_of_file() {
         let _ = writeln!(out, " {} {file}", paint(BLUE, "-->"));
         if let Some(help) = finding.help() {
-            let _ = writeln!(out, "  {} help: {}", paint(BLUE, "="), printable(help));
+            let _ = writeln!(out, "  {} help: {}", paint(BLUE, "="), hanging(&printable(help), 10, 10));
         }
         return out + "\n";
     }
@@ -48,7 +49,9 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
     let under = format!("{}{}", " ".repeat(snippet.before), paint(colour, &"^".repeat(snippet.carets)));
     let _ = writeln!(out, "{margin} {bar} {under}");
     if let Some(help) = finding.help() {
-        let _ = writeln!(out, "{margin} {bar}\n{margin} {} help: {}", paint(BLUE, "="), printable(help));
+        let indent = margin.len() + 9;
+        let help = hanging(&printable(help), indent, indent);
+        let _ = writeln!(out, "{margin} {bar}\n{margin} {} help: {help}", paint(BLUE, "="));
     }
     out + "\n"
 }
@@ -101,6 +104,13 @@ fn hide_secret(line: &str) -> String {
         (!is_file && !rest.trim().is_empty()).then(|| &line[..at + key.len() + 2])
     });
     shown.unwrap_or(line).to_owned()
+}
+
+/// Text that begins behind `before` columns and goes on behind `indent` ones, between words.
+fn hanging(text: &str, before: usize, indent: usize) -> String {
+    let Some(columns) = fit::columns() else { return text.to_owned() };
+    let room = columns.saturating_sub(before.max(indent)).max(1);
+    fit::wrapped(text, room).join(&format!("\n{}", " ".repeat(indent)))
 }
 
 /// Tabs as spaces, and hidden characters escaped.

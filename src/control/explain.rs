@@ -58,11 +58,11 @@ fn account(screen: &mut Screen, figures: &Figures) {
     let mut table = Table::bare();
     let rows = [
         ("taken", figures.taken, ""),
-        ("written", figures.written, "on a link that stood"),
-        ("uncertain", figures.uncertain, "on the wire when a link died: they may have arrived"),
+        ("written", figures.written, "on an open link"),
+        ("uncertain", figures.uncertain, "written to a link that was lost: they may have arrived"),
         ("answered", figures.answered, "with an error"),
         ("expired", figures.expired, "answered with an error: no connection could be established in time"),
-        ("dropped", figures.dropped, "by a rule: errors, results, and what a newer one replaced"),
+        ("dropped", figures.dropped, "by a rule: errors, results, and stanzas replaced by newer ones"),
         ("waiting", figures.waiting, ""),
     ];
     for (name, figure, meaning) in rows {

@@ -71,7 +71,7 @@ impl Screen {
     pub(crate) fn missing(&mut self, parts: &[String]) {
         if !parts.is_empty() {
             let parts = parts.join(", ");
-            self.line(&format!("incomplete: no answer in time from {parts}; this node has too much to do"));
+            self.line(&format!("incomplete: no answer in time from {parts}; this node is overloaded"));
         }
     }
 

@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {
-                "; it is no listener of this configuration: another machine, or a router before it"
+                "; not a listener of this configuration: another machine, or a router in front of it"
             }
         };
         let step = Step::good("tcp", &self.place, format!("connected in {took} ms{whose}"));
@@ -280,7 +280,7 @@ impl<'a> Walk<'a> {
                 Some((code, words)) => {
                     format!("; they explain: error {code} of RFC 8914 {words}").trim_end().to_owned()
                 }
-                None => "; they do answer when told not to check DNSSEC".to_owned(),
+                None => "; they answer when DNSSEC validation is switched off".to_owned(),
             };
         }
         if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
