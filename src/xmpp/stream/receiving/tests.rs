@@ -11,8 +11,10 @@ mod authentication;
 mod change;
 mod cost;
 mod excess;
+mod legacy;
 mod negotiation;
 mod stanzas;
+mod styles;
 
 /// A remote server's end of the wire.
 struct Peer {
