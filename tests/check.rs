@@ -234,8 +234,9 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     };
     let screen = desk.fails(&text("file.sock"), &["--offline"]);
     assert!(
-        screen
-            .contains("error: listen.control: it cannot be at file.sock: a file that is not a socket exists there"),
+        screen.contains(
+            "error: listen.control: it cannot be at file.sock: a file that is not a socket exists there"
+        ),
         "{screen}"
     );
     // Nobody, not even root, makes files there.
@@ -334,8 +335,7 @@ fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
     }
     let screen = desk.passes(&text, &[]);
     for said in [
-        "warning: domain.name: DNS records point to 192.0.2.7:5269, which is not this machine"
-            .to_owned(),
+        "warning: domain.name: DNS records point to 192.0.2.7:5269, which is not this machine".to_owned(),
         "help: behind NAT or a proxy".to_owned(),
         format!(
             "warning: component.name: DNS records point to {elsewhere}:5269, where this node does not listen"

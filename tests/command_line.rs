@@ -37,9 +37,12 @@ fn the_environment_names_the_configuration_where_no_option_does() {
 fn a_configuration_that_is_missing_is_told_with_the_places_and_the_ways_to_name_it() {
     let network = Network::new();
     let directory = network.directory("missing");
-    for command in [&["check"] as &[&str], &["run"], &["sessions"], &["explain", "b.example"], &["probe", "b.example"]] {
+    for command in
+        [&["check"] as &[&str], &["run"], &["sessions"], &["explain", "b.example"], &["probe", "b.example"]]
+    {
         let mut nuncio = Command::new(BINARY);
-        let output = nuncio.current_dir(&directory).env_remove("NUNCIO_CONFIG").args(command).output().unwrap();
+        let output =
+            nuncio.current_dir(&directory).env_remove("NUNCIO_CONFIG").args(command).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
         for part in ["config/nuncio.toml", "/etc/nuncio/nuncio.toml", "--config FILE", "NUNCIO_CONFIG"] {

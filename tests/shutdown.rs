@@ -78,7 +78,7 @@ fn an_idle_node_stops_at_once_and_says_goodbye() {
 
 #[test]
 fn nodes_that_are_linked_both_ways_end_without_a_warning_in_every_order() {
-    for order in [&[0] as &[usize], &[1], &[0, 1], &[1, 0]] {
+    for order in [vec![0_usize], vec![1], vec![0, 1], vec![1, 0]] {
         let network = Network::new();
         let nodes = ["a.example", "b.example"].map(|domain| Node::start(&network, Setup::of(domain)));
         let [mut one, mut other] = nodes.each_ref().map(Server::inbox);
@@ -88,7 +88,7 @@ fn nodes_that_are_linked_both_ways_end_without_a_warning_in_every_order() {
         one.receives_id("back");
         // The first one, the second one, or both at once in either order; then who is left.
         order.iter().for_each(|first| nodes[*first].process().signal("TERM"));
-        for first in order {
+        for first in &order {
             let status = nodes[*first].process().exit_within(LIMIT);
             assert!(status.success(), "{order:?}: {status}");
         }

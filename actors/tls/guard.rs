@@ -102,7 +102,8 @@ impl AsyncRead for Guarded {
         let new = buffer.filled().get(before..).unwrap_or_default();
         let handshake = guarded.records.as_mut().is_some_and(|records| records.follow(new, |_, _| {}));
         if handshake && guarded.settled {
-            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "TLS renegotiation is not supported");
+            let error =
+                io::Error::new(io::ErrorKind::ConnectionAborted, "TLS renegotiation is not supported");
             return Poll::Ready(Err(error));
         }
         Poll::Ready(Ok(()))

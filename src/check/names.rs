@@ -157,7 +157,9 @@ fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
                 "publish its A or AAAA record",
             ),
         ),
-        _ => (Severity::Warning, Said::from(format!("{failure}: the DNS records of {name} were not checked"))),
+        _ => {
+            (Severity::Warning, Said::from(format!("{failure}: the DNS records of {name} were not checked")))
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use actors::visible::escaped;
 
-use crate::fit;
 use crate::config::finding::{Finding, Severity, Source};
+use crate::fit;
 
 /// Whether the output takes colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
