@@ -336,7 +336,7 @@ fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
     let screen = desk.passes(&text, &[]);
     for said in [
         "warning: domain.name: DNS records point to 192.0.2.7:5269, which is not this machine".to_owned(),
-        "help: behind NAT or a proxy".to_owned(),
+        "help: correct behind NAT or a proxy".to_owned(),
         format!(
             "warning: component.name: DNS records point to {elsewhere}:5269, where this node does not listen"
         ),
@@ -359,7 +359,10 @@ fn no_file_and_no_toml_are_told_apart() {
     let desk = Desk::new();
     let output = check(&desk.directory, "none.toml", &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(text(&output), "error: there is no file none.toml\n --> none.toml\n\n1 error\n");
+    assert_eq!(
+        text(&output),
+        "error: there is no file none.toml\n --> none.toml\n  = help: name the file with --config FILE or NUNCIO_CONFIG=FILE\n\n1 error\n"
+    );
     let screen = desk.fails("workers = \n[s2s\n", &[]);
     assert!(screen.contains("error: not TOML: ") && screen.contains(" --> n.toml:1:"), "{screen}");
 }

@@ -205,10 +205,7 @@ fn retry_ends_the_pause_at_once() {
 
     let listener = Listener::at(address);
     let told = place.tells(&["retry", "other.example"]);
-    assert_eq!(
-        told.trim_end(),
-        "other.example: the pause is over and an attempt is being made (inbox.nuncio.example > other.example)"
-    );
+    assert_eq!(told.trim_end(), "other.example: retrying now (inbox.nuncio.example > other.example)");
     let _attempt = listener.accepts();
     let again = place.json(&["retry", "other.example"]);
     assert_eq!(again["begun"], serde_json::json!([]), "{again}");

@@ -49,7 +49,8 @@ fn programs_that_prove_nothing_fill_no_log() {
     drop(scene.node.inbox());
     scene.node.eventually_logs(&["nuncio::component", "disconnected", INBOX]);
     let lines = scene.node.process().lines();
-    let told = lines.iter().filter(|line| line.contains("disconnected")).count();
+    let about = |line: &&String| line.contains("disconnected") || line.contains("component refused");
+    let told = lines.iter().filter(about).count();
     assert!((2..=11).contains(&told), "{told} lines about 200 connections");
 }
 

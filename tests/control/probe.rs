@@ -26,8 +26,7 @@ fn the_probe_leaves_no_record_and_no_figure_of_the_domain_it_asks_about() {
 
     // A stranger who says the same is recorded.
     let mut stranger = Peer::dials(node.address());
-    stranger.sends_header("nosuch.example", "nuncio.example", "");
-    stranger.expects_header();
+    stranger.starts_tls("nosuch.example", "nuncio.example", None);
     stranger.expects("features");
     stranger.sends("</stream:stream>");
     stranger.expects_closed();
