@@ -135,28 +135,6 @@ impl Sources {
         Ok(self.document(round, found))
     }
 
-    /// Domains above and below `remote` that have links or queues, which may be what is meant.
-    async fn related(&self, remote: &Domain, round: &mut Round) -> Vec<Related> {
-        let shown = self.shown(None, MOST_SEARCHED);
-        let Sessions { links, .. } = self.links(None, MOST_SEARCHED, round).await;
-        let queues = round.wait("promise", shown).await.map_or_else(Vec::new, |shown| shown.queues);
-        let mut found = BTreeMap::<String, Related>::new();
-        for pair in
-            links.iter().filter(|link| link.state == State::Authenticated).flat_map(|link| &link.pairs)
-        {
-            if let Some(related) = pair.remote.as_deref().and_then(|name| relative(&mut found, remote, name))
-            {
-                related.links += 1;
-            }
-        }
-        for queue in &queues {
-            if let Some(related) = relative(&mut found, remote, &queue.remote) {
-                related.waiting = related.waiting.plus(queue.waiting);
-            }
-        }
-        found.into_values().take(MOST_RELATED).collect()
-    }
-
     /// Has the listener for servers know a connection of the probe.
     async fn expect_probe(&self, address: SocketAddr) -> Result<String, Refusal> {
         let servers = self.servers.as_ref().ok_or_else(|| Refusal::new("no listener for servers"))?;
@@ -244,7 +222,7 @@ impl Sources {
         }
     }
 
-    async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
+    pub(super) async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
         let (links, mut came) = mpsc::channel(ANSWERS);
         let (total, sessions) = oneshot::channel();
         let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
@@ -301,7 +279,7 @@ impl Sources {
         attempts.map(|((pair, since), step)| attempted(pair, *since, step, waiting(pair))).collect()
     }
 
-    fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
+    pub(super) fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
         let (answer, shown) = oneshot::channel();
         let _ = self.promise.signal(promise::Show { of: of.cloned(), limit, answer });
         shown
@@ -339,17 +317,6 @@ impl Sources {
 }
 
 /// Reads a domain in any spelling.
-/// The entry of `name`, if that is another domain above or below `remote`.
-fn relative<'a>(
-    found: &'a mut BTreeMap<String, Related>,
-    remote: &Domain,
-    name: &str,
-) -> Option<&'a mut Related> {
-    let other = Domain::new(name).ok().filter(|other| other.is_below(remote) || remote.is_below(other))?;
-    let new = || Related { domain: name.to_owned(), links: 0, waiting: Amount::default() };
-    Some(found.entry(other.to_string()).or_insert_with(new))
-}
-
 pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
     Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" cannot be a domain: {why}")))
 }
@@ -460,12 +427,6 @@ pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 
 /// Answers on their way at once. There is room for one from each of so many actors; they are not made to wait.
 pub(super) const ANSWERS: usize = 16_384;
-
-/// Links and queues that are searched for related domains.
-const MOST_SEARCHED: usize = 2_000;
-
-/// Related domains that are told.
-const MOST_RELATED: usize = 8;
 
 /// Links and queues of one domain that are told: more local domains than that are rarely linked with it at once.
 const MOST_EXPLAINED: usize = 100;

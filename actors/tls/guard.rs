@@ -102,8 +102,7 @@ impl AsyncRead for Guarded {
         let new = buffer.filled().get(before..).unwrap_or_default();
         let handshake = guarded.records.as_mut().is_some_and(|records| records.follow(new, |_, _| {}));
         if handshake && guarded.settled {
-            let error =
-                io::Error::new(io::ErrorKind::ConnectionAborted, "TLS renegotiation is not supported");
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the peer wants to renegotiate TLS");
             return Poll::Ready(Err(error));
         }
         Poll::Ready(Ok(()))
