@@ -27,7 +27,7 @@ use xmpp::{
     Domain, DomainPair,
     component::Secret,
     dialback,
-    policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::{
         Initiating,
         initiating::{Output, Plan, Purpose},
@@ -238,6 +238,7 @@ fn policy() -> Policy {
         idle_seconds: 0,
         secret: dialback::Secret::new("secret"),
         unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
     }
 }
 
@@ -329,6 +330,7 @@ impl Node {
             fulfilled: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
+            routes: router.outlet(),
             notes: notes.clone(),
         };
         let outgoing = meter("outgoing");
@@ -346,7 +348,7 @@ impl Node {
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {
-            names: Arc::new(HashMap::from([(name, Secret::new("secret"))])),
+            names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,
             bounds: Bounds::default(),
             write_timeout: Duration::from_secs(120),
@@ -357,6 +359,7 @@ impl Node {
             proved: nobody.outlet(),
             refusals: crate::component::Refusals::of(std::iter::empty()),
             asker: None,
+            bad_stanzas: crate::quiet::Quiet::new("nuncio::component", 1, "more bad stanzas"),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");

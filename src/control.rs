@@ -165,7 +165,7 @@ impl Node {
         let status = match answer {
             Ok(_) => ExitCode::SUCCESS,
             Err(why) => {
-                output::complain(why);
+                output::complain(format_args!("nuncio: {why}"));
                 ExitCode::FAILURE
             }
         };

@@ -3,6 +3,7 @@
 mod board;
 mod follow;
 mod history;
+mod keyboard;
 mod lines;
 mod live;
 mod reading;
@@ -37,7 +38,7 @@ pub(crate) struct Log {
 pub(crate) fn run(log: &Log) -> ExitCode {
     let log = &Log { file: log.file.clone().filter(|file| file.as_os_str() != "-") };
     if log.file.is_none() && io::stdin().is_terminal() {
-        output::complain(NO_LOG);
+        output::complain(format_args!("nuncio: {NO_LOG}"));
         return ExitCode::from(WRONG_USAGE);
     }
     let shown = match io::stdout().is_terminal() {
@@ -53,8 +54,10 @@ pub(crate) fn run(log: &Log) -> ExitCode {
             let text = report::text(&board, Marks::of_environment());
             output::print(text, ExitCode::SUCCESS)
         }
+        // Nobody is left who could read anything.
+        Err(Trouble::TerminalGone) => ExitCode::SUCCESS,
         Err(trouble) => {
-            output::complain(trouble);
+            output::complain(format_args!("nuncio: {trouble}"));
             ExitCode::FAILURE
         }
     }
@@ -109,6 +112,8 @@ enum Trouble {
     Compressed(String),
     /// It holds no mailbox line.
     NoLines(String),
+    /// The terminal was closed.
+    TerminalGone,
 }
 
 impl fmt::Display for Trouble {
@@ -123,6 +128,7 @@ impl fmt::Display for Trouble {
             Self::Compressed(file) => {
                 write!(f, "{file} is compressed; unpack it on the way: zcat {file} | nuncio mailboxes")
             }
+            Self::TerminalGone => f.write_str("the terminal was closed"),
             Self::NoLines(what) => write!(
                 f,
                 "no mailbox lines in {what}: a node writes them at level info, every log_mailboxes (not \"0s\")"

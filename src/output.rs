@@ -1,4 +1,4 @@
-//! Standard output: what cannot be written is no success.
+//! Standard output and standard error: results that cannot be written are a failure, complaints that cannot be are not.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -24,15 +24,10 @@ pub(crate) fn print(content: impl AsRef<[u8]>, status: ExitCode) -> ExitCode {
     done(write(content), status)
 }
 
-/// Writes an error to standard error, in one line: parts of it may come from peers and files.
-pub(crate) fn complain(error: impl Display) {
-    eprintln!("nuncio: {}", escaped(&error.to_string()));
-}
-
 /// Writes panics to standard error in one line too: a message may quote text of a peer. `RUST_BACKTRACE` has its effect.
 pub(crate) fn escape_panics() {
     panic::set_hook(Box::new(|panic| {
-        complain(panic);
+        complain(format_args!("nuncio: {panic}"));
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
             eprintln!("{trace}");
@@ -45,8 +40,14 @@ pub(crate) fn done(written: io::Result<()>, status: ExitCode) -> ExitCode {
     match written {
         Ok(()) => status,
         Err(error) => {
-            complain(format_args!("cannot write: {error}"));
+            complain(format_args!("nuncio: cannot write: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to standard error. Unlike `eprintln!` it does not panic when nobody reads there any more: the status says
+/// that something failed. Hidden characters are escaped: parts of the line may come from peers and files.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{}", escaped(&line.to_string()));
 }

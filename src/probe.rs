@@ -29,7 +29,6 @@ use actors::{
     settings::{Identity, Settings},
     terms::Terms,
     tls::Tls,
-    visible::escaped,
     witness::Witness,
 };
 use clap::Args;
@@ -72,13 +71,13 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let local = match choose(&config, from) {
         Ok(local) => local,
         Err(sentence) => {
-            output::complain(sentence);
+            output::complain(format_args!("nuncio: {sentence}"));
             return ExitCode::from(WRONG_USAGE);
         }
     };
     if is_served(&config, &remote) {
         output::complain(format_args!(
-            "{remote} is served by this configuration; name another server's domain"
+            "nuncio: {remote} is served by this configuration; name another server's domain"
         ));
         return ExitCode::from(WRONG_USAGE);
     }
@@ -90,7 +89,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(sentence) => {
-            output::complain(sentence);
+            output::complain(format_args!("nuncio: {sentence}"));
             ExitCode::FAILURE
         }
     }
@@ -196,7 +195,7 @@ fn is_served(config: &Config, name: &Domain) -> bool {
 
 /// Says why the configuration is of no use: a person as `nuncio run` does, a machine in the form of a report.
 fn refuse(findings: &[Finding], from: Option<&Domain>, remote: Domain, json: bool) -> ExitCode {
-    findings.iter().for_each(|finding| eprintln!("{}", escaped(&finding.to_string())));
+    findings.iter().for_each(output::complain);
     if json {
         let problems = findings.iter().filter(|finding| !finding.is_warning());
         let problems: Vec<String> = problems.map(ToString::to_string).collect();

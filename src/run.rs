@@ -5,7 +5,7 @@ mod signals;
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{Node, certificate, settings::Settings, visible::escaped, vital::Heartbeat};
+use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
 use tokio::time;
 
 use self::signals::{Signals, Told};
@@ -20,7 +20,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(findings) => {
-            findings.iter().for_each(|finding| eprintln!("{}", escaped(&finding.to_string())));
+            findings.iter().for_each(output::complain);
             return ExitCode::FAILURE;
         }
     };
@@ -35,7 +35,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     match served {
         Ok(code) => code,
         Err(sentence) => {
-            output::complain(sentence);
+            output::complain(format_args!("nuncio: {sentence}"));
             ExitCode::FAILURE
         }
     }

@@ -13,7 +13,9 @@ use std::{env, fs, process};
 
 use serde_json::Value;
 
-use crate::support::{Auth, BINARY, Component, Listener, Network, Node, Server, Setup, eventually, plays};
+use crate::support::{
+    Auth, BINARY, Component, Listener, Network, Node, SOON, Server, Setup, eventually, plays,
+};
 
 #[test]
 fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {
@@ -250,7 +252,7 @@ fn close_loses_nothing_and_says_how_many_links_it_closed() {
     });
     let (mut arrived, mut closed) = (0, 0);
     while arrived < COUNT {
-        let message = there.next(std::time::Duration::from_secs(30)).expect("the next message");
+        let message = there.next(SOON).expect("the next message");
         assert_eq!(message.attribute("id"), arrived.to_string(), "in order");
         arrived += 1;
         if arrived % (COUNT / 5) == COUNT / 10 {

@@ -1,9 +1,7 @@
 //! Server dialback (XEP-0220) with a peer that plays each of its roles.
 
-use std::time::Duration;
-
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, Server, Setup, Tls,
+    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup, Tls,
 };
 
 #[test]
@@ -120,7 +118,7 @@ fn a_target_that_is_not_ours_gets_an_error() {
     let stage = Stage::set();
     let (mut dialling, _) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", "not-here.example", "whatever"));
-    let answer = dialling.next(Duration::from_secs(20));
+    let answer = dialling.next(SOON);
     let told = format!("{answer:?}");
     assert!(told.contains("item-not-found") || told.contains("host-unknown"), "{told}");
     assert!(stage.listener.accepted().is_none(), "the peer was called back for nothing");
@@ -169,7 +167,7 @@ fn before_tls_no_key_is_taken_when_tls_is_required() {
     let features = peer.expects("features");
     assert!(features.child("dialback").is_none(), "{features}");
     peer.sends(&result("peer.example", "nuncio.example", "the key"));
-    let answer = format!("{:?}", peer.next(Duration::from_secs(20)));
+    let answer = format!("{:?}", peer.next(SOON));
     assert!(answer.contains("policy-violation") || answer.contains("not-authorized"), "{answer}");
 }
 
@@ -250,7 +248,7 @@ impl Stage {
 #[track_caller]
 pub(crate) fn hears_nothing(stage: &Stage, inbox: &mut Component) {
     stage.node.outbox().sends_message(INBOX, "local", "");
-    let first = inbox.next(Duration::from_secs(20)).expect("a stanza");
+    let first = inbox.next(SOON).expect("a stanza");
     assert_eq!(first.attribute("id"), "local", "{first}");
 }
 

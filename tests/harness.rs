@@ -1,11 +1,18 @@
 //! The tools of the tests, tried on servers that are known to work: what they show about Nuncio is
 //! worth something only if they show the same about Prosody and ejabberd.
 
+use std::collections::HashSet;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use crate::federation::{answers, carries_a_message_unchanged};
 use crate::support::{
-    Auth, Behaviour, Certificate, Ejabberd, Listener, Network, Peer, Prosody, Server, Setup, Tls,
+    Auth, Behaviour, Certificate, Ejabberd, Listener, Network, Peer, Process, Prosody, Server, Setup, Tls,
+    eventually,
 };
 
 #[test]
@@ -100,4 +107,45 @@ fn talk(network: &Network, server: &dyn Server) {
     let mut peer = listener.accepts();
     peer.answers_to_external("peer.example", &identity);
     assert_eq!(peer.expects("message").expect("body").text(), "è");
+}
+
+#[test]
+fn a_process_and_its_children_end_with_the_test_that_started_them_also_when_it_panics() {
+    let network = Network::new();
+    let directory = network.directory("parent");
+    let pids = Arc::<Mutex<Vec<String>>>::default();
+    let kept = Arc::clone(&pids);
+    let failed = thread::spawn(move || {
+        let script = "sleep 1000 & echo child $!; echo parent $$; wait";
+        let process = Process::start("parent", &directory, "sh", &["-c", script], &[]);
+        for who in ["child ", "parent "] {
+            let line = process.eventually_logs(&[who]);
+            kept.lock().unwrap().push(line[who.len()..].to_owned());
+        }
+        panic!("on purpose");
+    });
+    assert!(failed.join().is_err());
+    let pids = pids.lock().unwrap().clone();
+    assert_eq!(pids.len(), 2, "{pids:?}");
+    for pid in pids {
+        let process = Path::new("/proc").join(&pid);
+        // A child whose parent is gone is reaped by the system, in its own time.
+        let ended = || {
+            let status = fs::read_to_string(process.join("status")).ok();
+            status.is_none_or(|status| status.contains("State:\tZ")).then_some(())
+        };
+        eventually(&format!("process {pid} ends"), ended);
+    }
+}
+
+#[test]
+fn no_two_networks_share_an_address_and_nothing_listens_there() {
+    let networks = [Network::new(), Network::new()];
+    let mut seen = HashSet::new();
+    for number in 0..200 {
+        let address = networks[number % 2].address();
+        assert!(seen.insert(address), "{address} was given twice");
+        let listener = TcpListener::bind((address, 5269));
+        assert!(listener.is_ok(), "{address}: {listener:?}");
+    }
 }

@@ -1,8 +1,6 @@
 //! What an operator reads.
 
-use std::time::Duration;
-
-use crate::support::{Auth, Listener, Network, Node, Prosody, Server, Setup};
+use crate::support::{Auth, Listener, Network, Node, Prosody, SOON, Server, Setup};
 
 #[test]
 fn the_life_of_a_link_is_readable_at_info() {
@@ -12,7 +10,7 @@ fn the_life_of_a_link_is_readable_at_info() {
     let mut inbox = node.inbox();
     let answer = inbox.asks(prosody.domain(), "<ping xmlns='urn:xmpp:ping'/>");
     assert!(answer.is("iq", "result"), "{answer}");
-    assert!(node.terminate(Duration::from_secs(15)).success());
+    assert!(node.terminate(SOON).success());
     for event in ["queued", "resolved", "connected", "secured", "authenticated", "handed over", "closed"] {
         node.eventually_logs(&["info", event, "prosody.example"]);
     }

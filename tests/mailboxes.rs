@@ -113,14 +113,62 @@ fn a_terminal_is_put_back_too_when_the_program_is_told_to_end() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it() {
+fn a_terminal_that_goes_away_ends_it_whatever_becomes_of_the_hangup_signal() {
     let network = Network::new();
     let log = network.directory("log").join("nuncio.log");
     fs::write(&log, line("router", 7)).unwrap();
-    let mut terminal = Terminal::open(&network.directory("terminal"), &log);
+    // A shell that ignores the signal stays, and the signal goes to the leader of the session only.
+    for shell in [":", "trap '' HUP"] {
+        let mut terminal = Terminal::of(shell, &network.directory("terminal"), &log);
+        terminal.shows("router");
+        terminal.goes_away();
+        terminal.program_ends();
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it_too_while_the_log_is_standard_input() {
+    let network = Network::new();
+    let directory = network.directory("terminal");
+    let pipe = directory.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Both ends: nobody else has to read yet.
+    let mut writer = File::options().read(true).write(true).open(&pipe).unwrap();
+    writer.write_all(line("router", 7).as_bytes()).unwrap();
+    let from_pipe = format!("- <{}", pipe.display());
+    let mut terminal = Terminal::of("trap '' HUP", &directory, Path::new(&from_pipe));
     terminal.shows("router");
-    let process = terminal.goes_away();
-    eventually("the program ends", || (!process.exists()).then_some(()));
+    terminal.goes_away();
+    terminal.program_ends();
+}
+
+#[test]
+fn a_pipe_whose_writer_is_gone_ends_it() {
+    let network = Network::new();
+    let directory = network.directory("terminal");
+    let pipe = directory.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut writer = File::options().read(true).write(true).open(&pipe).unwrap();
+    writer.write_all(line("router", 7).as_bytes()).unwrap();
+    // Once named as a file, once as standard input.
+    for redirection in ["", "- <"] {
+        let log = format!("{redirection}{}", pipe.display());
+        let mut terminal = Terminal::of(":", &directory, Path::new(&log));
+        terminal.shows("router");
+        drop(writer);
+        terminal.is_put_back();
+        writer = File::options().read(true).write(true).open(&pipe).unwrap();
+        writer.write_all(line("router", 7).as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn nobody_who_reads_standard_error_is_no_reason_to_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(BINARY);
+    let status = command.args(["mailboxes", "/nowhere/nuncio.log"]).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(1));
 }
 
 /// `nuncio mailboxes LOG` in a terminal of 100 columns.
@@ -132,21 +180,28 @@ struct Terminal {
 
 impl Terminal {
     fn open(directory: &Path, log: &Path) -> Self {
+        Self::of(":", directory, log)
+    }
+
+    /// In a shell that runs a command first. `log` is as the shell takes it.
+    fn of(shell: &str, directory: &Path, log: &Path) -> Self {
         let pid = directory.join("pid");
+        let _ = fs::remove_file(&pid);
         // The terminal's settings before and after have to be the same.
         let command = format!(
-            "stty cols 100 rows 30; before=$(stty -g); sh -c 'echo $$ >{pid}; exec {BINARY} mailboxes {log}'; \
+            "{shell}\nstty cols 100 rows 30; before=$(stty -g); sh -c 'echo $$ >{pid}; exec {BINARY} mailboxes {log}'; \
              status=$?; test \"$before\" = \"$(stty -g)\" && echo same as before; exit $status",
             pid = pid.display(),
             log = log.display()
         );
-        let mut script = Command::new("script")
-            .args(["-q", "-e", "-c", &command, "/dev/null"])
+        // It ends with the test also when that is killed.
+        let mut script = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "script", "-q", "-e", "-c", &command, "/dev/null"])
             .env("TERM", "xterm")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("script (package bsdutils)");
+            .expect("setpriv and script (packages util-linux and bsdutils)");
         let shown = Arc::new(Mutex::new(Vec::new()));
         let (mut output, kept) = (script.stdout.take().unwrap(), Arc::clone(&shown));
         thread::spawn(move || {
@@ -172,16 +227,23 @@ impl Terminal {
     }
 
     fn signals(&self, signal: &str) {
-        let pid = fs::read_to_string(&self.pid).unwrap();
-        assert!(Command::new("kill").args(["-s", signal, pid.trim()]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", signal, &self.program()]).status().unwrap().success());
     }
 
-    /// Takes the terminal away, and gives the place of the program in /proc.
-    fn goes_away(&mut self) -> PathBuf {
-        let pid = fs::read_to_string(&self.pid).unwrap();
+    /// The process id of the program, which has started.
+    fn program(&self) -> String {
+        fs::read_to_string(&self.pid).unwrap().trim().to_owned()
+    }
+
+    fn goes_away(&mut self) {
         self.script.kill().unwrap();
         self.script.wait().unwrap();
-        Path::new("/proc").join(pid.trim())
+    }
+
+    #[track_caller]
+    fn program_ends(&self) {
+        let process = Path::new("/proc").join(self.program());
+        eventually("the program ends", || (!process.exists()).then_some(()));
     }
 
     #[track_caller]
@@ -198,7 +260,15 @@ impl Terminal {
 }
 
 impl Drop for Terminal {
+    /// Ends the program first: one with the fault that is tested for would stay.
     fn drop(&mut self) {
+        let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        // Another process may have the number by now.
+        if let Ok(pid) = fs::read_to_string(&self.pid).map(|pid| pid.trim().to_owned())
+            && name(&pid).trim() == "nuncio"
+        {
+            let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+        }
         let _ = self.script.kill();
         let _ = self.script.wait();
     }

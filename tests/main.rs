@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backpressure;
+mod bad_stanzas;
 mod check;
 mod cold_link;
 mod command_line;
+mod complaints;
 mod components;
 mod conformance;
 mod control;
@@ -34,3 +36,4 @@ mod shutdown;
 mod spoofing;
 mod support;
 mod tarpits;
+mod unattended;

@@ -58,6 +58,16 @@ fn failures_show_by_stage_and_bounces_by_reason() {
     ] {
         node.eventually_shows(figure);
     }
+    sender.sends("<message from='u@inbox.nuncio.example' to='@'/><foo/>");
+    for figure in [
+        "nuncio_stanzas_refused_total{reason=\"bad-to\"} 1",
+        "nuncio_stanzas_refused_total{reason=\"not-a-stanza\"} 1",
+        "nuncio_stanzas_settled_total{outcome=\"answered\"} 3",
+        "nuncio_stanzas_settled_total{outcome=\"dropped\"} 1",
+        "nuncio_account_difference 0",
+    ] {
+        node.eventually_shows(figure);
+    }
     let pause = node.scrape();
     let pause =
         pause.lines().find_map(|line| line.strip_prefix("nuncio_backoff_seconds ")).unwrap().to_owned();

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Network, Node, SOON, Server, Setup};
+use crate::support::{Network, Node, SOON, Server, Setup, eventually};
 
 #[test]
 fn the_manager_hears_that_the_node_is_ready_alive_and_stopping() {
@@ -22,7 +22,7 @@ fn the_manager_hears_that_the_node_is_ready_alive_and_stopping() {
     node.process().signal("HUP");
     manager.hears("RELOADING=1");
     manager.hears("READY=1");
-    assert!(node.terminate(Duration::from_secs(15)).success());
+    assert!(node.terminate(SOON).success());
     let stopping = manager.hears("STOPPING=1");
     assert!(stopping.contains("EXTEND_TIMEOUT_USEC=15000000"), "shutdown_timeout and some: {stopping}");
 }
@@ -34,6 +34,8 @@ fn a_node_that_hangs_gives_no_sign_of_life() {
     let node = Node::start(&network, manager.of(Setup::of("nuncio.example")));
     manager.hears("WATCHDOG=1");
     node.process().signal("STOP");
+    let stopped = || fs::read_to_string(format!("/proc/{}/status", node.process().id())).ok();
+    eventually("the node is stopped", || stopped()?.contains("State:\tT").then_some(()));
     manager.hears_nothing_for(3 * LIMIT);
     node.process().signal("CONT");
     manager.hears("WATCHDOG=1");

@@ -18,6 +18,7 @@ fn an_attempt_makes_so_many_connections_and_no_more() {
     inbox.sends(&request(inbox.name(), "greedy.example"));
     let answer = inbox.receives_id("request");
     answer.expect("error").expect("remote-server-timeout");
+    eventually("all of them are accepted", || (tarpit.met() >= 20).then_some(()));
     assert_eq!(tarpit.met(), 20);
 }
 
@@ -31,11 +32,11 @@ fn an_attempt_ends_in_time_and_leaves_some_to_its_later_targets() {
     network.dns.clear(&format!("_xmpp-server._tcp.{domain}"));
     tarpit.publish(&network, &domain, 1, 8);
     network.dns.srv(&format!("_xmpp-server._tcp.{domain}"), 9, 0, 5269, &format!("server.{domain}"));
-    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"1s\"");
-    let node = Node::start(&network, setup.set("s2s.attempt_timeout", "\"4s\""));
+    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"4s\"");
+    let node = Node::start(&network, setup.set("s2s.attempt_timeout", "\"16s\""));
     node.inbox().sends_message(&domain, "cold", "");
     receiver.receives_id("cold");
-    assert!((1..=3).contains(&tarpit.met()), "{} connections in two seconds", tarpit.met());
+    assert!((1..=3).contains(&tarpit.met()), "{} connections in half of that time", tarpit.met());
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn a_call_back_ends_with_the_stream_that_asked_for_it() {
 fn a_key_is_answered_in_time_however_many_addresses_its_domain_has_and_however_many_wait() {
     let stage = Stage::of(
         Setup::of("nuncio.example")
-            .set("s2s.handshake_timeout", "\"2s\"")
+            .set("s2s.handshake_timeout", "\"3s\"")
             .set("limits.max_verifications", "1"),
     );
     let tarpit = Tarpit::everywhere();

@@ -1,6 +1,7 @@
 //! One connection on its way to a stream that serves the purpose of the attempt.
 
 use std::{
+    mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -65,6 +66,7 @@ impl Attempt {
         let mut negotiation = Negotiation {
             attempt: self,
             address,
+            trace: Trace::new(self.log),
             stage: "waiting for the TLS handshake",
             began: clock::now(),
             usable: clock::now(),
@@ -81,6 +83,8 @@ impl Attempt {
 struct Negotiation<'a> {
     attempt: &'a Attempt,
     address: SocketAddr,
+    /// What the log shows of its bytes.
+    trace: Trace,
     /// What it waits for, for when the time runs out.
     stage: &'static str,
     began: Instant,
@@ -110,19 +114,18 @@ impl Negotiation<'_> {
             policy: attempt.policy(),
             bounds: attempt.bounds,
             direct_tls: secured,
-            certificate: attempt.certificate,
+            certificate: attempt.certificate && !attempt.without_external.get(),
         });
         let mut verified = None;
-        let mut trace = Trace::new(attempt.log);
         loop {
             while let Some(output) = machine.poll() {
                 match output {
                     Output::Transmit(bytes) => {
-                        if let Some(shown) = trace.sent(&bytes) {
+                        if let Some(shown) = self.trace.sent(&bytes) {
                             log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {shown}");
                         }
                         if let Err(error) = stream.write_all(&bytes).await {
-                            return Err(self.last_words(&machine, stream, &error).await);
+                            return Err(self.last_words(machine, stream, &error).await);
                         }
                     }
                     Output::StartTls => {
@@ -165,15 +168,20 @@ impl Negotiation<'_> {
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
-                            trace,
+                            trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
                             established,
                             address: self.address,
                             expires: expires.filter(|_| rests_on_it),
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
+                    // None comes before there is an outcome, which ends this loop.
+                    Output::Answer(_) | Output::Stray(_) => {}
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
+                        if matches!(failure.cause, initiating::Cause::ExternalRefused(_)) {
+                            self.take_up(&machine);
+                        }
                         hang_up(stream);
                         return Err(self.failed(failure));
                     }
@@ -188,23 +196,43 @@ impl Negotiation<'_> {
                 hang_up(stream);
                 return Ok(Arrival::Verified(answer));
             }
-            self.stage = machine.stage();
             let mut bytes = BytesMut::with_capacity(READ);
+            if machine.awaits_reason() {
+                // An operator is told where it failed, and not that we waited for more.
+                match tokio::time::timeout(REASON, stream.read_buf(&mut bytes)).await {
+                    Ok(Ok(1..)) => self.receive(&mut machine, bytes),
+                    _ => machine.conclude(),
+                }
+                continue;
+            }
+            self.stage = machine.stage();
             match stream.read_buf(&mut bytes).await {
                 Ok(0) => {
+                    self.take_up(&machine);
                     hang_up(stream);
                     return Err(self.lost(&machine, None));
                 }
-                Ok(_) => {
-                    if let Some(shown) = trace.received(&bytes) {
-                        log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
-                    }
-                    attempt.show(|| Seen::Received(&bytes));
-                    machine.receive(bytes);
+                Ok(_) => self.receive(&mut machine, bytes),
+                Err(error) => {
+                    self.take_up(&machine);
+                    return Err(self.ended(&machine, &error));
                 }
-                Err(error) => return Err(self.ended(&machine, &error)),
             }
         }
+    }
+
+    fn receive(&mut self, machine: &mut Initiating, bytes: BytesMut) {
+        let attempt = self.attempt;
+        if let Some(shown) = self.trace.received(&bytes) {
+            log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
+        }
+        attempt.show(|| Seen::Received(&bytes));
+        machine.receive(bytes);
+    }
+
+    /// Notes that dialback may pass on another connection, where it could not follow a refusal of EXTERNAL on this one.
+    fn take_up(&self, machine: &Initiating) {
+        self.attempt.dialback_left.set(machine.has_dialback_left());
     }
 
     async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
@@ -244,11 +272,42 @@ impl Negotiation<'_> {
     }
 
     /// Explains why nothing more can be written by what the peer said before.
-    async fn last_words(&self, machine: &Initiating, mut stream: Stream, error: &std::io::Error) -> Failure {
-        let mut scratch = BytesMut::with_capacity(READ);
-        match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
-            Ok(Err(reason)) => self.ended(machine, &reason),
-            _ => self.ended(machine, error),
+    async fn last_words(
+        &mut self,
+        mut machine: Initiating,
+        mut stream: Stream,
+        error: &std::io::Error,
+    ) -> Failure {
+        let until = clock::now() + GOODBYE;
+        loop {
+            let mut bytes = BytesMut::with_capacity(READ);
+            let ended = match tokio::time::timeout(
+                until.saturating_duration_since(clock::now()),
+                stream.read_buf(&mut bytes),
+            )
+            .await
+            {
+                Ok(Ok(1..)) => {
+                    self.receive(&mut machine, bytes);
+                    None
+                }
+                Ok(Err(reason)) => Some(self.ended(&machine, &reason)),
+                _ => Some(self.ended(&machine, error)),
+            };
+            if ended.is_some() {
+                machine.conclude();
+            }
+            // What the machine wants to write has no reader any more.
+            while let Some(output) = machine.poll() {
+                if let Output::Failed(failure) = output {
+                    self.take_up(&machine);
+                    return self.failed(failure);
+                }
+            }
+            if let Some(failure) = ended {
+                self.take_up(&machine);
+                return failure;
+            }
         }
     }
 
@@ -297,6 +356,9 @@ fn hang_up(mut stream: Stream) {
         let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     });
 }
+
+/// How long a peer gets to tell why it gave an odd answer: a round trip to the far side of the world, and a busy server.
+const REASON: Duration = Duration::from_secs(1);
 
 /// How long a peer gets to close its side of a connection that is of no more use.
 const GOODBYE: Duration = Duration::from_millis(500);

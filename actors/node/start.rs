@@ -124,6 +124,7 @@ impl Node {
             fulfilled: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
+            routes: router.outlet(),
             notes: notes.clone(),
         };
         let kept = means.clone();
@@ -160,6 +161,7 @@ impl Node {
             strangers: incoming::Strangers::default(),
             refusals: listeners::refusals(&settings),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
+            bad_stanzas: listeners::bad_stanzas(),
             workers,
             tls,
             terms,

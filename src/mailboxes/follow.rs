@@ -24,6 +24,8 @@ pub(super) enum Came {
     Bytes(usize),
     /// Nothing for now.
     Nothing,
+    /// Nothing, and nothing will come: it is a pipe or a device, and whoever wrote to it is gone.
+    End,
     /// What follows has nothing to do with what came before: the file was cut, or is another one.
     Anew,
 }
@@ -51,7 +53,10 @@ impl Follow {
             Err(error) => return Err(error),
         }
         let own = self.file.metadata()?;
-        if own.is_file() && own.len() < self.read {
+        if !own.is_file() {
+            return Ok(Came::End);
+        }
+        if own.len() < self.read {
             self.file.rewind()?;
             self.read = 0;
             return Ok(Came::Anew);
@@ -69,7 +74,10 @@ impl Follow {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{
+        io::Write as _,
+        os::fd::{AsRawFd as _, OwnedFd},
+    };
 
     use super::*;
 
@@ -81,8 +89,20 @@ mod tests {
                 Came::Bytes(length) => text += std::str::from_utf8(&buffer[..length]).unwrap(),
                 Came::Anew => text += "|",
                 Came::Nothing => return text,
+                Came::End => return text + ".",
             }
         }
+    }
+
+    #[test]
+    fn a_pipe_ends_with_its_writer() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"one\ntwo").unwrap();
+        drop(writer);
+        let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
+        let mut follow = Follow { path, file: File::from(OwnedFd::from(reader)), read: 0 };
+        assert_eq!(all(&mut follow), "one\ntwo.");
+        assert_eq!(all(&mut follow), ".", "and stays at its end");
     }
 
     #[test]

@@ -1,17 +1,15 @@
 //! The table in a terminal, drawn anew while the log grows.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, IsTerminal as _, Read as _, Write as _},
     process,
-    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel},
     thread,
     time::Duration,
 };
 
 use crossterm::{
-    cursor, event,
-    event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
-    queue,
+    cursor, queue,
     style::{Attribute, Color, Print, ResetColor, SetAttribute, SetForegroundColor},
     terminal::{self, Clear, ClearType},
 };
@@ -20,11 +18,12 @@ use super::{
     CHUNK, Log, Trouble,
     board::{Board, Kind},
     follow::{Came, Follow},
+    keyboard::{self, Typed},
     lines::Lines,
     table::{self, Marks, Row, Span, Tone},
 };
 
-/// Shows the mailboxes until the operator has seen enough, or standard input ends; answers what was seen by then.
+/// Shows the mailboxes until the operator quits, the log ends, or the terminal is closed; answers what was read until then.
 pub(super) fn show(log: &Log) -> Result<Board, Trouble> {
     let follow = log.file.clone().map(Follow::open).transpose()?;
     let (news, heard) = sync_channel(CHUNKS);
@@ -33,14 +32,20 @@ pub(super) fn show(log: &Log) -> Result<Board, Trouble> {
         Some(follow) => tail(follow, &news),
         None => pass(&news),
     });
-    let terminal = |error| Trouble::Unreadable("the terminal".to_owned(), error);
+    let terminal = |error| match io::stdout().is_terminal() {
+        true => Trouble::Unreadable("the terminal".to_owned(), error),
+        false => Trouble::TerminalGone,
+    };
     let stop = stop_signals().map_err(terminal)?;
     let mut screen = Screen::enter().map_err(terminal)?;
-    let ended = watch(log, &heard, &stop, &mut screen);
+    let typed = keyboard::listen().map_err(terminal)?;
+    let mut board = Board::default();
+    let ended = watch(log, &mut board, &Sources { heard, stop, typed }, &mut screen);
     drop(screen);
     match ended.map_err(terminal)? {
-        (_, Some(error)) => Err(Trouble::Unreadable(log.to_string(), error)),
-        (board, None) => Ok(board),
+        End::Quit | End::OfLog => Ok(board),
+        End::LogBroken(error) => Err(Trouble::Unreadable(log.to_string(), error)),
+        End::TerminalGone => Err(Trouble::TerminalGone),
     }
 }
 
@@ -53,52 +58,57 @@ enum News {
     Broken(io::Error),
 }
 
-/// Draws until there is a reason to stop; the board, and what is wrong with the log.
-fn watch(
-    log: &Log,
-    heard: &Receiver<News>,
-    stop: &Receiver<()>,
-    screen: &mut Screen,
-) -> io::Result<(Board, Option<io::Error>)> {
-    let (mut board, mut lines) = (Board::default(), Lines::default());
+/// Everything that can change the view or end it.
+struct Sources {
+    heard: Receiver<News>,
+    stop: Receiver<()>,
+    typed: Receiver<Typed>,
+}
+
+/// Why the view ended.
+enum End {
+    /// A key or a signal.
+    Quit,
+    /// The log ended, and will not grow.
+    OfLog,
+    LogBroken(io::Error),
+    TerminalGone,
+}
+
+/// Draws until there is a reason to stop.
+fn watch(log: &Log, board: &mut Board, sources: &Sources, screen: &mut Screen) -> io::Result<End> {
+    let mut lines = Lines::default();
     let title = format!("nuncio mailboxes  {log}");
     let marks = Marks::of_environment();
     loop {
         // No more at a time than keeps the screen and the keys alive while a large log is read.
         let mut more = false;
         for _ in 0..CHUNKS {
-            match heard.try_recv() {
+            match sources.heard.try_recv() {
                 Ok(News::Bytes(bytes)) => lines.feed(&bytes, |line| board.see(line)),
                 Ok(News::Anew) => lines.restart(),
-                Ok(News::Broken(error)) => return Ok((board, Some(error))),
+                Ok(News::Broken(error)) => return Ok(End::LogBroken(error)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     lines.end(|line| board.see(line));
-                    return Ok((board, None));
+                    return Ok(End::OfLog);
                 }
             }
             more = true;
         }
         let (width, height) = terminal::size()?;
-        screen.draw(&view(&board, &title, (width.into(), height.into()), marks))?;
-        if stop.try_recv().is_ok() {
-            return Ok((board, None));
+        screen.draw(&view(board, &title, (width.into(), height.into()), marks))?;
+        if sources.stop.try_recv().is_ok() {
+            return Ok(End::Quit);
         }
         let pause = if more { Duration::ZERO } else { FRAME };
-        if event::poll(pause)? && matches!(event::read()?, Event::Key(key) if quits(key)) {
-            return Ok((board, None));
+        match sources.typed.recv_timeout(pause) {
+            Ok(Typed::Quit) => return Ok(End::Quit),
+            // The thread ends without a word only if nobody listens.
+            Ok(Typed::Gone) | Err(RecvTimeoutError::Disconnected) => return Ok(End::TerminalGone),
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
-}
-
-fn quits(key: KeyEvent) -> bool {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    key.kind != KeyEventKind::Release
-        && match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => true,
-            KeyCode::Char('c' | 'd') => control,
-            _ => false,
-        }
 }
 
 /// What stands on a screen of that width and height.
@@ -145,7 +155,7 @@ fn most_wanted(board: &Board, height: usize) -> Vec<&Kind> {
     kinds
 }
 
-/// Follows a file for ever.
+/// Follows a file until the view ends; anything else, such as a named pipe, until its end.
 fn tail(mut follow: Follow, news: &SyncSender<News>) {
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -156,6 +166,7 @@ fn tail(mut follow: Follow, news: &SyncSender<News>) {
                 thread::sleep(LOOK);
                 continue;
             }
+            Ok(Came::End) => return,
             Err(error) => {
                 let _ = news.send(News::Broken(error));
                 return;
@@ -175,7 +186,10 @@ fn pass(news: &SyncSender<News>) {
             Ok(0) => return,
             Ok(length) => news.send(News::Bytes(buffer[..length].to_vec())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => news.send(News::Broken(error)),
+            Err(error) => {
+                let _ = news.send(News::Broken(error));
+                return;
+            }
         };
         if sent.is_err() {
             return;
@@ -201,7 +215,7 @@ fn stop_signals() -> io::Result<Receiver<()>> {
             }
             let _ = told.send(());
         });
-        // Of a terminal that is gone crossterm reads the end without end, and never comes back to hear of it.
+        // The main thread may be blocked in a write to a terminal that takes nothing.
         thread::sleep(TO_LEAVE);
         process::exit(0);
     });

@@ -70,6 +70,8 @@ fn step(failure: &Failure, cause: &Cause) -> &'static str {
             "dialback"
         }
         Failure::Stream { failure, .. } => of_stream(&failure.cause),
+        Failure::Unauthenticated { .. } => "external",
+        Failure::Refused { failure, .. } => step(failure, cause),
         Failure::Broken { .. } | Failure::TimedOut { .. } => "stream",
         Failure::Stopping
         | Failure::Late
@@ -137,7 +139,7 @@ mod tests {
         Domain, DomainPair,
         certificate::Problem,
         dialback::Secret,
-        policy::{Tls, Trust, UnknownRecipient},
+        policy::{MalformedStanza, Tls, Trust, UnknownRecipient},
         sasl,
         stanza::ErrorType,
         stream::{Header, error, initiating::Cause},
@@ -163,6 +165,7 @@ mod tests {
             max_stanza: 1 << 18,
             max_stanza_unauthenticated: 1 << 16,
             unknown_recipient: UnknownRecipient::Bounce,
+            malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: 0,
             secret: Secret::new("shared"),
         }

@@ -7,14 +7,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Event, HEADER, INBOX, Node, Peer, Scene, Server, Setup, Tls, connect_from,
-    eventually, message, read_to_end,
+    Auth, Behaviour, Certificate, Event, HEADER, INBOX, NEVER, Node, Peer, SOON, Scene, Server, Setup, Tls,
+    connect_from, eventually, message, most_lines, read_to_end,
 };
 
 // rows: E25
 #[test]
 fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
     let scene = Scene::of(quick().set("s2s.max_connections_per_address", "5"));
+    let began = Instant::now();
     let (greedy, modest) = (scene.network.address(), scene.network.address());
     let target = port(&scene.node);
     let mut held: Vec<_> = (0..5).map(|_| connect_from(greedy, target)).collect();
@@ -30,7 +31,7 @@ fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
     eventually("there is room again", || is_served(&connect_from(greedy, target)).then_some(()));
     let lines = scene.node.process().lines();
     let told = lines.iter().filter(|line| line.contains("refused a connection")).count();
-    assert!((1..=11).contains(&told), "{told} lines about 200 connections");
+    assert!((1..=most_lines(10, began)).contains(&told), "{told} lines about 200 connections");
 }
 
 // rows: E25
@@ -63,10 +64,7 @@ fn a_peer_is_held_to_its_rate_and_loses_nothing() {
         peer
     });
     for number in 0..50 {
-        assert_eq!(
-            inbox.next(Duration::from_secs(30)).expect("a stanza").attribute("id"),
-            number.to_string()
-        );
+        assert_eq!(inbox.next(SOON).expect("a stanza").attribute("id"), number.to_string());
     }
     // 500 KiB at 100 a second, less the second's worth that may come at once and what one read brings.
     let took = start.elapsed();
@@ -77,7 +75,8 @@ fn a_peer_is_held_to_its_rate_and_loses_nothing() {
 // rows: E27
 #[test]
 fn who_does_not_authenticate_in_time_is_closed_in_every_phase() {
-    let scene = Scene::of(quick().set("s2s.handshake_timeout", "\"1s\""));
+    // Long enough for a handshake on a busy machine.
+    let scene = Scene::of(quick().set("s2s.handshake_timeout", "\"4s\""));
     let target = port(&scene.node);
     let starttls = format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     let plain: Vec<(&str, TcpStream)> = [
@@ -102,7 +101,7 @@ fn who_does_not_authenticate_in_time_is_closed_in_every_phase() {
             if dripped.write_all(&[byte]).is_err() {
                 break;
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(50));
         }
     });
     let mut peer = Peer::dials(scene.node.address());
@@ -203,7 +202,7 @@ fn nobody_makes_the_node_dial_around() {
         .set("limits.max_verifications", "3")
         .set("limits.max_verifications_per_address", "2")
         .set("limits.max_verifications_waiting", "2")
-        .set("dns.timeout", "\"20s\"");
+        .set("dns.timeout", NEVER);
     let scene = Scene::of(setup);
     scene.network.dns.behaves("slow.example", Behaviour::Silence);
     let asks = |stream: &mut TcpStream, names: &[&str]| {
@@ -244,7 +243,7 @@ fn nobody_makes_the_node_dial_around() {
 // rows: E27
 #[test]
 fn the_operator_says_how_many_domains_a_stream_may_speak_for() {
-    let setup = dialback().set("limits.max_verifications_per_stream", "2").set("dns.timeout", "\"20s\"");
+    let setup = dialback().set("limits.max_verifications_per_stream", "2").set("dns.timeout", NEVER);
     let scene = Scene::of(setup);
     scene.network.dns.behaves("slow.example", Behaviour::Silence);
     let mut stream = connect_from(scene.network.address(), port(&scene.node));
@@ -268,7 +267,7 @@ fn refusal(source: Ipv4Addr, target: SocketAddr) -> String {
 
 /// Whether a header is answered with features.
 fn is_served(mut stream: &TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
     let _ = stream.write_all(HEADER.as_bytes());
     let (mut answer, mut buffer) = (String::new(), [0; 4096]);
     while !answer.contains("</stream:features>") {
@@ -283,7 +282,7 @@ fn is_served(mut stream: &TcpStream) -> bool {
 /// Reads until `part` and what follows it is there.
 #[track_caller]
 fn waits_for(stream: &mut TcpStream, part: &str) -> String {
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
     let (mut answer, mut buffer) = (String::new(), [0; 4096]);
     while !(answer.contains(part) && answer.ends_with("</db:result>")) {
         let length = stream.read(&mut buffer).unwrap_or_else(|error| panic!("{error} after {answer}"));

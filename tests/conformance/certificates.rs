@@ -1,10 +1,8 @@
 //! Certificates: names, chains, trust, and their end. The exchange that shows them is in `external`.
 
-use std::time::{Duration, Instant};
-
 use crate::support::{
-    Auth, Authority, Event, Identity, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup, Status,
-    offers_external,
+    Auth, Authority, Event, Identity, Listener, NEVER, Network, Node, Nothing, Peer, SOON, Server, Setup,
+    Status, offers_external,
 };
 
 mod external;
@@ -142,8 +140,7 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
     let setup = Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
     let stage = Stage::set(setup);
     let mut inbox = stage.node.inbox();
-    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(4).issue();
-    let began = Instant::now();
+    let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(10).issue();
     let mut proved = Peer::authenticates(stage.node.address(), "peer.example", INBOX, &identity);
     // Dialback rests on DNS, whatever becomes of the certificate.
     let mut other = Peer::dials(stage.node.address());
@@ -156,7 +153,6 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
     inbox.receives_id("while it is good");
 
     let error = proved.expects("error");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     error.expect("reset");
     assert!(error.expect("text").text().contains("expired"), "{error}");
     // Until the peer closes its side, too, what it sends still counts.
@@ -257,16 +253,16 @@ fn a_trust_file_replaces_the_authorities_of_the_system() {
 
 // rows: D23
 #[test]
-fn a_refusal_says_why_within_a_second() {
+fn a_refusal_says_why_at_once() {
     let network = Network::new();
-    let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.strict_certificates", "true"));
+    // Not at the end of any time: that would be later than the test waits.
+    let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", NEVER);
+    let node = Node::start(&network, setup.set("s2s.strict_certificates", "true"));
     let expired = network.authority.certificate(&["peer.example"]).expired().issue();
     for (identity, words) in [(None, "was not presented"), (Some(&expired), "expired on")] {
         let mut peer = Peer::dials(node.address());
-        let began = Instant::now();
         peer.starts_tls("peer.example", "nuncio.example", identity);
         let error = peer.expects("error");
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
         error.expect("policy-violation");
         let text = error.expect("text").text();
         assert!(text.contains("peer.example") && text.contains(words), "{text}");

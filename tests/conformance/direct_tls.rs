@@ -196,7 +196,7 @@ fn one_port_takes_starttls_and_direct_tls() {
 #[test]
 fn a_first_byte_that_promises_tls_or_never_comes_is_not_waited_for_without_end() {
     let network = Network::new();
-    let node = Node::start(&network, setup().set("s2s.handshake_timeout", "\"1s\""));
+    let node = Node::start(&network, setup().set("s2s.handshake_timeout", "\"3s\""));
     let mut silent = Peer::dials(node.address());
     let mut stalled = Peer::dials(node.address());
     stalled.sends("\u{16}");

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Auth, Behaviour, Component, Listener, Network, Node, Peer, Server, Setup, eventually};
+use crate::support::{
+    Auth, Behaviour, Component, Listener, NEVER, Network, Node, Peer, Server, Setup, eventually,
+};
 
 // rows: A2
 #[test]
@@ -17,11 +19,10 @@ fn a_domain_that_offers_nothing_is_answered_for_at_once_and_left_alone() {
     network.dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
     network.dns.a("without.example", address);
     let listener = Listener::at(address);
-    let node = Node::start(&network, setup());
+    // Waiting would be of no use, and would last longer than the test.
+    let node = Node::start(&network, setup().set("promise.iq", NEVER).set("dns.timeout", NEVER));
     let mut sender = node.inbox();
-    let start = Instant::now();
     let answer = sender.asks("without.example", PING);
-    assert!(start.elapsed() < Duration::from_secs(1), "only after {:?}", start.elapsed());
     let error = answer.expect("error");
     assert_eq!(error.attribute("type"), "cancel", "{answer}");
     assert!(error.child("remote-server-not-found").is_some(), "{answer}");
@@ -128,8 +129,8 @@ fn pauses_between_attempts_differ_and_grow_to_the_longest() {
     let attempts = closes_every_connection(address);
     let node = Node::start(&network, setup);
     // Each name has a link of its own to the peer: three runs of pauses.
-    let mut senders = ["inbox", "outbox", "third"]
-        .map(|name| Component::connect(node.address(), &format!("{name}.nuncio.example")));
+    let names = ["inbox", "outbox", "third"].map(|name| format!("{name}.nuncio.example"));
+    let mut senders = names.each_ref().map(|name| Component::connect(node.address(), name));
     let mut runs = [const { Vec::<Instant>::new() }; 3];
     eventually("ten attempts of each name", || {
         for sender in &mut senders {
@@ -141,24 +142,29 @@ fn pauses_between_attempts_differ_and_grow_to_the_longest() {
         }
         runs.iter().all(|run| run.len() >= 10).then_some(())
     });
-    let runs = runs.map(|run| run.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>());
-    for pauses in &runs {
-        assert!(pauses.iter().all(|pause| *pause > Duration::from_millis(40)), "no pause: {runs:?}");
-        // The next attempt waits for the pause to end, then for the next stanza and its turn.
-        assert!(pauses[0] < Duration::from_millis(100) + TURN, "the first is too long: {runs:?}");
-        let longest = Duration::from_millis(800) + TURN;
-        assert!(pauses.iter().all(|pause| *pause < longest), "longer than the longest: {runs:?}");
+    // How long each pause is to be is the node's word: how long it becomes depends on the machine.
+    let lines = node.process().lines();
+    let pauses = names.each_ref().map(|name| {
+        let failed = lines.iter().filter(|line| line.contains("no link") && line.contains(name.as_str()));
+        failed.map(|line| next_attempt_after(line)).collect::<Vec<_>>()
+    });
+    for (pauses, attempts) in pauses.iter().zip(&runs) {
+        assert!(pauses.iter().all(|pause| *pause > 40), "no pause: {pauses:?}");
+        assert!(pauses[0] <= 100, "the first is too long: {pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= 800), "longer than the longest: {pauses:?}");
+        assert!(pauses[3..].iter().any(|pause| *pause > 300), "they do not grow: {pauses:?}");
+        // Nine of them passed between ten attempts, whatever the machine added.
+        let passed = attempts[9] - attempts[0];
+        let least = Duration::from_millis(pauses[..9].iter().sum());
+        assert!(passed > least / 2, "nine pauses of {pauses:?} in {passed:?}");
     }
-    let late = || runs.iter().flat_map(|pauses| &pauses[3..]);
-    assert!(late().any(|pause| *pause > Duration::from_millis(300)), "they do not grow: {runs:?}");
-    let millis = |run: &[Duration]| run.iter().map(Duration::as_millis).collect::<Vec<_>>();
-    assert_ne!(millis(&runs[0]), millis(&runs[1]), "they can be foretold");
-    assert_ne!(millis(&runs[1]), millis(&runs[2]), "they can be foretold");
+    assert_ne!(pauses[0], pauses[1], "they can be foretold");
+    assert_ne!(pauses[1], pauses[2], "they can be foretold");
 }
 
 // rows: A11
 #[test]
-fn a_black_hole_among_the_addresses_costs_a_quarter_of_a_second() {
+fn a_black_hole_among_the_addresses_is_not_waited_for() {
     let network = Network::new();
     let (hole, _queued) = Listener::deaf_at(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)));
     let address = network.address();
@@ -166,14 +172,20 @@ fn a_black_hole_among_the_addresses_costs_a_quarter_of_a_second() {
     network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, hole.port(), "host.example");
     network.dns.aaaa("host.example", Ipv6Addr::LOCALHOST);
     network.dns.a("host.example", address);
-    let node = Node::start(&network, setup());
+    // The black hole is not given up while the test lasts: the next address does not wait for that.
+    let node = Node::start(
+        &network,
+        setup()
+            .set("s2s.connect_timeout", NEVER)
+            .set("s2s.handshake_timeout", NEVER)
+            .set("promise.message", NEVER),
+    );
     let mut sender = node.inbox();
     let start = Instant::now();
     sender.sends_message("peer.example", "1", "");
     let mut peer = listener.accepts();
     let took = start.elapsed();
     assert!(took >= Duration::from_millis(200), "the black hole was not dialled first: {took:?}");
-    assert!(took < Duration::from_millis(400) + BUSY, "{took:?}");
     arrives(&mut peer, "peer.example", &network, "1");
     eventually("the other attempt is given up", || (!is_dialling(hole.port())).then_some(()));
 }
@@ -186,12 +198,9 @@ fn ipv6_addresses_that_dns_does_not_tell_are_not_waited_for() {
     network.publish("peer.example", address);
     network.dns.behaves("server.peer.example", Behaviour::SilenceOnIpv6);
     let listener = Listener::at(address);
-    let node = Node::start(&network, setup());
-    let mut sender = node.inbox();
-    let start = Instant::now();
-    sender.sends_message("peer.example", "1", "");
+    let node = Node::start(&network, setup().set("dns.timeout", NEVER).set("promise.message", NEVER));
+    node.inbox().sends_message("peer.example", "1", "");
     let mut peer = listener.accepts();
-    assert!(start.elapsed() < Duration::from_millis(50) + BUSY, "{:?}", start.elapsed());
     arrives(&mut peer, "peer.example", &network, "1");
 }
 
@@ -311,6 +320,12 @@ fn ping(sender: &Component, to: &str) -> String {
     format!("<iq type='get' id='ping' from='tester@{}' to='{to}'>{PING}</iq>", sender.name())
 }
 
+/// The milliseconds until the next attempt, as the log has them.
+fn next_attempt_after(line: &str) -> u64 {
+    let rest = line.split("next_attempt_after=").nth(1).unwrap();
+    rest.split("ms").next().unwrap().parse().unwrap()
+}
+
 /// A server that closes every stream as soon as it is opened, and tells who opened it and when.
 fn closes_every_connection(address: Ipv4Addr) -> mpsc::Receiver<(String, Instant)> {
     let listener = TcpListener::bind((address, 5269)).unwrap();
@@ -345,12 +360,6 @@ const WEIGHTS: [u16; 4] = [0, 10, 30, 60];
 
 /// Enough to tell shares by weight from equal ones, few enough for the limit of open files.
 const DRAWS: usize = 200;
-
-/// What a busy machine may add before a test takes it for a wait of the node.
-const BUSY: Duration = Duration::from_millis(600);
-
-/// From the end of a pause to the next connection.
-const TURN: Duration = Duration::from_millis(500);
 
 /// State of a socket.
 const SYN_SENT: &str = "02";

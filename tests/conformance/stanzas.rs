@@ -3,11 +3,10 @@
 mod form;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::support::{
-    Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, Scene, Server, Setup,
-    Tls, eventually, message,
+    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene,
+    Server, Setup, Tls, eventually, message,
 };
 
 /// What a scripted peer may call itself, and how that ends.
@@ -42,7 +41,8 @@ fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
 // rows: E5 E28
 #[test]
 fn what_is_no_address_is_never_routed() {
-    let scene = Scene::set();
+    let setup = Setup::of("nuncio.example").auth(Auth::External).set("s2s.malformed_stanza", "\"close\"");
+    let scene = Scene::of(setup);
     let mut inbox = scene.node.inbox();
     let long = |length: usize| format!("{}.example", "a.".repeat(length / 2 - 4));
     let bad = [
@@ -51,7 +51,9 @@ fn what_is_no_address_is_never_routed() {
         "juliet@inbox.nuncio.example/".to_owned(),
         "ju liet@inbox.nuncio.example".to_owned(),
         "ju&quot;liet@inbox.nuncio.example".to_owned(),
-        "ju\u{202e}liet@inbox.nuncio.example".to_owned(),
+        "ju\u{85}liet@inbox.nuncio.example".to_owned(),
+        "ju\u{ff20}liet@inbox.nuncio.example".to_owned(),
+        "\u{104d8}\u{ff20}liet@inbox.nuncio.example".to_owned(),
         format!("{}@inbox.nuncio.example", "j".repeat(1024)),
         format!("juliet@inbox.nuncio.example/{}", "r".repeat(1024)),
         "inbox..nuncio.example".to_owned(),
@@ -104,14 +106,16 @@ fn a_stanza_for_somebody_else_may_be_answered_and_the_stream_goes_on() {
         assert_eq!(answer.attribute("to"), "romeo@peer.example", "{answer}");
         assert!(answer.expect("error").child(condition).is_some(), "{answer}");
     }
-    // Refused is logged once, not once a stanza.
+    // What is refused is logged a few times at most, not once a stanza.
     for _ in 0..20 {
         peer.sends("<message type='error' from='romeo@peer.example' to='juliet@third.example'/>");
     }
     peer.sends(&message("still"));
     inbox.receives_id("still");
-    let refused = scene.node.process().lines().iter().filter(|line| line.contains("refused")).count();
-    assert_eq!(refused, 1);
+    let refused =
+        || scene.node.process().lines().iter().filter(|line| line.contains("refused a stanza")).count();
+    eventually("the lines that are permitted", || (refused() >= 10).then_some(()));
+    assert_eq!(refused(), 10);
     let asked = scene.network.dns.questions();
     assert!(asked.iter().all(|question| !question.contains("third.example")), "{asked:?}");
 }
@@ -144,7 +148,7 @@ fn each_request_gets_one_answer_and_no_answer_gets_any() {
     }
     asker.sends(&format!("<iq type='get' from='{from}' to='nuncio.example' id='last'>{PING}</iq>"));
     loop {
-        let answer = asker.next(Duration::from_secs(20)).expect("an answer");
+        let answer = asker.next(SOON).expect("an answer");
         let id = answer.attribute("id");
         if id == "last" {
             break;
@@ -182,7 +186,7 @@ fn an_iq_that_is_none_reaches_a_component_as_it_is() {
     }
     let without_id = "<iq type='get' from='peer.example' to='inbox.nuncio.example'><x xmlns='urn:x'/></iq>";
     peer.sends(without_id);
-    assert_eq!(inbox.next(Duration::from_secs(20)).expect("it").to_string(), without_id);
+    assert_eq!(inbox.next(SOON).expect("it").to_string(), without_id);
 }
 
 // rows: E8
@@ -212,7 +216,7 @@ fn what_cannot_be_delivered_comes_back_by_the_rules() {
         }
     }
     while !expected.is_empty() {
-        let answer = sender.next(Duration::from_secs(20)).unwrap_or_else(|| panic!("left: {expected:?}"));
+        let answer = sender.next(SOON).unwrap_or_else(|| panic!("left: {expected:?}"));
         let kind = expected.remove(answer.attribute("id")).unwrap_or_else(|| panic!("{answer}"));
         assert!(answer.is(kind, "error"), "{answer}");
         assert_eq!((answer.attribute("from"), answer.attribute("to")), (to, from.as_str()));
@@ -265,7 +269,7 @@ fn order_holds_through_every_reconnect_and_nothing_is_lost() {
         // Closes in order in the middle of a flood, and reads on until the node has closed its side.
         let goodbye = next + 250;
         loop {
-            match peer.next(Duration::from_secs(30)) {
+            match peer.next(SOON) {
                 Ok(Event::Element(stanza)) => {
                     assert_eq!(stanza.attribute("id"), next.to_string(), "{stanza}");
                     next += 1;
@@ -339,7 +343,7 @@ fn every_request_to_a_black_hole_has_exactly_one_outcome() {
     });
     let mut outcomes = vec![0; 10_000];
     for _ in 0..5_000 {
-        let answer = sender.next(Duration::from_secs(60)).expect("an outcome for each");
+        let answer = sender.next(SOON).expect("an outcome for each");
         assert!(answer.is("iq", "error"), "{answer}");
         outcomes[answer.attribute("id").parse::<usize>().unwrap()] += 1;
     }
@@ -387,7 +391,7 @@ fn a_peer_that_proved_nothing_is_sent_no_stanza() {
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
     let mut seen = Vec::new();
-    while let Ok(Event::Element(element)) = peer.next(Duration::from_secs(20)) {
+    while let Ok(Event::Element(element)) = peer.next(SOON) {
         seen.push(element.name.clone());
     }
     assert_eq!(seen, ["features", "error"]);
@@ -419,7 +423,7 @@ fn a_flood_of_requests_from_a_remote_is_answered_one_by_one_in_order() {
 
 #[track_caller]
 fn expects_error(peer: &mut Peer, condition: &str, what: &str) {
-    match peer.next(Duration::from_secs(20)) {
+    match peer.next(SOON) {
         Ok(Event::Element(error)) if error.name == "error" && error.child(condition).is_some() => {}
         other => panic!("{what:?} ends with {other:?} and not {condition}"),
     }

@@ -11,7 +11,7 @@ mod styles;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup};
+use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
 /// A node, and a peer with a good certificate for `peer.example`.
 struct Stage {
@@ -95,7 +95,7 @@ impl Stage {
     fn receives_only_the_truth(&self, inbox: &mut Component) {
         let mut peer = self.authenticated();
         peer.sends(&message("truth"));
-        let first = inbox.next(Duration::from_secs(20)).expect("the honest stanza");
+        let first = inbox.next(SOON).expect("the honest stanza");
         assert_eq!(first.attribute("id"), "truth", "{first}");
     }
 }

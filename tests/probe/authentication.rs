@@ -1,7 +1,7 @@
 //! What can go wrong when we prove who we are: EXTERNAL and dialback.
 
 use super::bench::{Bench, Probed};
-use crate::support::{Auth, Certificate, Identity, Peer, Setup};
+use crate::support::{Auth, Certificate, Identity, Peer, SOON, Setup};
 
 #[test]
 fn no_external_offered_where_nothing_else_may_be() {
@@ -134,7 +134,7 @@ fn dialback_that_is_never_answered() {
 fn offers(bench: &Bench, features: &'static str, answer: &'static str) {
     bench.plays_secured(&bench.identity(), move |peer| {
         peer.sends_features(features);
-        if peer.next(std::time::Duration::from_secs(20)).is_ok() {
+        if peer.next(SOON).is_ok() {
             peer.sends(answer);
         }
     });

@@ -1,10 +1,11 @@
 //! Probes that find nothing wrong: of real servers and of our own kind, by certificate and by dialback.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::bench::probes;
-use crate::support::{Auth, Certificate, Ejabberd, Jabberd2, Network, Node, Prosody, Server, Setup, Tls};
+use crate::support::{
+    Auth, Certificate, Ejabberd, Jabberd2, Network, Node, Prosody, SOON, Server, Setup, Tls,
+};
 
 #[test]
 fn prosody_takes_our_certificate_and_our_key() {
@@ -81,7 +82,7 @@ fn nobody_gets_a_stanza() {
     let (mut inbox, mut outbox) = (peer.inbox(), node.outbox());
     probes(&file, "inbox.peer.example").arrives("EXTERNAL").leaves_out("none was sent");
     outbox.sends("<message from='a@outbox.nuncio.example' to='b@inbox.peer.example' id='first'/>");
-    let first = inbox.next(Duration::from_secs(20)).expect("the message");
+    let first = inbox.next(SOON).expect("the message");
     assert_eq!(first.attribute("id"), "first", "{first}");
 }
 

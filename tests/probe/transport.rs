@@ -9,7 +9,7 @@ use openssl::ssl::{
 };
 
 use super::bench::Bench;
-use crate::support::{Auth, Identity, Listener, Peer, Setup, Tls, plays};
+use crate::support::{Auth, Identity, Listener, Peer, SOON, Setup, Tls, plays};
 
 #[test]
 fn a_closed_port() {
@@ -82,7 +82,7 @@ fn a_web_server_that_waits_for_the_end_of_the_request() {
     bench.plays(|mut peer| {
         let mut request = String::new();
         while !request.ends_with("\r\n\r\n") {
-            let Ok(more) = peer.hears(Duration::from_secs(60)) else { return };
+            let Ok(more) = peer.hears(SOON) else { return };
             request += &more;
         }
         peer.sends("HTTP/1.0 400 Bad request syntax\r\nConnection: close\r\n\r\n");
@@ -113,7 +113,7 @@ fn a_host_that_closes_at_once() {
 fn a_web_server() {
     let bench = Bench::new();
     bench.plays(|mut peer| {
-        let _ = peer.hears(Duration::from_secs(20));
+        let _ = peer.hears(SOON);
         peer.sends("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         peer.waits_for_the_end();
     });

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::component::SECRET;
 use super::process::{TO_START, needs};
@@ -58,6 +59,9 @@ impl Away {
     /// Starts it, as it was before.
     #[track_caller]
     pub(crate) fn start(self) -> Ejabberd {
+        // It takes a core for seconds: several that start at once only delay each other.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let Self { setup, address, directory } = self;
         let machine: &[&str] = if setup.loaded { &ALL_CORES } else { &ONE_CORE };
         let mut arguments = [machine, &ARGUMENTS].concat();

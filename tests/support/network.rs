@@ -2,7 +2,7 @@
 //! a directory. Tests of one run and of several runs at once share nothing.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::OnceLock;
@@ -95,6 +95,8 @@ impl Directory {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let test = thread::current().name().unwrap_or("unnamed").replace("::", ".");
         let path = std::env::temp_dir().join(format!("nuncio-{}-{count}-{test}", process::id()));
+        // A killed run whose process had the same number may have left one.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -114,11 +116,24 @@ impl Drop for Directory {
     }
 }
 
-/// The next address of this process's own part of 127.0.0.0/8.
+/// The next address of this process's own part of 127.0.0.0/8 at which nothing listens.
 fn address() -> Ipv4Addr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
-    let [third, fourth] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-    Ipv4Addr::new(127, block().second, third, fourth)
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(number < LAST, "more addresses than one test run can have");
+        let [third, fourth] = number.to_be_bytes();
+        let address = Ipv4Addr::new(127, block().second, third, fourth);
+        if is_free(address) {
+            return address;
+        }
+    }
+}
+
+/// Whether the ports that servers of tests use are free: a server of another user, or of a run that was killed, may be there.
+fn is_free(address: Ipv4Addr) -> bool {
+    SERVERS.iter().all(|port| TcpListener::bind((address, *port)).is_ok())
+        && UdpSocket::bind((address, NAMES)).is_ok()
 }
 
 /// 127.`second`.0.0/16, ours as long as the claim is bound.
@@ -127,7 +142,8 @@ struct Block {
     _claim: TcpListener,
 }
 
-/// Claims a block on first use. The kernel is the arbiter between test runs that happen at once.
+/// Claims a block on first use. The kernel is the arbiter between test runs that happen at once: the claim of one ends with
+/// its process, however that ends.
 fn block() -> &'static Block {
     static BLOCK: OnceLock<Block> = OnceLock::new();
     BLOCK.get_or_init(|| {
@@ -140,5 +156,13 @@ fn block() -> &'static Block {
     })
 }
 
-/// Any port that no server of any test uses.
-const CLAIM: u16 = 52_690;
+/// A port that no server of any test uses. Outside of the range that the kernel takes ports from (32768 to 60999): a listener
+/// of a test at every address (`0.0.0.0:0`) must not be given it.
+const CLAIM: u16 = 26_900;
+
+/// The address with which the next block begins is not reached.
+const LAST: u16 = u16::from_be_bytes([255, 254]);
+
+/// STARTTLS, direct TLS, components, and the name server of a test.
+const SERVERS: [u16; 4] = [5269, 5270, 5347, NAMES];
+const NAMES: u16 = 5353;

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::component::SECRET;
-use super::eventually::within;
+use super::eventually::{SOON, within};
 use super::process::TO_START;
 use super::{Auth, Network, Process, Server, Setup, Tls};
 
@@ -85,10 +85,10 @@ impl Drop for Node {
         }
         if !self.process.has_said_all() {
             // While stanzas move the figures are read one after the other, and may be off by those.
-            within(Duration::from_secs(10), "the account of the node adds up", || {
+            within(SOON, "the account of the node adds up", || {
                 let before = self.accounts().len();
                 self.process.signal("USR1");
-                within(Duration::from_secs(10), "the node logs its account", || {
+                within(SOON, "the node logs its account", || {
                     (self.accounts().len() > before || self.process.has_said_all()).then_some(())
                 });
                 self.accounts().last().is_none_or(|account| account.contains("difference=0")).then_some(())

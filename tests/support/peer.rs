@@ -153,6 +153,13 @@ impl Peer {
         }
     }
 
+    /// Closes the stream, and expects that the other side has said nothing before it does the same.
+    #[track_caller]
+    pub(crate) fn says_no_more(&mut self) {
+        self.sends("</stream:stream>");
+        self.expects_closed();
+    }
+
     /// Expects the connection to end and nothing to come before.
     #[track_caller]
     pub(crate) fn expects_end(&mut self) {

@@ -164,8 +164,9 @@ fn shell(command: &str) {
     let _ = Command::new("sh").args(["-c", command]).status();
 }
 
-/// How long a server may take until it listens: seconds alone, more when many start at once.
-pub(crate) const TO_START: Duration = Duration::from_secs(120);
+/// How long a server may take until it listens: seconds alone, a minute and more for ejabberd when eight start at once beside
+/// builds.
+pub(crate) const TO_START: Duration = Duration::from_secs(300);
 
 /// How much of a program's output a failed test shows.
 const SHOWN: usize = 60;

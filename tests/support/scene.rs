@@ -2,10 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use super::eventually::SOON;
 use super::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup};
 
 pub(crate) struct Scene {
@@ -48,7 +48,7 @@ impl Scene {
     pub(crate) fn nothing_came_to(&self, inbox: &mut Component) {
         let mut peer = self.peer();
         peer.sends(&message("truth"));
-        let first = inbox.next(Duration::from_secs(20)).expect("the honest stanza");
+        let first = inbox.next(SOON).expect("the honest stanza");
         assert_eq!(first.attribute("id"), "truth", "{first}");
     }
 
@@ -73,7 +73,7 @@ pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddr) -> TcpStream {
 /// Reads until the other side closes, in order or not.
 #[track_caller]
 pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
     let (mut answer, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         match stream.read(&mut buffer) {

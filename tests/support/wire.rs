@@ -11,6 +11,7 @@ use openssl::ssl::{
 };
 use openssl::x509::X509;
 
+use super::eventually::SOON;
 use super::{Event, Identity, Splitter};
 
 /// The connection, what was read from it and not looked at, and a transcript.
@@ -40,7 +41,7 @@ impl Wire {
     /// Takes over a connection.
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_write_timeout(Some(SOON)).unwrap();
         Self { link: Link::Plain(stream), splitter: Splitter::default(), transcript: String::new() }
     }
 
@@ -98,7 +99,7 @@ impl Wire {
         let Link::Plain(stream) = std::mem::replace(&mut self.link, Link::Changing) else {
             panic!("TLS inside of TLS");
         };
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
         let mut stream = SslStream::new(ssl, stream).unwrap();
         handshake(&mut stream).map_err(|error| error.to_string())?;
         let _ = writeln!(self.transcript, "- {}", stream.ssl().version_str());

@@ -32,22 +32,31 @@ async fn an_alias_is_followed() {
 
 #[tokio::test]
 async fn a_late_ipv6_answer_is_not_waited_for() {
-    let start = Instant::now();
-    let found = found(|question| match question {
+    let server = NameServer::start(|question| match question {
         "x.b.example A" => answer([a(1)]),
-        _ => Late(TIMEOUT / 2, Box::new(answer([aaaa(1)]))),
-    });
-    assert_eq!(found.await.unwrap(), ["192.0.2.1"]);
-    assert!(start.elapsed() < TIMEOUT / 2);
+        _ => Silence,
+    })
+    .await;
+    let nameservers = vec![server.address];
+    // If it were waited for, this test would hang.
+    let dns = Dns::new(&settings::Dns { nameservers, timeout: Duration::from_secs(3600) }).unwrap();
+    let addresses = dns.addresses("x.b.example").await.unwrap();
+    assert_eq!(addresses.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.1"]);
 }
 
 #[tokio::test]
 async fn a_slightly_later_ipv6_answer_is_waited_for() {
-    let found = found(|question| match question {
-        "x.b.example A" => answer([a(1)]),
-        _ => Late(Duration::from_millis(1), Box::new(answer([aaaa(1)]))),
-    });
-    assert_eq!(found.await.unwrap(), ["2001:db8::1", "192.0.2.1"]);
+    // A busy machine may make it later than it is waited for; unless it is waited for it never comes in time.
+    for _ in 0..100 {
+        let found = found(|question| match question {
+            "x.b.example A" => answer([a(1)]),
+            _ => Late(Duration::from_millis(1), Box::new(answer([aaaa(1)]))),
+        });
+        if found.await.unwrap() == ["2001:db8::1", "192.0.2.1"] {
+            return;
+        }
+    }
+    panic!("the answer was never waited for");
 }
 
 #[tokio::test]

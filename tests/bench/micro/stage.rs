@@ -25,7 +25,7 @@ use actors::workers::Workers;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
 use xmpp::component::Secret;
-use xmpp::policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient};
+use xmpp::policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient};
 use xmpp::stanza::Origin;
 use xmpp::stream::Initiating;
 use xmpp::stream::initiating::{Established, Output, Plan, Purpose};
@@ -114,6 +114,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         fulfilled: router.outlet(),
         closed: router.outlet(),
         bounces: router.outlet(),
+        routes: router.outlet(),
         notes: Notes::nobody(),
     };
     let (_, workers) = Workers::start(1);
@@ -131,7 +132,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         .start_on(&here, move || Router::new([], names, promise, service, None, Notes::nobody(), vital));
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let surroundings = component::Surroundings {
-        names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),
+        names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
         max_stanza: 100_000,
         bounds: Bounds::default(),
         write_timeout: Duration::from_secs(120),
@@ -142,6 +143,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         proved: nobody.outlet(),
         refusals: component::Refusals::of(std::iter::empty()),
         asker: None,
+        bad_stanzas: actors::quiet::Quiet::new("nuncio::component", actors::quiet::FEW, "more bad stanzas"),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
@@ -235,6 +237,7 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
         idle_seconds: 0,
         secret: dialback::Secret::new(SECRET),
         unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
     };
     let purpose = Purpose::Session;
     let plan = Plan {

@@ -212,7 +212,7 @@ fn whoever_cannot_be_verified_is_told_why() {
 // rows: F17
 #[test]
 fn a_silent_authority_is_told_of_before_the_stream_runs_out_of_time() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"1s\""));
+    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
     let _silent = publishes(&stage.network, "silent.example");
     let (mut dialling, _) = stage.dials("silent.example");
     dialling.sends(&result("silent.example", INBOX, "key"));

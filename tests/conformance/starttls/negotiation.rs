@@ -1,9 +1,7 @@
 //! How TLS begins, or does not (RFC 6120, section 5.4).
 
-use std::time::Duration;
-
 use super::{DIALBACK, EXTERNAL, INBOX, PEER, PROCEED, QUIET, STARTTLS, Stage, names, question};
-use crate::support::{Auth, Certificate, Nothing, Peer, Server, Setup, Tls, offers_external};
+use crate::support::{Auth, Certificate, Nothing, Peer, SOON, Server, Setup, Tls, offers_external};
 
 // rows: C1 C2
 #[test]
@@ -70,18 +68,20 @@ fn tls_begins_right_behind_proceed() {
     peer.sends(STARTTLS);
     let mut answer = String::new();
     while !answer.contains('>') {
-        answer.push_str(&peer.hears(Duration::from_secs(10)).expect("an answer"));
+        answer.push_str(&peer.hears(SOON).expect("an answer"));
     }
     assert!(answer.starts_with("<proceed ") && answer.ends_with('>'), "{answer:?}");
     assert_eq!(answer.matches('>').count(), 1, "{answer:?}");
     assert_eq!(peer.hears(QUIET), Err(Nothing::Late));
+    // Anything else would break the handshake.
+    peer.secures_as_client(Some(&stage.identity), INBOX);
 
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
     inbox.sends_message(PEER, "1", "");
     let mut peer = stage.asked_for_tls(&listener);
     peer.sends(PROCEED);
-    let hello = peer.hears(Duration::from_secs(10)).expect("a handshake");
+    let hello = peer.hears(SOON).expect("a handshake");
     assert!(hello.starts_with("\u{16}\u{3}"), "{hello:?}");
 }
 
@@ -109,7 +109,7 @@ fn what_is_sent_along_with_starttls_is_thrown_away() {
     peer.expects_header();
     peer.expects("features");
     peer.sends(&message("late"));
-    let first = inbox.next(Duration::from_secs(20)).expect("a stanza");
+    let first = inbox.next(SOON).expect("a stanza");
     assert_eq!(first.attribute("id"), "late");
 }
 
@@ -140,7 +140,7 @@ fn a_broken_handshake_ends_the_connection_without_a_closing_tag() {
     inbox.sends(&question("1"));
     let mut peer = stage.asked_for_tls(&listener);
     peer.sends(PROCEED);
-    peer.hears(Duration::from_secs(10)).expect("a handshake");
+    peer.hears(SOON).expect("a handshake");
     peer.sends("this is no handshake, whoever reads it\r\n\r\n");
     assert!(!rest(&mut peer).contains("stream"), "a closing tag");
     let answer = inbox.receives_id("1");
@@ -260,7 +260,7 @@ fn of_what_the_policy_allows_the_strongest_is_taken() {
 fn rest(peer: &mut Peer) -> String {
     let mut heard = String::new();
     loop {
-        match peer.hears(Duration::from_secs(10)) {
+        match peer.hears(SOON) {
             Ok(more) => heard.push_str(&more),
             Err(Nothing::Ended) => return heard,
             Err(Nothing::Late) => panic!("the connection stays"),

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use openssl::ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslVerifyMode, SslVersion};
 
 use super::{PEER, STARTTLS};
-use crate::support::{Auth, Network, Node, Peer, Server, Setup, eventually, needs};
+use crate::support::{Auth, Network, Node, Peer, SOON, Server, Setup, eventually, needs};
 
 // rows: C12
 #[test]
@@ -60,7 +60,7 @@ fn every_cipher_that_is_taken_has_forward_secrecy_and_authenticates_what_it_encr
 fn compression_is_declined_by_whoever_it_is_offered_to() {
     let (_network, node) = scanned();
     let mut socket = TcpStream::connect((node.address(), 5269)).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
     let header = format!(
         "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' version='1.0' \
          from='{PEER}' to='ec.example'>"

@@ -1,11 +1,9 @@
 //! How streams end in good order (RFC 6120, section 4.4).
 
-use std::time::Duration;
-
 use openssl::ssl::ShutdownState;
 
 use super::{PEER, Stage, message, setup};
-use crate::support::{Event, Peer, Server};
+use crate::support::{Event, Peer, SOON, Server};
 
 // rows: B16
 #[test]
@@ -18,7 +16,7 @@ fn what_came_before_the_closing_tag_is_delivered_and_the_tag_is_answered() {
     peer.expects_closed();
     peer.expects_end();
     for number in 0..100 {
-        let stanza = inbox.next(Duration::from_secs(20)).expect("a stanza");
+        let stanza = inbox.next(SOON).expect("a stanza");
         assert_eq!(stanza.attribute("id"), number.to_string(), "{stanza}");
     }
     stage.receives_only_the_truth(&mut inbox);
@@ -40,7 +38,7 @@ fn a_peer_that_closes_loses_no_stanza_the_rest_takes_another_stream() {
         inbox.sends_message(PEER, &number.to_string(), "");
     }
     loop {
-        match peer.next(Duration::from_secs(20)).expect("a stanza or the closing tag") {
+        match peer.next(SOON).expect("a stanza or the closing tag") {
             Event::Element(stanza) => arrived.push(stanza.attribute("id").to_owned()),
             Event::Closed => break,
             other @ Event::Opened(_) => panic!("{other:?}"),
@@ -143,7 +141,7 @@ fn a_node_that_stops_says_so_on_every_stream_behind_what_it_still_writes() {
     theirs.expects_error("system-shutdown");
     let mut arrived = 0;
     let error = loop {
-        match ours.next(Duration::from_secs(20)).expect("a stanza or the error") {
+        match ours.next(SOON).expect("a stanza or the error") {
             Event::Element(element) if element.name == "message" => arrived += 1,
             Event::Element(element) => break element,
             other => panic!("{other:?}"),
@@ -154,5 +152,5 @@ fn a_node_that_stops_says_so_on_every_stream_behind_what_it_still_writes() {
     ours.sends("</stream:stream>");
     let answered = inbox.expects_end().iter().filter(|stanza| stanza.is("message", "error")).count();
     assert_eq!(arrived + answered, 200, "{arrived} arrived, {answered} answered");
-    assert!(stage.node.process().exit_within(Duration::from_secs(15)).success());
+    assert!(stage.node.process().exit_within(SOON).success());
 }

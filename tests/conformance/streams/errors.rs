@@ -1,7 +1,7 @@
 //! Stream errors, sent and received (RFC 6120, section 4.9).
 
 use super::{PEER, Stage, message, setup};
-use crate::support::{Event, Server};
+use crate::support::{Event, SOON, Server};
 
 // rows: B29 B32
 #[test]
@@ -76,7 +76,7 @@ fn connections_past_the_cap_are_turned_away_and_the_others_live_on() {
     let mut inbox = stage.node.inbox();
     let (mut first, mut second) = (stage.authenticated(), stage.authenticated());
     let mut third = stage.dials();
-    while let Ok(event) = third.next(std::time::Duration::from_secs(10)) {
+    while let Ok(event) = third.next(SOON) {
         if let Event::Element(error) = event {
             assert!(error.child("resource-constraint").is_some(), "{error}");
         }

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{INBOX, NAMED, PEER, QUIET, Stage, header, message, setup};
-use crate::support::{Ejabberd, Network, Node, Nothing, Peer, Server, Setup};
+use super::{INBOX, NAMED, PEER, Stage, header, message, setup};
+use crate::support::{Ejabberd, Network, Node, Peer, Server, Setup};
 
 // rows: B1 B2 B3 B12 B27
 #[test]
@@ -64,7 +64,7 @@ fn an_answering_header_fits_the_question_and_has_a_new_id_after_each_restart() {
     // What is left to say is no offer (XEP-0478), and it is said once.
     let last = peer.expects("features");
     assert!(last.children().all(|feature| feature.name == "limits"), "{last}");
-    assert_eq!(peer.next(QUIET), Err(Nothing::Late));
+    peer.says_no_more();
 
     let ids: HashSet<_> = headers.iter().map(|header| header.attribute("id").to_owned()).collect();
     assert_eq!(ids.len(), 3, "{headers:?}");
@@ -134,7 +134,7 @@ fn a_header_without_version_is_answered_without_version_and_features() {
         let mut peer = stage.opens(&format!("{version} from='{PEER}' to='{INBOX}'"));
         let answer = peer.expects_header();
         assert_eq!(answer.attribute("version"), "", "{answer}");
-        assert_eq!(peer.next(QUIET), Err(Nothing::Late));
+        peer.says_no_more();
     }
 }
 

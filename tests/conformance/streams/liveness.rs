@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use super::{INBOX, PEER, Stage, setup};
-use crate::support::{Component, Nothing, Peer, Server};
+use crate::support::{Component, Nothing, Peer, SOON, Server};
 
 // rows: B20 B21
 #[test]
@@ -38,7 +38,7 @@ fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
     for peer in [&mut peer, &mut theirs] {
         let mut heard = String::new();
         while heard.len() < 3 {
-            heard.push_str(&peer.hears(Duration::from_secs(10)).expect("a sign of life"));
+            heard.push_str(&peer.hears(SOON).expect("a sign of life"));
         }
         assert_eq!(heard.trim(), "", "{heard:?}");
     }
@@ -65,7 +65,7 @@ fn a_peer_that_takes_nothing_any_more_is_given_up_with_connection_timeout() {
     });
     stage.node.eventually_logs(&["closed", PEER, "the peer does not read"]);
     // It comes to itself in the moment that it still has, and learns what happened.
-    was_told_of_the_timeout(|| peer.hears(Duration::from_secs(10)).ok());
+    was_told_of_the_timeout(|| peer.hears(SOON).ok());
 }
 
 // rows: B21
@@ -81,13 +81,14 @@ fn a_peer_that_takes_no_answers_is_given_up_with_connection_timeout() {
     let question = "<db:verify from='a.example' to='b.example' id='1'/>";
     peer.sends(&question.repeat(20_000));
     stage.node.eventually_logs(&["nuncio::incoming", "closed", "the peer does not read"]);
-    was_told_of_the_timeout(|| peer.hears(Duration::from_secs(10)).ok());
+    was_told_of_the_timeout(|| peer.hears(SOON).ok());
 }
 
 // rows: B21
 #[test]
 fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name_is_free() {
-    let stage = Stage::with(setup().set("s2s.write_timeout", "\"1s\""));
+    // Long enough for the next one, which reads, on a busy machine.
+    let stage = Stage::with(setup().set("s2s.write_timeout", "\"4s\""));
     let mut deaf = Component::connect_deaf(stage.node.address(), INBOX);
     let mut sender = stage.node.outbox();
     let (from, body) = (sender.name().to_owned(), "x".repeat(60_000));
@@ -97,7 +98,7 @@ fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name
     stage.node.eventually_logs(&["nuncio::component", "disconnected", INBOX, "the component does not read"]);
     let mut next = stage.node.inbox();
     was_told_of_the_timeout(|| {
-        let heard = deaf.hear(Duration::from_secs(10)).ok()?;
+        let heard = deaf.hear(SOON).ok()?;
         Some(String::from_utf8_lossy(&heard).into_owned())
     });
     assert_eq!(flood.join().unwrap(), 400);

@@ -1,11 +1,10 @@
 //! How a stream may be written: which namespace is the default one (RFC 6120, section 4.8.2), and a root without content.
 
 use super::{INBOX, NAMED, PEER, Stage};
-use crate::support::{Component, Event, SECRET, Server, Wire, read_to_end};
+use crate::support::{Component, Event, SECRET, SOON, Server, Wire, read_to_end};
 use openssl::sha::sha1;
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::Duration;
 
 // rows: B23 B27
 #[test]
@@ -144,7 +143,7 @@ fn a_component_may_declare_its_namespace_on_each_stanza() {
     let mut outbox: Component = stage.node.outbox();
     let mut wire = Wire::new(TcpStream::connect((stage.node.address(), 5347)).unwrap());
     wire.send(&format!("<stream xmlns='{STREAMS}' to='{INBOX}'>"));
-    let id = match wire.next(Duration::from_secs(20)) {
+    let id = match wire.next(SOON) {
         Ok(Event::Opened(header)) => header.attribute("id").to_owned(),
         other => panic!("{other:?}"),
     };

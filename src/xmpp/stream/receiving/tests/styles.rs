@@ -74,16 +74,28 @@ fn what_a_payload_inherits_from_such_a_stream_goes_along_with_it() {
 // B24
 #[test]
 fn a_stanza_is_judged_by_its_own_namespace() {
+    let header = format!("<stream xmlns='{STREAMS}' xmlns:db='jabber:server:dialback' {ADDRESSED}>");
+    let strict =
+        Policy { tls: Tls::Optional, malformed_stanza: crate::policy::MalformedStanza::Close, ..policy() };
     for (stanza, condition) in [
         ("<message xmlns='jabber:client' from='u@b.example' to='v@a.example'/>", "invalid-namespace"),
         ("<message from='u@b.example' to='v@a.example'/>", "unsupported-stanza-type"),
         ("<message xmlns='' from='u@b.example' to='v@a.example'/>", "unsupported-stanza-type"),
     ] {
-        let mut peer = Peer::new(lax());
-        peer.sends(&format!("<stream xmlns='{STREAMS}' xmlns:db='jabber:server:dialback' {ADDRESSED}>"));
+        let mut peer = Peer::new(rules(&["a.example"], strict.clone(), true));
+        peer.sends(&header);
         peer.is_verified("a.example", "b.example");
         let answer = peer.sends(stanza);
         peer.is_told(&format!("<stream:stream >{answer}"), condition);
+
+        let mut peer = Peer::new(lax());
+        peer.sends(&header);
+        peer.is_verified("a.example", "b.example");
+        peer.events.clear();
+        let good = "<message xmlns='jabber:server' from='u@b.example' to='v@a.example'/>";
+        assert_eq!(peer.sends(&format!("{stanza}{good}")), "");
+        assert!(!peer.events[0].starts_with("[stanza"), "{:?}", peer.events);
+        assert!(peer.events[1].starts_with("[stanza <message "), "{:?}", peer.events);
     }
 }
 
