@@ -55,6 +55,7 @@ use crate::{
     resolver::{self, Lane, Resolver},
     settings::{HostPort, Remote},
     tls::{self, Tls},
+    trace::Trace,
     watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
@@ -122,6 +123,8 @@ pub struct Session {
     pub stream: Stream,
     /// The protocol.
     pub machine: Initiating,
+    /// How far the trace of its bytes is.
+    pub trace: Trace,
     /// What was negotiated.
     pub established: Established,
     /// The peer.

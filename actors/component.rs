@@ -38,7 +38,7 @@ use crate::{
     report,
     router::{self, Router, Source},
     source::Habit,
-    trace::redact,
+    trace::Trace,
 };
 
 use self::alive::Alive;
@@ -178,6 +178,7 @@ pub struct Component {
     meter: Arc<Meter>,
     link: Option<Link>,
     machine: Accepting,
+    trace: Trace,
     name: Option<Domain>,
     /// How often it has claimed the name.
     claims: u32,
@@ -227,6 +228,7 @@ impl Component {
     ) -> Self {
         Self {
             link: Some(Link::start(stream, own.outlet())),
+            trace: Trace::new(LOG),
             machine: Accepting::new(
                 Arc::clone(&surroundings.names),
                 surroundings.max_stanza,
@@ -275,7 +277,9 @@ impl Component {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => {
-                    log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+                    if let Some(shown) = self.trace.sent(&bytes) {
+                        log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+                    }
                     self.outbox.push_raw(bytes);
                 }
                 Output::Claimed { name } => {
@@ -357,8 +361,12 @@ impl Component {
             self.farewell = Farewell::after(end, self.machine.is_open());
             self.report_rejection(end);
             // After our own error the closing tags go both ways like after none.
-            let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);
-            self.log_closed(&parting.as_ref().unwrap_or(end).to_string());
+            let reason = match (end, self.parting.clone()) {
+                (End::Closed, Some(error)) => End::ByUs(error).to_string(),
+                (End::Closed, None) => "closed by the component".to_owned(),
+                _ => end.to_string(),
+            };
+            self.log_closed(&reason);
         }
         self.leave(context);
     }
@@ -489,7 +497,9 @@ impl Handler<Queued<link::Event>> for Component {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                if let Some(shown) = self.trace.received(&bytes) {
+                    log::trace!(target: LOG, address:% = self.address; "received {shown}");
+                }
                 self.quiet_looks = 0;
                 self.alive.seen();
                 self.reading = pass.watch();
@@ -503,7 +513,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.feed_link();
             }
             link::Event::Secured(_) => {}
-            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the program closed the connection", context),
+            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "connection lost", context),
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.over {
                     // A program that closes has read what it had; of one that was cut off nobody knows.
@@ -559,7 +569,7 @@ impl Handler<Queued<Drain>> for Component {
         let quiet_within = within / 5 * 4;
         self.close_when_quiet(clock::now() + quiet_within, context);
         context.run_later(within, |component, context| {
-            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+            component.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
         });
     }
 }

@@ -8,6 +8,7 @@
 pub mod answer;
 mod collect;
 mod components;
+mod related;
 pub mod request;
 mod sentence;
 pub mod socket;

@@ -311,12 +311,12 @@ impl fmt::Display for Failure {
         match self {
             Self::Denied => f.write_str("this server does not federate with that domain"),
             Self::Stopping => f.write_str("this server is being stopped"),
-            Self::Late => f.write_str("no link came about in time"),
-            Self::ShortLived => f.write_str("its server ends every link as soon as it stands"),
+            Self::Late => f.write_str("no connection could be established in time"),
+            Self::ShortLived => f.write_str("the remote server closes every connection immediately"),
             Self::Overloaded => f.write_str("too many connections are being made"),
             Self::Crowded(address) => write!(f, "too many connections to {address} wait to be made"),
             Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
-            Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
+            Self::Dns(failure) => write!(f, "DNS lookup failed: {failure}"),
             Self::TlsForbidden => {
                 f.write_str("it takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
             }

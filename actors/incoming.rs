@@ -43,7 +43,7 @@ use crate::{
     terms::Terms,
     throttle::Throttle,
     tls::{self, Tls},
-    trace::redact,
+    trace::Trace,
     verifier::{self, Verifier},
     witness::{Side, Witness},
 };
@@ -136,6 +136,7 @@ pub struct Incoming {
     meter: Arc<Meter>,
     link: Option<Link>,
     machine: Receiving,
+    trace: Trace,
     outbox: Outbox,
     over: bool,
     /// Whether the peer still has to close its stream, when ours is over.
@@ -203,6 +204,7 @@ impl Incoming {
         let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
+            trace: Trace::new(LOG),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
             surroundings,
             address,
@@ -244,7 +246,9 @@ impl Incoming {
     }
 
     fn transmit(&mut self, bytes: Bytes) {
-        log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+        if let Some(shown) = self.trace.sent(&bytes) {
+            log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+        }
         self.outbox.push_raw(bytes);
     }
 
@@ -317,7 +321,7 @@ impl Incoming {
         log::info!(
             target: LOG, address:% = self.address,
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            more_pairs = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
+            pairs_not_shown = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), in_words).as_str(), reason = reason,
             stanzas_in = self.stanzas_in, refused = self.stanzas_refused, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
@@ -371,7 +375,9 @@ impl Handler<Queued<link::Event>> for Incoming {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                if let Some(shown) = self.trace.received(&bytes) {
+                    log::trace!(target: LOG, address:% = self.address; "received {shown}");
+                }
                 self.last_read = Instant::now();
                 self.bytes_in += bytes.len() as u64;
                 let paused = self.throttle.take(bytes.len(), self.last_read);

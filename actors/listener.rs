@@ -4,6 +4,7 @@
 mod line;
 mod meeting;
 mod mistakes;
+mod probe;
 mod show;
 mod sites;
 mod socket;
@@ -31,7 +32,7 @@ use self::{
     sites::{Bounds, Excess, Place, Sites},
     socket::accept,
 };
-pub use self::{mistakes::Mistaken, socket::bind};
+pub use self::{mistakes::Mistaken, probe::ExpectProbe, socket::bind};
 
 use crate::{
     component::{self, Component},
@@ -202,6 +203,7 @@ pub struct Listener {
     silent: HashMap<IpAddr, BTreeSet<(Instant, Caller)>>,
     mistakes: Mistakes,
     refused: Arc<Quiet>,
+    probes: probe::Expected,
     /// The node is being stopped.
     stopped: bool,
 }
@@ -260,6 +262,7 @@ impl Listener {
             silent: HashMap::new(),
             mistakes: Mistakes::new(now),
             refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
+            probes: probe::Expected::default(),
             stopped: false,
         }
     }

@@ -43,7 +43,7 @@ use crate::{
     report, router,
     terms::Terms,
     tls::{self, Tls},
-    trace::redact,
+    trace::Trace,
 };
 
 /// Write this before anything that the router sends: it has waited in the promise.
@@ -233,6 +233,7 @@ enum OnRoute {
 struct Wire {
     link: Link,
     machine: Initiating,
+    trace: Trace,
     max_stanza: Option<usize>,
     address: SocketAddr,
     mechanism: Mechanism,
@@ -300,6 +301,7 @@ impl Outgoing {
         self.wire = Some(Wire {
             link: Link::start(session.stream, self.own.outlet()),
             machine: session.machine,
+            trace: session.trace,
             max_stanza: session.established.max_stanza,
             address: session.address,
             mechanism: session.established.mechanism,
@@ -334,7 +336,9 @@ impl Outgoing {
         while let Some(output) = self.wire.as_mut().and_then(|wire| wire.machine.poll()) {
             match output {
                 Output::Transmit(bytes) => {
-                    log::trace!(target: LOG, pair:% = self.pair; "sent {}", redact(&bytes));
+                    if let Some(shown) = self.wire.as_mut().and_then(|wire| wire.trace.sent(&bytes)) {
+                        log::trace!(target: LOG, pair:% = self.pair; "sent {shown}");
+                    }
                     self.outbox.push_raw(bytes);
                 }
                 Output::Unasked { element } => crate::attempt::warn_unasked(LOG, &self.pair, &element),
@@ -498,8 +502,10 @@ impl Handler<Queued<link::Event>> for Outgoing {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, pair:% = self.pair; "received {}", redact(&bytes));
                 if let Some(wire) = &mut self.wire {
+                    if let Some(shown) = wire.trace.received(&bytes) {
+                        log::trace!(target: LOG, pair:% = self.pair; "received {shown}");
+                    }
                     wire.bytes_in += bytes.len() as u64;
                     wire.machine.receive(bytes);
                 }

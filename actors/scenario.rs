@@ -168,6 +168,7 @@ impl World {
             route: None,
             stream: Stream::Memory(ours),
             machine,
+            trace: crate::trace::Trace::new("nuncio::outgoing"),
             established,
             address,
         })))

@@ -139,7 +139,7 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
     match node.reload(config.settings) {
         Ok(fixed) => {
             for key in fixed {
-                log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
+                log::warn!(target: LOG, key = key; "changed, but needs a restart to take effect");
             }
             make_room_for_files(&node.settings().limits);
             log::info!(target: LOG, file:% = file.display(); "reloaded");
@@ -158,18 +158,33 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
 fn look_at_certificates(settings: &Settings) {
     for (name, identity) in actors::node::identities(settings) {
         for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
-            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "a certificate of ours needs care");
+            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "problem with our certificate");
         }
     }
 }
 
-/// Logs the last line of the start: whoever waits for the node waits for this. Answers the addresses that are bound.
+/// Logs the last line of the start, for which those wait who wait for the node: the addresses that are bound, and the
+/// domains and components that are served. Answers the first part.
 fn announce(node: &Node) -> String {
     let addresses = node.addresses().iter().map(|(kind, address)| format!("{kind}={address}"));
     let control = node.control().map(|path| format!("control={}", path.display()));
     let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
-    log::info!(target: LOG, "ready {bound}");
+    let Settings { domains, components, .. } = node.settings();
+    let domains = few(domains.iter().map(|domain| domain.name.as_str()));
+    let components = few(components.iter().map(|component| component.name.as_str()));
+    log::info!(target: LOG, domains = domains.as_str(), components = components.as_str(); "ready {bound}");
     format!("ready {bound}")
+}
+
+/// Names in one value of the log: all of them, or the first ones and how many there are besides.
+fn few<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let named = names.take(NAMED).collect::<Vec<_>>().join(",");
+    match (named.as_str(), more) {
+        ("", _) => "-".to_owned(),
+        (_, 0) => named,
+        (_, more) => format!("{named} and {more} more"),
+    }
 }
 
 /// Gives the service manager its signs of life, each after a beat of the node.
@@ -184,6 +199,9 @@ async fn live(notify: Rc<Notify>, heartbeat: Heartbeat) {
 
 const LOG: &str = "nuncio::node";
 
+/// Names of domains, and of components, in the line that says that the node is ready.
+const NAMED: usize = 20;
+
 /// How often our certificates are looked at while nobody reloads.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -192,3 +210,15 @@ const FILES_PER_CONNECTION: u64 = 2;
 
 /// Listeners, components, questions to name servers, call-backs, the runtime itself.
 const OTHER_FILES: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::few;
+
+    #[test]
+    fn many_names_are_counted() {
+        assert_eq!(few(std::iter::empty::<&str>().collect::<Vec<_>>().into_iter()), "-");
+        assert_eq!(few(["a.example", "b.example"].into_iter()), "a.example,b.example");
+        assert!(few(["x"; 25].into_iter()).ends_with(",x and 5 more"));
+    }
+}

@@ -22,6 +22,7 @@ mod fairness;
 mod federation;
 mod harness;
 mod hosters;
+mod hostile_text;
 mod identities;
 mod jabberd2;
 mod last_words;

@@ -1,6 +1,7 @@
 //! One connection on its way to a stream that serves the purpose of the attempt.
 
 use std::{
+    mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -32,7 +33,7 @@ use crate::{
     metrics::{Phase, Saw},
     recorder::{Event, What},
     tls,
-    trace::redact,
+    trace::Trace,
     watch::Seen,
     witness::Side,
 };
@@ -60,9 +61,13 @@ impl Attempt {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<Arrival, Failure> {
+        if let Ok(from) = socket.local_addr() {
+            self.show(|| Seen::Connected { from });
+        }
         let mut negotiation = Negotiation {
             attempt: self,
             address,
+            trace: Trace::new(self.log),
             stage: "waiting for the TLS handshake",
             began: clock::now(),
             usable: clock::now(),
@@ -79,6 +84,8 @@ impl Attempt {
 struct Negotiation<'a> {
     attempt: &'a Attempt,
     address: SocketAddr,
+    /// What the log shows of its bytes.
+    trace: Trace,
     /// What it waits for, for when the time runs out.
     stage: &'static str,
     began: Instant,
@@ -115,7 +122,9 @@ impl Negotiation<'_> {
             while let Some(output) = machine.poll() {
                 match output {
                     Output::Transmit(bytes) => {
-                        log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
+                        if let Some(shown) = self.trace.sent(&bytes) {
+                            log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {shown}");
+                        }
                         if let Err(error) = stream.write_all(&bytes).await {
                             return Err(self.last_words(machine, stream, &error).await);
                         }
@@ -157,6 +166,7 @@ impl Negotiation<'_> {
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
+                            trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
                             established,
                             address: self.address,
                             expires,
@@ -216,9 +226,11 @@ impl Negotiation<'_> {
         }
     }
 
-    fn receive(&self, machine: &mut Initiating, bytes: BytesMut) {
+    fn receive(&mut self, machine: &mut Initiating, bytes: BytesMut) {
         let attempt = self.attempt;
-        log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+        if let Some(shown) = self.trace.received(&bytes) {
+            log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
+        }
         attempt.show(|| Seen::Received(&bytes));
         machine.receive(bytes);
     }
@@ -266,7 +278,7 @@ impl Negotiation<'_> {
 
     /// Explains why nothing more can be written by what the peer said before.
     async fn last_words(
-        &self,
+        &mut self,
         mut machine: Initiating,
         mut stream: Stream,
         error: &std::io::Error,
@@ -332,7 +344,7 @@ pub fn secured(session: tls::Session) -> Secured {
 
 /// Tells the operator that a remote answers what it was not asked, which is either a fault or a forgery.
 pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
-    log::warn!(target: log, pair:% = pair, element = element; "not believed, an answer that was not asked for");
+    log::warn!(target: log, pair:% = pair, element = element; "ignored an unsolicited dialback answer");
 }
 
 /// Closes a connection that is of no more use; nobody waits for that.

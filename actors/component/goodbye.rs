@@ -20,7 +20,7 @@ impl Component {
                 link.close(Farewell::Now);
             }
             context.run_later(PARTING, |component, context| {
-                component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+                component.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
             });
         });
     }
@@ -28,12 +28,15 @@ impl Component {
     /// Closes the stream of a program that reads nothing (RFC 6120 4.9.3.4), whose name is free from now on. It is told,
     /// if it comes back within the moment that it has now.
     pub(super) fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
-        let reason = "the program reads nothing";
+        let reason = "the component does not read";
         if self.over {
             return self.link_ended(WHOLE_CHUNK, reason, context);
         }
         self.writing_since = None;
-        self.machine.close(Some(stream::Error::new(Condition::ConnectionTimeout, "you read nothing")));
+        self.machine.close(Some(stream::Error::new(
+            Condition::ConnectionTimeout,
+            "no data accepted within the write timeout",
+        )));
         self.turn(&Pass::free(), context);
         self.over = true;
         self.log_closed(reason);

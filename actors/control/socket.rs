@@ -187,7 +187,7 @@ impl fmt::Display for Error {
                 write!(f, "its path is longer than {LONGEST} bytes, the most that a socket can have")
             }
             Self::Taken => f.write_str("another node answers there"),
-            Self::NotASocket => f.write_str("a file that is no socket is there"),
+            Self::NotASocket => f.write_str("a file that is not a socket exists there"),
             Self::Io(error) => error.fmt(f),
         }
     }

@@ -123,7 +123,7 @@ impl Incoming {
         );
         self.mechanism = Some(mechanism);
         let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
-        let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
+        let event = Event::now(What::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
         self.surroundings.notes.note(&pair.remote, event);
         self.witness(&pair.remote);
     }

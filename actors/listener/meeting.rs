@@ -135,7 +135,7 @@ impl Listener {
         since: Instant,
     ) {
         let Caller { address, door } = caller;
-        let surroundings = incoming::Surroundings { door, ..surroundings };
+        let surroundings = self.surroundings_for(address, incoming::Surroundings { door, ..surroundings });
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
             Incoming::new(surroundings, stream, session, address, since, own, meter)

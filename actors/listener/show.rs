@@ -32,7 +32,7 @@ impl Connection {
             direction,
             state: State::Connecting,
             pairs: Vec::new(),
-            more_pairs: 0,
+            pairs_not_shown: 0,
             address: Some(address),
             since: Time::of(self.since),
             mechanism: None,

@@ -31,8 +31,11 @@ impl Outgoing {
             .is_some_and(|since| clock::since(since) > self.keepalive.min(self.write_timeout))
         {
             // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
-            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
-            self.close_stream(Some(error), "the peer reads nothing", context);
+            let error = stream::Error::new(
+                stream::Condition::ConnectionTimeout,
+                "no data accepted within the write timeout",
+            );
+            self.close_stream(Some(error), "the peer does not read", context);
         } else if rests_on_it && wire.expires.is_some_and(|end| end <= SystemTime::now()) {
             // RFC 6120 13.7.2.3. What is left over goes to a stream that meets the peer's next certificate.
             let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");

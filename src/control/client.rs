@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crate::users;
 use actors::control::{request::Request, socket};
 
 /// Asks the node at `path` and reads its answer to the end.
@@ -43,17 +44,19 @@ fn talk(mut stream: UnixStream, request: &Request) -> io::Result<String> {
 
 fn unreachable(path: &Path, error: &io::Error) -> String {
     let is_socket = fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let who = users::who_may(path);
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!(
-            "no node is running with the control socket {path}; --config or --socket names another one"
+            "no node is running with the control socket {path}; name another one with --config FILE, NUNCIO_CONFIG=FILE or \
+             --socket PATH"
         ),
-        io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is no socket"),
+        io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is not a socket"),
         io::ErrorKind::ConnectionRefused => {
-            format!("no node is running any more that had the control socket {path}")
+            format!("no node is running: the control socket {path} is left over from one that ended")
         }
         io::ErrorKind::PermissionDenied => {
-            format!("the control socket {path} is for the node's own user: ask as that user, or as root")
+            format!("no permission for the control socket {path}: run this as {who}")
         }
         _ => format!("the control socket {path} cannot be used: {error}"),
     }

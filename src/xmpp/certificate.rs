@@ -193,7 +193,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("was not shown"),
+            Self::Missing => f.write_str("was not presented"),
             Self::Expired { on } => write!(f, "expired on {on}"),
             Self::NotYetValid { until, .. } => write!(f, "is not valid before {until}"),
             Self::AuthorityExpired { authority, on } => {
@@ -368,7 +368,7 @@ mod tests {
         };
         let date = || String::from("2026-11-01");
         for (problem, words) in [
-            (Problem::Missing, "was not shown"),
+            (Problem::Missing, "was not presented"),
             (Problem::Expired { on: date() }, "expired on 2026-11-01"),
             (Problem::NotYetValid { until: date(), soon: false }, "is not valid before 2026-11-01"),
             (

@@ -192,7 +192,7 @@ fn a_peer_that_reads_nothing_is_given_up_and_its_senders_are_told() {
     });
     let answer = sender.receives("an error for what does not fit", |stanza| stanza.is("iq", "error"));
     assert!(answer.expect("error").child("resource-constraint").is_some(), "{}", answer.expect("error"));
-    scene.node.eventually_logs(&["nuncio::outgoing", "closed", "reads nothing"]);
+    scene.node.eventually_logs(&["nuncio::outgoing", "closed", "does not read"]);
     assert_eq!(flood.join().unwrap(), 300);
     drop(peer);
 }

@@ -267,7 +267,7 @@ fn a_refusal_says_why_at_once() {
     let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", NEVER);
     let node = Node::start(&network, setup.set("s2s.strict_certificates", "true"));
     let expired = network.authority.certificate(&["peer.example"]).expired().issue();
-    for (identity, words) in [(None, "was not shown"), (Some(&expired), "expired on")] {
+    for (identity, words) in [(None, "was not presented"), (Some(&expired), "expired on")] {
         let mut peer = Peer::dials(node.address());
         peer.starts_tls("peer.example", "nuncio.example", identity);
         let error = peer.expects("error");

@@ -414,7 +414,7 @@ impl Initiating {
         }
         self.elements += 1;
         if self.elements > ELEMENTS {
-            return Err(Fault::TooMany("elements that are no answer").into());
+            return Err(Fault::TooMany("elements that are not an answer").into());
         }
         let element = self.wire.read(&element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {

@@ -119,7 +119,7 @@ impl<O> Wire<O> {
     /// Reads an element that is not just passed on, if it has no more than so many tags.
     pub(crate) fn read(&self, element: &framer::Element, tags: usize) -> Result<xml::Element, Fault> {
         if xml::has_more_tags(&element.bytes, tags) {
-            return Err(Fault::TooMany("tags in an element that is no stanza"));
+            return Err(Fault::TooMany("tags in an element that is not a stanza"));
         }
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
     }

@@ -207,6 +207,7 @@ impl Dial for World {
             let (machine, established) = negotiated(&pair);
             let stream = Stream::Tcp(stream);
             Ok(Arrival::Session(Box::new(Session {
+                trace: actors::trace::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
                 established,

@@ -32,7 +32,10 @@ impl Receiving {
         match &answer {
             Answer::Valid => self.authorize(pair.clone(), Proof::Dialback),
             Answer::Invalid => {
-                self.tell(Asked::Dialback, format!("the server of {} disowns its dialback key", pair.remote));
+                self.tell(
+                    Asked::Dialback,
+                    format!("the server of {} answered `invalid` for its dialback key", pair.remote),
+                );
             }
             Answer::Error(error) => {
                 self.tell(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
