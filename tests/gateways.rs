@@ -55,6 +55,8 @@ fn rooms_and_nicknames_that_xmpp_users_type_cost_biboumi_no_connection() {
              <iq from='tester@{from}/r' to='{to}' id='i{number}' type='get'>\
              <query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
         ));
+        // An IQ request is answered, whoever it reaches.
+        user.receives_id(&format!("i{number}"));
         let marker = format!("marker {number}");
         stranger.sends(&format!("PRIVMSG #room :{marker}"));
         user.receives(&marker, |stanza| stanza.child("body").is_some_and(|body| body.text() == marker));
