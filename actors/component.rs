@@ -1,6 +1,8 @@
 //! A program that serves one of our domains, connected by XEP-0114.
 
+mod alive;
 mod goodbye;
+mod refusals;
 mod seat;
 mod show;
 
@@ -28,12 +30,14 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Alarm, Outbox},
-    quiet::Quiet,
     report,
     router::{self, Router, Source},
     source::Habit,
     trace::redact,
 };
+
+use self::alive::Alive;
+pub use self::refusals::Refusals;
 
 /// Write this to the program.
 #[derive(Debug)]
@@ -58,6 +62,21 @@ pub struct Show {
 /// The name is not served any more: close the stream.
 #[derive(Debug)]
 pub struct Expel;
+
+/// Another connection serves the name from now on: close the stream.
+#[derive(Debug)]
+pub struct GiveWay;
+
+/// An operator wants the connection closed.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Dropped when the name is free.
+    pub token: drain::Token,
+}
+
+/// Another connection claims the name: find out whether the component at the other end still answers.
+#[derive(Debug)]
+pub struct Prove;
 
 /// Close the stream once the program is quiet.
 #[derive(Debug)]
@@ -84,6 +103,17 @@ pub struct Gone {
     pub name: Domain,
     /// Which connection.
     pub component: Mailbox<Component>,
+    /// Why it ended.
+    pub reason: String,
+}
+
+/// A connection claimed a name with a wrong secret.
+#[derive(Debug)]
+pub struct Rejected {
+    /// Which name.
+    pub name: Domain,
+    /// The other end.
+    pub address: SocketAddr,
 }
 
 /// These could not be given to the program; their senders want to know.
@@ -118,8 +148,10 @@ pub struct Surroundings {
     pub ended: Outlet<listener::Ended>,
     /// Counts those of them that may be anybody's.
     pub proved: Outlet<listener::Proved>,
-    /// Limits what strangers can make the log say.
-    pub strangers: Arc<Quiet>,
+    /// Limits the log lines about connections that serve no name.
+    pub refusals: Refusals,
+    /// The address from which the node asks a component whether it still answers; the component's own name without.
+    pub asker: Option<Domain>,
 }
 
 /// The actor of one component connection.
@@ -154,6 +186,12 @@ pub struct Component {
     bytes_in: u64,
     last_stanza: Instant,
     draining: Option<drain::Token>,
+    /// Held until the name is free, for the operator who wants that.
+    dismissed: Option<drain::Token>,
+    /// Whether it is being asked for a sign of life.
+    alive: Alive,
+    /// Why the connection ended, once that is known.
+    ended: Option<String>,
     /// Why we closed the stream.
     parting: Option<stream::Error>,
 }
@@ -197,6 +235,9 @@ impl Component {
             bytes_in: 0,
             last_stanza: clock::now(),
             draining: None,
+            dismissed: None,
+            alive: Alive::default(),
+            ended: None,
             parting: None,
         }
     }
@@ -266,6 +307,7 @@ impl Component {
     fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
+            self.report_rejection(end);
             // After our own error the closing tags go both ways like after none.
             let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);
             self.log_closed(&parting.as_ref().unwrap_or(end).to_string());
@@ -314,9 +356,10 @@ impl Component {
         }
     }
 
-    fn log_closed(&self, reason: &str) {
-        if !self.seated && !self.surroundings.strangers.permits() {
-            return;
+    fn log_closed(&mut self, reason: &str) {
+        self.ended = Some(reason.to_owned());
+        if !self.seated {
+            return self.log_refused(reason);
         }
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
@@ -324,6 +367,30 @@ impl Component {
             lived:% = format_args!("{}s", self.since.elapsed().as_secs());
             "disconnected"
         );
+    }
+
+    /// Logs that the connection came to serve no name: a warning if its header named one, for somebody meant it to.
+    fn log_refused(&self, reason: &str) {
+        let claimed = self.machine.claimed();
+        if !self.surroundings.refusals.permits(claimed) {
+            return;
+        }
+        let level = if claimed.is_some() { log::Level::Warn } else { log::Level::Info };
+        log::log!(
+            target: LOG, level, address:% = self.address, name:% = claimed.map_or("-", Domain::as_str),
+            reason = reason;
+            "component refused"
+        );
+    }
+
+    /// Tells the router about a wrong secret, for `nuncio components`.
+    fn report_rejection(&self, end: &End) {
+        let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
+        if !self.seated && error.condition == Condition::NotAuthorized {
+            let rejected = Rejected { name: name.clone(), address: self.address };
+            // A router that is gone takes the process with it.
+            let _ = self.surroundings.router.signal(rejected);
+        }
     }
 
     /// Wakes up when the patience with a full outbox ends.
@@ -373,6 +440,7 @@ impl Handler<Queued<link::Event>> for Component {
             link::Event::Received { bytes, pass } => {
                 log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
                 self.quiet_looks = 0;
+                self.alive.seen();
                 self.reading = pass.watch();
                 self.bytes_in += bytes.len() as u64;
                 self.machine.receive(bytes);
@@ -457,13 +525,40 @@ impl Handler<Queued<Expel>> for Component {
     }
 }
 
+impl Handler<Queued<GiveWay>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, give_way: Queued<GiveWay>, context: &mut Context<Self>) {
+        give_way.open();
+        if !self.over {
+            let text = "another connection of this component took over";
+            self.close(Some(stream::Error::new(Condition::Conflict, text)), context);
+        }
+    }
+}
+
+impl Handler<Queued<Dismiss>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
+        let Dismiss { token } = dismiss.open();
+        if !self.gone {
+            self.dismissed = Some(token);
+        }
+        if !self.over {
+            self.close(None, context);
+        }
+    }
+}
+
 impl Drop for Component {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
         if std::thread::panicking()
             && let Some(name) = self.name.take().filter(|_| self.seated)
         {
-            let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone() });
+            let reason = "internal error of this node".to_owned();
+            let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone(), reason });
         }
         let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
     }

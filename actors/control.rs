@@ -7,6 +7,7 @@
 
 pub mod answer;
 mod collect;
+mod components;
 pub mod request;
 mod sentence;
 pub mod socket;

@@ -21,9 +21,9 @@
 //! | outgoing | [`outgoing::Closed`] | router | signal |
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
-//! | component | [`component::Claimed`], [`component::Gone`], [`component::Undelivered`] | router | signal |
+//! | component | [`component::Claimed`], [`component::Gone`], [`component::Rejected`], [`component::Undelivered`] | router | signal |
 //! | incoming | [`router::Route`] of error answers | router | signal: as many as one read brought |
-//! | router | [`router::Seated`], [`component::Retire`] | component | signal |
+//! | router | [`router::Seated`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
@@ -46,9 +46,9 @@
 //! | router, service (when the node stops) | [`service::Acknowledge`], [`service::Acknowledged`] | service, router | signal |
 //! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
 //! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
-//! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
-//! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`listener::Dismiss`] | | signal, likewise |
-//! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`] | the streams | signal: one for each command |
+//! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
+//! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`router::DismissComponent`], [`listener::Dismiss`] | | signal, likewise |
+//! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`], [`component::Dismiss`] | the streams | signal: one for each command |
 //! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 64 scrapes at most |
 //! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
 //! | a task of its own, which accepts | `Accepted` | control | closed: the command says that no node answers |

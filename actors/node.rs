@@ -30,7 +30,7 @@ use crate::{
     promise::Promise,
     pulse::{self, Pulse},
     router::{self, Router},
-    settings::Settings,
+    settings::{Conflict, Settings},
     tls,
     vital::Heartbeat,
 };
@@ -166,9 +166,9 @@ pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::setti
 }
 
 /// The local domains, and the names that components serve.
-fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<xmpp::Domain>) {
+fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<(xmpp::Domain, Conflict)>) {
     let domains = settings.domains.iter().map(|domain| domain.name.clone());
-    let components = settings.components.iter().map(|component| component.name.clone());
+    let components = settings.components.iter().map(|component| (component.name.clone(), component.conflict));
     (domains.collect(), components.collect())
 }
 

@@ -16,6 +16,8 @@ use std::{
 pub struct Quiet {
     log: &'static str,
     what: &'static str,
+    /// The name that all of these lines are about.
+    about: Option<String>,
     few: u64,
     /// Lines that were to be written in this while.
     asked: AtomicU64,
@@ -27,7 +29,16 @@ impl Quiet {
     /// For lines of the target `log`, of which `few` are written in ten seconds; `what` is what sums up the others. As
     /// long as there are others, each while is twice as long as the one before.
     pub fn new(log: &'static str, few: u64, what: &'static str) -> Arc<Self> {
-        Arc::new(Self { log, what, few, asked: AtomicU64::new(0), seconds: AtomicU64::new(SHORTEST) })
+        Self::with(log, few, what, None)
+    }
+
+    /// The same for lines that are all about one configured name.
+    pub fn about(log: &'static str, few: u64, what: &'static str, name: &str) -> Arc<Self> {
+        Self::with(log, few, what, Some(name.to_owned()))
+    }
+
+    fn with(log: &'static str, few: u64, what: &'static str, about: Option<String>) -> Arc<Self> {
+        Arc::new(Self { log, what, about, few, asked: AtomicU64::new(0), seconds: AtomicU64::new(SHORTEST) })
     }
 
     /// Whether one more line may be written. To be called in an actix system.
@@ -47,7 +58,13 @@ impl Quiet {
     fn sum_up(&self, seconds: u64) {
         let more = self.asked.swap(0, Relaxed).saturating_sub(self.few);
         if more > 0 {
-            log::warn!(target: self.log, more = more, within:% = format_args!("{seconds}s"); "{}", self.what);
+            let within = format_args!("{seconds}s");
+            match &self.about {
+                Some(name) => {
+                    log::warn!(target: self.log, name = name.as_str(), more = more, within:% = within; "{}", self.what);
+                }
+                None => log::warn!(target: self.log, more = more, within:% = within; "{}", self.what),
+            }
         }
         self.seconds.store(if more > 0 { LONGEST.min(2 * seconds) } else { SHORTEST }, Relaxed);
     }

@@ -5,7 +5,11 @@
 
 mod time;
 
-use std::{collections::BinaryHeap, fmt, net::SocketAddr};
+use std::{
+    collections::BinaryHeap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
 use xmpp::{Domain, DomainPair, certificate::Problem, policy::Policy, stream::Secured};
@@ -117,6 +121,45 @@ pub struct Queue {
     pub failures: u32,
     /// How the last one failed.
     pub trouble: Option<Trouble>,
+}
+
+/// A configured component, connected or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Component {
+    /// The domain that it serves.
+    pub name: String,
+    /// Whether a connection serves it.
+    pub connected: bool,
+    /// Since when it is connected, or is not; the start of the node if it never was.
+    pub since: Time,
+    /// The end of its last connection.
+    pub last_end: Option<Ending>,
+    /// Stanzas that were answered with an error because it was not connected.
+    pub refused: Amount,
+    /// Connections that named it and had a wrong secret.
+    pub rejected: Rejections,
+    /// Its connection.
+    pub link: Option<Link>,
+}
+
+/// The end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// When.
+    pub at: Time,
+    /// Why, as in the log.
+    pub reason: String,
+}
+
+/// Connections with a wrong secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejections {
+    /// How many.
+    pub count: u64,
+    /// The last of them.
+    pub last: Option<Time>,
+    /// Where that came from.
+    pub address: Option<IpAddr>,
 }
 
 /// What is being done about a queue.

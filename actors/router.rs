@@ -18,20 +18,19 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-use self::account::Account;
 pub use self::figures::{Figures, ShowFigures};
+use self::{account::Account, seats::Seat};
 use crate::{
-    account::Outcome,
+    account::{Amount, Outcome},
     batch::{self, Answers, Batch, Pass},
-    component::{self, Component},
-    drain,
+    component, drain,
     mailbox::{Mailbox, Outlet, Queued, Refused},
     outgoing::{self, Outgoing},
     promise::{self, Promise},
     recorder::Notes,
     report,
     service::{self, Service},
-    settings,
+    settings::{self, Conflict},
     vital::Vital,
 };
 
@@ -113,6 +112,26 @@ pub struct Dismiss {
     pub answer: oneshot::Sender<usize>,
 }
 
+/// Say how the configured components are.
+#[derive(Debug)]
+pub struct ShowComponents {
+    /// Only this one.
+    pub of: Option<Domain>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Vec<report::Component>>,
+}
+
+/// An operator wants the connection of this component closed.
+#[derive(Debug)]
+pub struct DismissComponent {
+    /// Which.
+    pub name: Domain,
+    /// Dropped when the name is free.
+    pub token: drain::Token,
+    /// Where it goes whether there is a connection.
+    pub answer: oneshot::Sender<bool>,
+}
+
 /// What the router knows of a domain.
 #[derive(Debug)]
 pub struct Known {
@@ -159,8 +178,8 @@ pub struct Seated {
 pub struct Adopt {
     /// The local domains.
     pub domains: Vec<Domain>,
-    /// The names that components serve.
-    pub components: Vec<Domain>,
+    /// The names that components serve, and who wins when two connections claim one.
+    pub components: Vec<(Domain, Conflict)>,
     /// What the node says of itself.
     pub service: settings::Service,
     /// Who may federate with whom.
@@ -190,15 +209,15 @@ pub struct Router {
 enum Local {
     /// The node itself.
     Node,
-    /// A component, if it is connected.
-    Component(Option<Mailbox<Component>>),
+    /// A component, connected or not.
+    Component(Box<Seat>),
 }
 
 impl Router {
     /// A router for these domains, of which those in `components` are served by a component.
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
-        components: impl IntoIterator<Item = Domain>,
+        components: impl IntoIterator<Item = (Domain, Conflict)>,
         promise: Mailbox<Promise>,
         service: Mailbox<Service>,
         log_account: Option<Duration>,
@@ -207,18 +226,23 @@ impl Router {
     ) -> Self {
         let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };
         let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
-        local.extend(components.into_iter().map(|name| (name, Local::Component(None))));
+        let seats = components.into_iter();
+        local.extend(seats.map(|(name, conflict)| (name, Local::Component(Box::new(Seat::new(conflict))))));
         Self { local, sessions: HashMap::new(), promise, service, account, _vital: vital }
     }
 
     fn route(&mut self, batch: Batch, source: Source) {
-        match self.local.get(&batch.to) {
-            Some(Local::Component(Some(component))) if batch.returning => {
-                // A component that is gone wants no answers.
-                let _ = component.signal(component::Send { batch });
-            }
-            Some(Local::Component(Some(component))) => {
-                if let Err(refused) = component.tell(component::Send { batch }) {
+        match self.local.get_mut(&batch.to) {
+            Some(Local::Component(seat)) => {
+                let Some(component) = &seat.connection else {
+                    seat.refuse(&batch.to, Amount::of(&batch.stanzas));
+                    let text = format!("the component {} is not connected", batch.to);
+                    return self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
+                };
+                if batch.returning {
+                    // A component that is gone wants no answers.
+                    let _ = component.signal(component::Send { batch });
+                } else if let Err(refused) = component.tell(component::Send { batch }) {
                     let (batch, reason) = match refused {
                         Refused::Full(send) => (send.batch, "takes stanzas more slowly than they come"),
                         Refused::Gone(send) => (send.batch, "has just gone away"),
@@ -226,10 +250,6 @@ impl Router {
                     let text = format!("the component {} {reason}", batch.to);
                     self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
                 }
-            }
-            Some(Local::Component(None)) => {
-                let text = format!("the component {} is not connected", batch.to);
-                self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
             }
             Some(Local::Node) => self.serve(batch),
             None if source == Source::Remote => refuse_to_relay(batch),
@@ -295,6 +315,7 @@ impl Actor for Router {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
+        self.watch_seats(context);
         if let Some(every) = self.account.every {
             context.run_interval(every, |router, _| router.account.log());
         }
@@ -321,7 +342,9 @@ impl Handler<Queued<Return>> for Router {
         for mut batch in batch::sort(answers, &pass) {
             batch.returning = true;
             match self.local.get(&batch.to) {
-                Some(Local::Component(Some(_))) => self.route(batch, Source::Component),
+                Some(Local::Component(seat)) if seat.connection.is_some() => {
+                    self.route(batch, Source::Component);
+                }
                 None if self.sessions.contains_key(&batch.pair()) => self.send(batch),
                 _ => log::debug!(
                     target: LOG, to:% = batch.to, dropped = batch.stanzas.len();
@@ -338,7 +361,8 @@ impl Handler<Queued<Adopt>> for Router {
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { domains, components, service, rules } = adopt.open();
         // A service that is gone takes the process with it.
-        let _ = self.service.signal(service::Adopt { components: components.clone(), service });
+        let names = components.iter().map(|(name, _)| name.clone()).collect();
+        let _ = self.service.signal(service::Adopt { components: names, service });
         self.serve_these(domains, components);
         for (pair, session) in &self.sessions {
             if !rules.permits(&pair.remote) || rules.hosted(&pair.local).is_none() {
@@ -357,8 +381,8 @@ impl Handler<Queued<Report>> for Router {
         for (name, local) in &self.local {
             let served_by = match local {
                 Local::Node => "the node",
-                Local::Component(Some(_)) => "a component",
-                Local::Component(None) => "a component that is not connected",
+                Local::Component(seat) if seat.connection.is_some() => "a component",
+                Local::Component(_) => "a component that is not connected",
             };
             log::info!(target: LOG, name:% = name, served_by = served_by; "local domain");
         }

@@ -27,7 +27,7 @@ use xmpp::{
     Domain, DomainPair,
     component::Secret,
     dialback,
-    policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::{
         Initiating,
         initiating::{Output, Plan, Purpose},
@@ -237,6 +237,7 @@ fn policy() -> Policy {
         idle_seconds: 0,
         secret: dialback::Secret::new("secret"),
         unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
     }
 }
 
@@ -340,7 +341,8 @@ impl Node {
         let serving = mailbox::start_on(&here, &meter("service"), "service", move |_| {
             Service::new(Vec::new(), settings::Service::default(), owners, vital)
         });
-        let (vital, promising, names) = (Vital::new("router", deaths), promise.clone(), vec![name.clone()]);
+        let (vital, promising, names) =
+            (Vital::new("router", deaths), promise.clone(), vec![(name.clone(), settings::Conflict::Refuse)]);
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {
@@ -353,7 +355,8 @@ impl Node {
             door: 0,
             ended: nobody.outlet(),
             proved: nobody.outlet(),
-            strangers: crate::quiet::Quiet::new("nuncio::component", 1, "more strangers"),
+            refusals: crate::component::Refusals::of(std::iter::empty()),
+            asker: None,
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");

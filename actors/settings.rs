@@ -162,6 +162,18 @@ pub struct Component {
     pub secret: String,
     /// Its own, or that of the local domain it is below.
     pub identity: Option<Identity>,
+    /// When a second connection shows the secret of the name.
+    pub conflict: Conflict,
+}
+
+/// Which connection serves a component's name when a second one shows its secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// The first, as long as it answers; the second gets `conflict`.
+    #[default]
+    Refuse,
+    /// The second; the first gets `conflict`.
+    Replace,
 }
 
 /// A trust store.

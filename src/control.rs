@@ -1,4 +1,4 @@
-//! The commands that ask the running node: `explain`, `sessions`, `queues`, `retry`, `close`.
+//! The commands that ask the running node: `explain`, `sessions`, `queues`, `components`, `retry`, `close`.
 //!
 //! One request on its control socket, one answer, shown as a person reads it or, with `--json`, as it came.
 
@@ -10,7 +10,7 @@ mod tables;
 use std::{path::PathBuf, process::ExitCode};
 
 use actors::control::{
-    answer::{Answer, Closed, Explanation, Queues, Retried, Sessions},
+    answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
     request::{DEFAULT_LIMIT, MOST, Request},
 };
 use clap::Args;
@@ -38,7 +38,7 @@ struct Node {
 pub(crate) struct Explain {
     #[command(flatten)]
     node: Node,
-    /// The domain of another server
+    /// The domain of another server, or one of this node
     #[arg(value_parser = domain)]
     domain: Domain,
 }
@@ -56,7 +56,27 @@ pub(crate) struct List {
     domain: Option<Domain>,
 }
 
-/// What `retry` and `close` are given.
+/// What `components` is given.
+#[derive(Args)]
+pub(crate) struct Names {
+    #[command(flatten)]
+    node: Node,
+    /// Only this component
+    #[arg(value_parser = domain)]
+    name: Option<Domain>,
+}
+
+/// What `close` is given.
+#[derive(Args)]
+pub(crate) struct Close {
+    #[command(flatten)]
+    node: Node,
+    /// The domain of another server, or the name of a component
+    #[arg(value_parser = domain)]
+    domain: Domain,
+}
+
+/// What `retry` is given.
 #[derive(Args)]
 pub(crate) struct Act {
     #[command(flatten)]
@@ -96,6 +116,14 @@ pub(crate) fn queues(command: &List) -> ExitCode {
     })
 }
 
+/// Lists the configured components.
+pub(crate) fn components(command: &Names) -> ExitCode {
+    let name = command.name.as_ref().map(ToString::to_string);
+    command.node.show(&Request::Components { name }, |screen, answer: &Answer<Components>| {
+        tables::components(screen, &answer.found.components);
+    })
+}
+
 /// Ends a pause.
 pub(crate) fn retry(command: &Act) -> ExitCode {
     let request = Request::Retry { domain: command.domain.to_string() };
@@ -103,7 +131,7 @@ pub(crate) fn retry(command: &Act) -> ExitCode {
 }
 
 /// Closes links.
-pub(crate) fn close(command: &Act) -> ExitCode {
+pub(crate) fn close(command: &Close) -> ExitCode {
     let request = Request::Close { domain: command.domain.to_string() };
     command.node.show(&request, |screen, answer: &Answer<Closed>| screen.line(&answer.found.sentence))
 }

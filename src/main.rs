@@ -47,10 +47,12 @@ enum Command {
     Sessions(control::List),
     /// Lists what waits for links in the running node
     Queues(control::List),
+    /// Lists the configured components: connected or not, since when, and why not
+    Components(control::Names),
     /// Has the running node try a domain again at once
     Retry(control::Act),
-    /// Has the running node close its links with a domain in good order; nothing is lost
-    Close(control::Act),
+    /// Closes the links with a domain, or the connection of a component
+    Close(control::Close),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
     /// Prints what a shell needs to complete commands and options
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Explain(command) => control::explain(&command),
         Command::Sessions(command) => control::sessions(&command),
         Command::Queues(command) => control::queues(&command),
+        Command::Components(command) => control::components(&command),
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),

@@ -1,6 +1,6 @@
 //! External components (XEP-0114): who may connect, and what reaches them.
 
-use crate::support::{Component, Network, Node, Process, Prosody, SECRET, Server, Setup, needs};
+use crate::support::{Component, Network, Node, Process, Prosody, SECRET, Server, Setup, eventually, needs};
 
 #[test]
 fn slixmpp_answers_a_remote_through_the_node() {
@@ -49,6 +49,93 @@ fn a_wrong_secret_is_not_authorized() {
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let refused = Component::try_connect(node.address(), "inbox.nuncio.example", "guess");
     assert_eq!(refused.err().as_deref(), Some("not-authorized"));
+}
+
+#[test]
+fn a_second_connection_replaces_the_first_where_the_configuration_says_so() {
+    let network = Network::new();
+    let block = "[[component]]\nname = \"bot.nuncio.example\"\nsecret = \"secret\"\nconflict = \"replace\"";
+    let node = Node::start(&network, Setup::of("nuncio.example").block(block));
+    let mut sender = node.inbox();
+    let mut first = Component::connect(node.address(), "bot.nuncio.example");
+    for number in 0..3 {
+        let mut second = Component::connect(node.address(), "bot.nuncio.example");
+        first.expects_end();
+        let id = format!("to the new one {number}");
+        sender.sends_message("bot.nuncio.example", &id, "");
+        second.receives_id(&id);
+        first = second;
+    }
+    node.eventually_logs(&["WARN", "bot.nuncio.example", "another connection replaces"]);
+}
+
+#[test]
+fn a_component_that_answers_nothing_loses_its_name_to_one_that_does() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let hung = Component::connect_deaf(node.address(), "inbox.nuncio.example");
+    let mut second = eventually("the name is free", || {
+        Component::try_connect(node.address(), "inbox.nuncio.example", SECRET).ok()
+    });
+    assert!(second.asks("nuncio.example", PING).is("iq", "result"));
+    node.eventually_logs(&["WARN", "inbox.nuncio.example", "does not answer a ping"]);
+    drop(hung);
+}
+
+#[test]
+fn a_component_that_answers_keeps_its_name() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut first = node.inbox();
+    for _ in 0..3 {
+        let second = Component::try_connect(node.address(), first.name(), SECRET);
+        assert_eq!(second.err().as_deref(), Some("conflict"));
+        // It is asked once more only after an answer.
+        let ping = first.receives("a ping", |stanza| stanza.is("iq", "get"));
+        let (id, from, to) = (ping.attribute("id"), ping.attribute("to"), ping.attribute("from"));
+        first.sends(&format!("<iq type='result' id='{id}' from='{from}' to='{to}'/>"));
+        assert!(first.asks("nuncio.example", PING).is("iq", "result"));
+    }
+}
+
+#[test]
+fn a_wrong_secret_is_a_warning_with_the_name_of_the_component_and_hides_no_other() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    for _ in 0..30 {
+        let refused = Component::try_connect(node.address(), "inbox.nuncio.example", "guess");
+        assert_eq!(refused.err().as_deref(), Some("not-authorized"));
+    }
+    let refused = Component::try_connect(node.address(), "outbox.nuncio.example", "guess");
+    assert_eq!(refused.err().as_deref(), Some("not-authorized"));
+    let refused = Component::try_connect(node.address(), "unknown.nuncio.example", "guess");
+    assert_eq!(refused.err().as_deref(), Some("host-unknown"));
+    for name in ["name=inbox.nuncio.example", "name=outbox.nuncio.example", "name=unknown.nuncio.example"] {
+        node.eventually_logs(&["WARN", "component refused", name, "address="]);
+    }
+}
+
+#[test]
+fn a_component_that_is_missing_is_told_with_the_first_stanza_for_it() {
+    let network = Network::new();
+    let node = Node::start(&network, Setup::of("nuncio.example"));
+    let mut outbox = node.outbox();
+    for _ in 0..5 {
+        assert!(outbox.asks("inbox.nuncio.example", PING).is("iq", "error"));
+    }
+    node.eventually_logs(&["WARN", "component missing", "inbox.nuncio.example", "has not connected yet"]);
+    let told = |node: &Node| {
+        let lines = node.process().lines();
+        lines.iter().filter(|line| line.contains("component missing")).count()
+    };
+    assert_eq!(told(&node), 1, "once for an absence");
+    drop(node.inbox());
+    let error = eventually("it is gone", || {
+        let answer = outbox.asks("inbox.nuncio.example", PING);
+        answer.is("iq", "error").then_some(answer)
+    });
+    assert!(error.expect("error").child("service-unavailable").is_some());
+    eventually("the next absence is told too", || (told(&node) == 2).then_some(()));
 }
 
 // rows: K1

@@ -18,7 +18,6 @@ impl Component {
 
     /// A program that starts again may be here before its last connection is known to be over, so it asks once more.
     fn seat_is_taken(&mut self, context: &mut Context<Self>) {
-        let name = self.name.as_ref().map_or("-", Domain::as_str);
         if self.claims < CLAIMS && self.link.is_some() && !self.over {
             context.run_later(CLAIM_AGAIN, |component, context| {
                 if let Some(name) = component.name.clone() {
@@ -27,7 +26,6 @@ impl Component {
             });
             return;
         }
-        log::warn!(target: LOG, address:% = self.address, name = name; "refused: another connection serves the name");
         self.machine.conflict();
         self.name = None;
     }
@@ -36,7 +34,9 @@ impl Component {
     pub(super) fn leave(&mut self, context: &mut Context<Self>) {
         let Some(name) = self.name.clone().filter(|_| self.seated && !self.gone) else { return };
         self.gone = true;
-        if self.surroundings.router.signal(Gone { name, component: self.own.clone() }).is_err() {
+        self.dismissed = None;
+        let reason = self.ended.clone().unwrap_or_default();
+        if self.surroundings.router.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
             context.stop();
         }
     }

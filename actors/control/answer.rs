@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     account::Amount,
     recorder::Event,
-    report::{Figures, Link, Pair, Queue, Time},
+    report::{Component, Figures, Link, Pair, Queue, Time},
 };
 
 /// An answer, with what is true of each.
@@ -65,6 +65,13 @@ pub struct Queues {
     pub total: usize,
     /// What waits in all of them.
     pub waiting: Amount,
+}
+
+/// The configured components.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Components {
+    /// In the order of their names, connected or not.
+    pub components: Vec<Component>,
 }
 
 /// What was done to end a pause.

@@ -55,6 +55,7 @@ impl Sources {
             Request::Explain { domain } => self.explain(&domain).await,
             Request::Sessions { domain, limit } => self.sessions(domain.as_deref(), limit).await,
             Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
+            Request::Components { name } => self.components(name.as_deref()).await,
             Request::Retry { domain } => self.retry(&domain).await,
             Request::Close { domain } => self.close(&domain).await,
         };
@@ -72,7 +73,9 @@ impl Sources {
         let shown = round.wait("promise", shown).await;
         let memory = round.wait("recorder", memory).await.flatten();
         let known = round.wait("router", known).await;
-        refuse_own(&remote, known.as_ref())?;
+        if known.as_ref().is_some_and(|known| known.local) {
+            return self.explain_own(&remote, round).await;
+        }
         let (queues, queues_total, permitted) = match shown {
             Some(shown) => (shown.queues, shown.total, shown.permitted),
             None => (Vec::new(), 0, true),
@@ -157,7 +160,9 @@ impl Sources {
         let remote = prepare(domain)?;
         let mut round = Round::begin();
         let known = self.known(&remote);
-        refuse_own(&remote, round.wait("router", known).await.as_ref())?;
+        if round.wait("router", known).await.is_some_and(|known| known.local) {
+            return self.close_own(&remote, round).await;
+        }
         let memory = self.recall(&remote);
         let (token, down) = drain::tokens();
         let (answer, outgoing) = oneshot::channel();
@@ -286,7 +291,7 @@ impl Sources {
         ))
     }
 
-    fn document<T: Serialize>(&self, round: Round, found: T) -> String {
+    pub(super) fn document<T: Serialize>(&self, round: Round, found: T) -> String {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let unanswered = round.unanswered.into_iter().map(str::to_owned).collect();
         Answer { version, time: Time::now(), started: self.started, unanswered, found }.document()
@@ -294,7 +299,7 @@ impl Sources {
 }
 
 /// Reads a domain in any spelling.
-fn prepare(domain: &str) -> Result<Domain, Refusal> {
+pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
     Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" cannot be a domain: {why}")))
 }
 
@@ -308,7 +313,7 @@ fn refuse_own(remote: &Domain, known: Option<&router::Known>) -> Result<(), Refu
     }
 }
 
-fn silent(part: &str) -> Refusal {
+pub(super) fn silent(part: &str) -> Refusal {
     Refusal::new(format!("the {part} did not answer within {} s: ask again", WITHIN.as_secs()))
 }
 
@@ -334,18 +339,18 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount
 }
 
 /// One round of questions: until when it waits, and who has not answered.
-struct Round {
+pub(super) struct Round {
     deadline: Instant,
     unanswered: Vec<&'static str>,
 }
 
 impl Round {
-    fn begin() -> Self {
+    pub(super) fn begin() -> Self {
         Self { deadline: Instant::now() + WITHIN, unanswered: Vec::new() }
     }
 
     /// Waits for an answer; `part` is whose.
-    async fn wait<T>(&mut self, part: &'static str, answer: oneshot::Receiver<T>) -> Option<T> {
+    pub(super) async fn wait<T>(&mut self, part: &'static str, answer: oneshot::Receiver<T>) -> Option<T> {
         let answer = timeout_at(self.deadline, answer).await.ok().and_then(Result::ok);
         if answer.is_none() {
             self.miss(part);
@@ -354,7 +359,7 @@ impl Round {
     }
 
     /// Waits for the next of many answers; `None` when everybody has said his.
-    async fn next<T>(&mut self, part: &'static str, answers: &mut Receiver<T>) -> Option<T> {
+    pub(super) async fn next<T>(&mut self, part: &'static str, answers: &mut Receiver<T>) -> Option<T> {
         match timeout_at(self.deadline, answers.recv()).await {
             Ok(answer) => answer,
             Err(_) => {
@@ -400,10 +405,10 @@ impl Kept {
 const WITHIN: Duration = Duration::from_secs(3);
 
 /// How long links may take to go down: what a peer gets to close its side, and a moment.
-const CLOSE_WITHIN: Duration = Duration::from_secs(6);
+pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 
 /// Answers on their way at once. There is room for one from each of so many actors; they are not made to wait.
-const ANSWERS: usize = 16_384;
+pub(super) const ANSWERS: usize = 16_384;
 
 /// Links and queues of one domain that are told: more local domains than that are rarely linked with it at once.
 const MOST_EXPLAINED: usize = 100;

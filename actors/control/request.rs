@@ -30,14 +30,20 @@ pub enum Request {
         #[serde(default = "limit")]
         limit: usize,
     },
+    /// How are the configured components?
+    Components {
+        /// Only this one.
+        #[serde(default)]
+        name: Option<String>,
+    },
     /// End the pause of a domain.
     Retry {
         /// The remote domain.
         domain: String,
     },
-    /// Close the links with a domain.
+    /// Close the links with a domain, or the connection of a component.
     Close {
-        /// The remote domain.
+        /// The remote domain, or the component's name.
         domain: String,
     },
 }

@@ -5,7 +5,7 @@ use crate::{
     account::Amount,
     promise::Retried,
     recorder::{Event, What},
-    report::{Direction, Link, Queue, Seconds, State, Time, Trouble, Wait},
+    report::{Component, Direction, Link, Queue, Seconds, State, Time, Trouble, Wait},
 };
 
 /// What a sentence is made of.
@@ -55,6 +55,32 @@ pub(super) fn closed(closed: &Closed) -> String {
     let count = count(outgoing + incoming, "link", "links");
     let done = if *down { "closed" } else { "closed on our side; the other side has not answered yet" };
     format!("{domain}: {count} {done} ({outgoing} opened here, {incoming} there); {}", waits(closed.waiting))
+}
+
+/// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended: …`.
+pub(super) fn component(component: &Component, now: Time) -> String {
+    let Component { name, connected, since, last_end, refused, rejected, .. } = component;
+    let time = Seconds(since.before(now));
+    let mut parts = vec![match connected {
+        true => format!("component connected for {time}"),
+        false => format!("component not connected for {time}"),
+    }];
+    match last_end {
+        Some(ending) => parts.push(format!("its last connection ended: {}", ending.reason)),
+        None if !connected => parts.push("it has not connected since the start of the node".to_owned()),
+        None => {}
+    }
+    if rejected.count > 0 {
+        let attempts =
+            count(usize::try_from(rejected.count).unwrap_or(usize::MAX), "connection", "connections");
+        let from = rejected.address.map_or_else(String::new, |address| format!(", the last from {address}"));
+        parts.push(format!("{attempts} with a wrong secret{from}"));
+    }
+    if refused.stanzas > 0 {
+        parts
+            .push(format!("{} stanzas answered with an error because it was not connected", refused.stanzas));
+    }
+    format!("{name}: {}", parts.join("; "))
 }
 
 /// What becomes of a domain that the rules forbid.

@@ -116,6 +116,8 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         mailboxes.iter().find(|figures| figures.actor == actor).map_or(0, |figures| figures.instances)
     };
     let admitted = counts.admitted as u64;
+    let connected = router.components.iter().filter(|(_, connected)| *connected).count();
+    let missing = router.components.len() - connected;
     let mut sessions =
         out.family("nuncio_sessions", Kind::Gauge, "Streams, and domain pairs that wait for one.");
     let states = [
@@ -127,11 +129,16 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         ("outgoing", "backing-off", promise.pausing),
         ("incoming", "authenticated", admitted),
         ("incoming", "unauthenticated", living("incoming").saturating_sub(admitted)),
-        ("component", "connected", router.components_connected as u64),
-        ("component", "missing", router.components_missing as u64),
+        ("component", "connected", connected as u64),
+        ("component", "missing", missing as u64),
     ];
     for (direction, state, number) in states {
         sessions.figure(&[("direction", direction), ("state", state)], number);
+    }
+    let mut up =
+        out.family("nuncio_component_up", Kind::Gauge, "1 while a configured component is connected.");
+    for (name, connected) in &router.components {
+        up.figure(&[("component", name.as_str())], u64::from(*connected));
     }
     out.family(
         "nuncio_backoff_seconds",

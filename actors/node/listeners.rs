@@ -12,7 +12,6 @@ use crate::{
     mailbox::{self, Mailbox, Meter, Outlet},
     metrics::Tally,
     promise::Promise,
-    quiet::{self, Quiet},
     recorder::Notes,
     router::Router,
     settings::Settings,
@@ -32,7 +31,8 @@ pub(super) struct Listeners {
     /// Of what is accepted from programs.
     pub(super) programs: Limits,
     pub(super) strangers: incoming::Strangers,
-    pub(super) unseated: Arc<Quiet>,
+    pub(super) refusals: component::Refusals,
+    pub(super) asker: Option<Domain>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -66,9 +66,9 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
     }
 }
 
-/// The lines about programs that have proved nothing.
-pub(super) fn unseated() -> Arc<Quiet> {
-    Quiet::new(component::LOG, quiet::FEW, "more connections ended without serving a name")
+/// The limits of log lines about component connections that serve no name.
+pub(super) fn refusals(settings: &Settings) -> component::Refusals {
+    component::Refusals::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
 /// What each component proves itself with.
@@ -134,7 +134,8 @@ impl Listeners {
             door: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
-            strangers: Arc::clone(&self.unseated),
+            refusals: self.refusals.clone(),
+            asker: self.asker.clone(),
         }
     }
 

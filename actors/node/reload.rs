@@ -53,6 +53,8 @@ impl Node {
         resize(&seats, limits.map(|limits| limits.components.connections));
         self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
+        self.listeners.refusals = listeners::refusals(&settings);
+        self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
         if let Some(server) = &self.servers {
             let whose = For::Servers(self.listeners.of_servers(server.outlet()));

@@ -132,8 +132,12 @@ impl Node {
         });
 
         let (domains, names) = served(&settings);
-        let (vital, components, facts) =
-            (Vital::new("service", dead.clone()), names.clone(), settings.service.clone());
+        let (vital, components, facts) = (
+            Vital::new("service", dead.clone()),
+            names.iter().map(|(name, _)| name.clone()),
+            settings.service.clone(),
+        );
+        let components = components.collect();
         let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
         let service = mailbox::start_on(&counter.handle(), &meter("service", 4096), "service", move |_| {
             Service::new(components, facts, owners, vital)
@@ -154,7 +158,8 @@ impl Node {
                 Arc::new(Semaphore::new(settings.limits.components.connections)),
             ),
             strangers: incoming::Strangers::default(),
-            unseated: listeners::unseated(),
+            refusals: listeners::refusals(&settings),
+            asker: settings.domains.first().map(|domain| domain.name.clone()),
             workers,
             tls,
             terms,

@@ -242,7 +242,8 @@ impl Queue {
     fn other(&self, state: u64, stanza: &Stanza) -> Option<(i64, &Waiting)> {
         let place = *self.states.get(&state)?;
         let waiting = self.waiting.get(&place)?;
-        // Different ones may have the same hash.
+        // Different ones may have the same hash. The addresses are compared as written: of two spellings of one address
+        // both presences are delivered, in order, and the recipient's server, which prepares them, keeps the last.
         let other = &waiting.kept.stanza;
         (other.from() == stanza.from() && other.to() == stanza.to()).then_some((place, &**waiting))
     }

@@ -60,9 +60,16 @@ impl fmt::Display for Seconds {
     }
 }
 
+impl fmt::Display for Time {
+    /// Writes RFC 3339 in UTC: `2026-11-01T08:30:00.000Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_rfc3339_millis(self.0).fmt(f)
+    }
+}
+
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_rfc3339_millis(self.0))
+        serializer.collect_str(self)
     }
 }
 

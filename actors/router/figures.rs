@@ -6,7 +6,7 @@ use actix::{Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use super::{Local, Router};
+use super::{Router, seats};
 use crate::{
     account::{Amount, Sheet},
     mailbox::Queued,
@@ -30,10 +30,8 @@ pub struct Figures {
     pub busiest: Vec<(Domain, Amount)>,
     /// Sessions that take stanzas.
     pub sessions: usize,
-    /// Components that are connected.
-    pub components_connected: usize,
-    /// Components that are not.
-    pub components_missing: usize,
+    /// The configured components, and whether each is connected.
+    pub components: Vec<(Domain, bool)>,
 }
 
 impl Handler<Queued<ShowFigures>> for Router {
@@ -49,18 +47,15 @@ impl Handler<Queued<ShowFigures>> for Router {
             waiting.truncate(busiest);
         }
         waiting.sort_by_key(by_stanzas);
-        let seats = self.local.values().filter_map(|local| match local {
-            Local::Node => None,
-            Local::Component(seat) => Some(seat.is_some()),
-        });
-        let (connected, missing): (Vec<bool>, Vec<bool>) = seats.partition(|is_connected| *is_connected);
+        let seats = seats::seats(&self.local).map(|(name, connected)| (name.clone(), connected));
+        let mut components: Vec<(Domain, bool)> = seats.collect();
+        components.sort();
         // Whoever asked may have given up.
         let _ = answer.send(Figures {
             account: Arc::clone(&self.account.all),
             busiest: waiting.into_iter().map(|(domain, amount)| (domain.clone(), amount)).collect(),
             sessions: self.sessions.len(),
-            components_connected: connected.len(),
-            components_missing: missing.len(),
+            components,
         });
     }
 }

@@ -1,6 +1,6 @@
 //! What the node serves: its domains, and the components that may connect.
 
-use actors::settings::{Component, Identity, LocalDomain};
+use actors::settings::{Component, Conflict, Identity, LocalDomain};
 use xmpp::{
     Domain,
     policy::{Policy, Tls},
@@ -42,6 +42,7 @@ pub(crate) fn components(
     for section in sections {
         let name = section.require("name", value::domain);
         let secret = shared_secret(&section);
+        let conflict = section.read("conflict", value::one_of(&CONFLICT)).unwrap_or_default();
         let own = identity::read(&section);
         if let Some(name) = &name {
             refuse_second(&section, name, &mut lines);
@@ -53,7 +54,7 @@ pub(crate) fn components(
                 inherited(&section, &name, domains, policy)
                     .inspect(|identity| identity::judge_inherited(&section, identity, &name))
             };
-            components.push(Component { name, secret, identity });
+            components.push(Component { name, secret, identity, conflict });
         }
         section.finish();
     }
@@ -70,6 +71,8 @@ pub(crate) fn secret(section: &Section<'_>, key: &'static str, key_file: &'stati
     let filed = section.read(key_file, |path| first_line(&source.path(path)));
     written.or(filed)
 }
+
+const CONFLICT: [(&str, Conflict); 2] = [("refuse", Conflict::Refuse), ("replace", Conflict::Replace)];
 
 fn shared_secret(section: &Section<'_>) -> Option<String> {
     let secret = secret(section, "secret", "secret_file");

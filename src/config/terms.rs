@@ -7,7 +7,7 @@ use openssl::rand;
 use xmpp::{
     Domain,
     dialback::Secret,
-    policy::{Mechanism, Pattern, Policy, Tls, Trust, UnknownRecipient},
+    policy::{MalformedStanza, Mechanism, Pattern, Policy, Tls, Trust, UnknownRecipient},
 };
 
 use super::{
@@ -32,6 +32,7 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             max_stanza: MAX_STANZA,
             max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
             unknown_recipient: UnknownRecipient::Close,
+            malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: IDLE.as_secs(),
             // One of nobody's choice, new at each start.
             secret: Secret::made_up(&random_secret(s2s)),
@@ -115,6 +116,9 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             unknown_recipient: section
                 .read("unknown_recipient", value::one_of(&UNKNOWN_RECIPIENT))
                 .unwrap_or(policy.unknown_recipient),
+            malformed_stanza: section
+                .read("malformed_stanza", value::one_of(&MALFORMED_STANZA))
+                .unwrap_or(policy.malformed_stanza),
             // Less than a second must not become never.
             idle_seconds: idle_timeout.as_secs().max(1),
             secret: dialback_secret(section).unwrap_or_else(|| policy.secret.clone()),
@@ -227,6 +231,9 @@ const MECHANISMS: [(&str, Mechanism); 2] =
 
 const UNKNOWN_RECIPIENT: [(&str, UnknownRecipient); 2] =
     [("close", UnknownRecipient::Close), ("bounce", UnknownRecipient::Bounce)];
+
+const MALFORMED_STANZA: [(&str, MalformedStanza); 2] =
+    [("bounce", MalformedStanza::Bounce), ("close", MalformedStanza::Close)];
 
 /// What Prosody takes from other servers by default.
 const MAX_STANZA: usize = 512 << 10;

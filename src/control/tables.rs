@@ -2,7 +2,7 @@
 
 use actors::{
     account::Amount,
-    report::{Direction, Link, Queue, State, Wait},
+    report::{Component, Direction, Link, Queue, State, Wait},
 };
 
 use super::screen::{Screen, Size, Table};
@@ -81,6 +81,45 @@ pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
             next_attempt(queue),
             format!("{}x", queue.failures),
             queue.trouble.as_ref().map_or_else(none, |trouble| trouble.reason.clone()),
+        ]);
+    }
+    screen.table(&table, "");
+}
+
+/// Adds a table of components.
+pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
+    if components.is_empty() {
+        return screen.line("no component is configured: add a [[component]] to the configuration");
+    }
+    let mut table = Table::new(&[
+        "component",
+        "state",
+        "since",
+        "address",
+        "in",
+        "out",
+        "waiting",
+        "refused",
+        "wrong secret",
+        "last end",
+    ]);
+    for component in components {
+        let link = component.link.as_ref();
+        table.row(&[
+            component.name.clone(),
+            if component.connected { "connected" } else { "missing" }.to_owned(),
+            screen.time(component.since),
+            link.and_then(|link| link.address).map_or_else(none, |address| address.to_string()),
+            link.map_or_else(none, |link| both(link.received)),
+            link.map_or_else(none, |link| both(link.sent)),
+            link.map_or_else(none, |link| both(link.waiting)),
+            component.refused.stanzas.to_string(),
+            match (component.rejected.count, component.rejected.address) {
+                (0, _) => none(),
+                (count, Some(address)) => format!("{count}x, last from {address}"),
+                (count, None) => format!("{count}x"),
+            },
+            component.last_end.as_ref().map_or_else(none, |ending| ending.reason.clone()),
         ]);
     }
     screen.table(&table, "");

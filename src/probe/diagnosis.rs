@@ -127,7 +127,7 @@ mod tests {
         Domain, DomainPair,
         certificate::Problem,
         dialback::Secret,
-        policy::{Tls, Trust, UnknownRecipient},
+        policy::{MalformedStanza, Tls, Trust, UnknownRecipient},
         sasl,
         stanza::ErrorType,
         stream::{Header, error, initiating::Cause},
@@ -153,6 +153,7 @@ mod tests {
             max_stanza: 1 << 18,
             max_stanza_unauthenticated: 1 << 16,
             unknown_recipient: UnknownRecipient::Bounce,
+            malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: 0,
             secret: Secret::new("shared"),
         }

@@ -4,7 +4,10 @@ use crate::{
     dialback::hex,
     framer::{self, Frame},
     policy::Bounds,
-    stanza::Intake,
+    stanza::{
+        self, Address, Intake, Reason, Refused, Rejection,
+        refusal::{domain, explain, sound_domain},
+    },
     stream::{
         End, Error, Header,
         error::Fault,
@@ -50,6 +53,8 @@ pub struct Accepting {
     state: State,
     /// of our header
     id: String,
+    /// the name in its header, whether we know it or not
+    claimed: Option<Domain>,
     /// what the component claims, and from `ExpectStanza` on serves
     name: Option<Domain>,
     intake: Intake,
@@ -69,6 +74,9 @@ pub enum Output {
     },
     /// a stanza from the served name
     Stanza(Stanza),
+    /// a stanza that was refused, and the stream goes on; its answer goes back on this stream, unless our closing tag
+    /// is out
+    StanzaRefused(Box<stanza::Refused>),
     /// the stream is over: flush what was transmitted, then close
     Ended(End),
 }
@@ -111,9 +119,15 @@ impl Accepting {
             wire,
             state: State::ExpectHeader,
             id: String::new(),
+            claimed: None,
             name: None,
             ending: End::Closed,
         }
+    }
+
+    /// The name in the component's header, also when it is not configured or the secret was wrong.
+    pub fn claimed(&self) -> Option<&Domain> {
+        self.claimed.as_ref()
     }
 
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
@@ -133,7 +147,8 @@ impl Accepting {
     pub fn accept(&mut self) {
         if self.state == State::ExpectDecision {
             self.wire.write(&Element::new("handshake", ns::COMPONENT));
-            self.wire.limit(self.bounds.for_known(self.max_stanza));
+            // What is longer than a stanza may be and can still be read to its end costs itself.
+            self.wire.limit(self.bounds.for_known(self.max_stanza.saturating_mul(READ_TO_ITS_END)));
             self.state = State::ExpectStanza;
         }
     }
@@ -170,14 +185,21 @@ impl Accepting {
             let step = match self.wire.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
-                Ok(Some(Frame::Element(element))) if wire::is_stanza(&element) => {
-                    match self.stanza(element) {
-                        // Nothing is ready that would come before it.
-                        Ok(stanza) => return Some(Output::Stanza(stanza)),
-                        Err(fault) => Err(fault),
+                Ok(Some(Frame::Element(element))) => {
+                    let established = self.is_served();
+                    let step = match wire::is_stanza(&element) {
+                        true => match self.stanza(element) {
+                            // Nothing is ready that would come before it.
+                            Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
+                            step => step.map(drop),
+                        },
+                        false => self.element(&element),
+                    };
+                    if let (Err(fault), true) = (&step, established) {
+                        debug_assert!(fault.ends_established(), "{fault} must cost one stanza");
                     }
+                    step
                 }
-                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -208,6 +230,7 @@ impl Accepting {
         }
         let header = self.wire.header(bytes)?;
         self.wire.confine_header(&header)?;
+        self.claimed.clone_from(&header.to);
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
         self.intake = self.wire.intake(header.lang);
         self.open(known.clone());
@@ -219,9 +242,19 @@ impl Accepting {
         }
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
-        self.wire.confine(element, UNAUTHENTICATED)?;
-        let element = self.wire.read(element, wire::TAGS)?;
+    /// Whether the name is served here, and its stanzas are taken.
+    fn is_served(&self) -> bool {
+        matches!(self.state, State::ExpectStanza | State::ExpectFooter) && self.name.is_some()
+    }
+
+    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+        let served = self.is_served();
+        if served && *self.intake.namespace(framed) != *ns::STREAM {
+            self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
+            return Ok(());
+        }
+        self.wire.confine(framed, UNAUTHENTICATED)?;
+        let element = self.wire.read(framed, wire::TAGS)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => {
                 if self.state != State::ExpectFooter {
@@ -232,6 +265,10 @@ impl Accepting {
             }
             (_, _, State::ExpectFooter) => Ok(()),
             (ns::COMPONENT, "handshake", State::ExpectHandshake) => self.handshake(element.text().trim()),
+            _ if served => {
+                self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
+                Ok(())
+            }
             (ns::CLIENT | ns::SERVER, ..) => Err(Fault::ForeignElement { name: element.name }),
             _ => Err(Fault::Unexpected { name: element.name }),
         }
@@ -250,15 +287,61 @@ impl Accepting {
         Ok(())
     }
 
-    fn stanza(&mut self, element: framer::Element) -> Result<Stanza, Fault> {
-        let (State::ExpectStanza | State::ExpectFooter, Some(name)) = (self.state, &self.name) else {
+    /// Takes a stanza in; `None` when it is refused and the stream goes on.
+    fn stanza(&mut self, element: framer::Element) -> Result<Option<Stanza>, Fault> {
+        let (true, Some(name)) = (self.is_served(), &self.name) else {
             return Err(Fault::Early);
         };
-        let stanza = self.intake.admit(element)?;
-        if stanza.from_domain() != name {
-            return Err(Fault::Spoofed(stanza.from_domain().clone()));
+        if element.bytes.len() > self.max_stanza {
+            let text = format!("a stanza of more than {} bytes", self.max_stanza);
+            self.refuse_stanza(&element, Reason::TooLarge, text);
+            return Ok(None);
         }
-        Ok(stanza)
+        let bytes = element.bytes.len();
+        let stanza = match self.intake.take(element) {
+            Ok(stanza) => stanza,
+            Err(refused) => {
+                self.refuse_element(&refused.1, &refused.0);
+                return Ok(None);
+            }
+        };
+        if stanza.from_domain() == name {
+            return Ok(Some(stanza));
+        }
+        // A server's stream ends for that. What a component writes there is often what one of its users typed.
+        let reason = Reason::ForeignFrom;
+        let text = format!("{name} may not send in the name of {}", stanza.from_domain());
+        let answer = stanza.bounce(&reason.error(&*text)).map(|answer| answer.sent_to(name));
+        self.tell_refused(reason, text, bytes, answer);
+        Ok(None)
+    }
+
+    fn refuse_element(&mut self, element: &framer::Element, rejection: &Rejection) {
+        self.refuse_stanza(element, rejection.reason(), explain(element, rejection));
+    }
+
+    /// Answers an element that is no stanza that can go on. The answer comes from the domain that the stanza was for, as
+    /// far as that can be read, or else from the component's own name. It goes to the stanza's sender, or when its `from`
+    /// is unusable to the component's own name.
+    fn refuse_stanza(&mut self, element: &framer::Element, reason: Reason, text: String) {
+        let Some(name) = &self.name else { return };
+        let answer = match reason {
+            Reason::NotAStanza => None,
+            _ => {
+                let from = domain(element, Address::To).unwrap_or_else(|| name.clone());
+                let known = sound_domain(element, Address::From).is_some_and(|sender| sender == *name);
+                let to = (!known).then_some(name);
+                self.intake.answer(element, &from, to, &reason.error(&*text))
+            }
+        };
+        self.tell_refused(reason, text, element.bytes.len(), answer);
+    }
+
+    fn tell_refused(&mut self, reason: Reason, text: String, bytes: usize, answer: Option<Stanza>) {
+        let Some(name) = self.name.clone() else { return };
+        let answer = answer.filter(|_| !self.has_closed());
+        let refused = Refused { reason, text, local: name.clone(), remote: name, bytes, answer };
+        self.wire.emit(Output::StanzaRefused(Box::new(refused)));
     }
 
     fn footer(&mut self) {
@@ -300,6 +383,10 @@ impl fmt::Debug for Accepting {
             .finish_non_exhaustive()
     }
 }
+
+/// A component's stanza is read to its end, and refused alone, up to so many times the length that is allowed. What is
+/// longer ends the stream: the node would have to hold all of it. Components are few and known.
+const READ_TO_ITS_END: usize = 4;
 
 /// Bytes of a header or handshake: both are a few hundred.
 const UNAUTHENTICATED: usize = 4096;

@@ -1,5 +1,5 @@
 //! Server dialback (XEP-0220) with keys that need no memory (XEP-0185).
-use crate::{Domain, DomainPair, stanza, xml};
+use crate::{Domain, DomainPair, jid, stanza, xml};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -94,6 +94,23 @@ pub(crate) fn result_answer(from: &Domain, to: &Domain, answer: &Answer) -> xml:
 /// The `<db:verify/>` with which `from` answers `to`.
 pub(crate) fn verify_answer(from: &Domain, to: &Domain, id: &str, answer: &Answer) -> xml::Element {
     answered(addressed("verify", from, to).with("id", id), answer)
+}
+
+/// The error answer to a `<db:result/>` or `<db:verify/>` with an address that is none: both as they were written, so
+/// that their sender knows its question again. One that is too long for any domain is left out.
+pub(crate) fn malformed_answer(question: &xml::Element, error: stanza::Error) -> xml::Element {
+    let written = |name: &str| {
+        let written = question.attribute(name).filter(|written| written.len() <= jid::MAX_PART);
+        written.unwrap_or_default().to_owned()
+    };
+    let answer = xml::Element::new(&*question.name, xml::ns::DIALBACK)
+        .with("from", written("to"))
+        .with("to", written("from"));
+    let answer = match question.attribute("id") {
+        Some(id) => answer.with("id", id),
+        None => answer,
+    };
+    answered(answer, &Answer::Error(error))
 }
 
 /// Reads the answer in a `<db:result/>` or `<db:verify/>`; `None` when it has no known `type`.

@@ -1,12 +1,16 @@
 //! Addresses (RFC 7622) and the names of domains.
 //!
-//! An address is read as it is written and handed on as it is written: this node owns no accounts, so it never has
-//! to know the normal form of a localpart or resource. It only has to refuse what can have none. Domains are another
-//! matter: they are compared, looked up and authenticated, so [`Domain`] exists in the normal form alone, and a peer
-//! reads no other spelling than the one that a stream was authenticated for.
+//! An address is relayed as it is written: this node owns no accounts, so it never needs the prepared form of a
+//! localpart or resourcepart. It refuses only those that are unsafe to relay: the rule is at the top of `jid/parts.rs`.
+//! Domains are compared, looked up and authenticated, so [`Domain`] exists in the normal form alone (RFC 7622 section
+//! 3.2, IDNA), and a peer reads no other spelling than the one that a stream was authenticated for.
+//!
+//! Where the node compares whole addresses, it compares what is written. Two spellings of one address then count as two
+//! addresses, whichever profile (nodeprep and resourceprep, or PRECIS) their servers use, and two addresses never count
+//! as one. The second error would lose a stanza of somebody else; the first costs a repeated one.
 
-mod classes;
 mod domain;
+mod parts;
 mod plain;
 
 use std::fmt;
@@ -32,7 +36,7 @@ impl<'a> Jid<'a> {
     /// nobody pays for that twice.
     ///
     /// # Errors
-    /// Says which part is empty, too long, or has a character that its PRECIS class refuses.
+    /// Says which part is empty, too long, or has a character that is not relayed (see `jid/parts.rs`).
     pub fn parse(text: &'a str) -> Result<Self, Error> {
         // Section 3.1: the resource begins at the first slash, whatever follows it, and only then is `@` looked for.
         let (bare, resource) = match text.split_once('/') {
@@ -46,12 +50,12 @@ impl<'a> Jid<'a> {
 
         if let Some(local) = local {
             check_length(Part::Local, local)?;
-            classes::check_local(local)?;
+            parts::check_local(local)?;
         }
         check_length(Part::Domain, domain)?;
         if let Some(resource) = resource {
             check_length(Part::Resource, resource)?;
-            classes::check_resource(resource)?;
+            parts::check_resource(resource)?;
         }
         Ok(Self { local, domain, resource })
     }
@@ -79,8 +83,6 @@ pub enum Error {
     TooLong(Part),
     /// A character that may not stand in this part.
     Forbidden(Part, char),
-    /// The part breaks a rule about its characters taken together: direction of writing, or their context.
-    Disordered(Part),
     /// The domain is neither an internationalised domain name nor an IP literal.
     NotADomain,
     /// A label of the domain is empty or longer than 63 octets.
@@ -114,9 +116,6 @@ impl fmt::Display for Error {
             Self::Empty(part) => write!(f, "the {part} is empty"),
             Self::TooLong(part) => write!(f, "the {part} is longer than {MAX_PART} octets"),
             Self::Forbidden(part, c) => write!(f, "the {part} may not contain U+{:04X}", u32::from(*c)),
-            Self::Disordered(part) => {
-                write!(f, "the characters of the {part} may not stand together like this")
-            }
             Self::NotADomain => f.write_str("the domainpart is not a domain name"),
             Self::Label => f.write_str("a label of the domainpart is empty or longer than 63 octets"),
         }
@@ -134,7 +133,7 @@ fn check_length(part: Part, text: &str) -> Result<(), Error> {
 }
 
 /// Octets of one part (RFC 7622 sections 3.2 to 3.4).
-const MAX_PART: usize = 1023;
+pub(crate) const MAX_PART: usize = 1023;
 
 #[cfg(test)]
 mod tests {

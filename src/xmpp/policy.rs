@@ -49,6 +49,15 @@ pub enum UnknownRecipient {
     Bounce,
 }
 
+/// What a malformed stanza costs: one with an address that is none, without one, or in a wrong namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedStanza {
+    /// Itself: it is answered with an error where it may be; the stream goes on.
+    Bounce,
+    /// The stream, with `improper-addressing` and the like (RFC 6120 4.9.3.7), and all that is behind it.
+    Close,
+}
+
 /// One of the trust stores of the configuration, by number (`Certificate::problems`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trust(pub usize);
@@ -74,6 +83,8 @@ pub struct Policy {
     pub max_stanza_unauthenticated: usize,
     /// what a stanza for somebody else costs
     pub unknown_recipient: UnknownRecipient,
+    /// what a malformed stanza costs
+    pub malformed_stanza: MalformedStanza,
     /// seconds without a stanza after which a link is closed, 0 for never; announced to peers (XEP-0478)
     pub idle_seconds: u64,
     /// what our dialback keys for it are made from (XEP-0185)
@@ -230,6 +241,7 @@ pub(crate) mod tests {
             max_stanza: 512 * 1024,
             max_stanza_unauthenticated: 10 * 1024,
             unknown_recipient: UnknownRecipient::Close,
+            malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: 3600,
             secret: Secret::new("x"),
         }

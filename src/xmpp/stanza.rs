@@ -10,9 +10,11 @@ mod edits;
 mod error;
 mod intake;
 mod names;
+pub(crate) mod refusal;
 
 use crate::{
     Domain, DomainPair,
+    brief::brief,
     framer::{self, Span},
     jid, xml,
 };
@@ -22,6 +24,7 @@ use std::{borrow::Cow, fmt, str};
 pub use bounce::MAX_ECHO;
 pub use error::{Condition, Error, ErrorType};
 pub use intake::Intake;
+pub use refusal::{Reason, Refused};
 
 /// What a stanza is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,7 +97,7 @@ impl Stanza {
     /// Says why this is no stanza that can go on. The addresses are only checked to be addresses: whether the peer
     /// may use them is for the stream to say. An [`Intake`] does the same for many.
     pub fn admit(element: framer::Element, origin: &Origin) -> Result<Self, Rejection> {
-        admit::admit(element, origin, &mut intake::Recent::default())
+        admit::admit(element, origin, &mut intake::Recent::default()).map_err(|refused| refused.0)
     }
 
     /// Makes one of the node's own (namespace `jabber:server` or none means the content namespace).
@@ -191,6 +194,13 @@ impl Stanza {
         Self { from: sender.clone(), ..self.readdressed(None, Some(&from)) }
     }
 
+    /// The same for the domain `recipient` itself.
+    #[must_use]
+    pub fn sent_to(&self, recipient: &Domain) -> Self {
+        let to = xml::escape(&recipient.wire()).into_owned();
+        Self { to: recipient.clone(), ..self.readdressed(Some(&to), None) }
+    }
+
     /// The same with other values, escaped, in those of its addresses that are given.
     fn readdressed(&self, to: Option<&str>, from: Option<&str>) -> Self {
         let mut anew = [(self.places.to, to), (self.places.from, from)];
@@ -234,32 +244,53 @@ impl Stanza {
     }
 }
 
-/// Why an element is not a stanza that can go on.
+/// Why an element is not a stanza that can go on. [`Reason`] lists what else can be wrong with one stanza.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Not message, presence or iq in the content namespace (RFC 6120 section 4.9.3.24).
     UnsupportedStanzaType,
     /// In the content namespace of another kind of stream (RFC 6120 section 4.8.3).
     InvalidNamespace,
-    /// No `to` or no `from`, whichever is named here (RFC 6120 sections 8.1.1.2 and 8.1.2.2).
-    ImproperAddressing(&'static str),
-    /// `to` or `from`, whichever is named here, is no address.
-    Malformed(&'static str, jid::Error),
+    /// No `to` or no `from` (RFC 6120 sections 8.1.1.2 and 8.1.2.2).
+    Missing(Address),
+    /// `to` or `from` is no address.
+    Malformed(Address, jid::Error),
     /// Its start tag makes another namespace the default one, and too much in it relies on that.
     Displaced,
     /// `xml-rs` and the framer disagree; never expected.
     Xml(xml::Error),
 }
 
+/// One of the two attributes that hold an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// The recipient.
+    To,
+    /// The sender.
+    From,
+}
+
+impl Address {
+    /// The attribute's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::To => "to",
+            Self::From => "from",
+        }
+    }
+}
+
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
-            Self::InvalidNamespace => f.write_str("a stanza in the namespace of another kind of stream"),
-            Self::ImproperAddressing(attribute) => write!(f, "a stanza without {attribute}"),
-            Self::Malformed(attribute, error) => write!(f, "{attribute} is no address: {error}"),
-            Self::Displaced => f.write_str("a stanza whose default namespace is another, all over it"),
-            Self::Xml(error) => write!(f, "unreadable XML: {error}"),
+            Self::InvalidNamespace => {
+                f.write_str("a stanza in the content namespace of another kind of stream")
+            }
+            Self::Missing(address) => write!(f, "a stanza without '{}'", address.as_str()),
+            Self::Malformed(address, error) => write!(f, "bad '{}' of a stanza: {error}", address.as_str()),
+            Self::Displaced => f.write_str("a stanza with another default namespace in too many places"),
+            Self::Xml(error) => f.write_str(&brief(&error.to_string())),
         }
     }
 }

@@ -5,7 +5,9 @@
 //!
 //! ```
 //! use xmpp::dialback::Secret;
-//! use xmpp::policy::{Bounds, Hosted, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient};
+//! use xmpp::policy::{
+//!     Bounds, Hosted, MalformedStanza, Mechanism, Pattern, Policy, Rules, Tls, Trust, UnknownRecipient,
+//! };
 //! use xmpp::stream::{initiating, receiving};
 //! use xmpp::{Domain, DomainPair};
 //!
@@ -20,6 +22,7 @@
 //!     max_stanza: 512 * 1024,
 //!     max_stanza_unauthenticated: 10 * 1024,
 //!     unknown_recipient: UnknownRecipient::Close,
+//!     malformed_stanza: MalformedStanza::Bounce,
 //!     idle_seconds: 3600,
 //!     secret: Secret::new("of a.example"),
 //! };

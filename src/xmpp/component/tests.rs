@@ -28,6 +28,12 @@ impl Component {
                 Output::Stanza(stanza) => {
                     self.events.push(String::from_utf8(stanza.bytes().to_vec()).unwrap());
                 }
+                Output::StanzaRefused(refused) => self.events.push(match &refused.answer {
+                    Some(answer) => {
+                        format!("bounced {}", String::from_utf8(answer.bytes().to_vec()).unwrap())
+                    }
+                    None => format!("dropped {}", refused.reason),
+                }),
                 Output::Ended(end) => self.events.push(end.to_string()),
             }
         }
@@ -128,20 +134,152 @@ fn a_name_that_is_taken_is_a_conflict() {
 // K3, B25
 #[test]
 fn a_component_speaks_for_its_name_only() {
-    for (stanza, condition) in [
-        ("<message from='u@other.example' to='v@b.example'/>", "invalid-from"),
-        ("<message from='u@x.echo.example' to='v@b.example'/>", "invalid-from"),
-        ("<message to='v@b.example'/>", "improper-addressing"),
-        ("<message from='u@echo.example'/>", "improper-addressing"),
-        ("<message xmlns='jabber:client' from='u@echo.example' to='v@b.example'/>", "invalid-namespace"),
+    for stanza in [
+        "<message from='u@other.example' to='v@b.example'/>",
+        "<message from='u@x.echo.example' to='v@b.example'/>",
+        "<message from='user@evil.example/x@echo.example' to='v@b.example'/>",
     ] {
         let mut component = Component::served();
-        let answer = component.sends(stanza);
-        assert!(answer.starts_with(&format!("<stream:error><{condition} ")), "{stanza}: {answer}");
+        assert_eq!(component.sends(stanza), "");
+        let refused = component.events.last().unwrap();
+        assert!(refused.starts_with("bounced <message "), "{stanza}: {refused}");
+        assert!(refused.contains("<forbidden ") && refused.contains("to='echo.example'"), "{refused}");
     }
     let mut component = Component::served();
     component.sends("<message xmlns='jabber:component:accept' from='u@ECHO.example' to='v@b.example'/>");
     assert_eq!(component.events, ["<message from='u@echo.example' to='v@b.example'/>"]);
+}
+
+/// A bad stanza, and the condition of its answer; "" when it has none.
+type Bad = (&'static str, &'static str);
+
+/// Stanzas that are refused for a reason. A reason without any does not compile.
+fn examples(reason: Reason) -> &'static [Bad] {
+    match reason {
+        Reason::NotAStanza => &[
+            ("<foo/>", ""),
+            ("<handshake/>", ""),
+            ("<stream:features/>", ""),
+            ("<foo xmlns='jabber:client' from='u@echo.example' to='v@b.example'/>", ""),
+            ("<message xmlns='urn:x' from='u@echo.example' to='v@b.example'/>", ""),
+        ],
+        Reason::NoTo => &[
+            ("<presence from='echo.example'/>", "bad-request"),
+            ("<message from='u@echo.example'><body>x</body></message>", "bad-request"),
+            ("<iq type='set' from='u@echo.example'><q xmlns='urn:q'/></iq>", "bad-request"),
+            ("<iq type='result' from='u@echo.example'/>", ""),
+            ("<message type='error' from='u@echo.example'/>", ""),
+            ("<presence/>", "bad-request"),
+        ],
+        Reason::NoFrom => &[
+            ("<message to='v@b.example'/>", "bad-request"),
+            ("<iq type='get' to='v@b.example'/>", "bad-request"),
+            ("<iq type='result' to='v@b.example'/>", ""),
+        ],
+        Reason::BadTo => &[
+            ("<message from='u@echo.example' to='a b@x.example'/>", "jid-malformed"),
+            ("<iq type='get' from='u@echo.example' to='x@y@z'/>", "jid-malformed"),
+            ("<presence from='u@echo.example' to=''/>", "jid-malformed"),
+            ("<message xmlns='jabber:client' from='u@echo.example' to='@x.example'/>", "jid-malformed"),
+            ("<message type='error' from='u@echo.example' to='@x.example'/>", ""),
+        ],
+        Reason::BadFrom => &[
+            ("<message from='19:x%thread.skype@echo.example/u' to='v@b.example'/>", "jid-malformed"),
+            ("<message from='a@b@echo.example' to='v@b.example'/>", "jid-malformed"),
+            ("<presence from='' to='v@b.example'/>", "jid-malformed"),
+            ("<message from='\u{ff20}@echo.example' to='@'/>", "jid-malformed"),
+            ("<iq type='result' from='@echo.example' to='v@b.example'/>", ""),
+        ],
+        Reason::ForeignFrom => &[
+            ("<message from='u@other.example' to='v@b.example'/>", "forbidden"),
+            ("<iq type='get' from='user@evil/x@echo.example' to='v@b.example'/>", "forbidden"),
+            ("<presence from='echo' to='v@b.example'/>", "forbidden"),
+            ("<iq type='result' from='other.example' to='v@b.example'/>", ""),
+        ],
+        Reason::TooLarge => &[(LARGE, "policy-violation")],
+        Reason::Displaced => &[(DISPLACED, "policy-violation")],
+        Reason::Namespace => &[(TWINS, "bad-request")],
+        // A server's alone: whatever a component writes to is routed.
+        Reason::NotProved | Reason::NotServed => &[],
+        // Never seen; `from_element` alone makes one.
+        Reason::Unreadable => &[],
+    }
+}
+
+/// Two attributes that become one when the content namespace does.
+const TWINS: &str = "<message xmlns:a='jabber:server' xmlns:b='jabber:component:accept' a:x='' b:x='' \
+                     from='u@echo.example' to='v@b.example'/>";
+
+/// Stand for stanzas that are long.
+const LARGE: &str = "large";
+const DISPLACED: &str = "displaced";
+
+fn written(bad: &str) -> String {
+    match bad {
+        LARGE => format!("<message from='u@echo.example' to='v@b.example'>{}</message>", "x".repeat(70_000)),
+        DISPLACED => format!(
+            "<s:message xmlns:s='jabber:component:accept' xmlns='urn:{}' from='u@echo.example' to='v@b.example'>{}\
+             </s:message>",
+            "x".repeat(700),
+            "<a/>".repeat(100)
+        ),
+        short => short.to_owned(),
+    }
+}
+
+// rows: B26 E1 E3 E5 E10 K3
+#[test]
+fn a_bad_stanza_of_a_component_costs_one_stanza() {
+    let good =
+        |number: usize| format!("<message id='{number}' from='w@echo.example/♥' to='v{number}@a.example'/>");
+    let mut tried = 0;
+    for (bad, condition) in Reason::ALL.iter().flat_map(|reason| examples(*reason)) {
+        let bad = written(bad);
+        let mut component = Component::served();
+        let run: String = good(100) + &bad + &(0..20).map(good).collect::<String>();
+        assert_eq!(component.sends(&run), "", "{bad}");
+        let refused = component.events.remove(1);
+        assert_eq!(component.events, [100].into_iter().chain(0..20).map(good).collect::<Vec<_>>(), "{bad}");
+        match *condition {
+            "" => assert!(refused.starts_with("dropped "), "{bad}: {refused}"),
+            condition => {
+                assert!(refused.starts_with("bounced "), "{bad}: {refused}");
+                assert!(refused.contains(&format!("<{condition} ")), "{bad}: {refused}");
+            }
+        }
+        assert_eq!(component.stream.stage(), "open");
+        tried += 1;
+    }
+    assert!(tried > 25, "{tried}");
+}
+
+// rows: E8 K3
+#[test]
+fn an_answer_to_a_component_repeats_no_address_that_was_refused() {
+    for (bad, to, from) in [
+        ("<message from='u@echo.example/r' to='a b@x.example'/>", "u@echo.example/r", "x.example"),
+        ("<message from='u@echo.example/r' to='x@y@z'/>", "u@echo.example/r", "echo.example"),
+        ("<message from='u@echo.example/r'/>", "u@echo.example/r", "echo.example"),
+        ("<message from='a b@echo.example' to='v@b.example'/>", "echo.example", "b.example"),
+        ("<message to='v@b.example'/>", "echo.example", "b.example"),
+        ("<message from='u@other.example' to='v@b.example'/>", "echo.example", "v@b.example"),
+    ] {
+        let mut component = Component::served();
+        component.stream.receive(BytesMut::from(bad));
+        let Some(Output::StanzaRefused(refused)) = component.stream.poll() else { panic!("{bad}") };
+        let answer = refused.answer.unwrap();
+        assert_eq!((&*answer.to(), &*answer.from()), (to, from), "{bad}");
+    }
+}
+
+// B16
+#[test]
+fn nothing_is_answered_behind_our_closing_tag() {
+    let mut component = Component::served();
+    component.stream.close(None);
+    component.gets();
+    assert_eq!(component.sends("<message from='u@echo.example' to='@'/>"), "");
+    assert_eq!(component.events, ["dropped bad-to"]);
 }
 
 // E24
@@ -152,7 +290,9 @@ fn a_served_component_gets_the_room_of_the_configuration() {
         |size| format!("<message from='u@echo.example' to='v@b.example'>{}</message>", "x".repeat(size));
     assert_eq!(component.sends(&stanza(15_000)), "");
     assert_eq!(component.events.len(), 1);
-    assert!(component.sends(&stanza(20_000)).contains("<policy-violation "));
+    assert_eq!(component.sends(&stanza(20_000)), "");
+    assert!(component.events.last().unwrap().contains("<policy-violation "));
+    assert!(component.sends(&stanza(80_000)).contains("<policy-violation "));
 }
 
 // B16, B17, B35

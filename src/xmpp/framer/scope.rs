@@ -290,8 +290,9 @@ fn resolved<'a>(view: &'a [u8], value: &Range<usize>, literal: bool) -> Cow<'a, 
 }
 
 /// Namespaces that are the content namespace of streams that this node speaks, so that they change from one stream
-/// to the next. Clients' is not among them: inside a stanza it is payload.
-const CONTENT_NAMESPACES: [&str; 2] = [ns::SERVER, ns::COMPONENT];
+/// to the next; and that of clients, in which some components write (see `stanza::admit`). Inside a stanza of another
+/// namespace it is payload.
+const CONTENT_NAMESPACES: [&str; 3] = [ns::SERVER, ns::COMPONENT, ns::CLIENT];
 
 /// A fingerprint for where no attribute's namespace can equal another's.
 const NO_URI: u64 = 0;

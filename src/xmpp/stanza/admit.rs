@@ -3,7 +3,7 @@
 use super::edits::Edits;
 use super::intake::Recent;
 use super::names::Names;
-use super::{Kind, Origin, Places, Rejection, Stanza, text};
+use super::{Address, Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
 use crate::framer::{self, Change, Elsewhere, Framer, Head, Meaning, Span, What};
 use crate::jid::{self, Jid};
@@ -11,45 +11,71 @@ use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
-/// Takes in an element of a stream.
+/// An element that was not taken in, and why; boxed, since most are.
+#[derive(Debug)]
+pub(crate) struct NotAdmitted(pub(crate) Rejection, pub(crate) framer::Element);
+
+/// Takes in an element of a stream; gives back one that cannot go on.
 pub(super) fn admit(
     element: framer::Element,
     origin: &Origin,
     recent: &mut Recent,
-) -> Result<Stanza, Rejection> {
-    let framer::Element { bytes, head } = element;
-    let kind = kind(local_name(&bytes, &head), &namespace(head.namespace, &bytes, origin), origin)?;
-    let (to, to_respelled) = address(&bytes, "to", head.to, &mut recent.to)?;
-    let (from, from_respelled) = address(&bytes, "from", head.from, &mut recent.from)?;
-    let stanza = carried(bytes, &head, origin, kind, from, to)?;
+) -> Result<Stanza, Box<NotAdmitted>> {
+    let read = match read(&element, origin, recent) {
+        Ok(read) => read,
+        Err(rejection) => return Err(Box::new(NotAdmitted(rejection, element))),
+    };
+    let Read { kind, from: (from, from_respelled), to: (to, to_respelled), carried } = read;
+    let Carried { bytes, places, names } = carried;
+    let stanza = Stanza { bytes: bytes.unwrap_or(element.bytes), kind, from, to, places, names };
     Ok(match (to_respelled, from_respelled) {
         (None, None) => stanza,
         (to, from) => stanza.readdressed(to.as_deref(), from.as_deref()),
     })
 }
 
-/// Makes the bytes mean on any stream what they meant on theirs.
-fn carried(
-    bytes: Bytes,
-    head: &Head,
-    origin: &Origin,
+/// What an element says of itself, as a stanza.
+struct Read {
     kind: Kind,
-    from: Domain,
-    to: Domain,
-) -> Result<Stanza, Rejection> {
+    from: (Domain, Option<String>),
+    to: (Domain, Option<String>),
+    carried: Carried,
+}
+
+fn read(element: &framer::Element, origin: &Origin, recent: &mut Recent) -> Result<Read, Rejection> {
+    let framer::Element { bytes, head } = element;
+    let namespace = namespace(head.namespace, bytes, origin);
+    let kind = kind(local_name(bytes, head), &namespace, origin)?;
+    let to = address(bytes, Address::To, head.to, &mut recent.to)?;
+    let from = address(bytes, Address::From, head.from, &mut recent.from)?;
+    // What a component calls its own is `jabber:server` from here on; what that means between servers stays as it is,
+    // and so does what another content namespace means inside payload.
+    let renamed = origin.namespace != ns::SERVER && namespace == origin.namespace;
+    Ok(Read { kind, from, to, carried: carried(bytes, head, origin, renamed)? })
+}
+
+/// The bytes of a stanza as any stream may carry them.
+struct Carried {
+    /// `None`: as they came.
+    bytes: Option<Bytes>,
+    places: Places,
+    names: Option<Box<Names>>,
+}
+
+/// Makes the bytes mean on any stream what they meant on theirs.
+fn carried(bytes: &[u8], head: &Head, origin: &Origin, renamed: bool) -> Result<Carried, Rejection> {
     let lang = origin.lang.as_deref().filter(|_| head.lang.is_none());
     if head.elsewhere.is_none() && lang.is_none() {
-        let places = Places::new(head, &bytes, |place| place)?;
-        return Ok(Stanza { bytes, kind, from, to, places, names: None });
+        return Ok(Carried { bytes: None, places: Places::new(head, bytes, |place| place)?, names: None });
     }
     let nothing = Elsewhere::default();
     let elsewhere = head.elsewhere.as_deref().unwrap_or(&nothing);
     let said = Said::by(origin, &elsewhere.leans_on, lang);
-    let default = default(elsewhere, &bytes, origin)?;
-    let (edits, names) = edits(elsewhere, head.name.range().end, origin, &said, &default)?;
-    let places = Places::new(head, &bytes, |place| edits.moved(place))?;
-    let bytes = if edits.is_empty() { bytes } else { Bytes::from(edits.apply(&bytes)) };
-    Ok(Stanza { bytes, kind, from, to, places, names: names.kept() })
+    let default = default(elsewhere, bytes, origin, renamed)?;
+    let (edits, names) = edits(elsewhere, head.name.range().end, renamed, &said, &default)?;
+    let places = Places::new(head, bytes, |place| edits.moved(place))?;
+    let bytes = (!edits.is_empty()).then(|| Bytes::from(edits.apply(bytes)));
+    Ok(Carried { bytes, places, names: names.kept() })
 }
 
 /// Writes an element in `jabber:server`, so that prefixes are gone, and takes that in.
@@ -58,7 +84,12 @@ pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> 
     adopt(&mut element);
     let written = element.write(ns::SERVER, &[]);
     let element = frame(&written).map_err(|error| Rejection::Xml(xml::Error(error)))?;
-    admit(element, &own(), &mut Recent::default())
+    take_own(element)
+}
+
+/// Takes in what this node wrote itself, for a stream whose default namespace is `jabber:server`.
+pub(super) fn take_own(element: framer::Element) -> Result<Stanza, Rejection> {
+    admit(element, &own(), &mut Recent::default()).map_err(|refused| refused.0)
 }
 
 /// Frames what this node wrote itself, for a stream whose default namespace is `jabber:server`.
@@ -74,8 +105,8 @@ impl Places {
     /// The places that `head` notes, each put where `moved` says.
     pub(super) fn new(head: &Head, bytes: &[u8], moved: impl Fn(Span) -> Span) -> Result<Self, Rejection> {
         Ok(Self {
-            from: head.from.map(&moved).ok_or(Rejection::ImproperAddressing("from"))?,
-            to: head.to.map(&moved).ok_or(Rejection::ImproperAddressing("to"))?,
+            from: head.from.map(&moved).ok_or(Rejection::Missing(Address::From))?,
+            to: head.to.map(&moved).ok_or(Rejection::Missing(Address::To))?,
             id: head.id.map(&moved),
             type_: head.kind.map(&moved),
             alone: head.content == bytes.len(),
@@ -95,10 +126,17 @@ fn adopt(element: &mut xml::Element) {
     }
 }
 
+/// What a first-level element is by its name and namespace.
+///
+/// COMPAT: components write stanzas in `jabber:client` (AnyEvent::XMPP 0.55) or `jabber:server`, and ejabberd 23.01 and
+/// Prosody 0.12 take them. On a component's stream all three content namespaces mean its own.
 fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection> {
-    if namespace != origin.namespace {
-        let known = [ns::SERVER, ns::COMPONENT, ns::CLIENT].contains(&namespace);
-        return Err(if known { Rejection::InvalidNamespace } else { Rejection::UnsupportedStanzaType });
+    let is_content = CONTENT.contains(&namespace);
+    if namespace != origin.namespace && !(is_content && origin.namespace == ns::COMPONENT) {
+        return Err(match Kind::parse(name) {
+            Some(_) if is_content => Rejection::InvalidNamespace,
+            _ => Rejection::UnsupportedStanzaType,
+        });
     }
     Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
 }
@@ -107,11 +145,11 @@ fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection>
 /// is spelled otherwise than it is on the streams that are authenticated for it. `recent` is that of the stanza before.
 fn address(
     bytes: &[u8],
-    attribute: &'static str,
+    attribute: Address,
     place: Option<Span>,
     recent: &mut Option<Domain>,
 ) -> Result<(Domain, Option<String>), Rejection> {
-    let place = place.ok_or(Rejection::ImproperAddressing(attribute))?;
+    let place = place.ok_or(Rejection::Missing(attribute))?;
     if let Some(domain) = recent
         && jid::is_at(place.of(bytes), domain)
     {
@@ -168,12 +206,10 @@ impl Said {
 fn edits<'a>(
     elsewhere: &Elsewhere,
     behind_name: usize,
-    origin: &Origin,
+    renamed: bool,
     said: &'a Said,
     default: &'a str,
 ) -> Result<(Edits<'a>, Names), Rejection> {
-    // What a component calls its own is `jabber:server` from here on; what that means between servers stays as it is.
-    let renamed = origin.namespace != ns::SERVER;
     if renamed && elsewhere.twins {
         return Err(Rejection::InvalidNamespace);
     }
@@ -202,12 +238,17 @@ fn edits<'a>(
 }
 
 /// The declaration of the default namespace for where it is displaced.
-fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin) -> Result<String, Rejection> {
+fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin, renamed: bool) -> Result<String, Rejection> {
     let places = elsewhere.changes.iter().filter(|change| change.what == What::Default).count();
     if places == 0 {
         return Ok(String::new());
     }
-    let declaration = format!(" xmlns='{}'", xml::escape(&namespace(elsewhere.displaced, bytes, origin)));
+    let displaced = namespace(elsewhere.displaced, bytes, origin);
+    if origin.namespace == ns::COMPONENT && !renamed && CONTENT.contains(&&*displaced) {
+        // `<c:message xmlns:c='jabber:client'><body/>`: both are in a content namespace, which is the next stream's.
+        return Ok(String::new());
+    }
+    let declaration = format!(" xmlns='{}'", xml::escape(&displaced));
     if places * declaration.len() > MOST_DECLARED {
         return Err(Rejection::Displaced);
     }
@@ -215,7 +256,7 @@ fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin) -> Result<Strin
 }
 
 /// The namespace that was declared somewhere.
-fn namespace<'a>(meaning: Meaning, bytes: &'a [u8], origin: &'a Origin) -> Cow<'a, str> {
+pub(super) fn namespace<'a>(meaning: Meaning, bytes: &'a [u8], origin: &'a Origin) -> Cow<'a, str> {
     match meaning {
         Meaning::Nowhere => "".into(),
         Meaning::Stream(place) => origin.scope.get(place).map_or("", |(_, uri)| uri).into(),
@@ -224,7 +265,7 @@ fn namespace<'a>(meaning: Meaning, bytes: &'a [u8], origin: &'a Origin) -> Cow<'
 }
 
 /// The name of the element without its prefix.
-fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
+pub(super) fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
     let name = text(bytes, head.name);
     name.split_once(':').map_or(name, |(_, local)| local)
 }
@@ -233,6 +274,9 @@ fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
 fn own() -> Origin {
     Origin { namespace: ns::SERVER, scope: vec![(String::new(), ns::SERVER.to_owned())], lang: None }
 }
+
+/// The content namespaces of all kinds of streams (RFC 6120 section 4.8.3, XEP-0114 section 3).
+const CONTENT: [&str; 3] = [ns::SERVER, ns::COMPONENT, ns::CLIENT];
 
 /// Bytes that declarations of a displaced default namespace may add to a stanza. Without a bound it would be a way to
 /// have the node write many times what it read; who has a use for more writes the stanza in the usual way.

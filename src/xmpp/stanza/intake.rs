@@ -1,7 +1,10 @@
 //! Takes in the stanzas of one stream.
 
-use super::{Origin, Rejection, Stanza, admit};
+use super::{Error, Origin, Rejection, Stanza, admit, refusal};
 use crate::{Domain, framer};
+use std::borrow::Cow;
+
+pub(crate) use super::admit::NotAdmitted;
 
 /// What takes in the stanzas of one stream: [`Stanza::admit`] with a memory.
 ///
@@ -39,6 +42,28 @@ impl Intake {
     /// # Errors
     /// As [`Stanza::admit`].
     pub fn admit(&mut self, element: framer::Element) -> Result<Stanza, Rejection> {
+        self.take(element).map_err(|refused| refused.0)
+    }
+
+    /// The same for a stream that goes on behind what it refuses: gives the element back.
+    pub(crate) fn take(&mut self, element: framer::Element) -> Result<Stanza, Box<NotAdmitted>> {
         admit::admit(element, &self.origin, &mut self.recent)
+    }
+
+    /// The namespace of a first-level element of the stream.
+    pub(crate) fn namespace<'a>(&'a self, element: &'a framer::Element) -> Cow<'a, str> {
+        admit::namespace(element.head.namespace, &element.bytes, &self.origin)
+    }
+
+    /// The error answer to an element that is refused, if it is a stanza that may have one (RFC 6120 section 8.3.1):
+    /// from the domain `from`, to its sender or, when its `from` is unusable, to the domain `to`.
+    pub(crate) fn answer(
+        &self,
+        element: &framer::Element,
+        from: &Domain,
+        to: Option<&Domain>,
+        error: &Error,
+    ) -> Option<Stanza> {
+        refusal::answer(element, &self.origin, from, to, error)
     }
 }

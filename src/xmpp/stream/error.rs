@@ -68,6 +68,20 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// What a peer did that ends its stream.
+///
+/// While a stream is set up, any of these does. Once a domain is proved on it (or a component is served) a stanza that
+/// cannot be accepted costs itself (`stanza::Reason` lists those), and the stream ends for nothing but
+/// - XML that is not well-formed, or restricted, or not UTF-8: `Bytes`, `Unreadable`;
+/// - an element over the size limit: `Bytes`;
+/// - a `from` domain that the stream did not prove: `Spoofed` (a component's is answered, since its users may type it);
+/// - a `to` domain that is not ours or not proved, under `unknown_recipient = "close"`: `Misdirected`;
+/// - a malformed stanza under `malformed_stanza = "close"`: `Stanza`;
+/// - the limits against abuse: nesting and width (`Bytes`), failed authentications and tags of an element that is read
+///   (`TooMany`).
+///
+/// Beside these it ends by its own closing tag or stream error, by a `<starttls/>` out of place (RFC 6120 section
+/// 5.4.2.2 demands that), and by what the node decides: idleness, rules that changed, shutdown. [`Fault::ends_established`]
+/// is the same list for the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// the bytes
@@ -146,6 +160,36 @@ impl From<stanza::Rejection> for Fault {
 }
 
 impl Fault {
+    /// Whether an element of an established stream may end it by this: see the list above.
+    pub(crate) fn ends_established(&self) -> bool {
+        match self {
+            Self::Bytes(_)
+            | Self::Unreadable(_)
+            | Self::Spoofed(_)
+            | Self::Misdirected(_)
+            | Self::Stanza(_) => true,
+            Self::TooMany(_) => true,
+            Self::NotAStream
+            | Self::ContentNamespace { .. }
+            | Self::Version(_)
+            | Self::Address { .. }
+            | Self::UnknownHost(_)
+            | Self::OtherHost(_)
+            | Self::From(_)
+            | Self::Denied(_)
+            | Self::Refused(..)
+            | Self::Early
+            | Self::AgainstTheStream
+            | Self::Unexpected { .. }
+            | Self::ForeignElement { .. }
+            | Self::Feature(_)
+            | Self::NoId
+            | Self::Injected
+            | Self::Handshake
+            | Self::NameTaken => false,
+        }
+    }
+
     /// The one mapping from what went wrong to what the peer is told.
     fn condition(&self) -> Condition {
         use stanza::Rejection;
@@ -174,7 +218,7 @@ impl Fault {
             Self::Stanza(rejection) => match rejection {
                 Rejection::UnsupportedStanzaType => Condition::UnsupportedStanzaType,
                 Rejection::InvalidNamespace => Condition::InvalidNamespace,
-                Rejection::ImproperAddressing(_) | Rejection::Malformed(..) => Condition::ImproperAddressing,
+                Rejection::Missing(_) | Rejection::Malformed(..) => Condition::ImproperAddressing,
                 Rejection::Displaced => Condition::PolicyViolation,
                 Rejection::Xml(_) => Condition::NotWellFormed,
             },
@@ -187,7 +231,6 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use stanza::Rejection;
         match self {
             Self::Bytes(error) => error.fmt(f),
             Self::Unreadable(error) => f.write_str(&brief(&error.to_string())),
@@ -207,18 +250,7 @@ impl fmt::Display for Fault {
             Self::Refused(domain, refusal) => f.write_str(&refusal.explain(domain)),
             Self::Early => f.write_str("no stanza before authentication"),
             Self::AgainstTheStream => f.write_str("this stream carries stanzas in the other direction only"),
-            Self::Stanza(rejection) => match rejection {
-                Rejection::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
-                Rejection::InvalidNamespace => {
-                    f.write_str("a stanza in the namespace of another kind of stream")
-                }
-                Rejection::ImproperAddressing(attribute) => write!(f, "a stanza without '{attribute}'"),
-                Rejection::Malformed(attribute, error) => write!(f, "bad '{attribute}' of a stanza: {error}"),
-                Rejection::Displaced => {
-                    f.write_str("a stanza whose default namespace is another, all over it")
-                }
-                Rejection::Xml(error) => f.write_str(&brief(&error.to_string())),
-            },
+            Self::Stanza(rejection) => rejection.fmt(f),
             Self::Spoofed(domain) => write!(f, "{domain} has not proved itself on this stream"),
             Self::Misdirected(domain) => write!(f, "nobody proved itself to {domain} on this stream"),
             Self::Unexpected { name } => write!(f, "<{}/> has no place here", brief(name)),
@@ -353,7 +385,7 @@ mod tests {
             (Fault::Bytes(framer::Error::Restricted("comment")), Condition::RestrictedXml),
             (Fault::Bytes(framer::Error::UnsupportedEncoding), Condition::UnsupportedEncoding),
             (Fault::Bytes(framer::Error::TooLarge { limit: 1 }), Condition::PolicyViolation),
-            (Fault::Stanza(stanza::Rejection::ImproperAddressing("to")), Condition::ImproperAddressing),
+            (Fault::Stanza(stanza::Rejection::Missing(stanza::Address::To)), Condition::ImproperAddressing),
             (Fault::Stanza(stanza::Rejection::InvalidNamespace), Condition::InvalidNamespace),
         ] {
             assert_eq!(Error::from(fault).condition, condition);

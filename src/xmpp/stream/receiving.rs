@@ -12,7 +12,8 @@ use crate::{
     dialback,
     framer::{self, Frame},
     policy::{Mechanism, Rules, Tls, UnknownRecipient},
-    sasl, stanza,
+    sasl,
+    stanza::{self, Rejection},
     xml::{Element, ns},
 };
 use bytes::{Bytes, BytesMut};
@@ -21,6 +22,7 @@ use std::{fmt, sync::Arc};
 mod authentication;
 mod change;
 mod opening;
+mod refusing;
 
 /// The machine.
 pub struct Receiving {
@@ -83,8 +85,8 @@ pub enum Output {
     },
     /// a stanza of an authorised pair
     Stanza(Stanza),
-    /// the error answer to a stanza that was not for us; it leaves on a stream of our own
-    Bounced(Stanza),
+    /// a stanza that was refused, and the stream goes on; its answer leaves on a stream of our own
+    StanzaRefused(Box<stanza::Refused>),
     /// the peer did not get what it asked for, the stream goes on; for the log, once a kind
     Refused {
         /// who
@@ -116,7 +118,6 @@ enum Asked {
     Dialback,
     /// in an answer to nothing
     Belief,
-    Delivery,
 }
 
 impl Receiving {
@@ -196,15 +197,21 @@ impl Receiving {
             let step = match self.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.open(&bytes),
-                Ok(Some(Frame::Element(element))) if wire::is_stanza(&element) => {
-                    match self.stanza(element) {
-                        // Nothing is ready that would come before it.
-                        Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
-                        Ok(None) => Ok(()),
-                        Err(fault) => Err(fault),
+                Ok(Some(Frame::Element(element))) => {
+                    let established = !self.pairs.is_empty();
+                    let step = match wire::is_stanza(&element) {
+                        true => match self.stanza(element) {
+                            // Nothing is ready that would come before it.
+                            Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
+                            step => step.map(drop),
+                        },
+                        false => self.element(&element),
+                    };
+                    if let (Err(fault), true) = (&step, established) {
+                        debug_assert!(fault.ends_established(), "{fault} must cost one stanza");
                     }
+                    step
                 }
-                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -267,16 +274,20 @@ impl Receiving {
         self.wire.next()
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
-        if self.pairs.is_empty() {
+    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+        let established = !self.pairs.is_empty();
+        if established && !NEGOTIATION.contains(&&*self.intake.namespace(framed)) {
+            return self.refuse(framed, Rejection::UnsupportedStanzaType);
+        }
+        if !established {
             self.early += 1;
             if self.early > self.rules.bounds().early_elements {
                 return Err(Fault::TooMany("elements before authentication"));
             }
         }
         // Nothing of a negotiation is longer for being said after the first proof.
-        self.wire.confine(element, self.policy().max_stanza_unauthenticated)?;
-        let element = self.wire.read(element, wire::TAGS)?;
+        self.wire.confine(framed, self.policy().max_stanza_unauthenticated)?;
+        let element = self.wire.read(framed, wire::TAGS)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
                 if self.state != State::ExpectFooter {
@@ -292,19 +303,29 @@ impl Receiving {
                 Ok(())
             }
             (ns::SASL, _) if self.identity.is_none() => self.sasl(&element),
-            (ns::DIALBACK, "result") => self.dialback_result(&element),
-            (ns::DIALBACK, "verify") => self.dialback_verify(&element),
+            (ns::DIALBACK, "result") => {
+                self.dialback_result(&element);
+                Ok(())
+            }
+            (ns::DIALBACK, "verify") => {
+                self.dialback_verify(&element);
+                Ok(())
+            }
+            _ if established => self.refuse(framed, Rejection::UnsupportedStanzaType),
             (ns::CLIENT | ns::COMPONENT, _) => Err(Fault::ForeignElement { name: element.name }),
             _ => Err(Fault::Unexpected { name: element.name }),
         }
     }
 
-    /// Takes a stanza in; `None` when it is answered instead.
+    /// Takes a stanza in; `None` when it is refused and the stream goes on.
     fn stanza(&mut self, element: framer::Element) -> Result<Option<Stanza>, Fault> {
         if self.pairs.is_empty() {
             return Err(Fault::Early);
         }
-        let stanza = self.intake.admit(element)?;
+        let stanza = match self.intake.take(element) {
+            Ok(stanza) => stanza,
+            Err(refused) => return self.refuse(&refused.1, refused.0).map(|()| None),
+        };
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {
             return Ok(Some(stanza));
@@ -317,34 +338,6 @@ impl Receiving {
                 Ok(None)
             }
             Some(_) => Err(Fault::Misdirected(to.clone())),
-        }
-    }
-
-    /// Answers a stanza whose sender did not prove itself to its recipient. In the name of a domain that is not ours we
-    /// say nothing, not even that: then the answer is from the domain that the sender did prove itself to.
-    fn bounce(&mut self, stanza: &Stanza, proved_to: &Domain) {
-        let (from, to) = (stanza.from_domain(), stanza.to_domain());
-        let ours = self.rules.hosted(to).is_some();
-        let (type_, condition, text) = match ours {
-            true => (
-                stanza::ErrorType::Auth,
-                stanza::Condition::NotAuthorized,
-                format!("{from} did not prove itself to {to} on this stream"),
-            ),
-            false => (
-                stanza::ErrorType::Cancel,
-                stanza::Condition::ItemNotFound,
-                format!("{to} is not served here"),
-            ),
-        };
-        self.tell(Asked::Delivery, text.clone());
-        let answer = stanza.bounce(&stanza::Error { type_, condition, text });
-        let answer = match ours {
-            true => answer,
-            false => answer.map(|answer| answer.sent_by(proved_to)),
-        };
-        if let Some(answer) = answer {
-            self.wire.emit(Output::Bounced(answer));
         }
     }
 
@@ -433,6 +426,9 @@ impl fmt::Debug for Receiving {
             .finish_non_exhaustive()
     }
 }
+
+/// Namespaces of first-level elements that are read on an established stream though they are no stanzas.
+const NEGOTIATION: [&str; 4] = [ns::STREAM, ns::TLS, ns::SASL, ns::DIALBACK];
 
 /// Of the texts that we send.
 const LANG: &str = "en";

@@ -16,7 +16,6 @@ use actors::link::Stream;
 use actors::listener;
 use actors::mailbox::{self, Mailbox, Meter, Queued};
 use actors::promise::{self, Promise};
-use actors::quiet::{self, Quiet};
 use actors::recorder::Notes;
 use actors::router::{Route, Router, Source};
 use actors::service::{self, Service};
@@ -26,7 +25,7 @@ use actors::workers::Workers;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
 use xmpp::component::Secret;
-use xmpp::policy::{Bounds, Mechanism, Policy, Tls, Trust, UnknownRecipient};
+use xmpp::policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient};
 use xmpp::stanza::Origin;
 use xmpp::stream::Initiating;
 use xmpp::stream::initiating::{Established, Output, Plan, Purpose};
@@ -127,7 +126,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let service = mailbox::start_on(&here, &meter("service"), "service", move |_| {
         Service::new(Vec::new(), settings::Service::default(), owners, vital)
     });
-    let (vital, names) = (Vital::new("router", deaths), vec![name.clone()]);
+    let (vital, names) = (Vital::new("router", deaths), vec![(name.clone(), settings::Conflict::Refuse)]);
     router_inbox
         .start_on(&here, move || Router::new([], names, promise, service, None, Notes::nobody(), vital));
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
@@ -141,7 +140,8 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         door: 0,
         ended: nobody.outlet(),
         proved: nobody.outlet(),
-        strangers: Quiet::new("nuncio::component", quiet::FEW, "more strangers"),
+        refusals: component::Refusals::of(std::iter::empty()),
+        asker: None,
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
@@ -228,6 +228,7 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
         idle_seconds: 0,
         secret: dialback::Secret::new(SECRET),
         unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
     };
     let purpose = Purpose::Session;
     let plan = Plan {

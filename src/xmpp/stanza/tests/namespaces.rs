@@ -248,3 +248,50 @@ fn a_component_gets_from_a_component_what_that_wrote() {
 }
 
 const REST: &str = "to='b' from='a'";
+
+// rows: B24 K3
+#[test]
+fn a_component_may_write_its_stanzas_in_any_content_namespace() {
+    const ADDRESSES: &str = "from='u@a.example' to='v@b.example'";
+    let goes = format!("<message {ADDRESSES}><body>x</body></message>");
+    for namespace in ["jabber:client", "jabber:server", "jabber:component:accept"] {
+        for came in [
+            format!("<message xmlns='{namespace}' {ADDRESSES}><body>x</body></message>"),
+            format!("<message xmlns='{namespace}' {ADDRESSES}><body xmlns='{namespace}'>x</body></message>"),
+            format!("<c:message xmlns:c='{namespace}' {ADDRESSES}><c:body>x</c:body></c:message>"),
+            format!("<c:message xmlns:c='{namespace}' {ADDRESSES}><body>x</body></c:message>"),
+            format!(
+                "<c:message xmlns:c='{namespace}' xmlns='{namespace}' {ADDRESSES}><body>x</body></c:message>"
+            ),
+        ] {
+            let stanza = from_component(&came).unwrap();
+            let read = stanza.element().unwrap();
+            assert!(read.is("message", ns::SERVER), "{came}");
+            assert_eq!(read.child("body", ns::SERVER).unwrap().text(), "x", "{came}");
+            let at_component = stanza.bytes_for_component().unwrap_or_else(|| stanza.bytes().clone());
+            let scope = [(String::new(), ns::COMPONENT.to_owned())];
+            let read = Element::parse(&at_component, &scope).unwrap();
+            assert!(read.child("body", ns::COMPONENT).is_some(), "{came}");
+        }
+        assert_eq!(
+            from_component(&format!("<message xmlns='{namespace}' {ADDRESSES}><body>x</body></message>"))
+                .unwrap()
+                .bytes(),
+            &goes
+        );
+        // A forwarded stanza is payload (XEP-0297), whatever is around it.
+        let forwarded = "<f xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'><body/></message></f>";
+        let stanza =
+            from_component(&format!("<message xmlns='{namespace}' {ADDRESSES}>{forwarded}</message>"))
+                .unwrap();
+        assert_eq!(stanza.bytes(), &format!("<message {ADDRESSES}>{forwarded}</message>"));
+        assert_eq!(stanza.bytes_for_component(), None);
+    }
+    // Between servers the namespaces are told apart (RFC 6120 section 4.8.3).
+    let client = format!("<message xmlns='jabber:client' {ADDRESSES}/>");
+    assert_eq!(from_server(&client).unwrap_err(), Rejection::InvalidNamespace);
+    assert_eq!(
+        from_component(&format!("<message xmlns='urn:x' {ADDRESSES}/>")).unwrap_err(),
+        Rejection::UnsupportedStanzaType
+    );
+}

@@ -2,6 +2,7 @@
 use super::{Asked, Mechanism, Output, Receiving, State};
 use crate::{
     Domain, DomainPair,
+    brief::brief,
     dialback::{self, Answer},
     policy::Refusal,
     sasl::{Claim, Step},
@@ -86,12 +87,14 @@ impl Receiving {
     }
 
     /// Takes a key, or answers at once. A `type` would make it an answer, and we asked nothing on this stream.
-    pub(super) fn dialback_result(&mut self, element: &Element) -> Result<(), Fault> {
+    pub(super) fn dialback_result(&mut self, element: &Element) {
         if element.attribute("type").is_some() {
-            self.tell_unasked();
-            return Ok(());
+            return self.tell_unasked();
         }
-        let (from, to) = (address(element, "from")?, address(element, "to")?);
+        let (from, to) = match (address(element, "from"), address(element, "to")) {
+            (Ok(from), Ok(to)) => (from, to),
+            (Err(error), _) | (_, Err(error)) => return self.refuse_malformed(element, error),
+        };
         let pair = DomainPair { local: to.clone(), remote: from.clone() };
         let text = element.text();
         let key = text.trim();
@@ -110,17 +113,24 @@ impl Receiving {
             self.pending.push(request.clone());
             self.wire.emit(Output::Verify(request));
         }
-        Ok(())
+    }
+
+    /// Answers a key or a question with an address that is none: what is wrong with one pair costs no other.
+    fn refuse_malformed(&mut self, element: &Element, error: Error) {
+        self.tell(Asked::Dialback, format!("dialback: {error}"));
+        self.wire.write(&dialback::malformed_answer(element, error));
     }
 
     /// Answers as the authority over our domains whether a key is ours. Nothing is remembered for it (XEP-0185), it
     /// makes nobody trusted here, and so it is done on any stream, in clear text too.
-    pub(super) fn dialback_verify(&mut self, element: &Element) -> Result<(), Fault> {
+    pub(super) fn dialback_verify(&mut self, element: &Element) {
         if element.attribute("type").is_some() {
-            self.tell_unasked();
-            return Ok(());
+            return self.tell_unasked();
         }
-        let (receiving, originating) = (address(element, "from")?, address(element, "to")?);
+        let (receiving, originating) = match (address(element, "from"), address(element, "to")) {
+            (Ok(receiving), Ok(originating)) => (receiving, originating),
+            (Err(error), _) | (_, Err(error)) => return self.refuse_malformed(element, error),
+        };
         let id = element.attribute("id").unwrap_or_default();
         let answer = match self.rules.hosted(&originating) {
             Some(_) => {
@@ -136,7 +146,6 @@ impl Receiving {
             None => Answer::Error(not_served(&originating)),
         };
         self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
-        Ok(())
     }
 
     /// Whether the key of a pair is worth verifying (XEP-0220 2.5 for the conditions).
@@ -207,9 +216,12 @@ impl Receiving {
     }
 }
 
-fn address(element: &Element, attribute: &'static str) -> Result<Domain, Fault> {
+fn address(element: &Element, attribute: &'static str) -> Result<Domain, Error> {
     let value = element.attribute(attribute).unwrap_or_default();
-    Domain::new(value).map_err(|_| Fault::Address { attribute, value: value.to_owned() })
+    Domain::new(value).map_err(|_| {
+        let text = format!("\"{}\" in '{attribute}' is no domain", brief(value));
+        error(ErrorType::Modify, Condition::JidMalformed, text)
+    })
 }
 
 /// Keeps what is no key from being kept and carried to another server.

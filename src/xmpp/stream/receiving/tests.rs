@@ -8,6 +8,7 @@ use crate::{
 use Mechanism::External;
 
 mod authentication;
+mod bad_stanzas;
 mod change;
 mod cost;
 mod excess;

@@ -61,7 +61,10 @@ pub(crate) fn receiving_event(output: &receiving::Output) -> String {
         Output::Verify(request) => format!("[verify {} {} {}]", request.pair, request.id, request.key),
         Output::Authorized { pair, mechanism } => format!("[authorized {pair} by {mechanism}]"),
         Output::Stanza(stanza) => format!("[stanza {}]", stanza_text(stanza)),
-        Output::Bounced(answer) => format!("[bounced {}]", stanza_text(answer)),
+        Output::StanzaRefused(refused) => match &refused.answer {
+            Some(answer) => format!("[bounced {}]", stanza_text(answer)),
+            None => format!("[dropped {}]", refused.reason),
+        },
         Output::Refused { reason, .. } => format!("[refused: {reason}]"),
         Output::Ended(end) => format!("[{end}]"),
     }

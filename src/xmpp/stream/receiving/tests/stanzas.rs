@@ -21,33 +21,60 @@ fn refuses_a_stanza_before_authentication() {
     }
 }
 
+/// The same under the strict reading of RFC 6120 section 4.9.3.7.
+fn open_strict() -> Peer {
+    let strict =
+        Policy { tls: Tls::Optional, malformed_stanza: crate::policy::MalformedStanza::Close, ..policy() };
+    let mut peer = Peer::new(rules(&["a.example", "also.example"], strict, true));
+    peer.opens();
+    peer.is_verified("a.example", "b.example");
+    peer
+}
+
 // B24, B26, E1, E2, E3, E4, E5, E16
 #[test]
-fn a_stanza_is_of_a_pair_that_was_proved_or_ends_the_stream() {
+fn what_ends_an_established_stream_is_a_short_list() {
     for (element, condition) in [
         ("<message from='u@c.example' to='v@a.example'/>", "invalid-from"),
         ("<message from='u@x.b.example' to='v@a.example'/>", "invalid-from"),
+        ("<message from='u@c.example'/>", "invalid-from"),
+        ("<message from='u@c.example' to='@a.example'/>", "invalid-from"),
+        ("<message xmlns='jabber:client' from='u@c.example' to='v@a.example'/>", "invalid-from"),
         ("<message from='u@b.example' to='v@also.example'/>", "host-unknown"),
         ("<message from='u@b.example' to='v@third.example'/>", "host-unknown"),
-        ("<message from='u@b.example'/>", "improper-addressing"),
-        ("<message to='v@a.example'/>", "improper-addressing"),
-        ("<message from='@b.example' to='v@a.example'/>", "improper-addressing"),
-        ("<message xmlns='jabber:client' from='u@b.example' to='v@a.example'/>", "invalid-namespace"),
-        ("<foo xmlns='jabber:client'/>", "invalid-namespace"),
-        ("<foo/>", "unsupported-stanza-type"),
-        ("<foo xmlns='urn:example'/>", "unsupported-stanza-type"),
         ("<message", ""),
         ("<!-- -->", "restricted-xml"),
         ("<message from='u@b.example' to='v@a.example'>&nbsp;</message>", "restricted-xml"),
         ("<message from='u@b.example' to='v@a.example'><x:y/></message>", "not-well-formed"),
         ("</message>", "not-well-formed"),
     ] {
-        let mut peer = open();
-        let answer = peer.sends(element);
-        match condition {
-            "" => assert_eq!(answer, ""),
-            _ => peer.is_told(&format!("<stream:stream >{answer}"), condition),
+        for mut peer in [open(), open_strict()] {
+            let answer = peer.sends(element);
+            match condition {
+                "" => assert_eq!(answer, ""),
+                _ => peer.is_told(&format!("<stream:stream >{answer}"), condition),
+            }
+            assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")), "{element}");
         }
+    }
+}
+
+// B24, B26, E1, E3, E5
+#[test]
+fn a_malformed_stanza_ends_the_stream_if_the_policy_says_so() {
+    for (element, condition) in [
+        ("<message from='u@b.example'/>", "improper-addressing"),
+        ("<message to='v@a.example'/>", "improper-addressing"),
+        ("<message from='@b.example' to='v@a.example'/>", "improper-addressing"),
+        ("<message from='u@b.example' to='@a.example'/>", "improper-addressing"),
+        ("<message xmlns='jabber:client' from='u@b.example' to='v@a.example'/>", "invalid-namespace"),
+        ("<foo xmlns='jabber:client'/>", "unsupported-stanza-type"),
+        ("<foo/>", "unsupported-stanza-type"),
+        ("<foo xmlns='urn:example'/>", "unsupported-stanza-type"),
+    ] {
+        let mut peer = open_strict();
+        let answer = peer.sends(element);
+        peer.is_told(&format!("<stream:stream >{answer}"), condition);
         assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")), "{element}");
     }
 }
@@ -154,9 +181,8 @@ fn a_stanza_for_somebody_else_may_cost_that_stanza_only() {
         assert!(bounced.contains(&format!("from='{from}'")) && bounced.contains(condition), "{bounced}");
     }
     // Nobody is answered about an error, and nobody may borrow a name.
-    let before = peer.events.len();
     assert_eq!(peer.sends("<message type='error' from='u@b.example' to='v@else.example'/>"), "");
-    assert_eq!(peer.events.len(), before);
+    assert_eq!(peer.events.last().unwrap(), "[dropped not-served]");
     let answer = peer.sends("<message from='u@c.example' to='v@a.example'/>");
     peer.is_told(&format!("<stream:stream >{answer}"), "invalid-from");
 }
@@ -169,10 +195,13 @@ fn reads_no_element_full_of_others_that_is_no_stanza() {
         "<db:result from='b.example' to='a.example'>C</db:result>",
         "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>C</auth>",
         "<stream:error>C</stream:error>",
-        "<foo>C</foo>",
     ] {
         let mut peer = open();
         let answer = peer.sends(&element.replace('C', &"<a/>".repeat(300)));
         peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
     }
+    // One that nothing is known of is not read at all.
+    let mut peer = open();
+    assert_eq!(peer.sends(&"<foo>C</foo>".replace('C', &"<a/>".repeat(300))), "");
+    assert_eq!(peer.events.last().unwrap(), "[dropped not-a-stanza]");
 }

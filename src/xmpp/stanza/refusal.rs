@@ -1,0 +1,250 @@
+//! One refused stanza on a stream that goes on: the list of reasons, the error for each, and the answer.
+
+use super::edits::Edits;
+use super::{
+    Address, Condition, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza, admit, intake::Recent,
+};
+use crate::{
+    Domain,
+    brief::brief,
+    framer::{Element, Frame, Framer},
+    jid::Jid,
+    xml::{self, ns},
+};
+use bytes::BytesMut;
+use std::{borrow::Cow, fmt};
+
+/// Declares the reasons once: variant, name in metrics, and what is wrong as documentation.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+        /// Why one stanza is refused while its stream goes on. This is the whole list: whatever costs a stanza and not
+        /// its stream has its reason here. `stream::error::Fault` lists what ends a stream.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// Its name in logs and metrics.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A first-level element that is no stanza, and no element of a negotiation (RFC 6120 section 4.9.3.24).
+    NotAStanza => "not-a-stanza",
+    /// A stanza in the content namespace of another kind of stream (section 4.8.3).
+    Namespace => "wrong-namespace",
+    /// No `to` (section 8.1.1.2).
+    NoTo => "no-to",
+    /// No `from` (section 8.1.2.2).
+    NoFrom => "no-from",
+    /// `to` is no address.
+    BadTo => "bad-to",
+    /// `from` is no address.
+    BadFrom => "bad-from",
+    /// A component speaks in the name of a domain that it does not serve.
+    ForeignFrom => "foreign-from",
+    /// For a domain of ours to which its sender did not prove itself (with `unknown_recipient = "bounce"`).
+    NotProved => "not-proved",
+    /// For a domain that is not ours (likewise).
+    NotServed => "not-served",
+    /// Another default namespace in too many places.
+    Displaced => "displaced-namespace",
+    /// Longer than its sender may write, and short enough to be read to its end.
+    TooLarge => "too-large",
+    /// The reader of XML and the framer disagree; never expected.
+    Unreadable => "unreadable",
+}
+
+impl Reason {
+    /// The one mapping from a reason to the stanza error (RFC 6120 section 8.3.3).
+    pub fn error(self, text: impl Into<String>) -> Error {
+        let (type_, condition) = match self {
+            Self::BadTo | Self::BadFrom => (ErrorType::Modify, Condition::JidMalformed),
+            Self::NotAStanza | Self::Namespace | Self::NoTo | Self::NoFrom | Self::Unreadable => {
+                (ErrorType::Modify, Condition::BadRequest)
+            }
+            Self::ForeignFrom => (ErrorType::Auth, Condition::Forbidden),
+            Self::NotProved => (ErrorType::Auth, Condition::NotAuthorized),
+            Self::NotServed => (ErrorType::Cancel, Condition::ItemNotFound),
+            Self::Displaced | Self::TooLarge => (ErrorType::Modify, Condition::PolicyViolation),
+        };
+        Error { type_, condition, text: text.into() }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Rejection {
+    /// Its place in the list of reasons.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::UnsupportedStanzaType => Reason::NotAStanza,
+            Self::InvalidNamespace => Reason::Namespace,
+            Self::Missing(Address::To) => Reason::NoTo,
+            Self::Missing(Address::From) => Reason::NoFrom,
+            Self::Malformed(Address::To, _) => Reason::BadTo,
+            Self::Malformed(Address::From, _) => Reason::BadFrom,
+            Self::Displaced => Reason::Displaced,
+            Self::Xml(_) => Reason::Unreadable,
+        }
+    }
+}
+
+/// A stanza that its stream refused; the stream goes on.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Why.
+    pub reason: Reason,
+    /// The same in plain words.
+    pub text: String,
+    /// The domain of ours that it is counted under.
+    pub local: Domain,
+    /// The domain that it came from, as far as that is known: one that is proved on the stream.
+    pub remote: Domain,
+    /// Its length.
+    pub bytes: usize,
+    /// The error answer, `None` when it may have none.
+    pub answer: Option<Stanza>,
+}
+
+/// What is wrong with an element that was rejected, in plain words.
+pub(crate) fn explain(element: &Element, rejection: &Rejection) -> String {
+    match rejection {
+        Rejection::UnsupportedStanzaType => {
+            format!("unexpected element <{}/>", brief(super::text(&element.bytes, element.head.name)))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The domain in an address attribute, though another part of the address may be wrong.
+pub(crate) fn domain(element: &Element, address: Address) -> Option<Domain> {
+    let value = value(element, address)?;
+    let bare = value.split_once('/').map_or(&*value, |(bare, _)| bare);
+    Domain::new(bare.split_once('@').map_or(bare, |(_, domain)| domain)).ok()
+}
+
+/// The domain in an address attribute that is an address.
+pub(crate) fn sound_domain(element: &Element, address: Address) -> Option<Domain> {
+    Domain::new(Jid::parse(&value(element, address)?).ok()?.domain).ok()
+}
+
+fn value(element: &Element, address: Address) -> Option<Cow<'_, str>> {
+    let place = match address {
+        Address::To => element.head.to,
+        Address::From => element.head.from,
+    };
+    Some(xml::unescape(super::text(&element.bytes, place?)))
+}
+
+/// Whether an element is a stanza by its name, and one that may be answered: no error and no result.
+fn answerable(element: &Element) -> Option<Kind> {
+    let kind = Kind::parse(admit::local_name(&element.bytes, &element.head))?;
+    let type_ = element.head.kind.map(|place| xml::unescape(super::text(&element.bytes, place)));
+    match type_.as_deref() {
+        Some("error") => None,
+        Some("result") if kind == Kind::Iq => None,
+        _ => Some(kind),
+    }
+}
+
+/// The error answer to an element that was not taken in: see [`Intake::answer`](super::Intake::answer).
+///
+/// The answer never repeats an address that was refused: a peer that checks addresses as we do would refuse the answer.
+/// So it comes from a domain and not from the malformed recipient, although RFC 6120 section 8.3.1 swaps the two.
+pub(super) fn answer(
+    element: &Element,
+    origin: &Origin,
+    from: &Domain,
+    to: Option<&Domain>,
+    error: &Error,
+) -> Option<Stanza> {
+    let kind = answerable(element)?;
+    let echo = if element.bytes.len() <= MAX_ECHO { readdressed(element, origin, from, to) } else { None };
+    match echo {
+        Some(stanza) => stanza.bounce(error),
+        None => bare(element, kind, from, to, error),
+    }
+}
+
+/// The stanza that the element would be with sound addresses; `None` when something else is wrong with it.
+fn readdressed(
+    element: &Element,
+    origin: &Origin,
+    recipient: &Domain,
+    sender: Option<&Domain>,
+) -> Option<Stanza> {
+    let Element { bytes, head } = element;
+    let recipient = xml::escape(&recipient.wire()).into_owned();
+    let sender = sender.map(|sender| xml::escape(&sender.wire()).into_owned());
+    let mut missing = String::new();
+    let mut present = Vec::new();
+    for (name, place, value) in [("to", head.to, Some(&recipient)), ("from", head.from, sender.as_ref())] {
+        match (place, value) {
+            (Some(place), Some(value)) => present.push((place.range(), value)),
+            (None, Some(value)) => missing.extend([" ", name, "='", value.as_str(), "'"]),
+            (_, None) => {}
+        }
+    }
+    present.sort_by_key(|(place, _)| place.start);
+    let mut edits = Edits::default();
+    edits.insert(head.name.range().end, &missing);
+    for (place, value) in present {
+        edits.replace(place, value);
+    }
+    let mut written = BytesMut::from(&edits.apply(bytes)[..]);
+    let Ok(Some(Frame::Element(element))) = Framer::inside(origin.scope.clone()).next(&mut written) else {
+        return None;
+    };
+    admit::admit(element, origin, &mut Recent::default()).ok()
+}
+
+/// An answer that repeats nothing but what the stanza is known by.
+fn bare(element: &Element, kind: Kind, from: &Domain, to: Option<&Domain>, error: &Error) -> Option<Stanza> {
+    let value = |place| xml::escape(&xml::unescape(super::text(&element.bytes, place))).into_owned();
+    let to = match to {
+        Some(to) => xml::escape(&to.wire()).into_owned(),
+        None => value(element.head.from?),
+    };
+    let mut answer =
+        format!("<{} type='error' to='{to}' from='{}'", kind.as_str(), xml::escape(&from.wire()));
+    if let Some(id) = element.head.id {
+        answer.extend([" id='", &*value(id), "'"]);
+    }
+    answer.push('>');
+    answer.push_str(&error.element(ns::SERVER).write(ns::SERVER, &[]));
+    answer.extend(["</", kind.as_str(), ">"]);
+    admit::take_own(admit::frame(&answer).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_name_and_an_error_of_its_own_kind() {
+        let mut names: Vec<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Reason::ALL.len());
+        for reason in Reason::ALL {
+            let error = reason.error("why");
+            assert_ne!(error.condition, Condition::UndefinedCondition, "{reason}");
+            assert_eq!(error.text, "why");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A bad stanza costs one stanza: every reason in the list, with stanzas of others around it.
+use super::*;
+use crate::{
+    policy::UnknownRecipient,
+    stanza::{Condition, Reason},
+};
+
+/// A bad stanza, and the condition of its answer; "" when it has none.
+type Bad = (&'static str, &'static str);
+
+/// Stanzas that are refused for a reason. A reason without any does not compile.
+fn examples(reason: Reason) -> &'static [Bad] {
+    match reason {
+        Reason::NotAStanza => &[
+            ("<foo/>", ""),
+            ("<foo xmlns='urn:x' from='u@b.example' to='v@a.example' id='1'/>", ""),
+            ("<foo xmlns='jabber:client' from='u@c.example'/>", ""),
+            ("<message xmlns='urn:x' from='u@b.example' to='v@a.example'/>", ""),
+            ("<stream:features/>", ""),
+            ("<stream:message from='u@b.example' to='v@a.example'/>", ""),
+            ("<db:unknown from='b.example' to='a.example'/>", ""),
+            ("<r xmlns='urn:xmpp:sm:3'/>", ""),
+        ],
+        Reason::Namespace => &[
+            ("<message xmlns='jabber:client' from='u@b.example' to='v@a.example'/>", "bad-request"),
+            ("<c:iq xmlns:c='jabber:client' type='get' from='u@b.example' to='v@a.example'/>", "bad-request"),
+            (
+                "<iq xmlns='jabber:component:accept' type='set' from='u@b.example' to='v@a.example'/>",
+                "bad-request",
+            ),
+            ("<iq xmlns='jabber:client' type='result' from='u@b.example' to='v@a.example'/>", ""),
+        ],
+        Reason::NoTo => &[
+            ("<message from='u@b.example'/>", "bad-request"),
+            ("<presence from='u@b.example'/>", "bad-request"),
+            ("<iq type='get' from='u@b.example'><q xmlns='urn:q'/></iq>", "bad-request"),
+            ("<iq type='result' from='u@b.example'/>", ""),
+            ("<presence type='error' from='u@b.example'/>", ""),
+            ("<message/>", ""),
+        ],
+        Reason::NoFrom => &[("<message to='v@a.example'/>", ""), ("<iq type='get' to='v@a.example'/>", "")],
+        Reason::BadTo => &[
+            ("<message from='u@b.example' to=''/>", "jid-malformed"),
+            ("<message from='u@b.example' to='@a.example'/>", "jid-malformed"),
+            ("<presence from='u@b.example' to='a b@a.example'/>", "jid-malformed"),
+            ("<iq type='get' from='u@b.example' to='x@y@z'/>", "jid-malformed"),
+            ("<message from='u@b.example' to='v@a.example/'/>", "jid-malformed"),
+            ("<message from='u@b.example' to='a..example'/>", "jid-malformed"),
+            ("<message from='u@b.example' to='v\u{ff20}w@a.example'/>", "jid-malformed"),
+            ("<message from='u@b.example/r' to='v@a.example/\u{85}'/>", "jid-malformed"),
+            ("<message type='error' from='u@b.example' to='@a.example'/>", ""),
+            ("<iq type='result' from='u@b.example' to='@a.example'/>", ""),
+            ("<message from='@b.example' to='@a.example'/>", ""),
+        ],
+        Reason::BadFrom => &[
+            ("<message from='@b.example' to='v@a.example'/>", ""),
+            ("<message from='a b@b.example' to='v@a.example'/>", ""),
+            ("<iq type='get' from='x@y@z' to='v@a.example'/>", ""),
+            ("<presence from='' to='v@a.example'/>", ""),
+        ],
+        Reason::NotProved => &[
+            ("<message from='u@b.example' to='v@also.example'/>", "not-authorized"),
+            ("<message type='error' from='u@b.example' to='v@also.example'/>", ""),
+        ],
+        Reason::NotServed => &[
+            ("<presence from='u@b.example' to='v@third.example'/>", "item-not-found"),
+            ("<iq type='result' from='u@b.example' to='v@third.example'/>", ""),
+        ],
+        Reason::Displaced => &[(DISPLACED, "policy-violation")],
+        // A component's alone: a server's stream ends for the first, and has a limit without room for the second.
+        Reason::ForeignFrom | Reason::TooLarge => &[],
+        // Never seen; `from_element` alone makes one.
+        Reason::Unreadable => &[],
+    }
+}
+
+/// Stands for the stanza of [`displaced`], which is long.
+const DISPLACED: &str = "displaced";
+
+fn displaced() -> String {
+    format!(
+        "<s:message xmlns:s='jabber:server' xmlns='urn:{}' from='u@b.example' to='v@a.example'>{}</s:message>",
+        "x".repeat(700),
+        "<a/>".repeat(100)
+    )
+}
+
+fn open() -> Peer {
+    let lenient = Policy { tls: Tls::Optional, unknown_recipient: UnknownRecipient::Bounce, ..policy() };
+    let mut peer = Peer::new(rules(&["a.example", "also.example"], lenient, true));
+    peer.opens();
+    peer.is_verified("a.example", "b.example");
+    peer.is_verified("also.example", "other.example");
+    peer.events.clear();
+    peer
+}
+
+fn good(number: usize) -> String {
+    match number % 2 {
+        0 => format!("<message id='{number}' from='w@b.example/♥' to='v@a.example'/>"),
+        _ => format!("<message id='{number}' from='w@other.example' to='v@also.example'/>"),
+    }
+}
+
+// rows: B24 B26 E1 E3 E5 E7 E10 F14
+#[test]
+fn a_bad_stanza_costs_one_stanza() {
+    let mut tried = 0;
+    for (bad, condition) in Reason::ALL.iter().flat_map(|reason| examples(*reason)) {
+        let bad = if *bad == DISPLACED { displaced() } else { (*bad).to_owned() };
+        let run: String = good(100) + &bad + &(0..20).map(good).collect::<String>();
+        for whole in [true, false] {
+            let mut peer = open();
+            let sent = if whole { peer.sends(&run) } else { peer.dribbles(run.as_bytes()) };
+            assert_eq!(sent, "", "{bad}");
+            let stanzas: Vec<_> =
+                peer.events.iter().filter(|event| event.starts_with("[stanza")).map(String::as_str).collect();
+            let expected: Vec<_> =
+                [100].into_iter().chain(0..20).map(|n| format!("[stanza {}]", good(n))).collect();
+            assert_eq!(stanzas, expected, "{bad}");
+            let refused = &peer.events[1];
+            match *condition {
+                "" => assert!(refused.starts_with("[dropped "), "{bad}: {refused}"),
+                condition => {
+                    assert!(refused.starts_with("[bounced "), "{bad}: {refused}");
+                    assert!(refused.contains(&format!("<{condition} ")), "{bad}: {refused}");
+                    assert!(refused.contains("type='error'"), "{bad}: {refused}");
+                }
+            }
+            assert_eq!(peer.events.len(), 22, "{bad}: {:?}", peer.events);
+            assert_eq!(peer.stream.stage(), "open");
+        }
+        tried += 1;
+    }
+    assert!(tried > 35, "{tried}");
+}
+
+// rows: E8
+#[test]
+fn the_answer_to_a_bad_address_is_one_that_anybody_can_read() {
+    for (bad, answer) in [
+        (
+            "<message from='u@b.example/r' to='a b@a.example' id='&apos;1' type='chat'><body>x</body></message>",
+            "<message from='a.example' to='u@b.example/r' id='&apos;1' type='error'><body>x</body>E</message>",
+        ),
+        (
+            "<message to='v@also.example/' from='u@b.example'/>",
+            "<message type='error' to='u@b.example' from='a.example'>E</message>",
+        ),
+        (
+            "<iq type='get' to='' from='u@B.example'/>",
+            "<iq type='error' to='u@b.example' from='a.example'>E</iq>",
+        ),
+    ] {
+        let mut peer = open();
+        peer.stream.receive(BytesMut::from(bad));
+        let Some(Output::StanzaRefused(refused)) = peer.stream.poll() else { panic!("{bad}") };
+        let sent = refused.answer.unwrap();
+        let error = Element::parse(sent.bytes(), &[(String::new(), ns::SERVER.to_owned())]).unwrap();
+        let error = stanza::Error::parse(error.child("error", ns::SERVER).unwrap());
+        assert_eq!((error.type_, error.condition), (stanza::ErrorType::Modify, Condition::JidMalformed));
+        let expected = answer.replace('E', &error.element(ns::SERVER).write(ns::SERVER, &[]));
+        let read = |text: &[u8]| {
+            let mut element = Element::parse(text, &[(String::new(), ns::SERVER.to_owned())]).unwrap();
+            element.attributes.sort();
+            element
+        };
+        assert_eq!(read(sent.bytes()), read(expected.as_bytes()), "{bad}");
+        assert_eq!((refused.local.as_str(), refused.remote.as_str()), ("a.example", "b.example"));
+        assert_eq!(refused.bytes, bad.len());
+    }
+    // What is too long to come back is known by its id.
+    let mut peer = open();
+    let long = format!("<message from='u@b.example' to='@' id='7'>{}</message>", "x".repeat(100_000));
+    peer.stream.receive(BytesMut::from(&*long));
+    let Some(Output::StanzaRefused(refused)) = peer.stream.poll() else { panic!("not refused") };
+    let answer = refused.answer.unwrap();
+    assert!(answer.bytes().len() < 1000);
+    assert_eq!((&*answer.to(), answer.id().as_deref()), ("u@b.example", Some("7")));
+}
+
+// rows: F14
+#[test]
+fn a_dialback_element_with_a_bad_address_costs_no_pair() {
+    for bad in [
+        "<db:result from='a b' to='a.example'>key</db:result>",
+        "<db:result from='c.example' to='u@a.example'>key</db:result>",
+        "<db:result from='c.example'>key</db:result>",
+        "<db:verify from='' to='a.example' id='1'>key</db:verify>",
+        "<db:verify from='c.example' to='..' id='1'>key</db:verify>",
+    ] {
+        let mut peer = open();
+        let answer = peer.sends(&(bad.to_owned() + &good(0) + &good(1)));
+        assert!(answer.contains("type='error'") && answer.contains("<jid-malformed "), "{bad}: {answer}");
+        let stanzas = peer.events.iter().filter(|event| event.starts_with("[stanza")).count();
+        assert_eq!(stanzas, 2, "{bad}: {:?}", peer.events);
+    }
+}
+
+// rows: E5
+#[test]
+fn one_pair_that_wants_the_stream_closed_does_not_close_it_for_a_stanza_of_another() {
+    let policy = Policy { tls: Tls::Optional, ..policy() };
+    let strict = Policy { malformed_stanza: crate::policy::MalformedStanza::Close, ..policy.clone() };
+    let hosted = [(domain("a.example"), crate::policy::Hosted { certificate: true })];
+    let pattern = crate::policy::Pattern::parse("strict.example").unwrap();
+    let any = vec![crate::policy::Pattern::Any];
+    let rules = Arc::new(Rules::new(hosted, policy, vec![(pattern, strict)], any, Vec::new()));
+    let open = || {
+        let mut peer = Peer::new(Arc::clone(&rules));
+        peer.opens();
+        peer.is_verified("a.example", "b.example");
+        peer.is_verified("a.example", "strict.example");
+        peer
+    };
+    for of_nobody_or_b in
+        ["<message from='@' to='a.example'/>", "<message from='b.example' to='@'/>", "<foo/>"]
+    {
+        let mut peer = open();
+        assert_eq!(peer.sends(of_nobody_or_b), "", "{of_nobody_or_b}");
+    }
+    let answer = open().sends("<message from='u@strict.example' to='@'/>");
+    assert!(answer.contains("<improper-addressing "), "{answer}");
+}

@@ -1,0 +1,89 @@
+//! What an operator asks about components, and does to them.
+
+use super::{PING, Place};
+use crate::support::{Component, Network, Node, SECRET, Server, eventually};
+
+#[test]
+fn each_configured_component_is_listed_with_its_state_and_its_last_end() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup().component("bot.nuncio.example"));
+    let state = |name: &str| {
+        let json = place.json(&["components", name]);
+        assert_eq!(json["components"].as_array().unwrap().len(), 1, "{json}");
+        json["components"][0].clone()
+    };
+    let never = state("inbox.nuncio.example");
+    assert_eq!((&never["connected"], &never["last_end"]), (&false.into(), &serde_json::Value::Null));
+
+    let inbox = node.inbox();
+    let connected = eventually("it is connected", || {
+        let it = state("inbox.nuncio.example");
+        (it["connected"] == true && !it["link"].is_null()).then_some(it)
+    });
+    assert_eq!(connected["link"]["direction"], "component", "{connected}");
+
+    drop(inbox);
+    let gone = eventually("it is gone", || {
+        let it = state("inbox.nuncio.example");
+        (it["connected"] == false).then_some(it)
+    });
+    assert!(gone["last_end"]["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{gone}");
+
+    let mut outbox = node.outbox();
+    outbox.asks("inbox.nuncio.example", PING);
+    let refused = Component::try_connect(node.address(), "bot.nuncio.example", "guess");
+    assert_eq!(refused.err().as_deref(), Some("not-authorized"));
+    let told = eventually("what was refused is counted", || {
+        let told = place.tells(&["components"]);
+        (state("inbox.nuncio.example")["refused"]["stanzas"] == 1
+            && state("bot.nuncio.example")["rejected"]["count"] == 1)
+            .then_some(told)
+    });
+    for name in ["bot.nuncio.example", "inbox.nuncio.example", "outbox.nuncio.example"] {
+        assert!(told.contains(name), "{told}");
+    }
+    let output = place.nuncio(&["components", "other.example"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("other.example is not a configured component of this node"), "{told}");
+}
+
+#[test]
+fn explain_tells_the_state_of_a_component_and_of_a_domain_of_the_node() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let told = place.tells(&["explain", "inbox.nuncio.example"]);
+    assert!(told.starts_with("inbox.nuncio.example: component not connected for "), "{told}");
+    assert!(told.contains("it has not connected since the start of the node"), "{told}");
+    let _inbox = node.inbox();
+    let told = place.tells(&["explain", "inbox.nuncio.example"]);
+    assert!(told.starts_with("inbox.nuncio.example: component connected for "), "{told}");
+    let told = place.tells(&["explain", "nuncio.example"]);
+    assert!(told.starts_with("nuncio.example: served by this node itself"), "{told}");
+}
+
+#[test]
+fn close_ends_the_connection_of_a_component_and_frees_its_name() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let told = place.tells(&["close", "inbox.nuncio.example"]);
+    assert!(told.contains("the component is not connected"), "{told}");
+
+    let mut first = node.inbox();
+    let told = place.tells(&["close", "inbox.nuncio.example"]);
+    assert!(told.contains("the component's connection is closed"), "{told}");
+    first.expects_end();
+    // One that reads nothing and answers nothing holds the name no longer than one that does.
+    let deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
+    let told = place.tells(&["close", "inbox.nuncio.example"]);
+    assert!(told.contains("the component's connection is closed"), "{told}");
+    let mut second = node.inbox();
+    assert!(second.asks("nuncio.example", PING).is("iq", "result"));
+    drop(deaf);
+
+    let output = place.nuncio(&["close", "nuncio.example"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("nuncio.example is served by this node itself"), "{told}");
+    assert!(Component::try_connect(node.address(), "inbox.nuncio.example", SECRET).is_err());
+}
