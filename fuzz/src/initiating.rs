@@ -119,7 +119,10 @@ impl<'a> Session<'a> {
                     assert!(!self.verifies && !self.settled && self.may_speak());
                     assert!(self.policy.allows(established.mechanism));
                     assert_eq!(established.secured, self.secured.is_some());
-                    assert!(!established.secured || self.policy.tls != Tls::Disabled, "TLS where it is never");
+                    assert!(
+                        !established.secured || self.policy.tls != Tls::Disabled,
+                        "TLS where it is never"
+                    );
                     if established.mechanism == Mechanism::External {
                         assert!(self.certificate && established.secured, "EXTERNAL without TLS");
                     }
