@@ -130,11 +130,9 @@ fn a_component_that_is_missing_is_told_with_the_first_stanza_for_it() {
     };
     assert_eq!(told(&node), 1, "once for an absence");
     drop(node.inbox());
-    let error = eventually("it is gone", || {
-        let answer = outbox.asks("inbox.nuncio.example", PING);
-        answer.is("iq", "error").then_some(answer)
-    });
-    assert!(error.expect("error").child("service-unavailable").is_some());
+    node.eventually_logs(&["nuncio::component", "disconnected", "inbox.nuncio.example"]);
+    let answer = outbox.asks("inbox.nuncio.example", PING);
+    assert!(answer.expect("error").child("service-unavailable").is_some(), "{answer}");
     eventually("the next absence is told too", || (told(&node) == 2).then_some(()));
 }
 

@@ -1,6 +1,6 @@
 //! Whole-node tests: the binary as an operator runs it, against real servers and a scripted peer.
 //!
-//! They need Prosody, ejabberd and slixmpp, which `tests/run` installs, and no privilege.
+//! They need Prosody, ejabberd, jabberd2 and slixmpp, which `tests/run` installs, and no privilege.
 
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -20,6 +20,7 @@ mod federation;
 mod gateways;
 mod harness;
 mod identities;
+mod jabberd2;
 mod logs;
 mod mailboxes;
 mod metrics;

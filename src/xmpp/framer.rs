@@ -69,11 +69,12 @@ impl Default for Limits {
 /// The next whole thing in the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// `<stream:stream …>`; an XML declaration before it is left out.
+    /// `<stream:stream …>`; an XML declaration before it is left out. After `<stream:stream …/>` the next frame is the
+    /// [`Footer`](Self::Footer).
     Header(Bytes),
     /// A first-level element.
     Element(Element),
-    /// `</stream:stream>`.
+    /// `</stream:stream>`, or the `/>` of a root that is an empty element.
     Footer,
 }
 
@@ -102,6 +103,8 @@ enum Phase {
     ExpectHeader { untouched: bool },
     /// First-level elements come, or the closing tag.
     ExpectElement,
+    /// The root was an empty element: the stream ends, and no bytes are needed to say so (XML 1.0 section 3.1).
+    Empty,
     /// The closing tag came.
     Closed,
     /// The bytes were refused, and so is all that follows.
@@ -164,8 +167,13 @@ impl Framer {
     }
 
     fn advance(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Error> {
-        if let Phase::Refused(error) = &self.phase {
-            return Err(error.clone());
+        match &self.phase {
+            Phase::Refused(error) => return Err(error.clone()),
+            Phase::Empty => {
+                self.phase = Phase::Closed;
+                return Ok(Some(Frame::Footer));
+            }
+            Phase::ExpectHeader { .. } | Phase::ExpectElement | Phase::Closed => {}
         }
         if !self.walk.has_begun() {
             self.skip_white_space(buffer);
@@ -186,12 +194,12 @@ impl Framer {
                     self.walk.reset();
                     return self.advance(buffer);
                 }
-                Header::Whole(end) => {
-                    self.phase = Phase::ExpectElement;
+                Header::Whole { end, empty } => {
+                    self.phase = if empty { Phase::Empty } else { Phase::ExpectElement };
                     Some(Frame::Header(buffer.split_to(end).freeze()))
                 }
             },
-            Phase::ExpectElement | Phase::Closed | Phase::Refused(_) => {
+            Phase::ExpectElement | Phase::Empty | Phase::Closed | Phase::Refused(_) => {
                 if view.starts_with(b"</") {
                     self.walk.footer(view, &self.root)?.map(|end| {
                         buffer.advance(end);
@@ -245,7 +253,7 @@ impl Framer {
                 Err(Error::NotWellFormed("something else than a tag before the stream"))
             }
             (_, Phase::Closed) => Err(Error::NotWellFormed("text after the end of the stream")),
-            (_, Phase::ExpectElement | Phase::Refused(_)) => {
+            (_, Phase::ExpectElement | Phase::Empty | Phase::Refused(_)) => {
                 Err(Error::NotWellFormed("text between elements"))
             }
         }
@@ -268,7 +276,7 @@ impl Framer {
             return Ok(Header::Unfinished);
         };
         self.root = self.walk.enter_stream(view).to_vec();
-        Ok(Header::Whole(end))
+        Ok(Header::Whole { end, empty: self.walk.is_empty_element() })
     }
 }
 
@@ -276,7 +284,7 @@ impl Framer {
 enum Header {
     Unfinished,
     Declaration(usize),
-    Whole(usize),
+    Whole { end: usize, empty: bool },
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Dialback (XEP-0220, XEP-0185, XEP-0344), the rows of section 3F. Elsewhere: `tests/dialback.rs`.
 
 mod authority;
+mod legacy;
 mod originating;
 mod receiving;
 mod shortcut;

@@ -7,6 +7,7 @@ mod liveness;
 mod negotiation;
 mod redirects;
 mod stanzas;
+mod styles;
 
 use std::{net::Ipv4Addr, time::Duration};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bench::probes;
-use crate::support::{Auth, Ejabberd, Network, Node, Prosody, Server, Setup};
+use crate::support::{Auth, Certificate, Ejabberd, Jabberd2, Network, Node, Prosody, Server, Setup, Tls};
 
 #[test]
 fn prosody_takes_our_certificate_and_our_key() {
@@ -40,6 +40,21 @@ fn prosody_dials_back() {
     let (_node, file) = node(&network, Auth::Dialback);
     let _prosody = Prosody::start(&network, Setup::of("peer.example").auth(Auth::Dialback));
     probes(&file, "peer.example").arrives("dialback").finds_us_well();
+}
+
+#[test]
+fn jabberd2_dials_back_over_tls_and_without_tls() {
+    for tls in [Tls::Optional, Tls::Disabled] {
+        let network = Network::new();
+        let setup = Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\"").tls(tls);
+        let _node = Node::start(&network, setup);
+        let file = network.directory("nuncio.example").join("nuncio.toml");
+        let certificate = Setup::of("peer.example").certificate;
+        let certificate = if tls == Tls::Disabled { Certificate::Missing } else { certificate };
+        let _jabberd2 =
+            Jabberd2::start(&network, Setup::of("peer.example").certificate(certificate).tls(tls));
+        probes(&file, "peer.example").arrives("dialback");
+    }
 }
 
 #[test]

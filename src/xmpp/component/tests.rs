@@ -90,12 +90,45 @@ fn a_component_with_the_right_secret_gets_its_name_when_it_is_free() {
     assert_eq!(component.events.last().unwrap(), stanza);
 }
 
+// K1, B23, B27
+#[test]
+fn a_component_may_make_the_namespace_of_streams_the_default_one() {
+    let mut component = Component::new();
+    let answer = component.sends("<stream xmlns='http://etherx.jabber.org/streams' to='echo.example'>");
+    assert!(answer.ends_with(" from='echo.example' id='id1'>"), "{answer}");
+    component.sends(&handshake("id1").replace("<handshake", "<handshake xmlns='jabber:component:accept'"));
+    component.stream.accept();
+    assert_eq!(component.gets(), "<handshake/>");
+    component.sends(
+        "<message xmlns='jabber:component:accept' from='u@echo.example' to='v@b.example'><body/></message>",
+    );
+    assert_eq!(
+        component.events.last().unwrap(),
+        "<message from='u@echo.example' to='v@b.example'><body/></message>"
+    );
+    assert_eq!(component.sends("</stream>"), "</stream:stream>");
+}
+
+// B16
+#[test]
+fn a_root_that_is_closed_at_once_is_answered_with_a_stream_that_is_closed() {
+    let mut component = Component::new();
+    let answer = component.sends(&header("jabber:component:accept", "to='echo.example'").replace('>', "/>"));
+    assert!(answer.ends_with(" from='echo.example' id='id1'></stream:stream>"), "{answer}");
+    assert_eq!(component.events, ["closed"]);
+}
+
 // K1, K2, B30
 #[test]
 fn a_component_is_told_why_it_is_refused() {
     let known = header("jabber:component:accept", "to='echo.example'");
     for (sent, condition) in [
         (header("jabber:server", "to='echo.example'"), "invalid-namespace"),
+        ("<a/>".to_owned(), "invalid-namespace"),
+        ("<a>".to_owned(), "invalid-namespace"),
+        ("<!DOCTYPE a>".to_owned(), "restricted-xml"),
+        (header("jabber:component:accept", "to='a@b'"), "improper-addressing"),
+        (header("jabber:component:accept", "to='other.example'").replace('>', "/>"), "host-unknown"),
         (header("jabber:component:accept", "to='other.example'"), "host-unknown"),
         (header("jabber:component:accept", ""), "host-unknown"),
         (known.clone() + &handshake("id2"), "not-authorized"),
@@ -109,6 +142,7 @@ fn a_component_is_told_why_it_is_refused() {
         let answer = component.sends(&sent);
         assert!(answer.starts_with("<?xml version='1.0'?><stream:stream "), "{answer}");
         assert!(answer.contains(&format!("<stream:error><{condition} ")), "{sent}: {answer}");
+        assert!(!answer.contains("from=''"), "no name is left out, not written as an empty one: {answer}");
         assert!(answer.ends_with("</stream:stream>"), "{answer}");
         assert!(
             component.events[0].starts_with(&format!("closed by us: {condition}")),

@@ -91,7 +91,8 @@ impl Walk {
         }
     }
 
-    /// Goes on with the start tag of a stream, and tells where it ends; `None` when it is not whole.
+    /// Goes on with the tag of a stream's root, and tells where it ends; `None` when it is not whole. The root may be an
+    /// empty element: [`Walk::is_empty_element`].
     pub(super) fn header(&mut self, view: &[u8]) -> Result<Option<usize>, Error> {
         if view.starts_with(b"</") {
             return Err(Error::NotWellFormed("an end tag before the stream"));
@@ -99,10 +100,12 @@ impl Walk {
         if !self.markup(view)? {
             return Ok(None);
         }
-        if self.open.is_empty() {
-            return Err(Error::NotWellFormed("a stream that ends where it begins"));
-        }
         Ok(Some(self.at))
+    }
+
+    /// Whether the tag that was walked over last is a whole element, as `<a/>` is.
+    pub(super) fn is_empty_element(&self) -> bool {
+        self.tag.empty
     }
 
     /// Goes on with the end tag of the stream whose root is called `root`, and tells where it ends; `None` when it is

@@ -236,7 +236,7 @@ impl fmt::Display for Fault {
             Self::Unreadable(error) => f.write_str(&brief(&error.to_string())),
             Self::NotAStream => write!(f, "the root element is not <stream/> in {}", xml::ns::STREAM),
             Self::ContentNamespace { wanted } => {
-                write!(f, "the default namespace of the stream must be {wanted}")
+                write!(f, "the stream header must declare {wanted} as its default namespace")
             }
             Self::Version(value) => write!(f, "\"{}\" is no version", brief(value)),
             Self::Address { attribute, value } => {

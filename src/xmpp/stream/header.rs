@@ -37,10 +37,16 @@ impl Header {
         if name.local_name != "stream" || name.namespace.as_deref() != Some(own::ns::STREAM) {
             return Err(Fault::NotAStream);
         }
-        if scope.get("") != Some(content) {
+        let declares = |wanted: &str| scope.iter().any(|(_, uri)| uri == wanted);
+        // RFC 6120 4.8.2: the content namespace is the default namespace, or each stanza says its own, by which it is judged.
+        let lawful = match scope.get("").filter(|uri| !uri.is_empty()) {
+            Some(default) => default == content || default == own::ns::STREAM,
+            None => declares(content),
+        };
+        if !lawful {
             return Err(Fault::ContentNamespace { wanted: content });
         }
-        let dialback = scope.iter().any(|(_, uri)| uri == own::ns::DIALBACK);
+        let dialback = declares(own::ns::DIALBACK);
         let mut header = Self { dialback, ..Self::default() };
         for attribute in attributes {
             let value = attribute.value;
@@ -74,8 +80,8 @@ impl Header {
             }
         };
         put("xmlns:db", self.dialback.then_some(own::ns::DIALBACK));
-        // There is always a `from`, empty when there is no name to give (RFC 6120 4.9.1.3).
-        put("from", Some(self.from.as_ref().map(Domain::wire).as_deref().unwrap_or_default()));
+        // Left out when there is no name to give: an empty one is no address (COMPAT: ejabberd 23.01 refuses it).
+        put("from", self.from.as_ref().map(Domain::wire).as_deref());
         put("to", self.to.as_ref().map(Domain::wire).as_deref());
         put("id", self.id.as_deref());
         put("xml:lang", self.lang.as_deref());

@@ -34,6 +34,8 @@ pub struct Receiving {
     secured: Option<Secured>,
     /// the peer's current header
     header: Header,
+    /// the domains of the first question of dialback, when no header has a `to`
+    named_later: Option<DomainPair>,
     /// of our current header: what dialback keys are for
     id: String,
     intake: stanza::Intake,
@@ -65,7 +67,8 @@ pub enum Output {
     Transmit(Bytes),
     /// begin the handshake once everything transmitted is written, then call [`Receiving::secured`]
     StartTls,
-    /// an acceptable header came: on the plain stream, and again after TLS
+    /// an acceptable header came: on the plain stream, and again after TLS. When it has no `to`, this waits for the first
+    /// question of dialback, which has
     Opened {
         /// who it says it is
         from: Option<Domain>,
@@ -137,6 +140,7 @@ impl Receiving {
             state: State::ExpectHeader,
             secured: direct_tls,
             header: Header::default(),
+            named_later: None,
             id: String::new(),
             exchange: sasl::Exchange::default(),
             identity: None,
@@ -224,9 +228,9 @@ impl Receiving {
         }
     }
 
-    /// Who the peer says it is, in its last header.
+    /// Who the peer says it is, in its last header, or in its first question of dialback when no header says it.
     pub fn claimed(&self) -> Option<&Domain> {
-        self.header.from.as_ref()
+        self.header.from.as_ref().or_else(|| self.named_later.as_ref().map(|pair| &pair.remote))
     }
 
     /// What TLS gave; `None`: clear text.
@@ -373,6 +377,7 @@ impl Receiving {
     /// Waits for the peer's next header. Keys are for the id of a stream, so those of this one are void.
     fn restart(&mut self) {
         self.pending.clear();
+        self.named_later = None;
         self.wire.restart();
         self.state = State::ExpectHeader;
     }
@@ -413,7 +418,7 @@ impl Receiving {
     fn tell(&mut self, asked: Asked, reason: String) {
         if !self.refused.contains(&asked) {
             self.refused.push(asked);
-            self.wire.emit(Output::Refused { remote: self.header.from.clone(), reason });
+            self.wire.emit(Output::Refused { remote: self.claimed().cloned(), reason });
         }
     }
 }

@@ -213,9 +213,9 @@ fn takes_one_header_in_lawful_form_only() {
     }
     assert_eq!(header("<stream>").unwrap(), "<stream>");
     for text in [
-        "<stream/>",
         "</stream>",
         "stream",
+        "<stream:stream/>",
         "\u{feff}<stream>",
         "<stream:stream>",
         "<![CDATA[",
@@ -231,6 +231,31 @@ fn takes_one_header_in_lawful_form_only() {
         assert_eq!(outcome(bytes), (vec![], Some(Error::UnsupportedEncoding)));
     }
     assert_eq!(header("<?xml version='1.0' encoding='ascii'?><stream>"), Err(Error::UnsupportedEncoding));
+}
+
+#[test]
+fn a_root_that_is_an_empty_element_opens_the_stream_and_ends_it() {
+    for root in ["<stream/>", "<a b='/>'\n/>", "<p:a xmlns:p='urn:p' p:b=''/>"] {
+        let (frames, error) = outcome(format!("<?xml version='1.0'?>{root} \n").as_bytes());
+        assert_eq!((frames.as_slice(), error), (&[Frame::Header(root.into()), Frame::Footer][..], None));
+        for behind in ["<a/>", "</stream>", "x"] {
+            let (frames, error) = outcome(format!("{root}{behind}").as_bytes());
+            assert_eq!(frames.len(), 2, "{root}{behind}");
+            assert!(matches!(error, Some(Error::NotWellFormed(_))), "{root}{behind}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_begins_again_behind_a_root_that_was_an_empty_element() {
+    let mut framer = Framer::new(Limits::default());
+    let mut buffer = BytesMut::from("<stream/>");
+    assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));
+    framer.restart();
+    assert_eq!(framer.next(&mut buffer), Ok(None));
+    buffer.extend_from_slice(HEADER.as_bytes());
+    assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));
+    assert_eq!(framer.next(&mut buffer), Ok(None));
 }
 
 #[test]

@@ -76,6 +76,9 @@ impl Receiving {
         let Some(from) = &self.header.from else {
             return Claim::Unproved("the stream header has no 'from'".to_owned());
         };
+        if self.header.to.is_none() {
+            return Claim::Unproved("the stream header has no 'to'".to_owned());
+        }
         if let Some(gone) = self.header.to.as_ref().filter(|to| self.rules.hosted(to).is_none()) {
             return Claim::Unproved(format!("{gone} is not served here any more"));
         }
@@ -96,6 +99,7 @@ impl Receiving {
             (Err(error), _) | (_, Err(error)) => return self.refuse_malformed(element, error),
         };
         let pair = DomainPair { local: to.clone(), remote: from.clone() };
+        self.name_later(&pair);
         let text = element.text();
         let key = text.trim();
         if self.pending.iter().any(|pending| pending.pair == pair) {
@@ -122,7 +126,8 @@ impl Receiving {
     }
 
     /// Answers as the authority over our domains whether a key is ours. Nothing is remembered for it (XEP-0185), it
-    /// makes nobody trusted here, and so it is done on any stream, in clear text too.
+    /// makes nobody trusted here, and so it is done on any stream, in clear text too, whatever `tls` demands: the receiving
+    /// server can ask in no other way when it has no TLS, and it is our own key that it asks about.
     pub(super) fn dialback_verify(&mut self, element: &Element) {
         if element.attribute("type").is_some() {
             return self.tell_unasked();
@@ -132,8 +137,10 @@ impl Receiving {
             (Err(error), _) | (_, Err(error)) => return self.refuse_malformed(element, error),
         };
         let id = element.attribute("id").unwrap_or_default();
-        let answer = match self.rules.hosted(&originating) {
-            Some(_) => {
+        let pair = DomainPair { local: originating.clone(), remote: receiving.clone() };
+        self.name_later(&pair);
+        let answer = match self.permit_pair(&pair) {
+            Ok(()) => {
                 let key = element.text();
                 dialback::judge(
                     &self.rules.policy(&receiving).secret,
@@ -143,7 +150,7 @@ impl Receiving {
                     key.trim(),
                 )
             }
-            None => Answer::Error(not_served(&originating)),
+            Err(error) => Answer::Error(error),
         };
         self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
     }

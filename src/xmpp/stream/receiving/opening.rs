@@ -1,7 +1,7 @@
 //! What a header of the peer is answered with: a header, and the features that its name and its policy make it worth.
 use super::{Output, Receiving, State};
 use crate::{
-    Domain,
+    Domain, DomainPair,
     certificate::Problem,
     policy::{self, Admission, Mechanism, Policy, Refusal, Tls},
     stream::{
@@ -31,27 +31,53 @@ impl Receiving {
 
         let ours = self.header.to.clone().filter(|_| hosted.is_some());
         self.answer_header(version, dialback);
-        let (Some(hosted), Some(to)) = (hosted, ours) else {
+        if ours.is_none() && !self.may_name_later() {
             return Err(Fault::UnknownHost(self.header.to.as_ref().map(Domain::to_string)));
-        };
-        let admission = self.admit_header(&to)?;
-        if self.identity.is_none() {
+        }
+        let admission = self.admit_header(ours.as_ref())?;
+        if let Some(to) = ours.filter(|_| self.identity.is_none()) {
             let from = self.header.from.clone();
             let certificate = from.as_ref().and_then(|from| self.certificate(from));
             self.wire.emit(Output::Opened { from, to, certificate });
         }
         if version.is_some() {
-            self.wire.write(&self.features(hosted.certificate, admission).element());
+            let certificate = hosted.is_some_and(|hosted| hosted.certificate);
+            self.wire.write(&self.features(certificate, admission).element());
         }
         Ok(())
     }
 
+    /// Whether the header may lack `to`, so that the first question of dialback says which of our domains is wanted
+    /// (RFC 3920 8.3). Nothing but dialback is offered then, and each of its questions is judged by the domains that it
+    /// names.
+    ///
+    /// COMPAT: jabberd2 2.7.0 without TLS sends neither `to`, `from` nor `version`; QXmpp until 2020 neither `to` nor
+    /// `from`; Openfire until 2015 no `to` where it only verifies a key.
+    fn may_name_later(&self) -> bool {
+        self.header.to.is_none()
+            && self.identity.is_none()
+            && (self.header.dialback || !self.header.is_modern())
+    }
+
+    /// Takes the domains that the header left out from a question of dialback, once. They are for the log: what the peer
+    /// gets does not depend on them.
+    pub(super) fn name_later(&mut self, pair: &DomainPair) {
+        if self.header.to.is_some() || self.named_later.is_some() || self.rules.hosted(&pair.local).is_none()
+        {
+            return;
+        }
+        self.named_later = Some(pair.clone());
+        let from = self.claimed().cloned();
+        let certificate = from.as_ref().and_then(|from| self.certificate(from));
+        self.wire.emit(Output::Opened { from, to: pair.local.clone(), certificate });
+    }
+
     /// Judges `from` of the current header: nobody else after authentication, none of ours, nobody who is denied.
-    fn admit_header(&self, to: &Domain) -> Result<Option<Admission>, Fault> {
+    fn admit_header(&self, to: Option<&Domain>) -> Result<Option<Admission>, Fault> {
         if let Some(identity) = &self.identity {
-            return match &self.header.from {
-                Some(from) if *from != identity.remote => Err(Fault::From(from.clone())),
-                _ if *to != identity.local => Err(Fault::OtherHost(to.clone())),
+            return match (&self.header.from, to) {
+                (Some(from), _) if *from != identity.remote => Err(Fault::From(from.clone())),
+                (_, Some(to)) if *to != identity.local => Err(Fault::OtherHost(to.clone())),
                 _ => Ok(None),
             };
         }
@@ -109,7 +135,8 @@ impl Receiving {
         };
         // Nothing follows dialback in which the limits could be told, so they stand beside it.
         let limits = if dialback { announced(policy) } else { Limits::default() };
-        let external = admission.is_some_and(|admission| admission.external);
+        // It would prove the peer to the domain in `to`.
+        let external = self.header.to.is_some() && admission.is_some_and(|admission| admission.external);
         Features { starttls, external, dialback, limits, unknown: None }
     }
 

@@ -12,8 +12,10 @@ mod bad_stanzas;
 mod change;
 mod cost;
 mod excess;
+mod legacy;
 mod negotiation;
 mod stanzas;
+mod styles;
 
 /// A remote server's end of the wire.
 struct Peer {

@@ -104,12 +104,13 @@ pub(crate) fn all<'a>(
     (frames, None)
 }
 
-/// What `xml-rs` thinks of a stream header: one start tag of plain XML and nothing else, or why not.
+/// What `xml-rs` thinks of a stream header: one start tag or empty element of plain XML and nothing else, or why not.
 fn judge_header(input: &[u8]) -> Result<(), String> {
-    let Some(tag) = input.strip_suffix(b">").filter(|tag| !tag.ends_with(b"/")) else {
-        return Err("not a start tag".into());
+    let document = match input.strip_suffix(b">") {
+        Some(tag) if tag.ends_with(b"/") => input.to_vec(),
+        Some(tag) => [tag, b"/>"].concat(),
+        None => return Err("not a tag".into()),
     };
-    let document = [tag, b"/>"].concat();
     let mut reader = EventReader::new_with_config(document.as_slice(), config());
     let mut events = Vec::new();
     loop {

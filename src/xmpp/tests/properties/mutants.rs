@@ -79,9 +79,10 @@ const TOKENS: [&[u8]; 58] = [
 ];
 
 /// Sound stream headers.
-pub(crate) const HEADERS: [&str; 3] = [
+pub(crate) const HEADERS: [&str; 4] = [
     "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='b.example'>",
     "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone='yes' ?>\n<s:stream xmlns:s='http://etherx.jabber.org/streams' xml:lang='de'\n>",
+    "<stream xmlns='http://etherx.jabber.org/streams' from='a.example' to='b.example'/>",
     "<stream:stream from='a.example' id='&#x41;&lt;' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
 ];
 

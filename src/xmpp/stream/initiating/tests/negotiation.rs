@@ -147,6 +147,72 @@ fn a_stream_error_is_reported_and_answered_with_the_closing_tag_alone() {
     assert_eq!(peer.last(), "[failed: b.example closed the stream: host-unknown (who?)]");
 }
 
+// B23, B27
+#[test]
+fn reads_answers_on_a_stream_whose_default_namespace_is_that_of_streams() {
+    let mut peer = Peer::new(plan(terms(Tls::Optional, &[Dialback])));
+    peer.gets();
+    peer.sends(
+        "<stream xmlns='http://etherx.jabber.org/streams' from='b.example' to='a.example' id='D6' version='1.0'>",
+    );
+    let shown = peer.sends("<features><dialback xmlns='urn:xmpp:features:dialback'/></features>");
+    assert_eq!(shown, format!("<db:result from='a.example' to='b.example'>{}</db:result>", key()));
+    peer.sends("<result xmlns='jabber:server:dialback' from='b.example' to='a.example' type='valid'/>");
+    assert_eq!(peer.last(), "[established by dialback over clear text]");
+    let error = "<error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></error></stream>";
+    assert_eq!(peer.sends(error), "</stream:stream>");
+    assert_eq!(peer.last(), "[closed by the peer: reset]");
+}
+
+// B10: RFC 3920 8.3 lets an answering header leave out everything but the id
+#[test]
+fn goes_on_with_dialback_whatever_an_answering_header_leaves_out() {
+    for number in 0..8 {
+        let parts = [(1, "from='b.example'"), (2, "to='a.example'"), (4, "version='1.0'")];
+        let parts = parts.iter().filter(|(bit, _)| number & bit != 0).map(|(_, part)| format!(" {part}"));
+        let attributes: String = parts.collect();
+        let features = if number & 4 == 0 { "" } else { "<stream:features/>" };
+        let answer = format!(
+            "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+             xmlns:stream='http://etherx.jabber.org/streams' id='D6'{attributes}>{features}"
+        );
+        let mut peer = Peer::new(plan(terms(Tls::Optional, &[Dialback])));
+        peer.gets();
+        let shown = peer.sends(&answer);
+        assert_eq!(shown, format!("<db:result from='a.example' to='b.example'>{}</db:result>", key()));
+        peer.sends("<db:result from='b.example' to='a.example' type='valid'/>");
+        assert_eq!(peer.last(), "[established by dialback over clear text]", "{attributes}");
+
+        let verify = Plan { purpose: Purpose::Verify(question()), ..plan(terms(Tls::Optional, &[Dialback])) };
+        let mut peer = Peer::new(verify);
+        peer.gets();
+        let asked = peer.sends(&answer);
+        assert_eq!(
+            asked, "<db:verify from='a.example' to='b.example' id='1'>key</db:verify>",
+            "{attributes}"
+        );
+        peer.sends("<db:verify from='b.example' to='a.example' id='1' type='valid'/>");
+        assert_eq!(peer.events[0], "[verified valid]", "{attributes}");
+    }
+}
+
+// B16: it gave no reason, and may do better the next time
+#[test]
+fn a_root_that_is_closed_at_once_is_a_stream_that_the_peer_closed() {
+    for purpose in [Purpose::Session, Purpose::Verify(question())] {
+        let mut peer = Peer::new(Plan { purpose, ..plan(policy()) });
+        peer.gets();
+        let answer = peer.sends(&header("version='1.0'").replace('>', "/>").replacen("?/>", "?>", 1));
+        assert_eq!(answer, "</stream:stream>");
+        assert!(peer.last().contains("closed the stream"), "{}", peer.last());
+        assert!(!peer.last().contains("XMPP"), "{}", peer.last());
+    }
+}
+
+fn question() -> dialback::Request {
+    dialback::Request { pair: pair("a.example", "b.example"), id: "1".into(), key: "key".into() }
+}
+
 // B33, B34
 #[test]
 fn a_redirection_is_reported_with_how_it_came() {

@@ -100,7 +100,10 @@ fn a_bad_header_is_answered_with_a_header_and_an_error() {
     let stream = "xmlns:stream='http://etherx.jabber.org/streams'";
     for (bytes, condition) in [
         (header("from='b.example' to='c.example' version='1.0'"), "host-unknown"),
-        (header("from='b.example' version='1.0'"), "host-unknown"),
+        (
+            header("from='b.example' version='1.0'").replace(" xmlns:db='jabber:server:dialback'", ""),
+            "host-unknown",
+        ),
         (header("from='u@b.example' to='a.example' version='1.0'"), "improper-addressing"),
         (header("from='b.example' to='a.example' version='one'"), "unsupported-version"),
         (header("from='denied.example' to='a.example' version='1.0'"), "policy-violation"),
@@ -110,6 +113,13 @@ fn a_bad_header_is_answered_with_a_header_and_an_error() {
             "invalid-namespace",
         ),
         ("<stream xmlns='jabber:server' to='a.example' version='1.0'>".to_owned(), "invalid-namespace"),
+        ("<a/>".to_owned(), "invalid-namespace"),
+        (
+            header("from='b.example' to='c.example' version='1.0'")
+                .replace('>', "/>")
+                .replacen("?/>", "?>", 1),
+            "host-unknown",
+        ),
         ("<!DOCTYPE x><stream>".to_owned(), "restricted-xml"),
         ("<!-- hello --><stream>".to_owned(), "restricted-xml"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "not-well-formed"),
