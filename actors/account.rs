@@ -17,7 +17,10 @@ use std::{
     },
 };
 
-use xmpp::{Stanza, stanza::Condition};
+use xmpp::{
+    Stanza,
+    stanza::{Condition, Reason},
+};
 
 /// What can become of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +33,8 @@ pub enum Outcome {
     Answered,
     /// Its time to wait was over: answered with an error, if it may be answered.
     Expired,
-    /// Let go by a rule: an error, a result or a presence that nobody wants, a presence replaced by a newer one, or a
-    /// stanza that the node itself handled.
+    /// Let go by a rule: an error, a result or a presence that nobody wants, a presence replaced by a newer one, a
+    /// stanza that the node itself handled, or one that its stream refused and that may not be answered.
     Dropped,
 }
 
@@ -66,6 +69,8 @@ pub struct Sheet {
     outcomes: [Figure; 5],
     /// Let fall without an outcome.
     fallen: Figure,
+    /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
+    refused: [AtomicU64; Reason::ALL.len()],
     /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
     bounces: [AtomicU64; CONDITIONS.len() + 1],
 }
@@ -114,6 +119,11 @@ impl Sheet {
     pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
         names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
+    }
+
+    /// Stanzas that their stream refused, by the reason.
+    pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Relaxed)))
     }
 
     /// What was taken in and is accounted for nowhere: nothing, or a bug.
@@ -191,6 +201,17 @@ impl Slip {
         if let Some(count) = self.sheets.iter().flatten().next().and_then(|all| all.bounces.get(place)) {
             count.fetch_add(answers as u64, Relaxed);
         }
+    }
+
+    /// Writes down why stanzas were refused by their stream, and with which condition some of them were answered.
+    pub fn refused(&self, reason: Reason, answered: Amount, dropped: Amount) {
+        let place = Reason::ALL.iter().position(|known| *known == reason);
+        let all = self.sheets.iter().flatten().next();
+        if let Some(count) = all.and_then(|all| all.refused.get(place?)) {
+            count.fetch_add(answered.stanzas + dropped.stanzas, Relaxed);
+        }
+        let answers = usize::try_from(answered.stanzas).unwrap_or(usize::MAX);
+        self.bounced(reason.error("").condition, answers);
     }
 
     /// Writes down what became of all that is left.

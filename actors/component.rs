@@ -17,7 +17,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
-    component::{Accepting, Output, Secret},
+    component::{Accepting, Configured, Output},
     policy::Bounds,
     stanza,
     stream::{self, Condition, End},
@@ -30,6 +30,8 @@ use crate::{
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
     outbox::{self, Alarm, Outbox},
+    quiet::Quiet,
+    refusal::{self, RefusedStanzas},
     report,
     router::{self, Router, Source},
     source::Habit,
@@ -130,9 +132,9 @@ pub struct Undelivered {
 /// What every component connection needs.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
-    /// The names and their secrets.
-    pub names: Arc<HashMap<Domain, Secret>>,
-    /// Bytes of one stanza.
+    /// The names, with their secrets and limits.
+    pub names: Arc<HashMap<Domain, Configured>>,
+    /// Bytes of one stanza, where a name has no limit of its own.
     pub max_stanza: usize,
     /// What one stream may cost.
     pub bounds: Bounds,
@@ -152,6 +154,8 @@ pub struct Surroundings {
     pub refusals: Refusals,
     /// The address from which the node asks a component whether it still answers; the component's own name without.
     pub asker: Option<Domain>,
+    /// Limits the log lines that the users of components can cause.
+    pub bad_stanzas: Arc<Quiet>,
 }
 
 /// The actor of one component connection.
@@ -183,6 +187,8 @@ pub struct Component {
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     stanzas_in: u64,
+    /// Stanzas that were refused one by one.
+    stanzas_refused: u64,
     bytes_in: u64,
     last_stanza: Instant,
     draining: Option<drain::Token>,
@@ -232,6 +238,7 @@ impl Component {
             reading: Watch::default(),
             writing_since: None,
             stanzas_in: 0,
+            stanzas_refused: 0,
             bytes_in: 0,
             last_stanza: clock::now(),
             draining: None,
@@ -249,6 +256,7 @@ impl Component {
     /// Lets the machine say what is to be done.
     fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
+        let mut refused = RefusedStanzas::default();
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => {
@@ -259,7 +267,15 @@ impl Component {
                     self.name = Some(name.clone());
                     self.claim(name, context);
                 }
-                Output::Stanza(stanza) => stanzas.push(stanza),
+                // Counted at once, since the line about the end of the stream may be the next thing to do.
+                Output::Stanza(stanza) => {
+                    self.stanzas_in += 1;
+                    stanzas.push(stanza);
+                }
+                Output::StanzaRefused(stanza) => {
+                    refused.enter(&stanza);
+                    self.refuse(*stanza, pass);
+                }
                 Output::Ended(end) => self.stream_ended(&end, context),
             }
         }
@@ -268,12 +284,28 @@ impl Component {
             self.return_to_senders(outside);
         }
         self.feed_link();
+        if !refused.is_empty() {
+            self.watch_patience(context);
+            // A router that is gone takes the process with it.
+            let _ = self.surroundings.router.signal(router::Refuse { refused, answers: Vec::new() });
+        }
         if !stanzas.is_empty() {
-            self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = clock::now();
             let mut batches = batch::sort(stanzas, pass);
             self.habit.mark(&mut batches, self.last_stanza);
             self.offer(batches, context);
+        }
+    }
+
+    /// Answers a stanza that the stream refused, on that stream: its sender may be somebody whom the component does not
+    /// serve. The answer waits for room in the outbox with the pass of what was read, and so does the next read.
+    fn refuse(&mut self, refused: stanza::Refused, pass: &Pass) {
+        self.stanzas_refused += 1;
+        refusal::log(LOG, &self.surroundings.bad_stanzas, self.address, &refused);
+        if let Some(answer) = refused.answer {
+            let batch = Batch { pass: pass.clone(), returning: true, ..Batch::of(answer) };
+            // Answers on their way back are never refused.
+            let _ = self.outbox.push(batch, clock::now());
         }
     }
 
@@ -363,7 +395,7 @@ impl Component {
         }
         log::info!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
-            reason = reason, stanzas_in = self.stanzas_in, stanzas_out = self.outbox.stanzas_written(),
+            reason = reason, stanzas_in = self.stanzas_in, refused = self.stanzas_refused, stanzas_out = self.outbox.stanzas_written(),
             lived:% = format_args!("{}s", self.since.elapsed().as_secs());
             "disconnected"
         );

@@ -18,6 +18,7 @@ use xmpp::{
     Domain,
     certificate::Problem,
     policy::Mechanism,
+    stanza::Reason,
     stream::{self, Condition, End, Receiving},
 };
 
@@ -164,6 +165,10 @@ pub struct Incoming {
     /// By which the last pair was proved.
     mechanism: Option<Mechanism>,
     stanzas_in: u64,
+    /// Stanzas that were refused one by one.
+    stanzas_refused: u64,
+    /// For which reasons, as far as that is remembered: each once.
+    refusals_noted: Vec<Reason>,
     bytes_in: u64,
     draining: Option<drain::Token>,
     /// Dropped at the end, so that nobody is asked any more about keys that were shown here.
@@ -214,6 +219,8 @@ impl Incoming {
             presence: None,
             mechanism: None,
             stanzas_in: 0,
+            stanzas_refused: 0,
+            refusals_noted: Vec::new(),
             bytes_in: 0,
             draining: None,
             asking: None,
@@ -298,7 +305,7 @@ impl Incoming {
             more_pairs = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), in_words).as_str(), reason = reason,
-            stanzas_in = self.stanzas_in, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
+            stanzas_in = self.stanzas_in, refused = self.stanzas_refused, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
             "closed"
         );
     }

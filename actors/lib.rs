@@ -22,7 +22,7 @@
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
 //! | component | [`component::Claimed`], [`component::Gone`], [`component::Rejected`], [`component::Undelivered`] | router | signal |
-//! | incoming | [`router::Route`] of error answers | router | signal: as many as one read brought |
+//! | incoming, component | [`router::Refuse`] | router | signal: as many as one read brought |
 //! | router | [`router::Seated`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
@@ -121,6 +121,7 @@ pub mod promise;
 pub mod pulse;
 pub mod quiet;
 pub mod recorder;
+pub mod refusal;
 pub mod report;
 pub mod resolver;
 pub mod router;

@@ -4,6 +4,7 @@
 mod account;
 mod asked;
 mod figures;
+mod refusal;
 mod seats;
 mod sessions;
 mod show;
@@ -18,8 +19,11 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
-pub use self::figures::{Figures, ShowFigures};
 use self::{account::Account, seats::Seat};
+pub use self::{
+    figures::{Figures, ShowFigures},
+    refusal::Refuse,
+};
 use crate::{
     account::{Amount, Outcome},
     batch::{self, Answers, Batch, Pass},

@@ -346,7 +346,7 @@ impl Node {
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
         let surroundings = component::Surroundings {
-            names: Arc::new(HashMap::from([(name, Secret::new("secret"))])),
+            names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,
             bounds: Bounds::default(),
             write_timeout: Duration::from_secs(120),
@@ -357,6 +357,7 @@ impl Node {
             proved: nobody.outlet(),
             refusals: crate::component::Refusals::of(std::iter::empty()),
             asker: None,
+            bad_stanzas: crate::quiet::Quiet::new("nuncio::component", 1, "more bad stanzas"),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");

@@ -162,6 +162,8 @@ pub struct Component {
     pub secret: String,
     /// Its own, or that of the local domain it is below.
     pub identity: Option<Identity>,
+    /// Bytes of one of its stanzas, if they are limited otherwise than those of remote domains.
+    pub max_stanza: Option<usize>,
     /// When a second connection shows the secret of the name.
     pub conflict: Conflict,
 }

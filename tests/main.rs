@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod backpressure;
+mod bad_stanzas;
 mod check;
 mod cold_link;
 mod command_line;

@@ -19,8 +19,8 @@ fn a_from_that_was_not_proved_ends_the_stream() {
 
 // rows: E1 E3
 #[test]
-fn a_stanza_without_from_or_to_ends_the_stream() {
-    let stage = Stage::set();
+fn a_stanza_without_from_or_to_ends_the_stream_if_the_policy_says_so() {
+    let stage = Stage::of(|setup| setup.set("s2s.malformed_stanza", "\"close\""));
     let mut inbox = stage.node.inbox();
     for addresses in [format!("to='{INBOX}'"), "from='romeo@peer.example'".to_owned()] {
         let mut peer = stage.authenticated();
@@ -155,9 +155,13 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
+        Self::of(|setup| setup)
+    }
+
+    fn of(wishes: impl Fn(Setup) -> Setup) -> Self {
         let network = Network::new();
         let setup = Setup::of("nuncio.example").component("liar.nuncio.example").auth(Auth::External);
-        let node = Node::start(&network, setup);
+        let node = Node::start(&network, wishes(setup));
         let identity = network.authority.issue(&["peer.example"]);
         Self { network, node, identity }
     }

@@ -1,11 +1,11 @@
-//! How much peers that have not proved who they are can make the log say.
+//! How much peers that have not proved who they are, and users of those that have, can make the log say.
 
 use std::sync::Arc;
 
 use super::LOG;
 use crate::quiet::{self, Quiet};
 
-/// Lines about peers that have not proved who they are.
+/// Lines that peers can cause without proving who they are, or that their users can cause.
 #[derive(Clone, Debug)]
 pub struct Strangers {
     /// TLS is up.
@@ -15,6 +15,8 @@ pub struct Strangers {
     pub(super) asked: Arc<Quiet>,
     pub(super) refused: Arc<Quiet>,
     pub(super) closed: Arc<Quiet>,
+    /// Stanzas of authenticated servers: what their users can cause.
+    pub(super) stanzas: Arc<Quiet>,
 }
 
 impl Default for Strangers {
@@ -28,6 +30,7 @@ impl Default for Strangers {
             asked: few("more dialback keys were shown to be verified"),
             refused: few("more requests of servers that have not authenticated themselves were refused"),
             closed: few("more streams ended without authentication"),
+            stanzas: few("more stanzas of other servers were refused"),
         }
     }
 }

@@ -9,6 +9,7 @@ use xmpp::{
     certificate::Problem,
     dialback::Request,
     policy::{Mechanism, Refusal},
+    stanza,
     stream::{End, receiving::Output},
 };
 
@@ -21,6 +22,7 @@ use crate::{
     mailbox::Refused,
     metrics::Saw,
     recorder::{Event, What},
+    refusal::{self, RefusedStanzas},
     router::{self, Source},
     verifier,
     witness::{self, Side},
@@ -29,7 +31,8 @@ use crate::{
 impl Incoming {
     /// Lets the machine say what is to be done.
     pub(super) fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
-        let (mut stanzas, mut bounced): (Vec<Stanza>, Vec<Stanza>) = Default::default();
+        let mut stanzas: Vec<Stanza> = Vec::new();
+        let mut refused: Vec<stanza::Refused> = Vec::new();
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => self.transmit(bytes),
@@ -53,8 +56,15 @@ impl Incoming {
                 }
                 Output::Verify(request) => self.ask(request),
                 Output::Authorized { pair, mechanism } => self.admit(&pair, mechanism),
-                Output::Stanza(stanza) => stanzas.push(stanza),
-                Output::Bounced(answer) => bounced.push(answer),
+                // Counted at once, since the line about the end of the stream may be the next thing to do.
+                Output::Stanza(stanza) => {
+                    self.stanzas_in += 1;
+                    stanzas.push(stanza);
+                }
+                Output::StanzaRefused(stanza) => {
+                    self.stanzas_refused += 1;
+                    refused.push(*stanza);
+                }
                 Output::Refused { remote, reason } => self.refused(remote.as_ref(), reason),
                 Output::Ended(end) => self.stream_ended(&end),
             }
@@ -63,11 +73,10 @@ impl Incoming {
         if !self.outbox.has_room() {
             self.unread = Some(pass.clone());
         }
-        if !bounced.is_empty() {
-            self.bounce(bounced, pass);
+        if !refused.is_empty() {
+            self.refuse(refused, pass);
         }
         if !stanzas.is_empty() {
-            self.stanzas_in += stanzas.len() as u64;
             self.last_stanza = Instant::now();
             let mut batches = batch::sort(stanzas, pass);
             self.habit.mark(&mut batches, self.last_stanza);
@@ -159,13 +168,26 @@ impl Incoming {
         }
     }
 
-    /// Sends error answers the way that stanzas of our own domains take, on streams that we open.
-    fn bounce(&self, answers: Vec<Stanza>, pass: &Pass) {
-        let mut batches = batch::sort(answers, pass);
-        batches.iter_mut().for_each(|batch| batch.returning = true);
+    /// Has stanzas that the stream refused counted, and their answers sent the way that stanzas of our own domains take,
+    /// on streams that we open.
+    fn refuse(&mut self, stanzas: Vec<stanza::Refused>, pass: &Pass) {
+        let mut refused = RefusedStanzas::default();
+        let mut answers = Vec::new();
+        for stanza in stanzas {
+            refusal::log(LOG, &self.surroundings.strangers.stanzas, self.address, &stanza);
+            if !self.refusals_noted.contains(&stanza.reason) {
+                self.refusals_noted.push(stanza.reason);
+                let text = format!("a stanza: {}", stanza.text);
+                let event = Event::now(What::Refused).with(&stanza.local).at(self.address).saying(text);
+                self.surroundings.notes.note(&stanza.remote, event);
+            }
+            refused.enter(&stanza);
+            answers.extend(stanza.answer);
+        }
         // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
         // with it.
-        let _ = self.surroundings.router.signal(router::Route { batches, source: Source::Component });
+        let _ =
+            self.surroundings.router.signal(router::Refuse { refused, answers: batch::sort(answers, pass) });
     }
 
     /// Has the remote's certificate remembered.

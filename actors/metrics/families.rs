@@ -103,6 +103,14 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         rest = rest.saturating_sub(amount.stanzas);
     }
     waiting.figure(&[("domain", OTHERS)], rest);
+    let mut refused = out.family(
+        "nuncio_stanzas_refused",
+        Kind::Counter,
+        "Stanzas that could not be accepted, by the reason: each was answered, or dropped where it may have no answer.",
+    );
+    for (reason, stanzas) in sheet.refused() {
+        refused.figure(&[("reason", reason.as_str())], stanzas);
+    }
     let mut bounces =
         out.family("nuncio_bounces", Kind::Counter, "Stanzas answered with an error, by its condition.");
     for (condition, stanzas) in sheet.bounces() {

@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use actix::Arbiter;
 use tokio::{net::TcpListener, sync::Semaphore};
-use xmpp::{Domain, component::Secret};
+use xmpp::{
+    Domain,
+    component::{Configured, Secret},
+};
 
 use crate::{
     component, incoming,
@@ -12,6 +15,7 @@ use crate::{
     mailbox::{self, Mailbox, Meter, Outlet},
     metrics::Tally,
     promise::Promise,
+    quiet::{self, Quiet},
     recorder::Notes,
     router::Router,
     settings::Settings,
@@ -33,6 +37,7 @@ pub(super) struct Listeners {
     pub(super) strangers: incoming::Strangers,
     pub(super) refusals: component::Refusals,
     pub(super) asker: Option<Domain>,
+    pub(super) bad_stanzas: Arc<Quiet>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
@@ -42,7 +47,7 @@ pub(super) struct Listeners {
     pub(super) witness: Mailbox<Witness>,
     pub(super) tally: Tally,
     pub(super) notes: Notes,
-    pub(super) secrets: Arc<HashMap<Domain, Secret>>,
+    pub(super) secrets: Arc<HashMap<Domain, Configured>>,
 }
 
 /// What is accepted from servers; `seats` are those of all listeners.
@@ -71,10 +76,16 @@ pub(super) fn refusals(settings: &Settings) -> component::Refusals {
     component::Refusals::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
-/// What each component proves itself with.
-pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Secret>> {
+/// The lines about stanzas of components.
+pub(super) fn bad_stanzas() -> Arc<Quiet> {
+    Quiet::new(component::LOG, quiet::FEW, "more stanzas of components were refused")
+}
+
+/// What each component proves itself with, and its own limits.
+pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Configured>> {
     let secret = |component: &crate::settings::Component| {
-        (component.name.clone(), Secret::new(component.secret.clone()))
+        let secret = Secret::new(component.secret.clone());
+        (component.name.clone(), Configured { secret, max_stanza: component.max_stanza })
     };
     Arc::new(settings.components.iter().map(secret).collect())
 }
@@ -136,6 +147,7 @@ impl Listeners {
             proved: listener.outlet(),
             refusals: self.refusals.clone(),
             asker: self.asker.clone(),
+            bad_stanzas: Arc::clone(&self.bad_stanzas),
         }
     }
 

@@ -160,6 +160,7 @@ impl Node {
             strangers: incoming::Strangers::default(),
             refusals: listeners::refusals(&settings),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
+            bad_stanzas: listeners::bad_stanzas(),
             workers,
             tls,
             terms,

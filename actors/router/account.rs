@@ -7,7 +7,7 @@ use xmpp::Domain;
 
 use super::{LogAccount, Router};
 use crate::{
-    account::{Sheet, Slip},
+    account::{Amount, Sheet, Slip},
     batch::Batch,
     mailbox::Queued,
     recorder::Notes,
@@ -27,11 +27,15 @@ pub(super) struct Account {
 impl Account {
     /// Enters what has come under the domain it is for.
     pub(super) fn take_in(&mut self, batch: &mut Batch) {
+        batch.slip = self.enter(&batch.to, batch.amount());
+    }
+
+    /// Enters so much under a domain.
+    pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> Slip {
         if self.domains.len() >= SWEEP_FROM && self.domains.len() == self.domains.capacity() {
             self.forget_idle();
         }
-        let domain = self.domains.entry(batch.to.clone()).or_default();
-        batch.slip = Slip::take_in(&self.all, domain, batch.amount());
+        Slip::take_in(&self.all, self.domains.entry(domain.clone()).or_default(), amount)
     }
 
     /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.

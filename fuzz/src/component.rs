@@ -11,7 +11,7 @@ use xmpp::{
 };
 
 pub(crate) fn run(input: &[u8]) {
-    let names = HashMap::from([(domain("c.example"), Secret::new("secret"))]);
+    let names = HashMap::from([(domain("c.example"), Secret::new("secret").into())]);
     let mut stream = Accepting::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
     let (mut reader, mut claimed, mut served, mut over) = (Reader::new(), false, false, false);
     for act in acts(input) {
@@ -43,6 +43,14 @@ pub(crate) fn run(input: &[u8]) {
                 Output::Stanza(stanza) => {
                     assert!(served, "a stanza before the handshake");
                     assert_eq!(*stanza.from_domain(), domain("c.example"));
+                }
+                Output::StanzaRefused(refused) => {
+                    assert!(served, "a stanza before the handshake");
+                    assert_eq!(refused.local, domain("c.example"));
+                    if let Some(answer) = &refused.answer {
+                        assert_eq!(*answer.to_domain(), domain("c.example"));
+                        assert!(!answer.is_answerable(), "an answer that is no error");
+                    }
                 }
                 Output::Ended(_) => over = true,
             }

@@ -5,7 +5,7 @@ use xmpp::{
     Domain,
     certificate::{Certificate, Name, Problem},
     dialback::Secret,
-    policy::{Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    policy::{MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
     stream::Secured,
 };
 
@@ -67,6 +67,10 @@ pub(crate) fn policy(choice: u8) -> Policy {
         unknown_recipient: match choice & 64 {
             0 => UnknownRecipient::Close,
             _ => UnknownRecipient::Bounce,
+        },
+        malformed_stanza: match choice & 64 {
+            0 => MalformedStanza::Close,
+            _ => MalformedStanza::Bounce,
         },
         idle_seconds: 3600,
         secret: Secret::new(DIALBACK_SECRET),

@@ -44,6 +44,7 @@ pub(crate) fn components(
         let secret = shared_secret(&section);
         let conflict = section.read("conflict", value::one_of(&CONFLICT)).unwrap_or_default();
         let own = identity::read(&section);
+        let max_stanza = section.read("max_stanza", value::size);
         if let Some(name) = &name {
             refuse_second(&section, name, &mut lines);
         }
@@ -54,7 +55,7 @@ pub(crate) fn components(
                 inherited(&section, &name, domains, policy)
                     .inspect(|identity| identity::judge_inherited(&section, identity, &name))
             };
-            components.push(Component { name, secret, identity, conflict });
+            components.push(Component { name, secret, identity, max_stanza, conflict });
         }
         section.finish();
     }

@@ -445,8 +445,8 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
         .load(
             "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_depth = 9\n\
              max_component_connections = 5\nmax_handshake = \"30 KiB\"\nmax_components_unauthenticated_per_address = 3\n\
-             max_verifications_waiting = 0\n[s2s]\nunknown_recipient = \"bounce\"\nmax_rate = \"1 MiB\"\n\
-             [[remote]]\nname = \"b.example\"\nmax_rate = \"unlimited\"\nwrite_timeout = \"5s\"\n",
+             max_verifications_waiting = 0\n[s2s]\nunknown_recipient = \"bounce\"\nmalformed_stanza = \"close\"\nmax_rate = \"1 MiB\"\n\
+             [[remote]]\nname = \"b.example\"\nmax_rate = \"unlimited\"\nmalformed_stanza = \"bounce\"\nwrite_timeout = \"5s\"\n",
         )
         .unwrap();
     let Settings { limits, remote, overrides, .. } = &config.settings;
@@ -454,14 +454,29 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
     assert_eq!(limits.max_handshake, 30 << 10);
     assert_eq!((limits.components.connections, limits.components.unproved_per_address), (5, 3));
     assert_eq!(remote.policy.unknown_recipient, xmpp::policy::UnknownRecipient::Bounce);
+    assert_eq!(remote.policy.malformed_stanza, xmpp::policy::MalformedStanza::Close);
+    assert_eq!(overrides[0].1.policy.malformed_stanza, xmpp::policy::MalformedStanza::Bounce);
     assert_eq!((remote.max_rate, overrides[0].1.max_rate), (Some(1 << 20), None));
     assert_eq!(overrides[0].1.write_timeout, Duration::from_secs(5));
     assert_finds(
-        "[limits]\nmax_depth = 2\n[s2s]\nmax_rate = \"fast\"\n[[remote]]\nname = \"b.example\"\nmax_depth = 9",
+        "[limits]\nmax_depth = 2\n[s2s]\nmax_rate = \"fast\"\nmalformed_stanza = \"drop\"\n[[remote]]\nname = \"b.example\"\nmax_depth = 9",
         &[
             "n.toml:2: limits.max_depth: 2 is not a number from 8 up",
             "n.toml:4: s2s.max_rate: \"fast\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"",
-            "n.toml:7: remote.max_depth: \"max_depth\" is unknown in remote; it belongs in [limits]",
+            "n.toml:5: s2s.malformed_stanza: \"drop\" is not one of \"bounce\", \"close\"",
+            "n.toml:8: remote.max_depth: \"max_depth\" is unknown in remote; it belongs in [limits]",
         ],
     );
+}
+
+#[test]
+fn a_component_may_have_a_limit_of_its_own() {
+    let config = Dir::new()
+        .load(
+            "[[component]]\nname = \"a.example\"\nsecret = \"s\"\nmax_stanza = \"1 MiB\"\n\
+             [[component]]\nname = \"b.example\"\nsecret = \"s\"\n",
+        )
+        .unwrap();
+    let limits: Vec<_> = config.settings.components.iter().map(|component| component.max_stanza).collect();
+    assert_eq!(limits, [Some(1 << 20), None]);
 }

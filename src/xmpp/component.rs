@@ -43,9 +43,25 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What is configured for the name of one component.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// What the component proves itself with.
+    pub secret: Secret,
+    /// Bytes of one of its stanzas, if they are limited otherwise than those of all.
+    pub max_stanza: Option<usize>,
+}
+
+impl From<Secret> for Configured {
+    /// With the limits of all.
+    fn from(secret: Secret) -> Self {
+        Self { secret, max_stanza: None }
+    }
+}
+
 /// One accepted component stream.
 pub struct Accepting {
-    names: Arc<HashMap<Domain, Secret>>,
+    names: Arc<HashMap<Domain, Configured>>,
     ids: Box<dyn FnMut() -> String + Send>,
     max_stanza: usize,
     bounds: Bounds,
@@ -100,10 +116,10 @@ pub fn refusal(id: String, error: &Error) -> Bytes {
 }
 
 impl Accepting {
-    /// A stream that waits for its header. `max_stanza` is in bytes; `ids` gives unpredictable stream ids, never one
+    /// A stream that waits for its header. `max_stanza` is in bytes, for components without a limit of their own; `ids` gives unpredictable stream ids, never one
     /// twice.
     pub fn new(
-        names: Arc<HashMap<Domain, Secret>>,
+        names: Arc<HashMap<Domain, Configured>>,
         max_stanza: usize,
         bounds: Bounds,
         ids: Box<dyn FnMut() -> String + Send>,
@@ -147,6 +163,8 @@ impl Accepting {
     pub fn accept(&mut self) {
         if self.state == State::ExpectDecision {
             self.wire.write(&Element::new("handshake", ns::COMPONENT));
+            let own = self.name.as_ref().and_then(|name| self.names.get(name)?.max_stanza);
+            self.max_stanza = own.unwrap_or(self.max_stanza);
             // What is longer than a stanza may be and can still be read to its end costs itself.
             self.wire.limit(self.bounds.for_known(self.max_stanza.saturating_mul(READ_TO_ITS_END)));
             self.state = State::ExpectStanza;
@@ -276,7 +294,7 @@ impl Accepting {
 
     fn handshake(&mut self, shown: &str) -> Result<(), Fault> {
         let claim = self.name.as_ref().and_then(|name| Some((name, self.names.get(name)?)));
-        match claim.filter(|(_, secret)| secret.admits(&self.id, shown)) {
+        match claim.filter(|(_, configured)| configured.secret.admits(&self.id, shown)) {
             Some((name, _)) => {
                 let name = name.clone();
                 self.state = State::ExpectDecision;

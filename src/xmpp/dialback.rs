@@ -103,7 +103,7 @@ pub(crate) fn malformed_answer(question: &xml::Element, error: stanza::Error) ->
         let written = question.attribute(name).filter(|written| written.len() <= jid::MAX_PART);
         written.unwrap_or_default().to_owned()
     };
-    let answer = xml::Element::new(&*question.name, xml::ns::DIALBACK)
+    let answer = xml::Element::new(&question.name, xml::ns::DIALBACK)
         .with("from", written("to"))
         .with("to", written("from"));
     let answer = match question.attribute("id") {

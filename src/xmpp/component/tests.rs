@@ -8,7 +8,10 @@ struct Component {
 
 impl Component {
     fn new() -> Self {
-        let names = HashMap::from([(domain("echo.example"), Secret::new("secret"))]);
+        let names = HashMap::from([
+            (domain("echo.example"), Secret::new("secret").into()),
+            (domain("small.example"), Configured { secret: Secret::new("secret"), max_stanza: Some(11_000) }),
+        ]);
         Self { stream: Accepting::new(Arc::new(names), 20_000, Bounds::default(), ids()), events: Vec::new() }
     }
 
@@ -327,6 +330,22 @@ fn a_served_component_gets_the_room_of_the_configuration() {
     assert_eq!(component.sends(&stanza(20_000)), "");
     assert!(component.events.last().unwrap().contains("<policy-violation "));
     assert!(component.sends(&stanza(80_000)).contains("<policy-violation "));
+}
+
+// E24
+#[test]
+fn a_component_may_have_a_limit_of_its_own() {
+    let mut component = Component::new();
+    component.sends(&header("jabber:component:accept", "to='small.example'"));
+    component.sends(&handshake("id1"));
+    component.stream.accept();
+    component.gets();
+    component.events.clear();
+    let stanza =
+        |size| format!("<message from='u@small.example' to='v@b.example'>{}</message>", "x".repeat(size));
+    assert_eq!(component.sends(&(stanza(12_000) + &stanza(10_000))), "");
+    assert!(component.events[0].contains("<policy-violation "), "{:?}", component.events);
+    assert_eq!(component.events[1], stanza(10_000));
 }
 
 // B16, B17, B35

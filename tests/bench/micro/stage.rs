@@ -131,7 +131,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         .start_on(&here, move || Router::new([], names, promise, service, None, Notes::nobody(), vital));
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let surroundings = component::Surroundings {
-        names: Arc::new(HashMap::from([(name, Secret::new(SECRET))])),
+        names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
         max_stanza: 100_000,
         bounds: Bounds::default(),
         write_timeout: Duration::from_secs(120),
@@ -142,6 +142,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         proved: nobody.outlet(),
         refusals: component::Refusals::of(std::iter::empty()),
         asker: None,
+        bad_stanzas: actors::quiet::Quiet::new("nuncio::component", actors::quiet::FEW, "more bad stanzas"),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");

@@ -26,8 +26,8 @@ fn a_stanza_has_the_language_of_its_stream_unless_it_says_its_own() {
 
 // rows: B24 B26
 #[test]
-fn what_is_no_stanza_of_the_stream_s_namespace_ends_it_and_goes_nowhere() {
-    let stage = Stage::set();
+fn what_is_no_stanza_of_the_stream_s_namespace_ends_it_if_the_policy_says_so_and_goes_nowhere() {
+    let stage = Stage::with(super::setup().set("s2s.malformed_stanza", "\"close\""));
     let mut inbox = stage.node.inbox();
     let addresses = format!("from='romeo@{PEER}' to='juliet@{INBOX}' id='smuggled'");
     for (element, condition) in [

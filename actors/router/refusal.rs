@@ -1,0 +1,33 @@
+//! Stanzas that their stream refused: they are entered in the account, and their answers go to their senders.
+
+use actix::{Context, Handler};
+
+use super::{Router, Source};
+use crate::{account::Outcome, batch::Batch, mailbox::Queued, refusal::RefusedStanzas};
+
+/// Enter these in the account, and take the answers to their senders.
+#[derive(Debug)]
+pub struct Refuse {
+    /// What one read brought that was refused.
+    pub refused: RefusedStanzas,
+    /// The error answers that leave on streams of ours.
+    pub answers: Vec<Batch>,
+}
+
+impl Handler<Queued<Refuse>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
+        let Refuse { refused, answers } = refuse.open();
+        for (domain, reason, entry) in refused.iter() {
+            let mut slip = self.account.enter(domain, entry.answered.plus(entry.dropped));
+            slip.refused(reason, entry.answered, entry.dropped);
+            slip.settle(Outcome::Answered, entry.answered);
+            slip.settle_rest(Outcome::Dropped);
+        }
+        for mut batch in answers {
+            batch.returning = true;
+            self.route(batch, Source::Component);
+        }
+    }
+}
