@@ -227,6 +227,14 @@ impl Slip {
         }
     }
 
+    /// Writes down that some of the stanzas that may not have arrived were answered with an error.
+    pub fn answer_doubtful(&mut self, amount: Amount) {
+        for sheet in self.sheets.iter().flatten() {
+            sheet.figure(Outcome::Uncertain).subtract(amount.stanzas, amount.bytes);
+            sheet.figure(Outcome::Answered).add(amount.stanzas, amount.bytes);
+        }
+    }
+
     /// Puts the stanzas of another slip for the same domain on this one.
     pub fn merge(&mut self, mut other: Self) {
         if self.sheets.is_none() {

@@ -8,6 +8,7 @@
 //! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
 
 mod allowance;
+mod fallback;
 mod means;
 mod negotiation;
 mod redirect;
@@ -92,6 +93,10 @@ pub struct Attempt {
     /// Whether TLS with the remote has been made. From then on nothing less will do: who may choose the target that
     /// comes next must not choose clear text with it.
     pub met_tls: Cell<bool>,
+    /// The last connection failed because EXTERNAL was refused, and dialback is left to try on another one.
+    pub dialback_left: Cell<bool>,
+    /// The connection that is made now is for dialback: EXTERNAL was refused on the one before.
+    pub without_external: Cell<bool>,
     /// Which log lines these are.
     pub log: &'static str,
     /// Who looks on.
@@ -294,7 +299,13 @@ impl Attempt {
             let within = self.remote.handshake_timeout.min(share.time_left());
             match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
                 Ok(arrival) => return Ok(arrival),
-                Err(next) => failure = self.further(failure, next),
+                Err(refusal) if self.dialback_left.take() && !share.is_spent() => {
+                    match self.try_dialback(address, target, refusal, share).await {
+                        Ok(arrival) => return Ok(arrival),
+                        Err(next) => failure = self.further(failure, next),
+                    }
+                }
+                Err(next) => failure = self.further(failure, self.judged(next)),
             }
             left.retain(|other| *other != address && failed.iter().all(|(failed, _)| failed != other));
         }
@@ -305,6 +316,14 @@ impl Attempt {
     fn policy(&self) -> Policy {
         let policy = self.remote.policy.clone();
         if self.met_tls.get() { Policy { tls: policy::Tls::Required, ..policy } } else { policy }
+    }
+
+    /// Tells a refusal by somebody who can know who we are from one at the door, which is most often about a rate.
+    fn judged(&self, failure: Failure) -> Failure {
+        match self.met_tls.get() && failure.is_refusal_by_policy() {
+            true => Failure::Refused { failure: Box::new(failure), again: false },
+            false => failure,
+        }
     }
 
     /// Keeps the failure that got further; of two that got equally far, the later. That TLS is missing elsewhere is

@@ -13,7 +13,7 @@ use xmpp::{
     Domain,
     certificate::Problem,
     stanza::{self, Condition, ErrorType},
-    stream::initiating,
+    stream::{Condition::PolicyViolation, initiating},
 };
 
 use crate::{connect, dns, tls};
@@ -81,6 +81,20 @@ pub enum Failure {
         /// What left nothing but dialback to try.
         distrusted: Option<Box<Problem>>,
     },
+    /// The peer refused EXTERNAL and ended the stream, and dialback failed on another connection.
+    Unauthenticated {
+        /// The refusal.
+        external: Box<Self>,
+        /// Why dialback failed.
+        dialback: Box<Self>,
+    },
+    /// The peer ended a stream over TLS with `policy-violation`: it may ask less often of us, or may not want us.
+    Refused {
+        /// The stream's.
+        failure: Box<Self>,
+        /// The attempt before ended so, too: it does not want us.
+        again: bool,
+    },
     /// The actor that made the attempt panicked.
     Crashed,
 }
@@ -92,6 +106,12 @@ impl Failure {
             Self::Denied | Self::TlsForbidden | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
+            // A peer that closes the stream on dialback as it did on EXTERNAL has refused both. What may pass on the
+            // second connection leaves open whether dialback would do.
+            Self::Unauthenticated { dialback, .. } => {
+                dialback.is_definitive() || dialback.is_silent_refusal()
+            }
+            Self::Refused { again, .. } => *again,
             Self::Tls { error, .. } => match error {
                 tls::Error::NotTls | tls::Error::NoCommonVersion | tls::Error::NoCommonCipher => true,
                 tls::Error::Alert(alert) => !PASSING_ALERTS.contains(alert),
@@ -107,6 +127,28 @@ impl Failure {
             | Self::TimedOut { .. }
             | Self::Crashed => false,
         }
+    }
+
+    /// Says that a refusal is one more in a row, when `last` is the failure of the attempt before.
+    #[must_use]
+    pub fn after(self, last: Option<&Self>) -> Self {
+        match self {
+            Self::Refused { failure, .. } => {
+                Self::Refused { failure, again: matches!(last, Some(Self::Refused { .. })) }
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the peer ended the stream with `policy-violation`.
+    pub fn is_refusal_by_policy(&self) -> bool {
+        let Self::Stream { failure, .. } = self else { return false };
+        matches!(&failure.cause, initiating::Cause::Stream(error) if error.condition == PolicyViolation)
+    }
+
+    /// Whether the peer closed the stream in good order and gave no reason.
+    fn is_silent_refusal(&self) -> bool {
+        matches!(self, Self::Stream { failure, .. } if failure.cause == initiating::Cause::Closed)
     }
 
     /// Whether it is that the remote has no TLS.
@@ -138,6 +180,8 @@ impl Failure {
             | Self::Tls { .. }
             | Self::Broken { .. }
             | Self::TimedOut { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Refused { .. }
             | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
         };
         stanza::Error { type_, condition, text: self.sentence(remote) }
@@ -168,6 +212,9 @@ impl Failure {
                 format!("{remote} takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
             }
             Self::Tls { address, error } => format!("no TLS with {remote} at {address}: {error}"),
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
+                told.sentence(remote)
+            }
             other => other.to_string(),
         }
     }
@@ -205,6 +252,8 @@ impl Failure {
                 | initiating::Cause::DialbackError(_) => "authentication",
                 _ => "stream",
             },
+            Self::Unauthenticated { .. } => "authentication",
+            Self::Refused { failure, .. } => failure.stage(),
             Self::Broken { .. } => "broken",
             Self::TimedOut { .. } => "timeout",
             Self::Crashed => "crashed",
@@ -225,7 +274,7 @@ impl Failure {
             Self::Crowded(_) | Self::Connect(_) => 3,
             Self::TimedOut { .. } | Self::Broken { .. } => 4,
             Self::Tls { .. } => 5,
-            Self::Stream { .. } => 6,
+            Self::Stream { .. } | Self::Unauthenticated { .. } | Self::Refused { .. } => 6,
         }
     }
 }
@@ -266,6 +315,7 @@ impl fmt::Display for Failure {
             Self::TimedOut { address, stage, after, .. } => {
                 write!(f, "no answer from {address} within {} s while we were {stage}", after.as_secs_f32())
             }
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => told.fmt(f),
             Self::Crashed => f.write_str("an internal error ended the attempt"),
         }?;
         match self.distrusted() {
@@ -277,3 +327,76 @@ impl fmt::Display for Failure {
 
 /// `internal_error` and `user_canceled` (RFC 8446 6.2) say nothing about the next attempt.
 const PASSING_ALERTS: [u8; 2] = [80, 90];
+
+#[cfg(test)]
+mod tests {
+    use xmpp::stream::{self, initiating::Cause};
+
+    use super::*;
+
+    fn remote() -> Domain {
+        Domain::new("b.example").unwrap()
+    }
+
+    fn of_stream(cause: Cause) -> Failure {
+        let failure = initiating::Failure { remote: remote(), cause };
+        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure, distrusted: None }
+    }
+
+    fn broken(error: Option<io::ErrorKind>) -> Failure {
+        Failure::Broken { address: ([127, 0, 0, 1], 5269).into(), stage: "", error, distrusted: None }
+    }
+
+    #[test]
+    fn a_connection_that_ends_during_set_up_is_made_again() {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        let errors =
+            [None, Some(BrokenPipe), Some(ConnectionAborted), Some(ConnectionReset), Some(UnexpectedEof)];
+        assert!(errors.iter().all(|error| !broken(*error).is_definitive()));
+    }
+
+    #[test]
+    fn a_policy_that_refuses_us_over_tls_is_believed_the_second_time() {
+        let refusal = of_stream(Cause::Stream(stream::Error::new(PolicyViolation, "no")));
+        assert!(refusal.is_refusal_by_policy() && !refusal.is_definitive());
+        let told = refusal.sentence(&remote());
+        let once = Failure::Refused { failure: Box::new(refusal.clone()), again: false }.after(None);
+        assert!(!once.is_definitive());
+        assert_eq!((once.sentence(&remote()), once.stage()), (told, refusal.stage()));
+        assert!(once.clone().after(Some(&once)).is_definitive());
+        assert!(!once.clone().after(Some(&Failure::Late)).is_definitive());
+        assert!(
+            !refusal.clone().after(Some(&refusal)).is_definitive(),
+            "in clear text it says nothing of us"
+        );
+    }
+
+    #[test]
+    fn a_second_connection_for_dialback_decides_whether_waiting_helps() {
+        let refusal = xmpp::sasl::Failure {
+            condition: xmpp::sasl::Condition::NotAuthorized,
+            text: "not known here".to_owned(),
+        };
+        let stream = |condition| of_stream(Cause::Stream(stream::Error::new(condition, "")));
+        for (dialback, definitive) in [
+            (of_stream(Cause::DialbackInvalid), true),
+            (of_stream(Cause::Closed), true),
+            (stream(stream::Condition::NotAuthorized), true),
+            (of_stream(Cause::NoMechanism), true),
+            (stream(stream::Condition::PolicyViolation), false),
+            (stream(stream::Condition::ResourceConstraint), false),
+            (stream(stream::Condition::RemoteConnectionFailed), false),
+            (broken(None), false),
+            (Failure::Connect(Vec::new()), false),
+            (Failure::Late, false),
+        ] {
+            let external = Box::new(of_stream(Cause::ExternalRefused(refusal.clone())));
+            let failure = Failure::Unauthenticated { external, dialback: Box::new(dialback) };
+            assert_eq!(failure.is_definitive(), definitive, "{failure}");
+            let text = failure.stanza_error(&remote()).text;
+            assert_eq!(text, "b.example refused our certificate (not-authorized: not known here)");
+            assert_eq!(failure.stage(), "authentication");
+            assert_eq!(failure.cause(&diagnosis::Seen::default()).id, "external-refused");
+        }
+    }
+}

@@ -19,6 +19,7 @@
 //! | promise | [`promise::Fulfilled`] | router | signal |
 //! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
 //! | outgoing | [`outgoing::Closed`] | router | signal |
+//! | outgoing | [`router::Route`] of the peer's error stanzas | router | signal: as many as one read brought |
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
 //! | component | [`component::Claimed`], [`component::Gone`], [`component::Rejected`], [`component::Undelivered`] | router | signal |

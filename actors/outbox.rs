@@ -10,6 +10,7 @@
 
 mod alarm;
 mod doubt;
+mod facts;
 mod patience;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ mod tests;
 use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
+use xmpp::stanza::Condition;
 
 use crate::{
     account::{Amount, Outcome, Slip},
@@ -24,9 +26,14 @@ use crate::{
     clock,
 };
 
-pub use self::{alarm::Alarm, patience::MOMENT};
+pub use self::{
+    alarm::Alarm,
+    facts::{Fact, Suspects},
+    patience::MOMENT,
+};
 use self::{
     doubt::Doubt,
+    facts::Facts,
     patience::{Moment, Patience},
 };
 
@@ -60,6 +67,8 @@ pub struct Outbox {
     bytes_written: u64,
     slip: Slip,
     doubt: Doubt,
+    /// Of a link to another server.
+    facts: Facts,
     /// When the last stanza was.
     last_written: Option<Instant>,
 }
@@ -69,6 +78,8 @@ pub struct Outbox {
 pub struct Remains {
     /// Stanzas of which the link took at least a byte, yet not known to have arrived.
     pub uncertain: usize,
+    /// These stanzas, in order.
+    pub touched: Vec<Kept>,
     /// Stanzas of which nothing was written, in order.
     pub unwritten: Vec<Batch>,
 }
@@ -90,6 +101,7 @@ impl Outbox {
             bytes_written: 0,
             slip: Slip::none(),
             doubt: Doubt::default(),
+            facts: Facts::default(),
             last_written: None,
         }
     }
@@ -158,14 +170,19 @@ impl Outbox {
 
     /// The link has written the chunk; lets in what was held outside.
     pub fn written(&mut self, now: Instant) {
-        let mut amount = Amount::default();
+        let (mut amount, before) = (Amount::default(), self.bytes_written);
+        let mut chunk = Vec::new();
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             self.bytes -= item.bytes().len();
             self.bytes_written += item.bytes().len() as u64;
             if let Some(kept) = item.into_kept() {
                 self.stanzas_written += 1;
                 amount = amount.plus(kept.amount());
+                chunk.push(kept);
             }
+        }
+        if !self.to_component {
+            self.facts.remember(&chunk, before, now);
         }
         self.slip.settle(Outcome::Written, amount);
         if amount.stanzas > 0 {
@@ -219,15 +236,15 @@ impl Outbox {
     /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
     pub fn remains(&mut self, mut written: usize) -> Remains {
         let mut uncertain = Amount::default();
-        let mut count = 0;
+        let mut touched_stanzas = Vec::new();
         let mut unwritten = Vec::new();
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             let touched = written > 0;
             written = written.saturating_sub(item.bytes().len());
             match item.into_kept() {
                 Some(kept) if touched => {
-                    count += 1;
                     uncertain = uncertain.plus(kept.amount());
+                    touched_stanzas.push(kept);
                 }
                 kept => unwritten.extend(kept),
             }
@@ -237,7 +254,7 @@ impl Outbox {
         let mut unwritten = batch::batches(unwritten, &mut self.slip);
         unwritten.extend(self.take_overflow());
         self.bytes = 0;
-        Remains { uncertain: count, unwritten }
+        Remains { uncertain: touched_stanzas.len(), touched: touched_stanzas, unwritten }
     }
 
     /// The link died without a goodbye: what was written lately may be lost on the way. Gives the number of stanzas.
@@ -245,6 +262,22 @@ impl Outbox {
         let doubtful = self.doubt.take(now);
         self.slip.doubt(doubtful);
         usize::try_from(doubtful.stanzas).unwrap_or(usize::MAX)
+    }
+
+    /// Gives the stanzas whose senders can be answered, of those that may not have arrived: written lately, or `touched`.
+    pub fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
+        self.facts.take(touched, self.bytes_written, now)
+    }
+
+    /// Takes that everything written has arrived, since the peer said goodbye.
+    pub fn trust_written(&mut self) {
+        self.facts = Facts::default();
+    }
+
+    /// Writes down that so many of the uncertain stanzas were answered.
+    pub fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
+        self.slip.answer_doubtful(amount);
+        self.slip.bounced(condition, answers);
     }
 
     /// Takes the bytes of the stream's own out of what waits.

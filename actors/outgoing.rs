@@ -4,7 +4,9 @@
 //! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
 //! back. The whole story of the three actors is told in the crate's documentation.
 
+mod answers;
 mod attempting;
+mod blame;
 mod deadlines;
 mod ending;
 mod show;
@@ -24,11 +26,12 @@ use xmpp::{
     stream::{self, Initiating, initiating::Output},
 };
 
+use self::answers::Inbound;
 pub use self::attempting::GiveWay;
 use self::ending::{Ending, WHOLE_CHUNK};
 use crate::{
     attempt::{Dialling, Session},
-    batch::Batch,
+    batch::{Batch, Pass},
     clock, drain,
     failure::Failure,
     link::{self, Link},
@@ -167,6 +170,8 @@ pub struct Owners {
     pub returned: Outlet<Returned>,
     /// Error answers: the router.
     pub bounces: Outlet<router::Return>,
+    /// Error stanzas of the peer: the router.
+    pub routes: Outlet<router::Route>,
     /// What is remembered of the remote domain.
     pub notes: Notes,
 }
@@ -213,6 +218,7 @@ struct Wire {
     address: SocketAddr,
     mechanism: Mechanism,
     bytes_in: u64,
+    inbound: Inbound,
     since: Instant,
     last_stanza: Instant,
     last_write: Instant,
@@ -268,6 +274,7 @@ impl Outgoing {
             address: session.address,
             mechanism: session.established.mechanism,
             bytes_in: 0,
+            inbound: Inbound::default(),
             since: now,
             last_stanza: now,
             last_write: now,
@@ -281,11 +288,12 @@ impl Outgoing {
             context.stop();
             return;
         }
-        self.turn(context);
+        self.turn(&Pass::free(), context);
     }
 
     /// Lets the machine say what is to be done, then gives the link what waits.
-    fn turn(&mut self, context: &mut Context<Self>) {
+    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+        let mut answers = Vec::new();
         while let Some(output) = self.wire.as_mut().and_then(|wire| wire.machine.poll()) {
             match output {
                 Output::Transmit(bytes) => {
@@ -293,7 +301,12 @@ impl Outgoing {
                     self.outbox.push_raw(bytes);
                 }
                 Output::Unasked { element } => crate::attempt::warn_unasked(LOG, &self.pair, &element),
-                Output::Ended(end) => self.stream_ended(&end, context),
+                Output::Answer(stanza) => answers.push(stanza),
+                Output::Stray(stray) => self.drop_stray(stray),
+                Output::Ended(end) => {
+                    self.pass_on(std::mem::take(&mut answers), pass);
+                    self.stream_ended(&end, context);
+                }
                 // These belong to the negotiation, which is over.
                 Output::StartTls
                 | Output::Judged(_)
@@ -303,6 +316,7 @@ impl Outgoing {
                 | Output::Failed(_) => {}
             }
         }
+        self.pass_on(answers, pass);
         self.feed_link();
     }
 
@@ -452,8 +466,8 @@ impl Handler<Queued<link::Event>> for Outgoing {
                     wire.bytes_in += bytes.len() as u64;
                     wire.machine.receive(bytes);
                 }
-                self.turn(context);
-                drop(pass);
+                self.turn(&pass, context);
+                self.read_on(pass, context);
             }
             link::Event::Written => {
                 self.outbox.written(clock::now());

@@ -146,6 +146,8 @@ pub struct Owners {
     pub closed: Outlet<outgoing::Closed>,
     /// Error answers.
     pub bounces: Outlet<router::Return>,
+    /// Error stanzas of remotes, for the sessions.
+    pub routes: Outlet<router::Route>,
     /// What is remembered of remote domains.
     pub notes: Notes,
 }

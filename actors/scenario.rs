@@ -329,6 +329,7 @@ impl Node {
             fulfilled: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
+            routes: router.outlet(),
             notes: notes.clone(),
         };
         let outgoing = meter("outgoing");

@@ -10,6 +10,7 @@ mod bad_stanzas;
 mod check;
 mod cold_link;
 mod command_line;
+mod complaints;
 mod components;
 mod conformance;
 mod control;

@@ -85,6 +85,8 @@ impl Means {
             notes: self.notes.clone(),
             bound: self.bound.clone(),
             met_tls: Cell::new(false),
+            dialback_left: Cell::new(false),
+            without_external: Cell::new(false),
             pair,
             purpose,
             log,

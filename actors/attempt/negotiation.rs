@@ -107,7 +107,7 @@ impl Negotiation<'_> {
             policy: attempt.policy(),
             bounds: attempt.bounds,
             direct_tls: secured,
-            certificate: attempt.certificate,
+            certificate: attempt.certificate && !attempt.without_external.get(),
         });
         let mut verified = None;
         loop {
@@ -116,7 +116,7 @@ impl Negotiation<'_> {
                     Output::Transmit(bytes) => {
                         log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
                         if let Err(error) = stream.write_all(&bytes).await {
-                            return Err(self.last_words(&machine, stream, &error).await);
+                            return Err(self.last_words(machine, stream, &error).await);
                         }
                     }
                     Output::StartTls => {
@@ -165,8 +165,13 @@ impl Negotiation<'_> {
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
+                    // None comes before there is an outcome, which ends this loop.
+                    Output::Answer(_) | Output::Stray(_) => {}
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
                     Output::Failed(failure) => {
+                        if matches!(failure.cause, initiating::Cause::ExternalRefused(_)) {
+                            self.take_up(&machine);
+                        }
                         hang_up(stream);
                         return Err(self.failed(failure));
                     }
@@ -181,21 +186,41 @@ impl Negotiation<'_> {
                 hang_up(stream);
                 return Ok(Arrival::Verified(answer));
             }
-            self.stage = machine.stage();
             let mut bytes = BytesMut::with_capacity(READ);
+            if machine.awaits_reason() {
+                // An operator is told where it failed, and not that we waited for more.
+                match tokio::time::timeout(REASON, stream.read_buf(&mut bytes)).await {
+                    Ok(Ok(1..)) => self.receive(&mut machine, bytes),
+                    _ => machine.conclude(),
+                }
+                continue;
+            }
+            self.stage = machine.stage();
             match stream.read_buf(&mut bytes).await {
                 Ok(0) => {
+                    self.take_up(&machine);
                     hang_up(stream);
                     return Err(self.lost(&machine, None));
                 }
-                Ok(_) => {
-                    log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
-                    attempt.show(|| Seen::Received(&bytes));
-                    machine.receive(bytes);
+                Ok(_) => self.receive(&mut machine, bytes),
+                Err(error) => {
+                    self.take_up(&machine);
+                    return Err(self.ended(&machine, &error));
                 }
-                Err(error) => return Err(self.ended(&machine, &error)),
             }
         }
+    }
+
+    fn receive(&self, machine: &mut Initiating, bytes: BytesMut) {
+        let attempt = self.attempt;
+        log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+        attempt.show(|| Seen::Received(&bytes));
+        machine.receive(bytes);
+    }
+
+    /// Notes that dialback may pass on another connection, where it could not follow a refusal of EXTERNAL on this one.
+    fn take_up(&self, machine: &Initiating) {
+        self.attempt.dialback_left.set(machine.has_dialback_left());
     }
 
     async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
@@ -235,11 +260,42 @@ impl Negotiation<'_> {
     }
 
     /// Explains why nothing more can be written by what the peer said before.
-    async fn last_words(&self, machine: &Initiating, mut stream: Stream, error: &std::io::Error) -> Failure {
-        let mut scratch = BytesMut::with_capacity(READ);
-        match tokio::time::timeout(GOODBYE, stream.read_buf(&mut scratch)).await {
-            Ok(Err(reason)) => self.ended(machine, &reason),
-            _ => self.ended(machine, error),
+    async fn last_words(
+        &self,
+        mut machine: Initiating,
+        mut stream: Stream,
+        error: &std::io::Error,
+    ) -> Failure {
+        let until = clock::now() + GOODBYE;
+        loop {
+            let mut bytes = BytesMut::with_capacity(READ);
+            let ended = match tokio::time::timeout(
+                until.saturating_duration_since(clock::now()),
+                stream.read_buf(&mut bytes),
+            )
+            .await
+            {
+                Ok(Ok(1..)) => {
+                    self.receive(&mut machine, bytes);
+                    None
+                }
+                Ok(Err(reason)) => Some(self.ended(&machine, &reason)),
+                _ => Some(self.ended(&machine, error)),
+            };
+            if ended.is_some() {
+                machine.conclude();
+            }
+            // What the machine wants to write has no reader any more.
+            while let Some(output) = machine.poll() {
+                if let Output::Failed(failure) = output {
+                    self.take_up(&machine);
+                    return self.failed(failure);
+                }
+            }
+            if let Some(failure) = ended {
+                self.take_up(&machine);
+                return failure;
+            }
         }
     }
 
@@ -288,6 +344,9 @@ fn hang_up(mut stream: Stream) {
         let _ = tokio::time::timeout(GOODBYE, goodbye).await;
     });
 }
+
+/// How long a peer gets to tell why it gave an odd answer: a round trip to the far side of the world, and a busy server.
+const REASON: Duration = Duration::from_secs(1);
 
 /// How long a peer gets to close its side of a connection that is of no more use.
 const GOODBYE: Duration = Duration::from_millis(500);

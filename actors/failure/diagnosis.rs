@@ -73,6 +73,9 @@ impl Failure {
             Self::Connect(failures) => of_tcp(failures, connect::has_way_to),
             Self::Tls { error, .. } => of_tls(error),
             Self::Stream { failure, stage, .. } => of_stream(&failure.cause, stage, seen),
+            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
+                told.cause(seen)
+            }
             Self::Broken { error, stage, .. } => match (seen.heard_nothing(stage), error) {
                 (true, _) => &cause::CLOSED_AT_ONCE,
                 (false, None) => &cause::CLOSED,

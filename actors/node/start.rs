@@ -124,6 +124,7 @@ impl Node {
             fulfilled: router.outlet(),
             closed: router.outlet(),
             bounces: router.outlet(),
+            routes: router.outlet(),
             notes: notes.clone(),
         };
         let kept = means.clone();

@@ -3,18 +3,26 @@
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
-use xmpp::stream::{self, End};
+use xmpp::{
+    stanza,
+    stream::{self, End},
+};
 
-use super::{Closed, LOG, OnRoute, Outgoing, Returned};
+use super::{Closed, LOG, OnRoute, Outgoing, Returned, Wire, blame::Blame};
 use crate::{
-    batch::Batch,
-    clock, outbox,
+    account::Amount,
+    batch::{Batch, Pass},
+    clock,
+    outbox::{self, Fact},
     recorder::{Event, What},
+    router,
 };
 
 /// The stream takes no more stanzas.
 pub(super) struct Ending {
     pub(super) lived: Duration,
+    /// What the log says of it.
+    told: Counts,
     /// We closed it, because it was idle or an operator asked for it: that is no cause for a pause.
     pub(super) idle: bool,
     /// Closing tags went both ways.
@@ -25,6 +33,14 @@ pub(super) struct Ending {
     pub(super) retired: bool,
     /// The promise has back what was not written.
     pub(super) returned: bool,
+}
+
+/// What went over a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    stanzas_in: u64,
+    dropped_in: u64,
+    stanzas_out: u64,
 }
 
 impl Outgoing {
@@ -39,17 +55,17 @@ impl Outgoing {
         if let Some(wire) = &mut self.wire {
             wire.machine.close(error);
         }
-        self.turn(context);
+        self.turn(&Pass::free(), context);
     }
 
     /// The machine is done with the stream.
     pub(super) fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
-        if matches!(end, End::ByPeer(_)) {
+        if let End::ByPeer(error) = end {
             // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
             let closing_tags = self.outbox.take_raw();
             let remains = self.outbox.remains(WHOLE_CHUNK);
             let doubtful = self.outbox.doubt_recent(clock::now());
-            self.leave_behind(remains, doubtful);
+            self.leave_behind(remains, doubtful, Some(error));
             closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
         }
         self.take_no_more(&end.to_string(), context);
@@ -66,18 +82,35 @@ impl Outgoing {
         let remains = self.outbox.remains(written);
         let said_goodbye = self.wire.as_ref().is_none_or(|wire| wire.over);
         let doubtful = if said_goodbye { 0 } else { self.outbox.doubt_recent(clock::now()) };
-        self.leave_behind(remains, doubtful);
+        if said_goodbye {
+            self.outbox.trust_written();
+        }
+        self.leave_behind(remains, doubtful, None);
         self.take_no_more(reason, context);
-        self.wire = None;
+        if let Some(wire) = self.wire.take() {
+            self.tell_late(&wire);
+        }
         self.give_back(context);
     }
 
-    fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize) {
-        let uncertain = remains.uncertain + doubtful;
+    /// Keeps what can be sent again, and answers what can only be answered. `error` is the one by which the peer ended the
+    /// stream.
+    fn leave_behind(&mut self, remains: outbox::Remains, doubtful: usize, error: Option<&stream::Error>) {
+        let now = clock::now();
+        let suspects = self.outbox.take_suspects(&remains.touched, now);
+        let Blame { culprit, requests } = Blame::find(&self.pair.remote, error, suspects, now);
+        let mut answered = 0;
+        if let Some((culprit, error)) = culprit {
+            answered += self.answer_uncertain(vec![culprit], &error);
+        }
+        if let Some((requests, error)) = requests {
+            answered += self.answer_uncertain(requests, &error);
+        }
+        let uncertain = (remains.uncertain + doubtful).saturating_sub(answered);
         if uncertain > 0 {
             let ago = self.outbox.last_written().map_or(Duration::ZERO, clock::since);
             log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = uncertain, last_written_ago:% = humane(ago);
+                target: LOG, pair:% = self.pair, stanzas = uncertain, answered = answered, last_written_ago:% = humane(ago);
                 "the link did not end in good order: stanzas on the wire may not have arrived"
             );
         }
@@ -85,20 +118,41 @@ impl Outgoing {
         self.leftovers.splice(..0, remains.unwritten);
     }
 
+    /// Answers stanzas that may not have arrived, and gives the number of those that are called uncertain no more.
+    fn answer_uncertain(&mut self, facts: Vec<Fact>, error: &stanza::Error) -> usize {
+        let (mut answers, mut counted, mut amount) = (Vec::new(), 0, Amount::default());
+        for fact in facts {
+            let Some(answer) = fact.stanza.bounce(error) else { continue };
+            answers.push(answer);
+            amount = amount.plus(fact.amount);
+            counted += usize::try_from(fact.amount.stanzas).unwrap_or(usize::MAX);
+        }
+        if !answers.is_empty() {
+            self.note(Event::now(What::Bounced).saying(&error.text).of(answers.len()));
+            self.outbox.answered(amount, error.condition, answers.len());
+            // A router that is gone takes the process with it.
+            let _ = self.owners.bounces.signal(router::Return { answers, pass: Pass::free() });
+        }
+        counted
+    }
+
     /// From now on stanzas are kept to be given back.
     fn take_no_more(&mut self, reason: &str, context: &mut Context<Self>) {
         if self.end.is_none() {
             let lived = self.wire.as_ref().map_or(Duration::ZERO, |wire| clock::since(wire.since));
+            let counts = self.wire.as_ref().map(|wire| self.counts(wire)).unwrap_or_default();
+            let Counts { stanzas_in, dropped_in, stanzas_out } = counts;
             log::info!(
-                target: LOG, pair:% = self.pair, reason = reason, stanzas_out = self.outbox.stanzas_written(),
-                lived:% = humane(lived);
+                target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in, dropped_in = dropped_in,
+                stanzas_out = stanzas_out, lived:% = humane(lived);
                 "closed"
             );
             let text = format!("{reason}, after {}", humane(lived));
-            let count = usize::try_from(self.outbox.stanzas_written()).unwrap_or(usize::MAX);
+            let count = usize::try_from(stanzas_out).unwrap_or(usize::MAX);
             self.note(Event::now(What::Closed).saying(text).of(count));
             self.end = Some(Ending {
                 lived,
+                told: counts,
                 idle: false,
                 orderly: false,
                 reported: false,
@@ -111,6 +165,28 @@ impl Outgoing {
             self.end_link_in(CLOSE_WITHIN, context);
         }
         self.report_end(context);
+    }
+
+    fn counts(&self, wire: &Wire) -> Counts {
+        Counts {
+            stanzas_in: wire.inbound.answers,
+            dropped_in: wire.inbound.dropped,
+            stanzas_out: self.outbox.stanzas_written(),
+        }
+    }
+
+    /// Tells what went over the stream in all, if something did after its end was told: what waited goes before our closing
+    /// tag, and the peer may answer until its own.
+    fn tell_late(&self, wire: &Wire) {
+        let counts = self.counts(wire);
+        if self.end.as_ref().is_some_and(|end| end.told != counts) {
+            let Counts { stanzas_in, dropped_in, stanzas_out } = counts;
+            log::info!(
+                target: LOG, pair:% = self.pair, stanzas_in = stanzas_in, dropped_in = dropped_in,
+                stanzas_out = stanzas_out;
+                "link ended: more stanzas went over it while it closed"
+            );
+        }
     }
 
     pub(super) fn end_link_in(&self, time: Duration, context: &mut Context<Self>) {

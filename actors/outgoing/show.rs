@@ -23,7 +23,7 @@ impl Outgoing {
             since: Time::of(wire.since),
             mechanism: Some(crate::name_of(wire.mechanism).to_owned()),
             tls: Tls::of(wire.machine.transport(), Some(&self.pair.remote), wire.machine.policy()),
-            received: Amount { stanzas: 0, bytes: wire.bytes_in },
+            received: Amount { stanzas: wire.inbound.answers, bytes: wire.bytes_in },
             sent,
             waiting,
             idle: Seconds::since(wire.last_stanza),

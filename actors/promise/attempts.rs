@@ -33,6 +33,7 @@ impl Promise {
             closed: self.owners.closed.clone(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
+            routes: self.owners.routes.clone(),
             notes: self.owners.notes.clone(),
         };
         let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
@@ -92,6 +93,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
         let outgoing::Failed { pair: key, failure } = failed.open();
+        let failure = failure.after(self.pairs.get(&key).and_then(|pair| pair.failure.as_ref()));
         if self.believes(&key, &failure) {
             // Behind those that are in line.
             self.attempt_ended(&key);

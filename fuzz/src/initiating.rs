@@ -135,6 +135,12 @@ impl<'a> Session<'a> {
                 Output::Unasked { .. } => {
                     assert!(!std::mem::replace(&mut self.unasked, true), "told twice");
                 }
+                Output::Answer(stanza) => {
+                    assert!(self.settled && !self.verifies && stanza.type_().is_some());
+                    assert_eq!(*stanza.from_domain(), domain("b.example"));
+                    assert_eq!(*stanza.to_domain(), domain("a.example"));
+                }
+                Output::Stray(_) => assert!(self.settled),
                 Output::Failed(_) => {
                     assert!(!self.settled, "established, then failed");
                     self.over = true;

@@ -60,6 +60,8 @@ fn step(failure: &Failure, cause: &Cause) -> &'static str {
             "dialback"
         }
         Failure::Stream { failure, .. } => of_stream(&failure.cause),
+        Failure::Unauthenticated { .. } => "external",
+        Failure::Refused { failure, .. } => step(failure, cause),
         Failure::Broken { .. } | Failure::TimedOut { .. } => "stream",
         Failure::Stopping
         | Failure::Late

@@ -9,6 +9,7 @@ mod bounce;
 mod edits;
 mod error;
 mod intake;
+mod memento;
 mod names;
 pub(crate) mod refusal;
 

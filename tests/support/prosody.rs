@@ -20,13 +20,19 @@ impl Prosody {
     /// Starts Prosody and waits until it listens.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        Self::start_with(network, setup, "")
+    }
+
+    /// The same with more lines for all its hosts in its configuration.
+    #[track_caller]
+    pub(crate) fn start_with(network: &Network, setup: Setup, lines: &str) -> Self {
         needs("command -v prosody", "prosody");
         needs("ls /usr/lib/*/lua/5.*/lunbound.so", "lua-unbound");
         let address = network.address();
         setup.publish(network, address);
         let directory = network.directory(&setup.domain);
         fs::create_dir_all(directory.join("data")).unwrap();
-        fs::write(directory.join("prosody.cfg.lua"), configuration(network, &setup, address)).unwrap();
+        fs::write(directory.join("prosody.cfg.lua"), configuration(network, &setup, address, lines)).unwrap();
         Away { setup, address, directory }.start()
     }
 
@@ -75,7 +81,7 @@ impl Server for Prosody {
     }
 }
 
-fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {
+fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, lines: &str) -> String {
     let Setup { domain, components, tls, auth, direct_tls, .. } = setup;
     let name_server = network.dns.address();
     let resolver = format!("{}@{}", name_server.ip(), name_server.port());
@@ -127,6 +133,7 @@ s2s_require_encryption = {required}
 s2s_secure_auth = {secure_auth}
 {secret}
 {ssl}
+{lines}
 VirtualHost "{domain}"
 {components}"#
     )

@@ -1,6 +1,7 @@
 //! The stream that we open to a remote domain: we authenticate ourselves for one pair of domains, then send stanzas.
 //!
-//! Nothing but answers of the negotiation is taken from it: the remote's stanzas come on a stream that it opens.
+//! Nothing but answers is taken from it, those of the negotiation and error stanzas: the remote's own stanzas come on a
+//! stream that it opens.
 use super::{
     End, Error, Header, Secured,
     error::Fault,
@@ -8,20 +9,27 @@ use super::{
     wire::{self, Wire},
 };
 use crate::{
-    DomainPair,
+    DomainPair, Stanza,
     brief::brief,
     certificate::Problem,
     dialback,
     framer::{self, Frame},
     policy::{self, Admission, Bounds, Mechanism, Policy, Refusal},
     sasl,
+    stanza::Intake,
     xml::{self, ns},
 };
 use bytes::{Bytes, BytesMut};
 
+mod answers;
+mod ending;
 mod failure;
 mod negotiation;
+mod reason;
 
+use reason::Heard;
+
+pub use answers::Stray;
 pub use failure::{Cause, Failure};
 
 /// What the stream is for and on which terms.
@@ -74,10 +82,16 @@ pub struct Initiating {
     challenged: bool,
     /// SASL succeeded
     authenticated: bool,
-    /// elements so far; few are needed, and none once it is established
+    /// elements that had to be read so far; few are needed, and none but an error once it is established
     elements: usize,
     /// bytes before there was an outcome
     early_bytes: usize,
+    /// the last of these bytes on the stream as it is
+    heard: Heard,
+    /// why it failed, unless the peer gives another reason
+    conclusion: Option<Cause>,
+    /// reads error stanzas, once it is established
+    intake: Option<Intake>,
     /// the peer answered what nobody asked, and that was told
     unasked: bool,
     /// there was an outcome, or it is no longer wanted
@@ -108,6 +122,10 @@ pub enum Output {
         /// `result` or `verify`
         element: String,
     },
+    /// an error stanza between the domains of the pair: the answer to one of ours
+    Answer(Stanza),
+    /// the peer sent something else on an established stream, which is dropped
+    Stray(Stray),
     /// it was established (or closed by us) and is over; flush what was transmitted, then close
     Ended(End),
 }
@@ -142,6 +160,8 @@ pub struct Established {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     ExpectHeader,
+    /// nothing: the peer is from before XMPP 1.0, and what came with its header may end the stream before we speak
+    Unversioned,
     ExpectFeatures,
     ExpectProceed,
     ExpectTls,
@@ -155,6 +175,8 @@ enum State {
     ExpectVerdict,
     /// nothing: it is ours to speak
     Established,
+    /// the peer's reason: it failed, our closing tag is out
+    ExpectReason,
     /// our closing tag is out
     ExpectFooter,
     Over,
@@ -179,6 +201,9 @@ impl Initiating {
             authenticated: false,
             elements: 0,
             early_bytes: 0,
+            heard: Heard::default(),
+            conclusion: None,
+            intake: None,
             unasked: false,
             settled: false,
             ending: End::Closed,
@@ -196,9 +221,14 @@ impl Initiating {
         match self.state {
             State::Over => {}
             State::ExpectTls if !bytes.is_empty() => self.fail(Fault::Injected.into()),
+            State::ExpectReason => self.hear_reason(&bytes),
             _ => {
                 if !self.settled {
                     self.early_bytes += bytes.len();
+                    self.heard.push(&bytes);
+                }
+                if let Some(intake) = &mut self.intake {
+                    intake.begin_read();
                 }
                 self.wire.receive(bytes);
             }
@@ -213,10 +243,23 @@ impl Initiating {
         }
     }
 
+    /// Whether the stream has failed for a reason that we concluded, and the peer may still tell its own, which takes
+    /// no longer than its answer to our closing tag.
+    pub fn awaits_reason(&self) -> bool {
+        self.state == State::ExpectReason
+    }
+
+    /// Takes that the peer tells no reason: [`Output::Failed`] follows with ours.
+    pub fn conclude(&mut self) {
+        if let Some(cause) = self.conclusion.take() {
+            self.failed(cause);
+        }
+    }
+
     /// Closes the stream; [`Output::Ended`] follows when the peer closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
-        if matches!(self.state, State::ExpectFooter | State::Over) {
-            return;
+        if matches!(self.state, State::ExpectReason | State::ExpectFooter | State::Over) {
+            return self.conclude();
         }
         self.settled = true;
         match self.state {
@@ -236,14 +279,15 @@ impl Initiating {
             if let Some(output) = self.wire.take() {
                 return Some(output);
             }
-            if matches!(self.state, State::ExpectTls | State::Over) {
+            if matches!(self.state, State::ExpectTls | State::ExpectReason | State::Over) {
                 return None;
             }
             let step = match self.next() {
                 Ok(None) if self.state == State::Refused => self.authenticate(),
+                Ok(None) if self.state == State::Unversioned => self.go_on_without_features(),
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
-                Ok(Some(Frame::Element(element))) => self.element(&element),
+                Ok(Some(Frame::Element(element))) => self.element(element),
                 Ok(Some(Frame::Footer)) => self.footer(),
                 Err(fault) => Err(fault.into()),
             };
@@ -272,14 +316,14 @@ impl Initiating {
     pub fn stage(&self) -> &'static str {
         match self.state {
             State::ExpectHeader => EXPECT_HEADER,
-            State::ExpectFeatures => "waiting for the stream features",
+            State::Unversioned | State::ExpectFeatures => "waiting for the stream features",
             State::ExpectProceed => "waiting for leave to start TLS",
             State::ExpectTls => "negotiating TLS",
             State::ExpectOutcome | State::Refused => "waiting for the answer to our certificate",
             State::ExpectResult => EXPECT_RESULT,
             State::ExpectVerdict => "waiting for the verdict on a dialback key",
             State::Established => "established",
-            State::ExpectFooter => "waiting for the closing tag",
+            State::ExpectReason | State::ExpectFooter => "waiting for the closing tag",
             State::Over => "over",
         }
     }
@@ -300,6 +344,7 @@ impl Initiating {
             ..Header::default()
         };
         self.wire.open(&header);
+        self.heard.clear();
         self.state = State::ExpectHeader;
     }
 
@@ -342,29 +387,35 @@ impl Initiating {
             self.state = State::ExpectFeatures;
             return Ok(());
         }
-        // COMPAT: servers from before XMPP 1.0 send no features; dialback is all they know.
+        self.state = State::Unversioned;
+        Ok(())
+    }
+
+    /// COMPAT: servers from before XMPP 1.0 send no features; dialback is all they know.
+    fn go_on_without_features(&mut self) -> Result<(), Cause> {
         match self.authenticated {
             true => self.establish(Mechanism::External),
             false => self.authenticate(),
         }
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Cause> {
-        if self.state == State::ExpectFooter && wire::is_stanza(element) {
+    fn element(&mut self, element: framer::Element) -> Result<(), Cause> {
+        if self.settled && !self.may_concern_the_stream(&element) {
+            self.take_answer(element);
             return Ok(());
         }
-        if wire::is_stanza(element) {
+        if wire::is_stanza(&element) {
             return Err(Fault::AgainstTheStream.into());
         }
         self.elements += 1;
         if self.elements > ELEMENTS {
             return Err(Fault::TooMany("elements that are no answer").into());
         }
-        let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
+        let element = self.wire.read(&element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {
             (ns::STREAM, "error", _) => self.peer_error(Error::parse(&element)),
             (_, _, State::ExpectFooter) => Ok(()),
-            (ns::STREAM, "features", State::ExpectFeatures) => {
+            (ns::STREAM, "features", State::ExpectFeatures | State::Unversioned) => {
                 self.features = Features::parse(&element);
                 self.wire.emit(Output::Noted(Note::Offered(self.features.clone())));
                 self.negotiate()
@@ -381,6 +432,10 @@ impl Initiating {
                 self.tell_unasked(&element);
                 Ok(())
             }
+            _ if self.settled => {
+                self.wire.emit(Output::Stray(Stray::NoStanza));
+                Ok(())
+            }
             (ns::CLIENT | ns::COMPONENT, ..) => Err(Fault::ForeignElement { name: element.name }.into()),
             _ => Err(Fault::Unexpected { name: element.name }.into()),
         }
@@ -392,64 +447,6 @@ impl Initiating {
             self.wire.emit(Output::Unasked { element: brief(&element.name).into_owned() });
         }
     }
-
-    fn peer_error(&mut self, error: Error) -> Result<(), Cause> {
-        if self.settled {
-            if self.state != State::ExpectFooter {
-                self.wire.close(None);
-            }
-            self.end(End::ByPeer(error));
-            return Ok(());
-        }
-        Err(match error.other_host.clone() {
-            Some(host) => Cause::Redirected { host, secured: self.secured.is_some() },
-            None if self.state == State::ExpectProceed && self.unoffered => Cause::TlsUnavailable,
-            None => Cause::Stream(error),
-        })
-    }
-
-    fn footer(&mut self) -> Result<(), Cause> {
-        if !self.settled {
-            let guessed = self.state == State::ExpectProceed && self.unoffered;
-            return Err(if guessed { Cause::TlsUnavailable } else { Cause::Closed });
-        }
-        if self.state != State::ExpectFooter {
-            self.wire.close(None);
-        }
-        self.end(self.ending.clone());
-        Ok(())
-    }
-
-    fn fail(&mut self, cause: Cause) {
-        let cause = match cause {
-            // A web server's greeting is no breach of a protocol that it never spoke.
-            Cause::Misbehaved(_) if !self.met && !self.settled => Cause::NotXmpp,
-            cause => self.blame(cause),
-        };
-        match (&cause, self.state) {
-            // Our tag is out already, or the other side waits for a handshake.
-            (_, State::ExpectFooter | State::ExpectTls | State::Over) => {}
-            (Cause::Misbehaved(error), _) => self.wire.close(Some(error)),
-            (Cause::Certificate(problem), _) => {
-                let refusal = Refusal::Certificate(problem.clone());
-                self.wire.close(Some(&Fault::Refused(self.plan.pair.remote.clone(), refusal).into()));
-            }
-            _ => self.wire.close(None),
-        }
-        match (self.settled, cause) {
-            (true, Cause::Misbehaved(error)) => self.end(End::ByUs(error)),
-            (true, _) => self.end(self.ending.clone()),
-            (false, cause) => {
-                self.state = State::Over;
-                self.wire.emit(Output::Failed(Failure { remote: self.plan.pair.remote.clone(), cause }));
-            }
-        }
-    }
-
-    fn end(&mut self, end: End) {
-        self.state = State::Over;
-        self.wire.emit(Output::Ended(end));
-    }
 }
 
 /// What a stream waits for at first, and again behind TLS.
@@ -458,7 +455,8 @@ pub const EXPECT_HEADER: &str = "waiting for the stream header";
 /// What a stream waits for whose dialback key the peer is having verified.
 pub const EXPECT_RESULT: &str = "waiting for the answer to our dialback key";
 
-/// Elements on one stream. A negotiation takes about ten, and after it nothing but an error may come.
+/// Elements of one stream that are read: a negotiation takes about ten. Those that an established stream drops unread do
+/// not count.
 const ELEMENTS: usize = 64;
 
 #[cfg(test)]

@@ -114,6 +114,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         fulfilled: router.outlet(),
         closed: router.outlet(),
         bounces: router.outlet(),
+        routes: router.outlet(),
         notes: Notes::nobody(),
     };
     let (_, workers) = Workers::start(1);

@@ -81,9 +81,8 @@ impl Failure {
                 use stanza::Condition::{Forbidden, NotAllowed, NotAuthorized, PolicyViolation};
                 matches!(error.condition, Forbidden | NotAllowed | NotAuthorized | PolicyViolation)
             }
-            Cause::Stream(error) => {
-                matches!(error.condition, Condition::NotAuthorized | Condition::PolicyViolation)
-            }
+            // `policy-violation` comes from servers that are asked too often, too.
+            Cause::Stream(error) => error.condition == Condition::NotAuthorized,
             Cause::NotXmpp | Cause::Closed | Cause::Redirected { .. } | Cause::Misbehaved(_) => false,
         }
     }

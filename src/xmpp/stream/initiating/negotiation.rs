@@ -1,11 +1,11 @@
 //! From features to stanzas: TLS, then EXTERNAL or dialback, or a question about somebody else's key.
-use super::{Cause, Established, Failure, Initiating, Note, Output, Purpose, State};
+use super::{Cause, Established, Initiating, Note, Output, Purpose, State};
 use crate::{
     DomainPair,
     dialback::{self, Answer},
     policy::{Mechanism, Tls},
     sasl,
-    stream::{Condition, End, error::Fault, features::Necessity},
+    stream::{End, error::Fault, features::Necessity},
     xml::{Element, ns},
 };
 
@@ -72,7 +72,7 @@ impl Initiating {
                 self.state = State::ExpectResult;
                 Ok(())
             }
-            None => Err(match (self.external.take(), self.features.unknown.take(), &self.certificate) {
+            None => Err(match (self.external.clone(), self.features.unknown.take(), &self.certificate) {
                 (Some(failure), ..) => Cause::ExternalRefused(failure),
                 (_, Some(name), _) => Fault::Feature(name).into(),
                 (.., Err(problem)) if self.is_offered(Mechanism::External) => {
@@ -125,22 +125,15 @@ impl Initiating {
         }
     }
 
-    /// Why the stream failed if its connection ends now, where the peer said so before.
-    pub fn lost(&self) -> Option<Failure> {
-        let remote = self.plan.pair.remote.clone();
-        let refused = self.external.clone().filter(|_| !self.settled)?;
-        Some(Failure { remote, cause: Cause::ExternalRefused(refused) })
-    }
-
-    /// A peer that refuses EXTERNAL and then ends the stream gave its reason with the refusal, unless it ends the
-    /// stream for another one.
-    pub(super) fn blame(&self, cause: Cause) -> Cause {
-        let is_sequel = match &cause {
-            Cause::Closed => true,
-            Cause::Stream(error) => !speaks_of_something_else(error.condition),
-            _ => false,
-        };
-        self.lost().filter(|_| is_sequel).map_or(cause, |failure| failure.cause)
+    /// Whether it failed because EXTERNAL was refused, and dialback would have been the next mechanism of this stream if
+    /// the peer had let it go on. Dialback may pass on a new connection then.
+    pub fn has_dialback_left(&self) -> bool {
+        let admission = self.admit();
+        self.external.is_some()
+            && self.plan.purpose == Purpose::Session
+            && self.plan.policy.allows(Mechanism::Dialback)
+            && admission.is_ok_and(|admission| admission.admits(Mechanism::Dialback))
+            && self.is_offered(Mechanism::Dialback)
     }
 
     pub(super) fn dialback_result(&mut self, element: &Element) -> Result<(), Cause> {
@@ -180,6 +173,8 @@ impl Initiating {
     pub(super) fn establish(&mut self, mechanism: Mechanism) -> Result<(), Cause> {
         self.state = State::Established;
         self.settled = true;
+        self.heard.clear();
+        self.expect_answers();
         self.wire.emit(Output::Established(Established {
             mechanism,
             secured: self.secured.is_some(),
@@ -188,20 +183,4 @@ impl Initiating {
         }));
         Ok(())
     }
-}
-
-/// Whether a stream error is about the peer's own state, the domains, or a dialback key that it could not have verified
-/// (XEP-0220 knew stream errors for that once), rather than about who we are.
-fn speaks_of_something_else(condition: Condition) -> bool {
-    matches!(
-        condition,
-        Condition::ConnectionTimeout
-            | Condition::HostGone
-            | Condition::HostUnknown
-            | Condition::InternalServerError
-            | Condition::RemoteConnectionFailed
-            | Condition::Reset
-            | Condition::ResourceConstraint
-            | Condition::SystemShutdown
-    )
 }

@@ -7,8 +7,10 @@ use crate::{
 };
 use Mechanism::{Dialback, External};
 
+mod answers;
 mod authentication;
 mod negotiation;
+mod reasons;
 
 /// The remote server's end of the wire.
 struct Peer {
@@ -32,8 +34,16 @@ impl Peer {
         peer
     }
 
-    /// Sends, and gives what comes back.
+    /// Sends, and gives what comes back. Where the stream has failed, nothing more is said.
     fn sends(&mut self, xml: &str) -> String {
+        let mut answer = self.says(xml);
+        self.stream.conclude();
+        answer += &self.gets();
+        answer
+    }
+
+    /// Sends, and gives what comes back; more may follow.
+    fn says(&mut self, xml: &str) -> String {
         self.stream.receive(BytesMut::from(xml));
         self.gets()
     }

@@ -88,6 +88,8 @@ pub(crate) fn initiating_event(output: &initiating::Output) -> String {
         Output::Verified(Answer::Error(error)) => format!("[verified error {error}]"),
         Output::Unasked { element } => format!("[unasked {element}]"),
         Output::Failed(failure) => format!("[failed: {failure}]"),
+        Output::Answer(stanza) => format!("[answer {}]", stanza_text(stanza)),
+        Output::Stray(stray) => format!("[dropped: {stray}]"),
         Output::Ended(end) => format!("[{end}]"),
     }
 }
