@@ -52,9 +52,10 @@ use crate::{
     mailbox::Mailbox,
     metrics::{Phase, Saw, Tally},
     recorder::{Event, Notes, What},
-    resolver::{self, Resolver},
-    settings::Remote,
-    tls::Tls,
+    resolver::{self, Lane, Resolver},
+    settings::{HostPort, Remote},
+    tls::{self, Tls},
+    trace::Trace,
     watch::{Seen, Watch},
     witness::{self, Side, Witness},
 };
@@ -72,6 +73,10 @@ pub struct Attempt {
     pub within: Duration,
     /// How many connections it may make.
     pub connections: usize,
+    /// How many targets it may look up the addresses of.
+    pub look_ups: usize,
+    /// Whether it may connect to addresses that have a meaning only on this machine or its link.
+    pub near: bool,
     /// What the peer may make us read.
     pub bounds: Bounds,
     /// Whether we can show a certificate for the local domain.
@@ -118,12 +123,34 @@ pub struct Session {
     pub stream: Stream,
     /// The protocol.
     pub machine: Initiating,
+    /// How far the trace of its bytes is.
+    pub trace: Trace,
     /// What was negotiated.
     pub established: Established,
     /// The peer.
     pub address: SocketAddr,
-    /// When its certificate expires, if the stream rests on it.
+    /// When its certificate expires, if it showed one.
     pub expires: Option<SystemTime>,
+    /// What it showed.
+    pub evidence: Option<tls::Evidence>,
+    /// Where the configuration sent the attempt.
+    pub route: Option<Route>,
+}
+
+/// A way to a remote domain that the configuration prescribes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The address.
+    pub address: HostPort,
+    /// It speaks TLS from the first byte.
+    pub direct_tls: bool,
+}
+
+impl Route {
+    /// The way that the terms for a remote domain prescribe; `None`: the DNS says where it is.
+    pub fn of(remote: &Remote) -> Option<Self> {
+        Some(Self { address: remote.address.clone()?, direct_tls: remote.direct_tls })
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -158,23 +185,30 @@ impl Attempt {
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
-        let allowance = Allowance::new(self.connections, self.within);
+        let allowance = Allowance::new(self.connections, self.look_ups, self.within);
+        let mut tried = Vec::new();
         while let Some(target) = targets.pop_front() {
-            if allowance.is_spent() {
+            if allowance.is_spent() || !allowance.look_up() {
                 log::log!(target: self.log, self.level(), pair:% = self.pair, untried = targets.len() + 1; "given up");
                 break;
             }
             let share = allowance.share(targets.is_empty());
-            let tried = self.try_target(&target, &share).await;
+            let outcome = self.try_target(&target, &share, &mut tried).await;
             allowance.settle(&share);
-            let next = match tried {
+            let next = match outcome {
                 Ok(arrival) => return Ok(arrival),
-                Err(next) => next,
+                Err(Some(next)) => next,
+                Err(None) => {
+                    log::debug!(target: self.log, pair:% = self.pair, at:% = target; "its addresses were tried before");
+                    continue;
+                }
             };
             match elsewhere(&next, &target).filter(|_| redirects < REDIRECTS) {
                 // RFC 6120 4.9.3.19. Only the address changes: what the pair and its terms demand stays.
                 Some(other) => {
                     redirects += 1;
+                    // Where a server sends us is tried, even if that is where we come from: it may say more by then.
+                    tried.clear();
                     log::log!(target: self.log, self.level(), pair:% = self.pair, at:% = target, to:% = other; "redirected");
                     targets.push_front(other);
                 }
@@ -188,7 +222,13 @@ impl Attempt {
                         let text = format!("{target}: {}", next.sentence(&self.pair.remote));
                         self.note(Event::now(What::TargetFailed).saying(text));
                     }
+                    // A target that is this node costs no connection, so a stranger could have us look up one after the
+                    // other. A session goes on to the next: that costs us what we want to spend.
+                    let ends = matches!(next, Failure::Loop(_)) && self.purpose != Purpose::Session;
                     failure = self.further(failure, next);
+                    if ends {
+                        break;
+                    }
                 }
             }
         }
@@ -246,8 +286,8 @@ impl Attempt {
             }]);
         }
         let (answer, answered) = oneshot::channel();
-        let domain = self.pair.remote.clone();
-        if self.resolver.tell(resolver::Resolve { domain, answer }).is_err() {
+        let (domain, lane) = (self.pair.remote.clone(), Lane::from(&self.purpose));
+        if self.resolver.tell(resolver::Resolve { domain, lane, answer }).is_err() {
             return Err(Failure::Overloaded);
         }
         let mut targets = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
@@ -267,29 +307,53 @@ impl Attempt {
     /// It has none, or the DNS does not say.
     pub async fn locate(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let (answer, answered) = oneshot::channel();
-        if self.resolver.tell(resolver::Locate { host: target.host.clone(), answer }).is_err() {
+        let (host, lane) = (target.host.clone(), Lane::from(&self.purpose));
+        if self.resolver.tell(resolver::Locate { host, lane, answer }).is_err() {
             return Err(Failure::Overloaded);
         }
         let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
-        Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, target.port)).collect())
+        let mut places: Vec<SocketAddr> = Vec::new();
+        for ip in addresses {
+            // An IPv4 address may be written as an IPv6 one.
+            let place = SocketAddr::new(ip.to_canonical(), target.port);
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        Ok(places)
     }
 
-    async fn try_target(&self, target: &Target, share: &Allowance) -> Result<Arrival, Failure> {
+    /// Tries the addresses of a target, without those that other names have led to before. `None`: there is no other.
+    async fn try_target(
+        &self,
+        target: &Target,
+        share: &Allowance,
+        tried: &mut Vec<Tried>,
+    ) -> Result<Arrival, Option<Failure>> {
         let mut left = self.locate(target).await?;
+        if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
+            return Err(Some(Failure::Loop(*own)));
+        }
+        left = way::within_reach(left, self.near)
+            .map_err(|near| Failure::Connect(vec![(near, connect::Failure::Near)]))?;
+        let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
+        left.retain(|place| new(place, tried));
+        if left.is_empty() {
+            return Err(None);
+        }
         let mut failure = None;
         while !left.is_empty() && !share.is_spent() {
-            if let Some(own) = left.iter().find(|address| connect::is_own(**address, &self.bound)) {
-                return Err(self.further(failure, Failure::Loop(*own)).unwrap_or(Failure::Crashed));
-            }
             let began = clock::now();
             let (way, failed) = self.find_way(&left, share).await?;
+            tried.extend(failed.iter().map(|(place, _)| (*place, target.direct_tls)));
             let Some(way) = way else {
                 let next = if failed.is_empty() { Failure::Late } else { Failure::Connect(failed) };
-                return Err(self.further(failure, next).unwrap_or(Failure::Crashed));
+                return Err(self.further(failure, next));
             };
             let Ok(address) = way.socket.peer_addr() else {
-                return Err(Failure::Crashed);
+                return Err(Some(Failure::Crashed));
             };
+            tried.push((address, target.direct_tls));
             log::log!(
                 target: self.log, self.level(), pair:% = self.pair, address:% = address, host = target.host.as_str(),
                 direct_tls = target.direct_tls, took:% = millis(began);
@@ -298,7 +362,12 @@ impl Attempt {
             self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             let within = self.remote.handshake_timeout.min(share.time_left());
             match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
-                Ok(arrival) => return Ok(arrival),
+                Ok(arrival) => {
+                    if let (Arrival::Verified(Answer::Valid), Some(pass)) = (&arrival, way.pass) {
+                        pass.confirm();
+                    }
+                    return Ok(arrival);
+                }
                 Err(refusal) if self.dialback_left.take() && !share.is_spent() => {
                     match self.try_dialback(address, target, refusal, share).await {
                         Ok(arrival) => return Ok(arrival),
@@ -307,9 +376,9 @@ impl Attempt {
                 }
                 Err(next) => failure = self.further(failure, self.judged(next)),
             }
-            left.retain(|other| *other != address && failed.iter().all(|(failed, _)| failed != other));
+            left.retain(|place| new(place, tried));
         }
-        Err(failure.unwrap_or(Failure::Late))
+        Err(Some(failure.unwrap_or(Failure::Late)))
     }
 
     /// The terms for the stream, on which the remote cannot go back on TLS.
@@ -337,6 +406,9 @@ impl Attempt {
         }
     }
 }
+
+/// A place that was connected to, and whether by direct TLS.
+type Tried = (SocketAddr, bool);
 
 /// Tells the metrics how an attempt ended, also when whoever made it has dropped it.
 struct Counted {

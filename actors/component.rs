@@ -1,6 +1,7 @@
 //! A program that serves one of our domains, connected by XEP-0114.
 
 mod alive;
+mod change;
 mod goodbye;
 mod refusals;
 mod seat;
@@ -25,7 +26,9 @@ use xmpp::{
 
 use crate::{
     batch::{self, Batch, Pass, Watch},
-    clock, drain, ids,
+    clock, drain,
+    farewell::Farewell,
+    ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued, Refused},
@@ -35,7 +38,7 @@ use crate::{
     report,
     router::{self, Router, Source},
     source::Habit,
-    trace::redact,
+    trace::Trace,
 };
 
 use self::alive::Alive;
@@ -64,6 +67,13 @@ pub struct Show {
 /// The name is not served any more: close the stream.
 #[derive(Debug)]
 pub struct Expel;
+
+/// Go on with these secrets and limits, or end where the secret is another one.
+#[derive(Debug)]
+pub struct Adopt {
+    /// Those of the next connection.
+    pub surroundings: Box<Surroundings>,
+}
 
 /// Another connection serves the name from now on: close the stream.
 #[derive(Debug)]
@@ -148,8 +158,10 @@ pub struct Surroundings {
     pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
-    /// Counts those of them that may be anybody's.
+    /// Counts those of them that have authenticated apart.
     pub proved: Outlet<listener::Proved>,
+    /// Slows down those that try secrets.
+    pub mistaken: Outlet<listener::Mistaken>,
     /// Limits the log lines about connections that serve no name.
     pub refusals: Refusals,
     /// The address from which the node asks a component whether it still answers; the component's own name without.
@@ -166,6 +178,7 @@ pub struct Component {
     meter: Arc<Meter>,
     link: Option<Link>,
     machine: Accepting,
+    trace: Trace,
     name: Option<Domain>,
     /// How often it has claimed the name.
     claims: u32,
@@ -177,6 +190,8 @@ pub struct Component {
     habit: Habit,
     offered: Option<router::Route>,
     over: bool,
+    /// Whether the component still has to close its stream, when ours is over.
+    farewell: Farewell,
     gone: bool,
     retired: bool,
     since: Instant,
@@ -213,6 +228,7 @@ impl Component {
     ) -> Self {
         Self {
             link: Some(Link::start(stream, own.outlet())),
+            trace: Trace::new(LOG),
             machine: Accepting::new(
                 Arc::clone(&surroundings.names),
                 surroundings.max_stanza,
@@ -231,6 +247,7 @@ impl Component {
             habit: Habit::default(),
             offered: None,
             over: false,
+            farewell: Farewell::Now,
             gone: false,
             retired: false,
             since: clock::now(),
@@ -260,7 +277,9 @@ impl Component {
         while let Some(output) = self.machine.poll() {
             match output {
                 Output::Transmit(bytes) => {
-                    log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+                    if let Some(shown) = self.trace.sent(&bytes) {
+                        log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+                    }
                     self.outbox.push_raw(bytes);
                 }
                 Output::Claimed { name } => {
@@ -332,17 +351,22 @@ impl Component {
             self.writing_since = Some(clock::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
-            link.close();
+            link.close(self.farewell);
         }
     }
 
     fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
+            self.farewell = Farewell::after(end, self.machine.is_open());
             self.report_rejection(end);
             // After our own error the closing tags go both ways like after none.
-            let parting = self.parting.clone().filter(|_| *end == End::Closed).map(End::ByUs);
-            self.log_closed(&parting.as_ref().unwrap_or(end).to_string());
+            let reason = match (end, self.parting.clone()) {
+                (End::Closed, Some(error)) => End::ByUs(error).to_string(),
+                (End::Closed, None) => "closed by the component".to_owned(),
+                _ => end.to_string(),
+            };
+            self.log_closed(&reason);
         }
         self.leave(context);
     }
@@ -415,13 +439,16 @@ impl Component {
         );
     }
 
-    /// Tells the router about a wrong secret, for `nuncio components`.
+    /// Tells the router about a wrong secret, for `nuncio components`, and the listener, which slows down further ones.
     fn report_rejection(&self, end: &End) {
         let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
         if !self.seated && error.condition == Condition::NotAuthorized {
             let rejected = Rejected { name: name.clone(), address: self.address };
             // A router that is gone takes the process with it.
             let _ = self.surroundings.router.signal(rejected);
+            let mistaken = listener::Mistaken { caller: self.caller(), name: name.clone() };
+            // A listener that is gone counts no more.
+            let _ = self.surroundings.mistaken.signal(mistaken);
         }
     }
 
@@ -470,7 +497,9 @@ impl Handler<Queued<link::Event>> for Component {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                if let Some(shown) = self.trace.received(&bytes) {
+                    log::trace!(target: LOG, address:% = self.address; "received {shown}");
+                }
                 self.quiet_looks = 0;
                 self.alive.seen();
                 self.reading = pass.watch();
@@ -484,7 +513,7 @@ impl Handler<Queued<link::Event>> for Component {
                 self.feed_link();
             }
             link::Event::Secured(_) => {}
-            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the program closed the connection", context),
+            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "connection lost", context),
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.over {
                     // A program that closes has read what it had; of one that was cut off nobody knows.
@@ -540,7 +569,7 @@ impl Handler<Queued<Drain>> for Component {
         let quiet_within = within / 5 * 4;
         self.close_when_quiet(clock::now() + quiet_within, context);
         context.run_later(within, |component, context| {
-            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+            component.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
         });
     }
 }
@@ -592,7 +621,8 @@ impl Drop for Component {
             let reason = "internal error of this node".to_owned();
             let _ = self.surroundings.router.signal(Gone { name, component: self.own.clone(), reason });
         }
-        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
+        let ended = listener::Ended { caller: self.caller(), is_expected: false };
+        let _ = self.surroundings.ended.signal(ended);
     }
 }
 

@@ -30,6 +30,9 @@ pub async fn connect(
 ///
 /// Says what became of it.
 pub async fn open(address: SocketAddr, timeout: Duration) -> Result<TcpStream, Failure> {
+    if !is_destination(address.ip()) {
+        return Err(Failure::Unreachable);
+    }
     let socket = in_time(timeout, TcpStream::connect(address)).await?;
     if let Err(error) = tune(&socket) {
         log::debug!(target: "nuncio::tcp", "socket options for {address} refused: {error}");
@@ -54,14 +57,45 @@ pub fn tune(socket: &TcpStream) -> io::Result<()> {
 }
 
 /// Whether a connection to `address` would end at one of our own listeners, bound to `bound`.
+///
+/// An unspecified address (0.0.0.0, ::) leads to this machine, so it counts as every address of it. A machine does not know
+/// the addresses that a router before it translates to its own: a domain that leads there is not recognized here.
 #[must_use]
 pub fn is_own(address: SocketAddr, bound: &[SocketAddr]) -> bool {
     let ip = address.ip().to_canonical();
     bound.iter().filter(|listener| listener.port() == address.port()).any(|listener| {
         let listener = listener.ip().to_canonical();
         // One that listens everywhere takes IPv4 on its IPv6 socket too, unless the system is told otherwise.
-        listener == ip || (listener.is_unspecified() && is_local(ip))
+        listener == ip || listener.is_unspecified() && is_local(ip) || is_this_host(ip) && is_local(listener)
     })
+}
+
+/// Whether a connection may be made to an address at all. Not to "this host" (RFC 1122 section 3.2.1.3, RFC 4291 section
+/// 2.5.2), which is no destination, though systems take it for one of their own addresses; and not to a group.
+#[must_use]
+pub fn is_destination(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(four) if four.is_broadcast());
+    !(is_this_host(ip) || ip.is_multicast() || broadcast)
+}
+
+/// Whether an address has a meaning only on this machine or on its link: loopback, link-local, "this host".
+#[must_use]
+pub fn is_near(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let link_local = match ip {
+        IpAddr::V4(four) => four.is_link_local(),
+        IpAddr::V6(six) => six.is_unicast_link_local(),
+    };
+    ip.is_loopback() || link_local || is_this_host(ip)
+}
+
+/// 0.0.0.0/8 and ::.
+fn is_this_host(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(four) => four.octets()[0] == 0,
+        IpAddr::V6(six) => six.is_unspecified(),
+    }
 }
 
 /// Why one address could not be connected to.
@@ -73,6 +107,8 @@ pub enum Failure {
     Refused,
     /// No way leads there.
     Unreachable,
+    /// The address belongs to this machine or its link, and a peer from elsewhere asked for the connection.
+    Near,
     /// Anything else the system said.
     Other(io::ErrorKind),
 }
@@ -85,6 +121,9 @@ impl Failure {
             Self::Silent(time) => format!("no answer from {address} within {} s", time.as_secs_f64()),
             Self::Refused => format!("{address} refused the connection"),
             Self::Unreachable => format!("{address} cannot be reached"),
+            Self::Near => format!(
+                "{address} belongs to this machine or its link: no connection for a peer from elsewhere"
+            ),
             Self::Other(kind) => format!("connection to {address} failed: {kind}"),
         }
     }
@@ -96,6 +135,9 @@ impl fmt::Display for Failure {
             Self::Silent(time) => write!(f, "no answer within {} s", time.as_secs_f64()),
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("cannot be reached"),
+            Self::Near => {
+                f.write_str("belongs to this machine or its link: no connection for a peer from elsewhere")
+            }
             Self::Other(kind) => write!(f, "{kind}"),
         }
     }
@@ -164,7 +206,7 @@ async fn in_time<C>(timeout: Duration, open: impl Future<Output = io::Result<C>>
 
 /// Whether an address is one of this machine's.
 fn is_local(ip: IpAddr) -> bool {
-    if ip.is_loopback() || ip.is_unspecified() {
+    if ip.is_loopback() || is_this_host(ip) {
         return true;
     }
     // Connecting a UDP socket sends nothing. It only picks the address to send from, and that is the very same for a
@@ -276,9 +318,55 @@ mod tests {
         assert!(own("127.0.0.9:5269", "[::]:5269"));
         assert!(own("[::ffff:127.0.0.1]:5269", "127.0.0.1:5269"));
         assert!(own("[::1]:5269", "[::]:5269"));
+        assert!(own("[::ffff:127.0.0.9]:5269", "0.0.0.0:5269"));
+        assert!(!own("127.0.0.9:5270", "[::]:5269"));
         assert!(!own("127.0.0.2:5269", "127.0.0.1:5269"));
         assert!(!own("127.0.0.1:5270", "0.0.0.0:5269"));
         assert!(!own("192.0.2.7:5269", "0.0.0.0:5269"));
         assert!(!own("[2001:db8::7]:5269", "[::]:5269"));
+    }
+
+    #[test]
+    fn an_unspecified_address_leads_to_every_listener_of_this_machine() {
+        for bound in ["127.0.0.1:5347", "0.0.0.0:5347", "[::]:5347", "[::1]:5347", "127.9.9.9:5347"] {
+            for address in [
+                "0.0.0.0:5347",
+                "0.1.2.3:5347",
+                "[::]:5347",
+                "[::ffff:0.0.0.0]:5347",
+                "[::ffff:0.9.9.9]:5347",
+            ] {
+                let (address, bound) = (address.parse().unwrap(), bound.parse().unwrap());
+                assert!(is_own(address, &[bound]), "{address} leads to {bound}");
+            }
+        }
+        assert!(!is_own("0.0.0.0:5348".parse().unwrap(), &["127.0.0.1:5347".parse().unwrap()]));
+    }
+
+    #[test]
+    fn every_address_of_an_interface_leads_to_a_listener_on_all_of_them() {
+        // The address from which this machine reaches the network, if it has one.
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+        if let Ok(own) = own {
+            let mapped = own.ip().to_string();
+            for address in [mapped.clone(), format!("::ffff:{mapped}")] {
+                let address = SocketAddr::new(address.parse().unwrap(), 5269);
+                assert!(is_own(address, &["0.0.0.0:5269".parse().unwrap()]), "{address}");
+                assert!(is_own(address, &["[::]:5269".parse().unwrap()]), "{address}");
+                assert!(!is_own(address, &["127.0.0.1:5269".parse().unwrap()]), "{address}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_made_to_what_is_no_destination() {
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for ip in ["0.0.0.0", "0.0.0.7", "::", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1"] {
+            let address = SocketAddr::new(ip.parse().unwrap(), port);
+            assert!(matches!(open(address, TIMEOUT).await, Err(Failure::Unreachable)), "{address}");
+        }
+        assert!(open(SocketAddr::new([127, 0, 0, 1].into(), port), TIMEOUT).await.is_ok());
     }
 }

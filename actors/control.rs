@@ -8,6 +8,7 @@
 pub mod answer;
 mod collect;
 mod components;
+mod related;
 pub mod request;
 mod sentence;
 pub mod socket;
@@ -18,6 +19,7 @@ use actix::{Actor, Context, Handler};
 use tokio::{
     io::AsyncWriteExt,
     net::{UnixListener, UnixStream},
+    sync::oneshot,
     task::JoinHandle,
 };
 
@@ -25,6 +27,7 @@ pub use self::collect::Sources;
 use self::{answer::Refusal, request::Request};
 use crate::{
     mailbox::{Mailbox, Meter, Queued, Refused},
+    places::{Place, Places, soon_if_needed, unless_needed},
     quiet::Quiet,
 };
 
@@ -36,7 +39,9 @@ struct Accepted {
 
 /// A connection is done, told to ourselves by its task.
 #[derive(Debug)]
-struct Done;
+struct Done {
+    place: u64,
+}
 
 /// The actor of the control socket.
 pub struct Control {
@@ -44,14 +49,14 @@ pub struct Control {
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     accepting: JoinHandle<()>,
-    connections: usize,
+    places: Places,
 }
 
 impl Control {
     /// An actor that answers on `socket` what it learns from `sources`.
     pub fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         let accepting = actix_rt::spawn(accept(socket, own.clone()));
-        Self { sources: Arc::new(sources), own, meter, accepting, connections: 0 }
+        Self { sources: Arc::new(sources), own, meter, accepting, places: Places::new(CONNECTIONS) }
     }
 }
 
@@ -75,23 +80,27 @@ async fn accept(socket: UnixListener, control: Mailbox<Control>) {
     }
 }
 
-/// Reads the request and writes the answer.
-async fn converse(mut stream: UnixStream, sources: &Sources) {
-    let request = tokio::time::timeout(READ_WITHIN, Request::read(&mut stream)).await;
-    let document = match request {
-        Ok(Ok(request)) => {
+/// Reads the request and writes the answer. While it waits for the client, a new client can have its place.
+async fn converse(mut stream: UnixStream, sources: &Sources, mut ends: oneshot::Receiver<()>) {
+    let read = tokio::time::timeout(READ_WITHIN, Request::read(&mut stream));
+    let document = match unless_needed(&mut ends, read).await {
+        Some(Ok(Ok(request))) => {
             log::debug!(target: LOG, request:? = request; "asked");
             sources.answer(request).await
         }
-        Ok(Err(why)) => Refusal::new(why).document(),
-        Err(_) => Refusal::new(format!("no request came within {} s", READ_WITHIN.as_secs())).document(),
+        Some(Ok(Err(why))) => Refusal::new(why).document(),
+        Some(Err(_)) => {
+            Refusal::new(format!("no request came within {} s", READ_WITHIN.as_secs())).document()
+        }
+        None => Refusal::new("no request came before other commands needed the connection").document(),
     };
     let write = async {
         stream.write_all(document.as_bytes()).await?;
         stream.shutdown().await
     };
-    // Whoever does not read the answer does not want it.
-    let _ = tokio::time::timeout(WRITE_WITHIN, write).await;
+    let write = tokio::time::timeout(WRITE_WITHIN, write);
+    // A client that does not read the answer does not get it.
+    let _ = soon_if_needed(&mut ends, write).await;
 }
 
 impl Actor for Control {
@@ -103,18 +112,17 @@ impl Handler<Queued<Accepted>> for Control {
 
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
         let Accepted { stream } = accepted.open();
-        if self.connections >= CONNECTIONS {
-            let refusal = Refusal::new("too many commands are being answered at once").document();
-            // Whoever does not get it sees the connection closed.
+        let Some(Place { number, ends }) = self.places.enter() else {
+            let refusal = Refusal::new("too many commands are being answered at once: try again").document();
+            // A client that does not get it sees the connection closed.
             let _ = stream.try_write(refusal.as_bytes());
             return;
-        }
-        self.connections += 1;
+        };
         let (sources, own) = (Arc::clone(&self.sources), self.own.clone());
         actix_rt::spawn(async move {
             // In a task of its own, so that a panic in it gives the place back too.
-            let _ = actix_rt::spawn(async move { converse(stream, &sources).await }).await;
-            let _ = own.signal(Done);
+            let _ = actix_rt::spawn(async move { converse(stream, &sources, ends).await }).await;
+            let _ = own.signal(Done { place: number });
         });
     }
 }
@@ -123,8 +131,8 @@ impl Handler<Queued<Done>> for Control {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, _: &mut Context<Self>) {
-        done.open();
-        self.connections -= 1;
+        let Done { place } = done.open();
+        self.places.leave(place);
     }
 }
 
@@ -137,7 +145,7 @@ impl Drop for Control {
 
 const LOG: &str = "nuncio::control";
 
-/// Commands answered at once: a person has one or two, a monitor a few.
+/// Commands answered at once: a person has one or two, a monitor a few. As many more may be about to end.
 const CONNECTIONS: usize = 16;
 
 /// How long a client may take to ask.

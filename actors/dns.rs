@@ -1,15 +1,18 @@
 //! Finds where a domain offers its XMPP service to servers (RFC 6120 section 3.2, XEP-0368, RFC 2782).
 //!
-//! Answers are cached for as long as their records say. What went wrong is told apart with care, because "there is
-//! no such domain" goes back to the sender at once, and "nobody answered" is tried again.
+//! Nothing is kept here: the resolver owns the cache, hands known answers in and is told new ones. What went wrong is told
+//! apart with care, because "there is no such domain" goes back to the sender at once, and "nobody answered" is tried
+//! again.
 
 mod asked;
 mod failure;
+mod kept;
 mod order;
 mod query;
 mod second_look;
+mod stream;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     fmt,
@@ -20,7 +23,7 @@ use std::{
 
 use futures_util::future::{self, Either};
 use tokio::{join, time};
-use trust_dns_resolver::TokioResolver;
+use trust_dns_resolver::{Resolver, proto::rr::RecordType};
 use xmpp::Domain;
 
 use crate::{
@@ -29,16 +32,18 @@ use crate::{
 };
 pub use asked::{Asked, Record, Reply};
 pub use failure::{Failure, Question};
+pub(crate) use kept::{Cache, Learnt, Sheet};
 use query::{Found, Offer};
 pub use second_look::Bogus;
+use stream::Sockets;
 
-/// The name service. Cheap to clone; clones share connections and cache.
+/// The name service. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Dns {
     /// Asks all name servers at once.
-    resolver: TokioResolver,
+    resolver: Resolver<Sockets>,
     /// Ask one name server each; none when there is only one.
-    singly: Arc<[TokioResolver]>,
+    singly: Arc<[Resolver<Sockets>]>,
     /// Where it asks, by datagrams.
     servers: Arc<[SocketAddr]>,
     /// For one query, retries included.
@@ -104,12 +109,21 @@ impl Dns {
     ///
     /// There is no service, or the name servers did not say.
     pub async fn service(&self, domain: &Domain) -> Result<Vec<Target>, Failure> {
+        self.service_knowing(domain, &Sheet::default()).await
+    }
+
+    /// The same, with answers that are known.
+    pub(crate) async fn service_knowing(
+        &self,
+        domain: &Domain,
+        sheet: &Sheet,
+    ) -> Result<Vec<Target>, Failure> {
         if let Some(address) = literal(domain.as_str()) {
             return Ok(vec![Target::itself(address.to_string())]);
         }
         let (direct, starttls) = join!(
-            self.offer(DIRECT_TLS, domain.as_str(), true),
-            self.offer(STARTTLS, domain.as_str(), false)
+            self.offer(DIRECT_TLS, domain.as_str(), true, sheet),
+            self.offer(STARTTLS, domain.as_str(), false, sheet)
         );
         // XEP-0368 section 3: the records of both services are one set.
         let mut targets = Vec::new();
@@ -122,6 +136,8 @@ impl Dns {
             for failure in [&direct, &starttls].into_iter().filter_map(|offer| offer.as_ref().err()) {
                 log::debug!(target: "nuncio::dns", "{failure}, going on without");
             }
+            // Those of equal priority and no weight are in no order (RFC 2782), and share the load.
+            order::shuffle(&mut targets);
             let mut targets = order::order(targets, order::draw);
             targets.truncate(MOST_TARGETS);
             return Ok(targets);
@@ -129,22 +145,39 @@ impl Dns {
         // What is not known is no "no": without an answer to both there is no falling back to the domain itself.
         match (starttls?, direct?) {
             (Offer::Nothing, _) => Err(Failure::NotOffered { domain: domain.to_string() }),
-            _ => self.itself(domain).await,
+            _ => self.itself(domain, sheet).await,
         }
     }
 
-    /// Asks for the addresses of a host: at least one, IPv6 and IPv4 in turn, IPv6 first (RFC 8305 section 4).
-    /// An IP literal, in brackets or not, is its own address.
+    /// The questions that may have to be asked about the service of a domain.
+    pub(crate) fn questions_of_service(domain: &Domain) -> [Question; 4] {
+        let srv = |service| Question::new(format!("{service}.{domain}"), RecordType::SRV);
+        let [six, four] = Self::questions_of_host(domain.as_str());
+        [srv(DIRECT_TLS), srv(STARTTLS), six, four]
+    }
+
+    /// The questions that may have to be asked about a host.
+    pub(crate) fn questions_of_host(host: &str) -> [Question; 2] {
+        [RecordType::AAAA, RecordType::A].map(|kind| Question::new(host.to_owned(), kind))
+    }
+
+    /// Asks for the addresses of a host: at least one, IPv6 and IPv4 in turn, IPv6 first (RFC 8305 section 4); those of
+    /// one family in a random order. An IP literal, in brackets or not, is its own address.
     ///
     /// # Errors
     ///
     /// It has none, or the name servers did not say.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+        self.addresses_knowing(host, &Sheet::default()).await
+    }
+
+    /// The same, with answers that are known.
+    pub(crate) async fn addresses_knowing(&self, host: &str, sheet: &Sheet) -> Result<Vec<IpAddr>, Failure> {
         if let Some(address) = literal(host) {
             return Ok(vec![address]);
         }
-        let (six, four) = self.both_families(host).await;
-        let (six, four) = match (six, four) {
+        let (six, four) = self.both_families(host, sheet).await;
+        let (mut six, mut four) = match (six, four) {
             (Ok(Found::Records(six)), Ok(Found::Records(four))) => (six, four),
             (Ok(Found::Records(six)), _) => (six, Vec::new()),
             (_, Ok(Found::Records(four))) => (Vec::new(), four),
@@ -154,14 +187,16 @@ impl Dns {
                 return Err(Failure::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
             }
         };
+        order::shuffle(&mut six);
+        order::shuffle(&mut four);
         let mut addresses = in_turn(six, four);
         addresses.truncate(MOST_ADDRESSES);
         Ok(addresses)
     }
 
     /// RFC 6120 section 3.2.2: a domain without SRV records may itself be the host.
-    async fn itself(&self, domain: &Domain) -> Result<Vec<Target>, Failure> {
-        match self.addresses(domain.as_str()).await {
+    async fn itself(&self, domain: &Domain, sheet: &Sheet) -> Result<Vec<Target>, Failure> {
+        match self.addresses_knowing(domain.as_str(), sheet).await {
             Ok(_) => Ok(vec![Target::itself(domain.to_string())]),
             Err(Failure::NoAddress { host, exists: true }) => Err(Failure::NoService { domain: host }),
             Err(Failure::NoAddress { host, exists: false }) => Err(Failure::NoSuchDomain { domain: host }),
@@ -171,9 +206,9 @@ impl Dns {
 
     /// Asks for IPv6 and IPv4 addresses at once. When one kind is there, the other is waited for only a moment; it
     /// counts as missing when it comes too late.
-    async fn both_families(&self, host: &str) -> (Answer, Answer) {
-        let six = Box::pin(self.ipv6(host));
-        let four = Box::pin(self.ipv4(host));
+    async fn both_families(&self, host: &str, sheet: &Sheet) -> (Answer, Answer) {
+        let six = Box::pin(self.ipv6(host, sheet));
+        let four = Box::pin(self.ipv4(host, sheet));
         match future::select(six, four).await {
             Either::Left((six, four)) => {
                 let four = or_late(&six, LATE_IPV4, four).await;
@@ -255,7 +290,7 @@ const LATE_IPV6: Duration = Duration::from_millis(50);
 const LATE_IPV4: Duration = Duration::from_secs(1);
 
 /// The largest services name about ten. More would only keep a stanza waiting.
-const MOST_TARGETS: usize = 20;
+pub(crate) const MOST_TARGETS: usize = 20;
 
 /// Of one host, for the same reason.
 const MOST_ADDRESSES: usize = 16;

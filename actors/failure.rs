@@ -2,6 +2,8 @@
 
 pub mod cause;
 pub mod diagnosis;
+#[cfg(test)]
+mod strangers;
 
 use std::{
     fmt, io,
@@ -12,6 +14,7 @@ use std::{
 use xmpp::{
     Domain,
     certificate::Problem,
+    dialback,
     stanza::{self, Condition, ErrorType},
     stream::{Condition::PolicyViolation, initiating},
 };
@@ -187,21 +190,45 @@ impl Failure {
         stanza::Error { type_, condition, text: self.sentence(remote) }
     }
 
-    /// What an initiating server is told whose key the server of `remote` could not be asked about (XEP-0220 2.5).
+    /// The answer to an initiating server whose key the server of `remote` could not be asked about (XEP-0220 2.5).
+    ///
+    /// The asker has proved nothing, and chose by its DNS records which address was connected to. So the answer says
+    /// nothing about that address or the name servers: there is one sentence for all failures, and one condition for all
+    /// but three cases. That the domain does not exist (or has no service) is public knowledge of the DNS. That a server
+    /// does not know the domain has to be passed on by XEP-0220. And an asker whom this node has no room for, or does not
+    /// want, learns that much about the node. The details go to the log and to `nuncio explain`.
     pub fn dialback_error(&self, remote: &Domain) -> stanza::Error {
-        let error = self.stanza_error(remote);
-        match self {
-            Self::Connect(_) => stanza::Error { condition: Condition::RemoteConnectionFailed, ..error },
-            Self::Dns(failure) if !failure.is_definitive() => {
-                stanza::Error { condition: Condition::RemoteConnectionFailed, ..error }
+        let (type_, condition) = match self {
+            Self::Denied => (ErrorType::Cancel, Condition::NotAllowed),
+            Self::Overloaded => (ErrorType::Wait, Condition::ResourceConstraint),
+            Self::Dns(failure) if failure.is_definitive() => {
+                (ErrorType::Cancel, Condition::RemoteServerNotFound)
             }
-            Self::Stream { failure, .. } if failure.says_host_unknown() => stanza::Error {
-                type_: ErrorType::Cancel,
-                condition: Condition::RemoteServerNotFound,
-                ..error
-            },
-            _ => error,
-        }
+            Self::Stream { failure, .. } if failure.says_host_unknown() => {
+                (ErrorType::Cancel, Condition::RemoteServerNotFound)
+            }
+            Self::Stopping
+            | Self::Late
+            | Self::ShortLived
+            | Self::Crowded(_)
+            | Self::Dns(_)
+            | Self::TlsForbidden
+            | Self::Loop(_)
+            | Self::Connect(_)
+            | Self::Tls { .. }
+            | Self::Stream { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Refused { .. }
+            | Self::Unauthenticated { .. }
+            | Self::Crashed => (ErrorType::Wait, Condition::RemoteServerTimeout),
+        };
+        let text = match self {
+            Self::Denied => format!("this server does not federate with {remote}"),
+            Self::Overloaded => "too many dialback keys are being verified: try again later".to_owned(),
+            _ => dialback::unverified(remote),
+        };
+        stanza::Error { type_, condition, text }
     }
 
     /// The cause in words, naming the remote domain where the cause itself does not.
@@ -284,12 +311,12 @@ impl fmt::Display for Failure {
         match self {
             Self::Denied => f.write_str("this server does not federate with that domain"),
             Self::Stopping => f.write_str("this server is being stopped"),
-            Self::Late => f.write_str("no link came about in time"),
-            Self::ShortLived => f.write_str("its server ends every link as soon as it stands"),
+            Self::Late => f.write_str("no connection could be established in time"),
+            Self::ShortLived => f.write_str("the remote server closes every connection immediately"),
             Self::Overloaded => f.write_str("too many connections are being made"),
             Self::Crowded(address) => write!(f, "too many connections to {address} wait to be made"),
             Self::Dns(failure) if failure.is_definitive() => failure.fmt(f),
-            Self::Dns(failure) => write!(f, "the DNS was of no help: {failure}"),
+            Self::Dns(failure) => write!(f, "DNS lookup failed: {failure}"),
             Self::TlsForbidden => {
                 f.write_str("it takes nothing but direct TLS, which s2s.tls = \"disabled\" forbids")
             }

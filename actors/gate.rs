@@ -3,19 +3,24 @@
 //! One host may serve a thousand domains: it is not to meet a thousand connections at once, and when it is dead it must
 //! not take the turns of all others. Sessions and verifications have lanes of their own: two nodes that make links to
 //! each other and each have to verify the other's dialback keys first would otherwise wait for each other.
+//!
+//! Strangers choose the addresses of verifications, so each address has a budget for those that did not confirm a key: the
+//! node cannot be made to send many connections to a third party, however many sources ask for them.
 
 use std::{
     collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::DomainPair;
 
 use crate::{
-    listener,
+    budget::Budget,
+    clock, listener,
     mailbox::{Mailbox, Meter, Outlet, Queued},
 };
 
@@ -71,12 +76,15 @@ pub struct Full;
 pub struct Pass {
     door: Door,
     gate: Mailbox<Gate>,
+    /// A verification confirmed the key.
+    confirmed: bool,
 }
 
 /// A connection has ended or stands, told by its pass.
 #[derive(Debug)]
 struct Left {
     door: Door,
+    confirmed: bool,
 }
 
 /// An address (an IPv6 /64 is one), and one of its lanes.
@@ -102,27 +110,43 @@ pub struct Gate {
     owners: Owners,
     meter: Arc<Meter>,
     doors: HashMap<Door, Queue>,
+    /// Attempts that wait, for all addresses.
+    waiting: usize,
 }
 
 #[derive(Default)]
 struct Queue {
     inside: usize,
     waiting: VecDeque<Enter>,
+    /// Of verifications that have not confirmed a key; none for sessions.
+    unconfirmed: Option<Budget>,
 }
 
 impl Gate {
     /// A gate that lets `per_address` connections through to each address at once, in each lane.
     pub fn new(per_address: usize, own: Mailbox<Self>, owners: Owners, meter: Arc<Meter>) -> Self {
-        Self { per_address, own, owners, meter, doors: HashMap::new() }
+        Self { per_address, own, owners, meter, doors: HashMap::new(), waiting: 0 }
     }
 
     fn enter(&mut self, enter: Enter) {
-        let door = Door::of(&enter);
+        let (door, now) = (Door::of(&enter), clock::now());
         let queue = self.doors.entry(door).or_default();
+        if door.verifies {
+            // Those under way have not confirmed anything yet, and are not to use it up.
+            let most = UNCONFIRMED.max(2 * self.per_address);
+            queue.unconfirmed.get_or_insert_with(|| Budget::new(most, UNCONFIRMED_PER_SECOND, now));
+            if !queue.has_budget(now) {
+                let _ = enter.answer.send(Err(Full));
+                return;
+            }
+        }
         if queue.inside < self.per_address {
-            queue.inside += 1;
+            queue.enter(now);
             self.let_in(door, enter);
-        } else if !enter.waits || queue.waiting.len() >= WAITING {
+        } else if !enter.waits
+            || queue.waiting.len() >= self.per_address.saturating_mul(LINE)
+            || self.waiting >= WAITING
+        {
             // Whoever asked may have given up.
             let _ = enter.answer.send(Err(Full));
         } else {
@@ -130,17 +154,22 @@ impl Gate {
                 let _ = self.owners.held.signal(Held { pair: pair.clone() });
             }
             queue.waiting.push_back(enter);
+            self.waiting += 1;
         }
     }
 
     /// Gives a pass to one that has been counted; a pass that nobody takes counts itself out.
     fn let_in(&self, door: Door, enter: Enter) {
-        let _ = enter.answer.send(Ok(Pass { door, gate: self.own.clone() }));
+        let _ = enter.answer.send(Ok(Pass { door, gate: self.own.clone(), confirmed: false }));
     }
 
-    fn left(&mut self, door: Door) {
+    fn left(&mut self, door: Door, confirmed: bool) {
         if let Some(queue) = self.doors.get_mut(&door) {
             queue.inside -= 1;
+            if confirmed && let Some(budget) = &mut queue.unconfirmed {
+                // Its own cost, and that of another: a host of many domains has some that are broken.
+                budget.give_back(2, clock::now());
+            }
             self.let_in_next(door);
         }
     }
@@ -151,21 +180,54 @@ impl Gate {
             && queue.inside < self.per_address
         {
             let Some(next) = queue.waiting.pop_front() else {
-                if queue.inside == 0 {
+                if queue.is_done(clock::now()) {
                     self.doors.remove(&door);
                 }
                 return;
             };
+            self.waiting -= 1;
             if next.answer.is_closed() {
                 continue;
             }
-            queue.inside += 1;
+            if !queue.has_budget(clock::now()) {
+                let _ = next.answer.send(Err(Full));
+                continue;
+            }
+            queue.enter(clock::now());
             // The promise has to know before the attempt can tell it anything.
             if let Purpose::Session(pair) = &next.purpose {
                 let _ = self.owners.admitted.signal(Admitted { pair: pair.clone() });
             }
             self.let_in(door, next);
         }
+    }
+}
+
+impl Queue {
+    /// Counts one that goes in.
+    fn enter(&mut self, now: Instant) {
+        self.inside += 1;
+        if let Some(budget) = &mut self.unconfirmed {
+            budget.take(now);
+        }
+    }
+
+    fn has_budget(&mut self, now: Instant) -> bool {
+        self.unconfirmed.as_mut().is_none_or(|budget| budget.has_room(now))
+    }
+
+    /// Whether there is nothing to remember.
+    fn is_done(&mut self, now: Instant) -> bool {
+        self.inside == 0
+            && self.waiting.is_empty()
+            && self.unconfirmed.as_mut().is_none_or(|budget| budget.is_whole(now))
+    }
+}
+
+impl Pass {
+    /// Ends the pass of a verification that confirmed a key, which costs the address nothing.
+    pub fn confirm(mut self) {
+        self.confirmed = true;
     }
 }
 
@@ -179,12 +241,19 @@ impl Door {
 impl Drop for Pass {
     fn drop(&mut self) {
         // A gate that is gone counts no more.
-        let _ = self.gate.signal(Left { door: self.door });
+        let _ = self.gate.signal(Left { door: self.door, confirmed: self.confirmed });
     }
 }
 
 impl Actor for Gate {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(SWEEP, |gate, _| {
+            let now = clock::now();
+            gate.doors.retain(|_, queue| !queue.is_done(now));
+        });
+    }
 }
 
 impl Handler<Queued<Enter>> for Gate {
@@ -199,8 +268,8 @@ impl Handler<Queued<Left>> for Gate {
     type Result = ();
 
     fn handle(&mut self, left: Queued<Left>, _: &mut Context<Self>) {
-        let Left { door } = left.open();
-        self.left(door);
+        let Left { door, confirmed } = left.open();
+        self.left(door, confirmed);
     }
 }
 
@@ -221,12 +290,123 @@ impl Drop for Gate {
     }
 }
 
-/// Attempts that wait for one address; more would find their stanzas expired when it is their turn.
-const WAITING: usize = 1024;
+/// Attempts that may wait for one address, for each connection to it that is under way at once: with 32, the 10,000
+/// domains of a large hoster. At a hundred links a second, which is what one core makes, all have their turn within the
+/// time that a message waits.
+const LINE: usize = 512;
+
+/// Attempts that may wait for all addresses. One that waits takes about 8 KiB.
+const WAITING: usize = 32_768;
+
+/// Verifications without a confirmed key that may go to one address in a burst.
+const UNCONFIRMED: usize = 60;
+
+/// Those that may go there in the long run: one connection a second is no burden to any server, and a host with broken
+/// domains is still asked about each of them now and then.
+const UNCONFIRMED_PER_SECOND: f64 = 1.0;
+
+/// How often addresses are forgotten whose budget is whole again. Until then each takes some 150 bytes, and the verifier's
+/// own limits let strangers name 80 of them in a second.
+const SWEEP: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
+    use actix::Arbiter;
+
     use super::*;
+    use crate::mailbox;
+
+    /// Stands where the promise would.
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Queued<Held>> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, held: Queued<Held>, _: &mut Context<Self>) {
+            held.open();
+        }
+    }
+
+    impl Handler<Queued<Admitted>> for Nobody {
+        type Result = ();
+
+        fn handle(&mut self, admitted: Queued<Admitted>, _: &mut Context<Self>) {
+            admitted.open();
+        }
+    }
+
+    fn start(per_address: usize) -> Mailbox<Gate> {
+        let here = Arbiter::current();
+        let nobody = mailbox::start_on(&here, &Meter::new("nobody", 1024, None), "nobody", move |_| Nobody);
+        let owners = Owners { held: nobody.outlet(), admitted: nobody.outlet() };
+        let meter = Meter::new("gate", 65_536, None);
+        let counted = Arc::clone(&meter);
+        mailbox::start_on(&here, &meter, "gate", move |own| Gate::new(per_address, own, owners, counted))
+    }
+
+    fn enter(gate: &Mailbox<Gate>, purpose: Purpose) -> oneshot::Receiver<Result<Pass, Full>> {
+        let (answer, answered) = oneshot::channel();
+        let address = [192, 0, 2, 7].into();
+        gate.tell(Enter { address, purpose, waits: true, answer }).unwrap();
+        answered
+    }
+
+    async fn verifications(gate: &Mailbox<Gate>, number: usize, confirmed: bool) -> usize {
+        let mut entered = 0;
+        for _ in 0..number {
+            if let Ok(pass) = enter(gate, Purpose::Verification).await.unwrap() {
+                entered += 1;
+                if confirmed {
+                    pass.confirm();
+                }
+            }
+        }
+        entered
+    }
+
+    #[actix::test]
+    async fn verifications_that_confirm_nothing_are_few_to_one_address_and_sessions_are_not_counted() {
+        tokio::time::pause();
+        let gate = start(2);
+        assert_eq!(verifications(&gate, 200, false).await, UNCONFIRMED);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(verifications(&gate, 200, false).await, 10);
+        let pair = DomainPair {
+            local: xmpp::Domain::new("a.example").unwrap(),
+            remote: xmpp::Domain::new("b.example").unwrap(),
+        };
+        for _ in 0..200 {
+            assert!(enter(&gate, Purpose::Session(pair.clone())).await.unwrap().is_ok());
+        }
+    }
+
+    #[actix::test]
+    async fn verifications_that_confirm_a_key_cost_an_address_nothing() {
+        tokio::time::pause();
+        let gate = start(32);
+        assert_eq!(verifications(&gate, 10_000, true).await, 10_000);
+        // A third of them may be broken.
+        for _ in 0..100 {
+            assert_eq!(verifications(&gate, 1, false).await, 1);
+            assert_eq!(verifications(&gate, 2, true).await, 2);
+        }
+    }
+
+    #[actix::test]
+    async fn verifications_that_waited_are_counted_when_they_go_in() {
+        tokio::time::pause();
+        let gate = start(1);
+        let waiting: Vec<_> = (0..100).map(|_| enter(&gate, Purpose::Verification)).collect();
+        let mut entered = 0;
+        for answered in waiting {
+            entered += usize::from(answered.await.unwrap().is_ok());
+        }
+        assert_eq!(entered, UNCONFIRMED);
+    }
 
     fn door(address: &str) -> Door {
         let (answer, _) = oneshot::channel();

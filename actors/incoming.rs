@@ -27,7 +27,9 @@ use self::turn::{OFFER_AGAIN, name};
 use crate::{
     attempt::in_words,
     batch::Pass,
-    clock, drain, ids,
+    clock, drain,
+    farewell::Farewell,
+    ids,
     link::{self, Link, Stream},
     listener,
     mailbox::{Mailbox, Meter, Outlet, Queued},
@@ -41,7 +43,7 @@ use crate::{
     terms::Terms,
     throttle::Throttle,
     tls::{self, Tls},
-    trace::redact,
+    trace::Trace,
     verifier::{self, Verifier},
     witness::{Side, Witness},
 };
@@ -112,6 +114,8 @@ pub struct Surroundings {
     pub door: usize,
     /// Counts the streams of an address.
     pub ended: Outlet<listener::Ended>,
+    /// Counts those that have authenticated apart.
+    pub proved: Outlet<listener::Proved>,
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
     /// What is remembered of remote domains.
@@ -132,8 +136,11 @@ pub struct Incoming {
     meter: Arc<Meter>,
     link: Option<Link>,
     machine: Receiving,
+    trace: Trace,
     outbox: Outbox,
     over: bool,
+    /// Whether the peer still has to close its stream, when ours is over.
+    farewell: Farewell,
     /// To whom it writes.
     habit: Habit,
     /// What the router has not taken yet; nothing is read while there is some.
@@ -143,6 +150,8 @@ pub struct Incoming {
     to: Option<Domain>,
     /// When the peer's certificate ends.
     expires: Option<SystemTime>,
+    /// What the peer showed, for another verdict under other rules.
+    evidence: Option<tls::Evidence>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
@@ -180,7 +189,7 @@ impl Incoming {
     pub fn new(
         surroundings: Surroundings,
         stream: Stream,
-        session: Option<tls::Session>,
+        mut session: Option<tls::Session>,
         address: SocketAddr,
         since: Instant,
         own: Mailbox<Self>,
@@ -188,11 +197,14 @@ impl Incoming {
     ) -> Self {
         let now = Instant::now();
         let remote = surroundings.terms.default_remote().clone();
+        session.iter_mut().for_each(|session| surroundings.tls.update(session));
         let expires = session.as_ref().and_then(|session| session.expires);
+        let evidence = session.as_mut().and_then(|session| session.evidence.take());
         session.iter().for_each(|session| surroundings.count_secured(session));
         let secured = session.map(crate::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
+            trace: Trace::new(LOG),
             machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
             surroundings,
             address,
@@ -200,11 +212,13 @@ impl Incoming {
             meter,
             outbox: Outbox::new(outbox::BUDGET),
             over: false,
+            farewell: Farewell::Now,
             habit: Habit::default(),
             offered: None,
             unread: None,
             to: None,
             expires,
+            evidence,
             since,
             last_stanza: now,
             last_read: now,
@@ -232,7 +246,9 @@ impl Incoming {
     }
 
     fn transmit(&mut self, bytes: Bytes) {
-        log::trace!(target: LOG, address:% = self.address; "sent {}", redact(&bytes));
+        if let Some(shown) = self.trace.sent(&bytes) {
+            log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+        }
         self.outbox.push_raw(bytes);
     }
 
@@ -242,11 +258,13 @@ impl Incoming {
             self.writing_since = Some(Instant::now());
             link.write(chunk);
         } else if self.over && self.outbox.is_empty() {
-            link.close();
+            link.close(self.farewell);
         }
     }
 
-    fn secured(&mut self, session: tls::Session, context: &mut Context<Self>) {
+    fn secured(&mut self, mut session: tls::Session, context: &mut Context<Self>) {
+        self.surroundings.tls.update(&mut session);
+        self.evidence = session.evidence.take();
         if self.surroundings.strangers.secured.permits() {
             let claimed = self.machine.claimed();
             let certificate = match (&session.certificate, claimed) {
@@ -273,6 +291,7 @@ impl Incoming {
         self.asking = None;
         if !self.over {
             self.over = true;
+            self.farewell = Farewell::after(end, self.machine.is_open());
             self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }
@@ -302,7 +321,7 @@ impl Incoming {
         log::info!(
             target: LOG, address:% = self.address,
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            more_pairs = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
+            pairs_not_shown = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), in_words).as_str(), reason = reason,
             stanzas_in = self.stanzas_in, refused = self.stanzas_refused, lived:% = format_args!("{}s", self.since.elapsed().as_secs());
@@ -313,9 +332,18 @@ impl Incoming {
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
         self.machine.close(error);
         self.turn(&Pass::free(), context);
-        context.run_later(CLOSE_WITHIN, |incoming, context| {
-            incoming.link_ended("the peer did not close its side", context);
-        });
+        context.run_later(CLOSE_WITHIN, |incoming, context| incoming.give_up_on_tag(context));
+    }
+
+    /// Closes the transport of a peer that has not answered our closing tag.
+    fn give_up_on_tag(&mut self, context: &mut Context<Self>) {
+        let reason = "the peer did not close its side";
+        if !self.over {
+            self.over = true;
+            self.log_closed(reason);
+        }
+        self.feed_link();
+        context.run_later(PARTING, |incoming, context| incoming.link_ended("", context));
     }
 }
 
@@ -347,7 +375,9 @@ impl Handler<Queued<link::Event>> for Incoming {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, address:% = self.address; "received {}", redact(&bytes));
+                if let Some(shown) = self.trace.received(&bytes) {
+                    log::trace!(target: LOG, address:% = self.address; "received {shown}");
+                }
                 self.last_read = Instant::now();
                 self.bytes_in += bytes.len() as u64;
                 let paused = self.throttle.take(bytes.len(), self.last_read);
@@ -397,6 +427,9 @@ impl Handler<Queued<Adopt>> for Incoming {
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { terms, tls } = adopt.open();
+        if let Some(evidence) = &self.evidence {
+            self.machine.judged(tls.judge(evidence));
+        }
         let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
         (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
         if let Some(pair) = self.machine.pairs().first() {
@@ -419,9 +452,7 @@ impl Handler<Queued<Drain>> for Incoming {
         self.draining = Some(token);
         if !self.over {
             self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);
-            context.run_later(within / 5 * 4, |incoming, context| {
-                incoming.link_ended("the peer did not close its side", context);
-            });
+            context.run_later(within / 5 * 4, |incoming, context| incoming.give_up_on_tag(context));
         }
     }
 }
@@ -429,7 +460,8 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller() });
+        let is_expected = self.machine.has_vouched();
+        let _ = self.surroundings.ended.signal(listener::Ended { caller: self.caller(), is_expected });
     }
 }
 
@@ -440,6 +472,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long a peer may take to answer our closing tag.
 pub(crate) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a peer that has not answered it gets to read what is left.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// Idleness and silence are looked for this often, depending on how long they are to last.
 const TICK_AT_LEAST: Duration = Duration::from_millis(100);

@@ -29,6 +29,7 @@
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | resolver (its look-ups) | `Learnt`, `Done` | resolver | signal: four answers and one end for each look-up |
 //! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
 //! | an attempt's pass | `Left` | gate | signal |
 //! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
@@ -36,24 +37,27 @@
 //! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
 //! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`listener::Ended`] | listener | signal |
-//! | component | [`listener::Proved`] | listener | signal |
+//! | incoming, component | [`listener::Proved`] | listener | signal |
+//! | component | [`listener::Mistaken`] | listener | signal |
 //! | every mailbox | [`pulse::Watch`] | pulse | signal |
 //! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
 //! | router (on a reload) | [`service::Adopt`] | service | signal |
-//! | listener (on a reload) | [`incoming::Adopt`] | incoming | signal |
-//! | router, promise (on a reload) | [`outgoing::Forbid`], [`component::Expel`] | outgoing, component | signal |
+//! | listener (on a reload) | [`incoming::Adopt`], [`component::Adopt`] | incoming, component | signal |
+//! | router, promise (on a reload) | [`outgoing::Adopt`] | outgoing | signal |
+//! | promise (on a reload) | [`outgoing::Forbid`] | outgoing | signal |
+//! | router (on a reload) | [`component::Expel`] | component | signal |
 //! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
 //! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
 //! | router, service (when the node stops) | [`service::Acknowledge`], [`service::Acknowledged`] | service, router | signal |
 //! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
 //! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
-//! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`listener::Show`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
+//! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`listener::Show`], [`listener::ExpectProbe`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`router::DismissComponent`], [`listener::Dismiss`] | | signal, likewise |
 //! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`], [`component::Dismiss`] | the streams | signal: one for each command |
-//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 64 scrapes at most |
+//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
 //! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
-//! | a task of its own, which accepts | `Accepted` | control | closed: the command says that no node answers |
-//! | tasks of their own: a greeting, an attempt, a call-back, a command | `Met`, `Attempted`, `Done` | listener, outgoing, verifier, control | signal |
+//! | a task of its own, which accepts | `Accepted` | control | closed: the command says that the node is too busy |
+//! | tasks of their own: a greeting, a connection that waits, an attempt, a call-back, a command | `Met`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier, control | signal |
 //! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
@@ -100,6 +104,7 @@ pub mod account;
 pub mod attempt;
 pub mod backoff;
 pub mod batch;
+pub mod budget;
 pub mod certificate;
 pub mod clock;
 pub mod component;
@@ -108,6 +113,7 @@ pub mod control;
 pub mod dns;
 pub mod drain;
 pub mod failure;
+pub mod farewell;
 pub mod gate;
 pub mod ids;
 pub mod incoming;
@@ -118,6 +124,7 @@ pub mod metrics;
 pub mod node;
 pub mod outbox;
 pub mod outgoing;
+pub mod places;
 pub mod promise;
 pub mod pulse;
 pub mod quiet;
@@ -137,6 +144,7 @@ pub mod throttle;
 pub mod tls;
 pub mod trace;
 pub mod verifier;
+pub mod visible;
 pub mod vital;
 pub mod watch;
 pub mod witness;

@@ -14,7 +14,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -22,19 +21,19 @@ use futures_util::Stream as _;
 use local_channel::mpsc;
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::Semaphore,
     task::JoinHandle,
 };
-use tokio_openssl::SslStream;
 use tokio_util::sync::PollSemaphore;
 use xmpp::Domain;
 
 use crate::{
     batch::Pass,
+    farewell::{self, Farewell},
     mailbox::Outlet,
-    tls::{self, Guarded, Tls},
+    tls::{self, Secure, Tls},
 };
 
 /// The socket, before and after TLS.
@@ -43,7 +42,7 @@ pub enum Stream {
     /// In the clear.
     Tcp(TcpStream),
     /// Encrypted.
-    Tls(Box<SslStream<Guarded>>),
+    Tls(Box<Secure>),
     /// The socket is with the TLS handshake.
     Upgrading,
     /// In memory, for tests.
@@ -96,7 +95,7 @@ impl Drop for Link {
 enum Command {
     Write(Vec<Bytes>),
     Accept { tls: Tls, domain: Option<Domain> },
-    Close,
+    Close(Farewell),
 }
 
 impl Link {
@@ -125,10 +124,11 @@ impl Link {
         self.command(Command::Accept { tls, domain });
     }
 
-    /// Closes in good order once all that was handed over is written: TLS close_notify, then TCP, then waits a moment
-    /// for the peer to do the same, so that no reset destroys what it has not read yet.
-    pub fn close(&self) {
-        self.command(Command::Close);
+    /// Closes in good order once all that was handed over is written: waits for the peer's closing tag if it is still to
+    /// come, then TLS close_notify, then TCP, then waits a moment for the peer to do the same, so that no reset destroys
+    /// what it has not read yet.
+    pub fn close(&self, farewell: Farewell) {
+        self.command(Command::Close(farewell));
     }
 
     /// At most one chunk, one handshake and one close are ever under way, which bounds the channel; a link that has
@@ -196,7 +196,10 @@ impl Task {
                         return Ok(());
                     }
                 }
-                Step::Command(Some(Command::Close)) => return Box::pin(self.close()).await,
+                Step::Command(Some(Command::Close(farewell))) => {
+                    let farewell = if self.eof { Farewell::Now } else { farewell };
+                    return Box::pin(farewell::part(&mut self.stream, farewell)).await;
+                }
                 Step::Command(None) => return Ok(()),
                 Step::Wrote => {
                     if self.chunk.written > RECORD {
@@ -276,24 +279,6 @@ impl Task {
         }
     }
 
-    async fn close(&mut self) -> io::Result<()> {
-        let linger = async {
-            self.stream.shutdown().await?;
-            while poll_fn(|context| self.poll_discard(context)).await? {}
-            Ok(())
-        };
-        // A peer that does not close within the time has had its chance to read.
-        tokio::time::timeout(LINGER, linger).await.unwrap_or(Ok(()))
-    }
-
-    /// Reads and throws away; tells whether there may be more. The buffer is in no future: every idle link would hold it.
-    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut scratch = [MaybeUninit::uninit(); READ];
-        let mut buffer = ReadBuf::uninit(&mut scratch);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        Poll::Ready(Ok(!buffer.filled().is_empty()))
-    }
-
     fn tell(&self, event: Event) {
         // An owner that is gone drops its hold, which ends the task at its next turn.
         let _ = self.events.signal(event);
@@ -322,7 +307,7 @@ impl Stream {
     fn cork(&self, corked: bool) {
         if let Self::Tls(stream) = self {
             // It only saves work: a socket that is broken says so when it is written to.
-            let _ = SockRef::from(stream.get_ref().socket()).set_tcp_cork(corked);
+            let _ = SockRef::from(stream.socket()).set_tcp_cork(corked);
         }
     }
 }
@@ -385,6 +370,3 @@ const READ: usize = 64 * 1024;
 
 /// The most that a TLS record holds (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;
-
-/// How long a peer gets to close its side.
-const LINGER: Duration = Duration::from_secs(2);

@@ -1,18 +1,22 @@
 //! The listening sockets for one kind of peers: accepts, within the limits for an address, and starts an actor for each
 //! connection.
 
+mod line;
 mod meeting;
+mod mistakes;
+mod probe;
 mod show;
+mod sites;
 mod socket;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Context, Handler};
+use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -20,14 +24,20 @@ use tokio::{
 };
 use xmpp::stream::{self, Condition};
 
-pub use self::socket::bind;
-use self::{meeting::Outcome, socket::accept};
+pub(crate) use self::sites::host as site;
+use self::{
+    line::Word,
+    meeting::Outcome,
+    mistakes::Mistakes,
+    sites::{Bounds, Excess, Place, Sites},
+    socket::accept,
+};
+pub use self::{mistakes::Mistaken, probe::ExpectProbe, socket::bind};
 
 use crate::{
     component::{self, Component},
     connect, drain, ids,
     incoming::{self, Incoming},
-    link::Stream,
     mailbox::{Mailbox, Meter, Queued},
     quiet::{self, Quiet},
     report,
@@ -83,14 +93,17 @@ pub struct Dismiss {
 /// A stream of this listener is over.
 #[derive(Debug)]
 pub struct Ended {
-    /// Whose.
+    /// The connection.
     pub caller: Caller,
+    /// It verified a dialback key that is ours. So it does not count as an attempt, though it never authenticated: the
+    /// servers of a hoster verify one key for each domain that we write to.
+    pub is_expected: bool,
 }
 
-/// The program at the other end has shown the secret of a name.
+/// The peer has authenticated: a server has proved a domain, or a component has shown the secret of its name.
 #[derive(Debug)]
 pub struct Proved {
-    /// Which.
+    /// The connection.
     pub caller: Caller,
 }
 
@@ -136,18 +149,39 @@ pub enum For {
     Components(component::Surroundings),
 }
 
-/// Limits on what is accepted.
+/// A connection that waits in line has sent its first byte, or has stayed silent.
+#[derive(Debug)]
+struct Heard {
+    caller: Caller,
+    word: Word,
+}
+
+/// Limits on what is accepted. All but the first two are for connections that have not authenticated.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A seat for each stream, of all listeners that share it.
+    /// A seat for each connection but those that wait, of all listeners that share it.
     pub seats: Arc<Semaphore>,
-    /// Streams of one address at a time; an IPv6 /64 is one address. Of programs, only those count that
-    /// have not shown a secret yet.
+    /// The number of all seats. One address can have three quarters of them.
+    pub connections: usize,
+    /// Connections that are served at a time; as many more may wait.
+    pub unauthenticated: usize,
+    /// Connections of one address that are served at a time; an IPv6 /64 is one address. More of them wait.
     pub per_address: usize,
-    /// Attempts of one address in a minute.
+    /// Connections of one address that may end without authentication in a minute.
     pub attempts: usize,
-    /// For a first byte and a direct TLS handshake.
+    /// For a first byte and a direct TLS handshake, and for the time in line.
     pub handshake_timeout: Duration,
+}
+
+impl Limits {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            per_address: self.per_address,
+            unauthenticated: self.unauthenticated,
+            attempts: self.attempts,
+            share: (self.connections / 4).saturating_mul(3) + (self.connections % 4 * 3).div_ceil(4),
+        }
+    }
 }
 
 /// The actor of the listening sockets for one kind of peers. It alone counts them, whichever way they come.
@@ -162,10 +196,14 @@ pub struct Listener {
     /// Of each socket: whether it is for TLS from the first byte.
     direct_tls: Vec<bool>,
     connections: HashMap<Caller, Connection>,
-    per_address: HashMap<IpAddr, usize>,
-    /// Of this minute, which began then.
-    attempts: (Instant, HashMap<IpAddr, usize>),
+    sites: Sites,
+    /// The connections of each address that wait and have sent a first byte.
+    lines: HashMap<IpAddr, VecDeque<Caller>>,
+    /// The connections of each address that may be silent while they are served, the oldest in front.
+    silent: HashMap<IpAddr, BTreeSet<(Instant, Caller)>>,
+    mistakes: Mistakes,
     refused: Arc<Quiet>,
+    probes: probe::Expected,
     /// The node is being stopped.
     stopped: bool,
 }
@@ -173,14 +211,22 @@ pub struct Listener {
 struct Connection {
     stage: Stage,
     since: Instant,
-    /// Among those of its address.
-    counted: bool,
-    // Held for its drop.
-    _seat: OwnedSemaphorePermit,
+    place: Place,
+    /// It is no stranger's, though it has not authenticated.
+    is_expected: bool,
+    /// How long its place stays taken after its end, because it showed a wrong secret.
+    penalty: Duration,
+    /// Held for its drop; a connection that waits has none.
+    seat: Option<OwnedSemaphorePermit>,
 }
 
 enum Stage {
-    Meeting,
+    /// In line, without a first byte: a task holds the socket.
+    Silent,
+    /// In line, with a first byte.
+    Waiting(TcpStream),
+    /// Served: a task waits for the first byte, which the sender ends, then for TLS.
+    Meeting(Option<oneshot::Sender<()>>),
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
 }
@@ -200,9 +246,9 @@ impl Listener {
         let doors = doors.into_iter().enumerate();
         let accepting = doors.map(|(number, door)| actix_rt::spawn(accept(door.socket, number, own.clone())));
         let accepting = accepting.collect();
+        let now = Instant::now();
         Self {
             whose,
-            limits,
             workers,
             streams,
             own,
@@ -210,21 +256,23 @@ impl Listener {
             accepting,
             direct_tls,
             connections: HashMap::new(),
-            per_address: HashMap::new(),
-            attempts: (Instant::now(), HashMap::new()),
+            sites: Sites::new(limits.bounds(), now),
+            limits,
+            lines: HashMap::new(),
+            silent: HashMap::new(),
+            mistakes: Mistakes::new(now),
             refused: Quiet::new(LOG, quiet::FEW, "more connections were refused: too many"),
+            probes: probe::Expected::default(),
             stopped: false,
         }
     }
 
     fn take(&mut self, socket: TcpStream, caller: Caller) {
-        let Caller { address, door } = caller;
-        let direct_tls = self.direct_tls.get(door).copied().unwrap_or_default();
-        let site = site(address.ip());
-        if !self.may_try(site) {
-            let text = "too many connections from one address within a minute";
-            return self.refuse(&socket, caller, &stream::Error::new(Condition::PolicyViolation, text));
-        }
+        let ip = caller.address.ip();
+        let place = match self.sites.judge(ip, Instant::now()) {
+            Ok(place) => place,
+            Err(excess) => return self.refuse(&socket, caller, &excess.error()),
+        };
         // A peer may use a port again before the end of its last connection is told here; the two would be mistaken for
         // one another, and never counted out.
         if self.connections.contains_key(&caller) {
@@ -234,90 +282,70 @@ impl Listener {
             );
             return self.refuse(&socket, caller, &error);
         }
-        if self.per_address.get(&site).is_some_and(|count| *count >= self.limits.per_address) {
-            let error =
-                stream::Error::new(Condition::PolicyViolation, "too many connections from one address");
-            return self.refuse(&socket, caller, &error);
-        }
-        let Ok(seat) = Arc::clone(&self.limits.seats).try_acquire_owned() else {
-            let error = stream::Error::new(Condition::ResourceConstraint, "too many connections");
-            return self.refuse(&socket, caller, &error);
+        let seat = match place {
+            Place::Waiting => None,
+            Place::Served | Place::Proved => match Arc::clone(&self.limits.seats).try_acquire_owned() {
+                Ok(seat) => Some(seat),
+                Err(_) => return self.refuse(&socket, caller, &Excess::All.error()),
+            },
         };
-        *self.per_address.entry(site).or_default() += 1;
         if let Err(error) = connect::tune(&socket) {
-            log::debug!(target: LOG, address:% = address, reason:% = error; "socket options not set");
+            log::debug!(target: LOG, address:% = caller.address, reason:% = error; "socket options not set");
         }
-        match &self.whose {
-            For::Servers(surroundings) => {
-                self.meet(surroundings.tls.clone(), socket, caller, direct_tls, seat);
-            }
-            For::Components(surroundings) => {
-                let surroundings = component::Surroundings { door, ..surroundings.clone() };
-                let meter = Arc::clone(&self.streams);
-                let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-                    Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
-                });
-                let (stage, since) = (Stage::Component(component), Instant::now());
-                self.connections.insert(caller, Connection { stage, since, counted: true, _seat: seat });
-            }
+        self.sites.change(ip, None, Some(place));
+        let (stage, since, is_expected, penalty) = (Stage::Silent, Instant::now(), false, Duration::ZERO);
+        self.connections.insert(caller, Connection { stage, since, place, is_expected, penalty, seat });
+        match place {
+            Place::Served | Place::Proved => self.meet(socket, caller),
+            Place::Waiting => self.line_up(socket, caller),
         }
     }
 
-    fn may_try(&mut self, site: IpAddr) -> bool {
-        let (since, counts) = &mut self.attempts;
-        if since.elapsed() >= MINUTE {
-            (*since, *counts) = (Instant::now(), HashMap::new());
-        }
-        let count = counts.entry(site).or_default();
-        *count += 1;
-        *count <= self.limits.attempts
-    }
-
-    /// Says why in passing, as far as the socket takes it at once; nothing is kept for who is turned away.
+    /// Says why, as far as the socket takes it at once; nothing is kept for a connection that is turned away.
     fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
         let Caller { address, door } = caller;
         if self.refused.permits() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
         let refusal = match &self.whose {
-            // Who expects TLS would take it for an attack.
+            // A peer that expects TLS would take it for an attack.
             For::Servers(_) if self.direct_tls.get(door) == Some(&true) => return,
             For::Servers(surroundings) => stream::refusal(ids::source()(), surroundings.terms.rules(), error),
             For::Components(_) => xmpp::component::refusal(ids::source()(), error),
         };
-        // Whoever does not get it sees the connection closed.
+        // A peer that does not get it sees the connection closed.
         let _ = socket.try_write(&refusal);
+        // What it has sent is read, or the kernel would reset the connection, and the refusal be lost.
+        let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
     }
 
-    fn forget(&mut self, caller: Caller) {
-        if self.connections.remove(&caller).is_some_and(|connection| connection.counted) {
-            self.count_out(caller.address);
+    /// Counts a connection out that has ended, and serves one that waits in its place.
+    fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
+        let Some(connection) = self.connections.remove(&caller) else { return };
+        let (ip, place) = (caller.address.ip(), connection.place);
+        let is_failed = place != Place::Proved && !connection.is_expected;
+        if is_failed && matches!(self.whose, For::Servers(_)) {
+            self.sites.fail(ip);
+        }
+        if connection.penalty.is_zero() {
+            self.count_out(ip, place);
+        } else {
+            context.run_later(connection.penalty, move |listener, _| listener.count_out(ip, place));
         }
     }
 
-    fn count_out(&mut self, address: SocketAddr) {
-        let site = site(address.ip());
-        if let Some(count) = self.per_address.get_mut(&site) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_address.remove(&site);
-            }
-        }
-    }
-}
-
-/// What counts as one address: a host has a whole IPv6 /64 to itself.
-pub(crate) fn site(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(v6) => v6
-            .to_ipv4_mapped()
-            .map_or_else(|| IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()), IpAddr::V4),
+    fn count_out(&mut self, ip: IpAddr, place: Place) {
+        self.sites.change(ip, Some(place), None);
+        self.serve_waiting(site(ip));
     }
 }
 
 impl Actor for Listener {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.run_interval(TICK, |listener, _| listener.look_after_lines());
+    }
 }
 
 impl Handler<Queued<Accepted>> for Listener {
@@ -332,9 +360,12 @@ impl Handler<Queued<Accepted>> for Listener {
 impl Handler<Queued<Ended>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, ended: Queued<Ended>, _: &mut Context<Self>) {
-        let Ended { caller } = ended.open();
-        self.forget(caller);
+    fn handle(&mut self, ended: Queued<Ended>, context: &mut Context<Self>) {
+        let Ended { caller, is_expected } = ended.open();
+        if let Some(connection) = self.connections.get_mut(&caller) {
+            connection.is_expected = is_expected;
+        }
+        self.forget(caller, context);
     }
 }
 
@@ -343,10 +374,11 @@ impl Handler<Queued<Proved>> for Listener {
 
     fn handle(&mut self, proved: Queued<Proved>, _: &mut Context<Self>) {
         let Proved { caller } = proved.open();
-        let connection = self.connections.get_mut(&caller);
-        if connection.is_some_and(|connection| std::mem::take(&mut connection.counted)) {
-            self.count_out(caller.address);
-        }
+        let Some(connection) = self.connections.get_mut(&caller) else { return };
+        let ip = caller.address.ip();
+        let before = std::mem::replace(&mut connection.place, Place::Proved);
+        self.sites.change(ip, Some(before), Some(Place::Proved));
+        self.serve_waiting(site(ip));
     }
 }
 
@@ -357,6 +389,7 @@ impl Handler<Queued<Stop>> for Listener {
         stop.open();
         self.stopped = true;
         self.accepting.iter().for_each(JoinHandle::abort);
+        self.clear_lines();
     }
 }
 
@@ -376,10 +409,20 @@ impl Handler<Queued<Adopt>> for Listener {
                 }
                 (*own, self.limits) = (new, limits);
             }
-            (For::Components(own), For::Components(new)) => (*own, self.limits) = (new, limits),
+            (For::Components(own), For::Components(new)) => {
+                for connection in self.connections.values() {
+                    if let Stage::Component(component) = &connection.stage {
+                        // A connection that has just ended needs no news.
+                        let _ = component.signal(component::Adopt { surroundings: Box::new(new.clone()) });
+                    }
+                }
+                (*own, self.limits) = (new, limits);
+            }
             // Of one kind it never becomes the other.
             (For::Servers(_), For::Components(_)) | (For::Components(_), For::Servers(_)) => {}
         }
+        self.sites.adopt(self.limits.bounds());
+        self.look_after_lines();
     }
 }
 
@@ -394,7 +437,7 @@ impl Handler<Queued<Drain>> for Listener {
             match &connection.stage {
                 Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { within, token })),
                 Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
-                Stage::Meeting => {}
+                Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) => {}
             }
         }
     }
@@ -409,20 +452,8 @@ impl Drop for Listener {
 
 const LOG: &str = "nuncio::incoming";
 
-/// What attempts are counted in.
-const MINUTE: Duration = Duration::from_secs(60);
+/// How often the connections that wait are looked at.
+const TICK: Duration = Duration::from_secs(1);
 
-#[cfg(test)]
-mod tests {
-    use super::site;
-
-    #[test]
-    fn a_host_is_an_ipv4_address_or_an_ipv6_network() {
-        let sites = |one: &str, other: &str| site(one.parse().unwrap()) == site(other.parse().unwrap());
-        assert!(sites("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"));
-        assert!(!sites("2001:db8:1:2::1", "2001:db8:1:3::1"));
-        assert!(sites("192.0.2.7", "::ffff:192.0.2.7"));
-        assert!(!sites("192.0.2.7", "192.0.2.8"));
-        assert!(!sites("::ffff:192.0.2.7", "::ffff:192.0.2.8"));
-    }
-}
+/// Bytes that are read of a peer that is turned away: a stream header or a ClientHello.
+const READ_BEFORE_CLOSE: usize = 4096;

@@ -83,7 +83,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "cannot listen on {address}: {error}; `nuncio check` says which program it is")
+                write!(f, "cannot listen on {address}: {error}; `nuncio check` shows which program uses it")
             }
             Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::Control { path, error } => write!(

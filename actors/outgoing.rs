@@ -7,6 +7,7 @@
 mod answers;
 mod attempting;
 mod blame;
+mod change;
 mod deadlines;
 mod ending;
 mod show;
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix::{Actor, ActorContext, Context, Handler};
+use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
 use tokio::{sync::mpsc, task::AbortHandle};
 use xmpp::{
     DomainPair,
@@ -30,16 +31,19 @@ use self::answers::Inbound;
 pub use self::attempting::GiveWay;
 use self::ending::{Ending, WHOLE_CHUNK};
 use crate::{
-    attempt::{Dialling, Session},
+    attempt::{Dialling, Route, Session},
     batch::{Batch, Pass},
     clock, drain,
     failure::Failure,
+    farewell::Farewell,
     link::{self, Link},
     mailbox::{Mailbox, Meter, Outlet, Queued},
     outbox::{self, Alarm, Outbox},
     recorder::{Event, Notes},
     report, router,
-    trace::redact,
+    terms::Terms,
+    tls::{self, Tls},
+    trace::Trace,
 };
 
 /// Write this before anything that the router sends: it has waited in the promise.
@@ -107,6 +111,15 @@ pub struct Dismiss {
 /// The rules are others now, and forbid this link: close it.
 #[derive(Debug)]
 pub struct Forbid;
+
+/// Go on under these terms, or end where they forbid it.
+#[derive(Clone, Debug)]
+pub struct Adopt {
+    /// For remote domains.
+    pub terms: Terms,
+    /// Trust.
+    pub tls: Tls,
+}
 
 /// The attempt succeeded.
 #[derive(Debug)]
@@ -188,6 +201,12 @@ pub struct Outgoing {
     idle_timeout: Duration,
     keepalive: Duration,
     write_timeout: Duration,
+    /// The peer's certificate has to be good, whatever authenticates.
+    strict: bool,
+    /// Came while the attempt was made under the terms before.
+    adopted: Option<Adopt>,
+    /// Looks at deadlines.
+    ticking: Option<SpawnHandle>,
     on_route: OnRoute,
     wire: Option<Wire>,
     outbox: Outbox,
@@ -214,6 +233,7 @@ enum OnRoute {
 struct Wire {
     link: Link,
     machine: Initiating,
+    trace: Trace,
     max_stanza: Option<usize>,
     address: SocketAddr,
     mechanism: Mechanism,
@@ -222,12 +242,20 @@ struct Wire {
     since: Instant,
     last_stanza: Instant,
     last_write: Instant,
-    /// When the certificate that the stream rests on expires.
+    /// When the peer's certificate expires.
     expires: Option<SystemTime>,
+    /// What the peer showed, for another verdict under other rules.
+    evidence: Option<tls::Evidence>,
+    /// Where the configuration sent the attempt.
+    route: Option<Route>,
+    /// When the peer closes an idle stream, with something to spare (XEP-0478).
+    peer_idles: Option<Duration>,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
     /// The protocol is done; the link is closed once the outbox is empty.
     over: bool,
+    /// Whether the peer still has to close its stream then.
+    farewell: Farewell,
 }
 
 impl Outgoing {
@@ -247,6 +275,9 @@ impl Outgoing {
             idle_timeout: dialling.idle_timeout,
             keepalive: dialling.keepalive,
             write_timeout: dialling.write_timeout,
+            strict: dialling.strict,
+            adopted: None,
+            ticking: None,
             dialling: Some(dialling),
             attempt: None,
             on_route: OnRoute::Hold(Vec::new()),
@@ -263,13 +294,14 @@ impl Outgoing {
 
     fn establish(&mut self, session: Session, context: &mut Context<Self>) {
         let now = clock::now();
-        if let Some(seconds) = session.established.idle_seconds {
-            // XEP-0478: the peer closes then. Ours has to come first, or a stanza may meet a closing stream.
-            self.idle_timeout = self.idle_timeout.min(Duration::from_secs(seconds).mul_f32(0.9));
-        }
+        // XEP-0478: the peer closes then. Ours has to come first, or a stanza may meet a closing stream.
+        let idle_seconds = session.established.idle_seconds;
+        let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
+        self.idle_timeout = self.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
         self.wire = Some(Wire {
             link: Link::start(session.stream, self.own.outlet()),
             machine: session.machine,
+            trace: session.trace,
             max_stanza: session.established.max_stanza,
             address: session.address,
             mechanism: session.established.mechanism,
@@ -279,8 +311,12 @@ impl Outgoing {
             last_stanza: now,
             last_write: now,
             expires: session.expires,
+            evidence: session.evidence,
+            route: session.route,
+            peer_idles,
             writing_since: None,
             over: false,
+            farewell: Farewell::Now,
         });
         self.watch_deadlines(context);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
@@ -289,6 +325,9 @@ impl Outgoing {
             return;
         }
         self.turn(&Pass::free(), context);
+        if let Some(adopt) = self.adopted.take() {
+            self.adopt(&adopt, context);
+        }
     }
 
     /// Lets the machine say what is to be done, then gives the link what waits.
@@ -297,7 +336,9 @@ impl Outgoing {
         while let Some(output) = self.wire.as_mut().and_then(|wire| wire.machine.poll()) {
             match output {
                 Output::Transmit(bytes) => {
-                    log::trace!(target: LOG, pair:% = self.pair; "sent {}", redact(&bytes));
+                    if let Some(shown) = self.wire.as_mut().and_then(|wire| wire.trace.sent(&bytes)) {
+                        log::trace!(target: LOG, pair:% = self.pair; "sent {shown}");
+                    }
                     self.outbox.push_raw(bytes);
                 }
                 Output::Unasked { element } => crate::attempt::warn_unasked(LOG, &self.pair, &element),
@@ -331,7 +372,7 @@ impl Outgoing {
         if self.outbox.is_empty() {
             self.flushing.clear();
             if wire.over {
-                wire.link.close();
+                wire.link.close(wire.farewell);
             }
         }
     }
@@ -461,8 +502,10 @@ impl Handler<Queued<link::Event>> for Outgoing {
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
             link::Event::Received { bytes, pass } => {
-                log::trace!(target: LOG, pair:% = self.pair; "received {}", redact(&bytes));
                 if let Some(wire) = &mut self.wire {
+                    if let Some(shown) = wire.trace.received(&bytes) {
+                        log::trace!(target: LOG, pair:% = self.pair; "received {shown}");
+                    }
                     wire.bytes_in += bytes.len() as u64;
                     wire.machine.receive(bytes);
                 }

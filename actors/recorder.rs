@@ -305,7 +305,7 @@ mod tests {
     fn a_flood_of_claims_displaces_nobody_who_was_proven() {
         let mut recorder = recorder(80, 4);
         for number in 0..60 {
-            recorder.take(saw(&format!("d{number}.example"), Event::now(What::Admitted)));
+            recorder.take(saw(&format!("d{number}.example"), Event::now(What::ConnectedToUs)));
         }
         for number in 0..1_000 {
             recorder.take(claim(&format!("stranger{number}.example")));
@@ -321,7 +321,7 @@ mod tests {
         let mut recorder = recorder(8, 4);
         recorder.take(claim("b.example"));
         assert_eq!(recorder.claims, 1);
-        recorder.take(saw("b.example", Event::now(What::Admitted)));
+        recorder.take(saw("b.example", Event::now(What::ConnectedToUs)));
         recorder.take(claim("b.example"));
         assert_eq!(recorder.claims, 0);
         assert_eq!(events(&recorder, "b.example").len(), 3);

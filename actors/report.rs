@@ -31,7 +31,7 @@ pub struct Link {
     /// Whom it carries stanzas for; of a stream that proved many, the first few.
     pub pairs: Vec<Pair>,
     /// Pairs beyond those.
-    pub more_pairs: usize,
+    pub pairs_not_shown: usize,
     /// The other end.
     pub address: Option<SocketAddr>,
     /// When it began.
@@ -282,7 +282,7 @@ impl Link {
             state = self.state.name(),
             address:% = self.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
             pair = if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }.as_str(),
-            more_pairs = self.more_pairs,
+            pairs_not_shown = self.pairs_not_shown,
             mechanism = self.mechanism.as_deref().unwrap_or("-"),
             protocol = tls.map_or("-", |tls| tls.protocol.as_str()),
             certificate = tls.map_or("-", |tls| tls.verdict.as_str()),
@@ -341,7 +341,7 @@ impl Tls {
         let (certificate, verdict) = match judged {
             Some(verdict) => (in_words(&verdict), name_of(&verdict)),
             None if shown.is_some() => ("not judged yet".to_owned(), "not-judged"),
-            None => ("was not shown".to_owned(), Problem::Missing.as_str()),
+            None => ("was not presented".to_owned(), Problem::Missing.as_str()),
         };
         Some(Self {
             protocol: secured.protocol.clone(),

@@ -15,7 +15,6 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::{mpsc, oneshot};
 use xmpp::{
     Domain, DomainPair, Stanza,
-    policy::Rules,
     stanza::{self, Condition, ErrorType},
 };
 
@@ -186,8 +185,8 @@ pub struct Adopt {
     pub components: Vec<(Domain, Conflict)>,
     /// What the node says of itself.
     pub service: settings::Service,
-    /// Who may federate with whom.
-    pub rules: Arc<Rules>,
+    /// What sessions go on under.
+    pub terms: outgoing::Adopt,
 }
 
 /// Answers each stanza of a batch that may be answered; `outcome` is what that is called in the account.
@@ -363,15 +362,14 @@ impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { domains, components, service, rules } = adopt.open();
+        let Adopt { domains, components, service, terms } = adopt.open();
         // A service that is gone takes the process with it.
         let names = components.iter().map(|(name, _)| name.clone()).collect();
         let _ = self.service.signal(service::Adopt { components: names, service });
         self.serve_these(domains, components);
-        for (pair, session) in &self.sessions {
-            if !rules.permits(&pair.remote) || rules.hosted(&pair.local).is_none() {
-                let _ = session.signal(outgoing::Forbid);
-            }
+        for session in self.sessions.values() {
+            // One that has just ended needs no news.
+            let _ = session.signal(terms.clone());
         }
     }
 }

@@ -72,6 +72,12 @@ impl actix::Handler<Queued<listener::Proved>> for Nobody {
         proved.open();
     }
 }
+impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+    type Result = ();
+    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+        mistaken.open();
+    }
+}
 
 /// A stanza that was seen, at its remote or on its way back: which, and when.
 struct Seen {
@@ -131,6 +137,7 @@ impl Dial for World {
         let (world, pair) = (self.clone(), pair.clone());
         Dialling {
             idle_timeout: Duration::from_secs(3600),
+            strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
             begin: Box::new(move || Box::pin(world.attempt(pair))),
@@ -157,8 +164,11 @@ impl World {
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
             expires: None,
+            evidence: None,
+            route: None,
             stream: Stream::Memory(ours),
             machine,
+            trace: crate::trace::Trace::new("nuncio::outgoing"),
             established,
             address,
         })))
@@ -356,6 +366,7 @@ impl Node {
             door: 0,
             ended: nobody.outlet(),
             proved: nobody.outlet(),
+            mistaken: nobody.outlet(),
             refusals: crate::component::Refusals::of(std::iter::empty()),
             asker: None,
             bad_stanzas: crate::quiet::Quiet::new("nuncio::component", 1, "more bad stanzas"),

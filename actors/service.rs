@@ -87,7 +87,7 @@ impl Service {
             Kind::Message => stanza.bounce(&stanza::Error {
                 type_: ErrorType::Cancel,
                 condition: Condition::ServiceUnavailable,
-                text: format!("nobody receives messages at {}", stanza.to_domain()),
+                text: format!("{} does not accept messages", stanza.to_domain()),
             }),
             // RFC 6120 10.5.3.1: presence for nobody is ignored.
             Kind::Presence => None,

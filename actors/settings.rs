@@ -36,7 +36,7 @@ pub struct Settings {
     pub allow: Vec<Pattern>,
     /// Who may not; wins over `allow`.
     pub deny: Vec<Pattern>,
-    /// Streams accepted from one address at a time.
+    /// Connections accepted from one address that are served without authentication; more of them wait.
     pub max_connections_per_address: usize,
     /// What any peer can make the node hold or do.
     pub limits: Limits,
@@ -51,9 +51,11 @@ pub struct Settings {
 /// What any peer can make the node hold or do.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Accepted streams of other servers, in all.
+    /// Accepted streams of other servers, in all. One address can have three quarters of them.
     pub max_connections: usize,
-    /// Connections that one address may try to make in a minute; an IPv6 /64 is one address.
+    /// Those of them that are served without authentication; as many more may wait.
+    pub max_connections_unauthenticated: usize,
+    /// Connections of one address that may end without authentication in a minute; an IPv6 /64 is one address.
     pub max_attempts_per_address: usize,
     /// Bytes that a client may say before TLS is made; a server may say twice as many.
     pub max_handshake: usize,
@@ -105,9 +107,9 @@ pub struct Recording {
 pub struct Verifications {
     /// Call-backs under way at once.
     pub at_once: usize,
-    /// Those for the peers of one address, under way or waiting; an IPv6 /64 is one address.
+    /// Those for the peers of one address, under way or not confirmed a while ago; an IPv6 /64 is one address.
     pub per_address: usize,
-    /// Those that wait for their turn.
+    /// Those that wait for their turn, in all.
     pub waiting: usize,
 }
 

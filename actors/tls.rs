@@ -3,9 +3,12 @@
 //! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against every trust
 //! store of the configuration, and the verdict goes into [`Session`]; policy may let dialback decide.
 
+mod budget;
 mod context;
 mod error;
+mod evidence;
 mod guard;
+mod secure;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +17,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::Sys
 use openssl::{
     error::ErrorStack,
     hash::MessageDigest,
-    ssl::{NameType, Ssl, SslContext, SslRef, SslVersion, StatusType},
-    stack::Stack,
+    ssl::{NameType, Ssl, SslContext, SslRef, StatusType},
 };
 use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
@@ -27,7 +29,9 @@ use crate::{
 };
 use context::Entrance;
 pub use error::Error;
-pub use guard::Guarded;
+pub use evidence::Evidence;
+use guard::Guarded;
+pub use secure::Secure;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
@@ -42,6 +46,8 @@ pub struct Tls {
 pub struct Session {
     /// What the peer showed, judged; `None`: nothing.
     pub certificate: Option<Certificate>,
+    /// The certificates themselves, for another verdict.
+    pub evidence: Option<Evidence>,
     /// When that certificate ends.
     pub expires: Option<SystemTime>,
     /// `TLSv1.3`
@@ -86,7 +92,7 @@ impl Tls {
                 outbound,
                 anonymous: context::outbound(None)?,
                 entrances: first.map(entrances).transpose()?,
-                stores: Stores::load(trust)?,
+                stores: Arc::new(Stores::load(trust)?),
             })
         };
         let inner = Arc::new(inner().map_err(|errors| Error::setup(&errors))?);
@@ -112,14 +118,14 @@ impl Tls {
         socket: TcpStream,
         pair: &DomainPair,
         direct: bool,
-    ) -> Result<(SslStream<Guarded>, Session), Error> {
+    ) -> Result<(Secure, Session), Error> {
         let context = self.inner.outbound.get(&pair.local).unwrap_or(&self.inner.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, Guarded::new(socket, 2 * self.max_handshake))
             .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
-        settle(&mut stream);
-        let session = self.session(stream.ssl(), Peer::Server)?;
+        let stream = Secure::settled(stream);
+        let session = self.session(stream.ssl(), Peer::Server);
         Ok((stream, session))
     }
 
@@ -133,7 +139,7 @@ impl Tls {
         socket: TcpStream,
         domain: Option<&Domain>,
         direct: bool,
-    ) -> Result<(SslStream<Guarded>, Session), Error> {
+    ) -> Result<(Secure, Session), Error> {
         let entrances = self.inner.entrances.as_ref().ok_or(Error::NoIdentity)?;
         let entrance = if direct { &entrances.direct } else { &entrances.starttls };
         let mut guarded = Guarded::new(socket, self.max_handshake);
@@ -141,20 +147,35 @@ impl Tls {
         let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
-        settle(&mut stream);
-        let session = self.session(stream.ssl(), Peer::Client)?;
+        let stream = Secure::settled(stream);
+        let session = self.session(stream.ssl(), Peer::Client);
         Ok((stream, session))
     }
 
-    fn session(&self, ssl: &SslRef, peer: Peer) -> Result<Session, Error> {
-        let none = Stack::new().map_err(|errors| Error::setup(&errors))?;
-        let chain = ssl.peer_cert_chain().unwrap_or(&none);
+    /// Judges certificates that were shown before, by these trust stores and the time of now.
+    pub fn judge(&self, evidence: &Evidence) -> Option<Certificate> {
+        evidence.judge(&self.inner.stores)
+    }
+
+    /// Brings up to date what a handshake came to that began before a reload: verdicts are by the numbers of the trust
+    /// stores, which may be others now.
+    pub fn update(&self, session: &mut Session) {
+        if let Some(evidence) =
+            session.evidence.as_mut().filter(|evidence| !evidence.is_by(&self.inner.stores))
+        {
+            session.certificate = evidence.judge(&self.inner.stores);
+            evidence.judged_by(&self.inner.stores);
+        }
+    }
+
+    fn session(&self, ssl: &SslRef, peer: Peer) -> Session {
         let leaf = ssl.peer_certificate();
-        Ok(Session {
-            certificate: leaf
-                .as_ref()
-                .map(|leaf| certificate::judge(&self.inner.stores, peer, leaf, chain, ssl.ocsp_status())),
-            expires: leaf.as_ref().and_then(|leaf| certificate::end(leaf)),
+        let expires = leaf.as_ref().and_then(|leaf| certificate::end(leaf));
+        let evidence = leaf.map(|leaf| Evidence::of(peer, leaf, ssl, &self.inner.stores));
+        Session {
+            certificate: evidence.as_ref().and_then(|evidence| self.judge(evidence)),
+            evidence,
+            expires,
             protocol: ssl.version_str().to_owned(),
             cipher: ssl.current_cipher().map(|cipher| cipher.name().to_owned()).unwrap_or_default(),
             alpn: ssl.selected_alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned()),
@@ -162,7 +183,7 @@ impl Tls {
                 .servername(NameType::HOST_NAME)
                 .and_then(|name| Domain::new(name).ok())
                 .map(|name| name.to_string()),
-        })
+        }
     }
 }
 
@@ -179,7 +200,7 @@ struct Inner {
     anonymous: SslContext,
     /// `None`: no local domain has a certificate.
     entrances: Option<Entrances>,
-    stores: Stores,
+    stores: Arc<Stores>,
 }
 
 struct Entrances {
@@ -225,12 +246,6 @@ fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, 
         ssl.set_alpn_protos(context::ALPN)?;
     }
     Ok(ssl)
-}
-
-/// Lets no other handshake follow.
-fn settle(stream: &mut SslStream<Guarded>) {
-    let renegotiable = stream.ssl().version2() != Some(SslVersion::TLS1_3);
-    stream.get_mut().settle(renegotiable);
 }
 
 /// Whether a domain is an IP literal, which SNI must not carry (RFC 6066 section 3).

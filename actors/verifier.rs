@@ -1,12 +1,15 @@
 //! Asks authoritative servers whether dialback keys are theirs (XEP-0220 2.1.2), for the incoming streams.
 //!
 //! Each question is an attempt of its own: a fresh connection, over TLS where the peer has it, closed with the answer.
-//! How many run at once is bounded, and so is what the peers of one address may have us ask, so that nobody can make
-//! the node dial around for him: an address whose keys were not confirmed has fewer to ask about for a while. Who waits
-//! is served address by address in turn: a flood from one holds up no other. A question that takes long while others
-//! wait gives way, one whose stream has ended is dropped, and each is answered in its time, waiting included.
+//! Anybody can show a key, so nobody can make the node dial around: questions are bounded at once, by the address and by
+//! the network of the asker, and in all by their number per second (`shares`); the gate bounds the connections to each
+//! destination. A key that is confirmed costs nothing once it is: a host of ten thousand domains has all of them verified.
+//! A question for which there is no share waits in line, address by address in turn: a flood from one holds up no other,
+//! and when the line is full, the address with the most in it gives up one. A question that takes long while others wait
+//! gives way, one whose stream has ended is dropped, and each is answered in its time, waiting included.
 
 mod question;
+mod shares;
 
 use std::{
     cmp::Reverse,
@@ -23,7 +26,7 @@ use xmpp::{
     stanza,
 };
 
-use self::question::Question;
+use self::{question::Question, shares::Shares};
 use crate::{
     attempt::Means,
     clock,
@@ -82,20 +85,14 @@ pub struct Verifier {
     running: HashMap<u64, Running>,
     /// How many were asked so far.
     asked: u64,
+    shares: Shares,
     waiting: usize,
-    sites: HashMap<IpAddr, Site>,
-    /// Those in which something waits, the one whose turn is next in front.
+    /// The questions that wait, by the address of the asker; none is empty.
+    lines: HashMap<IpAddr, VecDeque<Question>>,
+    /// The addresses in which something waits, the one whose turn is next in front.
     turns: VecDeque<IpAddr>,
     unasked: Arc<Quiet>,
     refused: Arc<Quiet>,
-}
-
-/// What the peers of one address want to know.
-#[derive(Default)]
-struct Site {
-    /// Under way, or not confirmed a while ago.
-    running: usize,
-    waiting: VecDeque<Question>,
 }
 
 /// A question that is being asked.
@@ -116,8 +113,9 @@ impl Verifier {
             meter,
             running: HashMap::new(),
             asked: 0,
+            shares: Shares::new(clock::now()),
             waiting: 0,
-            sites: HashMap::new(),
+            lines: HashMap::new(),
             turns: VecDeque::new(),
             unasked: Quiet::new(
                 LOG,
@@ -135,24 +133,41 @@ impl Verifier {
     /// Asks at once, or in turn, or not at all.
     fn take(&mut self, verify: Verify) {
         let question = Question::new(verify, clock::now());
-        let full = self.running.len() >= self.limits.at_once;
-        let site = self.sites.entry(question.site).or_default();
-        let too_many = site.running + site.waiting.len() >= self.limits.per_address;
-        if too_many || full && self.waiting >= self.limits.waiting {
-            return self.refuse(question);
-        }
-        if !full {
+        let site = question.site;
+        if !self.lines.contains_key(&site) && self.may_ask(site) {
             return self.ask(question);
         }
-        if site.waiting.is_empty() {
-            self.turns.push_back(question.site);
+        if self.waiting >= self.limits.waiting && !self.makes_room(site) {
+            return self.refuse(question);
         }
         self.waiting += 1;
-        site.waiting.push_back(question);
+        let line = self.lines.entry(site).or_default();
+        if line.is_empty() {
+            self.turns.push_back(site);
+        }
+        line.push_back(question);
+    }
+
+    fn may_ask(&mut self, site: IpAddr) -> bool {
+        self.running.len() < self.limits.at_once
+            && self.shares.has_room(site, self.limits.per_address, clock::now())
+    }
+
+    /// Takes the last question from the longest line, unless the line of `site` would be as long.
+    fn makes_room(&mut self, site: IpAddr) -> bool {
+        let longest = self.lines.iter().max_by_key(|(_, line)| line.len()).map(|(site, _)| *site);
+        let own = self.lines.get(&site).map_or(0, VecDeque::len);
+        let Some(line) = longest.and_then(|longest| self.lines.get_mut(&longest)) else { return false };
+        if line.len() <= own + 1 {
+            return false;
+        }
+        let Some(last) = line.pop_back() else { return false };
+        self.waiting -= 1;
+        self.refuse(last);
+        true
     }
 
     fn refuse(&mut self, question: Question) {
-        self.forget_if_quiet(question.site);
         if self.refused.permits() {
             log::warn!(
                 target: LOG, address:% = question.site, pair:% = question.pair(), running = self.running.len(),
@@ -163,18 +178,31 @@ impl Verifier {
         question.fail(Failure::Overloaded);
     }
 
-    /// Asks for the addresses whose turn it is, as long as there is room.
+    /// Asks for the addresses whose turn it is, as long as there is room. Those that have used up their share stay in
+    /// line.
     fn ask_next(&mut self) {
+        let mut passed_over = 0;
         while self.running.len() < self.limits.at_once
-            && let Some(turn) = self.turns.pop_front()
+            && passed_over < self.turns.len()
+            && let Some(site) = self.turns.pop_front()
         {
-            let Some(site) = self.sites.get_mut(&turn) else { continue };
-            let Some(question) = site.waiting.pop_front() else { continue };
-            if !site.waiting.is_empty() {
-                self.turns.push_back(turn);
+            if !self.may_ask(site) {
+                self.turns.push_back(site);
+                passed_over += 1;
+                continue;
             }
-            self.waiting -= 1;
-            self.ask(question);
+            let Some(line) = self.lines.get_mut(&site) else { continue };
+            let question = line.pop_front();
+            if line.is_empty() {
+                self.lines.remove(&site);
+            } else {
+                self.turns.push_back(site);
+            }
+            if let Some(question) = question {
+                self.waiting -= 1;
+                self.ask(question);
+                passed_over = 0;
+            }
         }
     }
 
@@ -182,13 +210,13 @@ impl Verifier {
     /// a turn for each question that has had it long enough.
     fn look_after(&mut self) {
         let now = clock::now();
-        for site in self.sites.values_mut() {
-            let before = site.waiting.len();
-            site.waiting.retain(|question| question.is_wanted() && now < question.deadline);
-            self.waiting -= before - site.waiting.len();
+        for line in self.lines.values_mut() {
+            let before = line.len();
+            line.retain(|question| question.is_wanted() && now < question.deadline);
+            self.waiting -= before - line.len();
         }
-        self.turns.retain(|turn| self.sites.get(turn).is_some_and(|site| !site.waiting.is_empty()));
-        self.sites.retain(|_, site| site.running > 0 || !site.waiting.is_empty());
+        self.lines.retain(|_, line| !line.is_empty());
+        self.turns.retain(|site| self.lines.contains_key(site));
         self.relieve(now);
         self.ask_next();
     }
@@ -198,6 +226,10 @@ impl Verifier {
         if self.waiting == 0 || self.running.len() < self.limits.at_once {
             return;
         }
+        // Nothing gives way to those who have used up their share.
+        let per_address = self.limits.per_address;
+        let askable = self.lines.iter().filter(|(site, _)| self.shares.has_room(**site, per_address, now));
+        let askable: usize = askable.map(|(_, line)| line.len()).sum();
         let mut of_site: HashMap<IpAddr, usize> = HashMap::new();
         let mut ending = 0;
         for running in self.running.values() {
@@ -210,22 +242,9 @@ impl Verifier {
             .filter(|running| running.gives_way.is_some() && running.since + PATIENCE <= now)
             .collect();
         slow.sort_by_key(|running| (Reverse(of_site.get(&running.site).copied()), running.since));
-        for running in slow.into_iter().take(self.waiting.saturating_sub(ending)) {
+        for running in slow.into_iter().take(askable.saturating_sub(ending)) {
             // Who has the answer by now needs not be told.
             let _ = running.gives_way.take().map(|gives_way| gives_way.send(()));
-        }
-    }
-
-    fn release(&mut self, address: IpAddr) {
-        if let Some(site) = self.sites.get_mut(&address) {
-            site.running -= 1;
-        }
-        self.forget_if_quiet(address);
-    }
-
-    fn forget_if_quiet(&mut self, address: IpAddr) {
-        if self.sites.get(&address).is_some_and(|site| site.running == 0 && site.waiting.is_empty()) {
-            self.sites.remove(&address);
         }
     }
 
@@ -234,7 +253,7 @@ impl Verifier {
         let (number, site) = (self.asked, question.site);
         let (gives_way, ends) = oneshot::channel();
         self.running.insert(number, Running { site, since: clock::now(), gives_way: Some(gives_way) });
-        self.sites.entry(site).or_default().running += 1;
+        self.shares.take(site, clock::now());
         let (means, own, unasked) = (self.means.clone(), self.own.clone(), Arc::clone(&self.unasked));
         actix_rt::spawn(async move {
             let confirmed = question.ask(&means, &unasked, ends).await;
@@ -266,9 +285,9 @@ impl Handler<Queued<Done>> for Verifier {
         let Done { number, confirmed } = done.open();
         let Some(Running { site, .. }) = self.running.remove(&number) else { return };
         if confirmed {
-            self.release(site);
+            self.shares.give_back(site, clock::now());
         } else {
-            context.run_later(PENANCE, move |verifier, _| verifier.release(site));
+            context.run_later(PENANCE, move |verifier, _| verifier.shares.release(site));
         }
         self.ask_next();
     }

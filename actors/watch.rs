@@ -1,6 +1,6 @@
 //! What an attempt lets a spectator see: `nuncio probe` shows it to a person. A node has no spectator.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use openssl::ssl::SslRef;
 use xmpp::stream::initiating::Note;
@@ -12,6 +12,11 @@ use crate::{dns, tls};
 pub enum Seen<'a> {
     /// The DNS was asked, and this is what came of it.
     Asked(&'a dns::Asked),
+    /// A TCP connection is open, and nothing was sent yet.
+    Connected {
+        /// Our end of it.
+        from: SocketAddr,
+    },
     /// TLS stands.
     Secured {
         /// What the node makes of it.
@@ -27,6 +32,6 @@ pub enum Seen<'a> {
 
 /// A spectator, who is told and is asked nothing.
 pub trait Watch: fmt::Debug + Send + Sync {
-    /// Takes note; must not block.
+    /// Takes note. The attempt goes on when it returns.
     fn see(&self, seen: Seen<'_>);
 }

@@ -4,6 +4,7 @@ mod control;
 mod machine;
 mod names;
 mod screen;
+mod service;
 
 use std::{
     env, fmt,
@@ -49,12 +50,13 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
     };
     let source = &examined.source;
     machine::secrets(source);
-    let control = examined
-        .read
-        .as_ref()
-        .is_some_and(|(settings, _)| control::look(source, &settings.listen, wanted.offline));
+    service::look(source);
+    let look =
+        examined.read.as_ref().map(|(settings, _)| control::look(source, &settings.listen, wanted.offline));
+    let control = look.as_ref().is_some_and(|look| look.usable);
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !wanted.offline) {
-        machine::addresses(source, &settings.listen);
+        let nodes = machine::addresses(source, &settings.listen);
+        tell_of_node(source, look.and_then(|look| look.node), nodes);
         names::look_up(source, settings);
     }
     let findings = source.findings();
@@ -69,6 +71,21 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
             output::print(report, ExitCode::SUCCESS)
         }
         _ => output::print(format!("{shown}{}\n", count(&findings)), ExitCode::FAILURE),
+    }
+}
+
+/// Notes in one line that a node is running: its addresses and its socket are in use, and that is expected.
+fn tell_of_node(source: &Source, node: Option<u32>, mut nodes: Vec<u32>) {
+    nodes.extend(node);
+    let in_use = nodes.len();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let processes = nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if in_use > 0 {
+        let what = if in_use == 1 { "address" } else { "addresses" };
+        let said =
+            format!("{in_use} {what} in use by a running node (process {processes}; expected while it runs)");
+        source.find_in_default(Severity::Note, "", said);
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 pub(crate) mod value;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -29,6 +29,8 @@ use actors::{
 };
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
+
+use crate::{place, users};
 
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
@@ -59,8 +61,7 @@ pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
 /// # Errors
 /// There is nothing to read.
 pub(crate) fn examine(file: &Path) -> Result<Examined, Box<Finding>> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| Box::new(Finding::of_file(file, identity::unreadable(file, &error))))?;
+    let text = fs::read_to_string(file).map_err(|error| Box::new(unreadable(file, &error)))?;
     Ok(Examined::of(file, &text))
 }
 
@@ -88,7 +89,14 @@ impl Examined {
         let (table, faults) = DeTable::parse_recoverable(text);
         for fault in &faults {
             let said = format!("not TOML: {}", fault.message());
-            source.find(Severity::Problem, fault.span().unwrap_or_default(), "", said);
+            let span = fault.span().unwrap_or_default();
+            let (_, line) = source.line_text(source.line(span.start));
+            let several = SEVERAL.iter().find(|key| line.trim_start().starts_with(&format!("[{key}]")));
+            let said = match several {
+                Some(key) => finding::Said::with_help(said, format!("use [[{key}]] (two brackets)")),
+                None => said.into(),
+            };
+            source.find(Severity::Problem, span, "", said);
         }
         // Half-understood keys would only bring follow-up complaints.
         let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
@@ -114,7 +122,7 @@ impl Config {
 /// # Errors
 /// Says why it cannot be found.
 pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
-    let text = fs::read_to_string(file).map_err(|error| identity::unreadable(file, &error))?;
+    let text = fs::read_to_string(file).map_err(|error| format!("{:#}", unreadable(file, &error)))?;
     let source = Source::new(file, &text);
     let (table, faults) = DeTable::parse_recoverable(&text);
     if !faults.is_empty() {
@@ -126,6 +134,19 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
     match (finding, socket) {
         (Some(finding), _) => Err(finding.to_string()),
         (None, socket) => socket.map(|socket| socket.path).ok_or_else(why),
+    }
+}
+
+/// Says why the configuration cannot be read, and what to do about it.
+fn unreadable(file: &Path, error: &io::Error) -> Finding {
+    let help = match error.kind() {
+        io::ErrorKind::NotFound => Some(place::missing(file)),
+        _ => users::permission(file, error),
+    };
+    let said = identity::unreadable(file, error);
+    match help {
+        Some(help) => Finding::of_file(file, finding::Said::with_help(said, help)),
+        None => Finding::of_file(file, said),
     }
 }
 
@@ -210,7 +231,7 @@ fn listen(section: Section<'_>) -> Listen {
     // Port 0 is a new port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
-        let said = format!("{address} stands in this section twice, and can be bound only once");
+        let said = format!("{address} is listed twice in this section; it can be bound only once");
         let source = section.source();
         let mut places = source.places(&LISTEN);
         places.retain(|place| value::listen(&place.value).as_ref() == Ok(address));
@@ -219,9 +240,17 @@ fn listen(section: Section<'_>) -> Listen {
             None => section.problem("s2s", said),
         }
     }
+    if let Some(address) = listen.component.iter().find(|address| !address.ip().is_loopback()) {
+        let what = format!(
+            "{address} is not a loopback address, and XEP-0114 has no encryption: others on the network can read \
+             stanzas and try secrets"
+        );
+        let help = "listen on 127.0.0.1, or reach it through a tunnel";
+        section.warning("component", finding::Said::with_help(what, help));
+    }
     if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
         let what =
-            format!("whoever reaches {address} can read the figures, and which domains stanzas wait for");
+            format!("{address} is not a loopback address: everybody who reaches it can read the metrics");
         section.warning("metrics", what);
     }
     section.finish();
@@ -284,7 +313,8 @@ fn promise(section: Section<'_>) -> Promise {
 fn limits(section: Section<'_>) -> Limits {
     let stream = Bounds::default();
     let limits = Limits {
-        max_connections: section.count("max_connections", 1).unwrap_or(4096),
+        max_connections: section.count("max_connections", 1).unwrap_or(16_384),
+        max_connections_unauthenticated: section.count("max_connections_unauthenticated", 1).unwrap_or(4096),
         max_attempts_per_address: section.count("max_attempts_per_address", 1).unwrap_or(600),
         max_handshake: section.read("max_handshake", value::size).unwrap_or(tls::MAX_HANDSHAKE),
         components: ComponentLimits {
@@ -327,7 +357,8 @@ fn backoff(section: &Section<'_>) -> (Duration, Duration) {
     match section.list("backoff", value::some_duration).as_deref() {
         Some(&[first, longest]) if first <= longest => (first, longest),
         Some(_) => {
-            section.problem("backoff", "has to be the first and the longest pause, such as [\"1s\", \"5m\"]");
+            section
+                .problem("backoff", "expected the first and the longest pause, for example [\"1s\", \"5m\"]");
             default
         }
         None => default,
@@ -370,6 +401,9 @@ fn log_filter(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
+
+/// Sections of which there may be several.
+const SEVERAL: [&str; 3] = ["domain", "component", "remote"];
 
 /// The keys of addresses to listen on, in the order of [`Listen`].
 pub(crate) const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];

@@ -2,7 +2,7 @@
 //!
 //! One request on its control socket, one answer, shown as a person reads it or, with `--json`, as it came.
 
-mod client;
+pub(crate) mod client;
 mod explain;
 mod screen;
 mod tables;
@@ -13,6 +13,7 @@ use actors::control::{
     answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
     request::{DEFAULT_LIMIT, MOST, Request},
 };
+use actors::visible;
 use clap::Args;
 use serde_json::Value;
 use xmpp::Domain;
@@ -149,10 +150,10 @@ impl Node {
         };
         let answer = asked.and_then(|document| {
             serde_json::from_value::<Answer<T>>(document)
-                .map_err(|error| format!("the node's answer cannot be understood: {error}"))
+                .map_err(|error| format!("the node's answer cannot be read: {error}"))
         });
         let written = match answer {
-            _ if self.json => output::write(document + "\n"),
+            _ if self.json => output::write(format!("{}\n", visible::json(&document))),
             Err(_) => Ok(()),
             Ok(ref answer) => {
                 let mut screen = Screen::new(answer.time);
@@ -164,7 +165,7 @@ impl Node {
         let status = match answer {
             Ok(_) => ExitCode::SUCCESS,
             Err(why) => {
-                output::complain(format_args!("nuncio: {}", screen::printable(&why)));
+                output::complain(format_args!("nuncio: {why}"));
                 ExitCode::FAILURE
             }
         };
@@ -176,11 +177,11 @@ impl Node {
         let socket = match &self.socket {
             Some(socket) => socket.clone(),
             None => config::control_socket(&self.place.file())
-                .map_err(|why| format!("the control socket cannot be found: {why}; --socket names it"))?,
+                .map_err(|why| format!("no control socket: {why}; or name the socket with --socket PATH"))?,
         };
         let text = client::exchange(&socket, request)?;
         let document: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("what answers at {} is no node: {error}", socket.display()))?;
+            .map_err(|error| format!("the answer at {} is not a node's: {error}", socket.display()))?;
         match document.get("error").and_then(Value::as_str) {
             Some(error) => Err(error.to_owned()),
             None => Ok(document),

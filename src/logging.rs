@@ -10,6 +10,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
+use actors::visible::{Escaping, is_hidden};
 use env_logger::{Builder, fmt::Formatter};
 use log::{
     LevelFilter, Log, Metadata, Record,
@@ -87,7 +88,7 @@ struct Event<'a>(&'a Record<'a>);
 
 impl fmt::Display for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Printable(f), "{}", self.0.args())?;
+        write!(Escaping(&mut *f), "{}", self.0.args())?;
         self.0.key_values().visit(&mut Pairs(f)).map_err(|_| fmt::Error)
     }
 }
@@ -99,29 +100,13 @@ impl<'kvs> VisitSource<'kvs> for Pairs<'_, '_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         let value = value.to_string();
         let plain =
-            !value.is_empty() && !value.contains(|c: char| c == '"' || c.is_whitespace() || c.is_control());
+            !value.is_empty() && !value.contains(|c: char| c == '"' || c.is_whitespace() || is_hidden(c));
         if plain {
             write!(self.0, " {key}={value}")?;
         } else {
             write!(self.0, " {key}=\"")?;
-            write!(Printable(self.0), "{}", value.replace('\\', "\\\\").replace('"', "\\\""))?;
+            write!(Escaping(&mut *self.0), "{}", value.replace('\\', "\\\\").replace('"', "\\\""))?;
             self.0.write_char('"')?;
-        }
-        Ok(())
-    }
-}
-
-/// Lets text through with its control characters escaped.
-struct Printable<'a, 'f>(&'a mut fmt::Formatter<'f>);
-
-impl fmt::Write for Printable<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(char::is_control) {
-            let clean = part.trim_end_matches(char::is_control);
-            self.0.write_str(clean)?;
-            part[clean.len()..]
-                .chars()
-                .try_for_each(|control| write!(self.0, "{}", control.escape_default()))?;
         }
         Ok(())
     }
@@ -159,10 +144,16 @@ mod tests {
 
     #[test]
     fn a_peer_cannot_write_lines_or_escape_sequences_of_its_own() {
-        let pairs = [("text", "bye\n2026-11-22 ERROR"), ("colour", "\u{1b}[31m")];
+        let pairs = [
+            ("text", "bye\n2026-11-22 ERROR"),
+            ("colour", "\u{1b}[31m"),
+            ("turned", "a\u{202e}b"),
+            ("line", "a\u{2028}b"),
+            ("unseen", "a\u{200b}\u{fe0f}b"),
+        ];
         assert_eq!(
             event("closed\r\nnode ready", &pairs.as_slice()),
-            r#"closed\r\nnode ready text="bye\n2026-11-22 ERROR" colour="\u{1b}[31m""#
+            r#"closed\r\nnode ready text="bye\n2026-11-22 ERROR" colour="\u{1b}[31m" turned="a\u{202e}b" line="a\u{2028}b" unseen="a\u{200b}\u{fe0f}b""#
         );
     }
 

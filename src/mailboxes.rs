@@ -27,6 +27,7 @@ use crate::output;
 
 /// What to read.
 #[derive(Args)]
+#[command(after_long_help = crate::manual::GLOSSARY)]
 pub(crate) struct Log {
     /// The node's log; without it, or with -, standard input is read
     #[arg(value_name = "FILE")]

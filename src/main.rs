@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod control;
 mod demo;
+mod fit;
 mod logging;
 mod mailboxes;
 mod manual;
@@ -12,6 +13,7 @@ mod output;
 mod place;
 mod probe;
 mod run;
+mod users;
 
 use std::process::ExitCode;
 
@@ -25,7 +27,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// An XMPP federation node: makes domains part of the XMPP network.
 #[derive(Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true, after_long_help = MORE)]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_long_help = more())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,7 +41,7 @@ enum Command {
     Check(check::Wanted),
     /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
     Probe(probe::Arguments),
-    /// Shows the mailboxes of a node from its log: live in a terminal, else once, with where one was full
+    /// Shows mailbox statistics from a node's log. Live in a terminal, otherwise once, with full mailboxes marked
     Mailboxes(mailboxes::Log),
     /// Asks the running node why federation with a domain works, or does not
     Explain(control::Explain),
@@ -49,9 +51,9 @@ enum Command {
     Queues(control::List),
     /// Lists the configured components: connected or not, since when, and why not
     Components(control::Names),
-    /// Has the running node try a domain again at once
+    /// Retries a domain now, without waiting for the end of its pause
     Retry(control::Act),
-    /// Closes the links with a domain, or the connection of a component
+    /// Closes the links with a domain gracefully, so that no stanza is lost, or the connection of a component
     Close(control::Close),
     /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
     Demo,
@@ -62,6 +64,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    output::escape_panics();
     match Arguments::parse().command {
         Command::Run(place) => run::run(&place.file()),
         Command::Probe(arguments) => probe::run(arguments),
@@ -80,10 +83,15 @@ fn main() -> ExitCode {
 }
 
 /// What a manual has beyond commands and options.
+fn more() -> String {
+    format!("{MORE}\n\n{}", manual::GLOSSARY)
+}
+
 const MORE: &str = "\
 Signals: SIGTERM and SIGINT stop the node in order, a second one at once. SIGHUP reads the configuration anew. SIGUSR1 \
 logs every mailbox and session now.
 
-Environment: RUST_LOG wins over the log level of the configuration.
+Environment: RUST_LOG wins over the log level of the configuration. NUNCIO_CONFIG names the configuration where --config \
+does not.
 
 Exit status: 0 done; 1 it failed, or the configuration has problems; 2 wrong usage.";

@@ -30,7 +30,7 @@ impl Notify {
         let socket = name.and_then(|name| match connect(&name) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                log::warn!(target: "nuncio::node", reason:% = error; "the service manager cannot be told: NOTIFY_SOCKET leads nowhere");
+                log::warn!(target: "nuncio::node", reason:% = error; "cannot notify systemd: NOTIFY_SOCKET is not usable");
                 None
             }
         });
@@ -48,7 +48,7 @@ impl Notify {
 
     /// The node reads its configuration anew; [`Notify::ready`] ends that.
     pub(crate) fn reloading(&self) {
-        self.tell("RELOADING=1\nSTATUS=reading the configuration anew");
+        self.tell("RELOADING=1\nSTATUS=reloading the configuration");
     }
 
     /// The node stops, and has that long for it.

@@ -29,7 +29,6 @@ use actors::{
     settings::{Identity, Settings},
     terms::Terms,
     tls::Tls,
-    watch::Watch,
     witness::Witness,
 };
 use clap::Args;
@@ -50,7 +49,7 @@ use walk::Walk;
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: crate::place::Place,
-    /// The local domain that wants to be heard there; else the first of the configuration
+    /// The local domain to connect from [default: the first of the configuration]
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     from: Option<Domain>,
     /// Prints JSON Lines: an object for each step, the verdict last
@@ -102,7 +101,7 @@ struct Probe {
     pair: DomainPair,
     means: Means,
     dns: Dns,
-    spectator: Arc<dyn Watch>,
+    spectator: Spectator,
     events: mpsc::Receiver<Event>,
 }
 
@@ -110,17 +109,17 @@ impl Probe {
     /// Makes ready what a node would make ready, without its listeners.
     fn new(settings: Settings, pair: DomainPair) -> Result<Self, String> {
         let (spectator, events) = Spectator::new();
-        let spectator: Arc<dyn Watch> = Arc::new(spectator);
         let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
-        let dns = dns.watched(Arc::clone(&spectator));
+        let dns = dns.watched(Arc::new(spectator.announcing(None)));
         let here = Arbiter::current();
         let asked = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let resolver = mailbox::start_on(&here, &meter, "resolver", move |_| Resolver::new(asked, counted));
+        let resolver =
+            mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(asked, own, counted));
         let meter = Meter::new("witness", MAILBOX, None);
         let counted = Arc::clone(&meter);
         let witness =
@@ -143,7 +142,7 @@ impl Probe {
     /// The attempt that a node would make, watched.
     fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
         let attempt = self.means.attempt(pair, purpose, LOG);
-        Attempt { watch: Some(Arc::clone(&self.spectator)), ..attempt }
+        Attempt { watch: Some(Arc::new(self.spectator.announcing(None))), ..attempt }
     }
 
     /// What we show of the local domain.
@@ -174,7 +173,7 @@ async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool,
     Ok(good)
 }
 
-/// The domain that wants to be heard: the one that was named, or the first of the configuration.
+/// The local domain to connect from: the one that was named, or the first of the configuration.
 fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
     let Settings { domains, components, .. } = &config.settings;
     let mut served =

@@ -5,7 +5,11 @@ mod signals;
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{Node, certificate, settings::Settings, vital::Heartbeat};
+use actors::{
+    Node, certificate,
+    settings::{Limits, Settings},
+    vital::Heartbeat,
+};
 use tokio::time;
 
 use self::signals::{Signals, Told};
@@ -25,7 +29,7 @@ pub(crate) fn run(file: &Path) -> ExitCode {
         }
     };
     crate::logging::start(&config.log);
-    make_room_for_files(config.settings.limits.max_connections);
+    make_room_for_files(&config.settings.limits);
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
@@ -41,16 +45,23 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     }
 }
 
-/// Lets the process open as many files as the system allows, and says so when that is too few.
-fn make_room_for_files(connections: usize) {
-    let allowed = rlimit::increase_nofile_limit(u64::MAX);
-    let wanted = connections as u64 * FILES_PER_CONNECTION + OTHER_FILES;
-    match allowed {
-        Ok(allowed) if allowed >= wanted => {}
+/// Lets the process open as many files as the system allows. Says so when that is too few for the strangers of
+/// `[limits]`, or when it bounds the connections before `max_connections` does.
+fn make_room_for_files(limits: &Limits) {
+    let wanted = |connections: usize| (connections as u64).saturating_mul(FILES_PER_CONNECTION) + OTHER_FILES;
+    let least = limits.max_connections.min(limits.max_connections_unauthenticated);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(allowed) if allowed >= wanted(limits.max_connections) => {}
+        Ok(allowed) if allowed >= wanted(least) => log::info!(
+            target: LOG, allowed = allowed, wanted = wanted(limits.max_connections);
+            "the limit of open files is reached before max_connections = {}: for more links raise the hard limit \
+             (ulimit -Hn, LimitNOFILE)",
+            limits.max_connections
+        ),
         Ok(allowed) => log::warn!(
-            target: LOG, allowed = allowed, wanted = wanted;
-            "too few files may be open for max_connections = {connections}: raise the hard limit (ulimit -Hn, \
-             LimitNOFILE), or lower limits.max_connections"
+            target: LOG, allowed = allowed, wanted = wanted(least);
+            "too few files may be open for {least} connections that have not authenticated: raise the hard limit \
+             (ulimit -Hn, LimitNOFILE), or lower limits.max_connections_unauthenticated"
         ),
         Err(error) => log::warn!(target: LOG, reason:% = error; "the number of open files cannot be raised"),
     }
@@ -125,13 +136,12 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
         }
     };
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
-    let connections = config.settings.limits.max_connections;
     match node.reload(config.settings) {
         Ok(fixed) => {
             for key in fixed {
-                log::warn!(target: LOG, key = key; "changed, and taken at a start only: restart for it");
+                log::warn!(target: LOG, key = key; "changed, but needs a restart to take effect");
             }
-            make_room_for_files(connections);
+            make_room_for_files(&node.settings().limits);
             log::info!(target: LOG, file:% = file.display(); "reloaded");
             // The new level may leave out the line that says so.
             crate::logging::adopt(&config.log);
@@ -148,18 +158,33 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
 fn look_at_certificates(settings: &Settings) {
     for (name, identity) in actors::node::identities(settings) {
         for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
-            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "a certificate of ours needs care");
+            log::warn!(target: LOG, name:% = name, flaw:% = flaw; "problem with our certificate");
         }
     }
 }
 
-/// Logs the last line of the start: whoever waits for the node waits for this. Answers the addresses that are bound.
+/// Logs the last line of the start, for which those wait who wait for the node: the addresses that are bound, and the
+/// domains and components that are served. Answers the first part.
 fn announce(node: &Node) -> String {
     let addresses = node.addresses().iter().map(|(kind, address)| format!("{kind}={address}"));
     let control = node.control().map(|path| format!("control={}", path.display()));
     let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
-    log::info!(target: LOG, "ready {bound}");
+    let Settings { domains, components, .. } = node.settings();
+    let domains = few(domains.iter().map(|domain| domain.name.as_str()));
+    let components = few(components.iter().map(|component| component.name.as_str()));
+    log::info!(target: LOG, domains = domains.as_str(), components = components.as_str(); "ready {bound}");
     format!("ready {bound}")
+}
+
+/// Names in one value of the log: all of them, or the first ones and how many there are besides.
+fn few<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let named = names.take(NAMED).collect::<Vec<_>>().join(",");
+    match (named.as_str(), more) {
+        ("", _) => "-".to_owned(),
+        (_, 0) => named,
+        (_, more) => format!("{named} and {more} more"),
+    }
 }
 
 /// Gives the service manager its signs of life, each after a beat of the node.
@@ -174,6 +199,9 @@ async fn live(notify: Rc<Notify>, heartbeat: Heartbeat) {
 
 const LOG: &str = "nuncio::node";
 
+/// Names of domains, and of components, in the line that says that the node is ready.
+const NAMED: usize = 20;
+
 /// How often our certificates are looked at while nobody reloads.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -182,3 +210,15 @@ const FILES_PER_CONNECTION: u64 = 2;
 
 /// Listeners, components, questions to name servers, call-backs, the runtime itself.
 const OTHER_FILES: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::few;
+
+    #[test]
+    fn many_names_are_counted() {
+        assert_eq!(few(std::iter::empty::<&str>().collect::<Vec<_>>().into_iter()), "-");
+        assert_eq!(few(["a.example", "b.example"].into_iter()), "a.example,b.example");
+        assert!(few(["x"; 25].into_iter()).ends_with(",x and 5 more"));
+    }
+}

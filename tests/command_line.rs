@@ -15,6 +15,50 @@ fn demo_sends_a_message_each_way_and_a_bounce() {
         assert!(story.contains(chapter), "no {chapter:?} in\n{story}");
     }
     assert!(story.contains("remote-server-not-found"), "no bounce in\n{story}");
+    assert!(!story.contains("may not have arrived") && !story.contains("in time"), "a clean end:\n{story}");
+}
+
+#[test]
+fn the_environment_names_the_configuration_where_no_option_does() {
+    let network = Network::new();
+    let directory = network.directory("environment");
+    let file = directory.join("other.toml");
+    fs::write(&file, "[[domain]]\nname = \"localhost\"\n").unwrap();
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new(BINARY);
+        command.current_dir(&directory).env("NUNCIO_CONFIG", &file).args(["check", "--offline"]);
+        String::from_utf8(command.args(arguments).output().unwrap().stdout).unwrap()
+    };
+    assert!(check(&[]).contains("other.toml is fine"), "{}", check(&[]));
+    assert!(check(&["--config", "none.toml"]).contains("there is no file none.toml"));
+}
+
+#[test]
+fn a_configuration_that_is_missing_is_told_with_the_places_and_the_ways_to_name_it() {
+    let network = Network::new();
+    let directory = network.directory("missing");
+    for command in
+        [&["check"] as &[&str], &["run"], &["sessions"], &["explain", "b.example"], &["probe", "b.example"]]
+    {
+        let mut nuncio = Command::new(BINARY);
+        let output =
+            nuncio.current_dir(&directory).env_remove("NUNCIO_CONFIG").args(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        for part in ["config/nuncio.toml", "/etc/nuncio/nuncio.toml", "--config FILE", "NUNCIO_CONFIG"] {
+            assert!(told.contains(part), "{command:?}: no {part} in {told}");
+        }
+    }
+}
+
+#[test]
+fn help_of_mailboxes_and_the_manual_explain_the_parts_of_a_node() {
+    for command in [&["mailboxes", "--help"] as &[&str], &["man"]] {
+        let told = String::from_utf8(nuncio(command).stdout).unwrap();
+        for part in ["router", "promise", "gate", "witness", "verifier", "pulse"] {
+            assert!(told.contains(&format!("{part} ")), "{command:?}: no {part} in {told}");
+        }
+    }
 }
 
 #[test]
@@ -194,7 +238,7 @@ fn run_says_when_an_address_is_taken() {
     let status = process.exit_within(crate::support::SOON);
     assert!(!status.success(), "{status}");
     assert!(
-        process.logged(&[&format!("{address}:5269"), "; `nuncio check` says which program it is"]),
+        process.logged(&[&format!("{address}:5269"), "; `nuncio check` shows which program uses it"]),
         "{:?}",
         process.lines()
     );

@@ -3,6 +3,7 @@
 
 mod certificate;
 mod components;
+mod probe;
 mod socket;
 
 use std::path::{Path, PathBuf};
@@ -206,10 +207,7 @@ fn retry_ends_the_pause_at_once() {
 
     let listener = Listener::at(address);
     let told = place.tells(&["retry", "other.example"]);
-    assert_eq!(
-        told.trim_end(),
-        "other.example: the pause is over and an attempt is being made (inbox.nuncio.example > other.example)"
-    );
+    assert_eq!(told.trim_end(), "other.example: retrying now (inbox.nuncio.example > other.example)");
     let _attempt = listener.accepts();
     let again = place.json(&["retry", "other.example"]);
     assert_eq!(again["begun"], serde_json::json!([]), "{again}");
@@ -301,7 +299,7 @@ fn a_domain_that_is_unknown_is_said_to_be_so() {
         let output = place.nuncio(&[command, "never.example"]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains("never.example is unknown: no link with it"), "{told}");
+        assert!(told.contains("never.example is unknown: no link, no queue"), "{told}");
     }
     let output = place.nuncio(&["explain", "--json", "never.example"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -331,7 +329,7 @@ fn a_file_that_is_no_socket_is_said_to_be_none() {
     let output = place.nuncio(&["sessions"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("nuncio.sock is no socket"), "{told}");
+    assert!(told.contains("nuncio.sock is not a socket"), "{told}");
 }
 
 #[test]
@@ -378,6 +376,28 @@ fn as_much_is_remembered_as_the_operator_wants() {
     assert_eq!(events("c.missing.example"), 3);
     assert_eq!(events("b.missing.example"), 3);
     assert_eq!(events("a.missing.example"), 0, "a third domain is remembered");
+}
+
+#[test]
+fn explain_names_domains_above_and_below_that_have_links_or_queues() {
+    let (network, place) = (Network::new(), Place::new());
+    let node = Node::start(&network, place.setup());
+    let other = Node::start(&network, Setup::of("chat.b.example").component("x.chat.b.example"));
+    let (mut sender, mut receiver) = (node.inbox(), other.inbox());
+    sender.sends_message(receiver.name(), "one", "");
+    receiver.receives_id("one");
+    let linked = receiver.name().to_owned();
+    let unknown = place.nuncio(&["explain", "b.example"]);
+    let told = String::from_utf8_lossy(&unknown.stderr);
+    assert!(told.contains(&format!("related domains: {linked} (1 link, nothing waits)")), "{told}");
+    assert!(!told.contains("nuncio.example"), "{told}");
+    // Of a domain about which there is something to tell, too.
+    sender.sends_message("someone@b.example", "two", "");
+    sender.receives_id("two");
+    let told = place.tells(&["explain", "b.example"]);
+    assert!(told.contains("Related domains") && told.contains(&linked), "{told}");
+    let json = place.json(&["explain", "b.example"]);
+    assert_eq!(json["related"][0]["domain"], linked.as_str());
 }
 
 /// Where a test's control socket is: paths of sockets are short, and those of tests are not.

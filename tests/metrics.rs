@@ -172,9 +172,30 @@ fn what_is_no_scrape_is_answered_or_cut_off() {
     assert!(head.ends_with("\r\n\r\n"), "no body: {head}");
     let endless = format!("GET /metrics HTTP/1.1\r\n{}", "X-Filling: yes\r\n".repeat(1000));
     assert!(node.asks(&endless).starts_with("HTTP/1.1 431 "));
-    // Those who say nothing take their seats for ten seconds, and then others have their turn.
-    let _silent: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(node.metrics).unwrap()).collect();
-    node.eventually_shows("nuncio_build_info");
+}
+
+#[test]
+fn a_scrape_takes_the_place_of_the_oldest_client_that_asks_nothing() {
+    let network = Network::new();
+    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    // More than are answered at once: some send nothing, some half a request, some read no answer.
+    let idle: Vec<TcpStream> = (0..200)
+        .map(|number| {
+            let mut client = TcpStream::connect(node.metrics).unwrap();
+            let said = match number % 3 {
+                0 => "",
+                1 => "GET /metr",
+                _ => "GET /metrics HTTP/1.1\r\n\r\n",
+            };
+            // It may have been turned away already.
+            let _ = client.write_all(said.as_bytes());
+            client
+        })
+        .collect();
+    for _ in 0..20 {
+        assert!(node.scrape().contains("nuncio_build_info"));
+    }
+    drop(idle);
 }
 
 /// A node with metrics.

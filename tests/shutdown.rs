@@ -78,6 +78,32 @@ fn an_idle_node_stops_at_once_and_says_goodbye() {
 }
 
 #[test]
+fn nodes_that_are_linked_both_ways_end_without_a_warning_in_every_order() {
+    for order in [vec![0_usize], vec![1], vec![0, 1], vec![1, 0]] {
+        let network = Network::new();
+        let nodes = ["a.example", "b.example"].map(|domain| Node::start(&network, Setup::of(domain)));
+        let [mut one, mut other] = nodes.each_ref().map(Server::inbox);
+        one.sends_message(other.name(), "there", "");
+        other.receives_id("there");
+        other.sends_message(one.name(), "back", "");
+        one.receives_id("back");
+        // The first one, the second one, or both at once in either order; then who is left.
+        order.iter().for_each(|first| nodes[*first].process().signal("TERM"));
+        for first in &order {
+            let status = nodes[*first].process().exit_within(LIMIT);
+            assert!(status.success(), "{order:?}: {status}");
+        }
+        for node in nodes.iter().enumerate().filter(|(nth, _)| !order.contains(nth)).map(|(_, node)| node) {
+            assert!(node.terminate(LIMIT).success(), "{order:?}");
+        }
+        for node in &nodes {
+            let lost = node.process().lines().into_iter().find(|line| line.contains("may not have arrived"));
+            assert_eq!(lost, None, "{order:?}");
+        }
+    }
+}
+
+#[test]
 fn sigint_stops_the_node_too() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", NEVER));
@@ -145,7 +171,7 @@ fn who_goes_on_talking_is_listened_to_for_a_part_of_that_time() {
     over.store(true, Ordering::Relaxed);
     chatter.join().unwrap();
     assert!(status.success(), "{status}");
-    assert!(node.process().logged(&["disconnected", "the program did not close its side"]));
+    assert!(node.process().logged(&["disconnected", "the component did not close its stream"]));
     assert!(!node.process().logged(&["some components did not close their streams in time"]));
 }
 

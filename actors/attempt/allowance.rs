@@ -1,4 +1,4 @@
-//! What one attempt may cost, however many targets and addresses a domain publishes.
+//! The cost that one attempt may have, however many targets and addresses a domain publishes.
 
 use std::{
     cell::Cell,
@@ -7,10 +7,11 @@ use std::{
 
 use crate::clock;
 
-/// Connections and time, for a whole attempt or for one of its targets.
+/// Connections, look-ups and time, for a whole attempt or for one of its targets.
 #[derive(Debug)]
 pub(super) struct Allowance {
     connections: usize,
+    look_ups: Cell<usize>,
     until: Instant,
     used: Cell<usize>,
     /// At a gate, which costs nobody anything and is not counted.
@@ -18,16 +19,22 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    pub(super) fn new(connections: usize, within: Duration) -> Self {
-        Self { connections, until: clock::now() + within, used: Cell::default(), waited: Cell::default() }
+    pub(super) fn new(connections: usize, look_ups: usize, within: Duration) -> Self {
+        Self {
+            connections,
+            look_ups: Cell::new(look_ups),
+            until: clock::now() + within,
+            used: Cell::default(),
+            waited: Cell::default(),
+        }
     }
 
     /// What a target gets: half of what is left, so that those after it get something too; the last gets it all.
     pub(super) fn share(&self, is_last: bool) -> Self {
         if is_last {
-            Self::new(self.connections_left(), self.time_left())
+            Self::new(self.connections_left(), 0, self.time_left())
         } else {
-            Self::new(self.connections_left().div_ceil(2), self.time_left() / 2)
+            Self::new(self.connections_left().div_ceil(2), 0, self.time_left() / 2)
         }
     }
 
@@ -35,6 +42,13 @@ impl Allowance {
     pub(super) fn settle(&self, share: &Self) {
         self.used.set(self.used.get() + share.used.get());
         self.wait(share.waited.get());
+    }
+
+    /// Whether the addresses of one more target may be looked up; it is counted.
+    pub(super) fn look_up(&self) -> bool {
+        let left = self.look_ups.get();
+        self.look_ups.set(left.saturating_sub(1));
+        left > 0
     }
 
     /// Whether one more connection may be made; it is counted.
@@ -78,7 +92,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_target_gets_half_of_what_is_left_and_the_last_all() {
-        let attempt = Allowance::new(10, MINUTE);
+        let attempt = Allowance::new(10, 3, MINUTE);
         let used = [false, false, false, true].map(|is_last| {
             let share = attempt.share(is_last);
             let used = uses_all(&share);
@@ -90,8 +104,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn look_ups_are_counted_for_the_whole_attempt() {
+        let attempt = Allowance::new(10, 3, MINUTE);
+        assert_eq!([(); 5].map(|()| attempt.look_up()), [true, true, true, false, false]);
+        assert!(!attempt.is_spent(), "connections are another matter");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn time_is_shared_and_what_is_waited_at_a_gate_does_not_count() {
-        let attempt = Allowance::new(10, MINUTE);
+        let attempt = Allowance::new(10, 3, MINUTE);
         let first = attempt.share(false);
         assert_eq!(first.time_left(), MINUTE / 2);
         tokio::time::advance(MINUTE).await;

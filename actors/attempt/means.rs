@@ -4,10 +4,10 @@ use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration}
 
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
-use super::{Arrival, Attempt};
+use super::{Arrival, Attempt, redirect::REDIRECTS};
 use crate::{
-    failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, recorder::Notes, resolver::Resolver,
-    settings::Dials, terms::Terms, tls::Tls, witness::Witness,
+    dns::MOST_TARGETS, failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, outgoing,
+    recorder::Notes, resolver::Resolver, settings::Dials, terms::Terms, tls::Tls, witness::Witness,
 };
 
 /// What every attempt is made with.
@@ -46,6 +46,11 @@ pub trait Dial: Send {
 
     /// Prepares an attempt to make a session for a pair.
     fn dial(&self, pair: &DomainPair) -> Dialling;
+
+    /// What sessions that were begun before are to go on under; `None`: as they began.
+    fn terms(&self) -> Option<outgoing::Adopt> {
+        None
+    }
 }
 
 /// An attempt on its way.
@@ -61,6 +66,8 @@ pub struct Dialling {
     pub keepalive: Duration,
     /// How long one write may take.
     pub write_timeout: Duration,
+    /// The peer's certificate has to be good, whatever authenticates.
+    pub strict: bool,
 }
 
 impl Means {
@@ -68,12 +75,19 @@ impl Means {
     pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
         let rules = self.terms.rules();
         let remote = self.terms.remote(&pair.remote).clone();
+        let per_attempt = self.dials.per_attempt;
+        let (within, connections, look_ups) = match &purpose {
+            Purpose::Session => (remote.attempt_timeout, per_attempt, MOST_TARGETS + REDIRECTS),
+            Purpose::Verify(_) => {
+                let connections = per_attempt.min(VERIFICATION_CONNECTIONS);
+                (remote.handshake_timeout, connections, VERIFICATION_LOOK_UPS)
+            }
+        };
         Attempt {
-            within: match &purpose {
-                Purpose::Session => remote.attempt_timeout,
-                Purpose::Verify(_) => remote.handshake_timeout,
-            },
-            connections: self.dials.per_attempt,
+            within,
+            connections,
+            look_ups,
+            near: true,
             bounds: *rules.bounds(),
             remote,
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
@@ -114,7 +128,20 @@ impl Dial for Means {
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
             write_timeout: attempt.remote.write_timeout,
+            strict: attempt.remote.policy.strict_certificates,
             begin: Box::new(|| Box::pin(attempt.make())),
         }
     }
+
+    fn terms(&self) -> Option<outgoing::Adopt> {
+        Some(outgoing::Adopt { terms: self.terms.clone(), tls: self.tls.clone() })
+    }
 }
+
+/// Connections that one dialback key may cause: two servers with an IPv6 and an IPv4 address each. Anybody can show a key,
+/// and its domain can lead to a third party.
+const VERIFICATION_CONNECTIONS: usize = 4;
+
+/// Targets whose addresses are looked up for one dialback key. With those for the targets themselves that makes ten
+/// questions at most, aliases aside.
+const VERIFICATION_LOOK_UPS: usize = 4;

@@ -1,6 +1,7 @@
 //! One connection on its way to a stream that serves the purpose of the attempt.
 
 use std::{
+    mem,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -16,22 +17,23 @@ use xmpp::{
     policy::Mechanism,
     stream::{
         Initiating, Secured,
-        initiating::{self, Note, Output, Plan},
+        initiating::{self, Cause, Note, Output, Plan},
     },
 };
 
 use super::{
-    Arrival, Attempt, Session,
+    Arrival, Attempt, Route, Session,
     words::{Protection, in_words, millis, name_of},
 };
 use crate::{
     clock,
     failure::Failure,
+    farewell::{self, Farewell},
     link::Stream,
     metrics::{Phase, Saw},
     recorder::{Event, What},
     tls,
-    trace::redact,
+    trace::Trace,
     watch::Seen,
     witness::Side,
 };
@@ -59,9 +61,13 @@ impl Attempt {
         address: SocketAddr,
         direct_tls: bool,
     ) -> Result<Arrival, Failure> {
+        if let Ok(from) = socket.local_addr() {
+            self.show(|| Seen::Connected { from });
+        }
         let mut negotiation = Negotiation {
             attempt: self,
             address,
+            trace: Trace::new(self.log),
             stage: "waiting for the TLS handshake",
             began: clock::now(),
             usable: clock::now(),
@@ -78,6 +84,8 @@ impl Attempt {
 struct Negotiation<'a> {
     attempt: &'a Attempt,
     address: SocketAddr,
+    /// What the log shows of its bytes.
+    trace: Trace,
     /// What it waits for, for when the time runs out.
     stage: &'static str,
     began: Instant,
@@ -91,10 +99,10 @@ struct Negotiation<'a> {
 
 impl Negotiation<'_> {
     async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
-        let mut expires = None;
+        let (mut expires, mut evidence) = (None, None);
         let (mut stream, secured) = if direct_tls {
-            let (stream, session) = self.secure(socket, true).await?;
-            expires = session.expires;
+            let (stream, mut session) = self.secure(socket, true).await?;
+            (expires, evidence) = (session.expires, session.evidence.take());
             (stream, Some(self::secured(session)))
         } else {
             (Stream::Tcp(socket), None)
@@ -114,7 +122,9 @@ impl Negotiation<'_> {
             while let Some(output) = machine.poll() {
                 match output {
                     Output::Transmit(bytes) => {
-                        log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {}", redact(&bytes));
+                        if let Some(shown) = self.trace.sent(&bytes) {
+                            log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {shown}");
+                        }
                         if let Err(error) = stream.write_all(&bytes).await {
                             return Err(self.last_words(machine, stream, &error).await);
                         }
@@ -122,9 +132,9 @@ impl Negotiation<'_> {
                     Output::StartTls => {
                         self.stage = "waiting for the TLS handshake";
                         let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
-                        let session;
+                        let mut session;
                         (stream, session) = self.secure(socket, false).await?;
-                        expires = session.expires;
+                        (expires, evidence) = (session.expires, session.evidence.take());
                         machine.secured(self::secured(session));
                     }
                     Output::Noted(note) => {
@@ -153,15 +163,15 @@ impl Negotiation<'_> {
                         let text = format!("by {}", crate::name_of(established.mechanism));
                         attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
                         attempt.witness(machine.transport());
-                        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
-                        let rests_on_it = established.mechanism == Mechanism::External
-                            || attempt.remote.policy.strict_certificates;
                         return Ok(Arrival::Session(Box::new(Session {
                             stream,
                             machine,
+                            trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
                             established,
                             address: self.address,
-                            expires: expires.filter(|_| rests_on_it),
+                            expires,
+                            evidence,
+                            route: Route::of(&attempt.remote),
                         })));
                     }
                     Output::Verified(answer) => verified = Some(answer),
@@ -172,18 +182,23 @@ impl Negotiation<'_> {
                         if matches!(failure.cause, initiating::Cause::ExternalRefused(_)) {
                             self.take_up(&machine);
                         }
-                        hang_up(stream);
+                        let farewell = match failure.cause {
+                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
+                            _ if !machine.is_open() => Farewell::Now,
+                            _ => Farewell::AfterTag,
+                        };
+                        hang_up(stream, farewell);
                         return Err(self.failed(failure));
                     }
-                    Output::Ended(_) => {
-                        hang_up(stream);
+                    Output::Ended(end) => {
+                        hang_up(stream, Farewell::after(&end, machine.is_open()));
                         return verified.map(Arrival::Verified).ok_or_else(|| self.broken(None));
                     }
                 }
             }
             if let Some(answer) = verified {
-                // The stream has done its work; its closing tag is written, the peer's need not be waited for.
-                hang_up(stream);
+                // The stream has done its work, and its closing tag is written.
+                hang_up(stream, Farewell::AfterTag);
                 return Ok(Arrival::Verified(answer));
             }
             let mut bytes = BytesMut::with_capacity(READ);
@@ -199,7 +214,7 @@ impl Negotiation<'_> {
             match stream.read_buf(&mut bytes).await {
                 Ok(0) => {
                     self.take_up(&machine);
-                    hang_up(stream);
+                    hang_up(stream, Farewell::Now);
                     return Err(self.lost(&machine, None));
                 }
                 Ok(_) => self.receive(&mut machine, bytes),
@@ -211,9 +226,11 @@ impl Negotiation<'_> {
         }
     }
 
-    fn receive(&self, machine: &mut Initiating, bytes: BytesMut) {
+    fn receive(&mut self, machine: &mut Initiating, bytes: BytesMut) {
         let attempt = self.attempt;
-        log::trace!(target: attempt.log, pair:% = attempt.pair; "received {}", redact(&bytes));
+        if let Some(shown) = self.trace.received(&bytes) {
+            log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
+        }
         attempt.show(|| Seen::Received(&bytes));
         machine.receive(bytes);
     }
@@ -261,7 +278,7 @@ impl Negotiation<'_> {
 
     /// Explains why nothing more can be written by what the peer said before.
     async fn last_words(
-        &self,
+        &mut self,
         mut machine: Initiating,
         mut stream: Stream,
         error: &std::io::Error,
@@ -327,28 +344,21 @@ pub fn secured(session: tls::Session) -> Secured {
 
 /// Tells the operator that a remote answers what it was not asked, which is either a fault or a forgery.
 pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
-    log::warn!(target: log, pair:% = pair, element = element; "not believed, an answer that was not asked for");
+    log::warn!(target: log, pair:% = pair, element = element; "ignored an unsolicited dialback answer");
 }
 
-/// Says goodbye on the transport and gives the peer a moment to read it; nobody waits for that.
-fn hang_up(mut stream: Stream) {
+/// Closes a connection that is of no more use; nobody waits for that.
+fn hang_up(mut stream: Stream, farewell: Farewell) {
     actix_rt::spawn(async move {
-        let goodbye = async {
-            let _ = stream.shutdown().await;
-            let mut scratch = BytesMut::with_capacity(READ);
-            while matches!(stream.read_buf(&mut scratch).await, Ok(length) if length > 0) {
-                scratch.clear();
-            }
-        };
         // Whatever the peer does now changes nothing.
-        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+        let _ = farewell::part(&mut stream, farewell).await;
     });
 }
 
 /// How long a peer gets to tell why it gave an odd answer: a round trip to the far side of the world, and a busy server.
 const REASON: Duration = Duration::from_secs(1);
 
-/// How long a peer gets to close its side of a connection that is of no more use.
+/// How long a peer gets to explain why nothing can be written to it.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// The elements of a negotiation are small.

@@ -12,7 +12,7 @@ use crate::{clock, connect, failure::Failure, gate, metrics::Phase};
 pub(super) struct Way {
     pub(super) socket: TcpStream,
     /// Held until the connection has served its purpose, or not.
-    _pass: Option<gate::Pass>,
+    pub(super) pass: Option<gate::Pass>,
 }
 
 /// Why an address did not become the way.
@@ -68,6 +68,10 @@ impl Attempt {
     }
 
     async fn open(&self, address: SocketAddr, waits: bool, share: &Allowance) -> Result<Way, Miss> {
+        // What no way leads to costs no connection.
+        if !connect::has_way_to(address) {
+            return Err(Miss::Failed(connect::Failure::Unreachable));
+        }
         let began = clock::now();
         let entered = self.enter(address.ip(), waits).await;
         if waits {
@@ -79,7 +83,7 @@ impl Attempt {
         }
         let within = self.remote.connect_timeout.min(share.time_left());
         let socket = connect::open(address, within).await.map_err(Miss::Failed)?;
-        Ok(Way { socket, _pass: pass })
+        Ok(Way { socket, pass })
     }
 
     /// Asks the gate to let us connect.
@@ -98,6 +102,59 @@ impl Attempt {
             Ok(Err(gate::Full)) if waits => Err(Miss::Barred(Failure::Crowded(address))),
             Ok(Err(gate::Full)) => Err(Miss::Crowded),
             Err(_) => Err(Miss::Barred(Failure::Crashed)),
+        }
+    }
+}
+
+/// The places that an attempt may connect to: without `near` none that has a meaning only on this machine or its link.
+///
+/// # Errors
+///
+/// There is no other than this.
+pub(super) fn within_reach(mut places: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
+    if !near {
+        let first = places.iter().copied().find(|place| connect::is_near(place.ip()));
+        places.retain(|place| !connect::is_near(place.ip()));
+        if let Some(first) = first.filter(|_| places.is_empty()) {
+            return Err(first);
+        }
+    }
+    Ok(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listener;
+
+    fn places(addresses: &[&str]) -> Vec<SocketAddr> {
+        addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 5269)).collect()
+    }
+
+    #[test]
+    fn a_peer_from_elsewhere_has_nothing_connected_to_on_this_machine_or_its_link() {
+        let near =
+            ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1", "0.0.0.0", "::"];
+        for address in near {
+            let refused = within_reach(places(&[address]), false);
+            assert_eq!(refused, Err(places(&[address])[0]));
+        }
+        let far = ["192.0.2.7", "2001:db8::7", "10.1.2.3", "fd00::7"];
+        assert_eq!(within_reach(places(&far), false).unwrap(), places(&far));
+        let mixed = [&near[..], &far].concat();
+        assert_eq!(within_reach(places(&mixed), false).unwrap(), places(&far));
+    }
+
+    #[test]
+    fn the_node_itself_and_a_peer_from_this_machine_may_go_anywhere() {
+        let all = ["127.0.0.1", "fe80::1", "192.0.2.7"];
+        assert_eq!(within_reach(places(&all), true).unwrap(), places(&all));
+        // The site of an IPv6 address is its network.
+        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| listener::site(ip.parse().unwrap())) {
+            assert!(connect::is_near(site), "{site}");
+        }
+        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| listener::site(ip.parse().unwrap())) {
+            assert!(!connect::is_near(site), "{site}");
         }
     }
 }

@@ -1,28 +1,57 @@
-//! What authorities in a chain may vouch for: the extension nameConstraints (RFC 5280 section 4.2.1.10).
+//! Reads what the authorities of a chain may vouch for: the extension nameConstraints (RFC 5280 section 4.2.1.10).
 
 use openssl::{stack::StackRef, x509::X509};
-use x509_parser::{asn1_rs::FromDer, certificate::X509Certificate};
-use xmpp::certificate::Limit;
+use x509_parser::{
+    asn1_rs::FromDer,
+    certificate::X509Certificate,
+    extensions::{GeneralName, GeneralSubtree},
+};
+use xmpp::certificate::{Authority, Limit, Subtree};
 
-/// Gives the narrowest limit on the authorities in a `chain` that begins with the leaf.
+/// Gives the constraints of the authorities in a `chain` that begins with the leaf; `None`: there are none.
 pub(super) fn of(chain: &StackRef<X509>) -> Option<Limit> {
-    let limits =
-        chain.iter().skip(1).filter_map(|authority| authority.to_der().ok()).filter_map(|der| limit(&der));
-    limits.max_by_key(|limit| *limit == Limit::Excluded)
+    let ders = chain.iter().skip(1).map(|authority| authority.to_der().ok());
+    let constrained: Vec<Authority> =
+        ders.filter_map(|der| der.map_or(Some(Authority::Unreadable), |der| constraints(&der))).collect();
+    (!constrained.is_empty()).then(|| Limit::new(constrained))
 }
 
-fn limit(der: &[u8]) -> Option<Limit> {
+fn constraints(der: &[u8]) -> Option<Authority> {
     // Few have the extension, and not every authority that OpenSSL can read can be read here.
     if !der.windows(NAME_CONSTRAINTS.len()).any(|window| window == NAME_CONSTRAINTS) {
         return None;
     }
-    let Ok((_, authority)) = X509Certificate::from_der(der) else { return Some(Limit::Excluded) };
-    match authority.name_constraints() {
-        Ok(None) => None,
-        Ok(Some(constraints)) if constraints.value.excluded_subtrees.is_none() => Some(Limit::Permitted),
-        _ => Some(Limit::Excluded),
+    let Ok((_, authority)) = X509Certificate::from_der(der) else { return Some(Authority::Unreadable) };
+    let constraints = match authority.name_constraints() {
+        Ok(None) => return None,
+        Ok(Some(constraints)) => constraints.value,
+        Err(_) => return Some(Authority::Unreadable),
+    };
+    let permitted = subtrees(constraints.permitted_subtrees.as_deref().unwrap_or_default());
+    let excluded = subtrees(constraints.excluded_subtrees.as_deref().unwrap_or_default());
+    let (Some(permitted), Some(excluded)) = (permitted, excluded) else {
+        return Some(Authority::Unreadable);
+    };
+    let excludes = constraints.excluded_subtrees.is_some();
+    Some(Authority::Subtrees { permitted, excluded, excludes })
+}
+
+/// Lists the subtrees of the DNS; `None`: they cannot be read, or are too many. OpenSSL compares the other kinds, and
+/// refuses those that it cannot compare.
+fn subtrees(all: &[GeneralSubtree<'_>]) -> Option<Vec<Subtree>> {
+    let invalid = |subtree: &GeneralSubtree<'_>| matches!(subtree.base, GeneralName::Invalid(..));
+    if all.len() > MOST_SUBTREES || all.iter().any(invalid) {
+        return None;
     }
+    let dns = all.iter().filter_map(|subtree| match subtree.base {
+        GeneralName::DNSName(text) => Some(Subtree::parse(text)),
+        _ => None,
+    });
+    Some(dns.collect())
 }
 
 /// id-ce-nameConstraints, in DER.
 const NAME_CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x1e];
+
+/// They are kept as long as the stream. Authorities of organisations list some dozens.
+const MOST_SUBTREES: usize = 1000;

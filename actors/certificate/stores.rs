@@ -125,7 +125,9 @@ fn verify(
                 true => context.chain().and_then(revoked).map(|on| Problem::Revoked { on }),
                 false => Some(problem(context)),
             };
-            Ok(Verdict { problem, limit: context.chain().and_then(limits::of) })
+            // A chain that is refused ends at certificates of the peer's own choice.
+            let limit = if problem.is_none() { context.chain().and_then(limits::of) } else { None };
+            Ok(Verdict { problem, limit })
         })
     });
     verdict

@@ -27,7 +27,7 @@ pub(super) fn authorities() -> Vec<X509> {
     }
     log::warn!(
         target: "nuncio::tls",
-        "this system has no certificate authorities (package ca-certificates): trust = \"system\" trusts nobody"
+        "this system has no certificate authorities (package ca-certificates): trust = \"system\" accepts no certificate"
     );
     Vec::new()
 }

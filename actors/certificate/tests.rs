@@ -1,3 +1,5 @@
+mod constraints;
+
 use openssl::{error::ErrorStack, stack::Stack, x509::X509Name};
 use xmpp::certificate::{Name, Problem};
 

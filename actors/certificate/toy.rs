@@ -1,7 +1,7 @@
 //! A certificate authority for tests.
 
 use openssl::{
-    asn1::{Asn1Object, Asn1Time},
+    asn1::{Asn1Object, Asn1OctetString, Asn1Time},
     bn::BigNum,
     ec::{EcGroup, EcKey},
     hash::MessageDigest,
@@ -67,14 +67,27 @@ impl Authority {
     pub(crate) fn new(name: &str) -> Self {
         let key = good_key();
         let name = named(name);
-        let certificate = authority(&name, &key, &name, &key, Time::Now);
+        let certificate = authority(&name, &key, &name, &key, Time::Now, None);
         Self { certificate, key }
     }
 
     /// Makes an authority below this one.
     pub(crate) fn intermediate(&self, name: &str, time: Time) -> Self {
         let key = good_key();
-        let certificate = authority(&named(name), &key, self.certificate.subject_name(), &self.key, time);
+        let certificate =
+            authority(&named(name), &key, self.certificate.subject_name(), &self.key, time, None);
+        Self { certificate, key }
+    }
+
+    /// Makes an authority below this one whose nameConstraints are `constraints`, in DER.
+    pub(crate) fn constrained(&self, constraints: &[u8]) -> Self {
+        let key = good_key();
+        let oid = Asn1Object::from_str("2.5.29.30").unwrap();
+        let constraints = Asn1OctetString::new_from_bytes(constraints).unwrap();
+        let constraints = X509Extension::new_from_der(&oid, true, &constraints).unwrap();
+        let issuer = self.certificate.subject_name();
+        let certificate =
+            authority(&named("constrained"), &key, issuer, &self.key, Time::Now, Some(constraints));
         Self { certificate, key }
     }
 
@@ -88,7 +101,8 @@ impl Authority {
 pub(crate) fn long_chain(length: usize, names: &[&str]) -> Identity {
     let key = PKey::from_rsa(Rsa::generate(4096).unwrap()).unwrap();
     let name = named("Authority with a Name as Long as Those of Authorities");
-    let issuer = Authority { certificate: authority(&name, &key, &name, &key, Time::Now), key: key.clone() };
+    let issuer =
+        Authority { certificate: authority(&name, &key, &name, &key, Time::Now, None), key: key.clone() };
     let mut identity = leaf_of(key, &Wish { dns: names, ..Wish::default() }, Some(&issuer));
     identity.chain.extend((1..length).map(|_| issuer.certificate.clone()));
     identity
@@ -157,8 +171,12 @@ fn authority(
     issuer: &X509NameRef,
     issuer_key: &PKey<Private>,
     time: Time,
+    constraints: Option<X509Extension>,
 ) -> X509 {
     let mut builder = begun(subject, key, issuer, time);
+    if let Some(constraints) = constraints {
+        builder.append_extension(constraints).unwrap();
+    }
     builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
     builder.append_extension(KeyUsage::new().critical().key_cert_sign().build().unwrap()).unwrap();
     builder.sign(issuer_key, MessageDigest::sha256()).unwrap();

@@ -6,7 +6,7 @@ use actix::{AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
 use super::{Component, WHOLE_CHUNK};
-use crate::{batch::Pass, clock};
+use crate::{batch::Pass, clock, farewell::Farewell};
 
 impl Component {
     /// Closes our side of the stream, and the connection once the program is done with its own.
@@ -16,19 +16,27 @@ impl Component {
         self.turn(&Pass::free(), context);
         self.await_silence(context);
         context.run_later(CLOSE_WITHIN, |component, context| {
-            component.link_ended(WHOLE_CHUNK, "the program did not close its side", context);
+            if let Some(link) = component.link.as_ref().filter(|_| component.outbox.is_empty()) {
+                link.close(Farewell::Now);
+            }
+            context.run_later(PARTING, |component, context| {
+                component.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
+            });
         });
     }
 
     /// Closes the stream of a program that reads nothing (RFC 6120 4.9.3.4), whose name is free from now on. It is told,
     /// if it comes back within the moment that it has now.
     pub(super) fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
-        let reason = "the program reads nothing";
+        let reason = "the component does not read";
         if self.over {
             return self.link_ended(WHOLE_CHUNK, reason, context);
         }
         self.writing_since = None;
-        self.machine.close(Some(stream::Error::new(Condition::ConnectionTimeout, "you read nothing")));
+        self.machine.close(Some(stream::Error::new(
+            Condition::ConnectionTimeout,
+            "no data accepted within the write timeout",
+        )));
         self.turn(&Pass::free(), context);
         self.over = true;
         self.log_closed(reason);
@@ -45,6 +53,8 @@ impl Component {
         }
         if self.is_quiet() {
             self.stream_ended(&End::Closed, context);
+            // Its answer has been waited for.
+            self.farewell = Farewell::Now;
             return self.feed_link();
         }
         context.run_later(SILENCE / QUIET_LOOKS, |component, context| component.await_silence(context));
@@ -80,6 +90,9 @@ impl Component {
 
 /// How long a program may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a component that has not answered our closing tag gets to read what is left.
+const PARTING: Duration = Duration::from_millis(300);
 
 /// Nothing read for this long is a pause in which a stream can be closed.
 const QUIET: Duration = Duration::from_millis(20);

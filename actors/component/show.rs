@@ -21,7 +21,7 @@ impl Component {
                 false => State::Negotiating,
             },
             pairs: name.collect(),
-            more_pairs: 0,
+            pairs_not_shown: 0,
             address: Some(self.address),
             since: Time::of(self.since),
             mechanism: self.seated.then(|| "handshake".to_owned()),

@@ -1,11 +1,14 @@
 //! What is answered on the control socket: one JSON document, followed by a line break.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     account::Amount,
     recorder::Event,
     report::{Component, Figures, Link, Pair, Queue, Time},
+    visible,
 };
 
 /// An answer, with what is true of each.
@@ -45,6 +48,9 @@ pub struct Explanation {
     pub events: Vec<Event>,
     /// Events, of all domains, that came too fast to be remembered.
     pub events_lost: u64,
+    /// Domains above and below it that have links or queues; the first few.
+    #[serde(default)]
+    pub related: Vec<Related>,
 }
 
 /// The links that there are.
@@ -85,6 +91,24 @@ pub struct Retried {
     pub begun: Vec<Pair>,
     /// Pairs of which one was being made already.
     pub under_way: Vec<Pair>,
+}
+
+/// A domain above or below the one that was asked about, with links or queues of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Related {
+    /// Its name.
+    pub domain: String,
+    /// Its open links.
+    pub links: usize,
+    /// What waits for links to it.
+    pub waiting: Amount,
+}
+
+/// A connection of the probe that is not recorded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Expected {
+    /// The probe's end of it.
+    pub address: SocketAddr,
 }
 
 /// What was done to close links.
@@ -129,7 +153,7 @@ impl Refusal {
 
 fn document(value: &impl Serialize) -> String {
     match serde_json::to_string(value) {
-        Ok(text) => text + "\n",
+        Ok(text) => format!("{}\n", visible::json(&text)),
         // Paths and times that JSON cannot say are not in there.
         Err(error) => format!("{{\"error\":\"the answer cannot be written: {error}\"}}\n"),
     }

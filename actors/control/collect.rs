@@ -3,7 +3,7 @@
 //! Architecture Invariant: no actor. Every question goes out as a message with the sender for its answer, and whoever is
 //! asked goes on at once.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -16,7 +16,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair};
 
 use super::{
-    answer::{Answer, Closed, Explanation, Queues, Refusal, Retried, Sessions},
+    answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
@@ -55,6 +55,7 @@ impl Sources {
             Request::Explain { domain } => self.explain(&domain).await,
             Request::Sessions { domain, limit } => self.sessions(domain.as_deref(), limit).await,
             Request::Queues { domain, limit } => self.queues(domain.as_deref(), limit).await,
+            Request::ExpectProbe { address } => self.expect_probe(address).await,
             Request::Components { name } => self.components(name.as_deref()).await,
             Request::Retry { domain } => self.retry(&domain).await,
             Request::Close { domain } => self.close(&domain).await,
@@ -81,8 +82,10 @@ impl Sources {
             None => (Vec::new(), 0, true),
         };
         if permitted && links.is_empty() && queues.is_empty() && memory.is_none() && round.is_complete() {
-            return Err(self.unknown(&remote));
+            let related = self.related(&remote, &mut round).await;
+            return Err(self.unknown(&remote, &related));
         }
+        let related = self.related(&remote, &mut round).await;
         let account = known.and_then(|known| known.account).unwrap_or_default();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
@@ -109,6 +112,7 @@ impl Sources {
             account,
             events,
             events_lost,
+            related,
         };
         Ok(self.document(round, found))
     }
@@ -131,6 +135,16 @@ impl Sources {
         Ok(self.document(round, found))
     }
 
+    /// Has the listener for servers know a connection of the probe.
+    async fn expect_probe(&self, address: SocketAddr) -> Result<String, Refusal> {
+        let servers = self.servers.as_ref().ok_or_else(|| Refusal::new("no listener for servers"))?;
+        let mut round = Round::begin();
+        let (answer, expected) = oneshot::channel();
+        let _ = servers.signal(listener::ExpectProbe { address, answer });
+        round.wait("listener", expected).await.ok_or_else(|| silent("listener"))?;
+        Ok(self.document(round, Expected { address }))
+    }
+
     async fn retry(&self, domain: &str) -> Result<String, Refusal> {
         let remote = prepare(domain)?;
         let mut round = Round::begin();
@@ -148,7 +162,7 @@ impl Sources {
         let shown = round.wait("promise", self.shown(Some(&remote), 1)).await;
         let permitted = shown.is_none_or(|shown| shown.permitted);
         if permitted && untouched && memory.is_none() && round.is_complete() {
-            return Err(self.unknown(&remote));
+            return Err(self.unknown(&remote, &[]));
         }
         let sentence = sentence::retried(remote.as_str(), &retried, links.total, permitted);
         let pairs = |pairs: &[DomainPair]| pairs.iter().map(Pair::from).collect();
@@ -188,7 +202,7 @@ impl Sources {
         round.unanswered.extend(after.unanswered);
         let unheard = memory.is_none() && shown.is_some_and(|shown| shown.total == 0);
         if outgoing + incoming == 0 && unheard && round.is_complete() {
-            return Err(self.unknown(&remote));
+            return Err(self.unknown(&remote, &[]));
         }
         let mut found =
             Closed { domain: remote.to_string(), sentence: String::new(), outgoing, incoming, down, waiting };
@@ -208,7 +222,7 @@ impl Sources {
         }
     }
 
-    async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
+    pub(super) async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
         let (links, mut came) = mpsc::channel(ANSWERS);
         let (total, sessions) = oneshot::channel();
         let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
@@ -265,7 +279,7 @@ impl Sources {
         attempts.map(|((pair, since), step)| attempted(pair, *since, step, waiting(pair))).collect()
     }
 
-    fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
+    pub(super) fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
         let (answer, shown) = oneshot::channel();
         let _ = self.promise.signal(promise::Show { of: of.cloned(), limit, answer });
         shown
@@ -283,11 +297,15 @@ impl Sources {
         memory
     }
 
-    fn unknown(&self, remote: &Domain) -> Refusal {
+    fn unknown(&self, remote: &Domain, related: &[Related]) -> Refusal {
         let running = Seconds(self.started.before(Time::now()));
+        let related = match related {
+            [] => String::new(),
+            some => format!("; related domains: {}", sentence::related(some)),
+        };
         Refusal::new(format!(
-            "{remote} is unknown: no link with it, nothing waits for it, and nothing that happened with it is \
-             remembered (the node has been running for {running})"
+            "{remote} is unknown: no link, no queue and no recorded event (the node has been running for \
+             {running}){related}"
         ))
     }
 
@@ -326,7 +344,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount
         direction: Direction::Outgoing,
         state,
         pairs: vec![Pair::from(pair)],
-        more_pairs: 0,
+        pairs_not_shown: 0,
         address,
         since,
         mechanism: None,

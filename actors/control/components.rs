@@ -37,6 +37,7 @@ impl Sources {
         };
         let links: Vec<Link> = component.and_then(|component| component.link).into_iter().collect();
         let found = Explanation {
+            related: Vec::new(),
             domain: name.to_string(),
             sentence,
             links_total: links.len(),

@@ -1,5 +1,7 @@
 //! What can be asked on the control socket: one line of JSON.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -40,6 +42,11 @@ pub enum Request {
     Retry {
         /// The remote domain.
         domain: String,
+    },
+    /// Keep no record of a connection: `nuncio probe` announces its own ones.
+    ExpectProbe {
+        /// Its end of the connection.
+        address: SocketAddr,
     },
     /// Close the links with a domain, or the connection of a component.
     Close {

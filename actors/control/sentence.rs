@@ -1,6 +1,6 @@
 //! How things stand with a domain, and what was done about it, in one sentence.
 
-use super::answer::Closed;
+use super::answer::{Closed, Related};
 use crate::{
     account::Amount,
     promise::Retried,
@@ -36,12 +36,12 @@ pub(super) fn retried(domain: &str, retried: &Retried, links: usize, permitted: 
     match (retried.begun.len(), retried.under_way.len()) {
         (1.., _) => {
             let pairs: Vec<String> = retried.begun.iter().map(ToString::to_string).collect();
-            format!("{domain}: the pause is over and an attempt is being made ({})", pairs.join(", "))
+            format!("{domain}: retrying now ({})", pairs.join(", "))
         }
-        (0, 1..) => format!("{domain}: there is no pause, an attempt is being made already"),
-        (0, 0) if links > 0 => format!("{domain}: there is no pause, the link stands"),
+        (0, 1..) => format!("{domain}: a connection attempt is already being made"),
+        (0, 0) if links > 0 => format!("{domain}: nothing to retry, the link is open"),
         (0, 0) => {
-            format!("{domain}: there is no pause and nothing waits; an attempt is made with the next stanza")
+            format!("{domain}: nothing is queued; the next stanza will start a connection attempt")
         }
     }
 }
@@ -50,11 +50,20 @@ pub(super) fn retried(domain: &str, retried: &Retried, links: usize, permitted: 
 pub(super) fn closed(closed: &Closed) -> String {
     let Closed { domain, outgoing, incoming, down, .. } = closed;
     if outgoing + incoming == 0 {
-        return format!("{domain}: no link stands, so none was closed; {}", waits(closed.waiting));
+        return format!("{domain}: no open link to close; {}", waits(closed.waiting));
     }
     let count = count(outgoing + incoming, "link", "links");
     let done = if *down { "closed" } else { "closed on our side; the other side has not answered yet" };
     format!("{domain}: {count} {done} ({outgoing} opened here, {incoming} there); {}", waits(closed.waiting))
+}
+
+/// Related domains: `chat.b.example (1 link, nothing waits)`.
+pub(super) fn related(related: &[Related]) -> String {
+    let one = |related: &Related| {
+        let links = count(related.links, "link", "links");
+        format!("{} ({links}, {})", related.domain, waits(related.waiting))
+    };
+    related.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended: …`.
@@ -172,7 +181,7 @@ impl Facts<'_> {
         let Some(event) = self.events.last() else { return String::new() };
         let age = Seconds(event.last.before(self.now));
         let what = match event.what {
-            What::Left => "its stream ended",
+            What::Disconnected => "its stream ended",
             other => other.as_str(),
         };
         let text = if event.text.is_empty() { String::new() } else { format!(" ({})", event.text) };
@@ -182,13 +191,13 @@ impl Facts<'_> {
     /// What it was refused when it last came here.
     fn refused(&self) -> Option<String> {
         let about_incoming = |event: &&Event| {
-            matches!(event.what, What::Admitted | What::Refused | What::Verified | What::Left)
+            matches!(event.what, What::ConnectedToUs | What::Refused | What::Verified | What::Disconnected)
         };
         let event = self.events.iter().rev().find(about_incoming)?;
         let standing = self.first(Direction::Incoming, &[State::Authenticated]).is_some();
         let refused = matches!(event.what, What::Refused | What::Verified) && !standing;
         let age = Seconds(event.last.before(self.now));
-        refused.then(|| format!("its own connection was refused {age} ago: {}", event.text))
+        refused.then(|| format!("its last incoming connection was refused {age} ago: {}", event.text))
     }
 }
 
@@ -261,7 +270,7 @@ mod tests {
             direction,
             state,
             pairs: vec![Pair { local: "a.example".to_owned(), remote: Some("b.example".to_owned()) }],
-            more_pairs: 0,
+            pairs_not_shown: 0,
             address: Some(([127, 0, 0, 1], 5269).into()),
             since: Time(Time::now().0 - Duration::from_secs(7_300)),
             mechanism: Some("EXTERNAL".to_owned()),
@@ -339,10 +348,10 @@ mod tests {
     #[test]
     fn a_refusal_on_its_own_stream_is_told_until_it_is_admitted() {
         let refused = Event::now(What::Refused).saying("its certificate is self-signed");
-        let admitted = Event::now(What::Admitted);
+        let admitted = Event::now(What::ConnectedToUs);
         let outgoing = link(Direction::Outgoing, State::Authenticated);
         let one = told(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
-        assert!(one.contains("; its own connection was refused "), "{one}");
+        assert!(one.contains("; its last incoming connection was refused "), "{one}");
         assert!(one.ends_with(" ago: its certificate is self-signed"), "{one}");
         let both = told(&[outgoing], &[], &[refused, admitted]);
         assert!(!both.contains("refused"), "{both}");
@@ -373,7 +382,7 @@ mod tests {
         };
         assert_eq!(closed(&done), "b.example: 2 links closed (1 opened here, 1 there); 3 stanzas wait");
         let none = Retried { begun: Vec::new(), under_way: Vec::new() };
-        assert_eq!(retried("b.example", &none, 1, true), "b.example: there is no pause, the link stands");
+        assert_eq!(retried("b.example", &none, 1, true), "b.example: nothing to retry, the link is open");
         let denied = retried("b.example", &none, 0, false);
         assert!(denied.starts_with("b.example: not allowed by s2s.allow and s2s.deny"), "{denied}");
     }

@@ -47,14 +47,52 @@ pub fn bind(path: &Path) -> Result<(UnixListener, Seat), Error> {
         return Err(Error::TooLong);
     }
     clear(path)?;
-    // Between `bind` and `listen` nobody can connect: so nobody else ever could.
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY))?;
-    let seat = Seat { path: path.to_owned(), file: Identity::of(&fs::symlink_metadata(path)?) };
+    // A socket that is bound refuses connections until it listens, like one that a dead node left behind: another node
+    // that starts at this moment would remove it. So it gets its name when it listens. And between `bind` and `listen`
+    // nobody can connect: so nobody but its owner ever can.
+    let (socket, beside) = bind_beside(path)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(OWNER_ONLY))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
+    let named = name(&beside, path);
+    if beside != path {
+        // One that stays is in nobody's way.
+        let _ = fs::remove_file(&beside);
+    }
+    named?;
+    let seat = Seat { path: path.to_owned(), file: Identity::of(&fs::symlink_metadata(path)?) };
     Ok((UnixListener::from_std(Listener::from(socket))?, seat))
+}
+
+/// Binds a socket in the directory of `path`, under another name unless that would be too long.
+fn bind_beside(path: &Path) -> Result<(Socket, PathBuf), Error> {
+    let beside = |number: u32| path.with_file_name(format!(".{:x}.{number}", process::id()));
+    let mut names = (0..TEMPORARY_NAMES).map(beside).filter(|name| fits(name)).peekable();
+    while let Some(name) = names.next() {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        match socket.bind(&SockAddr::unix(&name)?) {
+            Ok(()) => return Ok((socket, name)),
+            // Left there by a process of the same number.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && names.peek().is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    Ok((socket, path.to_owned()))
+}
+
+/// Gives a socket its name, unless another node has taken it meanwhile.
+fn name(beside: &Path, path: &Path) -> Result<(), Error> {
+    if beside == path {
+        return Ok(());
+    }
+    match fs::hard_link(beside, path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Taken),
+        // There are file systems without links.
+        Err(_) => Ok(fs::rename(beside, path)?),
+    }
 }
 
 /// Whether a path is short enough for a socket.
@@ -96,9 +134,26 @@ fn clear(path: &Path) -> Result<(), Error> {
     if !metadata.file_type().is_socket() {
         return Err(Error::NotASocket);
     }
+    if answers(path)? {
+        return Err(Error::Taken);
+    }
+    // Another node may have put its own socket there since: what is removed is looked at once more, out of its reach.
+    let aside = path.with_file_name(format!(".{:x}.old", process::id()));
+    fs::rename(path, &aside)?;
+    if fits(&aside) && answers(&aside)? {
+        // Should a third one be there by now, that one answers.
+        let _ = fs::hard_link(&aside, path);
+        let _ = fs::remove_file(&aside);
+        return Err(Error::Taken);
+    }
+    Ok(fs::remove_file(&aside)?)
+}
+
+/// Whether a node accepts connections at `path`.
+fn answers(path: &Path) -> Result<bool, Error> {
     match UnixStream::connect(path) {
-        Ok(_) => Err(Error::Taken),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(fs::remove_file(path)?),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -132,7 +187,7 @@ impl fmt::Display for Error {
                 write!(f, "its path is longer than {LONGEST} bytes, the most that a socket can have")
             }
             Self::Taken => f.write_str("another node answers there"),
-            Self::NotASocket => f.write_str("a file that is no socket is there"),
+            Self::NotASocket => f.write_str("a file that is not a socket exists there"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -151,6 +206,9 @@ const OWNER_ONLY: u32 = 0o600;
 
 /// Bytes of a path: `sun_path` has 108, and a zero at its end.
 pub const LONGEST: usize = 107;
+
+/// Names that are tried for a socket before it gets its own.
+const TEMPORARY_NAMES: u32 = 16;
 
 /// Commands that may wait in the kernel for us to accept them.
 const BACKLOG: i32 = 64;
@@ -214,6 +272,31 @@ mod tests {
         let _second = bind(&path).unwrap();
         drop(seat);
         assert!(path.exists());
+    }
+
+    #[actix::test]
+    async fn a_socket_has_its_name_only_while_it_listens() {
+        let directory = Directory::new("race");
+        let path = directory.0.join("nuncio.sock");
+        // Many nodes start at the same time: whenever one has the name, a connection is accepted.
+        let starting: Vec<_> = (0..8)
+            .map(|_| {
+                let path = path.clone();
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(async { bind(&path).ok() })
+                })
+            })
+            .collect();
+        while !path.exists() {
+            std::thread::yield_now();
+        }
+        assert!(UnixStream::connect(&path).is_ok());
+        let nodes: Vec<_> = starting.into_iter().filter_map(|node| node.join().unwrap()).collect();
+        assert_eq!(nodes.len(), 1, "one node has the socket");
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(nodes);
+        assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 0, "nothing is left behind");
     }
 
     #[actix::test]

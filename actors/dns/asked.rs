@@ -45,12 +45,10 @@ pub struct Record {
 
 impl Asked {
     pub(super) fn new(
-        name: &str,
-        kind: &'static str,
+        question: Question,
         outcome: &Result<Lookup, NetError>,
         after: std::time::Duration,
     ) -> Self {
-        let question = Question { name: name.trim_end_matches('.').to_owned(), kind };
         let reply = match outcome {
             Ok(lookup) => match lookup.answers().iter().map(record).collect::<Vec<_>>() {
                 records if records.is_empty() => Reply::NoData,

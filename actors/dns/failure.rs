@@ -61,7 +61,7 @@ pub enum Failure {
 }
 
 /// What was asked, as `_xmpp-server._tcp.b.example SRV`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// Without final dot.
     pub name: String,

@@ -1,8 +1,80 @@
-//! The order in which to try the targets of SRV records (RFC 2782).
+//! Which targets and addresses of an answer are kept, and in which order they are tried (RFC 2782).
 
-use super::Target;
+use trust_dns_resolver::proto::rr::{Name, rdata::SRV};
 
-/// Orders `targets` by priority, and those of one priority by lot, each with its weight as its share.
+use super::{MOST_TARGETS, Target};
+
+/// Keeps the best records of one answer, each host and port once, in the order of their priority. Without those that say
+/// that there is no service (target `.`).
+///
+/// The answer may have thousands of records, so only those that can be used are looked at closely.
+pub(super) fn best(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
+    let mut records: Vec<SRV> = records.into_iter().filter(|record| !record.target.is_root()).collect();
+    // Of those with equal priority, where there are too many, none is preferred for its place.
+    turn(&mut records);
+    records.sort_by_key(|record| record.priority);
+    records.truncate(LOOKED_AT);
+    let mut targets: Vec<Target> = Vec::new();
+    for record in records {
+        let host = without_dot(&record.target);
+        if targets.iter().any(|known| known.port == record.port && known.host == host) {
+            continue;
+        }
+        targets.push(Target {
+            host,
+            port: record.port,
+            direct_tls,
+            priority: record.priority,
+            weight: record.weight,
+            from_srv: true,
+        });
+        if targets.len() == MOST_TARGETS {
+            break;
+        }
+    }
+    targets
+}
+
+/// Keeps `most` of the addresses of one answer, each once.
+pub(super) fn some<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
+    turn(&mut addresses);
+    let mut kept = Vec::new();
+    for address in addresses {
+        if kept.len() == most {
+            break;
+        }
+        if !kept.contains(&address) {
+            kept.push(address);
+        }
+    }
+    kept
+}
+
+/// Puts `items` in a random order, each as likely as any other.
+pub(super) fn shuffle<T>(items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, place(last));
+    }
+}
+
+/// Begins with a random one.
+fn turn<T>(items: &mut [T]) {
+    if let Some(last) = items.len().checked_sub(1) {
+        items.rotate_left(place(last));
+    }
+}
+
+/// Draws a place from 0 to `last`.
+fn place(last: usize) -> usize {
+    u32::try_from(last).map_or(0, |last| draw(last) as usize)
+}
+
+fn without_dot(name: &Name) -> String {
+    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// Orders `targets` by priority, and those of one priority by lot, each with its weight as its share. It takes a time
+/// that grows with the square of their number, which is bounded.
 ///
 /// `draw(n)` gives a number from 0 to `n`, both included, each as likely as any other.
 pub(super) fn order(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) -> Vec<Target> {
@@ -35,9 +107,64 @@ pub(super) fn draw(most: u32) -> u32 {
     u32::try_from(scaled).unwrap_or(most)
 }
 
+/// Records of one answer that are looked at closely: more than twice what is used, so that some may be repeated.
+const LOOKED_AT: usize = 50;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn record(priority: u16, port: u16, host: &str) -> SRV {
+        SRV::new(priority, 0, port, Name::from_ascii(host).unwrap())
+    }
+
+    #[test]
+    fn keeps_the_best_of_a_large_answer() {
+        let records = (0..3_000).rev().map(|number| record(number, 5269, &format!("h{number}.example.")));
+        let kept = best(records.collect(), false);
+        assert_eq!(kept.iter().map(|target| target.priority).collect::<Vec<_>>(), Vec::from_iter(0..20));
+    }
+
+    #[test]
+    fn keeps_a_host_and_port_once_however_it_is_written() {
+        let records = vec![
+            record(1, 5269, "x.example."),
+            record(2, 5269, "X.Example."),
+            record(3, 5269, "x.example"),
+            record(4, 5270, "x.example."),
+            record(5, 5269, "y.example."),
+        ];
+        let kept: Vec<String> = best(records, true).iter().map(ToString::to_string).collect();
+        assert_eq!(kept, ["x.example:5269", "x.example:5270", "y.example:5269"]);
+    }
+
+    #[test]
+    fn a_target_that_is_a_dot_is_none() {
+        assert_eq!(best(vec![record(0, 0, ".")], false), []);
+    }
+
+    #[test]
+    fn of_equals_every_one_is_first_now_and_then() {
+        let mut first = [0_u32; 4];
+        for _ in 0..400 {
+            let mut items = [0, 1, 2, 3];
+            shuffle(&mut items);
+            first[items[0]] += 1;
+        }
+        // Each is expected a hundred times; less than 40 is met once in 10^13 runs.
+        assert!(first.iter().all(|seen| *seen > 40), "{first:?}");
+    }
+
+    #[test]
+    fn of_too_many_addresses_all_have_their_turn_and_none_comes_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..400 {
+            let kept = some(vec![1, 2, 2, 3, 4, 4], 2);
+            assert!(kept.len() == 2 && kept[0] != kept[1], "{kept:?}");
+            seen.extend(kept);
+        }
+        assert_eq!(Vec::from_iter(seen), [1, 2, 3, 4]);
+    }
 
     fn target(host: &str, priority: u16, weight: u16) -> Target {
         Target { host: host.to_owned(), port: 5269, direct_tls: false, priority, weight, from_srv: true }

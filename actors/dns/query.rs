@@ -8,10 +8,10 @@ use std::{
 
 use tokio::time;
 use trust_dns_resolver::{
-    Resolver, TokioResolver,
+    Resolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
     lookup::Lookup,
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    net::{DnsError, NetError},
     proto::{
         op::ResponseCode,
         rr::{Name, RData, RecordType, rdata::SRV},
@@ -19,11 +19,16 @@ use trust_dns_resolver::{
     system_conf,
 };
 
-use super::{Asked, Dns, Failure, Question, Target};
+use super::{
+    Asked, Dns, Failure, MOST_ADDRESSES, Question, Target,
+    kept::{Kept, Sheet},
+    order,
+    stream::Sockets,
+};
 
-/// What a question brought.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<T> {
+/// The outcome of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found<T> {
     /// At least one.
     Records(Vec<T>),
     /// The name exists and has none.
@@ -32,15 +37,23 @@ pub(super) enum Found<T> {
     NoName,
 }
 
-/// What a domain says of one service.
-#[derive(Debug)]
-pub(super) enum Offer {
+/// The statement of a domain about one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
     /// Here; at least one.
     Targets(Vec<Target>),
     /// It says that there is none: target `.` (RFC 2782).
     Nothing,
     /// It says nothing.
     Unsaid,
+}
+
+impl Question {
+    /// A question about `name`, with or without final dot.
+    pub(crate) fn new(mut name: String, kind: RecordType) -> Self {
+        name.truncate(name.trim_end_matches('.').len());
+        Self { name, kind: kind.into() }
+    }
 }
 
 impl Dns {
@@ -50,29 +63,27 @@ impl Dns {
         service: &str,
         domain: &str,
         direct_tls: bool,
+        sheet: &Sheet,
     ) -> Result<Offer, Failure> {
-        let Found::Records(records) = self.ask(&format!("{service}.{domain}"), RecordType::SRV, srv).await?
-        else {
-            return Ok(Offer::Unsaid);
+        let question = Question::new(format!("{service}.{domain}"), RecordType::SRV);
+        if let Some(known) = sheet.offer(&question) {
+            return Ok(known);
+        }
+        let (found, ttl) = self.ask(&question, RecordType::SRV, srv).await?;
+        let offer = match found {
+            Found::Records(records) => match order::best(records, direct_tls) {
+                targets if targets.is_empty() => Offer::Nothing,
+                targets => Offer::Targets(targets),
+            },
+            Found::NoData | Found::NoName => Offer::Unsaid,
         };
-        let targets: Vec<_> = records
-            .into_iter()
-            .filter(|record| !record.target.is_root())
-            .map(|record| Target {
-                host: without_dot(&record.target),
-                port: record.port,
-                direct_tls,
-                priority: record.priority,
-                weight: record.weight,
-                from_srv: true,
-            })
-            .collect();
-        Ok(if targets.is_empty() { Offer::Nothing } else { Offer::Targets(targets) })
+        sheet.learn(question, Kept::Offer(offer.clone()), ttl);
+        Ok(offer)
     }
 
     /// Asks for IPv6 addresses.
-    pub(super) async fn ipv6(&self, host: &str) -> Result<Found<IpAddr>, Failure> {
-        self.ask(host, RecordType::AAAA, |data| match data {
+    pub(super) async fn ipv6(&self, host: &str, sheet: &Sheet) -> Result<Found<IpAddr>, Failure> {
+        self.family(host, RecordType::AAAA, sheet, |data| match data {
             RData::AAAA(address) => Some(IpAddr::V6(address.0)),
             _ => None,
         })
@@ -80,41 +91,67 @@ impl Dns {
     }
 
     /// Asks for IPv4 addresses.
-    pub(super) async fn ipv4(&self, host: &str) -> Result<Found<IpAddr>, Failure> {
-        self.ask(host, RecordType::A, |data| match data {
+    pub(super) async fn ipv4(&self, host: &str, sheet: &Sheet) -> Result<Found<IpAddr>, Failure> {
+        self.family(host, RecordType::A, sheet, |data| match data {
             RData::A(address) => Some(IpAddr::V4(address.0)),
             _ => None,
         })
         .await
     }
 
+    async fn family(
+        &self,
+        host: &str,
+        kind: RecordType,
+        sheet: &Sheet,
+        read: impl Fn(&RData) -> Option<IpAddr>,
+    ) -> Result<Found<IpAddr>, Failure> {
+        let question = Question::new(host.to_owned(), kind);
+        if let Some(known) = sheet.addresses(&question) {
+            return Ok(known);
+        }
+        let (found, ttl) = self.ask(&question, kind, read).await?;
+        let found = match found {
+            Found::Records(addresses) => Found::Records(order::some(addresses, MOST_ADDRESSES)),
+            nothing => nothing,
+        };
+        sheet.learn(question, Kept::Addresses(found.clone()), ttl);
+        Ok(found)
+    }
+
+    /// Asks the name servers. Gives the answer, and for how long it holds.
     async fn ask<T>(
         &self,
-        name: &str,
+        question: &Question,
         kind: RecordType,
         read: impl Fn(&RData) -> Option<T>,
-    ) -> Result<Found<T>, Failure> {
+    ) -> Result<(Found<T>, Duration), Failure> {
         // With a final dot the name is complete, and the system's search list stays out of it.
-        let name = name.trim_end_matches('.');
         // What is too long for the DNS cannot be in it.
-        let Ok(absolute) = Name::from_ascii(format!("{name}.")) else { return Ok(Found::NoName) };
-        let lookup = time::timeout(self.timeout, self.look_up(absolute, kind)).await;
+        let Ok(absolute) = Name::from_ascii(format!("{}.", question.name)) else {
+            return Ok((Found::NoName, Duration::ZERO));
+        };
+        let mut alias_ttl = u32::MAX;
+        let lookup = time::timeout(self.timeout, self.look_up(absolute, kind, &mut alias_ttl)).await;
         let lookup = lookup.unwrap_or(Err(NetError::Timeout));
-        self.show(|| Asked::new(name, kind.into(), &lookup, self.timeout));
+        self.show(|| Asked::new(question.clone(), &lookup, self.timeout));
         match lookup {
             Ok(lookup) => {
-                let records: Vec<T> =
-                    lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
-                Ok(if records.is_empty() { Found::NoData } else { Found::Records(records) })
+                let answers = lookup.answers();
+                let ttl = answers.iter().map(|record| record.ttl).min().unwrap_or_default().min(alias_ttl);
+                let records: Vec<T> = answers.iter().filter_map(|record| read(&record.data)).collect();
+                let found = if records.is_empty() { Found::NoData } else { Found::Records(records) };
+                Ok((found, Duration::from_secs(ttl.into()).min(LONGEST_CACHED)))
             }
-            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => match none.response_code {
-                ResponseCode::NXDomain => Ok(Found::NoName),
-                _ => Ok(Found::NoData),
-            },
-            Err(error) => {
-                let question = Question { name: name.to_owned(), kind: kind.into() };
-                Err(Failure::new(&error, question, self.timeout))
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+                let ttl = none.negative_ttl.map_or(SHORTEST_NEGATIVE, |ttl| Duration::from_secs(ttl.into()));
+                let found = match none.response_code {
+                    ResponseCode::NXDomain => Found::NoName,
+                    _ => Found::NoData,
+                };
+                Ok((found, ttl.clamp(SHORTEST_NEGATIVE, LONGEST_NEGATIVE)))
             }
+            Err(error) => Err(Failure::new(&error, question.clone(), self.timeout)),
         }
     }
 
@@ -122,14 +159,18 @@ impl Dns {
     ///
     /// COMPAT: hickory-resolver 0.26 takes an answer of CNAME and SRV, which is what every recursive server sends, for
     /// incomplete, and asks the SRV *target* for SRV records. So a question that failed is followed up by hand.
-    async fn look_up(&self, mut name: Name, kind: RecordType) -> Result<Lookup, NetError> {
+    /// `ttl` becomes the least of the aliases that were followed.
+    async fn look_up(&self, mut name: Name, kind: RecordType, ttl: &mut u32) -> Result<Lookup, NetError> {
         for _ in 0..MOST_ALIASES {
             let error = match self.ask_servers(name.clone(), kind).await {
                 Err(error) if kind == RecordType::SRV && strayed(&error, &name) => error,
                 answer => return answer,
             };
             match self.alias(&name).await {
-                Some(alias) => name = alias,
+                Some((alias, alias_ttl)) => {
+                    name = alias;
+                    *ttl = alias_ttl.min(*ttl);
+                }
                 None => return Err(error),
             }
         }
@@ -151,30 +192,31 @@ impl Dns {
         answer
     }
 
-    async fn alias(&self, name: &Name) -> Option<Name> {
+    async fn alias(&self, name: &Name) -> Option<(Name, u32)> {
         let lookup = self.ask_servers(name.clone(), RecordType::CNAME).await;
-        self.show(|| Asked::new(&name.to_ascii(), RecordType::CNAME.into(), &lookup, self.timeout));
+        self.show(|| Asked::new(Question::new(name.to_ascii(), RecordType::CNAME), &lookup, self.timeout));
         let lookup = lookup.ok()?;
         lookup.answers().iter().find_map(|record| match &record.data {
-            RData::CNAME(alias) => Some(alias.0.clone()),
+            RData::CNAME(alias) => Some((alias.0.clone(), record.ttl)),
             _ => None,
         })
     }
 }
 
 /// Makes the library ready to ask `servers`, with one query's retries inside its `timeout`.
-pub(super) fn resolver(servers: Vec<NameServerConfig>, timeout: Duration) -> Result<TokioResolver, NetError> {
+pub(super) fn resolver(
+    servers: Vec<NameServerConfig>,
+    timeout: Duration,
+) -> Result<Resolver<Sockets>, NetError> {
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-    let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let mut builder = Resolver::builder_with_config(config, Sockets::default());
     let options = builder.options_mut();
     options.ndots = 0;
     // Each attempt repeats its datagram several times.
     options.attempts = 1;
     options.timeout = timeout / 2;
-    options.cache_size = CACHED_ANSWERS;
-    options.positive_max_ttl = Some(LONGEST_CACHED);
-    options.negative_max_ttl = Some(LONGEST_NEGATIVE);
-    options.negative_min_ttl = Some(SHORTEST_NEGATIVE);
+    // The library's cache counts answers, whatever their size, and keeps them whole. The resolver's is bounded in bytes.
+    options.cache_size = 0;
     builder.build()
 }
 
@@ -231,15 +273,8 @@ fn strayed(error: &NetError, name: &Name) -> bool {
     }
 }
 
-fn without_dot(name: &Name) -> String {
-    name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
-}
-
 /// An alias of an alias is a mistake (RFC 1034 section 3.6.2), and is met.
 const MOST_ALIASES: usize = 4;
-
-/// A handful for each of the domains that a busy node talks to. Some 10 MB at worst.
-const CACHED_ANSWERS: u64 = 8192;
 
 /// Whoever moves a service should not have to wait for more than a day, whatever the records said.
 const LONGEST_CACHED: Duration = Duration::from_secs(24 * 3600);

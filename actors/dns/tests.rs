@@ -3,7 +3,7 @@
 mod addresses;
 mod failures;
 mod service;
-mod toy;
+pub(crate) mod toy;
 
 use super::*;
 use toy::Reply::{Code, Garbage, Late, NoData, NoName, Silence};

@@ -67,9 +67,9 @@ causes! {
         "Wait for the attempt that is under way.";
     SHORT_LIVED = "links-end-at-once", Remote, "RFC 6120 section 4.4",
         "{remote}'s administrator has to look into the log there, which says why the links are ended",
-        "The server of {remote} ends every link as soon as it stands; its log says why.";
+        "The server of {remote} closes every connection immediately; its log says why.";
     OVERLOADED = "node-overloaded", Local, "none",
-        "this node has too much to do: the log says of what",
+        "this node is overloaded: the log says of what",
         "This node has too much to do; its log says of what.";
     CROWDED = "address-crowded", Either, "limits.max_dials_per_address of the configuration",
         "see why the links to that address are made so slowly, or raise limits.max_dials_per_address here",
@@ -92,20 +92,20 @@ causes! {
         "{remote}'s administrator has to correct its SRV records",
         "Give the target of the SRV record an A or AAAA record, or correct the name in the SRV record.";
     SERVER_FAILURE = "dns-server-failure", Remote, "RFC 1035 section 4.1.1 (SERVFAIL)",
-        "{remote}'s administrator has to mend its name servers",
+        "{remote}'s administrator has to repair its name servers",
         "The name servers of {remote} do not answer as they should; its operator has to look at its zone and its delegation.";
     BOGUS = "dns-bogus", Remote, "RFC 4035 section 5.5, RFC 8914",
-        "{remote}'s administrator has to mend its DNSSEC signatures",
-        "The DNSSEC signatures of {remote} do not check out; its operator has to sign the zone anew or correct the DS record.";
+        "{remote}'s administrator has to correct its DNSSEC signatures",
+        "The DNSSEC signatures of {remote} are not valid; its operator has to sign the zone again or correct the DS record.";
     DNS_SILENT = "dns-silent", Either, "RFC 1035 section 4.2.1",
         "see that the name servers of dns.nameservers answer here, then those of {remote}",
         "See that the name servers of dns.nameservers answer, then those of {remote}.";
     DNS_TIMEOUT = "dns-timeout", Remote, "RFC 1035 section 4.2.1",
-        "{remote}'s administrator has to mend its name servers",
+        "{remote}'s administrator has to repair its name servers",
         "The name servers of {remote} are silent (yours answer other questions): its operator has to look at them.";
     DNS_DEAD = "dns-no-answer", Local, "dns.nameservers of the configuration",
-        "correct dns.nameservers here, or mend the way to them",
-        "Your name servers answer nothing at all: correct dns.nameservers, or mend the way to them.";
+        "correct dns.nameservers here, or the network path to them",
+        "Your name servers do not answer: correct dns.nameservers, or the network path to them.";
     DNS_REFUSED = "dns-refused", Local, "RFC 1035 section 4.1.1 (REFUSED)",
         "set dns.nameservers here to one that answers this machine",
         "Your name server does not want to answer this machine: set dns.nameservers to one that does.";
@@ -154,7 +154,7 @@ causes! {
         "Report it to the makers of the server, with the words above; a proxy in between may be at fault too.";
     CLOSED = "closed-without-reason", Remote, "RFC 6120 section 4.9.1.1",
         "{remote}'s administrator has to look into the log there, which says why the stream was ended",
-        "The log of {remote} knows why it closed the stream; ask its operator.";
+        "The log of {remote} shows why it closed the stream; ask its operator.";
     BROKEN = "connection-broke", Either, "RFC 6120 section 4.4",
         "see whether a firewall or proxy in between breaks the connection; the next attempt may pass",
         "Try again; if it breaks each time at this point, a firewall or proxy in between is the likely cause.";
@@ -253,7 +253,7 @@ causes! {
         "{remote} offers nothing that s2s.auth allows on this link: widen s2s.auth in a [[remote]], or {remote} enables what you have.";
     DIALBACK_REFUSED = "dialback-refused", Local, "XEP-0220 section 2.2.1 (type invalid)",
         "let the DNS records of {local} lead to this node, or to nodes with the same dialback_secret",
-        "The server that {remote} found for {local} in the DNS disowns the key: correct your records, or set one dialback_secret on all your nodes.";
+        "The server that {remote} found for {local} in the DNS answers `invalid` for the key: correct your records, or set one dialback_secret on all your nodes.";
     AUTHORITY_UNREACHABLE = "authoritative-server-unreachable", Local, "XEP-0220 section 2.2.2 and 2.5",
         "see that this node can be reached at what the DNS says of {local}; {remote} could not ask it",
         "{remote} could not reach the server of {local}: let TCP in at the port that your SRV record names, and see our own side below.";
@@ -262,7 +262,7 @@ causes! {
         "{remote} found no server for {local} in the DNS: publish an SRV record for {local}, and see our own side below.";
     DIALBACK_FORBIDDEN = "dialback-not-allowed", Remote, "XEP-0220 section 2.5",
         "{remote}'s administrator has to allow {local} to connect by dialback: its server refuses",
-        "{remote} does not take dialback from {local}: it wants a certificate, or its policy keeps {local} out; ask its operator.";
+        "{remote} does not take dialback from {local}: it requires a certificate, or its policy rejects {local}; ask its operator.";
     DIALBACK_ERROR = "dialback-error", Remote, "XEP-0220 section 2.5",
         "{remote}'s administrator has to look into the log there, which says why the key could not be checked",
         "{remote} could not check the key, for a reason of its own; its log has more.";
@@ -273,10 +273,10 @@ causes! {
         "The server does not serve {remote}: its operator has to add the domain or correct the record.";
     POLICY_VIOLATION = "policy-violation", Remote, "RFC 6120 section 4.9.3.14",
         "{remote}'s administrator has to allow {local} to connect: its server refuses",
-        "The policy of {remote} keeps {local} out or wants something else of it; ask its operator.";
+        "The policy of {remote} rejects {local} or requires something else; ask its operator.";
     NOT_AUTHORIZED = "not-authorized", Either, "RFC 6120 section 4.9.3.12",
         "check certificate and DNS records of {local} here, then ask {remote}'s administrator",
-        "{remote} does not believe that we are {local}: check our own certificate and records below, then ask its operator.";
+        "{remote} does not accept that we are {local}: check our own certificate and records below, then ask its operator.";
     BUSY = "remote-in-trouble", Remote, "RFC 6120 section 4.9.3",
         "wait until {remote}'s server takes connections again, or ask its administrator",
         "The server of {remote} says that it cannot serve now; try later.";

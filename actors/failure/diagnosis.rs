@@ -131,7 +131,7 @@ fn of_tcp(
     failures: &[(SocketAddr, connect::Failure)],
     has_way_to: impl Fn(SocketAddr) -> bool,
 ) -> &'static Cause {
-    use connect::Failure::{Other, Refused, Silent, Unreachable};
+    use connect::Failure::{Near, Other, Refused, Silent, Unreachable};
     let no_ipv6 = |(address, failure): &&(SocketAddr, connect::Failure)| {
         address.is_ipv6() && *failure == Unreachable && !has_way_to(*address)
     };
@@ -142,8 +142,8 @@ fn of_tcp(
         None => &cause::NO_IPV6_HERE,
         _ if telling.iter().any(|failure| matches!(failure, Silent(_))) => &cause::NO_ANSWER,
         _ if telling.iter().any(|failure| matches!(failure, Other(_))) => &cause::CONNECT_FAILED,
-        _ if telling.contains(&&Unreachable) => &cause::UNREACHABLE,
-        Some(Refused | Unreachable | Silent(_) | Other(_)) => &cause::REFUSED,
+        _ if telling.iter().any(|failure| matches!(failure, Unreachable | Near)) => &cause::UNREACHABLE,
+        Some(Refused | Unreachable | Near | Silent(_) | Other(_)) => &cause::REFUSED,
     }
 }
 

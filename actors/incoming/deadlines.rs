@@ -31,12 +31,18 @@ impl Incoming {
     /// Closes the stream of a peer that reads nothing (RFC 6120 4.9.3.4). It is told, if it comes back within the moment
     /// that it has now.
     fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
-        let reason = "the peer reads nothing";
+        let reason = "the peer does not read";
         if self.over {
             return self.link_ended(reason, context);
         }
         self.writing_since = None;
-        self.close(Some(stream::Error::new(Condition::ConnectionTimeout, "you read nothing")), context);
+        self.close(
+            Some(stream::Error::new(
+                Condition::ConnectionTimeout,
+                "no data accepted within the write timeout",
+            )),
+            context,
+        );
         self.over = true;
         self.log_closed(reason);
     }

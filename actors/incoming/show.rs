@@ -13,7 +13,7 @@ use crate::{
 
 impl Incoming {
     fn report(&self) -> Link {
-        let (mut pairs, more_pairs) = Pair::few(self.machine.pairs().iter());
+        let (mut pairs, pairs_not_shown) = Pair::few(self.machine.pairs().iter());
         if let Some(to) = self.to.as_ref().filter(|_| pairs.is_empty()) {
             pairs.push(Pair { local: to.to_string(), remote: None });
         }
@@ -23,7 +23,7 @@ impl Incoming {
             direction: Direction::Incoming,
             state: self.state(),
             pairs,
-            more_pairs,
+            pairs_not_shown,
             address: Some(self.address),
             since: Time::of(self.since),
             mechanism: self.mechanism.map(|mechanism| crate::name_of(mechanism).to_owned()),
@@ -50,14 +50,15 @@ impl Incoming {
             (self.authorized || self.refused, &self.verdict, self.machine.claimed())
         {
             let flaw = Refusal::Certificate(problem.clone()).explain(remote);
-            let event = Event::now(What::Left)
+            let event = Event::now(What::Disconnected)
                 .at(self.address)
-                .saying(format!("{reason}; it had not authenticated itself, and {flaw}"));
+                .saying(format!("{reason}; not authenticated; {flaw}"));
             self.surroundings.notes.note_claim(remote, event);
         }
         let stanzas = usize::try_from(self.stanzas_in).unwrap_or(usize::MAX);
         for pair in self.machine.pairs().iter().take(NOTED) {
-            let event = Event::now(What::Left).with(&pair.local).at(self.address).saying(reason).of(stanzas);
+            let event =
+                Event::now(What::Disconnected).with(&pair.local).at(self.address).saying(reason).of(stanzas);
             self.surroundings.notes.note(&pair.remote, event);
         }
     }

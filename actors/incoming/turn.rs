@@ -104,6 +104,8 @@ impl Incoming {
     fn admit(&mut self, pair: &DomainPair, mechanism: Mechanism) {
         if !self.authorized {
             self.authorized = true;
+            // A listener that is gone counts no more.
+            let _ = self.surroundings.proved.signal(listener::Proved { caller: self.caller() });
             self.presence = Some(self.surroundings.tally.admit());
             self.remote = self.surroundings.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);
@@ -121,7 +123,7 @@ impl Incoming {
         );
         self.mechanism = Some(mechanism);
         let text = format!("by {}, {}", crate::name_of(mechanism), shown.in_words());
-        let event = Event::now(What::Admitted).with(&pair.local).at(self.address).saying(text);
+        let event = Event::now(What::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
         self.surroundings.notes.note(&pair.remote, event);
         self.witness(&pair.remote);
     }

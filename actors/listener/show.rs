@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix::{Context, Handler};
 
-use super::{Connection, Dismiss, Listener, Show, Stage};
+use super::{Connection, Dismiss, For, Listener, Show, Stage};
 use crate::{
     account::Amount,
     component, incoming,
@@ -14,23 +14,25 @@ use crate::{
 
 impl Connection {
     /// Has its stream say how it is; of one that has not said a word yet there is not much to tell.
-    fn show(&self, address: SocketAddr, show: &Show) {
+    fn show(&self, direction: Direction, address: SocketAddr, show: &Show) {
         let (of, links) = (show.of.clone(), show.links.clone());
         // A stream that has just ended has nothing to say; whoever asked may have given up, or have enough.
         match &self.stage {
             Stage::Server(incoming) => drop(incoming.signal(incoming::Show { of, links })),
             Stage::Component(component) => drop(component.signal(component::Show { of, links })),
-            Stage::Meeting if of.is_none() => drop(links.try_send(self.meeting(address))),
-            Stage::Meeting => {}
+            Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) if of.is_none() => {
+                drop(links.try_send(self.meeting(direction, address)));
+            }
+            Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) => {}
         }
     }
 
-    fn meeting(&self, address: SocketAddr) -> Link {
+    fn meeting(&self, direction: Direction, address: SocketAddr) -> Link {
         Link {
-            direction: Direction::Incoming,
+            direction,
             state: State::Connecting,
             pairs: Vec::new(),
-            more_pairs: 0,
+            pairs_not_shown: 0,
             address: Some(address),
             since: Time::of(self.since),
             mechanism: None,
@@ -48,13 +50,19 @@ impl Handler<Queued<Show>> for Listener {
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let show = show.open();
+        let direction = match self.whose {
+            For::Servers(_) => Direction::Incoming,
+            For::Components(_) => Direction::Component,
+        };
         if show.of.is_some() {
             // Only the streams know whose they are.
-            self.connections.iter().for_each(|(caller, connection)| connection.show(caller.address, &show));
+            self.connections
+                .iter()
+                .for_each(|(caller, connection)| connection.show(direction, caller.address, &show));
         } else {
             for caller in smallest(self.connections.keys(), show.limit) {
                 if let Some(connection) = self.connections.get(caller) {
-                    connection.show(caller.address, &show);
+                    connection.show(direction, caller.address, &show);
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Write as _};
 
+use crate::visible::{escaped, is_hidden};
+
 /// What a scraper understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -124,6 +126,7 @@ fn decimal(number: f64) -> String {
 
 /// As both formats escape label values; help takes it too.
 fn escape(text: &str) -> String {
+    let text = if text.contains(|c| c != '\n' && is_hidden(c)) { escaped(text) } else { text.into() };
     text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
 

@@ -47,7 +47,7 @@ fn mailboxes(out: &mut Exposition, kinds: &[pulse::Figures]) {
     each("nuncio_mailbox_refused", Kind::Counter, "Messages that a full mailbox turned away.", |of| {
         of.refused
     });
-    each("nuncio_mailbox_restarts", Kind::Counter, "Actors that had to be started anew.", |of| of.restarts);
+    each("nuncio_mailbox_restarts", Kind::Counter, "Actors that were restarted.", |of| of.restarts);
     let mut waits = out.family(
         "nuncio_mailbox_wait_seconds",
         Kind::Histogram,
@@ -89,7 +89,7 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     out.family(
         "nuncio_account_difference",
         Kind::Gauge,
-        "Stanzas that nobody accounts for: 0, or off by those that move; what stays is a bug.",
+        "Stanzas that are not accounted for: 0, or off by those in transit; a lasting difference is a bug.",
     )
     .figure(&[], sheet.difference().stanzas);
     let mut waiting = out.family(

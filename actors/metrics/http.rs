@@ -1,57 +1,84 @@
 //! Just enough HTTP/1.1 (RFC 9112) for a scrape: one request a connection, bounded in size, time and number.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
 
 use super::{exposition::Format, gather::Sources};
-use crate::quiet::Quiet;
+use crate::{
+    places::{Place, Places, soon_if_needed, unless_needed},
+    quiet::Quiet,
+};
 
 /// Serves the figures of `sources` for ever.
 pub async fn serve(listener: TcpListener, sources: Sources) {
-    let seats = Arc::new(Semaphore::new(AT_ONCE));
+    let mut places = Places::new(AT_ONCE);
+    let (done, mut left) = mpsc::channel(2 * AT_ONCE);
     let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
     loop {
-        // Whoever comes when all seats are taken waits in the kernel.
-        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((socket, _)) => {
-                let sources = sources.clone();
-                actix::spawn(async move {
-                    let _seat = seat;
-                    // Whoever is too slow, or gone, gets no answer.
-                    let _ = timeout(TIME, attend(socket, &sources)).await;
-                });
+        let accepted = tokio::select! {
+            Some(number) = left.recv() => {
+                places.leave(number);
+                continue;
             }
+            accepted = listener.accept() => accepted,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
             Err(error) => {
                 if failures.permits() {
                     log::warn!(target: LOG, reason:% = error; "no connection can be accepted");
                 }
                 sleep(PAUSE).await;
+                continue;
             }
-        }
+        };
+        let Place { number, ends } = loop {
+            if let Some(place) = places.enter() {
+                break place;
+            }
+            // All that were asked to end do so within moments; the next client waits in the kernel.
+            let Some(number) = left.recv().await else { return };
+            places.leave(number);
+        };
+        let (sources, done) = (sources.clone(), done.clone());
+        actix::spawn(async move {
+            // In a task of its own, so that a panic in it gives the place back too. A client that is too slow, or gone,
+            // gets no answer.
+            let _ = actix::spawn(async move { timeout(TIME, attend(socket, &sources, ends)).await }).await;
+            let _ = done.send(number).await;
+        });
     }
 }
 
-async fn attend(mut socket: TcpStream, sources: &Sources) -> std::io::Result<()> {
-    let answer = match timeout(ASK_WITHIN, head(&mut socket)).await {
-        Ok(head) => match head? {
+/// Reads the request and writes the answer. While it waits for the client, a new client can have its place.
+async fn attend(
+    mut socket: TcpStream,
+    sources: &Sources,
+    mut ends: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
+    let answer = match unless_needed(&mut ends, timeout(ASK_WITHIN, head(&mut socket))).await {
+        Some(Ok(head)) => match head? {
             Some(head) => answer(&head, sources).await,
             None => Answer::error("431 Request Header Fields Too Large"),
         },
-        Err(_) => Answer::error("408 Request Timeout"),
+        Some(Err(_)) => Answer::error("408 Request Timeout"),
+        None => Answer::error("503 Service Unavailable"),
     };
-    socket.write_all(&answer.into_bytes()).await?;
-    socket.shutdown().await?;
-    // What still comes is read for a moment, or the kernel would reset the connection and the answer be lost.
-    let mut rest = [0; 1024];
-    let _ = timeout(PAUSE, async { while matches!(socket.read(&mut rest).await, Ok(1..)) {} }).await;
-    Ok(())
+    let write = async {
+        socket.write_all(&answer.into_bytes()).await?;
+        socket.shutdown().await?;
+        // What still comes is read for a moment, or the kernel would reset the connection and the answer be lost.
+        let mut rest = [0; 1024];
+        let _ = timeout(PAUSE, async { while matches!(socket.read(&mut rest).await, Ok(1..)) {} }).await;
+        Ok(())
+    };
+    soon_if_needed(&mut ends, write).await.unwrap_or(Ok(()))
 }
 
 /// Reads up to the empty line; `None` if that is too far.
@@ -132,13 +159,13 @@ async fn answer(head: &str, sources: &Sources) -> Answer {
 
 const LOG: &str = "nuncio::metrics";
 
-/// Scrapers are few; there is room for some that only connect.
+/// Scrapers are few; there is room for some that only connect. As many more may be about to end.
 const AT_ONCE: usize = 64;
 
 /// From the first byte to the last.
 const TIME: Duration = Duration::from_secs(10);
 
-/// For the request: who says nothing must not keep the seat of who has something to ask.
+/// For the request: a client that sends nothing is not to keep a place.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 const PAUSE: Duration = Duration::from_millis(500);

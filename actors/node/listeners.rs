@@ -11,8 +11,8 @@ use xmpp::{
 
 use crate::{
     component, incoming,
-    listener::{self, Door, For, Limits, Listener},
-    mailbox::{self, Mailbox, Meter, Outlet},
+    listener::{Door, For, Limits, Listener},
+    mailbox::{self, Mailbox, Meter},
     metrics::Tally,
     promise::Promise,
     quiet::{self, Quiet},
@@ -54,21 +54,33 @@ pub(super) struct Listeners {
 pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     Limits {
         seats,
+        connections: settings.limits.max_connections,
+        unauthenticated: settings.limits.max_connections_unauthenticated,
         per_address: settings.max_connections_per_address,
         attempts: settings.limits.max_attempts_per_address,
         handshake_timeout: settings.remote.handshake_timeout,
     }
 }
 
-/// What is accepted from programs. A host may well run all of them at one address, and try to connect again and again:
-/// only what has proved nothing yet is limited. Servers take no seats from programs.
+/// What is accepted from components. A host may run all of them at one address, and they may try to connect again and
+/// again: only connections that have not shown a secret are limited. Servers take no seats from components.
 pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     Limits {
         seats,
+        // All components of a host may be at one address.
+        connections: usize::MAX,
+        unauthenticated: component_seats(settings),
         per_address: settings.limits.components.unproved_per_address,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,
     }
+}
+
+/// The connections of components that are accepted: every name can have its own, whatever the limit is, with some more
+/// for connections that have not shown a secret.
+pub(super) fn component_seats(settings: &Settings) -> usize {
+    let names = settings.components.len();
+    settings.limits.components.connections.max(names + names / 16)
 }
 
 /// The limits of log lines about component connections that serve no name.
@@ -98,7 +110,7 @@ impl Listeners {
     ) -> Option<Mailbox<Listener>> {
         let door = |direct_tls| move |socket| Door { socket, direct_tls };
         let doors = s2s.into_iter().map(door(false)).chain(s2s_tls.into_iter().map(door(true)));
-        let surroundings = |own: &Mailbox<Listener>| self.of_servers(own.outlet());
+        let surroundings = |own: &Mailbox<Listener>| self.of_servers(own);
         self.start(
             "servers",
             doors.collect(),
@@ -116,7 +128,7 @@ impl Listeners {
     }
 
     /// What the stream of a server needs.
-    pub(super) fn of_servers(&self, ended: Outlet<listener::Ended>) -> incoming::Surroundings {
+    pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Surroundings {
         incoming::Surroundings {
             terms: self.terms.clone(),
             tls: self.tls.clone(),
@@ -126,7 +138,8 @@ impl Listeners {
             witness: self.witness.clone(),
             tally: self.tally.clone(),
             door: 0,
-            ended,
+            ended: listener.outlet(),
+            proved: listener.outlet(),
             strangers: self.strangers.clone(),
             notes: self.notes.clone(),
         }
@@ -145,6 +158,7 @@ impl Listeners {
             door: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
+            mistaken: listener.outlet(),
             refusals: self.refusals.clone(),
             asker: self.asker.clone(),
             bad_stanzas: Arc::clone(&self.bad_stanzas),

@@ -4,14 +4,15 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    attempt::Means, dns::Dns, gate, listener, listener::For, promise, resolver, router, settings::Settings,
-    terms::Terms, tls::Tls, verifier,
+    attempt::Means, dns::Dns, gate, listener, listener::For, outgoing, promise, resolver, router,
+    settings::Settings, terms::Terms, tls::Tls, verifier,
 };
 
 impl Node {
-    /// Goes on with other settings. Each actor is told what concerns it, and nothing that stands is dropped but what
-    /// they forbid: links with denied domains end with `policy-violation`, programs whose names are gone with
-    /// `host-gone`. Gives the keys that differ and are taken at a start only.
+    /// Goes on with other settings. Each actor is told what concerns it, and ends only the streams that the settings
+    /// would not admit now: with servers by `policy-violation`, with components whose name is gone by `host-gone`, and
+    /// with components whose secret has changed by `not-authorized`. Gives the keys that differ and are taken at a start
+    /// only.
     ///
     /// # Errors
     ///
@@ -42,22 +43,24 @@ impl Node {
         let (dial, bounds) = (Box::new(self.means.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
-        let (service, rules) = (settings.service.clone(), terms.rules().clone());
-        let _ = self.router.signal(router::Adopt { domains, components, service, rules });
+        let service = settings.service.clone();
+        let terms_of_sessions = outgoing::Adopt { terms: terms.clone(), tls: tls.clone() };
+        let adopt = router::Adopt { domains, components, service, terms: terms_of_sessions };
+        let _ = self.router.signal(adopt);
 
         let limits = [&self.settings, &settings].map(|settings| &settings.limits);
         let seats = self.listeners.limits.seats.clone();
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
         let seats = self.listeners.programs.seats.clone();
-        resize(&seats, limits.map(|limits| limits.components.connections));
+        resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
         self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         self.listeners.refusals = listeners::refusals(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
         if let Some(server) = &self.servers {
-            let whose = For::Servers(self.listeners.of_servers(server.outlet()));
+            let whose = For::Servers(self.listeners.of_servers(server));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {

@@ -48,7 +48,7 @@ pub(super) fn bind_control(settings: &Settings) -> Result<Option<(UnixListener, 
         Err(error) => {
             log::warn!(
                 target: LOG, path:% = wanted.path.display(), reason:% = error;
-                "no control socket, so no answers to nuncio explain and the like: set listen.control"
+                "no control socket: nuncio explain and similar commands are not available: set listen.control"
             );
             Ok(None)
         }

@@ -54,11 +54,15 @@ impl Node {
         let (control_socket, seat) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
         let terms = Terms::new(&settings);
-        // A thread for the router, one for those who make links, and one for what the node itself is asked: however many
-        // domains there are to be tried and questions to be answered, what has a link does not wait for that.
+        // A thread for the router, one for those who make links, one for the DNS and for verifications, and one for what
+        // the node itself is asked: however many domains there are to be tried and questions to be answered, what has a
+        // link does not wait for that; and no answer of the DNS, however large, holds up the promise.
         let (here, office, counter) = (Arbiter::current(), Arbiter::new(), Arbiter::new());
         let desk = office.handle();
         threads.push(office);
+        let enquiries = Arbiter::new();
+        let enquiring = enquiries.handle();
+        threads.push(enquiries);
         let (dead, deaths) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
@@ -69,8 +73,9 @@ impl Node {
 
         let resolver_meter = meter("resolver", 65_536);
         let counted = Arc::clone(&resolver_meter);
-        let resolver =
-            mailbox::start_on(&desk, &resolver_meter, "resolver", move |_| Resolver::new(dns, counted));
+        let resolver = mailbox::start_on(&enquiring, &resolver_meter, "resolver", move |own| {
+            Resolver::new(dns, own, counted)
+        });
         let bound = addresses.iter().map(|(_, address)| *address).collect();
         let recorder_meter = meter("recorder", 8192);
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
@@ -114,7 +119,7 @@ impl Node {
         let counted = Arc::clone(&verifier_meter);
         let (asking, calls) = (means.clone(), settings.limits.verifications);
         let vital = Vital::new("promise", dead.clone());
-        let verifier = mailbox::start_on(&desk, &verifier_meter, "verifier", move |own| {
+        let verifier = mailbox::start_on(&enquiring, &verifier_meter, "verifier", move |own| {
             Verifier::new(asking, calls, own, counted)
         });
 
@@ -156,7 +161,7 @@ impl Node {
             limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
             programs: listeners::limits_of_components(
                 &settings,
-                Arc::new(Semaphore::new(settings.limits.components.connections)),
+                Arc::new(Semaphore::new(listeners::component_seats(&settings))),
             ),
             strangers: incoming::Strangers::default(),
             refusals: listeners::refusals(&settings),

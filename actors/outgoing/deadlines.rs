@@ -4,20 +4,26 @@ use std::time::{Duration, SystemTime};
 
 use actix::{AsyncContext, Context};
 use bytes::Bytes;
-use xmpp::stream;
+use xmpp::{policy::Mechanism, stream};
 
 use super::Outgoing;
 use crate::clock;
 
 impl Outgoing {
     /// Looks from now on, often enough for the shortest of its times.
-    pub(super) fn watch_deadlines(&self, context: &mut Context<Self>) {
+    pub(super) fn watch_deadlines(&mut self, context: &mut Context<Self>) {
+        if let Some(ticking) = self.ticking.take() {
+            context.cancel_future(ticking);
+        }
         let tick = self.keepalive.min(self.idle_timeout).min(self.write_timeout) / 2;
-        context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
+        let tick = tick.clamp(TICK_AT_LEAST, TICK_AT_MOST);
+        self.ticking = Some(context.run_interval(tick, Self::tick));
     }
 
     fn tick(&mut self, context: &mut Context<Self>) {
         let Some(wire) = &mut self.wire else { return };
+        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
+        let rests_on_it = wire.mechanism == Mechanism::External || self.strict;
         if self.end.is_some() {
             // The peer has a moment to close its side.
         } else if wire
@@ -25,9 +31,12 @@ impl Outgoing {
             .is_some_and(|since| clock::since(since) > self.keepalive.min(self.write_timeout))
         {
             // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
-            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "you read nothing");
-            self.close_stream(Some(error), "the peer reads nothing", context);
-        } else if wire.expires.is_some_and(|end| end <= SystemTime::now()) {
+            let error = stream::Error::new(
+                stream::Condition::ConnectionTimeout,
+                "no data accepted within the write timeout",
+            );
+            self.close_stream(Some(error), "the peer does not read", context);
+        } else if rests_on_it && wire.expires.is_some_and(|end| end <= SystemTime::now()) {
             // RFC 6120 13.7.2.3. What is left over goes to a stream that meets the peer's next certificate.
             let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
             self.close_stream(Some(error), "the peer's certificate has expired", context);

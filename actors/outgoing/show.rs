@@ -18,7 +18,7 @@ impl Outgoing {
             direction: Direction::Outgoing,
             state: if self.end.is_some() { State::Closing } else { State::Authenticated },
             pairs: vec![Pair::from(&self.pair)],
-            more_pairs: 0,
+            pairs_not_shown: 0,
             address: Some(wire.address),
             since: Time::of(wire.since),
             mechanism: Some(crate::name_of(wire.mechanism).to_owned()),

@@ -90,7 +90,7 @@ impl Promise {
         if stanzas > 0 {
             log::info!(
                 target: LOG, pair:% = key, stanzas = stanzas, reason:% = reason.sentence(&key.remote);
-                "expired: no link came about in time"
+                "expired: no connection could be established in time"
             );
         }
         self.answer(expired, &reason, Outcome::Expired);
@@ -133,7 +133,7 @@ impl Promise {
                 State::Pausing { .. } if pair.is_idle() => drop(self.remove(&key)),
                 State::Pausing { .. } => {
                     pair.failures = 0;
-                    log::info!(target: LOG, pair:% = key; "the remote shows life: trying again at once");
+                    log::info!(target: LOG, pair:% = key; "remote is reachable again: retrying now");
                     self.note(&key, Event::now(What::LifeSign));
                     self.begin(&key);
                 }

@@ -25,6 +25,14 @@ impl Handler<Queued<Adopt>> for Promise {
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }
         }
+        if let Some(adopt) = self.dial.terms() {
+            for pair in self.pairs.values() {
+                if let State::HandingOver(session) | State::Attempting(session) = &pair.state {
+                    // A session that has just ended needs no news.
+                    let _ = session.signal(adopt.clone());
+                }
+            }
+        }
         self.begin_next();
     }
 }

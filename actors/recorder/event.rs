@@ -51,11 +51,11 @@ pub enum What {
     /// Stanzas were answered with an error.
     Bounced,
     /// It authenticated itself on a stream of its own.
-    Admitted,
+    ConnectedToUs,
     /// It asked for something on a stream of its own and did not get it.
     Refused,
     /// A stream of its own ended.
-    Left,
+    Disconnected,
     /// Its server was asked about a dialback key.
     Verified,
     /// It shows another certificate than before.
@@ -120,9 +120,9 @@ impl What {
             Self::NoLink => "no link",
             Self::Closed => "closed",
             Self::Bounced => "bounced",
-            Self::Admitted => "admitted",
+            Self::ConnectedToUs => "connected to us",
             Self::Refused => "refused",
-            Self::Left => "left",
+            Self::Disconnected => "disconnected",
             Self::Verified => "verified",
             Self::CertificateChanged => "new certificate",
             Self::LifeSign => "sign of life",

@@ -126,7 +126,7 @@ impl fmt::Display for Error {
             Self::NotTls => f.write_str("the peer does not speak TLS there"),
             Self::NoCommonVersion => f.write_str("the peer speaks neither TLS 1.2 nor TLS 1.3"),
             Self::NoCommonCipher => f.write_str("the peer has no TLS cipher in common with us"),
-            Self::OtherProtocol => f.write_str("the peer wants to speak another protocol than xmpp-server"),
+            Self::OtherProtocol => f.write_str("the peer offers no ALPN protocol xmpp-server"),
             Self::Alert(alert) => match alert_name(*alert) {
                 Some(name) => write!(f, "the peer ended TLS: {name}"),
                 None => write!(f, "the peer ended TLS: alert {alert}"),

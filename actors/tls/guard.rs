@@ -6,6 +6,8 @@
 //! RFC 6120 section 5.3.5: who does not support renegotiation drops the TCP connection, without a stream error.
 //! OpenSSL would only decline and go on, and tells nobody. But TLS 1.2 leaves the type of a record in the clear, so
 //! that a handshake after the handshake is seen from outside. TLS 1.3 knows no renegotiation and hides the type.
+//!
+//! After the handshake the records are counted against a budget, which data replenishes.
 
 use std::{
     io,
@@ -19,27 +21,36 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::Error;
+use super::{
+    Error,
+    budget::{Budget, RECORDS},
+};
 
 /// A TCP socket under TLS.
 #[derive(Debug)]
-pub struct Guarded {
+pub(super) struct Guarded {
     socket: TcpStream,
-    /// Bytes that were read before there was somebody to take them.
+    /// Bytes that were read and are to be given to OpenSSL first.
     early: BytesMut,
     /// Bytes that may still be read before the handshake is over.
     left: usize,
-    /// `None`: nothing can come any more that is to be looked for.
-    records: Option<Records>,
-    /// The handshake is over, and there is to be no other.
-    settled: bool,
+    records: Records,
+    /// There once the handshake is over.
+    settled: Option<Settled>,
+}
+
+/// What holds after the handshake.
+#[derive(Debug)]
+struct Settled {
+    /// Another handshake could begin in this version of TLS, and ends the connection.
+    renegotiable: bool,
+    budget: Budget,
 }
 
 impl Guarded {
     /// Lets `most` bytes through before the handshake is over.
     pub(super) fn new(socket: TcpStream, most: usize) -> Self {
-        let (early, records) = (BytesMut::new(), Some(Records::default()));
-        Self { socket, early, left: most, records, settled: false }
+        Self { socket, early: BytesMut::new(), left: most, records: Records::default(), settled: None }
     }
 
     /// Reads until a client's first message is whole, or what is there is none: a handshake costs tens of kilobytes, which
@@ -61,55 +72,86 @@ impl Guarded {
             self.left -= bytes.len();
             self.early.extend_from_slice(bytes);
             hello.foreign |= self.early.first() != Some(&HANDSHAKE);
-            records.follow(bytes, |kind, body| hello.take(kind, body));
+            records.follow(bytes, usize::MAX, |kind, body| hello.take(kind, body));
         }
         Ok(())
     }
 
     /// The socket itself, for its options.
-    pub(crate) fn socket(&self) -> &TcpStream {
+    pub(super) fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
     /// The handshake is over; `renegotiable`: in a version of TLS in which another could begin.
     pub(super) fn settle(&mut self, renegotiable: bool) {
-        self.settled = true;
-        if !renegotiable {
-            self.records = None;
+        self.settled = Some(Settled { renegotiable, budget: Budget::new() });
+    }
+
+    /// So many bytes of data were found in what was read.
+    pub(super) fn delivered(&mut self, bytes: usize) {
+        if let Some(settled) = &mut self.settled {
+            settled.budget.pay(bytes);
         }
     }
 }
 
 impl AsyncRead for Guarded {
+    /// OpenSSL reads on only when it has handled all that it was given, so whatever was to be delivered is delivered.
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
+        if let Some(Settled { budget, .. }) = &mut guarded.settled {
+            if budget.is_exceeded() {
+                return Poll::Ready(Err(refused(io::ErrorKind::QuotaExceeded, NO_DATA)));
+            }
+            if budget.take_turn_over() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
         let before = buffer.filled().len();
         if !guarded.early.is_empty() {
             let length = guarded.early.len().min(buffer.remaining());
             buffer.put_slice(&guarded.early.split_to(length));
-            if guarded.early.is_empty() {
-                guarded.early = BytesMut::new();
-            }
-        } else if guarded.settled {
+        } else if guarded.settled.is_some() {
             ready!(Pin::new(&mut guarded.socket).poll_read(context, buffer))?;
         } else {
             ready!(guarded.poll_read_within(context, buffer))?;
         }
+        let most = if guarded.settled.is_some() { RECORDS } else { usize::MAX };
         let new = buffer.filled().get(before..).unwrap_or_default();
-        let handshake = guarded.records.as_mut().is_some_and(|records| records.follow(new, |_, _| {}));
-        if handshake && guarded.settled {
-            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the peer wants to renegotiate TLS");
-            return Poll::Ready(Err(error));
+        let followed = guarded.records.follow(new, most, |_, _| {});
+        if let Some(settled) = &mut guarded.settled {
+            if followed.handshake && settled.renegotiable {
+                let error = refused(io::ErrorKind::ConnectionAborted, "the peer wants to renegotiate TLS");
+                return Poll::Ready(Err(error));
+            }
+            settled.budget.charge(followed.bytes, followed.records);
         }
+        guarded.give_back(buffer, before + followed.bytes);
         Poll::Ready(Ok(()))
     }
 }
 
 impl Guarded {
+    /// Keeps for the next time what is in `buffer` beyond `length` bytes.
+    fn give_back(&mut self, buffer: &mut ReadBuf<'_>, length: usize) {
+        let rest = buffer.filled().get(length..).unwrap_or_default();
+        if !rest.is_empty() {
+            let mut early = BytesMut::with_capacity(rest.len() + self.early.len());
+            early.extend_from_slice(rest);
+            early.extend_from_slice(&self.early);
+            self.early = early;
+            buffer.set_filled(length);
+        } else if self.early.is_empty() {
+            // Empty as it is, it would keep its memory.
+            self.early = BytesMut::new();
+        }
+    }
+
     /// Reads no more than may be read.
     fn poll_read_within(
         &mut self,
@@ -156,33 +198,49 @@ struct Records {
     body: usize,
 }
 
+/// What was found in some bytes.
+#[derive(Debug, Default)]
+struct Followed {
+    /// How many of them were looked at.
+    bytes: usize,
+    /// Records that begin in them.
+    records: usize,
+    /// A record of the handshake begins in them.
+    handshake: bool,
+}
+
 impl Records {
-    /// Whether a record of the handshake begins in `bytes`. `body` is given the pieces of bodies, each with the type of its
-    /// record.
-    fn follow(&mut self, mut bytes: &[u8], mut body: impl FnMut(u8, &[u8])) -> bool {
-        let mut handshake = false;
-        while let Some((first, rest)) = bytes.split_first() {
+    /// Looks at bytes until so many records have begun in them and another one comes. `body` is given the pieces of bodies,
+    /// each with the type of its record.
+    fn follow(&mut self, bytes: &[u8], most: usize, mut body: impl FnMut(u8, &[u8])) -> Followed {
+        let (mut followed, mut left) = (Followed::default(), bytes);
+        while let Some((first, rest)) = left.split_first() {
             if self.body > 0 {
-                let (piece, rest) = bytes.split_at(self.body.min(bytes.len()));
+                let (piece, rest) = left.split_at(self.body.min(left.len()));
                 let [kind, ..] = self.header;
                 body(kind, piece);
                 self.body -= piece.len();
-                bytes = rest;
+                left = rest;
                 continue;
+            }
+            if self.read == 0 && followed.records >= most {
+                break;
             }
             if let Some(place) = self.header.get_mut(self.read) {
                 *place = *first;
                 self.read += 1;
-                bytes = rest;
+                left = rest;
             }
             if self.read == HEADER {
                 let [kind, _, _, high, low] = self.header;
-                handshake |= kind == HANDSHAKE;
+                followed.handshake |= kind == HANDSHAKE;
+                followed.records += 1;
                 self.body = usize::from(u16::from_be_bytes([high, low]));
                 self.read = 0;
             }
         }
-        handshake
+        followed.bytes = bytes.len() - left.len();
+        followed
     }
 }
 
@@ -218,6 +276,12 @@ impl Hello {
     }
 }
 
+fn refused(kind: io::ErrorKind, reason: &'static str) -> io::Error {
+    io::Error::new(kind, reason)
+}
+
+const NO_DATA: &str = "the peer sends TLS records without data";
+
 /// What is read at once of a first message: the whole of most.
 const HELLO: usize = 2048;
 
@@ -238,9 +302,26 @@ mod tests {
         let hello = [22, 3, 3, 0, 2, 1, 2];
         for cut in 1..data.len() {
             let mut records = Records::default();
-            assert!(data.chunks(cut).all(|piece| !records.follow(piece, |_, _| {})), "cut at {cut}");
-            let seen: Vec<bool> = hello.chunks(cut).map(|piece| records.follow(piece, |_, _| {})).collect();
-            assert_eq!(seen.iter().filter(|seen| **seen).count(), 1, "cut at {cut}");
+            let mut sees = |bytes: &[u8]| {
+                bytes.chunks(cut).filter(|piece| records.follow(piece, 99, |_, _| {}).handshake).count()
+            };
+            assert_eq!(sees(&data), 0, "cut at {cut}");
+            assert_eq!(sees(&hello), 1, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn no_more_records_are_followed_than_may_begin() {
+        let record = [23, 3, 3, 0, 2, 22, 22];
+        let bytes = record.repeat(5);
+        let mut records = Records::default();
+        for (most, whole) in [(2, 2), (0, 0), (1, 1), (9, 2)] {
+            let followed = records.follow(&bytes[..whole.max(2) * record.len()], most, |_, _| {});
+            assert_eq!((followed.bytes, followed.records), (whole * record.len(), whole));
+        }
+        // In the middle of a header and of a body it goes on.
+        for piece in [&record[..3], &record[3..6], &record[6..]] {
+            assert_eq!(records.follow(piece, 1, |_, _| {}).bytes, piece.len());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Handshakes over loopback: our two ends with each other, and each with a peer made by hand (`Raw`).
 
 mod excess;
+mod keys;
 mod refusals;
 
 use std::{
@@ -52,7 +53,7 @@ fn named(authority: &Authority, name: &str) -> Identity {
     authority.issue(&Wish { dns: &[name], ..Wish::default() })
 }
 
-type Secured = Result<(SslStream<Guarded>, Session), Error>;
+type Secured = Result<(Secure, Session), Error>;
 
 /// Lets `client` connect to `server`; gives what each made of it.
 async fn shake(

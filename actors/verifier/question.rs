@@ -15,6 +15,7 @@ use xmpp::{
 use super::{LOG, Verified, Verify};
 use crate::{
     attempt::{Arrival, Means},
+    connect,
     failure::Failure,
     mailbox::Outlet,
     quiet::Quiet,
@@ -62,6 +63,8 @@ impl Question {
         let purpose = Purpose::Verify(self.request.clone());
         let mut attempt = means.attempt(self.request.pair.clone(), purpose, LOG);
         let deadline = time::Instant::from_std(self.deadline);
+        // A server is where its peers can reach it: one that comes from elsewhere is not on our loopback or link.
+        attempt.near = connect::is_near(self.site);
         attempt.within = attempt.within.min(deadline.saturating_duration_since(time::Instant::now()));
         let mut stream = self.stream.clone();
         // In a task of its own, so that a panic in it is an outcome too.
@@ -89,17 +92,20 @@ impl Question {
             );
         }
         if !confirmed {
-            self.note(means, verdict.as_ref().err());
+            self.note(means, &verdict);
         }
         self.tell(verdict);
         confirmed
     }
 
-    fn note(&self, means: &Means, failure: Option<&Failure>) {
+    fn note(&self, means: &Means, verdict: &Result<Answer, Failure>) {
         let DomainPair { local, remote } = self.pair();
-        let text = match failure {
-            None => "its server does not know the dialback key that was shown for it".to_owned(),
-            Some(failure) => {
+        let text = match verdict {
+            Ok(Answer::Error(said)) => {
+                format!("its server answered the question about a dialback key with an error: {said}")
+            }
+            Ok(_) => "its server does not know the dialback key that was shown for it".to_owned(),
+            Err(failure) => {
                 format!("its server could not be asked about a dialback key: {}", failure.sentence(remote))
             }
         };

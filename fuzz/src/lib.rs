@@ -9,6 +9,7 @@ mod component;
 #[cfg(feature = "node")]
 mod configuration;
 mod dialback;
+mod established;
 mod fixture;
 mod initiating;
 mod reader;
@@ -39,6 +40,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "receiving", run: receiving::run },
     Target { name: "dialback", run: dialback::run },
     Target { name: "component", run: component::run },
+    Target { name: "established-receiving", run: established::receiving },
+    Target { name: "established-component", run: established::component },
     #[cfg(feature = "node")]
     Target { name: "certificate", run: certificate::run },
     #[cfg(feature = "node")]

@@ -8,20 +8,32 @@ use tokio::{net::UnixStream, runtime};
 use super::machine;
 use crate::config::finding::{Said, Severity, Source};
 
-/// Looks at the place of the control socket, and at who answers there unless only files are meant. Whether a node would
-/// have a socket, as far as can be said.
-pub(super) fn look(source: &Source, listen: &Listen, offline: bool) -> bool {
+/// What can be said of the control socket.
+pub(super) struct Look {
+    /// A node would have one, as far as can be said.
+    pub(super) usable: bool,
+    /// The process of the running node of this configuration.
+    pub(super) node: Option<u32>,
+}
+
+/// Looks at the place of the control socket, and at who answers there unless only files are meant.
+pub(super) fn look(source: &Source, listen: &Listen, offline: bool) -> Look {
+    let is = |usable| Look { usable, node: None };
     // What is wrong with the key was said.
-    let Some(control) = listen.control.as_ref().filter(|_| !source.is_wrong(KEY)) else { return false };
-    let trouble = trouble(&control.path).or_else(|| if offline { None } else { answers(source, listen) });
-    let Some((severity, said)) = trouble else { return true };
-    if control.required || severity == Severity::Note {
+    let Some(control) = listen.control.as_ref().filter(|_| !source.is_wrong(KEY)) else { return is(false) };
+    let answer = if offline { Ok(None) } else { answers(source, listen) };
+    let (severity, said) = match (trouble(&control.path), answer) {
+        (Some(trouble), _) | (None, Err(trouble)) => trouble,
+        (None, Ok(node)) => return Look { usable: true, node },
+    };
+    if control.required || severity == Severity::Warning {
         tell(source, severity, said);
-        return true;
+        return is(control.required);
     }
-    let without = format!("no control socket, so no answers to nuncio explain and the like: {}", said.what());
+    let without =
+        format!("no control socket: nuncio explain and similar commands are not available: {}", said.what());
     tell(source, Severity::Warning, Said::with_help(without, "set listen.control"));
-    false
+    is(false)
 }
 
 fn tell(source: &Source, severity: Severity, said: Said) {
@@ -48,8 +60,8 @@ fn refused(path: &Path, error: &socket::Error) -> (Severity, Said) {
         socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
             Severity::Warning,
             Said::with_help(
-                format!("{path} is not for the user that runs this check"),
-                "the user that the node runs as has to be able to write there",
+                format!("no permission for the control socket {path}"),
+                "run this as the service user or root",
             ),
         ),
         error => {
@@ -59,30 +71,24 @@ fn refused(path: &Path, error: &socket::Error) -> (Severity, Said) {
     }
 }
 
-/// What a node that answers there means: nothing bad, if it is the one of this configuration.
-fn answers(source: &Source, listen: &Listen) -> Option<(Severity, Said)> {
-    let path = &listen.control.as_ref()?.path;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().ok()?;
+/// The process of the node of this configuration, if it answers there; any other one is a mistake.
+fn answers(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severity, Said)> {
+    let Some(path) = listen.control.as_ref().map(|control| &control.path) else { return Ok(None) };
+    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else { return Ok(None) };
     let process = match runtime.block_on(UnixStream::connect(path)) {
         Ok(stream) => stream.peer_cred().ok().and_then(|peer| peer.pid()?.try_into().ok()),
-        Err(error) if DEAD.contains(&error.kind()) => return None,
-        Err(error) => return Some(refused(path, &error.into())),
+        Err(error) if DEAD.contains(&error.kind()) => return Ok(None),
+        Err(error) => return Err(refused(path, &error.into())),
     };
     let own = |process| is_of(source.file(), process) || listens(listen, process);
-    Some(match process {
-        Some(process) if machine::is_our_program(process) && own(process) => (
-            Severity::Note,
-            Said::with_help(
-                format!("the node of this configuration answers there (process {process})"),
-                "that is as it should be beside a running node; a second one would not start",
-            ),
-        ),
+    match process {
+        Some(process) if machine::is_our_program(process) && own(process) => Ok(Some(process)),
         _ => {
             let which = process.map(|process| format!(" (process {process})")).unwrap_or_default();
             let what = format!("it cannot be at {}: {}{which}", path.display(), socket::Error::Taken);
-            (Severity::Problem, Said::with_help(what, ELSEWHERE))
+            Err((Severity::Problem, Said::with_help(what, ELSEWHERE)))
         }
-    })
+    }
 }
 
 /// Whether the command line of that process names this file.

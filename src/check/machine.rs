@@ -17,11 +17,11 @@ use crate::config::{
     value,
 };
 
-/// Tries every address to listen on.
-pub(super) fn addresses(source: &Source, listen: &Listen) {
+/// Tries every address to listen on. Gives the processes of running nodes that use some of them.
+pub(super) fn addresses(source: &Source, listen: &Listen) -> Vec<u32> {
     let places = source.places(&LISTEN);
     let lists = LISTEN.into_iter().zip([&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]);
-    let mut tried = Vec::new();
+    let (mut tried, mut nodes) = (Vec::new(), Vec::new());
     // Of a key that is wrong only the default is known, and nobody asked for that.
     for (key, addresses) in lists.filter(|(key, _)| !source.is_wrong(key)) {
         for address in addresses.iter().filter(|address| address.port() != 0) {
@@ -29,9 +29,12 @@ pub(super) fn addresses(source: &Source, listen: &Listen) {
                 continue;
             }
             tried.push(*address);
-            let Some((severity, said)) = bind(*address).err().map(|error| judge(*address, &error)) else {
+            let Some(error) = bind(*address).err() else { continue };
+            if let Some(node) = node_at(*address).filter(|_| error.kind() == io::ErrorKind::AddrInUse) {
+                nodes.push(node);
                 continue;
-            };
+            }
+            let (severity, said) = judge(*address, &error);
             let is_it = |place: &&Place| place.key == key && value::listen(&place.value) == Ok(*address);
             match places.iter().find(is_it) {
                 Some(place) => source.find(severity, place.span.clone(), key, said),
@@ -39,6 +42,7 @@ pub(super) fn addresses(source: &Source, listen: &Listen) {
             }
         }
     }
+    nodes
 }
 
 /// Warns of keys and secrets that every user of this machine can read.
@@ -47,7 +51,7 @@ pub(super) fn secrets(source: &Source) {
     if let Some(place) = inline.filter(|_| is_readable_by_all(source.file())) {
         let path = source.file().display();
         let said = Said::with_help(
-            format!("a secret stands in {path}, which every user of this machine can read"),
+            format!("{path} contains a secret and every user of this machine can read it"),
             format!("chmod o-rwx {path}"),
         );
         source.find(Severity::Warning, place.span, &place.key, said);
@@ -107,17 +111,14 @@ fn judge(address: SocketAddr, error: &io::Error) -> (Severity, Said) {
     }
 }
 
-/// A running node is no mistake: whoever is about to reload it checks the file beside it.
+/// The process of the node that listens there. That is not a mistake: before a reload the file is checked beside it.
+fn node_at(address: SocketAddr) -> Option<u32> {
+    holder(address).filter(|(pid, name)| name == NAME || is_our_program(*pid)).map(|(pid, _)| pid)
+}
+
 fn in_use(address: SocketAddr) -> (Severity, Said) {
     let what = format!("{address} is in use");
     match holder(address) {
-        Some((pid, name)) if name == NAME || is_our_program(pid) => (
-            Severity::Note,
-            Said::with_help(
-                format!("{what} by a running Nuncio (process {pid})"),
-                "that is as it should be beside a running node; a second one would not start",
-            ),
-        ),
         Some((pid, name)) => (
             Severity::Problem,
             Said::with_help(
@@ -128,8 +129,8 @@ fn in_use(address: SocketAddr) -> (Severity, Said) {
         None => (
             Severity::Warning,
             Said::with_help(
-                format!("{what}, by a running Nuncio or by another program"),
-                format!("as root, `ss -Hltnp sport = :{}` says by which", address.port()),
+                format!("{what} by a running node or by another program"),
+                format!("`ss -Hltnp sport = :{}` as root shows by which one", address.port()),
             ),
         ),
     }

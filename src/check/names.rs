@@ -122,12 +122,12 @@ fn judge(places: &Places, listen: &Listen) -> Option<Said> {
     let told = told.join(", ");
     Some(match ours.first() {
         Some(_) => Said::with_help(
-            format!("the DNS leads other servers to {told}, and this machine does not listen for them there"),
+            format!("DNS records point to {told}, where this node does not listen for servers"),
             format!("it listens for servers at {}: change the record, or [listen]", listeners(listen)),
         ),
         None => Said::with_help(
-            format!("the DNS leads other servers to {told}, which is not this machine"),
-            "behind NAT or a proxy that passes on to this machine that is right; else change the record",
+            format!("DNS records point to {told}, which is not this machine"),
+            "correct behind NAT or a proxy that forwards to this machine; otherwise change the record",
         ),
     })
 }
@@ -145,7 +145,10 @@ fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
         // A component may well be for the programs of this machine alone.
         failure if failure.is_definitive() => {
             let severity = if own { Severity::Warning } else { Severity::Note };
-            (severity, Said::with_help(format!("{failure}: other servers do not find it"), record))
+            (
+                severity,
+                Said::with_help(format!("no DNS record for {name}: other servers cannot find it"), record),
+            )
         }
         Failure::NoAddress { .. } => (
             Severity::Warning,
@@ -154,13 +157,15 @@ fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
                 "publish its A or AAAA record",
             ),
         ),
-        _ => (Severity::Warning, Said::from(format!("{failure}: where {name} leads was not checked"))),
+        _ => {
+            (Severity::Warning, Said::from(format!("{failure}: the DNS records of {name} were not checked")))
+        }
     }
 }
 
 fn not_asked(name: &Domain) -> Said {
     Said::with_help(
-        format!("the DNS did not say within {} s where {name} leads", LIMIT.as_secs()),
+        format!("no DNS answer for {name} within {} s", LIMIT.as_secs()),
         "check again later, or skip it with --offline",
     )
 }

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
+use actors::visible::escaped;
+
 use crate::config::finding::{Finding, Severity, Source};
+use crate::fit;
 
 /// Whether the output takes colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +26,16 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
         Colours::On => format!("{BOLD}{colour}{text}{RESET}"),
         Colours::Off => text.to_owned(),
     };
-    let _ = writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {}", finding.title())));
-    let file = source.file().display();
+    let title = hanging(&printable(&finding.title()), word.len() + 2, 2);
+    let _ = writeln!(out, "{}{}", paint(colour, word), paint("", &format!(": {title}")));
+    let file = printable(&source.file().display().to_string());
+    if finding.is_of_file() && finding.severity == Severity::Note {
+        return out;
+    }
     if finding.is_of_file() {
         let _ = writeln!(out, " {} {file}", paint(BLUE, "-->"));
         if let Some(help) = finding.help() {
-            let _ = writeln!(out, "  {} help: {help}", paint(BLUE, "="));
+            let _ = writeln!(out, "  {} help: {}", paint(BLUE, "="), hanging(&printable(help), 10, 10));
         }
         return out + "\n";
     }
@@ -42,6 +49,8 @@ pub(super) fn finding(finding: &Finding, source: &Source, colours: Colours) -> S
     let under = format!("{}{}", " ".repeat(snippet.before), paint(colour, &"^".repeat(snippet.carets)));
     let _ = writeln!(out, "{margin} {bar} {under}");
     if let Some(help) = finding.help() {
+        let indent = margin.len() + 9;
+        let help = hanging(&printable(help), indent, indent);
         let _ = writeln!(out, "{margin} {bar}\n{margin} {} help: {help}", paint(BLUE, "="));
     }
     out + "\n"
@@ -88,7 +97,8 @@ impl Snippet {
 
 /// Cuts off a secret: what `check` prints gets into questions to others.
 fn hide_secret(line: &str) -> String {
-    let shown = line.find("secret").and_then(|at| {
+    let at = ["secret", "pass"].iter().filter_map(|word| line.find(word)).min();
+    let shown = at.and_then(|at| {
         let (key, rest) = line[at..].split_once('=')?;
         let is_file = key.trim_end().ends_with("_file");
         (!is_file && !rest.trim().is_empty()).then(|| &line[..at + key.len() + 2])
@@ -96,10 +106,16 @@ fn hide_secret(line: &str) -> String {
     shown.unwrap_or(line).to_owned()
 }
 
-/// Tabs as spaces, and nothing that could move the cursor.
+/// Text that begins behind `before` columns and goes on behind `indent` ones, between words.
+fn hanging(text: &str, before: usize, indent: usize) -> String {
+    let Some(columns) = fit::columns() else { return text.to_owned() };
+    let room = columns.saturating_sub(before.max(indent)).max(1);
+    fit::wrapped(text, room).join(&format!("\n{}", " ".repeat(indent)))
+}
+
+/// Tabs as spaces, and hidden characters escaped.
 fn printable(text: &str) -> String {
-    let clean = text.replace('\t', "    ");
-    clean.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    escaped(&text.replace('\t', "    ")).into_owned()
 }
 
 const BOLD: &str = "\u{1b}[1m";

@@ -65,14 +65,15 @@ pub(crate) struct Place {
 
 impl Finding {
     /// Says something about the file as a whole.
-    pub(crate) fn of_file(file: &Path, text: impl Into<String>) -> Self {
+    pub(crate) fn of_file(file: &Path, said: impl Into<Said>) -> Self {
+        let Said { text, help } = said.into();
         Self {
             file: file.to_owned(),
             line: 0,
             span: 0..0,
             key: String::new(),
-            text: text.into(),
-            help: None,
+            text,
+            help,
             severity: Severity::Problem,
         }
     }

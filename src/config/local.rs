@@ -6,7 +6,7 @@ use xmpp::{
     policy::{Policy, Tls},
 };
 
-use super::{identity, section::Section, value};
+use super::{finding::Said, identity, section::Section, value};
 
 /// Reads every `[[domain]]`.
 pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalDomain> {
@@ -80,10 +80,27 @@ fn shared_secret(section: &Section<'_>) -> Option<String> {
     if !section.has("secret") && !section.has("secret_file") {
         section.problem("secret", "is missing: a component proves itself with \"secret\" or \"secret_file\"");
     }
-    if secret.as_deref() == Some("") {
-        section.problem("secret", "is empty: anyone could connect as this component");
+    match secret.as_deref() {
+        Some("") => section.problem("secret", "is empty: anyone could connect as this component"),
+        Some(secret) => warn_of_weak(section, ["secret", "secret_file"], secret, LEAST_OF_COMPONENT),
+        None => {}
     }
     secret
+}
+
+/// Warns of a secret that anybody tries first, or that is short. `keys`: where it may stand, in the file or another one.
+pub(crate) fn warn_of_weak(section: &Section<'_>, keys: [&'static str; 2], secret: &str, least: usize) {
+    let letters: String = secret.chars().filter(char::is_ascii_alphanumeric).collect();
+    let why = if SAMPLES.contains(&letters.to_ascii_lowercase().as_str()) {
+        "is a sample value that everybody knows".to_owned()
+    } else if secret.chars().count() < least {
+        format!("has fewer than {least} characters and can be guessed")
+    } else {
+        return;
+    };
+    let [key, key_file] = keys;
+    let key = if section.has(key) { key } else { key_file };
+    section.warning(key, Said::with_help(why, "make one with `openssl rand -hex 32`"));
 }
 
 fn inherited(
@@ -111,10 +128,17 @@ fn without_certificate(name: &str, policy: &Policy) -> String {
 
 fn refuse_second(section: &Section<'_>, name: &Domain, lines: &mut Vec<(Domain, usize)>) {
     if let Some((_, line)) = lines.iter().find(|(known, _)| known == name) {
-        section.problem("name", format!("{name} stands in line {line} already"));
+        section.problem("name", format!("{name} is already defined on line {line}"));
     }
     lines.push((name.clone(), section.line()));
 }
+
+/// Secrets of samples and manuals, without punctuation.
+const SAMPLES: [&str; 8] =
+    ["changeme", "secret", "password", "example", "test", "mysecret", "component", "nuncio"];
+
+/// Characters of a component's secret: who overhears one handshake can try secrets as fast as SHA-1 can be computed.
+const LEAST_OF_COMPONENT: usize = 8;
 
 fn first_line(path: &std::path::Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| identity::unreadable(path, &error))?;

@@ -37,7 +37,13 @@ impl<'a> Section<'a> {
         let Some(value) = self.value(key) else { return Self::new(self.source, key, self.at, None) };
         let at = value.span().start;
         let DeValue::Table(table) = value.get_ref() else {
-            self.wrong_kind(key, value, &format!("a table, which begins with [{key}]"));
+            match value.get_ref() {
+                DeValue::Array(items) if items.iter().any(|item| item.get_ref().as_table().is_some()) => {
+                    let said = format!("use [{key}] (single brackets): there is only one such section");
+                    self.find(Severity::Problem, value.span(), key, said);
+                }
+                _ => self.wrong_kind(key, value, &format!("a section that begins with [{key}]")),
+            }
             return Self::new(self.source, key, at, None);
         };
         Self::new(self.source, key, at, Some(table))
@@ -46,7 +52,13 @@ impl<'a> Section<'a> {
     /// The tables `[[key]]`.
     pub(crate) fn sections(&self, key: &'static str) -> Vec<Self> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        let wanted = format!("a table, which begins with [[{key}]]");
+        let wanted = format!("sections that begin with [[{key}]]");
+        if let DeValue::Table(table) = value.get_ref() {
+            let said = format!("use [[{key}]] (two brackets): there may be several {key}s");
+            self.find(Severity::Problem, value.span(), key, said);
+            // What else is wrong with it is found too.
+            return vec![Self::new(self.source, key, value.span().start, Some(table))];
+        }
         let DeValue::Array(items) = value.get_ref() else {
             self.wrong_kind(key, value, &wanted);
             return Vec::new();
@@ -67,11 +79,11 @@ impl<'a> Section<'a> {
     pub(crate) fn read<T>(
         &self,
         key: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        mut parse: impl FnMut(&str) -> Result<T, String>,
     ) -> Option<T> {
         let value = self.value(key)?;
         let Some(text) = value.get_ref().as_str() else {
-            self.wrong_kind(key, value, "a string in quotes");
+            self.wrong_kind(key, value, &string_for(value.get_ref(), |text| parse(text).is_ok()));
             return None;
         };
         self.place(key, text, value.span());
@@ -82,7 +94,7 @@ impl<'a> Section<'a> {
     pub(crate) fn require<T>(
         &self,
         key: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnMut(&str) -> Result<T, String>,
     ) -> Option<T> {
         if !self.has(key) {
             self.problem(key, "is missing; it has no default");
@@ -98,7 +110,7 @@ impl<'a> Section<'a> {
     ) -> Option<Vec<T>> {
         let value = self.value(key)?;
         let DeValue::Array(items) = value.get_ref() else {
-            self.wrong_kind(key, value, "a list of strings, such as [\"…\", \"…\"]");
+            self.wrong_kind(key, value, "a list of quoted strings, for example [\"…\", \"…\"]");
             return None;
         };
         let mut list = Vec::with_capacity(items.len());
@@ -108,7 +120,9 @@ impl<'a> Section<'a> {
             match text.map(&parse) {
                 Some(Ok(read)) => list.push(read),
                 Some(Err(why)) => self.find(Severity::Problem, item.span(), key, why),
-                None => self.wrong_kind(key, item, "a string in quotes"),
+                None => {
+                    self.wrong_kind(key, item, &string_for(item.get_ref(), |text| parse(text).is_ok()));
+                }
             }
         }
         Some(list)
@@ -118,7 +132,7 @@ impl<'a> Section<'a> {
     pub(crate) fn count(&self, key: &'static str, at_least: usize) -> Option<usize> {
         let value = self.value(key)?;
         let DeValue::Integer(number) = value.get_ref() else {
-            self.wrong_kind(key, value, "a whole number without quotes");
+            self.wrong_kind(key, value, "a whole number without quotes, for example 64");
             return None;
         };
         let read = usize::from_str_radix(number.as_str(), number.radix()).ok();
@@ -135,7 +149,7 @@ impl<'a> Section<'a> {
         let value = self.value(key)?;
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
-            self.wrong_kind(key, value, "true or false");
+            self.wrong_kind(key, value, "true or false without quotes");
         }
         flag
     }
@@ -193,13 +207,13 @@ impl<'a> Section<'a> {
             }
             let place = if self.name.is_empty() { "the top of the file" } else { self.name };
             let what = format!("\"{key}\" is unknown in {place}");
-            let help = match ELSEWHERE.iter().find(|(known, section)| *known == key && *section != self.name)
-            {
-                Some((_, section)) => format!("it belongs in [{section}]"),
-                None => match nearest(key, &known) {
-                    Some(near) => format!("the nearest known key is \"{near}\""),
-                    None => format!("the known keys are \"{}\"", known.join("\", \"")),
-                },
+            let elsewhere = ELSEWHERE.iter().find(|(known, section)| *known == key && *section != self.name);
+            let synonym = SYNONYMS.iter().find(|(section, word, _)| *section == self.name && *word == key);
+            let help = match (elsewhere, synonym, nearest(key, &known)) {
+                (_, Some((_, _, meant)), _) => format!("did you mean {meant}?"),
+                (Some((_, section)), ..) => format!("it belongs in [{section}]"),
+                (.., Some(near)) => format!("the nearest known key is \"{near}\""),
+                _ => format!("the known keys are \"{}\"", known.join("\", \"")),
             };
             let why = Said::with_help(what, help);
             self.find(Severity::Problem, at, key, why);
@@ -223,7 +237,7 @@ impl<'a> Section<'a> {
     }
 
     fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
-        let why = format!("has to be {wanted}, and is {}", kind(value.get_ref()));
+        let why = format!("expected {wanted}, got {}", kind(value.get_ref()));
         self.find(Severity::Problem, value.span(), key, why);
     }
 
@@ -241,6 +255,23 @@ impl<'a> Section<'a> {
 
     fn full(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+}
+
+/// The string that is expected where `value` stands, with an example if a number only lacks its unit.
+fn string_for(value: &DeValue<'_>, mut is_right: impl FnMut(&str) -> bool) -> String {
+    let example = match value {
+        DeValue::Integer(number) if is_right(&format!("{number} B")) => Some("512 KiB"),
+        DeValue::Integer(number) if is_right(&format!("{number}s")) => Some("30s"),
+        // Zero and negative numbers are wrong with a unit, too.
+        DeValue::Integer(_) if is_right("1 B") => Some("512 KiB"),
+        DeValue::Integer(_) | DeValue::Float(_) if is_right("1s") => Some("30s"),
+        DeValue::Float(_) if is_right("1 B") => Some("512 KiB"),
+        _ => None,
+    };
+    match example {
+        Some(example) => format!("a quoted string with a unit, for example \"{example}\""),
+        None => "a quoted string".to_owned(),
     }
 }
 
@@ -267,7 +298,7 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
 const LIKELY: f64 = 0.6;
 
 /// Keys of one section that are looked for in others, or taken for a section.
-const ELSEWHERE: [(&str, &str); 15] = [
+const ELSEWHERE: [(&str, &str); 16] = [
     ("metrics", "listen"),
     ("control", "listen"),
     ("s2s_tls", "listen"),
@@ -280,13 +311,58 @@ const ELSEWHERE: [(&str, &str); 15] = [
     ("keepalive", "s2s"),
     ("dialback_secret", "s2s"),
     ("max_connections", "limits"),
+    ("max_connections_unauthenticated", "limits"),
     ("max_depth", "limits"),
     ("backoff", "promise"),
     ("nameservers", "dns"),
 ];
 
+/// Words that other programs or habit suggest: the section, the word, and the key that is meant.
+const SYNONYMS: [(&str, &str, &str); 36] = [
+    ("", "domains", "[[domain]]"),
+    ("", "components", "[[component]]"),
+    ("", "remotes", "[[remote]]"),
+    ("", "host", "[[domain]] with \"name\""),
+    ("", "hosts", "[[domain]] with \"name\""),
+    ("", "log_level", "\"log\""),
+    ("", "loglevel", "\"log\""),
+    ("", "threads", "\"workers\""),
+    ("listen", "port", "\"s2s\", for example [\"0.0.0.0:5269\"]"),
+    ("listen", "ports", "\"s2s\", for example [\"0.0.0.0:5269\"]"),
+    ("listen", "server", "\"s2s\""),
+    ("listen", "components", "\"component\""),
+    ("listen", "prometheus", "\"metrics\""),
+    ("listen", "socket", "\"control\""),
+    ("domain", "host", "\"name\""),
+    ("domain", "domain", "\"name\""),
+    ("domain", "cert", "\"certificate\""),
+    ("domain", "private_key", "\"key\""),
+    ("component", "password", "\"secret\""),
+    ("component", "pass", "\"secret\""),
+    ("component", "passwd", "\"secret\""),
+    ("component", "password_file", "\"secret_file\""),
+    ("component", "host", "\"name\""),
+    ("component", "domain", "\"name\""),
+    ("component", "jid", "\"name\""),
+    ("component", "cert", "\"certificate\""),
+    ("s2s", "secret", "\"dialback_secret\""),
+    ("s2s", "secret_file", "\"dialback_secret_file\""),
+    ("s2s", "require_tls", "\"tls\", for example \"required\""),
+    ("s2s", "encryption", "\"tls\", for example \"required\""),
+    ("s2s", "whitelist", "\"allow\""),
+    ("s2s", "blacklist", "\"deny\""),
+    ("s2s", "max_stanza_size", "\"max_stanza\""),
+    ("remote", "host", "\"address\", for example \"192.0.2.7:5269\""),
+    ("remote", "domain", "\"name\""),
+    ("dns", "servers", "\"nameservers\""),
+];
+
 /// The keys whose values `nuncio check` holds against the machine and the DNS.
-const PLACED: [&str; 15] = [
+const PLACED: [&str; 19] = [
+    "domain.certificate",
+    "component.certificate",
+    "s2s.trust",
+    "remote.trust",
     "listen.s2s",
     "listen.s2s_tls",
     "listen.component",

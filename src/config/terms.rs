@@ -11,7 +11,6 @@ use xmpp::{
 };
 
 use super::{
-    finding::Said,
     identity::{SYSTEM, Stores},
     local,
     section::Section,
@@ -64,7 +63,7 @@ pub(crate) fn special(
         let pattern = section.require("name", remote_name);
         if let Some(pattern) = &pattern {
             if let Some((_, line)) = lines.iter().find(|(known, _)| known == pattern) {
-                section.problem("name", format!("stands in line {line} already"));
+                section.problem("name", format!("already defined on line {line}"));
             }
             if let Pattern::Exactly(name) = pattern
                 && local.contains(name)
@@ -81,10 +80,10 @@ pub(crate) fn special(
         remote.address = section.read("address", value::host_port);
         remote.direct_tls = section.flag("direct_tls").unwrap_or_default();
         if remote.direct_tls && !section.has("address") {
-            section.problem("direct_tls", "speaks of \"address\", which is missing");
+            section.problem("direct_tls", "requires \"address\"");
         }
         if remote.direct_tls && remote.policy.tls == Tls::Disabled {
-            section.problem("direct_tls", "cannot be, as tls = \"disabled\" holds for this domain");
+            section.problem("direct_tls", "conflicts with tls = \"disabled\"");
         }
         for key in ["allow", "deny", "max_connections_per_address"] {
             section.refuse(key, "belongs in [s2s]: it holds for all domains");
@@ -184,16 +183,7 @@ fn weigh(section: &Section<'_>, policy: &Policy) {
 fn dialback_secret(section: &Section<'_>) -> Option<Secret> {
     let configured = local::secret(section, "dialback_secret", "dialback_secret_file");
     let configured = configured.filter(|secret| !secret.is_empty())?;
-    if configured.chars().count() < GUESSABLE {
-        let key = if section.has("dialback_secret") { "dialback_secret" } else { "dialback_secret_file" };
-        let said = Said::with_help(
-            format!(
-                "has fewer than {GUESSABLE} characters: whoever guesses it can pass for the domains of this node"
-            ),
-            "`openssl rand -hex 32` makes one that nobody guesses",
-        );
-        section.warning(key, said);
-    }
+    local::warn_of_weak(section, ["dialback_secret", "dialback_secret_file"], &configured, GUESSABLE);
     Some(Secret::new(&configured))
 }
 
@@ -217,7 +207,7 @@ fn remote_name(text: &str) -> Result<Pattern, String> {
     }
 }
 
-/// Characters with which a secret can still be guessed (XEP-0185 section 3 wants one that cannot).
+/// Characters of a dialback secret: who guesses it can pass for the domains of this node (XEP-0185 section 3).
 const GUESSABLE: usize = 16;
 
 /// Long enough that domains which talk keep their link, short enough that links to the others do not pile up.

@@ -1,5 +1,6 @@
 //! Each kind of mistake, and the sentence and line that an operator gets for it.
 
+mod hints;
 mod served;
 
 use std::{
@@ -252,7 +253,7 @@ fn several_mistakes_are_found_in_one_go_in_the_order_of_the_file() {
     assert_finds(
         "workers = \"two\"\nlgo = \"info\"\n[s2s]\ntls = \"requird\"\nconnect_timeout = \"10\"\nmax_stanza = \"1 KiBi\"",
         &[
-            "n.toml:1: workers: has to be a whole number without quotes, and is a string",
+            "n.toml:1: workers: expected a whole number without quotes, for example 64, got a string",
             "n.toml:2: lgo: \"lgo\" is unknown in the top of the file; the nearest known key is \"log\"",
             "n.toml:4: s2s.tls: \"requird\" is not one of \"required\", \"optional\", \"disabled\"",
             "n.toml:5: s2s.connect_timeout: \"10\" is not a length of time such as \"30s\", \"10m\" or \"1h\"",
@@ -305,13 +306,13 @@ fn values_of_the_wrong_kind_say_what_is_wanted() {
     assert_finds(
         "[listen]\ns2s = \"0.0.0.0:5269\"\ncomponent = [5347]\n[s2s]\nstrict_certificates = \"yes\"\nmax_connections_per_address = 0",
         &[
-            "n.toml:2: listen.s2s: has to be a list of strings, such as [\"…\", \"…\"], and is a string",
-            "n.toml:3: listen.component: has to be a string in quotes, and is a number",
-            "n.toml:5: s2s.strict_certificates: has to be true or false, and is a string",
+            "n.toml:2: listen.s2s: expected a list of quoted strings, for example [\"…\", \"…\"], got a string",
+            "n.toml:3: listen.component: expected a quoted string, got a number",
+            "n.toml:5: s2s.strict_certificates: expected true or false without quotes, got a string",
             "n.toml:6: s2s.max_connections_per_address: 0 is not a number from 1 up",
         ],
     );
-    assert_finds("s2s = 1", &["n.toml:1: s2s: has to be a table, which begins with [s2s], and is a number"]);
+    assert_finds("s2s = 1", &["n.toml:1: s2s: expected a section that begins with [s2s], got a number"]);
 }
 
 #[test]
@@ -330,7 +331,7 @@ fn an_address_can_be_listened_on_once() {
     assert_finds(
         "[listen]\ns2s = [\"127.0.0.1:5269\"]\ns2s_tls = [\"127.0.0.1:5269\"]",
         &[
-            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 stands in this section twice, and can be bound only once",
+            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 is listed twice in this section; it can be bound only once",
         ],
     );
     assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
@@ -341,7 +342,7 @@ fn metrics_for_everybody_are_a_warning() {
     assert_finds(
         "[listen]\nmetrics = [\"127.0.0.1:9469\", \"0.0.0.0:9469\"]",
         &[
-            "n.toml:2: warning: listen.metrics: whoever reaches 0.0.0.0:9469 can read the figures, and which domains stanzas wait for",
+            "n.toml:2: warning: listen.metrics: 0.0.0.0:9469 is not a loopback address: everybody who reaches it can read the metrics",
         ],
     );
 }
@@ -362,7 +363,9 @@ fn settings_that_contradict_each_other_are_refused() {
     );
     assert_finds(
         "[promise]\nbackoff = [\"5m\", \"1s\"]",
-        &["n.toml:2: promise.backoff: has to be the first and the longest pause, such as [\"1s\", \"5m\"]"],
+        &[
+            "n.toml:2: promise.backoff: expected the first and the longest pause, for example [\"1s\", \"5m\"]",
+        ],
     );
     assert_finds(
         "[promise]\nmax_bytes = \"1 GiB\"",
@@ -400,8 +403,8 @@ fn a_remote_refuses_what_holds_for_all() {
          [[remote]]\nname = \"*\"\n[[remote]]\nname = \"a.example\"\naddress = \"10.0.0.1\"\n[[remote]]\n",
         &[
             "n.toml:3: remote.deny: belongs in [s2s]: it holds for all domains",
-            "n.toml:4: remote.direct_tls: speaks of \"address\", which is missing",
-            "n.toml:6: remote.name: stands in line 1 already",
+            "n.toml:4: remote.direct_tls: requires \"address\"",
+            "n.toml:6: remote.name: already defined on line 1",
             "n.toml:8: remote.name: \"*\" is every domain, and [s2s] holds for those",
             "n.toml:10: remote.name: a.example is served by this node, so no link to it is ever made",
             "n.toml:11: remote.address: \"10.0.0.1\" is not a host and a port, such as \"127.0.0.2:5269\" or \"xmpp.b.example:5269\"",
@@ -443,13 +446,14 @@ fn log_filters_are_those_of_env_logger() {
 fn limits_are_read_and_a_remote_may_have_its_own_pace() {
     let config = Dir::new()
         .load(
-            "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_depth = 9\n\
+            "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_connections_unauthenticated = 6\nmax_depth = 9\n\
              max_component_connections = 5\nmax_handshake = \"30 KiB\"\nmax_components_unauthenticated_per_address = 3\n\
              max_verifications_waiting = 0\n[s2s]\nunknown_recipient = \"bounce\"\nmalformed_stanza = \"close\"\nmax_rate = \"1 MiB\"\n\
              [[remote]]\nname = \"b.example\"\nmax_rate = \"unlimited\"\nmalformed_stanza = \"bounce\"\nwrite_timeout = \"5s\"\n",
         )
         .unwrap();
     let Settings { limits, remote, overrides, .. } = &config.settings;
+    assert_eq!(limits.max_connections_unauthenticated, 6);
     assert_eq!((limits.max_connections, limits.stream.depth, limits.verifications.waiting), (7, 9, 0));
     assert_eq!(limits.max_handshake, 30 << 10);
     assert_eq!((limits.components.connections, limits.components.unproved_per_address), (5, 3));

@@ -18,7 +18,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// A length of time that is not zero.
 pub(crate) fn some_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
-    if duration.is_zero() { Err("has to be longer than nothing".to_owned()) } else { Ok(duration) }
+    if duration.is_zero() { Err("must be greater than zero".to_owned()) } else { Ok(duration) }
 }
 
 /// A number of bytes: a whole number and a unit (`B`, `KB`, `MB`, `GB` count in thousands, `KiB`, `MiB`, `GiB` in 1024),
@@ -29,7 +29,7 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
     let unit = unit.trim().to_ascii_lowercase();
     let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
     match (number.parse::<usize>(), factor) {
-        (Ok(0), Some(_)) => Err("has to be larger than nothing".to_owned()),
+        (Ok(0), Some(_)) => Err("must be greater than zero".to_owned()),
         (Ok(number), Some(factor)) => number
             .checked_mul(factor)
             .ok_or_else(|| format!("\"{text}\" is more than this machine can count")),
@@ -78,14 +78,42 @@ pub(crate) fn host_port(text: &str) -> Result<HostPort, String> {
 
 /// A domain name in any spelling.
 pub(crate) fn domain(text: &str) -> Result<Domain, String> {
-    Domain::new(text).map_err(|why| format!("\"{text}\" cannot be a domain: {why}"))
+    Domain::new(text).map_err(|why| not_a_domain(text, &why.to_string()))
 }
 
 /// `*`, `*.example.net` or one domain.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
-    Pattern::parse(text).map_err(|why| {
-        format!("\"{text}\" is neither \"*\", nor \"*.example.net\", nor a domain name: {why}")
+    Pattern::parse(text).map_err(|why| match only_domain(text) {
+        Some(_) => not_a_domain(text, &why.to_string()),
+        None => format!("\"{text}\" is neither \"*\", nor \"*.example.net\", nor a domain name: {why}"),
     })
+}
+
+/// Says why a text is not a domain, and which domain it contains.
+fn not_a_domain(text: &str, why: &str) -> String {
+    let kind = if text.contains("://") {
+        "a URL"
+    } else if text.contains(['@', '/']) {
+        "an address"
+    } else {
+        "a domain with a port"
+    };
+    match only_domain(text) {
+        Some(domain) => format!("\"{text}\" is {kind}; give the domain only: \"{domain}\""),
+        None => format!("\"{text}\" is not a domain name: {why}"),
+    }
+}
+
+/// The domain in an address, a URL, or in front of a port.
+fn only_domain(text: &str) -> Option<Domain> {
+    let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let bare = after_scheme.split('/').next()?;
+    let bare = bare.rsplit_once('@').map_or(bare, |(_, domain)| domain);
+    let bare = match bare.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => bare,
+    };
+    Domain::new(bare).ok().filter(|_| bare != text)
 }
 
 /// An address of a person or a page, as a URI.

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crate::users;
 use actors::control::{request::Request, socket};
 
 /// Asks the node at `path` and reads its answer to the end.
@@ -25,25 +26,37 @@ pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String>
 fn talk(mut stream: UnixStream, request: &Request) -> io::Result<String> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    stream.write_all(request.line().as_bytes())?;
-    let mut text = String::new();
-    stream.take(LONGEST).read_to_string(&mut text)?;
-    Ok(text)
+    // A node that turns a command away writes why before it closes the connection, perhaps before it reads.
+    let written = stream.write_all(request.line().as_bytes());
+    let mut bytes = Vec::new();
+    let read = stream.take(LONGEST).read_to_end(&mut bytes);
+    if bytes.is_empty() {
+        let gone = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+        };
+        return Err(match written.and(read) {
+            Err(error) if !gone(&error) => error,
+            _ => io::Error::other(TURNED_AWAY),
+        });
+    }
+    String::from_utf8(bytes).map_err(io::Error::other)
 }
 
 fn unreachable(path: &Path, error: &io::Error) -> String {
     let is_socket = fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let who = users::who_may(path);
     let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => format!(
-            "no node is running with the control socket {path}; --config or --socket names another one"
+            "no node is running with the control socket {path}; name another one with --config FILE, NUNCIO_CONFIG=FILE or \
+             --socket PATH"
         ),
-        io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is no socket"),
+        io::ErrorKind::ConnectionRefused if !is_socket => format!("{path} is not a socket"),
         io::ErrorKind::ConnectionRefused => {
-            format!("no node is running any more that had the control socket {path}")
+            format!("no node is running: the control socket {path} is left over from one that ended")
         }
         io::ErrorKind::PermissionDenied => {
-            format!("the control socket {path} is for the node's own user: ask as that user, or as root")
+            format!("no permission for the control socket {path}: run this as {who}")
         }
         _ => format!("the control socket {path} cannot be used: {error}"),
     }
@@ -51,6 +64,10 @@ fn unreachable(path: &Path, error: &io::Error) -> String {
 
 /// The node gives its answer within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Why a node closes a connection without any answer.
+const TURNED_AWAY: &str =
+    "it closed the connection, as too many commands are being answered at once; try again";
 
 /// Bytes of an answer: ten thousand links are some megabytes.
 const LONGEST: u64 = 64 << 20;

@@ -30,6 +30,16 @@ pub(crate) fn show(screen: &mut Screen, answer: &Answer<Explanation>) {
             screen.more("queue", found.queues.len(), found.queues_total);
         }
     }
+    if !found.related.is_empty() {
+        screen.heading("Related domains with links or queues");
+        let mut table = Table::bare();
+        for related in &found.related {
+            let plural = if related.links == 1 { "" } else { "s" };
+            let links = format!("{} link{plural}", related.links);
+            table.row(&[related.domain.clone(), links, format!("{} waiting", amount(related.waiting))]);
+        }
+        screen.table(&table, "");
+    }
     if found.account != Figures::default() {
         screen.heading("Stanzas to it");
         account(screen, &found.account);
@@ -48,11 +58,11 @@ fn account(screen: &mut Screen, figures: &Figures) {
     let mut table = Table::bare();
     let rows = [
         ("taken", figures.taken, ""),
-        ("written", figures.written, "on a link that stood"),
-        ("uncertain", figures.uncertain, "on the wire when a link died: they may have arrived"),
+        ("written", figures.written, "on an open link"),
+        ("uncertain", figures.uncertain, "written to a link that was lost: they may have arrived"),
         ("answered", figures.answered, "with an error"),
-        ("expired", figures.expired, "answered with an error: no link came about in time"),
-        ("dropped", figures.dropped, "by a rule: errors, results, and what a newer one replaced"),
+        ("expired", figures.expired, "answered with an error: no connection could be established in time"),
+        ("dropped", figures.dropped, "by a rule: errors, results, and stanzas replaced by newer ones"),
         ("waiting", figures.waiting, ""),
     ];
     for (name, figure, meaning) in rows {

@@ -1,38 +1,44 @@
 //! What a person sees: lines, tables with aligned columns, times of day with their age.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use actors::{
     account::Amount,
     report::{Seconds, Time},
+    visible::escaped,
 };
 use jiff::{Timestamp, tz::TimeZone};
+
+use crate::fit;
 
 /// Text that grows from top to bottom, and the time at which it is true.
 pub(crate) struct Screen {
     text: String,
     now: Time,
     zone: TimeZone,
+    /// Columns of the terminal.
+    width: Option<usize>,
 }
 
 /// Rows of cells; the first names the columns.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    named: bool,
 }
 
 impl Screen {
     /// An empty one for an answer given at `now`.
     pub(crate) fn new(now: Time) -> Self {
-        Self::in_zone(now, TimeZone::system())
+        Self { width: fit::columns(), ..Self::in_zone(now, TimeZone::system()) }
     }
 
     fn in_zone(now: Time, zone: TimeZone) -> Self {
-        Self { text: String::new(), now, zone }
+        Self { text: String::new(), now, zone, width: None }
     }
 
     /// Adds a line; what a peer wrote into it cannot leave it.
     pub(crate) fn line(&mut self, line: &str) {
-        self.text.push_str(&printable(line));
+        self.text.push_str(&fit::line(&escaped(line), self.width));
         self.text.push('\n');
     }
 
@@ -44,8 +50,11 @@ impl Screen {
 
     /// Adds a table.
     pub(crate) fn table(&mut self, table: &Table, indent: &str) {
-        for line in table.lines() {
-            self.line(&format!("{indent}{line}"));
+        let width = self.width.map(|width| width.saturating_sub(indent.len()));
+        for line in fit::table(&table.rows, table.named, width) {
+            self.text.push_str(indent);
+            self.text.push_str(&line);
+            self.text.push('\n');
         }
     }
 
@@ -62,7 +71,7 @@ impl Screen {
     pub(crate) fn missing(&mut self, parts: &[String]) {
         if !parts.is_empty() {
             let parts = parts.join(", ");
-            self.line(&format!("incomplete: no answer in time from {parts}; this node has too much to do"));
+            self.line(&format!("incomplete: no answer in time from {parts}; this node is overloaded"));
         }
     }
 
@@ -97,48 +106,18 @@ impl Screen {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(columns: &[&str]) -> Self {
-        Self { rows: vec![columns.iter().map(|column| (*column).to_owned()).collect()] }
+        Self { rows: vec![columns.iter().map(|column| (*column).to_owned()).collect()], named: true }
     }
 
     /// A table whose columns need no names.
     pub(crate) fn bare() -> Self {
-        Self { rows: Vec::new() }
+        Self { rows: Vec::new(), named: false }
     }
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: &[String; N]) {
-        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+        self.rows.push(cells.iter().map(|cell| escaped(cell).into_owned()).collect());
     }
-
-    fn lines(&self) -> impl Iterator<Item = String> {
-        let columns = self.rows.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
-        self.rows.iter().map(move |row| {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                // Text always takes what is written to it.
-                let _ = write!(line, "{cell:<width$}  ");
-            }
-            line.trim_end().to_owned()
-        })
-    }
-}
-
-/// Text with its control characters escaped: much of it was written by peers.
-pub(crate) fn printable(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || is_direction(character) {
-            clean.extend(character.escape_default());
-        } else {
-            clean.push(character);
-        }
-    }
-    clean
 }
 
 /// `12 stanzas, 3.4 KiB`
@@ -162,11 +141,6 @@ impl fmt::Display for Size {
     }
 }
 
-/// The characters that turn the direction of what follows, so that a line reads as another.
-fn is_direction(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
@@ -180,22 +154,6 @@ mod tests {
 
     fn before(seconds: u64) -> Time {
         Time(noon().0 - Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn columns_stand_below_each_other() {
-        let mut table = Table::new(&["pair", "stanzas"]);
-        table.row(&["a.example > bücher.example".to_owned(), "12".to_owned()]);
-        table.row(&["a > b".to_owned(), "1".to_owned()]);
-        let lines: Vec<String> = table.lines().collect();
-        assert_eq!(
-            lines,
-            [
-                "pair                        stanzas",
-                "a.example > bücher.example  12",
-                "a > b                       1"
-            ]
-        );
     }
 
     #[test]

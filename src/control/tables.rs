@@ -127,7 +127,7 @@ pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
 
 fn pairs(link: &Link) -> String {
     let pairs: Vec<String> = link.pairs.iter().map(ToString::to_string).collect();
-    match (pairs.len(), link.more_pairs) {
+    match (pairs.len(), link.pairs_not_shown) {
         (0, _) => none(),
         (_, 0) => pairs.join(", "),
         (_, more) => format!("{} and {more} more", pairs.join(", ")),
@@ -200,7 +200,7 @@ mod tests {
             direction: Direction::Incoming,
             state: State::Authenticated,
             pairs: vec![Pair { local: "a.example".to_owned(), remote }],
-            more_pairs: 0,
+            pairs_not_shown: 0,
             address: Some(([192, 0, 2, 7], 40_000).into()),
             since: now(),
             mechanism: Some("dialback".to_owned()),

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use actors::visible::escaped;
+
 /// What one line says of the mailboxes of one actor kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -127,7 +129,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// A word to be shown, cut to `longest` characters; nothing in it moves the cursor.
 fn name(text: &str, longest: usize) -> Option<String> {
-    let shown: String = text.chars().filter(|c| !c.is_control()).take(longest).collect();
+    let shown: String = escaped(text).chars().take(longest).collect();
     (!shown.is_empty()).then_some(shown)
 }
 

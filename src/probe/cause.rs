@@ -20,8 +20,8 @@ pub(crate) fn side_in_words(side: Side, pair: &DomainPair) -> String {
     match side {
         Side::Remote => format!("the operator of {}", pair.remote),
         Side::Local => format!("you, who run {}", pair.local),
-        Side::Either => "one of the two; it cannot be told from here".to_owned(),
-        Side::Nobody => "nobody: time mends it".to_owned(),
+        Side::Either => "either side: it cannot be determined from here".to_owned(),
+        Side::Nobody => "nobody: it resolves itself with time".to_owned(),
     }
 }
 
@@ -61,7 +61,7 @@ causes! {
     OWN_DNS_FAILS = "own-name-servers-fail", Local, "RFC 1035 section 4.1.1, RFC 6120 section 3.2",
         "The name servers of {local} do not answer as they should: look at its zone and its delegation, since others find nothing either.";
     OWN_BOGUS = "own-dns-bogus", Local, "RFC 4035 section 5.5, RFC 8914",
-        "The DNSSEC signatures of {local} do not check out: sign the zone anew or correct the DS record.";
+        "The DNSSEC signatures of {local} are not valid: sign the zone again or correct the DS record.";
     OWN_TARGET_IS_ADDRESS = "own-srv-target-is-address", Local, "RFC 2782 (the target is a domain name)",
         "Name a host in the SRV record of {local} and give that the address: servers that look for a host of that name find none.";
     OWN_PORT_IS_ZERO = "own-srv-port-is-zero", Local, "RFC 2782 (the port of the service), RFC 6335 section 6 (0 is reserved)",
@@ -79,7 +79,7 @@ causes! {
     OWN_EXPIRED = "own-certificate-expired", Local, "RFC 5280 section 4.1.2.5",
         "Renew the certificate of {local}, then reload the node.";
     OWN_EXPIRES_SOON = "own-certificate-expires-soon", Local, "RFC 5280 section 4.1.2.5",
-        "Renew the certificate of {local} and find out why that did not happen by itself.";
+        "Renew the certificate of {local} and find out why it was not renewed automatically.";
     OWN_NOT_YET_VALID = "own-certificate-not-yet-valid", Local, "RFC 5280 section 4.1.2.5",
         "Use a certificate for {local} whose time has begun, and check the clock of this machine.";
     OWN_WRONG_NAME = "own-certificate-wrong-name", Local, "RFC 6120 section 13.7.1.2.1, RFC 9525 section 6",

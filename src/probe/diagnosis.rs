@@ -2,7 +2,10 @@
 
 use actors::{
     dns,
-    failure::{Failure, diagnosis::Seen},
+    failure::{
+        Failure,
+        diagnosis::{Seen, of_certificate},
+    },
 };
 use xmpp::{
     policy::{Mechanism, Policy},
@@ -45,7 +48,14 @@ impl Circumstances<'_> {
 pub(crate) fn of(failure: &Failure, circumstances: &Circumstances<'_>) -> (&'static str, &'static Cause) {
     let mut cause = failure.cause(&circumstances.seen());
     if cause == &cause::DIALBACK_REFUSED && !circumstances.policy.secret.is_shared() {
-        cause = &cause::DIALBACK_UNTESTABLE;
+        // With a good certificate dialback would not have been needed: that is what can be mended there.
+        cause = match failure {
+            Failure::Stream { distrusted: Some(problem), .. } => {
+                let incomplete = circumstances.sight.shown.as_ref().is_some_and(judgement::is_incomplete);
+                of_certificate(problem, incomplete)
+            }
+            _ => &cause::DIALBACK_UNTESTABLE,
+        };
     }
     (step(failure, cause), cause)
 }

@@ -102,7 +102,7 @@ pub(crate) fn own_file(certificate: &Certificate, domain: &Domain, policy: &Poli
     let names: Vec<String> = certificate.names.iter().map(|name| self::name(name).to_owned()).collect();
     let verdict = certificate.proves(domain, policy.trust);
     let first = match &verdict {
-        Ok(()) => format!("the file of the configuration proves {domain} to whoever trusts what we trust"),
+        Ok(()) => format!("the certificate file proves {domain} to servers that trust the same authorities"),
         Err(problem) => format!("certificate of {domain} {problem}"),
     };
     let words = format!(

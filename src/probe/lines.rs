@@ -1,5 +1,6 @@
 //! The report for machines: JSON Lines, one object for each step as it is taken, and the verdict last.
 
+use actors::visible;
 use serde_json::{Map, Value, json};
 use xmpp::{Domain, DomainPair};
 
@@ -34,7 +35,7 @@ pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
         put("finding", self::finding(pair, finding));
     }
     line.extend(step.facts.clone());
-    format!("{}\n", Value::Object(line))
+    written(&Value::Object(line))
 }
 
 /// The last line; `from` is missing where the configuration did not tell.
@@ -58,7 +59,12 @@ pub(crate) fn verdict(
         "warnings": all(odd),
         "untested": untested,
     });
-    format!("{verdict}\n")
+    written(&verdict)
+}
+
+/// A line of its own; text of the remote neither ends it nor hides in it.
+fn written(value: &Value) -> String {
+    format!("{}\n", visible::json(&value.to_string()))
 }
 
 fn part(own: bool) -> &'static str {

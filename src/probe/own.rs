@@ -1,5 +1,7 @@
 //! Our own side: what the remote finds when it looks for us.
 
+use std::sync::Arc;
+
 use actors::{
     certificate::{self, Flaw},
     settings::Identity,
@@ -32,6 +34,8 @@ pub(crate) async fn look(probe: &mut Probe, report: &mut Report) {
     let mut attempt = probe.attempt(pair, Purpose::Verify(request));
     // That the way leads to our own listener is what we want to see; and it has to lead there by the DNS.
     attempt.bound.clear();
+    let socket = probe.settings.listen.control.as_ref().map(|control| control.path.clone());
+    attempt.watch = Some(Arc::new(probe.spectator.announcing(socket)));
     attempt.remote.address = None;
     attempt.remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
     attempt.remote.policy.strict_certificates = false;

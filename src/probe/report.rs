@@ -7,10 +7,13 @@ use std::{
 
 use xmpp::{DomainPair, policy::Mechanism};
 
+use actors::report::Side;
+
 use super::{
-    lines,
+    cause, lines,
     screen::Screen,
     step::{Finding, Step},
+    walk::SECRET_MADE_UP,
 };
 use crate::output;
 
@@ -61,7 +64,15 @@ impl Report {
     }
 
     /// Tells a step.
-    pub(crate) fn tell(&mut self, step: Step) {
+    pub(crate) fn tell(&mut self, mut step: Step) {
+        let finding = step.finding.as_ref().filter(|finding| !finding.grave && self.screen.is_some());
+        let again = finding.is_some_and(|finding| {
+            self.findings.iter().any(|told| told.cause == finding.cause && told.own == finding.own)
+        });
+        if again && step.finding.as_ref().is_some_and(|finding| finding.happened == step.words) {
+            // A person has read it once; the words of the step say it again.
+            step.finding = None;
+        }
         let told = match &mut self.screen {
             Some(screen) => screen.step(&step),
             None => lines::step(&self.pair, &step),
@@ -101,17 +112,17 @@ impl Report {
     /// # Errors
     /// Not all of it could be written.
     pub(crate) fn end(mut self) -> io::Result<()> {
-        let (grave, odd) = (self.causes(true), self.causes(false));
+        let (mut grave, odd) = (self.causes(true), self.causes(false));
+        // First what the remote has to mend, then what we have, since the first keeps us from it for certain.
+        grave.sort_by_key(|finding| (finding.own, finding.cause.side == Side::Local));
+        let noted = odd.iter().chain(&grave).any(|finding| finding.cause == &cause::DIALBACK_UNTESTABLE);
+        let told = |sentence: &String| self.screen.is_none() || !noted || sentence != SECRET_MADE_UP;
+        let untested: Vec<String> = self.untested.iter().filter(|sentence| told(sentence)).cloned().collect();
         let verdict = match &self.screen {
-            Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &self.untested),
-            None => lines::verdict(
-                &self.pair,
-                Some(&self.pair.local),
-                self.way.as_ref(),
-                &grave,
-                &odd,
-                &self.untested,
-            ),
+            Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &untested),
+            None => {
+                lines::verdict(&self.pair, Some(&self.pair.local), self.way.as_ref(), &grave, &odd, &untested)
+            }
         };
         self.print(&verdict);
         self.unwritten.map_or(Ok(()), Err)

@@ -1,8 +1,11 @@
 //! The report for a person.
 
-use std::fmt::Write as _;
+use std::{collections::HashSet, fmt::Write as _};
 
+use actors::visible::escaped;
 use xmpp::DomainPair;
+
+use crate::fit::{self, wrapped};
 
 use super::{
     cause,
@@ -16,12 +19,17 @@ pub(crate) struct Screen {
     colours: bool,
     /// Of the step before.
     place: Option<Place>,
+    /// Columns.
+    width: usize,
+    /// Causes that were explained; the second time only their names are shown.
+    explained: HashSet<&'static str>,
 }
 
 impl Screen {
     /// An empty one.
     pub(crate) fn new(pair: &DomainPair, colours: bool) -> Self {
-        Self { pair: pair.clone(), colours, place: None }
+        let width = fit::columns().map_or(WIDTH, |columns| columns.clamp(NARROWEST, WIDTH));
+        Self { pair: pair.clone(), colours, place: None, width, explained: HashSet::new() }
     }
 
     /// One step, below a heading where a new part begins.
@@ -33,7 +41,8 @@ impl Screen {
             Some(finding) if finding.grave => ("FAILED", RED),
             Some(_) => ("note", YELLOW),
         };
-        let mut lines = step.words.lines().flat_map(|line| wrapped(&printable(line), WIDTH - INDENT));
+        let width = self.width - INDENT;
+        let mut lines = step.words.lines().flat_map(|line| wrapped(&printable(line), width));
         let first = lines.next().unwrap_or_default();
         let _ = writeln!(text, "  {} {:<12} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
         for line in lines {
@@ -42,9 +51,11 @@ impl Screen {
         if let Some(finding) = &step.finding {
             // The words may well say it already, after what leg of dialback it was on.
             if !step.words.ends_with(&finding.happened) && !step.words.starts_with(&finding.happened) {
-                let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &printable(&finding.happened)));
+                for line in wrapped(&printable(&finding.happened), width) {
+                    let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &line));
+                }
             }
-            text += &self.explained(finding);
+            text += &self.explain(finding);
         }
         text
     }
@@ -69,37 +80,59 @@ impl Screen {
                 writeln!(text, "  {}  {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
             }
         };
-        for finding in grave.iter().chain(odd) {
-            let word = match (finding.grave, finding.own) {
-                (true, false) if way.is_none() => "because",
-                (true, _) => "also",
-                (false, _) => "note",
-            };
+        for finding in grave {
+            let word = if !finding.own && way.is_none() { "because" } else { "also" };
             let side = if finding.own { "our own side: " } else { "" };
-            let happened = printable(&finding.happened);
-            let _ = writeln!(text, "  {word:<7} {side}{happened} [{}]", finding.cause.id);
+            let happened = format!("{side}{} [{}]", printable(&finding.happened), finding.cause.id);
+            text += &self.hanging(&format!("  {word:<7} "), &happened);
+        }
+        match odd.len() {
+            0 => {}
+            1 => text += "  note    1 note above\n",
+            notes => {
+                let _ = writeln!(text, "  notes   {notes} notes above");
+            }
         }
         for (nth, sentence) in untested.iter().enumerate() {
             if nth == 0 {
                 text += &self.heading("Not tested");
             }
-            let _ = writeln!(text, "  - {sentence}");
+            text += &self.hanging("  - ", &printable(sentence));
         }
         text
     }
 
-    /// Rule, side and advice.
-    fn explained(&self, finding: &Finding) -> String {
+    /// A sentence behind a mark, with its further lines below its beginning.
+    fn hanging(&self, mark: &str, sentence: &str) -> String {
+        let before = mark.chars().count();
+        let mut text = String::new();
+        for (nth, line) in wrapped(sentence, self.width - before).iter().enumerate() {
+            let _ = match nth {
+                0 => writeln!(text, "{mark}{line}"),
+                _ => writeln!(text, "{:before$}{line}", ""),
+            };
+        }
+        text
+    }
+
+    /// Rule, side and advice; of a cause that was explained before only the name.
+    fn explain(&mut self, finding: &Finding) -> String {
         let cause = finding.cause;
+        let width = self.width - INDENT - NAME;
+        let again = !self.explained.insert(cause.id);
         let mut text = String::new();
         let mut line = |name: &str, words: &str| {
-            let mut rest = wrapped(words, WIDTH - INDENT - NAME).into_iter();
+            let mut rest = wrapped(words, width).into_iter();
             let first = rest.next().unwrap_or_default();
             let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<6}")));
             for part in rest {
                 let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + NAME);
             }
         };
+        if again {
+            line("cause", &format!("{} (explained above)", cause.id));
+            return text;
+        }
         line("cause", cause.id);
         line("rule", cause.rule);
         line("who", &cause::side_in_words(cause.side, &self.pair));
@@ -128,7 +161,7 @@ impl Screen {
                 (_, true) => "direct TLS",
                 (_, false) => "STARTTLS",
             };
-            text += &self.heading(&format!("{name}, {kind}"));
+            text += &self.heading(&format!("{}, {kind}", printable(name)));
         }
         let whole = |place: &Place| Some(format!("{place:?}"));
         if let Some(address) = place.address.filter(|_| !same(whole)) {
@@ -146,33 +179,13 @@ impl Screen {
     }
 }
 
-/// What a peer or a record said, without what could upset a terminal: controls, and marks that turn text around.
+/// As much of a text as helps, with hidden characters escaped.
 fn printable(text: &str) -> String {
-    let upsets = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let mut shown: String =
-        text.chars().take(LONGEST).map(|c| if upsets(c) { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
+    let clean = escaped(text);
+    match clean.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &clean[..end]),
+        None => clean.into_owned(),
     }
-    shown
-}
-
-/// Breaks a sentence at spaces.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// Columns before the words of a step: `  FAILED certificate  `.
@@ -184,8 +197,11 @@ const NAME: usize = 7;
 /// A stream error may bring 10 KB of text.
 const LONGEST: usize = 400;
 
-/// Fits a terminal that somebody made a little wider than 80 columns.
+/// Columns of a report that does not go to a terminal, and the most that are pleasant to read.
 const WIDTH: usize = 110;
+
+/// Columns below which the report is not fitted any more.
+const NARROWEST: usize = 60;
 
 const BOLD: &str = "\x1b[1m";
 const GREEN: &str = "\x1b[32m";
@@ -232,7 +248,7 @@ The way to b.example
     #[test]
     fn what_a_peer_says_cannot_upset_the_terminal() {
         let step = Step::good("stream", &Place::default(), "bad\x1b[2J\u{202e}\u{7}");
-        assert!(!screen(false).step(&step).contains(['\x1b', '\u{202e}', '\u{7}']));
+        assert!(screen(false).step(&step).contains(r"bad\u{1b}[2J\u{202e}\u{7}"));
         assert_eq!(printable(&"x".repeat(5000)).chars().count(), LONGEST + 1);
     }
 }

@@ -1,6 +1,9 @@
 //! What is seen of the node's own way while it is gone, in the order of events.
 
+use std::path::PathBuf;
+
 use actors::{
+    control::request::Request,
     dns::Asked,
     tls,
     watch::{Seen, Watch},
@@ -12,6 +15,8 @@ use xmpp::{
     sasl,
     stream::{Header, features::Features, initiating::Note},
 };
+
+use crate::control::client;
 
 /// Something that was seen.
 #[derive(Debug)]
@@ -37,19 +42,39 @@ pub(crate) struct Shown {
 
 /// Who looks on.
 #[derive(Debug)]
-pub(crate) struct Spectator(mpsc::Sender<Event>);
+pub(crate) struct Spectator {
+    events: mpsc::Sender<Event>,
+    /// The control socket of the running node, where connections to it are announced.
+    announces: Option<PathBuf>,
+}
 
 impl Spectator {
     /// One who tells what it sees.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Event>) {
         let (events, seen) = mpsc::channel(MOST_UNSEEN);
-        (Self(events), seen)
+        (Self { events, announces: None }, seen)
+    }
+
+    /// One who also announces connections at this control socket, so that the running node keeps no records of them.
+    pub(crate) fn announcing(&self, socket: Option<PathBuf>) -> Self {
+        Self { events: self.events.clone(), announces: socket }
     }
 }
 
 impl Watch for Spectator {
     fn see(&self, seen: Seen<'_>) {
         let event = match seen {
+            Seen::Connected { from } => {
+                // Where no node runs, or another user's, there is nobody who would record it here.
+                let announced = self
+                    .announces
+                    .as_ref()
+                    .map(|socket| client::exchange(socket, &Request::ExpectProbe { address: from }));
+                if let Some(Err(why)) = announced {
+                    log::debug!(target: super::LOG, reason = why.as_str(); "the connection was not announced");
+                }
+                return;
+            }
             Seen::Asked(asked) => Event::Asked(asked.clone()),
             Seen::Secured { session, ssl } => {
                 let chain = ssl.peer_cert_chain().map(|chain| chain.iter().map(ToOwned::to_owned).collect());
@@ -59,7 +84,7 @@ impl Watch for Spectator {
             Seen::Noted(note) => Event::Noted(note.clone()),
         };
         // A peer that sends more than can be shown is cut short here, not there.
-        let _ = self.0.try_send(event);
+        let _ = self.events.try_send(event);
     }
 }
 

@@ -156,7 +156,7 @@ impl Walk<'_> {
             self.report.tell(Step::odd("external", &self.place, &cause::EXTERNAL_REFUSED, happened));
         }
         let (name, words) = match mechanism {
-            Mechanism::External => ("external", format!("we say that our certificate is that of {local}")),
+            Mechanism::External => ("external", format!("we present the certificate of {local}")),
             Mechanism::Dialback => ("dialback", format!("1 of 4: we show {remote} a key for this stream")),
         };
         self.report.tell(Step::good(name, &self.place, words));
@@ -185,21 +185,22 @@ impl Walk<'_> {
 
     /// Tells what our own server says of a key of ours.
     pub(super) fn tell_answer(&mut self, answer: Answer) {
-        // On this way the pair is turned around.
-        let remote = &self.attempt.pair.local;
-        let asked = format!("asked as {remote} would ask (2 and 3 of dialback)");
+        let asked = "dialback check at our own address";
         self.report.tell(match answer {
-            Answer::Valid => Step::good("dialback", &self.place, format!("{asked}: our key is right")),
+            Answer::Valid => {
+                Step::good("dialback", &self.place, format!("{asked}: the node confirms our key"))
+            }
             Answer::Invalid if !self.attempt.remote.policy.secret.is_shared() => {
-                let happened = format!("{asked}: it answers, and cannot know the key of this probe");
+                let happened =
+                    format!("{asked}: the node answers; it cannot confirm the probe's key (expected)");
                 Step::odd("dialback", &self.place, &cause::DIALBACK_UNTESTABLE, happened)
             }
             Answer::Invalid => {
-                let happened = format!("{asked}: it says that our key is wrong");
+                let happened = format!("{asked}: the node answers that our key is wrong");
                 Step::failed("dialback", &self.place, &cause::OWN_SECRET_DIFFERS, happened)
             }
             Answer::Error(error) => {
-                let happened = format!("{asked}: it cannot say ({error})");
+                let happened = format!("{asked}: the node cannot check the key ({error})");
                 Step::failed("dialback", &self.place, &cause::OWN_IS_ANOTHER, happened)
             }
         });
@@ -209,7 +210,7 @@ impl Walk<'_> {
     pub(super) fn tell_authenticated(&mut self, mechanism: Mechanism) {
         let (local, remote) = (&self.attempt.pair.local, &self.attempt.pair.remote);
         let (name, mut words) = match mechanism {
-            Mechanism::External => ("external", format!("{remote} took it: stanzas could be sent now")),
+            Mechanism::External => ("external", format!("{remote} accepted: stanzas can be sent")),
             Mechanism::Dialback => ("dialback", String::new()),
         };
         if mechanism == Mechanism::Dialback {
@@ -217,7 +218,7 @@ impl Walk<'_> {
                 words,
                 "2 of 4: {remote} asks the server of {local} that it finds in the DNS (not seen from here)\n\
                  3 of 4: that server says that the key is right (not seen from here)\n\
-                 4 of 4: {remote} tells us so: stanzas could be sent now"
+                 4 of 4: {remote} confirms it: stanzas can be sent"
             );
         }
         self.report.tell(Step::good(name, &self.place, words).fact("authenticated", true));

@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {
-                "; it is no listener of this configuration: another machine, or a router before it"
+                "; not a listener of this configuration: another machine, or a router in front of it"
             }
         };
         let step = Step::good("tcp", &self.place, format!("connected in {took} ms{whose}"));
@@ -280,7 +280,7 @@ impl<'a> Walk<'a> {
                 Some((code, words)) => {
                     format!("; they explain: error {code} of RFC 8914 {words}").trim_end().to_owned()
                 }
-                None => "; they do answer when told not to check DNSSEC".to_owned(),
+                None => "; they answer when DNSSEC validation is switched off".to_owned(),
             };
         }
         if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
@@ -364,7 +364,7 @@ async fn part(mut session: Session) {
 
 /// What to say of dialback with a secret that only this process knows.
 pub(crate) const SECRET_MADE_UP: &str = "Dialback: s2s.dialback_secret is not set, so the running node has a secret of \
-     its own and would disown the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
+     its own and would answer `invalid` for the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
 
 const GOODBYE: Duration = Duration::from_secs(1);
 

@@ -125,7 +125,7 @@ async fn hear(mut next: impl AsyncFnMut() -> Told, told: mpsc::Sender<Told>, ter
 /// Ends the process. Its other threads may be in the middle of anything.
 fn end(terms: &watch::Receiver<Terms>) -> ! {
     let within = humantime::format_duration(terms.borrow().within).to_string();
-    log::error!(target: LOG, shutdown_timeout = within; "ended: it was told to stop and did not in time");
+    log::error!(target: LOG, shutdown_timeout = within; "shutdown timed out: exiting");
     if let Some(account) = &terms.borrow().account {
         account.log("*");
     }

@@ -5,6 +5,10 @@
 use crate::{Domain, policy::Trust};
 use std::fmt;
 
+mod limit;
+
+pub use limit::{Authority, Limit, Subtree};
+
 /// An identifier presented in a subjectAltName. The subject's common name is none (RFC 9525 section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
@@ -23,8 +27,8 @@ pub struct Certificate {
     pub names: Vec<Name>,
     /// Why the chain is not acceptable to each trust store of the configuration, by number.
     pub problems: Vec<Option<Problem>>,
-    /// Whether an authority in the chain to each of them is limited in the names that it may vouch for (RFC 5280
-    /// section 4.2.1.10), by number; none where nothing would come of it.
+    /// The names that the authorities in the chain to each of them may vouch for (RFC 5280 section 4.2.1.10), by number;
+    /// `None` where no authority is constrained, or the chain is not acceptable anyway.
     pub limits: Vec<Option<Limit>>,
     /// SHA-256 of the leaf, lower-case hex.
     pub fingerprint: String,
@@ -32,16 +36,6 @@ pub struct Certificate {
     pub issuer: String,
     /// Not after, `2026-11-01`.
     pub expires: String,
-}
-
-/// What an authority may not vouch for, as far as it bears on the names that are left to compare. Whether a dNSName
-/// itself is within the limits is a matter of the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// Names outside of some domains.
-    Permitted,
-    /// Names below some domains, which a wildcard may reach too.
-    Excluded,
 }
 
 /// Why a certificate does not prove a domain.
@@ -115,9 +109,12 @@ impl Certificate {
             Some(Some(problem)) => return Err(problem.clone()),
             None => return Err(Problem::Other("was never checked against the trusted authorities".into())),
         }
-        let limit = self.limits.get(trust.0).copied().flatten();
-        if self.names.iter().any(|name| name.is_within(limit) && name.matches(domain)) {
-            return Ok(());
+        let limit = self.limits.get(trust.0).and_then(Option::as_ref);
+        let within = |name| limit.is_none_or(|limit| limit.admits(name, domain));
+        let mut matching = self.names.iter().filter(|name| name.matches(domain)).peekable();
+        if matching.peek().is_some() {
+            let words = || Problem::Other(format!("comes from an authority that may not vouch for {domain}"));
+            return if matching.any(within) { Ok(()) } else { Err(words()) };
         }
         Err(Problem::WrongName { wanted: domain.clone(), names: self.list_names() })
     }
@@ -172,16 +169,6 @@ impl Name {
             Self::XmppAddr(address) => Domain::new(address).is_ok_and(|address| address == *domain),
         }
     }
-
-    /// Whether an authority with that limit can vouch for such a name. Limits are on dNSNames, and an authority could
-    /// get around them by the other kinds, which OpenSSL lets pass.
-    fn is_within(&self, limit: Option<Limit>) -> bool {
-        match (self, limit) {
-            (_, None) | (Self::Dns(_), Some(Limit::Permitted)) => true,
-            (Self::Dns(name), Some(Limit::Excluded)) => !name.starts_with("*."),
-            (Self::Srv(_) | Self::XmppAddr(_), Some(_)) => false,
-        }
-    }
 }
 
 impl Problem {
@@ -206,7 +193,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("was not shown"),
+            Self::Missing => f.write_str("was not presented"),
             Self::Expired { on } => write!(f, "expired on {on}"),
             Self::NotYetValid { until, .. } => write!(f, "is not valid before {until}"),
             Self::AuthorityExpired { authority, on } => {
@@ -309,20 +296,30 @@ mod tests {
         let domain = Domain::new("a.b.example").unwrap();
         let srv = || Name::Srv("_xmpp-server.a.b.example".into());
         let address = || Name::XmppAddr("a.b.example".into());
+        let subtrees = |text| vec![Subtree::parse(text)];
+        let limited = |authority| Some(Limit::new(vec![authority]));
+        let permitted = || {
+            let permitted = subtrees("b.example");
+            limited(Authority::Subtrees { permitted, excluded: Vec::new(), excludes: false })
+        };
+        let excluded = || {
+            let excluded = subtrees("c.example");
+            limited(Authority::Subtrees { permitted: Vec::new(), excluded, excludes: true })
+        };
         for (limit, name, proved) in [
             (None, srv(), true),
             (None, address(), true),
-            (Some(Limit::Permitted), srv(), false),
-            (Some(Limit::Permitted), address(), false),
-            (Some(Limit::Permitted), dns("a.b.example"), true),
-            (Some(Limit::Permitted), dns("*.b.example"), true),
-            (Some(Limit::Excluded), srv(), false),
-            (Some(Limit::Excluded), address(), false),
-            (Some(Limit::Excluded), dns("a.b.example"), true),
+            (permitted(), srv(), false),
+            (permitted(), address(), false),
+            (permitted(), dns("a.b.example"), true),
+            (permitted(), dns("*.b.example"), true),
+            (excluded(), srv(), false),
+            (excluded(), address(), false),
+            (excluded(), dns("a.b.example"), true),
             // What is excluded may be just this one below.
-            (Some(Limit::Excluded), dns("*.b.example"), false),
+            (excluded(), dns("*.b.example"), false),
         ] {
-            let limited = Certificate { limits: vec![limit], ..certificate([name.clone()]) };
+            let limited = Certificate { limits: vec![limit.clone()], ..certificate([name.clone()]) };
             assert_eq!(limited.proves(&domain, Trust(0)).is_ok(), proved, "{limit:?} {name:?}");
         }
     }
@@ -371,7 +368,7 @@ mod tests {
         };
         let date = || String::from("2026-11-01");
         for (problem, words) in [
-            (Problem::Missing, "was not shown"),
+            (Problem::Missing, "was not presented"),
             (Problem::Expired { on: date() }, "expired on 2026-11-01"),
             (Problem::NotYetValid { until: date(), soon: false }, "is not valid before 2026-11-01"),
             (

@@ -21,7 +21,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use subtle::ConstantTimeEq;
 
 /// What a component proves itself with; never shown, not even by `Debug`.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -141,6 +141,11 @@ impl Accepting {
         }
     }
 
+    /// Whether the component has opened its stream and not closed it.
+    pub fn is_open(&self) -> bool {
+        self.wire.is_open()
+    }
+
     /// The name in the component's header, also when it is not configured or the secret was wrong.
     pub fn claimed(&self) -> Option<&Domain> {
         self.claimed.as_ref()
@@ -149,6 +154,22 @@ impl Accepting {
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
     pub fn has_closed(&self) -> bool {
         matches!(self.state, State::ExpectFooter | State::Over)
+    }
+
+    /// Goes on with other secrets and limits. A handshake that is still to come is judged by the new secrets.
+    pub fn adopt(&mut self, names: Arc<HashMap<Domain, Configured>>, max_stanza: usize, bounds: Bounds) {
+        (self.names, self.max_stanza, self.bounds) = (names, max_stanza, bounds);
+        let own = self.name.as_ref().and_then(|name| self.names.get(name)?.max_stanza);
+        match self.state {
+            State::ExpectStanza => {
+                self.max_stanza = own.unwrap_or(max_stanza);
+                self.wire.limit(bounds.for_known(self.max_stanza.saturating_mul(READ_TO_ITS_END)));
+            }
+            State::ExpectHeader | State::ExpectHandshake | State::ExpectDecision => {
+                self.wire.limit(bounds.for_stranger(max_stanza.min(UNAUTHENTICATED)));
+            }
+            State::ExpectFooter | State::Over => {}
+        }
     }
 
     /// Takes what was read.

@@ -35,6 +35,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The one text for every failure to verify a key of `remote`, as its initiator is told.
+///
+/// The initiator has proved nothing yet, so the text names no address, no name server and no words of a third party.
+pub fn unverified(remote: &Domain) -> String {
+    format!("the dialback key could not be verified with the server of {remote}")
+}
+
 /// A key that somebody showed and that the authoritative server of the originating domain is to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

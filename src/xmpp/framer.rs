@@ -249,9 +249,7 @@ impl Framer {
             (b'<', _) => Ok(()),
             // UTF-16 without a byte order mark (XML 1.0 appendix F), or bytes that UTF-8 has no use for.
             (0, Phase::ExpectHeader { .. }) | (0x80..=0xc1 | 0xf5.., _) => Err(Error::UnsupportedEncoding),
-            (_, Phase::ExpectHeader { .. }) => {
-                Err(Error::NotWellFormed("something else than a tag before the stream"))
-            }
+            (_, Phase::ExpectHeader { .. }) => Err(Error::NotWellFormed("text before the stream header")),
             (_, Phase::Closed) => Err(Error::NotWellFormed("text after the end of the stream")),
             (_, Phase::ExpectElement | Phase::Empty | Phase::Refused(_)) => {
                 Err(Error::NotWellFormed("text between elements"))

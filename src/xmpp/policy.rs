@@ -7,9 +7,11 @@ use std::fmt;
 
 mod bounds;
 mod rules;
+mod standing;
 
 pub use bounds::Bounds;
 pub use rules::Rules;
+pub use standing::{Proof, Withdrawal, readmit};
 
 /// Whether streams are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,8 +74,13 @@ fn serve(
     facts: &Facts<'_>,
 ) -> Result<Option<Element>, Error> {
     let to = request.attribute("to").unwrap_or_default();
-    let unavailable =
-        || error(ErrorType::Cancel, Condition::ServiceUnavailable, &format!("nothing at {to} answers this"));
+    let unavailable = || {
+        error(
+            ErrorType::Cancel,
+            Condition::ServiceUnavailable,
+            &format!("no service at {to} handles this request"),
+        )
+    };
     if Jid::parse(to).is_ok_and(|jid| jid.local.is_some()) {
         return Err(unavailable());
     }

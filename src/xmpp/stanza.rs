@@ -286,9 +286,9 @@ impl fmt::Display for Rejection {
         match self {
             Self::UnsupportedStanzaType => f.write_str("neither message, presence nor iq"),
             Self::InvalidNamespace => {
-                f.write_str("a stanza in the content namespace of another kind of stream")
+                f.write_str("stanza in the wrong content namespace (that of another kind of stream)")
             }
-            Self::Missing(address) => write!(f, "a stanza without '{}'", address.as_str()),
+            Self::Missing(address) => write!(f, "stanza without '{}'", address.as_str()),
             Self::Malformed(address, error) => write!(f, "bad '{}' of a stanza: {error}", address.as_str()),
             Self::Displaced => f.write_str("a stanza with another default namespace in too many places"),
             Self::Xml(error) => f.write_str(&brief(&error.to_string())),

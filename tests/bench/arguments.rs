@@ -14,6 +14,10 @@ pub(crate) struct Arguments {
     pub(crate) works: Vec<Work>,
     /// Ten thousand links at once instead of everything else.
     pub(crate) scale: bool,
+    /// 1,000 and 5,000 domains of one address instead of everything else.
+    pub(crate) hoster: bool,
+    /// How many domains that are.
+    pub(crate) domains: Vec<usize>,
     /// Shorter everything: to see that it works, not to be quoted.
     pub(crate) quick: bool,
     /// Whether the results and the README's figure are written: by default those of a whole run.
@@ -66,6 +70,8 @@ impl Arguments {
             kinds: Kind::SERVERS.to_vec(),
             works: Work::ALL.map(|(_, work)| work).to_vec(),
             scale: false,
+            hoster: false,
+            domains: vec![1000, 5000],
             quick: false,
             store: true,
         };
@@ -80,8 +86,13 @@ impl Arguments {
                     let kinds = Kind::SERVERS.map(|kind| (kind.name(), kind));
                     read.kinds = list(value()?, |name| named(name, &kinds))?;
                 }
-                "--quick" => (read.quick, read.store, read.rounds) = (true, false, 1),
+                "--quick" => {
+                    (read.quick, read.store, read.rounds) = (true, false, 1);
+                    read.domains = vec![200, 700];
+                }
                 "--scale" => read.scale = true,
+                "--hoster" => read.hoster = true,
+                "--domains" => read.domains = list(value()?, number)?,
                 "--store" => store = true,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
@@ -120,5 +131,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--hoster [--domains 1000,5000]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

@@ -69,7 +69,7 @@ fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
     let arrived = thread::scope(|scope| {
         // Written aside: a server may read slowly while it connects.
         scope.spawn(move || std::io::Write::write_all(from, &stanzas));
-        await_all(receivers)
+        await_all(receivers, LONGEST)
     });
     let (arrived, _held) = arrived.map_err(|error| error.to_string())?;
     let seconds = begin.elapsed().as_secs_f64();
@@ -88,8 +88,11 @@ fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
     })
 }
 
-/// Waits until a stanza came to each, or time is over; gives how many did, and the sockets.
-fn await_all(receivers: Vec<TcpStream>) -> std::io::Result<(usize, Vec<TcpStream>)> {
+/// Waits until a stanza came to each, or the time is over; gives how many did, and the sockets.
+pub(crate) fn await_all(
+    receivers: Vec<TcpStream>,
+    within: Duration,
+) -> std::io::Result<(usize, Vec<TcpStream>)> {
     let held = receivers.iter().map(TcpStream::try_clone).collect::<Result<_, _>>()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let arrived = runtime.block_on(async {
@@ -104,7 +107,7 @@ fn await_all(receivers: Vec<TcpStream>) -> std::io::Result<(usize, Vec<TcpStream
                 arrived += usize::from(came.unwrap_or(false));
             }
         };
-        let _ = tokio::time::timeout(LONGEST, all).await;
+        let _ = tokio::time::timeout(within, all).await;
         Ok::<_, std::io::Error>(arrived)
     })?;
     Ok((arrived, held))

@@ -77,7 +77,7 @@ fn text(svg: &mut String, x: usize, y: usize, style: &str, content: &str) {
 
 fn label(kind: Kind) -> &'static str {
     match kind {
-        Kind::Nuncio => "Nuncio",
+        Kind::Nuncio | Kind::Lifted => "Nuncio",
         Kind::Ejabberd => "ejabberd",
         Kind::Prosody => "Prosody",
         Kind::Bare => "bare",
@@ -87,7 +87,7 @@ fn label(kind: Kind) -> &'static str {
 /// Told apart in print and by people who see no red or green: one dark, two light.
 fn colour(kind: Kind) -> &'static str {
     match kind {
-        Kind::Nuncio => "#0a5cad",
+        Kind::Nuncio | Kind::Lifted => "#0a5cad",
         Kind::Ejabberd => "#b3bac2",
         Kind::Prosody | Kind::Bare => "#d9c9a5",
     }

@@ -8,6 +8,7 @@ mod domains;
 mod figure;
 mod flood;
 mod handshake;
+mod hoster;
 mod latency;
 mod machine;
 mod pipeline;
@@ -51,6 +52,9 @@ fn main() -> ExitCode {
     if arguments.scale {
         scale::run(&network);
         return ExitCode::SUCCESS;
+    }
+    if arguments.hoster {
+        return hoster::run(&network, &arguments);
     }
     let mut results = Results::default();
     for work in [rest::run, handshake::run, warm::run, domains::run] {

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Nuncio,
     Ejabberd,
     Prosody,
+    /// Nuncio with its limits lifted, to see what they cost.
+    Lifted,
     /// No server: reads, frames, validates and writes, over the same TLS.
     Bare,
 }
@@ -25,10 +27,33 @@ impl Kind {
             Self::Nuncio => "nuncio",
             Self::Ejabberd => "ejabberd",
             Self::Prosody => "prosody",
+            Self::Lifted => "nuncio, limits lifted",
             Self::Bare => "bare",
         }
     }
 }
+
+impl Kind {
+    /// The keys of Nuncio's configuration that a measurement needs beside names, addresses and certificates. The tests'
+    /// own configuration has two workers; 0, a worker for each core, is the shipped value. No limit differs.
+    fn differences(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Lifted => &LIFTED,
+            _ => &LIFTED[..1],
+        }
+    }
+}
+
+/// `workers` as shipped, and the limits of a kind without limits.
+const LIFTED: [(&str, &str); 7] = [
+    ("workers", "0"),
+    ("s2s.max_connections_per_address", "100000"),
+    ("limits.max_connections", "200000"),
+    ("limits.max_connections_unauthenticated", "100000"),
+    ("limits.max_attempts_per_address", "1000000"),
+    ("limits.max_dials", "100000"),
+    ("limits.max_dials_per_address", "100000"),
+];
 
 /// Two servers of a kind.
 pub(crate) struct Pair {
@@ -75,6 +100,11 @@ impl Pair {
         self.receiving.connect(name)
     }
 
+    /// Where the second server listens.
+    pub(crate) fn receiving_address(&self) -> Ipv4Addr {
+        self.receiving.address
+    }
+
     /// Their processes.
     pub(crate) fn processes(&self) -> [u32; 2] {
         [self.sending.id(), self.receiving.id()]
@@ -100,12 +130,12 @@ impl One {
         let mut setup = Setup::of(domain).auth(Auth::External).unpublished();
         setup.loaded = true;
         setup.components = components.iter().map(|name| format!("{name}.{domain}")).collect();
-        for (limit, value) in NO_LIMITS {
-            setup = setup.set(limit, value);
+        for (key, value) in kind.differences() {
+            setup = setup.set(key, value);
         }
         let names: Vec<String> = setup.names().into_iter().map(str::to_owned).collect();
         let server: Box<dyn Server> = match kind {
-            Kind::Nuncio => Box::new(Node::start(network, setup)),
+            Kind::Nuncio | Kind::Lifted => Box::new(Node::start(network, setup)),
             Kind::Ejabberd => Box::new(Ejabberd::start(network, setup)),
             Kind::Prosody => Box::new(Prosody::start(network, setup)),
             Kind::Bare => panic!("the bare pipeline has no domain"),
@@ -133,11 +163,3 @@ impl One {
         }
     }
 }
-
-/// Nuncio has it in its configuration how often one address may connect; the others do not ask.
-const NO_LIMITS: [(&str, &str); 4] = [
-    ("workers", "0"),
-    ("s2s.max_connections_per_address", "100000"),
-    ("limits.max_attempts_per_address", "1000000"),
-    ("limits.max_connections", "16384"),
-];

@@ -49,7 +49,9 @@ impl Circumstances {
         let busy = if *load > 1.0 { " (others were at work: rates and latencies say little)" } else { "" };
         let versions = versions.join(", ");
         format!(
-            "{date}; {versions}; medians of {rounds} rounds; {machine}; load average {load} at the start{busy}{quick}"
+            "{date}; {versions}; medians of {rounds} rounds; {machine}; load average {load} at the start{busy}{quick}; \
+             Nuncio with its shipped limits: only names, addresses, certificates, the name server and the log differ from \
+             its shipped configuration; Prosody and ejabberd without their rate limits"
         )
     }
 }

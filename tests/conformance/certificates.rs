@@ -59,6 +59,12 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
         ("a.peer.example", by_service(&below("peer.example"), "a.peer.example"), false),
         ("peer.example", but("peer.example").issue(&["peer.example"]), false),
         ("peer.example", but("peer.example").issue(&["\u{ff50}eer.example"]), false),
+        // Another spelling of an excluded name is the same name.
+        ("peer.example", but("peer.example").issue(&["peer.example."]), false),
+        ("peer.example", but("peer.example").issue(&["PEER.Example."]), false),
+        ("peer.example", but("peer.example.").issue(&["peer.example"]), false),
+        ("a.peer.example", but("peer.example").issue(&["a.peer.example."]), false),
+        ("bücher.example", but("bücher.example").issue(&["xn--bcher-kva.example."]), false),
         ("peer.example", by_address(&but("peer.example"), "peer.example"), false),
         ("a.peer.example", but("a.peer.example").issue(&["*.peer.example"]), false),
         ("b.peer.example", but("a.peer.example").issue(&["b.peer.example"]), true),
@@ -80,6 +86,7 @@ fn who_is_dialled_has_to_be_who_was_wanted() {
     let mut inbox = node.inbox();
     let authority = &network.authority;
     let constrained = authority.constrained("only other.example", "other.example");
+    let excluding = authority.excluding("all but excluded.example", "excluded.example");
     for (domain, identity, words) in [
         ("target.example", authority.issue(&["server.target.example"]), "is for another name"),
         ("deep.a.wild.example", authority.issue(&["*.wild.example"]), "is for another name"),
@@ -89,6 +96,7 @@ fn who_is_dialled_has_to_be_who_was_wanted() {
             "is for no domain",
         ),
         ("constrained.example", constrained.issue(&["constrained.example"]), "permitted subtree"),
+        ("excluded.example", excluding.issue(&["excluded.example."]), "may not vouch for"),
         ("weak.example", authority.certificate(&["weak.example"]).sha1().issue(), "weak"),
         ("revoked.example", revoked(authority, "revoked.example"), "was revoked on 2025-11-01"),
         (
@@ -259,7 +267,7 @@ fn a_refusal_says_why_at_once() {
     let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", NEVER);
     let node = Node::start(&network, setup.set("s2s.strict_certificates", "true"));
     let expired = network.authority.certificate(&["peer.example"]).expired().issue();
-    for (identity, words) in [(None, "was not shown"), (Some(&expired), "expired on")] {
+    for (identity, words) in [(None, "was not presented"), (Some(&expired), "expired on")] {
         let mut peer = Peer::dials(node.address());
         peer.starts_tls("peer.example", "nuncio.example", identity);
         let error = peer.expects("error");

@@ -197,8 +197,10 @@ fn a_remote_may_close_an_idle_stream_as_it_announced() {
     announces(&mut peer, &scene, "<idle-seconds>1</idle-seconds>");
     assert_eq!(peer.expects("message").attribute("id"), "second");
     let lines = scene.node.process().lines();
-    let alarms: Vec<_> =
-        lines.iter().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
+    let is_alarm = |line: &&String| line.contains(" WARN ") || line.contains(" ERROR ");
+    // The tests' own secret is a weak one.
+    let is_about_the_test = |line: &String| line.contains("component.secret");
+    let alarms: Vec<_> = lines.iter().filter(is_alarm).filter(|line| !is_about_the_test(line)).collect();
     assert!(alarms.is_empty(), "{alarms:?}");
 }
 

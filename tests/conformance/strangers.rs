@@ -205,7 +205,7 @@ fn what_a_peer_says_reaches_the_log_in_brief() {
         peer.sends(&said);
         peer.waits_for_the_end();
     }
-    for reason in ["closed by the peer: undefined-condition", "is no domain", "has no place here"] {
+    for reason in ["closed by the peer: undefined-condition", "is not a domain", "unexpected element"] {
         scene.node.eventually_logs(&["closed", reason, "xxx…"]);
     }
     let lines = scene.node.process().lines();

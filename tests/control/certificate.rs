@@ -82,7 +82,7 @@ fn a_refused_certificate_is_counted_on_both_sides() {
     watched.eventually_shows(&expired("incoming"));
     let told = place.tells(&["explain", "inbox.other.example"]);
     let sentence = told.lines().next().unwrap();
-    assert!(sentence.contains("; its own connection was refused "), "{told}");
+    assert!(sentence.contains("; its last incoming connection was refused "), "{told}");
     assert!(sentence.contains(" ago: certificate of inbox.other.example expired on 20"), "{told}");
 }
 

@@ -52,7 +52,10 @@ fn without_a_node_the_command_says_which_socket_was_tried() {
     drop(UnixListener::bind(place.socket()).unwrap());
     let output = place.nuncio(&["explain", "b.example"]);
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("no node is running any more") && told.contains(&socket), "{told}");
+    assert!(
+        told.contains("no node is running: ") && told.contains("is left over") && told.contains(&socket),
+        "{told}"
+    );
 }
 
 #[test]
@@ -144,14 +147,62 @@ fn what_is_no_question_gets_a_reason_and_harms_nobody() {
         let answer: Value = serde_json::from_str(&place.answer_to(question)).unwrap();
         assert!(answer["error"].is_string(), "{answer}");
     }
-    // More than are answered at once, none of which says anything.
-    let silent: Vec<_> = (0..40).filter_map(|_| UnixStream::connect(place.socket()).ok()).collect();
-    eventually("commands are refused, or answered", || {
-        place.answer_to("{\"ask\":\"queues\"}\n").contains("too many commands").then_some(())
-    });
-    drop(silent);
-    eventually("commands are answered again", || place.nuncio(&["queues"]).status.success().then_some(()));
     node.inbox();
+}
+
+#[test]
+fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
+    let (network, place) = (Network::new(), Place::new());
+    let _node = Node::start(&network, place.setup());
+    // More than are answered at once: some send nothing, some half a request, some read no answer.
+    let idle: Vec<UnixStream> = (0..60)
+        .map(|number| {
+            let mut client = UnixStream::connect(place.socket()).unwrap();
+            let half = "{\"ask\":\"queues\"}\n";
+            let said = match number % 3 {
+                0 => "",
+                1 => &half[..8],
+                _ => half,
+            };
+            // It may have been turned away already.
+            let _ = client.write_all(said.as_bytes());
+            client
+        })
+        .collect();
+    // Each is answered at its first try.
+    for _ in 0..20 {
+        assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links");
+    }
+    let told = idle.into_iter().filter(|client| {
+        let mut answer = String::new();
+        let _ = (&*client).read_to_string(&mut answer);
+        // In the place of a newer command, or in a burst before those that give way are gone.
+        ["before other commands needed the connection", "too many commands are being answered"]
+            .iter()
+            .any(|why| answer.contains(why))
+    });
+    assert!(told.count() >= 20, "those that gave way are told why");
+}
+
+#[test]
+fn a_command_that_is_turned_away_says_so() {
+    let place = Place::new();
+    let listener = UnixListener::bind(place.socket()).unwrap();
+    let answers = ["", "{\"error\":\"too many commands are being answered at once: try again\"}"];
+    let node = std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    for _ in answers {
+        let output = place.nuncio(&["queues"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("too many commands") && told.contains("try again"), "{told}");
+        assert!(!told.contains("Broken pipe"), "{told}");
+    }
+    node.join().unwrap();
 }
 
 #[test]

@@ -85,6 +85,25 @@ fn dialback_refused_while_nobody_could_know_the_key() {
 }
 
 #[test]
+fn a_bad_certificate_comes_before_the_key_that_nobody_could_know() {
+    let bench = Bench::of(Setup::of("nuncio.example"));
+    let identity = bench.network.authority.certificate(&["peer.example"]).expired().issue();
+    bench.plays_secured(&identity, |peer| {
+        peer.sends_features(DIALBACK);
+        peer.expects("result");
+        peer.sends("<db:result from='peer.example' to='nuncio.example' type='invalid'/>");
+    });
+    bench.probes().fails("dialback", "certificate-expired", "remote");
+    let shown = bench.shows();
+    assert_eq!(shown.matches("cause  dialback-secret-not-set\n").count(), 0, "{shown}");
+    assert_eq!(shown.matches("cause  certificate-expired\n").count(), 1, "explained once:\n{shown}");
+    let verdict = shown.split("Verdict").nth(1).unwrap();
+    let (because, also) = (verdict.find("because "), verdict.find("also "));
+    assert!(because.is_some() && because < verdict.find("[certificate-expired]"), "{verdict}");
+    assert!(verdict.find("[certificate-expired]") < also, "the remote's cause is first:\n{verdict}");
+}
+
+#[test]
 fn the_authoritative_server_cannot_be_reached() {
     dialback_error("remote-server-timeout").fails("dialback", "authoritative-server-unreachable", "us");
 }

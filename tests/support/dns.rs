@@ -66,6 +66,11 @@ impl Dns {
         self.add(name, RData::CNAME(CNAME(absolute(target))));
     }
 
+    /// Lets the answers for `name` and everything below it be kept for so many seconds.
+    pub(crate) fn lives(&self, name: &str, ttl: u32) {
+        self.zone.lock().unwrap().lives.insert(absolute(name), ttl);
+    }
+
     /// Makes the server behave so for `name` and everything below it.
     pub(crate) fn behaves(&self, name: &str, behaviour: Behaviour) {
         self.zone.lock().unwrap().behaviours.insert(absolute(name), behaviour);
@@ -108,6 +113,8 @@ pub(crate) enum Behaviour {
     Delay(Duration),
     /// It does not answer when it is asked for IPv6 addresses.
     SilenceOnIpv6,
+    /// Every name has this IPv4 address, and so many others.
+    Addresses { first: Ipv4Addr, others: u32 },
 }
 
 #[derive(Default)]
@@ -116,13 +123,14 @@ struct Zone {
     /// Every name with records, and every name above one.
     known: HashSet<Name>,
     behaviours: HashMap<Name, Behaviour>,
+    lives: HashMap<Name, u32>,
     questions: Vec<String>,
 }
 
 impl Zone {
     /// Answers a question: the answer, and how long to hold it back.
-    fn answer(&mut self, question: &[u8]) -> Option<(Vec<u8>, Duration)> {
-        let question = Message::from_vec(question).ok()?;
+    fn answer(&mut self, bytes: &[u8]) -> Option<(Vec<u8>, Duration)> {
+        let question = Message::from_vec(bytes).ok()?;
         let query = question.queries.first()?.clone();
         let name = query.name().to_lowercase();
         let shown = name.to_ascii();
@@ -154,9 +162,17 @@ impl Zone {
             }
             Some(Behaviour::SilenceOnIpv6) if query.query_type() == RecordType::AAAA => return None,
             Some(Behaviour::Delay(delay)) => delay,
-            Some(Behaviour::SilenceOnIpv6 | Behaviour::Bogus { .. }) | None => Duration::ZERO,
+            Some(Behaviour::Addresses { first, others }) if query.query_type() == RecordType::A => {
+                let others = (0..others).map(|number| Ipv4Addr::from(0xc000_0200 + number));
+                let addresses: Vec<_> = [first].into_iter().chain(others).collect();
+                return Some((many_addresses(bytes, &addresses, self.ttl(&name))?, Duration::ZERO));
+            }
+            Some(Behaviour::SilenceOnIpv6 | Behaviour::Bogus { .. } | Behaviour::Addresses { .. }) | None => {
+                Duration::ZERO
+            }
         };
-        for record in self.resolve(&name, query.query_type()) {
+        for mut record in self.resolve(&name, query.query_type()) {
+            record.ttl = self.ttl(&name);
             answer.add_answer(record);
         }
         if answer.answers.is_empty() {
@@ -191,6 +207,10 @@ impl Zone {
         self.known.contains(name)
     }
 
+    fn ttl(&self, name: &Name) -> u32 {
+        self.lives.iter().find(|(owner, _)| owner.zone_of(name)).map_or(TTL, |(_, ttl)| *ttl)
+    }
+
     fn behaviour(&self, name: &Name) -> Option<Behaviour> {
         let found = self.behaviours.iter().find(|(owner, _)| owner.zone_of(name));
         found.map(|(_, behaviour)| *behaviour)
@@ -204,15 +224,54 @@ fn serve_datagrams(socket: &Arc<UdpSocket>, zone: &Mutex<Zone>) {
         match answer {
             None => {}
             Some((answer, Duration::ZERO)) => {
-                let _ = socket.send_to(&answer, asker);
+                let _ = socket.send_to(&datagram(answer), asker);
             }
             Some((answer, delay)) => {
                 let socket = Arc::clone(socket);
                 thread::spawn(move || {
                     thread::sleep(delay);
-                    let _ = socket.send_to(&answer, asker);
+                    let _ = socket.send_to(&datagram(answer), asker);
                 });
             }
+        }
+    }
+}
+
+/// What does not fit a datagram has to be fetched over TCP.
+fn datagram(mut answer: Vec<u8>) -> Vec<u8> {
+    if answer.len() > LARGEST_DATAGRAM
+        && let Some(end) = end_of_question(&answer)
+    {
+        answer.truncate(end);
+        answer[2] |= 0x02;
+        answer[6..12].fill(0);
+    }
+    answer
+}
+
+/// Answers a question with addresses. Written by hand, as the library takes long for so many.
+fn many_addresses(question: &[u8], addresses: &[Ipv4Addr], ttl: u32) -> Option<Vec<u8>> {
+    let mut answer = question.get(..end_of_question(question)?)?.to_vec();
+    answer[2..4].copy_from_slice(&[0x85, 0x80]);
+    answer[6..8].copy_from_slice(&u16::try_from(addresses.len()).ok()?.to_be_bytes());
+    answer[8..12].fill(0);
+    for address in addresses {
+        // The name of the question, A, IN.
+        answer.extend([0xc0, 12, 0, 1, 0, 1]);
+        answer.extend(ttl.to_be_bytes());
+        answer.extend([0, 4]);
+        answer.extend(address.octets());
+    }
+    Some(answer)
+}
+
+/// Where the header and the only question of a message end (RFC 1035 section 4.1).
+fn end_of_question(message: &[u8]) -> Option<usize> {
+    let mut place = 12;
+    loop {
+        match message.get(place)? {
+            0 => return Some(place + 5),
+            length => place += usize::from(*length) + 1,
         }
     }
 }
@@ -274,3 +333,6 @@ const MOST_ALIASES: usize = 8;
 
 /// Bytes; the kernel gives what it may.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Bytes (RFC 9715 section 3).
+const LARGEST_DATAGRAM: usize = 1232;

@@ -143,11 +143,12 @@ struct Block {
 }
 
 /// Claims a block on first use. The kernel is the arbiter between test runs that happen at once: the claim of one ends with
-/// its process, however that ends.
+/// its process, however that ends. From the highest on: older checkouts claim another port, from the lowest on.
 fn block() -> &'static Block {
     static BLOCK: OnceLock<Block> = OnceLock::new();
     BLOCK.get_or_init(|| {
         (1..=254)
+            .rev()
             .find_map(|second| {
                 let claim = TcpListener::bind((Ipv4Addr::new(127, second, 255, 254), CLAIM)).ok()?;
                 Some(Block { second, _claim: claim })

@@ -135,12 +135,14 @@ impl Peer {
         }
     }
 
-    /// Expects a stream error of that condition next, then the end of stream and connection.
+    /// Expects a stream error of that condition next, then the end of the stream; answers its closing tag, and expects the
+    /// end of the connection.
     #[track_caller]
     pub(crate) fn expects_error(&mut self, condition: &str) {
         let error = self.expects("error");
         assert!(error.child(condition).is_some(), "not <{condition}/> but {error}");
         self.expects_closed();
+        self.sends("</stream:stream>");
         self.expects_end();
     }
 
@@ -176,7 +178,11 @@ impl Peer {
 
     /// Reads whatever comes until the connection ends.
     pub(crate) fn waits_for_the_end(&mut self) {
-        while self.wire.next(SOON).is_ok() {}
+        while let Ok(event) = self.wire.next(SOON) {
+            if matches!(event, Event::Closed) {
+                self.sends("</stream:stream>");
+            }
+        }
     }
 
     /// The next event, within `limit`.

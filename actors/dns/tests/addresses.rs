@@ -15,8 +15,28 @@ async fn families_take_turns_and_ipv6_begins() {
         "x.b.example AAAA" => answer([aaaa(1), aaaa(2)]),
         _ => NoName,
     });
-    let expected = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "192.0.2.3"];
-    assert_eq!(found.await.unwrap(), expected);
+    let found = found.await.unwrap();
+    let families: Vec<bool> = found.iter().map(|address| address.contains(':')).collect();
+    assert_eq!(families, [true, false, true, false, false]);
+    let expected = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2"];
+    assert_eq!(std::collections::BTreeSet::from_iter(found.iter().map(String::as_str)), expected.into());
+}
+
+#[tokio::test]
+async fn the_addresses_of_one_family_share_the_load() {
+    let server = NameServer::start(|question| match question {
+        "x.b.example A" => answer([a(1), a(2), a(2)]),
+        _ => NoData,
+    })
+    .await;
+    let dns = dns(&server);
+    let mut first = std::collections::BTreeMap::<IpAddr, u32>::new();
+    for _ in 0..200 {
+        let addresses = dns.addresses("x.b.example").await.unwrap();
+        assert_eq!(addresses.len(), 2, "one is repeated: {addresses:?}");
+        *first.entry(addresses[0]).or_default() += 1;
+    }
+    assert!(first.len() == 2 && first.values().all(|seen| *seen > 40), "{first:?}");
 }
 
 #[tokio::test]

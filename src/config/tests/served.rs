@@ -7,7 +7,7 @@ use crate::demo::authority::Authority;
 fn a_component_needs_one_secret() {
     assert_finds(
         "[[component]]\nname = \"x.a.example\"\n[[component]]\nname = \"y.a.example\"\nsecret = \"\"\n\
-         [[component]]\nname = \"z.a.example\"\nsecret = \"a\"\nsecret_file = \"none\"",
+         [[component]]\nname = \"z.a.example\"\nsecret = \"0123456789abcdef\"\nsecret_file = \"none\"",
         &[
             "n.toml:1: component.secret: is missing: a component proves itself with \"secret\" or \"secret_file\"",
             "n.toml:5: component.secret: is empty: anyone could connect as this component",
@@ -36,13 +36,13 @@ fn a_name_stands_once_among_domains_and_once_among_components() {
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let identity = "certificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n";
     let one = format!("[[domain]]\nname = \"a.example\"\n{identity}");
-    let component = "[[component]]\nname = \"a.example\"\nsecret = \"s\"\n";
+    let component = "[[component]]\nname = \"a.example\"\nsecret = \"0123456789abcdef\"\n";
     assert_eq!(dir.findings(&format!("{one}{component}")), [""; 0]);
     assert_eq!(
         dir.findings(&format!("{one}{one}{component}{component}")),
         [
-            "n.toml:6: domain.name: a.example stands in line 1 already",
-            "n.toml:13: component.name: a.example stands in line 9 already"
+            "n.toml:6: domain.name: a.example is already defined on line 1",
+            "n.toml:13: component.name: a.example is already defined on line 9"
         ]
     );
 }
@@ -127,7 +127,7 @@ fn a_certificate_for_another_name_is_a_warning_also_when_inherited() {
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let findings = dir.findings(
         "[[domain]]\nname = \"a.example\"\ncertificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n\
-         [[component]]\nname = \"x.a.example\"\nsecret = \"s\"\n",
+         [[component]]\nname = \"x.a.example\"\nsecret = \"0123456789abcdef\"\n",
     );
     assert_eq!(
         findings,

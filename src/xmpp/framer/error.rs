@@ -29,7 +29,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotWellFormed(what) => write!(f, "not well-formed XML: {what}"),
-            Self::Restricted(what) => write!(f, "XMPP has no place for this in XML: {what}"),
+            Self::Restricted(what) => write!(f, "{what} is not allowed in XMPP streams"),
             Self::UnsupportedEncoding => f.write_str("not UTF-8"),
             Self::TooLarge { limit } => write!(f, "an element of more than {limit} bytes"),
             Self::TooComplex { what: "depth", limit } => write!(f, "elements more than {limit} deep"),

@@ -75,7 +75,7 @@ fn character_reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Opt
         None => Ok(None),
         Some(b';') => match std::str::from_utf8(&view[at + 1..end]).ok().and_then(xml::resolve) {
             Some(_) => Ok(Some(end + 1)),
-            None => Err(Error::NotWellFormed("a reference to what is no character")),
+            None => Err(Error::NotWellFormed("invalid character reference")),
         },
         Some(_) => Err(Error::NotWellFormed("a broken character reference")),
     }

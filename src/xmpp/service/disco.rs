@@ -35,7 +35,7 @@ pub(super) fn items(query: &Element, facts: &Facts<'_>) -> Result<Element, Error
 fn refuse_node(query: &Element) -> Result<(), Error> {
     match query.attribute("node") {
         Some(node) if !node.is_empty() => {
-            Err(error(ErrorType::Cancel, Condition::ItemNotFound, "there are no nodes here"))
+            Err(error(ErrorType::Cancel, Condition::ItemNotFound, "this entity has no nodes"))
         }
         _ => Ok(()),
     }

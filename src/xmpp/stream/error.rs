@@ -238,9 +238,9 @@ impl fmt::Display for Fault {
             Self::ContentNamespace { wanted } => {
                 write!(f, "the stream header must declare {wanted} as its default namespace")
             }
-            Self::Version(value) => write!(f, "\"{}\" is no version", brief(value)),
+            Self::Version(value) => write!(f, "\"{}\" is not a version", brief(value)),
             Self::Address { attribute, value } => {
-                write!(f, "\"{}\" in '{attribute}' is no domain", brief(value))
+                write!(f, "\"{}\" in '{attribute}' is not a domain", brief(value))
             }
             Self::UnknownHost(None) => f.write_str("the stream header has no 'to'"),
             Self::UnknownHost(Some(host)) => write!(f, "{host} is not served here"),
@@ -251,11 +251,15 @@ impl fmt::Display for Fault {
             Self::Early => f.write_str("no stanza before authentication"),
             Self::AgainstTheStream => f.write_str("this stream carries stanzas in the other direction only"),
             Self::Stanza(rejection) => rejection.fmt(f),
-            Self::Spoofed(domain) => write!(f, "{domain} has not proved itself on this stream"),
-            Self::Misdirected(domain) => write!(f, "nobody proved itself to {domain} on this stream"),
-            Self::Unexpected { name } => write!(f, "<{}/> has no place here", brief(name)),
+            Self::Spoofed(domain) => write!(f, "{domain} is not authenticated on this stream"),
+            Self::Misdirected(domain) => write!(f, "no domain is authenticated to {domain} on this stream"),
+            Self::Unexpected { name } => write!(f, "unexpected element <{}/>", brief(name)),
             Self::ForeignElement { name } => {
-                write!(f, "<{}/> is in the namespace of another kind of stream", brief(name))
+                write!(
+                    f,
+                    "<{}/> is in the wrong content namespace (that of another kind of stream)",
+                    brief(name)
+                )
             }
             Self::Feature(name) => {
                 write!(f, "feature <{}/> is required and not known here", brief(name))
@@ -263,7 +267,7 @@ impl fmt::Display for Fault {
             Self::NoId => f.write_str("the stream header has no 'id'"),
             Self::Injected => f.write_str("bytes in clear text after <proceed/>"),
             Self::TooMany(what) => write!(f, "too many {what}"),
-            Self::Handshake => f.write_str("the handshake does not fit the secret"),
+            Self::Handshake => f.write_str("wrong secret"),
             Self::NameTaken => f.write_str("another connection serves this name"),
         }
     }

@@ -297,6 +297,11 @@ impl Initiating {
         }
     }
 
+    /// Whether the peer's closing tag is still to come. It answers our header, also when we close before it could.
+    pub fn is_open(&self) -> bool {
+        !self.wire.is_closed()
+    }
+
     /// Whether stanzas may be written.
     pub fn is_established(&self) -> bool {
         self.state == State::Established
@@ -409,7 +414,7 @@ impl Initiating {
         }
         self.elements += 1;
         if self.elements > ELEMENTS {
-            return Err(Fault::TooMany("elements that are no answer").into());
+            return Err(Fault::TooMany("elements that are not an answer").into());
         }
         let element = self.wire.read(&element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str(), self.state) {

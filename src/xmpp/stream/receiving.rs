@@ -11,7 +11,7 @@ use crate::{
     certificate::Problem,
     dialback,
     framer::{self, Frame},
-    policy::{Mechanism, Rules, Tls, UnknownRecipient},
+    policy::{Mechanism, Proof, Rules, Tls, UnknownRecipient},
     sasl,
     stanza::{self, Rejection},
     xml::{Element, ns},
@@ -44,8 +44,12 @@ pub struct Receiving {
     identity: Option<DomainPair>,
     /// for whom stanzas are taken
     pairs: Vec<DomainPair>,
+    /// how each of them was proved
+    proofs: Vec<Proof>,
     /// the peer's certificate proved one of them: by SASL, or in place of a call-back
     certified: bool,
+    /// the peer asked about a key that is ours
+    vouched: bool,
     /// keys that are being verified
     pending: Vec<dialback::Request>,
     /// elements before authentication
@@ -145,7 +149,9 @@ impl Receiving {
             exchange: sasl::Exchange::default(),
             identity: None,
             pairs: Vec::new(),
+            proofs: Vec::new(),
             certified: false,
+            vouched: false,
             pending: Vec::new(),
             early: 0,
             early_bytes: 0,
@@ -228,6 +234,11 @@ impl Receiving {
         }
     }
 
+    /// Whether the peer has opened its stream and not closed it.
+    pub fn is_open(&self) -> bool {
+        self.wire.is_open()
+    }
+
     /// Who the peer says it is, in its last header, or in its first question of dialback when no header says it.
     pub fn claimed(&self) -> Option<&Domain> {
         self.header.from.as_ref().or_else(|| self.named_later.as_ref().map(|pair| &pair.remote))
@@ -241,6 +252,11 @@ impl Receiving {
     /// The pairs whose stanzas are taken.
     pub fn pairs(&self) -> &[DomainPair] {
         &self.pairs
+    }
+
+    /// Whether the peer has asked about a dialback key that is ours: it is a server that we opened a stream to.
+    pub fn has_vouched(&self) -> bool {
+        self.vouched
     }
 
     /// What the stream waits for, in words for the log.

@@ -159,7 +159,7 @@ fn no_stream_comes_about_on_terms_that_do_not_agree() {
             "they have no TLS, we demand it",
             side(policy(), Trusted),
             side(terms(Optional, BOTH), Nothing),
-            "b.example offers no TLS, which s2s.tls = \"required\" demands",
+            "b.example does not offer TLS (required by s2s.tls)",
         ),
         (
             "they demand TLS, we forbid it",
@@ -190,7 +190,7 @@ fn no_stream_comes_about_on_terms_that_do_not_agree() {
             side(policy(), Nothing),
             side(policy(), Trusted),
             "b.example could not verify our dialback key: remote-server-timeout \
-             (a.example offers no TLS, which s2s.tls = \"required\" demands)",
+             (a.example does not offer TLS (required by s2s.tls))",
         ),
         (
             "dialback here, EXTERNAL there",

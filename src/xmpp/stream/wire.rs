@@ -17,6 +17,10 @@ pub(crate) struct Wire<O> {
     unread: BytesMut,
     /// whole ones so far
     frames: u64,
+    /// the peer's opening tag was read, and not its closing tag
+    open: bool,
+    /// the peer's closing tag was read
+    closed: bool,
     /// our header declared the prefix `db`
     dialback: bool,
     /// written since the last event
@@ -33,6 +37,8 @@ impl<O> Wire<O> {
             framer: Framer::new(limits),
             unread: BytesMut::new(),
             frames: 0,
+            open: false,
+            closed: false,
             dialback: false,
             text: String::new(),
             ready: VecDeque::new(),
@@ -67,6 +73,11 @@ impl<O> Wire<O> {
             self.unread = BytesMut::new();
         }
         self.frames += u64::from(frame.is_some());
+        match frame {
+            Some(Frame::Header(_)) => self.open = true,
+            Some(Frame::Footer) => (self.open, self.closed) = (false, true),
+            Some(Frame::Element(_)) | None => {}
+        }
         Ok(frame)
     }
 
@@ -75,8 +86,19 @@ impl<O> Wire<O> {
         self.has_unread().then_some(self.frames)
     }
 
+    /// Whether the peer's closing tag was read.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Whether the peer has opened its stream and not closed it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Expects a new header next.
     pub(crate) fn restart(&mut self) {
+        self.open = false;
         self.framer.restart();
     }
 
@@ -97,7 +119,7 @@ impl<O> Wire<O> {
     /// Reads an element that is not just passed on, if it has no more than so many tags.
     pub(crate) fn read(&self, element: &framer::Element, tags: usize) -> Result<xml::Element, Fault> {
         if xml::has_more_tags(&element.bytes, tags) {
-            return Err(Fault::TooMany("tags in an element that is no stanza"));
+            return Err(Fault::TooMany("tags in an element that is not a stanza"));
         }
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
     }

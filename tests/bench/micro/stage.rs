@@ -141,6 +141,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         door: 0,
         ended: nobody.outlet(),
         proved: nobody.outlet(),
+        mistaken: nobody.outlet(),
         refusals: component::Refusals::of(std::iter::empty()),
         asker: None,
         bad_stanzas: actors::quiet::Quiet::new("nuncio::component", actors::quiet::FEW, "more bad stanzas"),
@@ -205,10 +206,20 @@ impl Dial for World {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             let (machine, established) = negotiated(&pair);
             let stream = Stream::Tcp(stream);
-            Ok(Arrival::Session(Box::new(Session { stream, machine, established, address, expires: None })))
+            Ok(Arrival::Session(Box::new(Session {
+                trace: actors::trace::Trace::new("nuncio::outgoing"),
+                stream,
+                machine,
+                established,
+                address,
+                expires: None,
+                evidence: None,
+                route: None,
+            })))
         };
         Dialling {
             idle_timeout: Duration::from_secs(3600),
+            strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
             begin: Box::new(move || Box::pin(attempt)),
@@ -313,6 +324,14 @@ impl actix::Handler<Queued<listener::Proved>> for Nobody {
 
     fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
         proved.open();
+    }
+}
+
+impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+    type Result = ();
+
+    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+        mistaken.open();
     }
 }
 

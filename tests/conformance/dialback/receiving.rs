@@ -163,7 +163,7 @@ fn refutes(stage: &Stage, dialling: &mut Peer, domain: &str, id: &str) {
 
 // rows: F17 F20
 #[test]
-fn whoever_cannot_be_verified_is_told_why() {
+fn whoever_cannot_be_verified_is_told_so() {
     let stage = Stage::set();
     let (mut dialling, id) = stage.dials("peer.example");
 
@@ -171,8 +171,8 @@ fn whoever_cannot_be_verified_is_told_why() {
     stage.network.publish("refusing.example", stage.network.address());
     for (domain, wanted) in [
         ("missing.example", "cancel remote-server-not-found"),
-        ("broken.example", "wait remote-connection-failed"),
-        ("refusing.example", "wait remote-connection-failed"),
+        ("broken.example", "wait remote-server-timeout"),
+        ("refusing.example", "wait remote-server-timeout"),
     ] {
         dialling.sends(&result(domain, INBOX, "key"));
         fails(&mut dialling, domain, wanted);

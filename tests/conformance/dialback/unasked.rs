@@ -41,7 +41,7 @@ fn on_a_stream_of_the_node_only_the_answer_for_its_pair_is_believed() {
     assert!(matches!(peer.next(std::time::Duration::from_millis(300)), Err(crate::support::Nothing::Late)));
     peer.sends(VALID);
     assert_eq!(peer.expects("message").attribute("id"), "out");
-    assert_eq!(lines_with(&stage.node, "not believed"), 1);
+    assert_eq!(lines_with(&stage.node, "ignored an unsolicited dialback answer"), 1);
     // Nor is the peer trusted with stanzas for it.
     dialling.sends(&message(INBOX, "unproved"));
     dialling.expects_error("not-authorized");
@@ -64,7 +64,7 @@ fn on_a_call_back_only_the_answer_to_the_question_is_believed() {
     called.sends(&verified(INBOX, &id, "invalid"));
     assert_eq!(dialling.expects("result").attribute("type"), "invalid");
     dialling.expects_closed();
-    assert_eq!(lines_with(&stage.node, "not believed"), 1);
+    assert_eq!(lines_with(&stage.node, "ignored an unsolicited dialback answer"), 1);
     hears_nothing(&stage, &mut inbox);
 }
 
@@ -117,7 +117,7 @@ fn a_flood_of_answers_ends_the_stream_and_fills_no_log() {
     peer.expects("message");
     peer.sends(&VALID.repeat(200));
     peer.expects_error("policy-violation");
-    assert_eq!(lines_with(&stage.node, "not believed"), 1);
+    assert_eq!(lines_with(&stage.node, "ignored an unsolicited dialback answer"), 1);
 }
 
 #[test]

@@ -236,7 +236,7 @@ impl Shown {
     fn fault(self) -> &'static str {
         match self {
             Clear => "no TLS",
-            Missing => "was not shown",
+            Missing => "was not presented",
             Expired => "expired on",
             NotYetValid => "is not valid before",
             SelfSigned => "is self-signed",

@@ -63,7 +63,7 @@ fn a_peer_that_takes_nothing_any_more_is_given_up_with_connection_timeout() {
     let _flood = inbox.floods(400, move |number| {
         format!("<message from='a@{INBOX}' to='b@{PEER}' id='{number}'><body>{body}</body></message>")
     });
-    stage.node.eventually_logs(&["closed", PEER, "the peer reads nothing"]);
+    stage.node.eventually_logs(&["closed", PEER, "the peer does not read"]);
     // It comes to itself in the moment that it still has, and learns what happened.
     was_told_of_the_timeout(|| peer.hears(SOON).ok());
 }
@@ -80,7 +80,7 @@ fn a_peer_that_takes_no_answers_is_given_up_with_connection_timeout() {
     stage.authenticates(&mut peer, "");
     let question = "<db:verify from='a.example' to='b.example' id='1'/>";
     peer.sends(&question.repeat(20_000));
-    stage.node.eventually_logs(&["nuncio::incoming", "closed", "the peer reads nothing"]);
+    stage.node.eventually_logs(&["nuncio::incoming", "closed", "the peer does not read"]);
     was_told_of_the_timeout(|| peer.hears(SOON).ok());
 }
 
@@ -95,7 +95,7 @@ fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name
     let flood = sender.floods(400, move |number| {
         format!("<message from='{from}' to='{INBOX}' id='{number}'><body>{body}</body></message>")
     });
-    stage.node.eventually_logs(&["nuncio::component", "disconnected", INBOX, "the program reads nothing"]);
+    stage.node.eventually_logs(&["nuncio::component", "disconnected", INBOX, "the component does not read"]);
     let mut next = stage.node.inbox();
     was_told_of_the_timeout(|| {
         let heard = deaf.hear(SOON).ok()?;

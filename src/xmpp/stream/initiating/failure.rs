@@ -94,7 +94,7 @@ impl fmt::Display for Failure {
         match &self.cause {
             Cause::NotXmpp => f.write_str("the server at this address does not speak XMPP"),
             Cause::TlsUnavailable => {
-                write!(f, "{remote} offers no TLS, which s2s.tls = \"required\" demands")
+                write!(f, "{remote} does not offer TLS (required by s2s.tls)")
             }
             Cause::TlsForbidden => write!(f, "{remote} demands TLS, which s2s.tls = \"disabled\" forbids"),
             Cause::TlsRefused => write!(f, "{remote} offers TLS and then refuses it"),

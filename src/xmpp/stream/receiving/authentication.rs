@@ -1,5 +1,5 @@
 //! How a remote proves itself on a stream that it opened: EXTERNAL once, dialback for each pair.
-use super::{Asked, Mechanism, Output, Receiving, State};
+use super::{Asked, Mechanism, Output, Proof, Receiving, State};
 use crate::{
     Domain, DomainPair,
     brief::brief,
@@ -30,9 +30,12 @@ impl Receiving {
             Err(error) => Answer::Error(error),
         };
         match &answer {
-            Answer::Valid => self.authorize(pair.clone(), Mechanism::Dialback),
+            Answer::Valid => self.authorize(pair.clone(), Proof::Dialback),
             Answer::Invalid => {
-                self.tell(Asked::Dialback, format!("the server of {} disowns its dialback key", pair.remote));
+                self.tell(
+                    Asked::Dialback,
+                    format!("the server of {} answered `invalid` for its dialback key", pair.remote),
+                );
             }
             Answer::Error(error) => {
                 self.tell(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
@@ -60,7 +63,7 @@ impl Receiving {
                 if let (Some(local), Some(remote)) = (self.header.to.clone(), self.header.from.clone()) {
                     let pair = DomainPair { local, remote };
                     self.identity = Some(pair.clone());
-                    self.authorize(pair, Mechanism::External);
+                    self.authorize(pair, Proof::External);
                 }
                 self.restart();
             }
@@ -110,7 +113,7 @@ impl Receiving {
             self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
         } else if self.needs_no_call_back(&from) {
-            self.authorize(pair, Mechanism::External);
+            self.authorize(pair, Proof::Shortcut);
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
         } else {
             let request = dialback::Request { pair, id: self.id.clone(), key: key.to_owned() };
@@ -152,6 +155,7 @@ impl Receiving {
             }
             Err(error) => Answer::Error(error),
         };
+        self.vouched |= answer == Answer::Valid;
         self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
     }
 
@@ -208,16 +212,21 @@ impl Receiving {
     }
 
     /// Whether a refused EXTERNAL on this stream bars dialback (RFC 6120 6.4.5 leaves that to us).
-    fn lost_external(&self, remote: &Domain) -> bool {
+    pub(super) fn lost_external(&self, remote: &Domain) -> bool {
         self.exchange.was_refused() && !self.rules.policy(remote).dialback_after_external
     }
 
-    fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
+    fn authorize(&mut self, pair: DomainPair, proof: Proof) {
+        let mechanism = proof.mechanism();
         self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
         self.wire.limit(self.rules.bounds().for_known(self.max_stanza));
         self.certified |= mechanism == Mechanism::External;
-        if !self.pairs.contains(&pair) {
-            self.pairs.push(pair.clone());
+        match self.pairs.iter().position(|known| *known == pair) {
+            Some(place) => self.proofs[place] = proof,
+            None => {
+                self.pairs.push(pair.clone());
+                self.proofs.push(proof);
+            }
         }
         self.wire.emit(Output::Authorized { pair, mechanism });
     }
@@ -244,10 +253,11 @@ fn not_served(domain: &Domain) -> Error {
     error(ErrorType::Cancel, Condition::ItemNotFound, format!("{domain} is not served here"))
 }
 
-/// What the initiator is told when the authoritative server answered with an error (XEP-0220 2.5): that it does not
-/// know the domain is one thing, everything else may pass.
+/// The answer to the initiator when the authoritative server answered with an error (XEP-0220 2.5): that it does not
+/// know the domain is one thing, everything else may pass. Its words are not passed on: the initiator has proved nothing,
+/// and may have led us to a server that does not talk to it.
 fn passed_on(remote: &Domain, said: &Error) -> Error {
-    let text = format!("the server of {remote} could not verify the key: {said}");
+    let text = dialback::unverified(remote);
     match said.condition {
         Condition::ItemNotFound | Condition::RemoteServerNotFound => {
             error(ErrorType::Cancel, Condition::RemoteServerNotFound, text)

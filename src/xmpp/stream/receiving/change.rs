@@ -1,34 +1,87 @@
-//! What a stream that stands makes of other rules, and of the end of the peer's certificate.
+//! An open stream under new rules, with a new verdict on the peer's certificate, or after that has expired.
 use super::{Asked, Receiving, State};
 use crate::{
-    DomainPair,
+    Domain, DomainPair,
+    certificate::{Certificate, Problem},
     dialback::{self, Answer},
-    policy::Rules,
+    policy::{self, Proof, Rules, Withdrawal},
     stream::{Condition, Error},
 };
 use std::sync::Arc;
 
 impl Receiving {
+    /// Takes another verdict on the peer's certificate: the trust stores are others, or time has passed. `None` proves
+    /// nothing. To be called before [`Receiving::adopt`], since the rules name trust stores by their numbers.
+    pub fn judged(&mut self, certificate: Option<Certificate>) {
+        if let Some(secured) = &mut self.secured {
+            secured.certificate = certificate;
+        }
+    }
+
     /// Goes on under other rules. When they forbid what the stream is for, gives the error that it has to be closed
     /// with; stanzas of forbidden pairs are not taken from now on.
     pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
         self.rules = rules;
-        let claims = self.header.from.iter().chain(self.pairs.iter().map(|pair| &pair.remote));
-        let denied = claims.into_iter().find(|remote| !self.rules.permits(remote)).cloned();
-        let gone = self.pairs.iter().find(|pair| self.rules.hosted(&pair.local).is_none());
-        let gone = gone.map(|pair| pair.local.clone());
-        let rules = &self.rules;
-        self.pairs.retain(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some());
+        let denied = self.header.from.iter().find(|remote| !self.rules.permits(remote)).map(denial);
+        let gone = self.keep_pairs();
         self.refuse_pending();
-        let denied = denied.map(|remote| {
-            Error::new(
-                Condition::PolicyViolation,
-                format!("{remote} may not federate with this server any more"),
-            )
-        });
-        denied.or_else(|| {
-            Some(Error::new(Condition::HostGone, format!("{} is not served here any more", gone?)))
-        })
+        denied.or(gone).or_else(|| self.take_limits())
+    }
+
+    /// Forgets the pairs that would not be taken now; gives why, for the first of them.
+    fn keep_pairs(&mut self) -> Option<Error> {
+        let (pairs, proofs) = (std::mem::take(&mut self.pairs), std::mem::take(&mut self.proofs));
+        let mut gone = None;
+        for (pair, proof) in pairs.into_iter().zip(proofs) {
+            match self.keep(&pair, proof) {
+                Ok(()) => {
+                    self.pairs.push(pair);
+                    self.proofs.push(proof);
+                }
+                Err(error) => {
+                    gone.get_or_insert(error);
+                }
+            }
+        }
+        gone
+    }
+
+    /// Whether a pair that was proved may go on.
+    fn keep(&self, pair: &DomainPair, proof: Proof) -> Result<(), Error> {
+        let DomainPair { local, remote } = pair;
+        if !self.rules.permits(remote) {
+            return Err(denial(remote));
+        }
+        if self.rules.hosted(local).is_none() {
+            return Err(Error::new(Condition::HostGone, format!("{local} is not served here any more")));
+        }
+        let withdrawn =
+            |withdrawal: Withdrawal| Error::new(Condition::PolicyViolation, withdrawal.explain(remote));
+        let verdict = self.certificate(remote).unwrap_or(Err(Problem::Missing));
+        policy::readmit(self.rules.policy(remote), self.secured.is_some(), verdict, proof)
+            .map_err(withdrawn)?;
+        match proof {
+            Proof::Dialback if self.lost_external(remote) => Err(withdrawn(Withdrawal::AfterExternal)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on within the limits of the rules. A peer keeps to the limit for stanzas that it was told, and only a new
+    /// stream can tell it a lower one.
+    fn take_limits(&mut self) -> Option<Error> {
+        let bounds = *self.rules.bounds();
+        let most = self.pairs.iter().map(|pair| self.rules.policy(&pair.remote).max_stanza).max();
+        let Some(most) = most else {
+            self.wire.limit(bounds.for_stranger(self.policy().max_stanza_unauthenticated));
+            return None;
+        };
+        if most < self.max_stanza {
+            let text = "the limit for stanzas is lower now; a new stream announces it";
+            return Some(Error::new(Condition::Reset, text));
+        }
+        self.max_stanza = most;
+        self.wire.limit(bounds.for_known(most));
+        None
     }
 
     /// Notes that the peer's certificate has ended: it proves nothing more. Gives whether the trust in the peer ends
@@ -55,4 +108,8 @@ impl Receiving {
             }
         }
     }
+}
+
+fn denial(remote: &Domain) -> Error {
+    Error::new(Condition::PolicyViolation, format!("{remote} may not federate with this server any more"))
 }

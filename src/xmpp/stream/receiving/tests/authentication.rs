@@ -165,11 +165,15 @@ fn what_hinders_a_verification_is_told_and_the_stream_goes_on() {
         assert!(answer.starts_with(&format!("<db:result from='{to}' to='{from}' type='error'>")), "{answer}");
         assert!(answer.contains(&format!("<error type='cancel'><{condition} ")), "{answer}");
     }
-    let said = |condition| Error2 { type_: stanza::ErrorType::Cancel, condition, text: "why".into() };
+    let said =
+        |condition| Error2 { type_: stanza::ErrorType::Cancel, condition, text: "ask 192.0.2.7".into() };
     for (answer, condition) in [
         (Ok(Answer::Error(said(stanza::Condition::ItemNotFound))), "remote-server-not-found"),
         (Ok(Answer::Error(said(stanza::Condition::NotAuthorized))), "remote-server-timeout"),
-        (Err(said(stanza::Condition::RemoteServerNotFound)), "remote-server-not-found"),
+        (
+            Err(Error2 { text: "why".into(), ..said(stanza::Condition::RemoteServerNotFound) }),
+            "remote-server-not-found",
+        ),
     ] {
         peer.sends("<db:result from='b.example' to='a.example'>key</db:result>");
         let request = peer.requests.pop().unwrap();
@@ -177,6 +181,7 @@ fn what_hinders_a_verification_is_told_and_the_stream_goes_on() {
         let told = peer.gets();
         assert!(told.contains(&format!("<{condition} ")), "{told}");
         assert!(!told.contains("</stream:stream>"), "{told}");
+        assert!(!told.contains("192.0.2.7"), "the words of the authoritative server are passed on: {told}");
     }
     peer.is_verified("a.example", "b.example");
 }

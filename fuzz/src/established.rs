@@ -1,0 +1,199 @@
+//! Established streams: they end only for a reason on the list of `xmpp::stream::error`, and each valid stanza around one
+//! that is refused comes out, in order.
+//!
+//! An input is cut into slots. A slot that is whole first-level elements to a framer of its own is put between two valid
+//! stanzas, the markers; the last slot may be anything.
+
+use crate::fixture::{self, domain, policy};
+use bytes::BytesMut;
+use std::{collections::HashMap, sync::Arc};
+use xmpp::{
+    Stanza,
+    component::{self, Accepting, Secret},
+    framer::{Frame, Framer, Limits},
+    policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
+    stream::{Condition, End, Receiving, receiving},
+};
+
+/// The stream of another server.
+pub(crate) fn receiving(input: &[u8]) {
+    let Some((&choice, input)) = input.split_first() else { return };
+    let terms = Policy {
+        tls: Tls::Required,
+        malformed_stanza: if choice & 16 == 0 { MalformedStanza::Bounce } else { MalformedStanza::Close },
+        ..policy(choice & 64)
+    };
+    let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate: true }));
+    let rules = Arc::new(Rules::new(hosted, terms.clone(), vec![], vec![Pattern::Any], vec![]));
+    let mut stream = Receiving::new(rules, Some(fixture::secured(&["b.example"])), fixture::ids());
+    let mut log = Log::new(HEADER, "b.example", "a.example");
+    for setup in [HEADER, AUTH, HEADER] {
+        stream.receive(BytesMut::from(setup));
+        drain_receiving(&mut stream, &mut log);
+    }
+    assert_eq!(stream.pairs().len(), 1, "the stream is not established");
+    for piece in log.pieces(input) {
+        stream.receive(piece);
+        drain_receiving(&mut stream, &mut log);
+    }
+    log.judge(|end| match end {
+        End::ByUs(error) => match error.condition {
+            Condition::InvalidFrom => true,
+            Condition::HostUnknown => terms.unknown_recipient == UnknownRecipient::Close,
+            Condition::ImproperAddressing
+            | Condition::UnsupportedStanzaType
+            | Condition::InvalidNamespace => terms.malformed_stanza == MalformedStanza::Close,
+            condition => is_about_bytes(condition),
+        },
+        End::Closed | End::ByPeer(_) => true,
+    });
+}
+
+/// The stream of a component.
+pub(crate) fn component(input: &[u8]) {
+    let names = HashMap::from([(domain("c.example"), Secret::new("secret"))]);
+    let mut stream = Accepting::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
+    let mut log = Log::new(COMPONENT_HEADER, "c.example", "b.example");
+    for setup in [COMPONENT_HEADER, HANDSHAKE] {
+        stream.receive(BytesMut::from(setup));
+        drain_component(&mut stream, &mut log);
+    }
+    stream.accept();
+    drain_component(&mut stream, &mut log);
+    for piece in log.pieces(input) {
+        stream.receive(piece);
+        drain_component(&mut stream, &mut log);
+    }
+    log.judge(|end| match end {
+        End::ByUs(error) => is_about_bytes(error.condition),
+        End::Closed | End::ByPeer(_) => true,
+    });
+}
+
+fn drain_receiving(stream: &mut Receiving, log: &mut Log) {
+    while let Some(output) = stream.poll() {
+        match output {
+            receiving::Output::Stanza(stanza) => log.stanza(&stanza),
+            receiving::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
+            receiving::Output::Ended(end) => log.end = Some(end),
+            _ => {}
+        }
+    }
+}
+
+fn drain_component(stream: &mut Accepting, log: &mut Log) {
+    while let Some(output) = stream.poll() {
+        match output {
+            component::Output::Stanza(stanza) => log.stanza(&stanza),
+            component::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
+            component::Output::Ended(end) => log.end = Some(end),
+            _ => {}
+        }
+    }
+}
+
+/// Bytes that are no XML, or too much.
+fn is_about_bytes(condition: Condition) -> bool {
+    matches!(
+        condition,
+        Condition::NotWellFormed
+            | Condition::RestrictedXml
+            | Condition::UnsupportedEncoding
+            | Condition::PolicyViolation
+    )
+}
+
+/// What came of a stream.
+struct Log {
+    header: &'static str,
+    from: &'static str,
+    to: &'static str,
+    /// Markers that were sent.
+    sent: usize,
+    /// Markers that came out.
+    arrived: usize,
+    end: Option<End>,
+}
+
+impl Log {
+    fn new(header: &'static str, from: &'static str, to: &'static str) -> Self {
+        Self { header, from, to, sent: 0, arrived: 0, end: None }
+    }
+
+    /// Cuts an input: markers and slots. What is still to be sent when the stream has ended is not wanted.
+    fn pieces(&mut self, input: &[u8]) -> Vec<BytesMut> {
+        let slots: Vec<&[u8]> = input.split(|byte| *byte == CUT).collect();
+        let mut pieces = vec![self.marker()];
+        for (number, slot) in slots.iter().enumerate() {
+            if is_whole(self.header, slot) {
+                pieces.extend([BytesMut::from(*slot), self.marker()]);
+            } else if number + 1 == slots.len() {
+                pieces.push(BytesMut::from(*slot));
+            }
+        }
+        pieces
+    }
+
+    fn marker(&mut self) -> BytesMut {
+        let (from, to, id) = (self.from, self.to, self.sent);
+        self.sent += 1;
+        BytesMut::from(format!("<message from='x@{from}' to='y@{to}' id='{MARKER}{id}'/>").as_str())
+    }
+
+    fn stanza(&mut self, stanza: &Stanza) {
+        assert!(self.end.is_none(), "a stanza after the end");
+        assert_eq!(stanza.from_domain().as_str(), self.from, "a stanza that the stream did not prove");
+        let id = stanza.id();
+        if id.as_deref() == Some(&format!("{MARKER}{}", self.arrived)) {
+            self.arrived += 1;
+        }
+    }
+
+    /// An error answer is a stanza that another server can take.
+    fn answer(&self, answer: Option<&Stanza>) {
+        let Some(answer) = answer else { return };
+        assert_eq!(answer.type_(), Some("error"));
+        assert_eq!(answer.to_domain().as_str(), self.from, "an answer to somebody else");
+        answer.element().expect("an answer that xml-rs reads");
+    }
+
+    fn judge(&self, may_end: impl Fn(&End) -> bool) {
+        match &self.end {
+            None => assert_eq!(self.arrived, self.sent, "a valid stanza was lost"),
+            Some(end) => assert!(may_end(end), "ended for a reason that is not on the list: {end}"),
+        }
+    }
+}
+
+/// Whether bytes are first-level elements, all of them whole, in a stream with this header.
+fn is_whole(header: &str, slot: &[u8]) -> bool {
+    let mut framer = Framer::new(Limits::default());
+    let mut bytes = BytesMut::from(header);
+    let opened = framer.next(&mut bytes);
+    assert!(matches!(opened, Ok(Some(Frame::Header(_)))), "{opened:?}");
+    bytes.extend_from_slice(slot);
+    loop {
+        match framer.next(&mut bytes) {
+            Ok(Some(Frame::Element(_))) => {}
+            Ok(None) => return bytes.is_empty(),
+            Ok(Some(_)) | Err(_) => return false,
+        }
+    }
+}
+
+/// Between two slots: a byte that XML has no use for.
+const CUT: u8 = 1;
+
+/// An input cannot know it, unless the fuzzer is told.
+const MARKER: &str = "marker-5b1e-";
+
+const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' version='1.0'>";
+
+const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+
+const COMPONENT_HEADER: &str = "<stream:stream xmlns='jabber:component:accept' \
+     xmlns:stream='http://etherx.jabber.org/streams' to='c.example'>";
+
+/// SHA-1 of the first id and the secret.
+const HANDSHAKE: &str = "<handshake>885c5ef356b2a95cf5cf94adf6071a3e4014132c</handshake>";

@@ -1,0 +1,122 @@
+//! Usual mistakes, and the correction that is suggested for each.
+
+use std::path::Path;
+
+use crate::config::Examined;
+
+#[test]
+fn brackets_that_are_one_too_few_or_too_many_are_named() {
+    for (key, plural) in [("domain", "domains"), ("component", "components"), ("remote", "remotes")] {
+        let found = found_in(&format!("[{key}]\nname = \"a.example\"\n"));
+        let expected =
+            format!("n.toml:1: {key}: use [[{key}]] (two brackets): there may be several {plural}");
+        assert!(found.contains(&expected), "{found:?}");
+        let found = found_in(&format!("[{key}]\nname = \"a.example\"\n[{key}]\nname = \"b.example\"\n"));
+        assert!(
+            found.iter().any(|said| said.contains(&format!("use [[{key}]] (two brackets)"))),
+            "{found:?}"
+        );
+    }
+    for key in ["listen", "s2s", "promise", "limits", "dns", "contact"] {
+        let found = found_in(&format!("[[{key}]]\n"));
+        let expected =
+            format!("n.toml:1: {key}: use [{key}] (single brackets): there is only one such section");
+        assert!(found.contains(&expected), "{found:?}");
+    }
+}
+
+#[test]
+fn a_value_without_its_unit_gets_an_example_with_one() {
+    for (text, example) in [
+        (
+            "[s2s]\nmax_stanza = 524288\n",
+            "a quoted string with a unit, for example \"512 KiB\", got a number",
+        ),
+        (
+            "[promise]\ntotal_bytes = 0\n",
+            "a quoted string with a unit, for example \"512 KiB\", got a number",
+        ),
+        ("[s2s]\nmax_rate = 1000\n", "a quoted string with a unit, for example \"512 KiB\", got a number"),
+        ("[s2s]\nkeepalive = 300\n", "a quoted string with a unit, for example \"30s\", got a number"),
+        ("[dns]\ntimeout = 2.5\n", "for example \"30s\", got a number with a fraction"),
+        ("[promise]\nbackoff = [1, 300]\n", "for example \"30s\", got a number"),
+        ("log = 3\n", "log: expected a quoted string, got a number"),
+    ] {
+        let found = found_in(text);
+        assert!(found.iter().any(|said| said.contains(example)), "{example} in {found:?}");
+    }
+}
+
+#[test]
+fn words_of_other_programs_lead_to_the_key_that_is_meant() {
+    for (text, meant) in [
+        ("[[component]]\nname = \"a.example\"\npassword = \"hush\"\n", "did you mean \"secret\"?"),
+        ("[[component]]\njid = \"a.example\"\n", "did you mean \"name\"?"),
+        ("[[domain]]\ncert = \"x\"\n", "did you mean \"certificate\"?"),
+        ("[listen]\nprometheus = \"x\"\n", "did you mean \"metrics\"?"),
+        ("domains = [\"a.example\"]\n", "did you mean [[domain]]?"),
+        ("[s2s]\nblacklist = []\n", "did you mean \"deny\"?"),
+    ] {
+        let found = found_in(text);
+        assert!(found.iter().any(|said| said.contains(meant)), "{meant} in {found:?}");
+    }
+}
+
+#[test]
+fn an_address_or_url_in_place_of_a_domain_is_named_with_its_domain() {
+    for (text, what) in [
+        ("bot@example.org", "\"bot@example.org\" is an address; give the domain only: \"example.org\""),
+        ("bot@example.org/x", "is an address; give the domain only: \"example.org\""),
+        ("example.org/x", "is an address; give the domain only: \"example.org\""),
+        ("xmpp://example.org:5269/", "is a URL; give the domain only: \"example.org\""),
+        ("example.org:5347", "is a domain with a port; give the domain only: \"example.org\""),
+    ] {
+        for section in ["domain", "component", "remote"] {
+            let found = found_in(&format!("[[{section}]]\nname = {text:?}\n"));
+            assert!(found.iter().any(|said| said.contains(what)), "{what} in {found:?}");
+        }
+        let found = found_in(&format!("[s2s]\ndeny = [{text:?}]\n"));
+        assert!(found.iter().any(|said| said.contains(what)), "{what} in {found:?}");
+    }
+}
+
+#[test]
+fn secrets_that_everybody_knows_or_guesses_are_warned_of() {
+    let component =
+        |secret: &str| found_in(&format!("[[component]]\nname = \"a.example\"\nsecret = {secret:?}\n"));
+    let dialback = |secret: &str| found_in(&format!("[s2s]\ndialback_secret = {secret:?}\n"));
+    for secret in ["change me", "changeme", "Change-Me", "secret", "password"] {
+        for found in [component(secret), dialback(secret)] {
+            assert!(
+                found.iter().any(|said| said.contains("warning") && said.contains("sample value")),
+                "{found:?}"
+            );
+        }
+    }
+    assert!(component("x").iter().any(|said| said.contains("component.secret: has fewer than 8 characters")));
+    assert!(dialback("0123456789abcde").iter().any(|said| said.contains("has fewer than 16 characters")));
+    let good = "6f1d2c9e5b7a4810";
+    assert!(!component(good).iter().chain(&dialback(good)).any(|said| said.contains("secret")), "{good}");
+}
+
+#[test]
+fn listeners_that_should_stay_on_the_machine_are_warned_of() {
+    for key in ["component", "metrics"] {
+        for address in ["0.0.0.0:5347", "[::]:5347", "192.0.2.1:5347"] {
+            let found = found_in(&format!("[listen]\n{key} = [{address:?}]\n"));
+            let expected = format!("listen.{key}: {address} is not a loopback address");
+            assert!(
+                found.iter().any(|said| said.contains("warning") && said.contains(&expected)),
+                "{found:?}"
+            );
+        }
+        let found = found_in(&format!("[listen]\n{key} = [\"127.0.0.1:5347\", \"[::1]:5347\"]\n"));
+        assert!(!found.iter().any(|said| said.contains("loopback")), "{found:?}");
+    }
+}
+
+/// All that is said of a file.
+fn found_in(text: &str) -> Vec<String> {
+    let examined = Examined::of(Path::new("n.toml"), text);
+    examined.source.findings().iter().map(ToString::to_string).collect()
+}

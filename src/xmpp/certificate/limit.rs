@@ -1,0 +1,158 @@
+//! The names that an authority may vouch for: name constraints (RFC 5280 section 4.2.1.10).
+//!
+//! The library that follows the chain compares the names as they are spelled. A domain is compared here in the one
+//! spelling that streams use, so that another spelling of an excluded name is excluded too.
+use super::Name;
+use crate::Domain;
+
+/// The constraints of all authorities in one chain. Every one of them has to admit a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    authorities: Vec<Authority>,
+}
+
+/// The constraints of one authority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// They could not be read, so it vouches for nothing.
+    Unreadable,
+    /// As far as they are on names of the DNS.
+    Subtrees {
+        /// Domains at or below which a name has to be; empty: anywhere.
+        permitted: Vec<Subtree>,
+        /// Domains at or below which no name may be.
+        excluded: Vec<Subtree>,
+        /// It excludes something, of any kind of name.
+        excludes: bool,
+    },
+}
+
+/// Domains that a constraint names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subtree {
+    /// All of them.
+    Everything,
+    /// A domain and all below it.
+    Of(Domain),
+    /// The text of the constraint is no domain.
+    Unknown,
+}
+
+impl Limit {
+    /// The limit of a chain with these constrained authorities.
+    pub fn new(authorities: Vec<Authority>) -> Self {
+        Self { authorities }
+    }
+
+    /// Whether a certificate below the authorities proves `domain` by `name`, which matches it.
+    ///
+    /// Constraints are on names of the DNS. An authority could get around them by the other kinds, which OpenSSL does
+    /// not compare, so these prove nothing. A wildcard may reach an excluded name, so it proves nothing where something
+    /// is excluded.
+    pub(super) fn admits(&self, name: &Name, domain: &Domain) -> bool {
+        let Name::Dns(presented) = name else { return false };
+        let wildcard = presented.starts_with("*.");
+        self.authorities.iter().all(|authority| match authority {
+            Authority::Unreadable => false,
+            Authority::Subtrees { permitted, excluded, excludes } => {
+                (permitted.is_empty() || permitted.iter().any(|subtree| subtree.surely_holds(domain)))
+                    && !excluded.iter().any(|subtree| subtree.may_hold(domain))
+                    && !(wildcard && *excludes)
+            }
+        })
+    }
+}
+
+impl Subtree {
+    /// Reads a constraint on names of the DNS. A dot at its beginning or end changes nothing.
+    pub fn parse(text: &str) -> Self {
+        let text = text.strip_prefix('.').unwrap_or(text);
+        match text.strip_suffix('.').unwrap_or(text) {
+            "" => Self::Everything,
+            text => Domain::new(text).map_or(Self::Unknown, Self::Of),
+        }
+    }
+
+    fn surely_holds(&self, domain: &Domain) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Of(top) => domain == top || domain.is_below(top),
+            Self::Unknown => false,
+        }
+    }
+
+    fn may_hold(&self, domain: &Domain) -> bool {
+        matches!(self, Self::Unknown) || self.surely_holds(domain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(permitted: &[&str], excluded: &[&str]) -> Limit {
+        let subtrees = |texts: &[&str]| texts.iter().map(|text| Subtree::parse(text)).collect();
+        Limit::new(vec![Authority::Subtrees {
+            permitted: subtrees(permitted),
+            excluded: subtrees(excluded),
+            excludes: !excluded.is_empty(),
+        }])
+    }
+
+    fn admits(limit: &Limit, name: &str, domain: &str) -> bool {
+        limit.admits(&Name::Dns(name.into()), &Domain::new(domain).unwrap())
+    }
+
+    #[test]
+    fn an_excluded_domain_stays_excluded_in_every_spelling() {
+        for subtree in ["b.example", "B.Example", ".b.example", "b.example.", "example", "", "."] {
+            let limit = limit(&[], &[subtree]);
+            for name in ["b.example", "b.example.", "B.EXAMPLE", "B.eXample."] {
+                assert!(!admits(&limit, name, "b.example"), "{subtree:?} {name}");
+            }
+            assert!(!admits(&limit, "x.b.example.", "x.b.example"), "{subtree:?}");
+        }
+        for subtree in ["xn--bcher-kva.example", "XN--BCHER-KVA.example.", "bücher.example", "BÜCHER.example"]
+        {
+            for name in ["xn--bcher-kva.example", "xn--bcher-kva.example.", "XN--bcher-KVA.example"] {
+                assert!(!admits(&limit(&[], &[subtree]), name, "bücher.example"), "{subtree:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_beside_the_excluded_one_is_admitted() {
+        for name in ["c.example", "ab.example", "C.example", "c.example."] {
+            let domain = name.to_ascii_lowercase();
+            assert!(admits(&limit(&[], &["b.example"]), name, domain.trim_end_matches('.')), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_name_within_the_permitted_domains_is_admitted() {
+        let limit = limit(&["b.example", "c.example."], &[]);
+        for name in ["b.example", "x.b.example", "c.example"] {
+            assert!(admits(&limit, name, name), "{name}");
+        }
+        for name in ["a.example", "ab.example", "example"] {
+            assert!(!admits(&limit, name, name), "{name}");
+        }
+        assert!(admits(&limit, "*.b.example", "x.b.example"));
+    }
+
+    #[test]
+    fn every_authority_of_the_chain_has_to_admit_the_name() {
+        let (upper, lower) = (limit(&["example"], &[]), limit(&[], &["b.example"]));
+        let both = Limit::new([upper.authorities, lower.authorities].concat());
+        assert!(admits(&both, "a.example", "a.example"));
+        assert!(!admits(&both, "b.example", "b.example"));
+        assert!(!admits(&both, "a.test", "a.test"));
+    }
+
+    #[test]
+    fn constraints_that_cannot_be_read_admit_nothing() {
+        assert!(!admits(&Limit::new(vec![Authority::Unreadable]), "b.example", "b.example"));
+        assert!(!admits(&limit(&[], &["b_\u{7f} example"]), "b.example", "b.example"));
+        assert!(!admits(&limit(&["b_\u{7f} example"], &[]), "b.example", "b.example"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether a link that carries stanzas may go on under other rules, or with another verdict on the certificate.
+use super::{Mechanism, Policy, Refusal, admit};
+use crate::{Domain, certificate::Problem};
+
+/// How a remote proved itself on a link, or we ourselves to the remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// SASL EXTERNAL.
+    External,
+    /// A key that the authoritative server confirmed.
+    Dialback,
+    /// A key that was not asked about, since the certificate proves the remote (XEP-0344).
+    Shortcut,
+}
+
+impl Proof {
+    /// What authenticated the remote.
+    pub fn mechanism(self) -> Mechanism {
+        match self {
+            Self::External | Self::Shortcut => Mechanism::External,
+            Self::Dialback => Mechanism::Dialback,
+        }
+    }
+}
+
+impl From<Mechanism> for Proof {
+    fn from(mechanism: Mechanism) -> Self {
+        match mechanism {
+            Mechanism::External => Self::External,
+            Mechanism::Dialback => Self::Dialback,
+        }
+    }
+}
+
+/// Why a link may not go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// A new link like it would be refused.
+    Refused(Refusal),
+    /// What authenticated the remote is not in `auth` any more, or not for such a link.
+    Mechanism(Mechanism),
+    /// A key has to be confirmed by the authoritative server now.
+    Shortcut,
+    /// Dialback after a refused EXTERNAL is not allowed any more.
+    AfterExternal,
+}
+
+impl Withdrawal {
+    /// Says in words for both operators why the link with `remote` ends.
+    pub fn explain(&self, remote: &Domain) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.explain(remote),
+            Self::Mechanism(mechanism) => {
+                format!("the policy for {remote} does not allow its authentication by {mechanism} any more")
+            }
+            Self::Shortcut => {
+                format!("the policy for {remote} demands that its dialback keys are verified")
+            }
+            Self::AfterExternal => {
+                format!("the policy for {remote} does not allow dialback after a refused EXTERNAL any more")
+            }
+        }
+    }
+}
+
+/// Decides whether a link that was admitted with `proof` may go on. `certificate` is as in [`admit`].
+///
+/// # Errors
+/// Says why it may not.
+pub fn readmit(
+    policy: &Policy,
+    secured: bool,
+    certificate: Result<(), Problem>,
+    proof: Proof,
+) -> Result<(), Withdrawal> {
+    let admission = admit(policy, secured, certificate).map_err(Withdrawal::Refused)?;
+    match proof {
+        Proof::Shortcut if !policy.dialback_shortcut => Err(Withdrawal::Shortcut),
+        proof if !admission.admits(proof.mechanism()) => Err(Withdrawal::Mechanism(proof.mechanism())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Tls, tests::policy};
+    use super::*;
+
+    #[test]
+    fn what_is_admitted_goes_on_and_nothing_else() {
+        let good = || Ok(());
+        let bad = || Err(Problem::SelfSigned);
+        let certificate = Withdrawal::Refused(Refusal::Certificate(Problem::SelfSigned));
+        let strict = Policy { strict_certificates: true, ..policy() };
+        let optional = Policy { tls: Tls::Optional, ..policy() };
+        let disabled = Policy { tls: Tls::Disabled, ..policy() };
+        let by = |auth: &[Mechanism]| Policy { auth: auth.to_vec(), ..policy() };
+        let (external, dialback) = (by(&[Mechanism::External]), by(&[Mechanism::Dialback]));
+        let shortcut = Policy { dialback_shortcut: true, ..policy() };
+        for (policy, secured, verdict, proof, expected) in [
+            (&policy(), true, good(), Proof::External, Ok(())),
+            (&policy(), true, bad(), Proof::Dialback, Ok(())),
+            (&policy(), true, bad(), Proof::External, Err(Withdrawal::Mechanism(Mechanism::External))),
+            (&policy(), false, bad(), Proof::Dialback, Err(Withdrawal::Refused(Refusal::TlsRequired))),
+            (&optional, false, bad(), Proof::Dialback, Ok(())),
+            (&disabled, true, good(), Proof::External, Err(Withdrawal::Refused(Refusal::TlsForbidden))),
+            (&strict, true, bad(), Proof::Dialback, Err(certificate.clone())),
+            (&strict, true, good(), Proof::Dialback, Ok(())),
+            (&external, true, good(), Proof::External, Ok(())),
+            (&external, true, good(), Proof::Dialback, Err(Withdrawal::Mechanism(Mechanism::Dialback))),
+            (&external, true, bad(), Proof::Dialback, Err(certificate)),
+            (&dialback, true, good(), Proof::Dialback, Ok(())),
+            (&dialback, true, good(), Proof::External, Err(Withdrawal::Mechanism(Mechanism::External))),
+            (&policy(), true, good(), Proof::Shortcut, Err(Withdrawal::Shortcut)),
+            (&shortcut, true, good(), Proof::Shortcut, Ok(())),
+            (&shortcut, true, bad(), Proof::Shortcut, Err(Withdrawal::Mechanism(Mechanism::External))),
+        ] {
+            let case = format!("{:?} {:?} secured={secured} {verdict:?} {proof:?}", policy.tls, policy.auth);
+            assert_eq!(readmit(policy, secured, verdict, proof), expected, "{case}");
+        }
+    }
+}

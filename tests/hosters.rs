@@ -1,0 +1,208 @@
+//! Many domains behind one address, with the limits as shipped: they are for strangers.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Auth, Component, HEADER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from, eventually,
+    offers_external, read_to_end,
+};
+
+#[test]
+fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_address() {
+    let network = Network::new();
+    // All limits are those of the configuration as shipped. The strangers stay for longer than on an idle machine.
+    let mut setup =
+        quiet("hoster.example").set("s2s.handshake_timeout", "\"3m\"").set("s2s.attempt_timeout", "\"3m\"");
+    setup.loaded = true;
+    for number in 0..DOMAINS {
+        setup = setup.component(&format!("d{number}.hoster.example"));
+    }
+    let hoster = Node::start(&network, setup);
+    let node = Node::start(&network, quiet("nuncio.example"));
+    let target = SocketAddr::from((hoster.address(), 5269));
+    // The node calls from this address too.
+    let own = Ipv4Addr::LOCALHOST;
+    let silent: Vec<TcpStream> = (0..200).map(|_| connect_from(own, target)).collect();
+    let elsewhere = network.address();
+    let talking: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stranger = connect_from(elsewhere, target);
+            stranger.write_all(HEADER.as_bytes()).unwrap();
+            stranger
+        })
+        .collect();
+
+    // The address of strangers has its limit of connections that are served, and no more: the others wait.
+    let served = || talking.iter().filter(|stranger| is_answered(stranger)).count();
+    eventually("as many strangers are served as may be", || (served() == 64).then_some(()));
+
+    // The components are not connected, so the hoster answers for them: over a link of each domain, the other way.
+    let mut sender = node.inbox();
+    let from = sender.name().to_owned();
+    let flood = sender.floods(DOMAINS, move |number| {
+        format!(
+            "<message from='a@{from}' to='b@d{number}.hoster.example' id='{number}'><body>x</body></message>"
+        )
+    });
+    flood.join().unwrap();
+    assert_eq!(served(), 64, "beside the flood");
+    let mut answered = BTreeSet::new();
+    while answered.len() < DOMAINS {
+        let answer =
+            sender.receives_within(LONG, "the answer of every domain", |answer| answer.name == "message");
+        let id = answer.attribute("id").to_owned();
+        let error = answer.expect("error");
+        assert!(error.child("service-unavailable").is_some(), "bounced: {answer}");
+        assert!(answer.attribute("from").ends_with(".hoster.example"), "{answer}");
+        assert!(answered.insert(id), "twice: {answer}");
+    }
+    drop((silent, talking));
+}
+
+#[test]
+fn all_of_many_connections_at_once_authenticate_in_turn() {
+    const CONNECTIONS: usize = 200;
+    let scene = Scene::of(quiet("nuncio.example").set("limits.max_attempts_per_address", "100"));
+    let (address, identity) = (scene.node.address(), &scene.identity);
+    let peers: Vec<Peer> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut peer = Peer::dials(address);
+            peer.sends_header("peer.example", "nuncio.example", "");
+            peer
+        })
+        .collect();
+    // The first 64 have an answer, the others only after these; and none of them costs an attempt.
+    let mut held = Vec::new();
+    for mut peer in peers {
+        peer.expects_header();
+        peer.expects("features");
+        peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        peer.expects("proceed");
+        peer.secures_as_client(Some(identity), "nuncio.example");
+        peer.sends_header("peer.example", "nuncio.example", "");
+        peer.expects_header();
+        assert!(offers_external(&peer.expects("features")));
+        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+        peer.expects("success");
+        held.push(peer);
+    }
+    assert_eq!(held.len(), CONNECTIONS);
+}
+
+// rows: E25
+#[test]
+fn a_silent_stranger_gives_way_to_a_peer_of_the_same_address() {
+    let scene = Scene::of(Setup::of("nuncio.example").set("s2s.max_connections_per_address", "2"));
+    let target = SocketAddr::from((scene.node.address(), 5269));
+    let mut silent: Vec<TcpStream> = (0..2).map(|_| connect_from(Ipv4Addr::LOCALHOST, target)).collect();
+    // It has to wait, and is served long before `handshake_timeout`.
+    let began = Instant::now();
+    drop(scene.peer());
+    assert!(began.elapsed() < Duration::from_secs(25), "it waited for the strangers' time to run out");
+    let refused = silent.iter_mut().map(|stranger| {
+        stranger.set_nonblocking(true).unwrap();
+        let mut said = String::new();
+        let _ = stranger.read_to_string(&mut said);
+        said
+    });
+    assert!(refused.filter(|said| said.contains("<policy-violation ")).count() >= 1);
+}
+
+// rows: E25
+#[test]
+fn connections_that_fail_are_counted_and_those_that_authenticate_are_not() {
+    let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_attempts_per_address", "5"));
+    for _ in 0..10 {
+        drop(scene.peer());
+    }
+    let address = scene.network.address();
+    let target = SocketAddr::from((scene.node.address(), 5269));
+    for _ in 0..5 {
+        let mut stranger = connect_from(address, target);
+        stranger.write_all(b"x").unwrap();
+        assert!(read_to_end(&mut stranger).contains("<not-well-formed "));
+    }
+    eventually("the address has failed too often", || {
+        let mut stranger = connect_from(address, target);
+        stranger.write_all(b"x").ok()?;
+        read_to_end(&mut stranger).contains("within a minute").then_some(())
+    });
+    // Other addresses, and those who authenticate, go on.
+    drop(scene.peer());
+}
+
+// rows: E25
+#[test]
+fn call_backs_about_right_dialback_keys_are_no_failed_attempts() {
+    let network = Network::new();
+    let limited = quiet("nuncio.example").auth(Auth::Dialback).set("limits.max_attempts_per_address", "5");
+    let node = Node::start(&network, limited);
+    let domains = |setup: Setup, number| setup.component(&format!("d{number}.hoster.example"));
+    let setup = (0..20).fold(quiet("hoster.example").auth(Auth::Dialback), domains);
+    let hoster = Node::start(&network, setup);
+    // The hoster asks about a key of the node for each of its domains, on a connection that does not authenticate.
+    let mut sender = node.inbox();
+    for number in 0..20 {
+        let mut receiver = Component::connect(hoster.address(), &format!("d{number}.hoster.example"));
+        sender.sends_message(receiver.name(), &number.to_string(), "");
+        receiver.receives_id(&number.to_string());
+    }
+}
+
+// rows: E25
+#[test]
+fn wrong_secrets_are_slowed_down_and_the_neighbours_of_a_bot_are_not_locked_out() {
+    let setup = Setup::of("nuncio.example").set("limits.max_components_unauthenticated_per_address", "4");
+    let node = Node::start(&Network::new(), setup);
+    let address = node.address();
+    // A misconfigured component in a restart loop: its first attempts are answered at once, then one in two seconds.
+    let (began, mut tries) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(4) {
+        let refused = Component::try_connect(address, "inbox.nuncio.example", "guess");
+        assert_eq!(refused.err().as_deref(), Some("not-authorized"));
+        tries += 1;
+    }
+    // Five are free, four more have a place, and each place is taken for eight seconds. More time is more tries.
+    let most = 5 + 4 * (2 + began.elapsed().as_secs() / 8);
+    assert!(tries <= most, "{tries} tries in {:?}", began.elapsed());
+    node.eventually_logs(&["too many wrong secrets", "name=inbox.nuncio.example"]);
+    let looping =
+        thread::spawn(move || Component::try_connect(address, "inbox.nuncio.example", "guess").err());
+    let mut neighbour = node.outbox();
+    let pong = neighbour.asks("nuncio.example", "<ping xmlns='urn:xmpp:ping'/>");
+    assert!(pong.is("iq", "result"), "{pong}");
+    assert_eq!(looping.join().unwrap().as_deref(), Some("not-authorized"));
+    // With its secret mended the component is connected too.
+    assert!(Component::try_connect(address, "inbox.nuncio.example", SECRET).is_ok());
+}
+
+#[test]
+fn every_configured_component_has_a_place_whatever_the_limit() {
+    let mut setup = Setup::of("nuncio.example").set("limits.max_component_connections", "2");
+    setup = (0..20).fold(setup, |setup, number| setup.component(&format!("c{number}.nuncio.example")));
+    let node = Node::start(&Network::new(), setup);
+    let connect = |number| Component::connect(node.address(), &format!("c{number}.nuncio.example"));
+    let components: Vec<Component> = (0..20).map(connect).collect();
+    drop(components);
+}
+
+/// Whether the node has answered a stream header.
+fn is_answered(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    stream.peek(&mut [0]).is_ok_and(|length| length > 0)
+}
+
+/// A node that logs little: hundreds of links would fill the log.
+fn quiet(domain: &str) -> Setup {
+    Setup::of(domain).log("warn,nuncio::account=info,nuncio::node=info")
+}
+
+/// More than the limit of connections that fail within a minute.
+const DOMAINS: usize = 700;
+
+/// For many handshakes of a debug build on a busy machine.
+const LONG: Duration = Duration::from_secs(240);
