@@ -361,20 +361,23 @@ impl Attempt {
             );
             self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
             let within = self.remote.handshake_timeout.min(share.time_left());
-            match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
+            let outcome = match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
+                // The pass is for one connection at a time: the first one has ended.
+                Err(refusal) if self.dialback_left.take() && !share.is_spent() => {
+                    self.try_dialback(address, target, refusal, share).await
+                }
+                Err(next) => Err(self.judged(next)),
+                arrived => arrived,
+            };
+            match outcome {
                 Ok(arrival) => {
-                    if let (Arrival::Verified(Answer::Valid), Some(pass)) = (&arrival, way.pass) {
-                        pass.confirm();
+                    let succeeded = matches!(arrival, Arrival::Session(_) | Arrival::Verified(Answer::Valid));
+                    if let Some(pass) = way.pass.filter(|_| succeeded) {
+                        pass.succeed();
                     }
                     return Ok(arrival);
                 }
-                Err(refusal) if self.dialback_left.take() && !share.is_spent() => {
-                    match self.try_dialback(address, target, refusal, share).await {
-                        Ok(arrival) => return Ok(arrival),
-                        Err(next) => failure = self.further(failure, next),
-                    }
-                }
-                Err(next) => failure = self.further(failure, self.judged(next)),
+                Err(next) => failure = self.further(failure, next),
             }
             left.retain(|place| new(place, tried));
         }

@@ -167,6 +167,8 @@ pub struct Limits {
     pub unauthenticated: usize,
     /// Connections of one address that are served at a time; an IPv6 /64 is one address. More of them wait.
     pub per_address: usize,
+    /// How many times as many are served of an address of which others have authenticated; 1: no more.
+    pub growth: usize,
     /// Connections of one address that may end without authentication in a minute.
     pub attempts: usize,
     /// For a first byte and a direct TLS handshake, and for the time in line.
@@ -177,6 +179,7 @@ impl Limits {
     fn bounds(&self) -> Bounds {
         Bounds {
             per_address: self.per_address,
+            growth: self.growth,
             unauthenticated: self.unauthenticated,
             attempts: self.attempts,
             share: (self.connections / 4).saturating_mul(3) + (self.connections % 4 * 3).div_ceil(4),

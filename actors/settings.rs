@@ -36,7 +36,8 @@ pub struct Settings {
     pub allow: Vec<Pattern>,
     /// Who may not; wins over `allow`.
     pub deny: Vec<Pattern>,
-    /// Connections accepted from one address that are served without authentication; more of them wait.
+    /// Connections accepted from one address that are served without authentication; more of them wait. Each authenticated
+    /// connection of the address lets one more be served, up to four times as many.
     pub max_connections_per_address: usize,
     /// What any peer can make the node hold or do.
     pub limits: Limits,
@@ -87,7 +88,7 @@ pub struct Dials {
     pub at_once: usize,
     /// Attempts beyond those that hang and have left their turn to others.
     pub hanging: usize,
-    /// Connections to one address; an IPv6 /64 is one address.
+    /// Connections to one address at first; an IPv6 /64 is one address. Where they come about, up to eight times as many.
     pub per_address: usize,
     /// Connections of one attempt.
     pub per_attempt: usize,

@@ -218,6 +218,23 @@ fn dialback_follows_on_another_connection_when_external_ends_the_stream() {
 }
 
 #[test]
+fn dialback_on_another_connection_does_not_wait_for_the_connection_before_it() {
+    let network = Network::new();
+    let address = network.address();
+    network.publish("peer.example", address);
+    let listener = Listener::at(address);
+    let setup = Setup::of("nuncio.example").auth(Auth::Both).set("limits.max_dials_per_address", "1");
+    let node = Node::start(&network, setup);
+    let identity = network.authority.issue(&["peer.example"]);
+    let mut sender = node.outbox();
+    sender.sends_message("user@peer.example", "first", "hello");
+    refuses_external(&mut listener.accepts(), &identity);
+    let mut peer = listener.accepts();
+    takes_dialback(&mut peer, &identity);
+    assert_eq!(peer.expects("message").attribute("id"), "first");
+}
+
+#[test]
 fn the_refusal_of_external_is_told_when_dialback_fails_as_well() {
     let (network, node, listener, _) = scene(Auth::Both);
     let identity = network.authority.issue(&["peer.example"]);

@@ -31,7 +31,7 @@ fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_addres
     let talking: Vec<TcpStream> = (0..200)
         .map(|_| {
             let mut stranger = connect_from(elsewhere, target);
-            stranger.write_all(HEADER.as_bytes()).unwrap();
+            stranger.write_all(HEADER.replace("inbox.nuncio.example", "hoster.example").as_bytes()).unwrap();
             stranger
         })
         .collect();
@@ -40,7 +40,27 @@ fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_addres
     let served = || talking.iter().filter(|stranger| is_answered(stranger)).count();
     eventually("as many strangers are served as may be", || (served() == 64).then_some(()));
 
-    // The components are not connected, so the hoster answers for them: over a link of each domain, the other way.
+    writes_to_every_domain(&node);
+    assert_eq!(served(), 64, "beside the flood");
+    drop((silent, talking));
+}
+
+#[test]
+fn every_domain_of_a_large_hoster_is_verified_by_dialback() {
+    let network = Network::new();
+    let setup = quiet("hoster.example").auth(Auth::Dialback);
+    let setup =
+        (0..DOMAINS).fold(setup, |setup, number| setup.component(&format!("d{number}.hoster.example")));
+    let _hoster = Node::start(&network, Setup { loaded: true, ..setup });
+    let node = Node::start(&network, quiet("nuncio.example").auth(Auth::Dialback));
+    writes_to_every_domain(&node);
+    let lines = node.process().lines();
+    assert!(!lines.iter().any(|line| line.contains("no link")), "an attempt failed");
+}
+
+/// Sends a message to each domain of the hoster. The components are not connected, so the hoster answers for them: over a
+/// link of each domain, the other way.
+fn writes_to_every_domain(node: &Node) {
     let mut sender = node.inbox();
     let from = sender.name().to_owned();
     let flood = sender.floods(DOMAINS, move |number| {
@@ -49,7 +69,6 @@ fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_addres
         )
     });
     flood.join().unwrap();
-    assert_eq!(served(), 64, "beside the flood");
     let mut answered = BTreeSet::new();
     while answered.len() < DOMAINS {
         let answer =
@@ -60,7 +79,6 @@ fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_addres
         assert!(answer.attribute("from").ends_with(".hoster.example"), "{answer}");
         assert!(answered.insert(id), "twice: {answer}");
     }
-    drop((silent, talking));
 }
 
 #[test]

@@ -2,14 +2,17 @@
 //!
 //! On one stream dialback follows a refused EXTERNAL. A peer that closes leaves no stream for it, so the same turn goes
 //! on with another connection to the same address, within what the attempt may cost. The terms for it are the same: the
-//! machine asks the policy again, and the certificate of the peer is judged again.
+//! machine asks the policy again, and the certificate of the peer is judged again. It also goes on with the same pass of
+//! the gate: an attempt that kept a pass while it waits for another one could wait for itself.
 
 use std::net::SocketAddr;
 
 use super::{Allowance, Arrival, Attempt};
 use crate::{
+    clock, connect,
     dns::Target,
     failure::Failure,
+    metrics::Phase,
     recorder::{Event, What},
 };
 
@@ -49,11 +52,15 @@ impl Attempt {
         target: &Target,
         share: &Allowance,
     ) -> Result<Arrival, Failure> {
-        let (way, failed) = self.find_way(&[address], share).await?;
-        let Some(way) = way else {
-            return Err(if failed.is_empty() { Failure::Late } else { Failure::Connect(failed) });
-        };
+        if !share.connect() {
+            return Err(Failure::Late);
+        }
+        let began = clock::now();
+        let within = self.remote.connect_timeout.min(share.time_left());
+        let opened = connect::open(address, within).await;
+        self.count(Phase::Connect, began);
+        let socket = opened.map_err(|failure| Failure::Connect(vec![(address, failure)]))?;
         let within = self.remote.handshake_timeout.min(share.time_left());
-        self.negotiate_within(within, way.socket, address, target.direct_tls).await
+        self.negotiate_within(within, socket, address, target.direct_tls).await
     }
 }

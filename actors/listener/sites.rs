@@ -17,6 +17,8 @@ use std::{
 pub(super) struct Bounds {
     /// Connections of one address that are served without authentication.
     pub(super) per_address: usize,
+    /// How many times as many are served of an address of which others have authenticated.
+    pub(super) growth: usize,
     /// Those of all addresses; as many more may wait.
     pub(super) unauthenticated: usize,
     /// Connections of one address that end without authentication in a minute, those that are served included.
@@ -93,6 +95,13 @@ impl Count {
 }
 
 impl Bounds {
+    /// How many connections may be served without authentication beside `count`. Each one that has authenticated lets one
+    /// more be served: on a long way a hoster of many domains needs that, and strangers have none.
+    fn served(&self, count: &Count, times: usize) -> usize {
+        let least = self.per_address.saturating_mul(times);
+        least.saturating_add(count.proved.min(least.saturating_mul(self.growth.saturating_sub(1))))
+    }
+
     /// The place of the next connection, where `count` are there already and the bounds are `times` as large.
     fn judge(&self, count: &Count, times: usize) -> Result<Place, Excess> {
         let most = |bound: usize| bound.saturating_mul(times);
@@ -100,7 +109,7 @@ impl Bounds {
             Err(Excess::All)
         } else if count.failed + count.served >= most(self.attempts) {
             Err(Excess::Attempts)
-        } else if count.served < most(self.per_address) {
+        } else if count.served < self.served(count, times) {
             Ok(Place::Served)
         } else if count.waiting < most(self.per_address.saturating_mul(LINE)) {
             Ok(Place::Waiting)
@@ -138,11 +147,10 @@ impl Sites {
 
     /// Whether one that waits can be served now.
     pub(super) fn has_room(&self, ip: IpAddr) -> bool {
-        let host = self.host(ip);
-        let bounds = self.bounds;
-        let network_has_room = network(ip)
-            .is_none_or(|network| self.network(network).served < bounds.per_address.saturating_mul(NETWORK));
-        host.served < bounds.per_address && network_has_room && self.all.served < bounds.unauthenticated
+        let has_room = |count: Count, times| count.served < self.bounds.served(&count, times);
+        has_room(self.host(ip), 1)
+            && network(ip).is_none_or(|network| has_room(self.network(network), NETWORK))
+            && self.all.served < self.bounds.unauthenticated
     }
 
     /// Whether so many connections of `ip` failed that those that wait are refused.
@@ -243,7 +251,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { per_address: 2, unauthenticated: 1000, attempts: 10, share: 100 };
+    const BOUNDS: Bounds =
+        Bounds { per_address: 2, growth: 1, unauthenticated: 1000, attempts: 10, share: 100 };
 
     fn sites() -> (Sites, Instant) {
         let now = Instant::now();
@@ -292,6 +301,30 @@ mod tests {
         // Of authenticated connections an address has a share of all, and no more.
         assert_eq!(arrive(&mut sites, address, now), Ok(Place::Served));
         assert_eq!(arrive(&mut sites, address, now), Err(Excess::All));
+    }
+
+    #[test]
+    fn an_address_with_authenticated_connections_is_served_more_of_the_others_up_to_a_bound() {
+        let (mut sites, now) = sites();
+        sites.adopt(Bounds { growth: 4, attempts: 100, ..BOUNDS });
+        for text in ["192.0.2.7", "2001:db8::1"] {
+            let address = ip(text);
+            for proved in 0..20 {
+                let waits = |sites: &mut Sites| sites.judge(address, now) == Ok(Place::Waiting);
+                let mut served = 0;
+                while !waits(&mut sites) {
+                    assert_eq!(arrive(&mut sites, address, now), Ok(Place::Served));
+                    served += 1;
+                }
+                assert_eq!(served, (2 + proved).min(4 * 2));
+                assert!(!sites.has_room(address));
+                (0..served).for_each(|_| sites.change(address, Some(Place::Served), None));
+                assert!(sites.has_room(address));
+                sites.change(address, None, Some(Place::Proved));
+            }
+            (0..20).for_each(|_| sites.change(address, Some(Place::Proved), None));
+            assert_eq!(sites.bounds.served(&sites.host(address), 1), 2, "none of them is left");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Arguments {
     pub(crate) hoster: bool,
     /// How many domains that are.
     pub(crate) domains: Vec<usize>,
+    /// The round trips between the two servers for which that is measured.
+    pub(crate) round_trips: Vec<Duration>,
     /// Shorter everything: to see that it works, not to be quoted.
     pub(crate) quick: bool,
     /// Whether the results and the README's figure are written: by default those of a whole run.
@@ -72,6 +74,7 @@ impl Arguments {
             scale: false,
             hoster: false,
             domains: vec![1000, 5000],
+            round_trips: vec![Duration::ZERO],
             quick: false,
             store: true,
         };
@@ -93,6 +96,10 @@ impl Arguments {
                 "--scale" => read.scale = true,
                 "--hoster" => read.hoster = true,
                 "--domains" => read.domains = list(value()?, number)?,
+                "--round-trips" => {
+                    read.round_trips =
+                        list(value()?, number)?.into_iter().map(Duration::from_millis).collect();
+                }
                 "--store" => store = true,
                 // Cargo says so to every benchmark.
                 "--bench" => {}
@@ -131,5 +138,5 @@ fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     })
 }
 
-const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--hoster [--domains 1000,5000]] [--rounds N] [--store] \
+const USAGE: &str = "cargo bench --bench federation -- [--quick] [--scale] [--hoster [--domains 1000,5000] [--round-trips 0,50]] [--rounds N] [--store] \
     [--only rest,flood,pairs,mix,latency,cold,thousand,handshake] [--kinds nuncio,ejabberd,prosody]";

@@ -12,6 +12,7 @@ mod hoster;
 mod latency;
 mod machine;
 mod pipeline;
+mod relay;
 mod rest;
 mod results;
 mod scale;

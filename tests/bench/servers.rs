@@ -1,8 +1,10 @@
 //! The servers that are compared: two of a kind, the first of which sends to the second.
 
 use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
 
 use crate::pipeline;
+use crate::relay;
 use crate::support::{Auth, Ejabberd, Network, Node, Process, Prosody, Server, Setup};
 use crate::wire;
 
@@ -75,8 +77,20 @@ impl Pair {
             let [sending, receiving] = pipeline::start(network);
             return Self { kind, sending, receiving };
         }
-        let receiving = One::start(network, kind, &format!("two.{called}"), receiving);
-        let sending = One::start(network, kind, &format!("one.{called}"), sending);
+        Self::start_apart(network, kind, called, sending, receiving, Duration::ZERO)
+    }
+
+    /// The same for servers, with that round trip between them.
+    pub(crate) fn start_apart(
+        network: &Network,
+        kind: Kind,
+        called: &str,
+        sending: &[String],
+        receiving: &[String],
+        round_trip: Duration,
+    ) -> Self {
+        let receiving = One::start_at(network, kind, &format!("two.{called}"), receiving, round_trip);
+        let sending = One::start_at(network, kind, &format!("one.{called}"), sending, round_trip);
         Self { kind, sending, receiving }
     }
 
@@ -127,6 +141,17 @@ pub(crate) enum Program {
 impl One {
     /// Starts a server of that kind. Every component gets its own SRV record, as it would in the world.
     pub(crate) fn start(network: &Network, kind: Kind, domain: &str, components: &[String]) -> Self {
+        Self::start_at(network, kind, domain, components, Duration::ZERO)
+    }
+
+    /// The same, with that round trip from other servers.
+    fn start_at(
+        network: &Network,
+        kind: Kind,
+        domain: &str,
+        components: &[String],
+        round_trip: Duration,
+    ) -> Self {
         let mut setup = Setup::of(domain).auth(Auth::External).unpublished();
         setup.loaded = true;
         setup.components = components.iter().map(|name| format!("{name}.{domain}")).collect();
@@ -142,7 +167,9 @@ impl One {
         };
         let address = server.address();
         let target = address.to_string();
-        network.dns.a(&target, address);
+        let reached_at =
+            if round_trip.is_zero() { address } else { relay::start(network, address, round_trip) };
+        network.dns.a(&target, reached_at);
         for name in names {
             network.dns.srv(&format!("_xmpp-server._tcp.{name}"), 0, 0, 5269, &target);
         }
