@@ -11,6 +11,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use actix::Arbiter;
@@ -24,7 +25,7 @@ use crate::{
     account::Sheet,
     attempt::Means,
     control::{Sources, socket},
-    dns,
+    dns, drain,
     listener::Listener,
     mailbox::Mailbox,
     promise::Promise,
@@ -134,6 +135,15 @@ impl Node {
         let (answer, figures) = oneshot::channel();
         let _ = self.router.signal(router::ShowFigures { busiest: 0, answer });
         figures.await.ok().map(|figures| figures.account)
+    }
+
+    /// Closes the links that the node opened to a remote domain in good order. Tells whether all are down `within` that time.
+    pub async fn close_links(&self, remote: xmpp::Domain, within: Duration) -> bool {
+        let (token, down) = drain::tokens();
+        // The number of links is not wanted.
+        let answer = oneshot::channel().0;
+        let _ = self.router.signal(router::Dismiss { remote, token, answer });
+        down.within(within).await
     }
 
     /// What tells whether the actors that the node cannot live without still take their messages.

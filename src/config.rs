@@ -10,6 +10,7 @@ mod section;
 mod terms;
 #[cfg(test)]
 mod tests;
+pub(crate) mod usual;
 pub(crate) mod value;
 
 use std::{
@@ -30,7 +31,7 @@ use actors::{
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
-use crate::{place, users};
+use super::users;
 
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
@@ -140,7 +141,7 @@ pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
 /// Says why the configuration cannot be read, and what to do about it.
 fn unreadable(file: &Path, error: &io::Error) -> Finding {
     let help = match error.kind() {
-        io::ErrorKind::NotFound => Some(place::missing(file)),
+        io::ErrorKind::NotFound => Some(usual::missing(file)),
         _ => users::permission(file, error),
     };
     let said = identity::unreadable(file, error);

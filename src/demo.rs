@@ -14,7 +14,10 @@ use actors::{
     Node,
     settings::{Settings, Trust},
 };
-use xmpp::xml::{Element, ns};
+use xmpp::{
+    Domain,
+    xml::{Element, ns},
+};
 
 use crate::{config, output};
 use authority::Authority;
@@ -61,6 +64,11 @@ async fn play() -> Result<(), Box<dyn Error>> {
     take_back(&mut juliet, MANTUA, FRIAR).await?;
 
     tell("\nThe curtain falls: both nodes flush their links and say goodbye.\n");
+    // With their links closed, neither node leaves the other in doubt about stanzas in transit.
+    tokio::join!(
+        montague.close_links(Domain::new(CAPULET)?, CLOSES_WITHIN),
+        capulet.close_links(Domain::new(MONTAGUE)?, CLOSES_WITHIN)
+    );
     tokio::join!(montague.drain(), capulet.drain(), romeo.leave(), juliet.leave());
     Ok(())
 }
@@ -167,6 +175,9 @@ const MANTUA: &str = "romeo@mantua.example";
 const SECRET: &str = "o, be some other name";
 
 const LOG: &str = "nuncio::demo";
+
+/// How long the other node may take to answer a closing tag.
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
 /// All of it takes a moment; more than this and something hangs.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -8,6 +8,8 @@ use std::{
 
 use clap::Args;
 
+use crate::config::usual::{VARIABLE, usual};
+
 /// The option that names the file.
 #[derive(Args, Clone)]
 pub(crate) struct Place {
@@ -28,35 +30,10 @@ fn choose(option: Option<PathBuf>, variable: Option<OsString>, exists: impl Fn(&
     option.or(variable).unwrap_or_else(|| usual(exists).into())
 }
 
-/// A package puts it below /etc, the repository in the directory that one works in. If none exists, it is missed where
-/// the documentation says that it is.
-fn usual(exists: impl Fn(&Path) -> bool) -> &'static str {
-    if !exists(HERE.as_ref()) && exists(INSTALLED.as_ref()) { INSTALLED } else { HERE }
-}
-
-/// What to do about a configuration that does not exist.
-pub(crate) fn missing(file: &Path) -> String {
-    let looked =
-        if file == Path::new(HERE) { format!("looked for {HERE} and {INSTALLED}; ") } else { String::new() };
-    format!("{looked}name the file with --config FILE or {VARIABLE}=FILE")
-}
-
-/// The environment variable that names the file.
-const VARIABLE: &str = "NUNCIO_CONFIG";
-
-const HERE: &str = "config/nuncio.toml";
-const INSTALLED: &str = "/etc/nuncio/nuncio.toml";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn takes_the_file_beside_it_before_that_of_the_package() {
-        assert_eq!(usual(|_| true), HERE);
-        assert_eq!(usual(|file| file == Path::new(INSTALLED)), INSTALLED);
-        assert_eq!(usual(|_| false), HERE);
-    }
+    use crate::config::usual::HERE;
 
     #[test]
     fn the_option_wins_over_the_environment_and_that_over_the_usual_places() {

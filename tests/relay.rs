@@ -8,6 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::support::{Component, Ejabberd, Element, Network, Node, Prosody, SOON, Server, Setup, in_ascii};
 
+// rows: E5
 #[test]
 fn relays_each_address_that_prosody_relays() {
     let network = Network::new();
@@ -15,6 +16,7 @@ fn relays_each_address_that_prosody_relays() {
     sweep(&network, &prosody);
 }
 
+// rows: E5
 #[test]
 fn relays_each_address_that_ejabberd_relays() {
     let network = Network::for_ejabberd();

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix::{ActorContext, AsyncContext, Context};
-use bytes::Bytes;
 use xmpp::{
     stanza,
     stream::{self, Condition, End},
@@ -66,11 +65,6 @@ impl Outgoing {
             // RFC 6120 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
             let closing_tags = self.outbox.take_raw();
             let remains = self.outbox.remains(WHOLE_CHUNK);
-            if is_shutdown(end) && self.link_is_usable() && remains.uncertain == 0 {
-                self.leftovers.splice(..0, remains.unwritten);
-                self.take_no_more(&end.to_string(), context);
-                return self.see_whether_it_reads_on(closing_tags, context);
-            }
             let doubtful = self.outbox.doubt_recent(clock::now());
             self.leave_behind(remains, doubtful, Some(error));
             closing_tags.into_iter().for_each(|tag| self.outbox.push_raw(tag));
@@ -84,27 +78,6 @@ impl Outgoing {
             wire.farewell = Farewell::after(end, wire.machine.is_open());
         }
         self.feed_link();
-    }
-
-    /// Finds out whether a peer that is being stopped still takes what it was sent before.
-    ///
-    /// RFC 6120 section 4.4 has it wait for our closing tag. A server that does, as Nuncio does, has read every stanza
-    /// before that tag, and nothing is in doubt. One that does not closes the connection right behind its own tag, which
-    /// is seen before ours is sent.
-    fn see_whether_it_reads_on(&mut self, closing_tags: Vec<Bytes>, context: &mut Context<Self>) {
-        context.run_later(CLOSES_WITHIN, move |session, _| {
-            let Some(wire) = &mut session.wire else { return };
-            wire.over = true;
-            closing_tags.into_iter().for_each(|tag| session.outbox.push_raw(tag));
-            if let Some(ending) = &mut session.end {
-                ending.orderly = true;
-            }
-            session.feed_link();
-        });
-    }
-
-    fn link_is_usable(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| !wire.over)
     }
 
     pub(super) fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
@@ -138,8 +111,14 @@ impl Outgoing {
         let uncertain = (remains.uncertain + doubtful).saturating_sub(answered);
         if uncertain > 0 {
             let ago = self.outbox.last_written().map_or(Duration::ZERO, clock::since);
-            log::warn!(
-                target: LOG, pair:% = self.pair, stanzas = uncertain, answered = answered, last_written_ago:% = humane(ago);
+            // A peer that says that it stops is nothing to be warned of; what it had read by then, nobody knows all the same.
+            let level = match error {
+                Some(error) if error.condition == Condition::SystemShutdown => log::Level::Info,
+                _ => log::Level::Warn,
+            };
+            log::log!(
+                target: LOG, level, pair:% = self.pair, stanzas = uncertain, answered = answered,
+                last_written_ago:% = humane(ago);
                 "link lost: stanzas in transit may not have arrived"
             );
         }
@@ -290,10 +269,6 @@ impl Outgoing {
     }
 }
 
-fn is_shutdown(end: &End) -> bool {
-    matches!(end, End::ByPeer(error) if error.condition == Condition::SystemShutdown)
-}
-
 /// `1h 2m 3s`, without the fractions.
 fn humane(time: Duration) -> String {
     if time < Duration::from_secs(1) {
@@ -308,10 +283,6 @@ pub(super) const WHOLE_CHUNK: usize = usize::MAX;
 
 /// How long a peer that has not answered our closing tag gets to read what is left.
 const PARTING: Duration = Duration::from_millis(300);
-
-/// A peer that does not wait for our closing tag closes the connection within this time: its closing tag and the end of
-/// the connection come together.
-const CLOSES_WITHIN: Duration = Duration::from_millis(100);
 
 /// How long a peer may take to answer our closing tag.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);

@@ -7,6 +7,8 @@ use std::path::Path;
 mod nuncio {
     #[expect(dead_code, reason = "the node uses the rest")]
     pub(super) mod config;
+    #[expect(dead_code, reason = "the commands use the rest")]
+    mod users;
 }
 
 pub(crate) fn run(input: &[u8]) {

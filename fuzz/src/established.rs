@@ -8,11 +8,11 @@ use crate::fixture::{self, domain, policy};
 use bytes::BytesMut;
 use std::{collections::HashMap, sync::Arc};
 use xmpp::{
-    Stanza,
+    DomainPair, Stanza,
     component::{self, Accepting, Secret},
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
-    stream::{Condition, End, Receiving, receiving},
+    stream::{Condition, End, Initiating, Receiving, initiating, receiving},
 };
 
 /// The stream of another server.
@@ -49,9 +49,39 @@ pub(crate) fn receiving(input: &[u8]) {
     });
 }
 
+/// A stream that we opened, on which error stanzas are answers and all else is dropped.
+pub(crate) fn initiating(input: &[u8]) {
+    let Some((&choice, input)) = input.split_first() else { return };
+    let policy = Policy { tls: Tls::Required, ..policy(choice & 64) };
+    let mut stream = Initiating::new(initiating::Plan {
+        pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
+        purpose: initiating::Purpose::Session,
+        policy,
+        bounds: Bounds::default(),
+        direct_tls: Some(fixture::secured(&["b.example"])),
+        certificate: true,
+    });
+    let mut log = Log::new(RESPONSE, "b.example", "a.example");
+    log.type_ = " type='error'";
+    for setup in [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, "<stream:features/>"] {
+        drain_initiating(&mut stream, &mut log);
+        stream.receive(BytesMut::from(setup));
+    }
+    drain_initiating(&mut stream, &mut log);
+    assert!(stream.is_established(), "the stream is not established");
+    for piece in log.pieces(input) {
+        stream.receive(piece);
+        drain_initiating(&mut stream, &mut log);
+    }
+    log.judge(|end| match end {
+        End::ByUs(error) => is_about_bytes(error.condition),
+        End::Closed | End::ByPeer(_) => true,
+    });
+}
+
 /// The stream of a component.
 pub(crate) fn component(input: &[u8]) {
-    let names = HashMap::from([(domain("c.example"), Secret::new("secret"))]);
+    let names = HashMap::from([(domain("c.example"), Secret::new("secret").into())]);
     let mut stream = Accepting::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
     let mut log = Log::new(COMPONENT_HEADER, "c.example", "b.example");
     for setup in [COMPONENT_HEADER, HANDSHAKE] {
@@ -76,6 +106,20 @@ fn drain_receiving(stream: &mut Receiving, log: &mut Log) {
             receiving::Output::Stanza(stanza) => log.stanza(&stanza),
             receiving::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
             receiving::Output::Ended(end) => log.end = Some(end),
+            _ => {}
+        }
+    }
+}
+
+fn drain_initiating(stream: &mut Initiating, log: &mut Log) {
+    while let Some(output) = stream.poll() {
+        match output {
+            initiating::Output::Answer(stanza) => {
+                assert_eq!(stanza.type_(), Some("error"), "an answer that is no error");
+                log.stanza(&stanza);
+            }
+            initiating::Output::Failed(failure) => panic!("it was established: {failure}"),
+            initiating::Output::Ended(end) => log.end = Some(end),
             _ => {}
         }
     }
@@ -108,6 +152,8 @@ struct Log {
     header: &'static str,
     from: &'static str,
     to: &'static str,
+    /// What says the type of a marker.
+    type_: &'static str,
     /// Markers that were sent.
     sent: usize,
     /// Markers that came out.
@@ -117,7 +163,7 @@ struct Log {
 
 impl Log {
     fn new(header: &'static str, from: &'static str, to: &'static str) -> Self {
-        Self { header, from, to, sent: 0, arrived: 0, end: None }
+        Self { header, from, to, type_: "", sent: 0, arrived: 0, end: None }
     }
 
     /// Cuts an input: markers and slots. What is still to be sent when the stream has ended is not wanted.
@@ -135,9 +181,9 @@ impl Log {
     }
 
     fn marker(&mut self) -> BytesMut {
-        let (from, to, id) = (self.from, self.to, self.sent);
+        let Self { from, to, type_, sent: id, .. } = *self;
         self.sent += 1;
-        BytesMut::from(format!("<message from='x@{from}' to='y@{to}' id='{MARKER}{id}'/>").as_str())
+        BytesMut::from(format!("<message{type_} from='x@{from}' to='y@{to}' id='{MARKER}{id}'/>").as_str())
     }
 
     fn stanza(&mut self, stanza: &Stanza) {
@@ -191,6 +237,14 @@ const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:serv
      xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' version='1.0'>";
 
 const AUTH: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+
+const RESPONSE: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
+     xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' id='1' version='1.0'>";
+
+const EXTERNAL: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
+     <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
+
+const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
 
 const COMPONENT_HEADER: &str = "<stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' to='c.example'>";

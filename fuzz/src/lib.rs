@@ -41,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "dialback", run: dialback::run },
     Target { name: "component", run: component::run },
     Target { name: "established-receiving", run: established::receiving },
+    Target { name: "established-initiating", run: established::initiating },
     Target { name: "established-component", run: established::component },
     #[cfg(feature = "node")]
     Target { name: "certificate", run: certificate::run },

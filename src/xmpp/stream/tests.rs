@@ -1,4 +1,5 @@
 //! Both roles against each other in memory: who may be what on which terms, whatever the network does to the bytes.
+pub(crate) mod bad;
 pub(crate) mod fixture;
 mod pair;
 mod properties;

@@ -1,5 +1,9 @@
 //! Stanzas of the peer on a stream that we opened.
 use super::{negotiation::established, *};
+use crate::{
+    stanza::Reason,
+    stream::tests::bad::{examples, written},
+};
 
 /// An error of that kind from `b.example` to `a.example`.
 fn error(kind: &str) -> String {
@@ -71,6 +75,27 @@ fn what_else_the_peer_sends_costs_itself() {
         assert!(peer.last().starts_with("[answer "), "{}", peer.last());
         assert!(peer.stream.is_established());
     }
+}
+
+// rows: E1 E3 E5
+#[test]
+fn a_bad_stanza_on_a_stream_of_ours_costs_one_stanza() {
+    let mut tried = 0;
+    for (bad, _) in Reason::ALL.iter().flat_map(|reason| examples(*reason)) {
+        // It is the answer to nothing, however it is addressed.
+        let bad = written(bad);
+        let behind: String = (0..20).map(|id| error("iq").replace("id='1'", &format!("id='{id}'"))).collect();
+        let mut peer = established();
+        peer.events.clear();
+        assert_eq!(peer.sends(&format!("{bad}{behind}")), "", "{bad}");
+        let answers: Vec<_> = peer.events.iter().filter(|event| event.starts_with("[answer ")).collect();
+        assert_eq!(answers.len(), 20, "{bad}");
+        let in_order = answers.iter().enumerate().all(|(id, answer)| answer.contains(&format!("id='{id}'")));
+        assert!(in_order, "{bad}");
+        assert!(peer.stream.is_established(), "{bad}");
+        tried += 1;
+    }
+    assert!(tried > 35, "{tried}");
 }
 
 #[test]
