@@ -220,11 +220,13 @@ fn is_local(ip: IpAddr) -> bool {
 /// RFC 8305 section 5, "Connection Attempt Delay".
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Shorter than the time after which routers that translate addresses forget a connection, most often 5 minutes.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
+/// Shorter than the time after which routers that translate addresses forget a connection, most often 5 minutes; and so
+/// much shorter than [`UNACKNOWLEDGED_FOR`] that an idle connection outlives some lost packets: with it set, Linux ends a
+/// connection at the first probe after that time, however many were sent before.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 
 /// Pause between two questions to a silent peer.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 
 /// What was sent and not acknowledged for so long is lost, and with it the connection. The default is 15 minutes.
 pub const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(120);
@@ -308,6 +310,18 @@ mod tests {
         assert!(socket.nodelay().unwrap());
         assert!(SockRef::from(&socket).keepalive().unwrap());
         assert_eq!(connect(&[closed], TIMEOUT).await.unwrap_err(), [(closed, Failure::Refused)]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_idle_connection_outlives_some_lost_probes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = connect(&[listener.local_addr().unwrap()], TIMEOUT).await.unwrap();
+        let options = SockRef::from(&socket);
+        let (first, pause) =
+            (options.tcp_keepalive_time().unwrap(), options.tcp_keepalive_interval().unwrap());
+        let end = options.tcp_user_timeout().unwrap().unwrap();
+        assert!(first + 3 * pause < end, "{first:?}, then every {pause:?}, and the end after {end:?}");
     }
 
     #[test]
