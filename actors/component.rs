@@ -38,6 +38,7 @@ use crate::{
     report,
     router::{self, Router, Source},
     source::Habit,
+    throttle::{Throttle, UNPRODUCTIVE},
     trace::Trace,
 };
 
@@ -208,6 +209,8 @@ pub struct Component {
     reading: Watch,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
+    /// For elements that are refused.
+    unproductive: Throttle,
     stanzas_in: u64,
     /// Stanzas that were refused one by one.
     stanzas_refused: u64,
@@ -260,6 +263,7 @@ impl Component {
             quiet_looks: 0,
             reading: Watch::default(),
             writing_since: None,
+            unproductive: Throttle::new(Some(UNPRODUCTIVE)),
             stanzas_in: 0,
             stanzas_refused: 0,
             bytes_in: 0,
@@ -517,6 +521,9 @@ impl Handler<Queued<link::Event>> for Component {
                 self.bytes_in += bytes.len() as u64;
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
+                if let Some(pause) = self.unproductive.take(self.machine.take_unproductive(), clock::now()) {
+                    context.run_later(pause, move |_, _| drop(pass));
+                }
             }
             link::Event::Written => {
                 self.outbox.written(clock::now());
