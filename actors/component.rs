@@ -38,11 +38,12 @@ use crate::{
     report,
     router::{self, Router, Source},
     source::Habit,
+    throttle::{Throttle, UNPRODUCTIVE},
     trace::Trace,
 };
 
-use self::alive::Alive;
 pub use self::refusals::Refusals;
+use self::{alive::Alive, goodbye::Parting};
 
 /// Write this to the program.
 #[derive(Debug)]
@@ -119,6 +120,15 @@ pub struct Gone {
     pub reason: String,
 }
 
+/// The component has said something since it was asked for a sign of life.
+#[derive(Debug)]
+pub struct Answered {
+    /// Which name it serves.
+    pub name: Domain,
+    /// By which connection.
+    pub component: Mailbox<Component>,
+}
+
 /// A connection claimed a name with a wrong secret.
 #[derive(Debug)]
 pub struct Rejected {
@@ -180,8 +190,6 @@ pub struct Component {
     machine: Accepting,
     trace: Trace,
     name: Option<Domain>,
-    /// How often it has claimed the name.
-    claims: u32,
     seated: bool,
     outbox: Outbox,
     /// When the patience with a full outbox is looked at.
@@ -201,6 +209,8 @@ pub struct Component {
     reading: Watch,
     /// Since when the link has been writing one chunk.
     writing_since: Option<Instant>,
+    /// For elements that are refused.
+    unproductive: Throttle,
     stanzas_in: u64,
     /// Stanzas that were refused one by one.
     stanzas_refused: u64,
@@ -214,7 +224,7 @@ pub struct Component {
     /// Why the connection ended, once that is known.
     ended: Option<String>,
     /// Why we closed the stream.
-    parting: Option<stream::Error>,
+    parting: Option<Parting>,
 }
 
 impl Component {
@@ -240,7 +250,6 @@ impl Component {
             own,
             meter,
             name: None,
-            claims: 0,
             seated: false,
             outbox: Outbox::of_component(outbox::BUDGET),
             alarm: Alarm::default(),
@@ -254,6 +263,7 @@ impl Component {
             quiet_looks: 0,
             reading: Watch::default(),
             writing_since: None,
+            unproductive: Throttle::new(Some(UNPRODUCTIVE)),
             stanzas_in: 0,
             stanzas_refused: 0,
             bytes_in: 0,
@@ -287,6 +297,7 @@ impl Component {
                     self.claim(name, context);
                 }
                 // Counted at once, since the line about the end of the stream may be the next thing to do.
+                Output::Stanza(stanza) if self.alive.is_answer(&stanza) => {}
                 Output::Stanza(stanza) => {
                     self.stanzas_in += 1;
                     stanzas.push(stanza);
@@ -361,8 +372,8 @@ impl Component {
             self.farewell = Farewell::after(end, self.machine.is_open());
             self.report_rejection(end);
             // After our own error the closing tags go both ways like after none.
-            let reason = match (end, self.parting.clone()) {
-                (End::Closed, Some(error)) => End::ByUs(error).to_string(),
+            let reason = match (end, &self.parting) {
+                (End::Closed, Some(parting)) => parting.to_string(),
                 (End::Closed, None) => "closed by the component".to_owned(),
                 _ => end.to_string(),
             };
@@ -374,7 +385,9 @@ impl Component {
     fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
-            self.log_closed(reason);
+            // Many components close the connection when they read our closing tag, and say nothing more.
+            let reason = self.parting.as_ref().map_or_else(|| reason.to_owned(), Parting::to_string);
+            self.log_closed(&reason);
         }
         self.link = None;
         if self.offered.is_some() {
@@ -386,7 +399,8 @@ impl Component {
         let remains = self.outbox.remains(written);
         if remains.uncertain > 0 {
             log::warn!(
-                target: LOG, address:% = self.address, stanzas = remains.uncertain;
+                target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str),
+                stanzas = remains.uncertain;
                 "the connection ended with stanzas on the wire; they may not have arrived"
             );
         }
@@ -478,7 +492,8 @@ impl Actor for Component {
         context.run_later(self.surroundings.handshake_timeout, |component, context| {
             if !component.seated && !component.over {
                 let text = format!("no handshake in time, {}", component.machine.stage());
-                component.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
+                component
+                    .close(Parting::Error(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
         context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
@@ -501,11 +516,14 @@ impl Handler<Queued<link::Event>> for Component {
                     log::trace!(target: LOG, address:% = self.address; "received {shown}");
                 }
                 self.quiet_looks = 0;
-                self.alive.seen();
+                self.is_alive();
                 self.reading = pass.watch();
                 self.bytes_in += bytes.len() as u64;
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
+                if let Some(pause) = self.unproductive.take(self.machine.take_unproductive(), clock::now()) {
+                    context.run_later(pause, move |_, _| drop(pass));
+                }
             }
             link::Event::Written => {
                 self.outbox.written(clock::now());
@@ -519,7 +537,8 @@ impl Handler<Queued<link::Event>> for Component {
                     // A program that closes has read what it had; of one that was cut off nobody knows.
                     let doubtful = self.outbox.doubt_recent(clock::now());
                     log::warn!(
-                        target: LOG, address:% = self.address, stanzas = doubtful;
+                        target: LOG, address:% = self.address,
+                        name:% = self.name.as_ref().map_or("-", Domain::as_str), stanzas = doubtful;
                         "the connection was reset; stanzas written lately may not have arrived"
                     );
                 }
@@ -581,7 +600,7 @@ impl Handler<Queued<Expel>> for Component {
         expel.open();
         if !self.over {
             let text = "this name is not served here any more";
-            self.close(Some(stream::Error::new(Condition::HostGone, text)), context);
+            self.close(Parting::Error(stream::Error::new(Condition::HostGone, text)), context);
         }
     }
 }
@@ -593,7 +612,7 @@ impl Handler<Queued<GiveWay>> for Component {
         give_way.open();
         if !self.over {
             let text = "another connection of this component took over";
-            self.close(Some(stream::Error::new(Condition::Conflict, text)), context);
+            self.close(Parting::Error(stream::Error::new(Condition::Conflict, text)), context);
         }
     }
 }
@@ -607,7 +626,7 @@ impl Handler<Queued<Dismiss>> for Component {
             self.dismissed = Some(token);
         }
         if !self.over {
-            self.close(None, context);
+            self.close(Parting::Operator, context);
         }
     }
 }

@@ -41,7 +41,7 @@ use crate::{
     settings::Remote,
     source::Habit,
     terms::Terms,
-    throttle::Throttle,
+    throttle::{Throttle, UNPRODUCTIVE},
     tls::{self, Tls},
     trace::Trace,
     verifier::{self, Verifier},
@@ -158,6 +158,8 @@ pub struct Incoming {
     /// The terms for the remote, once it is known.
     remote: Remote,
     throttle: Throttle,
+    /// For elements that bring no stanza.
+    unproductive: Throttle,
     /// The number of the element that has begun and is not whole, and since when.
     unfinished: Option<(u64, Instant)>,
     /// Since when the link has been writing one chunk.
@@ -223,6 +225,7 @@ impl Incoming {
             last_stanza: now,
             last_read: now,
             throttle: Throttle::new(remote.max_rate),
+            unproductive: Throttle::new(Some(UNPRODUCTIVE)),
             remote,
             unfinished: None,
             writing_since: None,
@@ -383,6 +386,8 @@ impl Handler<Queued<link::Event>> for Incoming {
                 let paused = self.throttle.take(bytes.len(), self.last_read);
                 self.machine.receive(bytes);
                 self.turn(&pass, context);
+                let paused =
+                    paused.max(self.unproductive.take(self.machine.take_unproductive(), self.last_read));
                 self.watch_element(paused);
                 if let Some(pause) = paused {
                     context.run_later(pause, move |_, _| drop(pass));

@@ -22,7 +22,7 @@
 //! | outgoing | [`router::Route`] of the peer's error stanzas | router | signal: as many as one read brought |
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
-//! | component | [`component::Claimed`], [`component::Gone`], [`component::Rejected`], [`component::Undelivered`] | router | signal |
+//! | component | [`component::Claimed`], [`component::Gone`], [`component::Answered`], [`component::Rejected`], [`component::Undelivered`] | router | signal |
 //! | incoming, component | [`router::Refuse`] | router | signal: as many as one read brought |
 //! | router | [`router::Seated`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |

@@ -174,6 +174,8 @@ pub struct Finish {
 pub struct Seated {
     /// False: another connection serves the name.
     pub accepted: bool,
+    /// That one was asked for a sign of life, and has not answered yet.
+    pub asked: bool,
 }
 
 /// Serve these from now on, and end what the rules forbid.

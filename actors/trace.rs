@@ -261,7 +261,7 @@ impl Redactor {
 }
 
 /// Local names of elements with dialback keys, component digests, SASL messages (also of XEP-0388), passwords, tokens
-/// and bodies, in every namespace.
+/// bodies and values of forms (XEP-0004: a field may be a password), in every namespace.
 const SECRET: &[&str] = &[
     "result",
     "verify",
@@ -276,6 +276,7 @@ const SECRET: &[&str] = &[
     "digest",
     "secret",
     "token",
+    "value",
     "body",
 ];
 

@@ -35,6 +35,9 @@ pub(crate) struct Wanted {
     /// Looks at files only: neither at the DNS records of the domains nor at the addresses to listen on
     #[arg(long)]
     offline: bool,
+    /// Fails only for problems that keep a node from starting: not for a certificate that other servers refuse
+    #[arg(long)]
+    startable: bool,
 }
 
 /// Prints every problem of the file and fails, or prints in short what a node would serve with it.
@@ -61,7 +64,10 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
     }
     let findings = source.findings();
     let shown: String = findings.iter().map(|finding| screen::finding(finding, source, colours())).collect();
-    let fine = !findings.iter().any(Finding::is_mistake);
+    let fine = !findings.iter().any(|finding| match wanted.startable {
+        true => finding.severity == Severity::Problem,
+        false => finding.is_mistake(),
+    });
     match (&examined.read, fine) {
         (Some((settings, _)), true) => {
             let count = count(&findings);

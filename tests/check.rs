@@ -157,6 +157,11 @@ fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
     let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     node.eventually_logs(&["WARN", "domain.certificate: expired on"]);
+    // So a reload goes on that brings the new one in, and one with a mistake does not.
+    let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline", "--startable"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let desk = Desk::new();
+    desk.fails("[[domain]]\nname = \"a.example\"\nkeey = \"a.key\"\n", &["--offline", "--startable"]);
 }
 
 #[test]

@@ -4,25 +4,31 @@
 use std::time::Duration;
 
 use actix::{AsyncContext, Context, Handler};
-use xmpp::Domain;
+use xmpp::{Domain, Stanza, stanza::Kind};
 
-use super::{Component, LOG, Prove, WHOLE_CHUNK};
-use crate::mailbox::Queued;
+use super::{Answered, Component, LOG, Prove, WHOLE_CHUNK};
+use crate::{ids, mailbox::Queued};
 
-/// Whether a question is open.
+/// The question that was put to a component.
 #[derive(Debug, Default)]
-pub(super) enum Alive {
-    /// Nobody wants to know.
-    #[default]
-    Unasked,
-    /// A ping was sent (XEP-0199), and nothing was read since.
-    Asked,
+pub(super) struct Alive {
+    /// Nothing was read since the ping was sent (XEP-0199).
+    open: bool,
+    /// The id of the last ping, whose answer is the node's own and no stanza of the component's.
+    ping: Option<String>,
 }
 
 impl Alive {
-    /// Something was read.
-    pub(super) fn seen(&mut self) {
-        *self = Self::Unasked;
+    /// Whether this is the answer to the ping.
+    pub(super) fn is_answer(&mut self, stanza: &Stanza) -> bool {
+        let answers = stanza.kind() == Kind::Iq
+            && matches!(stanza.type_(), Some("result" | "error"))
+            && self.ping.is_some()
+            && stanza.id().as_deref() == self.ping.as_deref();
+        if answers {
+            self.ping = None;
+        }
+        answers
     }
 }
 
@@ -31,17 +37,17 @@ impl Handler<Queued<Prove>> for Component {
 
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
         prove.open();
-        let (Some(name), Alive::Unasked, false) = (&self.name, &self.alive, self.over) else { return };
+        let (Some(name), false, false) = (&self.name, self.alive.open, self.over) else { return };
         let from = self.surroundings.asker.as_ref().unwrap_or(name);
-        let (from, to) = (from.wire(), name.wire());
-        // Domains have no character that XML would have to escape.
+        let (from, to, id) = (from.wire(), name.wire(), format!("alive-{}", ids::source()()));
+        // Domains and ids have no character that XML would have to escape.
         let ping =
-            format!("<iq type='get' id='alive' from='{from}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>");
+            format!("<iq type='get' id='{id}' from='{from}' to='{to}'><ping xmlns='urn:xmpp:ping'/></iq>");
         self.outbox.push_raw(ping.into());
         self.feed_link();
-        self.alive = Alive::Asked;
+        self.alive = Alive { open: true, ping: Some(id) };
         context.run_later(ANSWERS_WITHIN, |component, context| {
-            if matches!(component.alive, Alive::Asked) && !component.over {
+            if component.alive.open && !component.over {
                 component.give_up_on_silence(context);
             }
         });
@@ -49,6 +55,16 @@ impl Handler<Queued<Prove>> for Component {
 }
 
 impl Component {
+    /// Something was read: the component answers, whatever it says.
+    pub(super) fn is_alive(&mut self) {
+        if std::mem::take(&mut self.alive.open)
+            && let Some(name) = self.name.clone()
+        {
+            // A router that is gone takes the process with it.
+            let _ = self.surroundings.router.signal(Answered { name, component: self.own.clone() });
+        }
+    }
+
     fn give_up_on_silence(&mut self, context: &mut Context<Self>) {
         log::warn!(
             target: LOG, address:% = self.address, name:% = self.name.as_ref().map_or("-", Domain::as_str);

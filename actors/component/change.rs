@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::stream::{Condition, Error};
 
-use super::{Adopt, Component, Surroundings};
+use super::{Adopt, Component, Surroundings, goodbye::Parting};
 use crate::mailbox::Queued;
 
 impl Component {
@@ -29,7 +29,7 @@ impl Handler<Queued<Adopt>> for Component {
         self.surroundings = Surroundings { door: self.surroundings.door, ..*surroundings };
         if outdated && !self.over {
             let text = "the secret of this name has changed";
-            self.close(Some(Error::new(Condition::NotAuthorized, text)), context);
+            self.close(Parting::Error(Error::new(Condition::NotAuthorized, text)), context);
             self.ended.get_or_insert_with(|| format!("closed by us: {text}"));
             // Whoever has the new secret need not wait for the end of this connection.
             self.leave(context);

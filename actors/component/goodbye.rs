@@ -1,6 +1,9 @@
 //! How a stream with a program is closed: once it has said all it had to say, as far as that can be seen.
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use actix::{AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
@@ -8,11 +11,32 @@ use xmpp::stream::{self, Condition, End};
 use super::{Component, WHOLE_CHUNK};
 use crate::{batch::Pass, clock, farewell::Farewell};
 
+/// Why we close the stream of a component.
+#[derive(Debug)]
+pub(super) enum Parting {
+    /// With a stream error.
+    Error(stream::Error),
+    /// An operator wants it.
+    Operator,
+}
+
+impl fmt::Display for Parting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => End::ByUs(error.clone()).fmt(f),
+            Self::Operator => f.write_str("closed by an operator"),
+        }
+    }
+}
+
 impl Component {
     /// Closes our side of the stream, and the connection once the program is done with its own.
-    pub(super) fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
-        self.parting = error.clone();
-        self.machine.close(error);
+    pub(super) fn close(&mut self, parting: Parting, context: &mut Context<Self>) {
+        self.machine.close(match &parting {
+            Parting::Error(error) => Some(error.clone()),
+            Parting::Operator => None,
+        });
+        self.parting = Some(parting);
         self.turn(&Pass::free(), context);
         self.await_silence(context);
         context.run_later(CLOSE_WITHIN, |component, context| {
@@ -69,7 +93,7 @@ impl Component {
         if self.is_quiet() || clock::now() >= end {
             self.quiet_looks = 0;
             let error = stream::Error::new(Condition::SystemShutdown, "");
-            self.parting = Some(error.clone());
+            self.parting = Some(Parting::Error(error.clone()));
             self.machine.close(Some(error));
             self.turn(&Pass::free(), context);
             return self.await_silence(context);

@@ -10,15 +10,15 @@ use crate::{batch::Pass, listener, mailbox::Queued, router};
 
 impl Component {
     pub(super) fn claim(&mut self, name: Domain, context: &mut Context<Self>) {
-        self.claims += 1;
         if self.surroundings.router.signal(Claimed { name, component: self.own.clone() }).is_err() {
             context.stop();
         }
     }
 
-    /// A program that starts again may be here before its last connection is known to be over, so it asks once more.
-    fn seat_is_taken(&mut self, context: &mut Context<Self>) {
-        if self.claims < CLAIMS && self.link.is_some() && !self.over {
+    /// While the component that has the seat is asked for a sign of life, or its end is on its way, the name is claimed
+    /// again. One that answers keeps the name.
+    fn seat_is_taken(&mut self, asked: bool, context: &mut Context<Self>) {
+        if asked && self.link.is_some() && !self.over {
             context.run_later(CLAIM_AGAIN, |component, context| {
                 if let Some(name) = component.name.clone() {
                     component.claim(name, context);
@@ -46,7 +46,7 @@ impl Handler<Queued<router::Seated>> for Component {
     type Result = ();
 
     fn handle(&mut self, seated: Queued<router::Seated>, context: &mut Context<Self>) {
-        let router::Seated { accepted } = seated.open();
+        let router::Seated { accepted, asked } = seated.open();
         if accepted {
             self.seated = true;
             let name = self.name.as_ref().map_or("-", Domain::as_str);
@@ -55,7 +55,7 @@ impl Handler<Queued<router::Seated>> for Component {
             // A listener that is gone counts no more.
             let _ = self.surroundings.proved.signal(listener::Proved { caller: self.caller() });
         } else {
-            self.seat_is_taken(context);
+            self.seat_is_taken(asked, context);
         }
         self.turn(&Pass::free(), context);
         if self.link.is_none() {
@@ -65,7 +65,5 @@ impl Handler<Queued<router::Seated>> for Component {
     }
 }
 
-/// How often a name is claimed that another connection serves, and how soon again: an end that is on its way is there
-/// long before the last.
-const CLAIMS: u32 = 4;
+/// How soon a name is claimed again. `handshake_timeout` bounds how often.
 const CLAIM_AGAIN: Duration = Duration::from_millis(50);

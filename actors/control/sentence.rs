@@ -83,7 +83,7 @@ pub(super) fn component(component: &Component, now: Time) -> String {
         let attempts =
             count(usize::try_from(rejected.count).unwrap_or(usize::MAX), "connection", "connections");
         let from = rejected.address.map_or_else(String::new, |address| format!(", the last from {address}"));
-        parts.push(format!("{attempts} with a wrong secret{from}"));
+        parts.push(format!("{attempts} with a wrong secret since the node started{from}"));
     }
     if refused.stanzas > 0 {
         parts

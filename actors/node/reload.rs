@@ -4,8 +4,15 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    attempt::Means, dns::Dns, gate, listener, listener::For, outgoing, promise, resolver, router,
-    settings::Settings, terms::Terms, tls::Tls, verifier,
+    attempt::Means,
+    dns::Dns,
+    gate, listener,
+    listener::For,
+    outgoing, promise, resolver, router,
+    settings::{Limits, Settings},
+    terms::Terms,
+    tls::Tls,
+    verifier,
 };
 
 impl Node {
@@ -68,7 +75,15 @@ impl Node {
             let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
-        *self.settings = settings;
+        // Compared with what runs at the next reload too.
+        let before = &self.settings;
+        *self.settings = Settings {
+            listen: before.listen.clone(),
+            workers: before.workers,
+            log_mailboxes: before.log_mailboxes,
+            limits: Limits { recording: before.limits.recording, ..settings.limits },
+            ..settings
+        };
         Ok(fixed)
     }
 }

@@ -1,7 +1,10 @@
 //! The seats of the components: one connection at a time serves a name. What is known of a configured component,
 //! connected or not, stands here.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use actix::{AsyncContext, Context, Handler};
 use xmpp::{Domain, stanza::ErrorType};
@@ -9,6 +12,7 @@ use xmpp::{Domain, stanza::ErrorType};
 use super::{DismissComponent, Local, Router, Seated, ShowComponents};
 use crate::{
     account::Amount,
+    clock,
     component::{self, Component},
     mailbox::{Mailbox, Queued},
     report::{self, Time, bounded},
@@ -28,6 +32,10 @@ pub(super) struct Seat {
     refused: Amount,
     /// Connections with a wrong secret.
     rejected: report::Rejections,
+    /// Whether its connection was asked for a sign of life and has not answered yet.
+    asked: bool,
+    /// When it answered.
+    answered: Option<Instant>,
     /// Whether the log has said that it is not connected, since it is not.
     told: bool,
 }
@@ -41,8 +49,21 @@ impl Seat {
             last_end: None,
             refused: Amount::default(),
             rejected: report::Rejections::default(),
+            asked: false,
+            answered: None,
             told: false,
         }
+    }
+
+    /// Has the connection that serves the name asked for a sign of life, unless it was just now. Tells whether the answer
+    /// is awaited.
+    fn ask(&mut self) -> bool {
+        let Some(seated) = &self.connection else { return false };
+        let just_now = self.answered.is_some_and(|answered| clock::since(answered) < FRESH);
+        if !self.asked && !just_now {
+            self.asked = seated.signal(component::Prove).is_ok();
+        }
+        self.asked
     }
 
     /// Counts stanzas that found it not connected. The first ones are told.
@@ -122,25 +143,26 @@ impl Handler<Queued<component::Claimed>> for Router {
 
     fn handle(&mut self, claimed: Queued<component::Claimed>, _: &mut Context<Self>) {
         let component::Claimed { name, component } = claimed.open();
-        let accepted = self.seat(&name).is_some_and(|seat| match &seat.connection {
-            None => true,
-            Some(seated) => match seat.conflict {
-                Conflict::Replace => {
-                    log::warn!(target: component::LOG, name:% = name; "another connection replaces the component's");
-                    let _ = seated.signal(component::GiveWay);
-                    true
-                }
-                Conflict::Refuse => {
-                    let _ = seated.signal(component::Prove);
-                    false
-                }
-            },
-        });
-        if let Some(seat) = self.seat(&name).filter(|_| accepted) {
+        let Some(seat) = self.seat(&name) else {
+            let _ = component.signal(Seated { accepted: false, asked: false });
+            return;
+        };
+        let accepted = match (&seat.connection, seat.conflict) {
+            (None, _) => true,
+            (Some(seated), Conflict::Replace) => {
+                log::warn!(target: component::LOG, name:% = name; "another connection replaces the component's");
+                let _ = seated.signal(component::GiveWay);
+                true
+            }
+            (Some(_), Conflict::Refuse) => false,
+        };
+        let asked = !accepted && seat.ask();
+        if accepted {
             (seat.connection, seat.since, seat.told) = (Some(component.clone()), Time::now(), false);
+            (seat.asked, seat.answered) = (false, None);
         }
         // A component that is gone again says so with `component::Gone`.
-        let _ = component.signal(Seated { accepted });
+        let _ = component.signal(Seated { accepted, asked });
     }
 }
 
@@ -152,10 +174,23 @@ impl Handler<Queued<component::Gone>> for Router {
         if let Some(seat) = self.seat(&name)
             && seat.connection.as_ref().is_some_and(|seated| seated.is(&component))
         {
-            (seat.connection, seat.since) = (None, Time::now());
+            (seat.connection, seat.since, seat.asked) = (None, Time::now(), false);
             seat.last_end = Some(report::Ending { at: seat.since, reason: bounded(reason) });
         }
         let _ = component.signal(component::Retire);
+    }
+}
+
+impl Handler<Queued<component::Answered>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, answered: Queued<component::Answered>, _: &mut Context<Self>) {
+        let component::Answered { name, component } = answered.open();
+        if let Some(seat) = self.seat(&name)
+            && seat.connection.as_ref().is_some_and(|seated| seated.is(&component))
+        {
+            (seat.asked, seat.answered) = (false, Some(clock::now()));
+        }
     }
 }
 
@@ -208,6 +243,9 @@ impl Handler<Queued<DismissComponent>> for Router {
         let _ = answer.send(told);
     }
 }
+
+/// How long an answer of a component counts: the connection that waited for it claims the name again long before.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// By when components have usually connected after a start of the node.
 const GRACE: Duration = Duration::from_secs(30);

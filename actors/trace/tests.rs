@@ -24,6 +24,7 @@ const STREAMS: &[&str] = &[
     "<message><body><a b='##'>##<body>##</body><c/>##</a>##</body><subject>shown</subject></message>",
     "<message><!-- <body> --><x>shown</x><body/>shown<thread>shown</thread></message>",
     "<message><![CDATA[<body>]]>shown<body>##</body></message>",
+    "<iq><x xmlns='jabber:x:data'><field var='password' type='text-private'><value>####</value></field></x></iq>",
     "<iq><query><username>shown</username><password>####</password><digest>##</digest></query></iq>",
     "<message><x xmlns='jabber:x:conference' jid='r@c' password = '##>##' p:password=\"##\"/></message>",
     "<authenticate><initial-response>###</initial-response></authenticate>",

@@ -74,6 +74,8 @@ pub struct Accepting {
     /// what the component claims, and from `ExpectStanza` on serves
     name: Option<Domain>,
     intake: Intake,
+    /// work for refused elements, since the driver asked last
+    unproductive: usize,
     /// how the stream ends when the component closes too
     ending: End,
 }
@@ -137,6 +139,7 @@ impl Accepting {
             id: String::new(),
             claimed: None,
             name: None,
+            unproductive: 0,
             ending: End::Closed,
         }
     }
@@ -149,6 +152,11 @@ impl Accepting {
     /// The name in the component's header, also when it is not configured or the secret was wrong.
     pub fn claimed(&self) -> Option<&Domain> {
         self.claimed.as_ref()
+    }
+
+    /// The work since the last call for elements that were refused: as `stream::Receiving` gives it.
+    pub fn take_unproductive(&mut self) -> usize {
+        std::mem::take(&mut self.unproductive)
     }
 
     /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
@@ -349,6 +357,7 @@ impl Accepting {
         }
         // A server's stream ends for that. What a component writes there is often what one of its users typed.
         let reason = Reason::ForeignFrom;
+        self.unproductive += 1;
         let text = format!("{name} may not send in the name of {}", stanza.from_domain());
         let answer = stanza.bounce(&reason.error(&*text)).map(|answer| answer.sent_to(name));
         self.tell_refused(reason, text, bytes, answer);
@@ -363,6 +372,7 @@ impl Accepting {
     /// far as that can be read, or else from the component's own name. It goes to the stanza's sender, or when its `from`
     /// is unusable to the component's own name.
     fn refuse_stanza(&mut self, element: &framer::Element, reason: Reason, text: String) {
+        self.unproductive += wire::work_of(element);
         let Some(name) = &self.name else { return };
         let answer = match reason {
             Reason::NotAStanza => None,

@@ -241,6 +241,13 @@ fn read(mut wire: Wire, stanzas: &Sender<Element>, output: &Mutex<Output>) {
         match wire.next(Duration::from_secs(3600)) {
             // A stream error is nobody's stanza; the closing tag follows.
             Ok(Event::Element(error)) if error.namespace == STREAMS => {}
+            Ok(Event::Element(ping)) if ping.attribute("id").starts_with("alive-") => {
+                let (id, from, to) = (ping.attribute("id"), ping.attribute("to"), ping.attribute("from"));
+                output
+                    .lock()
+                    .unwrap()
+                    .write(&format!("<iq type='result' id='{id}' from='{from}' to='{to}'/>"));
+            }
             Ok(Event::Element(stanza)) => {
                 if stanzas.send(stanza).is_err() {
                     return;

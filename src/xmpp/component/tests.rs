@@ -378,3 +378,18 @@ fn a_component_may_come_byte_by_byte() {
     }
     assert_eq!(component.events, ["claimed echo.example"]);
 }
+
+#[test]
+fn refused_elements_are_counted_for_the_driver() {
+    let mut component = Component::served();
+    component.sends(&"<message from='u@echo.example' to='v@b.example'/>".repeat(10));
+    assert_eq!(component.stream.take_unproductive(), 0, "stanzas are what a stream is for");
+    for useless in [
+        "<foo/>",
+        "<message from='u@echo.example' to='@'/>",
+        "<message from='other.example' to='b.example'/>",
+    ] {
+        component.sends(&useless.repeat(10));
+        assert_eq!(component.stream.take_unproductive(), 10, "{useless}");
+    }
+}

@@ -73,11 +73,16 @@ pub fn readmit(
     certificate: Result<(), Problem>,
     proof: Proof,
 ) -> Result<(), Withdrawal> {
-    let admission = admit(policy, secured, certificate).map_err(Withdrawal::Refused)?;
-    match proof {
-        Proof::Shortcut if !policy.dialback_shortcut => Err(Withdrawal::Shortcut),
-        proof if !admission.admits(proof.mechanism()) => Err(Withdrawal::Mechanism(proof.mechanism())),
-        _ => Ok(()),
+    let admission = admit(policy, secured, certificate.clone()).map_err(Withdrawal::Refused)?;
+    let mechanism = proof.mechanism();
+    match (proof, certificate) {
+        (Proof::Shortcut, _) if !policy.dialback_shortcut => Err(Withdrawal::Shortcut),
+        _ if admission.admits(mechanism) => Ok(()),
+        // The mechanism is allowed as before; it is the certificate that proves nothing now.
+        (_, Err(problem)) if mechanism == Mechanism::External && policy.allows(mechanism) => {
+            Err(Withdrawal::Refused(Refusal::Certificate(problem)))
+        }
+        _ => Err(Withdrawal::Mechanism(mechanism)),
     }
 }
 
@@ -100,7 +105,7 @@ mod tests {
         for (policy, secured, verdict, proof, expected) in [
             (&policy(), true, good(), Proof::External, Ok(())),
             (&policy(), true, bad(), Proof::Dialback, Ok(())),
-            (&policy(), true, bad(), Proof::External, Err(Withdrawal::Mechanism(Mechanism::External))),
+            (&policy(), true, bad(), Proof::External, Err(certificate.clone())),
             (&policy(), false, bad(), Proof::Dialback, Err(Withdrawal::Refused(Refusal::TlsRequired))),
             (&optional, false, bad(), Proof::Dialback, Ok(())),
             (&disabled, true, good(), Proof::External, Err(Withdrawal::Refused(Refusal::TlsForbidden))),
@@ -108,12 +113,12 @@ mod tests {
             (&strict, true, good(), Proof::Dialback, Ok(())),
             (&external, true, good(), Proof::External, Ok(())),
             (&external, true, good(), Proof::Dialback, Err(Withdrawal::Mechanism(Mechanism::Dialback))),
-            (&external, true, bad(), Proof::Dialback, Err(certificate)),
+            (&external, true, bad(), Proof::Dialback, Err(certificate.clone())),
             (&dialback, true, good(), Proof::Dialback, Ok(())),
             (&dialback, true, good(), Proof::External, Err(Withdrawal::Mechanism(Mechanism::External))),
             (&policy(), true, good(), Proof::Shortcut, Err(Withdrawal::Shortcut)),
             (&shortcut, true, good(), Proof::Shortcut, Ok(())),
-            (&shortcut, true, bad(), Proof::Shortcut, Err(Withdrawal::Mechanism(Mechanism::External))),
+            (&shortcut, true, bad(), Proof::Shortcut, Err(certificate.clone())),
         ] {
             let case = format!("{:?} {:?} secured={secured} {verdict:?} {proof:?}", policy.tls, policy.auth);
             assert_eq!(readmit(policy, secured, verdict, proof), expected, "{case}");

@@ -58,6 +58,8 @@ pub struct Receiving {
     early_bytes: usize,
     /// bytes allowed to the most trusted of the pairs
     max_stanza: usize,
+    /// work for elements that brought no stanza, since the driver asked last
+    unproductive: usize,
     /// what was refused already, so that each is told once
     refused: Vec<Asked>,
     /// how the stream ends when the peer closes too
@@ -156,6 +158,7 @@ impl Receiving {
             early: 0,
             early_bytes: 0,
             max_stanza: 0,
+            unproductive: 0,
             refused: Vec::new(),
             ending: End::Closed,
         }
@@ -287,6 +290,12 @@ impl Receiving {
         self.wire.unfinished()
     }
 
+    /// The work since the last call for elements of an established stream that brought no stanza, in elements of at most
+    /// 256 bytes. A driver that bounds its rate keeps one peer from taking the time of all.
+    pub fn take_unproductive(&mut self) -> usize {
+        std::mem::take(&mut self.unproductive)
+    }
+
     fn next(&mut self) -> Result<Option<Frame>, Fault> {
         if self.pairs.is_empty() && self.early_bytes > self.rules.bounds().early_bytes {
             return Err(Fault::TooMany("bytes before authentication"));
@@ -296,6 +305,9 @@ impl Receiving {
 
     fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
         let established = !self.pairs.is_empty();
+        if established {
+            self.unproductive += wire::work_of(framed);
+        }
         if established && !NEGOTIATION.contains(&&*self.intake.namespace(framed)) {
             return self.refuse(framed, Rejection::UnsupportedStanzaType);
         }
@@ -344,7 +356,10 @@ impl Receiving {
         }
         let stanza = match self.intake.take(element) {
             Ok(stanza) => stanza,
-            Err(refused) => return self.refuse(&refused.1, refused.0).map(|()| None),
+            Err(refused) => {
+                self.unproductive += wire::work_of(&refused.1);
+                return self.refuse(&refused.1, refused.0).map(|()| None);
+            }
         };
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         if self.pairs.iter().any(|pair| pair.remote == *from && pair.local == *to) {

@@ -226,3 +226,11 @@ const LANG: usize = 64;
 
 /// What our headers declare beside the default namespace, the second only where dialback is spoken.
 const PREFIXES: [(&str, &str); 2] = [("stream", xml::ns::STREAM), ("db", xml::ns::DIALBACK)];
+
+/// The work of reading an element, or of answering it: one, and one more for each [`ELEMENT_OF_WORK`] bytes.
+pub(crate) fn work_of(element: &framer::Element) -> usize {
+    1 + element.bytes.len() / ELEMENT_OF_WORK
+}
+
+/// Bytes that take about as long to read as an element takes by itself.
+const ELEMENT_OF_WORK: usize = 256;

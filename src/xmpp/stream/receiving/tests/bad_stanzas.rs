@@ -143,3 +143,22 @@ fn one_pair_that_wants_the_stream_closed_does_not_close_it_for_a_stanza_of_anoth
     let answer = open().sends("<message from='u@strict.example' to='@'/>");
     assert!(answer.contains("<improper-addressing "), "{answer}");
 }
+
+#[test]
+fn elements_that_bring_no_stanza_are_counted_for_the_driver() {
+    for (useless, each) in [
+        ("<foo/>".to_owned(), 1),
+        ("<message from='@b.example' to='v@a.example'/>".to_owned(), 1),
+        ("<db:result from='b.example' to='a.example'>key</db:result>".to_owned(), 1),
+        ("<db:result/>".to_owned(), 1),
+        (format!("<foo xmlns='urn:{}'/>", "x".repeat(600)), 3),
+    ] {
+        let mut peer = open();
+        peer.stream.take_unproductive();
+        peer.sends(&(0..20).map(good).collect::<String>());
+        assert_eq!(peer.stream.take_unproductive(), 0, "stanzas are what a stream is for");
+        peer.sends(&useless.repeat(10));
+        assert_eq!(peer.stream.take_unproductive(), 10 * each, "{useless}");
+        assert_eq!(peer.stream.take_unproductive(), 0, "counted once");
+    }
+}
