@@ -143,6 +143,7 @@ fn is_about_bytes(condition: Condition) -> bool {
         Condition::NotWellFormed
             | Condition::RestrictedXml
             | Condition::UnsupportedEncoding
+            | Condition::BadFormat
             | Condition::PolicyViolation
     )
 }

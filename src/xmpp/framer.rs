@@ -251,8 +251,9 @@ impl Framer {
             (0, Phase::ExpectHeader { .. }) | (0x80..=0xc1 | 0xf5.., _) => Err(Error::UnsupportedEncoding),
             (_, Phase::ExpectHeader { .. }) => Err(Error::NotWellFormed("text before the stream header")),
             (_, Phase::Closed) => Err(Error::NotWellFormed("text after the end of the stream")),
+            (0..=0x1f, _) => Err(Error::NotWellFormed("a character that XML forbids")),
             (_, Phase::ExpectElement | Phase::Empty | Phase::Refused(_)) => {
-                Err(Error::NotWellFormed("text between elements"))
+                Err(Error::Misplaced("text between elements"))
             }
         }
     }
@@ -270,7 +271,12 @@ impl Framer {
                 None => Ok(Header::Unfinished),
             };
         }
-        let Some(end) = self.walk.header(view)? else {
+        let walked = self.walk.header(view).map_err(|error| match error {
+            // Before the root nothing but markup is well-formed.
+            Error::Misplaced(what) => Error::NotWellFormed(what),
+            error => error,
+        });
+        let Some(end) = walked? else {
             return Ok(Header::Unfinished);
         };
         self.root = self.walk.enter_stream(view).to_vec();

@@ -9,6 +9,9 @@ pub enum Error {
     NotWellFormed(&'static str),
     /// A comment, processing instruction, DTD or entity reference (RFC 6120 section 11.1).
     Restricted(&'static str),
+    /// Well-formed, and nothing that may stand on the first level of a stream, with what it is in words (RFC 6120 section
+    /// 4.9.3.1).
+    Misplaced(&'static str),
     /// Not UTF-8 (RFC 6120 section 11.6).
     UnsupportedEncoding,
     /// Longer than `Limits::element` bytes.
@@ -29,7 +32,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotWellFormed(what) => write!(f, "not well-formed XML: {what}"),
-            Self::Restricted(what) => write!(f, "{what} is not allowed in XMPP streams"),
+            Self::Restricted(what) | Self::Misplaced(what) => {
+                write!(f, "{what} is not allowed in XMPP streams")
+            }
             Self::UnsupportedEncoding => f.write_str("not UTF-8"),
             Self::TooLarge { limit } => write!(f, "an element of more than {limit} bytes"),
             Self::TooComplex { what: "depth", limit } => write!(f, "elements more than {limit} deep"),

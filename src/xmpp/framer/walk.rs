@@ -220,8 +220,8 @@ impl Walk {
             Some(b'D') => return Err(Error::Restricted("a document type declaration")),
             Some(_) => {}
         }
-        if self.open.is_empty() {
-            return Err(Error::NotWellFormed("a CDATA section outside an element"));
+        if self.open.is_empty() && rest.starts_with(CDATA) {
+            return Err(Error::Misplaced("a CDATA section between elements"));
         }
         if rest.starts_with(CDATA) {
             self.move_to(self.at + 2 + CDATA.len());

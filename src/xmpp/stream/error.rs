@@ -197,6 +197,7 @@ impl Fault {
             Self::Bytes(error) => match error {
                 framer::Error::NotWellFormed(_) => Condition::NotWellFormed,
                 framer::Error::Restricted(_) => Condition::RestrictedXml,
+                framer::Error::Misplaced(_) => Condition::BadFormat,
                 framer::Error::UnsupportedEncoding => Condition::UnsupportedEncoding,
                 framer::Error::TooLarge { .. } | framer::Error::TooComplex { .. } => {
                     Condition::PolicyViolation
@@ -387,6 +388,7 @@ mod tests {
         for (fault, condition) in [
             (Fault::Bytes(framer::Error::NotWellFormed("tag")), Condition::NotWellFormed),
             (Fault::Bytes(framer::Error::Restricted("comment")), Condition::RestrictedXml),
+            (Fault::Bytes(framer::Error::Misplaced("text")), Condition::BadFormat),
             (Fault::Bytes(framer::Error::UnsupportedEncoding), Condition::UnsupportedEncoding),
             (Fault::Bytes(framer::Error::TooLarge { limit: 1 }), Condition::PolicyViolation),
             (Fault::Stanza(stanza::Rejection::Missing(stanza::Address::To)), Condition::ImproperAddressing),

@@ -26,7 +26,9 @@ fn xml_that_xmpp_has_no_place_for_ends_the_stream() {
         ("<x xmlns='urn:x'>\u{1}</x>", "not-well-formed"),
         ("<x xmlns='urn:x'>a & b</x>", "not-well-formed"),
         ("<x xmlns='urn:x'>]]></x>", "not-well-formed"),
-        ("text", "not-well-formed"),
+        ("text", "bad-format"),
+        ("&lt;", "bad-format"),
+        ("<![CDATA[x]]>", "bad-format"),
         ("</nothing>", "not-well-formed"),
     ] {
         let answer = scene.answer_to(format!("{HEADER}{text}").as_bytes());

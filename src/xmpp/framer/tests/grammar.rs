@@ -283,6 +283,8 @@ fn takes_one_footer_that_matches_and_nothing_after_it() {
 fn refuses_text_between_elements() {
     for text in ["x", "<a/>x", "&amp;", "\u{feff}", "<![CDATA[x]]>"] {
         let (_, error) = outcome(format!("{HEADER}{text}").as_bytes());
-        assert!(matches!(error, Some(Error::NotWellFormed(_))), "{text}: {error:?}");
+        assert!(matches!(error, Some(Error::Misplaced(_))), "{text}: {error:?}");
     }
+    let (_, error) = outcome(format!("{HEADER}\u{1}").as_bytes());
+    assert!(matches!(error, Some(Error::NotWellFormed(_))), "{error:?}");
 }
