@@ -385,9 +385,7 @@ impl Component {
     fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
         if !self.over {
             self.over = true;
-            // Many components close the connection when they read our closing tag, and say nothing more.
-            let reason = self.parting.as_ref().map_or_else(|| reason.to_owned(), Parting::to_string);
-            self.log_closed(&reason);
+            self.log_closed(reason);
         }
         self.link = None;
         if self.offered.is_some() {
@@ -410,6 +408,11 @@ impl Component {
         if self.retired || self.name.is_none() {
             context.stop();
         }
+    }
+
+    /// Why the component closed the connection, if it was for our closing tag: many read that and say nothing more.
+    fn why_it_went(&self) -> Option<String> {
+        self.parting.as_ref().map(Parting::to_string)
     }
 
     fn return_to_senders(&self, batches: Vec<Batch>) {
@@ -531,7 +534,10 @@ impl Handler<Queued<link::Event>> for Component {
                 self.feed_link();
             }
             link::Event::Secured(_) => {}
-            link::Event::Eof => self.link_ended(WHOLE_CHUNK, "connection lost", context),
+            link::Event::Eof => {
+                let reason = self.why_it_went().unwrap_or_else(|| "connection lost".to_owned());
+                self.link_ended(WHOLE_CHUNK, &reason, context);
+            }
             link::Event::Ended { written, error } => {
                 if error.is_some() && !self.over {
                     // A program that closes has read what it had; of one that was cut off nobody knows.
@@ -542,7 +548,8 @@ impl Handler<Queued<link::Event>> for Component {
                         "the connection was reset; stanzas written lately may not have arrived"
                     );
                 }
-                let reason = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                let told = error.map_or_else(|| "closed".to_owned(), |error| error.to_string());
+                let reason = self.why_it_went().unwrap_or(told);
                 self.link_ended(written, &reason, context);
             }
         }
