@@ -13,10 +13,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use actors::settings::{Identity, Settings};
 use clap::Args;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
-use screen::Colours;
 
 use crate::{
     config::{
@@ -26,6 +24,8 @@ use crate::{
     output,
     place::Place,
 };
+use actors::settings::{Identity, Settings};
+use screen::Colours;
 
 /// What to check, and how far to go.
 #[derive(Args)]

@@ -19,18 +19,6 @@ mod walk;
 use std::{mem, process::ExitCode, sync::Arc};
 
 use actix_rt::{Arbiter, System};
-use actors::{
-    attempt::{Attempt, Means},
-    dns::Dns,
-    mailbox::{self, Meter},
-    metrics::Tally,
-    recorder::Notes,
-    resolver::Resolver,
-    settings::{Identity, Settings},
-    terms::Terms,
-    tls::Tls,
-    witness::Witness,
-};
 use clap::Args;
 use tokio::sync::mpsc;
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
@@ -39,6 +27,18 @@ use crate::{
     config::{self, Config, Finding},
     output,
 };
+use actors::{
+    dial::{
+        attempt::{Attempt, Means},
+        observer::{Seen, Watch as _},
+        remote_policy::Terms,
+        resolver::Resolver,
+    },
+    observe::{fingerprints::Witness, history::Notes, metrics::Tally},
+    settings::{Identity, Settings},
+};
+use mailbox::Meter;
+use net::{dns::Dns, tls::Tls};
 use report::Report;
 use sight::{Event, Spectator};
 use step::{Place, Step};
@@ -113,7 +113,8 @@ impl Probe {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
-        let dns = dns.watched(Arc::new(spectator.announcing(None)));
+        let observer = spectator.announcing(None);
+        let dns = dns.observed(move |asked| observer.see(Seen::Asked(asked)));
         let here = Arbiter::current();
         let asked = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);

@@ -7,8 +7,6 @@ use std::{
 
 use xmpp::{DomainPair, policy::Mechanism};
 
-use actors::report::Side;
-
 use super::{
     cause, lines,
     screen::Screen,
@@ -16,6 +14,7 @@ use super::{
     walk::SECRET_MADE_UP,
 };
 use crate::output;
+use status::report::Side;
 
 /// The report of one probe.
 pub(crate) struct Report {

@@ -5,7 +5,6 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use actors::account::Sheet;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -14,6 +13,7 @@ use tokio::{
 };
 
 use super::LOG;
+use actors::flow::ledger::Sheet;
 
 /// What a signal tells the node to do.
 #[derive(Clone, Copy, Debug)]
