@@ -65,7 +65,10 @@ impl Resolver<'_> {
     fn resolve(&mut self, scope: usize, path: &[String]) -> BTreeSet<Target> {
         let Some((first, rest)) = path.split_first() else { return BTreeSet::new() };
         let mut found = self.lookup(scope, first);
-        if found.is_empty() && self.crates.contains(first) {
+        // After `use std::net`, `net` is not the crate of that name.
+        let hides = |name: &Name| name.import == Import::As(first.clone()) && name.segments.len() > 1;
+        let is_hidden = self.modules.get(scope).is_some_and(|module| module.names.iter().any(hides));
+        if found.is_empty() && !is_hidden && self.crates.contains(first) {
             found.insert(Target::Crate(first.clone()));
         }
         for segment in rest {

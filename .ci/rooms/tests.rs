@@ -89,6 +89,7 @@ fn paths_are_found_wherever_they_are() {
         "pub(in crate::b) fn f() {}",
         "/// [`crate::b::B`]\nfn f() {}",
         "fn f(actix: u8) { g(actix) }",
+        "use std::actix; fn f() { actix::g() }",
     ] {
         assert!(found(text).is_empty(), "{text}");
     }
