@@ -238,7 +238,7 @@ const DISCARD: u16 = 9;
 mod tests {
     use std::future;
 
-    use tokio::{net::TcpListener, time::Instant};
+    use tokio::net::TcpListener;
 
     use super::*;
 
