@@ -80,7 +80,7 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
     }
 }
 
-/// Notes in one line that a node is running: its addresses and its socket are in use, and that is expected.
+/// RecorderHandle in one line that a node is running: its addresses and its socket are in use, and that is expected.
 fn tell_of_node(source: &Source, node: Option<u32>, mut nodes: Vec<u32>) {
     nodes.extend(node);
     let in_use = nodes.len();

@@ -29,12 +29,12 @@ use crate::{
 };
 use actors::{
     dial::{
-        attempt::{Attempt, Means},
+        attempt::{Attempt, Dialer},
         observer::{Seen, Watch as _},
         remote_policy::Terms,
         resolver::Resolver,
     },
-    observe::{fingerprints::Witness, history::Notes, metrics::Tally},
+    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     settings::{Identity, Settings},
 };
 use mailbox::Meter;
@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 struct Probe {
     settings: Settings,
     pair: DomainPair,
-    means: Means,
+    means: Dialer,
     dns: Dns,
     spectator: Spectator,
     events: mpsc::Receiver<Event>,
@@ -121,20 +121,21 @@ impl Probe {
         let counted = Arc::clone(&meter);
         let resolver =
             mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(asked, own, counted));
-        let meter = Meter::new("witness", MAILBOX, None);
+        let meter = Meter::new("fingerprints", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let witness =
-            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
+        let witness = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
+            Fingerprints::new(RecorderHandle::nobody(), counted)
+        });
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means = Means {
+        let means = Dialer {
             terms: Terms::new(&settings),
             tls,
             resolver,
             gate: None,
             dials: settings.limits.dials,
             witness,
-            tally: Tally::default(),
-            notes: Notes::nobody(),
+            tally: MetricsHandle::default(),
+            notes: RecorderHandle::nobody(),
             bound,
         };
         Ok(Self { settings, pair, means, dns, spectator, events })

@@ -88,7 +88,7 @@ impl Report {
         }
     }
 
-    /// Notes what could not be tried, and why.
+    /// RecorderHandle what could not be tried, and why.
     pub(crate) fn untested(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
         if !self.untested.contains(&sentence) {
@@ -96,7 +96,7 @@ impl Report {
         }
     }
 
-    /// Notes a way that works.
+    /// RecorderHandle a way that works.
     pub(crate) fn works(&mut self, way: Way) {
         self.way.get_or_insert(way);
     }

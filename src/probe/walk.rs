@@ -336,7 +336,7 @@ impl<'a> Walk<'a> {
         diagnosis::of(failure, &Circumstances { sight: &self.sight, policy, certificate })
     }
 
-    /// Notes a kind of address that was asked for and not waited for.
+    /// RecorderHandle a kind of address that was asked for and not waited for.
     fn miss_late_answers(&mut self, target: &Target) {
         if target.host.parse::<std::net::IpAddr>().is_ok() {
             return;
