@@ -341,7 +341,7 @@ impl Node {
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),
-            notes: notes.clone(),
+            recorder: notes.clone(),
         };
         let outgoing = meter("outgoing");
         promise_inbox.start_on(&here, move || {

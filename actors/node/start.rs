@@ -131,7 +131,7 @@ impl Node {
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),
-            notes: notes.clone(),
+            recorder: notes.clone(),
         };
         let kept = means.clone();
         promise_inbox.start_on(&desk, move || {

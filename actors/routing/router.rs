@@ -2,12 +2,12 @@
 //! and nowhere else.
 
 mod account;
-mod asked;
+mod commands;
+mod components;
 mod figures;
+mod local;
 mod refusal;
-mod seats;
 mod sessions;
-mod show;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use xmpp::{
 };
 
 pub use self::figures::{Figures, ShowFigures};
-use self::{account::Account, seats::Seat};
+use self::{account::Account, components::Seat};
 use crate::{
     flow::{
         batch::{self, Batch},

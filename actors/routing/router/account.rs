@@ -12,7 +12,7 @@ use crate::{
         ledger::{LedgerEntry, Totals},
     },
     observe::recorder::RecorderHandle,
-    routing::shrink,
+    routing::capacity,
 };
 use mailbox::Queued;
 use status::{amount::Amount, report};
@@ -48,7 +48,7 @@ impl Account {
         if !accounts.is_empty() {
             self.notes.settle(accounts);
         }
-        shrink::map(&mut self.domains);
+        capacity::shrink_map(&mut self.domains);
     }
 
     pub(super) fn log(&mut self) {

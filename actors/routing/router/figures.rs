@@ -6,7 +6,7 @@ use actix::{Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use super::{Router, seats};
+use super::{Router, components};
 use crate::flow::ledger::Totals;
 use mailbox::Queued;
 use status::amount::Amount;
@@ -46,7 +46,7 @@ impl Handler<Queued<ShowFigures>> for Router {
             waiting.truncate(busiest);
         }
         waiting.sort_by_key(by_stanzas);
-        let seats = seats::seats(&self.local).map(|(name, connected)| (name.clone(), connected));
+        let seats = components::seats(&self.local).map(|(name, connected)| (name.clone(), connected));
         let mut components: Vec<(Domain, bool)> = seats.collect();
         components.sort();
         // Whoever asked may have given up.

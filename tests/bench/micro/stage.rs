@@ -130,7 +130,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         closed: router.outlet(),
         bounces: router.outlet(),
         routes: router.outlet(),
-        notes: RecorderHandle::nobody(),
+        recorder: RecorderHandle::nobody(),
     };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {

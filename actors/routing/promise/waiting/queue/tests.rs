@@ -29,7 +29,7 @@ fn stanza(name: &str, type_: &str, id: &str) -> Stanza {
     Stanza::from_element(&stanza.with("id", id)).unwrap()
 }
 
-/// Room for whatever the queue itself may hold.
+/// Room bounded only by the queue itself.
 fn wide(bounds: &Bounds) -> Room<'_> {
     Room { bounds, free: usize::MAX / 2 }
 }
@@ -37,7 +37,7 @@ fn wide(bounds: &Bounds) -> Room<'_> {
 fn queue_of(stanzas: &[Stanza]) -> Queue {
     let mut queue = Queue::new();
     for stanza in stanzas {
-        assert!(queue.admit(Batch::of(stanza.clone()), wide(&bounds()), Rest::IsRefused).is_none());
+        assert!(queue.append(Batch::of(stanza.clone()), wide(&bounds()), Fit::Each).is_none());
     }
     queue
 }
@@ -48,7 +48,7 @@ fn ids(batches: &[Batch]) -> Vec<String> {
 }
 
 #[test]
-fn each_class_waits_its_own_time() {
+fn each_kind_of_stanza_has_its_own_time_to_wait() {
     let now = clock::now();
     let mut queue =
         queue_of(&[stanza("message", "", "m"), stanza("presence", "", "p"), stanza("iq", "get", "i")]);
@@ -60,7 +60,7 @@ fn each_class_waits_its_own_time() {
 }
 
 #[test]
-fn a_newer_presence_replaces_the_older_of_the_same_two() {
+fn a_newer_presence_replaces_the_older_one_with_the_same_addresses() {
     let mut queue = queue_of(&[
         stanza("presence", "", "1"),
         stanza("message", "", "2"),
@@ -70,7 +70,7 @@ fn a_newer_presence_replaces_the_older_of_the_same_two() {
 }
 
 #[test]
-fn a_subscription_or_the_joining_of_a_room_is_never_replaced() {
+fn a_subscription_or_a_presence_that_joins_a_room_is_never_replaced() {
     let join = Element::new("presence", "jabber:server")
         .with("from", "a@a.example/x")
         .with("to", "b@b.example")
@@ -82,20 +82,20 @@ fn a_subscription_or_the_joining_of_a_room_is_never_replaced() {
 }
 
 #[test]
-fn a_presence_is_replaced_also_when_others_have_gone_meanwhile() {
+fn a_presence_is_replaced_after_other_stanzas_were_taken_out() {
     let mut queue =
         queue_of(&[stanza("iq", "get", "1"), stanza("presence", "", "2"), stanza("message", "", "3")]);
     assert_eq!(ids(&queue.take_requests()), ["1"]);
     queue.put_back(vec![Batch::of(stanza("message", "", "0"))], &bounds());
-    queue.admit(Batch::of(stanza("presence", "", "4")), wide(&bounds()), Rest::Waits);
+    queue.append(Batch::of(stanza("presence", "", "4")), wide(&bounds()), Fit::InOrder);
     assert_eq!(ids(&queue.take_all()), ["0", "3", "4"]);
-    // The one that went with all the others is not looked for.
-    queue.admit(Batch::of(stanza("presence", "", "5")), wide(&bounds()), Rest::Waits);
-    assert_eq!((ids(&queue.take_all()), queue.states.len()), (vec!["5".to_owned()], 0));
+    // The presence that was taken out with the others is not found any more.
+    queue.append(Batch::of(stanza("presence", "", "5")), wide(&bounds()), Fit::InOrder);
+    assert_eq!((ids(&queue.take_all()), queue.presences.capacity()), (vec!["5".to_owned()], 0));
 }
 
 #[test]
-fn a_presence_that_comes_back_is_no_newer_than_one_that_waits() {
+fn a_returned_presence_does_not_replace_one_that_waits() {
     let mut queue = queue_of(&[stanza("presence", "", "new")]);
     let returned = [stanza("presence", "", "1"), stanza("message", "", "2"), stanza("presence", "", "3")];
     queue.put_back(returned.map(Batch::of).into(), &bounds());
@@ -103,14 +103,14 @@ fn a_presence_that_comes_back_is_no_newer_than_one_that_waits() {
 }
 
 #[test]
-fn presence_between_others_is_not_replaced() {
+fn a_presence_with_other_addresses_is_not_replaced() {
     let mut other = Element::new("presence", "jabber:server").with("from", "a@a.example/x");
     other = other.with("to", "c@b.example").with("id", "1");
     let mut queue = queue_of(&[Stanza::from_element(&other).unwrap(), stanza("presence", "", "2")]);
     assert_eq!(ids(&queue.take_all()), ["1", "2"]);
 }
 
-/// A stanza as it is read from a stream.
+/// A stanza as read from a stream.
 fn read(text: &str) -> Stanza {
     let header = "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams'>";
     let mut bytes = BytesMut::from(format!("{header}{text}").as_bytes());
@@ -126,7 +126,7 @@ fn message(id: &str, child: &str) -> Stanza {
 }
 
 #[test]
-fn what_is_given_up_is_presence_first_and_the_newest_first() {
+fn shedding_takes_presence_first_and_the_newest_first() {
     let mut queue = queue_of(&[
         stanza("message", "", "1"),
         stanza("presence", "subscribe", "2"),
@@ -135,13 +135,13 @@ fn what_is_given_up_is_presence_first_and_the_newest_first() {
     ]);
     let one = queue.weight() / 4;
     assert_eq!(ids(&queue.shed(queue.weight() - one)), ["2"]);
-    assert_eq!(ids(&queue.shed(one)), ["3", "4"], "the newest, and answered in order");
+    assert_eq!(ids(&queue.shed(one)), ["3", "4"], "the newest ones, in order");
     assert_eq!(ids(&queue.take_all()), ["1"]);
 }
 
 // XEP-0334 4
 #[test]
-fn what_is_not_to_be_stored_is_given_up_before_what_is_not_to_be_copied() {
+fn shedding_takes_messages_with_no_store_before_those_with_no_copy() {
     let mut queue = queue_of(&[
         message("1", "<no-store xmlns='urn:xmpp:hints'/>"),
         message("2", "<h:no-permanent-store xmlns:h='urn:xmpp:hints'/>"),
@@ -155,18 +155,21 @@ fn what_is_not_to_be_stored_is_given_up_before_what_is_not_to_be_copied() {
 #[test]
 fn the_next_expiry_is_never_too_late() {
     let mut queue = queue_of(&[stanza("message", "", "1"), stanza("presence", "", "2")]);
-    let expiry = |queue: &Queue| queue.waiting.values().map(|waiting| waiting.until).min();
+    let expiry = |queue: &Queue| queue.items.values().map(|item| item.expires).min();
     assert_eq!(queue.next_expiry(), expiry(&queue));
-    queue.admit(Batch::of(stanza("presence", "", "3")), wide(&bounds()), Rest::Waits);
+    queue.append(Batch::of(stanza("presence", "", "3")), wide(&bounds()), Fit::InOrder);
     assert!(queue.next_expiry() <= expiry(&queue));
-    assert!(queue.take_expired(queue.next_expiry().unwrap()).is_empty(), "it was replaced");
-    assert_eq!(queue.next_expiry(), expiry(&queue), "known again");
+    assert!(
+        queue.take_expired(queue.next_expiry().unwrap()).is_empty(),
+        "the presence that expires then was replaced"
+    );
+    assert_eq!(queue.next_expiry(), expiry(&queue), "exact again");
     queue.take_all();
     assert_eq!(queue.next_expiry(), None);
 }
 
 #[test]
-fn what_a_dead_link_gives_back_comes_first() {
+fn returned_stanzas_are_put_in_front() {
     let mut queue = queue_of(&[stanza("message", "", "3")]);
     let returned = vec![Batch::of(stanza("message", "", "1")), Batch::of(stanza("message", "", "2"))];
     queue.put_back(returned, &bounds());
@@ -183,7 +186,7 @@ fn batch_of(stanzas: impl IntoIterator<Item = Stanza>) -> Batch {
 
 // XEP-0045 7.2 and 7.6
 #[test]
-fn no_presence_to_or_from_a_room_is_replaced_under_whatever_prefix_it_says_so() {
+fn presence_to_or_from_a_room_is_not_replaced_whatever_the_namespace_prefix() {
     for child in [
         "<m:x xmlns:m='http://jabber.org/protocol/muc'/>",
         "<x xmlns='http://jabber.org/protocol/mu&#99;'/>",
@@ -196,36 +199,36 @@ fn no_presence_to_or_from_a_room_is_replaced_under_whatever_prefix_it_says_so() 
 }
 
 #[test]
-fn a_batch_fits_as_far_as_there_is_room() {
+fn a_batch_is_taken_up_to_the_first_stanza_that_does_not_fit() {
     let two = [stanza("message", "", "1"), stanza("message", "", "2")];
     let batch = || batch_of((3..10).map(|id| stanza("message", "", &id.to_string())));
     let mut queue = queue_of(&two);
-    let rest = queue.admit(batch(), wide(&bounds()), Rest::Waits).unwrap();
-    assert_eq!(ids(&[rest]), ["6", "7", "8", "9"], "by the number of stanzas");
+    let rest = queue.append(batch(), wide(&bounds()), Fit::InOrder).unwrap();
+    assert_eq!(ids(&[rest]), ["6", "7", "8", "9"], "bounded by the number of stanzas");
     let mut queue = queue_of(&two);
     let room = Room { bounds: &bounds(), free: queue.weight() };
-    let rest = queue.admit(batch(), room, Rest::Waits).unwrap();
+    let rest = queue.append(batch(), room, Fit::InOrder).unwrap();
     assert_eq!(
         ids(&[rest]),
         ["5", "6", "7", "8", "9"],
-        "by what is left for all: two as heavy as those that wait"
+        "bounded by the memory left: as much as the two waiting stanzas"
     );
 }
 
 #[test]
-fn nothing_overtakes_what_waits_for_room_but_a_newer_presence_is_taken_though_others_are_refused() {
+fn nothing_overtakes_held_stanzas_and_a_newer_presence_is_taken_when_others_are_refused() {
     let full = ["1", "2", "3", "4"].map(|id| stanza("message", "", id));
     let batch = || batch_of([stanza("message", "", "5"), stanza("presence", "", "6")]);
     let mut queue = queue_of(&[[stanza("presence", "", "0")].as_slice(), &full].concat());
-    let rest = queue.admit(batch(), wide(&bounds()), Rest::Waits).unwrap();
+    let rest = queue.append(batch(), wide(&bounds()), Fit::InOrder).unwrap();
     assert_eq!(ids(&[rest]), ["5", "6"]);
-    let rest = queue.admit(batch(), wide(&bounds()), Rest::IsRefused).unwrap();
+    let rest = queue.append(batch(), wide(&bounds()), Fit::Each).unwrap();
     assert_eq!(ids(&[rest]), ["5"]);
     assert_eq!(ids(&queue.take_all()), ["1", "2", "3", "4", "6"]);
 }
 
 #[test]
-fn a_stanza_is_counted_with_more_than_what_is_kept_of_it() {
-    let entry = size_of::<(i64, Box<Waiting>)>();
-    assert!(size_of::<Waiting>() + 2 * entry < STANZA_COST, "{}", size_of::<Waiting>());
+fn the_cost_of_a_stanza_covers_its_item_and_its_entry() {
+    let entry = size_of::<(i64, Box<Item>)>();
+    assert!(size_of::<Item>() + 2 * entry < STANZA_COST, "{}", size_of::<Item>());
 }
