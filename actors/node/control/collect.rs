@@ -288,7 +288,7 @@ impl Sources {
         shown
     }
 
-    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::Known> {
+    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::DomainStatus> {
         let (answer, known) = oneshot::channel();
         let _ = self.router.signal(router::ShowDomain { domain: domain.clone(), answer });
         known
@@ -325,7 +325,7 @@ pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
 }
 
 /// Refuses one of our own domains, with which there are no links.
-fn refuse_own(remote: &Domain, known: Option<&router::Known>) -> Result<(), Refusal> {
+fn refuse_own(remote: &Domain, known: Option<&router::DomainStatus>) -> Result<(), Refusal> {
     match known {
         Some(known) if known.local => Err(Refusal::new(format!(
             "{remote} is served by this node: ask about a domain of another server"

@@ -1,9 +1,9 @@
-//! What an operator asks of the router: its sessions, what it knows of a domain, and to close.
+//! Commands of an operator: show sessions and a domain, and close sessions.
 
 use actix::{Context, Handler};
 use xmpp::{Domain, DomainPair};
 
-use super::{Dismiss, Known, Router, ShowDomain, ShowSessions};
+use super::{Dismiss, DomainStatus, Router, ShowDomain, ShowSessions};
 use crate::streams::outgoing::{self, Outgoing};
 use mailbox::{Mailbox, Queued};
 use status::{report::Figures, smallest::smallest};
@@ -30,11 +30,11 @@ impl Handler<Queued<ShowSessions>> for Router {
         for (remote, local) in smallest(names, limit) {
             let pair = DomainPair { local: local.clone(), remote: remote.clone() };
             if let Some(session) = self.sessions.get(&pair) {
-                // One that has just ended has nothing to say.
+                // A session that has just ended reports nothing.
                 let _ = session.signal(outgoing::Show { links: links.clone() });
             }
         }
-        // Whoever asked may have given up.
+        // The receiver may be gone.
         let _ = total.send(count);
     }
 }
@@ -45,8 +45,8 @@ impl Handler<Queued<ShowDomain>> for Router {
     fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
         let ShowDomain { domain, answer } = show.open();
         let local = self.local.contains_key(&domain);
-        let account = self.account.domains.get(&domain).map(|sheet| Figures::from(&**sheet));
-        let _ = answer.send(Known { local, account });
+        let account = self.account.by_domain.get(&domain).map(|totals| Figures::from(&**totals));
+        let _ = answer.send(DomainStatus { local, account });
     }
 }
 

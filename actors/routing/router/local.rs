@@ -1,4 +1,4 @@
-//! What is addressed to the node itself: it goes to the service, and the answers go where all stanzas go.
+//! Stanzas for the node itself: the router sends them to the service, and routes its answers like any other stanza.
 
 use actix::{Context, Handler};
 use xmpp::stanza::{Condition, ErrorType};
@@ -11,11 +11,11 @@ use crate::{
 use mailbox::Queued;
 
 impl Router {
-    /// What is addressed to a local domain that no component claims.
+    /// Sends a batch to the service of the node.
     pub(super) fn serve(&mut self, batch: Batch) {
         if let Err(refused) = self.service.tell(service::Serve { batch }) {
             let batch = refused.into_inner().batch;
-            let text = format!("{} has too much to answer", batch.to);
+            let text = format!("{} is overloaded; try again later", batch.to);
             self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
         }
     }
@@ -34,10 +34,10 @@ impl Handler<Queued<Answered>> for Router {
 impl Handler<Queued<Acknowledge>> for Router {
     type Result = ();
 
-    /// The last answers of the service are passed on too.
+    /// The service answers this after its last answer, so that is passed on too.
     fn handle(&mut self, acknowledge: Queued<Acknowledge>, _: &mut Context<Self>) {
         let Acknowledge { token } = acknowledge.open();
-        // A service that is gone takes the process with it.
+        // If the service is gone, the process ends.
         let _ = self.service.signal(service::Acknowledge { token });
     }
 }
@@ -79,21 +79,21 @@ mod tests {
     };
     use mailbox::{Inbox, Mailbox, Meter, panic_guard::PanicGuard};
 
-    /// A router whose service has room for two messages and is busy until it is let off.
-    struct Desk {
+    /// A router whose service has room for two messages and handles none until [`Self::starts_service`].
+    struct Fixture {
         router: Mailbox<Router>,
         service: Option<Inbox<Service>>,
-        // What goes to remote domains waits here.
+        // Batches for remote domains stay here.
         _promise: Inbox<Promise>,
     }
 
-    impl Desk {
-        fn with_a_busy_service() -> Self {
+    impl Fixture {
+        fn with_busy_service() -> Self {
             let meter = |kind, capacity| Meter::new(kind, capacity, None);
-            let (service, busy) = mailbox::open(&meter("service", 2), "service");
-            let (promise, waiting) = mailbox::open(&meter("promise", 100), "promise");
+            let (service, service_inbox) = mailbox::open(&meter("service", 2), "service");
+            let (promise, promise_inbox) = mailbox::open(&meter("promise", 100), "promise");
             let router = mailbox::start_on(&Arbiter::current(), &meter("router", 100), "router", move |_| {
-                let vital = PanicGuard::new("router", mpsc::channel(1).0);
+                let guard = PanicGuard::new("router", mpsc::channel(1).0);
                 Router::new(
                     [domain("a.example")],
                     [],
@@ -101,18 +101,18 @@ mod tests {
                     service,
                     None,
                     RecorderHandle::disabled(),
-                    vital,
+                    guard,
                 )
             });
-            Self { router, service: Some(busy), _promise: waiting }
+            Self { router, service: Some(service_inbox), _promise: promise_inbox }
         }
 
-        fn gets(&self, stanza: &str) {
+        fn receives(&self, stanza: &str) {
             let batches = vec![Batch::of(read(stanza))];
             self.router.tell(Route { batches, ingress: Ingress::Remote }).unwrap();
         }
 
-        /// What the router counts once it has done what it was told before.
+        /// The totals after all earlier messages.
         async fn account(&self) -> std::sync::Arc<Totals> {
             let (answer, figures) = oneshot::channel();
             self.router.signal(ShowFigures { busiest: 0, answer }).unwrap();
@@ -120,12 +120,12 @@ mod tests {
             account
         }
 
-        fn service_has_time(&mut self) {
+        fn starts_service(&mut self) {
             let (answered, acknowledged) = (self.router.outlet(), self.router.outlet());
             self.service.take().unwrap().start_on(&Arbiter::current(), move || {
-                let vital = PanicGuard::new("service", mpsc::channel(1).0);
+                let guard = PanicGuard::new("service", mpsc::channel(1).0);
                 let owners = Owners { answered, acknowledged };
-                Service::new(Vec::new(), settings::Service::default(), owners, vital)
+                Service::new(Vec::new(), settings::Service::default(), owners, guard)
             });
         }
     }
@@ -147,28 +147,28 @@ mod tests {
         "<iq type='get' id='1' from='b.example' to='a.example'><ping xmlns='urn:xmpp:ping'/></iq>";
 
     #[actix::test]
-    async fn what_the_node_is_asked_holds_up_nothing_else_and_is_refused_when_it_is_too_much() {
-        let desk = Desk::with_a_busy_service();
-        desk.gets(PING);
-        desk.gets(PING);
-        let account = desk.account().await;
+    async fn stanzas_for_the_node_delay_no_others_and_are_refused_when_the_service_is_full() {
+        let fixture = Fixture::with_busy_service();
+        fixture.receives(PING);
+        fixture.receives(PING);
+        let account = fixture.account().await;
         assert_eq!((account.waiting().stanzas, account.settled(Outcome::Answered).stanzas), (2, 0));
-        desk.gets(PING);
-        desk.account().await;
+        fixture.receives(PING);
+        fixture.account().await;
         assert_eq!((account.waiting().stanzas, account.settled(Outcome::Answered).stanzas), (2, 1));
         let refused = account.bounces().find(|(condition, _)| *condition == "resource-constraint");
         assert_eq!(refused, Some(("resource-constraint", 1)));
     }
 
     #[actix::test]
-    async fn all_that_was_asked_is_answered_before_the_router_says_that_it_has_passed_all_on() {
-        let mut desk = Desk::with_a_busy_service();
-        desk.gets(PING);
+    async fn every_request_is_answered_before_the_router_acknowledges() {
+        let mut fixture = Fixture::with_busy_service();
+        fixture.receives(PING);
         let (token, passed_on) = mailbox::drain::tokens();
-        desk.router.signal(Acknowledge { token }).unwrap();
-        let account = desk.account().await;
+        fixture.router.signal(Acknowledge { token }).unwrap();
+        let account = fixture.account().await;
         assert_eq!(account.waiting().stanzas, 1);
-        desk.service_has_time();
+        fixture.starts_service();
         assert!(passed_on.within(std::time::Duration::from_secs(60)).await);
         assert_eq!((account.waiting().stanzas, account.settled(Outcome::Answered).stanzas), (0, 1));
     }
