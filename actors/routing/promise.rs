@@ -125,15 +125,13 @@ impl Promise {
                 self.append(&pair, batch, now);
             }
             Some(State::HandingOver(session)) => send_first(session, batch),
-            Some(State::Pausing) => match self.schedule.pause_of(&pair) {
-                Some(pause) if pause.in_retries || now < pause.ends => {
-                    self.deliver_in_pause(&pair, batch, now)
-                }
-                _ => {
-                    self.append(&pair, batch, now);
-                    self.begin(&pair, false);
-                }
-            },
+            Some(State::Pausing) if self.schedule.is_in_pause(&pair, now) => {
+                self.deliver_in_pause(&pair, batch, now);
+            }
+            Some(State::Pausing) => {
+                self.append(&pair, batch, now);
+                self.begin(&pair, false);
+            }
         }
     }
 

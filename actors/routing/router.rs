@@ -19,14 +19,14 @@ use xmpp::{
     stanza::{self, Condition, ErrorType},
 };
 
+use self::{account::Account, registration::Registration};
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Abandon, Acknowledge, Adopt, Dismiss, DismissComponent, DomainStatus, Finish, Flush, LogAccount, Report,
-        ShowComponents, ShowDomain, ShowSessions,
+        Abandon, Acknowledge, Adopt, Dismiss, DismissComponent, DomainStatus, Finish, Flush, LogAccount,
+        Report, ShowComponents, ShowDomain, ShowSessions,
     },
 };
-use self::{account::Account, registration::Registration};
 use crate::{
     flow::{
         batch::{self, Batch},

@@ -33,7 +33,7 @@ pub(super) enum State {
     },
     /// An attempt is under way.
     Attempting(Mailbox<Outgoing>),
-    /// The session has been given everything that waited, and the router is being told of it.
+    /// The session has been given everything that waited, and the router is being informed.
     HandingOver(Mailbox<Outgoing>),
     /// A session has ended and returns the stanzas that it has not written.
     AwaitingReturn,

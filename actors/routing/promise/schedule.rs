@@ -157,6 +157,11 @@ impl Schedule {
         Some(Pause { ends: entry.pause_ends?, in_retries: entry.in_retries })
     }
 
+    /// Whether the pair is in a pause that is not over, or waits for its retry.
+    pub(super) fn is_in_pause(&self, pair: &DomainPair, now: Instant) -> bool {
+        self.pause_of(pair).is_some_and(|pause| pause.in_retries || now < pause.ends)
+    }
+
     /// Whether the remote domain is known to be unreachable for longer than `within`. A domain whose last connection was
     /// short-lived is there and may be back at the end of the pause.
     pub(super) fn is_unreachable(&self, pair: &DomainPair, within: Duration, now: Instant) -> bool {

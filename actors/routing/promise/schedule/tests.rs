@@ -40,10 +40,12 @@ fn a_pause_ends_in_one_retry() {
     assert_eq!(schedule.next_wake_up(ends - Duration::from_millis(1)), None);
     assert_eq!(schedule.next_wake_up(ends), Some(pair.clone()));
     assert_eq!(schedule.due(&pair, false, ends), Due::Retry);
+    assert!(schedule.is_in_pause(&pair, now) && !schedule.is_in_pause(&pair, ends));
     for _ in 0..2 {
         schedule.queue_retry(&pair);
     }
     assert_eq!(schedule.pause_of(&pair), Some(Pause { ends, in_retries: true }));
+    assert!(schedule.is_in_pause(&pair, ends), "it waits for its retry");
     schedule.plan(&pair, None, false);
     assert_eq!(schedule.next_wake_up(ends + FORGET_AFTER * 2), None, "a queued retry needs no timer");
     assert_eq!(schedule.next_retry(ends), Some((pair.clone(), true)));

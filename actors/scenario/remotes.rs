@@ -1,0 +1,182 @@
+//! The remote servers of a scenario, and the links to them.
+
+use xmpp::{
+    dialback,
+    policy::{MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    stream::{
+        Initiating,
+        initiating::{Output, Plan, Purpose},
+    },
+};
+
+use super::*;
+use crate::dial::{
+    attempt::{Arrival, Dial, PendingDial, Session},
+    failure::Failure,
+};
+use net::dns;
+
+/// The remote servers, and the switches by which a test makes them fail.
+#[derive(Clone)]
+pub(super) struct Remotes {
+    pub(super) behaviour: watch::Sender<Behaviour>,
+    pub(super) dials: Arc<AtomicUsize>,
+    pub(super) cut: watch::Sender<u64>,
+    pub(super) arrived: mpsc::Sender<Seen>,
+    /// Bytes between the two ends of a link.
+    pub(super) pipe: usize,
+}
+
+/// How all remote servers behave.
+#[derive(Clone, Copy)]
+pub(super) struct Behaviour {
+    pub(super) reachability: Reachability,
+    pub(super) reading: Reading,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Reachability {
+    Up,
+    Down,
+    /// A definitive failure.
+    NoSuchDomain,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    Fast,
+    Slow,
+    Stopped,
+}
+
+impl Dial for Remotes {
+    fn permits(&self, remote: &Domain) -> bool {
+        remote.as_str() != "denied.example"
+    }
+
+    fn serves(&self, _: &Domain) -> bool {
+        true
+    }
+
+    /// Fewer slots than pairs, so that pairs wait for slots.
+    fn dials(&self) -> settings::Dials {
+        settings::Dials { at_once: 2, hanging: 2, per_address: 2, per_attempt: 2 }
+    }
+
+    fn dial(&self, pair: &DomainPair) -> PendingDial {
+        let (remotes, pair) = (self.clone(), pair.clone());
+        PendingDial {
+            idle_timeout: Duration::from_secs(3600),
+            strict: false,
+            keepalive: Duration::from_secs(300),
+            write_timeout: Duration::from_secs(120),
+            begin: Box::new(move || Box::pin(remotes.attempt(pair))),
+        }
+    }
+}
+
+impl Remotes {
+    async fn attempt(self, pair: DomainPair) -> Result<Arrival, Failure> {
+        self.dials.fetch_add(1, Relaxed);
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        let reachability = self.behaviour.borrow().reachability;
+        match reachability {
+            Reachability::Up => {}
+            Reachability::Down => return Err(Failure::Connect(Vec::new())),
+            Reachability::NoSuchDomain => {
+                let domain = pair.remote.to_string();
+                return Err(Failure::Dns(dns::Failure::NoSuchDomain { domain }));
+            }
+        }
+        let (ours, theirs) = duplex(self.pipe);
+        actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
+        let (machine, established) = established(&pair);
+        let address = ([127, 0, 0, 1], 5269).into();
+        Ok(Arrival::Session(Box::new(Session {
+            expires: None,
+            evidence: None,
+            route: None,
+            stream: Stream::Memory(ours),
+            machine,
+            trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
+            established,
+            address,
+        })))
+    }
+
+    /// Reads until the link is cut or the stream is closed. Bytes after a closing tag are ignored.
+    async fn remote(self, remote: String, mut link: DuplexStream) {
+        let (mut cut, mut behaviour) = (self.cut.subscribe(), self.behaviour.subscribe());
+        let mut bytes = BytesMut::new();
+        loop {
+            let reading = behaviour.borrow_and_update().reading;
+            tokio::select! {
+                read = link.read_buf(&mut bytes), if !matches!(reading, Reading::Stopped) => {
+                    if !matches!(read, Ok(1..)) {
+                        return;
+                    }
+                }
+                _ = behaviour.changed() => continue,
+                _ = cut.changed() => return,
+            }
+            if matches!(reading, Reading::Slow) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let closed = place_of(&bytes, FOOTER);
+            bytes.truncate(closed.unwrap_or(bytes.len()));
+            while let Some(stanza) = take_until(&mut bytes, "</n></") {
+                let (remote, id, at) = (remote.clone(), number(&stanza), clock::now());
+                self.arrived.send(Seen { remote, id, at }).await.unwrap();
+            }
+            if closed.is_some() {
+                let _ = link.write_all(FOOTER.as_bytes()).await;
+                return;
+            }
+        }
+    }
+}
+
+/// A state machine whose negotiation is complete.
+fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Established) {
+    let mut machine = Initiating::new(Plan {
+        pair: pair.clone(),
+        purpose: Purpose::Session,
+        policy: policy(),
+        bounds: Bounds::default(),
+        direct_tls: None,
+        certificate: false,
+    });
+    let DomainPair { local, remote } = pair;
+    let received = format!(
+        "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
+         xmlns:db='jabber:server:dialback' id='1' from='{remote}' to='{local}' version='1.0'>\
+         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>\
+         <db:result from='{remote}' to='{local}' type='valid'/>"
+    );
+    while machine.poll().is_some() {}
+    machine.receive(BytesMut::from(received.as_bytes()));
+    loop {
+        match machine.poll().expect("the negotiation completes") {
+            Output::Established(established) => return (machine, established),
+            Output::Failed(failure) => panic!("{failure}"),
+            _ => {}
+        }
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        tls: Tls::Disabled,
+        auth: vec![Mechanism::Dialback],
+        strict_certificates: false,
+        dialback_after_external: false,
+        dialback_shortcut: false,
+        trust: Trust(0),
+        max_stanza: 100_000,
+        max_stanza_unauthenticated: 10_000,
+        idle_seconds: 0,
+        secret: dialback::Secret::new("secret"),
+        unknown_recipient: UnknownRecipient::Close,
+        malformed_stanza: MalformedStanza::Bounce,
+    }
+}
