@@ -1,24 +1,30 @@
-//! Where the configuration is when no option names it.
+//! The default paths of the configuration file.
 
 use std::path::Path;
 
-/// A package puts it below /etc, the repository in the directory that one works in. If none exists, it is missed where
-/// the documentation says that it is.
-pub(crate) fn usual(exists: impl Fn(&Path) -> bool) -> &'static str {
-    if !exists(HERE.as_ref()) && exists(INSTALLED.as_ref()) { INSTALLED } else { HERE }
+/// The path in the working directory, or that of the package if only the latter exists. If neither exists, it
+/// is the path in the working directory, which the documentation uses.
+pub(crate) fn default_path(exists: impl Fn(&Path) -> bool) -> &'static str {
+    if !exists(RELATIVE.as_ref()) && exists(INSTALLED.as_ref()) { INSTALLED } else { RELATIVE }
 }
 
-/// What to do about a configuration that does not exist.
-pub(crate) fn missing(file: &Path) -> String {
-    let looked =
-        if file == Path::new(HERE) { format!("looked for {HERE} and {INSTALLED}; ") } else { String::new() };
-    format!("{looked}name the file with --config FILE or {VARIABLE}=FILE")
+/// What an operator can do about a configuration file that does not exist.
+pub(crate) fn help_if_missing(file: &Path) -> String {
+    let looked = if file == Path::new(RELATIVE) {
+        format!("looked for {RELATIVE} and {INSTALLED}; ")
+    } else {
+        String::new()
+    };
+    format!("{looked}set the path with --config FILE or {VARIABLE}=FILE")
 }
 
-/// The environment variable that names the file.
+/// The environment variable with the path of the file.
 pub(crate) const VARIABLE: &str = "NUNCIO_CONFIG";
 
-pub(crate) const HERE: &str = "config/nuncio.toml";
+/// Relative to the working directory; the repository has this file.
+pub(crate) const RELATIVE: &str = "config/nuncio.toml";
+
+/// The package installs this file.
 const INSTALLED: &str = "/etc/nuncio/nuncio.toml";
 
 #[cfg(test)]
@@ -26,9 +32,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_the_file_beside_it_before_that_of_the_package() {
-        assert_eq!(usual(|_| true), HERE);
-        assert_eq!(usual(|file| file == Path::new(INSTALLED)), INSTALLED);
-        assert_eq!(usual(|_| false), HERE);
+    fn the_file_in_the_working_directory_wins_over_that_of_the_package() {
+        assert_eq!(default_path(|_| true), RELATIVE);
+        assert_eq!(default_path(|file| file == Path::new(INSTALLED)), INSTALLED);
+        assert_eq!(default_path(|_| false), RELATIVE);
     }
 }

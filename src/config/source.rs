@@ -1,47 +1,15 @@
-//! What is wrong with a configuration file, and in which line.
+//! The text of a configuration file, with the findings of its readers and the positions of values to check
+//! later.
 
 use std::{
     cell::RefCell,
-    fmt,
     ops::Range,
     path::{Path, PathBuf},
 };
 
-/// Something to tell the operator about one place of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    file: PathBuf,
-    /// Counted from 1; 0 is the file as a whole.
-    line: usize,
-    /// What it is about, in bytes of the file.
-    pub(crate) span: Range<usize>,
-    key: String,
-    text: String,
-    help: Option<String>,
-    pub(crate) severity: Severity,
-}
+use super::finding::{Finding, Message, Severity};
 
-/// Whether a node can start all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
-    /// It cannot.
-    Problem,
-    /// It can, and other servers will not take it as it is.
-    Flaw,
-    /// It can, and the operator should know.
-    Warning,
-    /// It can, and that is most likely as it should be.
-    Note,
-}
-
-/// What is wrong, and what to do about it where that is another sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Said {
-    text: String,
-    help: Option<String>,
-}
-
-/// A configuration file while it is read: where its lines are, and what was found so far.
+/// A configuration file that is being read.
 #[derive(Debug)]
 pub(crate) struct Source {
     file: PathBuf,
@@ -49,97 +17,22 @@ pub(crate) struct Source {
     /// Offset of the first byte of each line.
     lines: Vec<usize>,
     findings: RefCell<Vec<Finding>>,
-    places: RefCell<Vec<Place>>,
+    values: RefCell<Vec<Value>>,
 }
 
-/// Where something stands that can only be judged together with the machine.
+/// A value that can be checked only against the machine or the DNS, and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// `listen.s2s`
+pub(crate) struct Value {
+    /// With its section: `listen.s2s`.
     pub(crate) key: String,
-    /// The string, as the file means it.
-    pub(crate) value: String,
+    /// The string, without quotes and escapes.
+    pub(crate) text: String,
     /// In bytes of the file.
     pub(crate) span: Range<usize>,
 }
 
-impl Finding {
-    /// Says something about the file as a whole.
-    pub(crate) fn of_file(file: &Path, said: impl Into<Said>) -> Self {
-        let Said { text, help } = said.into();
-        Self {
-            file: file.to_owned(),
-            line: 0,
-            span: 0..0,
-            key: String::new(),
-            text,
-            help,
-            severity: Severity::Problem,
-        }
-    }
-
-    /// Whether the node can start all the same.
-    pub(crate) fn is_warning(&self) -> bool {
-        self.severity != Severity::Problem
-    }
-
-    /// Whether it is something to mend before anything else.
-    pub(crate) fn is_mistake(&self) -> bool {
-        matches!(self.severity, Severity::Problem | Severity::Flaw)
-    }
-
-    /// Whether it is about the file, and not about a line of it.
-    pub(crate) fn is_of_file(&self) -> bool {
-        self.line == 0
-    }
-
-    /// What is wrong, with the key it is about.
-    pub(crate) fn title(&self) -> String {
-        if self.key.is_empty() { self.text.clone() } else { format!("{}: {}", self.key, self.text) }
-    }
-
-    /// What to do about it.
-    pub(crate) fn help(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-}
-
-impl Said {
-    /// What is wrong, and what to do about it.
-    pub(crate) fn with_help(text: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { text: text.into(), help: Some(help.into()) }
-    }
-
-    /// What is wrong.
-    pub(crate) fn what(&self) -> &str {
-        &self.text
-    }
-}
-
-impl<T: Into<String>> From<T> for Said {
-    fn from(text: T) -> Self {
-        Self { text: text.into(), help: None }
-    }
-}
-
-/// `nuncio.toml:7: s2s.tls: …`, as compilers write it, so that editors can jump there; `{:#}` does not say that a warning
-/// is one.
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.file.display())?;
-        if self.line > 0 {
-            write!(f, "{}:", self.line)?;
-        }
-        if self.is_warning() && !f.alternate() {
-            f.write_str(" warning:")?;
-        }
-        write!(f, " {}", self.title())?;
-        self.help.iter().try_for_each(|help| write!(f, "; {help}"))
-    }
-}
-
 impl Source {
-    /// Begins to read `text`, the content of `file`.
+    /// A source with `text` as the content of `file`.
     pub(crate) fn new(file: &Path, text: &str) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
@@ -147,35 +40,35 @@ impl Source {
             text: text.to_owned(),
             lines: std::iter::once(0).chain(after_newlines).collect(),
             findings: RefCell::default(),
-            places: RefCell::default(),
+            values: RefCell::default(),
         }
     }
 
-    /// The line, counted from 1, that the byte at `offset` stands in.
+    /// The number of the line, from 1, with the byte at `offset`.
     pub(crate) fn line(&self, offset: usize) -> usize {
         self.lines.partition_point(|start| *start <= offset)
     }
 
-    /// A path of the file: relative ones start at the file's own directory.
+    /// Resolves a path of the file: a relative path starts at the directory of the file.
     pub(crate) fn path(&self, text: &str) -> PathBuf {
         self.file.parent().map_or_else(|| PathBuf::from(text), |directory| directory.join(text))
     }
 
-    /// The file as it was given.
+    /// The path of the file, as given.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// What stands in the line, counted from 1, and the offset at which it begins.
+    /// The offset of the first byte of a line, counted from 1, and the text of the line without its end.
     pub(crate) fn line_text(&self, line: usize) -> (usize, &str) {
         let start = line.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or(self.text.len());
         let rest = &self.text[start..];
         (start, rest.split('\n').next().unwrap_or_default().trim_end_matches('\r'))
     }
 
-    /// Notes something about `key`, which stands at `span`.
-    pub(crate) fn find(&self, severity: Severity, span: Range<usize>, key: &str, said: impl Into<Said>) {
-        let Said { text, help } = said.into();
+    /// Adds a finding about `key`, which is at `span`.
+    pub(crate) fn add(&self, severity: Severity, span: Range<usize>, key: &str, message: impl Into<Message>) {
+        let Message { text, help } = message.into();
         self.findings.borrow_mut().push(Finding {
             file: self.file.clone(),
             line: self.line(span.start),
@@ -187,34 +80,33 @@ impl Source {
         });
     }
 
-    /// Notes something that no line says, as it is the default.
-    pub(crate) fn find_in_default(&self, severity: Severity, key: &str, said: impl Into<Said>) {
-        let Said { text, help } = said.into();
+    /// Adds a finding about the default of `key`, which is in no line of the file.
+    pub(crate) fn add_for_default(&self, severity: Severity, key: &str, message: impl Into<Message>) {
         let key = key.to_owned();
-        let finding = Finding { key, help, severity, ..Finding::of_file(&self.file, text) };
+        let finding = Finding { key, severity, ..Finding::of_file(&self.file, message) };
         self.findings.borrow_mut().push(finding);
     }
 
-    /// Whether a problem of `key` was noted.
-    pub(crate) fn is_wrong(&self, key: &str) -> bool {
+    /// Whether there is a problem with `key`.
+    pub(crate) fn has_problem(&self, key: &str) -> bool {
         self.findings
             .borrow()
             .iter()
             .any(|finding| finding.key == key && finding.severity == Severity::Problem)
     }
 
-    /// Remembers where something stands.
-    pub(crate) fn place(&self, key: String, value: &str, span: Range<usize>) {
-        self.places.borrow_mut().push(Place { key, value: value.to_owned(), span });
+    /// Remembers a value and its position.
+    pub(crate) fn remember(&self, key: String, text: &str, span: Range<usize>) {
+        self.values.borrow_mut().push(Value { key, text: text.to_owned(), span });
     }
 
-    /// Where the strings of these keys stand.
-    pub(crate) fn places(&self, keys: &[&str]) -> Vec<Place> {
-        let places = self.places.borrow();
-        places.iter().filter(|place| keys.contains(&place.key.as_str())).cloned().collect()
+    /// The remembered values of these keys.
+    pub(crate) fn values(&self, keys: &[&str]) -> Vec<Value> {
+        let values = self.values.borrow();
+        values.iter().filter(|value| keys.contains(&value.key.as_str())).cloned().collect()
     }
 
-    /// What was found so far, in the order of the file.
+    /// The findings so far, in the order of the file.
     pub(crate) fn findings(&self) -> Vec<Finding> {
         let mut findings = self.findings.borrow().clone();
         findings.sort_by_key(|finding| finding.line);
