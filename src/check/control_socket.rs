@@ -1,123 +1,133 @@
-//! Whether the control socket can be where it is wanted.
+//! Checks whether a node can create its control socket.
 
 use std::{fs, io, path::Path};
 
 use actors::{control::socket, settings::Listen};
 use tokio::{net::UnixStream, runtime};
 
-use super::machine;
-use crate::config::finding::{Said, Severity, Source};
+use super::addresses;
+use crate::config::{
+    finding::{Message, Severity},
+    source::Source,
+};
 
-/// What can be said of the control socket.
-pub(super) struct Look {
-    /// A node would have one, as far as can be said.
+/// The result of the check.
+pub(super) struct Checked {
+    /// A node would probably have a control socket.
     pub(super) usable: bool,
-    /// The process of the running node of this configuration.
+    /// The process of the running node with this configuration.
     pub(super) node: Option<u32>,
 }
 
-/// Looks at the place of the control socket, and at who answers there unless only files are meant.
-pub(super) fn look(source: &Source, listen: &Listen, offline: bool) -> Look {
-    let is = |usable| Look { usable, node: None };
-    // What is wrong with the key was said.
-    let Some(control) = listen.control.as_ref().filter(|_| !source.is_wrong(KEY)) else { return is(false) };
-    let answer = if offline { Ok(None) } else { answers(source, listen) };
-    let (severity, said) = match (trouble(&control.path), answer) {
-        (Some(trouble), _) | (None, Err(trouble)) => trouble,
-        (None, Ok(node)) => return Look { usable: true, node },
+/// Checks the path of the control socket and, unless `offline`, which process listens there. Adds findings.
+pub(super) fn check(source: &Source, listen: &Listen, offline: bool) -> Checked {
+    let result = |usable| Checked { usable, node: None };
+    // If the key is wrong, there is a finding already.
+    let Some(control) = listen.control.as_ref().filter(|_| !source.has_problem(KEY)) else {
+        return result(false);
+    };
+    let node = if offline { Ok(None) } else { running_node(source, listen) };
+    let (severity, message) = match (check_path(&control.path), node) {
+        (Some(problem), _) | (None, Err(problem)) => problem,
+        (None, Ok(node)) => return Checked { usable: true, node },
     };
     if control.required || severity == Severity::Warning {
-        tell(source, severity, said);
-        return is(control.required);
+        add(source, severity, message);
+        return result(control.required);
     }
-    let without =
-        format!("no control socket: nuncio explain and similar commands are not available: {}", said.what());
-    tell(source, Severity::Warning, Said::with_help(without, "set listen.control"));
-    is(false)
+    let text =
+        format!("no control socket: nuncio explain and similar commands do not work: {}", message.text());
+    add(source, Severity::Warning, Message::with_help(text, "set listen.control to another path"));
+    result(false)
 }
 
-fn tell(source: &Source, severity: Severity, said: Said) {
-    match source.places(&[KEY]).pop() {
-        Some(place) => source.find(severity, place.span, KEY, said),
-        None => source.find_in_default(severity, KEY, said),
+fn add(source: &Source, severity: Severity, message: Message) {
+    match source.values(&[KEY]).pop() {
+        Some(value) => source.add(severity, value.span, KEY, message),
+        None => source.add_for_default(severity, KEY, message),
     }
 }
 
-/// What files say against it.
-fn trouble(path: &Path) -> Option<(Severity, Said)> {
+/// The reason why no socket can be created at `path`; `None` if it can.
+fn check_path(path: &Path) -> Option<(Severity, Message)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-        let what = format!("there is no directory {}", directory.display());
-        return Some((Severity::Problem, Said::with_help(what, MAKE_IT)));
+        let text = format!("directory {} does not exist", directory.display());
+        return Some((Severity::Problem, Message::with_help(text, CREATE_DIRECTORY)));
     }
-    Some(refused(path, &socket::try_out(path).err()?))
+    Some(explain(path, &socket::try_out(path).err()?))
 }
 
-fn refused(path: &Path, error: &socket::Error) -> (Severity, Said) {
+fn explain(path: &Path, error: &socket::Error) -> (Severity, Message) {
     let path = path.display();
     match error {
-        // The node may run as another user than this check.
+        // The node may run as a different user, which has the permission.
         socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
             Severity::Warning,
-            Said::with_help(
+            Message::with_help(
                 format!("no permission for the control socket {path}"),
-                "run this as the service user or root",
+                "run this check as the user of the service, or as root",
             ),
         ),
         error => {
-            let what = format!("it cannot be at {path}: {error}");
-            (Severity::Problem, Said::with_help(what, ELSEWHERE))
+            let text = format!("cannot create the control socket {path}: {error}");
+            (Severity::Problem, Message::with_help(text, OTHER_PATH))
         }
     }
 }
 
-/// The process of the node of this configuration, if it answers there; any other one is a mistake.
-fn answers(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severity, Said)> {
+/// The process of the node with this configuration, if one listens on the socket.
+///
+/// # Errors
+/// Another process listens there, or the socket cannot be used.
+fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severity, Message)> {
     let Some(path) = listen.control.as_ref().map(|control| &control.path) else { return Ok(None) };
     let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else { return Ok(None) };
     let process = match runtime.block_on(UnixStream::connect(path)) {
         Ok(stream) => stream.peer_cred().ok().and_then(|peer| peer.pid()?.try_into().ok()),
-        Err(error) if DEAD.contains(&error.kind()) => return Ok(None),
-        Err(error) => return Err(refused(path, &error.into())),
+        Err(error) if UNUSED.contains(&error.kind()) => return Ok(None),
+        Err(error) => return Err(explain(path, &error.into())),
     };
-    let own = |process| is_of(source.file(), process) || listens(listen, process);
+    let is_ours = |process| has_config(process, source.file()) || uses_address(process, listen);
     match process {
-        Some(process) if machine::is_our_program(process) && own(process) => Ok(Some(process)),
+        Some(process) if addresses::runs_this_binary(process) && is_ours(process) => Ok(Some(process)),
         _ => {
-            let which = process.map(|process| format!(" (process {process})")).unwrap_or_default();
-            let what = format!("it cannot be at {}: {}{which}", path.display(), socket::Error::Taken);
-            Err((Severity::Problem, Said::with_help(what, ELSEWHERE)))
+            let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
+            let path = path.display();
+            let text = format!("cannot create the control socket {path}: {}{process}", socket::Error::Taken);
+            Err((Severity::Problem, Message::with_help(text, OTHER_PATH)))
         }
     }
 }
 
-/// Whether the command line of that process names this file.
-fn is_of(file: &Path, process: u32) -> bool {
+/// Whether the command line of the process contains `--config` with this file.
+fn has_config(process: u32, file: &Path) -> bool {
     let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line);
     let mut words = line.split('\0');
-    let named = words.find_map(|word| word.strip_prefix("--config")).map(|rest| rest.strip_prefix('='));
-    let named = match named {
+    let option = words.find_map(|word| word.strip_prefix("--config")).map(|rest| rest.strip_prefix('='));
+    let path = match option {
         Some(Some(path)) => path,
         Some(None) => words.next().unwrap_or_default(),
         None => return false,
     };
-    let theirs = Path::new(&format!("/proc/{process}/cwd")).join(named);
+    let theirs = Path::new(&format!("/proc/{process}/cwd")).join(path);
     matches!((theirs.canonicalize(), file.canonicalize()), (Ok(theirs), Ok(ours)) if theirs == ours)
 }
 
-/// Whether that process holds an address that this configuration listens on.
-fn listens(listen: &Listen, process: u32) -> bool {
+/// Whether the process listens on an address of this configuration.
+fn uses_address(process: u32, listen: &Listen) -> bool {
     let mut addresses =
         [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics].into_iter().flatten();
-    addresses.any(|address| machine::holder(*address).is_some_and(|(holder, _)| holder == process))
+    addresses.any(|address| addresses::listener(*address).is_some_and(|(listener, _)| listener == process))
 }
 
 const KEY: &str = "listen.control";
 
-/// Nobody listens there: what a dead node left is replaced.
-const DEAD: [io::ErrorKind; 2] = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+/// Errors that mean that no process listens. A node replaces the socket of a node that has exited.
+const UNUSED: [io::ErrorKind; 2] = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
 
-const MAKE_IT: &str = "make it, or put the socket elsewhere: the node does not start without it";
+const CREATE_DIRECTORY: &str =
+    "create the directory, or set listen.control to another path: the node does not start without the socket";
 
-const ELSEWHERE: &str = "put the socket elsewhere: the node does not start without it";
+const OTHER_PATH: &str = "set listen.control to another path: the node does not start without the socket";

@@ -1,4 +1,4 @@
-//! Whether the DNS leads other servers from our domains to our listeners.
+//! Checks whether the DNS records of the domains lead remote servers to the listeners of the node.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -18,117 +18,118 @@ use tokio::{
 };
 use xmpp::Domain;
 
-use super::machine;
+use super::addresses;
 use crate::config::{
-    finding::{Said, Severity, Source},
+    finding::{Finding, Message, Severity},
+    source::Source,
     value,
 };
 
-/// Looks every domain and component up, as other servers do.
-pub(super) fn look_up(source: &Source, settings: &Settings) {
-    // What is wrong with the name servers was said; the system's are not meant then.
-    if source.findings().iter().any(|finding| finding.title().starts_with("dns.")) {
+/// Looks up every domain and component as remote servers do, and adds findings.
+pub(super) fn check(source: &Source, settings: &Settings) {
+    // If [dns] is wrong, the name servers to ask are not known.
+    if source.findings().iter().any(|finding: &Finding| finding.is_in_section("dns")) {
         return;
     }
-    let mut asked: Vec<&Domain> = settings.domains.iter().map(|domain| &domain.name).collect();
+    let mut names: Vec<&Domain> = settings.domains.iter().map(|domain| &domain.name).collect();
     let components = settings.components.iter().map(|component| &component.name);
     components.for_each(|name| {
-        if !asked.contains(&name) {
-            asked.push(name);
+        if !names.contains(&name) {
+            names.push(name);
         }
     });
-    asked.retain(|name| is_public(name.as_str()));
+    names.retain(|name| is_public(name.as_str()));
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let (Ok(dns), Ok(runtime)) = (Dns::new(&settings.dns), runtime) else { return };
-    if asked.is_empty() {
+    if names.is_empty() {
         return;
     }
-    let found = runtime.block_on(ask(&dns, &asked));
-    for name in asked {
+    let found = runtime.block_on(look_up(&dns, &names));
+    for name in names {
         let answer = found.iter().find(|(known, _)| known == name).map(|(_, answer)| answer);
-        let own = settings.domains.iter().any(|domain| domain.name == *name);
-        let (severity, said) = match answer {
-            None => (Severity::Warning, not_asked(name)),
-            Some(Err(failure)) => missing(failure, name, own),
-            Some(Ok(places)) => match judge(places, &settings.listen) {
-                Some(said) => (Severity::Warning, said),
+        let is_domain = settings.domains.iter().any(|domain| domain.name == *name);
+        let (severity, message) = match answer {
+            None => (Severity::Warning, timed_out(name)),
+            Some(Err(failure)) => explain(failure, name, is_domain),
+            Some(Ok(targets)) => match compare(targets, &settings.listen) {
+                Some(message) => (Severity::Warning, message),
                 None => continue,
             },
         };
-        tell(source, name, severity, said);
+        add(source, name, severity, message);
     }
 }
 
-/// Where the DNS leads: an address, and whether TLS begins at once there.
-type Places = Vec<(SocketAddr, bool)>;
+/// The addresses in the DNS, each with whether it is for direct TLS.
+type Targets = Vec<(SocketAddr, bool)>;
 
-/// Asks for all of them, some at a time; those that took too long are missing.
-async fn ask(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Places, Failure>)> {
-    let deadline = Instant::now() + LIMIT;
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let mut under_way = JoinSet::new();
+/// Looks up all names, [`CONCURRENT`] at a time. Names without an answer within [`TIMEOUT`] are left out.
+async fn look_up(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Targets, Failure>)> {
+    let deadline = Instant::now() + TIMEOUT;
+    let slots = Arc::new(Semaphore::new(CONCURRENT));
+    let mut running = JoinSet::new();
     for name in names {
-        let (dns, name, turns) = (dns.clone(), (*name).clone(), Arc::clone(&turns));
-        under_way.spawn(async move {
-            let _turn = turns.acquire().await;
-            let answer = places(&dns, &name).await;
+        let (dns, name, slots) = (dns.clone(), (*name).clone(), Arc::clone(&slots));
+        running.spawn(async move {
+            let _slot = slots.acquire().await;
+            let answer = targets(&dns, &name).await;
             (name, answer)
         });
     }
     let mut found = Vec::new();
-    while let Ok(Some(answer)) = timeout_at(deadline, under_way.join_next()).await {
+    while let Ok(Some(answer)) = timeout_at(deadline, running.join_next()).await {
         found.extend(answer);
     }
     found
 }
 
-async fn places(dns: &Dns, name: &Domain) -> Result<Places, Failure> {
-    let mut places = Vec::new();
+async fn targets(dns: &Dns, name: &Domain) -> Result<Targets, Failure> {
+    let mut targets = Vec::new();
     let mut failure = None;
     for Target { host, port, direct_tls, .. } in dns.service(name).await? {
         match dns.addresses(&host).await {
             Ok(addresses) => {
-                places.extend(addresses.into_iter().map(|ip| (SocketAddr::new(ip, port), direct_tls)));
+                targets.extend(addresses.into_iter().map(|ip| (SocketAddr::new(ip, port), direct_tls)));
             }
-            Err(why) => failure = Some(why),
+            Err(error) => failure = Some(error),
         }
     }
     match failure {
-        Some(failure) if places.is_empty() => Err(failure),
-        _ => Ok(places),
+        Some(failure) if targets.is_empty() => Err(failure),
+        _ => Ok(targets),
     }
 }
 
-/// What is wrong when no way leads to a listener of ours.
-fn judge(places: &Places, listen: &Listen) -> Option<Said> {
-    let leads_here = |(address, direct): &(SocketAddr, bool)| {
-        // The sockets for STARTTLS take a stream that begins with TLS too.
+/// The problem if no target is a listener of the node; `None` if one is.
+fn compare(targets: &Targets, listen: &Listen) -> Option<Message> {
+    let is_ours = |(address, direct): &(SocketAddr, bool)| {
+        // The listeners for STARTTLS accept direct TLS too.
         let listeners = listen.s2s.iter().chain(listen.s2s_tls.iter().filter(|_| *direct));
         listeners.into_iter().any(|listener| {
             let all = listener.ip().is_unspecified() && listener.is_ipv4() == address.is_ipv4();
             listener.port() == address.port()
-                && (listener.ip() == address.ip() || all && machine::has(address.ip()))
+                && (listener.ip() == address.ip() || all && addresses::is_local(address.ip()))
         })
     };
-    if places.iter().any(leads_here) {
+    if targets.iter().any(is_ours) {
         return None;
     }
-    let ours: Vec<IpAddr> =
-        places.iter().map(|(place, _)| place.ip()).filter(|ip| machine::has(*ip)).collect();
-    let mut told: Vec<String> = places.iter().map(|(place, _)| place.to_string()).collect();
-    told.sort();
-    told.dedup();
-    told.truncate(MOST_TOLD);
-    let told = told.join(", ");
-    Some(match ours.first() {
-        Some(_) => Said::with_help(
-            format!("DNS records point to {told}, where this node does not listen for servers"),
+    let on_this_machine = targets.iter().any(|(address, _)| addresses::is_local(address.ip()));
+    let mut shown: Vec<String> = targets.iter().map(|(address, _)| address.to_string()).collect();
+    shown.sort();
+    shown.dedup();
+    shown.truncate(MAX_SHOWN);
+    let shown = shown.join(", ");
+    Some(if on_this_machine {
+        Message::with_help(
+            format!("DNS records point to {shown}, where this node does not listen for servers"),
             format!("it listens for servers at {}: change the record, or [listen]", listeners(listen)),
-        ),
-        None => Said::with_help(
-            format!("DNS records point to {told}, which is not this machine"),
-            "correct behind NAT or a proxy that forwards to this machine; otherwise change the record",
-        ),
+        )
+    } else {
+        Message::with_help(
+            format!("DNS records point to {shown}, which is not this machine"),
+            "this is correct behind NAT or a proxy that forwards to this machine; otherwise change the record",
+        )
     })
 }
 
@@ -137,48 +138,50 @@ fn listeners(listen: &Listen) -> String {
     if all.is_empty() { "no address".to_owned() } else { all.join(", ") }
 }
 
-fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
+/// The finding for a name that cannot be looked up.
+fn explain(failure: &Failure, name: &Domain, is_domain: bool) -> (Severity, Message) {
     let record = format!(
         "publish `_xmpp-server._tcp.{name}. SRV 0 0 5269 HOST.`, where HOST is this machine's name in the DNS"
     );
     match failure {
-        // A component may well be for the programs of this machine alone.
+        // A component may be for senders on this node only.
         failure if failure.is_definitive() => {
-            let severity = if own { Severity::Warning } else { Severity::Note };
+            let severity = if is_domain { Severity::Warning } else { Severity::Note };
             (
                 severity,
-                Said::with_help(format!("no DNS record for {name}: other servers cannot find it"), record),
+                Message::with_help(format!("no DNS record for {name}: other servers cannot find it"), record),
             )
         }
         Failure::NoAddress { .. } => (
             Severity::Warning,
-            Said::with_help(
-                format!("{failure}, and the records of {name} lead there: other servers do not reach it"),
-                "publish its A or AAAA record",
+            Message::with_help(
+                format!("{failure}, but the SRV record of {name} points to it: other servers cannot connect"),
+                "publish an A or AAAA record for it",
             ),
         ),
-        _ => {
-            (Severity::Warning, Said::from(format!("{failure}: the DNS records of {name} were not checked")))
-        }
+        _ => (
+            Severity::Warning,
+            Message::from(format!("{failure}: the DNS records of {name} were not checked")),
+        ),
     }
 }
 
-fn not_asked(name: &Domain) -> Said {
-    Said::with_help(
-        format!("no DNS answer for {name} within {} s", LIMIT.as_secs()),
-        "check again later, or skip it with --offline",
+fn timed_out(name: &Domain) -> Message {
+    Message::with_help(
+        format!("no DNS answer for {name} within {} s", TIMEOUT.as_secs()),
+        "check again later, or skip the DNS with --offline",
     )
 }
 
-fn tell(source: &Source, name: &Domain, severity: Severity, said: Said) {
-    let places = source.places(&["domain.name", "component.name"]);
-    let place = places.into_iter().find(|place| value::domain(&place.value).as_ref() == Ok(name));
-    if let Some(place) = place {
-        source.find(severity, place.span, &place.key, said);
+fn add(source: &Source, name: &Domain, severity: Severity, message: Message) {
+    let values = source.values(&["domain.name", "component.name"]);
+    let value = values.into_iter().find(|value| value::domain(&value.text).as_ref() == Ok(name));
+    if let Some(value) = value {
+        source.add(severity, value.span, &value.key, message);
     }
 }
 
-/// Whether others could ever look it up.
+/// Whether a name can be in the public DNS.
 fn is_public(name: &str) -> bool {
     name.contains('.')
         && !name.ends_with(".localhost")
@@ -186,11 +189,11 @@ fn is_public(name: &str) -> bool {
         && !name.starts_with('[')
 }
 
-/// For all names together: somebody waits.
-const LIMIT: Duration = Duration::from_secs(10);
+/// Time for all names together; the operator waits for it.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Polite to a small name server.
-const AT_ONCE: usize = 16;
+/// Look-ups at the same time, few enough for a small name server.
+const CONCURRENT: usize = 16;
 
-/// Addresses that a line names.
-const MOST_TOLD: usize = 4;
+/// Most addresses in a finding.
+const MAX_SHOWN: usize = 4;

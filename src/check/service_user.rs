@@ -1,4 +1,5 @@
-//! Whether the user that the service runs as can read the files of the configuration. Only root can find that out.
+//! Checks whether the user of the systemd service can read the files of the configuration. Only root can
+//! check that.
 
 use std::{
     fs,
@@ -6,42 +7,49 @@ use std::{
 };
 
 use crate::{
-    config::finding::{Said, Severity, Source},
+    config::{
+        finding::{Message, Severity},
+        source::Source,
+    },
     users::{User, is_root},
 };
 
-/// Warns of files that the service user cannot read.
-pub(super) fn look(source: &Source) {
+/// Adds a warning for each file that the service user cannot read.
+pub(super) fn check(source: &Source) {
     if !is_root() {
         return;
     }
     let Some(user) = service_user() else { return };
-    if let Some(closed) = user.kept_from(source.file()) {
-        source.find_in_default(Severity::Warning, "", said(&user, source.file(), &closed));
-        // With the file everything that it names would be out of reach; once is enough.
+    if let Some(unreadable) = user.unreadable_part(source.file()) {
+        source.add_for_default(Severity::Warning, "", message(&user, source.file(), &unreadable));
+        // The other files are probably not readable either; one warning is enough.
         return;
     }
-    for place in source.places(&FILES).into_iter().filter(|place| place.value != SYSTEM) {
-        let path = source.path(&place.value);
-        if let Some(closed) = user.kept_from(&path) {
-            source.find(Severity::Warning, place.span, &place.key, said(&user, &path, &closed));
+    for value in source.values(&FILES).into_iter().filter(|value| value.text != SYSTEM) {
+        let path = source.path(&value.text);
+        if let Some(unreadable) = user.unreadable_part(&path) {
+            source.add(Severity::Warning, value.span, &value.key, message(&user, &path, &unreadable));
         }
     }
 }
 
-fn said(user: &User, path: &Path, closed: &PathBuf) -> Said {
+fn message(user: &User, path: &Path, unreadable: &PathBuf) -> Message {
     let name = &user.name;
-    let at = if closed == path { String::new() } else { format!(" (closed at {})", closed.display()) };
-    Said::with_help(
-        format!("{} cannot be read by {name}, the user of the service{at}", path.display()),
+    let because = if unreadable == path {
+        String::new()
+    } else {
+        format!(" (no permission for {})", unreadable.display())
+    };
+    Message::with_help(
+        format!("{name}, the user of the service, cannot read {}{because}", path.display()),
         format!(
-            "copy it to where {name} can read it, for example with the deploy hook of the README, or \
-             `chgrp {name}` and `chmod g+r` it"
+            "copy it to a directory that {name} can read, for example with the deploy hook in the README, or run \
+             `chgrp {name}` and `chmod g+r` on it"
         ),
     )
 }
 
-/// The user of an installed unit, else the one of the package, if this machine has it.
+/// The user of the installed unit, or else that of the package; `None` if this machine does not have it.
 fn service_user() -> Option<User> {
     let named = UNITS.iter().find_map(|unit| user_of(&fs::read_to_string(unit).ok()?));
     User::named(named.as_deref().unwrap_or(USER))
@@ -52,7 +60,7 @@ fn user_of(unit: &str) -> Option<String> {
     Some(value.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// Keys whose values are files that the node reads.
+/// The keys with paths of files that the node reads.
 const FILES: [&str; 9] = [
     "domain.certificate",
     "domain.key",
@@ -68,14 +76,14 @@ const FILES: [&str; 9] = [
 /// The value of `trust` that is not a file.
 const SYSTEM: &str = "system";
 
-/// Where systemd finds units, the one that wins first.
+/// The paths of the unit; the first one wins.
 const UNITS: [&str; 3] = [
     "/etc/systemd/system/nuncio.service",
     "/usr/lib/systemd/system/nuncio.service",
     "/lib/systemd/system/nuncio.service",
 ];
 
-/// As the package and its unit have it.
+/// The user in the unit of the package.
 const USER: &str = "nuncio";
 
 #[cfg(test)]
@@ -83,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_user_of_a_unit_counts() {
+    fn the_last_user_of_a_unit_wins() {
         assert_eq!(user_of("[Service]\nUser=a\nGroup=g\nUser = \n User=b \n").as_deref(), Some("b"));
         assert_eq!(user_of("[Service]\nGroup=g\n"), None);
         let unit = include_str!("../../config/systemd/nuncio.service");
