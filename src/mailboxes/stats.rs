@@ -1,181 +1,181 @@
-//! What a log has said of the mailboxes so far, in a space that does not grow with the log.
+//! Statistics of the mailboxes in a log, of a size that does not grow with the log.
 
 use std::{collections::VecDeque, time::SystemTime};
 
-use super::{history::History, reading::Reading};
+use super::{history::History, line::MailboxLine};
 
-/// The mailboxes of a node as its log tells them.
+/// Statistics of all kinds of actors.
 #[derive(Debug, Default)]
-pub(super) struct Board {
-    /// In the order in which they first appeared.
-    kinds: Vec<Kind>,
-    over: VecDeque<Incident>,
-    /// How many incidents were forgotten for newer ones.
-    forgotten: u64,
-    /// How many lines were passed over since there are more actor kinds than any node has.
-    surplus: u64,
-    /// Lines of the log, ours or not.
+pub(super) struct Stats {
+    /// In the order of their first lines.
+    kinds: Vec<ActorKind>,
+    /// Incidents that have ended.
+    ended: VecDeque<Incident>,
+    /// Number of incidents that were dropped for newer ones.
+    dropped: u64,
+    /// Number of mailbox lines that were ignored because of [`MAX_KINDS`].
+    ignored: u64,
+    /// Number of lines of the log.
     lines: u64,
+    /// The time in the last mailbox line.
     latest: Option<SystemTime>,
 }
 
-/// One kind of actor.
+/// Statistics of one kind of actor.
 #[derive(Debug)]
-pub(super) struct Kind {
-    /// What its newest line says.
-    pub(super) last: Reading,
-    /// How many messages were refused between the last two lines.
-    pub(super) refused_now: u64,
-    /// The highest peak of the log, and where it stands.
-    pub(super) highest: (u64, Place),
+pub(super) struct ActorKind {
+    /// The newest line.
+    pub(super) last: MailboxLine,
+    /// Number of messages that were refused between the last two lines.
+    pub(super) newly_refused: u64,
+    /// The highest peak in the log.
+    pub(super) highest: u64,
     pub(super) history: History,
-    /// An incident that is not over.
-    full: Option<Incident>,
+    /// The incident that has not ended.
+    current: Option<Incident>,
 }
 
-/// A time in which a mailbox was full: from the first line that says so to the last in a row.
+/// A period in which a mailbox was full, from the first to the last of consecutive lines that say so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Incident {
     pub(super) actor: String,
-    pub(super) from: Place,
-    pub(super) to: Place,
+    pub(super) from: Position,
+    pub(super) to: Position,
     pub(super) peak: u64,
     pub(super) capacity: u64,
-    /// Messages turned away meanwhile.
+    /// Number of messages refused in the period.
     pub(super) refused: u64,
-    /// The instance in which most waited when a line was written, and how many.
+    /// The instance with the most waiting messages in one of the lines, and their number.
     pub(super) deepest: Option<(String, u64)>,
 }
 
-/// Where something stands in the log.
+/// A position in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) time: Option<SystemTime>,
     /// Counted from 1.
     pub(super) line: u64,
 }
 
-impl Board {
-    /// Takes the next line of the log.
-    pub(super) fn see(&mut self, line: &[u8]) {
+impl Stats {
+    /// Adds the next line of the log.
+    pub(super) fn add_line(&mut self, line: &[u8]) {
         self.lines += 1;
-        if let Some(reading) = Reading::of(line) {
-            self.take(reading);
+        if let Some(line) = MailboxLine::parse(line) {
+            self.add(line);
         }
     }
 
-    /// Whether no mailbox line was seen.
+    /// Whether there was no mailbox line.
     pub(super) fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
 
-    /// Each kind of actor, in the order in which they first appeared.
-    pub(super) fn kinds(&self) -> &[Kind] {
+    /// The kinds of actors in the order of their first lines.
+    pub(super) fn kinds(&self) -> &[ActorKind] {
         &self.kinds
     }
 
-    /// When the newest line was written.
+    /// The time in the last mailbox line that has one.
     pub(super) fn latest(&self) -> Option<SystemTime> {
         self.latest
     }
 
-    /// How many lines the log has.
+    /// Number of lines of the log.
     pub(super) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// How many mailbox lines were passed over for naming more kinds of actors than there can be.
-    pub(super) fn surplus(&self) -> u64 {
-        self.surplus
+    /// Number of mailbox lines that were ignored because they have more kinds of actors than a node.
+    pub(super) fn ignored(&self) -> u64 {
+        self.ignored
     }
 
-    /// The times in which a mailbox was full that are remembered, the oldest first; and how many are not.
+    /// The remembered incidents, the oldest first, and the number of those that were dropped.
     pub(super) fn incidents(&self) -> (Vec<&Incident>, u64) {
-        let under_way = self.kinds.iter().filter_map(|kind| kind.full.as_ref());
-        let mut all: Vec<&Incident> = self.over.iter().chain(under_way).collect();
+        let current = self.kinds.iter().filter_map(|kind| kind.current.as_ref());
+        let mut all: Vec<&Incident> = self.ended.iter().chain(current).collect();
         all.sort_by_key(|incident| incident.from.line);
-        (all, self.forgotten)
+        (all, self.dropped)
     }
 
-    fn take(&mut self, reading: Reading) {
-        let place = Place { time: reading.time, line: self.lines };
-        self.latest = reading.time.or(self.latest);
-        let known = self.kinds.iter().position(|kind| kind.last.actor == reading.actor);
+    fn add(&mut self, line: MailboxLine) {
+        let position = Position { time: line.time, line: self.lines };
+        self.latest = line.time.or(self.latest);
+        let known = self.kinds.iter().position(|kind| kind.last.actor == line.actor);
         let ended = match known {
-            Some(known) => self.kinds[known].take(reading, place),
-            None if self.kinds.len() < MOST_KINDS => {
-                self.kinds.push(Kind::new(reading, place));
+            Some(known) => self.kinds[known].add(line, position),
+            None if self.kinds.len() < MAX_KINDS => {
+                self.kinds.push(ActorKind::new(line, position));
                 None
             }
             None => {
-                self.surplus += 1;
+                self.ignored += 1;
                 None
             }
         };
         if let Some(incident) = ended {
-            if self.over.len() == MOST_INCIDENTS {
-                self.over.pop_front();
-                self.forgotten += 1;
+            if self.ended.len() == MAX_INCIDENTS {
+                self.ended.pop_front();
+                self.dropped += 1;
             }
-            self.over.push_back(incident);
+            self.ended.push_back(incident);
         }
     }
 }
 
-impl Kind {
-    fn new(reading: Reading, place: Place) -> Self {
+impl ActorKind {
+    fn new(line: MailboxLine, position: Position) -> Self {
         let mut history = History::default();
-        history.push(reading.share());
-        let full = reading.reached_capacity().then(|| Incident::begin(&reading, place, 0));
-        Self { highest: (reading.peak, place), refused_now: 0, last: reading, history, full }
+        history.push(line.share());
+        let current = line.reached_capacity().then(|| Incident::begin(&line, position, 0));
+        Self { highest: line.peak, newly_refused: 0, last: line, history, current }
     }
 
-    /// Whether the newest line says that a mailbox was full.
+    /// Whether a mailbox was full according to the newest line.
     pub(super) fn is_full(&self) -> bool {
-        self.full.is_some()
+        self.current.is_some()
     }
 
-    /// Takes the next line, and answers the incident that is over with it.
-    fn take(&mut self, reading: Reading, place: Place) -> Option<Incident> {
-        // Fewer than before: the node was started anew, and counts from nothing.
-        let grown = reading.refused.checked_sub(self.last.refused);
-        self.refused_now = grown.unwrap_or(reading.refused);
-        self.history.push(reading.share());
-        if reading.peak > self.highest.0 {
-            self.highest = (reading.peak, place);
-        }
-        let is_full = reading.reached_capacity() || self.refused_now > 0;
+    /// Adds the next line. Returns the incident that it ends.
+    fn add(&mut self, line: MailboxLine, position: Position) -> Option<Incident> {
+        // A lower count means that the node was restarted and counts from zero.
+        let increase = line.refused.checked_sub(self.last.refused);
+        self.newly_refused = increase.unwrap_or(line.refused);
+        self.history.push(line.share());
+        self.highest = self.highest.max(line.peak);
+        let is_full = line.reached_capacity() || self.newly_refused > 0;
         let mut ended = None;
-        match (&mut self.full, is_full) {
-            (Some(incident), true) => incident.go_on(&reading, place, self.refused_now),
-            (None, true) => self.full = Some(Incident::begin(&reading, place, self.refused_now)),
-            (_, false) => ended = self.full.take(),
+        match (&mut self.current, is_full) {
+            (Some(incident), true) => incident.extend(&line, position, self.newly_refused),
+            (None, true) => self.current = Some(Incident::begin(&line, position, self.newly_refused)),
+            (_, false) => ended = self.current.take(),
         }
-        self.last = reading;
+        self.last = line;
         ended
     }
 }
 
 impl Incident {
-    fn begin(reading: &Reading, place: Place, refused: u64) -> Self {
+    fn begin(line: &MailboxLine, position: Position, refused: u64) -> Self {
         let mut incident = Self {
-            actor: reading.actor.clone(),
-            from: place,
-            to: place,
+            actor: line.actor.clone(),
+            from: position,
+            to: position,
             peak: 0,
-            capacity: reading.capacity,
+            capacity: line.capacity,
             refused: 0,
             deepest: None,
         };
-        incident.go_on(reading, place, refused);
+        incident.extend(line, position, refused);
         incident
     }
 
-    fn go_on(&mut self, reading: &Reading, place: Place, refused: u64) {
-        self.to = place;
-        self.peak = self.peak.max(reading.peak);
+    fn extend(&mut self, line: &MailboxLine, position: Position, refused: u64) {
+        self.to = position;
+        self.peak = self.peak.max(line.peak);
         self.refused = self.refused.saturating_add(refused);
-        let named = reading.deepest.as_deref().and_then(|deepest| deepest.rsplit_once(':'));
+        let named = line.deepest.as_deref().and_then(|deepest| deepest.rsplit_once(':'));
         let deepest = named.and_then(|(name, depth)| Some((name.to_owned(), depth.parse::<u64>().ok()?)));
         if deepest.as_ref().map(|(_, depth)| *depth) > self.deepest.as_ref().map(|(_, depth)| *depth) {
             self.deepest = deepest;
@@ -183,11 +183,11 @@ impl Incident {
     }
 }
 
-/// Several times what a node has; more is a log that is none.
-const MOST_KINDS: usize = 64;
+/// Most kinds of actors, several times those of a node. More are not a log of a node.
+const MAX_KINDS: usize = 64;
 
-/// More than anyone reads; the newest are the ones that matter.
-const MOST_INCIDENTS: usize = 500;
+/// Most incidents that are remembered; older ones are dropped.
+const MAX_INCIDENTS: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -198,15 +198,15 @@ mod tests {
             .into()
     }
 
-    fn board(lines: &[Vec<u8>]) -> Board {
-        let mut board = Board::default();
-        lines.iter().for_each(|line| board.see(line));
-        board
+    fn stats(lines: &[Vec<u8>]) -> Stats {
+        let mut stats = Stats::default();
+        lines.iter().for_each(|line| stats.add_line(line));
+        stats
     }
 
     #[test]
-    fn lines_in_a_row_are_one_incident_that_names_the_fullest_instance() {
-        let board = board(&[
+    fn consecutive_lines_are_one_incident_with_the_fullest_instance() {
+        let stats = stats(&[
             line("outgoing", "-", 3, 0),
             line("outgoing", "a.example:40", 100, 0),
             line("router", "-", 1, 0),
@@ -215,34 +215,34 @@ mod tests {
             line("outgoing", "-", 2, 15),
             line("outgoing", "d.example:100", 100, 15),
         ]);
-        let (incidents, forgotten) = board.incidents();
-        assert_eq!((incidents.len(), forgotten), (2, 0));
+        let (incidents, dropped) = stats.incidents();
+        assert_eq!((incidents.len(), dropped), (2, 0));
         let first = incidents[0];
         assert_eq!((first.from.line, first.to.line), (2, 5));
         assert_eq!((first.peak, first.refused), (100, 15));
         assert_eq!(first.deepest, Some(("b.example".to_owned(), 90)));
         assert_eq!(incidents[1].from.line, 7);
-        assert!(board.kinds()[0].is_full() && !board.kinds()[1].is_full());
+        assert!(stats.kinds()[0].is_full() && !stats.kinds()[1].is_full());
     }
 
     #[test]
-    fn refusals_from_before_the_log_and_a_new_start_are_no_incident() {
-        let old = board(&[line("router", "-", 1, 9), line("router", "-", 1, 9), line("router", "-", 1, 0)]);
+    fn refusals_before_the_log_and_a_restart_are_no_incident() {
+        let old = stats(&[line("router", "-", 1, 9), line("router", "-", 1, 9), line("router", "-", 1, 0)]);
         assert!(old.incidents().0.is_empty());
-        let anew = board(&[line("router", "-", 1, 9), line("router", "-", 1, 4)]);
-        assert_eq!(anew.incidents().0[0].refused, 4, "all of them since the start");
+        let restarted = stats(&[line("router", "-", 1, 9), line("router", "-", 1, 4)]);
+        assert_eq!(restarted.incidents().0[0].refused, 4, "all of them since the restart");
     }
 
     #[test]
-    fn a_log_without_end_takes_no_more_room() {
-        let mut board = Board::default();
+    fn statistics_of_an_endless_log_do_not_grow() {
+        let mut stats = Stats::default();
         for number in 0..10_000 {
-            board.see(&line(&format!("actor{number}"), "-", 1, 0));
-            board.see(&line("router", "-", if number % 2 == 0 { 100 } else { 1 }, 0));
+            stats.add_line(&line(&format!("actor{number}"), "-", 1, 0));
+            stats.add_line(&line("router", "-", if number % 2 == 0 { 100 } else { 1 }, 0));
         }
-        assert_eq!(board.kinds().len(), MOST_KINDS);
-        assert_eq!(board.surplus(), 10_000 - (MOST_KINDS as u64 - 1));
-        let (incidents, forgotten) = board.incidents();
-        assert_eq!((incidents.len(), forgotten), (MOST_INCIDENTS, 5_000 - MOST_INCIDENTS as u64));
+        assert_eq!(stats.kinds().len(), MAX_KINDS);
+        assert_eq!(stats.ignored(), 10_000 - (MAX_KINDS as u64 - 1));
+        let (incidents, dropped) = stats.incidents();
+        assert_eq!((incidents.len(), dropped), (MAX_INCIDENTS, 5_000 - MAX_INCIDENTS as u64));
     }
 }
