@@ -1,4 +1,4 @@
-//! A certificate as it was shown, what the node thinks of it, and what is wrong with it.
+//! The steps about certificates: that of a peer, and our own file.
 
 use actors::failure::diagnosis::of_certificate;
 use openssl::{asn1::Asn1TimeRef, x509::X509Ref};
@@ -11,69 +11,100 @@ use xmpp::{
 
 use super::{
     cause::{self, Cause},
-    sight::Shown,
-    step::{Finding, Place, Step},
+    observed::Presented,
+    step::{Finding, Kind, Location, Step},
 };
-use crate::check::date;
+use crate::text::time::date;
 
-/// The step in which a peer that should be `domain` shows its certificate.
-pub(crate) fn step(shown: &Shown, domain: &Domain, policy: &Policy, place: &Place) -> Step {
-    let Some(certificate) = &shown.session.certificate else {
-        let problem = Problem::Missing;
-        let finding = finding(&problem, Some(shown), domain, policy, place);
-        return Step::good("certificate", place, "none was shown").finding(Some(finding));
+/// The step in which a peer presents the certificate of `domain`.
+pub(crate) fn presented(
+    presented: &Presented,
+    domain: &Domain,
+    policy: &Policy,
+    location: &Location,
+) -> Step {
+    let Some(certificate) = &presented.session.certificate else {
+        let finding = finding(&Problem::Missing, Some(presented), domain, policy, location);
+        return Step::ok(Kind::Certificate, location, "the peer presented none").with_finding(Some(finding));
     };
     let verdict = certificate.proves(domain, policy.trust);
-    let first = match &verdict {
-        Ok(()) => format!("proves {domain}"),
-        Err(problem) => format!("certificate of {domain} {problem}"),
-    };
-    let names: Vec<String> = certificate.names.iter().map(|name| self::name(name).to_owned()).collect();
-    let [begins, ends] = shown
+    let [begins, ends] = presented
         .chain
         .first()
         .map_or_else(Default::default, |leaf| [leaf.not_before().to_string(), leaf.not_after().to_string()]);
-    let words = format!(
-        "{first}\nfor {}\nfrom {}, {}\nvalid from {begins} to {ends}\nSHA-256 {}",
+    let names = names(certificate);
+    let text = format!(
+        "{}for {}\nissued by {}, {}\nvalid from {begins} to {ends}\nSHA-256 {}",
+        if verdict.is_ok() { format!("proves {domain}\n") } else { String::new() },
         listed(&names),
         certificate.issuer,
-        match shown.chain.len() {
-            0 | 1 => "no other certificate with it".to_owned(),
-            2 => "1 more certificate with it".to_owned(),
-            all => format!("{} more certificates with it", all - 1),
+        match presented.chain.len() {
+            0 | 1 => "no other certificate in the chain".to_owned(),
+            2 => "1 more certificate in the chain".to_owned(),
+            all => format!("{} more certificates in the chain", all - 1),
         },
         certificate.fingerprint,
     );
     let day = |time: fn(&X509Ref) -> &Asn1TimeRef| {
-        shown.chain.first().map(|leaf| date(time(leaf))).unwrap_or_default()
+        presented.chain.first().map(|leaf| date(time(leaf))).unwrap_or_default()
     };
-    Step::good("certificate", place, words)
+    Step::ok(Kind::Certificate, location, &text)
         .fact("names", names)
         .fact("issuer", certificate.issuer.as_str())
         .fact("not_before", day(X509Ref::not_before))
         .fact("not_after", day(X509Ref::not_after))
         .fact("sha256", certificate.fingerprint.as_str())
-        .fact("chain", json!(shown.chain.len()))
-        .finding(verdict.err().map(|problem| finding(&problem, Some(shown), domain, policy, place)))
+        .fact("chain", json!(presented.chain.len()))
+        .with_finding(
+            verdict.err().map(|problem| finding(&problem, Some(presented), domain, policy, location)),
+        )
 }
 
-/// What a problem amounts to under the policy: the end, or the end of EXTERNAL.
-fn finding(
-    problem: &Problem,
-    shown: Option<&Shown>,
+/// The step in which the file with our own certificate is checked.
+pub(crate) fn own_file(
+    certificate: &Certificate,
     domain: &Domain,
     policy: &Policy,
-    place: &Place,
-) -> Finding {
-    let cause = match place.own {
-        true => of_own(problem),
-        false => of_certificate(problem, shown.is_some_and(is_incomplete)),
-    };
-    let grave = policy::admit(policy, true, Err(problem.clone())).is_err() || place.own;
-    Finding { cause, happened: format!("certificate of {domain} {problem}"), grave, own: place.own }
+    location: &Location,
+) -> Step {
+    let names = names(certificate);
+    let verdict = certificate.proves(domain, policy.trust);
+    let text = format!(
+        "{}for {}\nissued by {}, until {}",
+        match &verdict {
+            Ok(()) => format!("the file proves {domain} to servers that trust the same authorities\n"),
+            Err(_) => String::new(),
+        },
+        listed(&names),
+        certificate.issuer,
+        certificate.expires
+    );
+    Step::ok(Kind::Certificate, location, &text)
+        .fact("names", names)
+        .fact("issuer", certificate.issuer.as_str())
+        .fact("not_after", certificate.expires.as_str())
+        .fact("sha256", certificate.fingerprint.as_str())
+        .with_finding(verdict.err().map(|problem| finding(&problem, None, domain, policy, location)))
 }
 
-/// What is wrong with our own certificate.
+/// The finding for a problem of a certificate. It is fatal if the policy does not accept the certificate, or
+/// if it is our own.
+fn finding(
+    problem: &Problem,
+    presented: Option<&Presented>,
+    domain: &Domain,
+    policy: &Policy,
+    location: &Location,
+) -> Finding {
+    let cause = match location.own {
+        true => of_own(problem),
+        false => of_certificate(problem, presented.is_some_and(is_incomplete)),
+    };
+    let fatal = policy::admit(policy, true, Err(problem.clone())).is_err() || location.own;
+    Finding { cause, text: format!("certificate of {domain} {problem}"), fatal, own: location.own }
+}
+
+/// The cause for a problem of our own certificate.
 pub(crate) fn of_own(problem: &Problem) -> &'static Cause {
     match problem {
         Problem::Missing => &cause::OWN_MISSING,
@@ -88,50 +119,30 @@ pub(crate) fn of_own(problem: &Problem) -> &'static Cause {
     }
 }
 
-/// Whether a leaf came alone that says where its issuer's certificate is to be had (RFC 5280 section 4.2.2.1): those of
-/// public authorities do, and need an intermediate. One without such a hint may well come from a private root.
-pub(crate) fn is_incomplete(shown: &Shown) -> bool {
-    let [leaf] = &shown.chain[..] else { return false };
+/// Whether intermediate certificates are probably missing: the chain is a single certificate that contains
+/// the address of its issuer's certificate (RFC 5280 section 4.2.2.1), as those of public authorities do.
+pub(crate) fn is_incomplete(presented: &Presented) -> bool {
+    let [leaf] = &presented.chain[..] else { return false };
     let is_issuer = |method: &str| method == "CA Issuers";
     leaf.authority_info()
         .is_some_and(|hints| hints.iter().any(|hint| hint.method().nid().long_name().is_ok_and(is_issuer)))
 }
 
-/// The step in which our own certificate is looked at as a file.
-pub(crate) fn own_file(certificate: &Certificate, domain: &Domain, policy: &Policy, place: &Place) -> Step {
-    let names: Vec<String> = certificate.names.iter().map(|name| self::name(name).to_owned()).collect();
-    let verdict = certificate.proves(domain, policy.trust);
-    let first = match &verdict {
-        Ok(()) => format!("the certificate file proves {domain} to servers that trust the same authorities"),
-        Err(problem) => format!("certificate of {domain} {problem}"),
+fn names(certificate: &Certificate) -> Vec<String> {
+    let name = |name: &Name| match name {
+        Name::Dns(name) | Name::Srv(name) | Name::XmppAddr(name) => name.clone(),
     };
-    let words = format!(
-        "{first}\nfor {}\nfrom {}, until {}",
-        listed(&names),
-        certificate.issuer,
-        certificate.expires
-    );
-    Step::good("certificate", place, words)
-        .fact("names", names)
-        .fact("issuer", certificate.issuer.as_str())
-        .fact("not_after", certificate.expires.as_str())
-        .fact("sha256", certificate.fingerprint.as_str())
-        .finding(verdict.err().map(|problem| finding(&problem, None, domain, policy, place)))
+    certificate.names.iter().map(name).collect()
 }
 
-fn name(name: &Name) -> &str {
-    match name {
-        Name::Dns(name) | Name::Srv(name) | Name::XmppAddr(name) => name,
-    }
-}
-
+/// The first names, and the number of the others.
 fn listed(names: &[String]) -> String {
     match names.len() {
         0 => "no domain".to_owned(),
-        1..=LISTED => names.join(", "),
-        all => format!("{} and {} more", names[..LISTED].join(", "), all - LISTED),
+        1..=MAX_NAMES => names.join(", "),
+        all => format!("{} and {} more", names[..MAX_NAMES].join(", "), all - MAX_NAMES),
     }
 }
 
-/// How many names a person reads.
-const LISTED: usize = 6;
+/// Most names in a line.
+const MAX_NAMES: usize = 6;

@@ -1,4 +1,4 @@
-//! The report for machines: JSON Lines, one object for each step as it is taken, and the verdict last.
+//! The report for programs: JSON Lines, one object for each step and one for the verdict, which is last.
 
 use actors::visible;
 use serde_json::{Map, Value, json};
@@ -6,64 +6,57 @@ use xmpp::{Domain, DomainPair};
 
 use super::{
     cause,
-    report::Way,
     step::{Finding, Step},
+    verdict::Verdict,
 };
 
-/// One step.
+/// The line of a step.
 pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
-    let place = &step.place;
-    let mut line = Map::new();
+    let location = &step.location;
+    let mut object = Map::new();
     let mut put = |key: &str, value: Value| {
-        line.insert(key.to_owned(), value);
+        object.insert(key.to_owned(), value);
     };
-    put("step", step.name.into());
-    put("part", part(place.own).into());
+    put("step", step.kind.as_str().into());
+    put("part", part(location.own).into());
     put("result", step.result().into());
-    if let Some(target) = &place.target {
+    if let Some(target) = &location.target {
         put("target", target.as_str().into());
-        put("direct_tls", place.direct_tls.into());
+        put("direct_tls", location.direct_tls.into());
     }
-    if let Some(address) = place.address {
+    if let Some(address) = location.address {
         put("address", address.to_string().into());
     }
-    if place.dialback_alone {
+    if location.dialback_alone {
         put("dialback_alone", true.into());
     }
-    put("text", step.words.as_str().into());
+    put("text", step.lines().join("\n").into());
     if let Some(finding) = &step.finding {
         put("finding", self::finding(pair, finding));
     }
-    line.extend(step.facts.clone());
-    written(&Value::Object(line))
+    object.extend(step.facts.clone());
+    line(&Value::Object(object))
 }
 
-/// The last line; `from` is missing where the configuration did not tell.
-pub(crate) fn verdict(
-    pair: &DomainPair,
-    from: Option<&Domain>,
-    way: Option<&Way>,
-    grave: &[&Finding],
-    odd: &[&Finding],
-    untested: &[String],
-) -> String {
+/// The line of the verdict. `from` is the local domain, if the configuration is known.
+pub(crate) fn verdict(pair: &DomainPair, from: Option<&Domain>, verdict: &Verdict<'_>) -> String {
     let all = |findings: &[&Finding]| findings.iter().map(|found| finding(pair, found)).collect::<Vec<_>>();
-    let verdict = json!({
+    let path = verdict.path;
+    line(&json!({
         "step": "verdict",
-        "result": if way.is_some() { "ok" } else { "failed" },
+        "result": if path.is_some() { "ok" } else { "failed" },
         "from": from.map(Domain::as_str),
         "remote": pair.remote.as_str(),
-        "mechanism": way.map(|way| way.mechanism.to_string()),
-        "at": way.map(|way| way.at.as_str()),
-        "failures": all(grave),
-        "warnings": all(odd),
-        "untested": untested,
-    });
-    written(&verdict)
+        "mechanism": path.map(|path| path.mechanism.to_string()),
+        "at": path.map(|path| path.at.as_str()),
+        "failures": all(&verdict.failures),
+        "warnings": all(&verdict.notes),
+        "untested": verdict.untested.iter().map(|untested| untested.sentence(pair)).collect::<Vec<_>>(),
+    }))
 }
 
-/// A line of its own; text of the remote neither ends it nor hides in it.
-fn written(value: &Value) -> String {
+/// A value on one line. Hidden characters, which a peer may have sent, are escaped.
+fn line(value: &Value) -> String {
     format!("{}\n", visible::json(&value.to_string()))
 }
 
@@ -77,7 +70,7 @@ fn finding(pair: &DomainPair, finding: &Finding) -> Value {
         "part": part(finding.own),
         "side": cause::side_id(finding.cause.side),
         "rule": finding.cause.rule,
-        "happened": finding.happened,
+        "happened": finding.text,
         "advice": finding.cause.advice(pair),
     })
 }

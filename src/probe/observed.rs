@@ -1,4 +1,5 @@
-//! What is seen of the node's own way while it is gone, in the order of events.
+//! Observes the attempt of the node: an observer sends events, and [`Observed`] keeps those of one
+//! connection.
 
 use std::path::PathBuf;
 
@@ -18,105 +19,108 @@ use xmpp::{
 
 use crate::control::client;
 
-/// Something that was seen.
+/// An observed event.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// An answer of the DNS.
+    /// A DNS query was answered.
     Asked(Asked),
-    /// TLS stands.
-    Secured(Box<Shown>),
-    /// Bytes of a stream.
+    /// TLS was established.
+    Secured(Box<Presented>),
+    /// Bytes of a stream were received.
     Received(Vec<u8>),
     /// A step of the negotiation.
     Noted(Note),
 }
 
-/// What a peer showed in TLS.
+/// The TLS session of a peer and the certificates that it presented.
 #[derive(Debug)]
-pub(crate) struct Shown {
-    /// As the node sees it.
+pub(crate) struct Presented {
     pub(crate) session: tls::Session,
-    /// All of its certificates, its own first.
+    /// Its own certificate first.
     pub(crate) chain: Vec<X509>,
 }
 
-/// Who looks on.
+/// Sends the events of an attempt.
 #[derive(Debug)]
-pub(crate) struct Spectator {
+pub(crate) struct EventSender {
     events: mpsc::Sender<Event>,
-    /// The control socket of the running node, where connections to it are announced.
-    announces: Option<PathBuf>,
+    /// The control socket of the running node, which is told about connections to it.
+    announce_at: Option<PathBuf>,
 }
 
-impl Spectator {
-    /// One who tells what it sees.
+impl EventSender {
+    /// A sender and the receiver of its events.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Event>) {
-        let (events, seen) = mpsc::channel(MOST_UNSEEN);
-        (Self { events, announces: None }, seen)
+        let (events, receiver) = mpsc::channel(MAX_UNREAD);
+        (Self { events, announce_at: None }, receiver)
     }
 
-    /// One who also announces connections at this control socket, so that the running node keeps no records of them.
+    /// A sender that also announces connections at this control socket, so that the running node does not
+    /// record them.
     pub(crate) fn announcing(&self, socket: Option<PathBuf>) -> Self {
-        Self { events: self.events.clone(), announces: socket }
+        Self { events: self.events.clone(), announce_at: socket }
     }
 }
 
-impl Watch for Spectator {
+impl Watch for EventSender {
     fn see(&self, seen: Seen<'_>) {
         let event = match seen {
             Seen::Connected { from } => {
-                // Where no node runs, or another user's, there is nobody who would record it here.
+                // It fails if no node runs, or if a node of another user runs, whose records are elsewhere.
                 let announced = self
-                    .announces
+                    .announce_at
                     .as_ref()
                     .map(|socket| client::exchange(socket, &Request::ExpectProbe { address: from }));
-                if let Some(Err(why)) = announced {
-                    log::debug!(target: super::LOG, reason = why.as_str(); "the connection was not announced");
+                if let Some(Err(reason)) = announced {
+                    log::debug!(target: LOG, reason = reason.as_str(); "cannot announce the connection to the node");
                 }
                 return;
             }
             Seen::Asked(asked) => Event::Asked(asked.clone()),
             Seen::Secured { session, ssl } => {
                 let chain = ssl.peer_cert_chain().map(|chain| chain.iter().map(ToOwned::to_owned).collect());
-                Event::Secured(Box::new(Shown { session: session.clone(), chain: chain.unwrap_or_default() }))
+                let chain = chain.unwrap_or_default();
+                Event::Secured(Box::new(Presented { session: session.clone(), chain }))
             }
-            Seen::Received(bytes) => Event::Received(bytes.iter().copied().take(BEGINNING).collect()),
+            Seen::Received(bytes) => Event::Received(bytes.iter().copied().take(MAX_BYTES).collect()),
             Seen::Noted(note) => Event::Noted(note.clone()),
         };
-        // A peer that sends more than can be shown is cut short here, not there.
+        // If a peer causes more events than fit, the rest is not shown; the attempt goes on.
         let _ = self.events.try_send(event);
     }
 }
 
-/// What was seen of one connection.
+/// Observations of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct Sight {
-    /// The first bytes that came.
-    pub(crate) heard: Vec<u8>,
+pub(crate) struct Observed {
+    /// The first bytes of the peer.
+    pub(crate) received: Vec<u8>,
     /// The last stream header.
-    pub(crate) greeting: Option<Header>,
-    /// The last features before authentication.
+    pub(crate) header: Option<Header>,
+    /// The last stream features before authentication.
     pub(crate) offered: Option<Features>,
-    /// What was tried to authenticate us.
+    /// The mechanisms that were tried.
     pub(crate) tried: Vec<Mechanism>,
-    /// How our certificate was refused.
+    /// The answer of the peer that refused our certificate.
     pub(crate) external_refused: Option<sasl::Failure>,
-    /// TLS.
-    pub(crate) shown: Option<Shown>,
-    /// Its certificate was told to be the end of the way.
-    pub(crate) condemned: bool,
+    /// TLS and certificates.
+    pub(crate) presented: Option<Presented>,
+    /// The report contains a fatal finding about the certificate.
+    pub(crate) certificate_reported: bool,
 }
 
-impl Sight {
-    /// Keeps the beginning of what comes.
-    pub(crate) fn hear(&mut self, bytes: &[u8]) {
-        let room = BEGINNING.saturating_sub(self.heard.len());
-        self.heard.extend(bytes.iter().take(room));
+impl Observed {
+    /// Adds bytes of the peer, up to [`MAX_BYTES`].
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        let room = MAX_BYTES.saturating_sub(self.received.len());
+        self.received.extend(bytes.iter().take(room));
     }
 }
 
-/// Events that nobody has looked at yet. A negotiation has some dozen.
-const MOST_UNSEEN: usize = 1024;
+const LOG: &str = "nuncio::probe";
 
-/// Enough to tell a web server from an XMPP server.
-const BEGINNING: usize = 256;
+/// Most events that wait to be shown. A negotiation has about a dozen.
+const MAX_UNREAD: usize = 1024;
+
+/// Bytes that are kept, enough to recognise HTTP.
+const MAX_BYTES: usize = 256;

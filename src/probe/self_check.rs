@@ -1,4 +1,4 @@
-//! Our own side: what the remote finds when it looks for us.
+//! Checks our own side: our certificate, and what the remote server finds when it connects to us.
 
 use std::sync::Arc;
 
@@ -10,21 +10,24 @@ use openssl::rand;
 use xmpp::{DomainPair, dialback, policy::Mechanism, stream::initiating::Purpose};
 
 use super::{
-    Probe, cause, judgement,
+    cause,
+    certificate::own_file,
     report::Report,
-    step::{Finding, Place, Step},
-    walk::{SECRET_MADE_UP, Walk},
+    setup::Probe,
+    step::{Finding, Kind, Location, Step},
+    verdict::Untested,
+    walk::{OwnServer, Walk},
 };
 
-/// Looks at our certificate, then goes to our own listener the way that the remote would, and asks there about a key: the
-/// second and third leg of dialback.
-pub(crate) async fn look(probe: &mut Probe, report: &mut Report) {
-    let place = Place { own: true, ..Place::default() };
-    let fingerprint = look_at_certificate(probe, report, &place);
+/// Checks our certificate, then connects to our own listener as the remote server would, and sends a dialback
+/// key to be verified: steps 2 and 3 of dialback (XEP-0220 section 2).
+pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
+    let location = Location { own: true, ..Location::default() };
+    let fingerprint = check_certificate(probe, report, &location);
     let DomainPair { local, remote } = probe.pair.clone();
     let policy = &probe.means.terms.remote(&remote).policy;
     if policy.allows(Mechanism::Dialback) && !policy.secret.is_shared() {
-        report.untested(SECRET_MADE_UP);
+        report.add_untested(Untested::DialbackSecret);
     }
 
     let id = stream_id();
@@ -32,75 +35,68 @@ pub(crate) async fn look(probe: &mut Probe, report: &mut Report) {
     let pair = DomainPair { local: remote, remote: local };
     let request = dialback::Request { pair: pair.clone(), id, key };
     let mut attempt = probe.attempt(pair, Purpose::Verify(request));
-    // That the way leads to our own listener is what we want to see; and it has to lead there by the DNS.
+    // A connection to our own listener is intended here, and not a loop. Its address must come from the DNS.
     attempt.bound.clear();
     let socket = probe.settings.listen.control.as_ref().map(|control| control.path.clone());
-    attempt.watch = Some(Arc::new(probe.spectator.announcing(socket)));
+    attempt.watch = Some(Arc::new(probe.sender.announcing(socket)));
     attempt.remote.address = None;
     attempt.remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
     attempt.remote.policy.strict_certificates = false;
-    let demanding = policy.strict_certificates || !policy.allows(Mechanism::Dialback);
-    let mut walk = Walk::new(report, &mut probe.events, &probe.dns, attempt, true);
-    walk.demanding = demanding;
-    walk.expected = fingerprint;
-    walk.listeners.clone_from(&probe.means.bound);
-    walk.go().await;
-    report.untested(format!(
-        "Whether a firewall lets {} in: this machine has only called itself.",
-        probe.pair.remote
-    ));
+    let own = OwnServer {
+        listeners: probe.means.bound.clone(),
+        fingerprint,
+        requires_certificate: policy.strict_certificates || !policy.allows(Mechanism::Dialback),
+    };
+    Walk::to_own(report, &mut probe.events, &probe.dns, attempt, own).run().await;
+    report.add_untested(Untested::Firewall);
 }
 
-/// Tells what others will make of our certificate as it lies on the disk; gives its fingerprint.
-fn look_at_certificate(probe: &Probe, report: &mut Report, place: &Place) -> Option<String> {
+/// Adds the steps about the file with our certificate. Returns the fingerprint of the certificate.
+fn check_certificate(probe: &Probe, report: &mut Report, location: &Location) -> Option<String> {
     let local = &probe.pair.local;
     let Some(identity) = probe.identity() else {
-        report.tell(Step::odd(
-            "certificate",
-            place,
-            &cause::OWN_MISSING,
-            format!("{local} has no certificate"),
-        ));
+        let text = format!("{local} has no certificate");
+        report.add(Step::noted(Kind::Certificate, location, &cause::OWN_MISSING, text));
         return None;
     };
-    let judged = match certificate::preview(identity, &probe.settings.trust) {
-        Ok(judged) => judged,
+    let certificate = match certificate::preview(identity, &probe.settings.trust) {
+        Ok(certificate) => certificate,
         Err(errors) => {
-            report.tell(Step::failed("certificate", place, &cause::OWN_BAD, errors.to_string()));
+            report.add(Step::failed(Kind::Certificate, location, &cause::OWN_BAD, errors.to_string()));
             return None;
         }
     };
     let policy = &probe.means.terms.remote(&probe.pair.remote).policy;
-    let mut step = judgement::own_file(&judged, local, policy, place);
+    let mut step = own_file(&certificate, local, policy, location);
     if step.finding.is_none() {
         step.finding = expires_soon(identity, probe);
     }
-    report.tell(step);
+    report.add(step);
     if identity.chain.first().is_some_and(|leaf| certificate::begins_soon(leaf)) {
-        let happened = format!("our own certificate begins within hours, on {}", day(identity));
-        report.tell(Step::failed("clock", place, &cause::CLOCK_SKEW, happened));
+        let text = format!("our own certificate becomes valid within hours, on {}", not_before(identity));
+        report.add(Step::failed(Kind::Clock, location, &cause::CLOCK_SKEW, text));
     }
-    Some(judged.fingerprint)
+    Some(certificate.fingerprint)
 }
 
 fn expires_soon(identity: &Identity, probe: &Probe) -> Option<Finding> {
     let flaws = certificate::flaws(identity, &probe.pair.local);
     flaws.into_iter().find(|flaw| matches!(flaw, Flaw::ExpiresSoon { .. })).map(|flaw| Finding {
         cause: &cause::OWN_EXPIRES_SOON,
-        happened: format!("certificate of {} {flaw}", probe.pair.local),
-        grave: false,
+        text: format!("certificate of {} {flaw}", probe.pair.local),
+        fatal: false,
         own: true,
     })
 }
 
-fn day(identity: &Identity) -> String {
+fn not_before(identity: &Identity) -> String {
     identity.chain.first().map(|leaf| leaf.not_before().to_string()).unwrap_or_default()
 }
 
-/// An id such as a remote would give to a stream.
+/// A stream id in the form of a remote server.
 fn stream_id() -> String {
     let mut bytes = [0; 16];
-    // Without randomness the question is no worse.
+    // The key is verified for any id, so a failure does not matter.
     let _ = rand::rand_bytes(&mut bytes);
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

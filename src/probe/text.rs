@@ -1,108 +1,101 @@
-//! The report for a person.
+//! The report as text.
 
 use std::{collections::HashSet, fmt::Write as _};
 
 use actors::visible::escaped;
 use xmpp::DomainPair;
 
-use crate::fit::{self, wrapped};
-
 use super::{
     cause,
-    report::Way,
-    step::{Finding, Place, Step},
+    step::{Finding, Location, Step},
+    verdict::{Path, Verdict},
+};
+use crate::text::{
+    colours::{BOLD, Colours, DIM, GREEN, RED, YELLOW},
+    wrap::{self, wrapped},
 };
 
-/// Where the report is read, and how far it is.
-pub(crate) struct Screen {
+/// Renders the steps of a report in their order.
+pub(crate) struct TextReport {
     pair: DomainPair,
-    colours: bool,
-    /// Of the step before.
-    place: Option<Place>,
+    colours: Colours,
+    /// The location of the step before.
+    location: Option<Location>,
     /// Columns.
     width: usize,
-    /// Causes that were explained; the second time only their names are shown.
+    /// Causes that were explained; later findings show only their names.
     explained: HashSet<&'static str>,
 }
 
-impl Screen {
-    /// An empty one.
-    pub(crate) fn new(pair: &DomainPair, colours: bool) -> Self {
-        let width = fit::columns().map_or(WIDTH, |columns| columns.clamp(NARROWEST, WIDTH));
-        Self { pair: pair.clone(), colours, place: None, width, explained: HashSet::new() }
+impl TextReport {
+    /// A report without steps.
+    pub(crate) fn new(pair: &DomainPair, colours: Colours) -> Self {
+        let width = wrap::columns().map_or(WIDTH, |columns| columns.clamp(MIN_WIDTH, WIDTH));
+        Self { pair: pair.clone(), colours, location: None, width, explained: HashSet::new() }
     }
 
-    /// One step, below a heading where a new part begins.
+    /// A step, with headings if its location differs from that of the step before.
     pub(crate) fn step(&mut self, step: &Step) -> String {
-        let mut text = self.headings(&step.place);
+        let mut text = self.headings(&step.location);
         let (mark, colour) = match &step.finding {
             None if step.trouble => ("…", YELLOW),
             None => ("ok", GREEN),
-            Some(finding) if finding.grave => ("FAILED", RED),
+            Some(finding) if finding.fatal => ("FAILED", RED),
             Some(_) => ("note", YELLOW),
         };
         let width = self.width - INDENT;
-        let mut lines = step.words.lines().flat_map(|line| wrapped(&printable(line), width));
+        let lines = step.lines();
+        let mut lines = lines.iter().flat_map(|line| wrapped(&printable(line), width));
         let first = lines.next().unwrap_or_default();
-        let _ = writeln!(text, "  {} {:<12} {first}", self.paint(colour, &format!("{mark:<6}")), step.name);
+        let mark = self.colours.paint(colour, &format!("{mark:<6}"));
+        let _ = writeln!(text, "  {mark} {:<12} {first}", step.kind.as_str());
         for line in lines {
             let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
         if let Some(finding) = &step.finding {
-            // The words may well say it already, after what leg of dialback it was on.
-            if !step.words.ends_with(&finding.happened) && !step.words.starts_with(&finding.happened) {
-                for line in wrapped(&printable(&finding.happened), width) {
-                    let _ = writeln!(text, "{:INDENT$}{}", "", self.paint(colour, &line));
-                }
-            }
             text += &self.explain(finding);
         }
         text
     }
 
-    /// The end.
-    pub(crate) fn verdict(
-        &self,
-        way: Option<&Way>,
-        grave: &[&Finding],
-        odd: &[&Finding],
-        untested: &[String],
-    ) -> String {
+    /// The verdict.
+    pub(crate) fn verdict(&self, verdict: &Verdict<'_>) -> String {
         let DomainPair { local, remote } = &self.pair;
         let mut text = self.heading("Verdict");
-        let _ = match way {
-            Some(Way { at, mechanism }) => writeln!(
+        let _ = match verdict.path {
+            Some(Path { at, mechanism }) => writeln!(
                 text,
-                "  {}  {local} reaches {remote} at {at} and is authenticated by {mechanism}.",
-                self.paint(GREEN, "ok    "),
+                "  {}  {local} can send to {remote} at {at}, authenticated by {mechanism}.",
+                self.colours.paint(GREEN, "ok    "),
             ),
             None => {
-                writeln!(text, "  {}  {local} does not get through to {remote}.", self.paint(RED, "FAILED"),)
+                let failed = self.colours.paint(RED, "FAILED");
+                writeln!(text, "  {failed}  {local} cannot send to {remote}.")
             }
         };
-        for finding in grave {
-            let word = if !finding.own && way.is_none() { "because" } else { "also" };
+        for finding in &verdict.failures {
+            let word = if !finding.own && verdict.path.is_none() { "because" } else { "also" };
             let side = if finding.own { "our own side: " } else { "" };
-            let happened = format!("{side}{} [{}]", printable(&finding.happened), finding.cause.id);
-            text += &self.hanging(&format!("  {word:<7} "), &happened);
+            let sentence = format!("{side}{} [{}]", printable(&finding.text), finding.cause.id);
+            text += &self.hanging(&format!("  {word:<7} "), &sentence);
         }
-        match odd.len() {
+        match verdict.notes.len() {
             0 => {}
             1 => text += "  note    1 note above\n",
             notes => {
                 let _ = writeln!(text, "  notes   {notes} notes above");
             }
         }
-        for (nth, sentence) in untested.iter().enumerate() {
+        for (nth, untested) in verdict.untested.iter().enumerate() {
             if nth == 0 {
                 text += &self.heading("Not tested");
             }
-            text += &self.hanging("  - ", &printable(sentence));
+            text += &self.hanging("  - ", &printable(&untested.sentence(&self.pair)));
         }
         text
     }
 
-    /// A sentence behind a mark, with its further lines below its beginning.
+    /// A sentence after a mark. Its further lines begin below its first.
     fn hanging(&self, mark: &str, sentence: &str) -> String {
         let before = mark.chars().count();
         let mut text = String::new();
@@ -115,21 +108,23 @@ impl Screen {
         text
     }
 
-    /// Rule, side and advice; of a cause that was explained before only the name.
+    /// The cause of a finding with its rule, the side that has to act, and advice. A cause that was explained
+    /// before is only named.
     fn explain(&mut self, finding: &Finding) -> String {
         let cause = finding.cause;
-        let width = self.width - INDENT - NAME;
-        let again = !self.explained.insert(cause.id);
+        let width = self.width - INDENT - LABEL;
+        let repeated = !self.explained.insert(cause.id);
         let mut text = String::new();
-        let mut line = |name: &str, words: &str| {
+        let mut line = |label: &str, words: &str| {
             let mut rest = wrapped(words, width).into_iter();
             let first = rest.next().unwrap_or_default();
-            let _ = writeln!(text, "{:INDENT$}{} {first}", "", self.paint(DIM, &format!("{name:<6}")));
+            let label = self.colours.paint(DIM, &format!("{label:<6}"));
+            let _ = writeln!(text, "{:INDENT$}{label} {first}", "");
             for part in rest {
-                let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + NAME);
+                let _ = writeln!(text, "{:width$}{part}", "", width = INDENT + LABEL);
             }
         };
-        if again {
+        if repeated {
             line("cause", &format!("{} (explained above)", cause.id));
             return text;
         }
@@ -140,115 +135,104 @@ impl Screen {
         text
     }
 
-    /// The headings between the step before and one at `place`.
-    fn headings(&mut self, place: &Place) -> String {
-        let before = self.place.replace(place.clone());
-        let same = |part: fn(&Place) -> Option<String>| {
-            before.as_ref().is_some_and(|before| part(before) == part(place))
+    /// The headings between the step before and one at `location`.
+    fn headings(&mut self, location: &Location) -> String {
+        let before = self.location.replace(location.clone());
+        let changed = |differs: fn(&Location, &Location) -> bool| {
+            before.as_ref().is_none_or(|before| differs(before, location))
         };
-        let part = |place: &Place| Some(place.own.to_string());
         let mut text = String::new();
-        if !same(part) {
-            text += &self.heading(&match place.own {
-                false => format!("The way to {}", self.pair.remote),
+        if changed(|before, now| before.own != now.own) {
+            text += &self.heading(&match location.own {
+                false => format!("Connecting to {}", self.pair.remote),
                 true => format!("Our own side: {}", self.pair.local),
             });
         }
-        let target = |place: &Place| Some(format!("{}{:?}{}", place.own, place.target, place.dialback_alone));
-        if let Some(name) = place.target.as_ref().filter(|_| !same(target)) {
-            let kind = match (place.dialback_alone, place.direct_tls) {
-                (true, _) => "dialback alone, on a stream of its own",
+        let other_target = changed(|before, now| {
+            (before.own, &before.target, before.dialback_alone) != (now.own, &now.target, now.dialback_alone)
+        });
+        if let Some(target) = location.target.as_ref().filter(|_| other_target) {
+            let kind = match (location.dialback_alone, location.direct_tls) {
+                (true, _) => "dialback only, on a separate stream",
                 (_, true) => "direct TLS",
                 (_, false) => "STARTTLS",
             };
-            text += &self.heading(&format!("{}, {kind}", printable(name)));
+            text += &self.heading(&format!("{}, {kind}", printable(target)));
         }
-        let whole = |place: &Place| Some(format!("{place:?}"));
-        if let Some(address) = place.address.filter(|_| !same(whole)) {
-            let _ = writeln!(text, "  {}", self.paint(BOLD, &address.to_string()));
+        if let Some(address) = location.address.filter(|_| changed(|before, now| before != now)) {
+            let _ = writeln!(text, "  {}", self.colours.paint(BOLD, &address.to_string()));
         }
         text
     }
 
     fn heading(&self, words: &str) -> String {
-        format!("\n{}\n", self.paint(BOLD, words))
-    }
-
-    fn paint(&self, colour: &str, text: &str) -> String {
-        if self.colours { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
+        format!("\n{}\n", self.colours.paint(BOLD, words))
     }
 }
 
-/// As much of a text as helps, with hidden characters escaped.
+/// Text with hidden characters escaped, cut to [`MAX_TEXT`] characters.
 fn printable(text: &str) -> String {
     let clean = escaped(text);
-    match clean.char_indices().nth(LONGEST) {
+    match clean.char_indices().nth(MAX_TEXT) {
         Some((end, _)) => format!("{}…", &clean[..end]),
         None => clean.into_owned(),
     }
 }
 
-/// Columns before the words of a step: `  FAILED certificate  `.
+/// Columns before the text of a step: `  FAILED certificate  `.
 const INDENT: usize = 22;
 
-/// Columns before the words of an explanation: `cause  `.
-const NAME: usize = 7;
+/// Columns before the text of an explanation: `cause  `.
+const LABEL: usize = 7;
 
-/// A stream error may bring 10 KB of text.
-const LONGEST: usize = 400;
+/// Most characters of a line. A stream error may contain 10 KB of text.
+const MAX_TEXT: usize = 400;
 
-/// Columns of a report that does not go to a terminal, and the most that are pleasant to read.
+/// Columns of a report that does not go to a terminal. In wider terminals, longer lines would be hard to
+/// read.
 const WIDTH: usize = 110;
 
-/// Columns below which the report is not fitted any more.
-const NARROWEST: usize = 60;
-
-const BOLD: &str = "\x1b[1m";
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const RED: &str = "\x1b[31m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
+/// Least columns of a report. In narrower terminals, lines are broken by the terminal.
+const MIN_WIDTH: usize = 60;
 
 #[cfg(test)]
 mod tests {
     use xmpp::Domain;
 
     use super::*;
-    use crate::probe::cause;
+    use crate::probe::step::Kind;
 
-    fn screen(colours: bool) -> Screen {
+    fn report(colours: Colours) -> TextReport {
         let domain = |name| Domain::new(name).unwrap();
-        Screen::new(&DomainPair { local: domain("a.example"), remote: domain("b.example") }, colours)
+        TextReport::new(&DomainPair { local: domain("a.example"), remote: domain("b.example") }, colours)
     }
 
     #[test]
-    fn a_failure_says_what_which_rule_who_and_what_to_do() {
-        let step =
-            Step::failed("tcp", &Place::default(), &cause::REFUSED, "192.0.2.7:5269 refused the connection");
+    fn a_failure_has_a_cause_a_rule_a_side_and_advice() {
+        let text = "192.0.2.7:5269 refused the connection";
+        let step = Step::failed(Kind::Tcp, &Location::default(), &cause::REFUSED, text);
+        let shown = report(Colours::Off).step(&step);
         let expected = "
-The way to b.example
+Connecting to b.example
   FAILED tcp          192.0.2.7:5269 refused the connection
                       cause  connection-refused
                       rule   RFC 6120 section 3.3, RFC 9293 section 3.5.2
                       who    the operator of b.example
-                      to do  Nothing listens at that port: its operator has to start the server, open the port
-                             or correct the SRV record.
-";
-        assert_eq!(screen(false).step(&step), expected);
+                      to do  ";
+        assert!(shown.starts_with(expected), "{shown}");
     }
 
     #[test]
-    fn colours_are_for_those_who_want_them() {
-        let step = Step::good("tcp", &Place::default(), "connected");
-        assert!(screen(true).step(&step).contains(GREEN));
-        assert!(!screen(false).step(&step).contains('\x1b'));
+    fn marks_have_colours_only_if_colours_are_on() {
+        let step = Step::ok(Kind::Tcp, &Location::default(), "connected");
+        assert!(report(Colours::On).step(&step).contains(GREEN));
+        assert!(!report(Colours::Off).step(&step).contains('\x1b'));
     }
 
     #[test]
-    fn what_a_peer_says_cannot_upset_the_terminal() {
-        let step = Step::good("stream", &Place::default(), "bad\x1b[2J\u{202e}\u{7}");
-        assert!(screen(false).step(&step).contains(r"bad\u{1b}[2J\u{202e}\u{7}"));
-        assert_eq!(printable(&"x".repeat(5000)).chars().count(), LONGEST + 1);
+    fn text_of_a_peer_is_escaped_and_cut() {
+        let step = Step::ok(Kind::Stream, &Location::default(), "bad\x1b[2J\u{202e}\u{7}");
+        assert!(report(Colours::Off).step(&step).contains(r"bad\u{1b}[2J\u{202e}\u{7}"));
+        assert_eq!(printable(&"x".repeat(5000)).chars().count(), MAX_TEXT + 1);
     }
 }

@@ -1,0 +1,89 @@
+//! Sets up what a probe needs of a node: DNS, TLS and the attempt, without listeners.
+
+use std::sync::Arc;
+
+use actix_rt::Arbiter;
+use actors::{
+    attempt::{Attempt, Means},
+    dns::Dns,
+    mailbox::{self, Meter},
+    metrics::Tally,
+    recorder::Notes,
+    resolver::Resolver,
+    settings::{Identity, Settings},
+    terms::Terms,
+    tls::Tls,
+    witness::Witness,
+};
+use tokio::sync::mpsc;
+use xmpp::{DomainPair, stream::initiating::Purpose};
+
+use super::observed::{Event, EventSender};
+
+/// The parts of a probe.
+pub(crate) struct Probe {
+    pub(super) settings: Settings,
+    pub(super) pair: DomainPair,
+    pub(super) means: Means,
+    pub(super) dns: Dns,
+    pub(super) sender: EventSender,
+    pub(super) events: mpsc::Receiver<Event>,
+}
+
+impl Probe {
+    /// Starts the actors of a probe on the current thread.
+    ///
+    /// # Errors
+    /// TLS or the DNS cannot be set up; the text is for the operator.
+    pub(crate) fn new(settings: Settings, pair: DomainPair) -> Result<Self, String> {
+        let (sender, events) = EventSender::new();
+        let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
+            .map_err(|error| format!("cannot set up TLS: {error}"))?
+            .with_max_handshake(settings.limits.max_handshake);
+        let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
+        let dns = dns.watched(Arc::new(sender.announcing(None)));
+        let here = Arbiter::current();
+        let queried = dns.clone();
+        let meter = Meter::new("resolver", MAILBOX, None);
+        let counted = Arc::clone(&meter);
+        let resolver =
+            mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(queried, own, counted));
+        let meter = Meter::new("witness", MAILBOX, None);
+        let counted = Arc::clone(&meter);
+        let witness =
+            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
+        let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
+        let means = Means {
+            terms: Terms::new(&settings),
+            tls,
+            resolver,
+            gate: None,
+            dials: settings.limits.dials,
+            witness,
+            tally: Tally::default(),
+            notes: Notes::nobody(),
+            bound,
+        };
+        Ok(Self { settings, pair, means, dns, sender, events })
+    }
+
+    /// The attempt that a node would make, with an observer.
+    pub(crate) fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
+        let attempt = self.means.attempt(pair, purpose, LOG);
+        Attempt { watch: Some(Arc::new(self.sender.announcing(None))), ..attempt }
+    }
+
+    /// The certificate of the local domain.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        let Settings { domains, components, .. } = &self.settings;
+        let local = &self.pair.local;
+        let of_component = components.iter().find(|component| component.name == *local);
+        let of_domain = || domains.iter().find(|domain| domain.name == *local)?.identity.as_ref();
+        of_component.and_then(|component| component.identity.as_ref()).or_else(of_domain)
+    }
+}
+
+const LOG: &str = "nuncio::probe";
+
+/// Capacity of each mailbox; only a few messages wait at a time.
+const MAILBOX: usize = 256;
