@@ -1,4 +1,7 @@
-//! Tells systemd how the node is (sd_notify(3)): ready, reloading, stopping, and alive.
+//! Notifies systemd of the state of the node: ready, reloading, stopping, alive (sd_notify(3)).
+//!
+//! The crate `sd-notify` 0.5 is not used: it sends on a blocking socket, so that a service manager which does
+//! not read would block the thread of the router, and it does not support sockets in the abstract namespace.
 
 use std::{
     env,
@@ -15,67 +18,68 @@ use std::{
     time::Duration,
 };
 
-/// The way to the service manager; without one, nothing is told.
+/// The connection to the service manager. Without one, no notification is sent.
 #[derive(Debug)]
-pub(crate) struct Notify {
+pub(super) struct Notify {
     socket: Option<UnixDatagram>,
-    /// How often the manager wants to hear that the node lives.
+    /// The service manager restarts the node if it gets no notification for this time.
     watchdog: Option<Duration>,
 }
 
 impl Notify {
-    /// As the environment says: `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
-    pub(crate) fn of_environment() -> Self {
+    /// Connects as `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` say.
+    pub(super) fn from_env() -> Self {
         let name = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
         let socket = name.and_then(|name| match connect(&name) {
             Ok(socket) => Some(socket),
             Err(error) => {
-                log::warn!(target: "nuncio::node", reason:% = error; "cannot notify systemd: NOTIFY_SOCKET is not usable");
+                log::warn!(target: LOG, reason:% = error; "cannot notify systemd: NOTIFY_SOCKET is not usable");
                 None
             }
         });
         let number = |name| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        // The variable may have been meant for a parent of ours.
-        let meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
-        let watchdog = number("WATCHDOG_USEC").filter(|_| meant).filter(|micros| *micros > 0);
+        // A child inherits the variables of its parent, for which the watchdog is then meant.
+        let is_for_us = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(process::id()));
+        let watchdog = number("WATCHDOG_USEC").filter(|_| is_for_us).filter(|micros| *micros > 0);
         Self { socket, watchdog: watchdog.map(Duration::from_micros) }
     }
 
-    /// The node serves; `status` is for people.
-    pub(crate) fn ready(&self, status: &str) {
-        self.tell(&format!("READY=1\nSTATUS={status}"));
+    /// The node accepts connections. `systemctl status` shows `status`.
+    pub(super) fn ready(&self, status: &str) {
+        self.send(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// The node reads its configuration anew; [`Notify::ready`] ends that.
-    pub(crate) fn reloading(&self) {
-        self.tell("RELOADING=1\nSTATUS=reloading the configuration");
+    /// The node reloads its configuration; [`Notify::ready`] ends the reload.
+    pub(super) fn reloading(&self) {
+        self.send("RELOADING=1\nSTATUS=reloading the configuration");
     }
 
-    /// The node stops, and has that long for it.
-    pub(crate) fn stopping(&self, within: Duration) {
-        let limit = (within + MARGIN).as_micros();
-        self.tell(&format!("STOPPING=1\nSTATUS=closing all streams\nEXTEND_TIMEOUT_USEC={limit}"));
+    /// The node stops within `timeout`.
+    pub(super) fn stopping(&self, timeout: Duration) {
+        let limit = (timeout + MARGIN).as_micros();
+        self.send(&format!("STOPPING=1\nSTATUS=closing all streams\nEXTEND_TIMEOUT_USEC={limit}"));
     }
 
-    /// The node lives.
-    pub(crate) fn alive(&self) {
-        self.tell("WATCHDOG=1");
+    /// The node is alive.
+    pub(super) fn watchdog(&self) {
+        self.send("WATCHDOG=1");
     }
 
-    /// How long to wait between two signs of life; `None` if nobody waits for them.
-    pub(crate) fn rhythm(&self) -> Option<Duration> {
+    /// The time between two calls of [`Notify::watchdog`]; `None` if the service manager has no watchdog for
+    /// us.
+    pub(super) fn watchdog_interval(&self) -> Option<Duration> {
         self.socket.as_ref().and(self.watchdog).map(|limit| limit / 2)
     }
 
-    fn tell(&self, state: &str) {
+    fn send(&self, state: &str) {
         if let Some(socket) = &self.socket {
-            // A manager that does not listen must not hold up the node.
+            // A service manager that does not read must not block the node.
             let _ = socket.send(state.as_bytes());
         }
     }
 }
 
-/// A path, or with `@` in front a name that is in no file system.
+/// Connects to a path or, if the name starts with `@`, to a name in the abstract namespace (unix(7)).
 fn connect(name: &OsStr) -> io::Result<UnixDatagram> {
     let address = match name.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,
@@ -87,5 +91,7 @@ fn connect(name: &OsStr) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// What the process needs beyond `shutdown_timeout` to be gone.
+const LOG: &str = "nuncio::node";
+
+/// Time that the process needs to exit after `shutdown_timeout`.
 const MARGIN: Duration = Duration::from_secs(5);
