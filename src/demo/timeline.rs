@@ -1,8 +1,7 @@
-//! Shows the nodes' own log lines as a play: when, who, what, and the particulars.
+//! Prints the log records of the nodes as a timeline: time, domains, event and details.
 
 use std::{
-    env,
-    io::{self, IsTerminal, Write},
+    io::{self, Write as _},
     time::{Duration, Instant},
 };
 
@@ -11,72 +10,70 @@ use log::{
     kv::{self, Key, Value, VisitSource},
 };
 
-/// A log that a person watches.
-pub(crate) struct Screen {
+use crate::text::colours::{CYAN, Colours, DIM, GREEN, YELLOW};
+
+/// A logger that prints to standard output.
+pub(crate) struct Timeline {
     start: Instant,
-    colours: bool,
+    colours: Colours,
 }
 
-impl Screen {
-    /// Makes this the log of the process. From now on time is counted.
-    pub(crate) fn raise() {
-        let colours = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-        let screen = Self { start: Instant::now(), colours };
-        // There is no log yet: nobody but `main` sets one.
-        if log::set_boxed_logger(Box::new(screen)).is_ok() {
+impl Timeline {
+    /// Makes a timeline that starts now the logger of the process.
+    pub(crate) fn install() {
+        let timeline = Self { start: Instant::now(), colours: Colours::of_stdout() };
+        // It fails only if a logger is set already, and the demo sets no other.
+        if log::set_boxed_logger(Box::new(timeline)).is_ok() {
             log::set_max_level(LevelFilter::Info);
         }
     }
 }
 
-/// Shows a line of text between the steps.
-pub(crate) fn tell(text: &str) {
-    // When nobody watches any more, the play goes on all the same.
+/// Prints a line of text between the events.
+pub(crate) fn print(text: &str) {
+    // The demo continues if standard output is closed.
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-impl log::Log for Screen {
+impl log::Log for Timeline {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= LevelFilter::Warn
-            || metadata.level() <= LevelFilter::Info && SCENES.contains(&metadata.target())
+            || metadata.level() <= LevelFilter::Info && TARGETS.contains(&metadata.target())
     }
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            tell(&line(self.start.elapsed(), record, self.colours));
+            print(&line(self.start.elapsed(), record, self.colours));
         }
     }
 
     fn flush(&self) {}
 }
 
-/// One step: `  12 ms  montague → capulet  connected  address 127.0.0.1:40123`.
-fn line(time: Duration, record: &Record<'_>, colours: bool) -> String {
+/// One event: `  12 ms  montague → capulet  connected  address 127.0.0.1:40123`.
+fn line(time: Duration, record: &Record<'_>, colours: Colours) -> String {
     let mut pairs = Pairs::default();
-    // It only collects, which cannot fail.
+    // The visitor only collects pairs, which does not fail.
     let _ = record.key_values().visit(&mut pairs);
-    let step = record.args().to_string();
-    let comes = record.target() == "nuncio::incoming" || ["delivered", "bounced"].contains(&step.as_str());
-    let arrow = if comes { '←' } else { '→' };
-    let who = match pairs.who.split_once(" > ") {
+    let event = record.args().to_string();
+    let inbound = record.target() == "nuncio::incoming" || ["delivered", "bounced"].contains(&event.as_str());
+    let arrow = if inbound { '←' } else { '→' };
+    let domains = match pairs.domains.split_once(" > ") {
         Some((local, remote)) => format!("{} {arrow} {}", short(local), short(remote)),
-        None => short(&pairs.who).to_owned(),
+        None => short(&pairs.domains).to_owned(),
     };
-    let particulars = pairs.others.join("  ");
-    let (colour, dim, plain) = if colours { (colour(record, &step), DIM, PLAIN) } else { ("", "", "") };
-    let millis = time.as_millis();
-    format!(
-        "{dim}{millis:>5} ms{plain}  {who:<WHO$}  {colour}{step:<STEP$}{plain}  {dim}{particulars}{plain}"
-    )
-    .trim_end()
-    .to_owned()
+    let time = colours.paint(DIM, &format!("{:>5} ms", time.as_millis()));
+    let details = pairs.others.join("  ");
+    let details = if details.is_empty() { details } else { colours.paint(DIM, &details) };
+    let event = colours.paint(colour(record, &event), &format!("{event:<EVENT_WIDTH$}"));
+    format!("{time}  {domains:<DOMAINS_WIDTH$}  {event}  {details}").trim_end().to_owned()
 }
 
-/// The pairs of a record, put into words.
+/// The key-value pairs of a record, as text.
 #[derive(Default)]
 struct Pairs {
     /// `local > remote`, or only the local domain.
-    who: String,
+    domains: String,
     others: Vec<String>,
 }
 
@@ -84,8 +81,9 @@ impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
         let value = value.to_string();
         match (key.as_str(), value.as_str()) {
-            // Before an incoming stream has proved a pair, what its peer asked for says which node this is.
-            ("pair" | "sni" | "to", _) => self.who = value,
+            // An incoming stream has no pair before it is authenticated; then the requested domain tells the
+            // node.
+            ("pair" | "sni" | "to", _) => self.domains = value,
             ("text", _) => self.others.push(format!("“{value}”")),
             (_, "false") => {}
             (key, "true") => self.others.push(key.replace('_', " ")),
@@ -100,8 +98,8 @@ fn short(domain: &str) -> &str {
     domain.strip_suffix(".example").unwrap_or(domain)
 }
 
-fn colour(record: &Record<'_>, step: &str) -> &'static str {
-    match step {
+fn colour(record: &Record<'_>, event: &str) -> &'static str {
+    match event {
         "delivered" => GREEN,
         "bounced" => YELLOW,
         _ if record.level() <= LevelFilter::Warn => YELLOW,
@@ -109,20 +107,14 @@ fn colour(record: &Record<'_>, step: &str) -> &'static str {
     }
 }
 
-/// The parts of a node that say what becomes of stanzas and links, and the demo itself.
-const SCENES: [&str; 4] = ["nuncio::promise", "nuncio::outgoing", "nuncio::incoming", "nuncio::demo"];
+/// The log targets that are shown: those about stanzas and links, and that of the demo.
+const TARGETS: [&str; 4] = ["nuncio::promise", "nuncio::outgoing", "nuncio::incoming", "nuncio::demo"];
 
-/// Characters of `montague → capulet`.
-const WHO: usize = 18;
+/// Width of `montague → capulet`.
+const DOMAINS_WIDTH: usize = 18;
 
-/// Characters of the longest step, `authenticated`.
-const STEP: usize = 13;
-
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const CYAN: &str = "\x1b[36m";
-const DIM: &str = "\x1b[2m";
-const PLAIN: &str = "\x1b[0m";
+/// Width of the longest event, `authenticated`.
+const EVENT_WIDTH: usize = 13;
 
 #[cfg(test)]
 mod tests {
@@ -130,22 +122,22 @@ mod tests {
 
     use super::*;
 
-    fn shown(target: &str, step: &str, pairs: &[(&str, &str)], colours: bool) -> String {
+    fn shown(target: &str, event: &str, pairs: &[(&str, &str)], colours: Colours) -> String {
         let pairs = &pairs;
-        let args = format_args!("{step}");
+        let args = format_args!("{event}");
         let record = Record::builder().level(Level::Info).target(target).args(args).key_values(pairs).build();
         line(Duration::from_millis(12), &record, colours)
     }
 
     #[test]
-    fn steps_stand_in_columns() {
+    fn events_are_aligned_in_columns() {
         let pair = ("pair", "montague.example > capulet.example");
         assert_eq!(
             shown(
                 "nuncio::outgoing",
                 "connected",
                 &[pair, ("address", "127.0.0.1:1"), ("direct_tls", "true")],
-                false
+                Colours::Off
             ),
             "   12 ms  montague → capulet  connected      address 127.0.0.1:1  direct tls"
         );
@@ -154,7 +146,7 @@ mod tests {
                 "nuncio::incoming",
                 "authenticated",
                 &[("pair", "capulet.example > montague.example")],
-                false
+                Colours::Off
             ),
             "   12 ms  capulet ← montague  authenticated"
         );
@@ -163,16 +155,16 @@ mod tests {
                 "nuncio::demo",
                 "delivered",
                 &[("pair", "capulet.example > montague.example"), ("text", "O")],
-                false
+                Colours::Off
             ),
             "   12 ms  capulet ← montague  delivered      “O”"
         );
-        assert_eq!(shown("nuncio::node", "ready", &[], false), "   12 ms                      ready");
+        assert_eq!(shown("nuncio::node", "ready", &[], Colours::Off), "   12 ms                      ready");
     }
 
     #[test]
-    fn colours_are_for_terminals() {
-        assert!(!shown("nuncio::demo", "delivered", &[], false).contains('\x1b'));
-        assert!(shown("nuncio::demo", "delivered", &[], true).contains(GREEN));
+    fn events_have_colours_only_if_colours_are_on() {
+        assert!(!shown("nuncio::demo", "delivered", &[], Colours::Off).contains('\x1b'));
+        assert!(shown("nuncio::demo", "delivered", &[], Colours::On).contains(GREEN));
     }
 }
