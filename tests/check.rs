@@ -369,7 +369,7 @@ fn a_missing_file_differs_from_a_file_that_is_not_toml() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output),
-        "error: none.toml does not exist\n --> none.toml\n  = help: set the path with --config FILE or NUNCIO_CONFIG=FILE\n\n1 error\n"
+        "error: none.toml does not exist\n--> none.toml\n = help: set the path with --config FILE or NUNCIO_CONFIG=FILE\n\n1 error\n"
     );
     let screen = desk.fails("workers = \n[s2s\n", &[]);
     assert!(screen.contains("error: not TOML: ") && screen.contains(" --> n.toml:1:"), "{screen}");

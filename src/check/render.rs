@@ -24,7 +24,7 @@ pub(super) fn render(finding: &Finding, source: &Source, colours: Colours) -> St
         return renderer(colours).render(&[Group::with_title(title)]) + "\n";
     }
     let (group, margin) = if finding.is_of_file() {
-        (title.element(Origin::path(file)), 1)
+        (title.element(Origin::path(file)), 0)
     } else {
         let line = source.line(finding.span.start);
         (title.element(snippet(finding, source, line).path(file)), line.to_string().len())
