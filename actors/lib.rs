@@ -8,7 +8,7 @@
 //!
 //! | from | message | to | when the mailbox is full |
 //! |---|---|---|---|
-//! | incoming, component | [`router::Route`] | router | kept, offered again in 25 ms; the socket is not read meanwhile |
+//! | incoming, component | [`Route`] | router | kept, offered again in 25 ms; the socket is not read meanwhile |
 //! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
 //! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
 //! | router | [`component::Send`] | component | answered with `resource-constraint` |
@@ -19,11 +19,11 @@
 //! | promise | [`promise::Fulfilled`] | router | signal |
 //! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
 //! | outgoing | [`outgoing::Closed`] | router | signal |
-//! | outgoing | [`router::Route`] of the peer's error stanzas | router | signal: as many as one read brought |
+//! | outgoing | [`Route`] of the peer's error stanzas | router | signal: as many as one read brought |
 //! | router | [`outgoing::Retire`] | outgoing | signal |
-//! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
+//! | promise, outgoing | [`Return`] | router | signal: error answers have a lane of their own |
 //! | component | [`component::Claimed`], [`component::Gone`], [`component::Answered`], [`component::Rejected`], [`component::Undelivered`] | router | signal |
-//! | incoming, component | [`router::Refuse`] | router | signal: as many as one read brought |
+//! | incoming, component | [`Refuse`] | router | signal: as many as one read brought |
 //! | router | [`router::Seated`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
@@ -100,62 +100,14 @@
 //! - *A sign of life when the queue has expired*, and something waits outside of it for room: the pair is not idle.
 //! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
 
-pub mod account;
-pub mod attempt;
-pub mod backoff;
-pub mod batch;
-pub mod budget;
-pub mod certificate;
-pub mod clock;
-pub mod component;
-pub mod connect;
-pub mod control;
-pub mod dns;
-pub mod drain;
-pub mod failure;
-pub mod farewell;
-pub mod gate;
-pub mod ids;
-pub mod incoming;
-pub mod link;
-pub mod listener;
-pub mod mailbox;
-pub mod metrics;
+pub mod dial;
+pub mod flow;
 pub mod node;
-pub mod outbox;
-pub mod outgoing;
-pub mod places;
-pub mod promise;
-pub mod pulse;
-pub mod quiet;
-pub mod recorder;
-pub mod refusal;
-pub mod report;
-pub mod resolver;
-pub mod router;
+pub mod observe;
+pub mod routing;
 #[cfg(test)]
 mod scenario;
-pub mod service;
 pub mod settings;
-pub mod shrink;
-pub mod source;
-pub mod terms;
-pub mod throttle;
-pub mod tls;
-pub mod trace;
-pub mod verifier;
-pub mod visible;
-pub mod vital;
-pub mod watch;
-pub mod witness;
-pub mod workers;
+pub mod streams;
 
 pub use node::{Node, StartError};
-
-/// How the log names a mechanism.
-pub(crate) fn name_of(mechanism: xmpp::policy::Mechanism) -> &'static str {
-    match mechanism {
-        xmpp::policy::Mechanism::External => "EXTERNAL",
-        xmpp::policy::Mechanism::Dialback => "dialback",
-    }
-}

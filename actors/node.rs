@@ -1,6 +1,10 @@
 //! A node: its actors, started in the order in which they need each other, and stopped so that nothing is lost.
 
+pub mod control;
+mod exporter;
+pub mod heartbeat;
 mod listeners;
+pub mod places;
 mod reload;
 mod sockets;
 mod start;
@@ -22,19 +26,22 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    account::Sheet,
-    attempt::Means,
-    control::{Sources, socket},
-    dns, drain,
-    listener::Listener,
-    mailbox::Mailbox,
-    promise::Promise,
-    pulse::{self, Pulse},
-    router::{self, Router},
+    dial::attempt::Means,
+    flow::ledger::Sheet,
+    node::control::{Sources, socket},
+    routing::{
+        promise::Promise,
+        router::{self, Router},
+    },
     settings::{Conflict, Settings},
-    tls,
-    vital::Heartbeat,
+    streams::listener::Listener,
 };
+use heartbeat::Heartbeat;
+use mailbox::{
+    Mailbox, drain,
+    monitor::{self, Pulse},
+};
+use net::{dns, tls};
 
 /// A running node.
 pub struct Node {
@@ -119,7 +126,7 @@ impl Node {
     /// Logs every mailbox and what stands in the router's table.
     pub fn report(&self) {
         // Actors that are gone have nothing to report.
-        let _ = self.pulse.signal(pulse::Report);
+        let _ = self.pulse.signal(monitor::Report);
         let _ = self.router.signal(router::Report);
         let sources = self.sources.clone();
         actix::spawn(async move { sources.log_sessions().await });

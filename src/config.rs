@@ -22,13 +22,13 @@ use std::{
 };
 
 use actors::{
-    control::socket,
+    node::control::socket,
     settings::{
         ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
         Verifications,
     },
-    tls,
 };
+use net::tls;
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 

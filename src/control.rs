@@ -9,13 +9,13 @@ mod tables;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use actors::control::{
+use clap::Args;
+use serde_json::Value;
+use status::escape;
+use status::{
     answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
     request::{DEFAULT_LIMIT, MOST, Request},
 };
-use actors::visible;
-use clap::Args;
-use serde_json::Value;
 use xmpp::Domain;
 
 use crate::{config, config_path::ConfigPath, output};
@@ -156,7 +156,7 @@ impl Node {
             })
         });
         let written = match answer {
-            _ if self.json => output::write(format!("{}\n", visible::json(&document))),
+            _ if self.json => output::write(format!("{}\n", escape::json(&document))),
             Err(_) => Ok(()),
             Ok(ref answer) => {
                 let mut page = Page::new(answer.time);

@@ -10,12 +10,12 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use actors::visible::{Escaping, is_hidden};
 use env_logger::{Builder, fmt::Formatter};
 use log::{
     LevelFilter, Log, Metadata, Record,
     kv::{self, Key, Value, VisitSource},
 };
+use status::escape::{Escaping, is_hidden};
 
 /// Starts logging to standard error with the filter `configured`, which `RUST_LOG` overrides.
 pub(crate) fn start(configured: &str) {

@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use actors::visible::escaped;
+use status::escape::escaped;
 
 /// Writes `content` to standard output. A closed pipe is not an error: the reader needed only the beginning.
 pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //! Architecture Invariant: the probe does not decide how to connect. DNS, TCP, TLS and the stream are the
 //! [`Attempt`] of the node with its configuration. The probe observes it and reports.
 //!
-//! [`Attempt`]: actors::attempt::Attempt
+//! [`Attempt`]: actors::dial::attempt::Attempt
 
 mod cause;
 mod certificate;

@@ -6,11 +6,6 @@ mod signals;
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{
-    Node, certificate,
-    settings::{Limits, Settings},
-    vital::Heartbeat,
-};
 use tokio::time;
 
 use self::{
@@ -21,6 +16,12 @@ use crate::{
     config::{self, Config},
     output,
 };
+use actors::{
+    Node,
+    node::heartbeat::Heartbeat,
+    settings::{Limits, Settings},
+};
+use net::certificate;
 
 /// Runs a node with the configuration in `file` until a signal stops it.
 pub(crate) fn run(file: &Path) -> ExitCode {

@@ -10,21 +10,23 @@ use xmpp::{
 };
 
 use crate::{
-    component, incoming,
-    listener::{Door, For, Limits, Listener},
-    mailbox::{self, Mailbox, Meter},
-    metrics::Tally,
-    promise::Promise,
-    quiet::{self, Quiet},
-    recorder::Notes,
-    router::Router,
+    dial::remote_policy::Terms,
+    observe::{
+        fingerprints::Witness,
+        history::Notes,
+        log_limit::{self, Quiet},
+        metrics::Tally,
+    },
+    routing::{promise::Promise, router::Router},
     settings::Settings,
-    terms::Terms,
-    tls::Tls,
-    verifier::Verifier,
-    witness::Witness,
-    workers::Workers,
+    streams::{
+        component, incoming,
+        listener::{Door, For, Limits, Listener},
+        verifier::Verifier,
+    },
 };
+use mailbox::{Mailbox, Meter, workers::Workers};
+use net::tls::Tls;
 
 /// What listeners are started with.
 pub(super) struct Listeners {
@@ -93,7 +95,7 @@ pub(super) fn refusals(settings: &Settings) -> component::Refusals {
 
 /// The lines about stanzas of components.
 pub(super) fn bad_stanzas() -> Arc<Quiet> {
-    Quiet::new(component::LOG, quiet::FEW, "more stanzas of components were refused")
+    Quiet::new(component::LOG, log_limit::FEW, "more stanzas of components were refused")
 }
 
 /// What each component proves itself with, and its own limits.
@@ -135,7 +137,10 @@ impl Listeners {
         incoming::Surroundings {
             terms: self.terms.clone(),
             tls: self.tls.clone(),
-            router: self.router.clone(),
+            owners: Arc::new(incoming::Owners {
+                routes: self.router.outlet(),
+                refused: self.router.outlet(),
+            }),
             verifier: self.verifier.clone(),
             authorized: self.promise.outlet(),
             witness: self.witness.clone(),
@@ -157,7 +162,15 @@ impl Listeners {
             bounds: *self.terms.rules().bounds(),
             write_timeout: remote.write_timeout,
             handshake_timeout: self.limits.handshake_timeout,
-            router: self.router.clone(),
+            owners: Arc::new(component::Owners {
+                routes: self.router.outlet(),
+                refused: self.router.outlet(),
+                claimed: self.router.outlet(),
+                gone: self.router.outlet(),
+                answered: self.router.outlet(),
+                rejected: self.router.outlet(),
+                undelivered: self.router.outlet(),
+            }),
             door: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),

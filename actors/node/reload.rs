@@ -4,16 +4,15 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    attempt::Means,
-    dns::Dns,
-    gate, listener,
-    listener::For,
-    outgoing, promise, resolver, router,
+    dial::{attempt::Means, dial_limit, remote_policy::Terms, resolver},
+    routing::{promise, router},
     settings::{Limits, Settings},
-    terms::Terms,
-    tls::Tls,
-    verifier,
+    streams::{
+        listener::{self, For},
+        outgoing, verifier,
+    },
 };
+use net::{dns::Dns, tls::Tls};
 
 impl Node {
     /// Goes on with other settings. Each actor is told what concerns it, and ends only the streams that the settings
@@ -36,7 +35,7 @@ impl Node {
             let _ = self.means.resolver.signal(resolver::Adopt { dns });
         }
         if let Some(gate) = &self.means.gate {
-            let _ = gate.signal(gate::Adopt { per_address: settings.limits.dials.per_address });
+            let _ = gate.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
         self.means = Means {
             terms: terms.clone(),

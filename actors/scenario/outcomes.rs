@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::*;
-use crate::account::Outcome;
+use crate::flow::ledger::Outcome;
 
 impl Node {
     /// Waits until nothing waits any more, and looks at what became of everything.

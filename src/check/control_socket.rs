@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use actors::{control::socket, settings::Listen};
+use actors::{node::control::socket, settings::Listen};
 use tokio::{net::UnixStream, runtime};
 
 use super::addresses;

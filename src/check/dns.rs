@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
-use actors::{
-    dns::{Dns, Failure, Target},
-    settings::{Listen, Settings},
-};
+use actors::settings::{Listen, Settings};
+use net::dns::{Dns, Failure, Target};
 use tokio::{
     runtime,
     sync::Semaphore,

@@ -1,7 +1,7 @@
 //! Findings as text in the form of rustc: what is wrong, the position, the line, and what to do.
 
-use actors::visible::escaped;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use status::escape::escaped;
 
 use crate::{
     config::{

@@ -2,10 +2,8 @@
 
 use std::{fs, io, path::Path};
 
-use actors::{
-    certificate::{self, Flaw},
-    settings::{Identity, Trust},
-};
+use actors::settings::{Identity, Trust};
+use net::certificate::{self, Flaw};
 use openssl::{
     pkey::{PKey, Private},
     x509::X509,

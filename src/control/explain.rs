@@ -1,9 +1,9 @@
 //! `nuncio explain`: a sentence about a domain, and below it the links, queues, totals and events that it is
 //! based on.
 
-use actors::{
-    control::answer::{Answer, Explanation},
-    recorder::Event,
+use status::{
+    answer::{Answer, Explanation},
+    event::Event,
     report::Figures,
 };
 

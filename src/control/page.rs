@@ -1,9 +1,9 @@
 //! The answer of a node as text: lines, tables, and times with their age.
 
-use actors::{
-    account::Amount,
+use status::{
+    amount::Amount,
+    escape::escaped,
     report::{Seconds, Time},
-    visible::escaped,
 };
 
 use crate::text::{

@@ -1,7 +1,7 @@
 //! Tables of links, queues and components.
 
-use actors::{
-    account::Amount,
+use status::{
+    amount::Amount,
     report::{Component, Direction, Link, Queue, State, Wait},
 };
 
@@ -186,7 +186,7 @@ fn none() -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use actors::report::{Pair, Seconds, Side, Time, Tls, Trouble};
+    use status::report::{Pair, Seconds, Side, Time, Tls, Trouble};
 
     use super::*;
 

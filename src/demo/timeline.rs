@@ -21,7 +21,7 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// Makes a timeline that starts now the logger of the process.
     pub(crate) fn install() {
-        let timeline = Self { start: Instant::now(), colours: Colours::of_stdout() };
+        let timeline = Self { start: clock::now(), colours: Colours::of_stdout() };
         // It fails only if a logger is set already, and the demo sets no other.
         if log::set_boxed_logger(Box::new(timeline)).is_ok() {
             log::set_max_level(LevelFilter::Info);
@@ -43,7 +43,7 @@ impl log::Log for Timeline {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            print(&line(self.start.elapsed(), record, self.colours));
+            print(&line(clock::since(self.start), record, self.colours));
         }
     }
 

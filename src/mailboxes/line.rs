@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use actors::visible::escaped;
+use status::escape::escaped;
 
 /// A mailbox line: the figures of one kind of actor.
 #[derive(Clone, Debug, PartialEq, Eq)]

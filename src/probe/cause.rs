@@ -2,10 +2,10 @@
 //! side.
 //!
 //! Each has an id, the side that has to act, the rule of a standard, and advice. The causes of failures are
-//! in [`actors::failure::cause`].
+//! in [`status::cause`].
 
-pub(crate) use actors::failure::cause::*;
-use actors::report::Side;
+pub(crate) use status::cause::*;
+use status::report::Side;
 use xmpp::DomainPair;
 
 /// The side that has to act, in JSON.

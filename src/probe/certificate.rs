@@ -1,6 +1,6 @@
 //! The steps about certificates: that of a peer, and our own file.
 
-use actors::failure::diagnosis::of_certificate;
+use actors::dial::failure::diagnosis::of_certificate;
 use openssl::{asn1::Asn1TimeRef, x509::X509Ref};
 use serde_json::json;
 use xmpp::{

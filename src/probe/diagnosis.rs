@@ -1,12 +1,5 @@
 //! Maps a failure of the node to the step at which it occurred, and to a cause.
 
-use actors::{
-    dns,
-    failure::{
-        Failure,
-        diagnosis::{Seen, of_certificate},
-    },
-};
 use xmpp::{
     policy::{Mechanism, Policy},
     stream::{Condition, initiating},
@@ -18,6 +11,11 @@ use super::{
     observed::Observed,
     step::Kind,
 };
+use actors::dial::failure::{
+    Failure,
+    diagnosis::{Seen, of_certificate},
+};
+use net::dns;
 
 /// The context of a failure, which helps to find its cause.
 pub(crate) struct Context<'a> {
@@ -141,14 +139,12 @@ mod tests {
         dialback::Secret,
         policy::{MalformedStanza, Tls, Trust, UnknownRecipient},
         sasl,
-        stanza::ErrorType,
+        stanza::{self, ErrorType},
         stream::{Header, error, initiating::Cause},
     };
 
-    use actors::{connect, tls};
-    use xmpp::stanza;
-
     use super::*;
+    use net::{happy_eyeballs, tls};
 
     fn domain(name: &str) -> Domain {
         Domain::new(name).unwrap()
@@ -190,10 +186,10 @@ mod tests {
             dns::Failure::Unusable { question: question(), reason: "no way".to_owned() },
         ];
         let connect = [
-            connect::Failure::Silent(Duration::from_secs(10)),
-            connect::Failure::Refused,
-            connect::Failure::Unreachable,
-            connect::Failure::Other(io::ErrorKind::PermissionDenied),
+            happy_eyeballs::Failure::Silent(Duration::from_secs(10)),
+            happy_eyeballs::Failure::Refused,
+            happy_eyeballs::Failure::Unreachable,
+            happy_eyeballs::Failure::Other(io::ErrorKind::PermissionDenied),
         ];
         let alerts = (0..=120).map(tls::Error::Alert);
         let tls = [

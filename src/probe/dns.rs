@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use actors::dns::{Asked, Record, Reply, Target};
 use serde_json::json;
 
 use super::{
     cause,
     step::{Kind, Location, Step},
 };
+use net::dns::{Asked, Record, Reply, Target};
 
 /// The step of a query with its answer.
 pub(crate) fn query(asked: &Asked, location: &Location) -> Step {

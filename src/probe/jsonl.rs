@@ -1,7 +1,7 @@
 //! The report for programs: JSON Lines, one object for each step and one for the verdict, which is last.
 
-use actors::visible;
 use serde_json::{Map, Value, json};
+use status::escape;
 use xmpp::{Domain, DomainPair};
 
 use super::{
@@ -57,7 +57,7 @@ pub(crate) fn verdict(pair: &DomainPair, from: Option<&Domain>, verdict: &Verdic
 
 /// A value on one line. Hidden characters, which a peer may have sent, are escaped.
 fn line(value: &Value) -> String {
-    format!("{}\n", visible::json(&value.to_string()))
+    format!("{}\n", escape::json(&value.to_string()))
 }
 
 fn part(own: bool) -> &'static str {

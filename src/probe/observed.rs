@@ -3,13 +3,10 @@
 
 use std::path::PathBuf;
 
-use actors::{
-    control::request::Request,
-    dns::Asked,
-    tls,
-    watch::{Seen, Watch},
-};
+use actors::dial::observer::{Seen, Watch};
+use net::{dns::Asked, tls};
 use openssl::x509::X509;
+use status::request::Request;
 use tokio::sync::mpsc;
 use xmpp::{
     policy::Mechanism,

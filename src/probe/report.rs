@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io};
 
-use actors::report::Side;
+use status::report::Side;
 use xmpp::DomainPair;
 
 use super::{

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use actors::{
-    certificate::{self, Flaw},
-    settings::Identity,
-};
+use actors::settings::Identity;
+use net::certificate::{self, Flaw};
 use openssl::rand;
 use xmpp::{DomainPair, dialback, policy::Mechanism, stream::initiating::Purpose};
 

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use actix_rt::Arbiter;
 use actors::{
-    attempt::{Attempt, Means},
-    dns::Dns,
-    mailbox::{self, Meter},
-    metrics::Tally,
-    recorder::Notes,
-    resolver::Resolver,
+    dial::{
+        attempt::{Attempt, Means},
+        observer::{Seen, Watch as _},
+        remote_policy::Terms,
+        resolver::Resolver,
+    },
+    observe::{fingerprints::Witness, history::Notes, metrics::Tally},
     settings::{Identity, Settings},
-    terms::Terms,
-    tls::Tls,
-    witness::Witness,
 };
+use mailbox::{self, Meter};
+use net::{dns::Dns, tls::Tls};
 use tokio::sync::mpsc;
 use xmpp::{DomainPair, stream::initiating::Purpose};
 
@@ -41,7 +41,8 @@ impl Probe {
             .map_err(|error| format!("cannot set up TLS: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
-        let dns = dns.watched(Arc::new(sender.announcing(None)));
+        let observer = sender.announcing(None);
+        let dns = dns.observed(move |asked| observer.see(Seen::Asked(asked)));
         let here = Arbiter::current();
         let queried = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);

@@ -1,6 +1,7 @@
 //! Turns observed events into steps of the report.
 
-use actors::{dns::Asked, failure::Failure};
+use actors::dial::failure::Failure;
+use net::dns::Asked;
 use xmpp::{
     DomainPair,
     dialback::Answer,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use actors::visible::escaped;
+use status::escape::escaped;
 use xmpp::DomainPair;
 
 use super::{

@@ -6,14 +6,16 @@ use std::{
     fmt::Write as _,
     net::SocketAddr,
     pin::pin,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use actors::{
+use actors::dial::{
     attempt::{self, Arrival, Attempt, Session},
-    connect,
-    dns::{self, Dns, Target},
     failure::Failure,
+};
+use net::{
+    dns::{self, Dns, Target},
+    happy_eyeballs,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -180,7 +182,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the step for an IPv6 address of a target that has IPv4 addresses too.
-    async fn fail_over_ipv6(&mut self, failures: Vec<(SocketAddr, connect::Failure)>, ipv4_works: bool) {
+    async fn fail_over_ipv6(
+        &mut self,
+        failures: Vec<(SocketAddr, happy_eyeballs::Failure)>,
+        ipv4_works: bool,
+    ) {
         let text = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
         let failure = Failure::Connect(failures);
         match self.diagnose(&failure).1 {
@@ -195,14 +201,14 @@ impl<'a> Walk<'a> {
     }
 
     async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        if connect::is_own(address, &self.attempt.bound) {
+        if happy_eyeballs::is_own(address, &self.attempt.bound) {
             return Err(Failure::Loop(address));
         }
-        let began = Instant::now();
-        let connected = connect::connect(&[address], self.attempt.remote.connect_timeout).await;
+        let began = clock::now();
+        let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
         let socket = connected.map_err(Failure::Connect)?;
-        let took = began.elapsed().as_millis();
-        let listener = match (self.location.own, connect::is_own(address, &self.own.listeners)) {
+        let took = clock::since(began).as_millis();
+        let listener = match (self.location.own, happy_eyeballs::is_own(address, &self.own.listeners)) {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {
@@ -242,7 +248,7 @@ impl<'a> Walk<'a> {
         attempt.remote.policy.auth = vec![Mechanism::Dialback];
         self.location.dialback_alone = true;
         self.observed = Observed::default();
-        match connect::connect(&[address], attempt.remote.connect_timeout).await {
+        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
             Ok(socket) => match self.observe(attempt.negotiate(socket, address, target.direct_tls)).await {
                 Ok(Arrival::Session(session)) => {
                     close(*session).await;

@@ -5,7 +5,7 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use actors::account::Sheet;
+use actors::flow::ledger::Sheet;
 use tokio::{
     runtime,
     signal::unix::{self, SignalKind},

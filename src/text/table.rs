@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use actors::visible::escaped;
+use status::escape::escaped;
 
 use super::wrap::{NARROWEST, line, wrapped};
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use actors::report::{Seconds, Time};
 use jiff::{Timestamp, tz::TimeZone};
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
+use status::report::{Seconds, Time};
 
 /// Displays times in a time zone, with their age at a given time.
 pub(crate) struct Clock {
