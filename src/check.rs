@@ -1,5 +1,4 @@
-//! `nuncio check`: checks the configuration with its keys and certificates, this machine and the DNS, and
-//! prints findings.
+//! `nuncio check`: checks the configuration, its files, this machine and the DNS, and prints findings.
 
 mod addresses;
 mod control_socket;

@@ -1,5 +1,4 @@
-//! `nuncio demo`: two nodes in one process, a message in each direction, and one to a domain that does not
-//! exist.
+//! `nuncio demo`: two nodes in one process exchange messages.
 //!
 //! The nodes and the sockets between them are real. A certificate authority, a name server and a component
 //! for each node are part of the demo.

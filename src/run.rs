@@ -203,7 +203,7 @@ async fn notify_watchdog(notify: Rc<Notify>, heartbeat: Heartbeat) {
 
 const LOG: &str = "nuncio::node";
 
-/// Most names of domains, and of components, in the log line `ready`.
+/// Maximum number of names of domains, and of components, in the log line `ready`.
 const MAX_NAMES: usize = 20;
 
 /// Interval between checks of the certificates.

@@ -144,8 +144,8 @@ pub(super) fn listener(address: SocketAddr) -> Option<(u32, String)> {
     listeners.into_iter().next()
 }
 
-/// The inodes of the sockets that keep `address` from being bound, from a table of `/proc/net` (the kernel's
-/// proc_net_tcp).
+/// The inodes of the listening sockets that prevent binding `address`, from a table in `/proc/net`
+/// (proc_pid_net(5)).
 fn listening(table: &str, address: SocketAddr) -> Vec<String> {
     let (ip, port) = (hexadecimal(address.ip()), format!("{:04X}", address.port()));
     let rows = table.lines().skip(1).filter_map(|row| {

@@ -193,5 +193,5 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Look-ups at the same time, few enough for a small name server.
 const CONCURRENT: usize = 16;
 
-/// Most addresses in a finding.
+/// Maximum number of addresses in a finding.
 const MAX_SHOWN: usize = 4;

@@ -81,7 +81,7 @@ fn snippet(finding: &Finding, source: &Source, line: usize) -> Snippet<'static, 
     Snippet::source(snippet).line_start(line).annotation(annotation)
 }
 
-/// The line up to the value of a secret: operators post the output of `check` in public.
+/// The line up to the value of a secret: operators send the output of `check` to others.
 fn without_secret(line: &str) -> &str {
     let at = ["secret", "pass"].iter().filter_map(|word| line.find(word)).min();
     let shown = at.and_then(|at| {

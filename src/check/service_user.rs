@@ -1,5 +1,4 @@
-//! Checks whether the user of the systemd service can read the files of the configuration. Only root can
-//! check that.
+//! Checks whether the user of the systemd service can read the files of the configuration; needs root.
 
 use std::{
     fs,

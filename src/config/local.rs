@@ -142,8 +142,8 @@ fn refuse_duplicate(section: &Section<'_>, name: &Domain, lines: &mut Vec<(Domai
 const SAMPLES: [&str; 8] =
     ["changeme", "secret", "password", "example", "test", "mysecret", "component", "nuncio"];
 
-/// Least characters of the secret of a component. An eavesdropper on one handshake can try secrets at the
-/// speed of SHA-1.
+/// Minimum number of characters of the secret of a component. An eavesdropper on one handshake can try
+/// secrets at the speed of SHA-1.
 const MIN_COMPONENT_SECRET: usize = 8;
 
 fn first_line(path: &std::path::Path) -> Result<String, String> {

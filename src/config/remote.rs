@@ -215,8 +215,8 @@ fn remote_name(text: &str) -> Result<Pattern, String> {
     }
 }
 
-/// Least characters of a dialback secret. An attacker who guesses it can impersonate the domains of this node
-/// (XEP-0185 section 3).
+/// Minimum number of characters of a dialback secret. An attacker who guesses it can impersonate the domains
+/// of this node (XEP-0185 section 3).
 const MIN_DIALBACK_SECRET: usize = 16;
 
 /// Default of `idle_timeout`: domains that exchange stanzas keep their link, and unused links do not

@@ -300,7 +300,7 @@ fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     similar.max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
 }
 
-/// The least similarity, from 0 to 1, at which a word is probably a misspelling of another.
+/// The minimum similarity, from 0 to 1, at which a word is probably a misspelling of another.
 const SIMILAR: f64 = 0.6;
 
 /// Sections that may be repeated.

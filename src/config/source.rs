@@ -1,5 +1,4 @@
-//! The text of a configuration file, with the findings of its readers and the positions of values to check
-//! later.
+//! The text of a configuration file, with findings and the positions of values.
 
 use std::{
     cell::RefCell,

@@ -75,5 +75,5 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const TOO_MANY_COMMANDS: &str =
     "it closed the connection because it is answering too many commands; try again";
 
-/// Most bytes of an answer. Ten thousand links take a few megabytes.
+/// Maximum number of bytes of an answer. Ten thousand links take a few megabytes.
 const MAX_ANSWER: u64 = 64 << 20;

@@ -1,5 +1,4 @@
-//! `nuncio explain`: a sentence about a domain, and below it the links, queues, totals and events that it is
-//! based on.
+//! `nuncio explain`: a sentence about a domain, and the links, queues, totals and events behind it.
 
 use status::{
     answer::{Answer, Explanation},

@@ -1,4 +1,4 @@
-//! How full a mailbox was over time, of bounded size.
+//! How full a mailbox was over time, in bounded memory.
 
 use std::collections::VecDeque;
 
@@ -53,11 +53,11 @@ impl History {
     }
 }
 
-/// Most latest shares, more than the columns of most terminals.
+/// Number of latest shares that are kept, more than the columns of most terminals.
 const LATEST: usize = 240;
 
-/// Most steps, a width that fits beside the figures in a mail. It is even, so that steps can be merged in
-/// pairs.
+/// Maximum number of steps, a width that fits beside the figures in a mail. It is even, so that steps can be
+/// merged in pairs.
 const STEPS: usize = 48;
 
 #[cfg(test)]

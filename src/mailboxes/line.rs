@@ -162,14 +162,14 @@ const TARGET: &str = "mailbox ";
 /// The message of the event.
 const EVENT: &str = "mailbox ";
 
-/// Most characters of a kind of actor; those of the node have up to nine.
+/// Maximum number of characters of a kind of actor; those of the node have up to nine.
 const MAX_ACTOR: usize = 24;
 
-/// Most characters of an instance: a domain pair of common length. The DNS allows 253 characters for each
-/// domain.
+/// Maximum number of characters of an instance: a domain pair of common length. The DNS allows 253 characters
+/// for each domain.
 const MAX_INSTANCE: usize = 100;
 
-/// Most characters of a waiting time.
+/// Maximum number of characters of a waiting time.
 const MAX_WAIT: usize = 8;
 
 /// The length of `2026-11-22T16:48:25.123Z`. In JSON, other characters precede it in the same word.

@@ -280,7 +280,7 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// Interval between two reads at the end of a file.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Most chunks that wait to be shown.
+/// Maximum number of chunks that wait to be shown.
 const MAX_CHUNKS: usize = 16;
 
 /// Rows of the title and of the header of the table.

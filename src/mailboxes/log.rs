@@ -109,5 +109,5 @@ impl fmt::Display for Log {
 /// The first bytes of a file of gzip (RFC 1952 section 2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Most bytes of one read: several hundred lines.
+/// Maximum number of bytes of one read: several hundred lines.
 pub(super) const CHUNK: usize = 64 * 1024;

@@ -183,10 +183,10 @@ impl Incident {
     }
 }
 
-/// Most kinds of actors, several times those of a node. More are not a log of a node.
+/// Maximum number of kinds of actors, several times those of a node. More are not a log of a node.
 const MAX_KINDS: usize = 64;
 
-/// Most incidents that are remembered; older ones are dropped.
+/// Maximum number of incidents that are remembered; older ones are dropped.
 const MAX_INCIDENTS: usize = 500;
 
 #[cfg(test)]

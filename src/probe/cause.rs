@@ -1,5 +1,4 @@
-//! The causes that only the probe can find: problems that do not fail an attempt, and problems of our own
-//! side.
+//! The causes that only the probe finds: notes about the remote domain, and problems of our own side.
 //!
 //! Each has an id, the side that has to act, the rule of a standard, and advice. The causes of failures are
 //! in [`status::cause`].

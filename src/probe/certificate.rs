@@ -144,5 +144,5 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Most names in a line.
+/// Maximum number of names in a line.
 const MAX_NAMES: usize = 6;

@@ -1,5 +1,4 @@
-//! Observes the attempt of the node: an observer sends events, and [`Observed`] keeps those of one
-//! connection.
+//! Observes the attempt of a node: its events, and the observations of one connection.
 
 use std::path::PathBuf;
 
@@ -116,7 +115,7 @@ impl Observed {
 
 const LOG: &str = "nuncio::probe";
 
-/// Most events that wait to be shown. A negotiation has about a dozen.
+/// Maximum number of events that wait to be shown. A negotiation has about a dozen.
 const MAX_UNREAD: usize = 1024;
 
 /// Bytes that are kept, enough to recognise HTTP.

@@ -185,14 +185,14 @@ const INDENT: usize = 22;
 /// Columns before the text of an explanation: `cause  `.
 const LABEL: usize = 7;
 
-/// Most characters of a line. A stream error may contain 10 KB of text.
+/// Maximum number of characters of a line. A stream error may contain 10 KB of text.
 const MAX_TEXT: usize = 400;
 
 /// Columns of a report that does not go to a terminal. In wider terminals, longer lines would be hard to
 /// read.
 const WIDTH: usize = 110;
 
-/// Least columns of a report. In narrower terminals, lines are broken by the terminal.
+/// Minimum number of columns of a report. In narrower terminals, lines are broken by the terminal.
 const MIN_WIDTH: usize = 60;
 
 #[cfg(test)]

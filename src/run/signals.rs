@@ -169,7 +169,7 @@ impl Handlers {
 
 const LOG: &str = "nuncio::node";
 
-/// Most signals that wait for the node to read them.
+/// Maximum number of signals that wait for the node to read them.
 const MAX_UNREAD: usize = 16;
 
 /// Time beyond `shutdown_timeout` in which the node can log its totals and exit by itself.
