@@ -2,9 +2,9 @@
 
 pub mod attempt;
 pub mod backoff;
-pub mod budget;
 pub mod dial_limit;
 pub mod failure;
 pub mod observer;
 pub mod remote_policy;
 pub mod resolver;
+pub mod token_bucket;

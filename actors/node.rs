@@ -26,8 +26,8 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    dial::attempt::Means,
-    flow::ledger::Sheet,
+    dial::attempt::Dialer,
+    flow::ledger::Totals,
     node::control::{Sources, socket},
     routing::{
         promise::Promise,
@@ -39,7 +39,7 @@ use crate::{
 use heartbeat::Heartbeat;
 use mailbox::{
     Mailbox, drain,
-    monitor::{self, Pulse},
+    monitor::{self, Monitor},
 };
 use net::{dns, tls};
 
@@ -54,10 +54,10 @@ pub struct Node {
     promise: Mailbox<Promise>,
     /// Who can be asked how things are.
     sources: Sources,
-    pulse: Mailbox<Pulse>,
+    pulse: Mailbox<Monitor>,
     deaths: mpsc::Receiver<&'static str>,
     listeners: Listeners,
-    means: Means,
+    means: Dialer,
     settings: Box<Settings>,
     threads: Vec<Arbiter>,
     /// Those who answer scrapes of the metrics.
@@ -138,7 +138,7 @@ impl Node {
     }
 
     /// What became of every stanza; its figures go on counting. `None`: the router is gone.
-    pub async fn account(&self) -> Option<Arc<Sheet>> {
+    pub async fn account(&self) -> Option<Arc<Totals>> {
         let (answer, figures) = oneshot::channel();
         let _ = self.router.signal(router::ShowFigures { busiest: 0, answer });
         figures.await.ok().map(|figures| figures.account)

@@ -36,11 +36,11 @@ use xmpp::{
 use self::program::{log_in, number, place_of, read_answers, take_until};
 use crate::{
     dial::{
-        attempt::{Arrival, Dial, Dialling, Session},
+        attempt::{Arrival, Dial, PendingDial, Session},
         failure::Failure,
     },
-    flow::ledger::Sheet,
-    observe::history::{Notes, Recorder},
+    flow::ledger::Totals,
+    observe::recorder::{Recorder, RecorderHandle},
     routing::{
         promise::{self, Promise},
         router::{self, Router},
@@ -134,9 +134,9 @@ impl Dial for World {
         settings::Dials { at_once: 2, hanging: 2, per_address: 2, per_attempt: 2 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> Dialling {
+    fn dial(&self, pair: &DomainPair) -> PendingDial {
         let (world, pair) = (self.clone(), pair.clone());
-        Dialling {
+        PendingDial {
             idle_timeout: Duration::from_secs(3600),
             strict: false,
             keepalive: Duration::from_secs(300),
@@ -330,7 +330,7 @@ impl Node {
         let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
             Recorder::new(recording, counted)
         });
-        let notes = Notes::new(recorder);
+        let notes = RecorderHandle::new(recorder);
         let (router, router_inbox) = mailbox::open(&meter("router"), "router");
         let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
         let deaths = mpsc::channel(1).0;
@@ -360,7 +360,7 @@ impl Node {
         );
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
-        let surroundings = component::Surroundings {
+        let environment = component::Environment {
             names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,
             bounds: Bounds::default(),
@@ -381,14 +381,18 @@ impl Node {
             mistaken: nobody.outlet(),
             refusals: crate::streams::component::Refusals::of(std::iter::empty()),
             asker: None,
-            bad_stanzas: crate::observe::log_limit::Quiet::new("nuncio::component", 1, "more bad stanzas"),
+            bad_stanzas: crate::observe::log_limit::LogLimiter::new(
+                "nuncio::component",
+                1,
+                "more bad stanzas",
+            ),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");
         let counted = Arc::clone(&components);
         mailbox::start_on(&here, &components, "component", move |own| {
             let address = ([127, 0, 0, 1], 5347).into();
-            Component::new(surroundings, Stream::Memory(link), address, own, counted)
+            Component::new(environment, Stream::Memory(link), address, own, counted)
         });
         let read = log_in(&mut program).await;
         let ((reader, program), (answers, answered)) = (split(program), mpsc::channel(1_000_000));
@@ -448,7 +452,7 @@ impl Node {
         retried.await.unwrap()
     }
 
-    async fn account(&self) -> Arc<Sheet> {
+    async fn account(&self) -> Arc<Totals> {
         let (answer, answered) = oneshot::channel();
         self.router.signal(router::ShowFigures { busiest: 0, answer }).unwrap();
         answered.await.unwrap().account

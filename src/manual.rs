@@ -60,20 +60,20 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
 /// The kinds of actors, as the log and `nuncio mailboxes` name them.
 pub(crate) const GLOSSARY: &str = "\
 Parts of the node (kinds of actors), as mailbox lines and log targets name them:
-  router     routes each stanza to the session, component or queue of its domain
-  promise    queues stanzas until there is a connection, and retries ([promise])
-  outgoing   one for each connection that this node opened to a remote server
-  incoming   one for each connection that a remote server opened
-  component  one for each connected component
-  listener   accepts connections and limits their number
-  gate       limits simultaneous connection attempts to one address
-  resolver   looks up DNS records
-  verifier   verifies dialback keys with authoritative servers
-  witness    remembers the certificates of remote domains and logs changes
-  recorder   remembers events of each remote domain for nuncio explain
-  service    answers ping and service discovery requests to domains without a component
-  metrics    counts events for the metrics listener
-  control    answers commands on the control socket
-  pulse      writes the mailbox lines";
+  router        routes each stanza to the session, component or queue of its domain
+  promise       queues stanzas until there is a connection, and retries ([promise])
+  outgoing      one for each connection that this node opened to a remote server
+  incoming      one for each connection that a remote server opened
+  component     one for each connected component
+  listener      accepts connections and limits their number
+  dial_limit    limits simultaneous connection attempts to one address
+  resolver      looks up DNS records
+  verifier      verifies dialback keys with authoritative servers
+  fingerprints  remembers the certificates of remote domains and logs changes
+  recorder      remembers events of each remote domain for nuncio explain
+  service       answers ping and service discovery requests to domains without a component
+  metrics       counts events for the metrics listener
+  control       answers commands on the control socket
+  monitor       writes the mailbox lines";
 
 const NAME: &str = "nuncio";

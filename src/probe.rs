@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool, String> {
     let mut report = Report::begin(&pair, json);
     let mut probe = Probe::new(settings, pair)?;
-    if probe.means.terms.rules().permits(&probe.pair.remote) {
+    if probe.dialer.terms.rules().permits(&probe.pair.remote) {
         let attempt = probe.attempt(probe.pair.clone(), Purpose::Session);
         Walk::to_remote(&mut report, &mut probe.events, &probe.dns, attempt).run().await;
         self_check::run(&mut probe, &mut report).await;

@@ -2,18 +2,18 @@
 //!
 //! One future that reads as the story of a connection. Every target and every address is tried in turn, also when TLS,
 //! the stream or authentication failed on the one before (RFC 6120 3.2.1 leaves off at TCP; peers that go no further
-//! bounce stanzas that the next target would have taken), as far as its allowance of time and
+//! bounce stanzas that the next target would have taken), as far as its budget of time and
 //! connections goes.
 //!
 //! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
 
-mod allowance;
+mod budget;
+mod dialer;
 mod fallback;
-mod means;
 mod negotiation;
 mod redirect;
-mod way;
-mod words;
+mod targets;
+mod tcp;
 
 use std::{
     cell::Cell,
@@ -35,24 +35,24 @@ use xmpp::{
 };
 
 pub(crate) use self::negotiation::warn_unasked;
-use self::{allowance::Allowance, words::list};
+use self::{budget::Budget, targets::list};
 pub use self::{
-    means::{Adopt, Dial, Dialling, Making, Means},
+    dialer::{Adopt, Dial, Dialer, Making, PendingDial},
     negotiation::secured,
     redirect::{REDIRECTS, elsewhere},
 };
 use crate::{
     dial::{
-        dial_limit::Gate,
+        dial_limit::DialLimit,
         failure::Failure,
         observer::{Seen, Watch},
         resolver::{self, Lane, Resolver},
     },
     flow::trace::Trace,
     observe::{
-        fingerprints::{self, Witness},
-        history::Notes,
-        metrics::{Phase, Saw, Tally},
+        fingerprints::{self, Fingerprints},
+        metrics::{MetricsHandle, Phase, Saw},
+        recorder::RecorderHandle,
     },
     settings::{HostPort, Remote},
 };
@@ -95,13 +95,13 @@ pub struct Attempt {
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
     /// Who lets us connect; `None`: nobody has to.
-    pub gate: Option<Mailbox<Gate>>,
+    pub gate: Option<Mailbox<DialLimit>>,
     /// Who remembers certificates.
-    pub witness: Mailbox<Witness>,
+    pub witness: Mailbox<Fingerprints>,
     /// Who counts.
-    pub tally: Tally,
+    pub tally: MetricsHandle,
     /// What is remembered of the remote domain.
-    pub notes: Notes,
+    pub notes: RecorderHandle,
     /// Our own listeners: a domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
     /// Whether TLS with the remote has been made. From then on nothing less will do: who may choose the target that
@@ -194,16 +194,16 @@ impl Attempt {
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
-        let allowance = Allowance::new(self.connections, self.look_ups, self.within);
+        let budget = Budget::new(self.connections, self.look_ups, self.within);
         let mut tried = Vec::new();
         while let Some(target) = targets.pop_front() {
-            if allowance.is_spent() || !allowance.look_up() {
+            if budget.is_spent() || !budget.look_up() {
                 log::log!(target: self.log, self.level(), pair:% = self.pair, untried = targets.len() + 1; "given up");
                 break;
             }
-            let share = allowance.share(targets.is_empty());
+            let share = budget.share(targets.is_empty());
             let outcome = self.try_target(&target, &share, &mut tried).await;
-            allowance.settle(&share);
+            budget.settle(&share);
             let next = match outcome {
                 Ok(arrival) => return Ok(arrival),
                 Err(Some(next)) => next,
@@ -262,7 +262,7 @@ impl Attempt {
         }
     }
 
-    /// Notes a step on the way to a session. That others have us verify keys is no such way.
+    /// RecorderHandle a step on the way to a session. That others have us verify keys is no such way.
     fn note(&self, event: Event) {
         if self.purpose == Purpose::Session {
             self.notes.note(&self.pair.remote, event.with(&self.pair.local));
@@ -336,14 +336,14 @@ impl Attempt {
     async fn try_target(
         &self,
         target: &Target,
-        share: &Allowance,
+        share: &Budget,
         tried: &mut Vec<Tried>,
     ) -> Result<Arrival, Option<Failure>> {
         let mut left = self.locate(target).await?;
         if let Some(own) = left.iter().find(|address| happy_eyeballs::is_own(**address, &self.bound)) {
             return Err(Some(Failure::Loop(*own)));
         }
-        left = way::within_reach(left, self.near)
+        left = tcp::within_reach(left, self.near)
             .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::Failure::Near)]))?;
         let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
         left.retain(|place| new(place, tried));
@@ -424,7 +424,7 @@ type Tried = (SocketAddr, bool);
 
 /// Tells the metrics how an attempt ended, also when whoever made it has dropped it.
 struct Counted {
-    tally: Tally,
+    tally: MetricsHandle,
     purpose: &'static str,
     result: &'static str,
 }

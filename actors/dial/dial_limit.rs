@@ -22,12 +22,12 @@ use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::DomainPair;
 
-use crate::dial::budget::Budget;
+use crate::dial::token_bucket::TokenBucket;
 use mailbox::{Mailbox, Meter, Outlet, Queued};
 
 /// Let me connect to this address.
 #[derive(Debug)]
-pub struct Enter {
+pub struct Acquire {
     /// Which.
     pub address: IpAddr,
     /// What for.
@@ -35,7 +35,7 @@ pub struct Enter {
     /// Whether to wait until there is room.
     pub waits: bool,
     /// Where the pass goes.
-    pub answer: oneshot::Sender<Result<Pass, Full>>,
+    pub answer: oneshot::Sender<Result<DialPermit, Full>>,
 }
 
 /// Let so many through to each address from now on.
@@ -56,14 +56,14 @@ pub enum Purpose {
 
 /// An attempt has to wait here.
 #[derive(Debug)]
-pub struct Held {
+pub struct Waiting {
     /// Whose.
     pub pair: DomainPair,
 }
 
 /// An attempt that had to wait goes on.
 #[derive(Debug)]
-pub struct Admitted {
+pub struct Acquired {
     /// Whose.
     pub pair: DomainPair,
 }
@@ -74,23 +74,23 @@ pub struct Full;
 
 /// The right to connect to an address, until it is dropped.
 #[derive(Debug)]
-pub struct Pass {
-    door: Door,
-    gate: Mailbox<Gate>,
+pub struct DialPermit {
+    door: Key,
+    gate: Mailbox<DialLimit>,
     /// The session stands, or the verification confirmed the key.
     succeeded: bool,
 }
 
 /// A connection has ended or stands, told by its pass.
 #[derive(Debug)]
-struct Left {
-    door: Door,
+struct Released {
+    door: Key,
     succeeded: bool,
 }
 
 /// An address (an IPv6 /64 is one), and one of its lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Door {
+struct Key {
     address: IpAddr,
     verifies: bool,
 }
@@ -99,18 +99,18 @@ struct Door {
 #[derive(Clone, Debug)]
 pub struct Owners {
     /// One has to wait.
-    pub held: Outlet<Held>,
+    pub held: Outlet<Waiting>,
     /// It goes on.
-    pub admitted: Outlet<Admitted>,
+    pub admitted: Outlet<Acquired>,
 }
 
 /// The actor at the gate.
-pub struct Gate {
+pub struct DialLimit {
     per_address: usize,
     own: Mailbox<Self>,
     owners: Owners,
     meter: Arc<Meter>,
-    doors: HashMap<Door, Queue>,
+    doors: HashMap<Key, Queue>,
     /// Attempts that wait, for all addresses.
     waiting: usize,
 }
@@ -120,24 +120,24 @@ struct Queue {
     inside: usize,
     /// How many more than `per_address` may be inside, because others succeeded.
     grown: usize,
-    waiting: VecDeque<Enter>,
+    waiting: VecDeque<Acquire>,
     /// Of verifications that have not confirmed a key; none for sessions.
-    unconfirmed: Option<Budget>,
+    unconfirmed: Option<TokenBucket>,
 }
 
-impl Gate {
+impl DialLimit {
     /// A gate that lets `per_address` connections through to each address at once, in each lane.
     pub fn new(per_address: usize, own: Mailbox<Self>, owners: Owners, meter: Arc<Meter>) -> Self {
         Self { per_address, own, owners, meter, doors: HashMap::new(), waiting: 0 }
     }
 
-    fn enter(&mut self, enter: Enter) {
-        let (door, now) = (Door::of(&enter), clock::now());
+    fn enter(&mut self, enter: Acquire) {
+        let (door, now) = (Key::of(&enter), clock::now());
         let queue = self.doors.entry(door).or_default();
         if door.verifies {
             // Those under way have not confirmed anything yet, and are not to use it up.
             let most = UNCONFIRMED.max(2 * self.per_address);
-            queue.unconfirmed.get_or_insert_with(|| Budget::new(most, UNCONFIRMED_PER_SECOND, now));
+            queue.unconfirmed.get_or_insert_with(|| TokenBucket::new(most, UNCONFIRMED_PER_SECOND, now));
             if !queue.has_budget(now) {
                 let _ = enter.answer.send(Err(Full));
                 return;
@@ -154,7 +154,7 @@ impl Gate {
             let _ = enter.answer.send(Err(Full));
         } else {
             if let Purpose::Session(pair) = &enter.purpose {
-                let _ = self.owners.held.signal(Held { pair: pair.clone() });
+                let _ = self.owners.held.signal(Waiting { pair: pair.clone() });
             }
             queue.waiting.push_back(enter);
             self.waiting += 1;
@@ -162,11 +162,11 @@ impl Gate {
     }
 
     /// Gives a pass to one that has been counted; a pass that nobody takes counts itself out.
-    fn let_in(&self, door: Door, enter: Enter) {
-        let _ = enter.answer.send(Ok(Pass { door, gate: self.own.clone(), succeeded: false }));
+    fn let_in(&self, door: Key, enter: Acquire) {
+        let _ = enter.answer.send(Ok(DialPermit { door, gate: self.own.clone(), succeeded: false }));
     }
 
-    fn left(&mut self, door: Door, succeeded: bool) {
+    fn left(&mut self, door: Key, succeeded: bool) {
         if let Some(queue) = self.doors.get_mut(&door) {
             queue.inside -= 1;
             queue.learn(succeeded, self.per_address);
@@ -179,7 +179,7 @@ impl Gate {
     }
 
     /// Lets in as many as there is room for. Those who have given up meanwhile are passed over.
-    fn let_in_next(&mut self, door: Door) {
+    fn let_in_next(&mut self, door: Key) {
         while let Some(queue) = self.doors.get_mut(&door)
             && queue.has_room(self.per_address)
         {
@@ -200,7 +200,7 @@ impl Gate {
             queue.enter(clock::now());
             // The promise has to know before the attempt can tell it anything.
             if let Purpose::Session(pair) = &next.purpose {
-                let _ = self.owners.admitted.signal(Admitted { pair: pair.clone() });
+                let _ = self.owners.admitted.signal(Acquired { pair: pair.clone() });
             }
             self.let_in(door, next);
         }
@@ -241,7 +241,7 @@ impl Queue {
     }
 }
 
-impl Pass {
+impl DialPermit {
     /// Ends the pass of a session that stands, or of a verification that confirmed a key, which costs the address
     /// nothing.
     pub fn succeed(mut self) {
@@ -249,21 +249,21 @@ impl Pass {
     }
 }
 
-impl Door {
-    fn of(enter: &Enter) -> Self {
+impl Key {
+    fn of(enter: &Acquire) -> Self {
         let verifies = matches!(enter.purpose, Purpose::Verification);
         Self { address: net::site::site(enter.address), verifies }
     }
 }
 
-impl Drop for Pass {
+impl Drop for DialPermit {
     fn drop(&mut self) {
         // A gate that is gone counts no more.
-        let _ = self.gate.signal(Left { door: self.door, succeeded: self.succeeded });
+        let _ = self.gate.signal(Released { door: self.door, succeeded: self.succeeded });
     }
 }
 
-impl Actor for Gate {
+impl Actor for DialLimit {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
@@ -274,35 +274,35 @@ impl Actor for Gate {
     }
 }
 
-impl Handler<Queued<Enter>> for Gate {
+impl Handler<Queued<Acquire>> for DialLimit {
     type Result = ();
 
-    fn handle(&mut self, enter: Queued<Enter>, _: &mut Context<Self>) {
+    fn handle(&mut self, enter: Queued<Acquire>, _: &mut Context<Self>) {
         self.enter(enter.open());
     }
 }
 
-impl Handler<Queued<Left>> for Gate {
+impl Handler<Queued<Released>> for DialLimit {
     type Result = ();
 
-    fn handle(&mut self, left: Queued<Left>, _: &mut Context<Self>) {
-        let Left { door, succeeded } = left.open();
+    fn handle(&mut self, left: Queued<Released>, _: &mut Context<Self>) {
+        let Released { door, succeeded } = left.open();
         self.left(door, succeeded);
     }
 }
 
-impl Handler<Queued<Adopt>> for Gate {
+impl Handler<Queued<Adopt>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         self.per_address = adopt.open().per_address;
         // Where there is more room now, nobody waits for the next one to leave.
-        let doors: Vec<Door> = self.doors.keys().copied().collect();
+        let doors: Vec<Key> = self.doors.keys().copied().collect();
         doors.into_iter().for_each(|door| self.let_in_next(door));
     }
 }
 
-impl Drop for Gate {
+impl Drop for DialLimit {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
     }

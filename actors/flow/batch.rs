@@ -9,18 +9,18 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 use xmpp::{Domain, DomainPair, Stanza, stanza};
 
-use crate::flow::ledger::{Outcome, Slip};
+use crate::flow::ledger::{LedgerEntry, Outcome};
 use status::amount::Amount;
 
 /// Leave to read on. It travels with what one read brought; once everybody who got a part of it has taken that part
 /// into an account of his own and dropped the pass, the source reads again. So TCP is the back-pressure, and what is
 /// between the actors is bounded by what the sources may read at once.
 #[derive(Clone, Debug, Default)]
-pub struct Pass {
+pub struct ReadPermit {
     permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-impl Pass {
+impl ReadPermit {
     /// A pass that gives the permit back when the last clone is dropped.
     pub fn new(permit: OwnedSemaphorePermit) -> Self {
         Self { permit: Some(Arc::new(permit)) }
@@ -62,11 +62,11 @@ pub struct Batch {
     /// When they came: their time runs from then on, through every change of hands.
     pub since: Instant,
     /// Held until they are accounted for.
-    pub pass: Pass,
+    pub pass: ReadPermit,
     /// Their source has others to write to, who are held up with it.
     pub shared: bool,
     /// On which what becomes of them is written.
-    pub slip: Slip,
+    pub slip: LedgerEntry,
     /// Error answers on their way back: held back as long as it takes, never refused. They were paid for with the pass
     /// of the stanzas that they answer, so who does not take his answers is not read either.
     pub returning: bool,
@@ -86,9 +86,9 @@ impl Batch {
             to,
             stanzas,
             since,
-            pass: Pass::free(),
+            pass: ReadPermit::free(),
             shared: false,
-            slip: Slip::none(),
+            slip: LedgerEntry::none(),
             returning: false,
         }
     }
@@ -131,7 +131,7 @@ impl Batch {
 
     /// Lets the source read on, though they are still held.
     pub fn release(&mut self) {
-        self.pass = Pass::free();
+        self.pass = ReadPermit::free();
     }
 
     /// Makes the error answers to those that may be answered, and lets the others go (RFC 6120 8.3.1). `outcome` is
@@ -157,7 +157,7 @@ pub struct Answers {
     /// One for each stanza that may be answered.
     pub stanzas: Vec<Stanza>,
     /// That of the batch.
-    pub pass: Pass,
+    pub pass: ReadPermit,
     /// Stanzas that may not be answered.
     pub dropped: usize,
 }
@@ -181,11 +181,11 @@ impl Kept {
 }
 
 /// Makes batches of kept stanzas, in order; those that stand on `slip` are taken off it.
-pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut Slip) -> Vec<Batch> {
+pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut LedgerEntry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
     for Kept { stanza, taken, since } in kept {
-        let part = if taken { slip.split(Amount::of([&stanza])) } else { Slip::none() };
+        let part = if taken { slip.split(Amount::of([&stanza])) } else { LedgerEntry::none() };
         match batches.last_mut() {
             Some(batch)
                 if last_taken == taken
@@ -204,7 +204,7 @@ pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut Slip) -> Vec<Bat
 }
 
 /// Sorts what one read brought by where it comes from and goes to; the order within each is kept.
-pub fn sort(stanzas: Vec<Stanza>, pass: &Pass) -> Vec<Batch> {
+pub fn sort(stanzas: Vec<Stanza>, pass: &ReadPermit) -> Vec<Batch> {
     let Some(first) = stanzas.first() else { return Vec::new() };
     let (from, to) = (first.from_domain().clone(), first.to_domain().clone());
     if stanzas.iter().all(|stanza| *stanza.from_domain() == from && *stanza.to_domain() == to) {

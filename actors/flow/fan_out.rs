@@ -8,14 +8,14 @@ use crate::flow::batch::Batch;
 
 /// What a source wrote to lately.
 #[derive(Debug, Default)]
-pub struct Habit {
+pub struct FanOut {
     /// Where the last stanza went.
     last: Option<Domain>,
     /// When it wrote to another one.
     turned: Option<Instant>,
 }
 
-impl Habit {
+impl FanOut {
     /// Marks what one read brought: whether others are held up when its destination holds up the source.
     pub fn mark(&mut self, batches: &mut [Batch], now: Instant) {
         for batch in batches.iter() {
@@ -44,7 +44,7 @@ mod tests {
         to.iter().map(|to| Batch::between(domain("a.example"), domain(to), Vec::new())).collect()
     }
 
-    fn shared(habit: &mut Habit, to: &[&str], now: Instant) -> bool {
+    fn shared(habit: &mut FanOut, to: &[&str], now: Instant) -> bool {
         let mut batches = read(to);
         habit.mark(&mut batches, now);
         batches.iter().all(|batch| batch.shared)
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn who_writes_to_one_destination_alone_holds_up_nobody_else() {
-        let (mut habit, now) = (Habit::default(), clock::now());
+        let (mut habit, now) = (FanOut::default(), clock::now());
         assert!(!shared(&mut habit, &["b.example"], now));
         assert!(!shared(&mut habit, &["b.example"], now));
         assert!(shared(&mut habit, &["b.example", "c.example"], now), "in one read");

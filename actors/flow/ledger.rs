@@ -1,7 +1,7 @@
 //! What became of every stanza that was taken in.
 //!
 //! A stanza is taken in when the router accepts it, and entered under the domain it is for. From then on it is on a
-//! [`Slip`], which travels with its batch and lies with whoever holds the stanzas; every outcome is written on it.
+//! [`LedgerEntry`], which travels with its batch and lies with whoever holds the stanzas; every outcome is written on it.
 //! At every instant `taken = written + uncertain + answered + expired + dropped + waiting`, and the difference between
 //! the two sides is what somebody let fall without a word: always 0, or a bug. It is counted where it happens, since
 //! figures that move cannot be read all at one instant.
@@ -62,7 +62,7 @@ impl Figure {
 
 /// The figures of one domain, or of all.
 #[derive(Debug, Default)]
-pub struct Sheet {
+pub struct Totals {
     taken: Figure,
     waiting: Figure,
     outcomes: [Figure; 5],
@@ -74,7 +74,7 @@ pub struct Sheet {
     bounces: [AtomicU64; CONDITIONS.len() + 1],
 }
 
-impl Sheet {
+impl Totals {
     /// What has been taken in since the start.
     pub fn taken(&self) -> Amount {
         self.taken.read()
@@ -141,14 +141,14 @@ impl Sheet {
 
 /// Stanzas that somebody holds and answers for. Stanzas of the node's own, its answers, are on no sheet.
 #[derive(Default)]
-pub struct Slip {
-    sheets: Option<[Arc<Sheet>; 2]>,
+pub struct LedgerEntry {
+    sheets: Option<[Arc<Totals>; 2]>,
     held: Amount,
 }
 
-impl Slip {
+impl LedgerEntry {
     /// Takes stanzas in: on the sheet of all and on that of the domain they are for.
-    pub fn take_in(all: &Arc<Sheet>, domain: &Arc<Sheet>, amount: Amount) -> Self {
+    pub fn take_in(all: &Arc<Totals>, domain: &Arc<Totals>, amount: Amount) -> Self {
         for sheet in [all, domain] {
             sheet.taken.add(amount.stanzas, amount.bytes);
             sheet.waiting.add(amount.stanzas, amount.bytes);
@@ -243,7 +243,7 @@ impl Slip {
     }
 }
 
-impl Drop for Slip {
+impl Drop for LedgerEntry {
     /// What is dropped unsettled waits no longer, and has no outcome: the account's difference.
     fn drop(&mut self) {
         let Amount { stanzas, bytes } = self.held;
@@ -256,9 +256,9 @@ impl Drop for Slip {
     }
 }
 
-impl fmt::Debug for Slip {
+impl fmt::Debug for LedgerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Slip").field(&self.held).finish()
+        f.debug_tuple("LedgerEntry").field(&self.held).finish()
     }
 }
 
@@ -272,8 +272,8 @@ const CONDITIONS: [Condition; 6] = [
     Condition::ServiceUnavailable,
 ];
 
-impl From<&Sheet> for Figures {
-    fn from(sheet: &Sheet) -> Self {
+impl From<&Totals> for Figures {
+    fn from(sheet: &Totals) -> Self {
         Self {
             taken: sheet.taken(),
             written: sheet.settled(Outcome::Written),
@@ -290,9 +290,9 @@ impl From<&Sheet> for Figures {
 mod tests {
     use super::*;
 
-    fn three() -> (Arc<Sheet>, Slip) {
-        let all = Arc::new(Sheet::default());
-        let slip = Slip::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
+    fn three() -> (Arc<Totals>, LedgerEntry) {
+        let all = Arc::new(Totals::default());
+        let slip = LedgerEntry::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
         (all, slip)
     }
 
@@ -301,7 +301,7 @@ mod tests {
     const NOTHING: Amount = Amount { stanzas: 0, bytes: 0 };
 
     /// Both sides of the account.
-    fn sides(sheet: &Sheet) -> (Amount, Amount) {
+    fn sides(sheet: &Totals) -> (Amount, Amount) {
         let settled = sheet.outcomes.iter().map(Figure::read).fold(Amount::default(), Amount::plus);
         (sheet.taken(), settled.plus(sheet.waiting()).plus(sheet.difference()))
     }
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn slips_of_one_domain_can_be_put_together() {
         let (all, mut slip) = three();
-        let mut whole = Slip::none();
+        let mut whole = LedgerEntry::none();
         whole.merge(slip.split(ONE));
         whole.merge(slip);
         whole.settle_rest(Outcome::Written);

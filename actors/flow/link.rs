@@ -5,7 +5,7 @@
 //! The owner hands it one chunk at a time and hears [`Event::Written`] when the whole of it has left; while it is on
 //! its way the next chunk gathers at the owner, so small writes grow into full TLS records under load, and a lone
 //! stanza leaves at once. A chunk is never abandoned half written: with TLS that would silently corrupt the stream.
-//! Reading needs a permit, which travels with the bytes as their [`Pass`].
+//! Reading needs a permit, which travels with the bytes as their [`ReadPermit`].
 
 use std::{
     future::poll_fn,
@@ -28,7 +28,7 @@ use tokio_util::sync::PollSemaphore;
 use xmpp::Domain;
 
 use crate::flow::{
-    batch::Pass,
+    batch::ReadPermit,
     farewell::{self, Farewell},
 };
 use mailbox::Outlet;
@@ -45,7 +45,7 @@ pub enum Event {
         /// What came.
         bytes: BytesMut,
         /// Leave to read on.
-        pass: Pass,
+        pass: ReadPermit,
     },
     /// The peer will send nothing more.
     Eof,
@@ -159,7 +159,7 @@ struct Chunk {
 enum Step {
     Command(Option<Command>),
     Wrote,
-    Read(BytesMut, Pass),
+    Read(BytesMut, ReadPermit),
     Eof,
 }
 
@@ -245,7 +245,7 @@ impl Task {
                 Poll::Ready(Err(_)) | Poll::Pending => break,
             }
         }
-        Poll::Ready(Ok(Step::Read(BytesMut::from(buffer.filled()), Pass::new(permit))))
+        Poll::Ready(Ok(Step::Read(BytesMut::from(buffer.filled()), ReadPermit::new(permit))))
     }
 
     /// Whether the link goes on.

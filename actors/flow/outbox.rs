@@ -32,7 +32,7 @@ use self::{
 };
 use crate::flow::{
     batch::{self, Batch, Kept},
-    ledger::{Outcome, Slip},
+    ledger::{LedgerEntry, Outcome},
 };
 use status::amount::Amount;
 
@@ -64,7 +64,7 @@ pub struct Outbox {
     refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
-    slip: Slip,
+    slip: LedgerEntry,
     doubt: Doubt,
     /// Of a link to another server.
     facts: Facts,
@@ -98,7 +98,7 @@ impl Outbox {
             refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
-            slip: Slip::none(),
+            slip: LedgerEntry::none(),
             doubt: Doubt::default(),
             facts: Facts::default(),
             last_written: None,

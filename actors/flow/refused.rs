@@ -7,16 +7,16 @@ use xmpp::{
     stanza::{Reason, Refused},
 };
 
-use crate::observe::log_limit::Quiet;
+use crate::observe::log_limit::LogLimiter;
 use status::amount::Amount;
 
 /// Refused stanzas of one read, by the local domain they are counted under and by the reason.
 #[derive(Debug, Default)]
-pub struct RefusedStanzas(BTreeMap<(Domain, Reason), Entry>);
+pub struct RefusedStanzas(BTreeMap<(Domain, Reason), RefusedAmounts>);
 
 /// Refused stanzas of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+pub struct RefusedAmounts {
     /// Those that were answered with an error.
     pub answered: Amount,
     /// Those that may not be answered: errors, results, no stanzas, and those without a sender.
@@ -42,13 +42,13 @@ impl RefusedStanzas {
     }
 
     /// By domain and reason.
-    pub fn iter(&self) -> impl Iterator<Item = (&Domain, Reason, Entry)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Domain, Reason, RefusedAmounts)> {
         self.0.iter().map(|((domain, reason), entry)| (domain, *reason, *entry))
     }
 }
 
 /// Writes a line about a refused stanza, as far as `quiet` permits: the users of others can cause many.
-pub(crate) fn log(target: &str, quiet: &Arc<Quiet>, address: SocketAddr, refused: &Refused) {
+pub(crate) fn log(target: &str, quiet: &Arc<LogLimiter>, address: SocketAddr, refused: &Refused) {
     if quiet.permits() {
         log::info!(
             target: target, address:% = address, local:% = refused.local, remote:% = refused.remote,

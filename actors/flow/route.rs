@@ -3,7 +3,7 @@
 use xmpp::{Stanza, stanza};
 
 use crate::flow::{
-    batch::{Answers, Batch, Pass},
+    batch::{Answers, Batch, ReadPermit},
     ledger::Outcome,
     refused::RefusedStanzas,
 };
@@ -34,7 +34,7 @@ pub struct Return {
     /// Made by [`Stanza::bounce`].
     pub answers: Vec<Stanza>,
     /// That of the stanzas they answer.
-    pub pass: Pass,
+    pub pass: ReadPermit,
 }
 
 /// Enter these in the account, and take the answers to their senders.

@@ -51,7 +51,7 @@ pub struct Figures {
 }
 
 /// The actor that keeps the gauges.
-pub struct Pulse {
+pub struct Monitor {
     every: Option<Duration>,
     gauges: Vec<Weak<Gauge>>,
     kinds: Vec<Kind>,
@@ -73,7 +73,7 @@ struct Kind {
     waited_seconds: f64,
 }
 
-impl Pulse {
+impl Monitor {
     /// Writes a line for each actor kind every so often, or only when asked.
     pub fn new(every: Option<Duration>) -> Self {
         Self { every, gauges: Vec::new(), kinds: Vec::new(), last: clock::now(), sweep_at: SWEEP_FROM }
@@ -173,7 +173,7 @@ impl Kind {
     }
 }
 
-impl Actor for Pulse {
+impl Actor for Monitor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
@@ -183,7 +183,7 @@ impl Actor for Pulse {
     }
 }
 
-impl Handler<Queued<Watch>> for Pulse {
+impl Handler<Queued<Watch>> for Monitor {
     type Result = ();
 
     fn handle(&mut self, watch: Queued<Watch>, _: &mut Context<Self>) {
@@ -202,7 +202,7 @@ impl Handler<Queued<Watch>> for Pulse {
     }
 }
 
-impl Handler<Queued<Report>> for Pulse {
+impl Handler<Queued<Report>> for Monitor {
     type Result = ();
 
     fn handle(&mut self, report: Queued<Report>, _: &mut Context<Self>) {
@@ -211,7 +211,7 @@ impl Handler<Queued<Report>> for Pulse {
     }
 }
 
-impl Handler<Queued<Show>> for Pulse {
+impl Handler<Queued<Show>> for Monitor {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {

@@ -25,7 +25,7 @@ use tokio::{
 pub use self::collect::Sources;
 use crate::{
     node::places::{Place, Places, soon_if_needed, unless_needed},
-    observe::log_limit::Quiet,
+    observe::log_limit::LogLimiter,
 };
 use mailbox::{Mailbox, Meter, Queued, Refused};
 use status::answer::Refusal;
@@ -61,7 +61,7 @@ impl Control {
 
 /// Accepts as long as the actor lives.
 async fn accept(socket: UnixListener, control: Mailbox<Control>) {
-    let failures = Quiet::new(LOG, 1, "more commands could not be accepted");
+    let failures = LogLimiter::new(LOG, 1, "more commands could not be accepted");
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {

@@ -12,16 +12,16 @@ use xmpp::{
 use crate::{
     dial::remote_policy::Terms,
     observe::{
-        fingerprints::Witness,
-        history::Notes,
-        log_limit::{self, Quiet},
-        metrics::Tally,
+        fingerprints::Fingerprints,
+        log_limit::{self, LogLimiter},
+        metrics::MetricsHandle,
+        recorder::RecorderHandle,
     },
     routing::{promise::Promise, router::Router},
     settings::Settings,
     streams::{
         component, incoming,
-        listener::{Door, For, Limits, Listener},
+        listener::{Door, Kind, Limits, Listener},
         verifier::Verifier,
     },
 };
@@ -39,16 +39,16 @@ pub(super) struct Listeners {
     pub(super) strangers: incoming::Strangers,
     pub(super) refusals: component::Refusals,
     pub(super) asker: Option<Domain>,
-    pub(super) bad_stanzas: Arc<Quiet>,
+    pub(super) bad_stanzas: Arc<LogLimiter>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
-    pub(super) witness: Mailbox<Witness>,
-    pub(super) tally: Tally,
-    pub(super) notes: Notes,
+    pub(super) witness: Mailbox<Fingerprints>,
+    pub(super) tally: MetricsHandle,
+    pub(super) notes: RecorderHandle,
     pub(super) secrets: Arc<HashMap<Domain, Configured>>,
 }
 
@@ -94,8 +94,8 @@ pub(super) fn refusals(settings: &Settings) -> component::Refusals {
 }
 
 /// The lines about stanzas of components.
-pub(super) fn bad_stanzas() -> Arc<Quiet> {
-    Quiet::new(component::LOG, log_limit::FEW, "more stanzas of components were refused")
+pub(super) fn bad_stanzas() -> Arc<LogLimiter> {
+    LogLimiter::new(component::LOG, log_limit::FEW, "more stanzas of components were refused")
 }
 
 /// What each component proves itself with, and its own limits.
@@ -115,26 +115,26 @@ impl Listeners {
     ) -> Option<Mailbox<Listener>> {
         let door = |direct_tls| move |socket| Door { socket, direct_tls };
         let doors = s2s.into_iter().map(door(false)).chain(s2s_tls.into_iter().map(door(true)));
-        let surroundings = |own: &Mailbox<Listener>| self.of_servers(own);
+        let environment = |own: &Mailbox<Listener>| self.of_servers(own);
         self.start(
             "servers",
             doors.collect(),
             &self.incoming,
             self.limits.clone(),
-            surroundings,
-            For::Servers,
+            environment,
+            Kind::Servers,
         )
     }
 
     pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
         let doors = sockets.into_iter().map(|socket| Door { socket, direct_tls: false }).collect();
-        let (limits, whose) = (self.programs.clone(), For::Components);
+        let (limits, whose) = (self.programs.clone(), Kind::Components);
         self.start("components", doors, &self.component, limits, |own| self.of_components(own), whose)
     }
 
     /// What the stream of a server needs.
-    pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Surroundings {
-        incoming::Surroundings {
+    pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
+        incoming::Environment {
             terms: self.terms.clone(),
             tls: self.tls.clone(),
             owners: Arc::new(incoming::Owners {
@@ -154,9 +154,9 @@ impl Listeners {
     }
 
     /// What the connection of a component needs.
-    pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Surroundings {
+    pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
         let remote = self.terms.default_remote();
-        component::Surroundings {
+        component::Environment {
             names: Arc::clone(&self.secrets),
             max_stanza: remote.policy.max_stanza,
             bounds: *self.terms.rules().bounds(),
@@ -188,8 +188,8 @@ impl Listeners {
         doors: Vec<Door>,
         streams: &Arc<Meter>,
         limits: Limits,
-        surroundings: impl FnOnce(&Mailbox<Listener>) -> S,
-        whose: impl FnOnce(S) -> For + Send + 'static,
+        environment: impl FnOnce(&Mailbox<Listener>) -> S,
+        whose: impl FnOnce(S) -> Kind + Send + 'static,
     ) -> Option<Mailbox<Listener>>
     where
         S: Send + 'static,
@@ -199,9 +199,9 @@ impl Listeners {
         }
         let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
         let (listener, inbox) = mailbox::open(&self.meter, name);
-        let (surroundings, own) = (surroundings(&listener), listener.clone());
+        let (environment, own) = (environment(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
-            Listener::new(doors, whose(surroundings), limits, workers, streams, own, meter)
+            Listener::new(doors, whose(environment), limits, workers, streams, own, meter)
         });
         Some(listener)
     }

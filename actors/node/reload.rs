@@ -4,11 +4,11 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    dial::{attempt::Means, dial_limit, remote_policy::Terms, resolver},
+    dial::{attempt::Dialer, dial_limit, remote_policy::Terms, resolver},
     routing::{promise, router},
     settings::{Limits, Settings},
     streams::{
-        listener::{self, For},
+        listener::{self, Kind},
         outgoing, verifier,
     },
 };
@@ -37,7 +37,7 @@ impl Node {
         if let Some(gate) = &self.means.gate {
             let _ = gate.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
-        self.means = Means {
+        self.means = Dialer {
             terms: terms.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
@@ -66,11 +66,11 @@ impl Node {
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
         if let Some(server) = &self.servers {
-            let whose = For::Servers(self.listeners.of_servers(server));
+            let whose = Kind::Servers(self.listeners.of_servers(server));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
-            let whose = For::Components(self.listeners.of_components(component));
+            let whose = Kind::Components(self.listeners.of_components(component));
             let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
         }
         let fixed = fixed(&self.settings, &settings);

@@ -15,16 +15,16 @@ use super::{
 };
 use crate::{
     dial::{
-        attempt::Means,
-        dial_limit::{self, Gate},
+        attempt::Dialer,
+        dial_limit::{self, DialLimit},
         remote_policy::Terms,
         resolver::Resolver,
     },
     node::control::{Control, Sources},
     observe::{
-        fingerprints::Witness,
-        history::{Notes, Recorder},
-        metrics::{Metrics, Tally},
+        fingerprints::Fingerprints,
+        metrics::{Metrics, MetricsHandle},
+        recorder::{Recorder, RecorderHandle},
     },
     routing::{
         promise::{self, Promise},
@@ -34,7 +34,7 @@ use crate::{
     settings::Settings,
     streams::{incoming, verifier::Verifier},
 };
-use mailbox::{Inbox, Meter, Outlet, monitor::Pulse, panic_guard::PanicGuard, workers::Workers};
+use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, workers::Workers};
 use net::{dns::Dns, tls::Tls};
 use status::report::Time;
 
@@ -66,8 +66,8 @@ impl Node {
         let (dead, deaths) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
-        let pulse_meter = Meter::new("pulse", 65_536, None);
-        let pulse = mailbox::start_on(&here, &pulse_meter, "pulse", move |_| Pulse::new(every));
+        let pulse_meter = Meter::new("monitor", 65_536, None);
+        let pulse = mailbox::start_on(&here, &pulse_meter, "monitor", move |_| Monitor::new(every));
         let watch: Outlet<mailbox::Watch> = pulse.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
@@ -81,30 +81,31 @@ impl Node {
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
         let recorder =
             mailbox::start_on(&desk, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
-        let notes = Notes::new(recorder.clone());
-        let witness_meter = meter("witness", 1024);
+        let notes = RecorderHandle::new(recorder.clone());
+        let witness_meter = meter("fingerprints", 1024);
         let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
-        let witness =
-            mailbox::start_on(&desk, &witness_meter, "witness", move |_| Witness::new(noting, counted));
+        let witness = mailbox::start_on(&desk, &witness_meter, "fingerprints", move |_| {
+            Fingerprints::new(noting, counted)
+        });
 
         let admitted = Arc::<AtomicUsize>::default();
         let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
         let metrics = mailbox::start_on(&desk, &metrics_meter, "metrics", move |_| Metrics::new(own));
-        let tally = Tally::new(metrics.outlet(), admitted);
+        let tally = MetricsHandle::new(metrics.outlet(), admitted);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         // A hundred programs that write to a hundred domains each at once fill ten thousand places; what they hold is
         // bounded by what each may have read.
         let (promise, promise_inbox): (_, Inbox<Promise>) =
             mailbox::open(&meter("promise", 65_536), "promise");
-        let gate_meter = meter("gate", 65_536);
+        let gate_meter = meter("dial_limit", 65_536);
         let counted = Arc::clone(&gate_meter);
         let owners = dial_limit::Owners { held: promise.outlet(), admitted: promise.outlet() };
         let dials = settings.limits.dials;
-        let gate = mailbox::start_on(&desk, &gate_meter, "gate", move |own| {
-            Gate::new(dials.per_address, own, owners, counted)
+        let gate = mailbox::start_on(&desk, &gate_meter, "dial_limit", move |own| {
+            DialLimit::new(dials.per_address, own, owners, counted)
         });
-        let means = Means {
+        let means = Dialer {
             terms: terms.clone(),
             tls: tls.clone(),
             resolver,

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use actix::{Actor, Context, Handler};
 use xmpp::Domain;
 
-use crate::observe::history::Notes;
+use crate::observe::recorder::RecorderHandle;
 use mailbox::{Meter, Queued};
 use status::{
     event::{Event, What},
@@ -27,9 +27,9 @@ pub struct Saw {
 }
 
 /// The actor that remembers.
-pub struct Witness {
+pub struct Fingerprints {
     seen: HashMap<(Domain, Direction), Seen>,
-    notes: Notes,
+    notes: RecorderHandle,
     meter: Arc<Meter>,
 }
 
@@ -40,9 +40,9 @@ struct Seen {
     at: Instant,
 }
 
-impl Witness {
+impl Fingerprints {
     /// One that has seen nothing yet.
-    pub fn new(notes: Notes, meter: Arc<Meter>) -> Self {
+    pub fn new(notes: RecorderHandle, meter: Arc<Meter>) -> Self {
         Self { seen: HashMap::new(), notes, meter }
     }
 
@@ -65,11 +65,11 @@ impl Witness {
     }
 }
 
-impl Actor for Witness {
+impl Actor for Fingerprints {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<Saw>> for Witness {
+impl Handler<Queued<Saw>> for Fingerprints {
     type Result = ();
 
     fn handle(&mut self, saw: Queued<Saw>, _: &mut Context<Self>) {
@@ -88,7 +88,7 @@ impl Handler<Queued<Saw>> for Witness {
     }
 }
 
-impl Drop for Witness {
+impl Drop for Fingerprints {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
     }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn another_certificate_of_the_same_side_is_a_change() {
-        let mut witness = Witness::new(Notes::nobody(), Meter::new("witness", 1, None));
+        let mut witness = Fingerprints::new(RecorderHandle::nobody(), Meter::new("fingerprints", 1, None));
         let now = clock::now();
         let mut note = |side, fingerprint| {
             let before = witness.note(saw("a.example", side, fingerprint), now);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_goes_first() {
-        let mut witness = Witness::new(Notes::nobody(), Meter::new("witness", 1, None));
+        let mut witness = Fingerprints::new(RecorderHandle::nobody(), Meter::new("fingerprints", 1, None));
         let start = clock::now();
         for number in 0..=REMEMBERED {
             let at = start + Duration::from_millis(number as u64);

@@ -13,7 +13,7 @@ use std::{
 
 /// One kind of line.
 #[derive(Debug)]
-pub struct Quiet {
+pub struct LogLimiter {
     log: &'static str,
     what: &'static str,
     /// The name that all of these lines are about.
@@ -25,7 +25,7 @@ pub struct Quiet {
     seconds: AtomicU64,
 }
 
-impl Quiet {
+impl LogLimiter {
     /// For lines of the target `log`, of which `few` are written in ten seconds; `what` is what sums up the others. As
     /// long as there are others, each while is twice as long as the one before.
     pub fn new(log: &'static str, few: u64, what: &'static str) -> Arc<Self> {
@@ -86,7 +86,7 @@ mod tests {
     #[actix::test]
     async fn lets_a_few_through_and_counts_the_rest() {
         tokio::time::pause();
-        let quiet = Quiet::new("nuncio::test", FEW, "more knocks");
+        let quiet = LogLimiter::new("nuncio::test", FEW, "more knocks");
         let written = (0..100).filter(|_| quiet.permits()).count();
         assert_eq!(written as u64, FEW);
         tokio::time::sleep(Duration::from_secs(SHORTEST + 1)).await;

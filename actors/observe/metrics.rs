@@ -125,7 +125,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// One that has counted nothing. The number of authenticated streams is a relaxed atomic that it shares with the
-    /// [`Tally`], like the gauges of the mailboxes: it measures, and nobody decides by it.
+    /// [`MetricsHandle`], like the gauges of the mailboxes: it measures, and nobody decides by it.
     pub fn new(admitted: Arc<AtomicUsize>) -> Self {
         Self { counts: Counts::default(), admitted }
     }
@@ -166,13 +166,13 @@ impl Handler<Queued<Show>> for Metrics {
 
 /// How others tell what they saw; what a full mailbox does not take is not counted.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub struct MetricsHandle {
     /// `None`: nobody counts.
     metrics: Option<Outlet<Saw>>,
     admitted: Arc<AtomicUsize>,
 }
 
-impl Tally {
+impl MetricsHandle {
     /// For those who tell `metrics`.
     pub fn new(metrics: Outlet<Saw>, admitted: Arc<AtomicUsize>) -> Self {
         Self { metrics: Some(metrics), admitted }

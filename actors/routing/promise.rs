@@ -40,8 +40,8 @@ use crate::{
         route::{Return, Route, bounce},
     },
     observe::{
-        history::Notes,
-        log_limit::{self, Quiet},
+        log_limit::{self, LogLimiter},
+        recorder::RecorderHandle,
     },
     settings::Promise as Bounds,
     streams::outgoing::{self, Outgoing},
@@ -154,7 +154,7 @@ pub struct Owners {
     /// Error stanzas of remotes, for the sessions.
     pub routes: Outlet<Route>,
     /// What is remembered of remote domains.
-    pub notes: Notes,
+    pub notes: RecorderHandle,
 }
 
 /// The actor that keeps the promise.
@@ -179,7 +179,7 @@ pub struct Promise {
     /// Those whose pause is over: they are tried again at a pace.
     due: Lanes,
     /// A source that goes on writing to a full queue is told each time, the log is not.
-    refusals: Arc<Quiet>,
+    refusals: Arc<LogLimiter>,
     stopping: bool,
     _vital: PanicGuard,
 }
@@ -255,7 +255,11 @@ impl Promise {
             crowded: 0,
             restless: HashMap::new(),
             due: Lanes::default(),
-            refusals: Quiet::new(LOG, log_limit::FEW, "more stanzas were refused: too much waits for links"),
+            refusals: LogLimiter::new(
+                LOG,
+                log_limit::FEW,
+                "more stanzas were refused: too much waits for links",
+            ),
             stopping: false,
             _vital: vital,
         }

@@ -26,7 +26,7 @@ use crate::{
         ledger::Outcome,
         route::{Ingress, Return, Route},
     },
-    observe::history::Notes,
+    observe::recorder::RecorderHandle,
     routing::{
         promise::{self, Promise},
         service::{self, Service},
@@ -184,7 +184,7 @@ impl Router {
         promise: Mailbox<Promise>,
         service: Mailbox<Service>,
         log_account: Option<Duration>,
-        notes: Notes,
+        notes: RecorderHandle,
         vital: PanicGuard,
     ) -> Self {
         let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };

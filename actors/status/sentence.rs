@@ -229,7 +229,7 @@ fn count(number: usize, one: &str, many: &str) -> String {
 /// The verdict on a certificate that proves its domain.
 const GOOD: &str = "good";
 
-/// As [`crate::name_of`] has it.
+/// The mechanism as [`report::Link`](crate::report::Link) names it.
 const DIALBACK: &str = "dialback";
 
 #[cfg(test)]

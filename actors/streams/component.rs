@@ -28,8 +28,8 @@ pub use self::refusals::Refusals;
 use self::{alive::Alive, goodbye::Parting};
 use crate::{
     flow::{
-        batch::{self, Batch, Pass, Watch},
-        fan_out::Habit,
+        batch::{self, Batch, ReadPermit, Watch},
+        fan_out::FanOut,
         farewell::Farewell,
         link::{self, Link},
         outbox::{self, Alarm, Outbox},
@@ -38,7 +38,7 @@ use crate::{
         throttle::{Throttle, UNPRODUCTIVE},
         trace::Trace,
     },
-    observe::log_limit::Quiet,
+    observe::log_limit::LogLimiter,
     streams::caller,
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued, Refused, drain};
@@ -73,7 +73,7 @@ pub struct Expel;
 #[derive(Debug)]
 pub struct Adopt {
     /// Those of the next connection.
-    pub surroundings: Box<Surroundings>,
+    pub environment: Box<Environment>,
 }
 
 /// Another connection serves the name from now on: close the stream.
@@ -179,7 +179,7 @@ pub struct Owners {
 
 /// What every component connection needs.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Environment {
     /// The names, with their secrets and limits.
     pub names: Arc<HashMap<Domain, Configured>>,
     /// Bytes of one stanza, where a name has no limit of its own.
@@ -205,12 +205,12 @@ pub struct Surroundings {
     /// The address from which the node asks a component whether it still answers; the component's own name without.
     pub asker: Option<Domain>,
     /// Limits the log lines that the users of components can cause.
-    pub bad_stanzas: Arc<Quiet>,
+    pub bad_stanzas: Arc<LogLimiter>,
 }
 
 /// The actor of one component connection.
 pub struct Component {
-    surroundings: Surroundings,
+    environment: Environment,
     address: SocketAddr,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
@@ -223,7 +223,7 @@ pub struct Component {
     /// When the patience with a full outbox is looked at.
     alarm: Alarm,
     /// To whom it writes.
-    habit: Habit,
+    habit: FanOut,
     offered: Option<Route>,
     over: bool,
     /// Whether the component still has to close its stream, when ours is over.
@@ -258,7 +258,7 @@ pub struct Component {
 impl Component {
     /// An actor for a connection that has just been accepted.
     pub fn new(
-        surroundings: Surroundings,
+        environment: Environment,
         stream: Stream,
         address: SocketAddr,
         own: Mailbox<Self>,
@@ -268,12 +268,12 @@ impl Component {
             link: Some(Link::start(stream, own.outlet())),
             trace: Trace::new(LOG),
             machine: Accepting::new(
-                Arc::clone(&surroundings.names),
-                surroundings.max_stanza,
-                surroundings.bounds,
+                Arc::clone(&environment.names),
+                environment.max_stanza,
+                environment.bounds,
                 stream_id::source(),
             ),
-            surroundings,
+            environment,
             address,
             own,
             meter,
@@ -281,7 +281,7 @@ impl Component {
             seated: false,
             outbox: Outbox::of_component(outbox::BUDGET),
             alarm: Alarm::default(),
-            habit: Habit::default(),
+            habit: FanOut::default(),
             offered: None,
             over: false,
             farewell: Farewell::Now,
@@ -305,11 +305,11 @@ impl Component {
     }
 
     fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.address, door: self.surroundings.door }
+        caller::Caller { address: self.address, door: self.environment.door }
     }
 
     /// Lets the machine say what is to be done.
-    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+    fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused = RefusedStanzas::default();
         while let Some(output) = self.machine.poll() {
@@ -345,7 +345,7 @@ impl Component {
         if !refused.is_empty() {
             self.watch_patience(context);
             // A router that is gone takes the process with it.
-            let _ = self.surroundings.owners.refused.signal(Refuse { refused, answers: Vec::new() });
+            let _ = self.environment.owners.refused.signal(Refuse { refused, answers: Vec::new() });
         }
         if !stanzas.is_empty() {
             self.last_stanza = clock::now();
@@ -357,9 +357,9 @@ impl Component {
 
     /// Answers a stanza that the stream refused, on that stream: its sender may be somebody whom the component does not
     /// serve. The answer waits for room in the outbox with the pass of what was read, and so does the next read.
-    fn refuse(&mut self, refused: stanza::Refused, pass: &Pass) {
+    fn refuse(&mut self, refused: stanza::Refused, pass: &ReadPermit) {
         self.stanzas_refused += 1;
-        refused::log(LOG, &self.surroundings.bad_stanzas, self.address, &refused);
+        refused::log(LOG, &self.environment.bad_stanzas, self.address, &refused);
         if let Some(answer) = refused.answer {
             let batch = Batch { pass: pass.clone(), returning: true, ..Batch::of(answer) };
             // Answers on their way back are never refused.
@@ -370,7 +370,7 @@ impl Component {
     /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
     fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
         let route = Route { batches, ingress: Ingress::Local };
-        match self.surroundings.owners.routes.tell(route) {
+        match self.environment.owners.routes.tell(route) {
             Ok(()) => {}
             Err(Refused::Full(route)) => {
                 self.offered = Some(route);
@@ -453,7 +453,7 @@ impl Component {
         for batch in batches {
             let undelivered = Undelivered { batch, condition, text: text.to_owned() };
             // A router that is gone takes the process with it.
-            let _ = self.surroundings.owners.undelivered.signal(undelivered);
+            let _ = self.environment.owners.undelivered.signal(undelivered);
         }
     }
 
@@ -473,7 +473,7 @@ impl Component {
     /// Logs that the connection came to serve no name: a warning if its header named one, for somebody meant it to.
     fn log_refused(&self, reason: &str) {
         let claimed = self.machine.claimed();
-        if !self.surroundings.refusals.permits(claimed) {
+        if !self.environment.refusals.permits(claimed) {
             return;
         }
         let level = if claimed.is_some() { log::Level::Warn } else { log::Level::Info };
@@ -490,10 +490,10 @@ impl Component {
         if !self.seated && error.condition == Condition::NotAuthorized {
             let rejected = Rejected { name: name.clone(), address: self.address };
             // A router that is gone takes the process with it.
-            let _ = self.surroundings.owners.rejected.signal(rejected);
+            let _ = self.environment.owners.rejected.signal(rejected);
             let mistaken = caller::Mistaken { caller: self.caller(), name: name.clone() };
             // A listener that is gone counts no more.
-            let _ = self.surroundings.mistaken.signal(mistaken);
+            let _ = self.environment.mistaken.signal(mistaken);
         }
     }
 
@@ -520,20 +520,20 @@ impl Actor for Component {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_later(self.surroundings.handshake_timeout, |component, context| {
+        context.run_later(self.environment.handshake_timeout, |component, context| {
             if !component.seated && !component.over {
                 let text = format!("no handshake in time, {}", component.machine.stage());
                 component
                     .close(Parting::Error(stream::Error::new(Condition::ConnectionTimeout, text)), context);
             }
         });
-        context.run_interval(TICK.min(self.surroundings.write_timeout / 2), |component, context| {
-            let within = component.surroundings.write_timeout;
+        context.run_interval(TICK.min(self.environment.write_timeout / 2), |component, context| {
+            let within = component.environment.write_timeout;
             if component.writing_since.is_some_and(|since| clock::since(since) > within) {
                 component.give_up_on_reader(context);
             }
         });
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
     }
 }
 
@@ -673,10 +673,10 @@ impl Drop for Component {
             && let Some(name) = self.name.take().filter(|_| self.seated)
         {
             let reason = "internal error of this node".to_owned();
-            let _ = self.surroundings.owners.gone.signal(Gone { name, component: self.own.clone(), reason });
+            let _ = self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason });
         }
         let ended = caller::Ended { caller: self.caller(), is_expected: false };
-        let _ = self.surroundings.ended.signal(ended);
+        let _ = self.environment.ended.signal(ended);
     }
 }
 

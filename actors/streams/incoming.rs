@@ -27,8 +27,8 @@ use self::turn::{OFFER_AGAIN, name};
 use crate::{
     dial::remote_policy::Terms,
     flow::{
-        batch::Pass,
-        fan_out::Habit,
+        batch::ReadPermit,
+        fan_out::FanOut,
         farewell::Farewell,
         link::{self, Link},
         outbox::{self, Outbox},
@@ -37,9 +37,9 @@ use crate::{
         trace::Trace,
     },
     observe::{
-        fingerprints::Witness,
-        history::Notes,
-        metrics::{Presence, Saw, Tally},
+        fingerprints::Fingerprints,
+        metrics::{MetricsHandle, Presence, Saw},
+        recorder::RecorderHandle,
     },
     settings::Remote,
     streams::{
@@ -114,7 +114,7 @@ pub struct Owners {
 
 /// What every incoming stream needs.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct Environment {
     /// On which terms.
     pub terms: Terms,
     /// Certificates.
@@ -126,9 +126,9 @@ pub struct Surroundings {
     /// Who waits for signs of life: the promise.
     pub authorized: Outlet<Authorized>,
     /// Who remembers certificates.
-    pub witness: Mailbox<Witness>,
+    pub witness: Mailbox<Fingerprints>,
     /// Who counts.
-    pub tally: Tally,
+    pub tally: MetricsHandle,
     /// By which of the listener's sockets it came.
     pub door: usize,
     /// Counts the streams of an address.
@@ -138,10 +138,10 @@ pub struct Surroundings {
     /// Limits what strangers can make the log say.
     pub strangers: Strangers,
     /// What is remembered of remote domains.
-    pub notes: Notes,
+    pub notes: RecorderHandle,
 }
 
-impl Surroundings {
+impl Environment {
     fn count_secured(&self, session: &tls::Session) {
         self.tally.saw(Saw::Secured { side: Direction::Incoming, version: session.protocol.clone() });
     }
@@ -149,7 +149,7 @@ impl Surroundings {
 
 /// The actor of one accepted stream.
 pub struct Incoming {
-    surroundings: Surroundings,
+    environment: Environment,
     address: SocketAddr,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
@@ -161,11 +161,11 @@ pub struct Incoming {
     /// Whether the peer still has to close its stream, when ours is over.
     farewell: Farewell,
     /// To whom it writes.
-    habit: Habit,
+    habit: FanOut,
     /// What the router has not taken yet; nothing is read while there is some.
     offered: Option<Route>,
     /// Held while the peer does not read what we answer.
-    unread: Option<Pass>,
+    unread: Option<ReadPermit>,
     to: Option<Domain>,
     /// When the peer's certificate ends.
     expires: Option<SystemTime>,
@@ -208,7 +208,7 @@ pub struct Incoming {
 impl Incoming {
     /// An actor for a stream that has just been accepted; `session` for direct TLS.
     pub fn new(
-        surroundings: Surroundings,
+        environment: Environment,
         stream: Stream,
         mut session: Option<tls::Session>,
         address: SocketAddr,
@@ -217,24 +217,24 @@ impl Incoming {
         meter: Arc<Meter>,
     ) -> Self {
         let now = clock::now();
-        let remote = surroundings.terms.default_remote().clone();
-        session.iter_mut().for_each(|session| surroundings.tls.update(session));
+        let remote = environment.terms.default_remote().clone();
+        session.iter_mut().for_each(|session| environment.tls.update(session));
         let expires = session.as_ref().and_then(|session| session.expires);
         let evidence = session.as_mut().and_then(|session| session.evidence.take());
-        session.iter().for_each(|session| surroundings.count_secured(session));
+        session.iter().for_each(|session| environment.count_secured(session));
         let secured = session.map(crate::dial::attempt::secured);
         Self {
             link: Some(Link::start(stream, own.outlet())),
             trace: Trace::new(LOG),
-            machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, stream_id::source()),
-            surroundings,
+            machine: Receiving::new(Arc::clone(environment.terms.rules()), secured, stream_id::source()),
+            environment,
             address,
             own,
             meter,
             outbox: Outbox::new(outbox::BUDGET),
             over: false,
             farewell: Farewell::Now,
-            habit: Habit::default(),
+            habit: FanOut::default(),
             offered: None,
             unread: None,
             to: None,
@@ -264,7 +264,7 @@ impl Incoming {
     }
 
     fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.address, door: self.surroundings.door }
+        caller::Caller { address: self.address, door: self.environment.door }
     }
 
     fn transmit(&mut self, bytes: Bytes) {
@@ -285,15 +285,15 @@ impl Incoming {
     }
 
     fn secured(&mut self, mut session: tls::Session, context: &mut Context<Self>) {
-        self.surroundings.tls.update(&mut session);
+        self.environment.tls.update(&mut session);
         self.evidence = session.evidence.take();
-        if self.surroundings.strangers.secured.permits() {
+        if self.environment.strangers.secured.permits() {
             let claimed = self.machine.claimed();
             let certificate = match (&session.certificate, claimed) {
                 (None, _) => "none shown".to_owned(),
                 (Some(_), None) => "shown".to_owned(),
                 (Some(certificate), Some(remote)) => {
-                    in_words(&certificate.proves(remote, self.surroundings.terms.remote(remote).policy.trust))
+                    in_words(&certificate.proves(remote, self.environment.terms.remote(remote).policy.trust))
                 }
             };
             log::info!(
@@ -303,10 +303,10 @@ impl Incoming {
                 "secured"
             );
         }
-        self.surroundings.count_secured(&session);
+        self.environment.count_secured(&session);
         self.expires = session.expires;
         self.machine.secured(crate::dial::attempt::secured(session));
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
     }
 
     fn stream_ended(&mut self, end: &End) {
@@ -336,7 +336,7 @@ impl Incoming {
 
     fn log_closed(&self, reason: &str) {
         self.note_end(reason);
-        if !self.authorized && !self.surroundings.strangers.closed.permits() {
+        if !self.authorized && !self.environment.strangers.closed.permits() {
             return;
         }
         let pairs = self.machine.pairs();
@@ -353,7 +353,7 @@ impl Incoming {
 
     fn close(&mut self, error: Option<stream::Error>, context: &mut Context<Self>) {
         self.machine.close(error);
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
         context.run_later(CLOSE_WITHIN, |incoming, context| incoming.give_up_on_tag(context));
     }
 
@@ -387,7 +387,7 @@ impl Actor for Incoming {
         });
         let tick = keepalive.min(idle_timeout).min(element_timeout).min(write_timeout) / 2;
         context.run_interval(tick.clamp(TICK_AT_LEAST, TICK_AT_MOST), Self::tick);
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
     }
 }
 
@@ -422,7 +422,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
-                if self.surroundings.strangers.insecure.permits() {
+                if self.environment.strangers.insecure.permits() {
                     log::warn!(target: LOG, address:% = self.address, reason:% = error; "no TLS");
                 }
                 self.link_ended(&error.to_string(), context);
@@ -442,7 +442,7 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
     fn handle(&mut self, verified: Queued<verifier::Verified>, context: &mut Context<Self>) {
         let verifier::Verified { request, answer } = verified.open();
         self.machine.verified(&request, answer);
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
     }
 }
 
@@ -455,15 +455,15 @@ impl Handler<Queued<Adopt>> for Incoming {
             self.machine.judged(tls.judge(evidence));
         }
         let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
-        (self.surroundings.terms, self.surroundings.tls) = (terms, tls);
+        (self.environment.terms, self.environment.tls) = (terms, tls);
         if let Some(pair) = self.machine.pairs().first() {
-            self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+            self.remote = self.environment.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);
         }
         match forbidden.filter(|_| !self.over) {
             Some(error) => self.close(Some(error), context),
             // Keys under verification may have been refused.
-            None => self.turn(&Pass::free(), context),
+            None => self.turn(&ReadPermit::free(), context),
         }
     }
 }
@@ -485,7 +485,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
         let is_expected = self.machine.has_vouched();
-        let _ = self.surroundings.ended.signal(caller::Ended { caller: self.caller(), is_expected });
+        let _ = self.environment.ended.signal(caller::Ended { caller: self.caller(), is_expected });
     }
 }
 

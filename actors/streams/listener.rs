@@ -1,8 +1,8 @@
 //! The listening sockets for one kind of peers: accepts, within the limits for an address, and starts an actor for each
 //! connection.
 
+mod detect;
 mod line;
-mod meeting;
 mod mistakes;
 mod probe;
 mod show;
@@ -25,15 +25,15 @@ use tokio::{
 use xmpp::stream::{self, Condition};
 
 use self::{
+    detect::Outcome,
     line::Word,
-    meeting::Outcome,
     mistakes::Mistakes,
     sites::{Bounds, Excess, Place, Sites},
     socket::accept,
 };
 pub use self::{probe::ExpectProbe, socket::bind};
 use crate::{
-    observe::log_limit::{self, Quiet},
+    observe::log_limit::{self, LogLimiter},
     streams::{
         caller::{Caller, Ended, Proved},
         component::{self, Component},
@@ -52,7 +52,7 @@ pub struct Stop;
 #[derive(Debug)]
 pub struct Adopt {
     /// Of the same kind of peers.
-    pub whose: For,
+    pub whose: Kind,
     /// What is accepted from now on.
     pub limits: Limits,
 }
@@ -108,7 +108,7 @@ struct Accepted {
 
 /// A server's first byte, or its silence, has told how it speaks; its TLS handshake, if any, is done.
 #[derive(Debug)]
-struct Met {
+struct Detected {
     caller: Caller,
     since: Instant,
     outcome: Outcome,
@@ -116,11 +116,11 @@ struct Met {
 
 /// Whose connections a listener takes.
 #[derive(Clone, Debug)]
-pub enum For {
+pub enum Kind {
     /// Servers.
-    Servers(incoming::Surroundings),
+    Servers(incoming::Environment),
     /// Components.
-    Components(component::Surroundings),
+    Components(component::Environment),
 }
 
 /// A connection that waits in line has sent its first byte, or has stayed silent.
@@ -163,7 +163,7 @@ impl Limits {
 
 /// The actor of the listening sockets for one kind of peers. It alone counts them, whichever way they come.
 pub struct Listener {
-    whose: For,
+    whose: Kind,
     limits: Limits,
     workers: Workers,
     streams: Arc<Meter>,
@@ -179,7 +179,7 @@ pub struct Listener {
     /// The connections of each address that may be silent while they are served, the oldest in front.
     silent: HashMap<IpAddr, BTreeSet<(Instant, Caller)>>,
     mistakes: Mistakes,
-    refused: Arc<Quiet>,
+    refused: Arc<LogLimiter>,
     probes: probe::Expected,
     /// The node is being stopped.
     stopped: bool,
@@ -212,7 +212,7 @@ impl Listener {
     /// An actor that accepts at `doors`; `streams` meters the actors it starts.
     pub fn new(
         doors: Vec<Door>,
-        whose: For,
+        whose: Kind,
         limits: Limits,
         workers: Workers,
         streams: Arc<Meter>,
@@ -238,7 +238,7 @@ impl Listener {
             lines: HashMap::new(),
             silent: HashMap::new(),
             mistakes: Mistakes::new(now),
-            refused: Quiet::new(LOG, log_limit::FEW, "more connections were refused: too many"),
+            refused: LogLimiter::new(LOG, log_limit::FEW, "more connections were refused: too many"),
             probes: probe::Expected::default(),
             stopped: false,
         }
@@ -286,11 +286,11 @@ impl Listener {
         }
         let refusal = match &self.whose {
             // A peer that expects TLS would take it for an attack.
-            For::Servers(_) if self.direct_tls.get(door) == Some(&true) => return,
-            For::Servers(surroundings) => {
-                stream::refusal(stream_id::source()(), surroundings.terms.rules(), error)
+            Kind::Servers(_) if self.direct_tls.get(door) == Some(&true) => return,
+            Kind::Servers(environment) => {
+                stream::refusal(stream_id::source()(), environment.terms.rules(), error)
             }
-            For::Components(_) => xmpp::component::refusal(stream_id::source()(), error),
+            Kind::Components(_) => xmpp::component::refusal(stream_id::source()(), error),
         };
         // A peer that does not get it sees the connection closed.
         let _ = socket.try_write(&refusal);
@@ -303,7 +303,7 @@ impl Listener {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, place) = (caller.address.ip(), connection.place);
         let is_failed = place != Place::Proved && !connection.is_expected;
-        if is_failed && matches!(self.whose, For::Servers(_)) {
+        if is_failed && matches!(self.whose, Kind::Servers(_)) {
             self.sites.fail(ip);
         }
         if connection.penalty.is_zero() {
@@ -378,7 +378,7 @@ impl Handler<Queued<Adopt>> for Listener {
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { whose, limits } = adopt.open();
         match (&mut self.whose, whose) {
-            (For::Servers(own), For::Servers(new)) => {
+            (Kind::Servers(own), Kind::Servers(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Server(incoming) = &connection.stage {
                         let (terms, tls) = (new.terms.clone(), new.tls.clone());
@@ -388,17 +388,17 @@ impl Handler<Queued<Adopt>> for Listener {
                 }
                 (*own, self.limits) = (new, limits);
             }
-            (For::Components(own), For::Components(new)) => {
+            (Kind::Components(own), Kind::Components(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Component(component) = &connection.stage {
                         // A connection that has just ended needs no news.
-                        let _ = component.signal(component::Adopt { surroundings: Box::new(new.clone()) });
+                        let _ = component.signal(component::Adopt { environment: Box::new(new.clone()) });
                     }
                 }
                 (*own, self.limits) = (new, limits);
             }
             // Of one kind it never becomes the other.
-            (For::Servers(_), For::Components(_)) | (For::Components(_), For::Servers(_)) => {}
+            (Kind::Servers(_), Kind::Components(_)) | (Kind::Components(_), Kind::Servers(_)) => {}
         }
         self.sites.adopt(self.limits.bounds());
         self.look_after_lines();

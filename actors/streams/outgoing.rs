@@ -35,21 +35,21 @@ use self::{
 pub use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{Dialling, Session, StaticRoute},
+        attempt::{PendingDial, Session, StaticRoute},
         failure::Failure,
     },
     flow::{
-        batch::{Batch, Pass},
+        batch::{Batch, ReadPermit},
         farewell::Farewell,
         link::{self, Link},
         outbox::{self, Alarm, Outbox},
         route::{Return, Route},
         trace::Trace,
     },
-    observe::history::Notes,
+    observe::recorder::RecorderHandle,
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
-use net::tls::{self};
+use net::tls;
 use status::{event::Event, report};
 
 /// Write this before anything that the router sends: it has waited in the promise.
@@ -183,7 +183,7 @@ pub struct Owners {
     /// Error stanzas of the peer: the router.
     pub routes: Outlet<Route>,
     /// What is remembered of the remote domain.
-    pub notes: Notes,
+    pub notes: RecorderHandle,
 }
 
 /// The actor of one domain pair.
@@ -192,7 +192,7 @@ pub struct Outgoing {
     own: Mailbox<Self>,
     owners: Owners,
     meter: Arc<Meter>,
-    dialling: Option<Dialling>,
+    dialling: Option<PendingDial>,
     /// Ends the attempt that is being made.
     attempt: Option<AbortHandle>,
     idle_timeout: Duration,
@@ -259,7 +259,7 @@ impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
     pub fn new(
         pair: DomainPair,
-        dialling: Dialling,
+        dialling: PendingDial,
         owners: Owners,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
@@ -321,14 +321,14 @@ impl Outgoing {
             context.stop();
             return;
         }
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
         if let Some(adopt) = self.adopted.take() {
             self.adopt(&adopt, context);
         }
     }
 
     /// Lets the machine say what is to be done, then gives the link what waits.
-    fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+    fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
         let mut answers = Vec::new();
         while let Some(output) = self.wire.as_mut().and_then(|wire| wire.machine.poll()) {
             match output {

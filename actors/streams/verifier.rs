@@ -28,8 +28,8 @@ use xmpp::{
 
 use self::{question::Question, shares::Shares};
 use crate::{
-    dial::{attempt::Means, failure::Failure},
-    observe::log_limit::{self, Quiet},
+    dial::{attempt::Dialer, failure::Failure},
+    observe::log_limit::{self, LogLimiter},
     settings::Verifications,
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued};
@@ -53,7 +53,7 @@ pub struct Verify {
 #[derive(Debug)]
 pub struct Adopt {
     /// Terms and certificates.
-    pub means: Means,
+    pub means: Dialer,
     /// How much.
     pub limits: Verifications,
 }
@@ -76,7 +76,7 @@ struct Done {
 
 /// The actor that asks.
 pub struct Verifier {
-    means: Means,
+    means: Dialer,
     limits: Verifications,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
@@ -89,8 +89,8 @@ pub struct Verifier {
     lines: HashMap<IpAddr, VecDeque<Question>>,
     /// The addresses in which something waits, the one whose turn is next in front.
     turns: VecDeque<IpAddr>,
-    unasked: Arc<Quiet>,
-    refused: Arc<Quiet>,
+    unasked: Arc<LogLimiter>,
+    refused: Arc<LogLimiter>,
 }
 
 /// A question that is being asked.
@@ -103,7 +103,7 @@ struct Running {
 
 impl Verifier {
     /// A verifier that asks with these means.
-    pub fn new(means: Means, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub fn new(means: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         Self {
             means,
             limits,
@@ -115,12 +115,12 @@ impl Verifier {
             waiting: 0,
             lines: HashMap::new(),
             turns: VecDeque::new(),
-            unasked: Quiet::new(
+            unasked: LogLimiter::new(
                 LOG,
                 log_limit::FEW,
                 "more authoritative servers could not be asked about dialback keys",
             ),
-            refused: Quiet::new(
+            refused: LogLimiter::new(
                 LOG,
                 log_limit::FEW,
                 "more dialback keys were refused: too many wait to be verified",

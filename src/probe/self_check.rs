@@ -23,7 +23,7 @@ pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
     let location = Location { own: true, ..Location::default() };
     let fingerprint = check_certificate(probe, report, &location);
     let DomainPair { local, remote } = probe.pair.clone();
-    let policy = &probe.means.terms.remote(&remote).policy;
+    let policy = &probe.dialer.terms.remote(&remote).policy;
     if policy.allows(Mechanism::Dialback) && !policy.secret.is_shared() {
         report.add_untested(Untested::DialbackSecret);
     }
@@ -41,7 +41,7 @@ pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
     attempt.remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
     attempt.remote.policy.strict_certificates = false;
     let own = OwnServer {
-        listeners: probe.means.bound.clone(),
+        listeners: probe.dialer.bound.clone(),
         fingerprint,
         requires_certificate: policy.strict_certificates || !policy.allows(Mechanism::Dialback),
     };
@@ -64,7 +64,7 @@ fn check_certificate(probe: &Probe, report: &mut Report, location: &Location) ->
             return None;
         }
     };
-    let policy = &probe.means.terms.remote(&probe.pair.remote).policy;
+    let policy = &probe.dialer.terms.remote(&probe.pair.remote).policy;
     let mut step = own_file(&certificate, local, policy, location);
     if step.finding.is_none() {
         step.finding = expires_soon(identity, probe);

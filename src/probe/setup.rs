@@ -5,15 +5,15 @@ use std::sync::Arc;
 use actix_rt::Arbiter;
 use actors::{
     dial::{
-        attempt::{Attempt, Means},
+        attempt::{Attempt, Dialer},
         observer::{Seen, Watch as _},
         remote_policy::Terms,
         resolver::Resolver,
     },
-    observe::{fingerprints::Witness, history::Notes, metrics::Tally},
+    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     settings::{Identity, Settings},
 };
-use mailbox::{self, Meter};
+use mailbox::Meter;
 use net::{dns::Dns, tls::Tls};
 use tokio::sync::mpsc;
 use xmpp::{DomainPair, stream::initiating::Purpose};
@@ -24,7 +24,7 @@ use super::observed::{Event, EventSender};
 pub(crate) struct Probe {
     pub(super) settings: Settings,
     pub(super) pair: DomainPair,
-    pub(super) means: Means,
+    pub(super) dialer: Dialer,
     pub(super) dns: Dns,
     pub(super) sender: EventSender,
     pub(super) events: mpsc::Receiver<Event>,
@@ -49,28 +49,29 @@ impl Probe {
         let counted = Arc::clone(&meter);
         let resolver =
             mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(queried, own, counted));
-        let meter = Meter::new("witness", MAILBOX, None);
+        let meter = Meter::new("fingerprints", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let witness =
-            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
+        let witness = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
+            Fingerprints::new(RecorderHandle::nobody(), counted)
+        });
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means = Means {
+        let dialer = Dialer {
             terms: Terms::new(&settings),
             tls,
             resolver,
             gate: None,
             dials: settings.limits.dials,
             witness,
-            tally: Tally::default(),
-            notes: Notes::nobody(),
+            tally: MetricsHandle::default(),
+            notes: RecorderHandle::nobody(),
             bound,
         };
-        Ok(Self { settings, pair, means, dns, sender, events })
+        Ok(Self { settings, pair, dialer, dns, sender, events })
     }
 
     /// The attempt that a node would make, with an observer.
     pub(crate) fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
-        let attempt = self.means.attempt(pair, purpose, LOG);
+        let attempt = self.dialer.attempt(pair, purpose, LOG);
         Attempt { watch: Some(Arc::new(self.sender.announcing(None))), ..attempt }
     }
 

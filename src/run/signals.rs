@@ -5,7 +5,7 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use actors::flow::ledger::Sheet;
+use actors::flow::ledger::Totals;
 use tokio::{
     runtime,
     signal::unix::{self, SignalKind},
@@ -36,7 +36,7 @@ struct Shutdown {
     /// Time that the node has to stop.
     timeout: Duration,
     /// The totals to log before the exit.
-    account: Option<Arc<Sheet>>,
+    account: Option<Arc<Totals>>,
 }
 
 impl Signals {
@@ -72,7 +72,7 @@ impl Signals {
     }
 
     /// Sets the totals that are logged if the node does not stop in time.
-    pub(super) fn set_account(&self, account: Option<Arc<Sheet>>) {
+    pub(super) fn set_account(&self, account: Option<Arc<Totals>>) {
         self.shutdown.send_modify(|shutdown| shutdown.account = account);
     }
 

@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Allowance, Arrival, Attempt};
+use super::{Arrival, Attempt, Budget};
 use crate::{dial::failure::Failure, observe::metrics::Phase};
 use net::{dns::Target, happy_eyeballs};
 use status::event::{Event, What};
@@ -19,7 +19,7 @@ impl Attempt {
         address: SocketAddr,
         target: &Target,
         refusal: Failure,
-        share: &Allowance,
+        share: &Budget,
     ) -> Result<Arrival, Failure> {
         log::log!(
             target: self.log, self.level(), pair:% = self.pair, address:% = address,
@@ -46,7 +46,7 @@ impl Attempt {
         &self,
         address: SocketAddr,
         target: &Target,
-        share: &Allowance,
+        share: &Budget,
     ) -> Result<Arrival, Failure> {
         if !share.connect() {
             return Err(Failure::Late);

@@ -11,39 +11,41 @@ impl Actor for Nobody {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<Held>> for Nobody {
+impl Handler<Queued<Waiting>> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, held: Queued<Held>, _: &mut Context<Self>) {
+    fn handle(&mut self, held: Queued<Waiting>, _: &mut Context<Self>) {
         held.open();
     }
 }
 
-impl Handler<Queued<Admitted>> for Nobody {
+impl Handler<Queued<Acquired>> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, admitted: Queued<Admitted>, _: &mut Context<Self>) {
+    fn handle(&mut self, admitted: Queued<Acquired>, _: &mut Context<Self>) {
         admitted.open();
     }
 }
 
-fn start(per_address: usize) -> Mailbox<Gate> {
+fn start(per_address: usize) -> Mailbox<DialLimit> {
     let here = Arbiter::current();
     let nobody = mailbox::start_on(&here, &Meter::new("nobody", 1024, None), "nobody", move |_| Nobody);
     let owners = Owners { held: nobody.outlet(), admitted: nobody.outlet() };
-    let meter = Meter::new("gate", 65_536, None);
+    let meter = Meter::new("dial_limit", 65_536, None);
     let counted = Arc::clone(&meter);
-    mailbox::start_on(&here, &meter, "gate", move |own| Gate::new(per_address, own, owners, counted))
+    mailbox::start_on(&here, &meter, "dial_limit", move |own| {
+        DialLimit::new(per_address, own, owners, counted)
+    })
 }
 
-fn enter(gate: &Mailbox<Gate>, purpose: Purpose) -> oneshot::Receiver<Result<Pass, Full>> {
+fn enter(gate: &Mailbox<DialLimit>, purpose: Purpose) -> oneshot::Receiver<Result<DialPermit, Full>> {
     let (answer, answered) = oneshot::channel();
     let address = [192, 0, 2, 7].into();
-    gate.tell(Enter { address, purpose, waits: true, answer }).unwrap();
+    gate.tell(Acquire { address, purpose, waits: true, answer }).unwrap();
     answered
 }
 
-async fn verifications(gate: &Mailbox<Gate>, number: usize, confirmed: bool) -> usize {
+async fn verifications(gate: &Mailbox<DialLimit>, number: usize, confirmed: bool) -> usize {
     let mut entered = 0;
     for _ in 0..number {
         if let Ok(pass) = enter(gate, Purpose::Verification).await.unwrap() {
@@ -98,12 +100,12 @@ fn session() -> Purpose {
 }
 
 /// As many as the gate lets through at once; gives their passes.
-async fn at_once(gate: &Mailbox<Gate>) -> Vec<Pass> {
+async fn at_once(gate: &Mailbox<DialLimit>) -> Vec<DialPermit> {
     let mut passes = Vec::new();
     loop {
         let (answer, answered) = oneshot::channel();
         let address = [192, 0, 2, 7].into();
-        gate.tell(Enter { address, purpose: session(), waits: false, answer }).unwrap();
+        gate.tell(Acquire { address, purpose: session(), waits: false, answer }).unwrap();
         match answered.await.unwrap() {
             Ok(pass) => passes.push(pass),
             Err(Full) => return passes,
@@ -119,7 +121,7 @@ async fn an_address_where_sessions_are_made_is_met_by_more_at_once_up_to_a_bound
     for expected in [3, 6, 12, 24, 31, 31] {
         let passes = at_once(&gate).await;
         assert_eq!(passes.len(), expected);
-        passes.into_iter().for_each(Pass::succeed);
+        passes.into_iter().for_each(DialPermit::succeed);
     }
     drop(anchor);
     assert_eq!(at_once(&gate).await.len(), 4, "nothing is remembered of an address that nobody connects to");
@@ -152,10 +154,10 @@ async fn who_waits_is_let_in_when_another_one_succeeds_and_one_more_with_him() {
     let _held = [second.await.unwrap().unwrap(), third.await.unwrap().unwrap()];
 }
 
-fn door(address: &str) -> Door {
+fn door(address: &str) -> Key {
     let (answer, _) = oneshot::channel();
     let address = address.parse().unwrap();
-    Door::of(&Enter { address, purpose: Purpose::Verification, waits: true, answer })
+    Key::of(&Acquire { address, purpose: Purpose::Verification, waits: true, answer })
 }
 
 #[test]

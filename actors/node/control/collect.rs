@@ -17,7 +17,7 @@ use xmpp::{Domain, DomainPair};
 
 use super::session_line;
 use crate::{
-    observe::history::{self, Recorder, Step},
+    observe::recorder::{self, Recorder, Step},
     routing::{
         promise::{self, Promise},
         router::{self, Router},
@@ -268,7 +268,7 @@ impl Sources {
         }
         let (answer, steps) = oneshot::channel();
         let pairs = shown.attempts.iter().map(|(pair, _)| pair.clone()).collect();
-        let _ = self.recorder.signal(history::Locate { pairs, answer });
+        let _ = self.recorder.signal(recorder::Locate { pairs, answer });
         let steps = round.wait("recorder", steps).await.unwrap_or_default();
         let steps = steps.into_iter().chain(std::iter::repeat(None));
         let waiting = |pair: &DomainPair| {
@@ -294,9 +294,9 @@ impl Sources {
         known
     }
 
-    fn recall(&self, remote: &Domain) -> oneshot::Receiver<Option<history::Memory>> {
+    fn recall(&self, remote: &Domain) -> oneshot::Receiver<Option<recorder::Memory>> {
         let (answer, memory) = oneshot::channel();
-        let _ = self.recorder.signal(history::Recall { remote: remote.clone(), answer });
+        let _ = self.recorder.signal(recorder::Recall { remote: remote.clone(), answer });
         memory
     }
 

@@ -13,14 +13,14 @@ use crate::{
 };
 use mailbox::{
     Mailbox,
-    monitor::{self, Pulse},
+    monitor::{self, Monitor},
 };
 
 /// Whom to ask.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
     /// The mailboxes.
-    pub pulse: Mailbox<Pulse>,
+    pub pulse: Mailbox<Monitor>,
     /// The account and the sessions.
     pub router: Mailbox<Router>,
     /// What waits.

@@ -12,14 +12,14 @@ use tokio::{
 use super::{exposition::Format, families, gather::Sources};
 use crate::{
     node::places::{Place, Places, soon_if_needed, unless_needed},
-    observe::log_limit::Quiet,
+    observe::log_limit::LogLimiter,
 };
 
 /// Serves the figures of `sources` for ever.
 pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
     let mut places = Places::new(AT_ONCE);
     let (done, mut left) = mpsc::channel(2 * AT_ONCE);
-    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
+    let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
     loop {
         let accepted = tokio::select! {
             Some(number) = left.recv() => {

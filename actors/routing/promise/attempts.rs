@@ -123,11 +123,11 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
     }
 }
 
-impl Handler<Queued<dial_limit::Held>> for Promise {
+impl Handler<Queued<dial_limit::Waiting>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, held: Queued<dial_limit::Held>, _: &mut Context<Self>) {
-        let dial_limit::Held { pair } = held.open();
+    fn handle(&mut self, held: Queued<dial_limit::Waiting>, _: &mut Context<Self>) {
+        let dial_limit::Waiting { pair } = held.open();
         if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting(_))) {
             self.turns.hold(&pair);
             self.begin_next();
@@ -135,11 +135,11 @@ impl Handler<Queued<dial_limit::Held>> for Promise {
     }
 }
 
-impl Handler<Queued<dial_limit::Admitted>> for Promise {
+impl Handler<Queued<dial_limit::Acquired>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, admitted: Queued<dial_limit::Admitted>, _: &mut Context<Self>) {
-        let dial_limit::Admitted { pair } = admitted.open();
+    fn handle(&mut self, admitted: Queued<dial_limit::Acquired>, _: &mut Context<Self>) {
+        let dial_limit::Acquired { pair } = admitted.open();
         self.turns.resume(&pair, clock::now());
     }
 }

@@ -14,7 +14,7 @@ use xmpp::{Stanza, stanza::Kind};
 use crate::{
     flow::{
         batch::{self, Batch, Kept},
-        ledger::{Outcome, Slip},
+        ledger::{LedgerEntry, Outcome},
     },
     settings::Promise as Bounds,
 };
@@ -29,7 +29,7 @@ pub(super) struct Queue {
     bytes: usize,
     /// No stanza will have waited its time before that.
     earliest: Option<Instant>,
-    slip: Slip,
+    slip: LedgerEntry,
 }
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Queue {
             states: HashMap::new(),
             bytes: 0,
             earliest: None,
-            slip: Slip::none(),
+            slip: LedgerEntry::none(),
         }
     }
 

@@ -9,9 +9,9 @@ use super::{LogAccount, Router};
 use crate::{
     flow::{
         batch::Batch,
-        ledger::{Sheet, Slip},
+        ledger::{LedgerEntry, Totals},
     },
-    observe::history::Notes,
+    observe::recorder::RecorderHandle,
     routing::shrink,
 };
 use mailbox::Queued;
@@ -19,12 +19,12 @@ use status::{amount::Amount, report};
 
 /// The sheets on which all that is taken in is entered.
 pub(super) struct Account {
-    pub(super) all: Arc<Sheet>,
+    pub(super) all: Arc<Totals>,
     /// Of the domains that have something waiting, or had a moment ago.
-    pub(super) domains: HashMap<Domain, Arc<Sheet>>,
+    pub(super) domains: HashMap<Domain, Arc<Totals>>,
     pub(super) every: Option<Duration>,
     /// Who keeps the figures of domains that are forgotten here.
-    pub(super) notes: Notes,
+    pub(super) notes: RecorderHandle,
 }
 
 impl Account {
@@ -34,11 +34,11 @@ impl Account {
     }
 
     /// Enters so much under a domain.
-    pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> Slip {
+    pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> LedgerEntry {
         if self.domains.len() >= SWEEP_FROM && self.domains.len() == self.domains.capacity() {
             self.forget_idle();
         }
-        Slip::take_in(&self.all, self.domains.entry(domain.clone()).or_default(), amount)
+        LedgerEntry::take_in(&self.all, self.domains.entry(domain.clone()).or_default(), amount)
     }
 
     /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.

@@ -66,10 +66,10 @@ mod tests {
     use super::*;
     use crate::{
         flow::{
-            ledger::{Outcome, Sheet},
+            ledger::{Outcome, Totals},
             route::{Ingress, Route},
         },
-        observe::history::Notes,
+        observe::recorder::RecorderHandle,
         routing::{
             promise::Promise,
             router::{Figures, ShowFigures},
@@ -94,7 +94,15 @@ mod tests {
             let (promise, waiting) = mailbox::open(&meter("promise", 100), "promise");
             let router = mailbox::start_on(&Arbiter::current(), &meter("router", 100), "router", move |_| {
                 let vital = PanicGuard::new("router", mpsc::channel(1).0);
-                Router::new([domain("a.example")], [], promise, service, None, Notes::nobody(), vital)
+                Router::new(
+                    [domain("a.example")],
+                    [],
+                    promise,
+                    service,
+                    None,
+                    RecorderHandle::nobody(),
+                    vital,
+                )
             });
             Self { router, service: Some(busy), _promise: waiting }
         }
@@ -105,7 +113,7 @@ mod tests {
         }
 
         /// What the router counts once it has done what it was told before.
-        async fn account(&self) -> std::sync::Arc<Sheet> {
+        async fn account(&self) -> std::sync::Arc<Totals> {
             let (answer, figures) = oneshot::channel();
             self.router.signal(ShowFigures { busiest: 0, answer }).unwrap();
             let Figures { account, .. } = figures.await.unwrap();

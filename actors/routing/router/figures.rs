@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use xmpp::Domain;
 
 use super::{Router, seats};
-use crate::flow::ledger::Sheet;
+use crate::flow::ledger::Totals;
 use mailbox::Queued;
 use status::amount::Amount;
 
@@ -24,7 +24,7 @@ pub struct ShowFigures {
 #[derive(Debug)]
 pub struct Figures {
     /// The account of all domains; its figures go on counting.
-    pub account: Arc<Sheet>,
+    pub account: Arc<Totals>,
     /// The domains for which the most waits, the one with the most first.
     pub busiest: Vec<(Domain, Amount)>,
     /// Sessions that take stanzas.

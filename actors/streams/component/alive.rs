@@ -39,7 +39,7 @@ impl Handler<Queued<Prove>> for Component {
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
         prove.open();
         let (Some(name), false, false) = (&self.name, self.alive.open, self.over) else { return };
-        let from = self.surroundings.asker.as_ref().unwrap_or(name);
+        let from = self.environment.asker.as_ref().unwrap_or(name);
         let (from, to, id) = (from.wire(), name.wire(), format!("alive-{}", stream_id::source()()));
         // Domains and ids have no character that XML would have to escape.
         let ping =
@@ -62,7 +62,7 @@ impl Component {
             && let Some(name) = self.name.clone()
         {
             // A router that is gone takes the process with it.
-            let _ = self.surroundings.owners.answered.signal(Answered { name, component: self.own.clone() });
+            let _ = self.environment.owners.answered.signal(Answered { name, component: self.own.clone() });
         }
     }
 

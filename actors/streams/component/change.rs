@@ -5,15 +5,15 @@ use std::sync::Arc;
 use actix::{Context, Handler};
 use xmpp::stream::{Condition, Error};
 
-use super::{Adopt, Component, Surroundings, goodbye::Parting};
+use super::{Adopt, Component, Environment, goodbye::Parting};
 use mailbox::Queued;
 
 impl Component {
     /// Whether the secret that the component showed is no longer that of its name. That the name is gone, the router
     /// says.
-    fn has_old_secret(&self, new: &Surroundings) -> bool {
+    fn has_old_secret(&self, new: &Environment) -> bool {
         let Some(name) = &self.name else { return false };
-        let (old, new) = (self.surroundings.names.get(name), new.names.get(name));
+        let (old, new) = (self.environment.names.get(name), new.names.get(name));
         new.is_some_and(|new| old.is_none_or(|old| old.secret != new.secret))
     }
 }
@@ -22,11 +22,11 @@ impl Handler<Queued<Adopt>> for Component {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { surroundings } = adopt.open();
-        let outdated = self.has_old_secret(&surroundings);
-        let Surroundings { ref names, max_stanza, bounds, .. } = *surroundings;
+        let Adopt { environment } = adopt.open();
+        let outdated = self.has_old_secret(&environment);
+        let Environment { ref names, max_stanza, bounds, .. } = *environment;
         self.machine.adopt(Arc::clone(names), max_stanza, bounds);
-        self.surroundings = Surroundings { door: self.surroundings.door, ..*surroundings };
+        self.environment = Environment { door: self.environment.door, ..*environment };
         if outdated && !self.over {
             let text = "the secret of this name has changed";
             self.close(Parting::Error(Error::new(Condition::NotAuthorized, text)), context);

@@ -9,7 +9,7 @@ use actix::{AsyncContext, Context};
 use xmpp::stream::{self, Condition, End};
 
 use super::{Component, WHOLE_CHUNK};
-use crate::flow::{batch::Pass, farewell::Farewell};
+use crate::flow::{batch::ReadPermit, farewell::Farewell};
 
 /// Why we close the stream of a component.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Component {
             Parting::Operator => None,
         });
         self.parting = Some(parting);
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
         self.await_silence(context);
         context.run_later(CLOSE_WITHIN, |component, context| {
             if let Some(link) = component.link.as_ref().filter(|_| component.outbox.is_empty()) {
@@ -61,7 +61,7 @@ impl Component {
             Condition::ConnectionTimeout,
             "no data accepted within the write timeout",
         )));
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
         self.over = true;
         self.log_closed(reason);
         self.leave(context);
@@ -95,7 +95,7 @@ impl Component {
             let error = stream::Error::new(Condition::SystemShutdown, "");
             self.parting = Some(Parting::Error(error.clone()));
             self.machine.close(Some(error));
-            self.turn(&Pass::free(), context);
+            self.turn(&ReadPermit::free(), context);
             return self.await_silence(context);
         }
         context.run_later(QUIET / QUIET_LOOKS, move |component, context| {

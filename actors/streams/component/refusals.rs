@@ -5,27 +5,31 @@ use std::{collections::HashMap, sync::Arc};
 use xmpp::Domain;
 
 use super::LOG;
-use crate::observe::log_limit::{self, Quiet};
+use crate::observe::log_limit::{self, LogLimiter};
 
 /// The limits of these log lines: one for each configured name, so that one misconfigured component hides no other,
 /// and one for all else.
 #[derive(Clone, Debug)]
 pub struct Refusals {
-    names: Arc<HashMap<Domain, Arc<Quiet>>>,
-    others: Arc<Quiet>,
+    names: Arc<HashMap<Domain, Arc<LogLimiter>>>,
+    others: Arc<LogLimiter>,
 }
 
 impl Refusals {
     /// For these configured names.
     pub fn of(names: impl Iterator<Item = Domain>) -> Self {
         let quiet = |name: Domain| {
-            let quiet =
-                Quiet::about(LOG, log_limit::FEW, "more component connections were refused", name.as_str());
+            let quiet = LogLimiter::about(
+                LOG,
+                log_limit::FEW,
+                "more component connections were refused",
+                name.as_str(),
+            );
             (name, quiet)
         };
         Self {
             names: Arc::new(names.map(quiet).collect()),
-            others: Quiet::new(
+            others: LogLimiter::new(
                 LOG,
                 log_limit::FEW,
                 "more component connections failed before authentication",

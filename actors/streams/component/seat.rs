@@ -6,12 +6,12 @@ use actix::{ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
 
 use super::{Claimed, Component, Gone, LOG};
-use crate::{flow::batch::Pass, streams::caller};
+use crate::{flow::batch::ReadPermit, streams::caller};
 use mailbox::Queued;
 
 impl Component {
     pub(super) fn claim(&mut self, name: Domain, context: &mut Context<Self>) {
-        if self.surroundings.owners.claimed.signal(Claimed { name, component: self.own.clone() }).is_err() {
+        if self.environment.owners.claimed.signal(Claimed { name, component: self.own.clone() }).is_err() {
             context.stop();
         }
     }
@@ -37,7 +37,7 @@ impl Component {
         self.gone = true;
         self.dismissed = None;
         let reason = self.ended.clone().unwrap_or_default();
-        if self.surroundings.owners.gone.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
+        if self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason }).is_err() {
             context.stop();
         }
     }
@@ -54,11 +54,11 @@ impl Handler<Queued<super::Seated>> for Component {
             log::info!(target: LOG, address:% = self.address, name = name; "connected");
             self.machine.accept();
             // A listener that is gone counts no more.
-            let _ = self.surroundings.proved.signal(caller::Proved { caller: self.caller() });
+            let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
         } else {
             self.seat_is_taken(asked, context);
         }
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
         if self.link.is_none() {
             // It went away while the router decided.
             self.link_ended(0, "", context);

@@ -9,7 +9,7 @@ use xmpp::stream::{self, Condition};
 use super::Incoming;
 
 impl Incoming {
-    /// Notes whether an element is under way, and since when. The time that the throttle takes is not the peer's.
+    /// RecorderHandle whether an element is under way, and since when. The time that the throttle takes is not the peer's.
     pub(super) fn watch_element(&mut self, paused: Option<Duration>) {
         let under_way = self.machine.unfinished();
         self.unfinished = match (under_way, self.unfinished) {

@@ -43,7 +43,7 @@ impl Incoming {
         }
     }
 
-    /// Notes for the domains of the stream that it is over; a few stand for many. One that left because its certificate got
+    /// RecorderHandle for the domains of the stream that it is over; a few stand for many. One that left because its certificate got
     /// it no offer of EXTERNAL has asked for nothing that could be refused.
     pub(super) fn note_end(&self, reason: &str) {
         if let (false, Some(Err(problem)), Some(remote)) =
@@ -53,13 +53,13 @@ impl Incoming {
             let event = Event::now(What::Disconnected)
                 .at(self.address)
                 .saying(format!("{reason}; not authenticated; {flaw}"));
-            self.surroundings.notes.note_claim(remote, event);
+            self.environment.notes.note_claim(remote, event);
         }
         let stanzas = usize::try_from(self.stanzas_in).unwrap_or(usize::MAX);
         for pair in self.machine.pairs().iter().take(NOTED) {
             let event =
                 Event::now(What::Disconnected).with(&pair.local).at(self.address).saying(reason).of(stanzas);
-            self.surroundings.notes.note(&pair.remote, event);
+            self.environment.notes.note(&pair.remote, event);
         }
     }
 }
@@ -87,7 +87,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
         // Whoever asked may have given up.
         let _ = closing.try_send(token.clone());
         self.draining.get_or_insert(token);
-        self.surroundings.notes.note(&remote, Event::now(What::Dismissed).at(self.address));
+        self.environment.notes.note(&remote, Event::now(What::Dismissed).at(self.address));
         if !self.machine.is_closing() {
             self.close(None, context);
         }

@@ -3,25 +3,25 @@
 use std::sync::Arc;
 
 use super::LOG;
-use crate::observe::log_limit::{self, Quiet};
+use crate::observe::log_limit::{self, LogLimiter};
 
 /// Lines that peers can cause without proving who they are, or that their users can cause.
 #[derive(Clone, Debug)]
 pub struct Strangers {
     /// TLS is up.
-    pub secured: Arc<Quiet>,
+    pub secured: Arc<LogLimiter>,
     /// TLS did not come about.
-    pub insecure: Arc<Quiet>,
-    pub(super) asked: Arc<Quiet>,
-    pub(super) refused: Arc<Quiet>,
-    pub(super) closed: Arc<Quiet>,
+    pub insecure: Arc<LogLimiter>,
+    pub(super) asked: Arc<LogLimiter>,
+    pub(super) refused: Arc<LogLimiter>,
+    pub(super) closed: Arc<LogLimiter>,
     /// Stanzas of authenticated servers: what their users can cause.
-    pub(super) stanzas: Arc<Quiet>,
+    pub(super) stanzas: Arc<LogLimiter>,
 }
 
 impl Default for Strangers {
     fn default() -> Self {
-        let few = |what| Quiet::new(LOG, log_limit::FEW, what);
+        let few = |what| LogLimiter::new(LOG, log_limit::FEW, what);
         Self {
             // After a restart all the servers that one knows may come at once; the line of each that authenticates itself
             // says the same again.

@@ -17,7 +17,7 @@ use super::{Authorized, Incoming, LOG};
 use crate::{
     dial::failure::Failure,
     flow::{
-        batch::{self, Batch, Pass},
+        batch::{self, Batch, ReadPermit},
         refused::{self, RefusedStanzas},
         route::{Ingress, Refuse, Route},
     },
@@ -33,7 +33,7 @@ use status::{
 
 impl Incoming {
     /// Lets the machine say what is to be done.
-    pub(super) fn turn(&mut self, pass: &Pass, context: &mut Context<Self>) {
+    pub(super) fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused: Vec<stanza::Refused> = Vec::new();
         while let Some(output) = self.machine.poll() {
@@ -42,7 +42,7 @@ impl Incoming {
                 Output::StartTls => {
                     self.feed_link();
                     if let Some(link) = &self.link {
-                        link.accept_tls(self.surroundings.tls.clone(), self.to.clone());
+                        link.accept_tls(self.environment.tls.clone(), self.to.clone());
                     }
                 }
                 Output::Opened { from, to, certificate } => {
@@ -89,14 +89,14 @@ impl Incoming {
 
     /// Has an authoritative server asked about a dialback key.
     fn ask(&mut self, request: Request) {
-        if self.surroundings.strangers.asked.permits() {
+        if self.environment.strangers.asked.permits() {
             log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
         }
         let site = net::site::site(self.address.ip());
         let stream = self.asking.get_or_insert_with(|| watch::channel(()).0).subscribe();
         let (answer, within) = (self.own.outlet(), self.remote.handshake_timeout);
         let verify = verifier::Verify { request, site, answer, within, stream };
-        if let Err(refused) = self.surroundings.verifier.tell(verify) {
+        if let Err(refused) = self.environment.verifier.tell(verify) {
             let request = refused.into_inner().request;
             let error = Failure::Overloaded.dialback_error(&request.pair.remote);
             self.machine.verified(&request, Err(error));
@@ -108,14 +108,14 @@ impl Incoming {
         if !self.authorized {
             self.authorized = true;
             // A listener that is gone counts no more.
-            let _ = self.surroundings.proved.signal(caller::Proved { caller: self.caller() });
-            self.presence = Some(self.surroundings.tally.admit());
-            self.remote = self.surroundings.terms.remote(&pair.remote).clone();
+            let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
+            self.presence = Some(self.environment.tally.admit());
+            self.remote = self.environment.terms.remote(&pair.remote).clone();
             self.throttle.set_rate(self.remote.max_rate);
         }
         // A promise that is gone takes the process with it.
-        let _ = self.surroundings.authorized.signal(Authorized { remote: pair.remote.clone() });
-        let terms = self.surroundings.terms.remote(&pair.remote);
+        let _ = self.environment.authorized.signal(Authorized { remote: pair.remote.clone() });
+        let terms = self.environment.terms.remote(&pair.remote);
         let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
         log::info!(
             target: LOG, address:% = self.address, pair:% = pair,
@@ -127,7 +127,7 @@ impl Incoming {
         self.mechanism = Some(mechanism);
         let text = format!("by {}, {}", mechanism, shown.in_words());
         let event = Event::now(What::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
-        self.surroundings.notes.note(&pair.remote, event);
+        self.environment.notes.note(&pair.remote, event);
         self.witness(&pair.remote);
     }
 
@@ -135,7 +135,7 @@ impl Incoming {
     fn count_verdict(&mut self, verdict: &Result<(), Problem>) {
         if !self.judged {
             self.judged = true;
-            self.surroundings.tally.saw(Saw::Judged { side: Direction::Incoming, verdict: name_of(verdict) });
+            self.environment.tally.saw(Saw::Judged { side: Direction::Incoming, verdict: name_of(verdict) });
         }
     }
 
@@ -145,12 +145,12 @@ impl Incoming {
         else {
             return;
         };
-        let verdict = secured.proves(&remote, &self.surroundings.terms.remote(&remote).policy);
+        let verdict = secured.proves(&remote, &self.environment.terms.remote(&remote).policy);
         if let (Err(problem), End::ByUs(error), false) = (&verdict, end, self.judged) {
             let reason = Refusal::Certificate(problem.clone()).explain(&remote);
             if error.text == reason {
                 let event = Event::now(What::Refused).at(self.address).saying(reason);
-                self.surroundings.notes.note_claim(&remote, event);
+                self.environment.notes.note_claim(&remote, event);
                 self.refused = true;
             }
         }
@@ -159,7 +159,7 @@ impl Incoming {
     }
 
     fn refused(&mut self, remote: Option<&Domain>, reason: String) {
-        if self.authorized || self.surroundings.strangers.refused.permits() {
+        if self.authorized || self.environment.strangers.refused.permits() {
             log::warn!(
                 target: LOG, address:% = self.address, remote:% = name(remote),
                 reason = reason.as_str();
@@ -168,23 +168,23 @@ impl Incoming {
         }
         if let Some(remote) = remote {
             let event = Event::now(What::Refused).at(self.address).saying(reason);
-            self.surroundings.notes.note_claim(remote, event);
+            self.environment.notes.note_claim(remote, event);
             self.refused = true;
         }
     }
 
     /// Has stanzas that the stream refused counted, and their answers sent the way that stanzas of our own domains take,
     /// on streams that we open.
-    fn refuse(&mut self, stanzas: Vec<stanza::Refused>, pass: &Pass) {
+    fn refuse(&mut self, stanzas: Vec<stanza::Refused>, pass: &ReadPermit) {
         let mut refused = RefusedStanzas::default();
         let mut answers = Vec::new();
         for stanza in stanzas {
-            refused::log(LOG, &self.surroundings.strangers.stanzas, self.address, &stanza);
+            refused::log(LOG, &self.environment.strangers.stanzas, self.address, &stanza);
             if !self.refusals_noted.contains(&stanza.reason) {
                 self.refusals_noted.push(stanza.reason);
                 let text = format!("a stanza: {}", stanza.text);
                 let event = Event::now(What::Refused).with(&stanza.local).at(self.address).saying(text);
-                self.surroundings.notes.note(&stanza.remote, event);
+                self.environment.notes.note(&stanza.remote, event);
             }
             refused.enter(&stanza);
             answers.extend(stanza.answer);
@@ -192,7 +192,7 @@ impl Incoming {
         // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
         // with it.
         let _ =
-            self.surroundings.owners.refused.signal(Refuse { refused, answers: batch::sort(answers, pass) });
+            self.environment.owners.refused.signal(Refuse { refused, answers: batch::sort(answers, pass) });
     }
 
     /// Has the remote's certificate remembered.
@@ -200,7 +200,7 @@ impl Incoming {
         if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
             let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
             // A witness who has too much to do remembers the last one.
-            let _ = self.surroundings.witness.tell(fingerprints::Saw {
+            let _ = self.environment.witness.tell(fingerprints::Saw {
                 remote,
                 side: Direction::Incoming,
                 fingerprint,
@@ -211,7 +211,7 @@ impl Incoming {
     /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
     fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
         let route = Route { batches, ingress: Ingress::Remote };
-        match self.surroundings.owners.routes.tell(route) {
+        match self.environment.owners.routes.tell(route) {
             Ok(()) => {}
             Err(Refused::Full(route)) => {
                 self.offered = Some(route);

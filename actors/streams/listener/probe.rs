@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::Listener;
 use crate::{
-    observe::{history::Notes, metrics::Tally},
+    observe::{metrics::MetricsHandle, recorder::RecorderHandle},
     streams::incoming,
 };
 use mailbox::Queued;
@@ -56,13 +56,17 @@ impl Listener {
     pub(super) fn surroundings_for(
         &mut self,
         address: SocketAddr,
-        surroundings: incoming::Surroundings,
-    ) -> incoming::Surroundings {
+        environment: incoming::Environment,
+    ) -> incoming::Environment {
         if !self.probes.take(address, clock::now()) {
-            return surroundings;
+            return environment;
         }
         log::info!(target: super::LOG, address:% = address; "connection of this node's own probe: not recorded");
-        incoming::Surroundings { notes: Notes::nobody(), tally: Tally::default(), ..surroundings }
+        incoming::Environment {
+            notes: RecorderHandle::nobody(),
+            tally: MetricsHandle::default(),
+            ..environment
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix::{Context, Handler};
 
-use super::{Connection, Dismiss, For, Listener, Show, Stage};
+use super::{Connection, Dismiss, Kind, Listener, Show, Stage};
 use crate::streams::{component, incoming};
 use mailbox::Queued;
 use status::{
@@ -52,8 +52,8 @@ impl Handler<Queued<Show>> for Listener {
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let show = show.open();
         let direction = match self.whose {
-            For::Servers(_) => Direction::Incoming,
-            For::Components(_) => Direction::Component,
+            Kind::Servers(_) => Direction::Incoming,
+            Kind::Components(_) => Direction::Component,
         };
         if show.of.is_some() {
             // Only the streams know whose they are.

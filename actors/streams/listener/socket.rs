@@ -6,7 +6,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::{Accepted, Caller, LOG, Listener};
-use crate::observe::log_limit::Quiet;
+use crate::observe::log_limit::LogLimiter;
 use mailbox::{Mailbox, Refused};
 
 /// Binds a listening socket; an IPv6 one is for IPv6 only, so that both families can have the same port.
@@ -24,7 +24,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
 pub(super) async fn accept(socket: TcpListener, door: usize, listener: Mailbox<Listener>) {
-    let failures = Quiet::new(LOG, 1, "more connections could not be accepted");
+    let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
     loop {
         let mut accepted = match socket.accept().await {
             Ok((socket, address)) => Accepted { socket, caller: Caller { address, door } },

@@ -7,7 +7,7 @@ use xmpp::{Stanza, stream::initiating::Stray};
 
 use super::{LOG, Outgoing};
 use crate::flow::{
-    batch::{self, Pass},
+    batch::{self, ReadPermit},
     route::{Ingress, Route},
 };
 
@@ -28,7 +28,7 @@ impl Inbound {
 }
 
 impl Outgoing {
-    /// Notes that something was dropped, and tells it once.
+    /// RecorderHandle that something was dropped, and tells it once.
     pub(super) fn drop_stray(&mut self, stray: Stray) {
         let Some(wire) = &mut self.wire else { return };
         wire.inbound.dropped += 1;
@@ -41,7 +41,7 @@ impl Outgoing {
     }
 
     /// Takes error stanzas to the senders of what they answer.
-    pub(super) fn pass_on(&mut self, answers: Vec<Stanza>, pass: &Pass) {
+    pub(super) fn pass_on(&mut self, answers: Vec<Stanza>, pass: &ReadPermit) {
         if answers.is_empty() {
             return;
         }
@@ -56,7 +56,7 @@ impl Outgoing {
     }
 
     /// Lets the link read on: at once, or after a pause when the peer sends too much.
-    pub(super) fn read_on(&self, pass: Pass, context: &mut Context<Self>) {
+    pub(super) fn read_on(&self, pass: ReadPermit, context: &mut Context<Self>) {
         let written = self.outbox.stanzas_written();
         if self.wire.as_ref().is_some_and(|wire| wire.inbound.is_too_much(written)) {
             context.run_later(PAUSE, move |_, _| drop(pass));

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::flow::{
         batch::Batch,
-        ledger::{Outcome, Sheet, Slip},
+        ledger::{LedgerEntry, Outcome, Totals},
         outbox::{BUDGET, Outbox},
     };
     use status::amount::Amount;
@@ -113,9 +113,9 @@ mod tests {
     }
 
     /// An outbox that has written these, and the account that they are on.
-    fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Sheet>) {
-        let all = std::sync::Arc::new(Sheet::default());
-        let slip = Slip::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
+    fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Totals>) {
+        let all = std::sync::Arc::new(Totals::default());
+        let slip = LedgerEntry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
         let first = stanzas[0].clone();
         let batch =
             Batch { slip, ..Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas) };

@@ -10,7 +10,7 @@ use xmpp::{
 
 use super::{Closed, LOG, OnRoute, Outgoing, Returned, Wire, blame::Blame};
 use crate::flow::{
-    batch::{Batch, Pass},
+    batch::{Batch, ReadPermit},
     farewell::Farewell,
     outbox::{self, Fact},
     route::Return,
@@ -57,7 +57,7 @@ impl Outgoing {
         if let Some(wire) = &mut self.wire {
             wire.machine.close(error);
         }
-        self.turn(&Pass::free(), context);
+        self.turn(&ReadPermit::free(), context);
     }
 
     /// The machine is done with the stream.
@@ -140,7 +140,7 @@ impl Outgoing {
             self.note(Event::now(What::Bounced).saying(&error.text).of(answers.len()));
             self.outbox.answered(amount, error.condition, answers.len());
             // A router that is gone takes the process with it.
-            let _ = self.owners.bounces.signal(Return { answers, pass: Pass::free() });
+            let _ = self.owners.bounces.signal(Return { answers, pass: ReadPermit::free() });
         }
         counted
     }

@@ -15,10 +15,10 @@ use xmpp::{
 use super::{LOG, Verified, Verify};
 use crate::{
     dial::{
-        attempt::{Arrival, Means},
+        attempt::{Arrival, Dialer},
         failure::Failure,
     },
-    observe::log_limit::Quiet,
+    observe::log_limit::LogLimiter,
 };
 use mailbox::Outlet;
 use net::happy_eyeballs;
@@ -58,8 +58,8 @@ impl Question {
     /// Asks the authoritative server, until somebody `ends` that. Says whether it confirmed the key.
     pub(super) async fn ask(
         mut self,
-        means: &Means,
-        unasked: &Arc<Quiet>,
+        means: &Dialer,
+        unasked: &Arc<LogLimiter>,
         ends: oneshot::Receiver<()>,
     ) -> bool {
         let purpose = Purpose::Verify(self.request.clone());
@@ -100,7 +100,7 @@ impl Question {
         confirmed
     }
 
-    fn note(&self, means: &Means, verdict: &Result<Answer, Failure>) {
+    fn note(&self, means: &Dialer, verdict: &Result<Answer, Failure>) {
         let DomainPair { local, remote } = self.pair();
         let text = match verdict {
             Ok(Answer::Error(said)) => {

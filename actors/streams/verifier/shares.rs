@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use crate::dial::budget::Budget;
+use crate::dial::token_bucket::TokenBucket;
 
 /// The verifications under way or not confirmed a while ago, by asker.
 #[derive(Debug)]
@@ -16,14 +16,14 @@ pub(super) struct Shares {
     /// Networks with a confirmed key, and the moment of the last.
     proved: HashMap<IpAddr, Instant>,
     /// For all networks of which no key was confirmed.
-    unproved_in_all: Budget,
+    unproved_in_all: TokenBucket,
     /// For all others: a flood from networks that nobody knows does not stop them.
-    proved_in_all: Budget,
+    proved_in_all: TokenBucket,
 }
 
 impl Shares {
     pub(super) fn new(now: Instant) -> Self {
-        let in_all = Budget::new(IN_ALL, IN_ALL_PER_SECOND, now);
+        let in_all = TokenBucket::new(IN_ALL, IN_ALL_PER_SECOND, now);
         Self {
             sites: HashMap::new(),
             networks: HashMap::new(),
@@ -68,7 +68,7 @@ impl Shares {
         release(&mut self.networks, network(site));
     }
 
-    fn in_all(&mut self, network: IpAddr) -> &mut Budget {
+    fn in_all(&mut self, network: IpAddr) -> &mut TokenBucket {
         if self.proved.contains_key(&network) { &mut self.proved_in_all } else { &mut self.unproved_in_all }
     }
 }

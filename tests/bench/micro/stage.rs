@@ -26,12 +26,12 @@ use xmpp::{
 };
 
 use actors::{
-    dial::attempt::{Arrival, Dial, Dialling, Session},
+    dial::attempt::{Arrival, Dial, PendingDial, Session},
     flow::{
         batch::Batch,
         route::{Ingress, Route},
     },
-    observe::history::Notes,
+    observe::recorder::RecorderHandle,
     routing::{
         promise::{self, Promise},
         router::Router,
@@ -130,7 +130,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         closed: router.outlet(),
         bounces: router.outlet(),
         routes: router.outlet(),
-        notes: Notes::nobody(),
+        notes: RecorderHandle::nobody(),
     };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {
@@ -144,10 +144,11 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     });
     let (vital, names) =
         (PanicGuard::new("router", deaths), vec![(name.clone(), settings::Conflict::Refuse)]);
-    router_inbox
-        .start_on(&here, move || Router::new([], names, promise, service, None, Notes::nobody(), vital));
+    router_inbox.start_on(&here, move || {
+        Router::new([], names, promise, service, None, RecorderHandle::nobody(), vital)
+    });
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
-    let surroundings = component::Surroundings {
+    let environment = component::Environment {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
         max_stanza: 100_000,
         bounds: Bounds::default(),
@@ -168,7 +169,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         mistaken: nobody.outlet(),
         refusals: component::Refusals::of(std::iter::empty()),
         asker: None,
-        bad_stanzas: actors::observe::log_limit::Quiet::new(
+        bad_stanzas: actors::observe::log_limit::LogLimiter::new(
             "nuncio::component",
             actors::observe::log_limit::FEW,
             "more bad stanzas",
@@ -180,7 +181,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let counted = Arc::clone(&components);
     mailbox::start_on(&here, &components, "component", move |own| {
         let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
-        Component::new(surroundings, stream, address, own, counted)
+        Component::new(environment, stream, address, own, counted)
     });
     router
 }
@@ -228,7 +229,7 @@ impl Dial for World {
         settings::Dials { at_once: 256, hanging: 0, per_address: 256, per_attempt: 1 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> Dialling {
+    fn dial(&self, pair: &DomainPair) -> PendingDial {
         let (address, pair) = (self.remotes, pair.clone());
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
@@ -245,7 +246,7 @@ impl Dial for World {
                 route: None,
             })))
         };
-        Dialling {
+        PendingDial {
             idle_timeout: Duration::from_secs(3600),
             strict: false,
             keepalive: Duration::from_secs(300),

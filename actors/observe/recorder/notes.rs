@@ -9,28 +9,28 @@ use status::report::Figures;
 
 /// Where others leave what they saw.
 #[derive(Clone, Debug)]
-pub struct Notes {
+pub struct RecorderHandle {
     /// `None`: nobody keeps them.
     recorder: Option<Mailbox<Recorder>>,
 }
 
-impl Notes {
-    /// Notes that this recorder keeps.
+impl RecorderHandle {
+    /// RecorderHandle that this recorder keeps.
     pub fn new(recorder: Mailbox<Recorder>) -> Self {
         Self { recorder: Some(recorder) }
     }
 
-    /// Notes that nobody keeps.
+    /// RecorderHandle that nobody keeps.
     pub fn nobody() -> Self {
         Self { recorder: None }
     }
 
-    /// Notes what happened with a domain that proved itself, or that we turned to.
+    /// RecorderHandle what happened with a domain that proved itself, or that we turned to.
     pub fn note(&self, remote: &Domain, event: Event) {
         self.leave(Saw { remote: remote.clone(), claimed: false, event });
     }
 
-    /// Notes what happened with somebody who says that he is that domain.
+    /// RecorderHandle what happened with somebody who says that he is that domain.
     pub fn note_claim(&self, remote: &Domain, event: Event) {
         self.leave(Saw { remote: remote.clone(), claimed: true, event });
     }

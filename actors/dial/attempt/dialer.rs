@@ -6,8 +6,8 @@ use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
 
 use super::{Arrival, Attempt, redirect::REDIRECTS};
 use crate::{
-    dial::{dial_limit::Gate, failure::Failure, remote_policy::Terms, resolver::Resolver},
-    observe::{fingerprints::Witness, history::Notes, metrics::Tally},
+    dial::{dial_limit::DialLimit, failure::Failure, remote_policy::Terms, resolver::Resolver},
+    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     settings::Dials,
 };
 use mailbox::Mailbox;
@@ -15,7 +15,7 @@ use net::{dns::MOST_TARGETS, tls::Tls};
 
 /// What every attempt is made with.
 #[derive(Clone, Debug)]
-pub struct Means {
+pub struct Dialer {
     /// The terms for remote domains.
     pub terms: Terms,
     /// Certificates and trust.
@@ -23,15 +23,15 @@ pub struct Means {
     /// Who asks the DNS.
     pub resolver: Mailbox<Resolver>,
     /// Who lets us connect; `None`: nobody has to.
-    pub gate: Option<Mailbox<Gate>>,
+    pub gate: Option<Mailbox<DialLimit>>,
     /// Who remembers certificates.
-    pub witness: Mailbox<Witness>,
+    pub witness: Mailbox<Fingerprints>,
     /// Who counts.
-    pub tally: Tally,
+    pub tally: MetricsHandle,
     /// How much may be dialled.
     pub dials: Dials,
     /// What is remembered of remote domains.
-    pub notes: Notes,
+    pub notes: RecorderHandle,
     /// Our own listeners.
     pub bound: Vec<SocketAddr>,
 }
@@ -48,7 +48,7 @@ pub trait Dial: Send {
     fn dials(&self) -> Dials;
 
     /// Prepares an attempt to make a session for a pair.
-    fn dial(&self, pair: &DomainPair) -> Dialling;
+    fn dial(&self, pair: &DomainPair) -> PendingDial;
 
     /// What sessions that were begun before are to go on under; `None`: as they began.
     fn terms(&self) -> Option<Adopt> {
@@ -69,7 +69,7 @@ pub struct Adopt {
 pub type Making = Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>>;
 
 /// An attempt that is to be made where its session will live.
-pub struct Dialling {
+pub struct PendingDial {
     /// Begins it.
     pub begin: Box<dyn FnOnce() -> Making + Send>,
     /// When a session without a stanza is closed.
@@ -82,7 +82,7 @@ pub struct Dialling {
     pub strict: bool,
 }
 
-impl Means {
+impl Dialer {
     /// An attempt for a pair, whose lines are logged under `log`.
     pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
         let rules = self.terms.rules();
@@ -121,7 +121,7 @@ impl Means {
     }
 }
 
-impl Dial for Means {
+impl Dial for Dialer {
     fn permits(&self, remote: &Domain) -> bool {
         self.terms.rules().permits(remote)
     }
@@ -134,9 +134,9 @@ impl Dial for Means {
         self.dials
     }
 
-    fn dial(&self, pair: &DomainPair) -> Dialling {
+    fn dial(&self, pair: &DomainPair) -> PendingDial {
         let attempt = self.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
-        Dialling {
+        PendingDial {
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
             write_timeout: attempt.remote.write_timeout,

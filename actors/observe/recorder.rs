@@ -18,7 +18,7 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
-pub use self::notes::Notes;
+pub use self::notes::RecorderHandle;
 use crate::settings::Recording;
 use mailbox::{Meter, Queued};
 use status::{

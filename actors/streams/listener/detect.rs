@@ -11,7 +11,7 @@ use std::{
 use actix::{Context, Handler};
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{Caller, Excess, For, LOG, Listener, Met, Stage, line::SILENCE, site};
+use super::{Caller, Detected, Excess, Kind, LOG, Listener, Stage, line::SILENCE, site};
 use crate::streams::{
     component::{self, Component},
     incoming::{self, Incoming},
@@ -47,11 +47,11 @@ impl Listener {
     /// Serves a connection that is counted already. Until the first byte it costs a task and no more.
     pub(super) fn meet(&mut self, socket: TcpStream, caller: Caller) {
         let speech = match &self.whose {
-            For::Components(_) => Speech::Xml,
-            For::Servers(servers) if self.direct_tls.get(caller.door) == Some(&true) => {
+            Kind::Components(_) => Speech::Xml,
+            Kind::Servers(servers) if self.direct_tls.get(caller.door) == Some(&true) => {
                 Speech::Tls(servers.tls.clone())
             }
-            For::Servers(servers) => Speech::XmlOrTls(servers.tls.clone()),
+            Kind::Servers(servers) => Speech::XmlOrTls(servers.tls.clone()),
         };
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let (gives_way, others_wait) = oneshot::channel();
@@ -61,7 +61,7 @@ impl Listener {
         actix_rt::spawn(async move {
             let outcome = meet(speech, socket, others_wait, within).await;
             // A listener that is gone takes no more connections.
-            let _ = own.signal(Met { caller, since, outcome });
+            let _ = own.signal(Detected { caller, since, outcome });
         });
     }
 
@@ -106,17 +106,17 @@ impl Listener {
 
     fn start_component(
         &mut self,
-        surroundings: component::Surroundings,
+        environment: component::Environment,
         socket: TcpStream,
         caller: Caller,
         since: Instant,
     ) {
         let Caller { address, door } = caller;
-        let handshake_timeout = surroundings.handshake_timeout.saturating_sub(clock::since(since));
-        let surroundings = component::Surroundings { door, handshake_timeout, ..surroundings };
+        let handshake_timeout = environment.handshake_timeout.saturating_sub(clock::since(since));
+        let environment = component::Environment { door, handshake_timeout, ..environment };
         let meter = Arc::clone(&self.streams);
         let component = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Component::new(surroundings, Stream::Tcp(socket), address, own, meter)
+            Component::new(environment, Stream::Tcp(socket), address, own, meter)
         });
         if self.stopped {
             let (within, token) = (incoming::CLOSE_WITHIN, drain::tokens().0);
@@ -129,17 +129,17 @@ impl Listener {
 
     fn start_server(
         &mut self,
-        surroundings: incoming::Surroundings,
+        environment: incoming::Environment,
         stream: Stream,
         session: Option<tls::Session>,
         caller: Caller,
         since: Instant,
     ) {
         let Caller { address, door } = caller;
-        let surroundings = self.surroundings_for(address, incoming::Surroundings { door, ..surroundings });
+        let environment = self.surroundings_for(address, incoming::Environment { door, ..environment });
         let meter = Arc::clone(&self.streams);
         let incoming = self.workers.start_actor(&self.streams, &address.to_string(), move |own| {
-            Incoming::new(surroundings, stream, session, address, since, own, meter)
+            Incoming::new(environment, stream, session, address, since, own, meter)
         });
         if self.stopped {
             // It was in its first moment when the others were told; nobody waits for it.
@@ -181,24 +181,24 @@ async fn meet(
     }
 }
 
-impl Handler<Queued<Met>> for Listener {
+impl Handler<Queued<Detected>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, met: Queued<Met>, context: &mut Context<Self>) {
-        let Met { caller, since, outcome } = met.open();
+    fn handle(&mut self, met: Queued<Detected>, context: &mut Context<Self>) {
+        let Detected { caller, since, outcome } = met.open();
         let address = caller.address;
         self.has_spoken(caller, since);
-        let (surroundings, outcome) = match (self.whose.clone(), outcome) {
-            (For::Servers(surroundings), outcome) => (surroundings, outcome),
-            (For::Components(surroundings), Outcome::Plain(socket)) => {
-                return self.start_component(surroundings, socket, caller, since);
+        let (environment, outcome) = match (self.whose.clone(), outcome) {
+            (Kind::Servers(environment), outcome) => (environment, outcome),
+            (Kind::Components(environment), Outcome::Plain(socket)) => {
+                return self.start_component(environment, socket, caller, since);
             }
-            (For::Components(_), outcome) => return self.end(outcome, caller, context),
+            (Kind::Components(_), outcome) => return self.end(outcome, caller, context),
         };
-        let strangers = surroundings.strangers.clone();
+        let strangers = environment.strangers.clone();
         match outcome {
             Outcome::Plain(socket) => {
-                self.start_server(surroundings, Stream::Tcp(socket), None, caller, since);
+                self.start_server(environment, Stream::Tcp(socket), None, caller, since);
             }
             Outcome::Secured(stream, session) => {
                 if strangers.secured.permits() {
@@ -209,7 +209,7 @@ impl Handler<Queued<Met>> for Listener {
                     );
                 }
                 let stream = Stream::Tls(stream);
-                self.start_server(surroundings, stream, Some(*session), caller, since);
+                self.start_server(environment, stream, Some(*session), caller, since);
             }
             Outcome::NoTls(reason) => {
                 if strangers.insecure.permits() {

@@ -7,7 +7,7 @@ use std::{
 
 /// Connections, look-ups and time, for a whole attempt or for one of its targets.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct Budget {
     connections: usize,
     look_ups: Cell<usize>,
     until: Instant,
@@ -16,7 +16,7 @@ pub(super) struct Allowance {
     waited: Cell<Duration>,
 }
 
-impl Allowance {
+impl Budget {
     pub(super) fn new(connections: usize, look_ups: usize, within: Duration) -> Self {
         Self {
             connections,
@@ -84,13 +84,13 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn uses_all(allowance: &Allowance) -> usize {
-        std::iter::from_fn(|| allowance.connect().then_some(())).count()
+    fn uses_all(budget: &Budget) -> usize {
+        std::iter::from_fn(|| budget.connect().then_some(())).count()
     }
 
     #[tokio::test(start_paused = true)]
     async fn every_target_gets_half_of_what_is_left_and_the_last_all() {
-        let attempt = Allowance::new(10, 3, MINUTE);
+        let attempt = Budget::new(10, 3, MINUTE);
         let used = [false, false, false, true].map(|is_last| {
             let share = attempt.share(is_last);
             let used = uses_all(&share);
@@ -103,14 +103,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn look_ups_are_counted_for_the_whole_attempt() {
-        let attempt = Allowance::new(10, 3, MINUTE);
+        let attempt = Budget::new(10, 3, MINUTE);
         assert_eq!([(); 5].map(|()| attempt.look_up()), [true, true, true, false, false]);
         assert!(!attempt.is_spent(), "connections are another matter");
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_is_shared_and_what_is_waited_at_a_gate_does_not_count() {
-        let attempt = Allowance::new(10, 3, MINUTE);
+        let attempt = Budget::new(10, 3, MINUTE);
         let first = attempt.share(false);
         assert_eq!(first.time_left(), MINUTE / 2);
         tokio::time::advance(MINUTE).await;

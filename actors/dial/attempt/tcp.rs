@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::{net::TcpStream, sync::oneshot};
 use xmpp::stream::initiating::Purpose;
 
-use super::{Allowance, Attempt};
+use super::{Attempt, Budget};
 use crate::{
     dial::{dial_limit, failure::Failure},
     observe::metrics::Phase,
@@ -16,7 +16,7 @@ use net::happy_eyeballs;
 pub(super) struct Way {
     pub(super) socket: TcpStream,
     /// Held until the connection has served its purpose, or not.
-    pub(super) pass: Option<dial_limit::Pass>,
+    pub(super) pass: Option<dial_limit::DialPermit>,
 }
 
 /// Why an address did not become the way.
@@ -37,7 +37,7 @@ impl Attempt {
     pub(super) async fn find_way(
         &self,
         addresses: &[SocketAddr],
-        share: &Allowance,
+        share: &Budget,
     ) -> Result<(Option<Way>, Vec<(SocketAddr, happy_eyeballs::Failure)>), Failure> {
         let (began, waited) = (clock::now(), share.waited());
         let (mut way, mut missed) =
@@ -71,7 +71,7 @@ impl Attempt {
         }
     }
 
-    async fn open(&self, address: SocketAddr, waits: bool, share: &Allowance) -> Result<Way, Miss> {
+    async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Way, Miss> {
         // What no way leads to costs no connection.
         if !happy_eyeballs::has_way_to(address) {
             return Err(Miss::Failed(happy_eyeballs::Failure::Unreachable));
@@ -91,14 +91,14 @@ impl Attempt {
     }
 
     /// Asks the gate to let us connect.
-    async fn enter(&self, address: IpAddr, waits: bool) -> Result<Option<dial_limit::Pass>, Miss> {
+    async fn enter(&self, address: IpAddr, waits: bool) -> Result<Option<dial_limit::DialPermit>, Miss> {
         let Some(gate) = &self.gate else { return Ok(None) };
         let (answer, answered) = oneshot::channel();
         let purpose = match self.purpose {
             Purpose::Session => dial_limit::Purpose::Session(self.pair.clone()),
             Purpose::Verify(_) => dial_limit::Purpose::Verification,
         };
-        if gate.tell(dial_limit::Enter { address, purpose, waits, answer }).is_err() {
+        if gate.tell(dial_limit::Acquire { address, purpose, waits, answer }).is_err() {
             return Err(Miss::Barred(Failure::Overloaded));
         }
         match answered.await {

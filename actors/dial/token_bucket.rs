@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// A number of deeds that may be done at once, and the rate at which it is restored.
 #[derive(Clone, Debug)]
-pub struct Budget {
+pub struct TokenBucket {
     most: f64,
     per_second: f64,
     spent: f64,
@@ -12,7 +12,7 @@ pub struct Budget {
     at: Instant,
 }
 
-impl Budget {
+impl TokenBucket {
     /// A whole budget.
     pub fn new(most: usize, per_second: f64, now: Instant) -> Self {
         Self { most: most as f64, per_second, spent: 0.0, at: now }
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_budget_is_spent_and_comes_back_with_time() {
         let mut now = clock::now();
-        let mut budget = Budget::new(3, 2.0, now);
+        let mut budget = TokenBucket::new(3, 2.0, now);
         for _ in 0..3 {
             assert!(budget.has_room(now));
             budget.take(now);
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn good_deeds_cost_nothing_and_never_more_than_all_comes_back() {
         let now = clock::now();
-        let mut budget = Budget::new(2, 1.0, now);
+        let mut budget = TokenBucket::new(2, 1.0, now);
         for _ in 0..10_000 {
             assert!(budget.has_room(now));
             budget.take(now);
