@@ -1,16 +1,10 @@
 //! Tries every address of every target of a domain with the [`Attempt`] of the node. A node stops at the
 //! first that works.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    fmt::Write as _,
-    net::SocketAddr,
-    pin::pin,
-    time::Duration,
-};
+use std::{collections::HashSet, fmt::Write as _, net::SocketAddr, pin::pin, time::Duration};
 
 use actors::dial::{
-    attempt::{self, Arrival, Attempt, Session},
+    attempt::{self, Arrival, Attempt, Session, Targets},
     failure::Failure,
 };
 use net::{
@@ -113,21 +107,20 @@ impl<'a> Walk<'a> {
                 self.report.add_once(&target.host, step);
             }
         }
-        let (mut redirects, mut targets) = (0, VecDeque::from(targets));
-        while let Some(target) = targets.pop_front() {
+        let mut targets = Targets::new(targets);
+        while let Some(target) = targets.take_next() {
             self.from_srv = target.from_srv;
             self.location.target = Some(target.to_string());
             self.location.direct_tls = target.direct_tls;
             self.location.address = None;
-            if let Some(other) = self.try_target(&target).await.filter(|_| redirects < attempt::REDIRECTS) {
-                redirects += 1;
-                targets.push_front(other);
+            if let Some(redirect) = self.try_target(&target).await {
+                targets.follow(&redirect, &target);
             }
         }
     }
 
-    /// Tries every address of a target. Returns another target if it redirects us.
-    async fn try_target(&mut self, target: &Target) -> Option<Target> {
+    /// Tries every address of a target. Returns the failure that redirects us, if any.
+    async fn try_target(&mut self, target: &Target) -> Option<Failure> {
         let attempt = self.attempt.clone();
         let addresses = match self.observe(attempt.locate(target)).await {
             Ok(addresses) => addresses,
@@ -138,7 +131,7 @@ impl<'a> Walk<'a> {
         };
         self.note_late_answers(target);
         let has_ipv4 = addresses.iter().any(SocketAddr::is_ipv4);
-        let (mut elsewhere, mut ipv4_works, mut ipv6_failures) = (None, false, Vec::new());
+        let (mut redirect, mut ipv4_works, mut ipv6_failures) = (None, false, Vec::new());
         for address in &addresses {
             self.location.address = Some(*address);
             self.observed = Observed::default();
@@ -162,11 +155,11 @@ impl<'a> Walk<'a> {
                 Ok(Arrival::Session(session)) => self.add_session(*session, target).await,
                 Ok(Arrival::Verified(answer)) => self.add_answer(answer),
                 Err(failure) => match attempt::elsewhere(&failure, target) {
-                    Some(other) => {
+                    Some(_) => {
                         let text =
                             format!("{}: following the redirect", failure.sentence(&attempt.pair.remote));
                         self.report.add(Step::ok(Kind::Redirect, &self.location, &text));
-                        elsewhere = Some(other);
+                        redirect = Some(failure);
                     }
                     None if self.requires_certificate(&failure) => self.add_certificate_required(),
                     None => self.fail(&failure).await,
@@ -178,7 +171,7 @@ impl<'a> Walk<'a> {
             self.observed = Observed::default();
             self.fail_over_ipv6(failures, ipv4_works).await;
         }
-        elsewhere
+        redirect
     }
 
     /// Adds the step for an IPv6 address of a target that has IPv4 addresses too.
@@ -201,9 +194,6 @@ impl<'a> Walk<'a> {
     }
 
     async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        if happy_eyeballs::is_own(address, &self.attempt.bound) {
-            return Err(Failure::Loop(address));
-        }
         let began = clock::now();
         let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
         let socket = connected.map_err(Failure::Connect)?;
