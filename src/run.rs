@@ -91,8 +91,8 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
                 check_certificates(node.settings());
                 continue;
             }
-            dead = node.death() => {
-                log::error!(target: LOG, actor = dead; "stopped: a critical actor failed");
+            actor = node.panicked() => {
+                log::error!(target: LOG, actor = actor; "stopped: a critical actor failed");
                 return Ok(ExitCode::FAILURE);
             }
         };

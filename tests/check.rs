@@ -240,7 +240,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     let screen = desk.fails(&text("file.sock"), &["--offline"]);
     assert!(
         screen.contains(
-            "error: listen.control: cannot create the control socket file.sock: a file that is not a socket exists there"
+            "error: listen.control: cannot create the control socket file.sock: the file exists and is not a socket"
         ),
         "{screen}"
     );
@@ -250,7 +250,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     let screen = desk.fails(&text("live.sock"), &[]);
     assert!(
         screen.contains(
-            "error: listen.control: cannot create the control socket live.sock: another node answers there (process "
+            "error: listen.control: cannot create the control socket live.sock: another node uses it (process "
         ),
         "{screen}"
     );
