@@ -258,7 +258,7 @@ impl Attempt {
         }
     }
 
-    /// RecorderHandle a step on the way to a session. That others have us verify keys is no such way.
+    /// Records a step on the way to a session. That others have us verify keys is no such way.
     fn note(&self, event: Event) {
         if self.purpose == Purpose::Session {
             self.notes.note(&self.pair.remote, event.with(&self.pair.local));
