@@ -1,4 +1,5 @@
-//! Decides where stanzas go, and keeps those that have to wait: the router, the promise and the node's own service.
+//! Decides where stanzas go, and keeps those that have to wait: the router, the promise and the node's own
+//! service.
 
 mod capacity;
 pub mod promise;

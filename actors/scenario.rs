@@ -1,5 +1,5 @@
-//! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers come and go,
-//! links are cut, and every stanza has one outcome, in order.
+//! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers
+//! come and go, links are cut, and every stanza has one outcome, in order.
 
 mod component_client;
 mod links;
@@ -157,7 +157,7 @@ impl Node {
         let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
             Recorder::new(recording, counted)
         });
-        let notes = RecorderHandle::new(recorder);
+        let recorder = RecorderHandle::new(recorder);
         let (router, router_inbox) = mailbox::open(&meter("router"), "router");
         let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
         let panics = mpsc::channel(1).0;
@@ -168,7 +168,7 @@ impl Node {
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),
-            recorder: notes.clone(),
+            recorder: recorder.clone(),
         };
         let outgoing = meter("outgoing");
         promise_inbox.start_on(&here, move || {
@@ -185,7 +185,8 @@ impl Node {
             promise.clone(),
             vec![(name.clone(), settings::Conflict::Refuse)],
         );
-        router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, guard));
+        router_inbox
+            .start_on(&here, move || Router::new([], names, promising, serving, None, recorder, guard));
         let listener: Mailbox<NoListener> =
             mailbox::start_on(&here, &meter("listener"), "listener", |_| NoListener);
         let environment = component::Environment {

@@ -1,13 +1,14 @@
-//! The promise: an actor that keeps stanzas until there is a session for their domain pair, and starts one attempt at a
-//! time for each pair to make one.
+//! The promise: an actor that keeps stanzas until there is a session for their domain pair, and starts one
+//! attempt at a time for each pair to make one.
 //!
-//! A definitive failure is answered at once. After a temporary failure the pair pauses: IQ requests are answered with
-//! the reason, messages and presence wait for their own time, and the pair is tried again after each pause. A remote
-//! domain that contacts us in the meantime is tried at once.
+//! A definitive failure is answered at once. After a temporary failure the pair pauses: IQ requests are
+//! answered with the reason, messages and presence wait for their own time, and the pair is tried again after
+//! each pause. A remote domain that contacts us in the meantime is tried at once.
 //!
-//! The actor connects three parts that are plain data: [`Waiting`] (the queues and their bounds), [`Schedule`] (when to
-//! try a pair again and when to look at it) and [`Slots`] (how many attempts run at once). The handover of a queue to its
-//! session, and the return of stanzas from a session that ended, are described in the documentation of the crate.
+//! The actor connects three parts that are plain data: `Waiting` (the queues and their bounds),
+//! `Schedule` (when to try a pair again and when to look at it) and `Slots` (how many attempts run at
+//! once). The handover of a queue to its session, and the return of stanzas from a session that ended, are
+//! described in the documentation of the crate.
 
 mod answers;
 mod attempts;
@@ -15,6 +16,7 @@ mod commands;
 mod fair_queue;
 mod figures;
 mod handover;
+mod memory;
 mod messages;
 mod pairs;
 mod priority;
@@ -150,7 +152,8 @@ impl Promise {
         }
     }
 
-    /// Queues a batch. What does not fit is held, and pauses its source, unless the domain is known to be unreachable.
+    /// Queues a batch. What does not fit is held, and pauses its source, unless the domain is known to be
+    /// unreachable.
     fn append(&mut self, pair: &DomainPair, batch: Batch, now: Instant) {
         let may_hold = !self.schedule.is_unreachable(pair, HOLD, now);
         match self.waiting.append(pair, batch, may_hold, now) {
@@ -170,32 +173,6 @@ impl Promise {
             self.refuse(pair, refused);
             self.relieve();
         }
-    }
-
-    /// Frees memory when little is left: forgets pairs for which nothing waits, then makes the largest queues give up
-    /// their newest stanzas.
-    fn relieve(&mut self) {
-        if !self.waiting.is_crowded() {
-            return;
-        }
-        let forgotten = |(pair, known): &(&DomainPair, &pairs::Pair)| {
-            matches!(known.state, State::Pausing) && self.waiting.is_idle(pair)
-        };
-        let forgotten: Vec<DomainPair> =
-            self.pairs.iter().filter(forgotten).map(|(pair, _)| pair.clone()).collect();
-        for pair in forgotten {
-            self.remove(&pair);
-        }
-        for (weight, pair) in self.waiting.by_weight() {
-            let Some(shed) = self.waiting.shed(&pair, weight) else { break };
-            self.refuse(&pair, shed);
-            if self.waiting.is_idle(&pair)
-                && matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. } | State::Pausing))
-            {
-                self.remove(&pair);
-            }
-        }
-        self.waiting.end_shedding();
     }
 
     /// Starts the pause of a pair after a failure. Returns the end of the pause.
@@ -227,7 +204,8 @@ impl Promise {
         let reason = self.schedule.last_failure(pair).cloned().unwrap_or(Failure::Late);
         if !expired.is_empty() {
             log::info!(
-                target: LOG, pair:% = pair, stanzas = count(&expired), reason:% = reason.sentence(&pair.remote);
+                target: LOG, pair:% = pair, stanzas = count(&expired),
+                reason:% = reason.sentence(&pair.remote);
                 "expired: no connection could be established in time"
             );
         }
@@ -264,13 +242,6 @@ impl Promise {
         }
         self.start_retries(now);
         self.reclaim_slots(now);
-    }
-
-    fn tidy(&mut self) {
-        self.waiting.tidy();
-        self.relieve();
-        self.schedule.tidy();
-        self.pairs.tidy();
     }
 
     fn insert(&mut self, pair: DomainPair, state: State, now: Instant) {
@@ -323,12 +294,13 @@ impl Handler<Queued<Drain>> for Promise {
 
 const LOG: &str = "nuncio::promise";
 
-/// The interval at which timers are checked. A stanza outlives its time by this at most, and the time to answer it.
+/// The interval at which timers are checked. A stanza outlives its time by this at most, and the time to
+/// answer it.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The interval at which unused memory is released.
 const TIDY: Duration = Duration::from_secs(1);
 
-/// Retries started at each tick: 500 a second. An attempt costs a tenth of a millisecond of processor time when the
-/// domain is unreachable, and some milliseconds when it is not.
+/// Retries started at each tick: 500 a second. An attempt costs a tenth of a millisecond of processor time
+/// when the domain is unreachable, and some milliseconds when it is not.
 const RETRIES_PER_TICK: usize = 50;

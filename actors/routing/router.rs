@@ -1,5 +1,5 @@
-//! The router: an actor that decides where each stanza goes. It alone has the table of local domains, components and
-//! sessions.
+//! The router: an actor that decides where each stanza goes. It alone has the table of local domains,
+//! components and sessions.
 
 mod account;
 mod commands;
@@ -66,8 +66,8 @@ enum Local {
 }
 
 impl Router {
-    /// A router for these domains, of which those in `components` are served by a component. The account is logged every
-    /// `log_account`.
+    /// A router for these domains, of which those in `components` are served by a component. The account is
+    /// logged every `log_account`.
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = (Domain, Conflict)>,
@@ -85,8 +85,8 @@ impl Router {
         Self { local, sessions: HashMap::new(), promise, service, account, _guard: guard }
     }
 
-    /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote server never
-    /// leaves the node again.
+    /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
+    /// server never leaves the node again.
     fn route(&mut self, batch: Batch, ingress: Ingress) {
         match self.local.get_mut(&batch.to) {
             Some(Local::Component(registration)) => {
@@ -142,14 +142,15 @@ impl Router {
         }
     }
 
-    /// Answers a batch that cannot be delivered. The answers are routed as any stanza is, to a component or to a remote
-    /// server; an answer is never answered, so this ends.
+    /// Answers a batch that cannot be delivered. The answers are routed as any stanza is, to a component or
+    /// to a remote server; an answer is never answered, so this ends.
     fn answer(&mut self, batch: Batch, type_: ErrorType, condition: Condition, text: &str) {
         let (from, to) = (batch.from.clone(), batch.to.clone());
         let answers =
             batch.into_answers(&stanza::Error { type_, condition, text: text.to_owned() }, Outcome::Answered);
         log::debug!(
-            target: LOG, from:% = from, to:% = to, answered = answers.stanzas.len(), dropped = answers.dropped;
+            target: LOG, from:% = from, to:% = to,
+            answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
         );
         for mut batch in batch::sort(answers.stanzas, &answers.pass) {
@@ -165,7 +166,8 @@ impl Local {
     }
 }
 
-/// The streams refuse these stanzas with `host-unknown` already. This check is cheap, and an open relay would be abused.
+/// The streams refuse these stanzas with `host-unknown` already. This check is cheap, and an open relay would
+/// be abused.
 fn refuse_to_relay(mut batch: Batch) {
     log::error!(
         target: LOG, from:% = batch.from, to:% = batch.to, stanzas = batch.stanzas.len();
@@ -200,7 +202,8 @@ impl Handler<Queued<Route>> for Router {
 impl Handler<Queued<Return>> for Router {
     type Result = ();
 
-    /// Error answers of the promise and of the sessions never create a promise: without a recipient they are dropped.
+    /// Error answers of the promise and of the sessions never create a promise: without a recipient they are
+    /// dropped.
     fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
         let Return { answers, pass } = answers.open();
         for mut batch in batch::sort(answers, &pass) {

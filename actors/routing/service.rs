@@ -1,7 +1,7 @@
 //! The service: an actor that answers stanzas to local domains that no component serves.
 //!
-//! It runs on a thread of its own, because it parses the stanzas. The router only looks at the recipient, so requests to
-//! the node do not delay the stanzas of others.
+//! It runs on a thread of its own, because it parses the stanzas. The router only looks at the recipient, so
+//! requests to the node do not delay the stanzas of others.
 
 use std::time::Instant;
 
@@ -133,8 +133,9 @@ impl Handler<Queued<Serve>> for Service {
             answers.extend(answer);
         }
         let mut batches = batch::sort(answers, &batch.pass);
-        // There are at most as many answers as stanzas in one read, and the next read waits for their permit. So they
-        // are held where others would be refused, and a peer that does not read its answers is not read either.
+        // There are at most as many answers as stanzas in one read, and the next read waits for their permit.
+        // So they are held where others would be refused, and a peer that does not read its answers is not
+        // read either.
         batches.iter_mut().for_each(|batch| batch.returning = true);
         if !batches.is_empty() {
             // If the router is gone, the process ends.

@@ -111,5 +111,6 @@ impl Outcomes {
     }
 }
 
-/// The time by which a stanza may outlive its time to wait: a second, and the time in the socket before it was read.
+/// The time by which a stanza may outlive its time to wait: a second, and the time in the socket before it
+/// was read.
 const AT_MOST_LATE: Duration = Duration::from_secs(1 + 4);

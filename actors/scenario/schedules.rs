@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Stanzas of every kind, failures of every kind, recoveries, cuts, slow remote servers, commands of an operator, narrow
-/// bounds, pauses, and sometimes a stop of the node.
+/// Stanzas of every kind, failures of every kind, recoveries, cuts, slow remote servers, commands of an
+/// operator, narrow bounds, pauses, and sometimes a stop of the node.
 #[actix::test]
 async fn every_stanza_has_one_outcome_in_any_schedule_of_failures() {
     tokio::time::pause();

@@ -21,7 +21,8 @@ use status::{
 };
 
 impl Promise {
-    /// Starts an attempt, or waits for a slot. An attempt that an operator `requested` is made even if nothing waits.
+    /// Starts an attempt, or waits for a slot. An attempt that an operator `requested` is made even if
+    /// nothing waits.
     pub(super) fn begin(&mut self, pair: &DomainPair, requested: bool) {
         if !self.pairs.contains(pair) {
             return;
@@ -81,7 +82,8 @@ impl Promise {
         }
     }
 
-    /// Whether to try again at once after a failure, because the remote server contacted us during the attempt.
+    /// Whether to try again at once after a failure, because the remote server contacted us during the
+    /// attempt.
     pub(super) fn retries_since_seen(&mut self, pair: &DomainPair, failure: &Failure) -> bool {
         let wanted = !self.stopping && !self.waiting.is_idle(pair);
         let retries = self.schedule.retry_since_seen(pair, failure, wanted);

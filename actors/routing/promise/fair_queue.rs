@@ -1,7 +1,8 @@
-//! A fair queue of pairs: round robin over the local domains, and for each of them over the families of remote domains.
+//! A fair queue of pairs: round robin over the local domains, and for each of them over the families of
+//! remote domains.
 //!
-//! A component that writes to a thousand unreachable domains delays only its own stanzas. All remote domains below one
-//! registered domain are one family, so a peer with a thousand subdomains delays only these.
+//! A component that writes to a thousand unreachable domains delays only its own stanzas. All remote domains
+//! below one registered domain are one family, so a peer with a thousand subdomains delays only these.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -83,8 +84,9 @@ impl Families {
     }
 }
 
-/// The last two labels of a domain: one registrant can create any number of names below them. Where a registry sells
-/// names below two labels (`co.uk`), unrelated domains share a family; they wait longer for an attempt and nothing else.
+/// The last two labels of a domain: one registrant can create any number of names below them. Where a
+/// registry sells names below two labels (`co.uk`), unrelated domains share a family; they wait longer for an
+/// attempt and nothing else.
 fn family(name: &str) -> &str {
     let mut dots = name.rmatch_indices('.').map(|(place, _)| place);
     match dots.nth(1) {

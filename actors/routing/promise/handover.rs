@@ -24,7 +24,10 @@ impl Handler<Queued<outgoing::Established>> for Promise {
         if let Some(known) = self.pairs.get(&pair) {
             let batches = self.waiting.take_all(&pair);
             let stanzas = count(&batches);
-            log::info!(target: LOG, pair:% = pair, stanzas = stanzas, waited:% = millis(known.since); "handed over");
+            log::info!(
+                target: LOG, pair:% = pair, stanzas = stanzas, waited:% = millis(known.since);
+                "handed over"
+            );
             self.record(&pair, Event::now(What::HandedOver).of(stanzas));
             self.enter(&pair, State::HandingOver(session.clone()));
             for batch in batches {
@@ -116,8 +119,8 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     }
 }
 
-/// Sends to a session before it is open. These stanzas were accepted once, so the session refuses none of them; its own
-/// budget bounds what it takes from the router.
+/// Sends to a session before it is open. These stanzas were accepted once, so the session refuses none of
+/// them; its own budget bounds what it takes from the router.
 pub(super) fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
     // If the session has panicked, the stanzas are lost and appear in the ledger as a difference.
     let _ = session.signal(outgoing::SendFirst { batch });

@@ -55,7 +55,8 @@ pub struct Show {
     pub answer: oneshot::Sender<Shown>,
 }
 
-/// End the pause of this remote domain and restart its back-off: an operator knows that it is reachable again.
+/// End the pause of this remote domain and restart its back-off: an operator knows that it is reachable
+/// again.
 #[derive(Debug)]
 pub struct Retry {
     /// The remote domain.

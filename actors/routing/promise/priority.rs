@@ -1,5 +1,5 @@
-//! A priority queue of pairs: the fewer failed attempts in a row, the earlier. A domain that is new, or reachable again,
-//! does not wait behind thousands that are unreachable.
+//! A priority queue of pairs: the fewer failed attempts in a row, the earlier. A domain that is new, or
+//! reachable again, does not wait behind thousands that are unreachable.
 //!
 //! Every fourth pair comes from a lower priority, so that no pair waits for ever.
 

@@ -1,11 +1,12 @@
-//! The schedule of the pairs: when a failed pair is tried again (back-off), when its failure is forgotten, and when to
-//! look at each pair next.
+//! The schedule of the pairs: when a failed pair is tried again (back-off), when its failure is forgotten,
+//! and when to look at each pair next.
 //!
-//! When a pause is over, the pair waits in the retry queue. Retries are started at a limited rate: they are not urgent,
-//! and when a hundred thousand domains are unreachable, their attempts would take the processor from the domains that
-//! are reachable.
+//! When a pause is over, the pair waits in the retry queue. Retries are started at a limited rate: they are
+//! not urgent, and when a hundred thousand domains are unreachable, their attempts would take the processor
+//! from the domains that are reachable.
 //!
-//! Architecture Invariant: plain data. The caller passes the time, makes the attempts and answers the stanzas.
+//! Architecture Invariant: plain data. The caller passes the time, makes the attempts and answers the
+//! stanzas.
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,8 @@ pub(super) struct Schedule {
     timers: BinaryHeap<Reverse<(Instant, DomainPair)>>,
     /// The pairs whose pause is over.
     retries: PriorityQueue,
-    /// The failures in a row of the pairs that have a session now. They count again if the session is short-lived.
+    /// The failures in a row of the pairs that have a session now. They count again if the session is
+    /// short-lived.
     before_session: HashMap<DomainPair, u32>,
 }
 
@@ -54,7 +56,8 @@ struct Entry {
     wake_up: Option<Instant>,
 }
 
-/// Whether the remote server contacted us during the attempt. The failure of the attempt may be older than that.
+/// Whether the remote server contacted us during the attempt. The failure of the attempt may be older than
+/// that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum RemoteSeen {
     #[default]
@@ -162,16 +165,16 @@ impl Schedule {
         self.pause_of(pair).is_some_and(|pause| pause.in_retries || now < pause.ends)
     }
 
-    /// Whether the remote domain is known to be unreachable for longer than `within`. A domain whose last connection was
-    /// short-lived is there and may be back at the end of the pause.
+    /// Whether the remote domain is known to be unreachable for longer than `within`. A domain whose last
+    /// connection was short-lived is there and may be back at the end of the pause.
     pub(super) fn is_unreachable(&self, pair: &DomainPair, within: Duration, now: Instant) -> bool {
         let Some(entry) = self.entries.get(pair) else { return false };
         let Some(ends) = entry.pause_ends else { return false };
         !matches!(entry.last_failure.as_deref(), Some(Failure::ShortLived)) || ends > now + within
     }
 
-    /// Sets the timer for the next wake-up of a pair: at `deadline`, the earliest time at which something that waits for
-    /// the pair has to be looked at, or at the end of the pause.
+    /// Sets the timer for the next wake-up of a pair: at `deadline`, the earliest time at which something
+    /// that waits for the pair has to be looked at, or at the end of the pause.
     pub(super) fn plan(&mut self, pair: &DomainPair, deadline: Option<Instant>, idle: bool) {
         let Some(entry) = self.entries.get_mut(pair) else { return };
         let pause = match entry.pause_ends {
@@ -218,8 +221,8 @@ impl Schedule {
         }
     }
 
-    /// Takes the next known pair out of the retry queue, and whether its pause is over: a pair that was seen in the
-    /// meantime is not in a pause any more, or in another one. The caller plans its next wake-up.
+    /// Takes the next known pair out of the retry queue, and whether its pause is over: a pair that was seen
+    /// in the meantime is not in a pause any more, or in another one. The caller plans its next wake-up.
     pub(super) fn next_retry(&mut self, now: Instant) -> Option<(DomainPair, bool)> {
         while let Some(pair) = self.retries.pop() {
             if let Some(entry) = self.entries.get_mut(&pair) {
@@ -238,8 +241,9 @@ impl Schedule {
         }
     }
 
-    /// Whether to try again at once after a failure, because the remote server contacted us during the attempt. This is
-    /// so once in a row, after a failure that may be temporary, and if an attempt is `wanted`.
+    /// Whether to try again at once after a failure, because the remote server contacted us during the
+    /// attempt. This is so once in a row, after a failure that may be temporary, and if an attempt is
+    /// `wanted`.
     pub(super) fn retry_since_seen(&mut self, pair: &DomainPair, failure: &Failure, wanted: bool) -> bool {
         let Some(entry) = self.entries.get_mut(pair).filter(|entry| entry.seen == RemoteSeen::Yes) else {
             return false;
@@ -253,8 +257,8 @@ impl Schedule {
         true
     }
 
-    /// Removes timers that no longer count when they are the greater part, and releases memory that is no longer used.
-    /// To be called every second.
+    /// Removes timers that no longer count when they are the greater part, and releases memory that is no
+    /// longer used. To be called every second.
     pub(super) fn tidy(&mut self) {
         if self.timers.len() > 4 * self.entries.len() + TIMERS_AT_LEAST {
             let entries = &self.entries;

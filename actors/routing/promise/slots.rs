@@ -1,8 +1,8 @@
 //! Slots: how many attempts to connect run at once, and which pair gets the next free slot.
 //!
-//! An attempt that waits for the dial limit of its address costs nothing yet, so its slot goes to another pair. An
-//! attempt that hangs also loses its slot when others wait. It still costs a connection, so the number of hanging
-//! attempts is bounded; past the bound the one that has hung longest is ended.
+//! An attempt that waits for the dial limit of its address costs nothing yet, so its slot goes to another
+//! pair. An attempt that hangs also loses its slot when others wait. It still costs a connection, so the
+//! number of hanging attempts is bounded; past the bound the one that has hung longest is ended.
 //!
 //! Architecture Invariant: plain data. The caller passes the time and starts and ends the attempts.
 
@@ -57,8 +57,8 @@ impl Slots {
         self.limits = limits;
     }
 
-    /// Takes a slot for an attempt. If no slot is free, queues the pair behind those with as many failures and returns
-    /// false.
+    /// Takes a slot for an attempt. If no slot is free, queues the pair behind those with as many failures
+    /// and returns false.
     pub(super) fn acquire(&mut self, pair: &DomainPair, failures: u32, now: Instant) -> bool {
         if self.running.len() < self.limits.at_once {
             self.set(pair, Attempt::Running(now));
@@ -93,13 +93,14 @@ impl Slots {
         self.unindex(pair, last);
     }
 
-    /// Takes the next waiting pair out of the queue if a slot is free. The slot is taken by [`Self::acquire`].
+    /// Takes the next waiting pair out of the queue if a slot is free. The slot is taken by
+    /// [`Self::acquire`].
     pub(super) fn next_waiting(&mut self) -> Option<DomainPair> {
         if self.running.len() < self.limits.at_once { self.waiting.pop() } else { None }
     }
 
-    /// Takes slots from attempts that hang, at most one for each waiting pair. Returns the attempts that have to end
-    /// because too many hang.
+    /// Takes slots from attempts that hang, at most one for each waiting pair. Returns the attempts that have
+    /// to end because too many hang.
     pub(super) fn reclaim(&mut self, now: Instant) -> Vec<DomainPair> {
         let mut ending = Vec::new();
         for _ in 0..self.waiting.len() {
@@ -136,8 +137,8 @@ impl Slots {
     }
 }
 
-/// How long an attempt keeps its slot while others wait. With a peer that answers, DNS, TCP, TLS and dialback take about
-/// twelve round trips.
+/// How long an attempt keeps its slot while others wait. With a peer that answers, DNS, TCP, TLS and dialback
+/// take about twelve round trips.
 const SLOT_TIME: Duration = Duration::from_secs(3);
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! The stanzas that wait for a connection: a bounded queue for each pair, and the batches that are held until their queue
-//! has room.
+//! The stanzas that wait for a connection: a bounded queue for each pair, and the batches that are held until
+//! their queue has room.
 //!
-//! A held batch keeps the read permit of its source, so its source is paused. After [`HOLD`] the batch is taken as far as
-//! it fits, and the rest is refused. `total_bytes` bounds the memory of all queues, with the cost of each pair and each
-//! stanza, so it also holds for a hundred thousand domains of which each has one short message waiting.
+//! A held batch keeps the read permit of its source, so its source is paused. After [`HOLD`] the batch is
+//! taken as far as it fits, and the rest is refused. `total_bytes` bounds the memory of all queues, with the
+//! cost of each pair and each stanza, so it also holds for a hundred thousand domains of which each has one
+//! short message waiting.
 //!
-//! Architecture Invariant: plain data. The caller passes the time and answers the stanzas that are taken out, so these
-//! queues can be kept elsewhere (on disk, for example) without any change to the actor.
+//! Architecture Invariant: plain data. The caller passes the time and answers the stanzas that are taken out,
+//! so these queues can be kept elsewhere (on disk, for example) without any change to the actor.
 
 mod queue;
 #[cfg(test)]
@@ -31,8 +32,8 @@ pub(super) struct Waiting {
     lines: HashMap<DomainPair, Line>,
     /// Weight of all queues in bytes.
     weight: usize,
-    /// Set while shedding does not suffice: the memory in use at which it is tried again, so that the search through all
-    /// pairs is not made for each stanza.
+    /// Set while shedding does not suffice: the memory in use at which it is tried again, so that the search
+    /// through all pairs is not made for each stanza.
     shed_again_at: Option<usize>,
 }
 
@@ -90,8 +91,9 @@ impl Waiting {
         self.free() >= PAIR_COST
     }
 
-    /// Appends a batch to the queue of its pair. Stanzas that do not fit are held if `may_hold` and if none were held too
-    /// long before. Otherwise the batches that are held already are taken or refused with this one.
+    /// Appends a batch to the queue of its pair. Stanzas that do not fit are held if `may_hold` and if none
+    /// were held too long before. Otherwise the batches that are held already are taken or refused with this
+    /// one.
     pub(super) fn append(
         &mut self,
         pair: &DomainPair,
@@ -114,8 +116,8 @@ impl Waiting {
         if may_hold { Appended::Held } else { Appended::Refused(self.end_hold(pair).unwrap_or_default()) }
     }
 
-    /// Takes the held batches of a pair as far as they fit, and returns the stanzas that do not fit; `None`: nothing is
-    /// held. From now on the queue refuses what does not fit, until [`Self::take_all`].
+    /// Takes the held batches of a pair as far as they fit, and returns the stanzas that do not fit; `None`:
+    /// nothing is held. From now on the queue refuses what does not fit, until [`Self::take_all`].
     pub(super) fn end_hold(&mut self, pair: &DomainPair) -> Option<Vec<Batch>> {
         let line = self.lines.get_mut(pair)?;
         let held = line.held.take()?;
@@ -137,8 +139,8 @@ impl Waiting {
         held.is_some_and(|held| held.until <= now)
     }
 
-    /// Puts stanzas that a closed link returned in front. They were accepted once, so they are not refused: the bounds of
-    /// a pair apply to new stanzas.
+    /// Puts stanzas that a closed link returned in front. They were accepted once, so they are not refused:
+    /// the bounds of a pair apply to new stanzas.
     pub(super) fn put_back(&mut self, pair: &DomainPair, batches: Vec<Batch>) {
         let Some(line) = self.lines.get_mut(pair) else { return };
         let before = line.queue.weight();
@@ -194,7 +196,8 @@ impl Waiting {
         self.lines.get(pair).and_then(|line| line.queue.oldest())
     }
 
-    /// When a stanza of the pair expires next, or the hold of its batches ends. Possibly nothing happens then.
+    /// When a stanza of the pair expires next, or the hold of its batches ends. Possibly nothing happens
+    /// then.
     pub(super) fn next_deadline(&self, pair: &DomainPair) -> Option<Instant> {
         let line = self.lines.get(pair)?;
         let held = line.held.as_ref().map(|held| held.until);
@@ -217,22 +220,23 @@ impl Waiting {
         weights
     }
 
-    /// Takes stanzas out of a queue of that weight: at most half of it, and no more than is needed until a quarter of the
-    /// memory is free. `None`: no queue has to give up anything.
+    /// Takes stanzas out of a queue of that weight: at most half of it, and no more than is needed until a
+    /// quarter of the memory is free. `None`: no queue has to give up anything.
     pub(super) fn shed(&mut self, pair: &DomainPair, weight: usize) -> Option<Vec<Batch>> {
         let surplus = self.used().saturating_sub(self.bounds.total_bytes / 4 * 3);
         let share = surplus.min(weight / 2);
         (share > 0).then(|| self.take(pair, |queue| queue.shed(weight - share)))
     }
 
-    /// Notes that all queues were asked to shed. If that did not suffice, [`Self::is_crowded`] is false until the memory
-    /// in use has grown by a twentieth.
+    /// Notes that all queues were asked to shed. If that did not suffice, [`Self::is_crowded`] is false until
+    /// the memory in use has grown by a twentieth.
     pub(super) fn end_shedding(&mut self) {
         let threshold = self.used() + self.bounds.total_bytes / 20;
         self.shed_again_at = self.is_above_four_fifths().then_some(threshold);
     }
 
-    /// Lets [`Self::is_crowded`] be true again, and releases memory that is no longer used. To be called every second.
+    /// Lets [`Self::is_crowded`] be true again, and releases memory that is no longer used. To be called
+    /// every second.
     pub(super) fn tidy(&mut self) {
         self.shed_again_at = None;
         capacity::shrink_map(&mut self.lines);
@@ -277,7 +281,7 @@ impl Held {
 /// How long a full queue may hold batches: about the time that a connection takes to set up, with dialback.
 pub(super) const HOLD: Duration = Duration::from_secs(3);
 
-/// Bytes of memory that a pair takes beside its stanzas: measured 1500. A quarter of it is the state of the pair; the
-/// rest is its names, its entries in the maps, timers and queues, a queue that is not empty, and the totals of the remote
-/// domain.
+/// Bytes of memory that a pair takes beside its stanzas: measured 1500. A quarter of it is the state of the
+/// pair; the rest is its names, its entries in the maps, timers and queues, a queue that is not empty, and
+/// the totals of the remote domain.
 pub(super) const PAIR_COST: usize = 1536;

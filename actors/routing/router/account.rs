@@ -43,8 +43,8 @@ impl Account {
         LedgerEntry::take_in(&self.all, self.by_domain.entry(domain.clone()).or_default(), amount)
     }
 
-    /// Forgets the domains for which nothing waits. Their figures are in the totals of all domains, and the recorder gets
-    /// them.
+    /// Forgets the domains for which nothing waits. Their figures are in the totals of all domains, and the
+    /// recorder gets them.
     fn forget_idle(&mut self) {
         let idle = self.by_domain.extract_if(|_, totals| Arc::strong_count(totals) == 1);
         let accounts: Vec<_> =

@@ -1,4 +1,5 @@
-//! The components: one connection at a time serves a name. The router decides which, and counts what happens meanwhile.
+//! The components: one connection at a time serves a name. The router decides which, and counts what happens
+//! meanwhile.
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use mailbox::Queued;
 use status::report;
 
 impl Router {
-    /// Sets the local domains on a reload. Components that stay keep their connections; the connections of the others
-    /// are closed.
+    /// Sets the local domains on a reload. Components that stay keep their connections; the connections of
+    /// the others are closed.
     pub(super) fn set_local(&mut self, domains: Vec<Domain>, components: Vec<(Domain, Conflict)>) {
         let mut before = std::mem::take(&mut self.local);
         self.local = domains.into_iter().map(|name| (name, Local::Node)).collect();
@@ -81,7 +82,10 @@ impl Handler<Queued<component::Claimed>> for Router {
         let (accepted, asked) = match decision {
             Decision::Accepted => (true, false),
             Decision::Replaces(replaced) => {
-                log::warn!(target: component::LOG, name:% = name; "another connection replaces the component's");
+                log::warn!(
+                    target: component::LOG, name:% = name;
+                    "another connection replaces the component's"
+                );
                 let _ = replaced.signal(component::GiveWay);
                 (true, false)
             }

@@ -1,4 +1,5 @@
-//! Stanzas for the node itself: the router sends them to the service, and routes its answers like any other stanza.
+//! Stanzas for the node itself: the router sends them to the service, and routes its answers like any other
+//! stanza.
 
 use actix::{Context, Handler};
 use xmpp::stanza::{Condition, ErrorType};

@@ -1,4 +1,5 @@
-//! Stanzas that a stream refused: they are entered in the account, and their answers are routed to their senders.
+//! Stanzas that a stream refused: they are entered in the account, and their answers are routed to their
+//! senders.
 
 use actix::{Context, Handler};
 

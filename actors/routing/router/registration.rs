@@ -20,7 +20,8 @@ use status::{
 pub(super) struct Registration {
     connection: Option<Connection>,
     conflict: Conflict,
-    /// When it connected, or when its last connection ended; before the first connection, the start of the node.
+    /// When it connected, or when its last connection ended; before the first connection, the start of the
+    /// node.
     since: Time,
     /// How its last connection ended.
     last_end: Option<report::Ending>,
@@ -81,8 +82,8 @@ impl Registration {
         self.conflict = conflict;
     }
 
-    /// Decides whether a connection that has shown the secret serves the name from now on. One that serves the name
-    /// already is asked to answer a ping.
+    /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
+    /// the name already is asked to answer a ping.
     pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
         let decision = match (&self.connection, self.conflict) {
             (None, _) => Decision::Accepted,
@@ -95,8 +96,8 @@ impl Registration {
         decision
     }
 
-    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an answer is
-    /// awaited.
+    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
+    /// answer is awaited.
     fn ping(&mut self) -> bool {
         let Some(connection) = &mut self.connection else { return false };
         let fresh = connection.answered.is_some_and(|answered| clock::since(answered) < FRESH);

@@ -1,4 +1,5 @@
-//! The sessions: the promise adds one, and gets a message before the next stanza of its pair when one has ended.
+//! The sessions: the promise adds one, and gets a message before the next stanza of its pair when one has
+//! ended.
 
 use actix::{Context, Handler};
 use xmpp::DomainPair;
@@ -11,8 +12,8 @@ use crate::{
 use mailbox::{Mailbox, Queued};
 
 impl Router {
-    /// Removes a session that takes no more stanzas. The promise gets its message before the session, so that it knows
-    /// that the session returns stanzas which are older than the next one.
+    /// Removes a session that takes no more stanzas. The promise gets its message before the session, so that
+    /// it knows that the session returns stanzas which are older than the next one.
     pub(super) fn session_closed(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
         if !self.sessions.get(pair).is_some_and(|known| known.is(session)) {
             return;

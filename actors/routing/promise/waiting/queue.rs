@@ -1,6 +1,8 @@
-//! A bounded queue of stanzas for one domain pair. The stanzas are in order, and each has its own time to wait.
+//! A bounded queue of stanzas for one domain pair. The stanzas are in order, and each has its own time to
+//! wait.
 //!
-//! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are taken out.
+//! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
+//! taken out.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -87,8 +89,8 @@ impl Queue {
         self.bytes + self.len() * STANZA_COST
     }
 
-    /// Appends the stanzas of a batch that fit, and returns the others. The returned batch still holds the read permit
-    /// of its source.
+    /// Appends the stanzas of a batch that fit, and returns the others. The returned batch still holds the
+    /// read permit of its source.
     pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>, fit: Fit) -> Option<Batch> {
         let taken = batch.slip.held().stanzas > 0;
         self.ledger.merge(mem::take(&mut batch.slip));
@@ -116,8 +118,8 @@ impl Queue {
         Some(batch)
     }
 
-    /// Puts stanzas that a closed link returned in front of the queue, without regard to the bounds. Their time to wait
-    /// has run on since they came. A presence that was replaced in the meantime is dropped.
+    /// Puts stanzas that a closed link returned in front of the queue, without regard to the bounds. Their
+    /// time to wait has run on since they came. A presence that was replaced in the meantime is dropped.
     pub(super) fn put_back(&mut self, returned: Vec<Batch>, bounds: &Bounds) {
         for mut batch in returned.into_iter().rev() {
             let taken = batch.slip.held().stanzas > 0;
@@ -162,8 +164,8 @@ impl Queue {
         self.items.values().map(|item| item.kept.since).min()
     }
 
-    /// Takes out stanzas until the queue weighs at most `weight`: presence first, then messages that their sender does
-    /// not want stored (XEP-0334), then the rest; of each class the newest first.
+    /// Takes out stanzas until the queue weighs at most `weight`: presence first, then messages that their
+    /// sender does not want stored (XEP-0334), then the rest; of each class the newest first.
     pub(super) fn shed(&mut self, weight: usize) -> Vec<Batch> {
         let mut surplus = self.weight().saturating_sub(weight);
         let mut batches = Vec::new();
@@ -209,8 +211,8 @@ impl Queue {
         batches
     }
 
-    /// Whether the stanza fits. A presence takes the place of an older one that it replaces, so it fits in a full queue
-    /// as well; the older one is dropped.
+    /// Whether the stanza fits. A presence takes the place of an older one that it replaces, so it fits in a
+    /// full queue as well; the older one is dropped.
     fn makes_room_for(&mut self, stanza: &Stanza, room: Room<'_>) -> bool {
         let older = presence_key(stanza).and_then(|key| self.presence(key, stanza));
         let (stanzas, bytes) = older.map_or((0, 0), |(_, item)| (1, item.bytes()));
@@ -246,8 +248,9 @@ impl Queue {
     fn presence(&self, key: u64, stanza: &Stanza) -> Option<(i64, &Item)> {
         let place = *self.presences.get(&key)?;
         let item = self.items.get(&place)?;
-        // Different addresses may have the same hash. They are compared as written: of two spellings of one address both
-        // presences are delivered, in order, and the recipient's server, which prepares the addresses, keeps the last.
+        // Different addresses may have the same hash. They are compared as written: of two spellings of one
+        // address both presences are delivered, in order, and the recipient's server, which prepares the
+        // addresses, keeps the last.
         let other = &item.kept.stanza;
         (other.from() == stanza.from() && other.to() == stanza.to()).then_some((place, &**item))
     }
@@ -276,9 +279,9 @@ fn unindex(presences: &mut HashMap<u64, i64>, place: i64, item: &Item) {
     }
 }
 
-/// A hash of the sender and the recipient of a presence that replaces an older one: available or unavailable. Presence
-/// that joins a room, which the room answers (XEP-0045 7.2), and presence of a room about its occupants, of which each
-/// says something else (7.6, 8.2), replaces nothing.
+/// A hash of the sender and the recipient of a presence that replaces an older one: available or unavailable.
+/// Presence that joins a room, which the room answers (XEP-0045 7.2), and presence of a room about its
+/// occupants, of which each says something else (7.6, 8.2), replaces nothing.
 fn presence_key(stanza: &Stanza) -> Option<u64> {
     let of_a_room = || ["", "#user"].iter().any(|part| stanza.has_child("x", &format!("{MUC}{part}")));
     if !is_presence(stanza) || !matches!(stanza.type_(), None | Some("unavailable")) || of_a_room() {
@@ -313,8 +316,8 @@ fn time_of(stanza: &Stanza, bounds: &Bounds) -> Duration {
 
 const MUC: &str = "http://jabber.org/protocol/muc";
 
-/// Bytes of memory that a waiting stanza takes beside its own: measured 210 to 270 with short messages (positions and
-/// times, the box and the entry in the tree, the allocator's overhead).
+/// Bytes of memory that a waiting stanza takes beside its own: measured 210 to 270 with short messages
+/// (positions and times, the box and the entry in the tree, the allocator's overhead).
 pub(super) const STANZA_COST: usize = 288;
 
 #[cfg(test)]
