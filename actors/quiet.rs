@@ -58,7 +58,7 @@ impl Quiet {
     fn sum_up(&self, seconds: u64) {
         let more = self.asked.swap(0, Relaxed).saturating_sub(self.few);
         if more > 0 {
-            let within = format_args!("{seconds}s");
+            let within = format!("{seconds}s");
             match &self.about {
                 Some(name) => {
                     log::warn!(target: self.log, name = name.as_str(), more = more, within:% = within; "{}", self.what);
