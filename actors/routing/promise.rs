@@ -155,9 +155,9 @@ impl Promise {
     /// Queues a batch. What does not fit is held, and pauses its source, unless the domain is known to be
     /// unreachable.
     fn append(&mut self, pair: &DomainPair, batch: Batch, now: Instant) {
-        let may_hold = !self.schedule.is_unreachable(pair, HOLD, now);
-        match self.waiting.append(pair, batch, may_hold, now) {
+        match self.waiting.append(pair, batch, now) {
             Appended::Queued => self.relieve(),
+            Appended::Held if self.schedule.is_unreachable(pair, HOLD, now) => self.end_hold(pair),
             Appended::Held => {}
             Appended::Refused(batches) => {
                 self.refuse(pair, batches);
@@ -195,7 +195,8 @@ impl Promise {
 
     /// Plans the next wake-up of a pair. To be called after each change of what waits, and of its pause.
     fn plan(&mut self, pair: &DomainPair) {
-        self.schedule.plan(pair, self.waiting.next_deadline(pair), self.waiting.is_idle(pair));
+        let (deadline, idle) = self.waiting.outlook(pair);
+        self.schedule.plan(pair, deadline, idle);
     }
 
     /// Looks at a pair at the time that was planned.

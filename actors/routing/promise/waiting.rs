@@ -91,16 +91,9 @@ impl Waiting {
         self.free() >= PAIR_COST
     }
 
-    /// Appends a batch to the queue of its pair. Stanzas that do not fit are held if `may_hold` and if none
-    /// were held too long before. Otherwise the batches that are held already are taken or refused with this
-    /// one.
-    pub(super) fn append(
-        &mut self,
-        pair: &DomainPair,
-        batch: Batch,
-        may_hold: bool,
-        now: Instant,
-    ) -> Appended {
+    /// Appends a batch to the queue of its pair. Stanzas that do not fit are held, unless batches of the pair
+    /// were held for too long before.
+    pub(super) fn append(&mut self, pair: &DomainPair, batch: Batch, now: Instant) -> Appended {
         let room = Room { bounds: &self.bounds, free: self.free() };
         let Some(line) = self.lines.get_mut(pair) else { return Appended::Refused(vec![batch]) };
         let before = line.queue.weight();
@@ -110,10 +103,10 @@ impl Waiting {
         };
         self.weight = self.weight - before + line.queue.weight();
         let Some(rest) = rest else { return Appended::Queued };
-        let may_hold = may_hold && !line.refusing;
+        let refusing = line.refusing;
         let held = line.held.get_or_insert_with(|| Box::new(Held::until(now + HOLD)));
         held.batches.push_back(rest);
-        if may_hold { Appended::Held } else { Appended::Refused(self.end_hold(pair).unwrap_or_default()) }
+        if refusing { Appended::Refused(self.end_hold(pair).unwrap_or_default()) } else { Appended::Held }
     }
 
     /// Takes the held batches of a pair as far as they fit, and returns the stanzas that do not fit; `None`:
@@ -196,12 +189,12 @@ impl Waiting {
         self.lines.get(pair).and_then(|line| line.queue.oldest())
     }
 
-    /// When a stanza of the pair expires next, or the hold of its batches ends. Possibly nothing happens
-    /// then.
-    pub(super) fn next_deadline(&self, pair: &DomainPair) -> Option<Instant> {
-        let line = self.lines.get(pair)?;
+    /// When a stanza of the pair expires next, or the hold of its batches ends (possibly nothing happens then),
+    /// and whether nothing waits for it.
+    pub(super) fn outlook(&self, pair: &DomainPair) -> (Option<Instant>, bool) {
+        let Some(line) = self.lines.get(pair) else { return (None, true) };
         let held = line.held.as_ref().map(|held| held.until);
-        [line.queue.next_expiry(), held].into_iter().flatten().min()
+        (line.queue.next_expiry().into_iter().chain(held).min(), line.is_idle())
     }
 
     /// Whether more than four fifths of the memory are in use, and shedding may help.

@@ -47,48 +47,48 @@ fn ids(batches: &[Batch]) -> Vec<String> {
 #[test]
 fn a_full_queue_holds_batches_for_three_seconds_and_then_refuses() {
     let (mut waiting, pair, now) = open(bounds());
-    assert!(matches!(waiting.append(&pair, messages(0..2), true, now), Appended::Queued));
-    assert!(matches!(waiting.append(&pair, messages(2..5), true, now), Appended::Held));
-    assert!(matches!(waiting.append(&pair, messages(5..6), true, now + HOLD / 2), Appended::Held));
+    assert!(matches!(waiting.append(&pair, messages(0..2), now), Appended::Queued));
+    assert!(matches!(waiting.append(&pair, messages(2..5), now), Appended::Held));
+    assert!(matches!(waiting.append(&pair, messages(5..6), now + HOLD / 2), Appended::Held));
     assert_eq!((waiting.queued(&pair), waiting.amount(&pair).stanzas), (3, 6));
-    assert_eq!(waiting.next_deadline(&pair), Some(now + HOLD));
+    assert_eq!(waiting.outlook(&pair).0, Some(now + HOLD));
     assert!(!waiting.hold_is_over(&pair, now + HOLD / 2));
     assert!(waiting.hold_is_over(&pair, now + HOLD));
     assert_eq!(ids(&waiting.end_hold(&pair).unwrap()), ["3", "4", "5"]);
     assert!(waiting.end_hold(&pair).is_none(), "nothing is held");
-    let Appended::Refused(refused) = waiting.append(&pair, messages(6..7), true, now) else { panic!() };
+    let Appended::Refused(refused) = waiting.append(&pair, messages(6..7), now) else { panic!() };
     assert_eq!(ids(&refused), ["6"], "refused at once");
     assert_eq!(ids(&waiting.take_all(&pair)), ["0", "1", "2"]);
-    assert!(matches!(waiting.append(&pair, messages(7..11), true, now), Appended::Held), "held again");
+    assert!(matches!(waiting.append(&pair, messages(7..11), now), Appended::Held), "held again");
 }
 
 #[test]
-fn batches_for_an_unreachable_domain_are_never_held() {
+fn a_hold_that_ends_early_takes_what_fits_and_gives_back_the_rest() {
     let (mut waiting, pair, now) = open(bounds());
-    let Appended::Refused(refused) = waiting.append(&pair, messages(0..5), false, now) else { panic!() };
-    assert_eq!(ids(&refused), ["3", "4"]);
-    assert_eq!(waiting.queued(&pair), 3);
+    assert!(matches!(waiting.append(&pair, messages(0..5), now), Appended::Held));
+    assert_eq!(ids(&waiting.end_hold(&pair).unwrap()), ["3", "4"]);
+    assert_eq!((waiting.queued(&pair), waiting.outlook(&pair).1), (3, false));
 }
 
 #[test]
 fn everything_is_taken_out_in_order_and_held_batches_last() {
     let (mut waiting, pair, now) = open(bounds());
-    waiting.append(&pair, messages(1..6), true, now);
+    waiting.append(&pair, messages(1..6), now);
     waiting.put_back(&pair, vec![messages(0..1)]);
     assert_eq!(ids(&waiting.take_all(&pair)), ["0", "1", "2", "3", "4", "5"]);
     assert!(waiting.is_idle(&pair));
-    assert_eq!((waiting.weight, waiting.next_deadline(&pair)), (0, None));
+    assert_eq!((waiting.weight, waiting.outlook(&pair).0), (0, None));
 }
 
 #[test]
 fn requests_and_expired_stanzas_are_taken_out_and_no_longer_weigh() {
     let (mut waiting, pair, now) = open(bounds());
-    waiting.append(&pair, messages(0..1), true, now);
+    waiting.append(&pair, messages(0..1), now);
     let one = waiting.weight;
-    waiting.append(&pair, batch("iq", "b.example", 1..2), true, now);
+    waiting.append(&pair, batch("iq", "b.example", 1..2), now);
     assert_eq!(ids(&waiting.take_requests(&pair)), ["1"]);
     assert_eq!(waiting.weight, one);
-    let expiry = waiting.next_deadline(&pair).unwrap();
+    let expiry = waiting.outlook(&pair).0.unwrap();
     assert!(waiting.take_expired(&pair, now).is_empty());
     assert_eq!(ids(&waiting.take_expired(&pair, expiry)), ["0"]);
     assert_eq!((waiting.weight, waiting.is_idle(&pair)), (0, true));
@@ -102,7 +102,7 @@ fn each_pair_costs_memory_until_it_is_closed() {
     assert!(!waiting.has_room_for_a_pair());
     waiting.close(&one);
     assert!(waiting.has_room_for_a_pair());
-    let gone = waiting.append(&one, messages(0..1), true, clock::now());
+    let gone = waiting.append(&one, messages(0..1), clock::now());
     assert!(matches!(gone, Appended::Refused(_)), "the pair is closed");
 }
 
@@ -112,8 +112,8 @@ fn the_heaviest_queue_gives_up_half_and_then_no_more_than_is_needed() {
     let (mut waiting, heavy, now) = open(bounds);
     let light = pair("c.example");
     waiting.open(light.clone());
-    waiting.append(&heavy, messages(0..60), true, now);
-    waiting.append(&light, batch("message", "c.example", 0..8), true, now);
+    waiting.append(&heavy, messages(0..60), now);
+    waiting.append(&light, batch("message", "c.example", 0..8), now);
     assert!(waiting.is_crowded());
     let by_weight = waiting.by_weight();
     assert_eq!(by_weight.iter().map(|(_, pair)| pair).collect::<Vec<_>>(), [&heavy, &light]);
