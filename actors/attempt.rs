@@ -11,6 +11,7 @@ mod allowance;
 mod fallback;
 mod means;
 mod negotiation;
+mod purpose;
 mod redirect;
 mod way;
 mod words;
@@ -28,10 +29,7 @@ use xmpp::{
     DomainPair,
     dialback::Answer,
     policy::{self, Bounds, Policy},
-    stream::{
-        Initiating, Secured,
-        initiating::{Established, Purpose},
-    },
+    stream::{Secured, initiating::Open},
 };
 
 pub(crate) use self::negotiation::warn_unasked;
@@ -39,6 +37,7 @@ use self::{allowance::Allowance, words::list};
 pub use self::{
     means::{Dial, Dialling, Making, Means},
     negotiation::secured,
+    purpose::Purpose,
     redirect::{REDIRECTS, elsewhere},
     words::{Protection, in_words, millis, name_of},
 };
@@ -122,11 +121,9 @@ pub struct Session {
     /// The socket.
     pub stream: Stream,
     /// The protocol.
-    pub machine: Initiating,
+    pub machine: Box<Open>,
     /// How far the trace of its bytes is.
     pub trace: Trace,
-    /// What was negotiated.
-    pub established: Established,
     /// The peer.
     pub address: SocketAddr,
     /// When its certificate expires, if it showed one.

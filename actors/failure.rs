@@ -16,7 +16,7 @@ use xmpp::{
     certificate::Problem,
     dialback,
     stanza::{self, Condition, ErrorType},
-    stream::{Condition::PolicyViolation, initiating},
+    stream::{Condition::PolicyViolation, Stage, initiating},
 };
 
 use crate::{connect, dns, tls};
@@ -56,7 +56,7 @@ pub enum Failure {
         /// Where.
         address: SocketAddr,
         /// What it waited for.
-        stage: &'static str,
+        stage: Stage,
         /// Why.
         failure: initiating::Failure,
         /// What left nothing but dialback to try.
@@ -67,7 +67,7 @@ pub enum Failure {
         /// Where.
         address: SocketAddr,
         /// What the stream waited for.
-        stage: &'static str,
+        stage: Stage,
         /// `None`: the peer closed it.
         error: Option<io::ErrorKind>,
         /// What left nothing but dialback to try.
@@ -78,7 +78,7 @@ pub enum Failure {
         /// Where.
         address: SocketAddr,
         /// What the stream waited for.
-        stage: &'static str,
+        stage: Stage,
         /// How long it was given.
         after: Duration,
         /// What left nothing but dialback to try.
@@ -367,11 +367,21 @@ mod tests {
 
     fn of_stream(cause: Cause) -> Failure {
         let failure = initiating::Failure { remote: remote(), cause };
-        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure, distrusted: None }
+        Failure::Stream {
+            address: ([127, 0, 0, 1], 5269).into(),
+            stage: Stage::Features,
+            failure,
+            distrusted: None,
+        }
     }
 
     fn broken(error: Option<io::ErrorKind>) -> Failure {
-        Failure::Broken { address: ([127, 0, 0, 1], 5269).into(), stage: "", error, distrusted: None }
+        Failure::Broken {
+            address: ([127, 0, 0, 1], 5269).into(),
+            stage: Stage::Features,
+            error,
+            distrusted: None,
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A stream that another server opened to us: negotiation, the domain pairs it proved, reading.
 
 mod deadlines;
+mod machine;
 mod show;
 mod strangers;
 mod turn;
@@ -19,11 +20,14 @@ use xmpp::{
     certificate::Problem,
     policy::Mechanism,
     stanza::Reason,
-    stream::{self, Condition, End, Receiving},
+    stream::{self, Condition, End, receiving::Handshake},
 };
 
 pub use self::strangers::Strangers;
-use self::turn::{OFFER_AGAIN, name};
+use self::{
+    machine::Machine,
+    turn::{OFFER_AGAIN, name},
+};
 use crate::{
     attempt::in_words,
     batch::Pass,
@@ -135,7 +139,7 @@ pub struct Incoming {
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     link: Option<Link>,
-    machine: Receiving,
+    machine: Machine,
     trace: Trace,
     outbox: Outbox,
     over: bool,
@@ -207,7 +211,11 @@ impl Incoming {
         Self {
             link: Some(Link::start(stream, own.outlet())),
             trace: Trace::new(LOG),
-            machine: Receiving::new(Arc::clone(surroundings.terms.rules()), secured, ids::source()),
+            machine: Machine::Handshake(Box::new(Handshake::new(
+                Arc::clone(surroundings.terms.rules()),
+                secured,
+                ids::source(),
+            ))),
             surroundings,
             address,
             own,

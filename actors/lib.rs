@@ -151,11 +151,3 @@ pub mod witness;
 pub mod workers;
 
 pub use node::{Node, StartError};
-
-/// How the log names a mechanism.
-pub(crate) fn name_of(mechanism: xmpp::policy::Mechanism) -> &'static str {
-    match mechanism {
-        xmpp::policy::Mechanism::External => "EXTERNAL",
-        xmpp::policy::Mechanism::Dialback => "dialback",
-    }
-}

@@ -20,7 +20,7 @@ use std::{mem, process::ExitCode, sync::Arc};
 
 use actix_rt::{Arbiter, System};
 use actors::{
-    attempt::{Attempt, Means},
+    attempt::{Attempt, Means, Purpose},
     dns::Dns,
     mailbox::{self, Meter},
     metrics::Tally,
@@ -33,7 +33,7 @@ use actors::{
 };
 use clap::Args;
 use tokio::sync::mpsc;
-use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+use xmpp::{Domain, DomainPair};
 
 use crate::{
     config::{self, Config, Finding},

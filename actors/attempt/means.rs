@@ -2,9 +2,9 @@
 
 use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
-use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+use xmpp::{Domain, DomainPair};
 
-use super::{Arrival, Attempt, redirect::REDIRECTS};
+use super::{Arrival, Attempt, Purpose, redirect::REDIRECTS};
 use crate::{
     dns::MOST_TARGETS, failure::Failure, gate::Gate, mailbox::Mailbox, metrics::Tally, outgoing,
     recorder::Notes, resolver::Resolver, settings::Dials, terms::Terms, tls::Tls, witness::Witness,

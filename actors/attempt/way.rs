@@ -3,9 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::{net::TcpStream, sync::oneshot};
-use xmpp::stream::initiating::Purpose;
 
-use super::{Allowance, Attempt};
+use super::{Allowance, Attempt, Purpose};
 use crate::{clock, connect, failure::Failure, gate, metrics::Phase};
 
 /// A connection that stands.

@@ -224,7 +224,7 @@ fn count(number: usize, one: &str, many: &str) -> String {
 /// The verdict on a certificate that proves its domain.
 const GOOD: &str = "good";
 
-/// As [`crate::name_of`] has it.
+/// The text of [`xmpp::policy::Mechanism::Dialback`].
 const DIALBACK: &str = "dialback";
 
 #[cfg(test)]

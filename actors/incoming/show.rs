@@ -26,7 +26,7 @@ impl Incoming {
             pairs_not_shown,
             address: Some(self.address),
             since: Time::of(self.since),
-            mechanism: self.mechanism.map(|mechanism| crate::name_of(mechanism).to_owned()),
+            mechanism: self.mechanism.map(|mechanism| mechanism.to_string()),
             tls: Tls::of(self.machine.transport(), remote, &self.remote.policy),
             received: Amount { stanzas: self.stanzas_in, bytes: self.bytes_in },
             sent,

@@ -21,7 +21,7 @@ impl Outgoing {
             pairs_not_shown: 0,
             address: Some(wire.address),
             since: Time::of(wire.since),
-            mechanism: Some(crate::name_of(wire.mechanism).to_owned()),
+            mechanism: Some(wire.mechanism.to_string()),
             tls: Tls::of(wire.machine.transport(), Some(&self.pair.remote), wire.machine.policy()),
             received: Amount { stanzas: wire.inbound.answers, bytes: wire.bytes_in },
             sent,

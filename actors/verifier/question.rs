@@ -9,12 +9,11 @@ use tokio::{
 use xmpp::{
     DomainPair,
     dialback::{Answer, Request},
-    stream::initiating::Purpose,
 };
 
 use super::{LOG, Verified, Verify};
 use crate::{
-    attempt::{Arrival, Means},
+    attempt::{Arrival, Means, Purpose},
     connect,
     failure::Failure,
     mailbox::Outlet,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use actors::{
+    attempt::Purpose,
     certificate::{self, Flaw},
     settings::Identity,
 };
 use openssl::rand;
-use xmpp::{DomainPair, dialback, policy::Mechanism, stream::initiating::Purpose};
+use xmpp::{DomainPair, dialback, policy::Mechanism};
 
 use super::{
     Probe, cause, judgement,
