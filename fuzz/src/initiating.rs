@@ -4,7 +4,7 @@ use crate::{
     fixture::{self, Act, acts, domain, policy, proves},
     reader::Reader,
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use xmpp::{
     DomainPair,
     dialback::{Answer, Request},
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn transmits(&mut self, bytes: &[u8], sent: &mut Vec<Element>) {
+    fn transmits(&mut self, bytes: &Bytes, sent: &mut Vec<Element>) {
         let elements = self.reader.sent(bytes);
         assert!(self.may_speak() || elements.iter().all(|element| element.name != "result"));
         sent.extend(elements);
