@@ -10,16 +10,16 @@ mod screen;
 
 use std::{error::Error, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
-use actors::{
-    Node,
-    settings::{Settings, Trust},
-};
 use xmpp::{
     Domain,
     xml::{Element, ns},
 };
 
 use crate::{config, output};
+use actors::{
+    Node,
+    settings::{Settings, Trust},
+};
 use authority::Authority;
 use names::Names;
 use program::Program;

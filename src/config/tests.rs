@@ -9,7 +9,6 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use actors::settings::{HostPort, Trust};
 use xmpp::{
     Domain,
     dialback::{self, Secret},
@@ -18,6 +17,7 @@ use xmpp::{
 
 use super::*;
 use crate::demo::authority::Authority;
+use actors::settings::{HostPort, Trust};
 
 /// A directory with a configuration in it, gone when dropped.
 struct Dir(PathBuf);

@@ -84,7 +84,7 @@ fn builder(
     builder.set_subject_name(subject)?;
     builder.set_issuer_name(issuer)?;
     builder.set_pubkey(key)?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = clock::system().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(now.as_secs()).unwrap_or_default();
     let (yesterday, next_year) = (Asn1Time::from_unix(now - DAY)?, Asn1Time::from_unix(now + 365 * DAY)?);
     builder.set_not_before(&yesterday)?;
