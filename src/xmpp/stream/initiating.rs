@@ -66,7 +66,7 @@ pub struct Handshake<G: Goal> {
     header: Header,
     /// The peer's current offers.
     features: Features,
-    /// The peer has sent a stream header, so it speaks XMPP.
+    /// The peer has sent a stream header, so it supports XMPP.
     greeted: bool,
     /// Elements read so far.
     elements: usize,
@@ -131,7 +131,7 @@ enum State<G: Goal> {
     Proceed,
     /// The TLS session.
     Tls,
-    /// What the goal waits for.
+    /// The answer that the goal waits for.
     Goal(G::Waiting),
     /// The driver: it takes the outcome once it has taken everything that is ready.
     Reached(G::Reached),

@@ -308,8 +308,8 @@ impl Handshake {
         let offered = to.and_then(|to| negotiation.rules.hosted(to)).is_some_and(|ours| ours.certificate)
             && negotiation.policy().tls != Tls::Disabled
             && negotiation.secured.is_none();
-        // What was learned before TLS is to be forgotten, so it must not be worth anything yet. A command
-        // that holds something is malformed (RFC 6120 section 5.4.2.1).
+        // Everything from before TLS is discarded (RFC 6120 section 5.4.3.3), so nothing may depend on it
+        // yet. A command with content is malformed (section 5.4.2.1).
         if !offered || !command.children.is_empty() || negotiation.is_verifying() {
             return negotiation.refuse_tls();
         }

@@ -23,7 +23,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes an element where `inherited` is the default namespace.
     ///
-    /// Declarations are written as attributes: the namespace handling of the writer begins anew with each
+    /// Declarations are written as attributes: the namespace handling of the writer begins again with each
     /// element, would repeat the declarations of the stream header, and cannot write `xmlns=""`.
     fn element(&mut self, element: &Element, inherited: &str) -> Result<(), Error> {
         let mut attributes: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();

@@ -7,10 +7,10 @@
 //! read, on the stream that they came on. An error stanza from the remote domain to ours is therefore taken
 //! as the answer that it is.
 //!
-//! This is safe: the peer is the one that gets our stanzas for this domain, on terms that are no weaker than
-//! those for a stream from it, so whoever could forge an answer could have kept the stanza. An error is never
-//! answered, so nothing is amplified. A `result` carries data and no deployed server sends one here: it has
-//! to come on a stream that the remote opens, like everything else.
+//! This is safe: the peer is the server that gets our stanzas for this domain, under a policy that is as
+//! strict as the one for a stream from it. A peer that could forge an answer could also have kept the stanza.
+//! An error is never answered, so nothing is amplified. A `result` has data, and no deployed server sends one
+//! here: it has to come on a stream that the remote opens, like all other stanzas.
 use crate::{
     DomainPair,
     framer::{self, Frame},
@@ -90,7 +90,7 @@ impl fmt::Display for Stray {
     }
 }
 
-/// What a handshake leaves to the open stream.
+/// The results of a handshake for the open stream.
 pub(super) struct Negotiated {
     pub(super) pair: DomainPair,
     pub(super) policy: Policy,

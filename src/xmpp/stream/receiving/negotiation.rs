@@ -1,4 +1,4 @@
-//! What a remote server may negotiate during the handshake and on the open stream alike.
+//! The negotiation with a remote server, during the handshake and on the open stream.
 use super::{End, Error, Fault, Header, Output, Secured, Stage, Wire, wire};
 use crate::{
     Domain, DomainPair, dialback, framer,
@@ -28,7 +28,7 @@ pub(super) struct Negotiation<O> {
     pub(super) pending: Vec<dialback::Request>,
     /// The peer has asked about a key that is ours.
     pub(super) vouched: bool,
-    /// The kinds of requests that were refused, so that each is reported once.
+    /// The kinds of requests that were refused. Each is reported once.
     refused: Vec<Asked>,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum Common {
 enum State {
     /// The peer's header.
     Header,
-    /// An element.
+    /// An element, or the peer's closing tag.
     Element,
     /// The peer's closing tag. Ours is sent, and the stream ends like this.
     Closing(End),
@@ -68,7 +68,7 @@ pub(super) struct Proved {
     pub(super) proof: Proof,
 }
 
-/// What came of the verification of a key.
+/// The result of the verification of a key.
 pub(super) enum Verdict {
     Proved(Proved),
     Invalid,

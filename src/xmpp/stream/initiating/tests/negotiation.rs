@@ -164,7 +164,7 @@ fn reads_answers_on_a_stream_whose_default_namespace_is_that_of_streams() {
     assert_eq!(peer.last(), "[closed by the peer: reset]");
 }
 
-// B10: RFC 3920 8.3 lets an answering header leave out everything but the id
+// B10: RFC 3920 section 8.3 lets an answering header leave out everything but the id
 #[test]
 fn goes_on_with_dialback_whatever_an_answering_header_leaves_out() {
     for number in 0..8 {
