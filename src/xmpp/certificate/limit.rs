@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn constraints_that_cannot_be_read_admit_nothing() {
+    fn unreadable_constraints_permit_nothing() {
         assert!(!admits(&Limit::new(vec![Authority::Unreadable]), "b.example", "b.example"));
         assert!(!admits(&limit(&[], &["b_\u{7f} example"]), "b.example", "b.example"));
         assert!(!admits(&limit(&["b_\u{7f} example"], &[]), "b.example", "b.example"));

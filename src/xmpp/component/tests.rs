@@ -185,7 +185,7 @@ fn a_root_that_is_closed_at_once_is_answered_with_a_stream_that_is_closed() {
 
 // K1, K2, B30
 #[test]
-fn a_component_is_told_why_it_is_refused() {
+fn a_refused_component_gets_the_reason() {
     let known = header("jabber:component:accept", "to='echo.example'");
     for (sent, condition) in [
         (header("jabber:server", "to='echo.example'"), "invalid-namespace"),
@@ -232,7 +232,7 @@ fn a_name_that_is_taken_is_a_conflict() {
 
 // K3, B25
 #[test]
-fn a_component_speaks_for_its_name_only() {
+fn a_component_sends_from_its_own_name_only() {
     for stanza in [
         "<message from='u@other.example' to='v@b.example'/>",
         "<message from='u@x.echo.example' to='v@b.example'/>",
@@ -374,7 +374,7 @@ fn an_answer_to_a_component_repeats_no_address_that_was_refused() {
 
 // B16
 #[test]
-fn nothing_is_answered_behind_our_closing_tag() {
+fn no_answer_is_sent_behind_our_closing_tag() {
     let mut component = Component::served();
     component.stream.close(None);
     component.gets();

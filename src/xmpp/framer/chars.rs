@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_forbidden_from_broken_from_unfinished() {
+    fn distinguishes_forbidden_invalid_and_incomplete_text() {
         assert_eq!(check("aü€\u{10000}\t\r\n\u{7f}\u{85}\u{fffd}".as_bytes()), Ok(19));
         assert_eq!(check(b"ab\xe2\x82"), Ok(2));
         assert_eq!(check(b"ab\xe2\x28"), Err((2, Error::UnsupportedEncoding)));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_needs_no_second_look() {
+    fn plain_text_needs_no_further_check() {
         let long = "a".repeat(100);
         for plain in ["", "plain\t\r\n\u{7f} text", &long] {
             assert!(is_plain(plain.as_bytes()), "{plain:?}");
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_end_where_somebody_has_to_look() {
+    fn runs_end_at_bytes_that_need_a_check() {
         assert_eq!(name_run(b"a-Z_0.9:b"), 7);
         assert_eq!(name_run(b"abc"), 3);
         assert_eq!(value_run(b"a@b:c/>=]'"), 9);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_decides() {
+    fn the_first_error_decides() {
         assert_eq!(check(b"\x01\xff").unwrap_err().0, 0);
         assert_eq!(check(b"\xff\x01"), Err((0, Error::UnsupportedEncoding)));
     }

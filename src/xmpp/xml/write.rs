@@ -86,7 +86,7 @@ mod tests {
     const STREAM: [(&str, &str); 2] = [("stream", ns::STREAM), ("db", ns::DIALBACK)];
 
     #[test]
-    fn declares_nothing_that_the_stream_declares() {
+    fn declarations_of_the_stream_are_not_repeated() {
         let features = Element::new("features", ns::STREAM)
             .with_child(Element::new("starttls", ns::TLS).with_child(Element::new("required", ns::TLS)));
         assert_eq!(

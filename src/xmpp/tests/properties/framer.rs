@@ -4,7 +4,7 @@ use crate::judge::{self, Verdict, all, frame, framer_after_header};
 use crate::mutants::{HEADERS, Random, SEEDS, mutants};
 
 #[test]
-fn takes_what_xml_rs_takes_and_refuses_what_it_refuses() {
+fn accepts_and_refuses_the_same_input_as_xml_rs() {
     balanced(mutants(&SEEDS).map(|input| judge::element(&input)));
 }
 
@@ -32,7 +32,7 @@ fn xml_rs_takes_every_seed() {
 }
 
 #[test]
-fn makes_the_same_of_the_bytes_however_they_are_split() {
+fn the_result_does_not_depend_on_the_split_of_the_bytes() {
     let mut random = Random(1);
     for input in mutants(&SEEDS) {
         let whole = all(framer_after_header(), [input.as_slice()]);

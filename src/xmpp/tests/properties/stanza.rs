@@ -10,7 +10,7 @@ use xmpp::stanza::{Condition, Error, ErrorType, Origin, Stanza};
 use xmpp::xml::{Element, Node, ns};
 
 #[test]
-fn a_stanza_says_what_it_said_on_its_stream() {
+fn a_stanza_keeps_its_meaning_on_other_streams() {
     let mut admitted = 0;
     let scope = framer_after_header().scope().to_vec();
     for input in mutants(&SEEDS) {
@@ -24,7 +24,7 @@ fn a_stanza_says_what_it_said_on_its_stream() {
 }
 
 #[test]
-fn a_stanza_of_a_component_says_the_same_in_the_namespace_of_servers() {
+fn a_stanza_of_a_component_keeps_its_meaning_in_the_namespace_of_servers() {
     let header = HEADER.replace("jabber:server'", "jabber:component:accept'");
     let mut admitted = 0;
     for input in mutants(&SEEDS) {
@@ -44,7 +44,7 @@ fn a_stanza_of_a_component_says_the_same_in_the_namespace_of_servers() {
 }
 
 #[test]
-fn a_stanza_full_of_prefixes_says_what_it_said() {
+fn a_stanza_with_many_prefixes_keeps_its_meaning() {
     for namespace in [ns::SERVER, ns::COMPONENT] {
         let mut random = Random(0x9e37_79b9);
         // Each is compared three times, so there are fewer.

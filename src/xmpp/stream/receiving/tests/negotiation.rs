@@ -51,7 +51,7 @@ fn a_peer_from_before_versions_gets_neither_version_nor_features() {
 
 // C3, C4, C5, C7, B6: nothing from before TLS is left, least of all what was sent behind <starttls/>
 #[test]
-fn tls_starts_the_stream_anew() {
+fn tls_restarts_the_stream() {
     let mut peer = Peer::new(node());
     peer.opens();
     let starttls = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
@@ -73,7 +73,7 @@ fn tls_starts_the_stream_anew() {
 
 // C3
 #[test]
-fn tls_that_cannot_be_had_is_refused() {
+fn starttls_is_refused_where_tls_is_not_possible() {
     let disabled = Policy { tls: Tls::Disabled, ..policy() };
     for rules in [rules(&["a.example"], disabled, true), rules(&["a.example"], policy(), false)] {
         let mut peer = Peer::new(rules);
@@ -161,7 +161,7 @@ fn the_closing_tag_is_answered() {
 
 // B17, B35
 #[test]
-fn what_is_under_way_when_we_close_is_still_taken() {
+fn stanzas_under_way_at_our_close_are_still_taken() {
     let mut peer = Peer::new(lax());
     peer.opens();
     peer.is_verified("a.example", "b.example");
@@ -188,7 +188,7 @@ fn closing_before_a_header_came_opens_first() {
 
 // E24, E27
 #[test]
-fn a_peer_that_has_not_authenticated_gets_little_room() {
+fn the_limits_before_authentication_are_low() {
     let mut peer = Peer::new(node());
     peer.opens();
     let answer = peer.sends(&format!("<db:verify id='{}'", "x".repeat(11 * 1024)));

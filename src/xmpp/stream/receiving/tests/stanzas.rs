@@ -33,7 +33,7 @@ fn open_strict() -> Peer {
 
 // B24, B26, E1, E2, E3, E4, E5, E16
 #[test]
-fn what_ends_an_established_stream_is_a_short_list() {
+fn few_faults_end_an_open_stream() {
     for (element, condition) in [
         ("<message from='u@c.example' to='v@a.example'/>", "invalid-from"),
         ("<message from='u@x.b.example' to='v@a.example'/>", "invalid-from"),
@@ -61,7 +61,7 @@ fn what_ends_an_established_stream_is_a_short_list() {
 
 // B24, B26, E1, E3, E5
 #[test]
-fn a_malformed_stanza_ends_the_stream_if_the_policy_says_so() {
+fn a_malformed_stanza_ends_the_stream_if_the_policy_requires_it() {
     for (element, condition) in [
         ("<message from='u@b.example'/>", "improper-addressing"),
         ("<message to='v@a.example'/>", "improper-addressing"),
@@ -81,7 +81,7 @@ fn a_malformed_stanza_ends_the_stream_if_the_policy_says_so() {
 
 // E4, E23, E28
 #[test]
-fn domains_are_compared_as_domains_and_white_space_is_nothing() {
+fn domains_are_compared_in_normal_form_and_white_space_is_ignored() {
     let mut peer = open();
     assert_eq!(peer.sends(" \n\t <message from='u@B.Example.' to='v@A.EXAMPLE'/> \n"), "");
     assert!(peer.events.last().unwrap().starts_with("[stanza <message"), "{:?}", peer.events);
@@ -101,7 +101,7 @@ fn a_stanza_keeps_the_language_of_its_stream() {
 
 // E24
 #[test]
-fn an_authenticated_peer_gets_the_room_of_the_policy() {
+fn an_authenticated_peer_has_the_limits_of_the_policy() {
     let mut peer = open();
     let stanza = |size: usize| {
         let frame = "<message from='u@b.example' to='v@a.example'><body></body></message>";
@@ -115,7 +115,7 @@ fn an_authenticated_peer_gets_the_room_of_the_policy() {
 
 // E10
 #[test]
-fn stanzas_come_out_in_the_order_in_which_they_came() {
+fn stanzas_keep_their_order() {
     let mut peer = open();
     let told = peer.events.len();
     let run: String =
@@ -165,7 +165,7 @@ fn limits_follow_the_policy_for_the_remote() {
 
 // E2: the switch
 #[test]
-fn a_stanza_for_somebody_else_may_cost_that_stanza_only() {
+fn a_stanza_for_another_domain_may_cost_that_stanza_only() {
     let lenient = Policy { unknown_recipient: crate::policy::UnknownRecipient::Bounce, ..policy() };
     let lenient = Policy { tls: Tls::Optional, ..lenient };
     let mut peer = Peer::new(rules(&["a.example", "also.example"], lenient, true));

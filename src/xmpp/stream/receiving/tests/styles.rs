@@ -57,7 +57,7 @@ fn takes_stanzas_on_a_stream_whose_default_namespace_is_that_of_streams_or_none(
 }
 
 #[test]
-fn what_a_payload_inherits_from_such_a_stream_goes_along_with_it() {
+fn payload_keeps_the_namespaces_that_it_inherits_from_such_a_stream() {
     let mut peer = Peer::new(lax());
     peer.sends(&format!(
         "<stream xmlns='{STREAMS}' xmlns:s='jabber:server' xmlns:db='jabber:server:dialback' {ADDRESSED}>"
