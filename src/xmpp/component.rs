@@ -270,7 +270,7 @@ impl Handshake {
         }
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if wire::is_stanza(framed) {
             return Err(Fault::Early);
         }

@@ -162,7 +162,7 @@ impl Open {
         }
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if *self.intake.namespace(framed) != *ns::STREAM {
             self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
             return Ok(());
@@ -179,7 +179,7 @@ impl Open {
     }
 
     /// Takes a stanza in; `None` when it is refused.
-    fn stanza(&mut self, element: framer::Element) -> Option<Stanza> {
+    fn stanza(&mut self, element: framer::RawElement) -> Option<Stanza> {
         if element.bytes.len() > self.max_stanza {
             let text = format!("a stanza of more than {} bytes", self.max_stanza);
             self.refuse_stanza(&element, Reason::TooLarge, text);
@@ -205,14 +205,14 @@ impl Open {
         None
     }
 
-    fn refuse_element(&mut self, element: &framer::Element, rejection: &Rejection) {
+    fn refuse_element(&mut self, element: &framer::RawElement, rejection: &Rejection) {
         self.refuse_stanza(element, rejection.reason(), explain(element, rejection));
     }
 
     /// Answers an element that is no stanza that can go on. The answer comes from the domain that the stanza
     /// was for, as far as that can be read, or else from the component's own name. It goes to the stanza's
     /// sender, or when its `from` is unusable to the component's own name.
-    fn refuse_stanza(&mut self, element: &framer::Element, reason: Reason, text: String) {
+    fn refuse_stanza(&mut self, element: &framer::RawElement, reason: Reason, text: String) {
         self.unproductive += wire::work_of(element);
         let answer = match reason {
             Reason::NotAStanza => None,

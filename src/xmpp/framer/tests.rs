@@ -42,7 +42,7 @@ fn outcome(input: &[u8]) -> Outcome {
 }
 
 /// What comes of a first-level element.
-fn element(text: impl AsRef<[u8]>) -> Result<Element, Error> {
+fn element(text: impl AsRef<[u8]>) -> Result<RawElement, Error> {
     let (frames, error) = outcome(&[HEADER.as_bytes(), text.as_ref()].concat());
     match (frames.into_iter().nth(1), error) {
         (_, Some(error)) => Err(error),
@@ -74,7 +74,7 @@ fn cuts_a_stream_into_its_parts() {
 #[test]
 fn notes_the_attributes_of_the_start_tag() {
     let text = "<message type = 'chat' to='b' from=\"a\" id='i&lt;'\nxml:lang='de' xmlns='jabber:server' other='to'><a to='x'/></message>";
-    let Element { bytes, head } = element(text).unwrap();
+    let RawElement { bytes, head } = element(text).unwrap();
     let text =
         |place: Option<Span>| place.map(|place| String::from_utf8_lossy(place.of(&bytes)).into_owned());
     assert_eq!(text(Some(head.name)).as_deref(), Some("message"));
@@ -104,7 +104,7 @@ fn elsewhere(head: &Head) -> Elsewhere {
 /// The element with its changes marked: what goes is in `{}`, what is called otherwise in `[]`, and where the
 /// default namespace has to be declared is a `+`.
 fn marked(text: &str) -> String {
-    let Element { bytes, head } = element(text).unwrap();
+    let RawElement { bytes, head } = element(text).unwrap();
     let (mut out, mut done) = (String::new(), 0);
     let copy = |range: Range<usize>| String::from_utf8_lossy(&bytes[range]).into_owned();
     for Change { place, what } in elsewhere(&head).changes {
@@ -161,7 +161,7 @@ fn an_element_in_another_content_namespace_keeps_its_meaning() {
         marked(text),
         "<{c:}iq xmlns:c='[jabber:component:accept]'><{c:}q xmlns:s='jabber:server' s:a=''/><r+/></{c:}iq>"
     );
-    let Element { bytes, head } = element(text).unwrap();
+    let RawElement { bytes, head } = element(text).unwrap();
     assert_eq!(namespace(&bytes, head.namespace), "jabber:component:accept");
     assert_eq!(namespace(&bytes, elsewhere(&head).displaced), "stream's 0");
 }

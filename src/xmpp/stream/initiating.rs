@@ -353,7 +353,7 @@ impl<G: Goal> Handshake<G> {
         Ok(())
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Cause> {
+    fn element(&mut self, element: &framer::RawElement) -> Result<(), Cause> {
         let closing = self.is_closing();
         if closing && !open::concerns_the_stream(element, &self.plan.policy) {
             return Ok(());

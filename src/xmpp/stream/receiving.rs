@@ -28,7 +28,7 @@ pub mod open;
 mod opening;
 mod refusing;
 
-use negotiation::{Asked, Common, Negotiation, Proved, Verdict};
+use negotiation::{Asked, Common, Negotiation, Proved, Verified};
 
 pub use open::Open;
 
@@ -129,13 +129,13 @@ impl Handshake {
     /// Takes the answer to [`Output::Verify`]. `Err` is for the peer when nobody could be asked.
     pub fn verified(&mut self, request: &dialback::Request, answer: Result<dialback::Answer, stanza::Error>) {
         match self.negotiation.verified(request, answer, &[]) {
-            Some(Verdict::Proved(proved)) => self.proved.push(proved),
+            Some(Verified::Proved(proved)) => self.proved.push(proved),
             // Nothing that the peer can do is left.
-            Some(Verdict::Invalid) if !self.is_verifying() => {
+            Some(Verified::Invalid) if !self.is_verifying() => {
                 self.negotiation.wire.close(None);
                 self.negotiation.end(End::Closed);
             }
-            Some(Verdict::Invalid) | None => {}
+            Some(Verified::Invalid) | None => {}
         }
     }
 
@@ -262,7 +262,7 @@ impl Handshake {
         Ok(())
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if wire::is_stanza(framed) {
             return Err(Fault::Early);
         }

@@ -19,7 +19,7 @@ use crate::{
     stream::{
         End, Error, Header, Secured, Stage,
         error::Fault,
-        features::Limits,
+        features::StreamLimits,
         wire::{self, Wire},
     },
     truncate::truncate,
@@ -36,7 +36,7 @@ pub struct Open {
     mechanism: Mechanism,
     secured: Option<Secured>,
     /// Announced by the peer.
-    limits: Limits,
+    limits: StreamLimits,
     wire: Wire<Output>,
     state: State,
     /// Reads error stanzas; `None` when the peer's header is so long that no answer is taken.
@@ -97,7 +97,7 @@ pub(super) struct Negotiated {
     pub(super) mechanism: Mechanism,
     pub(super) secured: Option<Secured>,
     /// Announced by the peer.
-    pub(super) limits: Limits,
+    pub(super) limits: StreamLimits,
     /// The peer's header.
     pub(super) header: Header,
     pub(super) bounds: Bounds,
@@ -220,7 +220,7 @@ impl Open {
         }
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, element: &framer::RawElement) -> Result<(), Fault> {
         self.elements += 1;
         if self.elements > ELEMENTS {
             return Err(Fault::TooMany("elements that are not an answer"));
@@ -243,7 +243,7 @@ impl Open {
         Ok(())
     }
 
-    fn read_answer(&mut self, element: framer::Element) -> Result<Stanza, Stray> {
+    fn read_answer(&mut self, element: framer::RawElement) -> Result<Stanza, Stray> {
         if !wire::is_stanza(&element) {
             return Err(Stray::NoStanza);
         }
@@ -289,7 +289,7 @@ impl Open {
 
 /// Whether an element without a place on an open stream may end it, or be a late answer of the negotiation.
 /// All others need not be read.
-pub(super) fn concerns_the_stream(element: &framer::Element, policy: &Policy) -> bool {
+pub(super) fn concerns_the_stream(element: &framer::RawElement, policy: &Policy) -> bool {
     matches!(wire::local_name(element), b"error" | b"features" | b"result" | b"verify")
         && element.bytes.len() <= policy.max_stanza_unauthenticated
 }

@@ -74,7 +74,7 @@ fn frame(bytes: &[u8], scope: Vec<(String, String)>) -> Option<Bytes> {
     let mut framer = Framer::inside(scope);
     framer.set_limits(Limits::UNAUTHENTICATED);
     match framer.next(&mut BytesMut::from(bytes)) {
-        Ok(Some(Frame::Element(framer::Element { bytes, .. }))) => Some(bytes),
+        Ok(Some(Frame::Element(framer::RawElement { bytes, .. }))) => Some(bytes),
         _ => None,
     }
 }

@@ -1,10 +1,10 @@
 //! The proof of a remote on a stream that it opened: EXTERNAL once, dialback for each pair.
-use super::negotiation::{Asked, Common, Negotiation, Proved, Verdict};
+use super::negotiation::{Asked, Common, Negotiation, Proved, Verified};
 use crate::{
     Domain, DomainPair,
     dialback::{self, Answer},
     policy::{Proof, Refusal},
-    sasl::{Claim, Step},
+    sasl::{Claim, Reply},
     stanza::{Condition, Error, ErrorType},
     stream::error::Fault,
     truncate::truncate,
@@ -18,7 +18,7 @@ impl<O: From<Common>> Negotiation<O> {
         request: &dialback::Request,
         answer: Result<Answer, Error>,
         pairs: &[DomainPair],
-    ) -> Option<Verdict> {
+    ) -> Option<Verified> {
         let place = self.pending.iter().position(|pending| pending == request)?;
         self.pending.swap_remove(place);
         if !self.expects_element() {
@@ -35,12 +35,12 @@ impl<O: From<Common>> Negotiation<O> {
         let verdict = match &answer {
             // The open stream sends the answer.
             Answer::Valid => {
-                return Some(Verdict::Proved(Proved { pair: pair.clone(), proof: Proof::Dialback }));
+                return Some(Verified::Proved(Proved { pair: pair.clone(), proof: Proof::Dialback }));
             }
             Answer::Invalid => {
                 let reason = format!("the server of {} answered `invalid` for its dialback key", pair.remote);
                 self.report(Asked::Dialback, reason);
-                Some(Verdict::Invalid)
+                Some(Verified::Invalid)
             }
             Answer::Error(error) => {
                 self.report(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
@@ -54,15 +54,15 @@ impl<O: From<Common>> Negotiation<O> {
     /// Takes an element of SASL. A peer that has proved itself has to send a new header next.
     pub(super) fn sasl(&mut self, element: &Element) -> Result<Option<Proved>, Fault> {
         match self.exchange.handle(element, &self.claim()) {
-            Step::Challenge => self.wire.write(&Element::new("challenge", ns::SASL)),
-            Step::Failed(failure) => {
+            Reply::Challenge => self.wire.write(&Element::new("challenge", ns::SASL)),
+            Reply::Failed(failure) => {
                 self.wire.write(&failure.element());
                 self.report(Asked::External, format!("EXTERNAL refused: {failure}"));
                 if self.exchange.is_exhausted() {
                     return Err(Fault::TooMany("failed authentications"));
                 }
             }
-            Step::Success => {
+            Reply::Success => {
                 self.wire.write(&Element::new("success", ns::SASL));
                 if let (Some(local), Some(remote)) = (self.header.to.clone(), self.header.from.clone()) {
                     let pair = DomainPair { local, remote };

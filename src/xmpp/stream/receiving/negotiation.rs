@@ -69,7 +69,7 @@ pub(super) struct Proved {
 }
 
 /// The result of the verification of a key.
-pub(super) enum Verdict {
+pub(super) enum Verified {
     Proved(Proved),
     Invalid,
 }
@@ -158,7 +158,7 @@ impl<O> Negotiation<O> {
     }
 
     /// Reads an element of the negotiation. None is longer for being sent after the first proof.
-    pub(super) fn read(&self, framed: &framer::Element) -> Result<Element, Fault> {
+    pub(super) fn read(&self, framed: &framer::RawElement) -> Result<Element, Fault> {
         self.wire.confine(framed, self.policy().max_stanza_unauthenticated)?;
         self.wire.read(framed, wire::TAGS)
     }

@@ -20,7 +20,7 @@ impl Open {
     /// # Errors
     /// Gives the fault that ends the stream: a sender that has not proved itself, or `malformed_stanza =
     /// "close"`.
-    pub(super) fn refuse(&mut self, element: &framer::Element, rejection: Rejection) -> Result<(), Fault> {
+    pub(super) fn refuse(&mut self, element: &framer::RawElement, rejection: Rejection) -> Result<(), Fault> {
         let reason = rejection.reason();
         let sender = match reason {
             // An element that is no stanza has no sender, whatever its attributes are.

@@ -22,7 +22,7 @@ pub(crate) fn certificate(names: &[&str], problem: Option<Problem>) -> Certifica
     Certificate {
         names: names.iter().map(|name| Name::Dns((*name).to_owned())).collect(),
         problems: vec![problem],
-        limits: Vec::new(),
+        constraints: Vec::new(),
         fingerprint: "00".repeat(32),
         issuer: "Test CA".to_owned(),
         expires: "2026-11-01".to_owned(),

@@ -3,7 +3,7 @@
 use super::mutants::HEADERS;
 use bytes::BytesMut;
 use xml::reader::{EventReader, ParserConfig, XmlEvent};
-use xmpp::framer::{Element, Error, Frame, Framer, Limits};
+use xmpp::framer::{Error, Frame, Framer, Limits, RawElement};
 use xmpp::xml::{ns, unescape};
 
 /// What both say.
@@ -74,7 +74,7 @@ pub(crate) fn framer_after_header() -> Framer {
 }
 
 /// What the framer makes of the input after the header: one element and nothing else, or not.
-pub(crate) fn frame(input: &[u8]) -> Result<Option<Element>, Error> {
+pub(crate) fn frame(input: &[u8]) -> Result<Option<RawElement>, Error> {
     let mut framer = framer_after_header();
     let mut buffer = BytesMut::from(input);
     let first = framer.next(&mut buffer)?;
@@ -131,7 +131,7 @@ fn judge_header(input: &[u8]) -> Result<(), String> {
 /// `to`, `from`, `id`, `type` and `xml:lang`, resolved.
 type Attributes = [Option<String>; 5];
 
-fn noted(element: &Element) -> Attributes {
+fn noted(element: &RawElement) -> Attributes {
     let head = &element.head;
     [head.to, head.from, head.id, head.kind, head.lang].map(|place| {
         place.map(|place| unescape(std::str::from_utf8(place.of(&element.bytes)).unwrap()).into_owned())

@@ -4,7 +4,7 @@ use crate::judge::{HEADER, frame, framer_after_header};
 use crate::mutants::{Random, SEEDS, cases, mutants};
 use crate::prefixes;
 use bytes::BytesMut;
-use xmpp::framer::{self, Element as Framed, Frame, Framer, Limits};
+use xmpp::framer::{self, Frame, Framer, Limits, RawElement};
 use xmpp::jid::{Domain, Jid};
 use xmpp::stanza::{Condition, Error, ErrorType, Origin, Stanza};
 use xmpp::xml::{Element, Node, ns};
@@ -71,7 +71,7 @@ fn a_stanza_with_many_prefixes_keeps_its_meaning() {
 }
 
 /// Admits an element; if it is a stanza, compares what it says before and after, and answers it.
-fn check(framed: &Framed, origin: &Origin) -> bool {
+fn check(framed: &RawElement, origin: &Origin) -> bool {
     let text = String::from_utf8_lossy(&framed.bytes).into_owned();
     let Ok(stanza) = Stanza::admit(framed.clone(), origin) else {
         return false;
