@@ -126,7 +126,7 @@ impl Handshake {
         }
     }
 
-    /// Takes the answer to [`Output::Verify`]. `Err` is for the peer when nobody could be asked.
+    /// Takes the answer to [`Output::Verify`]. `Err` is the error for the peer if no server could be asked.
     pub fn verified(&mut self, request: &dialback::Request, answer: Result<dialback::Answer, stanza::Error>) {
         match self.negotiation.verified(request, answer, &[]) {
             Some(Verified::Proved(proved)) => self.proved.push(proved),

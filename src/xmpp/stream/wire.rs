@@ -134,7 +134,7 @@ impl<O> Wire<O> {
         }
     }
 
-    /// Reads an element that is not passed on, if it has at most so many tags.
+    /// Reads an element that is not relayed, if it has at most `tags` tags.
     pub(crate) fn read(&self, element: &framer::RawElement, tags: usize) -> Result<xml::Element, Fault> {
         if xml::has_more_tags(&element.bytes, tags) {
             return Err(Fault::TooMany("tags in an element that is not a stanza"));

@@ -1,4 +1,4 @@
-//! What is XML, what is not, and what XMPP leaves out of it.
+//! Valid XML, invalid XML, and XML that XMPP forbids.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What an element may cost, and what it costs the framer.
+//! The limits of an element, and the work of the framer.
 
 use super::*;
 use std::slice;

@@ -1,4 +1,5 @@
-//! What an element leans on, and what it calls by names that are others on the next stream.
+//! Declarations of the stream that an element relies on, and namespaces that have another name on the next
+//! stream.
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! The end of a handshake: the cause, and whether the peer has given it.
 //!
 //! A reason that the peer gives takes precedence over a conclusion of ours from an unexpected answer. The
-//! bytes at hand are read first, and then the peer has the time until its closing tag to send a reason.
+//! received bytes are read first, and then the peer has the time until its closing tag to send a reason.
 use super::{Cause, Failure, Goal, Handshake, Output, State};
 use crate::{
     policy::Refusal,

@@ -43,7 +43,7 @@ pub struct Open {
     intake: Option<Intake>,
     /// Elements read so far, those of the handshake included.
     elements: usize,
-    /// The peer has sent an answer without a question, and the driver knows.
+    /// An answer without a question was reported.
     unasked: bool,
 }
 
@@ -103,7 +103,7 @@ pub(super) struct Negotiated {
     pub(super) bounds: Bounds,
     /// Elements read so far.
     pub(super) elements: usize,
-    /// The peer has sent an answer without a question, and the driver knows.
+    /// An answer without a question was reported.
     pub(super) unasked: bool,
 }
 
@@ -148,7 +148,7 @@ impl Open {
         self.limits.max_bytes
     }
 
-    /// The peer closes the stream after so many seconds without traffic (XEP-0478).
+    /// The seconds without traffic after which the peer closes the stream (XEP-0478).
     pub fn idle_seconds(&self) -> Option<u64> {
         self.limits.idle_seconds
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl<O: From<Common>> Negotiation<O> {
-    /// Takes the answer about a key. `Err` is for the peer when nobody could be asked.
+    /// Takes the answer about a key. `Err` is the error for the peer if no server could be asked.
     pub(super) fn verified(
         &mut self,
         request: &dialback::Request,

@@ -225,7 +225,7 @@ impl<O: From<Common>> Negotiation<O> {
         }
     }
 
-    /// Says that the key of a pair is valid.
+    /// Answers that the key of a pair is valid.
     pub(super) fn confirm(&mut self, pair: &DomainPair) {
         self.wire.write(&dialback::result_answer(&pair.local, &pair.remote, &dialback::Answer::Valid));
     }

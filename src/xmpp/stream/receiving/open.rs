@@ -97,7 +97,7 @@ impl Open {
         }
     }
 
-    /// Takes the answer to [`Output::Verify`]. `Err` is for the peer when nobody could be asked.
+    /// Takes the answer to [`Output::Verify`]. `Err` is the error for the peer if no server could be asked.
     pub fn verified(&mut self, request: &dialback::Request, answer: Result<dialback::Answer, stanza::Error>) {
         if let Some(Verified::Proved(proved)) = self.negotiation.verified(request, answer, &self.pairs) {
             self.authorize(proved);
@@ -264,7 +264,7 @@ impl Open {
         }
     }
 
-    /// Takes stanzas of a pair from now on, and says so to the peer.
+    /// Takes stanzas of a pair from now on, and confirms it to the peer.
     fn authorize(&mut self, Proved { pair, proof }: Proved) {
         let mechanism = proof.mechanism();
         let rules = &self.negotiation.rules;

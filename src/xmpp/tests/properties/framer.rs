@@ -1,4 +1,4 @@
-//! The framer against `xml-rs`, and against itself.
+//! Compares the framer with `xml-rs`, and with itself on other splits of the bytes.
 
 use crate::judge::{self, Verdict, all, frame, framer_after_header};
 use crate::mutants::{HEADERS, Random, SEEDS, mutants};
@@ -13,7 +13,7 @@ fn takes_the_headers_that_xml_rs_takes() {
     balanced(mutants(&HEADERS).map(|input| judge::header(&input)));
 }
 
-/// Sees to it that the damage is such that it tests something: not always deadly, not always harmless.
+/// Checks that the damage is useful: neither always fatal nor always harmless.
 fn balanced(verdicts: impl Iterator<Item = Verdict>) {
     let (mut taken, mut refused) = (0, 0);
     for verdict in verdicts {

@@ -1,4 +1,4 @@
-//! What admitting a stanza may change, which is how it is written, and what not, which is what it says.
+//! Admission of a stanza may change its text but not its meaning.
 
 use crate::judge::{HEADER, frame, framer_after_header};
 use crate::mutants::{Random, SEEDS, cases, mutants};

@@ -1,4 +1,4 @@
-//! The peer's own reason goes before the conclusion that we draw from an odd answer.
+//! The peer's own reason takes precedence over our conclusion from an unexpected answer.
 use super::*;
 use crate::stream::Condition;
 

@@ -1,4 +1,4 @@
-//! A bad stanza costs one stanza: every reason in the list, with stanzas of others around it.
+//! A bad stanza costs one stanza: every reason in the list, with other stanzas around it.
 use super::*;
 use crate::{
     policy::UnknownRecipient,

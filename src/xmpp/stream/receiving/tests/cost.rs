@@ -1,5 +1,5 @@
-//! What is short to say and long to read: namespaces that many elements share, and elements where none
-//! belong.
+//! Input that is short to send and expensive to read: namespaces that many elements share, and nested
+//! elements.
 use super::*;
 
 const MESSAGE: &str = "<message from='b.example' to='a.example'";

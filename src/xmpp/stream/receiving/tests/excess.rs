@@ -1,4 +1,4 @@
-//! What is long without need: what a peer says that we repeat, keep, or carry along with every stanza.
+//! Long input of a peer that we repeat, store, or copy to every stanza.
 use super::*;
 
 /// A stream of an authenticated peer, whose header had these attributes too.

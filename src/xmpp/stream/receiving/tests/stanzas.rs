@@ -1,4 +1,4 @@
-//! Stanzas and what is none.
+//! Stanzas, and elements that are none.
 use super::*;
 use crate::policy::Pattern;
 
