@@ -456,3 +456,16 @@ fn refused_elements_are_counted_for_the_driver() {
         assert_eq!(component.stream.take_unproductive(), 10, "{useless}");
     }
 }
+
+#[test]
+fn the_open_stream_reads_what_came_before_the_decision() {
+    let mut component = Component::new();
+    let stanza = "<message from='u@echo.example' to='v@b.example'/>";
+    component.sends(&header("jabber:component:accept", "to='echo.example'"));
+    component.sends(&format!("{}{}", handshake("id1"), &stanza[..20]));
+    component.sends(&stanza[20..]);
+    assert_eq!(component.events, ["claimed echo.example"]);
+    component.stream.accept();
+    assert_eq!(component.gets(), "<handshake/>");
+    assert_eq!(component.events, ["claimed echo.example", stanza]);
+}

@@ -35,10 +35,7 @@ impl Peer {
 
     /// On a stream with direct TLS, with this certificate.
     fn secured(rules: Arc<Rules>, certificate: Option<Certificate>) -> Self {
-        Self {
-            stream: Accepting::new(rules, Some(secured(certificate)), ids()),
-            ..Self::new(rules_of_nobody())
-        }
+        Self { stream: Accepting::new(rules, Some(secured(certificate)), ids()), ..Self::new(other_rules()) }
     }
 
     /// Sends, and gives the answer.
@@ -92,7 +89,7 @@ impl Peer {
     }
 
     /// The stream has ended with `condition`, which was sent before the closing tag.
-    fn is_told(&self, answer: &str, condition: &str) {
+    fn ends_with(&self, answer: &str, condition: &str) {
         let error = format!("<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
         assert!(answer.contains(&error), "wanted {condition}: {answer}");
         assert!(answer.ends_with("</stream:error></stream:stream>"), "{answer}");
@@ -119,7 +116,7 @@ fn lax() -> Arc<Rules> {
     rules(&["a.example", "also.example"], Policy { tls: Tls::Optional, ..policy() }, true)
 }
 
-fn rules_of_nobody() -> Arc<Rules> {
+fn other_rules() -> Arc<Rules> {
     rules(&["x"], policy(), false)
 }
 

@@ -86,7 +86,7 @@ fn a_stream_within_tls_ends_if_the_policy_forbids_tls() {
         let never = rules(&["a.example"], Policy { tls: Tls::Disabled, ..policy() }, true);
         let mut peer = Peer::secured(never, certificate);
         let answer = peer.opens();
-        peer.is_told(&answer, "policy-violation");
+        peer.ends_with(&answer, "policy-violation");
         assert!(answer.contains("the policy for b.example forbids TLS"), "{answer}");
     }
 }

@@ -28,7 +28,7 @@ fn is_refused(what: &str) {
             peer.opens();
         }
         let answer = peer.sends(what);
-        peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+        peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
     }
 }
 

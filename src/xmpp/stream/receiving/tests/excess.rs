@@ -84,7 +84,7 @@ fn an_element_that_is_no_stanza_keeps_the_limit_from_before_authentication() {
     let mut peer = open("");
     assert!(peer.sends(&verify(limit)).ends_with("type='invalid'/>"));
     let answer = peer.sends(&verify(limit + 1));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
     // A stanza may be as long as it may.
     let mut peer = open("");
     peer.sends(&format!("<message from='b.example' to='a.example'><body>{}</body></message>", long(limit)));
@@ -117,7 +117,7 @@ fn the_declarations_of_a_header_are_limited() {
     ] {
         let mut peer = Peer::new(lax());
         let answer = peer.sends(&header(&format!("from='b.example' to='a.example' version='1.0' {more}")));
-        peer.is_told(&answer, "policy-violation");
+        peer.ends_with(&answer, "policy-violation");
         assert!(answer.len() < 1000, "{what}: {answer}");
     }
     // The most that there can be, in one stanza of the shortest.

@@ -130,7 +130,7 @@ fn a_bad_header_is_answered_with_a_header_and_an_error() {
         assert!(answer.starts_with("<?xml version='1.0'?><stream:stream "), "{bytes}: {answer}");
         // `from` is the name that was meant, else the first that we have.
         assert!(answer.contains(" from='a.example' "), "{bytes}: {answer}");
-        peer.is_told(&answer, condition);
+        peer.ends_with(&answer, condition);
         let mut peer = Peer::new(node());
         assert_eq!(peer.dribbles(bytes.as_bytes()), answer, "{bytes}");
     }
@@ -192,7 +192,7 @@ fn the_limits_before_authentication_are_low() {
     let mut peer = Peer::new(node());
     peer.opens();
     let answer = peer.sends(&format!("<db:verify id='{}'", "x".repeat(11 * 1024)));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 
     let mut peer = Peer::new(node());
     peer.opens();
@@ -201,12 +201,12 @@ fn the_limits_before_authentication_are_low() {
     let answer = peer.sends(&question.repeat(most));
     assert_eq!(answer.matches("type='invalid'").count(), most);
     let answer = peer.sends(question);
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 
     // White space is bytes too.
     let mut peer = Peer::new(node());
     peer.opens();
     let most = crate::policy::Bounds::default().early_bytes;
     let answer = peer.sends(&" ".repeat(most));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 }

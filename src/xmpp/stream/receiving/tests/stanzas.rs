@@ -16,7 +16,7 @@ fn refuses_a_stanza_before_authentication() {
         let mut peer = Peer::new(lax());
         peer.opens();
         let answer = peer.sends(stanza);
-        peer.is_told(&format!("<stream:stream >{answer}"), "not-authorized");
+        peer.ends_with(&format!("<stream:stream >{answer}"), "not-authorized");
         assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")));
     }
 }
@@ -52,7 +52,7 @@ fn few_faults_end_an_open_stream() {
             let answer = peer.sends(element);
             match condition {
                 "" => assert_eq!(answer, ""),
-                _ => peer.is_told(&format!("<stream:stream >{answer}"), condition),
+                _ => peer.ends_with(&format!("<stream:stream >{answer}"), condition),
             }
             assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")), "{element}");
         }
@@ -74,7 +74,7 @@ fn a_malformed_stanza_ends_the_stream_if_the_policy_requires_it() {
     ] {
         let mut peer = open_strict();
         let answer = peer.sends(element);
-        peer.is_told(&format!("<stream:stream >{answer}"), condition);
+        peer.ends_with(&format!("<stream:stream >{answer}"), condition);
         assert!(!peer.events.iter().any(|event| event.starts_with("[stanza")), "{element}");
     }
 }
@@ -110,7 +110,7 @@ fn an_authenticated_peer_has_the_limits_of_the_policy() {
     assert_eq!(peer.sends(&stanza(policy().max_stanza)), "");
     assert!(peer.events.last().unwrap().starts_with("[stanza"));
     let answer = peer.sends(&stanza(policy().max_stanza + 1));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 }
 
 // E10
@@ -150,7 +150,7 @@ fn limits_follow_the_policy_for_the_remote() {
         let answer = peer.sends(&question);
         match condition {
             None => assert!(answer.contains("type='invalid'"), "{answer}"),
-            Some(condition) => peer.is_told(&format!("<stream:stream >{answer}"), condition),
+            Some(condition) => peer.ends_with(&format!("<stream:stream >{answer}"), condition),
         }
     }
     // The most trusted pair on the stream decides, whichever was proved last.
@@ -184,7 +184,7 @@ fn a_stanza_for_another_domain_may_cost_that_stanza_only() {
     assert_eq!(peer.sends("<message type='error' from='u@b.example' to='v@else.example'/>"), "");
     assert_eq!(peer.events.last().unwrap(), "[dropped not-served]");
     let answer = peer.sends("<message from='u@c.example' to='v@a.example'/>");
-    peer.is_told(&format!("<stream:stream >{answer}"), "invalid-from");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "invalid-from");
 }
 
 /// Which `xml-rs` would read for half a second a megabyte.
@@ -198,7 +198,7 @@ fn reads_no_element_full_of_others_that_is_no_stanza() {
     ] {
         let mut peer = open();
         let answer = peer.sends(&element.replace('C', &"<a/>".repeat(300)));
-        peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+        peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
     }
     // One that nothing is known of is not read at all.
     let mut peer = open();
