@@ -1,12 +1,10 @@
 //! The remote servers of a scenario, and the links to them.
 
 use xmpp::{
+    certificate::TrustStore,
     dialback,
-    policy::{MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
-    stream::{
-        Initiating,
-        initiating::{Output, Plan, Purpose},
-    },
+    policy::{MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
+    stream::initiating::{Handshake, Open, Output, Plan},
 };
 
 use super::*;
@@ -90,7 +88,7 @@ impl Remotes {
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
-        let (machine, established) = established(&pair);
+        let machine = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
             expires: None,
@@ -99,7 +97,6 @@ impl Remotes {
             stream: Stream::Memory(ours),
             machine,
             trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
-            established,
             address,
         })))
     }
@@ -137,10 +134,9 @@ impl Remotes {
 }
 
 /// A state machine whose negotiation is complete.
-fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Established) {
-    let mut machine = Initiating::new(Plan {
+fn established(pair: &DomainPair) -> Box<Open> {
+    let mut machine = Handshake::session(Plan {
         pair: pair.clone(),
-        purpose: Purpose::Session,
         policy: policy(),
         bounds: Bounds::default(),
         direct_tls: None,
@@ -157,7 +153,7 @@ fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Esta
     machine.receive(BytesMut::from(received.as_bytes()));
     loop {
         match machine.poll().expect("the negotiation completes") {
-            Output::Established(established) => return (machine, established),
+            Output::Completed(open) => return open,
             Output::Failed(failure) => panic!("{failure}"),
             _ => {}
         }
@@ -171,7 +167,7 @@ fn policy() -> Policy {
         strict_certificates: false,
         dialback_after_external: false,
         dialback_shortcut: false,
-        trust: Trust(0),
+        trust: TrustStore(0),
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,
