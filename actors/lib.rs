@@ -29,7 +29,7 @@
 //! | verifier | [`verifier::Verified`](streams::verifier::Verified) | incoming | signal |
 //! | incoming | [`incoming::Authorized`](streams::incoming::Authorized) | promise | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`](dial::resolver::Resolve), [`resolver::Locate`](dial::resolver::Locate) | resolver | the attempt fails |
-//! | resolver (its look-ups) | `Learnt`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | resolver (its look-ups) | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
 //! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
 //! | an attempt's pass | `Released` | dial_limit | signal |
 //! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |

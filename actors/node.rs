@@ -84,7 +84,7 @@ pub enum StartError {
     /// A certificate, a key or a trust store is of no use.
     Tls(tls::Error),
     /// There is no name service.
-    Dns(dns::Error),
+    Dns(dns::SetupError),
 }
 
 impl fmt::Display for StartError {

@@ -156,7 +156,7 @@ impl World {
             Reach::Away => return Err(Failure::Connect(Vec::new())),
             Reach::Nowhere => {
                 let domain = pair.remote.to_string();
-                return Err(Failure::Dns(dns::Failure::NoSuchDomain { domain }));
+                return Err(Failure::Dns(dns::LookupError::NoSuchDomain { domain }));
             }
         }
         let (ours, theirs) = duplex(self.pipe);

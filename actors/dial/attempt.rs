@@ -58,6 +58,7 @@ use crate::{
 };
 use mailbox::Mailbox;
 use net::{
+    address,
     dns::Target,
     happy_eyeballs,
     stream::Stream,
@@ -65,7 +66,7 @@ use net::{
 };
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
     report::Direction,
 };
 
@@ -141,7 +142,7 @@ pub struct Session {
     /// When its certificate expires, if it showed one.
     pub expires: Option<SystemTime>,
     /// What it showed.
-    pub evidence: Option<tls::Evidence>,
+    pub evidence: Option<tls::PeerChain>,
     /// Where the configuration sent the attempt.
     pub route: Option<StaticRoute>,
 }
@@ -190,7 +191,7 @@ impl Attempt {
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
-        self.note(Event::now(What::Resolved).saying(list(&targets)));
+        self.note(Event::now(EventKind::Resolved).saying(list(&targets)));
         let mut failure = None;
         let (mut redirects, several) = (0, targets.len() > 1);
         let mut targets = VecDeque::from(targets);
@@ -229,7 +230,7 @@ impl Attempt {
                             "target failed"
                         );
                         let text = format!("{target}: {}", next.sentence(&self.pair.remote));
-                        self.note(Event::now(What::TargetFailed).saying(text));
+                        self.note(Event::now(EventKind::TargetFailed).saying(text));
                     }
                     // A target that is this node costs no connection, so a stranger could have us look up one after the
                     // other. A session goes on to the next: that costs us what we want to spend.
@@ -340,11 +341,11 @@ impl Attempt {
         tried: &mut Vec<Tried>,
     ) -> Result<Arrival, Option<Failure>> {
         let mut left = self.locate(target).await?;
-        if let Some(own) = left.iter().find(|address| happy_eyeballs::is_own(**address, &self.bound)) {
+        if let Some(own) = left.iter().find(|address| address::is_own(**address, &self.bound)) {
             return Err(Some(Failure::Loop(*own)));
         }
         left = tcp::within_reach(left, self.near)
-            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::Failure::Near)]))?;
+            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::ConnectError::LocalScope)]))?;
         let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
         left.retain(|place| new(place, tried));
         if left.is_empty() {
@@ -368,7 +369,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
-            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
+            self.note(Event::now(EventKind::Connected).at(address).saying(target.host.as_str()));
             let within = self.remote.handshake_timeout.min(share.time_left());
             let outcome = match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
                 // The pass is for one connection at a time: the first one has ended.

@@ -25,7 +25,7 @@ use actix::{
 };
 
 use self::meter::Ticket;
-pub use self::meter::{Gauge, Meter, Waits, Watch};
+pub use self::meter::{Gauge, Meter, Register, WaitTimes};
 
 /// Makes a mailbox before its actor: actors that know each other need both mailboxes before either starts.
 ///

@@ -13,7 +13,7 @@ use super::{Outlet, Queued, Refused};
 
 /// Watch this mailbox until it is gone: a message to the monitor.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Register {
     /// The count of its messages.
     pub gauge: Weak<Gauge>,
 }
@@ -27,12 +27,12 @@ pub struct Meter {
     restarts: AtomicU64,
     waits: [AtomicU32; WAIT_BUCKETS],
     /// Where new gauges are reported; the pulse's own meter has none.
-    pulse: Option<Outlet<Watch>>,
+    pulse: Option<Outlet<Register>>,
 }
 
 impl Meter {
     /// A meter for actors of `kind` whose mailboxes hold at most `capacity` messages each.
-    pub fn new(kind: &'static str, capacity: usize, pulse: Option<Outlet<Watch>>) -> Arc<Self> {
+    pub fn new(kind: &'static str, capacity: usize, pulse: Option<Outlet<Register>>) -> Arc<Self> {
         Arc::new(Self {
             kind,
             capacity,
@@ -77,14 +77,16 @@ impl Meter {
     }
 
     /// The waiting times since the last call.
-    pub fn take_waits(&self) -> Waits {
-        Waits(std::array::from_fn(|bucket| self.waits.get(bucket).map_or(0, |count| count.swap(0, Relaxed))))
+    pub fn take_waits(&self) -> WaitTimes {
+        WaitTimes(std::array::from_fn(|bucket| {
+            self.waits.get(bucket).map_or(0, |count| count.swap(0, Relaxed))
+        }))
     }
 
     pub(super) fn watch(&self, gauge: &Arc<Gauge>) {
         if let Some(pulse) = &self.pulse {
             // A pulse that is gone means that the node is ending: nobody is left to read the gauge.
-            let _ = pulse.signal(Watch { gauge: Arc::downgrade(gauge) });
+            let _ = pulse.signal(Register { gauge: Arc::downgrade(gauge) });
         }
     }
 }
@@ -97,15 +99,15 @@ impl fmt::Debug for Meter {
 
 /// Waiting times, from sent to handled, in buckets that double every four.
 #[derive(Clone, Debug)]
-pub struct Waits([u32; WAIT_BUCKETS]);
+pub struct WaitTimes([u32; WAIT_BUCKETS]);
 
-impl Default for Waits {
+impl Default for WaitTimes {
     fn default() -> Self {
         Self([0; WAIT_BUCKETS])
     }
 }
 
-impl Waits {
+impl WaitTimes {
     /// Adds those of `other`.
     pub fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count = count.saturating_add(*more));

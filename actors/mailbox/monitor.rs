@@ -10,7 +10,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::{Gauge, Meter, Queued, Waits, Watch};
+use crate::{Gauge, Meter, Queued, Register, WaitTimes};
 
 /// Write the lines now (SIGUSR1).
 #[derive(Debug)]
@@ -20,12 +20,12 @@ pub struct Report;
 #[derive(Debug)]
 pub struct Show {
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Vec<Figures>>,
+    pub answer: oneshot::Sender<Vec<KindStats>>,
 }
 
 /// What is known of the mailboxes of one actor kind.
 #[derive(Clone, Debug)]
-pub struct Figures {
+pub struct KindStats {
     /// The kind.
     pub actor: &'static str,
     /// Actors that live.
@@ -65,10 +65,10 @@ struct Kind {
     handled: u64,
     /// Since the last line.
     peak: usize,
-    waits: Waits,
+    waits: WaitTimes,
     /// Since the last time it was shown.
     shown_peak: usize,
-    /// Since the start, as [`Figures`] has it.
+    /// Since the start, as [`KindStats`] has it.
     all_waits: [u64; WAIT_BOUNDS.len() + 1],
     waited_seconds: f64,
 }
@@ -105,7 +105,7 @@ impl Kind {
             meter,
             handled: 0,
             peak: 0,
-            waits: Waits::default(),
+            waits: WaitTimes::default(),
             shown_peak: 0,
             all_waits: [0; WAIT_BOUNDS.len() + 1],
             waited_seconds: 0.0,
@@ -127,10 +127,10 @@ impl Kind {
         self.waits.add(&waits);
     }
 
-    fn show(&mut self, gauges: &[&Gauge]) -> Figures {
+    fn show(&mut self, gauges: &[&Gauge]) -> KindStats {
         self.read(gauges);
         let depths = gauges.iter().map(|gauge| gauge.depth() as u64);
-        Figures {
+        KindStats {
             actor: self.meter.kind(),
             instances: gauges.len() as u64,
             depth: depths.clone().sum(),
@@ -183,11 +183,11 @@ impl Actor for Monitor {
     }
 }
 
-impl Handler<Queued<Watch>> for Monitor {
+impl Handler<Queued<Register>> for Monitor {
     type Result = ();
 
-    fn handle(&mut self, watch: Queued<Watch>, _: &mut Context<Self>) {
-        let Watch { gauge } = watch.open();
+    fn handle(&mut self, watch: Queued<Register>, _: &mut Context<Self>) {
+        let Register { gauge } = watch.open();
         if let Some(live) = gauge.upgrade() {
             if !self.kinds.iter().any(|kind| Arc::ptr_eq(&kind.meter, live.meter())) {
                 self.kinds.push(Kind::new(Arc::clone(live.meter())));

@@ -4,7 +4,7 @@
 //! presents and what every trust store of the configuration thinks of it; the policy of `xmpp` draws the conclusion.
 
 mod flaw;
-mod limits;
+mod name_constraints;
 mod names;
 mod revocation;
 mod stores;

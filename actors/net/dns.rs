@@ -5,13 +5,14 @@
 //! again.
 
 mod answer;
-mod asked;
-mod failure;
-mod kept;
-mod order;
+mod bounded_tcp;
+mod cache;
+mod dnssec;
+mod error;
+mod exchange;
 mod query;
-mod second_look;
-mod stream;
+mod question;
+mod selection;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, feature = "test-util"))]
@@ -30,11 +31,12 @@ use trust_dns_resolver::{Resolver, proto::rr::RecordType};
 use xmpp::Domain;
 
 use answer::{Found, Offer};
-pub use asked::{Asked, Record, Reply};
-pub use failure::{Failure, Question};
-pub use kept::{Cache, Kept, KnownAnswers, Learnt, Owner};
-pub use second_look::Bogus;
-use stream::Sockets;
+use bounded_tcp::Sockets;
+pub use cache::{AnswerSink, Cache, CachedAnswer, KnownAnswers, NewAnswer};
+pub use dnssec::Bogus;
+pub use error::{LookupError, Rcode, SetupError};
+pub use exchange::{Exchange, Record, Reply};
+pub use question::Question;
 
 /// The name service. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ pub struct Settings {
 
 /// Sees every question with its answer.
 #[derive(Clone)]
-struct Observer(Arc<dyn Fn(&Asked) + Send + Sync>);
+struct Observer(Arc<dyn Fn(&Exchange) + Send + Sync>);
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,11 +95,12 @@ impl Dns {
     /// # Errors
     ///
     /// The library refused the settings.
-    pub fn new(settings: &Settings) -> Result<Self, Error> {
+    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let servers = query::servers(&settings.nameservers);
         let datagrams = query::datagrams(&servers);
-        let resolver =
-            |servers| query::resolver(servers, settings.timeout).map_err(|error| Error(error.to_string()));
+        let resolver = |servers| {
+            query::resolver(servers, settings.timeout).map_err(|error| SetupError(error.to_string()))
+        };
         let singly = match &servers[..] {
             [_] => Arc::default(),
             several => {
@@ -110,11 +113,11 @@ impl Dns {
 
     /// Calls `observer` with every question and its answer.
     #[must_use]
-    pub fn observed(self, observer: impl Fn(&Asked) + Send + Sync + 'static) -> Self {
+    pub fn observed(self, observer: impl Fn(&Exchange) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Observer(Arc::new(observer))), ..self }
     }
 
-    fn show(&self, asked: impl FnOnce() -> Asked) {
+    fn show(&self, asked: impl FnOnce() -> Exchange) {
         if let Some(Observer(observe)) = &self.observer {
             observe(&asked());
         }
@@ -126,7 +129,7 @@ impl Dns {
     /// # Errors
     ///
     /// There is no service, or the name servers did not say.
-    pub async fn service(&self, domain: &Domain) -> Result<Vec<Target>, Failure> {
+    pub async fn service(&self, domain: &Domain) -> Result<Vec<Target>, LookupError> {
         self.service_knowing(domain, &KnownAnswers::default()).await
     }
 
@@ -134,14 +137,14 @@ impl Dns {
     pub async fn service_knowing(
         &self,
         domain: &Domain,
-        sheet: &KnownAnswers,
-    ) -> Result<Vec<Target>, Failure> {
+        known: &KnownAnswers,
+    ) -> Result<Vec<Target>, LookupError> {
         if let Some(address) = literal(domain.as_str()) {
             return Ok(vec![Target::itself(address.to_string())]);
         }
         let (direct, starttls) = join!(
-            self.offer(DIRECT_TLS, domain.as_str(), true, sheet),
-            self.offer(STARTTLS, domain.as_str(), false, sheet)
+            self.offer(DIRECT_TLS, domain.as_str(), true, known),
+            self.offer(STARTTLS, domain.as_str(), false, known)
         );
         // XEP-0368 section 3: the records of both services are one set.
         let mut targets = Vec::new();
@@ -155,15 +158,15 @@ impl Dns {
                 log::debug!(target: "nuncio::dns", "{failure}, going on without");
             }
             // Those of equal priority and no weight are in no order (RFC 2782), and share the load.
-            order::shuffle(&mut targets);
-            let mut targets = order::order(targets, order::draw);
+            selection::shuffle(&mut targets);
+            let mut targets = selection::by_weight(targets, selection::random_up_to);
             targets.truncate(MOST_TARGETS);
             return Ok(targets);
         }
         // What is not known is no "no": without an answer to both there is no falling back to the domain itself.
         match (starttls?, direct?) {
-            (Offer::Nothing, _) => Err(Failure::NotOffered { domain: domain.to_string() }),
-            _ => self.itself(domain, sheet).await,
+            (Offer::Nothing, _) => Err(LookupError::NotOffered { domain: domain.to_string() }),
+            _ => self.itself(domain, known).await,
         }
     }
 
@@ -185,16 +188,20 @@ impl Dns {
     /// # Errors
     ///
     /// It has none, or the name servers did not say.
-    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         self.addresses_knowing(host, &KnownAnswers::default()).await
     }
 
     /// The same, with answers that are known.
-    pub async fn addresses_knowing(&self, host: &str, sheet: &KnownAnswers) -> Result<Vec<IpAddr>, Failure> {
+    pub async fn addresses_knowing(
+        &self,
+        host: &str,
+        known: &KnownAnswers,
+    ) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(address) = literal(host) {
             return Ok(vec![address]);
         }
-        let (six, four) = self.both_families(host, sheet).await;
+        let (six, four) = self.both_families(host, known).await;
         let (mut six, mut four) = match (six, four) {
             (Ok(Found::Records(six)), Ok(Found::Records(four))) => (six, four),
             (Ok(Found::Records(six)), _) => (six, Vec::new()),
@@ -202,31 +209,35 @@ impl Dns {
             (six, four) => {
                 // Not knowing of one family weighs more than a "no" of the other.
                 let exists = [six?, four?].contains(&Found::NoData);
-                return Err(Failure::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
+                return Err(LookupError::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
             }
         };
-        order::shuffle(&mut six);
-        order::shuffle(&mut four);
+        selection::shuffle(&mut six);
+        selection::shuffle(&mut four);
         let mut addresses = in_turn(six, four);
         addresses.truncate(MOST_ADDRESSES);
         Ok(addresses)
     }
 
     /// RFC 6120 section 3.2.2: a domain without SRV records may itself be the host.
-    async fn itself(&self, domain: &Domain, sheet: &KnownAnswers) -> Result<Vec<Target>, Failure> {
-        match self.addresses_knowing(domain.as_str(), sheet).await {
+    async fn itself(&self, domain: &Domain, known: &KnownAnswers) -> Result<Vec<Target>, LookupError> {
+        match self.addresses_knowing(domain.as_str(), known).await {
             Ok(_) => Ok(vec![Target::itself(domain.to_string())]),
-            Err(Failure::NoAddress { host, exists: true }) => Err(Failure::NoService { domain: host }),
-            Err(Failure::NoAddress { host, exists: false }) => Err(Failure::NoSuchDomain { domain: host }),
+            Err(LookupError::NoAddress { host, exists: true }) => {
+                Err(LookupError::NoService { domain: host })
+            }
+            Err(LookupError::NoAddress { host, exists: false }) => {
+                Err(LookupError::NoSuchDomain { domain: host })
+            }
             Err(failure) => Err(failure),
         }
     }
 
     /// Asks for IPv6 and IPv4 addresses at once. When one kind is there, the other is waited for only a moment; it
     /// counts as missing when it comes too late.
-    async fn both_families(&self, host: &str, sheet: &KnownAnswers) -> (Answer, Answer) {
-        let six = Box::pin(self.ipv6(host, sheet));
-        let four = Box::pin(self.ipv4(host, sheet));
+    async fn both_families(&self, host: &str, known: &KnownAnswers) -> (Answer, Answer) {
+        let six = Box::pin(self.ipv6(host, known));
+        let four = Box::pin(self.ipv4(host, known));
         match future::select(six, four).await {
             Either::Left((six, four)) => {
                 let four = or_late(&six, LATE_IPV4, four).await;
@@ -257,20 +268,8 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why there is no name service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "name resolution cannot be set up: {}", self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// The addresses of one family.
-type Answer = Result<Found<IpAddr>, Failure>;
+type Answer = Result<Found<IpAddr>, LookupError>;
 
 async fn or_late(first: &Answer, patience: Duration, second: impl Future<Output = Answer>) -> Answer {
     if matches!(first, Ok(Found::Records(_))) {

@@ -2,10 +2,11 @@
 //!
 //! Architecture Invariant: no actor. The actors use this crate; it does not know them.
 
+pub mod address;
 pub mod certificate;
 pub mod dns;
 pub mod happy_eyeballs;
-pub mod site;
 pub mod stream;
 pub mod stream_id;
+pub mod tcp_options;
 pub mod tls;

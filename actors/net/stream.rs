@@ -12,7 +12,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::tls::Secure;
+use crate::tls::TlsStream;
 
 /// The socket, before and after TLS.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub enum Stream {
     /// In the clear.
     Tcp(TcpStream),
     /// Encrypted.
-    Tls(Box<Secure>),
+    Tls(Box<TlsStream>),
     /// The socket is with the TLS handshake.
     Upgrading,
     /// In memory, for tests.

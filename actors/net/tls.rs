@@ -3,14 +3,14 @@
 //! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against every trust
 //! store of the configuration, and the verdict goes into [`Session`]; policy may let dialback decide.
 
-mod budget;
 mod context;
 mod error;
-mod evidence;
-mod guard;
-mod secure;
+mod guarded_socket;
+mod peer_chain;
+mod record_budget;
 #[cfg(test)]
 mod tests;
+mod tls_stream;
 
 use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::SystemTime};
 
@@ -24,11 +24,11 @@ use tokio_openssl::SslStream;
 use xmpp::{Domain, DomainPair, certificate::Certificate};
 
 use crate::certificate::{self, Identity, Peer, Stores, Trust};
-use context::Entrance;
+use context::ServerContexts;
 pub use error::Error;
-pub use evidence::Evidence;
-use guard::Guarded;
-pub use secure::Secure;
+use guarded_socket::GuardedSocket;
+pub use peer_chain::PeerChain;
+pub use tls_stream::TlsStream;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ pub struct Session {
     /// What the peer showed, judged; `None`: nothing.
     pub certificate: Option<Certificate>,
     /// The certificates themselves, for another verdict.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<PeerChain>,
     /// When that certificate ends.
     pub expires: Option<SystemTime>,
     /// `TLSv1.3`
@@ -80,8 +80,8 @@ impl Tls {
         }
         let entrances = |first: Contexts| -> Result<Entrances, ErrorStack> {
             Ok(Entrances {
-                starttls: Entrance::new(starttls, first.starttls)?,
-                direct: Entrance::new(direct, first.direct)?,
+                starttls: ServerContexts::new(starttls, first.starttls)?,
+                direct: ServerContexts::new(direct, first.direct)?,
             })
         };
         let inner = || -> Result<Inner, ErrorStack> {
@@ -115,13 +115,13 @@ impl Tls {
         socket: TcpStream,
         pair: &DomainPair,
         direct: bool,
-    ) -> Result<(Secure, Session), Error> {
+    ) -> Result<(TlsStream, Session), Error> {
         let context = self.inner.outbound.get(&pair.local).unwrap_or(&self.inner.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, Guarded::new(socket, 2 * self.max_handshake))
+        let mut stream = SslStream::new(ssl, GuardedSocket::new(socket, 2 * self.max_handshake))
             .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
-        let stream = Secure::settled(stream);
+        let stream = TlsStream::settled(stream);
         let session = self.session(stream.ssl(), Peer::Server);
         Ok((stream, session))
     }
@@ -136,21 +136,21 @@ impl Tls {
         socket: TcpStream,
         domain: Option<&Domain>,
         direct: bool,
-    ) -> Result<(Secure, Session), Error> {
+    ) -> Result<(TlsStream, Session), Error> {
         let entrances = self.inner.entrances.as_ref().ok_or(Error::NoIdentity)?;
         let entrance = if direct { &entrances.direct } else { &entrances.starttls };
-        let mut guarded = Guarded::new(socket, self.max_handshake);
+        let mut guarded = GuardedSocket::new(socket, self.max_handshake);
         guarded.await_hello().await?;
         let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
-        let stream = Secure::settled(stream);
+        let stream = TlsStream::settled(stream);
         let session = self.session(stream.ssl(), Peer::Client);
         Ok((stream, session))
     }
 
     /// Judges certificates that were shown before, by these trust stores and the time of now.
-    pub fn judge(&self, evidence: &Evidence) -> Option<Certificate> {
+    pub fn judge(&self, evidence: &PeerChain) -> Option<Certificate> {
         evidence.judge(&self.inner.stores)
     }
 
@@ -168,7 +168,7 @@ impl Tls {
     fn session(&self, ssl: &SslRef, peer: Peer) -> Session {
         let leaf = ssl.peer_certificate();
         let expires = leaf.as_ref().and_then(|leaf| certificate::end(leaf));
-        let evidence = leaf.map(|leaf| Evidence::of(peer, leaf, ssl, &self.inner.stores));
+        let evidence = leaf.map(|leaf| PeerChain::of(peer, leaf, ssl, &self.inner.stores));
         Session {
             certificate: evidence.as_ref().and_then(|evidence| self.judge(evidence)),
             evidence,
@@ -201,8 +201,8 @@ struct Inner {
 }
 
 struct Entrances {
-    starttls: Entrance,
-    direct: Entrance,
+    starttls: ServerContexts,
+    direct: ServerContexts,
 }
 
 /// What is made of one identity.

@@ -68,7 +68,7 @@ impl Node {
         let every = settings.log_mailboxes;
         let pulse_meter = Meter::new("monitor", 65_536, None);
         let pulse = mailbox::start_on(&here, &pulse_meter, "monitor", move |_| Monitor::new(every));
-        let watch: Outlet<mailbox::Watch> = pulse.outlet();
+        let watch: Outlet<mailbox::Register> = pulse.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
         let resolver_meter = meter("resolver", 65_536);

@@ -22,8 +22,8 @@ pub use self::notes::RecorderHandle;
 use crate::settings::Recording;
 use mailbox::{Meter, Queued};
 use status::{
-    event::{Event, What},
-    report::Figures,
+    event::{Event, EventKind},
+    report::Account,
 };
 
 /// This happened with a remote domain.
@@ -41,7 +41,7 @@ pub struct Saw {
 #[derive(Debug)]
 pub struct Settled {
     /// Each with the figures since the last time.
-    pub accounts: Vec<(Domain, Figures)>,
+    pub accounts: Vec<(Domain, Account)>,
 }
 
 /// Tell what happened with a domain.
@@ -66,7 +66,7 @@ pub struct Locate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     /// What it did last.
-    pub what: What,
+    pub what: EventKind,
     /// The other end.
     pub address: Option<SocketAddr>,
 }
@@ -77,7 +77,7 @@ pub struct Memory {
     /// The oldest first.
     pub events: Vec<Event>,
     /// What became of stanzas to it, as far as that is settled.
-    pub account: Figures,
+    pub account: Account,
     /// Events of all domains that were lost because too many came at once.
     pub lost: u64,
 }
@@ -103,7 +103,7 @@ struct Rank {
 struct Record {
     rank: Rank,
     events: VecDeque<Event>,
-    account: Figures,
+    account: Account,
 }
 
 impl Recorder {
@@ -125,7 +125,7 @@ impl Recorder {
             self.make_room(claimed);
             self.claims += usize::from(claimed);
             self.ranks.insert(rank, remote.clone());
-            let record = Record { rank, events: VecDeque::new(), account: Figures::default() };
+            let record = Record { rank, events: VecDeque::new(), account: Account::default() };
             self.domains.insert(remote.clone(), record);
         }
         if let Some(record) = self.domains.get_mut(&remote) {
@@ -166,7 +166,7 @@ impl Recorder {
 impl Record {
     /// Enters an event at the end; of bounces for the same reason there is one entry that counts.
     fn enter(&mut self, event: Event, most: usize) {
-        let counted = event.what == What::Bounced;
+        let counted = event.what == EventKind::Bounced;
         let place = if counted { self.events.iter().rposition(|known| known.repeats(&event)) } else { None };
         if let Some(known) = place.and_then(|place| self.events.remove(place)) {
             let (at, count) = (known.at, known.count.saturating_add(event.count));
@@ -256,10 +256,10 @@ mod tests {
     }
 
     fn claim(name: &str) -> Saw {
-        Saw { remote: domain(name), claimed: true, event: Event::now(What::Refused) }
+        Saw { remote: domain(name), claimed: true, event: Event::now(EventKind::Refused) }
     }
 
-    fn events<'a>(recorder: &'a Recorder, name: &str) -> Vec<(What, &'a str, u64)> {
+    fn events<'a>(recorder: &'a Recorder, name: &str) -> Vec<(EventKind, &'a str, u64)> {
         let record = &recorder.domains[&domain(name)];
         record.events.iter().map(|event| (event.what, event.text.as_str(), event.count)).collect()
     }
@@ -267,22 +267,30 @@ mod tests {
     #[test]
     fn the_oldest_event_of_a_domain_goes_first() {
         let mut recorder = recorder(10, 2);
-        for what in [What::Queued, What::Resolved, What::Connected] {
+        for what in [EventKind::Queued, EventKind::Resolved, EventKind::Connected] {
             recorder.take(saw("b.example", Event::now(what)));
         }
-        assert_eq!(events(&recorder, "b.example"), [(What::Resolved, "", 0), (What::Connected, "", 0)]);
+        assert_eq!(
+            events(&recorder, "b.example"),
+            [(EventKind::Resolved, "", 0), (EventKind::Connected, "", 0)]
+        );
     }
 
     #[test]
     fn bounces_for_the_same_reason_are_one_entry_that_counts() {
         let mut recorder = recorder(10, 10);
-        let bounced = |why: &str, count| saw("b.example", Event::now(What::Bounced).saying(why).of(count));
+        let bounced =
+            |why: &str, count| saw("b.example", Event::now(EventKind::Bounced).saying(why).of(count));
         recorder.take(bounced("expired", 1));
         let first = recorder.domains[&domain("b.example")].events[0].at;
         recorder.take(bounced("refused", 2));
-        recorder.take(saw("b.example", Event::now(What::Queued)));
+        recorder.take(saw("b.example", Event::now(EventKind::Queued)));
         recorder.take(bounced("expired", 40));
-        let expected = [(What::Bounced, "refused", 2), (What::Queued, "", 0), (What::Bounced, "expired", 41)];
+        let expected = [
+            (EventKind::Bounced, "refused", 2),
+            (EventKind::Queued, "", 0),
+            (EventKind::Bounced, "expired", 41),
+        ];
         assert_eq!(events(&recorder, "b.example"), expected);
         assert_eq!(recorder.domains[&domain("b.example")].events[2].at, first);
     }
@@ -291,7 +299,7 @@ mod tests {
     fn the_domain_heard_of_longest_ago_is_forgotten_first() {
         let mut recorder = recorder(3, 10);
         for name in ["a.example", "b.example", "c.example", "a.example", "d.example"] {
-            recorder.take(saw(name, Event::now(What::Queued)));
+            recorder.take(saw(name, Event::now(EventKind::Queued)));
         }
         assert!(!recorder.domains.contains_key(&domain("b.example")));
         assert_eq!((recorder.domains.len(), recorder.ranks.len()), (3, 3));
@@ -301,7 +309,7 @@ mod tests {
     fn a_flood_of_claims_displaces_nobody_who_was_proven() {
         let mut recorder = recorder(80, 4);
         for number in 0..60 {
-            recorder.take(saw(&format!("d{number}.example"), Event::now(What::ConnectedToUs)));
+            recorder.take(saw(&format!("d{number}.example"), Event::now(EventKind::ConnectedToUs)));
         }
         for number in 0..1_000 {
             recorder.take(claim(&format!("stranger{number}.example")));
@@ -317,7 +325,7 @@ mod tests {
         let mut recorder = recorder(8, 4);
         recorder.take(claim("b.example"));
         assert_eq!(recorder.claims, 1);
-        recorder.take(saw("b.example", Event::now(What::ConnectedToUs)));
+        recorder.take(saw("b.example", Event::now(EventKind::ConnectedToUs)));
         recorder.take(claim("b.example"));
         assert_eq!(recorder.claims, 0);
         assert_eq!(events(&recorder, "b.example").len(), 3);
@@ -328,21 +336,21 @@ mod tests {
         let mut recorder = recorder(8, 8);
         let address = ([127, 0, 0, 1], 5269).into();
         let (ours, other) = (domain("a.example"), domain("inbox.a.example"));
-        recorder.take(saw("b.example", Event::now(What::Connected).with(&ours).at(address)));
-        recorder.take(saw("b.example", Event::now(What::Queued).with(&other)));
-        recorder.take(saw("b.example", Event::now(What::Bounced).with(&ours)));
+        recorder.take(saw("b.example", Event::now(EventKind::Connected).with(&ours).at(address)));
+        recorder.take(saw("b.example", Event::now(EventKind::Queued).with(&other)));
+        recorder.take(saw("b.example", Event::now(EventKind::Bounced).with(&ours)));
         let step = |local: &Domain| {
             recorder.step(&DomainPair { local: local.clone(), remote: domain("b.example") }).unwrap()
         };
-        assert_eq!(step(&ours), Step { what: What::Connected, address: Some(address) });
-        assert_eq!(step(&other), Step { what: What::Queued, address: None });
+        assert_eq!(step(&ours), Step { what: EventKind::Connected, address: Some(address) });
+        assert_eq!(step(&other), Step { what: EventKind::Queued, address: None });
     }
 
     #[test]
     fn nothing_is_remembered_when_there_is_no_room() {
         for (domains, most) in [(0, 4), (4, 0)] {
             let mut recorder = recorder(domains, most);
-            recorder.take(saw("b.example", Event::now(What::Queued)));
+            recorder.take(saw("b.example", Event::now(EventKind::Queued)));
             assert!(recorder.domains.is_empty());
         }
     }

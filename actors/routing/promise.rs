@@ -49,7 +49,7 @@ use crate::{
 use mailbox::{Mailbox, Meter, Outlet, Queued, drain, panic_guard::PanicGuard, workers::Workers};
 use status::{
     amount::Amount,
-    event::{Event, What},
+    event::{Event, EventKind},
     report,
 };
 
@@ -105,7 +105,7 @@ pub struct Retry {
 #[derive(Debug)]
 pub struct Shown {
     /// Those with the most that waits first.
-    pub queues: Vec<report::Queue>,
+    pub queues: Vec<report::QueueReport>,
     /// Queues there are, shown or not.
     pub total: usize,
     /// The pairs, at most as many, of which an attempt is being made, and since when something waits for it.
@@ -283,7 +283,7 @@ impl Promise {
             None if !self.has_room_for_a_pair() => self.refuse(&key, vec![batch]),
             None => {
                 log::info!(target: LOG, pair:% = key, stanzas = batch.stanzas.len(); "queued");
-                self.note(&key, Event::now(What::Queued).of(batch.stanzas.len()));
+                self.note(&key, Event::now(EventKind::Queued).of(batch.stanzas.len()));
                 self.insert(key.clone());
                 self.append(&key, batch, context);
                 self.begin(&key);
@@ -320,7 +320,10 @@ impl Promise {
     fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
-            self.note(&batch.pair(), Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
+            self.note(
+                &batch.pair(),
+                Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()),
+            );
             bounce(&self.owners.bounces, batch, &error, outcome);
         }
     }

@@ -66,7 +66,7 @@ pub struct ShowSessions {
     /// At most so many, in the order of the remote domains.
     pub limit: usize,
     /// Where the sessions' answers go.
-    pub links: mpsc::Sender<report::Link>,
+    pub links: mpsc::Sender<report::LinkReport>,
     /// Where the number of all sessions goes, shown or not.
     pub total: oneshot::Sender<usize>,
 }
@@ -97,7 +97,7 @@ pub struct ShowComponents {
     /// Only this one.
     pub of: Option<Domain>,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Vec<report::Component>>,
+    pub answer: oneshot::Sender<Vec<report::ComponentReport>>,
 }
 
 /// An operator wants the connection of this component closed.
@@ -117,7 +117,7 @@ pub struct Known {
     /// It is served here.
     pub local: bool,
     /// What became of stanzas to it since something waited; `None`: nothing does.
-    pub account: Option<report::Figures>,
+    pub account: Option<report::Account>,
 }
 
 /// Have every session empty its outbox.

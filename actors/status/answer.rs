@@ -8,7 +8,7 @@ use crate::{
     amount::Amount,
     escape,
     event::Event,
-    report::{Component, Figures, Link, Pair, Queue, Time},
+    report::{Account, ComponentReport, LinkReport, Pair, QueueReport, Time},
 };
 
 /// An answer, with what is true of each.
@@ -35,15 +35,15 @@ pub struct Explanation {
     /// How things stand and why, in one sentence.
     pub sentence: String,
     /// Links with it: the first hundred.
-    pub links: Vec<Link>,
+    pub links: Vec<LinkReport>,
     /// How many there are.
     pub links_total: usize,
     /// What waits for it, and when it is tried again: the first hundred.
-    pub queues: Vec<Queue>,
+    pub queues: Vec<QueueReport>,
     /// How many there are.
     pub queues_total: usize,
     /// What became of the stanzas to it.
-    pub account: Figures,
+    pub account: Account,
     /// What happened lately, the oldest first.
     pub events: Vec<Event>,
     /// Events, of all domains, that came too fast to be remembered.
@@ -57,7 +57,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sessions {
     /// In the order of the domains; at most as many as were wanted.
-    pub links: Vec<Link>,
+    pub links: Vec<LinkReport>,
     /// How many there are.
     pub total: usize,
 }
@@ -66,7 +66,7 @@ pub struct Sessions {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Queues {
     /// Those with the most that waits first; at most as many as were wanted.
-    pub queues: Vec<Queue>,
+    pub queues: Vec<QueueReport>,
     /// How many there are.
     pub total: usize,
     /// What waits in all of them.
@@ -77,7 +77,7 @@ pub struct Queues {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Components {
     /// In the order of their names, connected or not.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentReport>,
 }
 
 /// What was done to end a pause.

@@ -15,7 +15,7 @@ pub struct Event {
     /// When for the last time.
     pub last: Time,
     /// What.
-    pub what: What,
+    pub what: EventKind,
     /// The local domain concerned.
     pub local: Option<String>,
     /// The other end.
@@ -29,7 +29,7 @@ pub struct Event {
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
+pub enum EventKind {
     /// Stanzas began to wait for a link.
     Queued,
     /// The DNS, or the configuration, named targets.
@@ -71,7 +71,7 @@ pub enum What {
 impl Event {
     /// Something that happened now.
     #[must_use]
-    pub fn now(what: What) -> Self {
+    pub fn now(what: EventKind) -> Self {
         let at = Time::now();
         Self { at, last: at, what, local: None, address: None, text: String::new(), count: 0 }
     }
@@ -106,7 +106,7 @@ impl Event {
     }
 }
 
-impl What {
+impl EventKind {
     /// In a word or two, for a table.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,8 +3,11 @@
 use crate::{
     amount::Amount,
     answer::{Closed, Related},
-    event::{Event, What},
-    report::{Component, Direction, Link, Pair, Queue, Seconds, State, Time, Trouble, Wait},
+    event::{Event, EventKind},
+    report::{
+        Authentication, ComponentReport, Direction, FailureReport, LinkReport, LinkState, Pair, QueueReport,
+        QueueState, Seconds, Time, Verdict,
+    },
 };
 
 /// What a sentence is made of.
@@ -14,16 +17,16 @@ pub struct Facts<'a> {
     /// Whether the policy allows it.
     pub permitted: bool,
     /// Its links.
-    pub links: &'a [Link],
+    pub links: &'a [LinkReport],
     /// Its queues.
-    pub queues: &'a [Queue],
+    pub queues: &'a [QueueReport],
     /// Its events, the oldest first.
     pub events: &'a [Event],
     /// The time of the answer.
     pub now: Time,
 }
 
-/// The state of a domain and why: `b.example: no link; its certificate expired on 2026-11-01; …`.
+/// The state of a domain and why: `b.example: no link; certificate of b.example expired on 2026-11-01; …`.
 pub fn state(facts: &Facts<'_>) -> String {
     let mut sentence = format!("{}: {}", facts.domain, facts.state());
     if let Some(refused) = facts.refused() {
@@ -72,8 +75,8 @@ pub fn related(related: &[Related]) -> String {
 }
 
 /// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended: …`.
-pub fn component(component: &Component, now: Time) -> String {
-    let Component { name, connected, since, last_end, refused, rejected, .. } = component;
+pub fn component(component: &ComponentReport, now: Time) -> String {
+    let ComponentReport { name, connected, since, last_end, refused, rejected, .. } = component;
     let time = Seconds(since.before(now));
     let mut parts = vec![match connected {
         true => format!("component connected for {time}"),
@@ -110,10 +113,11 @@ impl Facts<'_> {
             return self.no_link(queue, trouble);
         }
         let waits = waits(self.waiting());
-        if let Some(link) = self.first(Direction::Outgoing, &[State::Connecting, State::Negotiating]) {
+        if let Some(link) = self.first(Direction::Outgoing, &[LinkState::Connecting, LinkState::Negotiating])
+        {
             return format!("a link is being made{}; {waits}{}", at(link), self.last_failure());
         }
-        let standing = [State::Authenticated];
+        let standing = [LinkState::Authenticated];
         let theirs = self.first(Direction::Incoming, &standing);
         match (self.first(Direction::Outgoing, &standing), theirs) {
             (Some(link), Some(_)) => format!("linked both ways{}; {waits}", self.particulars(link)),
@@ -129,16 +133,15 @@ impl Facts<'_> {
     }
 
     /// The queue in the worst trouble: the one that has most waiting, or else failed most often.
-    fn trouble(&self) -> Option<(&Queue, &Trouble)> {
-        let paused = self.queues.iter().filter(|queue| queue.state == Wait::Pause);
+    fn trouble(&self) -> Option<(&QueueReport, &FailureReport)> {
+        let paused = self.queues.iter().filter(|queue| queue.state == QueueState::Pause);
         let troubled = paused.filter_map(|queue| Some((queue, queue.trouble.as_ref()?)));
         troubled.max_by_key(|(queue, _)| (queue.waiting.stanzas, queue.failures))
     }
 
-    fn no_link(&self, queue: &Queue, trouble: &Trouble) -> String {
-        let elsewhere = self.first(Direction::Outgoing, &[State::Authenticated]).is_some();
+    fn no_link(&self, queue: &QueueReport, trouble: &FailureReport) -> String {
+        let elsewhere = self.first(Direction::Outgoing, &[LinkState::Authenticated]).is_some();
         let from = if elsewhere { format!(" from {}", queue.local) } else { String::new() };
-        let reason = trouble.reason.replace(&format!("certificate of {}", self.domain), "its certificate");
         let waiting = self.waiting();
         let wait = queue.next_attempt.unwrap_or_default();
         let next = match (waiting.stanzas, wait.0.is_zero()) {
@@ -147,29 +150,30 @@ impl Facts<'_> {
             (0, false) => format!("next attempt with the next stanza, in {wait} at the earliest"),
             (0, true) => "next attempt with the next stanza".to_owned(),
         };
-        format!("no link{from}; {reason}; {}; {}, {next}", trouble.remedy, waits(waiting))
+        format!("no link{from}; {}; {}; {}, {next}", trouble.reason, trouble.remedy, waits(waiting))
     }
 
-    fn first(&self, direction: Direction, states: &[State]) -> Option<&Link> {
-        let wanted = |link: &&Link| link.direction == direction && states.contains(&link.state);
+    fn first(&self, direction: Direction, states: &[LinkState]) -> Option<&LinkReport> {
+        let wanted = |link: &&LinkReport| link.direction == direction && states.contains(&link.state);
         self.links.iter().find(wanted)
     }
 
     /// What waits for links, and on them.
     fn waiting(&self) -> Amount {
         // What waits for an attempt stands with its queue.
-        let on_links = self.links.iter().filter(|link| link.state == State::Authenticated);
+        let on_links = self.links.iter().filter(|link| link.state == LinkState::Authenticated);
         let amounts = self.queues.iter().map(|queue| queue.waiting).chain(on_links.map(|link| link.waiting));
         amounts.fold(Amount::default(), Amount::plus)
     }
 
     /// ` for 2 h, dialback over TLSv1.3, though its certificate expired on 2026-11-01`
-    fn particulars(&self, link: &Link) -> String {
-        let how = link.mechanism.as_deref().unwrap_or("unknown");
+    fn particulars(&self, link: &LinkReport) -> String {
+        let how = link.mechanism.map_or("unknown", Authentication::as_str);
         let tls = link.tls.as_ref();
         let over = tls.map_or_else(|| "in clear text".to_owned(), |tls| format!("over {}", tls.protocol));
         // EXTERNAL rests on a good one.
-        let bad = tls.filter(|tls| tls.verdict != GOOD && link.mechanism.as_deref() == Some(DIALBACK));
+        let bad = tls
+            .filter(|tls| tls.verdict != Verdict::Good && link.mechanism == Some(Authentication::Dialback));
         let though =
             bad.map_or_else(String::new, |tls| format!(", though its certificate {}", tls.certificate));
         format!(" for {}, {how} {over}{though}", Seconds(link.since.before(self.now)))
@@ -177,7 +181,7 @@ impl Facts<'_> {
 
     fn last_failure(&self) -> String {
         let trouble = self.queues.iter().find_map(|queue| queue.trouble.as_ref());
-        trouble.map_or_else(String::new, |Trouble { reason, remedy, .. }| {
+        trouble.map_or_else(String::new, |FailureReport { reason, remedy, .. }| {
             format!("; the last attempt failed: {reason}; {remedy}")
         })
     }
@@ -186,7 +190,7 @@ impl Facts<'_> {
         let Some(event) = self.events.last() else { return String::new() };
         let age = Seconds(event.last.before(self.now));
         let what = match event.what {
-            What::Disconnected => "its stream ended",
+            EventKind::Disconnected => "its stream ended",
             other => other.as_str(),
         };
         let text = if event.text.is_empty() { String::new() } else { format!(" ({})", event.text) };
@@ -196,17 +200,20 @@ impl Facts<'_> {
     /// What it was refused when it last came here.
     fn refused(&self) -> Option<String> {
         let about_incoming = |event: &&Event| {
-            matches!(event.what, What::ConnectedToUs | What::Refused | What::Verified | What::Disconnected)
+            matches!(
+                event.what,
+                EventKind::ConnectedToUs | EventKind::Refused | EventKind::Verified | EventKind::Disconnected
+            )
         };
         let event = self.events.iter().rev().find(about_incoming)?;
-        let standing = self.first(Direction::Incoming, &[State::Authenticated]).is_some();
-        let refused = matches!(event.what, What::Refused | What::Verified) && !standing;
+        let standing = self.first(Direction::Incoming, &[LinkState::Authenticated]).is_some();
+        let refused = matches!(event.what, EventKind::Refused | EventKind::Verified) && !standing;
         let age = Seconds(event.last.before(self.now));
         refused.then(|| format!("its last incoming connection was refused {age} ago: {}", event.text))
     }
 }
 
-fn at(link: &Link) -> String {
+fn at(link: &LinkReport) -> String {
     match link.address {
         Some(address) => format!(", negotiating with {address}"),
         None => String::new(),
@@ -226,21 +233,15 @@ fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// The verdict on a certificate that proves its domain.
-const GOOD: &str = "good";
-
-/// The mechanism as [`report::Link`](crate::report::Link) names it.
-const DIALBACK: &str = "dialback";
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::report::{Pair, Side, Tls};
+    use crate::report::{Pair, Side, TlsReport};
 
-    fn trouble() -> Trouble {
-        Trouble {
+    fn trouble() -> FailureReport {
+        FailureReport {
             reason: "certificate of b.example expired on 2026-11-01".to_owned(),
             definitive: true,
             cause: "certificate-expired".to_owned(),
@@ -249,8 +250,8 @@ mod tests {
         }
     }
 
-    fn queue(state: Wait, stanzas: u64, next: Option<u64>) -> Queue {
-        Queue {
+    fn queue(state: QueueState, stanzas: u64, next: Option<u64>) -> QueueReport {
+        QueueReport {
             local: "a.example".to_owned(),
             remote: "b.example".to_owned(),
             state,
@@ -262,23 +263,23 @@ mod tests {
         }
     }
 
-    fn link(direction: Direction, state: State) -> Link {
-        let tls = Tls {
+    fn link(direction: Direction, state: LinkState) -> LinkReport {
+        let tls = TlsReport {
             protocol: "TLSv1.3".to_owned(),
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
             certificate: "good".to_owned(),
-            verdict: "good".to_owned(),
+            verdict: Verdict::Good,
             expires: None,
             fingerprint: None,
         };
-        Link {
+        LinkReport {
             direction,
             state,
             pairs: vec![Pair { local: "a.example".to_owned(), remote: Some("b.example".to_owned()) }],
             pairs_not_shown: 0,
             address: Some(([127, 0, 0, 1], 5269).into()),
             since: Time(Time::now().0 - Duration::from_secs(7_300)),
-            mechanism: Some("EXTERNAL".to_owned()),
+            mechanism: Some(Authentication::External),
             tls: Some(tls),
             received: Amount::default(),
             sent: Amount::default(),
@@ -287,7 +288,7 @@ mod tests {
         }
     }
 
-    fn told(links: &[Link], queues: &[Queue], events: &[Event]) -> String {
+    fn told(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
         let now = Time::now();
         state(&Facts { domain: "b.example", permitted: true, links, queues, events, now })
     }
@@ -295,25 +296,25 @@ mod tests {
     #[test]
     fn no_link_says_why_who_has_to_act_and_when_it_is_tried_again() {
         assert_eq!(
-            told(&[], &[queue(Wait::Pause, 12, Some(34))], &[]),
-            "b.example: no link; its certificate expired on 2026-11-01; b.example's administrator has to renew \
-             it; 12 stanzas wait, next attempt in 34 s"
+            told(&[], &[queue(QueueState::Pause, 12, Some(34))], &[]),
+            "b.example: no link; certificate of b.example expired on 2026-11-01; b.example's administrator has to \
+             renew it; 12 stanzas wait, next attempt in 34 s"
         );
-        let nothing = told(&[], &[queue(Wait::Pause, 0, Some(0))], &[]);
+        let nothing = told(&[], &[queue(QueueState::Pause, 0, Some(0))], &[]);
         assert!(nothing.ends_with("; nothing waits, next attempt with the next stanza"), "{nothing}");
     }
 
     #[test]
     fn a_link_for_another_domain_of_ours_is_not_passed_over() {
-        let other = link(Direction::Outgoing, State::Authenticated);
-        let told = told(&[other], &[queue(Wait::Pause, 1, Some(3))], &[]);
-        assert!(told.starts_with("b.example: no link from a.example; its certificate"), "{told}");
+        let other = link(Direction::Outgoing, LinkState::Authenticated);
+        let told = told(&[other], &[queue(QueueState::Pause, 1, Some(3))], &[]);
+        assert!(told.starts_with("b.example: no link from a.example; certificate of b.example"), "{told}");
     }
 
     #[test]
     fn links_are_told_by_their_directions() {
-        let outgoing = link(Direction::Outgoing, State::Authenticated);
-        let incoming = link(Direction::Incoming, State::Authenticated);
+        let outgoing = link(Direction::Outgoing, LinkState::Authenticated);
+        let incoming = link(Direction::Incoming, LinkState::Authenticated);
         let both = told(&[outgoing.clone(), incoming.clone()], &[], &[]);
         assert_eq!(both, "b.example: linked both ways for 2 h, EXTERNAL over TLSv1.3; nothing waits");
         let here = told(&[outgoing], &[], &[]);
@@ -324,15 +325,15 @@ mod tests {
 
     #[test]
     fn a_link_by_dialback_tells_of_the_certificate_that_it_does_not_rest_on() {
-        let mut outgoing = link(Direction::Outgoing, State::Authenticated);
-        outgoing.mechanism = Some("dialback".to_owned());
+        let mut outgoing = link(Direction::Outgoing, LinkState::Authenticated);
+        outgoing.mechanism = Some(Authentication::Dialback);
         let good = told(std::slice::from_ref(&outgoing), &[], &[]);
         assert!(good.ends_with(", dialback over TLSv1.3; nothing waits"), "{good}");
         if let Some(tls) = &mut outgoing.tls {
             tls.certificate = "expired on 2026-11-01".to_owned();
-            tls.verdict = "expired".to_owned();
+            tls.verdict = Verdict::Expired;
         }
-        let incoming = link(Direction::Incoming, State::Authenticated);
+        let incoming = link(Direction::Incoming, LinkState::Authenticated);
         assert_eq!(
             told(&[outgoing, incoming], &[], &[]),
             "b.example: linked both ways for 2 h, dialback over TLSv1.3, though its certificate expired on \
@@ -342,9 +343,9 @@ mod tests {
 
     #[test]
     fn an_attempt_under_way_comes_with_the_last_failure() {
-        let attempt = link(Direction::Outgoing, State::Negotiating);
+        let attempt = link(Direction::Outgoing, LinkState::Negotiating);
         assert_eq!(
-            told(&[attempt], &[queue(Wait::Attempt, 1, None)], &[]),
+            told(&[attempt], &[queue(QueueState::Attempt, 1, None)], &[]),
             "b.example: a link is being made, negotiating with 127.0.0.1:5269; 1 stanza waits; the last attempt \
              failed: certificate of b.example expired on 2026-11-01; b.example's administrator has to renew it"
         );
@@ -352,9 +353,9 @@ mod tests {
 
     #[test]
     fn a_refusal_on_its_own_stream_is_told_until_it_is_admitted() {
-        let refused = Event::now(What::Refused).saying("its certificate is self-signed");
-        let admitted = Event::now(What::ConnectedToUs);
-        let outgoing = link(Direction::Outgoing, State::Authenticated);
+        let refused = Event::now(EventKind::Refused).saying("its certificate is self-signed");
+        let admitted = Event::now(EventKind::ConnectedToUs);
+        let outgoing = link(Direction::Outgoing, LinkState::Authenticated);
         let one = told(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
         assert!(one.contains("; its last incoming connection was refused "), "{one}");
         assert!(one.ends_with(" ago: its certificate is self-signed"), "{one}");

@@ -20,7 +20,7 @@ use crate::config::{
     value,
 };
 use actors::settings::{Listen, Settings};
-use net::dns::{Dns, Failure, Target};
+use net::dns::{Dns, LookupError, Target};
 
 /// Looks every domain and component up, as other servers do.
 pub(super) fn look_up(source: &Source, settings: &Settings) {
@@ -61,7 +61,7 @@ pub(super) fn look_up(source: &Source, settings: &Settings) {
 type Places = Vec<(SocketAddr, bool)>;
 
 /// Asks for all of them, some at a time; those that took too long are missing.
-async fn ask(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Places, Failure>)> {
+async fn ask(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Places, LookupError>)> {
     let deadline = Instant::now() + LIMIT;
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut under_way = JoinSet::new();
@@ -80,7 +80,7 @@ async fn ask(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Places, Failur
     found
 }
 
-async fn places(dns: &Dns, name: &Domain) -> Result<Places, Failure> {
+async fn places(dns: &Dns, name: &Domain) -> Result<Places, LookupError> {
     let mut places = Vec::new();
     let mut failure = None;
     for Target { host, port, direct_tls, .. } in dns.service(name).await? {
@@ -135,7 +135,7 @@ fn listeners(listen: &Listen) -> String {
     if all.is_empty() { "no address".to_owned() } else { all.join(", ") }
 }
 
-fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
+fn missing(failure: &LookupError, name: &Domain, own: bool) -> (Severity, Said) {
     let record = format!(
         "publish `_xmpp-server._tcp.{name}. SRV 0 0 5269 HOST.`, where HOST is this machine's name in the DNS"
     );
@@ -148,7 +148,7 @@ fn missing(failure: &Failure, name: &Domain, own: bool) -> (Severity, Said) {
                 Said::with_help(format!("no DNS record for {name}: other servers cannot find it"), record),
             )
         }
-        Failure::NoAddress { .. } => (
+        LookupError::NoAddress { .. } => (
             Severity::Warning,
             Said::with_help(
                 format!("{failure}, and the records of {name} lead there: other servers do not reach it"),

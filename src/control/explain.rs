@@ -7,7 +7,7 @@ use super::{
 use status::{
     answer::{Answer, Explanation},
     event::Event,
-    report::Figures,
+    report::Account,
 };
 
 /// Shows why federation with a domain works, or does not.
@@ -39,7 +39,7 @@ pub(crate) fn show(screen: &mut Screen, answer: &Answer<Explanation>) {
         }
         screen.table(&table, "");
     }
-    if found.account != Figures::default() {
+    if found.account != Account::default() {
         screen.heading("Stanzas to it");
         account(screen, &found.account);
     }
@@ -53,7 +53,7 @@ pub(crate) fn show(screen: &mut Screen, answer: &Answer<Explanation>) {
     }
 }
 
-fn account(screen: &mut Screen, figures: &Figures) {
+fn account(screen: &mut Screen, figures: &Account) {
     let mut table = Table::bare();
     let rows = [
         ("taken", figures.taken, ""),

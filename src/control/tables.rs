@@ -3,11 +3,11 @@
 use super::screen::{Screen, Size, Table};
 use status::{
     amount::Amount,
-    report::{Component, Direction, Link, Queue, State, Wait},
+    report::{ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState, Verdict},
 };
 
 /// Adds a table of links.
-pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
+pub(crate) fn links(screen: &mut Screen, links: &[LinkReport]) {
     if links.is_empty() {
         return;
     }
@@ -32,11 +32,11 @@ pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
             state(link.state).to_owned(),
             screen.time(link.since),
             link.address.map_or_else(none, |address| address.to_string()),
-            link.mechanism.clone().unwrap_or_else(none),
+            link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().to_owned()),
             link.tls.as_ref().map_or_else(none, |tls| {
                 format!("{} {}", tls.protocol, tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher))
             }),
-            link.tls.as_ref().map_or_else(none, |tls| tls.verdict.replace('-', " ")),
+            link.tls.as_ref().map_or_else(none, |tls| tls.verdict.as_str().replace('-', " ")),
             both(link.received),
             both(link.sent),
             both(link.waiting),
@@ -47,16 +47,16 @@ pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
 }
 
 /// Adds what is wrong with certificates, in full.
-pub(crate) fn certificates(screen: &mut Screen, links: &[Link]) {
+pub(crate) fn certificates(screen: &mut Screen, links: &[LinkReport]) {
     for link in links {
-        if let Some(tls) = link.tls.as_ref().filter(|tls| tls.verdict != "good") {
+        if let Some(tls) = link.tls.as_ref().filter(|tls| tls.verdict != Verdict::Good) {
             screen.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
         }
     }
 }
 
 /// Adds a table of queues.
-pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
+pub(crate) fn queues(screen: &mut Screen, queues: &[QueueReport]) {
     if queues.is_empty() {
         return;
     }
@@ -86,7 +86,7 @@ pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
 }
 
 /// Adds a table of components.
-pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
+pub(crate) fn components(screen: &mut Screen, components: &[ComponentReport]) {
     if components.is_empty() {
         return screen.line("no component is configured: add a [[component]] to the configuration");
     }
@@ -124,7 +124,7 @@ pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
     screen.table(&table, "");
 }
 
-fn pairs(link: &Link) -> String {
+fn pairs(link: &LinkReport) -> String {
     let pairs: Vec<String> = link.pairs.iter().map(ToString::to_string).collect();
     match (pairs.len(), link.pairs_not_shown) {
         (0, _) => none(),
@@ -134,7 +134,7 @@ fn pairs(link: &Link) -> String {
 }
 
 /// When, unless nothing waits: then nothing is tried.
-fn next_attempt(queue: &Queue) -> String {
+fn next_attempt(queue: &QueueReport) -> String {
     match queue.next_attempt {
         None => none(),
         Some(next) if next.0.is_zero() => "at once, when something is sent".to_owned(),
@@ -151,23 +151,23 @@ fn opened_by(direction: Direction) -> &'static str {
     }
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: LinkState) -> &'static str {
     match state {
-        State::Connecting => "connecting",
-        State::Negotiating => "negotiating",
-        State::Authenticated => "authenticated",
-        State::Closing => "closing",
+        LinkState::Connecting => "connecting",
+        LinkState::Negotiating => "negotiating",
+        LinkState::Authenticated => "authenticated",
+        LinkState::Closing => "closing",
     }
 }
 
-fn wait(queue: &Queue) -> &'static str {
+fn wait(queue: &QueueReport) -> &'static str {
     match queue.state {
-        Wait::Turn => "waits for its turn",
-        Wait::Attempt => "being tried",
-        Wait::Handover => "linked, being written",
-        Wait::Return => "link lost",
-        Wait::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
-        Wait::Pause => "paused",
+        QueueState::Turn => "waits for its turn",
+        QueueState::Attempt => "being tried",
+        QueueState::Handover => "linked, being written",
+        QueueState::Return => "link lost",
+        QueueState::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
+        QueueState::Pause => "paused",
     }
 }
 
@@ -185,28 +185,28 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use status::report::{Pair, Seconds, Side, Time, Tls, Trouble};
+    use status::report::{Authentication, FailureReport, Pair, Seconds, Side, Time, TlsReport};
 
     fn now() -> Time {
         Time(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800))
     }
 
-    fn link() -> Link {
+    fn link() -> LinkReport {
         let names: Vec<String> = (1..=6).map(|nth| format!("conference{nth}.example")).collect();
         let remote = Some("b.example".to_owned());
-        Link {
+        LinkReport {
             direction: Direction::Incoming,
-            state: State::Authenticated,
+            state: LinkState::Authenticated,
             pairs: vec![Pair { local: "a.example".to_owned(), remote }],
             pairs_not_shown: 0,
             address: Some(([192, 0, 2, 7], 40_000).into()),
             since: now(),
-            mechanism: Some("dialback".to_owned()),
-            tls: Some(Tls {
+            mechanism: Some(Authentication::Dialback),
+            tls: Some(TlsReport {
                 protocol: "TLSv1.3".to_owned(),
                 cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
                 certificate: format!("is for other names ({}), not for b.example", names.join(", ")),
-                verdict: "wrong-name".to_owned(),
+                verdict: Verdict::WrongName,
                 expires: None,
                 fingerprint: None,
             }),
@@ -217,16 +217,16 @@ mod tests {
         }
     }
 
-    fn queue(stanzas: u64) -> Queue {
-        Queue {
+    fn queue(stanzas: u64) -> QueueReport {
+        QueueReport {
             local: "a.example".to_owned(),
             remote: "b.example".to_owned(),
-            state: Wait::Pause,
+            state: QueueState::Pause,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
             oldest: None,
             next_attempt: Some(Seconds(Duration::from_secs(3))),
             failures: 1,
-            trouble: Some(Trouble {
+            trouble: Some(FailureReport {
                 reason: "no answer".to_owned(),
                 definitive: false,
                 cause: "no-answer".to_owned(),

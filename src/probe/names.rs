@@ -8,10 +8,10 @@ use super::{
     cause,
     step::{Place, Step},
 };
-use net::dns::{Asked, Record, Reply, Target};
+use net::dns::{Exchange, Record, Reply, Target};
 
 /// A question with its answer.
-pub(crate) fn asked(asked: &Asked, place: &Place) -> Step {
+pub(crate) fn asked(asked: &Exchange, place: &Place) -> Step {
     let question = &asked.question;
     let (answer, words) = match &asked.reply {
         Reply::Records(records) => {
@@ -35,7 +35,7 @@ pub(crate) fn asked(asked: &Asked, place: &Place) -> Step {
 }
 
 /// What is odd about an answer: an alias where there should be none. With it, what it is about.
-pub(crate) fn odd(asked: &Asked, place: &Place, from_srv: bool) -> Option<(String, Step)> {
+pub(crate) fn odd(asked: &Exchange, place: &Place, from_srv: bool) -> Option<(String, Step)> {
     let Reply::Records(records) = &asked.reply else { return None };
     let alias = records.iter().find(|record| record.kind == "CNAME")?;
     let name = &asked.question.name;

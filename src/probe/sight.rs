@@ -12,14 +12,14 @@ use xmpp::{
 
 use crate::control::client;
 use actors::dial::observer::{Seen, Watch};
-use net::{dns::Asked, tls};
+use net::{dns::Exchange, tls};
 use status::request::Request;
 
 /// Something that was seen.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// An answer of the DNS.
-    Asked(Asked),
+    Asked(Exchange),
     /// TLS stands.
     Secured(Box<Shown>),
     /// Bytes of a stream.

@@ -20,7 +20,7 @@ use super::{
     walk::Walk,
 };
 use actors::dial::failure::Failure;
-use net::dns::Asked;
+use net::dns::Exchange;
 
 impl Walk<'_> {
     /// Tells what was seen.
@@ -36,7 +36,7 @@ impl Walk<'_> {
         }
     }
 
-    fn tell_asked(&mut self, asked: &Asked) {
+    fn tell_asked(&mut self, asked: &Exchange) {
         if !self.asked.insert(asked.question.to_string()) {
             return;
         }

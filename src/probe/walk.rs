@@ -29,6 +29,7 @@ use actors::dial::{
     failure::Failure,
 };
 use net::{
+    address,
     dns::{self, Dns, Target},
     happy_eyeballs,
 };
@@ -168,7 +169,7 @@ impl<'a> Walk<'a> {
     /// Tells how an IPv6 address failed that has IPv4 ones beside it.
     async fn fail_over_ipv6(
         &mut self,
-        failures: Vec<(SocketAddr, happy_eyeballs::Failure)>,
+        failures: Vec<(SocketAddr, happy_eyeballs::ConnectError)>,
         ipv4_works: bool,
     ) {
         let happened = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
@@ -185,14 +186,14 @@ impl<'a> Walk<'a> {
     }
 
     async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        if happy_eyeballs::is_own(address, &self.attempt.bound) {
+        if address::is_own(address, &self.attempt.bound) {
             return Err(Failure::Loop(address));
         }
         let began = clock::now();
         let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
         let socket = connected.map_err(Failure::Connect)?;
         let took = clock::since(began).as_millis();
-        let whose = match (self.place.own, happy_eyeballs::is_own(address, &self.listeners)) {
+        let whose = match (self.place.own, address::is_own(address, &self.listeners)) {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {
@@ -277,9 +278,9 @@ impl<'a> Walk<'a> {
             happened += "; asked as a web server is asked";
             cause = self.diagnose(failure).1;
         }
-        if let Failure::Dns(dns::Failure::Refused { question, code }) = failure
-            && code == "SERVFAIL"
-            && let Some(bogus) = self.dns.second_look(question).await
+        if let Failure::Dns(dns::LookupError::Refused { question, code }) = failure
+            && *code == dns::Rcode::ServerFailure
+            && let Some(bogus) = self.dns.dnssec_failure(question).await
         {
             cause = if self.place.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
             happened += &match bogus.reason {
@@ -289,7 +290,7 @@ impl<'a> Walk<'a> {
                 None => "; they answer when DNSSEC validation is switched off".to_owned(),
             };
         }
-        if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
+        if let Failure::Dns(dns::LookupError::Silent { .. }) = failure {
             cause = match (self.dns.answers().await, self.place.own) {
                 (false, _) => &cause::DNS_DEAD,
                 (true, true) => &cause::OWN_DNS_FAILS,

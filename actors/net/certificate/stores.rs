@@ -11,7 +11,7 @@ use openssl::{
 };
 use xmpp::certificate::{Limit, Problem};
 
-use super::{begins_soon, date, limits, readable, revocation, system};
+use super::{begins_soon, date, name_constraints, readable, revocation, system};
 use crate::certificate::Trust;
 
 /// Which end of the connection the certificate came from.
@@ -126,7 +126,7 @@ fn verify(
                 false => Some(problem(context)),
             };
             // A chain that is refused ends at certificates of the peer's own choice.
-            let limit = if problem.is_none() { context.chain().and_then(limits::of) } else { None };
+            let limit = if problem.is_none() { context.chain().and_then(name_constraints::of) } else { None };
             Ok(Verdict { problem, limit })
         })
     });

@@ -20,20 +20,12 @@ use trust_dns_resolver::{
 };
 
 use super::{
-    Asked, Dns, Failure, MOST_ADDRESSES, Question,
+    Dns, Exchange, LookupError, MOST_ADDRESSES, Question,
     answer::{Found, Offer},
-    kept::{Kept, KnownAnswers},
-    order,
-    stream::Sockets,
+    bounded_tcp::Sockets,
+    cache::{CachedAnswer, KnownAnswers},
+    selection,
 };
-
-impl Question {
-    /// A question about `name`, with or without final dot.
-    pub fn new(mut name: String, kind: RecordType) -> Self {
-        name.truncate(name.trim_end_matches('.').len());
-        Self { name, kind: kind.into() }
-    }
-}
 
 impl Dns {
     /// Asks for the SRV records of `service` at `domain`.
@@ -42,27 +34,27 @@ impl Dns {
         service: &str,
         domain: &str,
         direct_tls: bool,
-        sheet: &KnownAnswers,
-    ) -> Result<Offer, Failure> {
+        known: &KnownAnswers,
+    ) -> Result<Offer, LookupError> {
         let question = Question::new(format!("{service}.{domain}"), RecordType::SRV);
-        if let Some(known) = sheet.offer(&question) {
+        if let Some(known) = known.offer(&question) {
             return Ok(known);
         }
         let (found, ttl) = self.ask(&question, RecordType::SRV, srv).await?;
         let offer = match found {
-            Found::Records(records) => match order::best(records, direct_tls) {
+            Found::Records(records) => match selection::best_targets(records, direct_tls) {
                 targets if targets.is_empty() => Offer::Nothing,
                 targets => Offer::Targets(targets),
             },
             Found::NoData | Found::NoName => Offer::Unsaid,
         };
-        sheet.learn(question, Kept::Offer(offer.clone()), ttl);
+        known.learn(question, CachedAnswer::Offer(offer.clone()), ttl);
         Ok(offer)
     }
 
     /// Asks for IPv6 addresses.
-    pub(super) async fn ipv6(&self, host: &str, sheet: &KnownAnswers) -> Result<Found<IpAddr>, Failure> {
-        self.family(host, RecordType::AAAA, sheet, |data| match data {
+    pub(super) async fn ipv6(&self, host: &str, known: &KnownAnswers) -> Result<Found<IpAddr>, LookupError> {
+        self.family(host, RecordType::AAAA, known, |data| match data {
             RData::AAAA(address) => Some(IpAddr::V6(address.0)),
             _ => None,
         })
@@ -70,8 +62,8 @@ impl Dns {
     }
 
     /// Asks for IPv4 addresses.
-    pub(super) async fn ipv4(&self, host: &str, sheet: &KnownAnswers) -> Result<Found<IpAddr>, Failure> {
-        self.family(host, RecordType::A, sheet, |data| match data {
+    pub(super) async fn ipv4(&self, host: &str, known: &KnownAnswers) -> Result<Found<IpAddr>, LookupError> {
+        self.family(host, RecordType::A, known, |data| match data {
             RData::A(address) => Some(IpAddr::V4(address.0)),
             _ => None,
         })
@@ -82,19 +74,19 @@ impl Dns {
         &self,
         host: &str,
         kind: RecordType,
-        sheet: &KnownAnswers,
+        known: &KnownAnswers,
         read: impl Fn(&RData) -> Option<IpAddr>,
-    ) -> Result<Found<IpAddr>, Failure> {
+    ) -> Result<Found<IpAddr>, LookupError> {
         let question = Question::new(host.to_owned(), kind);
-        if let Some(known) = sheet.addresses(&question) {
+        if let Some(known) = known.addresses(&question) {
             return Ok(known);
         }
         let (found, ttl) = self.ask(&question, kind, read).await?;
         let found = match found {
-            Found::Records(addresses) => Found::Records(order::some(addresses, MOST_ADDRESSES)),
+            Found::Records(addresses) => Found::Records(selection::some_addresses(addresses, MOST_ADDRESSES)),
             nothing => nothing,
         };
-        sheet.learn(question, Kept::Addresses(found.clone()), ttl);
+        known.learn(question, CachedAnswer::Addresses(found.clone()), ttl);
         Ok(found)
     }
 
@@ -104,7 +96,7 @@ impl Dns {
         question: &Question,
         kind: RecordType,
         read: impl Fn(&RData) -> Option<T>,
-    ) -> Result<(Found<T>, Duration), Failure> {
+    ) -> Result<(Found<T>, Duration), LookupError> {
         // With a final dot the name is complete, and the system's search list stays out of it.
         // What is too long for the DNS cannot be in it.
         let Ok(absolute) = Name::from_ascii(format!("{}.", question.name)) else {
@@ -113,7 +105,7 @@ impl Dns {
         let mut alias_ttl = u32::MAX;
         let lookup = time::timeout(self.timeout, self.look_up(absolute, kind, &mut alias_ttl)).await;
         let lookup = lookup.unwrap_or(Err(NetError::Timeout));
-        self.show(|| Asked::new(question.clone(), &lookup, self.timeout));
+        self.show(|| Exchange::new(question.clone(), &lookup, self.timeout));
         match lookup {
             Ok(lookup) => {
                 let answers = lookup.answers();
@@ -130,7 +122,7 @@ impl Dns {
                 };
                 Ok((found, ttl.clamp(SHORTEST_NEGATIVE, LONGEST_NEGATIVE)))
             }
-            Err(error) => Err(Failure::new(&error, question.clone(), self.timeout)),
+            Err(error) => Err(LookupError::new(&error, question.clone(), self.timeout)),
         }
     }
 
@@ -173,7 +165,7 @@ impl Dns {
 
     async fn alias(&self, name: &Name) -> Option<(Name, u32)> {
         let lookup = self.ask_servers(name.clone(), RecordType::CNAME).await;
-        self.show(|| Asked::new(Question::new(name.to_ascii(), RecordType::CNAME), &lookup, self.timeout));
+        self.show(|| Exchange::new(Question::new(name.to_ascii(), RecordType::CNAME), &lookup, self.timeout));
         let lookup = lookup.ok()?;
         lookup.answers().iter().find_map(|record| match &record.data {
             RData::CNAME(alias) => Some((alias.0.clone(), record.ttl)),

@@ -27,7 +27,7 @@ fn domain() -> Domain {
 }
 
 /// The targets of `b.example`, written as `priority weight host:port`, with `tls` behind those of direct TLS.
-async fn targets(dns: &Dns) -> Result<Vec<String>, Failure> {
+async fn targets(dns: &Dns) -> Result<Vec<String>, LookupError> {
     let targets = dns.service(&domain()).await?;
     Ok(targets
         .iter()

@@ -29,7 +29,7 @@ pub(super) fn inbound(identity: &Identity, direct: bool) -> Result<SslContext, E
 }
 
 /// The contexts of one kind of listening socket.
-pub(super) struct Entrance {
+pub(super) struct ServerContexts {
     /// Knows no certificate, only who has one.
     door: SslContext,
     hosts: Arc<HashMap<Domain, SslContext>>,
@@ -37,7 +37,7 @@ pub(super) struct Entrance {
     otherwise: SslContext,
 }
 
-impl Entrance {
+impl ServerContexts {
     /// Makes the entrance to `hosts`.
     pub(super) fn new(hosts: HashMap<Domain, SslContext>, otherwise: SslContext) -> Result<Self, ErrorStack> {
         let hosts = Arc::new(hosts);

@@ -53,7 +53,7 @@ fn named(authority: &Authority, name: &str) -> Identity {
     authority.issue(&Wish { dns: &[name], ..Wish::default() })
 }
 
-type Secured = Result<(Secure, Session), Error>;
+type Secured = Result<(TlsStream, Session), Error>;
 
 /// Lets `client` connect to `server`; gives what each made of it.
 async fn shake(

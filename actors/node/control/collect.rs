@@ -28,8 +28,8 @@ use mailbox::{Mailbox, drain};
 use status::{
     amount::Amount,
     answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
-    event::What,
-    report::{Direction, Figures, Link, Pair, Seconds, State, Time},
+    event::EventKind,
+    report::{Account, Direction, LinkReport, LinkState, Pair, Seconds, Time},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
@@ -92,7 +92,7 @@ impl Sources {
         let account = known.and_then(|known| known.account).unwrap_or_default();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
-            None => (Vec::new(), Figures::default(), 0),
+            None => (Vec::new(), Account::default(), 0),
         };
         let domain = remote.to_string();
         let facts = Facts {
@@ -262,7 +262,7 @@ impl Sources {
     }
 
     /// The attempts that are being made, each as far as the recorder knows.
-    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<Link> {
+    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<LinkReport> {
         if shown.attempts.is_empty() {
             return Vec::new();
         }
@@ -338,12 +338,14 @@ pub(super) fn silent(part: &str) -> Refusal {
     Refusal::new(format!("the {part} did not answer within {} s: ask again", WITHIN.as_secs()))
 }
 
-fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount) -> Link {
+fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount) -> LinkReport {
     let (state, address) = match step {
-        Some(Step { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
-        _ => (State::Connecting, None),
+        Some(Step { what: EventKind::Connected | EventKind::Secured, address }) => {
+            (LinkState::Negotiating, address)
+        }
+        _ => (LinkState::Connecting, None),
     };
-    Link {
+    LinkReport {
         direction: Direction::Outgoing,
         state,
         pairs: vec![Pair::from(pair)],
@@ -404,7 +406,7 @@ impl Round {
 /// The first links in the order of their domains, and never more than are wanted.
 struct Kept {
     limit: usize,
-    links: BTreeMap<(String, Direction, Vec<Pair>, usize), Link>,
+    links: BTreeMap<(String, Direction, Vec<Pair>, usize), LinkReport>,
     count: usize,
 }
 
@@ -413,7 +415,7 @@ impl Kept {
         Self { limit, links: BTreeMap::new(), count: 0 }
     }
 
-    fn put(&mut self, link: Link) {
+    fn put(&mut self, link: LinkReport) {
         self.count += 1;
         self.links.insert((link.name().to_owned(), link.direction, link.pairs.clone(), self.count), link);
         if self.links.len() > self.limit {

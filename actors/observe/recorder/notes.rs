@@ -5,7 +5,7 @@ use xmpp::Domain;
 
 use super::{Event, Recorder, Saw, Settled};
 use mailbox::{Mailbox, Queued};
-use status::report::Figures;
+use status::report::Account;
 
 /// Where others leave what they saw.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl RecorderHandle {
     }
 
     /// Keeps what the accounts of domains say that have nothing waiting any more.
-    pub fn settle(&self, accounts: Vec<(Domain, Figures)>) {
+    pub fn settle(&self, accounts: Vec<(Domain, Account)>) {
         self.leave(Settled { accounts });
     }
 

@@ -19,7 +19,7 @@ use crate::{
     streams::incoming,
 };
 use mailbox::Queued;
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl Promise {
     /// Starts the pause after a failure.
@@ -133,7 +133,7 @@ impl Promise {
                 State::Pausing { .. } => {
                     pair.failures = 0;
                     log::info!(target: LOG, pair:% = key; "remote is reachable again: retrying now");
-                    self.note(&key, Event::now(What::LifeSign));
+                    self.note(&key, Event::now(EventKind::LifeSign));
                     self.begin(&key);
                 }
                 State::AwaitingTurn if pair.failures > 0 => {

@@ -14,7 +14,7 @@ use crate::{
 use mailbox::Queued;
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 impl Promise {
@@ -83,7 +83,7 @@ impl Promise {
         pair.life = Life::Believed;
         pair.failure = Some(failure.clone());
         log::info!(target: LOG, pair:% = key; "the remote showed life meanwhile: trying again at once");
-        self.note(key, Event::now(What::LifeSign));
+        self.note(key, Event::now(EventKind::LifeSign));
         true
     }
 }
@@ -117,7 +117,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
                 next_attempt_after:% = format_args!("{}ms", pause.as_millis());
                 "no link"
             );
-            self.note(&key, Event::now(What::NoLink).saying(failure.sentence(&key.remote)));
+            self.note(&key, Event::now(EventKind::NoLink).saying(failure.sentence(&key.remote)));
         }
         self.attempt_ended(&key);
     }

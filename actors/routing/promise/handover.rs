@@ -13,7 +13,7 @@ use crate::{
 use mailbox::{Mailbox, Queued};
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 impl Handler<Queued<outgoing::Established>> for Promise {
@@ -25,7 +25,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
         if let Some(pair) = self.pairs.get_mut(&key) {
             let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
             log::info!(target: LOG, pair:% = key, stanzas = stanzas, waited:% = millis(pair.since); "handed over");
-            let event = Event::now(What::HandedOver).with(&key.local).of(stanzas);
+            let event = Event::now(EventKind::HandedOver).with(&key.local).of(stanzas);
             self.owners.notes.note(&key.remote, event);
             pair.state = State::HandingOver(session.clone());
             for batch in batches {

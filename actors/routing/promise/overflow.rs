@@ -16,7 +16,7 @@ use crate::{
     dial::failure::Failure,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl Promise {
     /// Lets a batch wait: in the queue as far as it fits, the rest outside for a moment.
@@ -72,7 +72,7 @@ impl Promise {
             condition: Condition::ResourceConstraint,
             text: format!("too many stanzas wait for a link to {}", key.remote),
         };
-        self.note(key, Event::now(What::Bounced).saying(&error.text).of(stanzas));
+        self.note(key, Event::now(EventKind::Bounced).saying(&error.text).of(stanzas));
         for batch in batches {
             bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }

@@ -10,13 +10,13 @@ use crate::flow::batch::Batch;
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    event::{Event, What},
-    report::{self, Seconds, Time, Wait},
+    event::{Event, EventKind},
+    report::{self, QueueState, Seconds, Time},
     smallest::smallest,
 };
 
 impl Promise {
-    fn show(&self, show: &Show) -> (Vec<report::Queue>, usize, Amount) {
+    fn show(&self, show: &Show) -> (Vec<report::QueueReport>, usize, Amount) {
         let wanted = |key: &&DomainPair| show.of.as_ref().is_none_or(|of| *of == key.remote);
         let (mut total, mut waiting) = (0, Amount::default());
         let keys = self.pairs.iter().filter(|(key, _)| wanted(key)).map(|(key, pair)| {
@@ -40,16 +40,16 @@ impl Promise {
         attempted.take(show.limit).map(|(key, pair)| (key.clone(), Time::of(pair.since))).collect()
     }
 
-    fn report(&self, key: &DomainPair, pair: &Pair) -> report::Queue {
+    fn report(&self, key: &DomainPair, pair: &Pair) -> report::QueueReport {
         let (state, next_attempt) = match pair.state {
-            State::AwaitingTurn => (Wait::Turn, None),
-            State::Attempting(_) => (Wait::Attempt, None),
-            State::HandingOver(_) => (Wait::Handover, None),
-            State::AwaitingReturn => (Wait::Return, None),
-            State::Pausing { .. } if pair.in_line => (Wait::Turn, None),
-            State::Pausing { until } => (Wait::Pause, Some(Seconds::until(until))),
+            State::AwaitingTurn => (QueueState::Turn, None),
+            State::Attempting(_) => (QueueState::Attempt, None),
+            State::HandingOver(_) => (QueueState::Handover, None),
+            State::AwaitingReturn => (QueueState::Return, None),
+            State::Pausing { .. } if pair.in_line => (QueueState::Turn, None),
+            State::Pausing { until } => (QueueState::Pause, Some(Seconds::until(until))),
         };
-        report::Queue {
+        report::QueueReport {
             local: key.local.to_string(),
             remote: key.remote.to_string(),
             state,
@@ -79,7 +79,7 @@ impl Promise {
             paused.into_iter().enumerate().filter(one_at_least).map(|(_, (_, key))| key).collect();
         for key in &begun {
             log::info!(target: super::LOG, pair:% = key; "an operator ends the pause: trying again at once");
-            self.note(key, Event::now(What::Retried));
+            self.note(key, Event::now(EventKind::Retried));
             // Whoever asks for an attempt does not want to wait longer for the next.
             if let Some(pair) = self.pairs.get_mut(key) {
                 pair.failures = 0;

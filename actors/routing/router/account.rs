@@ -44,7 +44,7 @@ impl Account {
     /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.
     pub(super) fn forget_idle(&mut self) {
         let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
-        let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
+        let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Account::from(&*sheet))).collect();
         if !accounts.is_empty() {
             self.notes.settle(accounts);
         }

@@ -85,8 +85,8 @@ impl Seat {
         );
     }
 
-    fn report(&self, name: &Domain) -> report::Component {
-        report::Component {
+    fn report(&self, name: &Domain) -> report::ComponentReport {
+        report::ComponentReport {
             name: name.to_string(),
             connected: self.connection.is_some(),
             since: self.since,
@@ -226,7 +226,7 @@ impl Handler<Queued<ShowComponents>> for Router {
             Local::Component(seat) if of.as_ref().is_none_or(|of| of == name) => Some(seat.report(name)),
             Local::Component(_) | Local::Node => None,
         });
-        let mut components: Vec<report::Component> = seats.collect();
+        let mut components: Vec<report::ComponentReport> = seats.collect();
         components.sort_by(|a, b| a.name.cmp(&b.name));
         // Whoever asked may have given up.
         let _ = answer.send(components);

@@ -6,7 +6,7 @@ use xmpp::{Domain, DomainPair};
 use super::{Dismiss, Known, Router, ShowDomain, ShowSessions};
 use crate::streams::outgoing::{self, Outgoing};
 use mailbox::{Mailbox, Queued};
-use status::{report::Figures, smallest::smallest};
+use status::{report::Account, smallest::smallest};
 
 impl Router {
     fn sessions_with(
@@ -45,7 +45,7 @@ impl Handler<Queued<ShowDomain>> for Router {
     fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
         let ShowDomain { domain, answer } = show.open();
         let local = self.local.contains_key(&domain);
-        let account = self.account.domains.get(&domain).map(|sheet| Figures::from(&**sheet));
+        let account = self.account.domains.get(&domain).map(|sheet| Account::from(&**sheet));
         let _ = answer.send(Known { local, account });
     }
 }

@@ -70,7 +70,7 @@ impl Forge {
     }
 
     /// Writes while `other` reads, and gives what it read at last: all that came, or the error.
-    async fn writes(mut self, bytes: Vec<u8>, mut other: Secure, expected: usize) -> io::Result<usize> {
+    async fn writes(mut self, bytes: Vec<u8>, mut other: TlsStream, expected: usize) -> io::Result<usize> {
         let (_, read) = tokio::join!(
             async {
                 // A node that has had enough closes the connection.
@@ -99,7 +99,7 @@ enum Role {
 }
 
 /// Our node, and a peer that writes by hand.
-async fn met(role: Role) -> (Forge, Secure) {
+async fn met(role: Role) -> (Forge, TlsStream) {
     let root = Authority::new("root");
     let identity = named(&root, "b.example");
     let node = node("b.example", Some(identity.clone()), &root);

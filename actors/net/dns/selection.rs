@@ -8,10 +8,10 @@ use super::{MOST_TARGETS, Target};
 /// that there is no service (target `.`).
 ///
 /// The answer may have thousands of records, so only those that can be used are looked at closely.
-pub(super) fn best(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
+pub(super) fn best_targets(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
     let mut records: Vec<SRV> = records.into_iter().filter(|record| !record.target.is_root()).collect();
     // Of those with equal priority, where there are too many, none is preferred for its place.
-    turn(&mut records);
+    rotate(&mut records);
     records.sort_by_key(|record| record.priority);
     records.truncate(LOOKED_AT);
     let mut targets: Vec<Target> = Vec::new();
@@ -36,8 +36,8 @@ pub(super) fn best(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
 }
 
 /// Keeps `most` of the addresses of one answer, each once.
-pub(super) fn some<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
-    turn(&mut addresses);
+pub(super) fn some_addresses<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
+    rotate(&mut addresses);
     let mut kept = Vec::new();
     for address in addresses {
         if kept.len() == most {
@@ -58,7 +58,7 @@ pub(super) fn shuffle<T>(items: &mut [T]) {
 }
 
 /// Begins with a random one.
-fn turn<T>(items: &mut [T]) {
+fn rotate<T>(items: &mut [T]) {
     if let Some(last) = items.len().checked_sub(1) {
         items.rotate_left(place(last));
     }
@@ -66,7 +66,7 @@ fn turn<T>(items: &mut [T]) {
 
 /// Draws a place from 0 to `last`.
 fn place(last: usize) -> usize {
-    u32::try_from(last).map_or(0, |last| draw(last) as usize)
+    u32::try_from(last).map_or(0, |last| random_up_to(last) as usize)
 }
 
 fn without_dot(name: &Name) -> String {
@@ -77,7 +77,7 @@ fn without_dot(name: &Name) -> String {
 /// that grows with the square of their number, which is bounded.
 ///
 /// `draw(n)` gives a number from 0 to `n`, both included, each as likely as any other.
-pub(super) fn order(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) -> Vec<Target> {
+pub(super) fn by_weight(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) -> Vec<Target> {
     // Those of weight 0 stand first in their priority: so they are drawn seldom, but are drawn.
     targets.sort_by_key(|target| (target.priority, target.weight != 0));
     let mut ordered = Vec::with_capacity(targets.len());
@@ -96,7 +96,7 @@ pub(super) fn order(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) 
 }
 
 /// Draws a number from 0 to `most`, both included.
-pub(super) fn draw(most: u32) -> u32 {
+pub(super) fn random_up_to(most: u32) -> u32 {
     let mut bytes = [0; 8];
     // Without randomness the first is as good as any.
     if openssl::rand::rand_bytes(&mut bytes).is_err() {
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn keeps_the_best_of_a_large_answer() {
         let records = (0..3_000).rev().map(|number| record(number, 5269, &format!("h{number}.example.")));
-        let kept = best(records.collect(), false);
+        let kept = best_targets(records.collect(), false);
         assert_eq!(kept.iter().map(|target| target.priority).collect::<Vec<_>>(), Vec::from_iter(0..20));
     }
 
@@ -134,13 +134,13 @@ mod tests {
             record(4, 5270, "x.example."),
             record(5, 5269, "y.example."),
         ];
-        let kept: Vec<String> = best(records, true).iter().map(ToString::to_string).collect();
+        let kept: Vec<String> = best_targets(records, true).iter().map(ToString::to_string).collect();
         assert_eq!(kept, ["x.example:5269", "x.example:5270", "y.example:5269"]);
     }
 
     #[test]
     fn a_target_that_is_a_dot_is_none() {
-        assert_eq!(best(vec![record(0, 0, ".")], false), []);
+        assert_eq!(best_targets(vec![record(0, 0, ".")], false), []);
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
     fn of_too_many_addresses_all_have_their_turn_and_none_comes_twice() {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..400 {
-            let kept = some(vec![1, 2, 2, 3, 4, 4], 2);
+            let kept = some_addresses(vec![1, 2, 2, 3, 4, 4], 2);
             assert!(kept.len() == 2 && kept[0] != kept[1], "{kept:?}");
             seen.extend(kept);
         }
@@ -177,20 +177,20 @@ mod tests {
     #[test]
     fn priority_goes_before_weight() {
         let targets = vec![target("c", 30, 65535), target("a", 10, 0), target("b", 20, 1)];
-        assert_eq!(hosts(order(targets, draw)), "abc");
+        assert_eq!(hosts(by_weight(targets, random_up_to)), "abc");
     }
 
     #[test]
     fn the_lot_falls_where_the_running_sum_reaches_it() {
         let targets = || vec![target("x", 1, 10), target("y", 1, 20), target("z", 1, 30)];
-        let first = |lot| hosts(order(targets(), |_| lot)).remove(0);
+        let first = |lot| hosts(by_weight(targets(), |_| lot)).remove(0);
         assert_eq!([0, 10, 11, 30, 31, 60].map(first), ['x', 'x', 'y', 'y', 'z', 'z']);
     }
 
     #[test]
     fn the_lot_is_drawn_from_the_sum_of_what_is_left() {
         let mut most = Vec::new();
-        order(vec![target("x", 1, 10), target("y", 1, 20), target("z", 2, 5)], |n| {
+        by_weight(vec![target("x", 1, 10), target("y", 1, 20), target("z", 2, 5)], |n| {
             most.push(n);
             0
         });
@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn weight_zero_is_first_in_the_running_sum_and_seldom_drawn() {
         let targets = || vec![target("x", 1, 10), target("o", 1, 0)];
-        assert_eq!(hosts(order(targets(), |_| 0)), "ox");
-        assert_eq!(hosts(order(targets(), |most| most.min(1))), "xo");
+        assert_eq!(hosts(by_weight(targets(), |_| 0)), "ox");
+        assert_eq!(hosts(by_weight(targets(), |most| most.min(1))), "xo");
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let mut seen = [0_u32; 4];
         for _ in 0..10_000 {
             let targets = weights.iter().map(|weight| target(&weight.to_string(), 1, *weight)).collect();
-            let first: usize = order(targets, draw)[0].host.parse().unwrap();
+            let first: usize = by_weight(targets, random_up_to)[0].host.parse().unwrap();
             seen[first - 1] += 1;
         }
         // The lots 0 to 10 are eleven, and 0 falls to the first: shares 2, 2, 3, 4 of 11.
@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn draws_from_the_whole_range() {
-        let seen: std::collections::BTreeSet<u32> = (0..1000).map(|_| draw(3)).collect();
+        let seen: std::collections::BTreeSet<u32> = (0..1000).map(|_| random_up_to(3)).collect();
         assert_eq!(Vec::from_iter(seen), [0, 1, 2, 3]);
-        assert_eq!(draw(0), 0);
+        assert_eq!(random_up_to(0), 0);
     }
 }

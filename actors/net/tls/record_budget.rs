@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// The account of one connection, from the end of the handshake on.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct RecordBudget {
     /// Charged and not paid, in bytes.
     spent: usize,
     /// Records since data was delivered or the turn was passed on.
@@ -17,7 +17,7 @@ pub(super) struct Budget {
     since: Instant,
 }
 
-impl Budget {
+impl RecordBudget {
     pub(super) fn new() -> Self {
         Self { spent: 0, in_a_row: 0, since: clock::now() }
     }
@@ -84,7 +84,7 @@ mod tests {
 
     /// How many of so many records pass, each with `data` bytes of data in `length` bytes.
     fn passes(records: usize, length: usize, data: usize) -> usize {
-        let mut budget = Budget::new();
+        let mut budget = RecordBudget::new();
         (0..records)
             .take_while(|_| {
                 budget.charge(length, 1);
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn much_data_pays_for_new_keys() {
-        let mut budget = Budget::new();
+        let mut budget = RecordBudget::new();
         for _ in 0..1000 {
             for _ in 0..8 {
                 budget.charge(16_384 + 22, 1);
@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_pays_for_a_record_now_and_then() {
-        let mut budget = Budget::new();
+        let mut budget = RecordBudget::new();
         for _ in 0..1000 {
             budget.charge(27, 1);
             assert!(!budget.is_exceeded());
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_turn_passes_on_after_some_records() {
-        let mut budget = Budget::new();
+        let mut budget = RecordBudget::new();
         budget.charge(27 * (RECORDS - 1), RECORDS - 1);
         assert!(!budget.take_turn_over());
         budget.charge(27, 1);

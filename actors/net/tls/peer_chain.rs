@@ -11,7 +11,7 @@ use crate::certificate::{self, Peer, Stores};
 
 /// What a peer showed in a handshake.
 #[derive(Clone)]
-pub struct Evidence {
+pub struct PeerChain {
     peer: Peer,
     leaf: X509,
     /// The rest of the chain, in which the leaf may be too.
@@ -22,7 +22,7 @@ pub struct Evidence {
     by: Weak<Stores>,
 }
 
-impl Evidence {
+impl PeerChain {
     pub(super) fn of(peer: Peer, leaf: X509, ssl: &SslRef, by: &Arc<Stores>) -> Self {
         let chain = ssl.peer_cert_chain();
         Self {
@@ -55,17 +55,17 @@ impl Evidence {
     }
 }
 
-impl PartialEq for Evidence {
+impl PartialEq for PeerChain {
     fn eq(&self, other: &Self) -> bool {
         (self.peer, &self.leaf, &self.chain, &self.staple)
             == (other.peer, &other.leaf, &other.chain, &other.staple)
     }
 }
 
-impl Eq for Evidence {}
+impl Eq for PeerChain {}
 
-impl std::fmt::Debug for Evidence {
+impl std::fmt::Debug for PeerChain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Evidence").field("chain", &self.chain.len()).finish_non_exhaustive()
+        f.debug_struct("PeerChain").field("chain", &self.chain.len()).finish_non_exhaustive()
     }
 }

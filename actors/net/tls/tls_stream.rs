@@ -13,15 +13,15 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use super::Guarded;
+use super::GuardedSocket;
 
 /// Data within TLS. Records that hold none are limited.
 #[derive(Debug)]
-pub struct Secure(SslStream<Guarded>);
+pub struct TlsStream(SslStream<GuardedSocket>);
 
-impl Secure {
+impl TlsStream {
     /// Lets no other handshake follow.
-    pub(super) fn settled(mut stream: SslStream<Guarded>) -> Self {
+    pub(super) fn settled(mut stream: SslStream<GuardedSocket>) -> Self {
         let renegotiable = stream.ssl().version2() != Some(SslVersion::TLS1_3);
         stream.get_mut().settle(renegotiable);
         Self(stream)
@@ -38,7 +38,7 @@ impl Secure {
     }
 }
 
-impl AsyncRead for Secure {
+impl AsyncRead for TlsStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl AsyncRead for Secure {
     }
 }
 
-impl AsyncWrite for Secure {
+impl AsyncWrite for TlsStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,16 +1,18 @@
 //! A question to the DNS with its answer, for whoever watches.
 
+use std::time::Duration;
+
 use trust_dns_resolver::{
     lookup::Lookup,
     net::{DnsError, NetError},
     proto::op::ResponseCode,
 };
 
-use super::{Failure, Question};
+use super::{LookupError, Question};
 
 /// A question that was asked, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Exchange {
     /// The question.
     pub question: Question,
     /// The answer.
@@ -27,7 +29,7 @@ pub enum Reply {
     /// The name does not exist.
     NoName,
     /// No answer, or an error.
-    Failed(Failure),
+    Failed(LookupError),
 }
 
 /// A record as a zone file writes it.
@@ -43,12 +45,8 @@ pub struct Record {
     pub ttl: u32,
 }
 
-impl Asked {
-    pub(super) fn new(
-        question: Question,
-        outcome: &Result<Lookup, NetError>,
-        after: std::time::Duration,
-    ) -> Self {
+impl Exchange {
+    pub(super) fn new(question: Question, outcome: &Result<Lookup, NetError>, timeout: Duration) -> Self {
         let reply = match outcome {
             Ok(lookup) => match lookup.answers().iter().map(record).collect::<Vec<_>>() {
                 records if records.is_empty() => Reply::NoData,
@@ -58,7 +56,7 @@ impl Asked {
                 ResponseCode::NXDomain => Reply::NoName,
                 _ => Reply::NoData,
             },
-            Err(error) => Reply::Failed(Failure::new(error, question.clone(), after)),
+            Err(error) => Reply::Failed(LookupError::new(error, question.clone(), timeout)),
         };
         Self { question, reply }
     }

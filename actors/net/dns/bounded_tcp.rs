@@ -30,7 +30,7 @@ impl RuntimeProvider for Sockets {
     type Handle = <TokioRuntimeProvider as RuntimeProvider>::Handle;
     type Timer = TokioTime;
     type Udp = <TokioRuntimeProvider as RuntimeProvider>::Udp;
-    type Tcp = AsyncIoTokioAsStd<Bounded<TcpStream>>;
+    type Tcp = AsyncIoTokioAsStd<BoundedStream<TcpStream>>;
 
     fn create_handle(&self) -> Self::Handle {
         self.0.create_handle()
@@ -43,7 +43,7 @@ impl RuntimeProvider for Sockets {
         timeout: Option<Duration>,
     ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Tcp>>>> {
         let connects = self.0.connect_tcp(server, from, timeout);
-        Box::pin(async move { Ok(AsyncIoTokioAsStd(Bounded::new(connects.await?.0))) })
+        Box::pin(async move { Ok(AsyncIoTokioAsStd(BoundedStream::new(connects.await?.0))) })
     }
 
     fn bind_udp(
@@ -56,7 +56,7 @@ impl RuntimeProvider for Sockets {
 }
 
 /// A stream of DNS messages, each behind its length (RFC 1035 section 4.2.2).
-pub(super) struct Bounded<S> {
+pub(super) struct BoundedStream<S> {
     stream: S,
     state: State,
     /// Bytes that are to be given out before anything is read: a length, perhaps with a header.
@@ -82,7 +82,7 @@ impl State {
     const BETWEEN: Self = Self::Length { bytes: [0; LENGTH], got: 0 };
 }
 
-impl<S> Bounded<S> {
+impl<S> BoundedStream<S> {
     fn new(stream: S) -> Self {
         Self { stream, state: State::BETWEEN, ready: [0; LENGTH + HEADER], given: 0, filled: 0 }
     }
@@ -94,7 +94,7 @@ impl<S> Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Bounded<S> {
+impl<S: AsyncRead + Unpin> BoundedStream<S> {
     fn pull(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(scratch);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
@@ -102,7 +102,7 @@ impl<S: AsyncRead + Unpin> Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -173,7 +173,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -225,7 +225,7 @@ mod tests {
 
     /// Reads `bytes` through the bound, in pieces of `size`.
     async fn read(bytes: Vec<u8>, size: usize) -> Vec<u8> {
-        let mut stream = Bounded::new(&bytes[..]);
+        let mut stream = BoundedStream::new(&bytes[..]);
         let mut all = Vec::new();
         let mut piece = vec![0; size];
         loop {

@@ -23,12 +23,12 @@ use tokio::{
 
 use super::{
     Error,
-    budget::{Budget, RECORDS},
+    record_budget::{RECORDS, RecordBudget},
 };
 
 /// A TCP socket under TLS.
 #[derive(Debug)]
-pub(super) struct Guarded {
+pub(super) struct GuardedSocket {
     socket: TcpStream,
     /// Bytes that were read and are to be given to OpenSSL first.
     early: BytesMut,
@@ -44,10 +44,10 @@ pub(super) struct Guarded {
 struct Settled {
     /// Another handshake could begin in this version of TLS, and ends the connection.
     renegotiable: bool,
-    budget: Budget,
+    budget: RecordBudget,
 }
 
-impl Guarded {
+impl GuardedSocket {
     /// Lets `most` bytes through before the handshake is over.
     pub(super) fn new(socket: TcpStream, most: usize) -> Self {
         Self { socket, early: BytesMut::new(), left: most, records: Records::default(), settled: None }
@@ -84,7 +84,7 @@ impl Guarded {
 
     /// The handshake is over; `renegotiable`: in a version of TLS in which another could begin.
     pub(super) fn settle(&mut self, renegotiable: bool) {
-        self.settled = Some(Settled { renegotiable, budget: Budget::new() });
+        self.settled = Some(Settled { renegotiable, budget: RecordBudget::new() });
     }
 
     /// So many bytes of data were found in what was read.
@@ -95,7 +95,7 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for GuardedSocket {
     /// OpenSSL reads on only when it has handled all that it was given, so whatever was to be delivered is delivered.
     fn poll_read(
         self: Pin<&mut Self>,
@@ -136,7 +136,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl Guarded {
+impl GuardedSocket {
     /// Keeps for the next time what is in `buffer` beyond `length` bytes.
     fn give_back(&mut self, buffer: &mut ReadBuf<'_>, length: usize) {
         let rest = buffer.filled().get(length..).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl AsyncWrite for GuardedSocket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().socket).poll_write(context, bytes)
     }

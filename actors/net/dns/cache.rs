@@ -16,7 +16,7 @@ use super::{
 
 /// A reduced answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum CachedAnswer {
     /// To a question about a service.
     Offer(Offer),
     /// To a question about the addresses of one family.
@@ -25,11 +25,11 @@ pub enum Kept {
 
 /// The DNS has answered.
 #[derive(Debug)]
-pub struct Learnt {
+pub struct NewAnswer {
     /// The question.
     pub question: Question,
     /// The answer.
-    pub answer: Kept,
+    pub answer: CachedAnswer,
     /// How long it holds.
     pub ttl: Duration,
     /// Of [`KnownAnswers::epoch`].
@@ -38,18 +38,18 @@ pub struct Learnt {
 
 /// Takes new answers for the cache.
 #[derive(Clone)]
-pub struct Owner(Arc<dyn Fn(Learnt) + Send + Sync>);
+pub struct AnswerSink(Arc<dyn Fn(NewAnswer) + Send + Sync>);
 
-impl Owner {
+impl AnswerSink {
     /// Calls `keep` with every new answer.
-    pub fn new(keep: impl Fn(Learnt) + Send + Sync + 'static) -> Self {
+    pub fn new(keep: impl Fn(NewAnswer) + Send + Sync + 'static) -> Self {
         Self(Arc::new(keep))
     }
 }
 
-impl fmt::Debug for Owner {
+impl fmt::Debug for AnswerSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Owner")
+        f.write_str("AnswerSink")
     }
 }
 
@@ -57,9 +57,9 @@ impl fmt::Debug for Owner {
 #[derive(Debug, Default)]
 pub struct KnownAnswers {
     /// The known answers.
-    pub known: Vec<(Question, Kept)>,
+    pub known: Vec<(Question, CachedAnswer)>,
     /// `None`: nothing is kept.
-    pub owner: Option<Owner>,
+    pub owner: Option<AnswerSink>,
     /// Changes with the name servers.
     pub epoch: u64,
 }
@@ -67,27 +67,27 @@ pub struct KnownAnswers {
 impl KnownAnswers {
     pub(super) fn offer(&self, question: &Question) -> Option<Offer> {
         match self.find(question)? {
-            Kept::Offer(offer) => Some(offer.clone()),
-            Kept::Addresses(_) => None,
+            CachedAnswer::Offer(offer) => Some(offer.clone()),
+            CachedAnswer::Addresses(_) => None,
         }
     }
 
     pub(super) fn addresses(&self, question: &Question) -> Option<Found<IpAddr>> {
         match self.find(question)? {
-            Kept::Addresses(found) => Some(found.clone()),
-            Kept::Offer(_) => None,
+            CachedAnswer::Addresses(found) => Some(found.clone()),
+            CachedAnswer::Offer(_) => None,
         }
     }
 
-    pub(super) fn learn(&self, question: Question, answer: Kept, ttl: Duration) {
+    pub(super) fn learn(&self, question: Question, answer: CachedAnswer, ttl: Duration) {
         if let Some(owner) = &self.owner
             && !ttl.is_zero()
         {
-            (owner.0)(Learnt { question, answer, ttl, epoch: self.epoch });
+            (owner.0)(NewAnswer { question, answer, ttl, epoch: self.epoch });
         }
     }
 
-    fn find(&self, question: &Question) -> Option<&Kept> {
+    fn find(&self, question: &Question) -> Option<&CachedAnswer> {
         self.known.iter().find(|(known, _)| known == question).map(|(_, answer)| answer)
     }
 }
@@ -105,7 +105,7 @@ pub struct Cache {
 
 #[derive(Debug)]
 struct Entry {
-    answer: Kept,
+    answer: CachedAnswer,
     until: Instant,
     bytes: usize,
     used: u64,
@@ -123,7 +123,7 @@ impl Cache {
     }
 
     /// Finds an answer that still holds.
-    pub fn find(&mut self, question: &Question, now: Instant) -> Option<Kept> {
+    pub fn find(&mut self, question: &Question, now: Instant) -> Option<CachedAnswer> {
         let entry = self.entries.get_mut(question)?;
         if entry.until <= now {
             self.remove(question);
@@ -138,7 +138,7 @@ impl Cache {
     }
 
     /// Keeps an answer, in place of an older one to the same question.
-    pub fn keep(&mut self, question: Question, answer: Kept, until: Instant) {
+    pub fn keep(&mut self, question: Question, answer: CachedAnswer, until: Instant) {
         self.remove(&question);
         let bytes = 2 * question.name.len() + answer.bytes() + OVERHEAD;
         if bytes > self.most {
@@ -163,7 +163,7 @@ impl Cache {
     }
 }
 
-impl Kept {
+impl CachedAnswer {
     /// The bytes on the heap.
     fn bytes(&self) -> usize {
         match self {
@@ -187,7 +187,7 @@ mod tests {
         Question { name: format!("d{number}.example"), kind: "SRV" }
     }
 
-    fn large() -> Kept {
+    fn large() -> CachedAnswer {
         let target = |number: u16| Target {
             host: format!("{}.{number}", "x".repeat(200)),
             port: 5269,
@@ -196,7 +196,7 @@ mod tests {
             weight: 0,
             from_srv: true,
         };
-        Kept::Offer(Offer::Targets((0..20).map(target).collect()))
+        CachedAnswer::Offer(Offer::Targets((0..20).map(target).collect()))
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let until = now + Duration::from_secs(3600);
         let mut cache = Cache::new(64 * 1024);
         for number in 0..1_000 {
-            let answer = if number % 2 == 0 { large() } else { Kept::Addresses(Found::NoName) };
+            let answer = if number % 2 == 0 { large() } else { CachedAnswer::Addresses(Found::NoName) };
             cache.keep(question(number), answer, until);
             assert!(cache.bytes() <= 64 * 1024, "{} bytes", cache.bytes());
         }
@@ -218,7 +218,7 @@ mod tests {
         let now = clock::now();
         let until = now + Duration::from_secs(3600);
         let mut cache = Cache::new(64 * 1024);
-        cache.keep(question(0), Kept::Addresses(Found::NoData), until);
+        cache.keep(question(0), CachedAnswer::Addresses(Found::NoData), until);
         for number in 1..1_000 {
             cache.keep(question(number), large(), until);
             assert!(cache.find(&question(0), now).is_some(), "after {number}");
@@ -230,8 +230,8 @@ mod tests {
         let now = clock::now();
         let mut cache = Cache::new(64 * 1024);
         cache.keep(question(0), large(), now + Duration::from_secs(1));
-        cache.keep(question(0), Kept::Addresses(Found::NoData), now + Duration::from_secs(1));
-        assert_eq!(cache.find(&question(0), now), Some(Kept::Addresses(Found::NoData)));
+        cache.keep(question(0), CachedAnswer::Addresses(Found::NoData), now + Duration::from_secs(1));
+        assert_eq!(cache.find(&question(0), now), Some(CachedAnswer::Addresses(Found::NoData)));
         assert_eq!(cache.find(&question(0), now + Duration::from_secs(1)), None);
         assert_eq!((cache.bytes(), cache.order.len()), (0, 0));
     }

@@ -26,7 +26,7 @@ pub struct Bogus {
 impl Dns {
     /// Finds out whether DNSSEC is what keeps the name servers from answering `question`; `None` when it is not, or
     /// when they do not say.
-    pub async fn second_look(&self, question: &Question) -> Option<Bogus> {
+    pub async fn dnssec_failure(&self, question: &Question) -> Option<Bogus> {
         for server in &*self.servers {
             let plain = self.ask_once(*server, question, false).await.ok();
             let reason = plain.as_ref().and_then(extended_error);
