@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Returns the site of an address: an IPv4 address, or the /64 network of an IPv6 address.
 ///
-/// A limit "for each address" counts connections by site, since a host can choose any address in its /64 network.
+/// A limit "for each address" counts connections by site, since a host can choose any address in its /64
+/// network.
 ///
 /// ```
 /// use net::address::site;
@@ -31,8 +32,9 @@ pub fn network(ip: IpAddr) -> Option<IpAddr> {
 
 /// Returns whether a connection to `address` would reach a listener of this node, bound to one of `bound`.
 ///
-/// An unspecified address (0.0.0.0 or ::) reaches this machine, so it counts as each of its addresses. A machine does
-/// not know the public addresses that a NAT router translates to its own: those are not recognized.
+/// An unspecified address (0.0.0.0 or ::) reaches this machine, so it counts as each of its addresses. A
+/// machine does not know the public addresses that a NAT router translates to its own: those are not
+/// recognized.
 #[must_use]
 pub fn is_own(address: SocketAddr, bound: &[SocketAddr]) -> bool {
     let ip = address.ip().to_canonical();
@@ -47,8 +49,8 @@ pub fn is_own(address: SocketAddr, bound: &[SocketAddr]) -> bool {
 
 /// Returns whether a connection to an address is allowed.
 ///
-/// Multicast and broadcast addresses are no destinations. Nor is "this host" (RFC 1122 section 3.2.1.3, RFC 4291
-/// section 2.5.2), although operating systems connect it to the local machine.
+/// Multicast and broadcast addresses are no destinations. Nor is "this host" (RFC 1122 section 3.2.1.3, RFC
+/// 4291 section 2.5.2), although operating systems connect it to the local machine.
 #[must_use]
 pub fn is_destination(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
@@ -56,7 +58,8 @@ pub fn is_destination(ip: IpAddr) -> bool {
     !(is_this_host(ip) || ip.is_multicast() || broadcast)
 }
 
-/// Returns whether an address is valid only on this machine or on its link: loopback, link-local or "this host".
+/// Returns whether an address is valid only on this machine or on its link: loopback, link-local or "this
+/// host".
 #[must_use]
 pub fn is_local_scope(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
@@ -79,8 +82,8 @@ fn is_assigned(ip: IpAddr) -> bool {
     if ip.is_loopback() || is_this_host(ip) {
         return true;
     }
-    // `connect` on a UDP socket sends no packet. It selects a source address, which equals the destination only if the
-    // destination is an address of this machine.
+    // `connect` on a UDP socket sends no packet. It selects a source address, which equals the destination
+    // only if the destination is an address of this machine.
     let any: IpAddr = if ip.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     UdpSocket::bind((any, 0))
         .and_then(|socket| socket.connect((ip, DISCARD)).and_then(|()| socket.local_addr()))

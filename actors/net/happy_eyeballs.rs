@@ -10,8 +10,8 @@ use crate::{address, tcp_options};
 
 /// Connects to one of `addresses`; `timeout` is the limit for each of them.
 ///
-/// The addresses are tried in order. The next attempt starts 250 ms after the previous one, or as soon as one fails
-/// (RFC 8305 section 5). The first open connection wins, and the other attempts are cancelled.
+/// The addresses are tried in order. The next attempt starts 250 ms after the previous one, or as soon as one
+/// fails (RFC 8305 section 5). The first open connection wins, and the other attempts are cancelled.
 ///
 /// # Errors
 ///
@@ -52,8 +52,8 @@ pub enum ConnectError {
     /// There is no route to the address.
     #[error("cannot be reached")]
     Unreachable,
-    /// The address is in the local scope (see [`address::is_local_scope`]) and the peer that asked for the connection
-    /// is not.
+    /// The address is in the local scope (see [`address::is_local_scope`]) and the peer that asked for the
+    /// connection is not.
     #[error("belongs to this machine or its link: no connection for a peer from elsewhere")]
     LocalScope,
     /// Another error of the operating system.
@@ -93,8 +93,8 @@ impl From<io::Error> for ConnectError {
 
 /// Runs `open` for the addresses as [`connect`] describes.
 ///
-/// Returns the first result, if there is one, and the errors of the attempts that failed before. The other attempts are
-/// dropped, which closes their sockets.
+/// Returns the first result, if there is one, and the errors of the attempts that failed before. The other
+/// attempts are dropped, which closes their sockets.
 pub async fn race<C, E, A>(
     addresses: &[SocketAddr],
     open: impl Fn(SocketAddr) -> A,

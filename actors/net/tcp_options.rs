@@ -24,15 +24,17 @@ pub fn tune(socket: &TcpStream) -> io::Result<()> {
 
 /// The idle time before the first keepalive probe.
 ///
-/// It is shorter than the time after which NAT routers forget a connection, which is most often 5 minutes. It is so much
-/// shorter than [`USER_TIMEOUT`] that an idle connection survives some lost probes: with that option set, Linux ends a
-/// connection at the first probe after that time, no matter how many were sent before.
+/// It is shorter than the time after which NAT routers forget a connection, which is most often 5 minutes. It
+/// is so much shorter than [`USER_TIMEOUT`] that an idle connection survives some lost probes: with that
+/// option set, Linux ends a connection at the first probe after that time, no matter how many were sent
+/// before.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 
 /// The time between two keepalive probes to a silent peer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The time after which unacknowledged data ends the connection (TCP_USER_TIMEOUT). Linux would wait about 15 minutes.
+/// The time after which unacknowledged data ends the connection (TCP_USER_TIMEOUT). Linux would wait about 15
+/// minutes.
 pub const USER_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[cfg(all(test, target_os = "linux"))]

@@ -1,7 +1,9 @@
-//! Every cause for which an attempt can fail: its id, whose side has to act, the rule it rests on and what to do.
+//! Every cause for which an attempt can fail: its id, whose side has to act, the rule it rests on and what to
+//! do.
 //!
-//! This is the one place for that: `nuncio probe`, `nuncio explain` and what else tells of a failure read it here. Ids are
-//! kept as they are, since programs read them. In the texts `{local}` and `{remote}` stand for the two domains.
+//! This is the one place for that: `nuncio probe`, `nuncio explain` and what else tells of a failure read it
+//! here. Ids are kept as they are, since programs read them. In the texts `{local}` and `{remote}` stand for
+//! the two domains.
 
 use xmpp::DomainPair;
 

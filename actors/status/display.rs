@@ -1,4 +1,5 @@
-//! Text for the log and for reports: the encryption of a stream, the verdict on a certificate, and elapsed times.
+//! Text for the log and for reports: the encryption of a stream, the verdict on a certificate, and elapsed
+//! times.
 
 use std::time::Instant;
 

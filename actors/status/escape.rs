@@ -1,8 +1,9 @@
 //! Escapes invisible characters in text of peers, before it is written to a log, a terminal, JSON or metrics.
 //!
-//! All outputs use this one list. A character is escaped if it has no glyph of its own, or if it moves or turns what
-//! is beside it: general categories Cc, Cf, Co, Cn, Zl, Zp, and Zs except U+0020 (as the standard library has them),
-//! and the characters that Unicode calls default-ignorable (variation selectors, Hangul fillers, joiners).
+//! All outputs use this one list. A character is escaped if it has no glyph of its own, or if it moves or
+//! turns what is beside it: general categories Cc, Cf, Co, Cn, Zl, Zp, and Zs except U+0020 (as the standard
+//! library has them), and the characters that Unicode calls default-ignorable (variation selectors, Hangul
+//! fillers, joiners).
 
 use std::{
     borrow::Cow,
@@ -65,8 +66,8 @@ impl<W: Write> Write for Escaping<W> {
     }
 }
 
-/// Whether the standard library shows a character as it is in the middle of a debugged string. At the beginning it
-/// would also escape combining marks, which belong to many scripts.
+/// Whether the standard library shows a character as it is in the middle of a debugged string. At the
+/// beginning it would also escape combining marks, which belong to many scripts.
 fn has_glyph(c: char) -> bool {
     let mut buffer = [b'x'; 5];
     let length = c.encode_utf8(&mut buffer[1..]).len();

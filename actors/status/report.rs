@@ -1,7 +1,7 @@
 //! The documents that actors write about links, queues, components and failures.
 //!
-//! `nuncio sessions --json`, `nuncio queues --json` and the other commands print them as they are. The field names are
-//! part of the JSON format and do not change.
+//! `nuncio sessions --json`, `nuncio queues --json` and the other commands print them as they are. The field
+//! names are part of the JSON format and do not change.
 
 mod account;
 mod component;

@@ -74,7 +74,8 @@ pub fn related(related: &[Related]) -> String {
     related.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended: …`.
+/// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended:
+/// …`.
 pub fn component(component: &ComponentReport, now: Time) -> String {
     let ComponentReport { name, connected, since, last_end, refused, rejected, .. } = component;
     let time = Seconds(since.before(now));

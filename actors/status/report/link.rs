@@ -285,7 +285,8 @@ impl Verdict {
     }
 }
 
-/// The number of pairs in a report. Dialback can authenticate any number of pairs on one stream (XEP-0220 section 2.4).
+/// The number of pairs in a report. Dialback can authenticate any number of pairs on one stream (XEP-0220
+/// section 2.4).
 const MAX_PAIRS: usize = 8;
 
 #[cfg(test)]
