@@ -1,4 +1,4 @@
-//! How things stand with a domain, and what was done about it, in one sentence.
+//! One sentence about the state of a domain or component, or about the result of a command.
 
 use crate::{
     amount::Amount,
@@ -10,23 +10,23 @@ use crate::{
     },
 };
 
-/// What a sentence is made of.
+/// The facts about a domain, from which its sentence is made.
 pub struct Facts<'a> {
     /// The remote domain.
     pub domain: &'a str,
     /// Whether the policy allows it.
     pub permitted: bool,
-    /// Its links.
+    /// The links with the domain.
     pub links: &'a [LinkReport],
-    /// Its queues.
+    /// The queues for the domain.
     pub queues: &'a [QueueReport],
-    /// Its events, the oldest first.
+    /// The events of the domain, the oldest first.
     pub events: &'a [Event],
     /// The time of the answer.
     pub now: Time,
 }
 
-/// The state of a domain and why: `b.example: no link; certificate of b.example expired on 2026-11-01; …`.
+/// Describes the state of a domain: `b.example: no link; certificate of b.example expired on 2026-11-01; …`.
 pub fn state(facts: &Facts<'_>) -> String {
     let mut sentence = format!("{}: {}", facts.domain, facts.state());
     if let Some(refused) = facts.refused() {
@@ -36,7 +36,7 @@ pub fn state(facts: &Facts<'_>) -> String {
     sentence
 }
 
-/// What `retry` did.
+/// Describes the result of `retry`.
 pub fn retried(domain: &str, begun: &[Pair], under_way: usize, links: usize, permitted: bool) -> String {
     if !permitted {
         return format!("{domain}: {NOT_ALLOWED}");
@@ -54,7 +54,7 @@ pub fn retried(domain: &str, begun: &[Pair], under_way: usize, links: usize, per
     }
 }
 
-/// What `close` did.
+/// Describes the result of `close`.
 pub fn closed(closed: &Closed) -> String {
     let Closed { domain, outgoing, incoming, down, .. } = closed;
     if outgoing + incoming == 0 {
@@ -65,7 +65,7 @@ pub fn closed(closed: &Closed) -> String {
     format!("{domain}: {count} {done} ({outgoing} opened here, {incoming} there); {}", waits(closed.waiting))
 }
 
-/// Related domains: `chat.b.example (1 link, nothing waits)`.
+/// Lists related domains: `chat.b.example (1 link, nothing waits)`.
 pub fn related(related: &[Related]) -> String {
     let one = |related: &Related| {
         let links = count(related.links, "link", "links");
@@ -74,8 +74,8 @@ pub fn related(related: &[Related]) -> String {
     related.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended:
-/// …`.
+/// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
+/// connection ended: …`.
 pub fn component(component: &ComponentReport, now: Time) -> String {
     let ComponentReport { name, connected, since, last_end, refused, rejected, .. } = component;
     let time = Seconds(since.before(now));
@@ -101,9 +101,9 @@ pub fn component(component: &ComponentReport, now: Time) -> String {
     format!("{name}: {}", parts.join("; "))
 }
 
-/// What becomes of a domain that the rules forbid.
+/// The state of a domain that the policy forbids.
 const NOT_ALLOWED: &str =
-    "not allowed by s2s.allow and s2s.deny of this node; what is sent there is answered with not-allowed";
+    "not allowed by s2s.allow and s2s.deny of this node; stanzas to it are answered with not-allowed";
 
 impl Facts<'_> {
     fn state(&self) -> String {
@@ -133,7 +133,7 @@ impl Facts<'_> {
         }
     }
 
-    /// The queue in the worst trouble: the one that has most waiting, or else failed most often.
+    /// The paused queue with the most waiting stanzas, or else with the most failures.
     fn trouble(&self) -> Option<(&QueueReport, &FailureReport)> {
         let paused = self.queues.iter().filter(|queue| queue.state == QueueState::Pause);
         let troubled = paused.filter_map(|queue| Some((queue, queue.trouble.as_ref()?)));
@@ -159,9 +159,9 @@ impl Facts<'_> {
         self.links.iter().find(wanted)
     }
 
-    /// What waits for links, and on them.
+    /// The stanzas in queues and on authenticated links.
     fn waiting(&self) -> Amount {
-        // What waits for an attempt stands with its queue.
+        // A link that is not authenticated shows the stanzas of its queue.
         let on_links = self.links.iter().filter(|link| link.state == LinkState::Authenticated);
         let amounts = self.queues.iter().map(|queue| queue.waiting).chain(on_links.map(|link| link.waiting));
         amounts.fold(Amount::default(), Amount::plus)
@@ -172,7 +172,7 @@ impl Facts<'_> {
         let how = link.mechanism.map_or("unknown", Authentication::as_str);
         let tls = link.tls.as_ref();
         let over = tls.map_or_else(|| "in clear text".to_owned(), |tls| format!("over {}", tls.protocol));
-        // EXTERNAL rests on a good one.
+        // EXTERNAL requires a good certificate.
         let bad = tls
             .filter(|tls| tls.verdict != Verdict::Good && link.mechanism == Some(Authentication::Dialback));
         let though =
@@ -198,7 +198,7 @@ impl Facts<'_> {
         format!("; last: {what} {age} ago{text}")
     }
 
-    /// What it was refused when it last came here.
+    /// The refusal of its last incoming connection.
     fn refused(&self) -> Option<String> {
         let about_incoming = |event: &&Event| {
             matches!(
@@ -247,7 +247,7 @@ mod tests {
             definitive: true,
             cause: "certificate-expired".to_owned(),
             side: Side::Remote,
-            remedy: "b.example's administrator has to renew it".to_owned(),
+            remedy: "the operator of b.example must renew it".to_owned(),
         }
     }
 
@@ -289,46 +289,49 @@ mod tests {
         }
     }
 
-    fn told(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
+    fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
         let now = Time::now();
         state(&Facts { domain: "b.example", permitted: true, links, queues, events, now })
     }
 
     #[test]
-    fn no_link_says_why_who_has_to_act_and_when_it_is_tried_again() {
+    fn a_missing_link_comes_with_reason_remedy_and_next_attempt() {
         assert_eq!(
-            told(&[], &[queue(QueueState::Pause, 12, Some(34))], &[]),
-            "b.example: no link; certificate of b.example expired on 2026-11-01; b.example's administrator has to \
+            sentence(&[], &[queue(QueueState::Pause, 12, Some(34))], &[]),
+            "b.example: no link; certificate of b.example expired on 2026-11-01; the operator of b.example must \
              renew it; 12 stanzas wait, next attempt in 34 s"
         );
-        let nothing = told(&[], &[queue(QueueState::Pause, 0, Some(0))], &[]);
+        let nothing = sentence(&[], &[queue(QueueState::Pause, 0, Some(0))], &[]);
         assert!(nothing.ends_with("; nothing waits, next attempt with the next stanza"), "{nothing}");
     }
 
     #[test]
-    fn a_link_for_another_domain_of_ours_is_not_passed_over() {
+    fn a_link_of_another_local_domain_is_mentioned() {
         let other = link(Direction::Outgoing, LinkState::Authenticated);
-        let told = told(&[other], &[queue(QueueState::Pause, 1, Some(3))], &[]);
-        assert!(told.starts_with("b.example: no link from a.example; certificate of b.example"), "{told}");
+        let sentence = sentence(&[other], &[queue(QueueState::Pause, 1, Some(3))], &[]);
+        assert!(
+            sentence.starts_with("b.example: no link from a.example; certificate of b.example"),
+            "{sentence}"
+        );
     }
 
     #[test]
-    fn links_are_told_by_their_directions() {
+    fn links_are_named_by_direction() {
         let outgoing = link(Direction::Outgoing, LinkState::Authenticated);
         let incoming = link(Direction::Incoming, LinkState::Authenticated);
-        let both = told(&[outgoing.clone(), incoming.clone()], &[], &[]);
+        let both = sentence(&[outgoing.clone(), incoming.clone()], &[], &[]);
         assert_eq!(both, "b.example: linked both ways for 2 h, EXTERNAL over TLSv1.3; nothing waits");
-        let here = told(&[outgoing], &[], &[]);
+        let here = sentence(&[outgoing], &[], &[]);
         assert!(here.starts_with("b.example: linked from here, not from there for 2 h"), "{here}");
-        let there = told(&[incoming], &[], &[]);
+        let there = sentence(&[incoming], &[], &[]);
         assert!(there.starts_with("b.example: linked from there, not from here"), "{there}");
     }
 
     #[test]
-    fn a_link_by_dialback_tells_of_the_certificate_that_it_does_not_rest_on() {
+    fn a_link_by_dialback_names_the_problem_of_its_certificate() {
         let mut outgoing = link(Direction::Outgoing, LinkState::Authenticated);
         outgoing.mechanism = Some(Authentication::Dialback);
-        let good = told(std::slice::from_ref(&outgoing), &[], &[]);
+        let good = sentence(std::slice::from_ref(&outgoing), &[], &[]);
         assert!(good.ends_with(", dialback over TLSv1.3; nothing waits"), "{good}");
         if let Some(tls) = &mut outgoing.tls {
             tls.certificate = "expired on 2026-11-01".to_owned();
@@ -336,7 +339,7 @@ mod tests {
         }
         let incoming = link(Direction::Incoming, LinkState::Authenticated);
         assert_eq!(
-            told(&[outgoing, incoming], &[], &[]),
+            sentence(&[outgoing, incoming], &[], &[]),
             "b.example: linked both ways for 2 h, dialback over TLSv1.3, though its certificate expired on \
              2026-11-01; nothing waits"
         );
@@ -346,26 +349,26 @@ mod tests {
     fn an_attempt_under_way_comes_with_the_last_failure() {
         let attempt = link(Direction::Outgoing, LinkState::Negotiating);
         assert_eq!(
-            told(&[attempt], &[queue(QueueState::Attempt, 1, None)], &[]),
+            sentence(&[attempt], &[queue(QueueState::Attempt, 1, None)], &[]),
             "b.example: a link is being made, negotiating with 127.0.0.1:5269; 1 stanza waits; the last attempt \
-             failed: certificate of b.example expired on 2026-11-01; b.example's administrator has to renew it"
+             failed: certificate of b.example expired on 2026-11-01; the operator of b.example must renew it"
         );
     }
 
     #[test]
-    fn a_refusal_on_its_own_stream_is_told_until_it_is_admitted() {
+    fn a_refused_incoming_stream_is_mentioned_until_one_is_admitted() {
         let refused = Event::now(EventKind::Refused).saying("its certificate is self-signed");
         let admitted = Event::now(EventKind::ConnectedToUs);
         let outgoing = link(Direction::Outgoing, LinkState::Authenticated);
-        let one = told(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
+        let one = sentence(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
         assert!(one.contains("; its last incoming connection was refused "), "{one}");
         assert!(one.ends_with(" ago: its certificate is self-signed"), "{one}");
-        let both = told(&[outgoing], &[], &[refused, admitted]);
+        let both = sentence(&[outgoing], &[], &[refused, admitted]);
         assert!(!both.contains("refused"), "{both}");
     }
 
     #[test]
-    fn a_domain_that_is_not_allowed_is_told_by_our_own_rule() {
+    fn a_forbidden_domain_names_the_setting() {
         let facts = Facts {
             domain: "b.example",
             permitted: false,
@@ -378,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_did_is_told_with_its_numbers() {
+    fn the_result_of_a_command_has_its_numbers() {
         let done = Closed {
             domain: "b.example".to_owned(),
             sentence: String::new(),

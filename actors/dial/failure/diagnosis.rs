@@ -276,7 +276,7 @@ mod tests {
     fn an_expired_certificate_is_its_owners_to_renew() {
         let trouble = of_cause(Cause::Certificate(Problem::Expired { on: "2026-11-01".to_owned() }));
         assert_eq!(trouble.reason, "certificate of b.example expired on 2026-11-01");
-        assert_eq!(trouble.remedy, "b.example's administrator has to renew it");
+        assert_eq!(trouble.remedy, "the operator of b.example must renew it");
         assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
         assert_eq!(trouble.cause, "certificate-expired");
     }
@@ -314,7 +314,7 @@ mod tests {
         };
         let forbidden = of(stanza::Condition::Forbidden);
         assert_eq!(forbidden.side, Side::Remote);
-        let wanted = "b.example's administrator has to allow a.example to connect by dialback";
+        let wanted = "the operator of b.example must allow a.example to authenticate by dialback";
         assert!(forbidden.remedy.starts_with(wanted), "{}", forbidden.remedy);
         let unreachable = of(stanza::Condition::RemoteServerTimeout);
         assert_eq!(unreachable.side, Side::Local);
