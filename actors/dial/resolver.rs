@@ -148,8 +148,8 @@ impl Resolver {
         let known = known.collect();
         let own: Outlet<NewAnswer> = self.own.outlet();
         // A resolver that is gone keeps nothing.
-        let owner = AnswerSink::new(move |learnt| drop(own.signal(learnt)));
-        KnownAnswers { known, owner: Some(owner), epoch: self.epoch }
+        let sink = Some(AnswerSink::new(move |answer| drop(own.signal(answer))));
+        KnownAnswers { known, sink, epoch: self.epoch }
     }
 }
 
@@ -236,7 +236,7 @@ impl Handler<Queued<NewAnswer>> for Resolver {
     fn handle(&mut self, learnt: Queued<NewAnswer>, _: &mut Context<Self>) {
         let NewAnswer { question, answer, ttl, epoch } = learnt.open();
         if epoch == self.epoch {
-            self.cache.keep(question, answer, clock::now() + ttl);
+            self.cache.store(question, answer, clock::now() + ttl);
         }
     }
 }

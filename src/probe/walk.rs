@@ -291,7 +291,7 @@ impl<'a> Walk<'a> {
             };
         }
         if let Failure::Dns(dns::LookupError::Silent { .. }) = failure {
-            cause = match (self.dns.answers().await, self.place.own) {
+            cause = match (self.dns.is_answering().await, self.place.own) {
                 (false, _) => &cause::DNS_DEAD,
                 (true, true) => &cause::OWN_DNS_FAILS,
                 (true, false) => &cause::DNS_TIMEOUT,

@@ -1,104 +1,20 @@
-//! Answers of the DNS as the node keeps them: reduced to the data in use, and bounded in bytes.
+//! The cache of DNS answers, bounded in bytes.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
     mem::size_of,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{
-    Question, Target,
-    answer::{Found, Offer},
-};
+use super::{Question, known_answers::CachedAnswer};
 
-/// A reduced answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CachedAnswer {
-    /// To a question about a service.
-    Offer(Offer),
-    /// To a question about the addresses of one family.
-    Addresses(Found<IpAddr>),
-}
-
-/// The DNS has answered.
-#[derive(Debug)]
-pub struct NewAnswer {
-    /// The question.
-    pub question: Question,
-    /// The answer.
-    pub answer: CachedAnswer,
-    /// How long it holds.
-    pub ttl: Duration,
-    /// Of [`KnownAnswers::epoch`].
-    pub epoch: u64,
-}
-
-/// Takes new answers for the cache.
-#[derive(Clone)]
-pub struct AnswerSink(Arc<dyn Fn(NewAnswer) + Send + Sync>);
-
-impl AnswerSink {
-    /// Calls `keep` with every new answer.
-    pub fn new(keep: impl Fn(NewAnswer) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(keep))
-    }
-}
-
-impl fmt::Debug for AnswerSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AnswerSink")
-    }
-}
-
-/// The answers that are known when a look-up begins, and the owner of the cache, which is told the new ones.
-#[derive(Debug, Default)]
-pub struct KnownAnswers {
-    /// The known answers.
-    pub known: Vec<(Question, CachedAnswer)>,
-    /// `None`: nothing is kept.
-    pub owner: Option<AnswerSink>,
-    /// Changes with the name servers.
-    pub epoch: u64,
-}
-
-impl KnownAnswers {
-    pub(super) fn offer(&self, question: &Question) -> Option<Offer> {
-        match self.find(question)? {
-            CachedAnswer::Offer(offer) => Some(offer.clone()),
-            CachedAnswer::Addresses(_) => None,
-        }
-    }
-
-    pub(super) fn addresses(&self, question: &Question) -> Option<Found<IpAddr>> {
-        match self.find(question)? {
-            CachedAnswer::Addresses(found) => Some(found.clone()),
-            CachedAnswer::Offer(_) => None,
-        }
-    }
-
-    pub(super) fn learn(&self, question: Question, answer: CachedAnswer, ttl: Duration) {
-        if let Some(owner) = &self.owner
-            && !ttl.is_zero()
-        {
-            (owner.0)(NewAnswer { question, answer, ttl, epoch: self.epoch });
-        }
-    }
-
-    fn find(&self, question: &Question) -> Option<&CachedAnswer> {
-        self.known.iter().find(|(known, _)| known == question).map(|(_, answer)| answer)
-    }
-}
-
-/// The cache. The answer that was used longest ago leaves first.
+/// A cache of answers. The least recently used answer is removed first.
 #[derive(Debug)]
 pub struct Cache {
-    most: usize,
+    max_bytes: usize,
     bytes: usize,
     entries: HashMap<Question, Entry>,
-    /// By the moment of the last use.
+    /// The questions by their last use.
     order: BTreeMap<u64, Question>,
     uses: u64,
 }
@@ -112,17 +28,17 @@ struct Entry {
 }
 
 impl Cache {
-    /// An empty cache for `most` bytes.
-    pub fn new(most: usize) -> Self {
-        Self { most, bytes: 0, entries: HashMap::new(), order: BTreeMap::new(), uses: 0 }
+    /// Makes an empty cache for at most `max_bytes`.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, bytes: 0, entries: HashMap::new(), order: BTreeMap::new(), uses: 0 }
     }
 
-    /// The bytes in use, never more than was allowed.
+    /// The number of bytes in use. It never exceeds the limit.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Finds an answer that still holds.
+    /// Returns the answer to a question, unless it has expired at `now`.
     pub fn find(&mut self, question: &Question, now: Instant) -> Option<CachedAnswer> {
         let entry = self.entries.get_mut(question)?;
         if entry.until <= now {
@@ -137,14 +53,15 @@ impl Cache {
         Some(entry.answer.clone())
     }
 
-    /// Keeps an answer, in place of an older one to the same question.
-    pub fn keep(&mut self, question: Question, answer: CachedAnswer, until: Instant) {
+    /// Stores an answer until `until`, in place of an older one. An answer larger than the whole cache is not
+    /// stored.
+    pub fn store(&mut self, question: Question, answer: CachedAnswer, until: Instant) {
         self.remove(&question);
         let bytes = 2 * question.name.len() + answer.bytes() + OVERHEAD;
-        if bytes > self.most {
+        if bytes > self.max_bytes {
             return;
         }
-        while self.bytes + bytes > self.most
+        while self.bytes + bytes > self.max_bytes
             && let Some((_, oldest)) = self.order.pop_first()
         {
             self.remove(&oldest);
@@ -163,25 +80,19 @@ impl Cache {
     }
 }
 
-impl CachedAnswer {
-    /// The bytes on the heap.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Offer(Offer::Targets(targets)) => {
-                targets.iter().map(|target| size_of::<Target>() + target.host.capacity()).sum()
-            }
-            Self::Addresses(Found::Records(addresses)) => addresses.capacity() * size_of::<IpAddr>(),
-            Self::Offer(Offer::Nothing | Offer::Unsaid) | Self::Addresses(Found::NoData | Found::NoName) => 0,
-        }
-    }
-}
-
-/// Bytes of an entry beside its names and data: both tables with their room to grow, and the heap's own records.
+/// The bytes of an entry without its names and data: its share of both tables with spare capacity, and heap
+/// overhead.
 const OVERHEAD: usize = 2 * (size_of::<Question>() + size_of::<Entry>()) + 128;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::dns::{
+        Target,
+        answer::{Found, Offer},
+    };
 
     fn question(number: usize) -> Question {
         Question { name: format!("d{number}.example"), kind: "SRV" }
@@ -200,13 +111,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_bounded_whatever_the_size_of_an_answer() {
+    fn the_bytes_are_bounded_for_answers_of_any_size() {
         let now = clock::now();
         let until = now + Duration::from_secs(3600);
         let mut cache = Cache::new(64 * 1024);
         for number in 0..1_000 {
             let answer = if number % 2 == 0 { large() } else { CachedAnswer::Addresses(Found::NoName) };
-            cache.keep(question(number), answer, until);
+            cache.store(question(number), answer, until);
             assert!(cache.bytes() <= 64 * 1024, "{} bytes", cache.bytes());
         }
         assert_eq!(cache.entries.len(), cache.order.len());
@@ -214,33 +125,33 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_use_outlives_those_that_nobody_uses() {
+    fn an_answer_in_use_outlives_unused_ones() {
         let now = clock::now();
         let until = now + Duration::from_secs(3600);
         let mut cache = Cache::new(64 * 1024);
-        cache.keep(question(0), CachedAnswer::Addresses(Found::NoData), until);
+        cache.store(question(0), CachedAnswer::Addresses(Found::NoData), until);
         for number in 1..1_000 {
-            cache.keep(question(number), large(), until);
+            cache.store(question(number), large(), until);
             assert!(cache.find(&question(0), now).is_some(), "after {number}");
         }
     }
 
     #[test]
-    fn an_answer_is_forgotten_when_its_time_is_over_or_when_there_is_a_newer_one() {
+    fn an_answer_is_removed_when_it_expires_or_a_newer_one_comes() {
         let now = clock::now();
         let mut cache = Cache::new(64 * 1024);
-        cache.keep(question(0), large(), now + Duration::from_secs(1));
-        cache.keep(question(0), CachedAnswer::Addresses(Found::NoData), now + Duration::from_secs(1));
+        cache.store(question(0), large(), now + Duration::from_secs(1));
+        cache.store(question(0), CachedAnswer::Addresses(Found::NoData), now + Duration::from_secs(1));
         assert_eq!(cache.find(&question(0), now), Some(CachedAnswer::Addresses(Found::NoData)));
         assert_eq!(cache.find(&question(0), now + Duration::from_secs(1)), None);
         assert_eq!((cache.bytes(), cache.order.len()), (0, 0));
     }
 
     #[test]
-    fn an_answer_larger_than_the_cache_is_not_kept() {
+    fn an_answer_larger_than_the_cache_is_not_stored() {
         let now = clock::now();
         let mut cache = Cache::new(1_000);
-        cache.keep(question(0), large(), now + Duration::from_secs(1));
+        cache.store(question(0), large(), now + Duration::from_secs(1));
         assert_eq!((cache.bytes(), cache.find(&question(0), now)), (0, None));
     }
 }

@@ -1,19 +1,20 @@
-//! Which targets and addresses of an answer are kept, and in which order they are tried (RFC 2782).
+//! Selects targets and addresses of an answer, and orders them (RFC 2782).
 
 use trust_dns_resolver::proto::rr::{Name, rdata::SRV};
 
 use super::{MOST_TARGETS, Target};
 
-/// Keeps the best records of one answer, each host and port once, in the order of their priority. Without those that say
-/// that there is no service (target `.`).
+/// Returns the targets of one answer with the best priorities, at most [`MOST_TARGETS`], each host and port
+/// once.
 ///
-/// The answer may have thousands of records, so only those that can be used are looked at closely.
+/// The target `.` declares that there is no service; it is left out. An answer can have thousands of records,
+/// so only the first by priority are examined.
 pub(super) fn best_targets(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
     let mut records: Vec<SRV> = records.into_iter().filter(|record| !record.target.is_root()).collect();
-    // Of those with equal priority, where there are too many, none is preferred for its place.
+    // Among too many records of equal priority, the choice must not depend on their order in the answer.
     rotate(&mut records);
     records.sort_by_key(|record| record.priority);
-    records.truncate(LOOKED_AT);
+    records.truncate(MAX_EXAMINED);
     let mut targets: Vec<Target> = Vec::new();
     for record in records {
         let host = without_dot(&record.target);
@@ -35,7 +36,7 @@ pub(super) fn best_targets(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
     targets
 }
 
-/// Keeps `most` of the addresses of one answer, each once.
+/// Returns `most` of the addresses of one answer, each once, beginning at a random one.
 pub(super) fn some_addresses<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
     rotate(&mut addresses);
     let mut kept = Vec::new();
@@ -50,22 +51,22 @@ pub(super) fn some_addresses<T: PartialEq>(mut addresses: Vec<T>, most: usize) -
     kept
 }
 
-/// Puts `items` in a random order, each as likely as any other.
+/// Puts `items` in a random order. All orders are equally likely.
 pub(super) fn shuffle<T>(items: &mut [T]) {
     for last in (1..items.len()).rev() {
-        items.swap(last, place(last));
+        items.swap(last, random_index(last));
     }
 }
 
-/// Begins with a random one.
+/// Rotates `items` so that a random one is first.
 fn rotate<T>(items: &mut [T]) {
     if let Some(last) = items.len().checked_sub(1) {
-        items.rotate_left(place(last));
+        items.rotate_left(random_index(last));
     }
 }
 
-/// Draws a place from 0 to `last`.
-fn place(last: usize) -> usize {
+/// Returns a random index from 0 to `last`.
+fn random_index(last: usize) -> usize {
     u32::try_from(last).map_or(0, |last| random_up_to(last) as usize)
 }
 
@@ -73,12 +74,12 @@ fn without_dot(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Orders `targets` by priority, and those of one priority by lot, each with its weight as its share. It takes a time
-/// that grows with the square of their number, which is bounded.
+/// Orders `targets` by priority, and targets of one priority by weighted random selection (RFC 2782).
 ///
-/// `draw(n)` gives a number from 0 to `n`, both included, each as likely as any other.
+/// `draw(n)` returns a number from 0 to `n`, both included, with equal probability. The running time is
+/// quadratic in the number of targets, which is bounded.
 pub(super) fn by_weight(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) -> Vec<Target> {
-    // Those of weight 0 stand first in their priority: so they are drawn seldom, but are drawn.
+    // Targets of weight 0 are first in their priority, so they have a small chance (RFC 2782).
     targets.sort_by_key(|target| (target.priority, target.weight != 0));
     let mut ordered = Vec::with_capacity(targets.len());
     while let Some(first) = targets.first() {
@@ -95,20 +96,21 @@ pub(super) fn by_weight(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u
     ordered
 }
 
-/// Draws a number from 0 to `most`, both included.
+/// Returns a random number from 0 to `most`, both included.
 pub(super) fn random_up_to(most: u32) -> u32 {
     let mut bytes = [0; 8];
-    // Without randomness the first is as good as any.
+    // Without random bytes the order of the answer is used.
     if openssl::rand::rand_bytes(&mut bytes).is_err() {
         return 0;
     }
-    // The high half of the product of 64 random bits and the range: even but for 2⁻³².
+    // The high half of the product of 64 random bits and the range; the bias is below 2⁻³².
     let scaled = (u128::from(u64::from_ne_bytes(bytes)) * (u128::from(most) + 1)) >> 64;
     u32::try_from(scaled).unwrap_or(most)
 }
 
-/// Records of one answer that are looked at closely: more than twice what is used, so that some may be repeated.
-const LOOKED_AT: usize = 50;
+/// The number of records of one answer that are examined: more than twice the number of targets, since some
+/// may be equal.
+const MAX_EXAMINED: usize = 50;
 
 #[cfg(test)]
 mod tests {
@@ -139,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_is_a_dot_is_none() {
+    fn the_root_target_is_left_out() {
         assert_eq!(best_targets(vec![record(0, 0, ".")], false), []);
     }
 
     #[test]
-    fn of_equals_every_one_is_first_now_and_then() {
+    fn each_of_equal_items_is_first_sometimes() {
         let mut first = [0_u32; 4];
         for _ in 0..400 {
             let mut items = [0, 1, 2, 3];
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_addresses_all_have_their_turn_and_none_comes_twice() {
+    fn each_of_too_many_addresses_is_selected_sometimes_and_none_twice() {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..400 {
             let kept = some_addresses(vec![1, 2, 2, 3, 4, 4], 2);
@@ -181,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn the_lot_falls_where_the_running_sum_reaches_it() {
+    fn the_draw_selects_by_the_running_sum() {
         let targets = || vec![target("x", 1, 10), target("y", 1, 20), target("z", 1, 30)];
         let first = |lot| hosts(by_weight(targets(), |_| lot)).remove(0);
         assert_eq!([0, 10, 11, 30, 31, 60].map(first), ['x', 'x', 'y', 'y', 'z', 'z']);
     }
 
     #[test]
-    fn the_lot_is_drawn_from_the_sum_of_what_is_left() {
+    fn the_draw_is_from_the_sum_of_the_remaining_weights() {
         let mut most = Vec::new();
         by_weight(vec![target("x", 1, 10), target("y", 1, 20), target("z", 2, 5)], |n| {
             most.push(n);
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn weight_zero_is_first_in_the_running_sum_and_seldom_drawn() {
+    fn weight_zero_is_first_in_the_running_sum_and_seldom_selected() {
         let targets = || vec![target("x", 1, 10), target("o", 1, 0)];
         assert_eq!(hosts(by_weight(targets(), |_| 0)), "ox");
         assert_eq!(hosts(by_weight(targets(), |most| most.min(1))), "xo");

@@ -1,4 +1,4 @@
-//! Five ways to get no answer, and what each means.
+//! Look-ups without a target: definitive and temporary errors.
 
 use super::*;
 
@@ -77,7 +77,7 @@ async fn nobody_at_the_name_servers_address_is_temporary() {
     assert!(matches!(failure, LookupError::Unusable { .. } | LookupError::Silent { .. }), "{failure:?}");
 }
 
-/// Falling back to the domain's own address is for those who have no SRV records, not for those of whom it is unknown.
+/// The address of the domain itself is used only if it is known that there are no SRV records.
 #[tokio::test]
 async fn does_not_fall_back_while_one_answer_is_missing() {
     for (starttls, direct) in [
