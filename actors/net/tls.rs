@@ -1,7 +1,8 @@
 //! TLS over a TCP connection, both roles (RFC 6120 section 5, RFC 7590, XEP-0368).
 //!
-//! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against every trust
-//! store of the configuration, and the verdict goes into [`Session`]; policy may let dialback decide.
+//! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against
+//! every trust store of the configuration, and the verdict goes into [`Session`]; policy may let dialback
+//! decide.
 
 mod context;
 mod error;
@@ -58,8 +59,8 @@ pub struct Session {
 }
 
 impl Tls {
-    /// Builds the contexts for every local domain, and loads the trust stores. The first identity is for clients that
-    /// name no domain.
+    /// Builds the contexts for every local domain, and loads the trust stores. The first identity is for
+    /// clients that name no domain.
     ///
     /// # Errors
     ///
@@ -96,8 +97,8 @@ impl Tls {
         Ok(Self { inner, max_handshake: MAX_HANDSHAKE })
     }
 
-    /// Lets a client say so many bytes before TLS is made, and a server twice as many: it may list all the authorities that
-    /// it knows.
+    /// Lets a client say so many bytes before TLS is made, and a server twice as many: it may list all the
+    /// authorities that it knows.
     #[must_use]
     pub fn with_max_handshake(self, max_handshake: usize) -> Self {
         Self { max_handshake, ..self }
@@ -154,8 +155,8 @@ impl Tls {
         evidence.judge(&self.inner.stores)
     }
 
-    /// Brings up to date what a handshake came to that began before a reload: verdicts are by the numbers of the trust
-    /// stores, which may be others now.
+    /// Brings up to date what a handshake came to that began before a reload: verdicts are by the numbers of
+    /// the trust stores, which may be others now.
     pub fn update(&self, session: &mut Session) {
         if let Some(evidence) =
             session.evidence.as_mut().filter(|evidence| !evidence.is_by(&self.inner.stores))
@@ -167,7 +168,7 @@ impl Tls {
 
     fn session(&self, ssl: &SslRef, peer: Peer) -> Session {
         let leaf = ssl.peer_certificate();
-        let expires = leaf.as_ref().and_then(|leaf| certificate::end(leaf));
+        let expires = leaf.as_ref().and_then(|leaf| certificate::not_after(leaf));
         let evidence = leaf.map(|leaf| PeerChain::of(peer, leaf, ssl, &self.inner.stores));
         Session {
             certificate: evidence.as_ref().and_then(|evidence| self.judge(evidence)),
@@ -251,6 +252,6 @@ fn is_address(domain: &Domain) -> bool {
     text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().is_ok()
 }
 
-/// Bytes that a client may say before TLS is made, unless it is settled otherwise. A hello with post-quantum keys has 2 KiB,
-/// a chain of four certificates with RSA keys of 4096 bits and a hundred names 10 KiB.
+/// Bytes that a client may say before TLS is made, unless it is settled otherwise. A hello with post-quantum
+/// keys has 2 KiB, a chain of four certificates with RSA keys of 4096 bits and a hundred names 10 KiB.
 pub const MAX_HANDSHAKE: usize = 20 * 1024;
