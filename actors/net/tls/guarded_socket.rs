@@ -1,13 +1,13 @@
-//! The socket below TLS, which ends the connection when the peer wants to renegotiate, or says much before TLS is made.
+//! The socket below TLS. It limits the data that a peer can make OpenSSL process.
 //!
-//! OpenSSL keeps what it made of a peer's certificates as long as the connection, which can be forty times their bytes.
-//! So the bytes are counted until the handshake is over.
+//! Before the end of the handshake it limits the bytes. OpenSSL stores the certificates of a peer as long as
+//! the connection, which can take forty times their size.
 //!
-//! RFC 6120 section 5.3.5: who does not support renegotiation drops the TCP connection, without a stream error.
-//! OpenSSL would only decline and go on, and tells nobody. But TLS 1.2 leaves the type of a record in the clear, so
-//! that a handshake after the handshake is seen from outside. TLS 1.3 knows no renegotiation and hides the type.
-//!
-//! After the handshake the records are counted against a budget, which data replenishes.
+//! After the handshake it charges the records to a [`RecordBudget`], which delivered data replenishes. It
+//! also ends the connection if the peer starts to renegotiate: RFC 6120 section 5.3.5 requires to close the
+//! TCP connection without a stream error, and OpenSSL would only decline. In TLS 1.2 the type of a record is
+//! in clear text, so a handshake record after the handshake is visible here. TLS 1.3 has no renegotiation and
+//! hides the type.
 
 use std::{
     io,
@@ -24,90 +24,98 @@ use tokio::{
 use super::{
     Error,
     record_budget::{RECORDS, RecordBudget},
+    records::{ClientHello, HANDSHAKE, RecordReader},
 };
 
 /// A TCP socket under TLS.
 #[derive(Debug)]
 pub(super) struct GuardedSocket {
     socket: TcpStream,
-    /// Bytes that were read and are to be given to OpenSSL first.
+    /// Bytes that were read and that OpenSSL gets before any other.
     early: BytesMut,
-    /// Bytes that may still be read before the handshake is over.
+    /// The number of bytes that may still be read before the end of the handshake.
     left: usize,
-    records: Records,
-    /// There once the handshake is over.
-    settled: Option<Settled>,
+    records: RecordReader,
+    /// Set at the end of the handshake.
+    established: Option<Established>,
 }
 
-/// What holds after the handshake.
+/// The limits after the handshake.
 #[derive(Debug)]
-struct Settled {
-    /// Another handshake could begin in this version of TLS, and ends the connection.
+struct Established {
+    /// Whether this version of TLS permits another handshake, which ends the connection.
     renegotiable: bool,
     budget: RecordBudget,
 }
 
 impl GuardedSocket {
-    /// Lets `most` bytes through before the handshake is over.
-    pub(super) fn new(socket: TcpStream, most: usize) -> Self {
-        Self { socket, early: BytesMut::new(), left: most, records: Records::default(), settled: None }
+    /// Limits the bytes before the end of the handshake to `limit`.
+    pub(super) fn new(socket: TcpStream, limit: usize) -> Self {
+        Self {
+            socket,
+            early: BytesMut::new(),
+            left: limit,
+            records: RecordReader::default(),
+            established: None,
+        }
     }
 
-    /// Reads until a client's first message is whole, or what is there is none: a handshake costs tens of kilobytes, which
-    /// nobody gets for less than that message.
-    pub(super) async fn await_hello(&mut self) -> Result<(), Error> {
-        let (mut records, mut hello) = (Records::default(), Hello::default());
-        let mut scratch = [0; HELLO];
-        while !hello.is_whole() {
+    /// Reads until the first message of a client is complete, or is known not to be TLS.
+    ///
+    /// OpenSSL allocates tens of kilobytes for a handshake. A client gets them only for a complete message.
+    pub(super) async fn read_client_hello(&mut self) -> Result<(), Error> {
+        let (mut records, mut hello) = (RecordReader::default(), ClientHello::default());
+        let mut scratch = [0; READ_SIZE];
+        while !hello.is_complete() {
             if hello.length().is_some_and(|length| length > self.early.len() + self.left) || self.left == 0 {
                 return Err(Error::TooLong);
             }
             let room = self.left.min(scratch.len());
             let read = self.socket.read(&mut scratch[..room]).await;
             let bytes = match read.map_err(|error| Error::Broken(error.kind()))? {
-                // OpenSSL finds out what it means that there is no more.
+                // OpenSSL reports the end of the connection.
                 0 => break,
                 length => &scratch[..length],
             };
             self.left -= bytes.len();
             self.early.extend_from_slice(bytes);
             hello.foreign |= self.early.first() != Some(&HANDSHAKE);
-            records.follow(bytes, usize::MAX, |kind, body| hello.take(kind, body));
+            records.read(bytes, usize::MAX, |kind, body| hello.take(kind, body));
         }
         Ok(())
     }
 
-    /// The socket itself, for its options.
+    /// The TCP socket, for its options.
     pub(super) fn socket(&self) -> &TcpStream {
         &self.socket
     }
 
-    /// The handshake is over; `renegotiable`: in a version of TLS in which another could begin.
-    pub(super) fn settle(&mut self, renegotiable: bool) {
-        self.settled = Some(Settled { renegotiable, budget: RecordBudget::new() });
+    /// Ends the handshake. `renegotiable`: the version of TLS permits another one.
+    pub(super) fn establish(&mut self, renegotiable: bool) {
+        self.established = Some(Established { renegotiable, budget: RecordBudget::new() });
     }
 
-    /// So many bytes of data were found in what was read.
+    /// Reports `bytes` of data that the records contained.
     pub(super) fn delivered(&mut self, bytes: usize) {
-        if let Some(settled) = &mut self.settled {
-            settled.budget.pay(bytes);
+        if let Some(established) = &mut self.established {
+            established.budget.pay(bytes);
         }
     }
 }
 
 impl AsyncRead for GuardedSocket {
-    /// OpenSSL reads on only when it has handled all that it was given, so whatever was to be delivered is delivered.
+    /// OpenSSL reads only after it has processed all earlier bytes, so their data is delivered already.
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
-        if let Some(Settled { budget, .. }) = &mut guarded.settled {
+        if let Some(Established { budget, .. }) = &mut guarded.established {
             if budget.is_exceeded() {
-                return Poll::Ready(Err(refused(io::ErrorKind::QuotaExceeded, NO_DATA)));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::QuotaExceeded, NO_DATA)));
             }
-            if budget.take_turn_over() {
+            if budget.take_end_of_turn() {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -116,29 +124,30 @@ impl AsyncRead for GuardedSocket {
         if !guarded.early.is_empty() {
             let length = guarded.early.len().min(buffer.remaining());
             buffer.put_slice(&guarded.early.split_to(length));
-        } else if guarded.settled.is_some() {
+        } else if guarded.established.is_some() {
             ready!(Pin::new(&mut guarded.socket).poll_read(context, buffer))?;
         } else {
-            ready!(guarded.poll_read_within(context, buffer))?;
+            ready!(guarded.poll_read_limited(context, buffer))?;
         }
-        let most = if guarded.settled.is_some() { RECORDS } else { usize::MAX };
+        let most = if guarded.established.is_some() { RECORDS } else { usize::MAX };
         let new = buffer.filled().get(before..).unwrap_or_default();
-        let followed = guarded.records.follow(new, most, |_, _| {});
-        if let Some(settled) = &mut guarded.settled {
-            if followed.handshake && settled.renegotiable {
-                let error = refused(io::ErrorKind::ConnectionAborted, "the peer wants to renegotiate TLS");
+        let found = guarded.records.read(new, most, |_, _| {});
+        if let Some(established) = &mut guarded.established {
+            if found.handshake && established.renegotiable {
+                let error =
+                    io::Error::new(io::ErrorKind::ConnectionAborted, "the peer tries to renegotiate TLS");
                 return Poll::Ready(Err(error));
             }
-            settled.budget.charge(followed.bytes, followed.records);
+            established.budget.charge(found.bytes, found.records);
         }
-        guarded.give_back(buffer, before + followed.bytes);
+        guarded.keep_rest(buffer, before + found.bytes);
         Poll::Ready(Ok(()))
     }
 }
 
 impl GuardedSocket {
-    /// Keeps for the next time what is in `buffer` beyond `length` bytes.
-    fn give_back(&mut self, buffer: &mut ReadBuf<'_>, length: usize) {
+    /// Keeps the bytes of `buffer` after the first `length` for the next read.
+    fn keep_rest(&mut self, buffer: &mut ReadBuf<'_>, length: usize) {
         let rest = buffer.filled().get(length..).unwrap_or_default();
         if !rest.is_empty() {
             let mut early = BytesMut::with_capacity(rest.len() + self.early.len());
@@ -147,13 +156,13 @@ impl GuardedSocket {
             self.early = early;
             buffer.set_filled(length);
         } else if self.early.is_empty() {
-            // Empty as it is, it would keep its memory.
+            // An empty buffer would keep its memory.
             self.early = BytesMut::new();
         }
     }
 
-    /// Reads no more than may be read.
-    fn poll_read_within(
+    /// Reads no more than the limit permits.
+    fn poll_read_limited(
         &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -161,7 +170,7 @@ impl GuardedSocket {
         if self.left == 0 {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
-                "a TLS handshake too long",
+                "TLS handshake exceeds the limit",
             )));
         }
         let room = self.left.min(buffer.remaining());
@@ -188,140 +197,7 @@ impl AsyncWrite for GuardedSocket {
     }
 }
 
-/// Follows the borders of TLS records (RFC 5246 section 6.2.1) through bytes that come in any pieces.
-#[derive(Debug, Default)]
-struct Records {
-    header: [u8; HEADER],
-    /// Bytes of the header that are there.
-    read: usize,
-    /// Bytes of the body that are to come.
-    body: usize,
-}
+const NO_DATA: &str = "too many TLS records without data";
 
-/// What was found in some bytes.
-#[derive(Debug, Default)]
-struct Followed {
-    /// How many of them were looked at.
-    bytes: usize,
-    /// Records that begin in them.
-    records: usize,
-    /// A record of the handshake begins in them.
-    handshake: bool,
-}
-
-impl Records {
-    /// Looks at bytes until so many records have begun in them and another one comes. `body` is given the pieces of bodies,
-    /// each with the type of its record.
-    fn follow(&mut self, bytes: &[u8], most: usize, mut body: impl FnMut(u8, &[u8])) -> Followed {
-        let (mut followed, mut left) = (Followed::default(), bytes);
-        while let Some((first, rest)) = left.split_first() {
-            if self.body > 0 {
-                let (piece, rest) = left.split_at(self.body.min(left.len()));
-                let [kind, ..] = self.header;
-                body(kind, piece);
-                self.body -= piece.len();
-                left = rest;
-                continue;
-            }
-            if self.read == 0 && followed.records >= most {
-                break;
-            }
-            if let Some(place) = self.header.get_mut(self.read) {
-                *place = *first;
-                self.read += 1;
-                left = rest;
-            }
-            if self.read == HEADER {
-                let [kind, _, _, high, low] = self.header;
-                followed.handshake |= kind == HANDSHAKE;
-                followed.records += 1;
-                self.body = usize::from(u16::from_be_bytes([high, low]));
-                self.read = 0;
-            }
-        }
-        followed.bytes = bytes.len() - left.len();
-        followed
-    }
-}
-
-/// The first message of a handshake, as far as it is there (RFC 8446 section 4): type, length, and what is so long. It
-/// may be spread over records.
-#[derive(Debug, Default)]
-struct Hello {
-    start: [u8; 4],
-    /// Bytes that are there, those of the start among them.
-    seen: usize,
-    /// What came is nothing of a handshake.
-    foreign: bool,
-}
-
-impl Hello {
-    fn take(&mut self, kind: u8, body: &[u8]) {
-        self.foreign |= kind != HANDSHAKE;
-        for (place, byte) in self.start.iter_mut().skip(self.seen).zip(body) {
-            *place = *byte;
-        }
-        self.seen += body.len();
-    }
-
-    /// How long it says it is in all.
-    fn length(&self) -> Option<usize> {
-        let [_, high, middle, low] = self.start;
-        (self.seen >= self.start.len())
-            .then(|| self.start.len() + u32::from_be_bytes([0, high, middle, low]) as usize)
-    }
-
-    fn is_whole(&self) -> bool {
-        self.foreign || self.length().is_some_and(|length| self.seen >= length)
-    }
-}
-
-fn refused(kind: io::ErrorKind, reason: &'static str) -> io::Error {
-    io::Error::new(kind, reason)
-}
-
-const NO_DATA: &str = "the peer sends TLS records without data";
-
-/// What is read at once of a first message: the whole of most.
-const HELLO: usize = 2048;
-
-/// Type, version, length.
-const HEADER: usize = 5;
-
-/// The type of a record of the handshake.
-const HANDSHAKE: u8 = 22;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_handshake_is_seen_in_whatever_pieces_it_comes() {
-        // Two records of data, one of them empty, whose bodies look like handshakes; then a handshake.
-        let data = [23, 3, 3, 0, 6, 22, 3, 3, 0, 1, 0, 23, 3, 3, 0, 0];
-        let hello = [22, 3, 3, 0, 2, 1, 2];
-        for cut in 1..data.len() {
-            let mut records = Records::default();
-            let mut sees = |bytes: &[u8]| {
-                bytes.chunks(cut).filter(|piece| records.follow(piece, 99, |_, _| {}).handshake).count()
-            };
-            assert_eq!(sees(&data), 0, "cut at {cut}");
-            assert_eq!(sees(&hello), 1, "cut at {cut}");
-        }
-    }
-
-    #[test]
-    fn no_more_records_are_followed_than_may_begin() {
-        let record = [23, 3, 3, 0, 2, 22, 22];
-        let bytes = record.repeat(5);
-        let mut records = Records::default();
-        for (most, whole) in [(2, 2), (0, 0), (1, 1), (9, 2)] {
-            let followed = records.follow(&bytes[..whole.max(2) * record.len()], most, |_, _| {});
-            assert_eq!((followed.bytes, followed.records), (whole * record.len(), whole));
-        }
-        // In the middle of a header and of a body it goes on.
-        for piece in [&record[..3], &record[3..6], &record[6..]] {
-            assert_eq!(records.follow(piece, 1, |_, _| {}).bytes, piece.len());
-        }
-    }
-}
+/// The number of bytes to read at once. Most first messages are shorter.
+const READ_SIZE: usize = 2048;

@@ -1,19 +1,20 @@
-//! How much a peer may send below the stream: TLS records that deliver no data, such as KeyUpdate (RFC 8446 section
-//! 4.6.3), session tickets, warnings, empty records and padding.
+//! Limits the TLS records without data: KeyUpdate (RFC 8446 section 4.6.3), session tickets, warnings, empty
+//! records and padding.
 //!
-//! OpenSSL handles them without end and tells nobody. Each costs as much processor time as kilobytes of data, before
-//! and after authentication. So every record is charged, and data that is delivered pays for its own record.
+//! OpenSSL processes any number of them and does not report them. Each takes as much processor time as
+//! kilobytes of data, before and after authentication. So each record is charged, and delivered data pays for
+//! its own record.
 
 use std::time::Instant;
 
-/// The account of one connection, from the end of the handshake on.
+/// The budget of one connection after its handshake.
 #[derive(Debug)]
 pub(super) struct RecordBudget {
-    /// Charged and not paid, in bytes.
+    /// The bytes that are charged and not paid.
     spent: usize,
-    /// Records since data was delivered or the turn was passed on.
+    /// The number of records since the last delivered data or the end of the last turn.
     in_a_row: usize,
-    /// When time last paid.
+    /// The time of the last payment by elapsed time.
     since: Instant,
 }
 
@@ -22,33 +23,35 @@ impl RecordBudget {
         Self { spent: 0, in_a_row: 0, since: clock::now() }
     }
 
-    /// So many bytes came, in which so many records begin.
+    /// Charges `bytes` that were read, in which `records` records begin.
     pub(super) fn charge(&mut self, bytes: usize, records: usize) {
-        self.spent = self.spent.saturating_add(bytes).saturating_add(records * RECORD);
+        self.spent = self.spent.saturating_add(bytes).saturating_add(records * RECORD_CHARGE);
         self.in_a_row += records;
     }
 
-    /// So many bytes of data were delivered.
+    /// Pays for `bytes` of delivered data.
     pub(super) fn pay(&mut self, bytes: usize) {
-        self.spent = self.spent.saturating_sub(bytes + bytes / DATA_A_BYTE + RECORD + OVERHEAD);
+        self.spent = self.spent.saturating_sub(bytes + bytes / DATA_PER_BYTE + RECORD_CHARGE + OVERHEAD);
         self.in_a_row = 0;
     }
 
-    /// Whether more came than a peer may send. Asked when OpenSSL has handled all that it was given.
+    /// Returns whether the peer has exceeded its budget. To be called when OpenSSL has processed all bytes.
     pub(super) fn is_exceeded(&mut self) -> bool {
-        if self.spent > MOST {
+        if self.spent > MAX_DEBT {
             let now = clock::now();
             let passed = now.saturating_duration_since(self.since);
-            let paid =
-                usize::try_from(passed.as_millis()).unwrap_or(usize::MAX).saturating_mul(A_MILLISECOND);
+            let paid = usize::try_from(passed.as_millis())
+                .unwrap_or(usize::MAX)
+                .saturating_mul(BYTES_PER_MILLISECOND);
             self.spent = self.spent.saturating_sub(paid);
             self.since = now;
         }
-        self.spent > MOST
+        self.spent > MAX_DEBT
     }
 
-    /// Whether the turn of the connection is over, although nothing was delivered.
-    pub(super) fn take_turn_over(&mut self) -> bool {
+    /// Returns whether the turn of the connection has to end although no data was delivered, and begins a new
+    /// turn.
+    pub(super) fn take_end_of_turn(&mut self) -> bool {
         let over = self.in_a_row >= RECORDS;
         if over {
             self.in_a_row = 0;
@@ -57,23 +60,28 @@ impl RecordBudget {
     }
 }
 
-/// What a record costs beside its bytes. A KeyUpdate that asks for another takes some 20 us, a kilobyte of data less.
-const RECORD: usize = 1024;
+/// The charge for a record in addition to its bytes. A KeyUpdate with a reply takes about 20 us, a kilobyte
+/// of data less.
+const RECORD_CHARGE: usize = 1024;
 
-/// Header, type, tag and nonce of a record with data: 22 bytes in TLS 1.3, 29 in TLS 1.2.
+/// The maximum overhead of a record with data in bytes: header, type, tag and nonce have 22 in TLS 1.3, 29 in
+/// TLS 1.2.
 const OVERHEAD: usize = 32;
 
-/// So many bytes of data pay for one byte that is none: new keys for much data are good practice.
-const DATA_A_BYTE: usize = 64;
+/// The number of bytes of data that pay for one byte without data. New keys after much data are good
+/// practice.
+const DATA_PER_BYTE: usize = 64;
 
-/// What one millisecond pays: a record a second, which is more than any peer needs that renews its keys by the clock.
-const A_MILLISECOND: usize = 1;
+/// The bytes that one millisecond pays. This permits a record each second, which is enough to renew keys
+/// regularly.
+const BYTES_PER_MILLISECOND: usize = 1;
 
-/// Bytes that may be owed. Tickets of a server with a large certificate have 20 KiB, and one record of 17 KiB may be on
-/// its way; the rest is 50 records. It all takes about 2 ms of a processor.
-const MOST: usize = 96 * 1024;
+/// The budget in bytes. The tickets of a server with a large certificate have 20 KiB, and an incomplete
+/// record has up to 17 KiB; the rest is for 50 records. Processing all of it takes about 2 ms.
+const MAX_DEBT: usize = 96 * 1024;
 
-/// Records that OpenSSL is given at once, and that are handled in one turn without data: less than 1 ms.
+/// The number of records that OpenSSL gets at once, and the number without data in one turn. They take less
+/// than 1 ms.
 pub(super) const RECORDS: usize = 32;
 
 #[cfg(test)]
@@ -82,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// How many of so many records pass, each with `data` bytes of data in `length` bytes.
+    /// Returns how many of `records` records pass, each with `data` bytes of data in `length` bytes.
     fn passes(records: usize, length: usize, data: usize) -> usize {
         let mut budget = RecordBudget::new();
         (0..records)
@@ -132,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_pays_for_a_record_now_and_then() {
+    async fn elapsed_time_pays_for_occasional_records() {
         let mut budget = RecordBudget::new();
         for _ in 0..1000 {
             budget.charge(27, 1);
@@ -142,12 +150,12 @@ mod tests {
     }
 
     #[test]
-    fn the_turn_passes_on_after_some_records() {
+    fn a_turn_ends_after_some_records_without_data() {
         let mut budget = RecordBudget::new();
         budget.charge(27 * (RECORDS - 1), RECORDS - 1);
-        assert!(!budget.take_turn_over());
+        assert!(!budget.take_end_of_turn());
         budget.charge(27, 1);
-        assert!(budget.take_turn_over());
-        assert!(!budget.take_turn_over());
+        assert!(budget.take_end_of_turn());
+        assert!(!budget.take_end_of_turn());
     }
 }
