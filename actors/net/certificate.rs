@@ -108,11 +108,11 @@ pub fn begins_soon(certificate: &X509Ref) -> bool {
 
 /// Describes a certificate with the results of all trust stores.
 fn described(leaf: &X509Ref, verifications: Vec<Verification>) -> Certificate {
-    let (problems, limits) = verifications.into_iter().map(|one| (one.problem, one.limit)).unzip();
+    let (problems, constraints) = verifications.into_iter().map(|one| (one.problem, one.constraints)).unzip();
     Certificate {
         names: names::presented(leaf),
         problems,
-        limits,
+        constraints,
         fingerprint: leaf.digest(MessageDigest::sha256()).map(|digest| hex(&digest)).unwrap_or_default(),
         issuer: readable(leaf.issuer_name()),
         expires: date(leaf.not_after()),

@@ -9,7 +9,7 @@ use openssl::{
         verify::{X509VerifyFlags, X509VerifyParam},
     },
 };
-use xmpp::certificate::{Limit, Problem};
+use xmpp::certificate::{NameConstraints, Problem};
 
 use super::{begins_soon, date, name_constraints, readable, revocation, system};
 use crate::certificate::Trust;
@@ -53,7 +53,7 @@ pub(super) struct Verification {
     /// The problem; `None` if the chain is valid.
     pub(super) problem: Option<Problem>,
     /// The name constraints of the authorities in a valid chain.
-    pub(super) limit: Option<Limit>,
+    pub(super) constraints: Option<NameConstraints>,
 }
 
 /// One trust store. OpenSSL binds the purpose to a store, so there are three with the same authorities.
@@ -133,13 +133,14 @@ fn verify_chain(
                 false => Some(problem(context)),
             };
             // The peer chooses the certificates of an invalid chain, so their constraints mean nothing.
-            let limit = if problem.is_none() { context.chain().and_then(name_constraints::of) } else { None };
-            Ok(Verification { problem, limit })
+            let constraints =
+                if problem.is_none() { context.chain().and_then(name_constraints::of) } else { None };
+            Ok(Verification { problem, constraints })
         })
     });
     verification.unwrap_or_else(|errors| Verification {
         problem: Some(Problem::Other(errors.to_string())),
-        limit: None,
+        constraints: None,
     })
 }
 
