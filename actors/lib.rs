@@ -29,7 +29,7 @@
 //! | verifier | [`verifier::Verified`](streams::verifier::Verified) | incoming | signal |
 //! | incoming | [`incoming::Authorized`](streams::incoming::Authorized) | promise | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`](dial::resolver::Resolve), [`resolver::Locate`](dial::resolver::Locate) | resolver | the attempt fails |
-//! | resolver (its look-ups) | `Learnt`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | resolver (its look-ups) | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
 //! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
 //! | an attempt's pass | `Released` | dial_limit | signal |
 //! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |
@@ -39,7 +39,7 @@
 //! | incoming, component | [`caller::Ended`](streams::caller::Ended) | listener | signal |
 //! | incoming, component | [`caller::Proved`](streams::caller::Proved) | listener | signal |
 //! | component | [`caller::Mistaken`](streams::caller::Mistaken) | listener | signal |
-//! | every mailbox | [`mailbox::Watch`] | monitor | signal |
+//! | every mailbox | [`mailbox::Register`] | monitor | signal |
 //! | node (on a reload) | `Adopt` of [`promise`](routing::promise), [`router`](routing::router), [`listener`](streams::listener), [`verifier`](streams::verifier), [`resolver`](dial::resolver), [`gate`](dial::dial_limit) | each | signal |
 //! | router (on a reload) | [`service::Adopt`](routing::service::Adopt) | service | signal |
 //! | listener (on a reload) | [`incoming::Adopt`](streams::incoming::Adopt), [`component::Adopt`](streams::component::Adopt) | incoming, component | signal |

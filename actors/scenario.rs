@@ -288,7 +288,7 @@ impl Node {
         answered.await.unwrap().account
     }
 
-    async fn operator_closes(&self, remote: &str) -> (usize, drain::Wait) {
+    async fn operator_closes(&self, remote: &str) -> (usize, drain::Completion) {
         let ((token, down), (answer, closed)) = (drain::tokens(), oneshot::channel());
         let remote = Domain::new(remote).unwrap();
         self.router.signal(router::Dismiss { remote, token, answer }).unwrap();

@@ -30,8 +30,8 @@ fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {
 
     let told = place.tells(&["explain", "b.example"]);
     let sentence = told.lines().next().unwrap();
-    assert!(sentence.starts_with("b.example: no link; its certificate expired on 20"), "{sentence}");
-    assert!(sentence.contains("; b.example's administrator has to renew it; nothing waits, "), "{sentence}");
+    assert!(sentence.starts_with("b.example: no link; certificate of b.example expired on 20"), "{sentence}");
+    assert!(sentence.contains("; the operator of b.example must renew it; nothing waits, "), "{sentence}");
     for event in ["queued", "resolved", "connected", "secured", "no link", "bounced"] {
         assert!(told.contains(event), "no {event:?} in\n{told}");
     }

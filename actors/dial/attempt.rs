@@ -57,6 +57,7 @@ use crate::{
 };
 use mailbox::Mailbox;
 use net::{
+    address,
     dns::Target,
     happy_eyeballs,
     stream::Stream,
@@ -64,7 +65,7 @@ use net::{
 };
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
     report::Direction,
 };
 
@@ -138,7 +139,7 @@ pub struct Session {
     /// When its certificate expires, if it showed one.
     pub expires: Option<SystemTime>,
     /// What it showed.
-    pub evidence: Option<tls::Evidence>,
+    pub evidence: Option<tls::PeerChain>,
     /// Where the configuration sent the attempt.
     pub route: Option<StaticRoute>,
 }
@@ -187,7 +188,7 @@ impl Attempt {
             target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
             "resolved"
         );
-        self.note(Event::now(What::Resolved).saying(list(&targets)));
+        self.note(Event::now(EventKind::Resolved).saying(list(&targets)));
         let mut failure = None;
         let mut targets = Targets::new(targets);
         let budget = Budget::new(self.connections, self.look_ups, self.within);
@@ -222,7 +223,7 @@ impl Attempt {
                             "target failed"
                         );
                         let text = format!("{target}: {}", next.sentence(&self.pair.remote));
-                        self.note(Event::now(What::TargetFailed).saying(text));
+                        self.note(Event::now(EventKind::TargetFailed).saying(text));
                     }
                     // A target that is this node costs no connection, so a stranger could have us look up one after the
                     // other. A session goes on to the next: that costs us what we want to spend.
@@ -326,11 +327,11 @@ impl Attempt {
                 places.push(place);
             }
         }
-        if let Some(own) = places.iter().find(|address| happy_eyeballs::is_own(**address, &self.bound)) {
+        if let Some(own) = places.iter().find(|address| address::is_own(**address, &self.bound)) {
             return Err(Failure::Loop(*own));
         }
         tcp::within_reach(places, self.near)
-            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::Failure::Near)]))
+            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::ConnectError::LocalScope)]))
     }
 
     /// Tries the addresses of a target, without those that other names have led to before. `None`: there is no other.
@@ -364,7 +365,7 @@ impl Attempt {
                 direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
-            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
+            self.note(Event::now(EventKind::Connected).at(address).saying(target.host.as_str()));
             let within = self.remote.handshake_timeout.min(share.time_left());
             let outcome = match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
                 // The pass is for one connection at a time: the first one has ended.

@@ -252,7 +252,7 @@ impl DialPermit {
 impl Key {
     fn of(enter: &Acquire) -> Self {
         let verifies = matches!(enter.purpose, Purpose::Verification);
-        Self { address: net::site::site(enter.address), verifies }
+        Self { address: net::address::site(enter.address), verifies }
     }
 }
 

@@ -36,13 +36,13 @@ pub enum Failure {
     /// Too many attempts wait for this address already.
     Crowded(IpAddr),
     /// The name led nowhere.
-    Dns(dns::Failure),
+    Dns(dns::LookupError),
     /// It is to be reached by direct TLS only, and the policy is to have no TLS.
     TlsForbidden,
     /// The records of the domain lead to our own listener.
     Loop(SocketAddr),
     /// No address of a target could be connected to.
-    Connect(Vec<(SocketAddr, happy_eyeballs::Failure)>),
+    Connect(Vec<(SocketAddr, happy_eyeballs::ConnectError)>),
     /// The connection could not be secured.
     Tls {
         /// Where.

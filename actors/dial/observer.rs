@@ -11,7 +11,7 @@ use net::{dns, tls};
 #[derive(Debug)]
 pub enum Seen<'a> {
     /// The DNS was asked, and this is what came of it.
-    Asked(&'a dns::Asked),
+    Asked(&'a dns::Exchange),
     /// A TCP connection is open, and nothing was sent yet.
     Connected {
         /// Our end of it.

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use xmpp::Domain;
 
 use mailbox::{Mailbox, Meter, Outlet, Queued};
-use net::dns::{Cache, Dns, Failure, KnownAnswers, Learnt, Owner, Question, Target};
+use net::dns::{AnswerSink, Cache, Dns, KnownAnswers, LookupError, NewAnswer, Question, Target};
 
 /// Find the servers of a domain, best first.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Resolve {
     /// Whose turn it takes.
     pub lane: Lane,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Vec<Target>, Failure>>,
+    pub answer: oneshot::Sender<Result<Vec<Target>, LookupError>>,
 }
 
 /// Find the addresses of a host.
@@ -34,7 +34,7 @@ pub struct Locate {
     /// Whose turn it takes.
     pub lane: Lane,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Vec<IpAddr>, Failure>>,
+    pub answer: oneshot::Sender<Result<Vec<IpAddr>, LookupError>>,
 }
 
 /// Ask these name servers from now on, with an empty cache.
@@ -146,10 +146,10 @@ impl Resolver {
             Some((question.clone(), answer))
         });
         let known = known.collect();
-        let own: Outlet<Learnt> = self.own.outlet();
+        let own: Outlet<NewAnswer> = self.own.outlet();
         // A resolver that is gone keeps nothing.
-        let owner = Owner::new(move |learnt| drop(own.signal(learnt)));
-        KnownAnswers { known, owner: Some(owner), epoch: self.epoch }
+        let sink = Some(AnswerSink::new(move |answer| drop(own.signal(answer))));
+        KnownAnswers { known, sink, epoch: self.epoch }
     }
 }
 
@@ -221,13 +221,13 @@ impl Handler<Queued<Locate>> for Resolver {
     }
 }
 
-impl Handler<Queued<Learnt>> for Resolver {
+impl Handler<Queued<NewAnswer>> for Resolver {
     type Result = ();
 
-    fn handle(&mut self, learnt: Queued<Learnt>, _: &mut Context<Self>) {
-        let Learnt { question, answer, ttl, epoch } = learnt.open();
+    fn handle(&mut self, learnt: Queued<NewAnswer>, _: &mut Context<Self>) {
+        let NewAnswer { question, answer, ttl, epoch } = learnt.open();
         if epoch == self.epoch {
-            self.cache.keep(question, answer, clock::now() + ttl);
+            self.cache.store(question, answer, clock::now() + ttl);
         }
     }
 }

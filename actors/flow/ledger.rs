@@ -19,7 +19,7 @@ use std::{
 
 use xmpp::stanza::{Condition, Reason};
 
-use status::{amount::Amount, report::Figures};
+use status::{amount::Amount, report::Account};
 
 /// What can become of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,7 +272,7 @@ const CONDITIONS: [Condition; 6] = [
     Condition::ServiceUnavailable,
 ];
 
-impl From<&Totals> for Figures {
+impl From<&Totals> for Account {
     fn from(sheet: &Totals) -> Self {
         Self {
             taken: sheet.taken(),

@@ -70,7 +70,7 @@ impl Node {
         let every = settings.log_mailboxes;
         let monitor_meter = Meter::new("monitor", 65_536, None);
         let monitor = mailbox::start_on(&main, &monitor_meter, "monitor", move |_| Monitor::new(every));
-        let watch: Outlet<mailbox::Watch> = monitor.outlet();
+        let watch: Outlet<mailbox::Register> = monitor.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
         let resolver_meter = meter("resolver", 65_536);

@@ -52,7 +52,7 @@ use crate::{
     settings::Promise as Bounds,
 };
 use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 /// The actor.
 pub struct Promise {
@@ -118,7 +118,7 @@ impl Promise {
             None if !self.waiting.has_room_for_a_pair() => self.refuse(&pair, vec![batch]),
             None => {
                 log::info!(target: LOG, pair:% = pair, stanzas = batch.stanzas.len(); "queued");
-                self.record(&pair, Event::now(What::Queued).of(batch.stanzas.len()));
+                self.record(&pair, Event::now(EventKind::Queued).of(batch.stanzas.len()));
                 self.insert(pair.clone(), State::AwaitingSlot { requested: false }, now);
                 self.append(&pair, batch, now);
                 self.begin(&pair, false);

@@ -83,7 +83,7 @@ impl Remotes {
             Reachability::Down => return Err(Failure::Connect(Vec::new())),
             Reachability::NoSuchDomain => {
                 let domain = pair.remote.to_string();
-                return Err(Failure::Dns(dns::Failure::NoSuchDomain { domain }));
+                return Err(Failure::Dns(dns::LookupError::NoSuchDomain { domain }));
             }
         }
         let (ours, theirs) = duplex(self.pipe);

@@ -64,7 +64,7 @@ pub struct Show {
     /// Only if it serves this domain.
     pub of: Option<Domain>,
     /// Where the answer goes.
-    pub links: mpsc::Sender<report::Link>,
+    pub links: mpsc::Sender<report::LinkReport>,
 }
 
 /// The name is not served any more: close the stream.

@@ -58,7 +58,7 @@ use net::{
     tls::{self, Tls},
 };
 use status::{
-    display::in_words,
+    display,
     report::{self, Direction},
 };
 
@@ -77,7 +77,7 @@ pub struct Show {
     /// Only if it carries stanzas of this domain.
     pub of: Option<Domain>,
     /// Where the answer goes.
-    pub links: mpsc::Sender<report::Link>,
+    pub links: mpsc::Sender<report::LinkReport>,
 }
 
 /// An operator wants links with this domain closed in good order.
@@ -175,7 +175,7 @@ pub struct Incoming {
     /// When the peer's certificate ends.
     expires: Option<SystemTime>,
     /// What the peer showed, for another verdict under other rules.
-    evidence: Option<tls::Evidence>,
+    evidence: Option<tls::PeerChain>,
     since: Instant,
     last_stanza: Instant,
     last_read: Instant,
@@ -301,9 +301,9 @@ impl Incoming {
             let certificate = match (&session.certificate, claimed) {
                 (None, _) => "none shown".to_owned(),
                 (Some(_), None) => "shown".to_owned(),
-                (Some(certificate), Some(remote)) => {
-                    in_words(&certificate.proves(remote, self.environment.terms.remote(remote).policy.trust))
-                }
+                (Some(certificate), Some(remote)) => display::certificate(
+                    &certificate.proves(remote, self.environment.terms.remote(remote).policy.trust),
+                ),
             };
             log::info!(
                 target: LOG, address:% = self.address, from:% = name(claimed), to:% = name(self.to.as_ref()),
@@ -354,7 +354,7 @@ impl Incoming {
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
             pairs_not_shown = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
-            certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), in_words).as_str(), reason = reason,
+            certificate = self.verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
             stanzas_in = self.stanzas_in, refused = self.stanzas_refused, lived:% = format_args!("{}s", clock::since(self.since).as_secs());
             "closed"
         );

@@ -41,7 +41,7 @@ use crate::{
     },
 };
 use mailbox::{Mailbox, Meter, Queued, drain, workers::Workers};
-use net::{happy_eyeballs, site::site, stream_id};
+use net::{address::site, stream_id, tcp_options};
 use status::report;
 
 /// Stop accepting; the streams go on.
@@ -74,7 +74,7 @@ pub struct Show {
     /// Without a domain, at most so many, in the order of their addresses.
     pub limit: usize,
     /// Where the streams' answers go.
-    pub links: mpsc::Sender<report::Link>,
+    pub links: mpsc::Sender<report::LinkReport>,
     /// Where the number of all streams goes, shown or not.
     pub total: oneshot::Sender<usize>,
 }
@@ -266,7 +266,7 @@ impl Listener {
                 Err(_) => return self.refuse(&socket, caller, &Excess::All.error()),
             },
         };
-        if let Err(error) = happy_eyeballs::tune(&socket) {
+        if let Err(error) = tcp_options::tune(&socket) {
             log::debug!(target: LOG, address:% = caller.address, reason:% = error; "socket options not set");
         }
         self.sites.change(ip, None, Some(place));

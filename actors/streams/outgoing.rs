@@ -107,7 +107,7 @@ pub struct Finish {
 #[derive(Debug)]
 pub struct Show {
     /// Where the answer goes.
-    pub links: mpsc::Sender<report::Link>,
+    pub links: mpsc::Sender<report::LinkReport>,
 }
 
 /// An operator wants the link closed in good order.
@@ -245,7 +245,7 @@ struct Wire {
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
     /// What the peer showed, for another verdict under other rules.
-    evidence: Option<tls::Evidence>,
+    evidence: Option<tls::PeerChain>,
     /// Where the configuration sent the attempt.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with something to spare (XEP-0478).

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use actors::dial::observer::{Seen, Watch};
-use net::{dns::Asked, tls};
+use net::{dns::Exchange, tls};
 use openssl::x509::X509;
 use status::request::Request;
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ use crate::control::client;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A DNS query was answered.
-    Asked(Asked),
+    Asked(Exchange),
     /// TLS was established.
     Secured(Box<Presented>),
     /// Bytes of a stream were received.

@@ -1,7 +1,7 @@
 //! Turns observed events into steps of the report.
 
 use actors::dial::failure::Failure;
-use net::dns::Asked;
+use net::dns::Exchange;
 use xmpp::{
     DomainPair,
     dialback::Answer,
@@ -35,7 +35,7 @@ impl Walk<'_> {
         }
     }
 
-    fn add_query(&mut self, asked: &Asked) {
+    fn add_query(&mut self, asked: &Exchange) {
         if !self.queries.insert(asked.question.to_string()) {
             return;
         }

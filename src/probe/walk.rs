@@ -8,6 +8,7 @@ use actors::dial::{
     failure::Failure,
 };
 use net::{
+    address,
     dns::{self, Dns, Target},
     happy_eyeballs,
 };
@@ -177,7 +178,7 @@ impl<'a> Walk<'a> {
     /// Adds the step for an IPv6 address of a target that has IPv4 addresses too.
     async fn fail_over_ipv6(
         &mut self,
-        failures: Vec<(SocketAddr, happy_eyeballs::Failure)>,
+        failures: Vec<(SocketAddr, happy_eyeballs::ConnectError)>,
         ipv4_works: bool,
     ) {
         let text = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
@@ -198,7 +199,7 @@ impl<'a> Walk<'a> {
         let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
         let socket = connected.map_err(Failure::Connect)?;
         let took = clock::since(began).as_millis();
-        let listener = match (self.location.own, happy_eyeballs::is_own(address, &self.own.listeners)) {
+        let listener = match (self.location.own, address::is_own(address, &self.own.listeners)) {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {
@@ -280,9 +281,9 @@ impl<'a> Walk<'a> {
             text += "; it answers an HTTP request";
             cause = self.diagnose(failure).1;
         }
-        if let Failure::Dns(dns::Failure::Refused { question, code }) = failure
-            && code == "SERVFAIL"
-            && let Some(bogus) = self.dns.second_look(question).await
+        if let Failure::Dns(dns::LookupError::Refused { question, code }) = failure
+            && *code == dns::Rcode::ServerFailure
+            && let Some(bogus) = self.dns.dnssec_failure(question).await
         {
             cause = if self.location.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
             text += &match bogus.reason {
@@ -292,8 +293,8 @@ impl<'a> Walk<'a> {
                 None => "; they answer without DNSSEC validation".to_owned(),
             };
         }
-        if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
-            cause = match (self.dns.answers().await, self.location.own) {
+        if let Failure::Dns(dns::LookupError::Silent { .. }) = failure {
+            cause = match (self.dns.is_answering().await, self.location.own) {
                 (false, _) => &cause::DNS_DEAD,
                 (true, true) => &cause::OWN_DNS_FAILS,
                 (true, false) => &cause::DNS_TIMEOUT,

@@ -35,8 +35,11 @@ fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_
     assert!(line.contains("certificate of prosody.example expired on 20"), "{line}");
     let told = place.tells(&["explain", "prosody.example"]);
     let first = told.lines().next().unwrap();
-    assert!(first.starts_with("prosody.example: no link; its certificate expired on 20"), "{told}");
-    assert!(first.contains("; prosody.example's administrator has to renew it; "), "{told}");
+    assert!(
+        first.starts_with("prosody.example: no link; certificate of prosody.example expired on 20"),
+        "{told}"
+    );
+    assert!(first.contains("; the operator of prosody.example must renew it; "), "{told}");
     let json = place.json(&["explain", "prosody.example"]);
     let attempts = json["events"].as_array().unwrap().iter();
     let failed = attempts.filter(|event| event["what"] == "no-link" && event["local"] == sender.name());

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use super::{Arrival, Attempt, Budget};
 use crate::{dial::failure::Failure, observe::metrics::Phase};
 use net::{dns::Target, happy_eyeballs};
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl Attempt {
     /// Connects to `address` once more and leaves EXTERNAL out.
@@ -27,7 +27,7 @@ impl Attempt {
             "trying dialback on another connection"
         );
         let text = format!("{target}: {}", refusal.sentence(&self.pair.remote));
-        self.note(Event::now(What::TargetFailed).at(address).saying(text));
+        self.note(Event::now(EventKind::TargetFailed).at(address).saying(text));
         self.without_external.set(true);
         let tried = self.connect_for_dialback(address, target, share).await;
         self.without_external.set(false);

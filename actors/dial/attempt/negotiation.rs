@@ -32,9 +32,9 @@ use crate::{
 };
 use net::{stream::Stream, tls};
 use status::{
-    display::{Protection, in_words, millis, name_of},
-    event::{Event, What},
-    report::Direction,
+    display::{self, Protection, millis},
+    event::{Event, EventKind},
+    report::{Direction, Verdict},
 };
 
 impl Attempt {
@@ -102,7 +102,7 @@ struct Connection {
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
     /// What the peer showed, for another verdict under other rules.
-    evidence: Option<tls::Evidence>,
+    evidence: Option<tls::PeerChain>,
 }
 
 impl Negotiation<'_> {
@@ -169,7 +169,7 @@ impl Negotiation<'_> {
                     }
                     Output::Judged(verdict) => {
                         log::debug!(
-                            target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "judged"
                         );
                         self.bad = verdict.err();
                     }
@@ -229,7 +229,7 @@ impl Negotiation<'_> {
         );
         attempt.count(Phase::Authenticate, self.usable);
         let text = format!("by {}", machine.mechanism());
-        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
+        attempt.note(Event::now(EventKind::Authenticated).at(self.address).saying(text));
         attempt.witness(machine.transport());
         Session {
             stream: connection.stream,
@@ -280,15 +280,17 @@ impl Negotiation<'_> {
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.tally.count(Count::Judged { direction: Direction::Outgoing, verdict: name_of(&judged) });
-        let verdict = in_words(&judged);
+        attempt
+            .tally
+            .count(Count::Judged { direction: Direction::Outgoing, verdict: Verdict::of(&judged).as_str() });
+        let verdict = display::certificate(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
         let text = format!("{}, certificate {verdict}", session.protocol);
-        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
+        attempt.note(Event::now(EventKind::Secured).at(self.address).saying(text));
         let connection = Connection {
             stream: Stream::Tls(Box::new(stream)),
             expires: session.expires,

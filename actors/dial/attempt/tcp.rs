@@ -9,7 +9,7 @@ use crate::{
     dial::{dial_limit, failure::Failure},
     observe::metrics::Phase,
 };
-use net::happy_eyeballs;
+use net::{address, happy_eyeballs};
 
 /// A connection that stands.
 pub(super) struct Way {
@@ -27,7 +27,7 @@ enum Miss {
     /// The gate will have none for it.
     Barred(Failure),
     /// It did not answer.
-    Failed(happy_eyeballs::Failure),
+    Failed(happy_eyeballs::ConnectError),
 }
 
 impl Attempt {
@@ -37,7 +37,7 @@ impl Attempt {
         &self,
         addresses: &[SocketAddr],
         share: &Budget,
-    ) -> Result<(Option<Way>, Vec<(SocketAddr, happy_eyeballs::Failure)>), Failure> {
+    ) -> Result<(Option<Way>, Vec<(SocketAddr, happy_eyeballs::ConnectError)>), Failure> {
         let (began, waited) = (clock::now(), share.waited());
         let (mut way, mut missed) =
             happy_eyeballs::race(addresses, |address| self.open(address, false, share)).await;
@@ -72,8 +72,8 @@ impl Attempt {
 
     async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Way, Miss> {
         // What no way leads to costs no connection.
-        if !happy_eyeballs::has_way_to(address) {
-            return Err(Miss::Failed(happy_eyeballs::Failure::Unreachable));
+        if !address::has_route_to(address) {
+            return Err(Miss::Failed(happy_eyeballs::ConnectError::Unreachable));
         }
         let began = clock::now();
         let entered = self.enter(address.ip(), waits).await;
@@ -116,8 +116,8 @@ impl Attempt {
 /// There is no other than this.
 pub(super) fn within_reach(mut places: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
     if !near {
-        let first = places.iter().copied().find(|place| happy_eyeballs::is_near(place.ip()));
-        places.retain(|place| !happy_eyeballs::is_near(place.ip()));
+        let first = places.iter().copied().find(|place| address::is_local_scope(place.ip()));
+        places.retain(|place| !address::is_local_scope(place.ip()));
         if let Some(first) = first.filter(|_| places.is_empty()) {
             return Err(first);
         }
@@ -152,11 +152,12 @@ mod tests {
         let all = ["127.0.0.1", "fe80::1", "192.0.2.7"];
         assert_eq!(within_reach(places(&all), true).unwrap(), places(&all));
         // The site of an IPv6 address is its network.
-        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| net::site::site(ip.parse().unwrap())) {
-            assert!(happy_eyeballs::is_near(site), "{site}");
+        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| net::address::site(ip.parse().unwrap())) {
+            assert!(address::is_local_scope(site), "{site}");
         }
-        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| net::site::site(ip.parse().unwrap())) {
-            assert!(!happy_eyeballs::is_near(site), "{site}");
+        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| net::address::site(ip.parse().unwrap()))
+        {
+            assert!(!address::is_local_scope(site), "{site}");
         }
     }
 }

@@ -10,10 +10,10 @@ use xmpp::{
 };
 
 use super::Failure;
-use net::{dns, happy_eyeballs, tls};
+use net::{address, dns, happy_eyeballs, tls};
 use status::{
     cause::{self, Cause},
-    report::{Trouble, bounded},
+    report::{FailureReport, bounded},
 };
 
 /// What somebody who looked on saw of the connection. Without it the failure itself says enough for its cause, if not
@@ -40,9 +40,9 @@ pub struct Seen {
 
 impl Failure {
     /// The failure as a person is told of it: what happened, whose side has to act, what to do.
-    pub fn trouble(&self, pair: &DomainPair) -> Trouble {
+    pub fn trouble(&self, pair: &DomainPair) -> FailureReport {
         let cause = self.cause(&Seen::default());
-        Trouble {
+        FailureReport {
             reason: bounded(self.sentence(&pair.remote)),
             definitive: self.is_definitive(),
             cause: cause.id.to_owned(),
@@ -64,7 +64,7 @@ impl Failure {
             Self::Crashed => &cause::INTERNAL,
             Self::Loop(_) => &cause::LOOP,
             Self::Dns(failure) => of_dns(failure),
-            Self::Connect(failures) => of_tcp(failures, happy_eyeballs::has_way_to),
+            Self::Connect(failures) => of_tcp(failures, address::has_route_to),
             Self::Tls { error, .. } => of_tls(error),
             Self::Stream { failure, stage, .. } => of_stream(&failure.cause, *stage, seen),
             Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
@@ -105,28 +105,30 @@ impl Seen {
     }
 }
 
-fn of_dns(failure: &dns::Failure) -> &'static Cause {
+fn of_dns(failure: &dns::LookupError) -> &'static Cause {
     match failure {
-        dns::Failure::NoSuchDomain { .. } => &cause::NO_SUCH_DOMAIN,
-        dns::Failure::NotOffered { .. } => &cause::NOT_OFFERED,
-        dns::Failure::NoService { .. } => &cause::NO_RECORD,
-        dns::Failure::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
-        dns::Failure::Silent { .. } => &cause::DNS_SILENT,
-        dns::Failure::Refused { code, .. } if code == "SERVFAIL" => &cause::SERVER_FAILURE,
-        dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
-        dns::Failure::Bogus { .. } => &cause::BOGUS,
-        dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
+        dns::LookupError::NoSuchDomain { .. } => &cause::NO_SUCH_DOMAIN,
+        dns::LookupError::NotOffered { .. } => &cause::NOT_OFFERED,
+        dns::LookupError::NoService { .. } => &cause::NO_RECORD,
+        dns::LookupError::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
+        dns::LookupError::Silent { .. } => &cause::DNS_SILENT,
+        dns::LookupError::Refused { code, .. } if *code == dns::Rcode::ServerFailure => {
+            &cause::SERVER_FAILURE
+        }
+        dns::LookupError::Refused { .. } => &cause::DNS_REFUSED,
+        dns::LookupError::Bogus { .. } => &cause::BOGUS,
+        dns::LookupError::Unusable { .. } => &cause::DNS_UNUSABLE,
     }
 }
 
 /// Why none of these addresses could be connected to. That this machine has no IPv6 explains nothing while there are
 /// other addresses.
 fn of_tcp(
-    failures: &[(SocketAddr, happy_eyeballs::Failure)],
+    failures: &[(SocketAddr, happy_eyeballs::ConnectError)],
     has_way_to: impl Fn(SocketAddr) -> bool,
 ) -> &'static Cause {
-    use happy_eyeballs::Failure::{Near, Other, Refused, Silent, Unreachable};
-    let no_ipv6 = |(address, failure): &&(SocketAddr, happy_eyeballs::Failure)| {
+    use happy_eyeballs::ConnectError::{LocalScope, Other, Refused, Silent, Unreachable};
+    let no_ipv6 = |(address, failure): &&(SocketAddr, happy_eyeballs::ConnectError)| {
         address.is_ipv6() && *failure == Unreachable && !has_way_to(*address)
     };
     let telling: Vec<_> =
@@ -136,8 +138,8 @@ fn of_tcp(
         None => &cause::NO_IPV6_HERE,
         _ if telling.iter().any(|failure| matches!(failure, Silent(_))) => &cause::NO_ANSWER,
         _ if telling.iter().any(|failure| matches!(failure, Other(_))) => &cause::CONNECT_FAILED,
-        _ if telling.iter().any(|failure| matches!(failure, Unreachable | Near)) => &cause::UNREACHABLE,
-        Some(Refused | Unreachable | Near | Silent(_) | Other(_)) => &cause::REFUSED,
+        _ if telling.iter().any(|failure| matches!(failure, Unreachable | LocalScope)) => &cause::UNREACHABLE,
+        Some(Refused | Unreachable | LocalScope | Silent(_) | Other(_)) => &cause::REFUSED,
     }
 }
 
@@ -261,7 +263,7 @@ mod tests {
         DomainPair { local: Domain::new("a.example").unwrap(), remote: Domain::new("b.example").unwrap() }
     }
 
-    fn of_cause(cause: Cause) -> Trouble {
+    fn of_cause(cause: Cause) -> FailureReport {
         let failure = initiating::Failure { remote: pair().remote, cause };
         let address = ([127, 0, 0, 1], 5269).into();
         Failure::Stream { address, stage: Stage::Features, failure, distrusted: None }.trouble(&pair())
@@ -271,7 +273,7 @@ mod tests {
     fn an_expired_certificate_is_its_owners_to_renew() {
         let trouble = of_cause(Cause::Certificate(Problem::Expired { on: "2026-11-01".to_owned() }));
         assert_eq!(trouble.reason, "certificate of b.example expired on 2026-11-01");
-        assert_eq!(trouble.remedy, "b.example's administrator has to renew it");
+        assert_eq!(trouble.remedy, "the operator of b.example must renew it");
         assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
         assert_eq!(trouble.cause, "certificate-expired");
     }
@@ -309,7 +311,7 @@ mod tests {
         };
         let forbidden = of(stanza::Condition::Forbidden);
         assert_eq!(forbidden.side, Side::Remote);
-        let wanted = "b.example's administrator has to allow a.example to connect by dialback";
+        let wanted = "the operator of b.example must allow a.example to authenticate by dialback";
         assert!(forbidden.remedy.starts_with(wanted), "{}", forbidden.remedy);
         let unreachable = of(stanza::Condition::RemoteServerTimeout);
         assert_eq!(unreachable.side, Side::Local);
@@ -331,22 +333,22 @@ mod tests {
     fn a_connection_that_nobody_answers_may_be_either_sides_firewall() {
         let address = ([192, 0, 2, 7], 5269).into();
         let connect = |failure| Failure::Connect(vec![(address, failure)]).trouble(&pair()).side;
-        assert_eq!(connect(happy_eyeballs::Failure::Silent(Duration::from_secs(10))), Side::Either);
-        assert_eq!(connect(happy_eyeballs::Failure::Refused), Side::Remote);
+        assert_eq!(connect(happy_eyeballs::ConnectError::Silent(Duration::from_secs(10))), Side::Either);
+        assert_eq!(connect(happy_eyeballs::ConnectError::Refused), Side::Remote);
     }
 
     #[test]
     fn that_we_have_no_ipv6_explains_something_only_where_there_is_nothing_else() {
         let (four, six) = ("192.0.2.7:5269".parse().unwrap(), "[2001:db8::7]:5269".parse().unwrap());
-        let unreachable = |address| (address, happy_eyeballs::Failure::Unreachable);
+        let unreachable = |address| (address, happy_eyeballs::ConnectError::Unreachable);
         let without = |failures: &[_]| of_tcp(failures, |address| address.is_ipv4()).id;
         assert_eq!(without(&[unreachable(six)]), "no-ipv6-here");
         assert_eq!(without(&[unreachable(six), unreachable(four)]), "unreachable");
         assert_eq!(
-            without(&[unreachable(six), (four, happy_eyeballs::Failure::Refused)]),
+            without(&[unreachable(six), (four, happy_eyeballs::ConnectError::Refused)]),
             "connection-refused"
         );
-        assert_eq!(without(&[(six, happy_eyeballs::Failure::Refused)]), "connection-refused");
+        assert_eq!(without(&[(six, happy_eyeballs::ConnectError::Refused)]), "connection-refused");
         assert_eq!(of_tcp(&[unreachable(six)], |_| true).id, "unreachable");
     }
 

@@ -28,11 +28,11 @@ fn failures() -> Vec<Failure> {
         distrusted: None,
     });
     let reasons = [
-        happy_eyeballs::Failure::Silent(Duration::from_secs(10)),
-        happy_eyeballs::Failure::Refused,
-        happy_eyeballs::Failure::Unreachable,
-        happy_eyeballs::Failure::Near,
-        happy_eyeballs::Failure::Other(io::ErrorKind::PermissionDenied),
+        happy_eyeballs::ConnectError::Silent(Duration::from_secs(10)),
+        happy_eyeballs::ConnectError::Refused,
+        happy_eyeballs::ConnectError::Unreachable,
+        happy_eyeballs::ConnectError::LocalScope,
+        happy_eyeballs::ConnectError::Other(io::ErrorKind::PermissionDenied),
     ];
     let mut failures: Vec<Failure> = reasons
         .map(|reason| Failure::Connect(vec![(address, reason)]))
@@ -52,12 +52,12 @@ fn failures() -> Vec<Failure> {
         Failure::Broken { address, stage, error: None, distrusted: None },
         Failure::Broken { address, stage, error: Some(io::ErrorKind::ConnectionReset), distrusted: None },
         Failure::TimedOut { address, stage, after: Duration::from_secs(30), distrusted: None },
-        Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
-        Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
-        Failure::Dns(dns::Failure::Silent { question: question(), after: Duration::from_secs(5) }),
-        Failure::Dns(dns::Failure::Refused { question: question(), code: "SERVFAIL".into() }),
-        Failure::Dns(dns::Failure::Bogus { question: question() }),
-        Failure::Dns(dns::Failure::Unusable { question: question(), reason: "10.0.0.53".into() }),
+        Failure::Dns(dns::LookupError::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
+        Failure::Dns(dns::LookupError::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
+        Failure::Dns(dns::LookupError::Silent { question: question(), after: Duration::from_secs(5) }),
+        Failure::Dns(dns::LookupError::Refused { question: question(), code: dns::Rcode::ServerFailure }),
+        Failure::Dns(dns::LookupError::Bogus { question: question() }),
+        Failure::Dns(dns::LookupError::Unusable { question: question(), reason: "10.0.0.53".into() }),
     ]);
     failures
 }
@@ -74,9 +74,9 @@ fn an_initiator_that_proved_nothing_is_told_the_same_of_every_failure() {
 fn no_answer_to_an_initiator_has_an_address_or_the_words_of_another() {
     let remote = Domain::new("b.example").unwrap();
     let definitive = [
-        dns::Failure::NoSuchDomain { domain: "b.example".into() },
-        dns::Failure::NotOffered { domain: "b.example".into() },
-        dns::Failure::NoService { domain: "b.example".into() },
+        dns::LookupError::NoSuchDomain { domain: "b.example".into() },
+        dns::LookupError::NotOffered { domain: "b.example".into() },
+        dns::LookupError::NoService { domain: "b.example".into() },
     ];
     let mut all = failures();
     all.extend(definitive.map(Failure::Dns));

@@ -24,14 +24,14 @@ fn start(dns: Dns) -> Mailbox<Resolver> {
     mailbox::start_on(&Arbiter::current(), &meter, "resolver", move |own| Resolver::new(dns, own, counted))
 }
 
-async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, Failure> {
+async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, LookupError> {
     let (answer, answered) = oneshot::channel();
     let domain = Domain::new(domain).unwrap();
     resolver.signal(Resolve { domain, lane: Lane::Session, answer }).unwrap();
     answered.await.unwrap()
 }
 
-async fn addresses(resolver: &Mailbox<Resolver>, host: &str) -> Result<Vec<IpAddr>, Failure> {
+async fn addresses(resolver: &Mailbox<Resolver>, host: &str) -> Result<Vec<IpAddr>, LookupError> {
     let (answer, answered) = oneshot::channel();
     let host = host.to_owned();
     resolver.signal(Locate { host, lane: Lane::Verification, answer }).unwrap();

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use net::happy_eyeballs;
+use net::tcp_options;
 use status::amount::Amount;
 
 /// What was written lately, in order.
@@ -49,7 +49,7 @@ impl Doubt {
 
 /// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended: after
 /// `TCP_USER_TIMEOUT`, which for a peer that has closed its window is looked at with each probe only.
-const ACKNOWLEDGED: Duration = Duration::from_secs(2 * happy_eyeballs::UNACKNOWLEDGED_FOR.as_secs());
+const ACKNOWLEDGED: Duration = Duration::from_secs(2 * tcp_options::USER_TIMEOUT.as_secs());
 
 /// Bytes that can be on their way at most: 4 MiB in our kernel, the most that Linux lets a socket send ahead (`tcp_wmem`),
 /// and 16 MiB that a peer's has received and its server has not read: 6 MiB with Linux (`tcp_rmem`), 16 with Windows.

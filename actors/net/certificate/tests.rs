@@ -1,3 +1,5 @@
+//! Tests of verification, names and flaws.
+
 mod constraints;
 
 use openssl::{error::ErrorStack, stack::Stack, x509::X509Name};
@@ -13,7 +15,7 @@ use crate::certificate::{Identity, Trust};
 const SRV_NAME: &str = "1.3.6.1.5.5.7.8.7";
 const XMPP_ADDR: &str = "1.3.6.1.5.5.7.8.5";
 
-/// What a store that trusts `trusted` alone says of a chain.
+/// Verifies a chain against a store that trusts only `trusted`.
 fn verdict(trusted: &X509, peer: Peer, chain: &[X509]) -> Option<Problem> {
     let stores = Stores::load(&[Trust::Authorities(vec![trusted.clone()])]).unwrap();
     judged(&stores, peer, chain).problems.remove(0)
@@ -65,11 +67,11 @@ fn names_the_authority_that_is_not_trusted() {
 }
 
 #[test]
-fn does_not_take_an_authority_for_another_of_the_same_name() {
+fn distinguishes_authorities_of_the_same_name() {
     let (root, impostor) = (Authority::new("root"), Authority::new("root"));
     let leaf = impostor.issue(&Wish::default()).chain;
     assert!(verdict(&root.certificate, Peer::Server, &leaf).is_some());
-    // OpenSSL would give what stays here to the next connection of the thread.
+    // The next connection of the thread would read errors that are left in the queue.
     assert_eq!(ErrorStack::get().errors().len(), 0);
 }
 
@@ -100,7 +102,7 @@ fn trusts_a_self_signed_certificate_only_when_the_operator_named_it() {
 }
 
 #[test]
-fn says_when_a_certificate_expired_or_begins() {
+fn reports_the_dates_of_a_certificate() {
     let root = Authority::new("root");
     let at = |time| {
         let leaf = root.issue(&Wish { time, ..Wish::default() }).chain;
@@ -111,7 +113,7 @@ fn says_when_a_certificate_expired_or_begins() {
 }
 
 #[test]
-fn says_when_it_is_an_authority_whose_certificate_expired_or_begins() {
+fn reports_the_dates_of_an_authority() {
     let root = Authority::new("root");
     let below = |time, leaf| {
         let middle = root.intermediate("middle", time);
@@ -138,7 +140,7 @@ fn refuses_weak_keys_and_signatures() {
 }
 
 #[test]
-fn every_trust_store_has_its_own_opinion() {
+fn each_trust_store_gives_its_own_result() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let trust = [&ours, &theirs].map(|authority| Trust::Authorities(vec![authority.certificate.clone()]));
     let stores = Stores::load(&[&trust[..], &[Trust::Authorities(Vec::new())]].concat()).unwrap();
@@ -161,7 +163,7 @@ fn describes_the_leaf() {
     let certificate = judged(&Stores::load(&[]).unwrap(), Peer::Server, &leaf);
     assert_eq!(certificate.issuer, "Toy root");
     assert_eq!(
-        end(&leaf[0]).unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(),
+        not_after(&leaf[0]).unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(),
         2_393_107_200
     );
     assert_eq!(certificate.expires, "2045-11-01");
@@ -190,12 +192,12 @@ fn reads_dns_srv_and_xmpp_names() {
 }
 
 #[test]
-fn the_common_name_is_no_identifier() {
+fn the_common_name_is_not_an_identifier() {
     assert_eq!(names(&[], &[]), []);
 }
 
 #[test]
-fn leaves_out_names_it_cannot_read() {
+fn skips_names_that_cannot_be_read() {
     let unreadable: [(&str, &[u8]); 7] = [
         (XMPP_ADDR, b"\x16\x09c.example"),   // an IA5String
         (SRV_NAME, b"\x0c\x09c.example"),    // a UTF8String
@@ -211,9 +213,9 @@ fn leaves_out_names_it_cannot_read() {
     assert_eq!(names(&["a.example\nb.example", "a b", "c.example"], &[]), [Name::Dns("c.example".into())]);
 }
 
-/// Every byte of a certificate turned over in turn: whatever OpenSSL still takes for one must be bearable.
+/// Changes every byte of a certificate. What OpenSSL still accepts must be handled.
 #[test]
-fn survives_mutilated_certificates() {
+fn handles_corrupted_certificates() {
     let wish = Wish { dns: &["a.example"], other: &[(XMPP_ADDR, b"\x0c\x09c.example")], ..Wish::default() };
     let der = self_signed(&wish).chain[0].to_der().unwrap();
     let stores = Stores::load(&[Trust::Authorities(Vec::new())]).unwrap();
@@ -232,7 +234,7 @@ fn survives_mutilated_certificates() {
 }
 
 #[test]
-fn writes_names_for_the_eye() {
+fn writes_readable_names() {
     let name = |entries: &[(Nid, &str)]| {
         let mut name = X509Name::builder().unwrap();
         for (kind, text) in entries {
@@ -255,13 +257,13 @@ fn domain(name: &str) -> Domain {
 }
 
 #[test]
-fn finds_nothing_wrong_with_a_good_identity() {
+fn finds_no_flaw_in_a_good_identity() {
     let identity = Authority::new("root").issue(&Wish { dns: &["a.example"], ..Wish::default() });
     assert_eq!(flaws(&identity, &domain("a.example")), []);
 }
 
 #[test]
-fn finds_what_is_wrong_with_an_identity() {
+fn finds_the_flaws_of_an_identity() {
     let root = Authority::new("root");
     let names = &["a.example", "b.example"];
     let mut identity = root.issue(&Wish { dns: names, time: Time::Past, ..Wish::default() });

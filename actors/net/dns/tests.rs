@@ -1,4 +1,4 @@
-//! Questions to a toy name server on loopback.
+//! Tests of look-ups against a name server on loopback.
 
 mod addresses;
 mod failures;
@@ -15,7 +15,7 @@ use super::{
     *,
 };
 
-/// Short, as some tests wait for it to pass; long enough for answers on a busy machine.
+/// Short, since some tests wait for it; long enough for answers on a busy machine.
 const TIMEOUT: Duration = Duration::from_millis(2400);
 
 fn dns(server: &NameServer) -> Dns {
@@ -27,7 +27,7 @@ fn domain() -> Domain {
 }
 
 /// The targets of `b.example`, written as `priority weight host:port`, with `tls` behind those of direct TLS.
-async fn targets(dns: &Dns) -> Result<Vec<String>, Failure> {
+async fn targets(dns: &Dns) -> Result<Vec<String>, LookupError> {
     let targets = dns.service(&domain()).await?;
     Ok(targets
         .iter()

@@ -29,7 +29,7 @@ use mailbox::{Mailbox, drain};
 use status::{
     amount::Amount,
     answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
-    report::{Figures, Pair, Seconds, Time},
+    report::{Account, Pair, Seconds, Time},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
@@ -92,7 +92,7 @@ impl Sources {
         let account = known.and_then(|known| known.account).unwrap_or_default();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
-            None => (Vec::new(), Figures::default(), 0),
+            None => (Vec::new(), Account::default(), 0),
         };
         let domain = remote.to_string();
         let facts = Facts {

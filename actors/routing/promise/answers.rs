@@ -10,14 +10,14 @@ use crate::{
     dial::failure::Failure,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl Promise {
     /// Answers stanzas with the reason why there is no session.
     pub(super) fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
-            self.record(&batch.pair(), Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
+            self.record(&batch.pair(), Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()));
             bounce(&self.owners.bounces, batch, &error, outcome);
         }
     }
@@ -37,7 +37,7 @@ impl Promise {
             condition: Condition::ResourceConstraint,
             text: format!("the queue of stanzas for {} is full; try again later", pair.remote),
         };
-        self.record(pair, Event::now(What::Bounced).saying(&error.text).of(stanzas));
+        self.record(pair, Event::now(EventKind::Bounced).saying(&error.text).of(stanzas));
         for batch in batches {
             bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }

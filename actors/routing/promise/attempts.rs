@@ -17,7 +17,7 @@ use crate::{
 use mailbox::{Mailbox, Queued};
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 impl Promise {
@@ -89,7 +89,7 @@ impl Promise {
         let retries = self.schedule.retry_since_seen(pair, failure, wanted);
         if retries {
             log::info!(target: LOG, pair:% = pair; "remote contacted us during the attempt: retrying now");
-            self.record(pair, Event::now(What::LifeSign));
+            self.record(pair, Event::now(EventKind::LifeSign));
         }
         retries
     }
@@ -102,7 +102,7 @@ impl Promise {
                 Some(State::Pausing) => {
                     self.schedule.set_failures(&pair, 0);
                     log::info!(target: LOG, pair:% = pair; "remote is reachable again: retrying now");
-                    self.record(&pair, Event::now(What::LifeSign));
+                    self.record(&pair, Event::now(EventKind::LifeSign));
                     self.begin(&pair, false);
                 }
                 Some(State::AwaitingSlot { .. }) if self.schedule.failures(&pair) > 0 => {
@@ -154,7 +154,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
                 next_attempt_after:% = format_args!("{}ms", pause.as_millis());
                 "no link"
             );
-            self.record(&pair, Event::now(What::NoLink).saying(reason));
+            self.record(&pair, Event::now(EventKind::NoLink).saying(reason));
         }
         self.attempt_ended(&pair);
     }

@@ -9,13 +9,13 @@ use super::{LOG, Promise, Retried, Retry, Show, Shown, State, pairs::Pair, sched
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    event::{Event, What},
-    report::{self, Seconds, Time, Wait},
+    event::{Event, EventKind},
+    report::{self, QueueState, Seconds, Time},
     smallest::smallest,
 };
 
 impl Promise {
-    fn show(&self, show: &Show) -> (Vec<report::Queue>, usize, Amount) {
+    fn show(&self, show: &Show) -> (Vec<report::QueueReport>, usize, Amount) {
         let (mut total, mut waiting) = (0, Amount::default());
         let pairs = self.pairs_of(show).map(|(pair, _)| {
             let amount = self.waiting.amount(pair);
@@ -40,18 +40,18 @@ impl Promise {
         self.pairs.iter().filter(|(pair, _)| show.of.as_ref().is_none_or(|of| *of == pair.remote))
     }
 
-    fn report(&self, pair: &DomainPair, known: &Pair) -> report::Queue {
+    fn report(&self, pair: &DomainPair, known: &Pair) -> report::QueueReport {
         let (state, next_attempt) = match known.state {
-            State::AwaitingSlot { .. } => (Wait::Turn, None),
-            State::Attempting(_) => (Wait::Attempt, None),
-            State::HandingOver(_) => (Wait::Handover, None),
-            State::AwaitingReturn => (Wait::Return, None),
+            State::AwaitingSlot { .. } => (QueueState::Turn, None),
+            State::Attempting(_) => (QueueState::Attempt, None),
+            State::HandingOver(_) => (QueueState::Handover, None),
+            State::AwaitingReturn => (QueueState::Return, None),
             State::Pausing => match self.schedule.pause_of(pair) {
-                Some(Pause { ends, in_retries: false }) => (Wait::Pause, Some(Seconds::until(ends))),
-                _ => (Wait::Turn, None),
+                Some(Pause { ends, in_retries: false }) => (QueueState::Pause, Some(Seconds::until(ends))),
+                _ => (QueueState::Turn, None),
             },
         };
-        report::Queue {
+        report::QueueReport {
             local: pair.local.to_string(),
             remote: pair.remote.to_string(),
             state,
@@ -78,7 +78,7 @@ impl Promise {
             paused.into_iter().enumerate().filter(one_at_least).map(|(_, (_, pair))| pair).collect();
         for pair in &begun {
             log::info!(target: LOG, pair:% = pair; "an operator ended the pause: retrying now");
-            self.record(pair, Event::now(What::Retried));
+            self.record(pair, Event::now(EventKind::Retried));
             // If this attempt fails, the next pause is a short one.
             self.schedule.set_failures(pair, 0);
             self.begin(pair, true);

@@ -13,7 +13,7 @@ use crate::{
 use mailbox::{Mailbox, Queued};
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 impl Handler<Queued<outgoing::Established>> for Promise {
@@ -28,7 +28,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
                 target: LOG, pair:% = pair, stanzas = stanzas, waited:% = millis(known.since);
                 "handed over"
             );
-            self.record(&pair, Event::now(What::HandedOver).of(stanzas));
+            self.record(&pair, Event::now(EventKind::HandedOver).of(stanzas));
             self.enter(&pair, State::HandingOver(session.clone()));
             for batch in batches {
                 send_first(&session, batch);

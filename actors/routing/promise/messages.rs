@@ -69,7 +69,7 @@ pub struct Retry {
 #[derive(Debug)]
 pub struct Shown {
     /// The queues with the most stanzas first.
-    pub queues: Vec<report::Queue>,
+    pub queues: Vec<report::QueueReport>,
     /// The number of all queues, reported or not.
     pub total: usize,
     /// The pairs with an attempt under way, and when the pair became known; as many as the limit allows.

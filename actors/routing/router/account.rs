@@ -48,7 +48,7 @@ impl Account {
     fn forget_idle(&mut self) {
         let idle = self.by_domain.extract_if(|_, totals| Arc::strong_count(totals) == 1);
         let accounts: Vec<_> =
-            idle.map(|(domain, totals)| (domain, report::Figures::from(&*totals))).collect();
+            idle.map(|(domain, totals)| (domain, report::Account::from(&*totals))).collect();
         if !accounts.is_empty() {
             self.recorder.settle(accounts);
         }

@@ -6,7 +6,7 @@ use xmpp::{Domain, DomainPair};
 use super::{Dismiss, DomainStatus, Router, ShowDomain, ShowSessions};
 use crate::streams::outgoing::{self, Outgoing};
 use mailbox::{Mailbox, Queued};
-use status::{report::Figures, smallest::smallest};
+use status::{report::Account, smallest::smallest};
 
 impl Router {
     fn sessions_with(
@@ -45,7 +45,7 @@ impl Handler<Queued<ShowDomain>> for Router {
     fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
         let ShowDomain { domain, answer } = show.open();
         let local = self.local.contains_key(&domain);
-        let account = self.account.by_domain.get(&domain).map(|totals| Figures::from(&**totals));
+        let account = self.account.by_domain.get(&domain).map(|totals| Account::from(&**totals));
         let _ = answer.send(DomainStatus { local, account });
     }
 }

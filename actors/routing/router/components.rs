@@ -145,7 +145,7 @@ impl Handler<Queued<ShowComponents>> for Router {
     fn handle(&mut self, show: Queued<ShowComponents>, _: &mut Context<Self>) {
         let ShowComponents { of, answer } = show.open();
         let shown = self.registrations().filter(|(name, _)| of.as_ref().is_none_or(|of| of == *name));
-        let mut components: Vec<report::Component> =
+        let mut components: Vec<report::ComponentReport> =
             shown.map(|(name, registration)| registration.report(name)).collect();
         components.sort_by(|a, b| a.name.cmp(&b.name));
         // The receiver may be gone.

@@ -38,7 +38,7 @@ pub struct ShowSessions {
     /// The number of sessions to ask at most, in the order of the remote domains.
     pub limit: usize,
     /// Receives the reports of the sessions.
-    pub links: mpsc::Sender<report::Link>,
+    pub links: mpsc::Sender<report::LinkReport>,
     /// Receives the number of all sessions, asked or not.
     pub total: oneshot::Sender<usize>,
 }
@@ -69,7 +69,7 @@ pub struct ShowComponents {
     /// Only this one.
     pub of: Option<Domain>,
     /// Receives the report.
-    pub answer: oneshot::Sender<Vec<report::Component>>,
+    pub answer: oneshot::Sender<Vec<report::ComponentReport>>,
 }
 
 /// Close the connection of this component, for an operator.
@@ -89,7 +89,7 @@ pub struct DomainStatus {
     /// The domain is served here.
     pub local: bool,
     /// The account of stanzas to the domain, kept while something waits for it; `None`: nothing waits.
-    pub account: Option<report::Figures>,
+    pub account: Option<report::Account>,
 }
 
 /// Have every session write what waits in it.

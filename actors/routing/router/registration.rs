@@ -147,8 +147,8 @@ impl Registration {
         );
     }
 
-    pub(super) fn report(&self, name: &Domain) -> report::Component {
-        report::Component {
+    pub(super) fn report(&self, name: &Domain) -> report::ComponentReport {
+        report::ComponentReport {
             name: name.to_string(),
             connected: self.is_connected(),
             since: self.since,

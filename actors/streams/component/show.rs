@@ -6,25 +6,25 @@ use super::{Component, Show};
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    report::{Direction, Link, Pair, Seconds, State, Time},
+    report::{Authentication, Direction, LinkReport, LinkState, Pair, Seconds, Time},
 };
 
 impl Component {
-    fn report(&self) -> Link {
+    fn report(&self) -> LinkReport {
         let (sent, waiting) = self.outbox.amounts();
         let name = self.name.iter().map(|name| Pair { local: name.to_string(), remote: None });
-        Link {
+        LinkReport {
             direction: Direction::Component,
             state: match self.seated {
-                _ if self.over || self.link.is_none() => State::Closing,
-                true => State::Authenticated,
-                false => State::Negotiating,
+                _ if self.over || self.link.is_none() => LinkState::Closing,
+                true => LinkState::Authenticated,
+                false => LinkState::Negotiating,
             },
             pairs: name.collect(),
             pairs_not_shown: 0,
             address: Some(self.address),
             since: Time::of(self.since),
-            mechanism: self.seated.then(|| "handshake".to_owned()),
+            mechanism: self.seated.then_some(Authentication::Handshake),
             tls: None,
             received: Amount { stanzas: self.stanzas_in, bytes: self.bytes_in },
             sent,

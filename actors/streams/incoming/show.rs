@@ -7,27 +7,27 @@ use super::{Dismiss, Incoming, Show};
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    event::{Event, What},
-    report::{Direction, Link, Pair, Seconds, State, Time, Tls},
+    event::{Event, EventKind},
+    report::{Authentication, Direction, LinkReport, LinkState, Pair, Seconds, Time, TlsReport},
 };
 
 impl Incoming {
-    fn report(&self) -> Link {
+    fn report(&self) -> LinkReport {
         let (mut pairs, pairs_not_shown) = Pair::few(self.machine.pairs().iter());
         if let Some(to) = self.to.as_ref().filter(|_| pairs.is_empty()) {
             pairs.push(Pair { local: to.to_string(), remote: None });
         }
         let remote = self.machine.pairs().first().map(|pair| &pair.remote);
         let (sent, waiting) = self.outbox.amounts();
-        Link {
+        LinkReport {
             direction: Direction::Incoming,
             state: self.state(),
             pairs,
             pairs_not_shown,
             address: Some(self.address),
             since: Time::of(self.since),
-            mechanism: self.mechanism.map(|mechanism| mechanism.to_string()),
-            tls: Tls::of(self.machine.transport(), remote, &self.remote.policy),
+            mechanism: self.mechanism.map(Authentication::from),
+            tls: TlsReport::of(self.machine.transport(), remote, &self.remote.policy),
             received: Amount { stanzas: self.stanzas_in, bytes: self.bytes_in },
             sent,
             waiting,
@@ -35,11 +35,11 @@ impl Incoming {
         }
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> LinkState {
         match self.authorized {
-            _ if self.over || self.machine.is_closing() => State::Closing,
-            true => State::Authenticated,
-            false => State::Negotiating,
+            _ if self.over || self.machine.is_closing() => LinkState::Closing,
+            true => LinkState::Authenticated,
+            false => LinkState::Negotiating,
         }
     }
 
@@ -50,15 +50,18 @@ impl Incoming {
             (self.authorized || self.refused, &self.verdict, self.machine.claimed())
         {
             let flaw = Refusal::Certificate(problem.clone()).explain(remote);
-            let event = Event::now(What::Disconnected)
+            let event = Event::now(EventKind::Disconnected)
                 .at(self.address)
                 .saying(format!("{reason}; not authenticated; {flaw}"));
             self.environment.notes.note_claim(remote, event);
         }
         let stanzas = usize::try_from(self.stanzas_in).unwrap_or(usize::MAX);
         for pair in self.machine.pairs().iter().take(NOTED) {
-            let event =
-                Event::now(What::Disconnected).with(&pair.local).at(self.address).saying(reason).of(stanzas);
+            let event = Event::now(EventKind::Disconnected)
+                .with(&pair.local)
+                .at(self.address)
+                .saying(reason)
+                .of(stanzas);
             self.environment.notes.note(&pair.remote, event);
         }
     }
@@ -87,7 +90,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
         // Whoever asked may have given up.
         let _ = closing.try_send(token.clone());
         self.draining.get_or_insert(token);
-        self.environment.notes.note(&remote, Event::now(What::Dismissed).at(self.address));
+        self.environment.notes.note(&remote, Event::now(EventKind::Dismissed).at(self.address));
         if !self.machine.is_closing() {
             self.close(None, context);
         }

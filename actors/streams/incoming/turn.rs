@@ -29,9 +29,9 @@ use crate::{
 };
 use mailbox::Refused;
 use status::{
-    display::{Protection, in_words, millis, name_of},
-    event::{Event, What},
-    report::Direction,
+    display::{self, Protection, millis},
+    event::{Event, EventKind},
+    report::{Direction, Verdict},
 };
 
 impl Incoming {
@@ -92,7 +92,7 @@ impl Incoming {
             Output::Opened { from, to, certificate } => {
                 log::debug!(
                     target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
-                    certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
+                    certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), display::certificate);
                     "opened"
                 );
                 self.to = Some(to);
@@ -113,7 +113,7 @@ impl Incoming {
         if self.environment.strangers.asked.permits() {
             log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
         }
-        let site = net::site::site(self.address.ip());
+        let site = net::address::site(self.address.ip());
         let stream = self.asking.get_or_insert_with(|| watch::channel(()).0).subscribe();
         let (answer, within) = (self.own.outlet(), self.remote.handshake_timeout);
         let verify = verifier::Verify { request, site, answer, within, stream };
@@ -146,8 +146,8 @@ impl Incoming {
             "authenticated"
         );
         self.mechanism = Some(mechanism);
-        let text = format!("by {mechanism}, {}", shown.in_words());
-        let event = Event::now(What::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
+        let text = format!("by {mechanism}, {}", shown.summary());
+        let event = Event::now(EventKind::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
         self.environment.notes.note(&pair.remote, event);
         self.witness(&pair.remote);
     }
@@ -156,9 +156,10 @@ impl Incoming {
     fn count_verdict(&mut self, verdict: &Result<(), Problem>) {
         if !self.judged {
             self.judged = true;
-            self.environment
-                .tally
-                .count(Count::Judged { direction: Direction::Incoming, verdict: name_of(verdict) });
+            self.environment.tally.count(Count::Judged {
+                direction: Direction::Incoming,
+                verdict: Verdict::of(verdict).as_str(),
+            });
         }
     }
 
@@ -172,7 +173,7 @@ impl Incoming {
         if let (Err(problem), End::ByUs(error), false) = (&verdict, end, self.judged) {
             let reason = Refusal::Certificate(problem.clone()).explain(&remote);
             if error.text == reason {
-                let event = Event::now(What::Refused).at(self.address).saying(reason);
+                let event = Event::now(EventKind::Refused).at(self.address).saying(reason);
                 self.environment.notes.note_claim(&remote, event);
                 self.refused = true;
             }
@@ -190,7 +191,7 @@ impl Incoming {
             );
         }
         if let Some(remote) = remote {
-            let event = Event::now(What::Refused).at(self.address).saying(reason);
+            let event = Event::now(EventKind::Refused).at(self.address).saying(reason);
             self.environment.notes.note_claim(remote, event);
             self.refused = true;
         }
@@ -206,7 +207,7 @@ impl Incoming {
             if !self.refusals_noted.contains(&stanza.reason) {
                 self.refusals_noted.push(stanza.reason);
                 let text = format!("a stanza: {}", stanza.text);
-                let event = Event::now(What::Refused).with(&stanza.local).at(self.address).saying(text);
+                let event = Event::now(EventKind::Refused).with(&stanza.local).at(self.address).saying(text);
                 self.environment.notes.note(&stanza.remote, event);
             }
             refused.enter(&stanza);

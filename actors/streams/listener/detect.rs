@@ -19,7 +19,7 @@ use crate::streams::{
 use mailbox::{Queued, drain};
 use net::{
     stream::Stream,
-    tls::{self, Secure, Tls},
+    tls::{self, Tls, TlsStream},
 };
 
 /// The result of the start.
@@ -27,7 +27,7 @@ use net::{
 pub(super) enum Outcome {
     /// The peer speaks XML, or has sent nothing in its time.
     Plain(TcpStream),
-    Secured(Box<Secure>, Box<tls::Session>),
+    Secured(Box<TlsStream>, Box<tls::Session>),
     /// TLS could not be made, and why.
     NoTls(String),
     /// The connection ended, and why.

@@ -9,7 +9,7 @@ use crate::streams::{component, incoming};
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    report::{Direction, Link, Seconds, State, Time},
+    report::{Direction, LinkReport, LinkState, Seconds, Time},
     smallest::smallest,
 };
 
@@ -28,10 +28,10 @@ impl Connection {
         }
     }
 
-    fn meeting(&self, direction: Direction, address: SocketAddr) -> Link {
-        Link {
+    fn meeting(&self, direction: Direction, address: SocketAddr) -> LinkReport {
+        LinkReport {
             direction,
-            state: State::Connecting,
+            state: LinkState::Connecting,
             pairs: Vec::new(),
             pairs_not_shown: 0,
             address: Some(address),

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use net::site::{network, site};
+use net::address::{network, site};
 
 /// The limits that addresses are held to.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use crate::flow::{
 };
 use status::{
     amount::Amount,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 /// The stream takes no more stanzas.
@@ -137,7 +137,7 @@ impl Outgoing {
             counted += usize::try_from(fact.amount.stanzas).unwrap_or(usize::MAX);
         }
         if !answers.is_empty() {
-            self.note(Event::now(What::Bounced).saying(&error.text).of(answers.len()));
+            self.note(Event::now(EventKind::Bounced).saying(&error.text).of(answers.len()));
             self.outbox.answered(amount, error.condition, answers.len());
             // A router that is gone takes the process with it.
             let _ = self.owners.bounces.signal(Return { answers, pass: ReadPermit::free() });
@@ -158,7 +158,7 @@ impl Outgoing {
             );
             let text = format!("{reason}, after {}", humane(lived));
             let count = usize::try_from(stanzas_out).unwrap_or(usize::MAX);
-            self.note(Event::now(What::Closed).saying(text).of(count));
+            self.note(Event::now(EventKind::Closed).saying(text).of(count));
             self.end = Some(Ending {
                 lived,
                 told: counts,

@@ -6,23 +6,23 @@ use super::{Dismiss, Outgoing, Show};
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    report::{Direction, Link, Pair, Seconds, State, Time, Tls},
+    report::{Direction, LinkReport, LinkState, Pair, Seconds, Time, TlsReport},
 };
 
 impl Outgoing {
     /// How the link is; `None` before there is one, and after.
-    fn report(&self) -> Option<Link> {
+    fn report(&self) -> Option<LinkReport> {
         let wire = self.wire.as_ref()?;
         let (sent, waiting) = self.outbox.amounts();
-        Some(Link {
+        Some(LinkReport {
             direction: Direction::Outgoing,
-            state: if self.end.is_some() { State::Closing } else { State::Authenticated },
+            state: if self.end.is_some() { LinkState::Closing } else { LinkState::Authenticated },
             pairs: vec![Pair::from(&self.pair)],
             pairs_not_shown: 0,
             address: Some(wire.address),
             since: Time::of(wire.since),
-            mechanism: Some(wire.mechanism.to_string()),
-            tls: Tls::of(wire.machine.transport(), Some(&self.pair.remote), wire.machine.policy()),
+            mechanism: Some(wire.mechanism.into()),
+            tls: TlsReport::of(wire.machine.transport(), Some(&self.pair.remote), wire.machine.policy()),
             received: Amount { stanzas: wire.inbound.answers, bytes: wire.bytes_in },
             sent,
             waiting,

@@ -8,7 +8,7 @@ use crate::{
     dial::failure::Failure,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl Outgoing {
     /// What waited in the promise.
@@ -23,7 +23,7 @@ impl Outgoing {
         let Some(batch) = self.admissible(batch) else { return };
         if self.stopping && !self.outbox.is_empty() {
             let error = Failure::Stopping.stanza_error(&self.pair.remote);
-            self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
+            self.note(Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()));
             return bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }
         if let Err(batch) = self.outbox.push(batch, clock::now()) {
@@ -56,7 +56,7 @@ impl Outgoing {
             let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
             let error =
                 stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
-            self.note(Event::now(What::Bounced).saying(&error.text).of(1));
+            self.note(Event::now(EventKind::Bounced).saying(&error.text).of(1));
             bounce(&self.owners.bounces, oversized, &error, Outcome::Answered);
             batch.stanzas.extend(after.stanzas);
             batch.slip.merge(after.slip);
@@ -67,7 +67,7 @@ impl Outgoing {
         log::debug!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
         let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
-        self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
+        self.note(Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()));
         bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
     }
 

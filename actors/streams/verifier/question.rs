@@ -20,8 +20,8 @@ use crate::{
     observe::log_limit::LogLimiter,
 };
 use mailbox::Outlet;
-use net::happy_eyeballs;
-use status::event::{Event, What};
+use net::address;
+use status::event::{Event, EventKind};
 
 /// A question that waits, or is being asked. It is answered at the latest when it is dropped.
 pub(super) struct Question {
@@ -65,7 +65,7 @@ impl Question {
         let mut attempt = means.attempt(self.request.pair.clone(), purpose, LOG);
         let deadline = time::Instant::from_std(self.deadline);
         // A server is where its peers can reach it: one that comes from elsewhere is not on our loopback or link.
-        attempt.near = happy_eyeballs::is_near(self.site);
+        attempt.near = address::is_local_scope(self.site);
         attempt.within = attempt.within.min(deadline.saturating_duration_since(time::Instant::now()));
         let mut stream = self.stream.clone();
         // In a task of its own, so that a panic in it is an outcome too.
@@ -110,7 +110,7 @@ impl Question {
                 format!("its server could not be asked about a dialback key: {}", failure.sentence(remote))
             }
         };
-        means.notes.note_claim(remote, Event::now(What::Verified).with(local).saying(text));
+        means.notes.note_claim(remote, Event::now(EventKind::Verified).with(local).saying(text));
     }
 
     fn tell(&mut self, verdict: Result<Answer, Failure>) {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-async fn found(zone: impl Fn(&str) -> toy::Reply + Send + 'static) -> Result<Vec<String>, Failure> {
+async fn found(zone: impl Fn(&str) -> toy::Reply + Send + 'static) -> Result<Vec<String>, LookupError> {
     let server = NameServer::start(zone).await;
     let addresses = dns(&server).addresses("x.b.example").await?;
     Ok(addresses.iter().map(ToString::to_string).collect())
@@ -82,7 +82,7 @@ async fn a_slightly_later_ipv6_answer_is_waited_for() {
 #[tokio::test]
 async fn a_late_ipv4_answer_is_waited_for() {
     let found = found(|question| match question {
-        "x.b.example A" => Late(TIMEOUT / 4, Box::new(answer([a(1)]))),
+        "x.b.example A" => Late(TIMEOUT / 12, Box::new(answer([a(1)]))),
         _ => answer([aaaa(1)]),
     });
     assert_eq!(found.await.unwrap(), ["2001:db8::1", "192.0.2.1"]);
@@ -114,7 +114,7 @@ async fn a_host_without_address_is_no_word_about_the_domain() {
         [(NoName, false, "x.b.example does not exist"), (NoData, true, "x.b.example has no address")]
     {
         let failure = found(move |_| reply.clone()).await.unwrap_err();
-        assert_eq!(failure, Failure::NoAddress { host: "x.b.example".into(), exists });
+        assert_eq!(failure, LookupError::NoAddress { host: "x.b.example".into(), exists });
         assert_eq!(failure.to_string(), text);
         assert!(!failure.is_definitive());
     }
@@ -127,7 +127,7 @@ async fn a_failure_of_one_family_leaves_it_open_whether_there_is_an_address() {
         _ => NoData,
     });
     let failure = failure.await.unwrap_err();
-    assert!(matches!(failure, Failure::Refused { .. }), "{failure:?}");
+    assert!(matches!(failure, LookupError::Refused { .. }), "{failure:?}");
 }
 
 #[tokio::test]

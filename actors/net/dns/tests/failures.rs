@@ -1,4 +1,4 @@
-//! Five ways to get no answer, and what each means.
+//! Look-ups without a target: definitive and temporary errors.
 
 use super::*;
 
@@ -8,7 +8,7 @@ const SRV: &str = "_xmpp-server._tcp.b.example";
 async fn a_domain_that_is_not_there_does_not_exist() {
     let server = NameServer::always(NoName).await;
     let failure = targets(&dns(&server)).await.unwrap_err();
-    assert_eq!(failure, Failure::NoSuchDomain { domain: "b.example".into() });
+    assert_eq!(failure, LookupError::NoSuchDomain { domain: "b.example".into() });
     assert_eq!(failure.to_string(), "b.example does not exist");
     assert!(failure.is_definitive());
 }
@@ -17,7 +17,7 @@ async fn a_domain_that_is_not_there_does_not_exist() {
 async fn a_domain_with_other_data_has_no_service() {
     let server = NameServer::always(NoData).await;
     let failure = targets(&dns(&server)).await.unwrap_err();
-    assert_eq!(failure, Failure::NoService { domain: "b.example".into() });
+    assert_eq!(failure, LookupError::NoService { domain: "b.example".into() });
     assert!(failure.is_definitive());
 }
 
@@ -39,10 +39,13 @@ async fn a_root_target_means_that_there_is_no_service() {
 
 #[tokio::test]
 async fn an_error_of_the_name_servers_is_temporary_and_named() {
-    for (code, name) in [(ResponseCode::ServFail, "SERVFAIL"), (ResponseCode::Refused, "REFUSED")] {
-        let server = NameServer::always(Code(code)).await;
+    for (answered, code, name) in [
+        (ResponseCode::ServFail, Rcode::ServerFailure, "SERVFAIL"),
+        (ResponseCode::Refused, Rcode::Refused, "REFUSED"),
+    ] {
+        let server = NameServer::always(Code(answered)).await;
         let failure = targets(&dns(&server)).await.unwrap_err();
-        assert_eq!(failure, Failure::Refused { question: question(SRV, "SRV"), code: name.into() });
+        assert_eq!(failure, LookupError::Refused { question: question(SRV, "SRV"), code });
         assert!(!failure.is_definitive());
         let text = format!("the name servers answered {name} (asked for _xmpp-server._tcp.b.example SRV)");
         assert_eq!(failure.to_string(), text);
@@ -53,7 +56,7 @@ async fn an_error_of_the_name_servers_is_temporary_and_named() {
 async fn silence_is_temporary_and_bounded() {
     let server = NameServer::always(Silence).await;
     let failure = targets(&dns(&server)).await.unwrap_err();
-    assert_eq!(failure, Failure::Silent { question: question(SRV, "SRV"), after: TIMEOUT });
+    assert_eq!(failure, LookupError::Silent { question: question(SRV, "SRV"), after: TIMEOUT });
     assert!(!failure.is_definitive());
     let text = "the name servers did not answer within 2.4 s (asked for _xmpp-server._tcp.b.example SRV)";
     assert_eq!(failure.to_string(), text);
@@ -63,7 +66,7 @@ async fn silence_is_temporary_and_bounded() {
 async fn an_unreadable_answer_is_temporary() {
     let server = NameServer::always(Garbage).await;
     let failure = targets(&dns(&server)).await.unwrap_err();
-    assert!(matches!(failure, Failure::Unusable { .. } | Failure::Silent { .. }), "{failure:?}");
+    assert!(matches!(failure, LookupError::Unusable { .. } | LookupError::Silent { .. }), "{failure:?}");
 }
 
 #[tokio::test]
@@ -71,10 +74,10 @@ async fn nobody_at_the_name_servers_address_is_temporary() {
     let address = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let dns = Dns::new(&Settings { nameservers: vec![address], timeout: TIMEOUT }).unwrap();
     let failure = targets(&dns).await.unwrap_err();
-    assert!(matches!(failure, Failure::Unusable { .. } | Failure::Silent { .. }), "{failure:?}");
+    assert!(matches!(failure, LookupError::Unusable { .. } | LookupError::Silent { .. }), "{failure:?}");
 }
 
-/// Falling back to the domain's own address is for those who have no SRV records, not for those of whom it is unknown.
+/// The address of the domain itself is used only if it is known that there are no SRV records.
 #[tokio::test]
 async fn does_not_fall_back_while_one_answer_is_missing() {
     for (starttls, direct) in [
@@ -90,7 +93,7 @@ async fn does_not_fall_back_while_one_answer_is_missing() {
         })
         .await;
         let failure = targets(&dns(&server)).await.unwrap_err();
-        assert!(matches!(failure, Failure::Refused { .. }), "{failure:?}");
+        assert!(matches!(failure, LookupError::Refused { .. }), "{failure:?}");
         assert!(server.asked().iter().all(|question| !question.ends_with(" A")), "fell back to an address");
     }
 }
@@ -103,8 +106,8 @@ async fn an_error_in_the_fallback_is_temporary() {
     })
     .await;
     let failure = targets(&dns(&server)).await.unwrap_err();
-    let code = "SERVFAIL".into();
-    assert_eq!(failure, Failure::Refused { question: question("b.example", "A"), code });
+    let code = Rcode::ServerFailure;
+    assert_eq!(failure, LookupError::Refused { question: question("b.example", "A"), code });
 }
 
 #[tokio::test]
@@ -125,6 +128,6 @@ async fn a_name_too_long_for_the_dns_does_not_exist() {
     let mut server = NameServer::always(NoName).await;
     let long = "x".repeat(64);
     let failure = dns(&server).addresses(&long).await.unwrap_err();
-    assert_eq!(failure, Failure::NoAddress { host: long, exists: false });
+    assert_eq!(failure, LookupError::NoAddress { host: long, exists: false });
     assert_eq!(server.asked(), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! Where a service is to be found, when it is.
+//! Look-ups that find targets.
 
 use super::*;
 

@@ -1,19 +1,20 @@
-//! Which targets and addresses of an answer are kept, and in which order they are tried (RFC 2782).
+//! Selects targets and addresses of an answer, and orders them (RFC 2782).
 
 use trust_dns_resolver::proto::rr::{Name, rdata::SRV};
 
 use super::{MOST_TARGETS, Target};
 
-/// Keeps the best records of one answer, each host and port once, in the order of their priority. Without those that say
-/// that there is no service (target `.`).
+/// Returns the targets of one answer with the best priorities, at most [`MOST_TARGETS`], each host and port
+/// once.
 ///
-/// The answer may have thousands of records, so only those that can be used are looked at closely.
-pub(super) fn best(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
+/// The target `.` declares that there is no service; it is left out. An answer can have thousands of records,
+/// so only the first by priority are examined.
+pub(super) fn best_targets(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
     let mut records: Vec<SRV> = records.into_iter().filter(|record| !record.target.is_root()).collect();
-    // Of those with equal priority, where there are too many, none is preferred for its place.
-    turn(&mut records);
+    // Among too many records of equal priority, the choice must not depend on their order in the answer.
+    rotate(&mut records);
     records.sort_by_key(|record| record.priority);
-    records.truncate(LOOKED_AT);
+    records.truncate(MAX_EXAMINED);
     let mut targets: Vec<Target> = Vec::new();
     for record in records {
         let host = without_dot(&record.target);
@@ -35,9 +36,9 @@ pub(super) fn best(records: Vec<SRV>, direct_tls: bool) -> Vec<Target> {
     targets
 }
 
-/// Keeps `most` of the addresses of one answer, each once.
-pub(super) fn some<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
-    turn(&mut addresses);
+/// Returns `most` of the addresses of one answer, each once, beginning at a random one.
+pub(super) fn some_addresses<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
+    rotate(&mut addresses);
     let mut kept = Vec::new();
     for address in addresses {
         if kept.len() == most {
@@ -50,35 +51,35 @@ pub(super) fn some<T: PartialEq>(mut addresses: Vec<T>, most: usize) -> Vec<T> {
     kept
 }
 
-/// Puts `items` in a random order, each as likely as any other.
+/// Puts `items` in a random order. All orders are equally likely.
 pub(super) fn shuffle<T>(items: &mut [T]) {
     for last in (1..items.len()).rev() {
-        items.swap(last, place(last));
+        items.swap(last, random_index(last));
     }
 }
 
-/// Begins with a random one.
-fn turn<T>(items: &mut [T]) {
+/// Rotates `items` so that a random one is first.
+fn rotate<T>(items: &mut [T]) {
     if let Some(last) = items.len().checked_sub(1) {
-        items.rotate_left(place(last));
+        items.rotate_left(random_index(last));
     }
 }
 
-/// Draws a place from 0 to `last`.
-fn place(last: usize) -> usize {
-    u32::try_from(last).map_or(0, |last| draw(last) as usize)
+/// Returns a random index from 0 to `last`.
+fn random_index(last: usize) -> usize {
+    u32::try_from(last).map_or(0, |last| random_up_to(last) as usize)
 }
 
 fn without_dot(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Orders `targets` by priority, and those of one priority by lot, each with its weight as its share. It takes a time
-/// that grows with the square of their number, which is bounded.
+/// Orders `targets` by priority, and targets of one priority by weighted random selection (RFC 2782).
 ///
-/// `draw(n)` gives a number from 0 to `n`, both included, each as likely as any other.
-pub(super) fn order(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) -> Vec<Target> {
-    // Those of weight 0 stand first in their priority: so they are drawn seldom, but are drawn.
+/// `draw(n)` returns a number from 0 to `n`, both included, with equal probability. The running time is
+/// quadratic in the number of targets, which is bounded.
+pub(super) fn by_weight(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) -> Vec<Target> {
+    // Targets of weight 0 are first in their priority, so they have a small chance (RFC 2782).
     targets.sort_by_key(|target| (target.priority, target.weight != 0));
     let mut ordered = Vec::with_capacity(targets.len());
     while let Some(first) = targets.first() {
@@ -95,20 +96,21 @@ pub(super) fn order(mut targets: Vec<Target>, mut draw: impl FnMut(u32) -> u32) 
     ordered
 }
 
-/// Draws a number from 0 to `most`, both included.
-pub(super) fn draw(most: u32) -> u32 {
+/// Returns a random number from 0 to `most`, both included.
+pub(super) fn random_up_to(most: u32) -> u32 {
     let mut bytes = [0; 8];
-    // Without randomness the first is as good as any.
+    // Without random bytes the order of the answer is used.
     if openssl::rand::rand_bytes(&mut bytes).is_err() {
         return 0;
     }
-    // The high half of the product of 64 random bits and the range: even but for 2⁻³².
+    // The high half of the product of 64 random bits and the range; the bias is below 2⁻³².
     let scaled = (u128::from(u64::from_ne_bytes(bytes)) * (u128::from(most) + 1)) >> 64;
     u32::try_from(scaled).unwrap_or(most)
 }
 
-/// Records of one answer that are looked at closely: more than twice what is used, so that some may be repeated.
-const LOOKED_AT: usize = 50;
+/// The number of records of one answer that are examined: more than twice the number of targets, since some
+/// may be equal.
+const MAX_EXAMINED: usize = 50;
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn keeps_the_best_of_a_large_answer() {
         let records = (0..3_000).rev().map(|number| record(number, 5269, &format!("h{number}.example.")));
-        let kept = best(records.collect(), false);
+        let kept = best_targets(records.collect(), false);
         assert_eq!(kept.iter().map(|target| target.priority).collect::<Vec<_>>(), Vec::from_iter(0..20));
     }
 
@@ -134,17 +136,17 @@ mod tests {
             record(4, 5270, "x.example."),
             record(5, 5269, "y.example."),
         ];
-        let kept: Vec<String> = best(records, true).iter().map(ToString::to_string).collect();
+        let kept: Vec<String> = best_targets(records, true).iter().map(ToString::to_string).collect();
         assert_eq!(kept, ["x.example:5269", "x.example:5270", "y.example:5269"]);
     }
 
     #[test]
-    fn a_target_that_is_a_dot_is_none() {
-        assert_eq!(best(vec![record(0, 0, ".")], false), []);
+    fn the_root_target_is_left_out() {
+        assert_eq!(best_targets(vec![record(0, 0, ".")], false), []);
     }
 
     #[test]
-    fn of_equals_every_one_is_first_now_and_then() {
+    fn each_of_equal_items_is_first_sometimes() {
         let mut first = [0_u32; 4];
         for _ in 0..400 {
             let mut items = [0, 1, 2, 3];
@@ -156,10 +158,10 @@ mod tests {
     }
 
     #[test]
-    fn of_too_many_addresses_all_have_their_turn_and_none_comes_twice() {
+    fn each_of_too_many_addresses_is_selected_sometimes_and_none_twice() {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..400 {
-            let kept = some(vec![1, 2, 2, 3, 4, 4], 2);
+            let kept = some_addresses(vec![1, 2, 2, 3, 4, 4], 2);
             assert!(kept.len() == 2 && kept[0] != kept[1], "{kept:?}");
             seen.extend(kept);
         }
@@ -177,20 +179,20 @@ mod tests {
     #[test]
     fn priority_goes_before_weight() {
         let targets = vec![target("c", 30, 65535), target("a", 10, 0), target("b", 20, 1)];
-        assert_eq!(hosts(order(targets, draw)), "abc");
+        assert_eq!(hosts(by_weight(targets, random_up_to)), "abc");
     }
 
     #[test]
-    fn the_lot_falls_where_the_running_sum_reaches_it() {
+    fn the_draw_selects_by_the_running_sum() {
         let targets = || vec![target("x", 1, 10), target("y", 1, 20), target("z", 1, 30)];
-        let first = |lot| hosts(order(targets(), |_| lot)).remove(0);
+        let first = |lot| hosts(by_weight(targets(), |_| lot)).remove(0);
         assert_eq!([0, 10, 11, 30, 31, 60].map(first), ['x', 'x', 'y', 'y', 'z', 'z']);
     }
 
     #[test]
-    fn the_lot_is_drawn_from_the_sum_of_what_is_left() {
+    fn the_draw_is_from_the_sum_of_the_remaining_weights() {
         let mut most = Vec::new();
-        order(vec![target("x", 1, 10), target("y", 1, 20), target("z", 2, 5)], |n| {
+        by_weight(vec![target("x", 1, 10), target("y", 1, 20), target("z", 2, 5)], |n| {
             most.push(n);
             0
         });
@@ -198,10 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn weight_zero_is_first_in_the_running_sum_and_seldom_drawn() {
+    fn weight_zero_is_first_in_the_running_sum_and_seldom_selected() {
         let targets = || vec![target("x", 1, 10), target("o", 1, 0)];
-        assert_eq!(hosts(order(targets(), |_| 0)), "ox");
-        assert_eq!(hosts(order(targets(), |most| most.min(1))), "xo");
+        assert_eq!(hosts(by_weight(targets(), |_| 0)), "ox");
+        assert_eq!(hosts(by_weight(targets(), |most| most.min(1))), "xo");
     }
 
     #[test]
@@ -210,7 +212,7 @@ mod tests {
         let mut seen = [0_u32; 4];
         for _ in 0..10_000 {
             let targets = weights.iter().map(|weight| target(&weight.to_string(), 1, *weight)).collect();
-            let first: usize = order(targets, draw)[0].host.parse().unwrap();
+            let first: usize = by_weight(targets, random_up_to)[0].host.parse().unwrap();
             seen[first - 1] += 1;
         }
         // The lots 0 to 10 are eleven, and 0 falls to the first: shares 2, 2, 3, 4 of 11.
@@ -228,8 +230,8 @@ mod tests {
 
     #[test]
     fn draws_from_the_whole_range() {
-        let seen: std::collections::BTreeSet<u32> = (0..1000).map(|_| draw(3)).collect();
+        let seen: std::collections::BTreeSet<u32> = (0..1000).map(|_| random_up_to(3)).collect();
         assert_eq!(Vec::from_iter(seen), [0, 1, 2, 3]);
-        assert_eq!(draw(0), 0);
+        assert_eq!(random_up_to(0), 0);
     }
 }

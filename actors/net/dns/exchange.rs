@@ -1,4 +1,6 @@
-//! A question to the DNS with its answer, for whoever watches.
+//! A question to the DNS with its answer, for an observer.
+
+use std::time::Duration;
 
 use trust_dns_resolver::{
     lookup::Lookup,
@@ -6,49 +8,45 @@ use trust_dns_resolver::{
     proto::op::ResponseCode,
 };
 
-use super::{Failure, Question};
+use super::{LookupError, Question};
 
-/// A question that was asked, and what came of it.
+/// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Exchange {
     /// The question.
     pub question: Question,
     /// The answer.
     pub reply: Reply,
 }
 
-/// What came of a question.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// Everything in the answer, aliases too; at least one.
+    /// All records of the answer, aliases included; at least one.
     Records(Vec<Record>),
     /// The name exists and has no such record.
     NoData,
     /// The name does not exist.
     NoName,
-    /// No answer, or an error.
-    Failed(Failure),
+    /// No answer, or an error code.
+    Failed(LookupError),
 }
 
-/// A record as a zone file writes it.
+/// A record, in the syntax of a zone file (RFC 1035 section 5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Whose, without final dot.
+    /// The owner name without its final dot.
     pub name: String,
-    /// `SRV`
+    /// The type, such as `SRV`.
     pub kind: String,
-    /// `0 5 5269 xmpp.b.example.`
+    /// The data, such as `0 5 5269 xmpp.b.example.`.
     pub data: String,
-    /// For how many seconds it may be kept.
+    /// The time to live in seconds.
     pub ttl: u32,
 }
 
-impl Asked {
-    pub(super) fn new(
-        question: Question,
-        outcome: &Result<Lookup, NetError>,
-        after: std::time::Duration,
-    ) -> Self {
+impl Exchange {
+    pub(super) fn new(question: Question, outcome: &Result<Lookup, NetError>, timeout: Duration) -> Self {
         let reply = match outcome {
             Ok(lookup) => match lookup.answers().iter().map(record).collect::<Vec<_>>() {
                 records if records.is_empty() => Reply::NoData,
@@ -58,7 +56,7 @@ impl Asked {
                 ResponseCode::NXDomain => Reply::NoName,
                 _ => Reply::NoData,
             },
-            Err(error) => Reply::Failed(Failure::new(error, question.clone(), after)),
+            Err(error) => Reply::Failed(LookupError::new(error, question.clone(), timeout)),
         };
         Self { question, reply }
     }

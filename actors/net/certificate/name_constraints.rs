@@ -1,4 +1,4 @@
-//! Reads what the authorities of a chain may vouch for: the extension nameConstraints (RFC 5280 section 4.2.1.10).
+//! Reads the nameConstraints of the authorities in a chain (RFC 5280 section 4.2.1.10).
 
 use openssl::{stack::StackRef, x509::X509};
 use x509_parser::{
@@ -8,7 +8,8 @@ use x509_parser::{
 };
 use xmpp::certificate::{Authority, NameConstraints, Subtree};
 
-/// Gives the constraints of the authorities in a `chain` that begins with the leaf; `None`: there are none.
+/// Returns the constraints of the authorities in a `chain` that begins with the leaf; `None` if there are
+/// none.
 pub(super) fn of(chain: &StackRef<X509>) -> Option<NameConstraints> {
     let ders = chain.iter().skip(1).map(|authority| authority.to_der().ok());
     let constrained: Vec<Authority> =
@@ -17,7 +18,7 @@ pub(super) fn of(chain: &StackRef<X509>) -> Option<NameConstraints> {
 }
 
 fn constraints(der: &[u8]) -> Option<Authority> {
-    // Few have the extension, and not every authority that OpenSSL can read can be read here.
+    // Few authorities have the extension, and this parser rejects some authorities that OpenSSL accepts.
     if !der.windows(NAME_CONSTRAINTS.len()).any(|window| window == NAME_CONSTRAINTS) {
         return None;
     }
@@ -36,8 +37,9 @@ fn constraints(der: &[u8]) -> Option<Authority> {
     Some(Authority::Subtrees { permitted, excluded, excludes })
 }
 
-/// Lists the subtrees of the DNS; `None`: they cannot be read, or are too many. OpenSSL compares the other kinds, and
-/// refuses those that it cannot compare.
+/// Returns the DNS subtrees; `None` if they cannot be read or are too many.
+///
+/// OpenSSL checks the other kinds of subtrees, and rejects a chain with kinds that it does not support.
 fn subtrees(all: &[GeneralSubtree<'_>]) -> Option<Vec<Subtree>> {
     let invalid = |subtree: &GeneralSubtree<'_>| matches!(subtree.base, GeneralName::Invalid(..));
     if all.len() > MOST_SUBTREES || all.iter().any(invalid) {
@@ -50,8 +52,9 @@ fn subtrees(all: &[GeneralSubtree<'_>]) -> Option<Vec<Subtree>> {
     Some(dns.collect())
 }
 
-/// id-ce-nameConstraints, in DER.
+/// The object identifier id-ce-nameConstraints in DER.
 const NAME_CONSTRAINTS: [u8; 5] = [0x06, 0x03, 0x55, 0x1d, 0x1e];
 
-/// They are kept as long as the stream. Authorities of organisations list some dozens.
+/// The maximum number of subtrees. They are stored as long as the stream; authorities of organisations list
+/// some dozens.
 const MOST_SUBTREES: usize = 1000;

@@ -1,6 +1,6 @@
-//! Looks again at a name for which the name servers only said SERVFAIL: is its DNSSEC broken, or are its servers?
+//! Finds out whether DNSSEC is the reason for SERVFAIL.
 //!
-//! A node need not know: either way there is no answer. Who has to mend it does, so `nuncio probe` asks.
+//! A node does not need to know: either way there is no answer. `nuncio probe` uses it to name the remedy.
 
 use std::{io, net::SocketAddr};
 
@@ -15,18 +15,19 @@ use trust_dns_resolver::proto::{
 
 use super::{Dns, Question};
 
-/// What a validating name server holds against a name.
+/// The failed DNSSEC validation of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bogus {
-    /// What it said of its own accord (RFC 8914): code and perhaps words. `None`: it answers when it is told not to
-    /// check.
+    /// The extended error of the name server: code and text (RFC 8914). `None`: it sent none, but it answers
+    /// if validation is disabled.
     pub reason: Option<(u16, String)>,
 }
 
 impl Dns {
-    /// Finds out whether DNSSEC is what keeps the name servers from answering `question`; `None` when it is not, or
-    /// when they do not say.
-    pub async fn second_look(&self, question: &Question) -> Option<Bogus> {
+    /// Returns the failed validation that keeps the name servers from answering `question`.
+    ///
+    /// `None`: there is another reason, or the name servers do not reveal it.
+    pub async fn dnssec_failure(&self, question: &Question) -> Option<Bogus> {
         for server in &*self.servers {
             let plain = self.ask_once(*server, question, false).await.ok();
             let reason = plain.as_ref().and_then(extended_error);
@@ -45,8 +46,9 @@ impl Dns {
         None
     }
 
-    /// Whether the name servers answer anything: who the root's are, any of them knows.
-    pub async fn answers(&self) -> bool {
+    /// Returns whether a name server answers at all. The question is for the name servers of the root, which
+    /// each knows.
+    pub async fn is_answering(&self) -> bool {
         let root = Question { name: String::new(), kind: "NS" };
         for server in &*self.servers {
             if self.ask_once(*server, &root, false).await.is_ok() {
@@ -56,7 +58,7 @@ impl Dns {
         false
     }
 
-    /// Asks one name server by one datagram; `unchecked`: it shall not validate (RFC 4035 section 3.2.2).
+    /// Asks one name server with one datagram. `unchecked` disables its validation (RFC 4035 section 3.2.2).
     async fn ask_once(
         &self,
         server: SocketAddr,
@@ -104,12 +106,12 @@ fn extended_error(answer: &Message) -> Option<(u16, String)> {
     Some((u16::from_be_bytes(*code), words))
 }
 
-/// The option in which name servers explain themselves (RFC 8914 section 2).
+/// The EDNS option code of an extended error (RFC 8914 section 2).
 const EXTENDED_ERROR: u16 = 15;
 
-/// Its codes that are about DNSSEC (RFC 8914 section 4): indeterminate, bogus, signature expired or not yet valid, keys,
-/// signatures or zone key bit missing, NSEC missing.
+/// The extended errors about DNSSEC (RFC 8914 section 4): indeterminate, bogus, signature expired or not yet
+/// valid, keys, signatures or zone key bit missing, NSEC missing.
 const DNSSEC: [u16; 8] = [5, 6, 7, 8, 9, 10, 11, 12];
 
-/// What fits a datagram that no network cuts (RFC 9715 section 3).
+/// The maximum size in bytes of a datagram that no network fragments (RFC 9715 section 3).
 const LARGEST: u16 = 1232;

@@ -1,4 +1,4 @@
-//! A connection whose TLS handshake is over.
+//! A connection after its TLS handshake.
 
 use std::{
     io,
@@ -13,32 +13,32 @@ use tokio::{
 };
 use tokio_openssl::SslStream;
 
-use super::Guarded;
+use super::GuardedSocket;
 
-/// Data within TLS. Records that hold none are limited.
+/// An encrypted connection. The number of records without data is limited.
 #[derive(Debug)]
-pub struct Secure(SslStream<Guarded>);
+pub struct TlsStream(SslStream<GuardedSocket>);
 
-impl Secure {
-    /// Lets no other handshake follow.
-    pub(super) fn settled(mut stream: SslStream<Guarded>) -> Self {
+impl TlsStream {
+    /// Ends the handshake of `stream`. Another handshake ends the connection.
+    pub(super) fn established(mut stream: SslStream<GuardedSocket>) -> Self {
         let renegotiable = stream.ssl().version2() != Some(SslVersion::TLS1_3);
-        stream.get_mut().settle(renegotiable);
+        stream.get_mut().establish(renegotiable);
         Self(stream)
     }
 
-    /// What was negotiated.
+    /// The negotiated parameters of the connection.
     pub fn ssl(&self) -> &SslRef {
         self.0.ssl()
     }
 
-    /// The socket itself, for its options.
+    /// The TCP socket, for its options.
     pub(crate) fn socket(&self) -> &TcpStream {
         self.0.get_ref().socket()
     }
 }
 
-impl AsyncRead for Secure {
+impl AsyncRead for TlsStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -54,7 +54,7 @@ impl AsyncRead for Secure {
     }
 }
 
-impl AsyncWrite for Secure {
+impl AsyncWrite for TlsStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

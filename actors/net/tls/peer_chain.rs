@@ -1,6 +1,6 @@
-//! The certificates that a peer showed, kept so that they can be judged again.
+//! The certificates of a peer, stored to be verified again after a reload.
 //!
-//! OpenSSL keeps them as long as the connection, so what is kept here is references. The handshake bounds their bytes.
+//! OpenSSL stores them as long as the connection, so these are references. The handshake limits their size.
 
 use std::sync::{Arc, Weak};
 
@@ -9,20 +9,20 @@ use xmpp::certificate::Certificate;
 
 use crate::certificate::{self, Peer, Stores};
 
-/// What a peer showed in a handshake.
+/// The certificates that a peer presented in a handshake.
 #[derive(Clone)]
-pub struct Evidence {
+pub struct PeerChain {
     peer: Peer,
     leaf: X509,
-    /// The rest of the chain, in which the leaf may be too.
+    /// The other certificates of the chain; the leaf may be among them.
     chain: Vec<X509>,
-    /// What a server stapled to it.
+    /// The OCSP response that a server sent (RFC 6066 section 8).
     staple: Option<Vec<u8>>,
-    /// The trust stores of the last verdict.
+    /// The trust stores of the last verification.
     by: Weak<Stores>,
 }
 
-impl Evidence {
+impl PeerChain {
     pub(super) fn of(peer: Peer, leaf: X509, ssl: &SslRef, by: &Arc<Stores>) -> Self {
         let chain = ssl.peer_cert_chain();
         Self {
@@ -34,7 +34,7 @@ impl Evidence {
         }
     }
 
-    /// `None`: there is no memory.
+    /// Verifies the certificates. `None`: OpenSSL has no memory.
     pub(super) fn judge(&self, stores: &Stores) -> Option<Certificate> {
         let judge = || -> Result<Certificate, ErrorStack> {
             let mut chain = Stack::new()?;
@@ -46,26 +46,28 @@ impl Evidence {
         judge().ok()
     }
 
-    pub(super) fn is_by(&self, stores: &Arc<Stores>) -> bool {
+    /// Returns whether `stores` made the last verification.
+    pub(super) fn is_judged_by(&self, stores: &Arc<Stores>) -> bool {
         std::ptr::eq(self.by.as_ptr(), Arc::as_ptr(stores))
     }
 
-    pub(super) fn judged_by(&mut self, stores: &Arc<Stores>) {
+    /// Notes that `stores` made the last verification.
+    pub(super) fn set_judged_by(&mut self, stores: &Arc<Stores>) {
         self.by = Arc::downgrade(stores);
     }
 }
 
-impl PartialEq for Evidence {
+impl PartialEq for PeerChain {
     fn eq(&self, other: &Self) -> bool {
         (self.peer, &self.leaf, &self.chain, &self.staple)
             == (other.peer, &other.leaf, &other.chain, &other.staple)
     }
 }
 
-impl Eq for Evidence {}
+impl Eq for PeerChain {}
 
-impl std::fmt::Debug for Evidence {
+impl std::fmt::Debug for PeerChain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Evidence").field("chain", &self.chain.len()).finish_non_exhaustive()
+        f.debug_struct("PeerChain").field("chain", &self.chain.len()).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,9 @@
-//! The connections over which the library fetches long answers: it never gets to read one that is too long.
+//! TCP connections to name servers that limit the size of an answer.
 //!
-//! A DNS message over TCP may have 64 KiB, and the library turns each record into several times its size; that of a
-//! negative answer grows with the square of the records. A hostile zone could fill the memory with the answers that are
-//! being read. So a message that is longer than any useful answer reaches the library as the error SERVFAIL, and the
-//! other answers on that connection are not disturbed.
+//! A DNS message over TCP can have 64 KiB. The library needs several times that memory, and for a negative
+//! answer the memory grows with the square of the number of records. A hostile zone could exhaust the memory
+//! with a few answers. So a message that is longer than any useful answer is replaced by the error SERVFAIL
+//! before the library reads it. The other answers on the connection are not changed.
 
 use std::{
     future::Future,
@@ -22,7 +22,7 @@ use trust_dns_resolver::net::runtime::{
     RuntimeProvider, TokioRuntimeProvider, TokioTime, iocompat::AsyncIoTokioAsStd,
 };
 
-/// Makes the library's sockets.
+/// The socket factory of the library.
 #[derive(Clone, Default)]
 pub(super) struct Sockets(TokioRuntimeProvider);
 
@@ -30,7 +30,7 @@ impl RuntimeProvider for Sockets {
     type Handle = <TokioRuntimeProvider as RuntimeProvider>::Handle;
     type Timer = TokioTime;
     type Udp = <TokioRuntimeProvider as RuntimeProvider>::Udp;
-    type Tcp = AsyncIoTokioAsStd<Bounded<TcpStream>>;
+    type Tcp = AsyncIoTokioAsStd<BoundedStream<TcpStream>>;
 
     fn create_handle(&self) -> Self::Handle {
         self.0.create_handle()
@@ -43,7 +43,7 @@ impl RuntimeProvider for Sockets {
         timeout: Option<Duration>,
     ) -> Pin<Box<dyn Send + Future<Output = io::Result<Self::Tcp>>>> {
         let connects = self.0.connect_tcp(server, from, timeout);
-        Box::pin(async move { Ok(AsyncIoTokioAsStd(Bounded::new(connects.await?.0))) })
+        Box::pin(async move { Ok(AsyncIoTokioAsStd(BoundedStream::new(connects.await?.0))) })
     }
 
     fn bind_udp(
@@ -55,26 +55,27 @@ impl RuntimeProvider for Sockets {
     }
 }
 
-/// A stream of DNS messages, each behind its length (RFC 1035 section 4.2.2).
-pub(super) struct Bounded<S> {
+/// A stream of DNS messages, each with a length prefix (RFC 1035 section 4.2.2).
+pub(super) struct BoundedStream<S> {
     stream: S,
     state: State,
-    /// Bytes that are to be given out before anything is read: a length, perhaps with a header.
+    /// Bytes to deliver before the next read: a length, perhaps with a header.
     ready: [u8; LENGTH + HEADER],
-    /// The part of them that is left.
+    /// The number of bytes of `ready` that were delivered.
     given: usize,
+    /// The number of bytes in `ready`.
     filled: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// In the length of a message; so much of it is there.
+    /// In the length of a message, of which `got` bytes were read.
     Length { bytes: [u8; LENGTH], got: usize },
-    /// In a message that is given out; so much of it is to come.
+    /// In a message that is delivered, of which `left` bytes are missing.
     Message { left: usize },
-    /// In the header of a message that is too long; so much of the message is to come after the header.
+    /// In the header of a message that is too long. After the header, `left` bytes of it follow.
     Header { bytes: [u8; HEADER], got: usize, left: usize },
-    /// In the rest of such a message.
+    /// In the rest of a message that is too long, which is discarded.
     Excess { left: usize },
 }
 
@@ -82,7 +83,7 @@ impl State {
     const BETWEEN: Self = Self::Length { bytes: [0; LENGTH], got: 0 };
 }
 
-impl<S> Bounded<S> {
+impl<S> BoundedStream<S> {
     fn new(stream: S) -> Self {
         Self { stream, state: State::BETWEEN, ready: [0; LENGTH + HEADER], given: 0, filled: 0 }
     }
@@ -94,7 +95,7 @@ impl<S> Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Bounded<S> {
+impl<S: AsyncRead + Unpin> BoundedStream<S> {
     fn pull(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(scratch);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
@@ -102,7 +103,7 @@ impl<S: AsyncRead + Unpin> Bounded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -153,7 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
                     this.state = if got < HEADER {
                         State::Header { bytes, got, left }
                     } else {
-                        log::debug!(target: "nuncio::dns", bytes = left + HEADER; "an answer is too long: it is not read");
+                        log::debug!(target: "nuncio::dns", bytes = left + HEADER; "DNS answer over TCP exceeds the limit: treated as SERVFAIL");
                         this.give([0, HEADER as u8], &refusal(bytes));
                         State::Excess { left }
                     };
@@ -173,7 +174,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -191,23 +192,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
     }
 }
 
-/// The header of an answer with the error SERVFAIL and no records, from that of another answer (RFC 1035 section 4.1.1).
+/// Changes the header of an answer into the error SERVFAIL without records (RFC 1035 section 4.1.1).
 fn refusal([id_high, id_low, flags, codes, ..]: [u8; HEADER]) -> [u8; HEADER] {
     const TRUNCATED: u8 = 0x02;
     const SERVFAIL: u8 = 2;
     [id_high, id_low, flags & !TRUNCATED, codes & 0xf0 | SERVFAIL, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-/// Bytes of a message. Fifty SRV records have less than half of that.
+/// The maximum size of a message in bytes. Fifty SRV records have less than half of that.
 const LONGEST: usize = 8 * 1024;
 
-/// Bytes of the length before a message.
+/// The size of a length prefix in bytes.
 const LENGTH: usize = 2;
 
-/// Bytes of the header of a message.
+/// The size of the header of a message in bytes.
 const HEADER: usize = 12;
 
-/// Bytes that are copied at once.
+/// The number of bytes copied at once.
 const SCRATCH: usize = 1024;
 
 #[cfg(test)]
@@ -223,9 +224,9 @@ mod tests {
         message
     }
 
-    /// Reads `bytes` through the bound, in pieces of `size`.
+    /// Reads `bytes` through a bounded stream, in pieces of `size`.
     async fn read(bytes: Vec<u8>, size: usize) -> Vec<u8> {
-        let mut stream = Bounded::new(&bytes[..]);
+        let mut stream = BoundedStream::new(&bytes[..]);
         let mut all = Vec::new();
         let mut piece = vec![0; size];
         loop {
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_is_too_long_becomes_a_refusal_and_its_neighbours_stay() {
+    async fn a_message_that_is_too_long_becomes_servfail_and_the_others_are_unchanged() {
         let (short, longest) = (message(1, 40), message(3, LONGEST));
         let refusal = |id| [0, 12, 0, id, 0x85, 0x82, 0, 0, 0, 0, 0, 0, 0, 0];
         let sent =
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_end_within_a_message_is_an_end() {
+    async fn a_connection_can_end_within_a_message() {
         for length in [0, 1, 2, 10, 14, 100, 9_000] {
             let mut sent = message(1, LONGEST + 1_000);
             sent.truncate(length);
