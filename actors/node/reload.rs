@@ -55,10 +55,10 @@ impl Node {
         let _ = self.router.signal(adopt);
 
         let limits = [&self.settings, &settings].map(|settings| &settings.limits);
-        let seats = self.listeners.limits.seats.clone();
+        let seats = self.listeners.limits.connection_permits.clone();
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
-        let seats = self.listeners.programs.seats.clone();
+        let seats = self.listeners.programs.connection_permits.clone();
         resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
         self.listeners.programs = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
@@ -67,11 +67,12 @@ impl Node {
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
         if let Some(server) = &self.servers {
             let whose = Kind::Servers(self.listeners.of_servers(server));
-            let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
+            let _ = server.signal(listener::Adopt { kind: whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
             let whose = Kind::Components(self.listeners.of_components(component));
-            let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
+            let _ =
+                component.signal(listener::Adopt { kind: whose, limits: self.listeners.programs.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
         // Compared with what runs at the next reload too.

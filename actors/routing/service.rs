@@ -123,11 +123,11 @@ impl Handler<Queued<Serve>> for Service {
         for stanza in std::mem::take(&mut batch.stanzas) {
             let answer = self.answer(&stanza);
             let outcome = if answer.is_some() { Outcome::Answered } else { Outcome::Dropped };
-            batch.slip.settle(outcome, Amount::of([&stanza]));
+            batch.entry.settle(outcome, Amount::of([&stanza]));
             answers.extend(answer);
         }
-        let mut batches = batch::sort(answers, &batch.pass);
-        // They are as many as one read brought, and the next read waits for their pass: they are held back where others
+        let mut batches = batch::sort(answers, &batch.permit);
+        // They are as many as one read brought, and the next read waits for their permit: they are held back where others
         // would be refused, and whoever does not take his answers is not read either.
         batches.iter_mut().for_each(|batch| batch.returning = true);
         if !batches.is_empty() {

@@ -1,45 +1,45 @@
-//! How long a full destination may hold up its sources.
+//! The time for which a full outbox may hold up the senders.
 
 use std::time::{Duration, Instant};
 
-/// A time in which sources are held up.
+/// A hold: the outbox is full, and senders are not read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct Hold {
     pub(super) ends: Instant,
-    /// What had been written when it began.
+    /// Bytes that had been written when it began.
     pub(super) written: u64,
-    /// Since when one of them has others to write to, who are held up with it.
-    pub(super) shared: Option<Instant>,
+    /// Since when a sender is held up that also writes to other destinations.
+    pub(super) fans_out_since: Option<Instant>,
 }
 
-/// How long sources that have others to write to may be held up.
+/// The time for which senders with several destinations may be held up. It is used up by holds and recovers slowly.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct Allowance {
     left: Duration,
     at: Instant,
 }
 
-impl Patience {
-    /// Nobody was held up yet.
-    pub(super) fn whole(now: Instant) -> Self {
-        Self { left: MOMENT, at: now }
+impl Allowance {
+    /// All of it.
+    pub(super) fn full(now: Instant) -> Self {
+        Self { left: LONGEST_HOLD, at: now }
     }
 
-    /// It grows back slowly.
+    /// The time that is left.
     pub(super) fn left(self, now: Instant) -> Duration {
-        (self.left + now.saturating_duration_since(self.at) / RECOVERY).min(MOMENT)
+        (self.left + now.saturating_duration_since(self.at) / RECOVERY).min(LONGEST_HOLD)
     }
 
-    /// Takes off a time in which somebody was held up.
+    /// Takes off the time of a hold.
     pub(super) fn spend(&mut self, since: Instant, now: Instant) {
         let spent = now.saturating_duration_since(since);
         *self = Self { left: self.left(since).saturating_sub(spent), at: now };
     }
 }
 
-/// How long a full destination may hold up its sources before it is seen whether it takes anything: TCP opens the window
-/// of a peer that reads steadily in large steps.
-pub const MOMENT: Duration = Duration::from_secs(2);
+/// The time after which it is checked whether the destination has read enough. TCP opens the window of a peer that reads
+/// steadily in large steps.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
-/// A moment is made up for in so many: one slow destination takes from the others of a source no more than a ninth.
+/// Hold time recovers at 1/8 of real time, so one slow destination delays a sender's others by at most 1/9.
 const RECOVERY: u32 = 8;

@@ -1,5 +1,5 @@
-//! What was written to a link and may not have arrived: of stanzas nobody says between servers that he has them (without
-//! XEP-0198), so it is known by the time and by what two kernels can hold.
+//! Estimates which written stanzas may be lost when a link breaks. Servers do not acknowledge stanzas (without XEP-0198), so
+//! the estimate is bounded by the time since the write and by the size of socket buffers.
 
 use std::{
     collections::VecDeque,
@@ -9,16 +9,16 @@ use std::{
 use net::happy_eyeballs;
 use status::amount::Amount;
 
-/// What was written lately, in order.
+/// Amounts that were written recently, in order.
 #[derive(Debug, Default)]
-pub(super) struct Doubt {
+pub(super) struct InFlight {
     recent: VecDeque<(Instant, Amount)>,
     bytes: u64,
 }
 
-impl Doubt {
-    /// Remembers what was written, and forgets what has arrived by now.
-    pub(super) fn remember(&mut self, amount: Amount, now: Instant) {
+impl InFlight {
+    /// Adds what was written, and removes what has arrived by now.
+    pub(super) fn add(&mut self, amount: Amount, now: Instant) {
         self.bytes += amount.bytes;
         match self.recent.back_mut() {
             Some((at, last)) if last.bytes < GRAIN && now.saturating_duration_since(*at) < SECOND => {
@@ -29,7 +29,7 @@ impl Doubt {
         self.forget(now);
     }
 
-    /// Gives what may not have arrived at an end without a goodbye.
+    /// Gives what may not have arrived, if the link breaks now.
     pub(super) fn take(&mut self, now: Instant) -> Amount {
         self.forget(now);
         let doubtful = self.recent.drain(..).map(|(_, amount)| amount).fold(Amount::default(), Amount::plus);
@@ -47,15 +47,15 @@ impl Doubt {
     }
 }
 
-/// What was written longer ago has been acknowledged by the peer's kernel, or the link would have ended: after
-/// `TCP_USER_TIMEOUT`, which for a peer that has closed its window is looked at with each probe only.
+/// After this time the peer's kernel has acknowledged the bytes, or the link would have ended by `TCP_USER_TIMEOUT`. For a
+/// peer that has closed its window, that is checked with each probe only, hence twice the time.
 const ACKNOWLEDGED: Duration = Duration::from_secs(2 * happy_eyeballs::UNACKNOWLEDGED_FOR.as_secs());
 
-/// Bytes that can be on their way at most: 4 MiB in our kernel, the most that Linux lets a socket send ahead (`tcp_wmem`),
-/// and 16 MiB that a peer's has received and its server has not read: 6 MiB with Linux (`tcp_rmem`), 16 with Windows.
+/// Bytes that can be in socket buffers at most: 4 MiB in our kernel (`tcp_wmem` of Linux), and 16 MiB that the peer's kernel
+/// has received and its server has not read: 6 MiB with Linux (`tcp_rmem`), 16 MiB with Windows.
 const HELD: u64 = 20 * 1024 * 1024;
 
-/// What is written within a second, or so many bytes, is remembered as one.
+/// Writes within one second, up to this many bytes, are kept as one.
 const SECOND: Duration = Duration::from_secs(1);
 const GRAIN: u64 = 256 * 1024;
 
@@ -66,22 +66,22 @@ mod tests {
     const KIB: Amount = Amount { stanzas: 1, bytes: 1024 };
 
     #[test]
-    fn what_two_kernels_cannot_hold_has_arrived() {
-        let (mut doubt, now) = (Doubt::default(), clock::now());
+    fn bytes_beyond_the_socket_buffers_have_arrived() {
+        let (mut in_flight, now) = (InFlight::default(), clock::now());
         for _ in 0..100 * 1024 {
-            doubt.remember(KIB, now);
+            in_flight.add(KIB, now);
         }
-        let doubtful = doubt.take(now);
-        assert!((HELD..HELD + GRAIN + KIB.bytes).contains(&doubtful.bytes), "{doubtful:?}");
-        assert_eq!(doubtful.stanzas, doubtful.bytes / KIB.bytes);
-        assert_eq!(doubt.take(now), Amount::default());
+        let lost = in_flight.take(now);
+        assert!((HELD..HELD + GRAIN + KIB.bytes).contains(&lost.bytes), "{lost:?}");
+        assert_eq!(lost.stanzas, lost.bytes / KIB.bytes);
+        assert_eq!(in_flight.take(now), Amount::default());
     }
 
     #[test]
-    fn what_was_written_long_ago_has_arrived() {
-        let (mut doubt, now) = (Doubt::default(), clock::now());
-        doubt.remember(KIB, now);
-        doubt.remember(KIB, now + ACKNOWLEDGED);
-        assert_eq!(doubt.take(now + ACKNOWLEDGED + SECOND), KIB);
+    fn bytes_written_long_ago_have_arrived() {
+        let (mut in_flight, now) = (InFlight::default(), clock::now());
+        in_flight.add(KIB, now);
+        in_flight.add(KIB, now + ACKNOWLEDGED);
+        assert_eq!(in_flight.take(now + ACKNOWLEDGED + SECOND), KIB);
     }
 }

@@ -34,7 +34,7 @@ impl Promise {
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
             routes: self.owners.routes.clone(),
-            notes: self.owners.notes.clone(),
+            recorder: self.owners.notes.clone(),
         };
         let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
         let session = self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {

@@ -88,8 +88,8 @@ impl Queue {
 
     /// Takes what fits of a batch to the end of the queue; the source of what does not fit is held up by the rest.
     pub(super) fn admit(&mut self, mut batch: Batch, room: Room<'_>, rest: Rest) -> Option<Batch> {
-        let taken = batch.slip.held().stanzas > 0;
-        self.slip.merge(mem::take(&mut batch.slip));
+        let taken = batch.entry.held().stanzas > 0;
+        self.slip.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
         let mut left = Vec::new();
         for stanza in mem::take(&mut batch.stanzas) {
@@ -109,7 +109,7 @@ impl Queue {
         batch.stanzas = left;
         if taken {
             let held = batch.amount();
-            batch.slip = self.slip.split(held);
+            batch.entry = self.slip.split(held);
         }
         Some(batch)
     }
@@ -117,8 +117,8 @@ impl Queue {
     /// Puts what a dead link gave back in front of everything; its time has gone on meanwhile.
     pub(super) fn put_back(&mut self, returned: Vec<Batch>, bounds: &Bounds) {
         for mut batch in returned.into_iter().rev() {
-            let taken = batch.slip.held().stanzas > 0;
-            self.slip.merge(mem::take(&mut batch.slip));
+            let taken = batch.entry.held().stanzas > 0;
+            self.slip.merge(mem::take(&mut batch.entry));
             for stanza in batch.stanzas.into_iter().rev() {
                 let waiting =
                     Waiting::new(Kept { stanza: stanza.detached(), taken, since: batch.since }, bounds);

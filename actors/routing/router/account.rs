@@ -30,7 +30,7 @@ pub(super) struct Account {
 impl Account {
     /// Enters what has come under the domain it is for.
     pub(super) fn take_in(&mut self, batch: &mut Batch) {
-        batch.slip = self.enter(&batch.to, batch.amount());
+        batch.entry = self.enter(&batch.to, batch.amount());
     }
 
     /// Enters so much under a domain.

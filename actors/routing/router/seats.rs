@@ -12,7 +12,7 @@ use xmpp::{Domain, stanza::ErrorType};
 use super::{DismissComponent, Local, Router, ShowComponents};
 use crate::{
     settings::Conflict,
-    streams::component::{self, Component, Seated},
+    streams::component::{self, BindDecided, Component},
 };
 use mailbox::{Mailbox, Queued};
 use status::{
@@ -139,13 +139,13 @@ impl Router {
     }
 }
 
-impl Handler<Queued<component::Claimed>> for Router {
+impl Handler<Queued<component::BindRequested>> for Router {
     type Result = ();
 
-    fn handle(&mut self, claimed: Queued<component::Claimed>, _: &mut Context<Self>) {
-        let component::Claimed { name, component } = claimed.open();
+    fn handle(&mut self, requested: Queued<component::BindRequested>, _: &mut Context<Self>) {
+        let component::BindRequested { name, component } = requested.open();
         let Some(seat) = self.seat(&name) else {
-            let _ = component.signal(Seated { accepted: false, asked: false });
+            let _ = component.signal(BindDecided::Refused);
             return;
         };
         let accepted = match (&seat.connection, seat.conflict) {
@@ -163,7 +163,11 @@ impl Handler<Queued<component::Claimed>> for Router {
             (seat.asked, seat.answered) = (false, None);
         }
         // A component that is gone again says so with `component::Gone`.
-        let _ = component.signal(Seated { accepted, asked });
+        let _ = component.signal(match (accepted, asked) {
+            (true, _) => BindDecided::Accepted,
+            (false, true) => BindDecided::Pending,
+            (false, false) => BindDecided::Refused,
+        });
     }
 }
 

@@ -1,42 +1,34 @@
-//! What the machine of an incoming stream wants done, and the way of what was read to the router.
+//! Does what the machine of an incoming stream asks for.
 
-use std::time::Duration;
-
-use actix::{ActorContext, AsyncContext, Context};
+use actix::Context;
+use bytes::Bytes;
 use tokio::sync::watch;
 use xmpp::{
     Domain, DomainPair, Stanza,
-    certificate::Problem,
     dialback::Request,
-    policy::{Mechanism, Refusal},
+    policy::Mechanism,
     stanza,
-    stream::{
-        End,
-        receiving::{Output, open},
-    },
+    stream::receiving::{Output, open},
 };
 
-use super::{Authorized, Incoming, LOG, machine::Machine};
+use super::{Authentication, Authorized, Incoming, LOG, Machine, name};
 use crate::{
     dial::failure::Failure,
     flow::{
-        batch::{self, Batch, ReadPermit},
+        batch::{self, ReadPermit},
         refused::{self, RefusedStanzas},
-        route::{Ingress, Refuse, Route},
+        route::Refuse,
     },
-    observe::{fingerprints, metrics::Count},
     streams::{caller, verifier},
 };
-use mailbox::Refused;
 use status::{
-    display::{Protection, in_words, millis, name_of},
+    display::{Protection, in_words, millis},
     event::{Event, What},
-    report::Direction,
 };
 
 impl Incoming {
-    /// Lets the machine say what is to be done.
-    pub(super) fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
+    /// Does what the machine asks for, then gives the link what waits.
+    pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused: Vec<stanza::Refused> = Vec::new();
         loop {
@@ -49,72 +41,81 @@ impl Incoming {
                     None => break,
                     Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
                     Some(open::Output::Authorized { pair, mechanism }) => self.admit(&pair, mechanism),
-                    // Counted at once, since the line about the end of the stream may be the next thing to do.
+                    // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {
-                        self.stanzas_in += 1;
+                        self.intake.stanzas += 1;
                         stanzas.push(stanza);
                     }
                     Some(open::Output::StanzaRefused(stanza)) => {
-                        self.stanzas_refused += 1;
+                        self.intake.refused += 1;
                         refused.push(*stanza);
                     }
-                    Some(open::Output::Verify(request)) => self.ask(request),
-                    Some(open::Output::Refused { remote, reason }) => self.refused(remote.as_ref(), reason),
+                    Some(open::Output::Verify(request)) => self.verify(request),
+                    Some(open::Output::Refused { remote, reason }) => {
+                        self.log_refusal(remote.as_ref(), reason)
+                    }
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },
             }
         }
-        self.feed_link();
-        if !self.outbox.has_room() {
-            self.unread = Some(pass.clone());
+        self.connection.flush();
+        if !self.connection.outbox.has_room() {
+            self.reading.unread = Some(permit.clone());
         }
         if !refused.is_empty() {
-            self.refuse(refused, pass);
+            self.refuse(refused, permit);
         }
         if !stanzas.is_empty() {
-            self.last_stanza = clock::now();
-            let mut batches = batch::sort(stanzas, pass);
-            self.habit.mark(&mut batches, self.last_stanza);
-            self.offer(batches, context);
+            self.connection.last_stanza = clock::now();
+            let router = &self.environment.owners.routes;
+            self.intake.offer(stanzas, permit, router, context, Self::offer_again);
         }
     }
 
-    /// Does the next thing that the handshake needs.
+    fn offer_again(&mut self, context: &mut Context<Self>) {
+        self.intake.offer_again(&self.environment.owners.routes, context, Self::offer_again);
+    }
+
+    /// Does the next step of the handshake.
     fn negotiate(&mut self, output: Output) {
         match output {
             Output::Transmit(bytes) => self.transmit(bytes),
             Output::StartTls => {
-                self.feed_link();
-                if let Some(link) = &self.link {
-                    link.accept_tls(self.environment.tls.clone(), self.to.clone());
-                }
+                self.connection.flush();
+                self.connection.accept_tls(self.environment.tls.clone(), self.to.clone());
             }
             Output::Opened { from, to, certificate } => {
                 log::debug!(
-                    target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
+                    target: LOG, address:% = self.connection.address, from:% = name(from.as_ref()), to:% = to,
                     certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
                     "opened"
                 );
                 self.to = Some(to);
                 if let Some(verdict) = certificate {
-                    self.count_verdict(&verdict);
-                    self.verdict = Some(verdict);
+                    self.set_verdict(verdict);
                 }
             }
-            Output::Verify(request) => self.ask(request),
-            Output::Refused { remote, reason } => self.refused(remote.as_ref(), reason),
+            Output::Verify(request) => self.verify(request),
+            Output::Refused { remote, reason } => self.log_refusal(remote.as_ref(), reason),
             Output::Completed(open) => self.machine = Machine::Open(open),
             Output::Ended(end) => self.stream_ended(&end),
         }
     }
 
-    /// Has an authoritative server asked about a dialback key.
-    fn ask(&mut self, request: Request) {
-        if self.environment.strangers.asked.permits() {
-            log::info!(target: LOG, address:% = self.address, pair:% = request.pair; "asked to verify by dialback");
+    fn transmit(&mut self, bytes: Bytes) {
+        if let Some(shown) = self.connection.transmit(bytes) {
+            log::trace!(target: LOG, address:% = self.connection.address; "sent {shown}");
         }
-        let site = net::site::site(self.address.ip());
-        let stream = self.asking.get_or_insert_with(|| watch::channel(()).0).subscribe();
+    }
+
+    /// Has a dialback key verified by the authoritative server.
+    fn verify(&mut self, request: Request) {
+        let address = self.connection.address;
+        if self.environment.log_limits.asked.permits() {
+            log::info!(target: LOG, address:% = address, pair:% = request.pair; "asked to verify by dialback");
+        }
+        let site = net::site::site(address.ip());
+        let stream = self.verifying.get_or_insert_with(|| watch::channel(()).0).subscribe();
         let (answer, within) = (self.own.outlet(), self.remote.handshake_timeout);
         let verify = verifier::Verify { request, site, answer, within, stream };
         if let Err(refused) = self.environment.verifier.tell(verify) {
@@ -124,134 +125,80 @@ impl Incoming {
         }
     }
 
-    /// The remote has proved a pair: its own terms hold from now on, and whoever waits for a sign of life hears of it.
+    /// The remote has proved a pair. From the first one on the policy for this remote applies; the promise learns that the
+    /// remote is reachable.
     fn admit(&mut self, pair: &DomainPair, mechanism: Mechanism) {
-        if !self.authorized {
-            self.authorized = true;
-            // A listener that is gone counts no more.
-            let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
-            self.presence = Some(self.environment.tally.admit());
-            self.remote = self.environment.terms.remote(&pair.remote).clone();
-            self.throttle.set_rate(self.remote.max_rate);
+        match &mut self.authentication {
+            Authentication::Done { mechanism: last, .. } => *last = mechanism,
+            Authentication::Pending => {
+                let _presence = self.environment.metrics.admit();
+                self.authentication = Authentication::Done { mechanism, _presence };
+                // A listener that is gone counts no connections.
+                let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
+                self.remote = self.environment.terms.remote(&pair.remote).clone();
+                self.reading.throttle.set_rate(self.remote.max_rate);
+            }
         }
-        // A promise that is gone takes the process with it.
+        // A promise that is gone ends the process.
         let _ = self.environment.authorized.signal(Authorized { remote: pair.remote.clone() });
         let terms = self.environment.terms.remote(&pair.remote);
         let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
         log::info!(
-            target: LOG, address:% = self.address, pair:% = pair,
+            target: LOG, address:% = self.connection.address, pair:% = pair,
             mechanism:% = mechanism, protocol = shown.protocol,
             cipher = shown.cipher, certificate = shown.certificate.as_str(),
-            fingerprint = shown.fingerprint, took:% = millis(self.since);
+            fingerprint = shown.fingerprint, took:% = millis(self.connection.since);
             "authenticated"
         );
-        self.mechanism = Some(mechanism);
         let text = format!("by {mechanism}, {}", shown.in_words());
-        let event = Event::now(What::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
-        self.environment.notes.note(&pair.remote, event);
-        self.witness(&pair.remote);
+        let event =
+            Event::now(What::ConnectedToUs).with(&pair.local).at(self.connection.address).saying(text);
+        self.environment.recorder.note(&pair.remote, event);
+        self.record_fingerprint(&pair.remote);
     }
 
-    /// Counts, once a stream, what the peer's certificate is worth.
-    fn count_verdict(&mut self, verdict: &Result<(), Problem>) {
-        if !self.judged {
-            self.judged = true;
-            self.environment
-                .tally
-                .count(Count::Judged { direction: Direction::Incoming, verdict: name_of(verdict) });
-        }
-    }
-
-    /// A header that is refused, for its certificate or for something else, ends the stream before it is open.
-    pub(super) fn judge_unopened(&mut self, end: &End) {
-        let (Some(remote), Some(secured)) = (self.machine.claimed().cloned(), self.machine.transport())
-        else {
-            return;
-        };
-        let verdict = secured.proves(&remote, &self.environment.terms.remote(&remote).policy);
-        if let (Err(problem), End::ByUs(error), false) = (&verdict, end, self.judged) {
-            let reason = Refusal::Certificate(problem.clone()).explain(&remote);
-            if error.text == reason {
-                let event = Event::now(What::Refused).at(self.address).saying(reason);
-                self.environment.notes.note_claim(&remote, event);
-                self.refused = true;
-            }
-        }
-        self.count_verdict(&verdict);
-        self.verdict = Some(verdict);
-    }
-
-    fn refused(&mut self, remote: Option<&Domain>, reason: String) {
-        if self.authorized || self.environment.strangers.refused.permits() {
+    /// A request of the peer was refused, and the stream goes on.
+    fn log_refusal(&mut self, remote: Option<&Domain>, reason: String) {
+        if matches!(self.authentication, Authentication::Done { .. })
+            || self.environment.log_limits.refused.permits()
+        {
             log::warn!(
-                target: LOG, address:% = self.address, remote:% = name(remote),
+                target: LOG, address:% = self.connection.address, remote:% = name(remote),
                 reason = reason.as_str();
                 "refused"
             );
         }
         if let Some(remote) = remote {
-            let event = Event::now(What::Refused).at(self.address).saying(reason);
-            self.environment.notes.note_claim(remote, event);
-            self.refused = true;
+            self.record_refusal(remote, reason);
         }
     }
 
-    /// Has stanzas that the stream refused counted, and their answers sent the way that stanzas of our own domains take,
-    /// on streams that we open.
-    fn refuse(&mut self, stanzas: Vec<stanza::Refused>, pass: &ReadPermit) {
+    /// Records in the history of a domain that a request was refused.
+    pub(super) fn record_refusal(&mut self, remote: &Domain, reason: String) {
+        let event = Event::now(What::Refused).at(self.connection.address).saying(reason);
+        self.environment.recorder.note_claim(remote, event);
+        self.refusals.is_recorded = true;
+    }
+
+    /// Has refused stanzas counted, and their answers sent like stanzas of our own domains: on streams that we open.
+    fn refuse(&mut self, stanzas: Vec<stanza::Refused>, permit: &ReadPermit) {
+        let address = self.connection.address;
         let mut refused = RefusedStanzas::default();
         let mut answers = Vec::new();
         for stanza in stanzas {
-            refused::log(LOG, &self.environment.strangers.stanzas, self.address, &stanza);
-            if !self.refusals_noted.contains(&stanza.reason) {
-                self.refusals_noted.push(stanza.reason);
+            refused::log(LOG, &self.environment.log_limits.stanzas, address, &stanza);
+            if !self.refusals.stanzas.contains(&stanza.reason) {
+                self.refusals.stanzas.push(stanza.reason);
                 let text = format!("a stanza: {}", stanza.text);
-                let event = Event::now(What::Refused).with(&stanza.local).at(self.address).saying(text);
-                self.environment.notes.note(&stanza.remote, event);
+                let event = Event::now(What::Refused).with(&stanza.local).at(address).saying(text);
+                self.environment.recorder.note(&stanza.remote, event);
             }
             refused.enter(&stanza);
             answers.extend(stanza.answer);
         }
-        // As many as one read brought, and the next one waits for their pass. A router that is gone takes the process
-        // with it.
+        // Bounded: as many as one read brought, and the next read waits for their permit. A router that is gone ends
+        // the process.
         let _ =
-            self.environment.owners.refused.signal(Refuse { refused, answers: batch::sort(answers, pass) });
-    }
-
-    /// Has the remote's certificate remembered.
-    fn witness(&self, remote: &Domain) {
-        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
-            let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
-            // A witness who has too much to do remembers the last one.
-            let _ = self.environment.witness.tell(fingerprints::Record {
-                remote,
-                direction: Direction::Incoming,
-                fingerprint,
-            });
-        }
-    }
-
-    /// Offers stanzas to the router until it takes them. Their passes keep the link from reading meanwhile.
-    fn offer(&mut self, batches: Vec<Batch>, context: &mut Context<Self>) {
-        let route = Route { batches, ingress: Ingress::Remote };
-        match self.environment.owners.routes.tell(route) {
-            Ok(()) => {}
-            Err(Refused::Full(route)) => {
-                self.offered = Some(route);
-                context.run_later(OFFER_AGAIN, |incoming, context| {
-                    if let Some(route) = incoming.offered.take() {
-                        incoming.offer(route.batches, context);
-                    }
-                });
-            }
-            Err(Refused::Gone(_)) => context.stop(),
-        }
+            self.environment.owners.refused.signal(Refuse { refused, answers: batch::sort(answers, permit) });
     }
 }
-
-pub(super) fn name(domain: Option<&Domain>) -> &str {
-    domain.map_or("-", Domain::as_str)
-}
-
-/// How soon a full router is asked again.
-pub(super) const OFFER_AGAIN: Duration = Duration::from_millis(25);

@@ -1,4 +1,4 @@
-//! A session under other terms: it goes on, or is closed so that what waits goes on another link.
+//! A session under a new configuration: it goes on, or is closed so that what waits takes another link.
 
 use actix::{Context, Handler};
 use xmpp::{
@@ -7,35 +7,37 @@ use xmpp::{
     stream::{Condition, Error},
 };
 
-use super::{Adopt, Outgoing, Wire};
+use super::{Adopt, Outgoing, Session, State, closing::Redial, deadlines::Limits};
 use crate::{dial::attempt::StaticRoute, settings::Remote};
 use mailbox::Queued;
 
 impl Outgoing {
-    /// Takes on the new terms, and closes the stream where they forbid it.
+    /// Takes on the new configuration, and closes the stream where it is forbidden.
     pub(super) fn adopt(&mut self, adopt: &Adopt, context: &mut Context<Self>) {
-        let Some(wire) = &self.wire else {
-            // The attempt goes on; its stream is looked at when there is one.
-            self.adopted = Some(adopt.clone());
+        if let State::Dialing { adopted, .. } = &mut self.state {
+            // The attempt goes on; its stream is checked when it is established.
+            *adopted = Some(adopt.clone());
             return;
-        };
+        }
+        let Some(session) = self.state.session() else { return };
         let remote = adopt.terms.remote(&self.pair.remote);
-        let refusal = self.forbidden(wire, adopt, remote);
-        self.strict = remote.policy.strict_certificates;
-        self.idle_timeout = remote.idle_timeout.min(wire.peer_idles.unwrap_or(remote.idle_timeout));
-        (self.keepalive, self.write_timeout) = (remote.keepalive, remote.write_timeout);
+        let refusal = self.forbidden(session, adopt, remote);
+        self.limits = Limits {
+            idle_timeout: remote.idle_timeout.min(session.peer_idles.unwrap_or(remote.idle_timeout)),
+            keepalive: remote.keepalive,
+            write_timeout: remote.write_timeout,
+            strict: remote.policy.strict_certificates,
+        };
         self.watch_deadlines(context);
-        let Some(error) = refusal.filter(|_| self.end.is_none()) else { return };
-        let reason = format!("closed by us: {error}");
-        self.close_stream(Some(error), &reason, context);
-        if let Some(end) = &mut self.end {
-            // What waits is dialled for at once: the link did not fail.
-            end.idle = true;
+        if let (Some(error), State::Open(_)) = (refusal, &self.state) {
+            let reason = format!("closed by us: {error}");
+            // The link did not fail, so the next attempt needs no pause.
+            self.close_stream(Some(error), &reason, Redial::AtOnce, context);
         }
     }
 
-    /// Why the stream may not go on.
-    fn forbidden(&self, wire: &Wire, adopt: &Adopt, new: &Remote) -> Option<Error> {
+    /// The stream error for a stream that the new configuration forbids.
+    fn forbidden(&self, session: &Session, adopt: &Adopt, new: &Remote) -> Option<Error> {
         let (local, remote) = (&self.pair.local, &self.pair.remote);
         let rules = adopt.terms.rules();
         let violation = |text: String| Some(Error::new(Condition::PolicyViolation, text));
@@ -46,15 +48,17 @@ impl Outgoing {
             let text = format!("{local} is no longer served here");
             return Some(Error::new(Condition::HostGone, text));
         }
-        let certificate = wire.evidence.as_ref().and_then(|evidence| adopt.tls.judge(evidence));
+        let certificate = session.evidence.as_ref().and_then(|evidence| adopt.tls.judge(evidence));
         let verdict =
             certificate.ok_or(Problem::Missing).and_then(|shown| shown.proves(remote, new.policy.trust));
-        let secured = wire.machine.transport().is_some();
-        if let Err(withdrawal) = policy::readmit(&new.policy, secured, verdict, Proof::from(wire.mechanism)) {
+        let secured = session.machine.transport().is_some();
+        if let Err(withdrawal) =
+            policy::readmit(&new.policy, secured, verdict, Proof::from(session.machine.mechanism()))
+        {
             return violation(withdrawal.explain(remote));
         }
-        if StaticRoute::of(new) != wire.route {
-            let text = format!("{remote} is reached at another address now");
+        if StaticRoute::of(new) != session.route {
+            let text = format!("the configured address of {remote} has changed");
             return Some(Error::new(Condition::Reset, text));
         }
         None
