@@ -43,7 +43,7 @@ impl Node {
             dials: settings.limits.dials,
             ..self.means.clone()
         };
-        let adopt = verifier::Adopt { means: self.means.clone(), limits: settings.limits.verifications };
+        let adopt = verifier::Adopt { dialer: self.means.clone(), limits: settings.limits.verifications };
         let _ = self.listeners.verifier.signal(adopt);
         // The promise before the router: a session that the one lets go by, the other meets.
         let (dial, bounds) = (Box::new(self.means.clone()), settings.promise.clone());
