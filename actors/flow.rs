@@ -1,5 +1,6 @@
 //! Stanzas on their way: connections, batches, outboxes, and the ledger that accounts for every stanza.
 
+pub mod accept;
 pub mod batch;
 pub mod close;
 pub mod fan_out;

@@ -12,9 +12,9 @@ use xmpp::{Domain, DomainPair, Stanza, stanza};
 use crate::flow::ledger::{LedgerEntry, Outcome};
 use status::amount::Amount;
 
-/// A read permit. Every batch made from one read holds a clone; the socket is read again when the last clone is dropped.
-/// An actor drops it once it has counted the stanzas in a queue of its own. So TCP carries the back-pressure, and the
-/// stanzas in mailboxes are bounded by one read of each stream.
+/// A read permit. Every batch made from one read holds a clone; the socket is read again when the last clone
+/// is dropped. An actor drops it once it has counted the stanzas in a queue of its own. So TCP carries the
+/// back-pressure, and the stanzas in mailboxes are bounded by one read of each stream.
 #[derive(Clone, Debug, Default)]
 pub struct ReadPermit {
     permit: Option<Arc<OwnedSemaphorePermit>>,
@@ -67,8 +67,9 @@ pub struct Batch {
     pub fans_out: bool,
     /// Counts them, and their outcome.
     pub entry: LedgerEntry,
-    /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the read permit of
-    /// the stanzas that they answer, so a peer that does not read its answers is not read either.
+    /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the
+    /// read permit of the stanzas that they answer, so a peer that does not read its answers is not read
+    /// either.
     pub returning: bool,
 }
 
@@ -134,8 +135,8 @@ impl Batch {
         self.permit = ReadPermit::free();
     }
 
-    /// Makes error answers to the stanzas that may be answered, and drops the others (RFC 6120 section 8.3.1). `outcome`
-    /// is that of the answered ones.
+    /// Makes error answers to the stanzas that may be answered, and drops the others (RFC 6120 section
+    /// 8.3.1). `outcome` is that of the answered ones.
     pub fn into_answers(mut self, error: &stanza::Error, outcome: Outcome) -> Answers {
         let mut answers = Vec::new();
         for stanza in &self.stanzas {

@@ -1,8 +1,9 @@
-//! Closes a connection in good order: the peer's closing tag first, then TLS, then TCP (RFC 6120 section 4.4).
+//! Closes a connection in good order: the peer's closing tag first, then TLS, then TCP (RFC 6120 section
+//! 4.4).
 //!
-//! If the connection is closed while the peer is still writing, its socket may report an error before the peer has read
-//! our last bytes. So we wait for its closing tag, and discard what it sends meanwhile: unread bytes would turn the close
-//! into a TCP reset. Time and bytes of the wait are bounded.
+//! If the connection is closed while the peer is still writing, its socket may report an error before the
+//! peer has read our last bytes. So we wait for its closing tag, and discard what it sends meanwhile: unread
+//! bytes would turn the close into a TCP reset. Time and bytes of the wait are bounded.
 
 use std::{
     future::poll_fn,
@@ -29,8 +30,8 @@ pub enum CloseMode {
 }
 
 impl CloseMode {
-    /// The mode after the end of a stream, whose other direction the peer still holds `open` or not. A peer that never
-    /// opened its direction has no closing tag to send.
+    /// The mode after the end of a stream, whose other direction the peer still holds `open` or not. A peer
+    /// that never opened its direction has no closing tag to send.
     pub fn after(end: &End, open: bool) -> Self {
         match end {
             // RFC 6120 section 4.9.1.1: the sender of a stream error closes at once.
@@ -69,8 +70,8 @@ pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, mode: Clos
     timeout(LINGER, linger).await.unwrap_or(Ok(()))
 }
 
-/// Reads and discards. Gives whether the closing tag was there; `None` at the end of the stream or of the limit. The
-/// buffer is in no future, or every idle link would hold it.
+/// Reads and discards. Gives whether the closing tag was there; `None` at the end of the stream or of the
+/// limit. The buffer is in no future, or every idle link would hold it.
 fn discard<S: AsyncRead + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
@@ -88,8 +89,9 @@ fn discard<S: AsyncRead + Unpin>(
     Poll::Ready(Ok((!bytes.is_empty()).then(|| tag.ends_in(bytes))))
 }
 
-/// Finds the closing tag of a stream, however it is split: `</stream>` with any prefix. It may follow XML that cannot be
-/// parsed, so nothing else is looked at. A false match ends the wait early, which does no harm.
+/// Finds the closing tag of a stream, however it is split: `</stream>` with any prefix. It may follow XML
+/// that cannot be parsed, so nothing else is looked at. A false match ends the wait early, which does no
+/// harm.
 #[derive(Debug, Default)]
 struct ClosingTag(Position);
 
@@ -131,15 +133,15 @@ impl ClosingTag {
 
 const NAME: &[u8] = b"stream";
 
-/// How long a peer may take to answer our closing tag: a round trip around the globe takes 300 ms. Many peers never
-/// answer, and their connections count against the limits meanwhile.
+/// How long a peer may take to answer our closing tag: a round trip around the globe takes 300 ms. Many peers
+/// never answer, and their connections count against the limits meanwhile.
 const TAG_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long a peer may take to close its side of the transport.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Bytes that are discarded at most: more than the kernel's receive buffer holds, so that everything is read that was on
-/// its way when the peer learned of the end.
+/// Bytes that are discarded at most: more than the kernel's receive buffer holds, so that everything is read
+/// that was on its way when the peer learned of the end.
 const DISCARDED: usize = 8 * 1024 * 1024;
 
 /// Bytes of one read.

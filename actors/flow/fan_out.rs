@@ -16,7 +16,8 @@ pub struct FanOut {
 }
 
 impl FanOut {
-    /// Marks the batches of one read: whether other destinations are delayed when one of them holds up the sender.
+    /// Marks the batches of one read: whether other destinations are delayed when one of them holds up the
+    /// sender.
     pub fn mark(&mut self, batches: &mut [Batch], now: Instant) {
         for batch in batches.iter() {
             if self.last.as_ref() != Some(&batch.to) {

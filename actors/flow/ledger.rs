@@ -1,13 +1,13 @@
 //! The ledger: counts the outcome of every stanza that the router accepted.
 //!
-//! The router takes a stanza in and counts it for the destination domain. From then on a [`LedgerEntry`] counts it; the
-//! entry moves with the stanza from batch to queue, and records its outcome.
-//! At every moment `taken = written + uncertain + answered + expired + dropped + waiting`. The difference between both sides
-//! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it happens, because
-//! counters that change cannot all be read at one moment.
+//! The router takes a stanza in and counts it for the destination domain. From then on a [`LedgerEntry`]
+//! counts it; the entry moves with the stanza from batch to queue, and records its outcome. At every moment
+//! `taken = written + uncertain + answered + expired + dropped + waiting`. The difference between both sides
+//! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
+//! happens, because counters that change cannot all be read at one moment.
 //!
-//! The totals are shared relaxed atomics, like the gauges of the mailboxes: they are for reports, and no decision depends
-//! on them.
+//! The totals are shared relaxed atomics, like the gauges of the mailboxes: they are for reports, and no
+//! decision depends on them.
 
 use std::{
     fmt,
@@ -32,8 +32,8 @@ pub enum Outcome {
     Answered,
     /// It has waited for too long: answered with an error, if it may be answered.
     Expired,
-    /// Dropped by a rule: an error, result or presence that cannot be delivered, a presence replaced by a newer one, a
-    /// stanza that the node itself handled, or a refused stanza that may not be answered.
+    /// Dropped by a rule: an error, result or presence that cannot be delivered, a presence replaced by a
+    /// newer one, a stanza that the node itself handled, or a refused stanza that may not be answered.
     Dropped,
 }
 
@@ -139,7 +139,8 @@ impl Totals {
     }
 }
 
-/// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not counted.
+/// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not
+/// counted.
 #[derive(Default)]
 pub struct LedgerEntry {
     /// Those of all domains, and those of the destination.

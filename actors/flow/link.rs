@@ -1,11 +1,12 @@
 //! A link: a task that reads and writes one socket for the actor that owns it.
 //!
-//! Architecture Invariant: the link handles bytes only. Their meaning, and what waits to be written, is the owner's.
+//! Architecture Invariant: the link handles bytes only. Their meaning, and what waits to be written, is the
+//! owner's.
 //!
-//! The owner hands over one chunk at a time and gets [`Event::Written`] when the kernel has all of it. Meanwhile the owner
-//! gathers the next chunk. So small writes grow into full TLS records under load, and a single stanza is written at once.
-//! A chunk is never abandoned half written: with TLS that would silently corrupt the stream. Each read needs a permit,
-//! which travels with the bytes as their [`ReadPermit`].
+//! The owner hands over one chunk at a time and gets [`Event::Written`] when the kernel has all of it.
+//! Meanwhile the owner gathers the next chunk. So small writes grow into full TLS records under load, and a
+//! single stanza is written at once. A chunk is never abandoned half written: with TLS that would silently
+//! corrupt the stream. Each read needs a permit, which travels with the bytes as their [`ReadPermit`].
 
 use std::{
     future::poll_fn,
@@ -64,8 +65,8 @@ pub enum Event {
 
 /// The owner's handle of a link. Dropping it ends the link at once.
 ///
-/// Owner and link are on one thread and exchange small, frequent commands. A channel between threads would take more
-/// memory than all the rest of an idle link outside of TLS.
+/// Owner and link are on one thread and exchange small, frequent commands. A channel between threads would
+/// take more memory than all the rest of an idle link outside of TLS.
 #[derive(Debug)]
 pub struct Link {
     commands: mpsc::Sender<Command>,
@@ -111,15 +112,15 @@ impl Link {
         self.command(Command::Accept { tls, domain });
     }
 
-    /// Closes in good order once all that was handed over is written: waits for the peer's closing tag if `mode` says so,
-    /// sends TLS close_notify, closes TCP, and waits a moment for the peer to do the same, so that no reset destroys bytes
-    /// that the peer has not read yet.
+    /// Closes in good order once all that was handed over is written: waits for the peer's closing tag if
+    /// `mode` says so, sends TLS close_notify, closes TCP, and waits a moment for the peer to do the same, so
+    /// that no reset destroys bytes that the peer has not read yet.
     pub fn close(&self, mode: CloseMode) {
         self.command(Command::Close(mode));
     }
 
-    /// The channel is bounded by its use: at most one chunk, one handshake and a few closes are on their way. A link that
-    /// has ended sends [`Event::Ended`] itself.
+    /// The channel is bounded by its use: at most one chunk, one handshake and a few closes are on their way.
+    /// A link that has ended sends [`Event::Ended`] itself.
     fn command(&self, command: Command) {
         let _ = self.commands.send(command);
     }
@@ -136,8 +137,8 @@ struct Task {
 }
 
 impl Drop for Task {
-    /// Reports every end of the task to the owner, a panic too. A peer that sent close_notify gets ours (RFC 5246 section
-    /// 7.2.1), if nothing is half written.
+    /// Reports every end of the task to the owner, a panic too. A peer that sent close_notify gets ours (RFC
+    /// 5246 section 7.2.1), if nothing is half written.
     fn drop(&mut self) {
         if self.eof && !self.chunk.bytes.has_remaining() {
             // A few bytes. If the kernel has no room for them, the peer does not read.
@@ -288,12 +289,12 @@ impl Chunk {
     }
 }
 
-/// Reads whose bytes may be processed at once. With one, everything after a `<starttls/>` stays in the socket until the
-/// TLS handshake reads it.
+/// Reads whose bytes may be processed at once. With one, everything after a `<starttls/>` stays in the socket
+/// until the TLS handshake reads it.
 const READS: usize = 1;
 
-/// Bytes of one read at most: four TLS records. Enough to make actor messages cheap, and few enough to let other actors of
-/// the thread run.
+/// Bytes of one read at most: four TLS records. Enough to make actor messages cheap, and few enough to let
+/// other actors of the thread run.
 const READ: usize = 64 * 1024;
 
 /// Bytes of the longest TLS record (RFC 8446 section 5.1).

@@ -1,13 +1,14 @@
-//! The outbox of a stream: stanzas that wait to be written, in order and bounded, and those that are left when the link
-//! ends.
+//! The outbox of a stream: stanzas that wait to be written, in order and bounded, and those that are left
+//! when the link ends.
 //!
-//! Architecture Invariant: plain data. The actor that owns the outbox writes to the link and reports to the router.
+//! Architecture Invariant: plain data. The actor that owns the outbox writes to the link and reports to the
+//! router.
 //!
-//! A burst above the budget loses nothing: the batches that do not fit keep their read permits, so their senders are not
-//! read. A sender with one destination is held to the rate of that destination, as long as it takes an eighth of the budget
-//! in each [`LONGEST_HOLD`]. A sender with several destinations is held up for that time only, and not soon again. After
-//! that the destination is too slow: the held batches come back, and so do all that follow, until half of the budget is
-//! free again.
+//! A burst above the budget loses nothing: the batches that do not fit keep their read permits, so their
+//! senders are not read. A sender with one destination is held to the rate of that destination, as long as it
+//! takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
+//! that time only, and not soon again. After that the destination is too slow: the held batches come back,
+//! and so do all that follow, until half of the budget is free again.
 
 mod hold;
 mod in_flight;
@@ -141,7 +142,7 @@ impl Outbox {
         }
     }
 
-    /// No sender is held up any more.
+    /// Ends the hold: no sender is held up.
     fn release_hold(&mut self, now: Instant) {
         if let Some(Hold { fans_out_since: Some(since), .. }) = self.hold.take() {
             self.allowance.spend(since, now);
@@ -213,7 +214,8 @@ impl Outbox {
         self.hold.map(|hold| hold.ends)
     }
 
-    /// Ends a hold whose time is over. Gives back the held batches if too little was written, and refuses from then on.
+    /// Ends a hold whose time is over. Gives back the held batches if too little was written, and refuses
+    /// from then on.
     pub fn end_hold(&mut self, now: Instant) -> Vec<Batch> {
         let Some(hold) = self.hold.filter(|hold| hold.ends <= now) else { return Vec::new() };
         let taken = self.bytes_written - hold.written;

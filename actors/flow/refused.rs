@@ -19,7 +19,8 @@ pub struct RefusedStanzas(BTreeMap<(Domain, Reason), RefusedAmounts>);
 pub struct RefusedAmounts {
     /// Stanzas that were answered with an error.
     pub answered: Amount,
-    /// Stanzas that may not be answered: errors, results, elements that are no stanzas, and stanzas without a sender.
+    /// Stanzas that may not be answered: errors, results, elements that are no stanzas, and stanzas without a
+    /// sender.
     pub dropped: Amount,
 }
 
@@ -52,7 +53,8 @@ pub(crate) fn log(target: &str, limit: &Arc<LogLimiter>, address: SocketAddr, re
     if limit.permits() {
         log::info!(
             target: target, address:% = address, local:% = refused.local, remote:% = refused.remote,
-            reason = refused.reason.as_str(), answered = refused.answer.is_some(), why = refused.text.as_str();
+            reason = refused.reason.as_str(), answered = refused.answer.is_some(),
+            why = refused.text.as_str();
             "refused a stanza"
         );
     }

@@ -18,8 +18,8 @@ pub struct Route {
     pub ingress: Ingress,
 }
 
-/// The side of the node on which stanzas came in. It decides whether they may leave the node: a stanza of a remote domain
-/// is never relayed to another remote domain.
+/// The side of the node on which stanzas came in. It decides whether they may leave the node: a stanza of a
+/// remote domain is never relayed to another remote domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ingress {
     /// A local component, or the node itself.
@@ -28,8 +28,8 @@ pub enum Ingress {
     Remote,
 }
 
-/// Route these error answers to their senders. They have a lane of their own: they are never refused, and never start an
-/// attempt.
+/// Route these error answers to their senders. They have a lane of their own: they are never refused, and
+/// never start an attempt.
 #[derive(Debug)]
 pub struct Return {
     /// Made by [`Stanza::bounce`].

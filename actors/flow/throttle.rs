@@ -31,9 +31,9 @@ impl Throttle {
     }
 }
 
-/// Elements per second that bring no stanza: refused stanzas, and negotiation on an open stream. A server that proves its
-/// 256 pairs, or relays addresses that we refuse, stays below. Each element takes up to 10 microseconds, so one peer gets
-/// 1 % of a core for them.
+/// Elements per second that bring no stanza: refused stanzas, and negotiation on an open stream. A server
+/// that proves its 256 pairs, or relays addresses that we refuse, stays below. Each element takes up to 10
+/// microseconds, so one peer gets 1 % of a core for them.
 pub const UNPRODUCTIVE: usize = 1000;
 
 /// The burst that is allowed: one second at the rate, so that a peer with occasional traffic is never paused.

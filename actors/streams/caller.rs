@@ -9,8 +9,8 @@ use xmpp::Domain;
 pub struct Ended {
     /// The connection.
     pub caller: Caller,
-    /// The peer verified one of our dialback keys. So the connection does not count as a failed attempt, though it never
-    /// authenticated: a hoster's servers verify one key for each domain that we write to.
+    /// The peer verified one of our dialback keys. So the connection does not count as a failed attempt,
+    /// though it never authenticated: a hoster's servers verify one key for each domain that we write to.
     pub is_expected: bool,
 }
 

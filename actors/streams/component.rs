@@ -184,7 +184,10 @@ impl Component {
     fn refuse_slow(&self, batches: Vec<Batch>, level: log::Level) {
         let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
         if let Some(name) = self.binding.name().filter(|_| stanzas > 0) {
-            log::log!(target: LOG, level, name:% = name, stanzas = stanzas; "refused: the component reads too slowly");
+            log::log!(
+                target: LOG, level, name:% = name, stanzas = stanzas;
+                "refused: the component reads too slowly"
+            );
             let text = format!("the component {name} reads stanzas more slowly than they arrive");
             self.undelivered(batches, stanza::Condition::ResourceConstraint, &text);
         }

@@ -1,7 +1,7 @@
 //! The connection of a stream: its link, the outbox in front of it, and how both come to their end.
 //!
-//! Each actor that owns a stream has one: outgoing, incoming and component. The actor drives the protocol. The
-//! connection writes, in order and bounded, and knows whether the link is up.
+//! Each actor that owns a stream has one: outgoing, incoming and component. The actor drives the protocol.
+//! The connection writes, in order and bounded, and knows whether the link is up.
 //!
 //! Architecture Invariant: plain data with a link. Timers call methods of the owning actor.
 
@@ -57,7 +57,7 @@ enum LinkState {
     Up(Link),
     /// The protocol has ended. The link is closed in this way once the outbox is empty.
     Ending(Link, CloseMode),
-    /// There is no link any more.
+    /// The link is down.
     Down,
 }
 
@@ -98,7 +98,7 @@ impl Connection {
         !matches!(self.state, LinkState::Up(_))
     }
 
-    /// Whether there is no link any more.
+    /// Whether the link is down.
     pub(super) fn is_down(&self) -> bool {
         matches!(self.state, LinkState::Down)
     }
@@ -116,8 +116,8 @@ impl Connection {
         self.trace.received(bytes)
     }
 
-    /// Queues stanzas and writes what the link can take. Gives the batch back if the peer has been too slow for too
-    /// long. `hold_ended` is called when a full outbox has held up senders for long enough.
+    /// Queues stanzas and writes what the link can take. Gives the batch back if the peer has been too slow
+    /// for too long. `hold_ended` is called when a full outbox has held up senders for long enough.
     pub(super) fn send<A: Actor<Context = Context<A>>>(
         &mut self,
         batch: Batch,
@@ -236,8 +236,8 @@ impl Connection {
     }
 }
 
-/// Limits the time in which a peer answers our closing tag: calls `give_up` after `within`, and `cut` when the peer has
-/// had a moment to read what is left.
+/// Limits the time in which a peer answers our closing tag: calls `give_up` after `within`, and `cut` when
+/// the peer has had a moment to read what is left.
 pub(super) fn limit_closing<A: Actor<Context = Context<A>>>(
     within: Duration,
     context: &mut Context<A>,

@@ -1,4 +1,5 @@
-//! A stream that another server opened to us: negotiation, the domain pairs that it proves, and the stanzas it brings.
+//! A stream that another server opened to us: negotiation, the domain pairs that it proves, and the stanzas
+//! it brings.
 
 mod certificate;
 mod deadlines;
@@ -118,7 +119,8 @@ pub struct Incoming {
     refusals: Refusals,
     /// Dropped with the actor.
     draining: Option<drain::Token>,
-    /// Dropped at the end of the stream: that cancels the verification of dialback keys that were shown on it.
+    /// Dropped at the end of the stream: that cancels the verification of dialback keys that were shown on
+    /// it.
     verifying: Option<watch::Sender<()>>,
 }
 

@@ -1,4 +1,5 @@
-//! The listener for one kind of peers: accepts connections within the limits per address, and starts an actor for each.
+//! The listener for one kind of peers: accepts connections within the limits per address, and starts an actor
+//! for each.
 
 mod addresses;
 mod detect;
@@ -106,8 +107,8 @@ struct Accepted {
     caller: Caller,
 }
 
-/// The start of a connection is over: the first byte was read or the wait for it has ended, and the TLS handshake is done
-/// if there was one. Sent by the task of the start.
+/// The start of a connection is over: the first byte was read or the wait for it has ended, and the TLS
+/// handshake is done if there was one. Sent by the task of the start.
 #[derive(Debug)]
 struct Detected {
     caller: Caller,
@@ -142,7 +143,8 @@ pub struct Limits {
     pub unauthenticated: usize,
     /// Connections of one address that are served at one time; further ones wait. An IPv6 /64 is one address.
     pub per_address: usize,
-    /// The factor by which that limit grows for an address with authenticated connections; 1: it does not grow.
+    /// The factor by which that limit grows for an address with authenticated connections; 1: it does not
+    /// grow.
     pub growth: usize,
     /// Connections of one address that may end without authentication per minute.
     pub attempts: usize,
@@ -258,8 +260,8 @@ impl Listener {
             Ok(standing) => standing,
             Err(excess) => return self.refuse(&socket, caller, &excess.error()),
         };
-        // A peer may reuse a port before the end of its last connection is reported here. The two would be mistaken for
-        // each other, and stay counted for ever.
+        // A peer may reuse a port before the end of its last connection is reported here. The two would be
+        // mistaken for each other, and stay counted for ever.
         if self.connections.contains_key(&caller) {
             let error = stream::Error::new(
                 Condition::ResourceConstraint,
@@ -277,7 +279,10 @@ impl Listener {
             }
         };
         if let Err(error) = happy_eyeballs::tune(&socket) {
-            log::debug!(target: LOG, address:% = caller.address, reason:% = error; "socket options could not be set");
+            log::debug!(
+                target: LOG, address:% = caller.address, reason:% = error;
+                "socket options could not be set"
+            );
         }
         self.addresses.change(ip, None, Some(standing));
         let (stage, since, is_expected, penalty) = (Stage::Silent, clock::now(), false, Duration::ZERO);
@@ -288,7 +293,8 @@ impl Listener {
         }
     }
 
-    /// Refuses a connection. The reason is sent only if the socket takes it at once: a refused connection uses no memory.
+    /// Refuses a connection. The reason is sent only if the socket takes it at once: a refused connection
+    /// uses no memory.
     fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
         let Caller { address, socket: index } = caller;
         if self.refused.permits() {

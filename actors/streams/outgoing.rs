@@ -1,8 +1,9 @@
-//! The outgoing session of one domain pair: makes the attempt, then owns the authenticated stream and its outbox.
+//! The outgoing session of one domain pair: makes the attempt, then owns the authenticated stream and its
+//! outbox.
 //!
-//! While the promise hands over what waited, stanzas from the router are held. Then they are written. After the end of
-//! the stream they are kept, and given back when the router has sent its last. The crate's documentation draws the
-//! protocol between router, promise and session.
+//! While the promise hands over what waited, stanzas from the router are held. Then they are written. After
+//! the end of the stream they are kept, and given back when the router has sent its last. The crate's
+//! documentation draws the protocol between router, promise and session.
 
 mod attempt;
 mod blame;
@@ -139,9 +140,10 @@ struct Session {
 /// What the node waits for when it stops, or an operator.
 #[derive(Default)]
 struct Shutdown {
-    /// The node stops: stanzas that cannot be written at once are answered while there is time to deliver the answer.
+    /// The node stops: stanzas that cannot be written at once are answered while there is time to deliver the
+    /// answer.
     has_begun: bool,
-    /// Dropped when nothing waits any more.
+    /// Dropped when nothing is left to write.
     flushing: Vec<drain::Token>,
     /// Dropped when the link is down.
     finishing: Vec<drain::Token>,
@@ -211,7 +213,8 @@ impl Outgoing {
 
     /// Takes the stream of a successful attempt.
     fn establish(&mut self, dialed: Dialed, adopted: Option<Adopt>, context: &mut Context<Self>) {
-        // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing stream.
+        // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
+        // stream.
         let idle_seconds = dialed.machine.idle_seconds();
         let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
         self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
@@ -268,7 +271,7 @@ impl Outgoing {
         self.flush();
     }
 
-    /// Gives the link what waits; reports when nothing waits any more.
+    /// Gives the link what waits, and drops the tokens when nothing is left.
     fn flush(&mut self) {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();

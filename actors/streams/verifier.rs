@@ -1,13 +1,15 @@
 //! Verifies dialback keys with the authoritative servers (XEP-0220 section 2.1.2), for the incoming streams.
 //!
-//! Each verification is an attempt of its own: a new connection, over TLS where the peer has it, closed after the answer.
-//! Any peer can show a key, so verifications are limited, or peers could make the node open connections everywhere: by the
-//! address and the network of the initiator, and in all by a rate (`shares`). The dial limit bounds the connections to each
-//! destination. A confirmed key no longer counts: a host of ten thousand domains has all of them verified.
+//! Each verification is an attempt of its own: a new connection, over TLS where the peer has it, closed after
+//! the answer. Any peer can show a key, so verifications are limited, or peers could make the node open
+//! connections everywhere: by the address and the network of the initiator, and in all by a rate (`shares`).
+//! The dial limit bounds the connections to each destination. A confirmed key no longer counts: a host of ten
+//! thousand domains has all of them verified.
 //!
-//! A verification above the limits waits in a queue of its address, and the addresses take turns: a flood from one delays no
-//! other. When all queues are full, the longest one loses a verification. A verification that takes long while others wait
-//! is ended, and one whose stream has ended is dropped. Each is answered within its time limit, the wait included.
+//! A verification above the limits waits in a queue of its address, and the addresses take turns: a flood
+//! from one delays no other. When all queues are full, the longest one loses a verification. A verification
+//! that takes long while others wait is ended, and one whose stream has ended is dropped. Each is answered
+//! within its time limit, the wait included.
 
 mod shares;
 mod verification;
@@ -64,7 +66,8 @@ pub struct Adopt {
 pub struct Verified {
     /// The key, and the stream on which it was shown.
     pub request: Request,
-    /// The answer of the authoritative server. `Err`: the server could not be asked; the error is for the initiator.
+    /// The answer of the authoritative server. `Err`: the server could not be asked; the error is for the
+    /// initiator.
     pub answer: Result<Answer, stanza::Error>,
 }
 
@@ -171,7 +174,8 @@ impl Verifier {
     fn refuse(&mut self, verification: Verification) {
         if self.refused.permits() {
             log::warn!(
-                target: LOG, address:% = verification.site, pair:% = verification.pair(), running = self.running.len(),
+                target: LOG, address:% = verification.site, pair:% = verification.pair(),
+                running = self.running.len(),
                 waiting = self.waiting;
                 "refused a dialback key: too many wait to be verified"
             );
@@ -179,8 +183,8 @@ impl Verifier {
         verification.fail(Failure::Overloaded);
     }
 
-    /// Starts waiting verifications, address by address, as long as there is room. Addresses that have used up their share
-    /// go on waiting.
+    /// Starts waiting verifications, address by address, as long as there is room. Addresses that have used
+    /// up their share go on waiting.
     fn start_next(&mut self) {
         let mut passed_over = 0;
         while self.running.len() < self.limits.at_once
@@ -207,8 +211,8 @@ impl Verifier {
         }
     }
 
-    /// Answers verifications that have waited for too long, drops those whose stream has ended, and ends slow ones so that
-    /// others can start.
+    /// Answers verifications that have waited for too long, drops those whose stream has ended, and ends slow
+    /// ones so that others can start.
     fn check_queues(&mut self) {
         let now = clock::now();
         for queue in self.queues.values_mut() {
@@ -312,8 +316,8 @@ impl Drop for Verifier {
 
 const LOG: &str = "nuncio::dialback";
 
-/// How long a key that was not confirmed stays counted for its address: with the default limit of 32, an address can have
-/// about one false key per second verified in the long run.
+/// How long a key that was not confirmed stays counted for its address: with the default limit of 32, an
+/// address can have about one false key per second verified in the long run.
 const PENALTY: Duration = Duration::from_secs(30);
 
 /// How long a verification may take while others wait. An honest server answers within a dozen round trips.

@@ -12,7 +12,8 @@ pub(super) struct Hold {
     pub(super) fans_out_since: Option<Instant>,
 }
 
-/// The time for which senders with several destinations may be held up. It is used up by holds and recovers slowly.
+/// The time for which senders with several destinations may be held up. It is used up by holds and recovers
+/// slowly.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     left: Duration,
@@ -37,8 +38,8 @@ impl Allowance {
     }
 }
 
-/// The time after which it is checked whether the destination has read enough. TCP opens the window of a peer that reads
-/// steadily in large steps.
+/// The time after which it is checked whether the destination has read enough. TCP opens the window of a peer
+/// that reads steadily in large steps.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
 /// Hold time recovers at 1/8 of real time, so one slow destination delays a sender's others by at most 1/9.

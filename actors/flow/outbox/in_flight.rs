@@ -1,5 +1,6 @@
-//! Estimates which written stanzas may be lost when a link breaks. Servers do not acknowledge stanzas (without XEP-0198), so
-//! the estimate is bounded by the time since the write and by the size of socket buffers.
+//! Estimates which written stanzas may be lost when a link breaks. Servers do not acknowledge stanzas
+//! (without XEP-0198), so the estimate is bounded by the time since the write and by the size of socket
+//! buffers.
 
 use std::{
     collections::VecDeque,
@@ -47,12 +48,14 @@ impl InFlight {
     }
 }
 
-/// After this time the peer's kernel has acknowledged the bytes, or the link would have ended by `TCP_USER_TIMEOUT`. For a
-/// peer that has closed its window, that is checked with each probe only, hence twice the time.
+/// After this time the peer's kernel has acknowledged the bytes, or the link would have ended by
+/// `TCP_USER_TIMEOUT`. For a peer that has closed its window, that is checked with each probe only, hence
+/// twice the time.
 const ACKNOWLEDGED: Duration = Duration::from_secs(2 * happy_eyeballs::UNACKNOWLEDGED_FOR.as_secs());
 
-/// Bytes that can be in socket buffers at most: 4 MiB in our kernel (`tcp_wmem` of Linux), and 16 MiB that the peer's kernel
-/// has received and its server has not read: 6 MiB with Linux (`tcp_rmem`), 16 MiB with Windows.
+/// Bytes that can be in socket buffers at most: 4 MiB in our kernel (`tcp_wmem` of Linux), and 16 MiB that
+/// the peer's kernel has received and its server has not read: 6 MiB with Linux (`tcp_rmem`), 16 MiB with
+/// Windows.
 const HELD: u64 = 20 * 1024 * 1024;
 
 /// Writes within one second, up to this many bytes, are kept as one.

@@ -1,8 +1,9 @@
 //! Stanzas that were written lately and can still be answered if the link breaks.
 //!
-//! Most stanzas are not kept: whether they arrived is unknown, so they are not answered. Three kinds are kept. IQ requests,
-//! since their sender waits for an answer. The longest stanza, which the peer may have refused for its length. And a stanza
-//! that was alone on the wire: an error of the peer can only be about that one.
+//! Most stanzas are not kept: whether they arrived is unknown, so they are not answered. Three kinds are
+//! kept. IQ requests, since their sender waits for an answer. The longest stanza, which the peer may have
+//! refused for its length. And a stanza that was alone on the wire: an error of the peer can only be about
+//! that one.
 
 use std::{
     collections::VecDeque,
@@ -175,14 +176,16 @@ fn is_recent(at: Instant, now: Instant) -> bool {
     now.saturating_duration_since(at) <= RECENT
 }
 
-/// How long stanzas are kept. A peer that does not accept a stanza sends an error as soon as it has read it. A request that
-/// is older was answered, or its sender has given up.
+/// How long stanzas are kept. A peer that does not accept a stanza sends an error as soon as it has read it.
+/// A request that is older was answered, or its sender has given up.
 const RECENT: Duration = Duration::from_secs(30);
 
-/// Peers read stanzas in order, so an error is not about a stanza that was written before a pause of this length.
+/// Peers read stanzas in order, so an error is not about a stanza that was written before a pause of this
+/// length.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// A stanza with so many bytes after it has arrived. It is less than what counts as uncertain, so the ledger agrees.
+/// A stanza with so many bytes after it has arrived. It is less than what counts as uncertain, so the ledger
+/// agrees.
 const BEHIND: u64 = 16 * 1024 * 1024;
 
 /// Bytes of requests that are kept for one link: about two hundred requests.
@@ -191,7 +194,8 @@ const MEMORY: usize = 128 * 1024;
 /// Bytes up to which a stanza is kept whole.
 const SHORT: usize = 1024;
 
-/// Bytes that every server has to accept (RFC 6120 section 13.12): a shorter stanza is not refused for its length.
+/// Bytes that every server has to accept (RFC 6120 section 13.12): a shorter stanza is not refused for its
+/// length.
 const LEAST_LIMIT: usize = 10_000;
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use actix::{Actor, AsyncContext, Context, SpawnHandle};
 pub struct Timer(Option<(Instant, SpawnHandle)>);
 
 impl Timer {
-    /// Calls `fire` at `time`, unless the timer fires earlier anyway. After it has fired, it has to be set again.
+    /// Calls `fire` at `time`, unless the timer fires earlier anyway. After it has fired, it has to be set
+    /// again.
     pub fn set<A>(
         &mut self,
         time: Option<Instant>,

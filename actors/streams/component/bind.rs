@@ -72,8 +72,8 @@ impl Component {
         }
     }
 
-    /// Another connection serves the name. While it is being pinged, or its end is on its way, this one requests the name
-    /// again. A connection that answers keeps the name.
+    /// Another connection serves the name. While it is being pinged, or its end is on its way, this one
+    /// requests the name again. A connection that answers keeps the name.
     fn name_is_taken(&mut self, is_pending: bool, context: &mut Context<Self>) {
         if is_pending && !self.connection.has_ended() {
             context.run_later(REQUEST_AGAIN, |component, context| {

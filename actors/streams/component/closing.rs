@@ -39,8 +39,8 @@ pub(super) enum CloseCause {
 }
 
 impl Closing {
-    /// The reason for the end of a connection that the component closes after our closing tag. Many send none of their
-    /// own.
+    /// The reason for the end of a connection that the component closes after our closing tag. Many send none
+    /// of their own.
     pub(super) fn cause(&self) -> Option<String> {
         self.cause.as_ref().map(CloseCause::to_string)
     }
@@ -128,7 +128,8 @@ impl Component {
         );
     }
 
-    /// Logs that the connection served no name. It is a warning if its header named one: then it was meant to.
+    /// Logs that the connection served no name. It is a warning if its header named one: then it was meant
+    /// to.
     fn log_refused(&self, reason: &str) {
         let claimed = self.machine.claimed();
         if !self.environment.log_limits.permits(claimed) {
@@ -142,7 +143,8 @@ impl Component {
         );
     }
 
-    /// Reports a wrong secret to the router, for `nuncio components`, and to the listener, which slows down further ones.
+    /// Reports a wrong secret to the router, for `nuncio components`, and to the listener, which slows down
+    /// further ones.
     fn report_rejection(&self, end: &End) {
         let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
         if !self.binding.was_bound() && error.condition == Condition::NotAuthorized {
@@ -190,8 +192,8 @@ impl Component {
         self.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
     }
 
-    /// Closes the stream of a component that reads nothing (RFC 6120 section 4.9.3.4), whose name is free from now on.
-    /// The component can still read the error if it resumes reading before the link is cut.
+    /// Closes the stream of a component that reads nothing (RFC 6120 section 4.9.3.4), whose name is free
+    /// from now on. The component can still read the error if it resumes reading before the link is cut.
     pub(super) fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
         let reason = "the component does not read";
         if self.connection.has_ended() {
@@ -210,7 +212,8 @@ impl Component {
         context.run_later(CLOSE_WITHIN, |component, context| component.link_ended(WHOLE_CHUNK, "", context));
     }
 
-    /// Ends the protocol when the component has sent nothing for a while. Many components never answer a closing tag.
+    /// Ends the protocol when the component has sent nothing for a while. Many components never answer a
+    /// closing tag.
     fn await_silence(&mut self, context: &mut Context<Self>) {
         if self.connection.has_ended() {
             return;
@@ -225,8 +228,8 @@ impl Component {
         });
     }
 
-    /// Closes the stream once the component has sent nothing for a moment: stanzas that have to wait for a link can only
-    /// be answered before our closing tag.
+    /// Closes the stream once the component has sent nothing for a moment: stanzas that have to wait for a
+    /// link can only be answered before our closing tag.
     pub(super) fn close_when_quiet(&mut self, end: Instant, context: &mut Context<Self>) {
         if self.connection.has_ended() {
             return;
@@ -242,8 +245,9 @@ impl Component {
         });
     }
 
-    /// Whether nothing was read during the last checks while reading was possible. It is not possible while the last read
-    /// is still being processed. Checks are counted instead of time, because on a busy machine time passes without a read.
+    /// Whether nothing was read during the last checks while reading was possible. It is not possible while
+    /// the last read is still being processed. Checks are counted instead of time, because on a busy machine
+    /// time passes without a read.
     fn is_silent(&mut self) -> bool {
         let can_read = !self.silence.last_read.is_held() && !self.intake.is_pending();
         self.silence.checks = if can_read { self.silence.checks + 1 } else { 0 };
@@ -257,5 +261,5 @@ const SILENCE_BEFORE_TAG: Duration = Duration::from_millis(20);
 /// How often it is checked in such a time whether something was read.
 const SILENT_CHECKS: u32 = 4;
 
-/// Nothing read for this long after our closing tag: nothing is on its way any more.
+/// Nothing read for this long after our closing tag: nothing more is on its way.
 const SILENCE_AFTER_TAG: Duration = Duration::from_millis(400);

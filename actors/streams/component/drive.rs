@@ -80,8 +80,8 @@ impl Component {
         }
     }
 
-    /// Answers a refused stanza on the same stream, since the component may not serve its sender. The answer waits for
-    /// room in the outbox with the permit of its read, and so does the next read.
+    /// Answers a refused stanza on the same stream, since the component may not serve its sender. The answer
+    /// waits for room in the outbox with the permit of its read, and so does the next read.
     fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
         self.intake.refused += 1;
         refused::log(LOG, &self.environment.bad_stanzas, self.connection.address, &refused);

@@ -7,7 +7,8 @@ use xmpp::Domain;
 use super::LOG;
 use crate::observe::log_limit::{self, LogLimiter};
 
-/// One limit for each configured name, so that a misconfigured component hides no other one, and one for the rest.
+/// One limit for each configured name, so that a misconfigured component hides no other one, and one for the
+/// rest.
 #[derive(Clone, Debug)]
 pub struct LogLimits {
     names: Arc<HashMap<Domain, Arc<LogLimiter>>>,

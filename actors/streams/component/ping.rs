@@ -1,5 +1,5 @@
-//! Pings a component whose name another connection claims: a component that has stopped, or whose machine is gone, must
-//! not keep the name.
+//! Pings a component whose name another connection claims: a component that has stopped, or whose machine is
+//! gone, must not keep the name.
 
 use std::time::Duration;
 
@@ -79,6 +79,6 @@ impl Component {
     }
 }
 
-/// How long a component may take to answer a ping. A component that works answers within milliseconds; one that is busy
-/// for longer sends something else.
+/// How long a component may take to answer a ping. A component that works answers within milliseconds; one
+/// that is busy for longer sends something else.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);

@@ -9,8 +9,8 @@ use super::{Adopt, Component, Environment};
 use mailbox::Queued;
 
 impl Component {
-    /// Whether the secret that the component has shown is no longer that of its name. A name that is gone is reported by
-    /// the router.
+    /// Whether the secret that the component has shown is no longer that of its name. A name that is gone is
+    /// reported by the router.
     fn has_old_secret(&self, new: &Environment) -> bool {
         let Some(name) = self.binding.name() else { return false };
         let (old, new) = (self.environment.names.get(name), new.names.get(name));

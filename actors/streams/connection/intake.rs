@@ -46,8 +46,8 @@ impl Intake {
         self.offered.is_some()
     }
 
-    /// Offers the stanzas of one read to the router. If its mailbox is full, they are kept and `offer_again` is called
-    /// after a moment.
+    /// Offers the stanzas of one read to the router. If its mailbox is full, they are kept and `offer_again`
+    /// is called after a moment.
     pub(in crate::streams) fn offer<A: Actor<Context = Context<A>>>(
         &mut self,
         stanzas: Vec<Stanza>,
@@ -97,7 +97,8 @@ impl Intake {
         }
     }
 
-    /// Counts elements that brought no stanza. Gives the time in which nothing is to be read, if there were too many.
+    /// Counts elements that brought no stanza. Gives the time in which nothing is to be read, if there were
+    /// too many.
     pub(in crate::streams) fn pause_after(&mut self, unproductive: usize) -> Option<Duration> {
         self.unproductive.take(unproductive, clock::now())
     }

@@ -49,7 +49,8 @@ impl Incoming {
                 }
             };
             log::info!(
-                target: LOG, address:% = self.connection.address, from:% = name(claimed), to:% = name(self.to.as_ref()),
+                target: LOG, address:% = self.connection.address, from:% = name(claimed),
+                to:% = name(self.to.as_ref()),
                 protocol = session.protocol.as_str(), cipher = session.cipher.as_str(),
                 sni = session.sni.as_deref().unwrap_or("-"), certificate = certificate.as_str();
                 "secured"
@@ -69,8 +70,8 @@ impl Incoming {
         self.certificate.verdict = Some(verdict);
     }
 
-    /// Judges the certificate of a peer whose header was refused, for its certificate or for something else: that ends
-    /// the stream before it is open.
+    /// Judges the certificate of a peer whose header was refused, for its certificate or for something else:
+    /// that ends the stream before it is open.
     pub(super) fn judge_unopened(&mut self, end: &End) {
         let (Some(remote), Some(secured)) = (self.machine.claimed().cloned(), self.machine.transport())
         else {
@@ -100,8 +101,8 @@ impl Incoming {
         }
     }
 
-    /// Records the end of a stream that never authenticated, if the certificate explains it. A peer that left because it
-    /// was not offered EXTERNAL has made no request that could be refused.
+    /// Records the end of a stream that never authenticated, if the certificate explains it. A peer that left
+    /// because it was not offered EXTERNAL has made no request that could be refused.
     pub(super) fn record_unauthenticated_end(&self, reason: &str) {
         if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.claimed()) {
             let explanation = Refusal::Certificate(problem.clone()).explain(remote);

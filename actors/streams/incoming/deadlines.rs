@@ -1,5 +1,5 @@
-//! The deadlines of an incoming stream: authentication, an incomplete element, an expired certificate, idleness,
-//! keepalive, and a peer that reads nothing.
+//! The deadlines of an incoming stream: authentication, an incomplete element, an expired certificate,
+//! idleness, keepalive, and a peer that reads nothing.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ impl Incoming {
         let left = handshake_timeout.saturating_sub(clock::since(self.connection.since));
         context.run_later(left, move |incoming, context| {
             if incoming.machine.is_verifying() {
-                // Our question has a time limit of its own, and the peer has to get its outcome (XEP-0220 section 2.5).
+                // Our question has a time limit of its own, and the peer has to get its outcome (XEP-0220
+                // section 2.5).
                 context.run_later(handshake_timeout + ANSWERED_WITHIN, Self::demand_authentication);
             } else {
                 incoming.demand_authentication(context);
@@ -66,8 +67,8 @@ impl Incoming {
         }
     }
 
-    /// Closes the stream of a peer that reads nothing (RFC 6120 section 4.9.3.4). The peer can still read the error if it
-    /// resumes reading before the link is cut.
+    /// Closes the stream of a peer that reads nothing (RFC 6120 section 4.9.3.4). The peer can still read the
+    /// error if it resumes reading before the link is cut.
     fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
         let reason = "the peer does not read";
         if self.connection.has_ended() {

@@ -112,7 +112,10 @@ impl Incoming {
     fn verify(&mut self, request: Request) {
         let address = self.connection.address;
         if self.environment.log_limits.asked.permits() {
-            log::info!(target: LOG, address:% = address, pair:% = request.pair; "asked to verify by dialback");
+            log::info!(
+                target: LOG, address:% = address, pair:% = request.pair;
+                "asked to verify by dialback"
+            );
         }
         let site = net::site::site(address.ip());
         let stream = self.verifying.get_or_insert_with(|| watch::channel(()).0).subscribe();
@@ -125,8 +128,8 @@ impl Incoming {
         }
     }
 
-    /// The remote has proved a pair. From the first one on the policy for this remote applies; the promise learns that the
-    /// remote is reachable.
+    /// The remote has proved a pair. From the first one on the policy for this remote applies; the promise
+    /// learns that the remote is reachable.
     fn admit(&mut self, pair: &DomainPair, mechanism: Mechanism) {
         match &mut self.authentication {
             Authentication::Done { mechanism: last, .. } => *last = mechanism,
@@ -180,7 +183,8 @@ impl Incoming {
         self.refusals.is_recorded = true;
     }
 
-    /// Has refused stanzas counted, and their answers sent like stanzas of our own domains: on streams that we open.
+    /// Has refused stanzas counted, and their answers sent like stanzas of our own domains: on streams that
+    /// we open.
     fn refuse(&mut self, stanzas: Vec<stanza::Refused>, permit: &ReadPermit) {
         let address = self.connection.address;
         let mut refused = RefusedStanzas::default();
@@ -196,8 +200,8 @@ impl Incoming {
             refused.enter(&stanza);
             answers.extend(stanza.answer);
         }
-        // Bounded: as many as one read brought, and the next read waits for their permit. A router that is gone ends
-        // the process.
+        // Bounded: as many as one read brought, and the next read waits for their permit. A router that is
+        // gone ends the process.
         let _ =
             self.environment.owners.refused.signal(Refuse { refused, answers: batch::sort(answers, permit) });
     }

@@ -23,8 +23,8 @@ impl Default for LogLimits {
     fn default() -> Self {
         let few = |summary| LogLimiter::new(LOG, log_limit::FEW, summary);
         Self {
-            // After a restart all known servers may connect at once. The line about the authentication of each repeats
-            // this one.
+            // After a restart all known servers may connect at once. The line about the authentication of
+            // each repeats this one.
             secured: few("more connections were secured"),
             insecure: few("more TLS handshakes failed"),
             asked: few("more dialback keys were shown to be verified"),

@@ -1,10 +1,11 @@
 //! Counts connections by address, and decides which are served, which wait and which are refused.
 //!
-//! The limits are for connections that have not authenticated. An authenticated connection no longer counts as one of them,
-//! nor as an attempt; it counts only against [`Bounds::share`], far above the need of hosters.
+//! The limits are for connections that have not authenticated. An authenticated connection no longer counts
+//! as one of them, nor as an attempt; it counts only against [`Bounds::share`], far above the need of
+//! hosters.
 //!
-//! An address is an IPv4 address or an IPv6 /64, which one host has. The /64s of an IPv6 /48, which one customer of a
-//! provider has, are also counted together, against bounds that are [`NETWORK`] times as large.
+//! An address is an IPv4 address or an IPv6 /64, which one host has. The /64s of an IPv6 /48, which one
+//! customer of a provider has, are also counted together, against bounds that are [`NETWORK`] times as large.
 
 use std::{
     collections::HashMap,
@@ -23,7 +24,8 @@ pub(super) struct Bounds {
     pub(super) growth: usize,
     /// Connections of all addresses that are served without authentication; as many more may wait.
     pub(super) unauthenticated: usize,
-    /// Connections of one address per minute that end without authentication, including those that are served.
+    /// Connections of one address per minute that end without authentication, including those that are
+    /// served.
     pub(super) attempts: usize,
     /// All connections of one address.
     pub(super) share: usize,
@@ -97,8 +99,9 @@ impl Count {
 }
 
 impl Bounds {
-    /// The number of connections without authentication that may be served, when `count` are there. Each authenticated
-    /// connection allows one more: a hoster of many domains needs that on a slow path, and unknown peers have none.
+    /// The number of connections without authentication that may be served, when `count` are there. Each
+    /// authenticated connection allows one more: a hoster of many domains needs that on a slow path, and
+    /// unknown peers have none.
     fn served(&self, count: &Count, times: usize) -> usize {
         let least = self.per_address.saturating_mul(times);
         least.saturating_add(count.proved.min(least.saturating_mul(self.growth.saturating_sub(1))))
@@ -189,8 +192,8 @@ impl Addresses {
         self.networks.get(&network).copied().unwrap_or_default()
     }
 
-    /// Removes the failures of the last minute. The minute ends early while too many addresses fail: the memory for
-    /// addresses without a connection is bounded, however many addresses a peer has.
+    /// Removes the failures of the last minute. The minute ends early while too many addresses fail: the
+    /// memory for addresses without a connection is bounded, however many addresses a peer has.
     fn begin_minute(&mut self, now: Instant) {
         let most = self.all.total() + REMEMBERED;
         let is_full = self.hosts.len() > most || self.networks.len() > most;
@@ -215,12 +218,12 @@ fn update_in(counts: &mut HashMap<IpAddr, Count>, key: IpAddr, update: &impl Fn(
     }
 }
 
-/// Connections that may wait for each one that is served: with a limit of 64, a hoster that opens 1,000 at once gets no
-/// refusal. A waiting connection takes a file descriptor and about 1 KiB.
+/// Connections that may wait for each one that is served: with a limit of 64, a hoster that opens 1,000 at
+/// once gets no refusal. A waiting connection takes a file descriptor and about 1 KiB.
 const QUEUE: usize = 16;
 
-/// The bounds of an IPv6 /48, in multiples of those of one address: enough for several busy hosts, and far less than its
-/// 65,536 /64s would have each.
+/// The bounds of an IPv6 /48, in multiples of those of one address: enough for several busy hosts, and far
+/// less than its 65,536 /64s would have each.
 const NETWORK: usize = 4;
 
 /// Addresses without a connection whose failures are kept: 100 bytes each, 1.6 MiB in both tables.

@@ -1,5 +1,5 @@
-//! The start of a served connection: waits for its first byte, does the TLS handshake if the peer begins with one, and
-//! starts the actor of the stream.
+//! The start of a served connection: waits for its first byte, does the TLS handshake if the peer begins with
+//! one, and starts the actor of the stream.
 
 use std::{
     collections::BTreeSet,
@@ -66,7 +66,8 @@ impl Listener {
         });
     }
 
-    /// Ends the oldest silent connection of the address, so that a connection with a first byte can be served.
+    /// Ends the oldest silent connection of the address, so that a connection with a first byte can be
+    /// served.
     pub(super) fn end_silent_connection(&mut self, site: IpAddr) {
         while let Some((since, caller)) = self.silent.get(&site).and_then(BTreeSet::first).copied() {
             if clock::since(since) < SILENCE {
@@ -214,7 +215,10 @@ impl Handler<Queued<Detected>> for Listener {
             }
             Outcome::NoTls(reason) => {
                 if log_limits.insecure.permits() {
-                    log::warn!(target: LOG, address:% = address, reason = reason.as_str(); "TLS handshake failed");
+                    log::warn!(
+                        target: LOG, address:% = address, reason = reason.as_str();
+                        "TLS handshake failed"
+                    );
                 }
                 self.forget(caller, context);
             }
@@ -223,5 +227,6 @@ impl Handler<Queued<Detected>> for Listener {
     }
 }
 
-/// The first byte of a TLS connection: a record of type handshake (RFC 8446 section 5.1). No XML begins with it.
+/// The first byte of a TLS connection: a record of type handshake (RFC 8446 section 5.1). No XML begins with
+/// it.
 const TLS_HANDSHAKE: u8 = 0x16;

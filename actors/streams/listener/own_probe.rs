@@ -1,8 +1,8 @@
-//! Connections of this node's own `nuncio probe`. They are served like any other, but are not recorded and not counted in
-//! the metrics, since they say nothing about the domain in whose name the probe connects.
+//! Connections of this node's own `nuncio probe`. They are served like any other, but are not recorded and
+//! not counted in the metrics, since they say nothing about the domain in whose name the probe connects.
 //!
-//! The control socket announces such a connection by its address and port, before it sends its first byte. Only users with
-//! access to the control socket can do so, and no other peer can avoid the record.
+//! The control socket announces such a connection by its address and port, before it sends its first byte.
+//! Only users with access to the control socket can do so, and no other peer can avoid the record.
 
 use std::{
     collections::VecDeque,
@@ -63,7 +63,10 @@ impl Listener {
         if !self.probes.take(address, clock::now()) {
             return environment;
         }
-        log::info!(target: super::LOG, address:% = address; "connection of this node's own probe: not recorded");
+        log::info!(
+            target: super::LOG, address:% = address;
+            "connection of this node's own probe: not recorded"
+        );
         incoming::Environment {
             recorder: RecorderHandle::disabled(),
             metrics: MetricsHandle::default(),

@@ -1,8 +1,10 @@
-//! The queue of an address: connections that wait until another one of the address has authenticated or ended.
+//! The queue of an address: connections that wait until another one of the address has authenticated or
+//! ended.
 //!
-//! A waiting connection holds a socket, but no memory for a stream. What the peer sends waits in the kernel. A task waits
-//! for its first byte: an honest peer sends its stream header or its ClientHello at once. A connection that stays silent is
-//! refused, so that silent connections do not keep others of the same address from being served.
+//! A waiting connection holds a socket, but no memory for a stream. What the peer sends waits in the kernel.
+//! A task waits for its first byte: an honest peer sends its stream header or its ClientHello at once. A
+//! connection that stays silent is refused, so that silent connections do not keep others of the same address
+//! from being served.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -149,6 +151,6 @@ impl Handler<Queued<Heard>> for Listener {
     }
 }
 
-/// How long a connection may be silent while others of its address wait. An honest peer sends its first byte without a
-/// round trip; a peer that opens a thousand connections at once on a busy machine takes a second.
+/// How long a connection may be silent while others of its address wait. An honest peer sends its first byte
+/// without a round trip; a peer that opens a thousand connections at once on a busy machine takes a second.
 pub(super) const SILENCE: Duration = Duration::from_secs(3);

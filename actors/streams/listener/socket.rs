@@ -1,12 +1,12 @@
 //! Listening sockets, and the task that accepts connections from one.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::{Accepted, Caller, LOG, Listener};
-use crate::observe::log_limit::LogLimiter;
+use crate::flow::accept::{self, Acceptor};
 use mailbox::{Mailbox, Refused};
 
 /// Binds a listening socket. An IPv6 socket is for IPv6 only, so that both families can have the same port.
@@ -25,34 +25,23 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts connections until the listener aborts the task. While its mailbox is full, connections stay in the kernel's
-/// queue. `index` is that of the socket.
+/// Accepts connections until the listener aborts the task. While its mailbox is full, connections stay in the
+/// kernel's queue. `index` is that of the socket.
 pub(super) async fn accept(socket: TcpListener, index: usize, listener: Mailbox<Listener>) {
-    let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
+    let acceptor = Acceptor::new(LOG, "more connections could not be accepted");
     loop {
-        let mut accepted = match socket.accept().await {
-            Ok((socket, address)) => Accepted { socket, caller: Caller { address, socket: index } },
-            Err(error) => {
-                if failures.permits() {
-                    log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
-                }
-                tokio::time::sleep(ACCEPT_AGAIN).await;
-                continue;
-            }
-        };
+        let (stream, address) = acceptor.next(|| socket.accept()).await;
+        let mut accepted = Accepted { socket: stream, caller: Caller { address, socket: index } };
         loop {
             match listener.tell(accepted) {
                 Ok(()) => break,
                 Err(Refused::Full(again)) => accepted = again,
                 Err(Refused::Gone(_)) => return,
             }
-            tokio::time::sleep(ACCEPT_AGAIN).await;
+            tokio::time::sleep(accept::PAUSE).await;
         }
     }
 }
 
 /// Connections that may wait in the kernel until they are accepted.
 const BACKLOG: i32 = 1024;
-
-/// The pause after which a full mailbox, or a system without file descriptors, may have room again.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(25);

@@ -1,9 +1,10 @@
 //! Slows down an address that tries secrets of components.
 //!
-//! After a few wrong secrets for a name within a minute, each further connection with a wrong secret stays counted among
-//! the unauthenticated connections of its address for a while after its end. Their number is bounded
-//! (`max_components_unauthenticated_per_address`), and so is the rate of attempts. Other connections of the address wait in
-//! the queue meanwhile, for a fraction of that time: a component with a valid secret is never locked out.
+//! After a few wrong secrets for a name within a minute, each further connection with a wrong secret stays
+//! counted among the unauthenticated connections of its address for a while after its end. Their number is
+//! bounded (`max_components_unauthenticated_per_address`), and so is the rate of attempts. Other connections
+//! of the address wait in the queue meanwhile, for a fraction of that time: a component with a valid secret
+//! is never locked out.
 
 use std::{
     collections::HashMap,
@@ -30,8 +31,8 @@ impl WrongSecrets {
         Self { minute: now, counts: HashMap::new() }
     }
 
-    /// Counts a wrong secret for `name` from an address. Gives the time for which the connection stays counted after its
-    /// end, and whether it is the first one of this minute with such a time.
+    /// Counts a wrong secret for `name` from an address. Gives the time for which the connection stays
+    /// counted after its end, and whether it is the first one of this minute with such a time.
     fn count(&mut self, ip: IpAddr, name: Domain, now: Instant) -> (Duration, bool) {
         if self.counts.len() >= COUNTED || now.saturating_duration_since(self.minute) >= MINUTE {
             *self = Self::new(now);
@@ -65,8 +66,8 @@ impl Handler<Queued<Mistaken>> for Listener {
     }
 }
 
-/// Wrong secrets of one name and address per minute without a penalty: a component that is restarted with the valid secret
-/// need not wait.
+/// Wrong secrets of one name and address per minute without a penalty: a component that is restarted with the
+/// valid secret need not wait.
 const FREE: u32 = 5;
 
 /// The penalty for connections from this machine: with 64 connections at one time, 8 attempts per second.
@@ -75,7 +76,8 @@ const LOCAL_PENALTY: Duration = Duration::from_secs(8);
 /// The penalty for other machines: with 64 connections at one time, about one attempt per second.
 const PENALTY: Duration = Duration::from_secs(60);
 
-/// Pairs of name and address that are counted per minute, of 1 KiB each at most. More of them begin a new minute.
+/// Pairs of name and address that are counted per minute, of 1 KiB each at most. More of them begin a new
+/// minute.
 const COUNTED: usize = 4096;
 
 /// The time in which wrong secrets are counted.

@@ -1,9 +1,9 @@
-//! Decides which stanzas are answered after a link has broken: the one that the peer's stream error is about, and IQ
-//! requests that the peer has most likely not read, since their senders wait.
+//! Decides which stanzas are answered after a link has broken: the one that the peer's stream error is about,
+//! and IQ requests that the peer has most likely not read, since their senders wait.
 //!
-//! The peer answers the requests that it has read. After an error about a known stanza, the requests behind that stanza are
-//! answered here; after an error about an unknown stanza those of the last few seconds, which may have been behind it. After
-//! any other end only the requests that were being written.
+//! The peer answers the requests that it has read. After an error about a known stanza, the requests behind
+//! that stanza are answered here; after an error about an unknown stanza those of the last few seconds, which
+//! may have been behind it. After any other end only the requests that were being written.
 
 use std::time::Instant;
 
@@ -25,7 +25,8 @@ pub(super) struct Blame {
 }
 
 impl Blame {
-    /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have arrived.
+    /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have
+    /// arrived.
     pub(super) fn find(
         remote: &Domain,
         error: Option<&stream::Error>,

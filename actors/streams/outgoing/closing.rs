@@ -1,4 +1,5 @@
-//! The end of a stream and of its link: the router is informed, and what was not written goes back to the promise.
+//! The end of a stream and of its link: the router is informed, and what was not written goes back to the
+//! promise.
 
 use std::time::Duration;
 
@@ -103,7 +104,8 @@ impl Outgoing {
     /// The protocol has ended.
     pub(super) fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
         if let (End::ByPeer(error), Some(session)) = (end, self.state.session_mut()) {
-            // RFC 6120 section 4.9.1.1: after the peer's stream error nothing more is sent but the closing tag.
+            // RFC 6120 section 4.9.1.1: after the peer's stream error nothing more is sent but the closing
+            // tag.
             let outbox = &mut session.connection.outbox;
             let closing_tags = outbox.take_raw();
             let remains = outbox.remains(WHOLE_CHUNK);
@@ -140,8 +142,8 @@ impl Outgoing {
         self.give_back(context);
     }
 
-    /// Keeps stanzas that can be sent again, and answers those that can only be answered. `error` is the peer's stream
-    /// error, if it ended the stream with one.
+    /// Keeps stanzas that can be sent again, and answers those that can only be answered. `error` is the
+    /// peer's stream error, if it ended the stream with one.
     fn leave_behind(&mut self, remains: outbox::Remains, in_flight: usize, error: Option<&stream::Error>) {
         let now = clock::now();
         let Some(session) = self.state.session_mut() else { return };
@@ -158,8 +160,8 @@ impl Outgoing {
         let uncertain = (remains.uncertain + in_flight).saturating_sub(answered);
         if uncertain > 0 {
             let ago = last_written.map_or(Duration::ZERO, clock::since);
-            // A peer that announces its shutdown is no reason for a warning. Which stanzas it had read is unknown all
-            // the same.
+            // A peer that announces its shutdown is no reason for a warning. Which stanzas it had read is
+            // unknown all the same.
             let level = match error {
                 Some(error) if error.condition == Condition::SystemShutdown => log::Level::Info,
                 _ => log::Level::Warn,
@@ -174,7 +176,8 @@ impl Outgoing {
         self.leftovers.splice(..0, remains.unwritten);
     }
 
-    /// Answers stanzas that may not have arrived. Gives the number of those that no longer count as uncertain.
+    /// Answers stanzas that may not have arrived. Gives the number of those that no longer count as
+    /// uncertain.
     fn answer_uncertain(&mut self, suspects: Vec<Suspect>, error: &stanza::Error) -> usize {
         let (mut answers, mut counted, mut amount) = (Vec::new(), 0, Amount::default());
         for suspect in suspects {
@@ -218,7 +221,8 @@ impl Outgoing {
     fn log_closed(&self, reason: &str, ending: &Ending) {
         let Counts { stanzas_in, dropped_in, stanzas_out } = ending.logged;
         log::info!(
-            target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in, dropped_in = dropped_in,
+            target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in,
+            dropped_in = dropped_in,
             stanzas_out = stanzas_out, lived:% = rounded(ending.lived);
             "closed"
         );
@@ -227,8 +231,8 @@ impl Outgoing {
         self.record(Event::now(What::Closed).saying(text).of(count));
     }
 
-    /// Logs the final counts if they differ from those in the line about the end: what waited goes before our closing
-    /// tag, and the peer may answer until its own.
+    /// Logs the final counts if they differ from those in the line about the end: what waited goes before our
+    /// closing tag, and the peer may answer until its own.
     fn log_late(&self, counts: Counts, ending: &Ending) {
         if ending.logged != counts {
             let Counts { stanzas_in, dropped_in, stanzas_out } = counts;
@@ -252,8 +256,8 @@ impl Outgoing {
         self.link_ended(WHOLE_CHUNK, "the peer did not close its side", context);
     }
 
-    /// Reports the end to the router, once. While the promise hands over, the router may not know this session yet, and
-    /// could not forget it. Then `Open` is still to come, and its handler calls this again.
+    /// Reports the end to the router, once. While the promise hands over, the router may not know this
+    /// session yet, and could not forget it. Then `Open` is still to come, and its handler calls this again.
     pub(super) fn report_end(&mut self, context: &mut Context<Self>) {
         let Some(ending) = self.state.ending_mut() else { return };
         if ending.handback != Handback::Unreported || matches!(self.on_route, OnRoute::Hold(_)) {
@@ -266,8 +270,8 @@ impl Outgoing {
         }
     }
 
-    /// Gives back what was not written, once the router has sent its last stanza and the fate of all in the outbox is
-    /// known: all is written, or the link has ended.
+    /// Gives back what was not written, once the router has sent its last stanza and the fate of all in the
+    /// outbox is known: all is written, or the link has ended.
     pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
         let is_settled = !self.has_unwritten();
         let is_down = matches!(self.state, State::Closed(_));

@@ -51,14 +51,16 @@ impl Outgoing {
         // Dialback depends on DNS, not on the certificate, unless the certificate has to be valid.
         let needs_certificate = session.machine.mechanism() == Mechanism::External || strict;
         if connection.is_stalled(keepalive.min(write_timeout)) {
-            // RFC 6120 section 4.9.3.4. The peer can still read the error if it resumes reading before the link is cut.
+            // RFC 6120 section 4.9.3.4. The peer can still read the error if it resumes reading before the
+            // link is cut.
             let error = stream::Error::new(
                 stream::Condition::ConnectionTimeout,
                 "no data accepted within the write timeout",
             );
             self.close_stream(Some(error), "the peer does not read", Redial::ByRule, context);
         } else if needs_certificate && session.expires.is_some_and(|end| end <= clock::system()) {
-            // RFC 6120 section 13.7.2.3. What is left goes to a new stream, which checks the peer's new certificate.
+            // RFC 6120 section 13.7.2.3. What is left goes to a new stream, which checks the peer's new
+            // certificate.
             let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
             self.close_stream(Some(error), "the peer's certificate has expired", Redial::ByRule, context);
         } else if clock::since(connection.last_stanza) >= idle_timeout && connection.outbox.is_empty() {

@@ -1,5 +1,5 @@
-//! Elements that the peer sends on a stream that we opened: error stanzas, which answer ours, and elements that are
-//! dropped.
+//! Elements that the peer sends on a stream that we opened: error stanzas, which answer ours, and elements
+//! that are dropped.
 
 use std::time::Duration;
 
@@ -52,9 +52,12 @@ impl Outgoing {
         if let Some(session) = self.state.session_mut() {
             session.inbound.answers += answers.len() as u64;
         }
-        log::debug!(target: LOG, pair:% = self.pair, stanzas = answers.len(); "the peer answered on our stream");
-        // Bounded: as many as one read brought, and the next read waits for their permit. A router that is gone ends
-        // the process.
+        log::debug!(
+            target: LOG, pair:% = self.pair, stanzas = answers.len();
+            "the peer answered on our stream"
+        );
+        // Bounded: as many as one read brought, and the next read waits for their permit. A router that is
+        // gone ends the process.
         let batches = batch::sort(answers, permit);
         let _ = self.owners.routes.signal(Route { batches, ingress: Ingress::Remote });
     }
@@ -74,8 +77,8 @@ impl Outgoing {
 /// Elements that a peer may send beyond one for each stanza that was written to it.
 const UNASKED: u64 = 64;
 
-/// How long nothing is read from a peer that sends more than that. With one read of 64 KiB between two pauses it costs
-/// next to nothing, and the link stays up.
+/// How long nothing is read from a peer that sends more than that. With one read of 64 KiB between two pauses
+/// it costs next to nothing, and the link stays up.
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

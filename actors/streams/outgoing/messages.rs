@@ -37,7 +37,7 @@ pub struct Retire;
 pub struct Flush {
     /// A chunk that takes longer ends the link, so that the rest can be answered.
     pub within: Duration,
-    /// Dropped when nothing waits any more: written, or given back and dealt with.
+    /// Dropped when nothing waits: all is written, or given back and dealt with.
     pub token: drain::Token,
 }
 
@@ -117,8 +117,8 @@ pub struct Returned {
     pub lived: Option<Duration>,
     /// The stream ended without closing tags on both sides.
     pub cut: bool,
-    /// Tokens of those that wait for the end of this session: dropped when all that it left has been answered or waits
-    /// again.
+    /// Tokens of those that wait for the end of this session: dropped when all that it left has been answered
+    /// or waits again.
     pub tokens: Vec<drain::Token>,
 }
 

@@ -34,7 +34,8 @@ impl Outgoing {
         }
     }
 
-    /// The stanzas of a batch that the peer takes. After the end of the stream a batch is kept, and holds up no sender.
+    /// The stanzas of a batch that the peer takes. After the end of the stream a batch is kept, and holds up
+    /// no sender.
     fn admissible(&mut self, mut batch: Batch) -> Option<Batch> {
         let State::Open(session) = &mut self.state else {
             batch.release();
@@ -63,7 +64,10 @@ impl Outgoing {
     }
 
     fn refuse_slow(&self, batch: Batch) {
-        log::debug!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
+        log::debug!(
+            target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len();
+            "refused: the peer reads too slowly"
+        );
         let text = format!("{} reads stanzas more slowly than they arrive", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
         self.answer(batch, &error);
@@ -81,7 +85,10 @@ impl Outgoing {
         let batches = session.connection.end_hold(context, Self::hold_ended);
         let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
         if stanzas > 0 {
-            log::warn!(target: LOG, pair:% = self.pair, stanzas = stanzas; "refused: the peer reads too slowly");
+            log::warn!(
+                target: LOG, pair:% = self.pair, stanzas = stanzas;
+                "refused: the peer reads too slowly"
+            );
         }
         batches.into_iter().for_each(|batch| self.refuse_slow(batch));
     }

@@ -90,16 +90,16 @@ fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// The limit of a network, in multiples of that of one address. Honest servers share networks, and their keys no longer
-/// count once they are confirmed.
+/// The limit of a network, in multiples of that of one address. Honest servers share networks, and their keys
+/// no longer count once they are confirmed.
 const SITES: usize = 4;
 
-/// The burst of verifications without a confirmed key, for all initiators: enough for a thousand servers that show their
-/// keys at once, as after a restart.
+/// The burst of verifications without a confirmed key, for all initiators: enough for a thousand servers that
+/// show their keys at once, as after a restart.
 const IN_ALL: usize = 1_000;
 
-/// The rate in the long run. With four connections and ten DNS queries each, unknown peers cause at most 80 connections and
-/// 200 queries per second, however many addresses they have.
+/// The rate in the long run. With four connections and ten DNS queries each, unknown peers cause at most 80
+/// connections and 200 queries per second, however many addresses they have.
 const IN_ALL_PER_SECOND: f64 = 20.0;
 
 /// Networks with a confirmed key that are kept, in about 200 KiB.

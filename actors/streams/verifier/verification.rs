@@ -54,7 +54,8 @@ impl Verification {
         self.answer(Err(failure));
     }
 
-    /// Asks the authoritative server, unless that is ended by `ends`. Gives whether the server confirmed the key.
+    /// Asks the authoritative server, unless that is ended by `ends`. Gives whether the server confirmed the
+    /// key.
     pub(super) async fn ask(
         mut self,
         dialer: &Dialer,
