@@ -28,8 +28,7 @@ pub enum Ingress {
     Remote,
 }
 
-/// Route these error answers to their senders. They have a lane of their own: they are never refused, and
-/// never start an attempt.
+/// Route these error answers to their senders. They are never refused, and never start an attempt.
 #[derive(Debug)]
 pub struct Return {
     /// Made by [`Stanza::bounce`].

@@ -175,7 +175,7 @@ pub struct Listener {
     accepting: Vec<JoinHandle<()>>,
     /// For each socket: whether connections start with TLS.
     direct_tls: Vec<bool>,
-    connections: HashMap<Caller, Connection>,
+    connections: HashMap<Caller, Tracked>,
     addresses: Addresses,
     /// The waiting connections of each address that have sent a first byte.
     queues: HashMap<IpAddr, VecDeque<Caller>>,
@@ -188,7 +188,8 @@ pub struct Listener {
     stopped: bool,
 }
 
-struct Connection {
+/// An accepted connection.
+struct Tracked {
     stage: Stage,
     since: Instant,
     standing: Standing,
@@ -286,7 +287,7 @@ impl Listener {
         }
         self.addresses.change(ip, None, Some(standing));
         let (stage, since, is_expected, penalty) = (Stage::Silent, clock::now(), false, Duration::ZERO);
-        self.connections.insert(caller, Connection { stage, since, standing, is_expected, penalty, permit });
+        self.connections.insert(caller, Tracked { stage, since, standing, is_expected, penalty, permit });
         match standing {
             Standing::Served | Standing::Proved => self.serve(socket, caller),
             Standing::Waiting => self.await_first_byte(socket, caller),

@@ -52,7 +52,7 @@ impl Incoming {
                     }
                     Some(open::Output::Verify(request)) => self.verify(request),
                     Some(open::Output::Refused { remote, reason }) => {
-                        self.log_refusal(remote.as_ref(), reason)
+                        self.log_refusal(remote.as_ref(), reason);
                     }
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },

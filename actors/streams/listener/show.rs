@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use actix::{Context, Handler};
 
-use super::{Connection, Dismiss, Kind, Listener, Show, Stage};
+use super::{Dismiss, Kind, Listener, Show, Stage, Tracked};
 use crate::streams::{component, incoming};
 use mailbox::Queued;
 use status::{
@@ -13,7 +13,7 @@ use status::{
     smallest::smallest,
 };
 
-impl Connection {
+impl Tracked {
     /// Has its stream report its state. A connection without a stream is reported by its address only.
     fn show(&self, direction: Direction, address: SocketAddr, show: &Show) {
         let (of, links) = (show.of.clone(), show.links.clone());
