@@ -9,13 +9,14 @@ use crate::observe::log_limit::LogLimiter;
 #[derive(Debug)]
 pub struct Acceptor {
     target: &'static str,
+    message: &'static str,
     failures: Arc<LogLimiter>,
 }
 
 impl Acceptor {
-    /// Logs failures to `target`; `summary` describes those that are not logged one by one.
-    pub fn new(target: &'static str, summary: &'static str) -> Self {
-        Self { target, failures: LogLimiter::new(target, 1, summary) }
+    /// Logs a failure as `message` to `target`; `summary` describes those that are not logged one by one.
+    pub fn new(target: &'static str, message: &'static str, summary: &'static str) -> Self {
+        Self { target, message, failures: LogLimiter::new(target, 1, summary) }
     }
 
     /// The next connection. Dropping the future loses no connection if that holds for `accept`.
@@ -25,10 +26,7 @@ impl Acceptor {
                 Ok(accepted) => return accepted,
                 Err(error) => {
                     if self.failures.permits() {
-                        log::warn!(
-                            target: self.target, reason:% = error;
-                            "a connection could not be accepted"
-                        );
+                        log::warn!(target: self.target, reason:% = error; "{}", self.message);
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -50,7 +48,7 @@ mod tests {
     async fn a_failure_is_retried_after_a_pause() {
         tokio::time::pause();
         let (acceptor, attempts, start) =
-            (Acceptor::new("test", "more failures"), Cell::new(0), clock::now());
+            (Acceptor::new("test", "a failure", "more failures"), Cell::new(0), clock::now());
         let accept = || {
             attempts.set(attempts.get() + 1);
             let attempt = attempts.get();

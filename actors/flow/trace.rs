@@ -43,7 +43,7 @@ impl Trace {
 /// One direction of a stream.
 #[derive(Debug, Default)]
 struct Redactor {
-    place: Place,
+    position: Position,
     /// The local name of the tag.
     name: Name,
     /// The local name of the attribute.
@@ -63,7 +63,7 @@ struct Redactor {
 
 /// The state of the tokenizer.
 #[derive(Clone, Copy, Debug, Default)]
-enum Place {
+enum Position {
     #[default]
     Text,
     /// After `<`.
@@ -110,8 +110,8 @@ impl Name {
             self.length = 0;
             return;
         }
-        if let Some(place) = self.bytes.get_mut(self.length) {
-            *place = byte;
+        if let Some(position) = self.bytes.get_mut(self.length) {
+            *position = byte;
         }
         // No list has a longer name.
         self.length = (self.length + 1).min(LONGEST_NAME + 1);
@@ -126,7 +126,7 @@ impl Redactor {
     /// The next bytes of the stream, redacted and at most [`LONGEST`] of them.
     fn redact(&mut self, bytes: &[u8]) -> String {
         if mem::take(&mut self.skipped) {
-            (self.place, self.depth, self.lost) = (Place::Text, 0, true);
+            (self.position, self.depth, self.lost) = (Position::Text, 0, true);
         }
         self.cut = false;
         let mut shown = Vec::with_capacity(bytes.len().min(LONGEST) + MARK.len());
@@ -142,11 +142,11 @@ impl Redactor {
     }
 
     fn step(&mut self, byte: u8, shown: &mut Vec<u8>) {
-        match self.place {
-            Place::Text if byte == b'<' => self.place = Place::Open,
-            Place::Text => self.put(&[byte], self.is_open_text(), shown),
-            Place::Open => self.open(byte, shown),
-            Place::Mark => {
+        match self.position {
+            Position::Text if byte == b'<' => self.position = Position::Open,
+            Position::Text => self.put(&[byte], self.is_open_text(), shown),
+            Position::Open => self.open(byte, shown),
+            Position::Mark => {
                 let kind = match byte {
                     b'-' => Markup::Comment,
                     b'[' => Markup::Cdata,
@@ -154,7 +154,7 @@ impl Redactor {
                 };
                 self.other(kind, &[b'<', b'!', byte], shown);
             }
-            Place::Other { kind, last } => {
+            Position::Other { kind, last } => {
                 self.put(&[byte], self.is_open_text(), shown);
                 let ends = byte == b'>'
                     && match kind {
@@ -164,16 +164,17 @@ impl Redactor {
                         Markup::Declaration => true,
                     };
                 let [_, before] = last;
-                self.place = if ends { Place::Text } else { Place::Other { kind, last: [before, byte] } };
+                self.position =
+                    if ends { Position::Text } else { Position::Other { kind, last: [before, byte] } };
             }
-            Place::Value { end, quote, secret } => {
+            Position::Value { end, quote, secret } => {
                 let ends = byte == quote;
                 self.put(&[byte], self.visible && (ends || !secret), shown);
                 if ends {
-                    self.place = Place::Tag { end, slash: false };
+                    self.position = Position::Tag { end, slash: false };
                 }
             }
-            Place::Name { end } | Place::Tag { end, .. } | Place::Attribute { end } => {
+            Position::Name { end } | Position::Tag { end, .. } | Position::Attribute { end } => {
                 self.put(&[byte], self.visible, shown);
                 self.tag(byte, end);
             }
@@ -183,18 +184,18 @@ impl Redactor {
     /// The byte after `<`.
     fn open(&mut self, byte: u8, shown: &mut Vec<u8>) {
         match byte {
-            b'!' => self.place = Place::Mark,
+            b'!' => self.position = Position::Mark,
             b'?' => self.other(Markup::Instruction, b"<?", shown),
             b'/' => {
                 // The end tag of a secret element is shown. Those of elements in it are not.
                 self.depth = self.depth.saturating_sub(1);
                 (self.visible, self.name) = (self.is_open_text(), Name::default());
-                self.place = Place::Name { end: true };
+                self.position = Position::Name { end: true };
                 self.put(b"</", self.visible, shown);
             }
             _ => {
                 (self.visible, self.name) = (self.is_open_text(), Name::start(byte));
-                self.place = Place::Name { end: false };
+                self.position = Position::Name { end: false };
                 self.put(&[b'<', byte], self.visible, shown);
             }
         }
@@ -202,35 +203,35 @@ impl Redactor {
 
     fn other(&mut self, kind: Markup, begin: &[u8], shown: &mut Vec<u8>) {
         self.put(begin, self.is_open_text(), shown);
-        self.place = Place::Other { kind, last: [0; 2] };
+        self.position = Position::Other { kind, last: [0; 2] };
     }
 
     /// A byte in a tag, outside of attribute values.
     fn tag(&mut self, byte: u8, end: bool) {
-        self.place = match (byte, self.place) {
-            (b'>', place) => {
-                self.tag_ends(end, matches!(place, Place::Tag { slash: true, .. }));
-                Place::Text
+        self.position = match (byte, self.position) {
+            (b'>', position) => {
+                self.tag_ends(end, matches!(position, Position::Tag { slash: true, .. }));
+                Position::Text
             }
-            (b'/', _) => Place::Tag { end, slash: true },
-            (b'"' | b'\'', Place::Attribute { .. }) => {
-                Place::Value { end, quote: byte, secret: self.attribute.is_in(SECRET_ATTRIBUTES) }
+            (b'/', _) => Position::Tag { end, slash: true },
+            (b'"' | b'\'', Position::Attribute { .. }) => {
+                Position::Value { end, quote: byte, secret: self.attribute.is_in(SECRET_ATTRIBUTES) }
             }
-            (b' ' | b'\t' | b'\r' | b'\n', Place::Name { .. } | Place::Tag { .. }) => {
-                Place::Tag { end, slash: false }
+            (b' ' | b'\t' | b'\r' | b'\n', Position::Name { .. } | Position::Tag { .. }) => {
+                Position::Tag { end, slash: false }
             }
-            (b' ' | b'\t' | b'\r' | b'\n' | b'=', place) => place,
-            (_, place @ Place::Name { .. }) => {
+            (b' ' | b'\t' | b'\r' | b'\n' | b'=', position) => position,
+            (_, position @ Position::Name { .. }) => {
                 self.name.push(byte);
-                place
+                position
             }
-            (_, place @ Place::Attribute { .. }) => {
+            (_, position @ Position::Attribute { .. }) => {
                 self.attribute.push(byte);
-                place
+                position
             }
             _ => {
                 self.attribute = Name::start(byte);
-                Place::Attribute { end }
+                Position::Attribute { end }
             }
         };
     }

@@ -28,7 +28,8 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts connections until the listener aborts the task. While its mailbox is full, connections stay in the
 /// kernel's queue. `index` is that of the socket.
 pub(super) async fn accept(socket: TcpListener, index: usize, listener: Mailbox<Listener>) {
-    let acceptor = Acceptor::new(LOG, "more connections could not be accepted");
+    let (message, summary) = ("a connection could not be accepted", "more connections could not be accepted");
+    let acceptor = Acceptor::new(LOG, message, summary);
     loop {
         let (stream, address) = acceptor.next(|| socket.accept()).await;
         let mut accepted = Accepted { socket: stream, caller: Caller { address, socket: index } };
