@@ -266,7 +266,7 @@ fn close_loses_nothing_and_says_how_many_links_it_closed() {
     // The link is gone, and comes back with the next stanza.
     place.tells(&["close", "inbox.other.example"]);
     let told = place.tells(&["explain", "inbox.other.example"]);
-    assert!(told.contains("closed") && told.contains("an operator asked for it"), "{told}");
+    assert!(told.contains("closed") && told.contains("closed by an operator"), "{told}");
 }
 
 #[test]

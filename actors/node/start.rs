@@ -166,7 +166,7 @@ impl Node {
                 &settings,
                 Arc::new(Semaphore::new(listeners::component_seats(&settings))),
             ),
-            strangers: incoming::Strangers::default(),
+            strangers: incoming::LogLimits::default(),
             refusals: listeners::refusals(&settings),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
             bad_stanzas: listeners::bad_stanzas(),

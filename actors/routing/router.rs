@@ -153,7 +153,7 @@ impl Router {
             answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
         );
-        for mut batch in batch::sort(answers.stanzas, &answers.pass) {
+        for mut batch in batch::sort(answers.stanzas, &answers.permit) {
             batch.returning = true;
             self.route(batch, Ingress::Local);
         }
@@ -173,7 +173,7 @@ fn refuse_to_relay(mut batch: Batch) {
         target: LOG, from:% = batch.from, to:% = batch.to, stanzas = batch.stanzas.len();
         "dropped: a remote server may not use this node as a relay"
     );
-    batch.slip.settle_rest(Outcome::Dropped);
+    batch.entry.settle_rest(Outcome::Dropped);
 }
 
 impl Actor for Router {
@@ -205,8 +205,8 @@ impl Handler<Queued<Return>> for Router {
     /// Error answers of the promise and of the sessions never create a promise: without a recipient they are
     /// dropped.
     fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
-        let Return { answers, pass } = answers.open();
-        for mut batch in batch::sort(answers, &pass) {
+        let Return { answers, permit } = answers.open();
+        for mut batch in batch::sort(answers, &permit) {
             batch.returning = true;
             match self.local.get(&batch.to) {
                 Some(Local::Component(registration)) if registration.is_connected() => {

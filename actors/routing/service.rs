@@ -129,10 +129,10 @@ impl Handler<Queued<Serve>> for Service {
         for stanza in std::mem::take(&mut batch.stanzas) {
             let answer = self.answer(&stanza);
             let outcome = if answer.is_some() { Outcome::Answered } else { Outcome::Dropped };
-            batch.slip.settle(outcome, Amount::of([&stanza]));
+            batch.entry.settle(outcome, Amount::of([&stanza]));
             answers.extend(answer);
         }
-        let mut batches = batch::sort(answers, &batch.pass);
+        let mut batches = batch::sort(answers, &batch.permit);
         // There are at most as many answers as stanzas in one read, and the next read waits for their permit.
         // So they are held where others would be refused, and a peer that does not read its answers is not
         // read either.

@@ -25,7 +25,7 @@ use super::{Arrival, Attempt, Purpose, Session, StaticRoute};
 use crate::{
     dial::{failure::Failure, observer::Seen},
     flow::{
-        farewell::{self, Farewell},
+        close::{self, CloseMode},
         trace::Trace,
     },
     observe::metrics::{Count, Phase},
@@ -130,7 +130,7 @@ impl Negotiation<'_> {
                 let handshake = Handshake::verification(plan, request);
                 let (answer, connection, peer_is_open) = self.shake_hands(handshake, connection).await?;
                 // The stream has done its work, and its closing tag is written.
-                hang_up(connection.stream, Farewell::after(&End::Closed, peer_is_open));
+                hang_up(connection.stream, CloseMode::after(&End::Closed, peer_is_open));
                 Ok(Arrival::Verified(answer))
             }
         }
@@ -179,12 +179,12 @@ impl Negotiation<'_> {
                         if matches!(failure.cause, initiating::Cause::ExternalRefused(_)) {
                             self.take_up(&handshake);
                         }
-                        let farewell = match failure.cause {
-                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
-                            _ if !handshake.is_open() => Farewell::Now,
-                            _ => Farewell::AfterTag,
+                        let mode = match failure.cause {
+                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => CloseMode::AtOnce,
+                            _ if !handshake.is_open() => CloseMode::AtOnce,
+                            _ => CloseMode::AfterClosingTag,
                         };
-                        hang_up(connection.stream, farewell);
+                        hang_up(connection.stream, mode);
                         return Err(self.failed(failure));
                     }
                     // An attempt that is not wanted any more is dropped.
@@ -204,7 +204,7 @@ impl Negotiation<'_> {
             match connection.stream.read_buf(&mut bytes).await {
                 Ok(0) => {
                     self.take_up(&handshake);
-                    hang_up(connection.stream, Farewell::Now);
+                    hang_up(connection.stream, CloseMode::AtOnce);
                     return Err(self.lost(&handshake, None));
                 }
                 Ok(_) => self.receive(&mut handshake, bytes),
@@ -379,10 +379,10 @@ pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
 }
 
 /// Closes a connection that is of no more use; nobody waits for that.
-fn hang_up(mut stream: Stream, farewell: Farewell) {
+fn hang_up(mut stream: Stream, mode: CloseMode) {
     actix_rt::spawn(async move {
         // Whatever the peer does now changes nothing.
-        let _ = farewell::part(&mut stream, farewell).await;
+        let _ = close::close(&mut stream, mode).await;
     });
 }
 

@@ -17,7 +17,10 @@ impl Promise {
     pub(super) fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
-            self.record(&batch.pair(), Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()));
+            self.record(
+                &batch.pair(),
+                Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()),
+            );
             bounce(&self.owners.bounces, batch, &error, outcome);
         }
     }

@@ -45,7 +45,7 @@ impl Promise {
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
             routes: self.owners.routes.clone(),
-            notes: self.owners.recorder.clone(),
+            recorder: self.owners.recorder.clone(),
         };
         let (meter, pair) = (Arc::clone(&self.outgoing), pair.clone());
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {

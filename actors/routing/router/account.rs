@@ -32,7 +32,7 @@ pub(super) struct Account {
 impl Account {
     /// Enters a new batch under the domain that it is for.
     pub(super) fn take_in(&mut self, batch: &mut Batch) {
-        batch.slip = self.enter(&batch.to, batch.amount());
+        batch.entry = self.enter(&batch.to, batch.amount());
     }
 
     /// Enters an amount under a domain.

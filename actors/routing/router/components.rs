@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     settings::Conflict,
-    streams::component::{self, Seated},
+    streams::component::{self, BindDecided},
 };
 use mailbox::Queued;
 use status::report;
@@ -70,11 +70,11 @@ impl Router {
     }
 }
 
-impl Handler<Queued<component::Claimed>> for Router {
+impl Handler<Queued<component::BindRequested>> for Router {
     type Result = ();
 
-    fn handle(&mut self, claimed: Queued<component::Claimed>, _: &mut Context<Self>) {
-        let component::Claimed { name, component } = claimed.open();
+    fn handle(&mut self, claimed: Queued<component::BindRequested>, _: &mut Context<Self>) {
+        let component::BindRequested { name, component } = claimed.open();
         let decision = match self.registration(&name) {
             Some(registration) => registration.bind(&component),
             None => Decision::Refused { pinged: false },
@@ -92,7 +92,11 @@ impl Handler<Queued<component::Claimed>> for Router {
             Decision::Refused { pinged } => (false, pinged),
         };
         // If the connection has ended, `component::Gone` follows.
-        let _ = component.signal(Seated { accepted, asked });
+        let _ = component.signal(match (accepted, asked) {
+            (true, _) => BindDecided::Accepted,
+            (false, true) => BindDecided::Pending,
+            (false, false) => BindDecided::Refused,
+        });
     }
 }
 

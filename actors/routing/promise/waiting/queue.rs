@@ -92,8 +92,8 @@ impl Queue {
     /// Appends the stanzas of a batch that fit, and returns the others. The returned batch still holds the
     /// read permit of its source.
     pub(super) fn append(&mut self, mut batch: Batch, room: Room<'_>, fit: Fit) -> Option<Batch> {
-        let taken = batch.slip.held().stanzas > 0;
-        self.ledger.merge(mem::take(&mut batch.slip));
+        let taken = batch.entry.held().stanzas > 0;
+        self.ledger.merge(mem::take(&mut batch.entry));
         let room = Room { free: self.weight() + room.free, ..room };
         let mut left = Vec::new();
         for stanza in mem::take(&mut batch.stanzas) {
@@ -113,7 +113,7 @@ impl Queue {
         batch.stanzas = left;
         if taken {
             let held = batch.amount();
-            batch.slip = self.ledger.split(held);
+            batch.entry = self.ledger.split(held);
         }
         Some(batch)
     }
@@ -122,8 +122,8 @@ impl Queue {
     /// time to wait has run on since they came. A presence that was replaced in the meantime is dropped.
     pub(super) fn put_back(&mut self, returned: Vec<Batch>, bounds: &Bounds) {
         for mut batch in returned.into_iter().rev() {
-            let taken = batch.slip.held().stanzas > 0;
-            self.ledger.merge(mem::take(&mut batch.slip));
+            let taken = batch.entry.held().stanzas > 0;
+            self.ledger.merge(mem::take(&mut batch.entry));
             for stanza in batch.stanzas.into_iter().rev() {
                 let item = Item::new(Kept { stanza: stanza.detached(), taken, since: batch.since }, bounds);
                 if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {

@@ -1,20 +1,21 @@
-//! Wakes the owner of a full outbox when the patience with it ends.
+//! Wakes the owner of a full outbox when the hold ends.
 
 use std::time::Instant;
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
 
-/// One alarm; the earliest time counts.
+/// A timer for the earliest of the times that were set.
 #[derive(Debug, Default)]
-pub struct Alarm(Option<(Instant, SpawnHandle)>);
+pub struct Timer(Option<(Instant, SpawnHandle)>);
 
-impl Alarm {
-    /// Has the actor look at `time`, unless it does so earlier anyway. When it rings, it has to be set anew.
+impl Timer {
+    /// Calls `fire` at `time`, unless the timer fires earlier anyway. After it has fired, it has to be set
+    /// again.
     pub fn set<A>(
         &mut self,
         time: Option<Instant>,
         context: &mut Context<A>,
-        ring: impl FnOnce(&mut A, &mut Context<A>) + 'static,
+        fire: impl FnOnce(&mut A, &mut Context<A>) + 'static,
     ) where
         A: Actor<Context = Context<A>>,
     {
@@ -28,6 +29,6 @@ impl Alarm {
             None => {}
         }
         let wait = time.saturating_duration_since(clock::now());
-        self.0 = Some((time, context.run_later(wait, ring)));
+        self.0 = Some((time, context.run_later(wait, fire)));
     }
 }

@@ -1,4 +1,4 @@
-//! One question about a dialback key: it waits, is asked, and has an answer in its time.
+//! The verification of one dialback key: it waits, is made, and is answered within its time limit.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
@@ -23,18 +23,18 @@ use mailbox::Outlet;
 use net::address;
 use status::event::{Event, EventKind};
 
-/// A question that waits, or is being asked. It is answered at the latest when it is dropped.
-pub(super) struct Question {
+/// A verification that waits or is being made. It is answered at the latest when it is dropped.
+pub(super) struct Verification {
     request: Request,
     pub(super) site: IpAddr,
-    /// When it has to be answered.
+    /// The time by which it has to be answered.
     pub(super) deadline: Instant,
     /// `None`: it was answered.
     answer: Option<Outlet<Verified>>,
     stream: watch::Receiver<()>,
 }
 
-impl Question {
+impl Verification {
     pub(super) fn new(verify: Verify, now: Instant) -> Self {
         let Verify { request, site, answer, within, stream } = verify;
         Self { request, site, deadline: now + within, answer: Some(answer), stream }
@@ -44,27 +44,28 @@ impl Question {
         &self.request.pair
     }
 
-    /// Whether the stream stands that wants to know.
+    /// Whether the stream that needs the answer still exists.
     pub(super) fn is_wanted(&self) -> bool {
         self.stream.has_changed().is_ok()
     }
 
-    /// Tells the initiator why nobody was asked.
+    /// Answers that the server could not be asked.
     pub(super) fn fail(mut self, failure: Failure) {
-        self.tell(Err(failure));
+        self.answer(Err(failure));
     }
 
-    /// Asks the authoritative server, until somebody `ends` that. Says whether it confirmed the key.
+    /// Asks the authoritative server, unless that is ended by `ends`. Gives whether the server confirmed the
+    /// key.
     pub(super) async fn ask(
         mut self,
-        means: &Dialer,
+        dialer: &Dialer,
         unasked: &Arc<LogLimiter>,
         ends: oneshot::Receiver<()>,
     ) -> bool {
         let purpose = Purpose::Verify(self.request.clone());
-        let mut attempt = means.attempt(self.request.pair.clone(), purpose, LOG);
+        let mut attempt = dialer.attempt(self.request.pair.clone(), purpose, LOG);
         let deadline = time::Instant::from_std(self.deadline);
-        // A server is where its peers can reach it: one that comes from elsewhere is not on our loopback or link.
+        // The server of a remote initiator is not on our loopback or link.
         attempt.near = address::is_local_scope(self.site);
         attempt.within = attempt.within.min(deadline.saturating_duration_since(time::Instant::now()));
         let mut stream = self.stream.clone();
@@ -89,42 +90,46 @@ impl Question {
         {
             log::warn!(
                 target: LOG, pair:% = self.pair(), reason:% = failure.sentence(&self.pair().remote);
-                "the authoritative server could not be asked about a dialback key"
+                "the authoritative server could not be asked to verify a dialback key"
             );
         }
         if !confirmed {
-            self.note(means, &verdict);
+            self.record(dialer, &verdict);
         }
-        self.tell(verdict);
+        self.answer(verdict);
         confirmed
     }
 
-    fn note(&self, means: &Dialer, verdict: &Result<Answer, Failure>) {
+    /// Records in the history of the remote domain that a key was not confirmed.
+    fn record(&self, dialer: &Dialer, verdict: &Result<Answer, Failure>) {
         let DomainPair { local, remote } = self.pair();
         let text = match verdict {
             Ok(Answer::Error(said)) => {
-                format!("its server answered the question about a dialback key with an error: {said}")
+                format!("its server answered the verification of a dialback key with an error: {said}")
             }
-            Ok(_) => "its server does not know the dialback key that was shown for it".to_owned(),
+            Ok(_) => "its server did not confirm the dialback key that was shown for it".to_owned(),
             Err(failure) => {
-                format!("its server could not be asked about a dialback key: {}", failure.sentence(remote))
+                format!(
+                    "its server could not be asked to verify a dialback key: {}",
+                    failure.sentence(remote)
+                )
             }
         };
-        means.notes.note_claim(remote, Event::now(EventKind::Verified).with(local).saying(text));
+        dialer.notes.note_claim(remote, Event::now(EventKind::Verified).with(local).saying(text));
     }
 
-    fn tell(&mut self, verdict: Result<Answer, Failure>) {
+    fn answer(&mut self, verdict: Result<Answer, Failure>) {
         let Some(answer) = self.answer.take() else { return };
         let request = self.request.clone();
         let verdict = verdict.map_err(|failure| failure.dialback_error(&request.pair.remote));
-        // A stream that has ended meanwhile wants no answer.
+        // A stream that has ended meanwhile needs no answer.
         let _ = answer.signal(Verified { request, answer: verdict });
     }
 }
 
-impl Drop for Question {
+impl Drop for Verification {
     fn drop(&mut self) {
         // It has waited for too long.
-        self.tell(Err(Failure::Overloaded));
+        self.answer(Err(Failure::Overloaded));
     }
 }

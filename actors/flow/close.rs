@@ -1,8 +1,9 @@
-//! The end of a connection: the peer's closing tag first, then TLS, then TCP (RFC 6120 section 4.4).
+//! Closes a connection in good order: the peer's closing tag first, then TLS, then TCP (RFC 6120 section
+//! 4.4).
 //!
-//! A peer that is still writing when the connection goes away may see an error of its socket instead of our last words.
-//! So its closing tag is waited for, and what it sends meanwhile is read and thrown away: unread bytes would turn the
-//! close into a reset. Time and bytes are bounded, so a peer gains nothing by keeping us waiting.
+//! If the connection is closed while the peer is still writing, its socket may report an error before the
+//! peer has read our last bytes. So we wait for its closing tag, and discard what it sends meanwhile: unread
+//! bytes would turn the close into a TCP reset. Time and bytes of the wait are bounded.
 
 use std::{
     future::poll_fn,
@@ -19,25 +20,24 @@ use tokio::{
 };
 use xmpp::stream::End;
 
-/// Whether the peer still has to close its stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Farewell {
-    /// It has, or will not: the transport is closed at once.
-    #[default]
-    Now,
-    /// Its closing tag is waited for.
-    AfterTag,
+/// When the transport is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseMode {
+    /// At once: the peer has closed its stream, or will not.
+    AtOnce,
+    /// After the peer's closing tag, or the time limit for it.
+    AfterClosingTag,
 }
 
-impl Farewell {
-    /// What is left to be waited for after the end of a stream, which the peer may still hold `open`. One that it never
-    /// opened has no closing tag.
+impl CloseMode {
+    /// The mode after the end of a stream, whose other direction the peer still holds `open` or not. A peer
+    /// that never opened its direction has no closing tag to send.
     pub fn after(end: &End, open: bool) -> Self {
         match end {
-            // Who sends a stream error closes at once (RFC 6120 section 4.9.1.1).
-            End::ByPeer(_) => Self::Now,
-            End::Closed | End::ByUs(_) if open => Self::AfterTag,
-            End::Closed | End::ByUs(_) => Self::Now,
+            // RFC 6120 section 4.9.1.1: the sender of a stream error closes at once.
+            End::ByPeer(_) => Self::AtOnce,
+            End::Closed | End::ByUs(_) if open => Self::AfterClosingTag,
+            End::Closed | End::ByUs(_) => Self::AtOnce,
         }
     }
 }
@@ -46,9 +46,9 @@ impl Farewell {
 ///
 /// # Errors
 /// The connection broke meanwhile.
-pub async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, farewell: Farewell) -> io::Result<()> {
-    let mut left = MOST;
-    if farewell == Farewell::AfterTag {
+pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, mode: CloseMode) -> io::Result<()> {
+    let mut left = DISCARDED;
+    if mode == CloseMode::AfterClosingTag {
         let mut tag = ClosingTag::default();
         let wait = async {
             while let Some(found) = poll_fn(|context| discard(stream, context, &mut left, &mut tag)).await? {
@@ -58,7 +58,7 @@ pub async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, farewell: F
             }
             Ok::<_, io::Error>(())
         };
-        timeout(PATIENCE, wait).await.unwrap_or(Ok(()))?;
+        timeout(TAG_WITHIN, wait).await.unwrap_or(Ok(()))?;
     }
     let linger = async {
         stream.shutdown().await?;
@@ -66,12 +66,12 @@ pub async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, farewell: F
         while poll_fn(|context| discard(stream, context, &mut left, &mut tag)).await?.is_some() {}
         Ok::<_, io::Error>(())
     };
-    // A peer that does not close within the time has had its chance to read.
+    // A peer that does not close within the time has had time to read.
     timeout(LINGER, linger).await.unwrap_or(Ok(()))
 }
 
-/// Reads and throws away; tells whether the closing tag was there, `None` when there is nothing more to be read. The
-/// buffer is in no future: every idle link would hold it.
+/// Reads and discards. Gives whether the closing tag was there; `None` at the end of the stream or of the
+/// limit. The buffer is in no future, or every idle link would hold it.
 fn discard<S: AsyncRead + Unpin>(
     stream: &mut S,
     context: &mut Context<'_>,
@@ -89,21 +89,22 @@ fn discard<S: AsyncRead + Unpin>(
     Poll::Ready(Ok((!bytes.is_empty()).then(|| tag.ends_in(bytes))))
 }
 
-/// Looks for the closing tag of a stream, in whatever pieces it comes: `</stream>` with any prefix. It may be after XML
-/// that cannot be read, so nothing else is looked at. What only looks like it ends the wait early, and does no harm.
+/// Finds the closing tag of a stream, however it is split: `</stream>` with any prefix. It may follow XML
+/// that cannot be parsed, so nothing else is looked at. A false match ends the wait early, which does no
+/// harm.
 #[derive(Debug, Default)]
-struct ClosingTag(Place);
+struct ClosingTag(Position);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Place {
+enum Position {
     #[default]
     Outside,
     /// After `<`.
     Opened,
-    /// In the name of a closing tag; how many letters of the wanted name are there, `None` for another name.
+    /// In the name of a closing tag, after this many letters of the wanted name; `None` for another name.
     Name(Option<usize>),
-    /// Behind the name; whether it is the wanted one.
-    Behind(bool),
+    /// After the name; whether it is the wanted one.
+    AfterName(bool),
 }
 
 impl ClosingTag {
@@ -113,18 +114,18 @@ impl ClosingTag {
 
     fn ends_with(&mut self, byte: u8) -> bool {
         let whole = Some(NAME.len());
-        let found = byte == b'>' && (self.0 == Place::Name(whole) || self.0 == Place::Behind(true));
+        let found = byte == b'>' && (self.0 == Position::Name(whole) || self.0 == Position::AfterName(true));
         self.0 = match (self.0, byte) {
-            (_, b'<') => Place::Opened,
-            (Place::Opened, b'/') => Place::Name(Some(0)),
-            (Place::Name(_), b':') => Place::Name(Some(0)),
-            (Place::Name(letters), b' ' | b'\t' | b'\r' | b'\n') => Place::Behind(letters == whole),
-            (Place::Behind(wanted), b' ' | b'\t' | b'\r' | b'\n') => Place::Behind(wanted),
-            (Place::Name(Some(letters)), byte) if NAME.get(letters) == Some(&byte) => {
-                Place::Name(Some(letters + 1))
+            (_, b'<') => Position::Opened,
+            (Position::Opened, b'/') => Position::Name(Some(0)),
+            (Position::Name(_), b':') => Position::Name(Some(0)),
+            (Position::Name(letters), b' ' | b'\t' | b'\r' | b'\n') => Position::AfterName(letters == whole),
+            (Position::AfterName(wanted), b' ' | b'\t' | b'\r' | b'\n') => Position::AfterName(wanted),
+            (Position::Name(Some(letters)), byte) if NAME.get(letters) == Some(&byte) => {
+                Position::Name(Some(letters + 1))
             }
-            (Place::Name(_), byte) if byte != b'>' => Place::Name(None),
-            _ => Place::Outside,
+            (Position::Name(_), byte) if byte != b'>' => Position::Name(None),
+            _ => Position::Outside,
         };
         found
     }
@@ -132,18 +133,18 @@ impl ClosingTag {
 
 const NAME: &[u8] = b"stream";
 
-/// How long a peer gets to answer our closing tag: one round trip around the globe takes 300 ms. Many never answer, and
-/// their connections hold a place meanwhile.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long a peer may take to answer our closing tag: a round trip around the globe takes 300 ms. Many peers
+/// never answer, and their connections count against the limits meanwhile.
+const TAG_WITHIN: Duration = Duration::from_millis(500);
 
-/// How long a peer gets to close its side of the transport.
+/// How long a peer may take to close its side of the transport.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What is read and thrown away at most: more than the kernel's receive buffer holds, so that all that was under way when
-/// the peer heard of the end is read.
-const MOST: usize = 8 * 1024 * 1024;
+/// Bytes that are discarded at most: more than the kernel's receive buffer holds, so that everything is read
+/// that was on its way when the peer learned of the end.
+const DISCARDED: usize = 8 * 1024 * 1024;
 
-/// What one read brings at most.
+/// Bytes of one read.
 const READ: usize = 16 * 1024;
 
 #[cfg(test)]
@@ -179,7 +180,7 @@ mod tests {
     async fn the_transport_is_closed_after_the_tag_of_the_peer() {
         let (mut near, mut far) = duplex(1024);
         let peer = async {
-            // Nothing but the tag lets the connection end: no time passes.
+            // Only the tag ends the wait.
             assert!(timeout(Duration::from_millis(400), far.read_u8()).await.is_err());
             far.write_all(b"<message/></stream:stream>").await.unwrap();
             assert_eq!(far.read(&mut [0; 9]).await.unwrap(), 0);
@@ -188,20 +189,20 @@ mod tests {
             closed
         };
         let began = clock::now();
-        let (parted, closed) = tokio::join!(part(&mut near, Farewell::AfterTag), peer);
-        parted.unwrap();
+        let (result, closed) = tokio::join!(close(&mut near, CloseMode::AfterClosingTag), peer);
+        result.unwrap();
         assert_eq!(closed - began, Duration::from_millis(400));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_says_nothing_is_waited_for_in_vain_and_not_for_long() {
+    async fn the_wait_for_a_silent_peer_is_bounded() {
         let (mut near, _far) = duplex(1024);
         let began = clock::now();
-        part(&mut near, Farewell::AfterTag).await.unwrap();
-        assert_eq!(clock::since(began), PATIENCE + LINGER);
+        close(&mut near, CloseMode::AfterClosingTag).await.unwrap();
+        assert_eq!(clock::since(began), TAG_WITHIN + LINGER);
         let (mut near, _far) = duplex(1024);
         let began = clock::now();
-        part(&mut near, Farewell::Now).await.unwrap();
+        close(&mut near, CloseMode::AtOnce).await.unwrap();
         assert_eq!(clock::since(began), LINGER);
     }
 
@@ -216,10 +217,10 @@ mod tests {
             written
         };
         let end = async {
-            part(&mut near, Farewell::AfterTag).await.unwrap();
+            close(&mut near, CloseMode::AfterClosingTag).await.unwrap();
             drop(near);
         };
         let ((), written) = tokio::join!(end, flood);
-        assert!((MOST..MOST + 200 * 1024).contains(&written), "{written}");
+        assert!((DISCARDED..DISCARDED + 200 * 1024).contains(&written), "{written}");
     }
 }
