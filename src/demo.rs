@@ -3,25 +3,28 @@
 //! Nothing is staged but the world around the nodes: a certificate authority, a name server, and a program on
 //! each side that serves a domain. The nodes are real, and so are the sockets between them.
 
-pub(crate) mod authority;
-mod names;
 mod program;
 mod screen;
 
-use std::{error::Error, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use actors::{
     Node,
-    settings::{Settings, Trust},
+    settings::{Identity, Settings, Trust},
 };
+use testkit::{Authority, Dns};
 use xmpp::{
     Domain,
     xml::{Element, ns},
 };
 
 use crate::{config, output};
-use authority::Authority;
-use names::Names;
 use program::Program;
 use screen::{Screen, tell};
 
@@ -45,11 +48,10 @@ async fn play() -> Result<(), Box<dyn Error>> {
     tell(&format!(
         "Two nodes, {MONTAGUE} and {CAPULET}, in one process; real sockets on 127.0.0.1 between them.\n"
     ));
-    let authority = Authority::new()?;
-    let mut names = Names::bind().await?;
-    let (montague, mut romeo) = house(MONTAGUE, &authority, &mut names).await?;
-    let (capulet, mut juliet) = house(CAPULET, &authority, &mut names).await?;
-    actix_rt::spawn(names.serve());
+    let authority = Authority::new("authority of the Nuncio demo")?;
+    let dns = Dns::start((Ipv4Addr::LOCALHOST, 0).into())?;
+    let (montague, mut romeo) = house(MONTAGUE, &authority, &dns).await?;
+    let (capulet, mut juliet) = house(CAPULET, &authority, &dns).await?;
 
     tell("\nRomeo writes to Juliet. There is no link yet.\n");
     send(&mut romeo, ROMEO, JULIET, "But, soft! what light through yonder window breaks?").await?;
@@ -74,16 +76,14 @@ async fn play() -> Result<(), Box<dyn Error>> {
 }
 
 /// Starts the node of `domain`, makes it known, and connects the program that serves it.
-async fn house(
-    domain: &str,
-    authority: &Authority,
-    names: &mut Names,
-) -> Result<(Node, Program), Box<dyn Error>> {
-    let node = Node::start(settings(domain, authority, names.address())?).await?;
+async fn house(domain: &str, authority: &Authority, dns: &Dns) -> Result<(Node, Program), Box<dyn Error>> {
+    let node = Node::start(settings(domain, authority, dns.address())?).await?;
     let addresses = node.addresses();
     let port = |kind| addresses.iter().find(|(known, _)| *known == kind).map(|(_, address)| *address);
     let (servers, components) = (port("s2s").ok_or("no port")?, port("component").ok_or("no port")?);
-    names.add(domain, servers.port());
+    let host = format!("xmpp.{domain}");
+    dns.srv(&format!("_xmpp-server._tcp.{domain}"), 0, 0, servers.port(), &host);
+    dns.a(&host, Ipv4Addr::LOCALHOST);
     let program = Program::connect(components, domain, SECRET).await?;
     log::info!(target: LOG, pair = domain, servers:%, components:%; "ready");
     Ok((node, program))
@@ -115,10 +115,11 @@ fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Resu
     let config = config::parse(Path::new("demo"), &toml);
     let mut settings =
         config.map_err(|findings| findings.iter().map(ToString::to_string).collect::<String>())?.settings;
-    let identity = Some(authority.certify(domain)?);
+    let testkit::Identity { chain, key, .. } = authority.certificate(&[domain]).sign()?;
+    let identity = Some(Identity { chain, key });
     settings.components.iter_mut().for_each(|component| component.identity.clone_from(&identity));
     settings.domains.iter_mut().for_each(|domain| domain.identity.clone_from(&identity));
-    settings.trust = vec![Trust::Authorities(vec![authority.certificate().clone()])];
+    settings.trust = vec![Trust::Authorities(vec![authority.own().clone()])];
     Ok(settings)
 }
 

@@ -1,4 +1,4 @@
-//! The binary as somebody types it.
+//! The commands and options of the binary.
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -34,7 +34,7 @@ fn the_environment_names_the_configuration_where_no_option_does() {
 }
 
 #[test]
-fn a_configuration_that_is_missing_is_told_with_the_places_and_the_ways_to_name_it() {
+fn a_missing_configuration_names_the_places_that_were_searched() {
     let network = Network::new();
     let directory = network.directory("missing");
     for command in
@@ -116,7 +116,7 @@ fn manual_pages_and_completions_know_every_command() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_a_closed_pipe_is_not() {
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let network = Network::new();
     let directory = network.directory("full");
     let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
@@ -185,7 +185,7 @@ fn check_prints_every_problem_and_not_just_the_first() {
          [dns]\nnameservers = [\"nowhere\"]\n\
          [[domain]]\nname = \"nuncio.example\"\ncertificate = {:?}\nkey = \"missing.key\"\n\
          [[component]]\nname = \"echo.nuncio.example\"\n",
-        identity.certificate_file
+        network.files(&identity).certificate
     );
     let output = check(&network, &text);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -206,7 +206,7 @@ fn check_names_the_nearest_known_key() {
 }
 
 #[test]
-fn the_configuration_that_comes_along_is_good() {
+fn the_shipped_configuration_is_valid() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/nuncio.toml");
     let output = nuncio(&["check", "--offline", "--config", file]);
     let told = String::from_utf8_lossy(&output.stdout);
@@ -225,7 +225,7 @@ fn run_refuses_a_configuration_with_problems() {
 }
 
 #[test]
-fn run_says_when_an_address_is_taken() {
+fn run_reports_an_address_in_use() {
     let network = Network::new();
     let address = network.address();
     let text = configuration(&network, &Setup::of("nuncio.example"), address);

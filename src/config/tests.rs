@@ -17,7 +17,7 @@ use xmpp::{
 };
 
 use super::*;
-use crate::demo::authority::Authority;
+use testkit::Authority;
 
 /// A directory with a configuration in it, gone when dropped.
 struct Dir(PathBuf);
@@ -38,9 +38,9 @@ impl Dir {
 
     /// Adds `certs/DOMAIN.crt` and `.key`.
     fn with_certificate(self, authority: &Authority, domain: &str) -> Self {
-        let identity = authority.certify(domain).unwrap();
+        let identity = authority.issue(&[domain]);
         let mut chain = identity.chain[0].to_pem().unwrap();
-        chain.extend(authority.certificate().to_pem().unwrap());
+        chain.extend(authority.own().to_pem().unwrap());
         let key = identity.key.private_key_to_pem_pkcs8().unwrap();
         self.with(&format!("certs/{domain}.crt"), chain).with(&format!("certs/{domain}.key"), key)
     }
@@ -133,10 +133,10 @@ fn the_shipped_file_names_every_key() {
 
 #[test]
 fn the_example_of_the_interface_is_read_value_for_value() {
-    let authority = Authority::new().unwrap();
+    let authority = Authority::new("authority").unwrap();
     let dir = Dir::new()
         .with_certificate(&authority, "example.org")
-        .with("trust.pem", authority.certificate().to_pem().unwrap());
+        .with("trust.pem", authority.own().to_pem().unwrap());
     let config = dir
         .load(
             r#"

@@ -1,15 +1,14 @@
-//! The real ejabberd.
+//! ejabberd, as installed on this machine.
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::component::SECRET;
 use super::process::{TO_START, needs};
-use super::{Auth, Network, Process, Server, Setup, Tls};
+use super::{Auth, Network, Process, SECRET, Server, Setup, Tls};
 
-/// An ejabberd that runs.
+/// A running ejabberd.
 pub(crate) struct Ejabberd {
     setup: Setup,
     address: Ipv4Addr,
@@ -20,8 +19,8 @@ pub(crate) struct Ejabberd {
 impl Ejabberd {
     /// Starts ejabberd and waits until it listens.
     ///
-    /// Its `inetrc` file makes Erlang ask the network's name server, and nobody else. It has no Erlang node name, so that nothing
-    /// listens outside of the test.
+    /// Its `inetrc` file makes Erlang ask only the network's name server. It has no Erlang node name, so that nothing
+    /// listens outside the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
         needs("command -v ejabberdctl", "ejabberd");
@@ -31,9 +30,8 @@ impl Ejabberd {
         let directory = network.directory(&setup.domain);
         let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
         let name_server = network.dns.address();
-        let [a, b, c, d] = name_server.ip().octets();
-        let port = name_server.port();
-        write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{a},{b},{c},{d}}},{port}}}.\n"));
+        let (octets, port) = (name_server.ip().to_string().replace('.', ","), name_server.port());
+        write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{octets}}},{port}}}.\n"));
         write("ejabberd.yml", configuration(network, &setup, address, &directory));
         Away { setup, address, directory }.start()
     }
@@ -48,7 +46,7 @@ impl Ejabberd {
     }
 }
 
-/// An ejabberd that does not run.
+/// A stopped ejabberd.
 pub(crate) struct Away {
     setup: Setup,
     address: Ipv4Addr,
@@ -56,10 +54,10 @@ pub(crate) struct Away {
 }
 
 impl Away {
-    /// Starts it, as it was before.
+    /// Starts it with the same configuration and data.
     #[track_caller]
     pub(crate) fn start(self) -> Ejabberd {
-        // It takes a core for seconds: several that start at once only delay each other.
+        // A start uses a core for seconds: several at once only delay each other.
         static STARTING: Mutex<()> = Mutex::new(());
         let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let Self { setup, address, directory } = self;
@@ -106,8 +104,8 @@ impl Server for Ejabberd {
     }
 }
 
-/// A component listener with `hosts` would register every one of them for each connection and give stanzas to any; with
-/// `password` a connection serves the host that it names.
+/// A component listener with `hosts` would register all hosts for each connection and distribute stanzas among the
+/// connections; with `password` a connection serves the host in its header.
 fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory: &Path) -> String {
     let domain = &setup.domain;
     let starttls = match setup.tls {
@@ -118,14 +116,14 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory:
     let dialback = if setup.auth == Auth::External { "" } else { "  mod_s2s_dialback: {}\n" };
     let certificate = match setup.identity(&network.authority) {
         None => String::new(),
-        Some(identity) => format!("certfiles: [{:?}]\n", identity.combined_file),
+        Some(identity) => format!("certfiles: [{:?}]\n", network.files(&identity).combined),
     };
     let direct_tls = if setup.direct_tls {
         format!("  - {{port: 5270, ip: \"{address}\", module: ejabberd_s2s_in, tls: true}}\n")
     } else {
         String::new()
     };
-    let authority = network.authority.file();
+    let authority = network.file_of(&network.authority);
     fs::create_dir_all(directory.join("spool")).unwrap();
     format!(
         r#"hosts: ["{domain}"]
@@ -151,7 +149,7 @@ modules:
     )
 }
 
-/// Where Debian keeps ejabberd and its libraries.
+/// The directory of ejabberd and its libraries in Debian.
 fn erlang_libraries() -> String {
     let found = fs::read_dir("/usr/lib").unwrap().flatten().find(|entry| {
         let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
@@ -162,7 +160,7 @@ fn erlang_libraries() -> String {
     found.path().to_str().unwrap().to_owned()
 }
 
-/// Its log is in UTF-8 like that of the others: a name may have any letters.
+/// The log is in UTF-8, for names with any letters.
 const ARGUMENTS: [&str; 8] = [
     "-noinput",
     "-mnesia",
@@ -174,14 +172,13 @@ const ARGUMENTS: [&str; 8] = [
     "ejabberd",
 ];
 
-/// Said when the secret of dialback keys is set: no option of its configuration does, it makes it from the cookie of a
-/// cluster's nodes.
+/// Printed when the dialback secret is set. There is no option for it: ejabberd derives it from the cluster's cookie.
 const SHARED: &str = "the secret is shared";
 
-/// One scheduler that does not spin: many tests share the machine.
+/// One scheduler that does not spin, as many tests share the machine.
 const ONE_CORE: [&str; 4] = ["+S", "1", "+sbwt", "none"];
 
-/// Those of Debian's ejabberdctl, and schedulers that do not spin while they have nothing to do: that costs it nothing
-/// where the processor is busy anyway, and it is not charged for waiting.
+/// The options of Debian's ejabberdctl, and schedulers that do not spin when idle: no loss on a busy processor, and no
+/// processor time charged for waiting.
 const ALL_CORES: [&str; 10] =
     ["+K", "true", "+P", "250000", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"];

@@ -1,7 +1,7 @@
 //! Mistakes about domains and components, their secrets, keys and certificates.
 
 use super::{Dir, assert_finds};
-use crate::demo::authority::Authority;
+use testkit::Authority;
 
 #[test]
 fn a_component_needs_one_secret() {
@@ -32,7 +32,7 @@ fn secrets_are_read_from_the_first_line_of_their_files() {
 
 #[test]
 fn a_name_stands_once_among_domains_and_once_among_components() {
-    let authority = Authority::new().unwrap();
+    let authority = Authority::new("authority").unwrap();
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let identity = "certificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n";
     let one = format!("[[domain]]\nname = \"a.example\"\n{identity}");
@@ -88,9 +88,9 @@ fn files_that_are_not_what_they_should_be_are_named() {
 
 #[test]
 fn a_key_has_to_fit_the_first_certificate() {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.certify("a.example").unwrap();
-    let mut upside_down = authority.certificate().to_pem().unwrap();
+    let authority = Authority::new("authority").unwrap();
+    let leaf = authority.issue(&["a.example"]);
+    let mut upside_down = authority.own().to_pem().unwrap();
     upside_down.extend(leaf.chain[0].to_pem().unwrap());
     let key = leaf.key.private_key_to_pem_pkcs8().unwrap();
     let dir =
@@ -110,8 +110,8 @@ fn a_key_has_to_fit_the_first_certificate() {
 
 #[test]
 fn a_locked_key_is_refused_without_asking_for_its_passphrase() {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.certify("a.example").unwrap();
+    let authority = Authority::new("authority").unwrap();
+    let leaf = authority.issue(&["a.example"]);
     let cipher = openssl::symm::Cipher::aes_128_cbc();
     let locked = leaf.key.private_key_to_pem_pkcs8_passphrase(cipher, b"secret").unwrap();
     let dir = Dir::new().with("crt", leaf.chain[0].to_pem().unwrap()).with("key", locked);
@@ -123,7 +123,7 @@ fn a_locked_key_is_refused_without_asking_for_its_passphrase() {
 
 #[test]
 fn a_certificate_for_another_name_is_a_warning_also_when_inherited() {
-    let authority = Authority::new().unwrap();
+    let authority = Authority::new("authority").unwrap();
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let findings = dir.findings(
         "[[domain]]\nname = \"a.example\"\ncertificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n\
