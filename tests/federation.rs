@@ -1,5 +1,5 @@
-//! Nuncio with Prosody, with ejabberd and with Nuncio, over every kind of link of today's network:
-//! stanzas go unchanged in both directions, and both logs say how the link came about.
+//! Nuncio with Prosody, ejabberd and Nuncio over every kind of link in use today: stanzas arrive unchanged in both
+//! directions, and both logs show how the link was secured and authenticated.
 
 use crate::support::{
     Auth, Certificate, Component, Ejabberd, Element, Network, Node, Prosody, Purpose, Server, Setup, Tls,
@@ -56,7 +56,7 @@ over_every_kind_of_link!(with_prosody, Software::Prosody);
 over_every_kind_of_link!(with_ejabberd, Software::Ejabberd);
 over_every_kind_of_link!(with_nuncio, Software::Nuncio);
 
-/// Who is at the other end.
+/// The remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Software {
     Prosody,
@@ -64,7 +64,7 @@ enum Software {
     Nuncio,
 }
 
-/// What is between.
+/// The kind of link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     /// STARTTLS, and EXTERNAL with certificates of an authority both trust.
@@ -75,7 +75,7 @@ enum Link {
     Clear,
     /// TLS from the first byte, at the port that `_xmpps-server` names, and EXTERNAL.
     DirectTls,
-    /// As the first, but Nuncio's certificate may not be used by clients.
+    /// As [`Self::Certificates`], but Nuncio's certificate is for servers only.
     ServerOnly,
 }
 
@@ -95,8 +95,8 @@ fn federate(software: Software, link: Link) {
     drop(federate_as(["nuncio.example", name], software, link));
 }
 
-/// In the DNS and in certificates there are A-labels, in addresses U-labels (RFC 7622, section 3.2.1), however a
-/// component writes them.
+/// DNS and certificates use A-labels, addresses use U-labels (RFC 7622, section 3.2.1), in whatever form a component
+/// writes them.
 fn federate_in_other_letters(software: Software, link: Link) {
     let mut federated = federate_as(["münchen.example", "bücher.example"], software, link);
     let domain = in_ascii(federated.peer.domain());
@@ -114,8 +114,8 @@ fn federate_in_other_letters(software: Software, link: Link) {
     }
 }
 
-/// Two servers and their programs, all of which stay connected: ejabberd would share what is for a program between one
-/// that has just gone and one that has just come.
+/// Two servers and their components, which stay connected: ejabberd would distribute stanzas for a component over an old
+/// connection that is closing and a new one.
 struct Federated {
     pairs: [(Component, Component); 2],
     peer: Box<dyn Server>,
@@ -138,16 +138,16 @@ fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> Fed
         &network,
         match link {
             Link::Certificates | Link::SelfSigned | Link::DirectTls => setup,
-            // It would, but nobody does: the other node has `disabled`.
+            // TLS is optional here, and disabled at the other node.
             Link::Clear => setup.certificate(Certificate::Common(Purpose::Both)).tls(Tls::Optional),
             Link::ServerOnly => setup.certificate(Certificate::Common(Purpose::ServerOnly)),
         },
     );
 
-    // Every pair of domains is a link of its own: the two directions are tried on different ones.
+    // Every pair of domains has its own link: the two directions use different pairs.
     let (mut here, mut there) = (node.inbox(), peer.inbox());
     carries_a_message_unchanged(&mut here, &mut there);
-    // In its log, names are A-labels.
+    // The log has A-labels.
     let told = |here: &Component, there: &Component, proof: Proof| {
         let pair = [in_ascii(here.name()), in_ascii(there.name())];
         node.eventually_logs(&[&pair[0], &pair[1], "authenticated", proof.name()]);
@@ -187,7 +187,7 @@ impl Link {
         match self {
             Self::Certificates | Self::DirectTls => Proof::External,
             Self::SelfSigned | Self::Clear => Proof::Dialback,
-            // COMPAT: ejabberd 23.01 wants the purpose of a client in a client's certificate.
+            // COMPAT: ejabberd 23.01 requires the purpose clientAuth in a client's certificate.
             Self::ServerOnly if peer == Software::Ejabberd => Proof::Dialback,
             Self::ServerOnly => Proof::External,
         }
@@ -211,7 +211,7 @@ impl Proof {
     }
 }
 
-/// Sends what is easily broken, into a cold link.
+/// Sends a message with XML that is easily damaged, over a link that is not established yet.
 #[track_caller]
 pub(crate) fn carries_a_message_unchanged(from: &mut Component, to: &mut Component) {
     let text = format!(
@@ -234,7 +234,7 @@ pub(crate) fn carries_a_message_unchanged(from: &mut Component, to: &mut Compone
     assert_eq!(arrived.expect("x"), sent.expect("x"));
 }
 
-/// Asks for what every server serves.
+/// Sends requests that every server answers.
 #[track_caller]
 pub(crate) fn answers(asker: &mut Component, domain: &str) {
     let pong = asker.asks(domain, "<ping xmlns='urn:xmpp:ping'/>");
@@ -247,7 +247,7 @@ pub(crate) fn answers(asker: &mut Component, domain: &str) {
     assert_eq!(identity.attribute("category"), "server", "{info}");
 }
 
-/// Checks that the peer saw `from` prove itself so on a stream to `to`.
+/// Checks that the peer logged how `from` authenticated on a stream to `to`.
 #[track_caller]
 fn logs_incoming(software: Software, peer: &dyn Server, from: &str, to: &str, proof: Proof) {
     let log = peer.process();
@@ -269,7 +269,7 @@ fn logs_incoming(software: Software, peer: &dyn Server, from: &str, to: &str, pr
     }
 }
 
-/// Checks that the peer says how it proved `from` on a stream to `to`.
+/// Checks that the peer logged how it authenticated as `from` on a stream to `to`.
 #[track_caller]
 fn logs_outgoing(software: Software, peer: &dyn Server, from: &str, to: &str, proof: Proof) {
     let log = peer.process();

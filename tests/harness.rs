@@ -1,5 +1,4 @@
-//! The tools of the tests, tried on servers that are known to work: what they show about Nuncio is
-//! worth something only if they show the same about Prosody and ejabberd.
+//! The test tools, checked with Prosody and ejabberd: a tool that fails with these servers proves nothing about Nuncio.
 
 use std::collections::HashSet;
 use std::fs;
@@ -81,7 +80,7 @@ fn both(network: &Network, wishes: impl Fn(Setup) -> Setup) -> (Prosody, Ejabber
     (prosody, ejabberd)
 }
 
-/// What Nuncio's own federation must show.
+/// The same conversation as in the federation tests.
 fn converse(one: &dyn Server, other: &dyn Server) {
     let (mut here, mut there) = (one.inbox(), other.inbox());
     carries_a_message_unchanged(&mut here, &mut there);
@@ -90,7 +89,7 @@ fn converse(one: &dyn Server, other: &dyn Server) {
     answers(&mut there, one.domain());
 }
 
-/// The scripted peer dials the server, and is dialled by it.
+/// The scripted peer connects to the server, and the server to the peer.
 fn talk(network: &Network, server: &dyn Server) {
     let identity = network.authority.issue(&["peer.example"]);
     let mut inbox = server.inbox();
@@ -110,7 +109,7 @@ fn talk(network: &Network, server: &dyn Server) {
 }
 
 #[test]
-fn a_process_and_its_children_end_with_the_test_that_started_them_also_when_it_panics() {
+fn a_process_and_its_children_end_with_their_test_even_if_it_panics() {
     let network = Network::new();
     let directory = network.directory("parent");
     let pids = Arc::<Mutex<Vec<String>>>::default();
@@ -129,7 +128,7 @@ fn a_process_and_its_children_end_with_the_test_that_started_them_also_when_it_p
     assert_eq!(pids.len(), 2, "{pids:?}");
     for pid in pids {
         let process = Path::new("/proc").join(&pid);
-        // A child whose parent is gone is reaped by the system, in its own time.
+        // Init reaps a child without a parent, after a while.
         let ended = || {
             let status = fs::read_to_string(process.join("status")).ok();
             status.is_none_or(|status| status.contains("State:\tZ")).then_some(())

@@ -1,4 +1,4 @@
-//! The table with real servers at the other end: they take what they get, so the node decides.
+//! The policy table with Prosody and ejabberd as remotes, which accept everything, so that the node decides.
 
 use super::table::{Case, Proof, Shown, Way};
 use crate::support::{
@@ -33,14 +33,14 @@ becomes_what_the_table_says! {
     Ejabberd, UnknownAuthority, ejabberd_with_a_certificate_of_an_unknown_authority;
 }
 
-/// Who is at the other end.
+/// The remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Software {
     Prosody,
     Ejabberd,
 }
 
-/// Walks what can be configured for a server that shows `shown`: each combination is a component of it.
+/// Tries all configurations for a server that shows `shown`: each is a component of it.
 fn walk(software: Software, shown: Shown) {
     let network = match software {
         Software::Prosody => Network::new(),
@@ -59,7 +59,7 @@ fn walk(software: Software, shown: Shown) {
     let mut components: Vec<_> =
         cases.iter().map(|case| Component::connect(peer.address(), &domain(case))).collect();
 
-    // The node dials for one of its domains, and is dialled for another.
+    // The node connects for one of its domains, and accepts a connection for another.
     let (mut inbox, mut outbox) = (node.inbox(), node.outbox());
     for component in &mut components {
         inbox.sends_message(component.name(), component.name(), "");
