@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Behaviour, Component, Ejabberd, Network, Node, Prosody, SOON, Server, Setup, eventually,
+    Behaviour, Certificate, Component, Network, Node, Prosody, Purpose, SOON, Server, Setup, Tenant,
+    eventually,
 };
 
 #[test]
@@ -15,9 +16,8 @@ fn ten_thousand_stanzas_arrive_in_order_at_prosody() {
 
 #[test]
 fn ten_thousand_stanzas_arrive_in_order_at_ejabberd() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
-    ten_thousand_arrive_in_order(&network, &ejabberd);
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    ten_thousand_arrive_in_order(ejabberd.network(), &ejabberd);
 }
 
 // rows: E10
@@ -42,7 +42,7 @@ fn order_holds_while_two_other_links_are_made() {
         let delay = Behaviour::Delay(Duration::from_millis(delay));
         network.dns.behaves(server.domain(), delay);
     }
-    let node = Node::start(&network, roomy());
+    let node = Node::start(&network, roomy("nuncio.example"));
     let sender = node.inbox();
     let mut receivers = servers.each_ref().map(Server::inbox);
 
@@ -82,7 +82,7 @@ fn queued_stanzas_leave_before_later_ones() {
 
 #[track_caller]
 fn ten_thousand_arrive_in_order(network: &Network, server: &dyn Server) {
-    let node = Node::start(network, roomy());
+    let node = Node::start(network, roomy(&format!("nuncio-{}", server.domain())));
     let (sender, mut receiver) = (node.inbox(), server.inbox());
     // Large enough that much of it is queued.
     network.dns.behaves(server.domain(), Behaviour::Delay(Duration::from_millis(200)));
@@ -94,8 +94,8 @@ fn ten_thousand_arrive_in_order(network: &Network, server: &dyn Server) {
 }
 
 /// A node whose queues have room for everything that is sent, however long a link takes on a busy machine.
-fn roomy() -> Setup {
-    Setup::of("nuncio.example").set("promise.max_stanzas", "20000").set("promise.max_bytes", "\"16 MiB\"")
+fn roomy(domain: &str) -> Setup {
+    Setup::of(domain).set("promise.max_stanzas", "20000").set("promise.max_bytes", "\"16 MiB\"")
 }
 
 fn stanza(from: &str, to: &str, number: usize) -> String {

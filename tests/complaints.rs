@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::{
-    Auth, Component, Ejabberd, Identity, Listener, Network, Node, Peer, Prosody, Server, Setup, eventually,
-    plays,
+    Auth, Certificate, Component, Identity, Listener, Network, Node, Peer, Prosody, Purpose, Server, Setup,
+    Tenant, eventually, plays,
 };
 
 /// Stanzas of other senders behind each bad one.
@@ -14,9 +14,9 @@ const OTHERS: usize = 20;
 
 #[test]
 fn an_error_from_ejabberd_on_our_stream_reaches_the_sender() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example").auth(Auth::External));
-    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    let setup = Setup::of(&ejabberd.neighbour("nuncio")).auth(Auth::External);
+    let node = Node::start(ejabberd.network(), setup);
     let (mut sender, mut inbox) = (node.outbox(), ejabberd.inbox());
     // ejabberd 23.01 has no character of Unicode 12 or later in its tables for resources.
     for (id, resource) in [("new-1", "\u{1fae0}"), ("new-2", "a\u{1fae0}b"), ("new-3", "\u{1fabf}")] {

@@ -2,8 +2,8 @@
 //! directions, and both logs show how the link was secured and authenticated.
 
 use crate::support::{
-    Auth, Certificate, Component, Ejabberd, Element, Network, Node, Prosody, Purpose, Server, Setup, Tls,
-    in_ascii,
+    Auth, Certificate, Component, Ejabberd, Element, Network, Node, Prosody, Purpose, Server, Setup, Tenant,
+    Tls, in_ascii,
 };
 
 macro_rules! over_every_kind_of_link {
@@ -87,18 +87,13 @@ enum Proof {
 }
 
 fn federate(software: Software, link: Link) {
-    let name = match software {
-        Software::Prosody => "prosody.example",
-        Software::Ejabberd => "ejabberd.example",
-        Software::Nuncio => "other.example",
-    };
-    drop(federate_as(["nuncio.example", name], software, link));
+    drop(federate_as(["nuncio", "other"], software, link));
 }
 
 /// DNS and certificates use A-labels, addresses use U-labels (RFC 7622, section 3.2.1), in whatever form a component
 /// writes them.
 fn federate_in_other_letters(software: Software, link: Link) {
-    let mut federated = federate_as(["münchen.example", "bücher.example"], software, link);
+    let mut federated = federate_as(["münchen", "bücher"], software, link);
     let domain = in_ascii(federated.peer.domain());
     let spellings: [fn(&str) -> String; 3] =
         [str::to_uppercase, in_ascii, |name| in_ascii(name).to_uppercase()];
@@ -120,27 +115,44 @@ struct Federated {
     pairs: [(Component, Component); 2],
     peer: Box<dyn Server>,
     _node: Node,
-    _network: Network,
+    /// None if other tests share it.
+    _network: Option<Network>,
 }
 
-fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> Federated {
-    let network = match software {
-        Software::Ejabberd => Network::for_ejabberd(),
-        Software::Prosody | Software::Nuncio => Network::new(),
+fn federate_as([label, theirs]: [&str; 2], software: Software, link: Link) -> Federated {
+    let theirs = link.setup(&format!("{theirs}.example"));
+    let (ours, own): (_, Option<Network>);
+    let (network, peer): (&Network, Box<dyn Server>) = match software {
+        // Without TLS it is another configuration than that of the shared one.
+        Software::Ejabberd if link != Link::Clear => {
+            let tenant = match theirs.domain.is_ascii() {
+                true => Tenant::with(&theirs.certificate),
+                false => Tenant::international(&theirs.certificate),
+            };
+            let tenant = if link == Link::DirectTls { tenant.direct_tls() } else { tenant };
+            ours = link.setup(&tenant.neighbour(label));
+            own = None;
+            (tenant.network(), Box::new(tenant))
+        }
+        _ => {
+            own = Some(if software == Software::Ejabberd { Network::for_ejabberd() } else { Network::new() });
+            ours = link.setup(&format!("{label}.example"));
+            let network = own.as_ref().expect("just made");
+            let peer: Box<dyn Server> = match software {
+                Software::Prosody => Box::new(Prosody::start(network, theirs)),
+                Software::Ejabberd => Box::new(Ejabberd::start(network, theirs)),
+                Software::Nuncio => Box::new(Node::start(network, theirs)),
+            };
+            (network, peer)
+        }
     };
-    let peer: Box<dyn Server> = match software {
-        Software::Prosody => Box::new(Prosody::start(&network, link.setup(theirs))),
-        Software::Ejabberd => Box::new(Ejabberd::start(&network, link.setup(theirs))),
-        Software::Nuncio => Box::new(Node::start(&network, link.setup(theirs))),
-    };
-    let setup = link.setup(ours);
     let node = Node::start(
-        &network,
+        network,
         match link {
-            Link::Certificates | Link::SelfSigned | Link::DirectTls => setup,
+            Link::Certificates | Link::SelfSigned | Link::DirectTls => ours,
             // TLS is optional here, and disabled at the other node.
-            Link::Clear => setup.certificate(Certificate::Common(Purpose::Both)).tls(Tls::Optional),
-            Link::ServerOnly => setup.certificate(Certificate::Common(Purpose::ServerOnly)),
+            Link::Clear => ours.certificate(Certificate::Common(Purpose::Both)).tls(Tls::Optional),
+            Link::ServerOnly => ours.certificate(Certificate::Common(Purpose::ServerOnly)),
         },
     );
 
@@ -167,7 +179,7 @@ fn federate_as([ours, theirs]: [&str; 2], software: Software, link: Link) -> Fed
         let asked = network.dns.questions();
         assert!(asked.contains(&format!("_xmpps-server._tcp.{} SRV", there.name())), "{asked:?}");
     }
-    Federated { pairs: [inboxes, (here, there)], peer, _node: node, _network: network }
+    Federated { pairs: [inboxes, (here, there)], peer, _node: node, _network: own }
 }
 
 impl Link {

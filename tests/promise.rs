@@ -199,7 +199,7 @@ fn several_attempts_fail(node: &Node) {
 }
 
 fn failed_attempts(node: &Node) -> usize {
-    node.process().lines().iter().filter(|line| line.contains("no link")).count()
+    node.process().count("no link")
 }
 
 fn sends_five_hundred(sender: &mut Component, domain: &str) {

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::support::{Component, Ejabberd, Element, Network, Node, Prosody, SOON, Server, Setup, in_ascii};
+use crate::support::{
+    Certificate, Component, Element, Network, Node, Prosody, Purpose, SOON, Server, Setup, Tenant, in_ascii,
+};
 
 // rows: E5
 #[test]
@@ -19,9 +21,8 @@ fn relays_each_address_that_prosody_relays() {
 // rows: E5
 #[test]
 fn relays_each_address_that_ejabberd_relays() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
-    sweep(&network, &ejabberd);
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    sweep(ejabberd.network(), &ejabberd);
 }
 
 /// The part of an address that contains the character.
@@ -59,7 +60,7 @@ enum Outcome {
 }
 
 fn sweep(network: &Network, peer: &dyn Server) {
-    let node = Node::start(network, Setup::of("nuncio.example"));
+    let node = Node::start(network, Setup::of(&format!("nuncio-{}", peer.domain())));
     let (mut here, mut there) = (node.inbox(), peer.inbox());
     here.sends_message(&format!("x@{}", there.name()), "warm-out", "");
     there.receives_id("warm-out");

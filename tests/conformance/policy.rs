@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{
     Auth, BINARY, Component, Element, Event, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup,
-    Tls, configuration, offers_external, plays,
+    Tls, configuration, connect_from, offers_external, plays,
 };
 
 mod kinds;
@@ -102,8 +102,7 @@ fn combinations_outside_the_table_are_not_configurable() {
 struct Stage {
     node: Node,
     remotes: Arc<Remotes>,
-    // Dropped after the node, which uses its DNS.
-    _network: Network,
+    network: Network,
 }
 
 impl Stage {
@@ -139,13 +138,15 @@ impl Stage {
             let script = Arc::clone(&remotes);
             plays(Listener::at_port(address, 5270), move |peer| script.is_dialled_directly(peer, shown));
         }
-        Self { node, remotes, _network: network }
+        Self { node, remotes, network }
     }
 
     /// Connects as the remote of `case`, as far as the node permits. None: the node closed the stream.
     fn reaches(&self, case: &Case) -> Option<Peer> {
         let domain = self.remotes.domain(case);
-        let mut peer = Peer::dials(self.node.address());
+        // The node limits verifications per source address.
+        let source = self.network.address();
+        let mut peer = Peer::accepted(connect_from(source, (self.node.address(), 5269).into()));
         let clear = (case.way == Way::StartTls).then(|| {
             peer.sends_header(&domain, INBOX, "");
             peer.expects_header();
@@ -180,7 +181,7 @@ impl Stage {
                         let text = error.expect("text").text();
                         assert!(text.contains(case.blame()), "{text}");
                         peer.expects_closed();
-                        peer.expects_end();
+                        peer.finishes();
                         return None;
                     }
                     other => panic!("{other:?}"),

@@ -65,8 +65,7 @@ fn from_an_unknown_authority() {
 fn without_the_intermediate() {
     shows(|bench| {
         let between = bench.network.authority.intermediate("between");
-        let identity = between.certificate(&["peer.example"]).public().issue();
-        Identity { chain: Vec::new(), ..identity }
+        between.certificate(&["peer.example"]).public().issue().alone()
     })
     .fails("certificate", "certificate-incomplete-chain", "remote");
 }

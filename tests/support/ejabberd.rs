@@ -10,7 +10,8 @@ use super::{Auth, Network, Process, SECRET, Server, Setup, Tls};
 
 /// A running ejabberd.
 pub(crate) struct Ejabberd {
-    setup: Setup,
+    /// At least one; all have the policy of the first.
+    setups: Vec<Setup>,
     address: Ipv4Addr,
     directory: PathBuf,
     process: Process,
@@ -23,17 +24,24 @@ impl Ejabberd {
     /// listens outside the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        let ejabberd = Self::start_for(network, vec![setup]);
+        ejabberd.setup().publish(network, ejabberd.address());
+        ejabberd
+    }
+
+    /// Starts one for several domains, and publishes none of them.
+    #[track_caller]
+    pub(crate) fn start_for(network: &Network, setups: Vec<Setup>) -> Self {
         needs("command -v ejabberdctl", "ejabberd");
         assert!(network.is_for_ejabberd(), "made by `Network::for_ejabberd`");
         let address = network.address();
-        setup.publish(network, address);
-        let directory = network.directory(&setup.domain);
+        let directory = network.directory(&setups[0].domain);
         let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
         let name_server = network.dns.address();
         let (octets, port) = (name_server.ip().to_string().replace('.', ","), name_server.port());
         write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{octets}}},{port}}}.\n"));
-        write("ejabberd.yml", configuration(network, &setup, address, &directory));
-        Away { setup, address, directory }.start()
+        write("ejabberd.yml", configuration(network, &setups, address, &directory));
+        Away { setups, address, directory }.start()
     }
 
     /// Stops it; it can be started again.
@@ -41,14 +49,14 @@ impl Ejabberd {
     pub(crate) fn stop(self) -> Away {
         self.process.signal("TERM");
         self.process.exit_within(TO_START);
-        let Self { setup, address, directory, .. } = self;
-        Away { setup, address, directory }
+        let Self { setups, address, directory, .. } = self;
+        Away { setups, address, directory }
     }
 }
 
 /// A stopped ejabberd.
 pub(crate) struct Away {
-    setup: Setup,
+    setups: Vec<Setup>,
     address: Ipv4Addr,
     directory: PathBuf,
 }
@@ -60,7 +68,8 @@ impl Away {
         // A start uses a core for seconds: several at once only delay each other.
         static STARTING: Mutex<()> = Mutex::new(());
         let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let Self { setup, address, directory } = self;
+        let Self { setups, address, directory } = self;
+        let setup = &setups[0];
         let machine: &[&str] = if setup.loaded { &ALL_CORES } else { &ONE_CORE };
         let mut arguments = [machine, &ARGUMENTS].concat();
         let sharing = setup.dialback_secret.as_ref().map(|secret| {
@@ -86,13 +95,13 @@ impl Away {
         if sharing.is_some() {
             process.logs_within(TO_START, &[SHARED]);
         }
-        Ejabberd { setup, address, directory, process }
+        Ejabberd { setups, address, directory, process }
     }
 }
 
 impl Server for Ejabberd {
     fn setup(&self) -> &Setup {
-        &self.setup
+        &self.setups[0]
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -106,19 +115,20 @@ impl Server for Ejabberd {
 
 /// A component listener with `hosts` would register all hosts for each connection and distribute stanzas among the
 /// connections; with `password` a connection serves the host in its header.
-fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory: &Path) -> String {
-    let domain = &setup.domain;
+fn configuration(network: &Network, setups: &[Setup], address: Ipv4Addr, directory: &Path) -> String {
+    let setup = &setups[0];
+    let domains: Vec<_> = setups.iter().map(|setup| &setup.domain).collect();
     let starttls = match setup.tls {
         Tls::Required => "required",
         Tls::Optional => "optional",
         Tls::Disabled => "false",
     };
     let dialback = if setup.auth == Auth::External { "" } else { "  mod_s2s_dialback: {}\n" };
-    let certificate = match setup.identity(&network.authority) {
-        None => String::new(),
-        Some(identity) => format!("certfiles: [{:?}]\n", network.files(&identity).combined),
-    };
-    let direct_tls = if setup.direct_tls {
+    let identities = setups.iter().filter_map(|setup| setup.identity(&network.authority));
+    let files: Vec<_> = identities.map(|identity| network.files(&identity).combined).collect();
+    let certificates = if files.is_empty() { String::new() } else { format!("certfiles: {files:?}\n") };
+    // For several domains always: each decides whether it publishes that.
+    let direct_tls = if setup.direct_tls || setups.len() > 1 {
         format!("  - {{port: 5270, ip: \"{address}\", module: ejabberd_s2s_in, tls: true}}\n")
     } else {
         String::new()
@@ -126,12 +136,12 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory:
     let authority = network.file_of(&network.authority);
     fs::create_dir_all(directory.join("spool")).unwrap();
     format!(
-        r#"hosts: ["{domain}"]
+        r#"hosts: {domains:?}
 loglevel: info
 log_rotate_size: infinity
 ca_file: {authority:?}
 s2s_cafile: {authority:?}
-{certificate}s2s_use_starttls: {starttls}
+{certificates}s2s_use_starttls: {starttls}
 listen:
 {direct_tls}  - {{port: 5269, ip: "{address}", module: ejabberd_s2s_in, backlog: 1024}}
   - port: 5347

@@ -10,6 +10,7 @@ mod prosody;
 mod quiet;
 mod scene;
 mod setup;
+mod tenant;
 
 pub(crate) use testkit::dns::in_ascii;
 pub(crate) use testkit::{
@@ -26,3 +27,4 @@ pub(crate) use self::prosody::Prosody;
 pub(crate) use self::quiet::most_lines;
 pub(crate) use self::scene::{HEADER, INBOX, Scene, connect_from, message, read_to_end};
 pub(crate) use self::setup::{Auth, Certificate, Server, Setup, Tls};
+pub(crate) use self::tenant::Tenant;

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -38,8 +39,16 @@ impl Network {
         Self::make(true)
     }
 
+    /// Makes a network that lasts until the process exits, for [`super::Tenant`].
+    pub(crate) fn until_exit() -> Self {
+        Self::in_directory(Directory::until_exit(), true)
+    }
+
     fn make(numeric: bool) -> Self {
-        let directory = Directory::of_this_test();
+        Self::in_directory(Directory::of_this_test(), numeric)
+    }
+
+    fn in_directory(directory: Directory, numeric: bool) -> Self {
         Self {
             dns: Dns::start((address(), NAMES).into()).expect("an address of its own"),
             authority: Authority::new("common authority").unwrap(),
@@ -58,6 +67,13 @@ impl Network {
         self.numeric
     }
 
+    /// Keeps the directory of a network that lasts until the process exits.
+    pub(crate) fn keep(&self) {
+        let directory = self.directory.path();
+        eprintln!("logs and configurations are in {}", directory.display());
+        let _ = fs::write(directory.join(KEPT), "");
+    }
+
     /// The directory of `who`.
     pub(crate) fn directory(&self, who: &str) -> PathBuf {
         let path = self.directory.path().join(who);
@@ -69,7 +85,12 @@ impl Network {
     pub(crate) fn file_of(&self, authority: &Authority) -> PathBuf {
         let certificate = authority.own();
         let file = self.directory.path().join(format!("authority-{}.pem", serial(certificate)));
-        fs::write(&file, certificate.to_pem().unwrap()).unwrap();
+        if !file.exists() {
+            // Complete at once, as servers of other tests may read it.
+            let draft = file.with_extension(format!("{:?}", thread::current().id()));
+            fs::write(&draft, certificate.to_pem().unwrap()).unwrap();
+            fs::rename(&draft, &file).unwrap();
+        }
         file
     }
 
@@ -135,6 +156,25 @@ impl Directory {
         Self(path)
     }
 
+    /// A directory that a shell removes when this process exits, which closes the pipe between them.
+    fn until_exit() -> Self {
+        static WATCH: OnceLock<Option<ChildStdin>> = OnceLock::new();
+        let directory = Self::of_this_test();
+        if std::env::var_os("NUNCIO_KEEP").is_none() {
+            let mut shell = Command::new("sh")
+                .args(["-c", &format!("cat >&2; [ -e \"$0/{KEPT}\" ] || rm -rf \"$0\"")])
+                .arg(directory.path())
+                .process_group(0)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            assert!(WATCH.set(shell.stdin.take()).is_ok(), "one such network in a process");
+        }
+        directory
+    }
+
     fn path(&self) -> &Path {
         &self.0
     }
@@ -197,6 +237,9 @@ const CLAIM: u16 = 26_900;
 
 /// The address of the claim.
 const LAST: u16 = u16::from_be_bytes([255, 254]);
+
+/// The file that says that a directory is to be kept.
+const KEPT: &str = "keep";
 
 /// STARTTLS, direct TLS, components, and DNS.
 const SERVERS: [u16; 4] = [5269, 5270, 5347, NAMES];

@@ -21,13 +21,15 @@ pub(crate) struct Setup {
     pub(crate) published: bool,
     /// The dialback secret, if servers share it (XEP-0185).
     pub(crate) dialback_secret: Option<String>,
-    /// For benchmarks: default log level, all cores, and a wildcard certificate.
+    /// For benchmarks: default log level and all cores.
     pub(crate) loaded: bool,
+    /// Whether its certificate is for its domain and everything below.
+    pub(crate) wildcard: bool,
     pub(crate) node: NodeSettings,
 }
 
 /// The certificate of a server.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Certificate {
     /// For all its names, by the network's authority, for that purpose.
     Common(Purpose),
@@ -83,6 +85,7 @@ impl Setup {
             published: true,
             dialback_secret: None,
             loaded: false,
+            wildcard: false,
             node: NodeSettings::default(),
         }
     }
@@ -114,6 +117,12 @@ impl Setup {
     /// Listens for direct TLS too, and publishes only that.
     pub(crate) fn direct_tls(mut self) -> Self {
         self.direct_tls = true;
+        self
+    }
+
+    /// Makes the certificate one for the domain and everything below it.
+    pub(crate) fn wildcard(mut self) -> Self {
+        self.wildcard = true;
         self
     }
 
@@ -161,7 +170,7 @@ impl Setup {
     /// Makes the certificate.
     pub(crate) fn identity(&self, authority: &Authority) -> Option<Identity> {
         let everything = format!("*.{}", self.domain);
-        let names = if self.loaded { vec![self.domain.as_str(), &everything] } else { self.names() };
+        let names = if self.wildcard { vec![self.domain.as_str(), &everything] } else { self.names() };
         let names: Vec<String> = names.into_iter().map(in_ascii).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let request = authority.certificate(&names);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{INBOX, NAMED, PEER, Stage, header, message, setup};
-use crate::support::{Ejabberd, Network, Node, Peer, Server, Setup};
+use crate::support::{Certificate, Node, Peer, Purpose, Server, Setup, Tenant};
 
 // rows: B1 B2 B3 B12 B27
 #[test]
@@ -199,11 +199,11 @@ fn a_foreign_host_gets_host_unknown_and_no_name_is_adopted() {
 // rows: B31
 #[test]
 fn ejabberd_reads_why_a_host_that_is_not_ours_is_refused() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
-    let node = Node::start(&network, Setup::of("nuncio.example"));
-    network.publish("elsewhere.example", node.address());
-    let answer = ejabberd.inbox().asks("elsewhere.example", "<ping xmlns='urn:xmpp:ping'/>");
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    let node = Node::start(ejabberd.network(), Setup::of(&ejabberd.neighbour("nuncio")));
+    let elsewhere = ejabberd.neighbour("elsewhere");
+    ejabberd.network().publish(&elsewhere, node.address());
+    let answer = ejabberd.inbox().asks(&elsewhere, "<ping xmlns='urn:xmpp:ping'/>");
     let text = answer.expect("error").expect("text").text();
     assert!(text.contains("host-unknown"), "{answer}");
 }

@@ -142,7 +142,15 @@ impl Peer {
         let error = self.expects("error");
         assert!(error.child(condition).is_some(), "not <{condition}/> but {error}");
         self.expects_closed();
+        self.finishes();
+    }
+
+    /// Answers the closing tag of the other side, closes the sending side as servers do, and expects the end of the
+    /// connection.
+    #[track_caller]
+    pub fn finishes(&mut self) {
         self.sends("</stream:stream>");
+        self.wire.finish();
         self.expects_end();
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{
@@ -131,6 +131,19 @@ impl Wire {
         if let Link::Plain(stream) = &self.link {
             socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
         }
+    }
+
+    /// Closes the sending side: close_notify in TLS, then FIN.
+    pub fn finish(&mut self) {
+        let stream = match &mut self.link {
+            Link::Plain(stream) => stream,
+            Link::Secured(stream) => {
+                let _ = stream.shutdown();
+                stream.get_ref()
+            }
+            Link::Changing => return,
+        };
+        let _ = stream.shutdown(Shutdown::Write);
     }
 
     /// Whether the connection uses TLS.
