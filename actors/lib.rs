@@ -8,57 +8,57 @@
 //!
 //! | from | message | to | when the mailbox is full |
 //! |---|---|---|---|
-//! | incoming, component | [`router::Route`] | router | kept, offered again in 25 ms; the socket is not read meanwhile |
-//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
-//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
-//! | router | [`component::Send`] | component | answered with `resource-constraint` |
-//! | router | [`service::Serve`] | service | answered with `resource-constraint` |
-//! | service | [`service::Answered`] | router | signal: as many as one read brought |
-//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
-//! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
-//! | promise | [`promise::Fulfilled`] | router | signal |
-//! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
-//! | outgoing | [`outgoing::Closed`] | router | signal |
-//! | outgoing | [`router::Route`] of the peer's error stanzas | router | signal: as many as one read brought |
-//! | router | [`outgoing::Retire`] | outgoing | signal |
-//! | promise, outgoing | [`router::Return`] | router | signal: error answers have a lane of their own |
-//! | component | [`component::Claimed`], [`component::Gone`], [`component::Answered`], [`component::Rejected`], [`component::Undelivered`] | router | signal |
-//! | incoming, component | [`router::Refuse`] | router | signal: as many as one read brought |
-//! | router | [`router::Seated`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
-//! | incoming | [`verifier::Verify`] | verifier | the initiator is told `resource-constraint` |
-//! | verifier | [`verifier::Verified`] | incoming | signal |
-//! | incoming | [`incoming::Authorized`] | promise | signal |
-//! | outgoing, verifier (their attempts) | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | incoming, component | [`route::Route`](flow::route::Route) | router | kept, offered again in 25 ms; the socket is not read meanwhile |
+//! | router | [`promise::Deliver`](routing::promise::Deliver) | promise | answered with `resource-constraint` |
+//! | router | [`outgoing::Send`](streams::outgoing::Send) | outgoing | answered with `resource-constraint` |
+//! | router | [`component::Send`](streams::component::Send) | component | answered with `resource-constraint` |
+//! | router | [`service::Serve`](routing::service::Serve) | service | answered with `resource-constraint` |
+//! | service | [`service::Answered`](routing::service::Answered) | router | signal: as many as one read brought |
+//! | promise | [`outgoing::SendFirst`](streams::outgoing::SendFirst), [`outgoing::Open`](streams::outgoing::Open), [`outgoing::GiveWay`](streams::outgoing::GiveWay) | outgoing | signal |
+//! | outgoing | [`outgoing::Established`](streams::outgoing::Established), [`outgoing::Failed`](streams::outgoing::Failed), [`outgoing::Returned`](streams::outgoing::Returned) | promise | signal |
+//! | promise | [`promise::Fulfilled`](routing::promise::Fulfilled) | router | signal |
+//! | router | [`promise::Release`](routing::promise::Release), [`promise::Expect`](routing::promise::Expect) | promise | signal |
+//! | outgoing | [`outgoing::Closed`](streams::outgoing::Closed) | router | signal |
+//! | outgoing | [`route::Route`](flow::route::Route) of the peer's error stanzas | router | signal: as many as one read brought |
+//! | router | [`outgoing::Retire`](streams::outgoing::Retire) | outgoing | signal |
+//! | promise, outgoing | [`route::Return`](flow::route::Return) | router | signal: error answers have a lane of their own |
+//! | component | [`component::Claimed`](streams::component::Claimed), [`component::Gone`](streams::component::Gone), [`component::Answered`](streams::component::Answered), [`component::Rejected`](streams::component::Rejected), [`component::Undelivered`](streams::component::Undelivered) | router | signal |
+//! | incoming, component | [`route::Refuse`](flow::route::Refuse) | router | signal: as many as one read brought |
+//! | router | [`component::Seated`](streams::component::Seated), [`component::Retire`](streams::component::Retire), [`component::Prove`](streams::component::Prove), [`component::GiveWay`](streams::component::GiveWay) | component | signal |
+//! | incoming | [`verifier::Verify`](streams::verifier::Verify) | verifier | the initiator is told `resource-constraint` |
+//! | verifier | [`verifier::Verified`](streams::verifier::Verified) | incoming | signal |
+//! | incoming | [`incoming::Authorized`](streams::incoming::Authorized) | promise | signal |
+//! | outgoing, verifier (their attempts) | [`resolver::Resolve`](dial::resolver::Resolve), [`resolver::Locate`](dial::resolver::Locate) | resolver | the attempt fails |
 //! | resolver (its look-ups) | `Learnt`, `Done` | resolver | signal: four answers and one end for each look-up |
-//! | outgoing, verifier (their attempts) | [`gate::Enter`] | gate | the attempt fails |
-//! | an attempt's pass | `Left` | gate | signal |
-//! | gate | [`gate::Held`], [`gate::Admitted`] | promise | signal |
-//! | incoming, attempts | [`metrics::Saw`] | metrics | not counted |
-//! | incoming, outgoing (its attempt) | [`witness::Saw`] | witness | forgotten: one line less in the log |
-//! | link | [`link::Event`] | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
-//! | incoming, component | [`listener::Ended`] | listener | signal |
-//! | incoming, component | [`listener::Proved`] | listener | signal |
-//! | component | [`listener::Mistaken`] | listener | signal |
-//! | every mailbox | [`pulse::Watch`] | pulse | signal |
-//! | node (on a reload) | `Adopt` of [`promise`], [`router`], [`listener`], [`verifier`], [`resolver`], [`gate`] | each | signal |
-//! | router (on a reload) | [`service::Adopt`] | service | signal |
-//! | listener (on a reload) | [`incoming::Adopt`], [`component::Adopt`] | incoming, component | signal |
-//! | router, promise (on a reload) | [`outgoing::Adopt`] | outgoing | signal |
-//! | promise (on a reload) | [`outgoing::Forbid`] | outgoing | signal |
-//! | router (on a reload) | [`component::Expel`] | component | signal |
-//! | node | [`pulse::Report`], [`router::Report`] | pulse, router | signal |
-//! | node (when it stops) | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`], [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | each | signal |
-//! | router, service (when the node stops) | [`service::Acknowledge`], [`service::Acknowledged`] | service, router | signal |
-//! | router, listener (when the node stops) | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams | signal |
-//! | promise, router, outgoing, incoming, verifier, witness, attempts | [`recorder::Saw`], [`recorder::Settled`] | recorder | lost, and counted: the record has a gap |
-//! | a command's task | [`promise::Show`], [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`listener::Show`], [`listener::ExpectProbe`], [`recorder::Recall`], [`recorder::Locate`] | | signal: so many commands are answered at once; a part that does not answer in time is named |
-//! | a command's task | [`promise::Retry`], [`router::Dismiss`], [`router::DismissComponent`], [`listener::Dismiss`] | | signal, likewise |
-//! | router, listener | [`outgoing::Show`], [`incoming::Show`], [`component::Show`], [`outgoing::Dismiss`], [`incoming::Dismiss`], [`component::Dismiss`] | the streams | signal: one for each command |
-//! | a scrape (a task) | [`pulse::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
+//! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
+//! | an attempt's pass | `Released` | dial_limit | signal |
+//! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |
+//! | incoming, attempts | [`metrics::Count`](observe::metrics::Count) | metrics | not counted |
+//! | incoming, outgoing (its attempt) | [`fingerprints::Record`](observe::fingerprints::Record) | fingerprints | forgotten: one line less in the log |
+//! | link | [`link::Event`](flow::link::Event) | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
+//! | incoming, component | [`caller::Ended`](streams::caller::Ended) | listener | signal |
+//! | incoming, component | [`caller::Proved`](streams::caller::Proved) | listener | signal |
+//! | component | [`caller::Mistaken`](streams::caller::Mistaken) | listener | signal |
+//! | every mailbox | [`mailbox::Watch`] | monitor | signal |
+//! | node (on a reload) | `Adopt` of [`promise`](routing::promise), [`router`](routing::router), [`listener`](streams::listener), [`verifier`](streams::verifier), [`resolver`](dial::resolver), [`gate`](dial::dial_limit) | each | signal |
+//! | router (on a reload) | [`service::Adopt`](routing::service::Adopt) | service | signal |
+//! | listener (on a reload) | [`incoming::Adopt`](streams::incoming::Adopt), [`component::Adopt`](streams::component::Adopt) | incoming, component | signal |
+//! | router, promise (on a reload) | [`outgoing::Adopt`](streams::outgoing::Adopt) | outgoing | signal |
+//! | promise (on a reload) | [`outgoing::Forbid`](streams::outgoing::Forbid) | outgoing | signal |
+//! | router (on a reload) | [`component::Expel`](streams::component::Expel) | component | signal |
+//! | node | [`monitor::Report`](mailbox::monitor::Report), [`router::Report`](routing::router::Report) | pulse, router | signal |
+//! | node (when it stops) | [`listener::Stop`](streams::listener::Stop), [`listener::Drain`](streams::listener::Drain), [`promise::Drain`](routing::promise::Drain), [`router::Flush`](routing::router::Flush), [`router::Abandon`](routing::router::Abandon), [`router::Acknowledge`](routing::router::Acknowledge), [`router::Finish`](routing::router::Finish), [`router::LogAccount`](routing::router::LogAccount) | each | signal |
+//! | router, service (when the node stops) | [`service::Acknowledge`](routing::service::Acknowledge), [`service::Acknowledged`](routing::service::Acknowledged) | service, router | signal |
+//! | router, listener (when the node stops) | [`outgoing::Flush`](streams::outgoing::Flush), [`outgoing::Abandon`](streams::outgoing::Abandon), [`outgoing::Finish`](streams::outgoing::Finish), [`incoming::Drain`](streams::incoming::Drain), [`component::Drain`](streams::component::Drain) | the streams | signal |
+//! | promise, router, outgoing, incoming, verifier, fingerprints, attempts | [`recorder::Record`](observe::recorder::Record), [`recorder::Settled`](observe::recorder::Settled) | recorder | lost, and counted: the record has a gap |
+//! | a command's task | [`promise::Show`](routing::promise::Show), [`router::ShowSessions`](routing::router::ShowSessions), [`router::ShowDomain`](routing::router::ShowDomain), [`router::ShowComponents`](routing::router::ShowComponents), [`listener::Show`](streams::listener::Show), [`listener::ExpectProbe`](streams::listener::ExpectProbe), [`recorder::Recall`](observe::recorder::Recall), [`recorder::Locate`](observe::recorder::Locate) | | signal: so many commands are answered at once; a part that does not answer in time is named |
+//! | a command's task | [`promise::Retry`](routing::promise::Retry), [`router::Dismiss`](routing::router::Dismiss), [`router::DismissComponent`](routing::router::DismissComponent), [`listener::Dismiss`](streams::listener::Dismiss) | | signal, likewise |
+//! | router, listener | [`outgoing::Show`](streams::outgoing::Show), [`incoming::Show`](streams::incoming::Show), [`component::Show`](streams::component::Show), [`outgoing::Dismiss`](streams::outgoing::Dismiss), [`incoming::Dismiss`](streams::incoming::Dismiss), [`component::Dismiss`](streams::component::Dismiss) | the streams | signal: one for each command |
+//! | a scrape (a task) | [`monitor::Show`](mailbox::monitor::Show), [`router::ShowFigures`](routing::router::ShowFigures), [`promise::ShowFigures`](routing::promise::ShowFigures), [`metrics::Show`](observe::metrics::Show) | | signal: 128 scrapes at most |
 //! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
 //! | a task of its own, which accepts | `Accepted` | control | closed: the command says that the node is too busy |
-//! | tasks of their own: a greeting, a connection that waits, an attempt, a call-back, a command | `Met`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier, control | signal |
-//! | node's watchdog (a task) | [`vital::Respond`] | router, promise | signal: one at a time, the next when it was answered |
+//! | tasks of their own: a greeting, a connection that waits, an attempt, a call-back, a command | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier, control | signal |
+//! | node's watchdog (a task) | [`heartbeat::Respond`](node::heartbeat::Respond) | router, promise | signal: one at a time, the next when it was answered |
 //!
 //! # The handover
 //!
@@ -100,62 +100,14 @@
 //! - *A sign of life when the queue has expired*, and something waits outside of it for room: the pair is not idle.
 //! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
 
-pub mod account;
-pub mod attempt;
-pub mod backoff;
-pub mod batch;
-pub mod budget;
-pub mod certificate;
-pub mod clock;
-pub mod component;
-pub mod connect;
-pub mod control;
-pub mod dns;
-pub mod drain;
-pub mod failure;
-pub mod farewell;
-pub mod gate;
-pub mod ids;
-pub mod incoming;
-pub mod link;
-pub mod listener;
-pub mod mailbox;
-pub mod metrics;
+pub mod dial;
+pub mod flow;
 pub mod node;
-pub mod outbox;
-pub mod outgoing;
-pub mod places;
-pub mod promise;
-pub mod pulse;
-pub mod quiet;
-pub mod recorder;
-pub mod refusal;
-pub mod report;
-pub mod resolver;
-pub mod router;
+pub mod observe;
+pub mod routing;
 #[cfg(test)]
 mod scenario;
-pub mod service;
 pub mod settings;
-pub mod shrink;
-pub mod source;
-pub mod terms;
-pub mod throttle;
-pub mod tls;
-pub mod trace;
-pub mod verifier;
-pub mod visible;
-pub mod vital;
-pub mod watch;
-pub mod witness;
-pub mod workers;
+pub mod streams;
 
 pub use node::{Node, StartError};
-
-/// How the log names a mechanism.
-pub(crate) fn name_of(mechanism: xmpp::policy::Mechanism) -> &'static str {
-    match mechanism {
-        xmpp::policy::Mechanism::External => "EXTERNAL",
-        xmpp::policy::Mechanism::Dialback => "dialback",
-    }
-}

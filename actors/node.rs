@@ -1,6 +1,10 @@
 //! A node: its actors, started in the order in which they need each other, and stopped so that nothing is lost.
 
+pub mod control;
+mod exporter;
+pub mod heartbeat;
 mod listeners;
+pub mod places;
 mod reload;
 mod sockets;
 mod start;
@@ -22,19 +26,22 @@ use tokio::{
 
 use self::listeners::Listeners;
 use crate::{
-    account::Sheet,
-    attempt::Means,
-    control::{Sources, socket},
-    dns, drain,
-    listener::Listener,
-    mailbox::Mailbox,
-    promise::Promise,
-    pulse::{self, Pulse},
-    router::{self, Router},
+    dial::attempt::Dialer,
+    flow::ledger::Totals,
+    node::control::{Sources, socket},
+    routing::{
+        promise::Promise,
+        router::{self, Router},
+    },
     settings::{Conflict, Settings},
-    tls,
-    vital::Heartbeat,
+    streams::listener::Listener,
 };
+use heartbeat::Heartbeat;
+use mailbox::{
+    Mailbox, drain,
+    monitor::{self, Monitor},
+};
+use net::{dns, tls};
 
 /// A running node.
 pub struct Node {
@@ -47,10 +54,10 @@ pub struct Node {
     promise: Mailbox<Promise>,
     /// Who can be asked how things are.
     sources: Sources,
-    pulse: Mailbox<Pulse>,
+    pulse: Mailbox<Monitor>,
     deaths: mpsc::Receiver<&'static str>,
     listeners: Listeners,
-    means: Means,
+    means: Dialer,
     settings: Box<Settings>,
     threads: Vec<Arbiter>,
     /// Those who answer scrapes of the metrics.
@@ -119,7 +126,7 @@ impl Node {
     /// Logs every mailbox and what stands in the router's table.
     pub fn report(&self) {
         // Actors that are gone have nothing to report.
-        let _ = self.pulse.signal(pulse::Report);
+        let _ = self.pulse.signal(monitor::Report);
         let _ = self.router.signal(router::Report);
         let sources = self.sources.clone();
         actix::spawn(async move { sources.log_sessions().await });
@@ -131,7 +138,7 @@ impl Node {
     }
 
     /// What became of every stanza; its figures go on counting. `None`: the router is gone.
-    pub async fn account(&self) -> Option<Arc<Sheet>> {
+    pub async fn account(&self) -> Option<Arc<Totals>> {
         let (answer, figures) = oneshot::channel();
         let _ = self.router.signal(router::ShowFigures { busiest: 0, answer });
         figures.await.ok().map(|figures| figures.account)

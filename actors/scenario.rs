@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::Arbiter;
@@ -21,7 +21,6 @@ use bytes::BytesMut;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
     sync::{mpsc, oneshot, watch},
-    time::Instant,
 };
 use xmpp::{
     Domain, DomainPair,
@@ -36,45 +35,47 @@ use xmpp::{
 
 use self::program::{log_in, number, place_of, read_answers, take_until};
 use crate::{
-    account::Sheet,
-    attempt::{Arrival, Dial, Dialling, Session},
-    component::{self, Component},
-    dns, drain,
-    failure::Failure,
-    incoming,
-    link::Stream,
-    listener,
-    mailbox::{self, Mailbox, Meter, Queued},
-    outgoing,
-    promise::{self, Promise},
-    recorder::{Notes, Recorder},
-    router::{self, Router},
-    service::{self, Service},
+    dial::{
+        attempt::{Arrival, Dial, PendingDial, Session},
+        failure::Failure,
+    },
+    flow::ledger::Totals,
+    observe::recorder::{Recorder, RecorderHandle},
+    routing::{
+        promise::{self, Promise},
+        router::{self, Router},
+        service::{self, Service},
+    },
     settings,
-    vital::Vital,
-    workers::Workers,
+    streams::{
+        caller,
+        component::{self, Component},
+        incoming, outgoing,
+    },
 };
+use mailbox::{Mailbox, Meter, Queued, drain, panic_guard::PanicGuard, workers::Workers};
+use net::{dns, stream::Stream};
 
 /// Answers nothing; stands where a listener would.
 struct Nobody;
 impl actix::Actor for Nobody {
     type Context = actix::Context<Self>;
 }
-impl actix::Handler<Queued<listener::Ended>> for Nobody {
+impl actix::Handler<Queued<caller::Ended>> for Nobody {
     type Result = ();
-    fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
+    fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
     }
 }
-impl actix::Handler<Queued<listener::Proved>> for Nobody {
+impl actix::Handler<Queued<caller::Proved>> for Nobody {
     type Result = ();
-    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+    fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut actix::Context<Self>) {
         proved.open();
     }
 }
-impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+impl actix::Handler<Queued<caller::Mistaken>> for Nobody {
     type Result = ();
-    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+    fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut actix::Context<Self>) {
         mistaken.open();
     }
 }
@@ -133,9 +134,9 @@ impl Dial for World {
         settings::Dials { at_once: 2, hanging: 2, per_address: 2, per_attempt: 2 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> Dialling {
+    fn dial(&self, pair: &DomainPair) -> PendingDial {
         let (world, pair) = (self.clone(), pair.clone());
-        Dialling {
+        PendingDial {
             idle_timeout: Duration::from_secs(3600),
             strict: false,
             keepalive: Duration::from_secs(300),
@@ -168,7 +169,7 @@ impl World {
             route: None,
             stream: Stream::Memory(ours),
             machine,
-            trace: crate::trace::Trace::new("nuncio::outgoing"),
+            trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
             established,
             address,
         })))
@@ -195,7 +196,7 @@ impl World {
             let closed = place_of(&bytes, FOOTER);
             bytes.truncate(closed.unwrap_or(bytes.len()));
             while let Some(stanza) = take_until(&mut bytes, "</n></") {
-                let (remote, id, at) = (remote.clone(), number(&stanza), Instant::now());
+                let (remote, id, at) = (remote.clone(), number(&stanza), clock::now());
                 self.arrived.send(Seen { remote, id, at }).await.unwrap();
             }
             if closed.is_some() {
@@ -329,12 +330,12 @@ impl Node {
         let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
             Recorder::new(recording, counted)
         });
-        let notes = Notes::new(recorder);
+        let notes = RecorderHandle::new(recorder);
         let (router, router_inbox) = mailbox::open(&meter("router"), "router");
         let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
         let deaths = mpsc::channel(1).0;
         let (vital, dial, own) =
-            (Vital::new("promise", deaths.clone()), Box::new(world.clone()), promise.clone());
+            (PanicGuard::new("promise", deaths.clone()), Box::new(world.clone()), promise.clone());
         let owners = promise::Owners {
             fulfilled: router.outlet(),
             closed: router.outlet(),
@@ -347,36 +348,51 @@ impl Node {
             Promise::new(dial, bounds, Workers::here(), outgoing, own, owners, vital)
         });
         let name = Domain::new(OURS).unwrap();
-        let vital = Vital::new("service", deaths.clone());
+        let vital = PanicGuard::new("service", deaths.clone());
         let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
         let serving = mailbox::start_on(&here, &meter("service"), "service", move |_| {
             Service::new(Vec::new(), settings::Service::default(), owners, vital)
         });
-        let (vital, promising, names) =
-            (Vital::new("router", deaths), promise.clone(), vec![(name.clone(), settings::Conflict::Refuse)]);
+        let (vital, promising, names) = (
+            PanicGuard::new("router", deaths),
+            promise.clone(),
+            vec![(name.clone(), settings::Conflict::Refuse)],
+        );
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
         let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
-        let surroundings = component::Surroundings {
+        let environment = component::Environment {
             names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,
             bounds: Bounds::default(),
             write_timeout: Duration::from_secs(120),
             handshake_timeout: Duration::from_secs(30),
-            router: router.clone(),
+            owners: Arc::new(component::Owners {
+                routes: router.outlet(),
+                refused: router.outlet(),
+                claimed: router.outlet(),
+                gone: router.outlet(),
+                answered: router.outlet(),
+                rejected: router.outlet(),
+                undelivered: router.outlet(),
+            }),
             door: 0,
             ended: nobody.outlet(),
             proved: nobody.outlet(),
             mistaken: nobody.outlet(),
-            refusals: crate::component::Refusals::of(std::iter::empty()),
+            refusals: crate::streams::component::Refusals::of(std::iter::empty()),
             asker: None,
-            bad_stanzas: crate::quiet::Quiet::new("nuncio::component", 1, "more bad stanzas"),
+            bad_stanzas: crate::observe::log_limit::LogLimiter::new(
+                "nuncio::component",
+                1,
+                "more bad stanzas",
+            ),
         };
         let (mut program, link) = duplex(64 * 1024);
         let components = meter("component");
         let counted = Arc::clone(&components);
         mailbox::start_on(&here, &components, "component", move |own| {
             let address = ([127, 0, 0, 1], 5347).into();
-            Component::new(surroundings, Stream::Memory(link), address, own, counted)
+            Component::new(environment, Stream::Memory(link), address, own, counted)
         });
         let read = log_in(&mut program).await;
         let ((reader, program), (answers, answered)) = (split(program), mpsc::channel(1_000_000));
@@ -402,7 +418,7 @@ impl Node {
     async fn sends_all(&mut self, remote: &str, kinds: &[Kind]) {
         let sent = self.sent.entry(remote.to_owned()).or_default();
         let stanzas: String = (sent.len()..).zip(kinds).map(|(id, kind)| kind.stanza(remote, id)).collect();
-        sent.extend(kinds.iter().map(|&kind| Sent { kind, at: Instant::now() }));
+        sent.extend(kinds.iter().map(|&kind| Sent { kind, at: clock::now() }));
         self.program.write_all(stanzas.as_bytes()).await.unwrap();
     }
 
@@ -436,7 +452,7 @@ impl Node {
         retried.await.unwrap()
     }
 
-    async fn account(&self) -> Arc<Sheet> {
+    async fn account(&self) -> Arc<Totals> {
         let (answer, answered) = oneshot::channel();
         self.router.signal(router::ShowFigures { busiest: 0, answer }).unwrap();
         answered.await.unwrap().account

@@ -2,13 +2,14 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use openssl::{
-    pkey::{PKey, Private},
-    x509::X509,
-};
 use xmpp::{
     Domain,
     policy::{Bounds, Pattern, Policy},
+};
+
+pub use net::{
+    certificate::{Identity, Trust},
+    dns::Settings as Dns,
 };
 
 /// Everything a node needs to know at its start.
@@ -138,15 +139,6 @@ pub struct ControlSocket {
     pub required: bool,
 }
 
-/// A certificate with its chain, leaf first, and its key.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Leaf first.
-    pub chain: Vec<X509>,
-    /// Fits the leaf.
-    pub key: PKey<Private>,
-}
-
 /// A domain this node is authoritative for.
 #[derive(Clone, Debug)]
 pub struct LocalDomain {
@@ -179,15 +171,6 @@ pub enum Conflict {
     Refuse,
     /// The second; the first gets `conflict`.
     Replace,
-}
-
-/// A trust store.
-#[derive(Clone, Debug)]
-pub enum Trust {
-    /// The system's certificate authorities.
-    System,
-    /// These, and no others.
-    Authorities(Vec<X509>),
 }
 
 /// The terms for one remote domain.
@@ -245,15 +228,6 @@ pub struct Promise {
     pub backoff_first: Duration,
     /// Longest pause.
     pub backoff_longest: Duration,
-}
-
-/// Name resolution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dns {
-    /// Empty: the system's own.
-    pub nameservers: Vec<SocketAddr>,
-    /// One query.
-    pub timeout: Duration,
 }
 
 /// What the node says of itself.

@@ -13,10 +13,8 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use actors::settings::{Identity, Settings};
 use clap::Args;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
-use screen::Colours;
 
 use crate::{
     config::{
@@ -26,6 +24,8 @@ use crate::{
     output,
     place::Place,
 };
+use actors::settings::{Identity, Settings};
+use screen::Colours;
 
 /// What to check, and how far to go.
 #[derive(Args)]
@@ -80,7 +80,7 @@ pub(crate) fn run(wanted: &Wanted) -> ExitCode {
     }
 }
 
-/// Notes in one line that a node is running: its addresses and its socket are in use, and that is expected.
+/// RecorderHandle in one line that a node is running: its addresses and its socket are in use, and that is expected.
 fn tell_of_node(source: &Source, node: Option<u32>, mut nodes: Vec<u32>) {
     nodes.extend(node);
     let in_use = nodes.len();

@@ -20,21 +20,20 @@ use std::{
     time::Duration,
 };
 
-use actors::{
-    control::socket,
-    settings::{
-        ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
-        Verifications,
-    },
-    tls,
-};
 use toml::de::DeTable;
 use xmpp::policy::{Bounds, Pattern};
 
 use super::users;
-
+use actors::{
+    node::control::socket,
+    settings::{
+        ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
+        Verifications,
+    },
+};
 pub(crate) use finding::Finding;
 use finding::{Severity, Source};
+use net::tls;
 use section::Section;
 
 /// A configuration that a node can start with.

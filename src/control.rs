@@ -9,17 +9,17 @@ mod tables;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use actors::control::{
-    answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
-    request::{DEFAULT_LIMIT, MOST, Request},
-};
-use actors::visible;
 use clap::Args;
 use serde_json::Value;
 use xmpp::Domain;
 
 use crate::{config, output, place::Place};
 use screen::Screen;
+use status::{
+    answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
+    escape,
+    request::{DEFAULT_LIMIT, MOST, Request},
+};
 
 /// Which node, and how its answer is shown.
 #[derive(Args)]
@@ -153,7 +153,7 @@ impl Node {
                 .map_err(|error| format!("the node's answer cannot be read: {error}"))
         });
         let written = match answer {
-            _ if self.json => output::write(format!("{}\n", visible::json(&document))),
+            _ if self.json => output::write(format!("{}\n", escape::json(&document))),
             Err(_) => Ok(()),
             Ok(ref answer) => {
                 let mut screen = Screen::new(answer.time);

@@ -10,12 +10,13 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use actors::visible::{Escaping, is_hidden};
 use env_logger::{Builder, fmt::Formatter};
 use log::{
     LevelFilter, Log, Metadata, Record,
     kv::{self, Key, Value, VisitSource},
 };
+
+use status::escape::{Escaping, is_hidden};
 
 /// Starts to log to standard error; `RUST_LOG` wins over `configured`.
 pub(crate) fn start(configured: &str) {

@@ -60,20 +60,20 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
 /// The parts of a node as the log and `nuncio mailboxes` name them.
 pub(crate) const GLOSSARY: &str = "\
 Parts of the node (kinds of actors), as mailbox lines and log targets name them:
-  router     sends each stanza to the session, component or queue of its domain
-  promise    the queues of stanzas that wait for a connection, and the retries ([promise])
-  outgoing   one for each connection to another server that this node opened
-  incoming   one for each connection that another server opened
-  component  one for each connected component
-  listener   accepts connections and counts them
-  gate       limits simultaneous connection attempts to one address
-  resolver   looks up DNS records
-  verifier   asks authoritative servers about dialback keys
-  witness    remembers certificates of remote domains and reports changes
-  recorder   remembers what happened with each remote domain, for nuncio explain
-  service    answers pings and disco requests to domains without a component
-  metrics    counts for the metrics listener
-  control    answers commands on the control socket
-  pulse      collects the mailbox lines";
+  router        sends each stanza to the session, component or queue of its domain
+  promise       the queues of stanzas that wait for a connection, and the retries ([promise])
+  outgoing      one for each connection to another server that this node opened
+  incoming      one for each connection that another server opened
+  component     one for each connected component
+  listener      accepts connections and counts them
+  dial_limit    limits simultaneous connection attempts to one address
+  resolver      looks up DNS records
+  verifier      asks authoritative servers about dialback keys
+  fingerprints  remembers certificates of remote domains and reports changes
+  recorder      remembers what happened with each remote domain, for nuncio explain
+  service       answers pings and disco requests to domains without a component
+  metrics       counts for the metrics listener
+  control       answers commands on the control socket
+  monitor       collects the mailbox lines";
 
 const NAME: &str = "nuncio";

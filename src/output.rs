@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 
-use actors::visible::escaped;
+use status::escape::escaped;
 
 /// Writes all of it at once. Whoever reads only the beginning has what he wanted: a closed pipe is no mistake.
 pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {

@@ -19,18 +19,6 @@ mod walk;
 use std::{mem, process::ExitCode, sync::Arc};
 
 use actix_rt::{Arbiter, System};
-use actors::{
-    attempt::{Attempt, Means},
-    dns::Dns,
-    mailbox::{self, Meter},
-    metrics::Tally,
-    recorder::Notes,
-    resolver::Resolver,
-    settings::{Identity, Settings},
-    terms::Terms,
-    tls::Tls,
-    witness::Witness,
-};
 use clap::Args;
 use tokio::sync::mpsc;
 use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
@@ -39,6 +27,18 @@ use crate::{
     config::{self, Config, Finding},
     output,
 };
+use actors::{
+    dial::{
+        attempt::{Attempt, Dialer},
+        observer::{Seen, Watch as _},
+        remote_policy::Terms,
+        resolver::Resolver,
+    },
+    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
+    settings::{Identity, Settings},
+};
+use mailbox::Meter;
+use net::{dns::Dns, tls::Tls};
 use report::Report;
 use sight::{Event, Spectator};
 use step::{Place, Step};
@@ -99,7 +99,7 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 struct Probe {
     settings: Settings,
     pair: DomainPair,
-    means: Means,
+    means: Dialer,
     dns: Dns,
     spectator: Spectator,
     events: mpsc::Receiver<Event>,
@@ -113,27 +113,29 @@ impl Probe {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
-        let dns = dns.watched(Arc::new(spectator.announcing(None)));
+        let observer = spectator.announcing(None);
+        let dns = dns.observed(move |asked| observer.see(Seen::Asked(asked)));
         let here = Arbiter::current();
         let asked = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);
         let counted = Arc::clone(&meter);
         let resolver =
             mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(asked, own, counted));
-        let meter = Meter::new("witness", MAILBOX, None);
+        let meter = Meter::new("fingerprints", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let witness =
-            mailbox::start_on(&here, &meter, "witness", move |_| Witness::new(Notes::nobody(), counted));
+        let witness = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
+            Fingerprints::new(RecorderHandle::disabled(), counted)
+        });
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means = Means {
+        let means = Dialer {
             terms: Terms::new(&settings),
             tls,
             resolver,
             gate: None,
             dials: settings.limits.dials,
             witness,
-            tally: Tally::default(),
-            notes: Notes::nobody(),
+            tally: MetricsHandle::default(),
+            notes: RecorderHandle::disabled(),
             bound,
         };
         Ok(Self { settings, pair, means, dns, spectator, events })

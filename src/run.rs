@@ -5,11 +5,6 @@ mod signals;
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 
 use actix_rt::System;
-use actors::{
-    Node, certificate,
-    settings::{Limits, Settings},
-    vital::Heartbeat,
-};
 use tokio::time;
 
 use self::signals::{Signals, Told};
@@ -18,6 +13,12 @@ use crate::{
     notify::Notify,
     output,
 };
+use actors::{
+    Node,
+    node::heartbeat::Heartbeat,
+    settings::{Limits, Settings},
+};
+use net::certificate;
 
 /// Runs a node with the configuration in `file` until it is told to stop.
 pub(crate) fn run(file: &Path) -> ExitCode {

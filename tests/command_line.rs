@@ -1,7 +1,9 @@
 //! The commands and options of the binary.
 
-use std::fs;
-use std::process::{Command, Output, Stdio};
+use std::{
+    fs,
+    process::{Command, Output, Stdio},
+};
 
 use crate::support::{BINARY, Network, Node, Process, Setup, configuration};
 
@@ -55,7 +57,7 @@ fn a_missing_configuration_names_the_places_that_were_searched() {
 fn help_of_mailboxes_and_the_manual_explain_the_parts_of_a_node() {
     for command in [&["mailboxes", "--help"] as &[&str], &["man"]] {
         let told = String::from_utf8(nuncio(command).stdout).unwrap();
-        for part in ["router", "promise", "gate", "witness", "verifier", "pulse"] {
+        for part in ["router", "promise", "dial_limit", "fingerprints", "verifier", "monitor"] {
             assert!(told.contains(&format!("{part} ")), "{command:?}: no {part} in {told}");
         }
     }

@@ -3,7 +3,7 @@
 //! They need Prosody, ejabberd, jabberd2 and slixmpp, which `tests/run` installs, and no privilege.
 
 // Tests fail by panicking; this is all test code, which clippy only knows inside of `#[test]`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod backpressure;
 mod bad_stanzas;

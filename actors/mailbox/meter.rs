@@ -3,14 +3,20 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
 
 use super::{Outlet, Queued, Refused};
-use crate::pulse;
+
+/// Watch this mailbox until it is gone: a message to the monitor.
+#[derive(Debug)]
+pub struct Watch {
+    /// The count of its messages.
+    pub gauge: Weak<Gauge>,
+}
 
 /// What all mailboxes of one actor kind have in common.
 pub struct Meter {
@@ -21,12 +27,12 @@ pub struct Meter {
     restarts: AtomicU64,
     waits: [AtomicU32; WAIT_BUCKETS],
     /// Where new gauges are reported; the pulse's own meter has none.
-    pulse: Option<Outlet<pulse::Watch>>,
+    pulse: Option<Outlet<Watch>>,
 }
 
 impl Meter {
     /// A meter for actors of `kind` whose mailboxes hold at most `capacity` messages each.
-    pub fn new(kind: &'static str, capacity: usize, pulse: Option<Outlet<pulse::Watch>>) -> Arc<Self> {
+    pub fn new(kind: &'static str, capacity: usize, pulse: Option<Outlet<Watch>>) -> Arc<Self> {
         Arc::new(Self {
             kind,
             capacity,
@@ -78,7 +84,7 @@ impl Meter {
     pub(super) fn watch(&self, gauge: &Arc<Gauge>) {
         if let Some(pulse) = &self.pulse {
             // A pulse that is gone means that the node is ending: nobody is left to read the gauge.
-            let _ = pulse.signal(pulse::Watch { gauge: Arc::downgrade(gauge) });
+            let _ = pulse.signal(Watch { gauge: Arc::downgrade(gauge) });
         }
     }
 }
@@ -173,13 +179,13 @@ impl Gauge {
             return Err(Refused::Full(message));
         }
         this.peak.fetch_max(before + 1, Relaxed);
-        Ok(Queued { message, ticket: Ticket { gauge: Arc::clone(this), sent: Instant::now() } })
+        Ok(Queued { message, ticket: Ticket { gauge: Arc::clone(this), sent: clock::now() } })
     }
 
     pub(super) fn count<M>(this: &Arc<Self>, message: M) -> Queued<M> {
         let before = this.depth.fetch_add(1, Relaxed);
         this.peak.fetch_max(before + 1, Relaxed);
-        Queued { message, ticket: Ticket { gauge: Arc::clone(this), sent: Instant::now() } }
+        Queued { message, ticket: Ticket { gauge: Arc::clone(this), sent: clock::now() } }
     }
 }
 
@@ -194,7 +200,7 @@ impl Ticket {
     pub(super) fn handled(&self) {
         let meter = &self.gauge.meter;
         meter.handled.fetch_add(1, Relaxed);
-        let nanos = u64::try_from(self.sent.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let nanos = u64::try_from(clock::since(self.sent).as_nanos()).unwrap_or(u64::MAX);
         if let Some(count) = meter.waits.get(bucket_of(nanos)) {
             count.fetch_add(1, Relaxed);
         }

@@ -10,21 +10,23 @@ use xmpp::{
 };
 
 use crate::{
-    component, incoming,
-    listener::{Door, For, Limits, Listener},
-    mailbox::{self, Mailbox, Meter},
-    metrics::Tally,
-    promise::Promise,
-    quiet::{self, Quiet},
-    recorder::Notes,
-    router::Router,
+    dial::remote_policy::Terms,
+    observe::{
+        fingerprints::Fingerprints,
+        log_limit::{self, LogLimiter},
+        metrics::MetricsHandle,
+        recorder::RecorderHandle,
+    },
+    routing::{promise::Promise, router::Router},
     settings::Settings,
-    terms::Terms,
-    tls::Tls,
-    verifier::Verifier,
-    witness::Witness,
-    workers::Workers,
+    streams::{
+        component, incoming,
+        listener::{Door, Kind, Limits, Listener},
+        verifier::Verifier,
+    },
 };
+use mailbox::{Mailbox, Meter, workers::Workers};
+use net::tls::Tls;
 
 /// What listeners are started with.
 pub(super) struct Listeners {
@@ -37,16 +39,16 @@ pub(super) struct Listeners {
     pub(super) strangers: incoming::Strangers,
     pub(super) refusals: component::Refusals,
     pub(super) asker: Option<Domain>,
-    pub(super) bad_stanzas: Arc<Quiet>,
+    pub(super) bad_stanzas: Arc<LogLimiter>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
     pub(super) terms: Terms,
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
-    pub(super) witness: Mailbox<Witness>,
-    pub(super) tally: Tally,
-    pub(super) notes: Notes,
+    pub(super) witness: Mailbox<Fingerprints>,
+    pub(super) tally: MetricsHandle,
+    pub(super) notes: RecorderHandle,
     pub(super) secrets: Arc<HashMap<Domain, Configured>>,
 }
 
@@ -92,8 +94,8 @@ pub(super) fn refusals(settings: &Settings) -> component::Refusals {
 }
 
 /// The lines about stanzas of components.
-pub(super) fn bad_stanzas() -> Arc<Quiet> {
-    Quiet::new(component::LOG, quiet::FEW, "more stanzas of components were refused")
+pub(super) fn bad_stanzas() -> Arc<LogLimiter> {
+    LogLimiter::new(component::LOG, log_limit::FEW, "more stanzas of components were refused")
 }
 
 /// What each component proves itself with, and its own limits.
@@ -113,29 +115,32 @@ impl Listeners {
     ) -> Option<Mailbox<Listener>> {
         let door = |direct_tls| move |socket| Door { socket, direct_tls };
         let doors = s2s.into_iter().map(door(false)).chain(s2s_tls.into_iter().map(door(true)));
-        let surroundings = |own: &Mailbox<Listener>| self.of_servers(own);
+        let environment = |own: &Mailbox<Listener>| self.of_servers(own);
         self.start(
             "servers",
             doors.collect(),
             &self.incoming,
             self.limits.clone(),
-            surroundings,
-            For::Servers,
+            environment,
+            Kind::Servers,
         )
     }
 
     pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
         let doors = sockets.into_iter().map(|socket| Door { socket, direct_tls: false }).collect();
-        let (limits, whose) = (self.programs.clone(), For::Components);
+        let (limits, whose) = (self.programs.clone(), Kind::Components);
         self.start("components", doors, &self.component, limits, |own| self.of_components(own), whose)
     }
 
     /// What the stream of a server needs.
-    pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Surroundings {
-        incoming::Surroundings {
+    pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
+        incoming::Environment {
             terms: self.terms.clone(),
             tls: self.tls.clone(),
-            router: self.router.clone(),
+            owners: Arc::new(incoming::Owners {
+                routes: self.router.outlet(),
+                refused: self.router.outlet(),
+            }),
             verifier: self.verifier.clone(),
             authorized: self.promise.outlet(),
             witness: self.witness.clone(),
@@ -149,15 +154,23 @@ impl Listeners {
     }
 
     /// What the connection of a component needs.
-    pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Surroundings {
+    pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
         let remote = self.terms.default_remote();
-        component::Surroundings {
+        component::Environment {
             names: Arc::clone(&self.secrets),
             max_stanza: remote.policy.max_stanza,
             bounds: *self.terms.rules().bounds(),
             write_timeout: remote.write_timeout,
             handshake_timeout: self.limits.handshake_timeout,
-            router: self.router.clone(),
+            owners: Arc::new(component::Owners {
+                routes: self.router.outlet(),
+                refused: self.router.outlet(),
+                claimed: self.router.outlet(),
+                gone: self.router.outlet(),
+                answered: self.router.outlet(),
+                rejected: self.router.outlet(),
+                undelivered: self.router.outlet(),
+            }),
             door: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
@@ -175,8 +188,8 @@ impl Listeners {
         doors: Vec<Door>,
         streams: &Arc<Meter>,
         limits: Limits,
-        surroundings: impl FnOnce(&Mailbox<Listener>) -> S,
-        whose: impl FnOnce(S) -> For + Send + 'static,
+        environment: impl FnOnce(&Mailbox<Listener>) -> S,
+        whose: impl FnOnce(S) -> Kind + Send + 'static,
     ) -> Option<Mailbox<Listener>>
     where
         S: Send + 'static,
@@ -186,9 +199,9 @@ impl Listeners {
         }
         let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
         let (listener, inbox) = mailbox::open(&self.meter, name);
-        let (surroundings, own) = (surroundings(&listener), listener.clone());
+        let (environment, own) = (environment(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
-            Listener::new(doors, whose(surroundings), limits, workers, streams, own, meter)
+            Listener::new(doors, whose(environment), limits, workers, streams, own, meter)
         });
         Some(listener)
     }

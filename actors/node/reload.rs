@@ -4,16 +4,15 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    attempt::Means,
-    dns::Dns,
-    gate, listener,
-    listener::For,
-    outgoing, promise, resolver, router,
+    dial::{attempt::Dialer, dial_limit, remote_policy::Terms, resolver},
+    routing::{promise, router},
     settings::{Limits, Settings},
-    terms::Terms,
-    tls::Tls,
-    verifier,
+    streams::{
+        listener::{self, Kind},
+        outgoing, verifier,
+    },
 };
+use net::{dns::Dns, tls::Tls};
 
 impl Node {
     /// Goes on with other settings. Each actor is told what concerns it, and ends only the streams that the settings
@@ -36,9 +35,9 @@ impl Node {
             let _ = self.means.resolver.signal(resolver::Adopt { dns });
         }
         if let Some(gate) = &self.means.gate {
-            let _ = gate.signal(gate::Adopt { per_address: settings.limits.dials.per_address });
+            let _ = gate.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
-        self.means = Means {
+        self.means = Dialer {
             terms: terms.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
@@ -67,11 +66,11 @@ impl Node {
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
         (self.listeners.tls, self.listeners.terms) = (tls, terms);
         if let Some(server) = &self.servers {
-            let whose = For::Servers(self.listeners.of_servers(server));
+            let whose = Kind::Servers(self.listeners.of_servers(server));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
-            let whose = For::Components(self.listeners.of_components(component));
+            let whose = Kind::Components(self.listeners.of_components(component));
             let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
         }
         let fixed = fixed(&self.settings, &settings);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::{LOG, StartError};
-use crate::{control::socket, listener, settings::Settings};
+use crate::{node::control::socket, settings::Settings, streams::listener};
 
 /// The listening sockets, bound before anything runs.
 pub(super) struct Sockets {

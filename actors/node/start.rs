@@ -1,42 +1,42 @@
 //! The start of a node: every actor after those that it needs.
 
-use std::{
-    sync::{Arc, atomic::AtomicUsize},
-    time::SystemTime,
-};
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use actix::Arbiter;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    Node, StartError, identities,
+    Node, StartError,
+    exporter::{gather, http},
+    identities,
     listeners::{self, Listeners},
     served,
     sockets::{Sockets, bind_control},
 };
 use crate::{
-    attempt::Means,
-    control::{Control, Sources},
-    dns::Dns,
-    gate::{self, Gate},
-    incoming,
-    mailbox::{self, Inbox, Meter, Outlet},
-    metrics::{Metrics, Tally, gather, http},
-    promise::{self, Promise},
-    pulse::{self, Pulse},
-    recorder::{Notes, Recorder},
-    report::Time,
-    resolver::Resolver,
-    router::Router,
-    service::{self, Service},
+    dial::{
+        attempt::Dialer,
+        dial_limit::{self, DialLimit},
+        remote_policy::Terms,
+        resolver::Resolver,
+    },
+    node::control::{Control, Sources},
+    observe::{
+        fingerprints::Fingerprints,
+        metrics::{Metrics, MetricsHandle},
+        recorder::{Recorder, RecorderHandle},
+    },
+    routing::{
+        promise::{self, Promise},
+        router::Router,
+        service::{self, Service},
+    },
     settings::Settings,
-    terms::Terms,
-    tls::Tls,
-    verifier::Verifier,
-    vital::Vital,
-    witness::Witness,
-    workers::Workers,
+    streams::{incoming, verifier::Verifier},
 };
+use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, workers::Workers};
+use net::{dns::Dns, tls::Tls};
+use status::report::Time;
 
 impl Node {
     /// Binds every address and starts every actor. To be called in an actix system.
@@ -66,9 +66,9 @@ impl Node {
         let (dead, deaths) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
-        let pulse_meter = Meter::new("pulse", 65_536, None);
-        let pulse = mailbox::start_on(&here, &pulse_meter, "pulse", move |_| Pulse::new(every));
-        let watch: Outlet<pulse::Watch> = pulse.outlet();
+        let pulse_meter = Meter::new("monitor", 65_536, None);
+        let pulse = mailbox::start_on(&here, &pulse_meter, "monitor", move |_| Monitor::new(every));
+        let watch: Outlet<mailbox::Watch> = pulse.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
         let resolver_meter = meter("resolver", 65_536);
@@ -81,30 +81,31 @@ impl Node {
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
         let recorder =
             mailbox::start_on(&desk, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
-        let notes = Notes::new(recorder.clone());
-        let witness_meter = meter("witness", 1024);
+        let notes = RecorderHandle::new(recorder.clone());
+        let witness_meter = meter("fingerprints", 1024);
         let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
-        let witness =
-            mailbox::start_on(&desk, &witness_meter, "witness", move |_| Witness::new(noting, counted));
+        let witness = mailbox::start_on(&desk, &witness_meter, "fingerprints", move |_| {
+            Fingerprints::new(noting, counted)
+        });
 
         let admitted = Arc::<AtomicUsize>::default();
         let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
         let metrics = mailbox::start_on(&desk, &metrics_meter, "metrics", move |_| Metrics::new(own));
-        let tally = Tally::new(metrics.outlet(), admitted);
+        let tally = MetricsHandle::new(metrics.outlet(), admitted);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         // A hundred programs that write to a hundred domains each at once fill ten thousand places; what they hold is
         // bounded by what each may have read.
         let (promise, promise_inbox): (_, Inbox<Promise>) =
             mailbox::open(&meter("promise", 65_536), "promise");
-        let gate_meter = meter("gate", 65_536);
+        let gate_meter = meter("dial_limit", 65_536);
         let counted = Arc::clone(&gate_meter);
-        let owners = gate::Owners { held: promise.outlet(), admitted: promise.outlet() };
+        let owners = dial_limit::Owners { held: promise.outlet(), admitted: promise.outlet() };
         let dials = settings.limits.dials;
-        let gate = mailbox::start_on(&desk, &gate_meter, "gate", move |own| {
-            Gate::new(dials.per_address, own, owners, counted)
+        let gate = mailbox::start_on(&desk, &gate_meter, "dial_limit", move |own| {
+            DialLimit::new(dials.per_address, own, owners, counted)
         });
-        let means = Means {
+        let means = Dialer {
             terms: terms.clone(),
             tls: tls.clone(),
             resolver,
@@ -118,7 +119,7 @@ impl Node {
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
         let (asking, calls) = (means.clone(), settings.limits.verifications);
-        let vital = Vital::new("promise", dead.clone());
+        let vital = PanicGuard::new("promise", dead.clone());
         let verifier = mailbox::start_on(&enquiring, &verifier_meter, "verifier", move |own| {
             Verifier::new(asking, calls, own, counted)
         });
@@ -139,7 +140,7 @@ impl Node {
 
         let (domains, names) = served(&settings);
         let (vital, components, facts) = (
-            Vital::new("service", dead.clone()),
+            PanicGuard::new("service", dead.clone()),
             names.iter().map(|(name, _)| name.clone()),
             settings.service.clone(),
         );
@@ -149,7 +150,7 @@ impl Node {
             Service::new(components, facts, owners, vital)
         });
         threads.push(counter);
-        let vital = Vital::new("router", dead);
+        let vital = PanicGuard::new("router", dead);
         let (promising, noting) = (promise.clone(), notes.clone());
         router_inbox
             .start_on(&here, move || Router::new(domains, names, promising, service, every, noting, vital));
@@ -185,7 +186,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             metrics,
-            started: SystemTime::now(),
+            started: clock::system(),
         };
         let scrapes =
             sockets.metrics.into_iter().map(|socket| actix::spawn(http::serve(socket, sources.clone())));

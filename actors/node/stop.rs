@@ -1,9 +1,13 @@
 //! The end of a node, so that nothing is lost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{LOG, Node};
-use crate::{drain, listener, promise, router};
+use crate::{
+    routing::{promise, router},
+    streams::listener,
+};
+use mailbox::drain;
 
 impl Node {
     /// Stops gracefully, within `shutdown_timeout`.
@@ -12,8 +16,8 @@ impl Node {
     /// answered and sessions empty their outboxes. Then the components, which have had their answers. Last the sessions:
     /// what components sent until their own closing tag still goes out.
     pub async fn drain(self) {
-        let end = Instant::now() + self.settings.shutdown_timeout;
-        let left = || end.saturating_duration_since(Instant::now());
+        let end = clock::now() + self.settings.shutdown_timeout;
+        let left = || end.saturating_duration_since(clock::now());
         for listener in self.servers.iter().chain(&self.components) {
             let _ = listener.signal(listener::Stop);
         }

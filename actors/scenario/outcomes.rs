@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::*;
-use crate::account::Outcome;
+use crate::flow::ledger::Outcome;
 
 impl Node {
     /// Waits until nothing waits any more, and looks at what became of everything.
@@ -36,7 +36,7 @@ impl Node {
         self.ends(account)
     }
 
-    fn ends(mut self, account: Arc<Sheet>) -> Outcomes {
+    fn ends(mut self, account: Arc<Totals>) -> Outcomes {
         let (arrived, bounced) = (sort(&mut self.arrived), sort(&mut self.answered));
         Outcomes { sent: self.sent, arrived, bounced, account, dawdled: self.dawdled }
     }
@@ -55,7 +55,7 @@ pub(super) struct Outcomes {
     pub(super) sent: HashMap<String, Vec<Sent>>,
     pub(super) arrived: BTreeMap<String, Vec<Seen>>,
     pub(super) bounced: BTreeMap<String, Vec<Seen>>,
-    pub(super) account: Arc<Sheet>,
+    pub(super) account: Arc<Totals>,
     dawdled: Duration,
 }
 

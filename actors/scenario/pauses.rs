@@ -1,7 +1,7 @@
 //! Remotes that are away, and that come back.
 
 use super::*;
-use crate::account::Outcome;
+use crate::flow::ledger::Outcome;
 
 #[actix::test]
 async fn a_remote_that_comes_back_gets_what_waited_within_the_pause_then_running() {
@@ -11,7 +11,7 @@ async fn a_remote_that_comes_back_gets_what_waited_within_the_pause_then_running
     node.sends("b.example", 500).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     node.remotes_are(true);
-    let back = Instant::now();
+    let back = clock::now();
     let outcomes = node.outcomes().await;
     outcomes.adds_up();
     assert_eq!(outcomes.arrived("b.example"), (0..500).collect::<Vec<_>>());
@@ -191,7 +191,7 @@ async fn a_first_attempt_does_not_wait_behind_those_that_failed_before() {
     tokio::time::pause();
     let mut node = Node::start(64 * 1024).await;
     a_herd_waits_for_another_attempt(&mut node).await;
-    let began = Instant::now();
+    let began = clock::now();
     node.sends("cold.example", 1).await;
     let outcomes = node.outcomes().await;
     outcomes.adds_up();
@@ -205,7 +205,7 @@ async fn a_domain_in_line_that_shows_life_goes_before_those_that_failed() {
     tokio::time::pause();
     let mut node = Node::start(64 * 1024).await;
     a_herd_waits_for_another_attempt(&mut node).await;
-    let began = Instant::now();
+    let began = clock::now();
     node.shows_life("d59.example");
     let outcomes = node.outcomes().await;
     outcomes.adds_up();

@@ -12,7 +12,7 @@ pub(super) async fn read_answers(
         while let Some(answer) = take_until(&mut read, "</error></") {
             assert_eq!(attribute(&answer, "type"), "error", "{answer}");
             let remote = attribute(&answer, "from").replace("b@", "");
-            answered.send(Seen { remote, id: number(&answer), at: Instant::now() }).await.unwrap();
+            answered.send(Seen { remote, id: number(&answer), at: clock::now() }).await.unwrap();
         }
         if !matches!(program.read_buf(&mut read).await, Ok(1..)) {
             return;

@@ -2,11 +2,11 @@
 
 use std::{fs, io, path::Path};
 
-use actors::{control::socket, settings::Listen};
 use tokio::{net::UnixStream, runtime};
 
 use super::machine;
 use crate::config::finding::{Said, Severity, Source};
+use actors::{node::control::socket, settings::Listen};
 
 /// What can be said of the control socket.
 pub(super) struct Look {

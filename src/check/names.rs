@@ -6,10 +6,6 @@ use std::{
     time::Duration,
 };
 
-use actors::{
-    dns::{Dns, Failure, Target},
-    settings::{Listen, Settings},
-};
 use tokio::{
     runtime,
     sync::Semaphore,
@@ -23,6 +19,8 @@ use crate::config::{
     finding::{Said, Severity, Source},
     value,
 };
+use actors::settings::{Listen, Settings};
+use net::dns::{Dns, Failure, Target};
 
 /// Looks every domain and component up, as other servers do.
 pub(super) fn look_up(source: &Source, settings: &Settings) {

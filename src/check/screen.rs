@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use actors::visible::escaped;
-
-use crate::config::finding::{Finding, Severity, Source};
-use crate::fit;
+use crate::{
+    config::finding::{Finding, Severity, Source},
+    fit,
+};
+use status::escape::escaped;
 
 /// Whether the output takes colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

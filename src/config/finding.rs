@@ -173,7 +173,7 @@ impl Source {
         (start, rest.split('\n').next().unwrap_or_default().trim_end_matches('\r'))
     }
 
-    /// Notes something about `key`, which stands at `span`.
+    /// RecorderHandle something about `key`, which stands at `span`.
     pub(crate) fn find(&self, severity: Severity, span: Range<usize>, key: &str, said: impl Into<Said>) {
         let Said { text, help } = said.into();
         self.findings.borrow_mut().push(Finding {
@@ -187,7 +187,7 @@ impl Source {
         });
     }
 
-    /// Notes something that no line says, as it is the default.
+    /// RecorderHandle something that no line says, as it is the default.
     pub(crate) fn find_in_default(&self, severity: Severity, key: &str, said: impl Into<Said>) {
         let Said { text, help } = said.into();
         let key = key.to_owned();

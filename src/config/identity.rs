@@ -2,10 +2,6 @@
 
 use std::{fs, io, path::Path};
 
-use actors::{
-    certificate::{self, Flaw},
-    settings::{Identity, Trust},
-};
 use openssl::{
     pkey::{PKey, Private},
     x509::X509,
@@ -13,6 +9,8 @@ use openssl::{
 use xmpp::Domain;
 
 use super::{finding::Said, section::Section};
+use actors::settings::{Identity, Trust};
+use net::certificate::{self, Flaw};
 
 /// Reads `certificate` and `key` of a section; `None` when it has neither, or a problem was noted.
 pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {

@@ -1,12 +1,12 @@
 //! What the node serves: its domains, and the components that may connect.
 
-use actors::settings::{Component, Conflict, Identity, LocalDomain};
 use xmpp::{
     Domain,
     policy::{Policy, Tls},
 };
 
 use super::{finding::Said, identity, section::Section, value};
+use actors::settings::{Component, Conflict, Identity, LocalDomain};
 
 /// Reads every `[[domain]]`.
 pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalDomain> {

@@ -172,17 +172,17 @@ impl<'a> Section<'a> {
         self.source.is_wrong(&self.full(key))
     }
 
-    /// Notes what keeps the node from starting.
+    /// RecorderHandle what keeps the node from starting.
     pub(crate) fn problem(&self, key: &str, said: impl Into<Said>) {
         self.find(Severity::Problem, self.position(key), key, said);
     }
 
-    /// Notes what the operator should know.
+    /// RecorderHandle what the operator should know.
     pub(crate) fn warning(&self, key: &str, said: impl Into<Said>) {
         self.find(Severity::Warning, self.position(key), key, said);
     }
 
-    /// Notes what other servers will hold against the node.
+    /// RecorderHandle what other servers will hold against the node.
     pub(crate) fn flaw(&self, key: &str, said: impl Into<Said>) {
         self.find(Severity::Flaw, self.position(key), key, said);
     }

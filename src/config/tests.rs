@@ -9,7 +9,6 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use actors::settings::{HostPort, Trust};
 use xmpp::{
     Domain,
     dialback::{self, Secret},
@@ -17,6 +16,7 @@ use xmpp::{
 };
 
 use super::*;
+use actors::settings::{HostPort, Trust};
 use testkit::Authority;
 
 /// A directory with a configuration in it, gone when dropped.

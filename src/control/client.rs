@@ -9,7 +9,8 @@ use std::{
 };
 
 use crate::users;
-use actors::control::{request::Request, socket};
+use actors::node::control::socket;
+use status::request::Request;
 
 /// Asks the node at `path` and reads its answer to the end.
 ///

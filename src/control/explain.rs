@@ -1,14 +1,13 @@
 //! `nuncio explain`: the sentence, and below it what it rests on.
 
-use actors::{
-    control::answer::{Answer, Explanation},
-    recorder::Event,
-    report::Figures,
-};
-
 use super::{
     screen::{Screen, Table, amount},
     tables,
+};
+use status::{
+    answer::{Answer, Explanation},
+    event::Event,
+    report::Figures,
 };
 
 /// Shows why federation with a domain works, or does not.

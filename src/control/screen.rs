@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use actors::{
-    account::Amount,
-    report::{Seconds, Time},
-    visible::escaped,
-};
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::fit;
+use status::{
+    amount::Amount,
+    escape::escaped,
+    report::{Seconds, Time},
+};
 
 /// Text that grows from top to bottom, and the time at which it is true.
 pub(crate) struct Screen {

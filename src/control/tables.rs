@@ -1,11 +1,10 @@
 //! Links and queues as tables.
 
-use actors::{
-    account::Amount,
+use super::screen::{Screen, Size, Table};
+use status::{
+    amount::Amount,
     report::{Component, Direction, Link, Queue, State, Wait},
 };
-
-use super::screen::{Screen, Size, Table};
 
 /// Adds a table of links.
 pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
@@ -185,9 +184,8 @@ fn none() -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use actors::report::{Pair, Seconds, Side, Time, Tls, Trouble};
-
     use super::*;
+    use status::report::{Pair, Seconds, Side, Time, Tls, Trouble};
 
     fn now() -> Time {
         Time(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800))

@@ -21,7 +21,7 @@ impl Screen {
     /// Makes this the log of the process. From now on time is counted.
     pub(crate) fn raise() {
         let colours = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none();
-        let screen = Self { start: Instant::now(), colours };
+        let screen = Self { start: clock::now(), colours };
         // There is no log yet: nobody but `main` sets one.
         if log::set_boxed_logger(Box::new(screen)).is_ok() {
             log::set_max_level(LevelFilter::Info);
@@ -43,7 +43,7 @@ impl log::Log for Screen {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            tell(&line(self.start.elapsed(), record, self.colours));
+            tell(&line(clock::since(self.start), record, self.colours));
         }
     }
 

@@ -117,14 +117,14 @@ fn view(board: &Board, title: &str, (width, height): (usize, usize), marks: Mark
         Some(time) => format!("{title}  {}", table::moment(time)),
         None => format!("{title}  {} lines", board.lines()),
     };
-    let mut rows = vec![Row::new(told, Tone::Quiet)];
+    let mut rows = vec![Row::new(told, Tone::LogLimiter)];
     if board.is_empty() {
         rows.push(Row::new("no mailbox lines so far", Tone::Plain));
     } else {
         rows.extend(table::of(&most_wanted(board, height), width, Span::Latest, marks));
         let hidden = board.kinds().len().saturating_sub(rows.len() - 2);
         if hidden > 0 {
-            rows.push(Row::new(format!("… {hidden} more"), Tone::Quiet));
+            rows.push(Row::new(format!("… {hidden} more"), Tone::LogLimiter));
         }
         let room = height.saturating_sub(rows.len() + FRAME_OF_INCIDENTS);
         let (mut incidents, _) = board.incidents();
@@ -132,13 +132,13 @@ fn view(board: &Board, title: &str, (width, height): (usize, usize), marks: Mark
             incidents.reverse();
             incidents.truncate(room);
             rows.push(Row::new("", Tone::Plain));
-            rows.push(Row::new("Where a mailbox was full, the latest first:", Tone::Quiet));
+            rows.push(Row::new("Where a mailbox was full, the latest first:", Tone::LogLimiter));
             rows.extend(table::incidents(&incidents));
         }
     }
     if rows.len() + 2 <= height {
         rows.resize(height - 1, Row::new("", Tone::Plain));
-        rows.push(Row::new("q quits", Tone::Quiet));
+        rows.push(Row::new("q quits", Tone::LogLimiter));
     }
     rows.truncate(height);
     rows.iter_mut().for_each(|row| row.text = row.text.chars().take(width).collect());
@@ -243,7 +243,7 @@ impl Screen {
             queue!(out, cursor::MoveTo(0, number))?;
             match row.tone {
                 Tone::Head => queue!(out, SetAttribute(Attribute::Bold))?,
-                Tone::Quiet => queue!(out, SetAttribute(Attribute::Dim))?,
+                Tone::LogLimiter => queue!(out, SetAttribute(Attribute::Dim))?,
                 Tone::Warm => queue!(out, SetForegroundColor(Color::Yellow))?,
                 Tone::Hot => queue!(out, SetForegroundColor(Color::Red))?,
                 Tone::Plain => {}

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use actors::visible::escaped;
+use status::escape::escaped;
 
 /// What one line says of the mailboxes of one actor kind.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub(super) enum Tone {
     /// Full.
     Hot,
     /// Explains.
-    Quiet,
+    LogLimiter,
 }
 
 /// The characters of a history, from empty to full.

@@ -1,9 +1,10 @@
 //! Every cause that the probe knows, with whose side has to act, the rule it rests on and what to do: those for which an
 //! attempt can fail, and what else it finds on the way and on our own side.
 
-pub(crate) use actors::failure::cause::*;
-use actors::report::Side;
 use xmpp::DomainPair;
+
+pub(crate) use status::cause::*;
+use status::report::Side;
 
 /// Whose side has to act, for machines.
 pub(crate) fn side_id(side: Side) -> &'static str {

@@ -1,12 +1,5 @@
 //! From the node's own words for a failure to a step of the way and a cause.
 
-use actors::{
-    dns,
-    failure::{
-        Failure,
-        diagnosis::{Seen, of_certificate},
-    },
-};
 use xmpp::{
     policy::{Mechanism, Policy},
     stream::{Condition, initiating},
@@ -17,6 +10,11 @@ use super::{
     judgement,
     sight::Sight,
 };
+use actors::dial::failure::{
+    Failure,
+    diagnosis::{Seen, of_certificate},
+};
+use net::dns;
 
 /// What a failure has to be seen with.
 pub(crate) struct Circumstances<'a> {
@@ -141,14 +139,12 @@ mod tests {
         dialback::Secret,
         policy::{MalformedStanza, Tls, Trust, UnknownRecipient},
         sasl,
-        stanza::ErrorType,
+        stanza::{self, ErrorType},
         stream::{Header, error, initiating::Cause},
     };
 
-    use actors::{connect, tls};
-    use xmpp::stanza;
-
     use super::*;
+    use net::{happy_eyeballs, tls};
 
     fn domain(name: &str) -> Domain {
         Domain::new(name).unwrap()
@@ -190,10 +186,10 @@ mod tests {
             dns::Failure::Unusable { question: question(), reason: "no way".to_owned() },
         ];
         let connect = [
-            connect::Failure::Silent(Duration::from_secs(10)),
-            connect::Failure::Refused,
-            connect::Failure::Unreachable,
-            connect::Failure::Other(io::ErrorKind::PermissionDenied),
+            happy_eyeballs::Failure::Silent(Duration::from_secs(10)),
+            happy_eyeballs::Failure::Refused,
+            happy_eyeballs::Failure::Unreachable,
+            happy_eyeballs::Failure::Other(io::ErrorKind::PermissionDenied),
         ];
         let alerts = (0..=120).map(tls::Error::Alert);
         let tls = [

@@ -1,6 +1,5 @@
 //! A certificate as it was shown, what the node thinks of it, and what is wrong with it.
 
-use actors::failure::diagnosis::of_certificate;
 use openssl::{asn1::Asn1TimeRef, x509::X509Ref};
 use serde_json::json;
 use xmpp::{
@@ -15,6 +14,7 @@ use super::{
     step::{Finding, Place, Step},
 };
 use crate::check::date;
+use actors::dial::failure::diagnosis::of_certificate;
 
 /// The step in which a peer that should be `domain` shows its certificate.
 pub(crate) fn step(shown: &Shown, domain: &Domain, policy: &Policy, place: &Place) -> Step {

@@ -1,6 +1,5 @@
 //! The report for machines: JSON Lines, one object for each step as it is taken, and the verdict last.
 
-use actors::visible;
 use serde_json::{Map, Value, json};
 use xmpp::{Domain, DomainPair};
 
@@ -9,6 +8,7 @@ use super::{
     report::Way,
     step::{Finding, Step},
 };
+use status::escape;
 
 /// One step.
 pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
@@ -64,7 +64,7 @@ pub(crate) fn verdict(
 
 /// A line of its own; text of the remote neither ends it nor hides in it.
 fn written(value: &Value) -> String {
-    format!("{}\n", visible::json(&value.to_string()))
+    format!("{}\n", escape::json(&value.to_string()))
 }
 
 fn part(own: bool) -> &'static str {

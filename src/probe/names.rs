@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use actors::dns::{Asked, Record, Reply, Target};
 use serde_json::json;
 
 use super::{
     cause,
     step::{Place, Step},
 };
+use net::dns::{Asked, Record, Reply, Target};
 
 /// A question with its answer.
 pub(crate) fn asked(asked: &Asked, place: &Place) -> Step {

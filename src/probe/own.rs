@@ -2,10 +2,6 @@
 
 use std::sync::Arc;
 
-use actors::{
-    certificate::{self, Flaw},
-    settings::Identity,
-};
 use openssl::rand;
 use xmpp::{DomainPair, dialback, policy::Mechanism, stream::initiating::Purpose};
 
@@ -15,6 +11,8 @@ use super::{
     step::{Finding, Place, Step},
     walk::{SECRET_MADE_UP, Walk},
 };
+use actors::settings::Identity;
+use net::certificate::{self, Flaw};
 
 /// Looks at our certificate, then goes to our own listener the way that the remote would, and asks there about a key: the
 /// second and third leg of dialback.

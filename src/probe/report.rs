@@ -7,8 +7,6 @@ use std::{
 
 use xmpp::{DomainPair, policy::Mechanism};
 
-use actors::report::Side;
-
 use super::{
     cause, lines,
     screen::Screen,
@@ -16,6 +14,7 @@ use super::{
     walk::SECRET_MADE_UP,
 };
 use crate::output;
+use status::report::Side;
 
 /// The report of one probe.
 pub(crate) struct Report {
@@ -89,7 +88,7 @@ impl Report {
         }
     }
 
-    /// Notes what could not be tried, and why.
+    /// RecorderHandle what could not be tried, and why.
     pub(crate) fn untested(&mut self, sentence: impl Into<String>) {
         let sentence = sentence.into();
         if !self.untested.contains(&sentence) {
@@ -97,7 +96,7 @@ impl Report {
         }
     }
 
-    /// Notes a way that works.
+    /// RecorderHandle a way that works.
     pub(crate) fn works(&mut self, way: Way) {
         self.way.get_or_insert(way);
     }

@@ -2,16 +2,15 @@
 
 use std::{collections::HashSet, fmt::Write as _};
 
-use actors::visible::escaped;
 use xmpp::DomainPair;
-
-use crate::fit::{self, wrapped};
 
 use super::{
     cause,
     report::Way,
     step::{Finding, Place, Step},
 };
+use crate::fit::{self, wrapped};
+use status::escape::escaped;
 
 /// Where the report is read, and how far it is.
 pub(crate) struct Screen {

@@ -2,12 +2,6 @@
 
 use std::path::PathBuf;
 
-use actors::{
-    control::request::Request,
-    dns::Asked,
-    tls,
-    watch::{Seen, Watch},
-};
 use openssl::x509::X509;
 use tokio::sync::mpsc;
 use xmpp::{
@@ -17,6 +11,9 @@ use xmpp::{
 };
 
 use crate::control::client;
+use actors::dial::observer::{Seen, Watch};
+use net::{dns::Asked, tls};
+use status::request::Request;
 
 /// Something that was seen.
 #[derive(Debug)]

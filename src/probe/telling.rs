@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use actors::{dns::Asked, failure::Failure};
 use xmpp::{
     DomainPair,
     dialback::Answer,
@@ -20,6 +19,8 @@ use super::{
     step::{Finding, Step},
     walk::Walk,
 };
+use actors::dial::failure::Failure;
+use net::dns::Asked;
 
 impl Walk<'_> {
     /// Tells what was seen.

@@ -6,15 +6,9 @@ use std::{
     fmt::Write as _,
     net::SocketAddr,
     pin::pin,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use actors::{
-    attempt::{self, Arrival, Attempt, Session},
-    connect,
-    dns::{self, Dns, Target},
-    failure::Failure,
-};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -29,6 +23,14 @@ use super::{
     report::{Report, Way},
     sight::{Event, Sight},
     step::{Place, Step},
+};
+use actors::dial::{
+    attempt::{self, Arrival, Attempt, Session},
+    failure::Failure,
+};
+use net::{
+    dns::{self, Dns, Target},
+    happy_eyeballs,
 };
 
 /// A walk under way.
@@ -164,7 +166,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Tells how an IPv6 address failed that has IPv4 ones beside it.
-    async fn fail_over_ipv6(&mut self, failures: Vec<(SocketAddr, connect::Failure)>, ipv4_works: bool) {
+    async fn fail_over_ipv6(
+        &mut self,
+        failures: Vec<(SocketAddr, happy_eyeballs::Failure)>,
+        ipv4_works: bool,
+    ) {
         let happened = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
         let failure = Failure::Connect(failures);
         match self.diagnose(&failure).1 {
@@ -179,14 +185,14 @@ impl<'a> Walk<'a> {
     }
 
     async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        if connect::is_own(address, &self.attempt.bound) {
+        if happy_eyeballs::is_own(address, &self.attempt.bound) {
             return Err(Failure::Loop(address));
         }
-        let began = Instant::now();
-        let connected = connect::connect(&[address], self.attempt.remote.connect_timeout).await;
+        let began = clock::now();
+        let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
         let socket = connected.map_err(Failure::Connect)?;
-        let took = began.elapsed().as_millis();
-        let whose = match (self.place.own, connect::is_own(address, &self.listeners)) {
+        let took = clock::since(began).as_millis();
+        let whose = match (self.place.own, happy_eyeballs::is_own(address, &self.listeners)) {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {
@@ -229,7 +235,7 @@ impl<'a> Walk<'a> {
         attempt.remote.policy.auth = vec![Mechanism::Dialback];
         self.place.dialback_alone = true;
         self.sight = Sight::default();
-        match connect::connect(&[address], attempt.remote.connect_timeout).await {
+        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
             Ok(socket) => match self.observe(attempt.negotiate(socket, address, target.direct_tls)).await {
                 Ok(Arrival::Session(session)) => {
                     part(*session).await;
@@ -330,7 +336,7 @@ impl<'a> Walk<'a> {
         diagnosis::of(failure, &Circumstances { sight: &self.sight, policy, certificate })
     }
 
-    /// Notes a kind of address that was asked for and not waited for.
+    /// RecorderHandle a kind of address that was asked for and not waited for.
     fn miss_late_answers(&mut self, target: &Target) {
         if target.host.parse::<std::net::IpAddr>().is_ok() {
             return;

@@ -5,7 +5,6 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use actors::account::Sheet;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -14,6 +13,7 @@ use tokio::{
 };
 
 use super::LOG;
+use actors::flow::ledger::Totals;
 
 /// What a signal tells the node to do.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ struct Terms {
     /// How long a stop may take.
     within: Duration,
     /// What there is to be logged then.
-    account: Option<Arc<Sheet>>,
+    account: Option<Arc<Totals>>,
 }
 
 impl Signals {
@@ -70,7 +70,7 @@ impl Signals {
     }
 
     /// Has this account logged if the node has to be ended.
-    pub(super) fn account_is(&self, account: Option<Arc<Sheet>>) {
+    pub(super) fn account_is(&self, account: Option<Arc<Totals>>) {
         self.terms.send_modify(|terms| terms.account = account);
     }
 

@@ -1,7 +1,7 @@
 //! Nuncio, Prosody and ejabberd at the same work, in turns, in one run.
 
 // This is a program that measures: what fails ends it. And it shares with the tests more than it needs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod arguments;
 mod domains;

@@ -2,26 +2,28 @@
 //! validates and writes them to a TLS connection; another reads that, frames, validates and writes to a component. No
 //! actor, no routing. The framer, the TLS settings and the sizes of reads are Nuncio's own.
 
-use std::env;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::time::Duration;
+use std::{env, net::Ipv4Addr, path::Path, time::Duration};
 
-use actors::settings::{Identity, Trust};
-use actors::tls::Tls;
 use bytes::BytesMut;
 use futures_util::FutureExt;
-use openssl::pkey::PKey;
-use openssl::x509::X509;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Builder;
-use xmpp::framer::{Frame, Framer, Limits};
-use xmpp::stanza::Origin;
-use xmpp::{Domain, DomainPair, Stanza};
+use openssl::{pkey::PKey, x509::X509};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    runtime::Builder,
+};
+use xmpp::{
+    Domain, DomainPair, Stanza,
+    framer::{Frame, Framer, Limits},
+    stanza::Origin,
+};
 
-use crate::servers::{One, Program};
-use crate::support::{Network, Process};
+use crate::{
+    servers::{One, Program},
+    support::{Network, Process},
+};
+use actors::settings::{Identity, Trust};
+use net::tls::Tls;
 
 /// Starts both halves: the one that a component sends to, and the one that a component receives from.
 pub(crate) fn start(network: &Network) -> [One; 2] {

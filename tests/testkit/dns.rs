@@ -3,12 +3,14 @@
 //! [`Dns`] answers from records that may change while it runs. [`Server`] answers as a function of the question says.
 
 mod reply;
+#[cfg(feature = "tests")]
+mod scripted;
 mod server;
 mod zone;
 
 pub use hickory_proto::op::ResponseCode;
 pub use hickory_proto::rr::RData;
-pub use reply::{Reply, a, aaaa, alias, answer, cname, record, srv};
+pub use reply::{Reply, a, aaaa, alias, answer, cname, srv};
 pub use server::{Question, Server};
 pub use zone::{Behaviour, Dns};
 

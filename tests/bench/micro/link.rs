@@ -1,20 +1,25 @@
 //! One TLS link from end to end: a chunk is written at one end until its owner at the other end has all of it.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::mpsc::{self, Receiver, Sender},
+    thread,
+};
 
 use actix::{Actor, Arbiter, Context, Handler};
-use actors::link::{Event, Link, Stream};
-use actors::mailbox::{self, Meter, Queued};
-use actors::settings::{Identity, Trust};
-use actors::tls::Tls;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
 use tokio::sync::mpsc::UnboundedSender;
 use xmpp::{Domain, DomainPair};
 
 use crate::script::Script;
+use actors::{
+    flow::link::{Event, Link},
+    settings::{Identity, Trust},
+};
+use mailbox::{Meter, Queued};
+use net::{stream::Stream, tls::Tls};
+use testkit::Authority;
 
 /// Sends lone stanzas, and chunks as they come under load.
 pub(crate) fn measure(criterion: &mut Criterion) {

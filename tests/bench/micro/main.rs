@@ -2,7 +2,7 @@
 //! `-- --save-baseline before`, then, after a change, `-- --baseline before`.
 
 // This is a program that measures: what fails ends it. And it shares files of which it needs a part.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod framer;
 mod link;

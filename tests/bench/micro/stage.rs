@@ -1,35 +1,50 @@
 //! The actors that a stanza passes: the router to a component, and the promise to a session that is still to be made.
 //! Sockets are TCP on loopback and remote domains are toys, so that the actors are what is measured.
 
-use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use actix::Arbiter;
-use actors::attempt::{Arrival, Dial, Dialling, Session};
-use actors::batch::Batch;
-use actors::component::{self, Component};
-use actors::link::Stream;
-use actors::listener;
-use actors::mailbox::{self, Mailbox, Meter, Queued};
-use actors::promise::{self, Promise};
-use actors::recorder::Notes;
-use actors::router::{Route, Router, Source};
-use actors::service::{self, Service};
-use actors::settings;
-use actors::vital::Vital;
-use actors::workers::Workers;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
-use xmpp::component::Secret;
-use xmpp::policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient};
-use xmpp::stanza::Origin;
-use xmpp::stream::Initiating;
-use xmpp::stream::initiating::{Established, Output, Plan, Purpose};
-use xmpp::{Domain, DomainPair, Stanza, dialback};
+use xmpp::{
+    Domain, DomainPair, Stanza,
+    component::Secret,
+    dialback,
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    stanza::Origin,
+    stream::{
+        Initiating,
+        initiating::{Established, Output, Plan, Purpose},
+    },
+};
+
+use actors::{
+    dial::attempt::{Arrival, Dial, PendingDial, Session},
+    flow::{
+        batch::Batch,
+        route::{Ingress, Route},
+    },
+    observe::recorder::RecorderHandle,
+    routing::{
+        promise::{self, Promise},
+        router::Router,
+        service::{self, Service},
+    },
+    settings,
+    streams::{
+        caller,
+        component::{self, Component},
+    },
+};
+use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
+use net::stream::Stream;
 
 /// From a message to the router until the component has read all of it.
 pub(crate) fn measure_the_router_hop(criterion: &mut Criterion) {
@@ -41,7 +56,7 @@ pub(crate) fn measure_the_router_hop(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(format!("{count} stanzas to a component"), |bencher| {
             bencher.iter(|| {
-                stage.route(stanzas.clone(), Source::Remote);
+                stage.route(stanzas.clone(), Ingress::Remote);
                 stage.program.read_exact(&mut answer).expect("the stanzas");
             });
         });
@@ -59,7 +74,7 @@ pub(crate) fn measure_the_handover(criterion: &mut Criterion) {
             number += 1;
             let stanzas = stanzas(OURS, &format!("d{number}.example"), 10);
             let mut answer = vec![0; stanzas.iter().map(|stanza| stanza.bytes().len()).sum()];
-            stage.route(stanzas, Source::Component);
+            stage.route(stanzas, Ingress::Local);
             let (mut remote, _) = stage.remotes.accept().expect("a connection");
             remote.read_exact(&mut answer).expect("the stanzas");
         });
@@ -95,10 +110,10 @@ impl Stage {
         Self { router, program, remotes }
     }
 
-    fn route(&self, stanzas: Vec<Stanza>, source: Source) {
+    fn route(&self, stanzas: Vec<Stanza>, ingress: Ingress) {
         let (from, to) = (stanzas[0].from_domain().clone(), stanzas[0].to_domain().clone());
         let batches = vec![Batch::between(from, to, stanzas)];
-        self.router.tell(Route { batches, source }).expect("a router with room");
+        self.router.tell(Route { batches, ingress }).expect("a router with room");
     }
 }
 
@@ -109,42 +124,56 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let (router, router_inbox) = mailbox::open(&meter("router"), "router");
     let (promise, promise_inbox) = mailbox::open(&meter("promise"), "promise");
     let deaths = tokio::sync::mpsc::channel(1).0;
-    let (vital, own) = (Vital::new("promise", deaths.clone()), promise.clone());
+    let (vital, own) = (PanicGuard::new("promise", deaths.clone()), promise.clone());
     let owners = promise::Owners {
         fulfilled: router.outlet(),
         closed: router.outlet(),
         bounces: router.outlet(),
         routes: router.outlet(),
-        notes: Notes::nobody(),
+        notes: RecorderHandle::disabled(),
     };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {
         Promise::new(Box::new(World { remotes }), bounds(), workers, meter("outgoing"), own, owners, vital)
     });
     let name = Domain::new(OURS).expect("a domain");
-    let vital = Vital::new("service", deaths.clone());
+    let vital = PanicGuard::new("service", deaths.clone());
     let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
     let service = mailbox::start_on(&here, &meter("service"), "service", move |_| {
         Service::new(Vec::new(), settings::Service::default(), owners, vital)
     });
-    let (vital, names) = (Vital::new("router", deaths), vec![(name.clone(), settings::Conflict::Refuse)]);
-    router_inbox
-        .start_on(&here, move || Router::new([], names, promise, service, None, Notes::nobody(), vital));
+    let (vital, names) =
+        (PanicGuard::new("router", deaths), vec![(name.clone(), settings::Conflict::Refuse)]);
+    router_inbox.start_on(&here, move || {
+        Router::new([], names, promise, service, None, RecorderHandle::disabled(), vital)
+    });
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
-    let surroundings = component::Surroundings {
+    let environment = component::Environment {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
         max_stanza: 100_000,
         bounds: Bounds::default(),
         write_timeout: Duration::from_secs(120),
         handshake_timeout: Duration::from_secs(30),
-        router: router.clone(),
+        owners: Arc::new(component::Owners {
+            routes: router.outlet(),
+            refused: router.outlet(),
+            claimed: router.outlet(),
+            gone: router.outlet(),
+            answered: router.outlet(),
+            rejected: router.outlet(),
+            undelivered: router.outlet(),
+        }),
         door: 0,
         ended: nobody.outlet(),
         proved: nobody.outlet(),
         mistaken: nobody.outlet(),
         refusals: component::Refusals::of(std::iter::empty()),
         asker: None,
-        bad_stanzas: actors::quiet::Quiet::new("nuncio::component", actors::quiet::FEW, "more bad stanzas"),
+        bad_stanzas: actors::observe::log_limit::LogLimiter::new(
+            "nuncio::component",
+            actors::observe::log_limit::FEW,
+            "more bad stanzas",
+        ),
     };
     socket.set_nonblocking(true).expect("a socket");
     let address = socket.peer_addr().expect("an address");
@@ -152,7 +181,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let counted = Arc::clone(&components);
     mailbox::start_on(&here, &components, "component", move |own| {
         let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
-        Component::new(surroundings, stream, address, own, counted)
+        Component::new(environment, stream, address, own, counted)
     });
     router
 }
@@ -200,14 +229,14 @@ impl Dial for World {
         settings::Dials { at_once: 256, hanging: 0, per_address: 256, per_attempt: 1 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> Dialling {
+    fn dial(&self, pair: &DomainPair) -> PendingDial {
         let (address, pair) = (self.remotes, pair.clone());
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             let (machine, established) = negotiated(&pair);
             let stream = Stream::Tcp(stream);
             Ok(Arrival::Session(Box::new(Session {
-                trace: actors::trace::Trace::new("nuncio::outgoing"),
+                trace: actors::flow::trace::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
                 established,
@@ -217,7 +246,7 @@ impl Dial for World {
                 route: None,
             })))
         };
-        Dialling {
+        PendingDial {
             idle_timeout: Duration::from_secs(3600),
             strict: false,
             keepalive: Duration::from_secs(300),
@@ -311,26 +340,26 @@ impl actix::Actor for Nobody {
     type Context = actix::Context<Self>;
 }
 
-impl actix::Handler<Queued<listener::Ended>> for Nobody {
+impl actix::Handler<Queued<caller::Ended>> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, ended: Queued<listener::Ended>, _: &mut actix::Context<Self>) {
+    fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut actix::Context<Self>) {
         ended.open();
     }
 }
 
-impl actix::Handler<Queued<listener::Proved>> for Nobody {
+impl actix::Handler<Queued<caller::Proved>> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, proved: Queued<listener::Proved>, _: &mut actix::Context<Self>) {
+    fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut actix::Context<Self>) {
         proved.open();
     }
 }
 
-impl actix::Handler<Queued<listener::Mistaken>> for Nobody {
+impl actix::Handler<Queued<caller::Mistaken>> for Nobody {
     type Result = ();
 
-    fn handle(&mut self, mistaken: Queued<listener::Mistaken>, _: &mut actix::Context<Self>) {
+    fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut actix::Context<Self>) {
         mistaken.open();
     }
 }

@@ -78,6 +78,13 @@ struct Extension {
     der: Vec<u8>,
 }
 
+impl Request<'static> {
+    /// Describes a certificate for DNS names that is signed with its own key.
+    pub fn without_authority(names: &[&str]) -> Self {
+        Self::leaf(None, names)
+    }
+}
+
 impl<'a> Request<'a> {
     pub(super) fn leaf(issuer: Option<&'a Authority>, names: &[&str]) -> Self {
         let now = now();
@@ -186,6 +193,12 @@ impl<'a> Request<'a> {
         self
     }
 
+    /// Adds a DNS name.
+    pub fn dns_name(mut self, name: &str) -> Self {
+        self.dns_names.push(name.to_owned());
+        self
+    }
+
     /// Adds an SRVName such as `_xmpp-server.a.example` (RFC 4985).
     pub fn srv_name(self, name: &str) -> Self {
         self.other_name("1.3.6.1.5.5.7.8.7", &string(IA5_STRING, name))
@@ -279,10 +292,12 @@ impl<'a> Request<'a> {
         match self.issuer {
             Some(issuer) => {
                 builder.set_issuer_name(issuer.certificate.subject_name())?;
-                let identifier = AuthorityKeyIdentifier::new()
-                    .keyid(false)
-                    .build(&builder.x509v3_context(Some(&issuer.certificate), None))?;
-                builder.append_extension(identifier)?;
+                // A leaf that signs others has no identifier.
+                if issuer.certificate.subject_key_id().is_some() {
+                    let context = builder.x509v3_context(Some(&issuer.certificate), None);
+                    let identifier = AuthorityKeyIdentifier::new().keyid(true).build(&context)?;
+                    builder.append_extension(identifier)?;
+                }
                 builder.sign(&issuer.key, self.digest)?;
             }
             None => {
@@ -295,7 +310,13 @@ impl<'a> Request<'a> {
 
     fn describe_leaf(&self, builder: &mut X509Builder, purpose: Purpose) -> Result<(), ErrorStack> {
         builder.append_extension(BasicConstraints::new().critical().build()?)?;
-        builder.append_extension(KeyUsage::new().critical().digital_signature().build()?)?;
+        let mut key_usage = KeyUsage::new();
+        key_usage.critical().digital_signature();
+        if matches!(self.key, Key::Rsa(_)) {
+            // What ciphers without forward secrecy need.
+            key_usage.key_encipherment();
+        }
+        builder.append_extension(key_usage.build()?)?;
         let mut usage = ExtendedKeyUsage::new();
         match purpose {
             Purpose::Both => usage.server_auth().client_auth(),

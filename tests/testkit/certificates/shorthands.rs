@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test cannot go on without the certificate that it is about")]
 
-use openssl::{error::ErrorStack, x509::X509};
+use openssl::{error::ErrorStack, pkey::PKey, rsa::Rsa, x509::X509};
 
 use super::{
     Authority, Identity, Request,
@@ -10,6 +10,26 @@ use super::{
 };
 
 impl Authority {
+    /// Makes a root with a new key.
+    #[track_caller]
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        done(Self::new(name))
+    }
+
+    /// Makes a root with an RSA key of 4096 bits, and a chain of `length` certificates: one for DNS names, then copies of
+    /// that of the root. All have one key, as such keys take long to generate.
+    #[track_caller]
+    #[must_use]
+    pub fn long_chain(length: usize, names: &[&str]) -> Identity {
+        let key = done(Rsa::generate(4096).and_then(PKey::from_rsa));
+        let root =
+            done(Self::with_key("Authority with a Name as Long as Those of Public Authorities", key.clone()));
+        let mut identity = root.certificate(names).key(key).issue();
+        identity.chain.resize(length, root.certificate);
+        identity
+    }
+
     /// Issues a good certificate for those DNS names.
     #[track_caller]
     pub fn issue(&self, names: &[&str]) -> Identity {
@@ -18,20 +38,21 @@ impl Authority {
 
     /// Makes an authority below this one.
     #[track_caller]
+    #[must_use]
     pub fn intermediate(&self, name: &str) -> Self {
-        done(self.below(name).authority())
+        self.below(name).establish()
     }
 
     /// Makes an authority below this one that may vouch for the domain `permitted` and those below it only.
     #[track_caller]
     pub fn constrained(&self, name: &str, permitted: &str) -> Self {
-        done(self.below(name).constraints(&constraint(PERMITTED, permitted)).authority())
+        self.below(name).constraints(&constraint(PERMITTED, permitted)).establish()
     }
 
     /// Makes an authority below this one that may not vouch for the domain `excluded` and those below it.
     #[track_caller]
     pub fn excluding(&self, name: &str, excluded: &str) -> Self {
-        done(self.below(name).constraints(&constraint(EXCLUDED, excluded)).authority())
+        self.below(name).constraints(&constraint(EXCLUDED, excluded)).establish()
     }
 }
 
@@ -40,6 +61,13 @@ impl Request<'_> {
     #[track_caller]
     pub fn issue(self) -> Identity {
         done(self.sign())
+    }
+
+    /// Signs it as an authority.
+    #[track_caller]
+    #[must_use]
+    pub fn establish(self) -> Authority {
+        done(self.authority())
     }
 }
 

@@ -52,7 +52,7 @@ impl Reply {
         match self {
             Self::Records(records) => {
                 for mut record in records {
-                    if record.name.is_empty() {
+                    if record.name == Name::new() {
                         record.name = asked.clone();
                     }
                     message.add_answer(record);
@@ -124,20 +124,28 @@ fn start_of_authority() -> Record {
     Record::from_rdata(absolute("example"), 1, RData::SOA(soa))
 }
 
+/// Answers with these data; an empty owner stands for the name in the question.
+impl<'a> FromIterator<(&'a str, RData)> for Reply {
+    fn from_iter<T: IntoIterator<Item = (&'a str, RData)>>(records: T) -> Self {
+        Self::Records(records.into_iter().map(|(owner, data)| record(owner, data)).collect())
+    }
+}
+
 /// Answers with these data of the name in the question.
+#[must_use]
 pub fn answer<const N: usize>(data: [RData; N]) -> Reply {
-    Reply::Records(data.into_iter().map(|data| record("", data)).collect())
+    data.into_iter().map(|data| ("", data)).collect()
 }
 
 /// Answers that the name in the question is an alias of `name`, and with that name's data, as a recursive server does.
+#[must_use]
 pub fn alias<const N: usize>(name: &str, data: [RData; N]) -> Reply {
-    let of_alias = data.into_iter().map(|data| record(name, data));
-    Reply::Records([record("", cname(name))].into_iter().chain(of_alias).collect())
+    let of_alias = data.into_iter().map(|data| (name, data));
+    [("", cname(name))].into_iter().chain(of_alias).collect()
 }
 
-/// A record that lives for five minutes; an empty owner stands for the name in the question.
-#[must_use]
-pub fn record(owner: &str, data: RData) -> Record {
+/// A record with a TTL of five minutes; an empty owner stands for the name in the question.
+fn record(owner: &str, data: RData) -> Record {
     let owner = if owner.is_empty() { Name::new() } else { absolute(owner) };
     Record::from_rdata(owner, 300, data)
 }

@@ -160,8 +160,18 @@ impl Splitter {
         self.header = None;
     }
 
-    /// The next complete event.
-    pub fn next(&mut self) -> Option<Event> {
+    fn take(&mut self, length: usize) -> String {
+        let bytes = &self.buffer[self.start..self.start + length];
+        self.start += length;
+        String::from_utf8(bytes.to_vec()).expect("UTF-8 on the stream")
+    }
+}
+
+/// The complete events so far; more may follow after [`Splitter::push`].
+impl Iterator for Splitter {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
         loop {
             let rest = &self.buffer[self.start..];
             let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -185,12 +195,6 @@ impl Splitter {
                 return Some(Event::Opened(element));
             }
         }
-    }
-
-    fn take(&mut self, length: usize) -> String {
-        let bytes = &self.buffer[self.start..self.start + length];
-        self.start += length;
-        String::from_utf8(bytes.to_vec()).expect("UTF-8 on the stream")
     }
 }
 

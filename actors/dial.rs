@@ -1,0 +1,10 @@
+//! Connection attempts to remote domains, from the DNS to an authenticated stream, and the limits on them.
+
+pub mod attempt;
+pub mod backoff;
+pub mod dial_limit;
+pub mod failure;
+pub mod observer;
+pub mod remote_policy;
+pub mod resolver;
+pub mod token_bucket;

@@ -1,0 +1,25 @@
+//! The line of a link in the log, written on SIGUSR1.
+
+use status::report::{Link, Pair};
+
+/// Logs the line of a link.
+pub(super) fn log(link: &Link) {
+    let pairs: Vec<String> = link.pairs.iter().map(Pair::to_string).collect();
+    let tls = link.tls.as_ref();
+    log::info!(
+        target: "nuncio::node",
+        direction = link.direction.as_str(),
+        state = link.state.as_str(),
+        address:% = link.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
+        pair = if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }.as_str(),
+        pairs_not_shown = link.pairs_not_shown,
+        mechanism = link.mechanism.as_deref().unwrap_or("-"),
+        protocol = tls.map_or("-", |tls| tls.protocol.as_str()),
+        certificate = tls.map_or("-", |tls| tls.verdict.as_str()),
+        stanzas_in = link.received.stanzas,
+        stanzas_out = link.sent.stanzas,
+        waiting = link.waiting.stanzas,
+        idle:% = link.idle;
+        "session"
+    );
+}

@@ -1,0 +1,180 @@
+//! Every figure of a node: its name, what it says, its labels.
+
+use std::time::UNIX_EPOCH;
+
+use super::{
+    exposition::{Exposition, Format, Kind},
+    gather::Snapshot,
+};
+use crate::{flow::ledger::Outcome, observe::metrics::PHASE_BOUNDS};
+use mailbox::monitor::{self, WAIT_BOUNDS};
+
+/// Writes all of them.
+pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
+    let mut out = Exposition::new(format);
+    out.family("nuncio_build_info", Kind::Gauge, "Always 1; its label says which version runs.")
+        .figure(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    let started = snapshot.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    out.family("nuncio_start_time_seconds", Kind::Gauge, "When the node began, since 1970-01-01.")
+        .figure(&[], started.as_secs_f64());
+    mailboxes(&mut out, &snapshot.mailboxes);
+    account(&mut out, snapshot);
+    links(&mut out, snapshot);
+    out.end()
+}
+
+fn mailboxes(out: &mut Exposition, kinds: &[monitor::Figures]) {
+    let mut each = |name, kind, help, figure: fn(&monitor::Figures) -> u64| {
+        let mut family = out.family(name, kind, help);
+        for figures in kinds {
+            family.figure(&[("actor", figures.actor)], figure(figures));
+        }
+    };
+    each("nuncio_mailbox_instances", Kind::Gauge, "Actors of that kind that live.", |of| of.instances);
+    each("nuncio_mailbox_depth", Kind::Gauge, "Messages that wait in all of them together.", |of| of.depth);
+    each("nuncio_mailbox_deepest", Kind::Gauge, "Messages that wait in the fullest one.", |of| of.deepest);
+    each(
+        "nuncio_mailbox_peak",
+        Kind::Gauge,
+        "The most that waited in one of them since the last scrape.",
+        |of| of.peak,
+    );
+    each("nuncio_mailbox_capacity", Kind::Gauge, "Where a mailbox begins to refuse.", |of| of.capacity);
+    each("nuncio_mailbox_handled", Kind::Counter, "Messages handled.", |of| of.handled);
+    each("nuncio_mailbox_refused", Kind::Counter, "Messages that a full mailbox turned away.", |of| {
+        of.refused
+    });
+    each("nuncio_mailbox_restarts", Kind::Counter, "Actors that were restarted.", |of| of.restarts);
+    let mut waits = out.family(
+        "nuncio_mailbox_wait_seconds",
+        Kind::Histogram,
+        "From sent to handled; counted within 19 %.",
+    );
+    for figures in kinds {
+        waits.histogram(&[("actor", figures.actor)], &WAIT_BOUNDS, &figures.waits, figures.waited_seconds);
+    }
+}
+
+fn account(out: &mut Exposition, snapshot: &Snapshot) {
+    let sheet = &snapshot.router.account;
+    let settled = |outcome| sheet.settled(outcome).stanzas;
+    out.family("nuncio_stanzas_taken", Kind::Counter, "Stanzas that the node accepted.")
+        .figure(&[], sheet.taken().stanzas);
+    out.family("nuncio_stanzas_taken_bytes", Kind::Counter, "What they weigh.")
+        .figure(&[], sheet.taken().bytes);
+    let uncertain = settled(Outcome::Uncertain);
+    out.family(
+        "nuncio_stanzas_settled",
+        Kind::Counter,
+        "What became of them; written has the uncertain ones too.",
+    )
+    // A stanza that was written may become uncertain later, and a counter never falls.
+    .figure(&[("outcome", "written")], settled(Outcome::Written) + uncertain)
+    .figure(&[("outcome", "answered")], settled(Outcome::Answered))
+    .figure(&[("outcome", "expired")], settled(Outcome::Expired))
+    .figure(&[("outcome", "dropped")], settled(Outcome::Dropped));
+    out.family(
+        "nuncio_stanzas_uncertain",
+        Kind::Counter,
+        "Written to a link that did not end in good order.",
+    )
+    .figure(&[], uncertain);
+    out.family("nuncio_stanzas_waiting", Kind::Gauge, "Stanzas that the node holds.")
+        .figure(&[], sheet.waiting().stanzas);
+    out.family("nuncio_stanzas_waiting_bytes", Kind::Gauge, "What those weigh.")
+        .figure(&[], sheet.waiting().bytes);
+    out.family(
+        "nuncio_account_difference",
+        Kind::Gauge,
+        "Stanzas that are not accounted for: 0, or off by those in transit; a lasting difference is a bug.",
+    )
+    .figure(&[], sheet.difference().stanzas);
+    let mut waiting = out.family(
+        "nuncio_domain_stanzas_waiting",
+        Kind::Gauge,
+        "Stanzas that wait for a domain, for those with the most and for all others together.",
+    );
+    let mut rest = sheet.waiting().stanzas;
+    for (domain, amount) in &snapshot.router.busiest {
+        waiting.figure(&[("domain", domain.as_str())], amount.stanzas);
+        rest = rest.saturating_sub(amount.stanzas);
+    }
+    waiting.figure(&[("domain", OTHERS)], rest);
+    let mut refused = out.family(
+        "nuncio_stanzas_refused",
+        Kind::Counter,
+        "Stanzas that could not be accepted, by the reason: each was answered, or dropped where it may have no answer.",
+    );
+    for (reason, stanzas) in sheet.refused() {
+        refused.figure(&[("reason", reason.as_str())], stanzas);
+    }
+    let mut bounces =
+        out.family("nuncio_bounces", Kind::Counter, "Stanzas answered with an error, by its condition.");
+    for (condition, stanzas) in sheet.bounces() {
+        bounces.figure(&[("reason", condition)], stanzas);
+    }
+}
+
+fn links(out: &mut Exposition, snapshot: &Snapshot) {
+    let Snapshot { promise, router, counts, mailboxes, .. } = snapshot;
+    let living = |actor| {
+        mailboxes.iter().find(|figures| figures.actor == actor).map_or(0, |figures| figures.instances)
+    };
+    let admitted = counts.admitted as u64;
+    let connected = router.components.iter().filter(|(_, connected)| *connected).count();
+    let missing = router.components.len() - connected;
+    let mut sessions =
+        out.family("nuncio_sessions", Kind::Gauge, "Streams, and domain pairs that wait for one.");
+    let states = [
+        ("outgoing", "established", router.sessions as u64),
+        ("outgoing", "handing-over", promise.handing_over),
+        ("outgoing", "connecting", promise.attempting),
+        ("outgoing", "queued", promise.awaiting_turn),
+        ("outgoing", "closing", promise.awaiting_return),
+        ("outgoing", "backing-off", promise.pausing),
+        ("incoming", "authenticated", admitted),
+        ("incoming", "unauthenticated", living("incoming").saturating_sub(admitted)),
+        ("component", "connected", connected as u64),
+        ("component", "missing", missing as u64),
+    ];
+    for (direction, state, number) in states {
+        sessions.figure(&[("direction", direction), ("state", state)], number);
+    }
+    let mut up =
+        out.family("nuncio_component_up", Kind::Gauge, "1 while a configured component is connected.");
+    for (name, connected) in &router.components {
+        up.figure(&[("component", name.as_str())], u64::from(*connected));
+    }
+    out.family(
+        "nuncio_backoff_seconds",
+        Kind::Gauge,
+        "The longest time until a domain in a pause is tried again.",
+    )
+    .figure(&[], promise.longest_pause.as_secs_f64());
+    let mut phases =
+        out.family("nuncio_setup_seconds", Kind::Histogram, "How long the phases of making a link took.");
+    for (phase, histogram) in &counts.phases {
+        phases.histogram(&[("phase", phase.as_str())], &PHASE_BOUNDS, &histogram.buckets, histogram.sum);
+    }
+    let mut attempts =
+        out.family("nuncio_attempts", Kind::Counter, "Attempts to make a link, by how they ended.");
+    for ((purpose, result), number) in &counts.attempts {
+        attempts.figure(&[("purpose", purpose), ("result", result)], number);
+    }
+    let mut secured =
+        out.family("nuncio_tls_handshakes", Kind::Counter, "Connections secured, by TLS version.");
+    for ((direction, version), number) in &counts.secured {
+        secured.figure(&[("direction", direction), ("version", version)], number);
+    }
+    let mut verdicts = out.family(
+        "nuncio_certificate_verdicts",
+        Kind::Counter,
+        "Certificates of peers by what they are worth: good, or why they do not prove the domain.",
+    );
+    for ((direction, verdict), number) in &counts.verdicts {
+        verdicts.figure(&[("direction", direction), ("verdict", verdict)], number);
+    }
+}
+
+/// With a space, which no domain has.
+const OTHERS: &str = "all others";

@@ -1,0 +1,174 @@
+//! Just enough HTTP/1.1 (RFC 9112) for a scrape: one request a connection, bounded in size, time and number.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+
+use super::{exposition::Format, families, gather::Sources};
+use crate::{
+    node::places::{Place, Places, soon_if_needed, unless_needed},
+    observe::log_limit::LogLimiter,
+};
+
+/// Serves the figures of `sources` for ever.
+pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
+    let mut places = Places::new(AT_ONCE);
+    let (done, mut left) = mpsc::channel(2 * AT_ONCE);
+    let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
+    loop {
+        let accepted = tokio::select! {
+            Some(number) = left.recv() => {
+                places.leave(number);
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                if failures.permits() {
+                    log::warn!(target: LOG, reason:% = error; "no connection can be accepted");
+                }
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Place { number, ends } = loop {
+            if let Some(place) = places.enter() {
+                break place;
+            }
+            // All that were asked to end do so within moments; the next client waits in the kernel.
+            let Some(number) = left.recv().await else { return };
+            places.leave(number);
+        };
+        let (sources, done) = (sources.clone(), done.clone());
+        actix::spawn(async move {
+            // In a task of its own, so that a panic in it gives the place back too. A client that is too slow, or gone,
+            // gets no answer.
+            let _ = actix::spawn(async move { timeout(TIME, attend(socket, &sources, ends)).await }).await;
+            let _ = done.send(number).await;
+        });
+    }
+}
+
+/// Reads the request and writes the answer. While it waits for the client, a new client can have its place.
+async fn attend(
+    mut socket: TcpStream,
+    sources: &Sources,
+    mut ends: oneshot::Receiver<()>,
+) -> std::io::Result<()> {
+    let answer = match unless_needed(&mut ends, timeout(ASK_WITHIN, head(&mut socket))).await {
+        Some(Ok(head)) => match head? {
+            Some(head) => answer(&head, sources).await,
+            None => Answer::error("431 Request Header Fields Too Large"),
+        },
+        Some(Err(_)) => Answer::error("408 Request Timeout"),
+        None => Answer::error("503 Service Unavailable"),
+    };
+    let write = async {
+        socket.write_all(&answer.into_bytes()).await?;
+        socket.shutdown().await?;
+        // What still comes is read for a moment, or the kernel would reset the connection and the answer be lost.
+        let mut rest = [0; 1024];
+        let _ = timeout(PAUSE, async { while matches!(socket.read(&mut rest).await, Ok(1..)) {} }).await;
+        Ok(())
+    };
+    soon_if_needed(&mut ends, write).await.unwrap_or(Ok(()))
+}
+
+/// Reads up to the empty line; `None` if that is too far.
+async fn head(socket: &mut TcpStream) -> std::io::Result<Option<String>> {
+    let mut head = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        let length = socket.read(&mut buffer).await?;
+        head.extend_from_slice(&buffer[..length]);
+        let whole =
+            head.windows(4).any(|end| end == b"\r\n\r\n") || head.windows(2).any(|end| end == b"\n\n");
+        if whole || length == 0 {
+            return Ok(Some(String::from_utf8_lossy(&head).into_owned()));
+        }
+        if head.len() > LONGEST_HEAD {
+            return Ok(None);
+        }
+    }
+}
+
+/// An answer to be written.
+struct Answer {
+    status: &'static str,
+    content_type: &'static str,
+    body: String,
+    with_body: bool,
+}
+
+impl Answer {
+    fn error(status: &'static str) -> Self {
+        Self {
+            status,
+            content_type: "text/plain; charset=utf-8",
+            body: format!("{status}\n"),
+            with_body: true,
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let Self { status, content_type, body, with_body } = self;
+        let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n{allow}Connection: close\r\n\r\n",
+            body.len()
+        );
+        let body = if with_body { body } else { String::new() };
+        (head + &body).into_bytes()
+    }
+}
+
+async fn answer(head: &str, sources: &Sources) -> Answer {
+    let mut lines = head.lines();
+    let request: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let [method, target, version] = request[..] else { return Answer::error("400 Bad Request") };
+    if !version.starts_with("HTTP/1.") {
+        return Answer::error("400 Bad Request");
+    }
+    let path = target.split('?').next().unwrap_or_default();
+    if path != "/metrics" {
+        return Answer::error("404 Not Found");
+    }
+    if !matches!(method, "GET" | "HEAD") {
+        return Answer::error("405 Method Not Allowed");
+    }
+    let accept = lines.filter_map(|line| line.split_once(':'));
+    let accept: String = accept
+        .filter(|(name, _)| name.eq_ignore_ascii_case("accept"))
+        .map(|(_, value)| value.to_ascii_lowercase())
+        .collect();
+    let format = Format::of(&accept);
+    match sources.snapshot().await.map(|snapshot| families::write(&snapshot, format)) {
+        Some(body) => {
+            Answer { status: "200 OK", content_type: format.content_type(), body, with_body: method == "GET" }
+        }
+        None => Answer::error("503 Service Unavailable"),
+    }
+}
+
+const LOG: &str = "nuncio::metrics";
+
+/// Scrapers are few; there is room for some that only connect. As many more may be about to end.
+const AT_ONCE: usize = 64;
+
+/// From the first byte to the last.
+const TIME: Duration = Duration::from_secs(10);
+
+/// For the request: a client that sends nothing is not to keep a place.
+const ASK_WITHIN: Duration = Duration::from_secs(1);
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a request may take before its body, which it does not have.
+const LONGEST_HEAD: usize = 8 * 1024;

@@ -1,0 +1,80 @@
+//! The sessions in the table: a new one is told to the promise, and one that has ended before more is promised.
+
+use actix::{Context, Handler};
+use xmpp::DomainPair;
+
+use super::{Abandon, Finish, Flush, Router};
+use crate::{
+    routing::promise,
+    streams::outgoing::{self, Outgoing},
+};
+use mailbox::{Mailbox, Queued};
+
+impl Router {
+    /// Forgets a session that takes no more. The promise is told before the session, so that it knows that older
+    /// stanzas than the next one are on their way back.
+    pub(super) fn session_closed(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
+        if !self.sessions.get(pair).is_some_and(|known| known.is(session)) {
+            return;
+        }
+        self.sessions.remove(pair);
+        // A promise that is gone takes the process with it.
+        let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
+        if session.signal(outgoing::Retire).is_err() {
+            // It ended by a panic and gives nothing back.
+            let _ = self.promise.signal(outgoing::Returned::nothing(pair.clone(), None));
+        }
+    }
+}
+
+impl Handler<Queued<promise::Fulfilled>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
+        let promise::Fulfilled { pair, session } = fulfilled.open();
+        self.sessions.insert(pair.clone(), session);
+        let _ = self.promise.signal(promise::Release { pair });
+    }
+}
+
+impl Handler<Queued<outgoing::Closed>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, closed: Queued<outgoing::Closed>, _: &mut Context<Self>) {
+        let outgoing::Closed { pair, session } = closed.open();
+        self.session_closed(&pair, &session);
+    }
+}
+
+impl Handler<Queued<Flush>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, flush: Queued<Flush>, _: &mut Context<Self>) {
+        let Flush { within, token } = flush.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Flush { within, token: token.clone() });
+        }
+    }
+}
+
+impl Handler<Queued<Abandon>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, abandon: Queued<Abandon>, _: &mut Context<Self>) {
+        let Abandon { token } = abandon.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Abandon { token: token.clone() });
+        }
+    }
+}
+
+impl Handler<Queued<Finish>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
+        let Finish { within, token } = finish.open();
+        for session in self.sessions.values() {
+            let _ = session.signal(outgoing::Finish { within, token: token.clone() });
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The stanzas that are answered after a link has ended without a goodbye: the one that the peer complained about, and IQ
+//! requests that it cannot have read, whose senders wait.
+//!
+//! A request that the peer has read is answered by the peer. So after a complaint about a known stanza those behind it
+//! are answered, and after one about an unknown stanza those of the last few seconds, which may have been behind it.
+//! After any other end only those are that were being written.
+
+use std::time::Instant;
+
+use xmpp::{
+    Domain,
+    stanza::{self, Condition, ErrorType},
+    stream,
+};
+
+use crate::flow::outbox::{Fact, Suspects};
+
+/// What is to be answered.
+#[derive(Debug, Default)]
+pub(super) struct Blame {
+    /// The stanza that made the peer end the stream, with the answer to it.
+    pub(super) culprit: Option<(Fact, stanza::Error)>,
+    /// Requests that have most likely not been read, with the answer to them.
+    pub(super) requests: Option<(Vec<Fact>, stanza::Error)>,
+}
+
+impl Blame {
+    /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have arrived.
+    pub(super) fn find(
+        remote: &Domain,
+        error: Option<&stream::Error>,
+        suspects: Suspects,
+        now: Instant,
+    ) -> Self {
+        let Suspects { mut requests, oversized, alone } = suspects;
+        let about_content = error.filter(|error| is_about_content(error.condition));
+        let culprit = about_content.and_then(|error| {
+            let oversized = oversized.filter(|_| error.condition == stream::Condition::PolicyViolation);
+            let culprit = oversized.or(alone)?;
+            let text = format!("{remote} ended the stream over this stanza: {error}");
+            Some((culprit, answer(ErrorType::Modify, Condition::PolicyViolation, text)))
+        });
+        requests.retain(|request| match &culprit {
+            Some((culprit, _)) if request.is_touched => !request.is(culprit),
+            None if request.is_touched => true,
+            Some((culprit, _)) => request.follows(culprit),
+            None => about_content.is_some() && request.is_fresh(now),
+        });
+        let requests = (!requests.is_empty()).then(|| {
+            let text = match error {
+                Some(error) => format!("{remote} ended the stream ({error}): the request may have arrived"),
+                None => format!("the connection to {remote} was lost: the request may have arrived"),
+            };
+            (requests, answer(ErrorType::Wait, Condition::RemoteServerTimeout, text))
+        });
+        Self { culprit, requests }
+    }
+}
+
+fn answer(type_: ErrorType, condition: Condition, text: String) -> stanza::Error {
+    stanza::Error { type_, condition, text }
+}
+
+/// Whether a stream error can be about a stanza, rather than about the stream, the peer's state or ours.
+fn is_about_content(condition: stream::Condition) -> bool {
+    use stream::Condition as C;
+    match condition {
+        C::BadFormat
+        | C::BadNamespacePrefix
+        | C::HostUnknown
+        | C::ImproperAddressing
+        | C::InvalidFrom
+        | C::InvalidNamespace
+        | C::InvalidXml
+        | C::NotWellFormed
+        | C::PolicyViolation
+        | C::RestrictedXml
+        | C::UnsupportedEncoding
+        | C::UnsupportedStanzaType => true,
+        C::Conflict
+        | C::ConnectionTimeout
+        | C::HostGone
+        | C::InternalServerError
+        | C::NotAuthorized
+        | C::RemoteConnectionFailed
+        | C::Reset
+        | C::ResourceConstraint
+        | C::SeeOtherHost
+        | C::SystemShutdown
+        | C::UndefinedCondition
+        | C::UnsupportedFeature
+        | C::UnsupportedVersion => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xmpp::{Stanza, xml::Element};
+
+    use super::*;
+    use crate::flow::{
+        batch::Batch,
+        ledger::{LedgerEntry, Outcome, Totals},
+        outbox::{BUDGET, Outbox},
+    };
+    use status::amount::Amount;
+
+    fn stanza(kind: &str, id: &str, length: usize) -> Stanza {
+        let element =
+            Element::new(kind, "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
+        let element = if kind == "iq" { element.with("type", "get") } else { element };
+        Stanza::from_element(&element.with("id", id).with_text("x".repeat(length))).unwrap()
+    }
+
+    /// An outbox that has written these, and the account that they are on.
+    fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Totals>) {
+        let all = std::sync::Arc::new(Totals::default());
+        let slip = LedgerEntry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
+        let first = stanzas[0].clone();
+        let batch =
+            Batch { slip, ..Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas) };
+        let mut outbox = Outbox::new(BUDGET);
+        outbox.push(batch, clock::now()).unwrap();
+        while outbox.next_chunk().is_some() {
+            outbox.written(clock::now());
+        }
+        (outbox, all)
+    }
+
+    /// The ids of the culprit and of the requests.
+    fn blamed(outbox: &mut Outbox, condition: stream::Condition) -> (Option<String>, Vec<String>) {
+        let error = stream::Error::new(condition, "so be it");
+        let remote = Domain::new("b.example").unwrap();
+        let id = |fact: Fact| fact.stanza.id().unwrap().into_owned();
+        let Blame { culprit, requests } =
+            Blame::find(&remote, Some(&error), outbox.take_suspects(&[], clock::now()), clock::now());
+        if let Some((_, error)) = &culprit {
+            assert_eq!((error.type_, error.condition), (ErrorType::Modify, Condition::PolicyViolation));
+            assert!(error.text.ends_with(&format!("{} (so be it)", condition.as_str())), "{}", error.text);
+        }
+        let requests = requests.map(|(requests, _)| requests).unwrap_or_default();
+        (culprit.map(|(fact, _)| id(fact)), requests.into_iter().map(id).collect())
+    }
+
+    /// Every condition, whether it blames a stanza that is alone, and a long one among others.
+    const BLAMES: [(stream::Condition, bool, bool); 25] = {
+        use stream::Condition as C;
+        [
+            (C::BadFormat, true, false),
+            (C::BadNamespacePrefix, true, false),
+            (C::Conflict, false, false),
+            (C::ConnectionTimeout, false, false),
+            (C::HostGone, false, false),
+            (C::HostUnknown, true, false),
+            (C::ImproperAddressing, true, false),
+            (C::InternalServerError, false, false),
+            (C::InvalidFrom, true, false),
+            (C::InvalidNamespace, true, false),
+            (C::InvalidXml, true, false),
+            (C::NotAuthorized, false, false),
+            (C::NotWellFormed, true, false),
+            (C::PolicyViolation, true, true),
+            (C::RemoteConnectionFailed, false, false),
+            (C::Reset, false, false),
+            (C::ResourceConstraint, false, false),
+            (C::RestrictedXml, true, false),
+            (C::SeeOtherHost, false, false),
+            (C::SystemShutdown, false, false),
+            (C::UndefinedCondition, false, false),
+            (C::UnsupportedEncoding, true, false),
+            (C::UnsupportedFeature, false, false),
+            (C::UnsupportedStanzaType, true, false),
+            (C::UnsupportedVersion, false, false),
+        ]
+    };
+
+    #[test]
+    fn each_condition_blames_what_it_can_be_about() {
+        for (condition, alone, long) in BLAMES {
+            let (mut outbox, _) = written(vec![stanza("message", "1", 5)]);
+            let wanted = alone.then(|| "1".to_owned());
+            assert_eq!(blamed(&mut outbox, condition), (wanted, vec![]), "{condition:?}");
+
+            let several =
+                vec![stanza("message", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)];
+            let (mut outbox, _) = written(several);
+            let wanted = long.then(|| "2".to_owned());
+            let requests = if alone { vec!["3".to_owned()] } else { vec![] };
+            assert_eq!(blamed(&mut outbox, condition), (wanted, requests), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn requests_before_the_stanza_that_is_meant_are_left_to_the_peer() {
+        let (mut outbox, _) =
+            written(vec![stanza("iq", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)]);
+        let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
+        assert_eq!(blamed, (Some("2".to_owned()), vec!["3".to_owned()]));
+    }
+
+    #[test]
+    fn a_request_that_was_being_written_is_answered_after_any_end() {
+        let kept =
+            crate::flow::batch::Kept { stanza: stanza("iq", "1", 5), taken: true, since: clock::now() };
+        for error in [None, Some(stream::Error::new(stream::Condition::SystemShutdown, ""))] {
+            let suspects = Outbox::new(BUDGET).take_suspects(std::slice::from_ref(&kept), clock::now());
+            let remote = Domain::new("b.example").unwrap();
+            let Blame { culprit, requests } = Blame::find(&remote, error.as_ref(), suspects, clock::now());
+            assert!(culprit.is_none());
+            assert_eq!(requests.map(|(requests, _)| requests.len()), Some(1));
+        }
+    }
+
+    #[test]
+    fn a_long_request_is_answered_once() {
+        let (mut outbox, _) = written(vec![stanza("iq", "1", 20_000), stanza("iq", "2", 5)]);
+        let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
+        assert_eq!(blamed, (Some("1".to_owned()), vec!["2".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_answered_is_counted_so_and_the_rest_as_uncertain() {
+        let (mut outbox, all) = written(vec![stanza("iq", "1", 5), stanza("message", "2", 5)]);
+        assert_eq!(all.settled(Outcome::Written).stanzas, 2);
+        assert_eq!(outbox.doubt_recent(clock::now()), 2);
+        let requests = outbox.take_suspects(&[], clock::now()).requests;
+        outbox.answered(requests[0].amount, Condition::RemoteServerTimeout, 1);
+        let of = |outcome| all.settled(outcome).stanzas;
+        assert_eq!((of(Outcome::Written), of(Outcome::Uncertain), of(Outcome::Answered)), (0, 1, 1));
+        assert_eq!((all.difference(), all.waiting()), Default::default());
+    }
+}
