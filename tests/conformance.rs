@@ -8,7 +8,6 @@ mod direct_tls;
 mod forwarding;
 mod policy;
 mod resolution;
-mod siege;
 mod stanzas;
 mod starttls;
 mod strangers;

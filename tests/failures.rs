@@ -332,7 +332,7 @@ fn question(from: &str, to: &str) -> String {
 /// Requests to a reachable domain, repeated in the background.
 struct Healthy {
     stop: Arc<AtomicBool>,
-    thread: thread::JoinHandle<usize>,
+    thread: thread::JoinHandle<()>,
 }
 
 impl Healthy {
@@ -345,26 +345,26 @@ impl Healthy {
             let stop = Arc::clone(&stop);
             move || {
                 let mut count = 0;
-                while !stop.load(Ordering::Relaxed) {
+                while count <= ENOUGH || !stop.load(Ordering::Relaxed) {
                     let answer = component.asks(&domain, PING);
                     assert!(answer.is("iq", "result"), "{answer}");
                     count += 1;
                 }
-                count
             }
         });
         Self { stop, thread }
     }
 
-    /// Ends the traffic, which must not have paused.
+    /// Ends the traffic. Behind a failing domain an answer would be later than a test waits.
     #[track_caller]
     fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        let count = self.thread.join().expect("healthy traffic");
-        // Behind a failing domain it would be one in several seconds.
-        assert!(count > 5, "only {count} answers from the healthy domain");
+        self.thread.join().expect("healthy traffic");
     }
 }
+
+/// The least number of requests to the healthy domain.
+const ENOUGH: usize = 5;
 
 /// Shorter than each configured timeout.
 const AT_ONCE: Option<u64> = None;

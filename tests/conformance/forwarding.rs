@@ -150,6 +150,7 @@ fn from_component_to_component_all_stays_as_it_is() {
     let answer = outbox.receives_id("3");
     assert!(answer.is("message", "error"), "{answer}");
     assert!(answer.to_string().contains(payload), "{answer}");
+    scene.node.process().signal("USR1");
     scene.node.eventually_logs(&["account domain=*", "difference=0"]);
 }
 

@@ -19,7 +19,7 @@ fn no_external_offered_is_noted_where_dialback_works() {
 
 #[test]
 fn external_refused() {
-    let bench = Bench::new();
+    let bench = Bench::impatient();
     let identity = bench.identity();
     bench.plays_secured(&identity, |peer| {
         peer.sends_features(EXTERNAL);

@@ -14,7 +14,7 @@ fn expired() {
 
 #[test]
 fn the_days_of_a_certificate_are_written_alike_for_both_sides() {
-    let bench = Bench::new();
+    let bench = Bench::impatient();
     let identity = bench.identity();
     bench.plays_secured(&identity, |peer| peer.waits_for_the_end());
     let days = bench.probes().facts("not_after");

@@ -1,7 +1,7 @@
 //! The fixture of most tests of one link: a node, and a scripted server `peer.example` with a valid certificate.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
@@ -77,7 +77,13 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => break,
-            Ok(length) => answer.extend_from_slice(&buffer[..length]),
+            Ok(length) => {
+                answer.extend_from_slice(&buffer[..length]);
+                if answer.ends_with(b"</stream:stream>") {
+                    // As servers do: the other side waits for it.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
             Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&answer)),
         }
