@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Component, HEADER, NEVER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from, eventually,
-    offers_external, read_to_end,
+    Auth, Component, HEADER, NEVER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from,
+    eventually, offers_external, read_to_end,
 };
 
 #[test]

@@ -71,7 +71,7 @@ fn an_unreadable_log_is_an_error_message() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(told.contains(words) && told.lines().count() == 1, "{told}");
     };
-    fails("none.log", None, "there is no file");
+    fails("none.log", None, "does not exist");
     fails("quiet.log", Some(b"2026-11-21T10:00:00Z INFO  nuncio::node ready\n"), "no mailbox lines in");
     fails("old.log.gz", Some(b"\x1f\x8b\x08rest"), "zcat");
     fails(".", None, "is a directory");

@@ -17,7 +17,6 @@ mod tcp;
 
 use std::{
     cell::Cell,
-    collections::VecDeque,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -39,7 +38,8 @@ use self::{budget::Budget, targets::list};
 pub use self::{
     dialer::{Adopt, Dial, Dialer, Making, PendingDial},
     negotiation::secured,
-    redirect::{REDIRECTS, elsewhere},
+    redirect::elsewhere,
+    targets::Targets,
 };
 use crate::{
     dial::{
@@ -192,16 +192,15 @@ impl Attempt {
         );
         self.note(Event::now(What::Resolved).saying(list(&targets)));
         let mut failure = None;
-        let (mut redirects, several) = (0, targets.len() > 1);
-        let mut targets = VecDeque::from(targets);
+        let mut targets = Targets::new(targets);
         let budget = Budget::new(self.connections, self.look_ups, self.within);
         let mut tried = Vec::new();
-        while let Some(target) = targets.pop_front() {
+        while let Some(target) = targets.take_next() {
             if budget.is_spent() || !budget.look_up() {
-                log::log!(target: self.log, self.level(), pair:% = self.pair, untried = targets.len() + 1; "given up");
+                log::log!(target: self.log, self.level(), pair:% = self.pair, untried = targets.left() + 1; "given up");
                 break;
             }
-            let share = budget.share(targets.is_empty());
+            let share = budget.share(targets.left() == 0);
             let outcome = self.try_target(&target, &share, &mut tried).await;
             budget.settle(&share);
             let next = match outcome {
@@ -212,17 +211,14 @@ impl Attempt {
                     continue;
                 }
             };
-            match elsewhere(&next, &target).filter(|_| redirects < REDIRECTS) {
-                // RFC 6120 4.9.3.19. Only the address changes: what the pair and its terms demand stays.
+            match targets.follow(&next, &target) {
                 Some(other) => {
-                    redirects += 1;
                     // Where a server sends us is tried, even if that is where we come from: it may say more by then.
                     tried.clear();
                     log::log!(target: self.log, self.level(), pair:% = self.pair, at:% = target, to:% = other; "redirected");
-                    targets.push_front(other);
                 }
                 None => {
-                    if several || redirects > 0 {
+                    if targets.are_several() {
                         log::log!(
                             target: self.log, self.level(), pair:% = self.pair, at:% = target,
                             reason:% = next.sentence(&self.pair.remote);
@@ -262,7 +258,7 @@ impl Attempt {
         }
     }
 
-    /// RecorderHandle a step on the way to a session. That others have us verify keys is no such way.
+    /// Records a step on the way to a session. That others have us verify keys is no such way.
     fn note(&self, event: Event) {
         if self.purpose == Purpose::Session {
             self.notes.note(&self.pair.remote, event.with(&self.pair.local));
@@ -313,11 +309,11 @@ impl Attempt {
         Ok(targets)
     }
 
-    /// Finds the addresses of a target.
+    /// Looks up the addresses of a target.
     ///
     /// # Errors
     ///
-    /// It has none, or the DNS does not say.
+    /// The target has no address, the DNS fails, an address is a listener of this node, or no address is in reach.
     pub async fn locate(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
         let (answer, answered) = oneshot::channel();
         let (host, lane) = (target.host.clone(), Lane::from(&self.purpose));
@@ -333,7 +329,11 @@ impl Attempt {
                 places.push(place);
             }
         }
-        Ok(places)
+        if let Some(own) = places.iter().find(|address| happy_eyeballs::is_own(**address, &self.bound)) {
+            return Err(Failure::Loop(*own));
+        }
+        tcp::within_reach(places, self.near)
+            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::Failure::Near)]))
     }
 
     /// Tries the addresses of a target, without those that other names have led to before. `None`: there is no other.
@@ -344,11 +344,6 @@ impl Attempt {
         tried: &mut Vec<Tried>,
     ) -> Result<Arrival, Option<Failure>> {
         let mut left = self.locate(target).await?;
-        if let Some(own) = left.iter().find(|address| happy_eyeballs::is_own(**address, &self.bound)) {
-            return Err(Some(Failure::Loop(*own)));
-        }
-        left = tcp::within_reach(left, self.near)
-            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::Failure::Near)]))?;
         let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
         left.retain(|place| new(place, tried));
         if left.is_empty() {

@@ -1,4 +1,4 @@
-//! From the node's own words for a failure to a step of the way and a cause.
+//! Maps a failure of the node to the step at which it occurred, and to a cause.
 
 use xmpp::{
     policy::{Mechanism, Policy},
@@ -7,8 +7,9 @@ use xmpp::{
 
 use super::{
     cause::{self, Cause},
-    judgement,
-    sight::Sight,
+    certificate,
+    observed::Observed,
+    step::Kind,
 };
 use actors::dial::failure::{
     Failure,
@@ -16,40 +17,39 @@ use actors::dial::failure::{
 };
 use net::dns;
 
-/// What a failure has to be seen with.
-pub(crate) struct Circumstances<'a> {
-    /// What was seen of the connection.
-    pub(crate) sight: &'a Sight,
-    /// The terms for the remote.
+/// The context of a failure, which helps to find its cause.
+pub(crate) struct Context<'a> {
+    pub(crate) observed: &'a Observed,
+    /// The policy for the remote domain.
     pub(crate) policy: &'a Policy,
-    /// We have a certificate to show.
-    pub(crate) certificate: bool,
+    /// We have a certificate.
+    pub(crate) has_certificate: bool,
 }
 
-impl Circumstances<'_> {
+impl Context<'_> {
     fn seen(&self) -> Seen {
-        let Self { sight, policy, certificate } = self;
+        let Self { observed, policy, has_certificate } = self;
         Seen {
-            heard: Some(sight.heard.clone()),
-            greeted: sight.greeting.is_some(),
-            secured: sight.shown.is_some(),
-            chain_incomplete: sight.shown.as_ref().is_some_and(judgement::is_incomplete),
+            heard: Some(observed.received.clone()),
+            greeted: observed.header.is_some(),
+            secured: observed.presented.is_some(),
+            chain_incomplete: observed.presented.as_ref().is_some_and(certificate::is_incomplete),
             wants_external: policy.allows(Mechanism::External),
-            has_certificate: *certificate,
-            offers_external: sight.offered.as_ref().is_some_and(|features| features.external),
+            has_certificate: *has_certificate,
+            offers_external: observed.offered.as_ref().is_some_and(|features| features.external),
             allows_dialback: policy.allows(Mechanism::Dialback),
         }
     }
 }
 
-/// The step at which the way to a remote ended, and why.
-pub(crate) fn of(failure: &Failure, circumstances: &Circumstances<'_>) -> (&'static str, &'static Cause) {
-    let mut cause = failure.cause(&circumstances.seen());
-    if cause == &cause::DIALBACK_REFUSED && !circumstances.policy.secret.is_shared() {
-        // With a good certificate dialback would not have been needed: that is what can be mended there.
+/// The step at which an attempt failed, and the cause.
+pub(crate) fn of(failure: &Failure, context: &Context<'_>) -> (Kind, &'static Cause) {
+    let mut cause = failure.cause(&context.seen());
+    if cause == &cause::DIALBACK_REFUSED && !context.policy.secret.is_shared() {
+        // The remote server can fix its certificate, with which dialback is not needed.
         cause = match failure {
             Failure::Stream { distrusted: Some(problem), .. } => {
-                let incomplete = circumstances.sight.shown.as_ref().is_some_and(judgement::is_incomplete);
+                let incomplete = context.observed.presented.as_ref().is_some_and(certificate::is_incomplete);
                 of_certificate(problem, incomplete)
             }
             _ => &cause::DIALBACK_UNTESTABLE,
@@ -58,63 +58,63 @@ pub(crate) fn of(failure: &Failure, circumstances: &Circumstances<'_>) -> (&'sta
     (step(failure, cause), cause)
 }
 
-fn step(failure: &Failure, cause: &Cause) -> &'static str {
+fn step(failure: &Failure, cause: &Cause) -> Kind {
     match failure {
-        Failure::Denied => "policy",
-        Failure::Dns(_) | Failure::Loop(_) | Failure::TlsForbidden => "dns",
-        Failure::Connect(_) => "tcp",
-        Failure::Tls { .. } => "tls",
+        Failure::Denied => Kind::Policy,
+        Failure::Dns(_) | Failure::Loop(_) | Failure::TlsForbidden => Kind::Dns,
+        Failure::Connect(_) => Kind::Tcp,
+        Failure::Tls { .. } => Kind::Tls,
         Failure::Stream { .. } | Failure::TimedOut { .. } if cause == &cause::AUTHORITY_UNREACHABLE => {
-            "dialback"
+            Kind::Dialback
         }
         Failure::Stream { failure, .. } => of_stream(&failure.cause),
-        Failure::Unauthenticated { .. } => "external",
+        Failure::Unauthenticated { .. } => Kind::External,
         Failure::Refused { failure, .. } => step(failure, cause),
-        Failure::Broken { .. } | Failure::TimedOut { .. } => "stream",
+        Failure::Broken { .. } | Failure::TimedOut { .. } => Kind::Stream,
         Failure::Stopping
         | Failure::Late
         | Failure::ShortLived
         | Failure::Overloaded
         | Failure::Crowded(_)
-        | Failure::Crashed => "probe",
+        | Failure::Crashed => Kind::Probe,
     }
 }
 
-fn of_stream(failure: &initiating::Cause) -> &'static str {
+fn of_stream(failure: &initiating::Cause) -> Kind {
     use initiating::Cause;
     match failure {
-        Cause::TlsUnavailable | Cause::TlsForbidden | Cause::NoMechanism => "features",
-        Cause::TlsRefused => "tls",
-        Cause::Certificate(_) => "certificate",
-        Cause::ExternalRefused(_) => "external",
-        Cause::DialbackInvalid | Cause::DialbackError(_) => "dialback",
+        Cause::TlsUnavailable | Cause::TlsForbidden | Cause::NoMechanism => Kind::Features,
+        Cause::TlsRefused => Kind::Tls,
+        Cause::Certificate(_) => Kind::Certificate,
+        Cause::ExternalRefused(_) => Kind::External,
+        Cause::DialbackInvalid | Cause::DialbackError(_) => Kind::Dialback,
         Cause::NotXmpp
         | Cause::Stream(_)
         | Cause::Closed
         | Cause::Redirected { .. }
-        | Cause::Misbehaved(_) => "stream",
+        | Cause::Misbehaved(_) => Kind::Stream,
     }
 }
 
-/// The same for the way to ourselves: whatever it is, we have to act.
-pub(crate) fn of_own(failure: &Failure) -> (&'static str, &'static Cause) {
+/// The same for a connection to our own server. All of its causes are ours to fix.
+pub(crate) fn of_own(failure: &Failure) -> (Kind, &'static Cause) {
     match failure {
-        Failure::Dns(failure) => ("dns", of_own_dns(failure)),
+        Failure::Dns(failure) => (Kind::Dns, of_own_dns(failure)),
         Failure::Stream { failure, .. } => match &failure.cause {
-            initiating::Cause::Certificate(problem) => ("certificate", judgement::of_own(problem)),
-            initiating::Cause::TlsUnavailable => ("features", &cause::OWN_MISSING),
+            initiating::Cause::Certificate(problem) => (Kind::Certificate, certificate::of_own(problem)),
+            initiating::Cause::TlsUnavailable => (Kind::Features, &cause::OWN_MISSING),
             initiating::Cause::Stream(error) if error.condition != Condition::HostUnknown => {
-                ("stream", &cause::OWN_REFUSES)
+                (Kind::Stream, &cause::OWN_REFUSES)
             }
-            _ => ("stream", &cause::OWN_IS_ANOTHER),
+            _ => (Kind::Stream, &cause::OWN_IS_ANOTHER),
         },
-        Failure::Tls { .. } => ("tls", &cause::OWN_IS_ANOTHER),
-        Failure::Connect(_) => ("tcp", &cause::OWN_UNREACHABLE),
-        _ => ("stream", &cause::OWN_UNREACHABLE),
+        Failure::Tls { .. } => (Kind::Tls, &cause::OWN_IS_ANOTHER),
+        Failure::Connect(_) => (Kind::Tcp, &cause::OWN_UNREACHABLE),
+        _ => (Kind::Stream, &cause::OWN_UNREACHABLE),
     }
 }
 
-/// What the DNS did not say is no word about our records.
+/// The cause for a failure to look up our own domain.
 fn of_own_dns(failure: &dns::Failure) -> &'static Cause {
     match failure {
         dns::Failure::NoSuchDomain { .. }
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    /// One failure of each kind that there is.
+    /// One failure of each kind.
     fn every_failure() -> Vec<Failure> {
         let address = ([192, 0, 2, 7], 5269).into();
         let question = || dns::Question { name: "b.example".to_owned(), kind: "A" };
@@ -285,13 +285,13 @@ mod tests {
     }
 
     #[test]
-    fn explain_blames_whom_the_probe_blames_for_every_failure() {
+    fn explain_and_probe_find_the_same_cause_for_every_failure() {
         let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
-        let (nothing, policy) = (Sight::default(), policy());
-        let header = Sight {
-            heard: b"<stream:stream".to_vec(),
-            greeting: Some(Header::default()),
-            ..Sight::default()
+        let (nothing, policy) = (Observed::default(), policy());
+        let header = Observed {
+            received: b"<stream:stream".to_vec(),
+            header: Some(Header::default()),
+            ..Observed::default()
         };
         let mut differ = Vec::new();
         for failure in every_failure() {
@@ -301,9 +301,9 @@ mod tests {
                     | Failure::Broken { stage: initiating::EXPECT_HEADER, .. }
                     | Failure::TimedOut { stage: initiating::EXPECT_HEADER, .. }
             );
-            let sight = if first { &nothing } else { &header };
-            let seen = Circumstances { sight, policy: &policy, certificate: true };
-            let (_, cause) = of(&failure, &seen);
+            let observed = if first { &nothing } else { &header };
+            let context = Context { observed, policy: &policy, has_certificate: true };
+            let (_, cause) = of(&failure, &context);
             let trouble = failure.trouble(&pair);
             if trouble.side != cause.side
                 || trouble.cause != cause.id

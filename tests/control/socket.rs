@@ -37,7 +37,7 @@ fn a_second_node_is_refused_the_socket_of_the_first() {
     let process = runs(&network, "second", &text);
     assert!(!process.exit_within(SOON).success());
     let socket = place.socket().display().to_string();
-    assert!(process.logged(&[&socket, "another node answers there"]), "{:?}", process.lines());
+    assert!(process.logged(&[&socket, "another node uses it"]), "{:?}", process.lines());
     assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links", "the first goes on");
 }
 
@@ -53,7 +53,9 @@ fn without_a_node_the_command_names_the_socket() {
     let output = place.nuncio(&["explain", "b.example"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.contains("no node is running: ") && told.contains("is left over") && told.contains(&socket),
+        told.contains("no node is running: ")
+            && told.contains("a stopped node left behind")
+            && told.contains(&socket),
         "{told}"
     );
 }
@@ -120,7 +122,10 @@ fn out_of_file_descriptors_the_log_stays_quiet() {
     let _asked = UnixStream::connect(place.socket()).unwrap();
     let _scraper = TcpStream::connect((address, 9090)).unwrap();
     for (one, more) in [
-        ("a command could not be accepted", "nuncio::control more commands could not be accepted"),
+        (
+            "cannot accept a connection to the control socket",
+            "nuncio::control more connections to the control socket could not be accepted",
+        ),
         ("no connection can be accepted", "nuncio::metrics more connections could not be accepted"),
     ] {
         node.eventually_logs(&[more]);
@@ -169,15 +174,17 @@ fn a_new_command_replaces_the_oldest_silent_client() {
             client
         })
         .collect();
-    // Each is answered at the first attempt.
+    // The burst may have taken all slots, of those that are ending too: on a busy machine they take a moment to end.
+    eventually("a command is answered", || place.nuncio(&["sessions"]).status.success().then_some(()));
+    // From then on each is answered at its first try.
     for _ in 0..20 {
         assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links");
     }
     let told = idle.into_iter().filter(|client| {
         let mut answer = String::new();
         let _ = (&*client).read_to_string(&mut answer);
-        // Replaced by a newer command, or refused in a burst before the replaced ones have ended.
-        ["before other commands needed the connection", "too many commands are being answered"]
+        // In the place of a newer command, or in a burst before those that give way are gone.
+        ["before other commands needed the connection", "too many commands at once"]
             .iter()
             .any(|why| answer.contains(why))
     });
@@ -188,7 +195,7 @@ fn a_new_command_replaces_the_oldest_silent_client() {
 fn a_refused_command_reports_it() {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
-    let answers = ["", "{\"error\":\"too many commands are being answered at once: try again\"}"];
+    let answers = ["", "{\"error\":\"too many commands at once: try again\"}"];
     let node = std::thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();

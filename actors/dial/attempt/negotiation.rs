@@ -234,7 +234,7 @@ impl Negotiation<'_> {
         machine.receive(bytes);
     }
 
-    /// RecorderHandle that dialback may pass on another connection, where it could not follow a refusal of EXTERNAL on this one.
+    /// Notes that dialback may pass on another connection, where it could not follow a refusal of EXTERNAL on this one.
     fn take_up(&self, machine: &Initiating) {
         self.attempt.dialback_left.set(machine.has_dialback_left());
     }

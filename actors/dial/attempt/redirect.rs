@@ -28,7 +28,7 @@ fn host_and_port(text: &str) -> Option<(String, u16)> {
 }
 
 /// Redirects that one attempt follows (RFC 6120 4.9.3.19: two to five).
-pub const REDIRECTS: usize = 3;
+pub(super) const REDIRECTS: usize = 3;
 
 /// Where servers listen (RFC 6120 14.7).
 const PORT: u16 = 5269;
