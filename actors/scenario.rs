@@ -22,16 +22,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
     sync::{mpsc, oneshot, watch},
 };
-use xmpp::{
-    Domain, DomainPair,
-    component::Secret,
-    dialback,
-    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
-    stream::{
-        Initiating,
-        initiating::{Output, Plan, Purpose},
-    },
-};
+use xmpp::{Domain, DomainPair, component::Secret, policy::Bounds};
 
 use self::program::{log_in, number, place_of, read_answers, take_until};
 use crate::{
@@ -39,6 +30,7 @@ use crate::{
         attempt::{Arrival, Dial, PendingDial, Session},
         failure::Failure,
     },
+    fixture::{DeafListener, established},
     flow::ledger::Totals,
     observe::recorder::{Recorder, RecorderHandle},
     routing::{
@@ -48,37 +40,12 @@ use crate::{
     },
     settings,
     streams::{
-        caller,
         component::{self, Component},
         incoming, outgoing,
     },
 };
-use mailbox::{Mailbox, Meter, Queued, drain, panic_guard::PanicGuard, workers::Workers};
+use mailbox::{Mailbox, Meter, drain, panic_guard::PanicGuard, workers::Workers};
 use net::{dns, stream::Stream};
-
-/// Answers nothing; stands where a listener would.
-struct Nobody;
-impl actix::Actor for Nobody {
-    type Context = actix::Context<Self>;
-}
-impl actix::Handler<Queued<caller::Ended>> for Nobody {
-    type Result = ();
-    fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut actix::Context<Self>) {
-        ended.open();
-    }
-}
-impl actix::Handler<Queued<caller::Proved>> for Nobody {
-    type Result = ();
-    fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut actix::Context<Self>) {
-        proved.open();
-    }
-}
-impl actix::Handler<Queued<caller::Mistaken>> for Nobody {
-    type Result = ();
-    fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut actix::Context<Self>) {
-        mistaken.open();
-    }
-}
 
 /// A stanza that was seen, at its remote or on its way back: which, and when.
 struct Seen {
@@ -207,51 +174,6 @@ impl World {
     }
 }
 
-/// A machine that has its negotiation behind it.
-fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Established) {
-    let mut machine = Initiating::new(Plan {
-        pair: pair.clone(),
-        purpose: Purpose::Session,
-        policy: policy(),
-        bounds: Bounds::default(),
-        direct_tls: None,
-        certificate: false,
-    });
-    let DomainPair { local, remote } = pair;
-    let heard = format!(
-        "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
-         xmlns:db='jabber:server:dialback' id='1' from='{remote}' to='{local}' version='1.0'>\
-         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>\
-         <db:result from='{remote}' to='{local}' type='valid'/>"
-    );
-    while machine.poll().is_some() {}
-    machine.receive(BytesMut::from(heard.as_bytes()));
-    loop {
-        match machine.poll().expect("the negotiation goes through") {
-            Output::Established(established) => return (machine, established),
-            Output::Failed(failure) => panic!("{failure}"),
-            _ => {}
-        }
-    }
-}
-
-fn policy() -> Policy {
-    Policy {
-        tls: Tls::Disabled,
-        auth: vec![Mechanism::Dialback],
-        strict_certificates: false,
-        dialback_after_external: false,
-        dialback_shortcut: false,
-        trust: Trust(0),
-        max_stanza: 100_000,
-        max_stanza_unauthenticated: 10_000,
-        idle_seconds: 0,
-        secret: dialback::Secret::new("secret"),
-        unknown_recipient: UnknownRecipient::Close,
-        malformed_stanza: MalformedStanza::Bounce,
-    }
-}
-
 /// A node without sockets, and the program that serves its domain.
 struct Node {
     router: Mailbox<Router>,
@@ -359,7 +281,8 @@ impl Node {
             vec![(name.clone(), settings::Conflict::Refuse)],
         );
         router_inbox.start_on(&here, move || Router::new([], names, promising, serving, None, notes, vital));
-        let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
+        let nobody: Mailbox<DeafListener> =
+            mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
         let environment = component::Environment {
             names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,
