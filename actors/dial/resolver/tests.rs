@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix::Arbiter;
-use trust_dns_resolver::proto::rr::RData;
 
 use testkit::dns::{Reply, Server, a, answer, srv};
 
@@ -87,7 +86,7 @@ async fn a_domain_that_is_its_own_host_is_asked_for_once() {
 
 #[actix::test]
 async fn a_failure_is_not_kept() {
-    let mut server = Server::always(Reply::Code(trust_dns_resolver::proto::op::ResponseCode::ServFail));
+    let server = Server::always(Reply::Code(trust_dns_resolver::proto::op::ResponseCode::ServFail));
     let resolver = start(dns(&server));
     for _ in 0..2 {
         service(&resolver, "b.example").await.unwrap_err();
@@ -105,8 +104,7 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
         let number = name.split('.').nth(2).unwrap_or_default();
         let target = |target: u16| ("", srv(target, 0, 5269, &format!("{number}-{target}.{long}")));
         // What fits a datagram.
-        let records: Vec<(&'static str, RData)> = (0..4).map(target).collect();
-        Reply::Records(records)
+        (0..4).map(target).collect()
     });
     let meter = Meter::new("resolver", 65_536, None);
     let (counted, dns) = (Arc::clone(&meter), dns(&server));
