@@ -135,7 +135,7 @@ fn the_shipped_file_names_every_key() {
 fn the_first_configuration_of_the_readme_has_no_problems() {
     let readme = include_str!("../../README.md");
     let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let dir = Dir::new().with_certificate(&Authority::new().unwrap(), "example.org");
+    let dir = Dir::new().with_certificate(&Authority::new("authority").unwrap(), "example.org");
     // The authority of the tests puts one name into a certificate.
     let missing_name = "certificate of its domain is not for echo.example.org";
     let findings = dir.findings(example);

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, ChildStdin, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -158,10 +158,11 @@ impl Directory {
 
     /// A directory that a shell removes when this process exits, which closes the pipe between them.
     fn until_exit() -> Self {
-        static WATCH: OnceLock<Option<ChildStdin>> = OnceLock::new();
+        // Its input is open as long as this process runs.
+        static SHELL: OnceLock<Child> = OnceLock::new();
         let directory = Self::of_this_test();
         if std::env::var_os("NUNCIO_KEEP").is_none() {
-            let mut shell = Command::new("sh")
+            let shell = Command::new("sh")
                 .args(["-c", &format!("cat >&2; [ -e \"$0/{KEPT}\" ] || rm -rf \"$0\"")])
                 .arg(directory.path())
                 .process_group(0)
@@ -170,7 +171,7 @@ impl Directory {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            assert!(WATCH.set(shell.stdin.take()).is_ok(), "one such network in a process");
+            assert!(SHELL.set(shell).is_ok(), "one such network in a process");
         }
         directory
     }
