@@ -6,24 +6,22 @@ use actix::{Actor, Context, Handler};
 use bytes::BytesMut;
 use mailbox::Queued;
 use xmpp::{
-    DomainPair, dialback,
-    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
-    stream::{
-        Initiating,
-        initiating::{Established, Output, Plan, Purpose},
-    },
+    DomainPair,
+    certificate::TrustStore,
+    dialback,
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
+    stream::initiating::{Handshake, Open, Output, Plan},
 };
 
 use crate::streams::caller;
 
-/// The state machine of an outgoing stream after a negotiation in clear text with dialback.
+/// An open outgoing stream, after a negotiation in clear text with dialback.
 ///
 /// # Panics
 /// The machine does not accept the answers of the remote server.
-pub fn established(pair: &DomainPair) -> (Initiating, Established) {
-    let mut machine = Initiating::new(Plan {
+pub fn established(pair: &DomainPair) -> Box<Open> {
+    let mut machine = Handshake::session(Plan {
         pair: pair.clone(),
-        purpose: Purpose::Session,
         policy: policy(),
         bounds: Bounds::default(),
         direct_tls: None,
@@ -40,7 +38,7 @@ pub fn established(pair: &DomainPair) -> (Initiating, Established) {
     machine.receive(BytesMut::from(answers.as_bytes()));
     loop {
         match machine.poll().expect("the negotiation goes through") {
-            Output::Established(established) => return (machine, established),
+            Output::Completed(open) => return open,
             Output::Failed(failure) => panic!("{failure}"),
             _ => {}
         }
@@ -54,7 +52,7 @@ fn policy() -> Policy {
         strict_certificates: false,
         dialback_after_external: false,
         dialback_shortcut: false,
-        trust: Trust(0),
+        trust: TrustStore(0),
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,

@@ -128,7 +128,7 @@ impl World {
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
-        let (machine, established) = established(&pair);
+        let machine = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
             expires: None,
@@ -137,7 +137,6 @@ impl World {
             stream: Stream::Memory(ours),
             machine,
             trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
-            established,
             address,
         })))
     }

@@ -23,9 +23,9 @@ mod walk;
 use std::{mem, process::ExitCode};
 
 use actix_rt::System;
-use actors::settings::Settings;
+use actors::{dial::attempt::Purpose, settings::Settings};
 use clap::Args;
-use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+use xmpp::{Domain, DomainPair};
 
 use self::{
     report::Report,

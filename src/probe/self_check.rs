@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use actors::settings::Identity;
+use actors::{dial::attempt::Purpose, settings::Identity};
 use net::certificate::{self, Flaw};
 use openssl::rand;
-use xmpp::{DomainPair, dialback, policy::Mechanism, stream::initiating::Purpose};
+use xmpp::{DomainPair, dialback, policy::Mechanism};
 
 use super::{
     cause,

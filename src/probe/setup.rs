@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_rt::Arbiter;
 use actors::{
     dial::{
-        attempt::{Attempt, Dialer},
+        attempt::{Attempt, Dialer, Purpose},
         observer::{Seen, Watch as _},
         remote_policy::Terms,
         resolver::Resolver,
@@ -16,7 +16,7 @@ use actors::{
 use mailbox::Meter;
 use net::{dns::Dns, tls::Tls};
 use tokio::sync::mpsc;
-use xmpp::{DomainPair, stream::initiating::Purpose};
+use xmpp::DomainPair;
 
 use super::observed::{Event, EventSender};
 

@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
     sync::mpsc,
 };
-use xmpp::{policy::Mechanism, stream::initiating::Output};
+use xmpp::{policy::Mechanism, stream::initiating::open::Output};
 
 use super::{
     cause::{self, Cause},
@@ -212,7 +212,7 @@ impl<'a> Walk<'a> {
 
     /// Closes an authenticated stream. After EXTERNAL, tests dialback too.
     async fn add_session(&mut self, session: Session, target: &Target) {
-        let mechanism = session.established.mechanism;
+        let mechanism = session.machine.mechanism();
         let address = session.address;
         close(session).await;
         self.add_authenticated(mechanism);

@@ -62,7 +62,10 @@ pub(super) fn list(targets: &[Target]) -> String {
 mod tests {
     use xmpp::{
         Domain,
-        stream::initiating::{self, Cause},
+        stream::{
+            Stage,
+            initiating::{self, Cause},
+        },
     };
 
     use super::*;
@@ -83,7 +86,7 @@ mod tests {
         let failure = initiating::Failure { remote: Domain::new("b.example").unwrap(), cause };
         Failure::Stream {
             address: ([192, 0, 2, 7], 5269).into(),
-            stage: initiating::EXPECT_HEADER,
+            stage: Stage::Header,
             failure,
             distrusted: None,
         }

@@ -222,13 +222,12 @@ impl Dial for World {
         let (address, pair) = (self.remotes, pair.clone());
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
-            let (machine, established) = established(&pair);
+            let machine = established(&pair);
             let stream = Stream::Tcp(stream);
             Ok(Arrival::Session(Box::new(Session {
                 trace: actors::flow::trace::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
-                established,
                 address,
                 expires: None,
                 evidence: None,

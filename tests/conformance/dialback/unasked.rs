@@ -138,7 +138,7 @@ fn a_flood_on_our_own_stream_is_dropped_and_logged_once() {
 }
 
 #[test]
-fn data_sent_along_with_starttls_is_discarded_and_logged_once() {
+fn bytes_after_starttls_are_discarded_and_reported_once() {
     let network = crate::support::Network::new();
     let node = crate::support::Node::start(&network, crate::support::Setup::of("nuncio.example"));
     let mut peer = Peer::dials(node.address());
@@ -152,5 +152,5 @@ fn data_sent_along_with_starttls_is_discarded_and_logged_once() {
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
     peer.expects("features");
-    assert_eq!(lines_with(&node, "came along with <starttls/>"), 1);
+    assert_eq!(lines_with(&node, "bytes after <starttls/> were discarded"), 1);
 }

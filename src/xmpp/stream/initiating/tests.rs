@@ -1,9 +1,13 @@
-//! What a remote server may do to the stream that we open, as tables of XML: what it sends, what it gets, how it ends.
+//! Tests of the opening side as tables of XML: what the remote sends, what it gets, how the stream ends.
 use super::*;
 use crate::{
     certificate::Certificate,
+    dialback,
     policy::{Tls, tests::policy},
-    stream::tests::fixture::{certificate, initiating_event, pair, secured},
+    stream::tests::{
+        fixture::{certificate, initiating_event, pair, secured},
+        machine::{Opening, Opens},
+    },
 };
 use Mechanism::{Dialback, External};
 
@@ -14,19 +18,24 @@ mod reasons;
 
 /// The remote server's end of the wire.
 struct Peer {
-    stream: Initiating,
-    /// what the driver was told that is not to be transmitted
+    stream: Opening,
+    /// The outputs that transmit nothing.
     events: Vec<String>,
-    /// what it was told for whoever watches
+    /// The outputs for observers.
     notes: Vec<Note>,
 }
 
 impl Peer {
     fn new(plan: Plan) -> Self {
-        Self { stream: Initiating::new(plan), events: Vec::new(), notes: Vec::new() }
+        Self { stream: Opening::session(plan), events: Vec::new(), notes: Vec::new() }
     }
 
-    /// Behind TLS, past our second header, where it showed a certificate that proves it.
+    /// A server that we ask about a key.
+    fn asked(plan: Plan, request: dialback::Request) -> Self {
+        Self { stream: Opening::verification(plan, request), events: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Within TLS, behind our second header. The server has shown a certificate that proves it.
     fn secured(plan: Plan) -> Self {
         let mut peer = Self::new(Plan { direct_tls: Some(secured(trusted())), ..plan });
         peer.gets();
@@ -34,7 +43,7 @@ impl Peer {
         peer
     }
 
-    /// Sends, and gives what comes back. Where the stream has failed, nothing more is said.
+    /// Sends, and gives the answer. If the handshake fails, the server sends no further reason.
     fn sends(&mut self, xml: &str) -> String {
         let mut answer = self.says(xml);
         self.stream.conclude();
@@ -42,7 +51,7 @@ impl Peer {
         answer
     }
 
-    /// Sends, and gives what comes back; more may follow.
+    /// Sends, and gives the answer. More may follow.
     fn says(&mut self, xml: &str) -> String {
         self.stream.receive(BytesMut::from(xml));
         self.gets()
@@ -52,8 +61,8 @@ impl Peer {
         let mut answer = String::new();
         while let Some(output) = self.stream.poll() {
             match &output {
-                Output::Transmit(_) => answer += &initiating_event(&output),
-                Output::Noted(note) => self.notes.push(note.clone()),
+                Opens::Transmit(_) => answer += &initiating_event(&output),
+                Opens::Noted(note) => self.notes.push(note.clone()),
                 _ => self.events.push(initiating_event(&output)),
             }
         }
@@ -80,7 +89,6 @@ fn header(attributes: &str) -> String {
 fn plan(policy: Policy) -> Plan {
     Plan {
         pair: pair("a.example", "b.example"),
-        purpose: Purpose::Session,
         policy,
         bounds: Bounds::default(),
         direct_tls: None,

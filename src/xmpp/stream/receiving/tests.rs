@@ -1,11 +1,14 @@
-//! What a remote server may do to us, as tables of XML: what it sends, what it gets, what the driver is told.
+//! Tests of the accepting side as tables of XML: what the remote sends, what it gets, and the outputs for the
+//! driver.
 use super::*;
 use crate::{
     certificate::Certificate,
-    policy::{Policy, tests::policy},
-    stream::tests::fixture::{certificate, domain, ids, pair, receiving_event, rules, secured},
+    policy::{Mechanism::External, Policy, tests::policy},
+    stream::tests::{
+        fixture::{certificate, domain, ids, pair, receiving_event, rules, secured},
+        machine::{Accepting, Accepts},
+    },
 };
-use Mechanism::External;
 
 mod authentication;
 mod bad_stanzas;
@@ -19,26 +22,23 @@ mod styles;
 
 /// A remote server's end of the wire.
 struct Peer {
-    stream: Receiving,
-    /// what the driver was told that is not to be transmitted
+    stream: Accepting,
+    /// The outputs that transmit nothing.
     events: Vec<String>,
     requests: Vec<dialback::Request>,
 }
 
 impl Peer {
     fn new(rules: Arc<Rules>) -> Self {
-        Self { stream: Receiving::new(rules, None, ids()), events: Vec::new(), requests: Vec::new() }
+        Self { stream: Accepting::new(rules, None, ids()), events: Vec::new(), requests: Vec::new() }
     }
 
-    /// On a stream with direct TLS, where it showed `certificate`.
+    /// On a stream with direct TLS, with this certificate.
     fn secured(rules: Arc<Rules>, certificate: Option<Certificate>) -> Self {
-        Self {
-            stream: Receiving::new(rules, Some(secured(certificate)), ids()),
-            ..Self::new(rules_of_nobody())
-        }
+        Self { stream: Accepting::new(rules, Some(secured(certificate)), ids()), ..Self::new(other_rules()) }
     }
 
-    /// Sends, and gives what comes back.
+    /// Sends, and gives the answer.
     fn sends(&mut self, xml: &str) -> String {
         self.stream.receive(BytesMut::from(xml));
         self.gets()
@@ -58,8 +58,8 @@ impl Peer {
         let mut answer = String::new();
         while let Some(output) = self.stream.poll() {
             match &output {
-                Output::Transmit(_) => answer += &receiving_event(&output),
-                Output::Verify(request) => {
+                Accepts::Open(open::Output::Transmit(_)) => answer += &receiving_event(&output),
+                Accepts::Open(open::Output::Verify(request)) => {
                     self.events.push(receiving_event(&output));
                     self.requests.push(request.clone());
                 }
@@ -82,14 +82,14 @@ impl Peer {
         answer
     }
 
-    /// Shows a key once more; nobody is asked again.
+    /// Shows a key once more. No server is asked again.
     fn is_verified_already(&mut self, local: &str, remote: &str) -> bool {
         let answer = self.sends(&format!("<db:result from='{remote}' to='{local}'>key</db:result>"));
         self.requests.is_empty() && answer.ends_with(" type='valid'/>")
     }
 
-    /// The stream ended with `condition`, which the peer was told before the closing tag.
-    fn is_told(&self, answer: &str, condition: &str) {
+    /// The stream has ended with `condition`, which was sent before the closing tag.
+    fn ends_with(&self, answer: &str, condition: &str) {
         let error = format!("<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
         assert!(answer.contains(&error), "wanted {condition}: {answer}");
         assert!(answer.ends_with("</stream:error></stream:stream>"), "{answer}");
@@ -106,7 +106,7 @@ fn header(attributes: &str) -> String {
     )
 }
 
-/// A node with `a.example` and `also.example`, and the terms of the configuration's defaults.
+/// The rules of a node with `a.example` and `also.example`, and the default policy.
 fn node() -> Arc<Rules> {
     rules(&["a.example", "also.example"], policy(), true)
 }
@@ -116,7 +116,7 @@ fn lax() -> Arc<Rules> {
     rules(&["a.example", "also.example"], Policy { tls: Tls::Optional, ..policy() }, true)
 }
 
-fn rules_of_nobody() -> Arc<Rules> {
+fn other_rules() -> Arc<Rules> {
     rules(&["x"], policy(), false)
 }
 
