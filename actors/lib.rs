@@ -101,6 +101,8 @@
 //! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
 
 pub mod dial;
+#[cfg(any(test, feature = "test-util"))]
+pub mod fixture;
 pub mod flow;
 pub mod node;
 pub mod observe;

@@ -30,6 +30,7 @@ use self::{
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{
+    fixture::DeafListener,
     flow::ledger::Totals,
     observe::recorder::{Recorder, RecorderHandle},
     routing::{
@@ -39,37 +40,12 @@ use crate::{
     },
     settings,
     streams::{
-        caller,
         component::{self, Component},
         incoming, outgoing,
     },
 };
-use mailbox::{Mailbox, Meter, Queued, drain, panic_guard::PanicGuard, workers::Workers};
+use mailbox::{Mailbox, Meter, drain, panic_guard::PanicGuard, workers::Workers};
 use net::stream::Stream;
-
-/// Takes the events of a listener and ignores them.
-struct NoListener;
-impl actix::Actor for NoListener {
-    type Context = actix::Context<Self>;
-}
-impl actix::Handler<Queued<caller::Ended>> for NoListener {
-    type Result = ();
-    fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut actix::Context<Self>) {
-        ended.open();
-    }
-}
-impl actix::Handler<Queued<caller::Proved>> for NoListener {
-    type Result = ();
-    fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut actix::Context<Self>) {
-        proved.open();
-    }
-}
-impl actix::Handler<Queued<caller::Mistaken>> for NoListener {
-    type Result = ();
-    fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut actix::Context<Self>) {
-        mistaken.open();
-    }
-}
 
 /// A stanza that arrived at its remote server, or an error answer that came back.
 struct Seen {
@@ -187,8 +163,8 @@ impl Node {
         );
         router_inbox
             .start_on(&here, move || Router::new([], names, promising, serving, None, recorder, guard));
-        let listener: Mailbox<NoListener> =
-            mailbox::start_on(&here, &meter("listener"), "listener", |_| NoListener);
+        let listener: Mailbox<DeafListener> =
+            mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
         let environment = component::Environment {
             names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,

@@ -1,16 +1,12 @@
 //! The remote servers of a scenario, and the links to them.
 
-use xmpp::{
-    certificate::TrustStore,
-    dialback,
-    policy::{MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
-    stream::initiating::{Handshake, Open, Output, Plan},
-};
-
 use super::*;
-use crate::dial::{
-    attempt::{Arrival, Dial, PendingDial, Session},
-    failure::Failure,
+use crate::{
+    dial::{
+        attempt::{Arrival, Dial, PendingDial, Session},
+        failure::Failure,
+    },
+    fixture::established,
 };
 use net::dns;
 
@@ -130,49 +126,5 @@ impl Remotes {
                 return;
             }
         }
-    }
-}
-
-/// A state machine whose negotiation is complete.
-fn established(pair: &DomainPair) -> Box<Open> {
-    let mut machine = Handshake::session(Plan {
-        pair: pair.clone(),
-        policy: policy(),
-        bounds: Bounds::default(),
-        direct_tls: None,
-        certificate: false,
-    });
-    let DomainPair { local, remote } = pair;
-    let received = format!(
-        "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
-         xmlns:db='jabber:server:dialback' id='1' from='{remote}' to='{local}' version='1.0'>\
-         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>\
-         <db:result from='{remote}' to='{local}' type='valid'/>"
-    );
-    while machine.poll().is_some() {}
-    machine.receive(BytesMut::from(received.as_bytes()));
-    loop {
-        match machine.poll().expect("the negotiation completes") {
-            Output::Completed(open) => return open,
-            Output::Failed(failure) => panic!("{failure}"),
-            _ => {}
-        }
-    }
-}
-
-fn policy() -> Policy {
-    Policy {
-        tls: Tls::Disabled,
-        auth: vec![Mechanism::Dialback],
-        strict_certificates: false,
-        dialback_after_external: false,
-        dialback_shortcut: false,
-        trust: TrustStore(0),
-        max_stanza: 100_000,
-        max_stanza_unauthenticated: 10_000,
-        idle_seconds: 0,
-        secret: dialback::Secret::new("secret"),
-        unknown_recipient: UnknownRecipient::Close,
-        malformed_stanza: MalformedStanza::Bounce,
     }
 }

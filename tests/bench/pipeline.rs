@@ -27,8 +27,8 @@ use net::tls::Tls;
 
 /// Starts both halves: the one that a component sends to, and the one that a component receives from.
 pub(crate) fn start(network: &Network) -> [One; 2] {
-    let identity = network.authority.issue(&[SENDER, RECEIVER]);
-    let authority = network.authority.file();
+    let files = network.files(&network.authority.issue(&[SENDER, RECEIVER]));
+    let authority = network.file_of(&network.authority);
     let half = |role: &str, domain: &str, address: Ipv4Addr, target: Ipv4Addr| {
         let directory = network.directory(domain);
         let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
@@ -36,8 +36,8 @@ pub(crate) fn start(network: &Network) -> [One; 2] {
             role.to_owned(),
             address.to_string(),
             target.to_string(),
-            text(&identity.certificate_file),
-            text(&identity.key_file),
+            text(&files.certificate),
+            text(&files.key),
             text(&authority),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -153,7 +153,7 @@ impl One {
         round_trip: Duration,
     ) -> Self {
         let mut setup = Setup::of(domain).auth(Auth::External).unpublished();
-        setup.loaded = true;
+        (setup.loaded, setup.wildcard) = (true, true);
         setup.components = components.iter().map(|name| format!("{name}.{domain}")).collect();
         for (key, value) in kind.differences() {
             setup = setup.set(key, value);

@@ -1,4 +1,4 @@
-//! A way between two servers that can be cut.
+//! A TCP proxy between two servers whose connections can be reset.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream};
@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// Passes bytes on until it is told to cut.
-pub(crate) struct Proxy {
+/// Forwards bytes in both directions.
+pub struct Proxy {
     address: Ipv4Addr,
     links: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
-    /// Listens at the server port of `address`, for the one of `server`.
-    pub(crate) fn start(address: Ipv4Addr, server: Ipv4Addr) -> Self {
+    /// Listens at the server port of `address`, and forwards to that of `server`.
+    pub fn start(address: Ipv4Addr, server: Ipv4Addr) -> Self {
         let listener = TcpListener::bind(SocketAddrV4::new(address, 5269)).unwrap();
         let links: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
         let kept = Arc::clone(&links);
@@ -29,13 +29,13 @@ impl Proxy {
         Self { address, links }
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> Ipv4Addr {
+    /// Its address.
+    pub fn address(&self) -> Ipv4Addr {
         self.address
     }
 
-    /// Resets every connection: neither side gets to say goodbye.
-    pub(crate) fn cuts(&self) {
+    /// Resets every connection.
+    pub fn cuts(&self) {
         for link in self.links.lock().unwrap().drain(..) {
             let _ = socket2::SockRef::from(&link).set_linger(Some(Duration::ZERO));
             let _ = link.shutdown(Shutdown::Both);

@@ -1,5 +1,4 @@
-//! An external component (XEP-0114): the hand that sends on one side and the eye that sees on the
-//! other. Speaks to Nuncio, Prosody and ejabberd alike.
+//! A scripted external component (XEP-0114), for Nuncio and other servers.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -16,27 +15,27 @@ use super::eventually::SOON;
 use super::{Element, Event, Nothing, Wire};
 
 /// A connected component.
-pub(crate) struct Component {
+pub struct Component {
     name: String,
     digest: String,
     output: Arc<Mutex<Output>>,
     incoming: Receiver<Element>,
-    /// What came while something else was awaited, oldest first.
+    /// Stanzas that arrived while the script waited for another, oldest first.
     unread: VecDeque<Element>,
 }
 
 impl Component {
     /// Connects to the component port of a server, or fails the test.
     #[track_caller]
-    pub(crate) fn connect(server: Ipv4Addr, name: &str) -> Self {
+    pub fn connect(server: Ipv4Addr, name: &str) -> Self {
         match Self::try_connect(server, name, SECRET) {
             Ok(component) => component,
             Err(why) => panic!("{name} cannot connect to {server}: {why}"),
         }
     }
 
-    /// Connects; when refused, says with which stream error.
-    pub(crate) fn try_connect(server: Ipv4Addr, name: &str, secret: &str) -> Result<Self, String> {
+    /// Connects; a refusal returns the condition of the stream error.
+    pub fn try_connect(server: Ipv4Addr, name: &str, secret: &str) -> Result<Self, String> {
         let Opened { wire, output, digest } = open(server, name, secret)?;
         let (sender, incoming) = mpsc::channel();
         let output = Arc::new(Mutex::new(Output { stream: output, open: true }));
@@ -47,31 +46,31 @@ impl Component {
         Ok(Self { name: name.to_owned(), digest, output, incoming, unread: VecDeque::new() })
     }
 
-    /// Connects a component that reads nothing, ever, until what is returned is dropped.
+    /// Connects a component that never reads; it is connected until the result is dropped.
     #[track_caller]
-    pub(crate) fn connect_deaf(server: Ipv4Addr, name: &str) -> Wire {
+    pub fn connect_deaf(server: Ipv4Addr, name: &str) -> Wire {
         open(server, name, SECRET).unwrap_or_else(|why| panic!("{name}: {why}")).wire
     }
 
     /// Its domain.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it proved that it knows the secret with.
-    pub(crate) fn digest(&self) -> &str {
+    /// The digest of its handshake.
+    pub fn digest(&self) -> &str {
         &self.digest
     }
 
-    /// Sends text as it is.
+    /// Sends text unchanged.
     #[track_caller]
-    pub(crate) fn sends(&mut self, text: &str) {
+    pub fn sends(&mut self, text: &str) {
         assert!(self.output.lock().unwrap().write(text), "{} is no longer connected", self.name);
     }
 
-    /// Sends a message from `tester@` itself, whose body is given as XML.
+    /// Sends a message from `tester@` its domain; `body` is XML.
     #[track_caller]
-    pub(crate) fn sends_message(&mut self, to: &str, id: &str, body: &str) {
+    pub fn sends_message(&mut self, to: &str, id: &str, body: &str) {
         let from = &self.name;
         let text = format!(
             "<message from='tester@{from}' to='{to}' id='{id}' type='chat'><body>{body}</body></message>"
@@ -79,10 +78,9 @@ impl Component {
         self.sends(&text);
     }
 
-    /// Sends `count` stanzas, made by `stanza` from their numbers, as fast as the server takes them,
-    /// while the component goes on receiving. Stops when the server closes the stream. Returns how
-    /// many were sent.
-    pub(crate) fn floods(
+    /// Sends `count` stanzas, made by `stanza` from their numbers, as fast as the server reads, while the component keeps
+    /// receiving. Stops when the server closes the stream. Returns how many were sent.
+    pub fn floods(
         &self,
         count: usize,
         stanza: impl Fn(usize) -> String + Send + 'static,
@@ -100,9 +98,9 @@ impl Component {
         })
     }
 
-    /// Asks `to` with an IQ of type get that holds `payload`, and returns the answer.
+    /// Sends an IQ request of type get with `payload` to `to`, and returns the answer.
     #[track_caller]
-    pub(crate) fn asks(&mut self, to: &str, payload: &str) -> Element {
+    pub fn asks(&mut self, to: &str, payload: &str) -> Element {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let id = format!("question-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let from = &self.name;
@@ -115,19 +113,19 @@ impl Component {
 
     /// Waits for the stanza with that id.
     #[track_caller]
-    pub(crate) fn receives_id(&mut self, id: &str) -> Element {
+    pub fn receives_id(&mut self, id: &str) -> Element {
         self.receives(&format!("the stanza {id}"), |stanza| stanza.attribute("id") == id)
     }
 
-    /// Waits for the first stanza that `wanted` takes; others stay for later.
+    /// Waits for the first stanza for which `wanted` is true; others stay for later.
     #[track_caller]
-    pub(crate) fn receives(&mut self, what: &str, wanted: impl Fn(&Element) -> bool) -> Element {
+    pub fn receives(&mut self, what: &str, wanted: impl Fn(&Element) -> bool) -> Element {
         self.receives_within(SOON, what, wanted)
     }
 
-    /// Waits no longer than `limit` for the first stanza that `wanted` takes; others stay for later.
+    /// Waits no longer than `limit` for the first stanza for which `wanted` is true; others stay for later.
     #[track_caller]
-    pub(crate) fn receives_within(
+    pub fn receives_within(
         &mut self,
         limit: Duration,
         what: &str,
@@ -150,21 +148,20 @@ impl Component {
         }
     }
 
-    /// Waits no longer than `limit` for the next stanza, whatever it is. None also when the
-    /// connection ended.
-    pub(crate) fn next(&mut self, limit: Duration) -> Option<Element> {
+    /// Waits no longer than `limit` for the next stanza. None also if the connection ended.
+    pub fn next(&mut self, limit: Duration) -> Option<Element> {
         self.unread.pop_front().or_else(|| self.incoming.recv_timeout(limit).ok())
     }
 
-    /// Whether something is there to be read.
-    pub(crate) fn has_received(&mut self) -> bool {
+    /// Whether a stanza has arrived.
+    pub fn has_received(&mut self) -> bool {
         self.unread.extend(self.incoming.try_iter());
         !self.unread.is_empty()
     }
 
-    /// Waits until the server closes the connection, and returns what came before.
+    /// Waits until the server closes the connection, and returns the stanzas before that.
     #[track_caller]
-    pub(crate) fn expects_end(&mut self) -> Vec<Element> {
+    pub fn expects_end(&mut self) -> Vec<Element> {
         let deadline = Instant::now() + SOON;
         let mut stanzas: Vec<_> = self.unread.drain(..).collect();
         loop {
@@ -183,7 +180,7 @@ impl Drop for Component {
     }
 }
 
-/// A stream whose handshake is done.
+/// A stream after its handshake.
 struct Opened {
     wire: Wire,
     output: TcpStream,
@@ -222,7 +219,7 @@ struct Output {
 }
 
 impl Output {
-    /// Writes text; false when the stream is closed, or was cut off while the server did not read.
+    /// Writes text; false if the stream is closed, or if the server did not read in time.
     fn write(&mut self, text: &str) -> bool {
         self.open = self.open && self.stream.write_all(text.as_bytes()).is_ok();
         self.open
@@ -239,7 +236,7 @@ impl Output {
 fn read(mut wire: Wire, stanzas: &Sender<Element>, output: &Mutex<Output>) {
     loop {
         match wire.next(Duration::from_secs(3600)) {
-            // A stream error is nobody's stanza; the closing tag follows.
+            // A stream error is not a stanza; the closing tag follows.
             Ok(Event::Element(error)) if error.namespace == STREAMS => {}
             Ok(Event::Element(ping)) if ping.attribute("id").starts_with("alive-") => {
                 let (id, from, to) = (ping.attribute("id"), ping.attribute("to"), ping.attribute("from"));
@@ -261,7 +258,7 @@ fn read(mut wire: Wire, stanzas: &Sender<Element>, output: &Mutex<Output>) {
 }
 
 /// The secret of every component in every test.
-pub(crate) const SECRET: &str = "secret";
+pub const SECRET: &str = "secret";
 
 const STREAMS: &str = "http://etherx.jabber.org/streams";
 

@@ -1,8 +1,8 @@
-//! One end of an XML stream over TCP or TLS, with blocking calls that all end at a deadline.
+//! One end of an XML stream over TCP or TLS, with blocking calls that end at a deadline.
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use openssl::ssl::{
@@ -12,10 +12,11 @@ use openssl::ssl::{
 use openssl::x509::X509;
 
 use super::eventually::SOON;
-use super::{Event, Identity, Splitter};
+use super::{Event, Splitter};
+use crate::Identity;
 
-/// The connection, what was read from it and not looked at, and a transcript.
-pub(crate) struct Wire {
+/// The connection, unread data, and a transcript.
+pub struct Wire {
     link: Link,
     splitter: Splitter,
     transcript: String,
@@ -24,29 +25,29 @@ pub(crate) struct Wire {
 enum Link {
     Plain(TcpStream),
     Secured(Box<SslStream<TcpStream>>),
-    /// Only while TLS is made.
+    /// During a TLS handshake.
     Changing,
 }
 
-/// Why nothing was read.
+/// The reason why nothing was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Nothing {
-    /// The other side closed the connection, in order or not.
+pub enum Nothing {
+    /// The other side closed or reset the connection.
     Ended,
-    /// The time is over.
+    /// The deadline passed.
     Late,
 }
 
 impl Wire {
     /// Takes over a connection.
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(SOON)).unwrap();
         Self { link: Link::Plain(stream), splitter: Splitter::default(), transcript: String::new() }
     }
 
     /// The next event of the stream.
-    pub(crate) fn next(&mut self, limit: Duration) -> Result<Event, Nothing> {
+    pub fn next(&mut self, limit: Duration) -> Result<Event, Nothing> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(event) = self.splitter.next() {
@@ -58,8 +59,8 @@ impl Wire {
         }
     }
 
-    /// Sends text as it is. An error shows when something is read.
-    pub(crate) fn send(&mut self, text: &str) {
+    /// Sends text unchanged. An error shows at the next read.
+    pub fn send(&mut self, text: &str) {
         let _ = writeln!(self.transcript, "> {text}");
         let _ = match &mut self.link {
             Link::Plain(stream) => stream.write_all(text.as_bytes()),
@@ -69,24 +70,20 @@ impl Wire {
     }
 
     /// Expects a new stream header, as after TLS and SASL.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.splitter.restart();
     }
 
-    /// Makes TLS as the side that connected, naming `domain`.
-    pub(crate) fn secure_as_client(
-        &mut self,
-        identity: Option<&Identity>,
-        domain: &str,
-    ) -> Result<(), String> {
+    /// Makes a TLS handshake as client, with the server name `domain`.
+    pub fn secure_as_client(&mut self, identity: Option<&Identity>, domain: &str) -> Result<(), String> {
         let mut ssl = Ssl::new(&context(identity)).unwrap();
         ssl.set_hostname(domain).unwrap();
         ssl.set_alpn_protos(ALPN).unwrap();
         self.secure(ssl, |stream| stream.connect())
     }
 
-    /// Makes TLS as the side that accepted.
-    pub(crate) fn secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
+    /// Makes a TLS handshake as server.
+    pub fn secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
         let ssl = Ssl::new(&context(identity)).unwrap();
         self.secure(ssl, |stream| stream.accept())
     }
@@ -108,8 +105,8 @@ impl Wire {
         Ok(())
     }
 
-    /// The first byte that has not been read, before TLS.
-    pub(crate) fn peek(&self, limit: Duration) -> Option<u8> {
+    /// The first unread byte, before TLS.
+    pub fn peek(&self, limit: Duration) -> Option<u8> {
         let Link::Plain(stream) = &self.link else { return None };
         let mut byte = [0];
         stream.set_read_timeout(Some(limit)).unwrap();
@@ -117,7 +114,7 @@ impl Wire {
     }
 
     /// The state of TLS.
-    pub(crate) fn tls(&self) -> Option<&SslRef> {
+    pub fn tls(&self) -> Option<&SslRef> {
         match &self.link {
             Link::Secured(stream) => Some(stream.ssl()),
             Link::Plain(_) | Link::Changing => None,
@@ -125,44 +122,57 @@ impl Wire {
     }
 
     /// The certificate of the other side.
-    pub(crate) fn peer_certificate(&self) -> Option<X509> {
+    pub fn peer_certificate(&self) -> Option<X509> {
         self.tls()?.peer_certificate()
     }
 
-    /// Ends the connection without the goodbye that TCP has for it.
-    pub(crate) fn reset(self) {
+    /// Ends the connection with a reset.
+    pub fn reset(self) {
         if let Link::Plain(stream) = &self.link {
             socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
         }
     }
 
-    /// Whether TLS is made.
-    pub(crate) fn is_secured(&self) -> bool {
+    /// Closes the sending side: close_notify in TLS, then FIN.
+    pub fn finish(&mut self) {
+        let stream = match &mut self.link {
+            Link::Plain(stream) => stream,
+            Link::Secured(stream) => {
+                let _ = stream.shutdown();
+                stream.get_ref()
+            }
+            Link::Changing => return,
+        };
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+
+    /// Whether the connection uses TLS.
+    pub fn is_secured(&self) -> bool {
         matches!(self.link, Link::Secured(_))
     }
 
-    /// Everything said so far.
-    pub(crate) fn transcript(&self) -> &str {
+    /// Everything sent and received so far.
+    pub fn transcript(&self) -> &str {
         &self.transcript
     }
 
-    /// What comes next, as it is: white space too, and before TLS whatever it may be.
-    pub(crate) fn hear(&mut self, limit: Duration) -> Result<Vec<u8>, Nothing> {
+    /// The next bytes, unparsed.
+    pub fn hear(&mut self, limit: Duration) -> Result<Vec<u8>, Nothing> {
         self.read(Instant::now() + limit)
     }
 
-    /// Makes TLS as the side that connected, just as `ssl` wants it.
-    pub(crate) fn secure_with(&mut self, ssl: Ssl) -> Result<(), String> {
+    /// Makes a TLS handshake as client with the settings of `ssl`.
+    pub fn secure_with(&mut self, ssl: Ssl) -> Result<(), String> {
         self.secure(ssl, |stream| stream.connect())
     }
 
-    /// Makes TLS as the side that accepted, just as `ssl` wants it.
-    pub(crate) fn accept_with(&mut self, ssl: Ssl) -> Result<(), String> {
+    /// Makes a TLS handshake as server with the settings of `ssl`.
+    pub fn accept_with(&mut self, ssl: Ssl) -> Result<(), String> {
         self.secure(ssl, |stream| stream.accept())
     }
 
-    /// TLS, once it is made.
-    pub(crate) fn secured(&mut self) -> Option<&mut SslStream<TcpStream>> {
+    /// The TLS stream, after the handshake.
+    pub fn secured(&mut self) -> Option<&mut SslStream<TcpStream>> {
         match &mut self.link {
             Link::Secured(stream) => Some(stream),
             Link::Plain(_) | Link::Changing => None,
@@ -200,7 +210,7 @@ impl Wire {
     }
 }
 
-/// Presents `identity` however weak, asks for the other side's certificate and takes any.
+/// Presents `identity` even if it is weak, requests the other side's certificate, and accepts any.
 fn context(identity: Option<&Identity>) -> SslContext {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
     context.set_min_proto_version(Some(SslVersion::TLS1_2)).unwrap();
@@ -211,9 +221,9 @@ fn context(identity: Option<&Identity>) -> SslContext {
         openssl::ssl::select_next_proto(ALPN, offered).ok_or(AlpnError::NOACK)
     });
     if let Some(identity) = identity {
-        context.set_certificate(&identity.certificate).unwrap();
+        context.set_certificate(identity.certificate()).unwrap();
         context.set_private_key(&identity.key).unwrap();
-        for certificate in &identity.chain {
+        for certificate in &identity.chain[1..] {
             context.add_extra_chain_cert(certificate.clone()).unwrap();
         }
         if let Some(staple) = identity.staple.clone() {
@@ -224,5 +234,5 @@ fn context(identity: Option<&Identity>) -> SslContext {
     context.build()
 }
 
-/// The protocol of server-to-server streams in ALPN (XEP-0368), with its length.
+/// The ALPN protocol of server-to-server streams (XEP-0368), with its length.
 const ALPN: &[u8] = b"\x0bxmpp-server";

@@ -1,4 +1,6 @@
-//! An authority's word on a certificate that it issued, for a server to staple to its handshake (OCSP, RFC 6960).
+//! OCSP responses (RFC 6960) that a server staples to its handshake.
+
+#![expect(clippy::unwrap_used, reason = "a test cannot go on without the response that it is about")]
 
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
@@ -6,35 +8,38 @@ use openssl::sha::sha1;
 use openssl::sign::Signer;
 use openssl::x509::X509;
 
-use super::authority::{Authority, Identity};
 use super::der::{SEQUENCE, string, value, values};
+use super::{Authority, Identity};
 
-/// What the authority says.
+/// The status of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub enum Status {
+    /// Not revoked.
     Good,
-    /// Since 1 November 2025.
+    /// Revoked on 1 November 2025.
     Revoked,
 }
 
 impl Authority {
-    /// Gives its word on a certificate that it issued, to be stapled to it.
-    pub(crate) fn staples(&self, identity: Identity, status: Status) -> Identity {
+    /// Staples a response to a certificate that this authority issued.
+    #[must_use]
+    pub fn staples(&self, identity: Identity, status: Status) -> Identity {
         self.forges(self, identity, status)
     }
 
-    /// Gives its word in the name of `issuer`.
-    pub(crate) fn forges(&self, issuer: &Self, identity: Identity, status: Status) -> Identity {
-        let staple = staple(&identity.certificate, &issuer.certificate, &self.key, status);
+    /// Staples a response in the name of `issuer`, signed by this authority.
+    #[must_use]
+    pub fn forges(&self, issuer: &Self, identity: Identity, status: Status) -> Identity {
+        let staple = staple(identity.certificate(), &issuer.certificate, &self.key, status);
         Identity { staple: Some(staple), ..identity }
     }
 }
 
-/// The answer of `issuer` on `certificate`, signed with `key` and good for ever.
+/// The response of `issuer` about `certificate`, signed with `key` and valid until 2099.
 fn staple(certificate: &X509, issuer: &X509, key: &PKey<Private>, status: Status) -> Vec<u8> {
     let time = |text| string(GENERALIZED_TIME, text);
     let name = issuer.subject_name().to_der().unwrap();
-    // The key alone, without what says that it is one on P-256.
+    // The point alone, without the name of the curve before it.
     let described = issuer.public_key().unwrap().public_key_to_der().unwrap();
     let issuer_key = &described[described.len() - POINT..];
     let serial = certificate.serial_number().to_bn().unwrap().to_vec();
@@ -44,7 +49,7 @@ fn staple(certificate: &X509, issuer: &X509, key: &PKey<Private>, status: Status
             &values(SEQUENCE, &[SHA1, NULL]),
             &value(OCTET_STRING, &sha1(&name)),
             &value(OCTET_STRING, &sha1(issuer_key)),
-            // A leading zero, so that it is not negative, unless it is more than the shortest form.
+            // A leading zero keeps the number positive (X.690, section 8.3).
             &match serial[0] {
                 ..0x80 => value(INTEGER, &serial),
                 _ => values(INTEGER, &[&[0], &serial]),

@@ -1,16 +1,17 @@
-//! XML as the tests see it: a stream cut into its first-level elements, each read whole by
-//! roxmltree. On purpose nothing of the node's own code.
+//! XML for tests: a stream is cut into first-level elements, which roxmltree parses, so that the node's own parser does
+//! not check itself.
 
 use std::fmt;
 
 use roxmltree::{Document, Node};
 
-/// An XML element that owns what it holds. Two are equal when they mean the same: prefixes and the
-/// order of attributes make no difference.
+/// An owned XML element. Equality ignores prefixes and the order of attributes.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Element {
-    pub(crate) name: String,
-    pub(crate) namespace: String,
+pub struct Element {
+    /// The local name.
+    pub name: String,
+    /// The namespace, `""` if there is none.
+    pub namespace: String,
     attributes: Vec<(String, String)>,
     contents: Vec<Content>,
     source: Source,
@@ -23,13 +24,13 @@ enum Content {
 }
 
 impl Element {
-    /// Reads an element that stands alone.
-    pub(crate) fn parse(text: &str) -> Self {
+    /// Parses a document.
+    pub fn parse(text: &str) -> Self {
         let document = Document::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
         Self::read(document.root_element(), text)
     }
 
-    /// Reads an element that stands inside of a stream opened by `header`, whose prefixes it may use.
+    /// Parses an element inside a stream with this `header`, whose prefixes it may use.
     fn parse_in(header: &str, text: &str) -> Self {
         let opened = header.trim_start_matches('<');
         let tag = opened.split(|c: char| c.is_whitespace() || c == '>').next().unwrap_or_default();
@@ -65,14 +66,14 @@ impl Element {
         }
     }
 
-    /// The value of an attribute; `""` when it is not there.
-    pub(crate) fn attribute(&self, name: &str) -> &str {
+    /// The value of an attribute, `""` if there is none.
+    pub fn attribute(&self, name: &str) -> &str {
         let found = self.attributes.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value.as_str())
     }
 
     /// The child elements.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &Self> {
+    pub fn children(&self) -> impl Iterator<Item = &Self> {
         self.contents.iter().filter_map(|content| match content {
             Content::Element(element) => Some(element),
             Content::Text(_) => None,
@@ -80,18 +81,18 @@ impl Element {
     }
 
     /// The first child of that name.
-    pub(crate) fn child(&self, name: &str) -> Option<&Self> {
+    pub fn child(&self, name: &str) -> Option<&Self> {
         self.children().find(|child| child.name == name)
     }
 
-    /// The first child of that name, without which the test fails.
+    /// The first child of that name; the test fails without it.
     #[track_caller]
-    pub(crate) fn expect(&self, name: &str) -> &Self {
+    pub fn expect(&self, name: &str) -> &Self {
         self.child(name).unwrap_or_else(|| panic!("no <{name}/> in {self}"))
     }
 
     /// The text directly inside.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let texts = self.contents.iter().filter_map(|content| match content {
             Content::Text(text) => Some(text.as_str()),
             Content::Element(_) => None,
@@ -100,7 +101,7 @@ impl Element {
     }
 
     /// Whether it is a stanza of that type.
-    pub(crate) fn is(&self, name: &str, kind: &str) -> bool {
+    pub fn is(&self, name: &str, kind: &str) -> bool {
         self.name == name && self.attribute("type") == kind
     }
 }
@@ -117,7 +118,7 @@ impl fmt::Debug for Element {
     }
 }
 
-/// The text an element was read from, which does not count when two are compared.
+/// The source text, which comparisons ignore.
 #[derive(Clone, Debug, Eq)]
 struct Source(String);
 
@@ -127,9 +128,9 @@ impl PartialEq for Source {
     }
 }
 
-/// What comes next on a stream.
+/// An event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub enum Event {
     /// The stream header.
     Opened(Element),
     /// A whole first-level element.
@@ -140,7 +141,7 @@ pub(crate) enum Event {
 
 /// Cuts the bytes of a stream into events.
 #[derive(Default)]
-pub(crate) struct Splitter {
+pub struct Splitter {
     buffer: Vec<u8>,
     start: usize,
     header: Option<String>,
@@ -148,19 +149,29 @@ pub(crate) struct Splitter {
 
 impl Splitter {
     /// Takes more bytes.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
         self.start = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Forgets the header, as each side of a restarted stream must.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.header = None;
     }
 
-    /// The next event that is complete.
-    pub(crate) fn next(&mut self) -> Option<Event> {
+    fn take(&mut self, length: usize) -> String {
+        let bytes = &self.buffer[self.start..self.start + length];
+        self.start += length;
+        String::from_utf8(bytes.to_vec()).expect("UTF-8 on the stream")
+    }
+}
+
+/// The complete events so far; more may follow after [`Splitter::push`].
+impl Iterator for Splitter {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
         loop {
             let rest = &self.buffer[self.start..];
             let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
@@ -185,15 +196,9 @@ impl Splitter {
             }
         }
     }
-
-    fn take(&mut self, length: usize) -> String {
-        let bytes = &self.buffer[self.start..self.start + length];
-        self.start += length;
-        String::from_utf8(bytes.to_vec()).expect("UTF-8 on the stream")
-    }
 }
 
-/// How long the element is that starts here, if all of it is here.
+/// The length of the element at the start, if it is complete.
 fn element_length(bytes: &[u8]) -> Option<usize> {
     let mut depth = 0;
     let mut at = 0;
@@ -217,7 +222,7 @@ fn element_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the tag is that starts here, and whether it is that of an empty element.
+/// The length of the tag at the start, and whether it is an empty element.
 fn tag_length(bytes: &[u8]) -> Option<(usize, bool)> {
     let mut quote = None;
     for (at, byte) in bytes.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! A siege: a thousand connections that waste time, and two hundred that lie about who they are, while a healthy link
-//! goes on (RFC 6120 section 13.12).
+//! A siege: a thousand idle connections and two hundred with forged dialback keys, beside a healthy link (RFC 6120,
+//! section 13.12).
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -16,22 +16,22 @@ use crate::support::{
 
 // rows: E24 E25 E27
 #[test]
-fn a_thousand_idlers_and_two_hundred_liars_cost_little() {
+fn a_thousand_idle_streams_and_many_forged_keys_cost_little() {
     withstands(Ground::Clear);
 }
 
 // rows: E24 E25 E27
 #[test]
-fn a_thousand_idlers_and_two_hundred_liars_cost_little_over_tls_too() {
+fn a_thousand_idle_tls_streams_and_many_forged_keys_cost_little() {
     withstands(Ground::Secured);
 }
 
-/// Where the attackers stand.
+/// How the attackers connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ground {
-    /// No TLS is to be had, so strangers get as far as dialback for the price of two lines.
+    /// Without TLS, so that two lines of text lead to dialback.
     Clear,
-    /// TLS from the first byte; every attacker makes it.
+    /// Direct TLS; every attacker completes the handshake.
     Secured,
 }
 
@@ -68,7 +68,7 @@ fn withstands(ground: Ground) {
         attacked.as_secs_f64() / quiet.as_secs_f64()
     );
     assert!(peak - before < MEMORY, "{} KiB for an attack", peak - before);
-    // Repeated events are summed up every few seconds, however many there are.
+    // Repeated events are summed up every few seconds.
     let most = LINES * (1 + began.elapsed().as_secs() as usize / LINES_WITHIN);
     assert!(lines < most, "{lines} lines in the log:\n{}", node.process().lines().join("\n"));
 }
@@ -82,7 +82,7 @@ impl Ground {
         }
     }
 
-    /// Time enough for all of them to be there at once.
+    /// Long enough that all are connected at the same time.
     fn handshake_timeout(self) -> &'static str {
         match self {
             Self::Clear => "\"4s\"",
@@ -113,7 +113,7 @@ impl Ground {
 trait Line: Read + Write + Send {
     fn socket(&self) -> &TcpStream;
 
-    /// Says that nothing more will come.
+    /// Closes the sending side.
     fn ends(&mut self);
 }
 
@@ -138,7 +138,7 @@ impl Line for SslStream<TcpStream> {
     }
 }
 
-/// Sends a byte a second on each connection; lasts until the attack is over.
+/// Sends a byte a second on each connection until the attack is over.
 fn drips(mut lines: Vec<Box<dyn Line>>, over: &Arc<AtomicBool>) -> JoinHandle<usize> {
     let over = Arc::clone(over);
     thread::spawn(move || {
@@ -155,7 +155,7 @@ fn drips(mut lines: Vec<Box<dyn Line>>, over: &Arc<AtomicBool>) -> JoinHandle<us
     })
 }
 
-/// Opens elements without end on each connection.
+/// Opens nested elements on each connection until the attack is over.
 fn opens_tags(mut lines: Vec<Box<dyn Line>>, over: &Arc<AtomicBool>) -> JoinHandle<usize> {
     let over = Arc::clone(over);
     thread::spawn(move || {
@@ -172,7 +172,7 @@ fn opens_tags(mut lines: Vec<Box<dyn Line>>, over: &Arc<AtomicBool>) -> JoinHand
     })
 }
 
-/// Shows keys for domains that are made up, on fifty connections at a time; returns how many.
+/// Sends keys for invented domains, on fifty connections at a time, and returns their number.
 fn lies(
     ground: Ground,
     sources: Vec<Ipv4Addr>,
@@ -221,9 +221,9 @@ fn median(asker: &mut Component, domain: &str, count: usize) -> Duration {
     times[count / 2]
 }
 
-/// KiB that the node may take for all of an attack.
+/// KiB that the node may use for the whole attack.
 const MEMORY: u64 = 96 * 1024;
 
-/// Lines in which so many seconds of an attack must be told.
+/// The most log lines in so many seconds of an attack.
 const LINES: usize = 150;
 const LINES_WITHIN: usize = 30;
