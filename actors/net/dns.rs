@@ -10,6 +10,7 @@ mod failure;
 mod kept;
 mod order;
 mod query;
+mod rcode;
 mod second_look;
 mod stream;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use answer::{Found, Offer};
 pub use asked::{Asked, Record, Reply};
 pub use failure::{Failure, Question};
 pub use kept::{Cache, Kept, KnownAnswers, Learnt, Owner};
+pub use rcode::Rcode;
 pub use second_look::Bogus;
 use stream::Sockets;
 

@@ -122,7 +122,7 @@ fn of_own_dns(failure: &dns::Failure) -> &'static Cause {
         | dns::Failure::NoService { .. }
         | dns::Failure::NoAddress { .. } => &cause::OWN_NOT_IN_DNS,
         dns::Failure::Silent { .. } => &cause::OWN_DNS_FAILS,
-        dns::Failure::Refused { code, .. } if code == "SERVFAIL" => &cause::OWN_DNS_FAILS,
+        dns::Failure::Refused { code: dns::Rcode::ServFail, .. } => &cause::OWN_DNS_FAILS,
         dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
         dns::Failure::Bogus { .. } => &cause::OWN_BOGUS,
         dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
@@ -171,7 +171,7 @@ mod tests {
     fn every_failure() -> Vec<Failure> {
         let address = ([192, 0, 2, 7], 5269).into();
         let question = || dns::Question { name: "b.example".to_owned(), kind: "A" };
-        let refused = |code: &str| dns::Failure::Refused { question: question(), code: code.to_owned() };
+        let refused = |code| dns::Failure::Refused { question: question(), code };
         let name = || "b.example".to_owned();
         let dns = [
             dns::Failure::NoSuchDomain { domain: name() },
@@ -180,8 +180,8 @@ mod tests {
             dns::Failure::NoAddress { host: name(), exists: true },
             dns::Failure::NoAddress { host: name(), exists: false },
             dns::Failure::Silent { question: question(), after: Duration::from_secs(5) },
-            refused("SERVFAIL"),
-            refused("REFUSED"),
+            refused(dns::Rcode::ServFail),
+            refused(dns::Rcode::Refused),
             dns::Failure::Bogus { question: question() },
             dns::Failure::Unusable { question: question(), reason: "no way".to_owned() },
         ];

@@ -277,8 +277,7 @@ impl<'a> Walk<'a> {
             happened += "; asked as a web server is asked";
             cause = self.diagnose(failure).1;
         }
-        if let Failure::Dns(dns::Failure::Refused { question, code }) = failure
-            && code == "SERVFAIL"
+        if let Failure::Dns(dns::Failure::Refused { question, code: dns::Rcode::ServFail }) = failure
             && let Some(bogus) = self.dns.second_look(question).await
         {
             cause = if self.place.own { &cause::OWN_BOGUS } else { &cause::BOGUS };

@@ -115,7 +115,7 @@ fn of_dns(failure: &dns::Failure) -> &'static Cause {
         dns::Failure::NoService { .. } => &cause::NO_RECORD,
         dns::Failure::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
         dns::Failure::Silent { .. } => &cause::DNS_SILENT,
-        dns::Failure::Refused { code, .. } if code == "SERVFAIL" => &cause::SERVER_FAILURE,
+        dns::Failure::Refused { code: dns::Rcode::ServFail, .. } => &cause::SERVER_FAILURE,
         dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
         dns::Failure::Bogus { .. } => &cause::BOGUS,
         dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,

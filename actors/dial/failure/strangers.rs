@@ -55,7 +55,7 @@ fn failures() -> Vec<Failure> {
         Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
         Failure::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
         Failure::Dns(dns::Failure::Silent { question: question(), after: Duration::from_secs(5) }),
-        Failure::Dns(dns::Failure::Refused { question: question(), code: "SERVFAIL".into() }),
+        Failure::Dns(dns::Failure::Refused { question: question(), code: dns::Rcode::ServFail }),
         Failure::Dns(dns::Failure::Bogus { question: question() }),
         Failure::Dns(dns::Failure::Unusable { question: question(), reason: "10.0.0.53".into() }),
     ]);

@@ -2,10 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use trust_dns_resolver::{
-    net::{DnsError, NetError},
-    proto::op::ResponseCode,
-};
+use trust_dns_resolver::net::{DnsError, NetError};
+
+use super::Rcode;
 
 /// Why a name led nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +42,8 @@ pub enum Failure {
     Refused {
         /// What was asked.
         question: Question,
-        /// `SERVFAIL`, `REFUSED` …
-        code: String,
+        /// Its response code.
+        code: Rcode,
     },
     /// The answer's signature is wrong (DNSSEC).
     Bogus {
@@ -80,7 +79,7 @@ impl Failure {
     pub(super) fn new(error: &NetError, question: Question, after: Duration) -> Self {
         match error {
             NetError::Timeout => Self::Silent { question, after },
-            NetError::Dns(DnsError::ResponseCode(code)) => Self::Refused { question, code: mnemonic(*code) },
+            NetError::Dns(DnsError::ResponseCode(code)) => Self::Refused { question, code: (*code).into() },
             NetError::Dns(DnsError::DnssecBogus) => Self::Bogus { question },
             NetError::Io(error) => Self::Unusable { question, reason: error.to_string() },
             error => Self::Unusable { question, reason: error.to_string() },
@@ -123,15 +122,5 @@ impl std::error::Error for Failure {}
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.kind)
-    }
-}
-
-fn mnemonic(code: ResponseCode) -> String {
-    match code {
-        ResponseCode::ServFail => String::from("SERVFAIL"),
-        ResponseCode::Refused => String::from("REFUSED"),
-        ResponseCode::FormErr => String::from("FORMERR"),
-        ResponseCode::NotImp => String::from("NOTIMP"),
-        code => code.to_string(),
     }
 }

@@ -42,7 +42,7 @@ async fn an_error_of_the_name_servers_is_temporary_and_named() {
     for (code, name) in [(ResponseCode::ServFail, "SERVFAIL"), (ResponseCode::Refused, "REFUSED")] {
         let server = NameServer::always(Code(code)).await;
         let failure = targets(&dns(&server)).await.unwrap_err();
-        assert_eq!(failure, Failure::Refused { question: question(SRV, "SRV"), code: name.into() });
+        assert_eq!(failure, Failure::Refused { question: question(SRV, "SRV"), code: code.into() });
         assert!(!failure.is_definitive());
         let text = format!("the name servers answered {name} (asked for _xmpp-server._tcp.b.example SRV)");
         assert_eq!(failure.to_string(), text);
@@ -103,7 +103,7 @@ async fn an_error_in_the_fallback_is_temporary() {
     })
     .await;
     let failure = targets(&dns(&server)).await.unwrap_err();
-    let code = "SERVFAIL".into();
+    let code = Rcode::ServFail;
     assert_eq!(failure, Failure::Refused { question: question("b.example", "A"), code });
 }
 
