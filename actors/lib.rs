@@ -33,8 +33,8 @@
 //! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
 //! | an attempt's pass | `Released` | dial_limit | signal |
 //! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |
-//! | incoming, attempts | [`metrics::Saw`](observe::metrics::Saw) | metrics | not counted |
-//! | incoming, outgoing (its attempt) | [`fingerprints::Saw`](observe::fingerprints::Saw) | fingerprints | forgotten: one line less in the log |
+//! | incoming, attempts | [`metrics::Count`](observe::metrics::Count) | metrics | not counted |
+//! | incoming, outgoing (its attempt) | [`fingerprints::Record`](observe::fingerprints::Record) | fingerprints | forgotten: one line less in the log |
 //! | link | [`link::Event`](flow::link::Event) | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
 //! | incoming, component | [`caller::Ended`](streams::caller::Ended) | listener | signal |
 //! | incoming, component | [`caller::Proved`](streams::caller::Proved) | listener | signal |
@@ -50,7 +50,7 @@
 //! | node (when it stops) | [`listener::Stop`](streams::listener::Stop), [`listener::Drain`](streams::listener::Drain), [`promise::Drain`](routing::promise::Drain), [`router::Flush`](routing::router::Flush), [`router::Abandon`](routing::router::Abandon), [`router::Acknowledge`](routing::router::Acknowledge), [`router::Finish`](routing::router::Finish), [`router::LogAccount`](routing::router::LogAccount) | each | signal |
 //! | router, service (when the node stops) | [`service::Acknowledge`](routing::service::Acknowledge), [`service::Acknowledged`](routing::service::Acknowledged) | service, router | signal |
 //! | router, listener (when the node stops) | [`outgoing::Flush`](streams::outgoing::Flush), [`outgoing::Abandon`](streams::outgoing::Abandon), [`outgoing::Finish`](streams::outgoing::Finish), [`incoming::Drain`](streams::incoming::Drain), [`component::Drain`](streams::component::Drain) | the streams | signal |
-//! | promise, router, outgoing, incoming, verifier, fingerprints, attempts | [`recorder::Saw`](observe::recorder::Saw), [`recorder::Settled`](observe::recorder::Settled) | recorder | lost, and counted: the record has a gap |
+//! | promise, router, outgoing, incoming, verifier, fingerprints, attempts | [`recorder::Record`](observe::recorder::Record), [`recorder::Settled`](observe::recorder::Settled) | recorder | lost, and counted: the record has a gap |
 //! | a command's task | [`promise::Show`](routing::promise::Show), [`router::ShowSessions`](routing::router::ShowSessions), [`router::ShowDomain`](routing::router::ShowDomain), [`router::ShowComponents`](routing::router::ShowComponents), [`listener::Show`](streams::listener::Show), [`listener::ExpectProbe`](streams::listener::ExpectProbe), [`recorder::Recall`](observe::recorder::Recall), [`recorder::Locate`](observe::recorder::Locate) | | signal: so many commands are answered at once; a part that does not answer in time is named |
 //! | a command's task | [`promise::Retry`](routing::promise::Retry), [`router::Dismiss`](routing::router::Dismiss), [`router::DismissComponent`](routing::router::DismissComponent), [`listener::Dismiss`](streams::listener::Dismiss) | | signal, likewise |
 //! | router, listener | [`outgoing::Show`](streams::outgoing::Show), [`incoming::Show`](streams::incoming::Show), [`component::Show`](streams::component::Show), [`outgoing::Dismiss`](streams::outgoing::Dismiss), [`incoming::Dismiss`](streams::incoming::Dismiss), [`component::Dismiss`](streams::component::Dismiss) | the streams | signal: one for each command |

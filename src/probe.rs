@@ -124,7 +124,7 @@ impl Probe {
         let meter = Meter::new("fingerprints", MAILBOX, None);
         let counted = Arc::clone(&meter);
         let witness = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
-            Fingerprints::new(RecorderHandle::nobody(), counted)
+            Fingerprints::new(RecorderHandle::disabled(), counted)
         });
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
         let means = Dialer {
@@ -135,7 +135,7 @@ impl Probe {
             dials: settings.limits.dials,
             witness,
             tally: MetricsHandle::default(),
-            notes: RecorderHandle::nobody(),
+            notes: RecorderHandle::disabled(),
             bound,
         };
         Ok(Self { settings, pair, means, dns, spectator, events })

@@ -51,7 +51,7 @@ use crate::{
     flow::trace::Trace,
     observe::{
         fingerprints::{self, Fingerprints},
-        metrics::{MetricsHandle, Phase, Saw},
+        metrics::{Count, MetricsHandle, Phase},
         recorder::RecorderHandle,
     },
     settings::{HostPort, Remote},
@@ -253,7 +253,7 @@ impl Attempt {
     }
 
     fn count(&self, phase: Phase, began: Instant) {
-        self.tally.saw(Saw::Phase { phase, took: clock::now().saturating_duration_since(began) });
+        self.tally.count(Count::Phase { phase, took: clock::now().saturating_duration_since(began) });
     }
 
     fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
@@ -274,7 +274,11 @@ impl Attempt {
         if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
             let (remote, fingerprint) = (self.pair.remote.clone(), certificate.fingerprint.clone());
             // A witness who has too much to do remembers the last one.
-            let _ = self.witness.tell(fingerprints::Saw { remote, side: Direction::Outgoing, fingerprint });
+            let _ = self.witness.tell(fingerprints::Record {
+                remote,
+                direction: Direction::Outgoing,
+                fingerprint,
+            });
         }
     }
 
@@ -431,6 +435,6 @@ struct Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.tally.saw(Saw::Attempted { purpose: self.purpose, result: self.result });
+        self.tally.count(Count::Attempted { purpose: self.purpose, result: self.result });
     }
 }

@@ -1,7 +1,7 @@
-//! Remembers which certificate each remote domain showed last, and tells the operator when it shows another (RFC 7590
-//! section 3.6). It takes no part in trust: certificates are renewed, and what one is worth the policy says.
+//! Remembers the last certificate of each remote domain, and logs a warning when it changes (RFC 7590 section 3.6). This
+//! does not affect trust: certificates are renewed, and the policy judges each one.
 //!
-//! Only domains that were authenticated are remembered, so that nobody else can fill the memory or cry wolf.
+//! Only authenticated domains are remembered, so that no other peer can fill the memory or cause warnings.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -15,25 +15,25 @@ use status::{
     report::Direction,
 };
 
-/// An authenticated remote domain showed this certificate.
-#[derive(Debug)]
-pub struct Saw {
-    /// Whose.
+/// Record the certificate of an authenticated remote domain.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The remote domain.
     pub remote: Domain,
-    /// The link: a domain may show one certificate where it listens and another where it dials.
-    pub side: Direction,
+    /// The direction of the link: a domain may use one certificate to listen and another to connect.
+    pub direction: Direction,
     /// SHA-256, lower-case hex.
     pub fingerprint: String,
 }
 
-/// The actor that remembers.
+/// The fingerprints actor.
 pub struct Fingerprints {
     seen: HashMap<(Domain, Direction), Seen>,
-    notes: RecorderHandle,
+    recorder: RecorderHandle,
     meter: Arc<Meter>,
 }
 
-/// What was shown last.
+/// The last certificate of a domain.
 #[derive(Debug)]
 struct Seen {
     fingerprint: String,
@@ -41,15 +41,15 @@ struct Seen {
 }
 
 impl Fingerprints {
-    /// One that has seen nothing yet.
-    pub fn new(notes: RecorderHandle, meter: Arc<Meter>) -> Self {
-        Self { seen: HashMap::new(), notes, meter }
+    /// An actor that remembers no certificate.
+    pub fn new(recorder: RecorderHandle, meter: Arc<Meter>) -> Self {
+        Self { seen: HashMap::new(), recorder, meter }
     }
 
-    /// Takes note; gives what was seen before if that was another certificate.
-    fn note(&mut self, saw: Saw, at: Instant) -> Option<Seen> {
-        let Saw { remote, side, fingerprint } = saw;
-        let place = (remote, side);
+    /// Remembers a certificate; returns the last one if it was a different one.
+    fn record(&mut self, record: Record, at: Instant) -> Option<Seen> {
+        let Record { remote, direction, fingerprint } = record;
+        let place = (remote, direction);
         if self.seen.len() >= REMEMBERED && !self.seen.contains_key(&place) {
             self.forget_oldest();
         }
@@ -69,21 +69,21 @@ impl Actor for Fingerprints {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<Saw>> for Fingerprints {
+impl Handler<Queued<Record>> for Fingerprints {
     type Result = ();
 
-    fn handle(&mut self, saw: Queued<Saw>, _: &mut Context<Self>) {
-        let saw = saw.open();
-        let (remote, side, fingerprint) = (saw.remote.clone(), saw.side, saw.fingerprint.clone());
-        if let Some(before) = self.note(saw, clock::now()) {
+    fn handle(&mut self, record: Queued<Record>, _: &mut Context<Self>) {
+        let record = record.open();
+        let Record { remote, direction, fingerprint } = record.clone();
+        if let Some(before) = self.record(record, clock::now()) {
             log::warn!(
-                target: LOG, remote:% = remote, link = side.as_str(), was = before.fingerprint.as_str(),
+                target: LOG, remote:% = remote, link = direction.as_str(), was = before.fingerprint.as_str(),
                 is = fingerprint.as_str(), last_seen:% = format_args!("{}s ago", clock::since(before.at).as_secs());
                 "the certificate has changed since the last link"
             );
             let text =
                 format!("fingerprint {}… before, {}… now", head(&before.fingerprint), head(&fingerprint));
-            self.notes.note(&remote, Event::now(What::CertificateChanged).saying(text));
+            self.recorder.note(&remote, Event::now(What::CertificateChanged).saying(text));
         }
     }
 }
@@ -94,14 +94,14 @@ impl Drop for Fingerprints {
     }
 }
 
-/// The beginning of a fingerprint, by which a person tells two apart.
+/// The first 16 digits of a fingerprint, enough to tell two apart.
 fn head(fingerprint: &str) -> &str {
     fingerprint.get(..16).unwrap_or(fingerprint)
 }
 
 const LOG: &str = "nuncio::tls";
 
-/// Certificates remembered: of a few thousand domains, in about a megabyte; in five when each name has its 1023 bytes.
+/// Certificates remembered: about 1 MB; at most 5 MB if each name has 1023 bytes.
 const REMEMBERED: usize = 4096;
 
 #[cfg(test)]
@@ -110,36 +110,42 @@ mod tests {
 
     use super::*;
 
-    fn saw(name: &str, side: Direction, fingerprint: &str) -> Saw {
-        Saw { remote: Domain::new(name).unwrap(), side, fingerprint: fingerprint.to_owned() }
+    fn certificate(name: &str, direction: Direction, fingerprint: &str) -> Record {
+        Record { remote: Domain::new(name).unwrap(), direction, fingerprint: fingerprint.to_owned() }
     }
 
     #[test]
-    fn another_certificate_of_the_same_side_is_a_change() {
-        let mut witness = Fingerprints::new(RecorderHandle::nobody(), Meter::new("fingerprints", 1, None));
+    fn another_certificate_in_the_same_direction_is_a_change() {
+        let mut actor = Fingerprints::new(RecorderHandle::disabled(), Meter::new("fingerprints", 1, None));
         let now = clock::now();
-        let mut note = |side, fingerprint| {
-            let before = witness.note(saw("a.example", side, fingerprint), now);
+        let mut record = |direction, fingerprint| {
+            let before = actor.record(certificate("a.example", direction, fingerprint), now);
             before.map(|seen| seen.fingerprint)
         };
-        assert_eq!(note(Direction::Incoming, "1"), None);
-        assert_eq!(note(Direction::Incoming, "1"), None);
-        assert_eq!(note(Direction::Outgoing, "2"), None);
-        assert_eq!(note(Direction::Incoming, "3"), Some("1".to_owned()));
-        assert_eq!(note(Direction::Incoming, "3"), None);
+        assert_eq!(record(Direction::Incoming, "1"), None);
+        assert_eq!(record(Direction::Incoming, "1"), None);
+        assert_eq!(record(Direction::Outgoing, "2"), None);
+        assert_eq!(record(Direction::Incoming, "3"), Some("1".to_owned()));
+        assert_eq!(record(Direction::Incoming, "3"), None);
     }
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_goes_first() {
-        let mut witness = Fingerprints::new(RecorderHandle::nobody(), Meter::new("fingerprints", 1, None));
+        let mut actor = Fingerprints::new(RecorderHandle::disabled(), Meter::new("fingerprints", 1, None));
         let start = clock::now();
         for number in 0..=REMEMBERED {
             let at = start + Duration::from_millis(number as u64);
-            witness.note(saw(&format!("d{number}.example"), Direction::Incoming, "1"), at);
+            actor.record(certificate(&format!("d{number}.example"), Direction::Incoming, "1"), at);
         }
-        assert_eq!(witness.seen.len(), REMEMBERED);
+        assert_eq!(actor.seen.len(), REMEMBERED);
         let later = start + Duration::from_secs(3600);
-        assert!(witness.note(saw("d0.example", Direction::Incoming, "2"), later).is_none(), "remembered");
-        assert!(witness.note(saw("d9.example", Direction::Incoming, "2"), later).is_some(), "forgotten");
+        assert!(
+            actor.record(certificate("d0.example", Direction::Incoming, "2"), later).is_none(),
+            "remembered"
+        );
+        assert!(
+            actor.record(certificate("d9.example", Direction::Incoming, "2"), later).is_some(),
+            "forgotten"
+        );
     }
 }

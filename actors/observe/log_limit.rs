@@ -1,7 +1,7 @@
-//! Log lines that strangers can cause: the first few are written, the rest of a while are counted and told in one.
+//! Limits the rate of log lines that unauthenticated peers can cause. The first lines of an interval are written; one
+//! line at its end gives the number of the others.
 //!
-//! The counters are relaxed atomics, as those of the mailboxes are: they say how much was logged and hold no state of
-//! any actor.
+//! The counters are relaxed atomics, like the gauges of the mailboxes: they hold no state of an actor.
 
 use std::{
     sync::{
@@ -11,72 +11,74 @@ use std::{
     time::Duration,
 };
 
-/// One kind of line.
+/// The limit on one kind of log line.
 #[derive(Debug)]
 pub struct LogLimiter {
-    log: &'static str,
-    what: &'static str,
-    /// The name that all of these lines are about.
-    about: Option<String>,
-    few: u64,
-    /// Lines that were to be written in this while.
-    asked: AtomicU64,
-    /// Seconds that it lasts.
+    target: &'static str,
+    summary: &'static str,
+    /// The configured name that all of these lines concern.
+    name: Option<String>,
+    allowed: u64,
+    /// Lines requested in this interval.
+    requested: AtomicU64,
+    /// The length of the interval.
     seconds: AtomicU64,
 }
 
 impl LogLimiter {
-    /// For lines of the target `log`, of which `few` are written in ten seconds; `what` is what sums up the others. As
-    /// long as there are others, each while is twice as long as the one before.
-    pub fn new(log: &'static str, few: u64, what: &'static str) -> Arc<Self> {
-        Self::with(log, few, what, None)
+    /// A limit for lines of the log target `target`: `allowed` lines in 10 s. `summary` is the text of the line that
+    /// counts the suppressed ones. While lines are suppressed, the interval doubles each time, up to 10 min.
+    pub fn new(target: &'static str, allowed: u64, summary: &'static str) -> Arc<Self> {
+        Self::build(target, allowed, summary, None)
     }
 
-    /// The same for lines that are all about one configured name.
-    pub fn about(log: &'static str, few: u64, what: &'static str, name: &str) -> Arc<Self> {
-        Self::with(log, few, what, Some(name.to_owned()))
+    /// The same for lines that concern one configured name. The summary has the field `name`.
+    pub fn about(target: &'static str, allowed: u64, summary: &'static str, name: &str) -> Arc<Self> {
+        Self::build(target, allowed, summary, Some(name.to_owned()))
     }
 
-    fn with(log: &'static str, few: u64, what: &'static str, about: Option<String>) -> Arc<Self> {
-        Arc::new(Self { log, what, about, few, asked: AtomicU64::new(0), seconds: AtomicU64::new(SHORTEST) })
+    fn build(target: &'static str, allowed: u64, summary: &'static str, name: Option<String>) -> Arc<Self> {
+        let seconds = AtomicU64::new(SHORTEST);
+        Arc::new(Self { target, summary, name, allowed, requested: AtomicU64::new(0), seconds })
     }
 
-    /// Whether one more line may be written. To be called in an actix system.
+    /// Counts a line; returns whether it may be written. Call it inside an actix system: the first line of an interval
+    /// starts a task that ends it.
     pub fn permits(self: &Arc<Self>) -> bool {
-        let before = self.asked.fetch_add(1, Relaxed);
+        let before = self.requested.fetch_add(1, Relaxed);
         if before == 0 {
-            let quiet = Arc::clone(self);
+            let limiter = Arc::clone(self);
             actix_rt::spawn(async move {
-                let seconds = quiet.seconds.load(Relaxed);
+                let seconds = limiter.seconds.load(Relaxed);
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
-                quiet.sum_up(seconds);
+                limiter.end_interval(seconds);
             });
         }
-        before < self.few
+        before < self.allowed
     }
 
-    fn sum_up(&self, seconds: u64) {
-        let more = self.asked.swap(0, Relaxed).saturating_sub(self.few);
+    fn end_interval(&self, seconds: u64) {
+        let more = self.requested.swap(0, Relaxed).saturating_sub(self.allowed);
         if more > 0 {
             let within = format_args!("{seconds}s");
-            match &self.about {
+            match &self.name {
                 Some(name) => {
-                    log::warn!(target: self.log, name = name.as_str(), more = more, within:% = within; "{}", self.what);
+                    log::warn!(target: self.target, name = name.as_str(), more = more, within:% = within; "{}", self.summary);
                 }
-                None => log::warn!(target: self.log, more = more, within:% = within; "{}", self.what),
+                None => log::warn!(target: self.target, more = more, within:% = within; "{}", self.summary),
             }
         }
         self.seconds.store(if more > 0 { LONGEST.min(2 * seconds) } else { SHORTEST }, Relaxed);
     }
 }
 
-/// Lines in a while, of what is not expected: enough to see what goes on.
+/// Lines in an interval: enough to see the cause.
 pub const FEW: u64 = 10;
 
-/// A while at first, in seconds.
+/// The first interval, in seconds.
 const SHORTEST: u64 = 10;
 
-/// A while in a flood that does not end.
+/// The longest interval, in seconds.
 const LONGEST: u64 = 600;
 
 #[cfg(test)]
@@ -84,13 +86,13 @@ mod tests {
     use super::*;
 
     #[actix::test]
-    async fn lets_a_few_through_and_counts_the_rest() {
+    async fn writes_the_first_lines_and_counts_the_rest() {
         tokio::time::pause();
-        let quiet = LogLimiter::new("nuncio::test", FEW, "more knocks");
-        let written = (0..100).filter(|_| quiet.permits()).count();
+        let limiter = LogLimiter::new("nuncio::test", FEW, "more lines");
+        let written = (0..100).filter(|_| limiter.permits()).count();
         assert_eq!(written as u64, FEW);
         tokio::time::sleep(Duration::from_secs(SHORTEST + 1)).await;
-        assert!(quiet.permits(), "a new while");
-        assert_eq!(quiet.seconds.load(Relaxed), 2 * SHORTEST);
+        assert!(limiter.permits(), "a new interval");
+        assert_eq!(limiter.seconds.load(Relaxed), 2 * SHORTEST);
     }
 }

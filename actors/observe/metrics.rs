@@ -1,7 +1,5 @@
-//! What can be counted about links being made, and how all figures of a node are shown to a monitoring system.
-//!
-//! This actor counts what nobody else has figures of: how long each phase of an attempt took, how attempts ended, which
-//! TLS versions are spoken, what certificates are worth. A scrape asks it, the pulse, the router and the promise.
+//! Counts connection attempts: the time of each phase, the results, the TLS versions and the certificate verdicts. The
+//! other figures of a scrape come from the monitor, the router and the promise.
 
 use std::{
     collections::BTreeMap,
@@ -18,61 +16,61 @@ use tokio::sync::oneshot;
 use mailbox::{Outlet, Queued};
 use status::report::Direction;
 
-/// This happened on the way to a link.
+/// Count this observation.
 #[derive(Debug)]
-pub enum Saw {
-    /// A phase of an attempt came to its end, well or not. One that `handshake_timeout` cut off is not told.
+pub enum Count {
+    /// A phase of an attempt ended, with or without success. A phase that `handshake_timeout` ended is not reported.
     Phase {
-        /// Which.
+        /// The phase.
         phase: Phase,
-        /// How long it took.
+        /// Its duration.
         took: Duration,
     },
-    /// An attempt is over.
+    /// An attempt ended.
     Attempted {
-        /// What for: `session` or `verification`.
+        /// `session` or `verification`.
         purpose: &'static str,
         /// `established`, or the stage at which it failed.
         result: &'static str,
     },
-    /// TLS is up.
+    /// A TLS handshake succeeded.
     Secured {
-        /// Who opened the connection.
-        side: Direction,
+        /// The direction of the connection.
+        direction: Direction,
         /// `TLSv1.3`
         version: String,
     },
-    /// The certificate that came with it was judged, for the domain that the peer should be or says it is.
+    /// The certificate of a peer was checked against the domain that the peer claims.
     Judged {
-        /// Who opened the connection.
-        side: Direction,
+        /// The direction of the connection.
+        direction: Direction,
         /// `good`, `expired` …
         verdict: &'static str,
     },
 }
 
-/// Show what was counted.
+/// Show the counts.
 #[derive(Debug)]
 pub struct Show {
-    /// Where the answer goes.
+    /// Gets the counts.
     pub answer: oneshot::Sender<Counts>,
 }
 
-/// A part of the way to a link.
+/// A phase of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Asking the DNS.
+    /// The DNS look-ups.
     Resolve,
-    /// TCP.
+    /// The TCP connection.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// From the connection, or from TLS, to a stream that takes stanzas.
+    /// From the TCP connection, or from TLS, to an authenticated stream.
     Authenticate,
 }
 
 impl Phase {
-    /// Its name in the metrics.
+    /// The name in the metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
@@ -83,7 +81,7 @@ impl Phase {
     }
 }
 
-/// What was counted since the start.
+/// The counts since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// The time that each phase took.
@@ -98,10 +96,10 @@ pub struct Counts {
     pub admitted: usize,
 }
 
-/// Times by how long they were.
+/// A histogram of durations.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    /// One more than there are bounds: the last has what is longer than all of them.
+    /// One for each of [`PHASE_BOUNDS`], and one for longer durations.
     pub buckets: [u64; PHASE_BOUNDS.len() + 1],
     /// In seconds.
     pub sum: f64,
@@ -116,7 +114,7 @@ impl Histogram {
     }
 }
 
-/// The actor that counts.
+/// The metrics actor.
 #[derive(Debug)]
 pub struct Metrics {
     counts: Counts,
@@ -124,8 +122,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// One that has counted nothing. The number of authenticated streams is a relaxed atomic that it shares with the
-    /// [`MetricsHandle`], like the gauges of the mailboxes: it measures, and nobody decides by it.
+    /// An actor with all counts zero. The number of authenticated streams is a relaxed atomic that it shares with the
+    /// [`MetricsHandle`], like the gauges of the mailboxes: no decision depends on it.
     pub fn new(admitted: Arc<AtomicUsize>) -> Self {
         Self { counts: Counts::default(), admitted }
     }
@@ -135,20 +133,20 @@ impl Actor for Metrics {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<Saw>> for Metrics {
+impl Handler<Queued<Count>> for Metrics {
     type Result = ();
 
-    fn handle(&mut self, saw: Queued<Saw>, _: &mut Context<Self>) {
-        match saw.open() {
-            Saw::Phase { phase, took } => self.counts.phases.entry(phase).or_default().observe(took),
-            Saw::Attempted { purpose, result } => {
+    fn handle(&mut self, count: Queued<Count>, _: &mut Context<Self>) {
+        match count.open() {
+            Count::Phase { phase, took } => self.counts.phases.entry(phase).or_default().observe(took),
+            Count::Attempted { purpose, result } => {
                 *self.counts.attempts.entry((purpose, result)).or_default() += 1;
             }
-            Saw::Secured { side, version } => {
-                *self.counts.secured.entry((side.as_str(), version)).or_default() += 1;
+            Count::Secured { direction, version } => {
+                *self.counts.secured.entry((direction.as_str(), version)).or_default() += 1;
             }
-            Saw::Judged { side, verdict } => {
-                *self.counts.verdicts.entry((side.as_str(), verdict)).or_default() += 1;
+            Count::Judged { direction, verdict } => {
+                *self.counts.verdicts.entry((direction.as_str(), verdict)).or_default() += 1;
             }
         }
     }
@@ -164,28 +162,28 @@ impl Handler<Queued<Show>> for Metrics {
     }
 }
 
-/// How others tell what they saw; what a full mailbox does not take is not counted.
+/// A handle to the metrics actor. A full mailbox loses observations.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsHandle {
-    /// `None`: nobody counts.
-    metrics: Option<Outlet<Saw>>,
+    /// `None`: nothing is counted.
+    metrics: Option<Outlet<Count>>,
     admitted: Arc<AtomicUsize>,
 }
 
 impl MetricsHandle {
-    /// For those who tell `metrics`.
-    pub fn new(metrics: Outlet<Saw>, admitted: Arc<AtomicUsize>) -> Self {
+    /// A handle to `metrics`.
+    pub fn new(metrics: Outlet<Count>, admitted: Arc<AtomicUsize>) -> Self {
         Self { metrics: Some(metrics), admitted }
     }
 
-    /// Tells.
-    pub fn saw(&self, saw: Saw) {
+    /// Counts an observation.
+    pub fn count(&self, observation: Count) {
         if let Some(metrics) = &self.metrics {
-            let _ = metrics.tell(saw);
+            let _ = metrics.tell(observation);
         }
     }
 
-    /// An incoming stream is authenticated, for as long as the answer is held.
+    /// Counts an authenticated incoming stream for as long as the returned value lives.
     #[must_use]
     pub fn admit(&self) -> Presence {
         self.admitted.fetch_add(1, Relaxed);
@@ -193,7 +191,7 @@ impl MetricsHandle {
     }
 }
 
-/// An authenticated stream; it counts until it is dropped.
+/// An authenticated stream. It is counted until this is dropped.
 #[derive(Debug)]
 pub struct Presence(Arc<AtomicUsize>);
 
@@ -203,6 +201,6 @@ impl Drop for Presence {
     }
 }
 
-/// In seconds: from a name server next door to `handshake_timeout`.
+/// Upper bounds of the histogram, in seconds: from a name server on the same network to `handshake_timeout`.
 pub(crate) const PHASE_BOUNDS: [f64; 12] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];

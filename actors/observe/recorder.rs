@@ -1,12 +1,10 @@
-//! The flight recorder: what happened lately with each remote domain, for whoever asks why federation with it does not
-//! work.
+//! The recorder keeps the last events of each remote domain, for `nuncio explain`.
 //!
-//! Everybody who deals with remote domains tells it at the turns of a link's life and when stanzas are answered with an
-//! error, and goes on at once: what a full mailbox does not take is lost, and counted. What it holds is bounded: so many
-//! domains, so many events of each, so many bytes of text. A domain that only claims to be itself takes the place of
-//! none that has proved it or that we wanted to reach, but for a small share.
+//! The actors that deal with remote domains send it the events of a link and the error answers, and do not wait: a full
+//! mailbox loses events and counts them. Its memory is bounded in domains, events of a domain and bytes of text. Domains
+//! that were only claimed, without proof, have at most one eighth of the places.
 
-mod notes;
+mod handle;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,7 +16,7 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::{Domain, DomainPair};
 
-pub use self::notes::RecorderHandle;
+pub use self::handle::RecorderHandle;
 use crate::settings::Recording;
 use mailbox::{Meter, Queued};
 use status::{
@@ -26,114 +24,115 @@ use status::{
     report::Figures,
 };
 
-/// This happened with a remote domain.
+/// Record an event of a remote domain.
 #[derive(Debug)]
-pub struct Saw {
-    /// Which.
+pub struct Record {
+    /// The remote domain.
     pub remote: Domain,
-    /// Its own claim is all there is to show that it was that domain.
+    /// The peer only claimed the domain.
     pub claimed: bool,
-    /// What.
+    /// The event.
     pub event: Event,
 }
 
-/// These domains have nothing waiting any more: keep what their accounts say.
+/// Nothing waits for these domains any more: add their accounts to the record.
 #[derive(Debug)]
 pub struct Settled {
-    /// Each with the figures since the last time.
+    /// The figures of each domain since it was settled last.
     pub accounts: Vec<(Domain, Figures)>,
 }
 
-/// Tell what happened with a domain.
+/// Show the record of a domain.
 #[derive(Debug)]
 pub struct Recall {
-    /// Which.
+    /// The remote domain.
     pub remote: Domain,
-    /// Where the answer goes; `None`: nothing is known.
-    pub answer: oneshot::Sender<Option<Memory>>,
+    /// Gets the record; `None` if there is none.
+    pub answer: oneshot::Sender<Option<History>>,
 }
 
-/// Tell how far the attempts of these pairs are.
+/// Show the progress of the attempts of these pairs.
 #[derive(Debug)]
 pub struct Locate {
-    /// Each of them being attempted.
+    /// Pairs with an attempt under way.
     pub pairs: Vec<DomainPair>,
-    /// In the same order; `None`: nothing is known.
-    pub answer: oneshot::Sender<Vec<Option<Step>>>,
+    /// Gets the progress of each, in the same order; `None` if there is no record.
+    pub answer: oneshot::Sender<Vec<Option<Progress>>>,
 }
 
-/// How far an attempt is.
+/// The progress of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What it did last.
+pub struct Progress {
+    /// Its last step.
     pub what: What,
-    /// The other end.
+    /// The address of the remote server.
     pub address: Option<SocketAddr>,
 }
 
-/// What is remembered of a domain.
+/// The record of a domain.
 #[derive(Debug)]
-pub struct Memory {
-    /// The oldest first.
+pub struct History {
+    /// The oldest event first.
     pub events: Vec<Event>,
-    /// What became of stanzas to it, as far as that is settled.
+    /// The settled part of its account.
     pub account: Figures,
-    /// Events of all domains that were lost because too many came at once.
+    /// Events of all domains that a full mailbox lost.
     pub lost: u64,
 }
 
-/// The actor that remembers.
+/// The recorder actor.
 pub struct Recorder {
     bounds: Recording,
-    domains: HashMap<Domain, Record>,
-    /// By rank, which says who is forgotten first: claims before others, then whoever was heard of longest ago.
+    domains: HashMap<Domain, Kept>,
+    /// The order in which domains are forgotten: claimed ones first, then by the time of the last event.
     ranks: BTreeMap<Rank, Domain>,
     claims: usize,
-    clock: u64,
+    /// Counts the events.
+    events: u64,
     meter: Arc<Meter>,
 }
 
-/// Claims come first, then the order of the last events.
+/// The place of a domain in the order of forgetting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     proven: bool,
-    turn: u64,
+    event: u64,
 }
 
-struct Record {
+struct Kept {
     rank: Rank,
     events: VecDeque<Event>,
     account: Figures,
 }
 
 impl Recorder {
-    /// One that remembers nothing yet.
+    /// An empty recorder.
     pub fn new(bounds: Recording, meter: Arc<Meter>) -> Self {
-        Self { bounds, domains: HashMap::new(), ranks: BTreeMap::new(), claims: 0, clock: 0, meter }
+        Self { bounds, domains: HashMap::new(), ranks: BTreeMap::new(), claims: 0, events: 0, meter }
     }
 
-    fn take(&mut self, saw: Saw) {
-        let Saw { remote, claimed, event } = saw;
+    fn record(&mut self, record: Record) {
+        let Record { remote, claimed, event } = record;
         if self.bounds.domains == 0 || self.bounds.events == 0 {
             return;
         }
-        self.clock += 1;
-        let rank = Rank { proven: !claimed, turn: self.clock };
+        self.events += 1;
+        let rank = Rank { proven: !claimed, event: self.events };
         if self.domains.contains_key(&remote) {
             self.promote(&remote, rank);
         } else {
             self.make_room(claimed);
             self.claims += usize::from(claimed);
             self.ranks.insert(rank, remote.clone());
-            let record = Record { rank, events: VecDeque::new(), account: Figures::default() };
-            self.domains.insert(remote.clone(), record);
+            let kept = Kept { rank, events: VecDeque::new(), account: Figures::default() };
+            self.domains.insert(remote.clone(), kept);
         }
-        if let Some(record) = self.domains.get_mut(&remote) {
-            record.enter(event, self.bounds.events);
+        if let Some(kept) = self.domains.get_mut(&remote) {
+            kept.enter(event, self.bounds.events);
         }
     }
 
-    /// Gives a domain its new place; proven once is proven.
+    /// Moves a domain to its new place. A domain that was proven once stays proven.
     fn promote(&mut self, remote: &Domain, rank: Rank) {
         let Some(record) = self.domains.get_mut(remote) else { return };
         self.ranks.remove(&record.rank);
@@ -155,16 +154,16 @@ impl Recorder {
         }
     }
 
-    fn step(&self, pair: &DomainPair) -> Option<Step> {
+    fn progress(&self, pair: &DomainPair) -> Option<Progress> {
         let of_pair = |event: &&Event| event.local.as_deref() == Some(pair.local.as_str());
         let events = self.domains.get(&pair.remote)?.events.iter().rev();
         let step = events.filter(of_pair).find(|event| event.what.is_step())?;
-        Some(Step { what: step.what, address: step.address })
+        Some(Progress { what: step.what, address: step.address })
     }
 }
 
-impl Record {
-    /// Enters an event at the end; of bounces for the same reason there is one entry that counts.
+impl Kept {
+    /// Appends an event. Bounces with the same reason share one event, which counts them.
     fn enter(&mut self, event: Event, most: usize) {
         let counted = event.what == What::Bounced;
         let place = if counted { self.events.iter().rposition(|known| known.repeats(&event)) } else { None };
@@ -184,11 +183,11 @@ impl Actor for Recorder {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<Saw>> for Recorder {
+impl Handler<Queued<Record>> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, saw: Queued<Saw>, _: &mut Context<Self>) {
-        self.take(saw.open());
+    fn handle(&mut self, record: Queued<Record>, _: &mut Context<Self>) {
+        self.record(record.open());
     }
 }
 
@@ -198,7 +197,7 @@ impl Handler<Queued<Settled>> for Recorder {
     fn handle(&mut self, settled: Queued<Settled>, _: &mut Context<Self>) {
         let Settled { accounts } = settled.open();
         for (domain, figures) in accounts {
-            // Of domains of our own there is no record.
+            // Local domains have no record.
             if let Some(record) = self.domains.get_mut(&domain) {
                 record.account = record.account.plus(figures);
             }
@@ -211,13 +210,13 @@ impl Handler<Queued<Recall>> for Recorder {
 
     fn handle(&mut self, recall: Queued<Recall>, _: &mut Context<Self>) {
         let Recall { remote, answer } = recall.open();
-        let memory = self.domains.get(&remote).map(|record| Memory {
+        let history = self.domains.get(&remote).map(|record| History {
             events: record.events.iter().cloned().collect(),
             account: record.account,
             lost: self.meter.refused(),
         });
-        // Whoever asked may have given up.
-        let _ = answer.send(memory);
+        // The command may have timed out.
+        let _ = answer.send(history);
     }
 }
 
@@ -226,7 +225,7 @@ impl Handler<Queued<Locate>> for Recorder {
 
     fn handle(&mut self, locate: Queued<Locate>, _: &mut Context<Self>) {
         let Locate { pairs, answer } = locate.open();
-        let _ = answer.send(pairs.iter().map(|pair| self.step(pair)).collect());
+        let _ = answer.send(pairs.iter().map(|pair| self.progress(pair)).collect());
     }
 }
 
@@ -236,7 +235,7 @@ impl Drop for Recorder {
     }
 }
 
-/// Of all domains remembered, those that only claimed to be themselves may be one in so many.
+/// One in this many places is for domains that were only claimed.
 const CLAIMS_SHARE: usize = 8;
 
 #[cfg(test)]
@@ -251,12 +250,12 @@ mod tests {
         Domain::new(name).unwrap()
     }
 
-    fn saw(name: &str, event: Event) -> Saw {
-        Saw { remote: domain(name), claimed: false, event }
+    fn proven(name: &str, event: Event) -> Record {
+        Record { remote: domain(name), claimed: false, event }
     }
 
-    fn claim(name: &str) -> Saw {
-        Saw { remote: domain(name), claimed: true, event: Event::now(What::Refused) }
+    fn claim(name: &str) -> Record {
+        Record { remote: domain(name), claimed: true, event: Event::now(What::Refused) }
     }
 
     fn events<'a>(recorder: &'a Recorder, name: &str) -> Vec<(What, &'a str, u64)> {
@@ -265,46 +264,46 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_event_of_a_domain_goes_first() {
+    fn drops_the_oldest_event_of_a_domain_first() {
         let mut recorder = recorder(10, 2);
         for what in [What::Queued, What::Resolved, What::Connected] {
-            recorder.take(saw("b.example", Event::now(what)));
+            recorder.record(proven("b.example", Event::now(what)));
         }
         assert_eq!(events(&recorder, "b.example"), [(What::Resolved, "", 0), (What::Connected, "", 0)]);
     }
 
     #[test]
-    fn bounces_for_the_same_reason_are_one_entry_that_counts() {
+    fn bounces_with_the_same_reason_share_one_event() {
         let mut recorder = recorder(10, 10);
-        let bounced = |why: &str, count| saw("b.example", Event::now(What::Bounced).saying(why).of(count));
-        recorder.take(bounced("expired", 1));
+        let bounced = |why: &str, count| proven("b.example", Event::now(What::Bounced).saying(why).of(count));
+        recorder.record(bounced("expired", 1));
         let first = recorder.domains[&domain("b.example")].events[0].at;
-        recorder.take(bounced("refused", 2));
-        recorder.take(saw("b.example", Event::now(What::Queued)));
-        recorder.take(bounced("expired", 40));
+        recorder.record(bounced("refused", 2));
+        recorder.record(proven("b.example", Event::now(What::Queued)));
+        recorder.record(bounced("expired", 40));
         let expected = [(What::Bounced, "refused", 2), (What::Queued, "", 0), (What::Bounced, "expired", 41)];
         assert_eq!(events(&recorder, "b.example"), expected);
         assert_eq!(recorder.domains[&domain("b.example")].events[2].at, first);
     }
 
     #[test]
-    fn the_domain_heard_of_longest_ago_is_forgotten_first() {
+    fn forgets_the_domain_with_the_oldest_last_event_first() {
         let mut recorder = recorder(3, 10);
         for name in ["a.example", "b.example", "c.example", "a.example", "d.example"] {
-            recorder.take(saw(name, Event::now(What::Queued)));
+            recorder.record(proven(name, Event::now(What::Queued)));
         }
         assert!(!recorder.domains.contains_key(&domain("b.example")));
         assert_eq!((recorder.domains.len(), recorder.ranks.len()), (3, 3));
     }
 
     #[test]
-    fn a_flood_of_claims_displaces_nobody_who_was_proven() {
+    fn claims_do_not_displace_proven_domains() {
         let mut recorder = recorder(80, 4);
         for number in 0..60 {
-            recorder.take(saw(&format!("d{number}.example"), Event::now(What::ConnectedToUs)));
+            recorder.record(proven(&format!("d{number}.example"), Event::now(What::ConnectedToUs)));
         }
         for number in 0..1_000 {
-            recorder.take(claim(&format!("stranger{number}.example")));
+            recorder.record(claim(&format!("stranger{number}.example")));
         }
         let proven =
             (0..60).all(|number| recorder.domains.contains_key(&domain(&format!("d{number}.example"))));
@@ -313,36 +312,36 @@ mod tests {
     }
 
     #[test]
-    fn whoever_proves_itself_later_is_no_claim_any_more() {
+    fn a_claimed_domain_that_proves_itself_is_no_claim() {
         let mut recorder = recorder(8, 4);
-        recorder.take(claim("b.example"));
+        recorder.record(claim("b.example"));
         assert_eq!(recorder.claims, 1);
-        recorder.take(saw("b.example", Event::now(What::ConnectedToUs)));
-        recorder.take(claim("b.example"));
+        recorder.record(proven("b.example", Event::now(What::ConnectedToUs)));
+        recorder.record(claim("b.example"));
         assert_eq!(recorder.claims, 0);
         assert_eq!(events(&recorder, "b.example").len(), 3);
     }
 
     #[test]
-    fn an_attempt_is_as_far_as_its_last_step() {
+    fn the_progress_of_an_attempt_is_its_last_step() {
         let mut recorder = recorder(8, 8);
         let address = ([127, 0, 0, 1], 5269).into();
         let (ours, other) = (domain("a.example"), domain("inbox.a.example"));
-        recorder.take(saw("b.example", Event::now(What::Connected).with(&ours).at(address)));
-        recorder.take(saw("b.example", Event::now(What::Queued).with(&other)));
-        recorder.take(saw("b.example", Event::now(What::Bounced).with(&ours)));
+        recorder.record(proven("b.example", Event::now(What::Connected).with(&ours).at(address)));
+        recorder.record(proven("b.example", Event::now(What::Queued).with(&other)));
+        recorder.record(proven("b.example", Event::now(What::Bounced).with(&ours)));
         let step = |local: &Domain| {
-            recorder.step(&DomainPair { local: local.clone(), remote: domain("b.example") }).unwrap()
+            recorder.progress(&DomainPair { local: local.clone(), remote: domain("b.example") }).unwrap()
         };
-        assert_eq!(step(&ours), Step { what: What::Connected, address: Some(address) });
-        assert_eq!(step(&other), Step { what: What::Queued, address: None });
+        assert_eq!(step(&ours), Progress { what: What::Connected, address: Some(address) });
+        assert_eq!(step(&other), Progress { what: What::Queued, address: None });
     }
 
     #[test]
-    fn nothing_is_remembered_when_there_is_no_room() {
+    fn records_nothing_if_a_bound_is_zero() {
         for (domains, most) in [(0, 4), (4, 0)] {
             let mut recorder = recorder(domains, most);
-            recorder.take(saw("b.example", Event::now(What::Queued)));
+            recorder.record(proven("b.example", Event::now(What::Queued)));
             assert!(recorder.domains.is_empty());
         }
     }

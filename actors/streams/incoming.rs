@@ -38,7 +38,7 @@ use crate::{
     },
     observe::{
         fingerprints::Fingerprints,
-        metrics::{MetricsHandle, Presence, Saw},
+        metrics::{Count, MetricsHandle, Presence},
         recorder::RecorderHandle,
     },
     settings::Remote,
@@ -143,7 +143,8 @@ pub struct Environment {
 
 impl Environment {
     fn count_secured(&self, session: &tls::Session) {
-        self.tally.saw(Saw::Secured { side: Direction::Incoming, version: session.protocol.clone() });
+        self.tally
+            .count(Count::Secured { direction: Direction::Incoming, version: session.protocol.clone() });
     }
 }
 

@@ -1,6 +1,6 @@
 //! The names on a certificate, as a peer may write them into its subjectAltName.
 
-use actors::certificate::covers;
+use net::certificate::covers;
 use openssl::{
     asn1::{Asn1Object, Asn1OctetString, Asn1Time},
     ec::{EcGroup, EcKey},

@@ -28,7 +28,7 @@ use crate::{
         farewell::{self, Farewell},
         trace::Trace,
     },
-    observe::metrics::{Phase, Saw},
+    observe::metrics::{Count, Phase},
 };
 use net::{stream::Stream, tls};
 use status::{
@@ -251,11 +251,13 @@ impl Negotiation<'_> {
         }
         let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
-        attempt.tally.saw(Saw::Secured { side: Direction::Outgoing, version: session.protocol.clone() });
+        attempt
+            .tally
+            .count(Count::Secured { direction: Direction::Outgoing, version: session.protocol.clone() });
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.tally.saw(Saw::Judged { side: Direction::Outgoing, verdict: name_of(&judged) });
+        attempt.tally.count(Count::Judged { direction: Direction::Outgoing, verdict: name_of(&judged) });
         let verdict = in_words(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),

@@ -17,7 +17,7 @@ use xmpp::{Domain, DomainPair};
 
 use super::session_line;
 use crate::{
-    observe::recorder::{self, Recorder, Step},
+    observe::recorder::{self, Progress, Recorder},
     routing::{
         promise::{self, Promise},
         router::{self, Router},
@@ -294,7 +294,7 @@ impl Sources {
         known
     }
 
-    fn recall(&self, remote: &Domain) -> oneshot::Receiver<Option<recorder::Memory>> {
+    fn recall(&self, remote: &Domain) -> oneshot::Receiver<Option<recorder::History>> {
         let (answer, memory) = oneshot::channel();
         let _ = self.recorder.signal(recorder::Recall { remote: remote.clone(), answer });
         memory
@@ -338,9 +338,9 @@ pub(super) fn silent(part: &str) -> Refusal {
     Refusal::new(format!("the {part} did not answer within {} s: ask again", WITHIN.as_secs()))
 }
 
-fn attempted(pair: &DomainPair, since: Time, step: Option<Step>, waiting: Amount) -> Link {
+fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Amount) -> Link {
     let (state, address) = match step {
-        Some(Step { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
+        Some(Progress { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
         _ => (State::Connecting, None),
     };
     Link {

@@ -100,7 +100,7 @@ mod tests {
                     promise,
                     service,
                     None,
-                    RecorderHandle::nobody(),
+                    RecorderHandle::disabled(),
                     vital,
                 )
             });

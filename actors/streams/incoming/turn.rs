@@ -21,7 +21,7 @@ use crate::{
         refused::{self, RefusedStanzas},
         route::{Ingress, Refuse, Route},
     },
-    observe::{fingerprints, metrics::Saw},
+    observe::{fingerprints, metrics::Count},
     streams::{caller, verifier},
 };
 use mailbox::Refused;
@@ -135,7 +135,9 @@ impl Incoming {
     fn count_verdict(&mut self, verdict: &Result<(), Problem>) {
         if !self.judged {
             self.judged = true;
-            self.environment.tally.saw(Saw::Judged { side: Direction::Incoming, verdict: name_of(verdict) });
+            self.environment
+                .tally
+                .count(Count::Judged { direction: Direction::Incoming, verdict: name_of(verdict) });
         }
     }
 
@@ -200,9 +202,9 @@ impl Incoming {
         if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
             let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
             // A witness who has too much to do remembers the last one.
-            let _ = self.environment.witness.tell(fingerprints::Saw {
+            let _ = self.environment.witness.tell(fingerprints::Record {
                 remote,
-                side: Direction::Incoming,
+                direction: Direction::Incoming,
                 fingerprint,
             });
         }

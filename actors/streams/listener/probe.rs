@@ -63,7 +63,7 @@ impl Listener {
         }
         log::info!(target: super::LOG, address:% = address; "connection of this node's own probe: not recorded");
         incoming::Environment {
-            notes: RecorderHandle::nobody(),
+            notes: RecorderHandle::disabled(),
             tally: MetricsHandle::default(),
             ..environment
         }

@@ -130,7 +130,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         closed: router.outlet(),
         bounces: router.outlet(),
         routes: router.outlet(),
-        notes: RecorderHandle::nobody(),
+        notes: RecorderHandle::disabled(),
     };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {
@@ -145,7 +145,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let (vital, names) =
         (PanicGuard::new("router", deaths), vec![(name.clone(), settings::Conflict::Refuse)]);
     router_inbox.start_on(&here, move || {
-        Router::new([], names, promise, service, None, RecorderHandle::nobody(), vital)
+        Router::new([], names, promise, service, None, RecorderHandle::disabled(), vital)
     });
     let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
     let environment = component::Environment {
