@@ -24,13 +24,11 @@ use tokio::{
 };
 use xmpp::{
     Domain, DomainPair,
+    certificate::TrustStore,
     component::Secret,
     dialback,
-    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
-    stream::{
-        Initiating,
-        initiating::{Output, Plan, Purpose},
-    },
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
+    stream::initiating::{Handshake, Open, Output, Plan},
 };
 
 use self::program::{log_in, number, place_of, read_answers, take_until};
@@ -161,7 +159,7 @@ impl World {
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
-        let (machine, established) = established(&pair);
+        let machine = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
         Ok(Arrival::Session(Box::new(Session {
             expires: None,
@@ -170,7 +168,6 @@ impl World {
             stream: Stream::Memory(ours),
             machine,
             trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
-            established,
             address,
         })))
     }
@@ -208,10 +205,9 @@ impl World {
 }
 
 /// A machine that has its negotiation behind it.
-fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Established) {
-    let mut machine = Initiating::new(Plan {
+fn established(pair: &DomainPair) -> Box<Open> {
+    let mut machine = Handshake::session(Plan {
         pair: pair.clone(),
-        purpose: Purpose::Session,
         policy: policy(),
         bounds: Bounds::default(),
         direct_tls: None,
@@ -228,7 +224,7 @@ fn established(pair: &DomainPair) -> (Initiating, xmpp::stream::initiating::Esta
     machine.receive(BytesMut::from(heard.as_bytes()));
     loop {
         match machine.poll().expect("the negotiation goes through") {
-            Output::Established(established) => return (machine, established),
+            Output::Completed(open) => return open,
             Output::Failed(failure) => panic!("{failure}"),
             _ => {}
         }
@@ -242,7 +238,7 @@ fn policy() -> Policy {
         strict_certificates: false,
         dialback_after_external: false,
         dialback_shortcut: false,
-        trust: Trust(0),
+        trust: TrustStore(0),
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,

@@ -21,7 +21,7 @@ use std::{mem, process::ExitCode, sync::Arc};
 use actix_rt::{Arbiter, System};
 use clap::Args;
 use tokio::sync::mpsc;
-use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+use xmpp::{Domain, DomainPair};
 
 use crate::{
     config::{self, Config, Finding},
@@ -29,7 +29,7 @@ use crate::{
 };
 use actors::{
     dial::{
-        attempt::{Attempt, Dialer},
+        attempt::{Attempt, Dialer, Purpose},
         observer::{Seen, Watch as _},
         remote_policy::Terms,
         resolver::Resolver,

@@ -46,7 +46,7 @@ fn carries_nothing_without_tls_where_the_node_requires_it() {
     let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"3s\""));
     let (mut here, mut there) = (node.inbox(), peer.outbox());
     there.sends_message(&format!("tester@{}", here.name()), "in", "x");
-    node.eventually_logs(&["refused", "outbox.jabberd.example", "demands TLS"]);
+    node.eventually_logs(&["refused", "outbox.jabberd.example", "requires TLS"]);
     let answer = here.asks(there.name(), "<ping xmlns='urn:xmpp:ping'/>");
     assert!(answer.is("iq", "error"), "{answer}");
     assert!(here.next(QUIET).is_none(), "nothing arrived");

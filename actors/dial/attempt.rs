@@ -11,6 +11,7 @@ mod budget;
 mod dialer;
 mod fallback;
 mod negotiation;
+mod purpose;
 mod redirect;
 mod targets;
 mod tcp;
@@ -28,10 +29,7 @@ use xmpp::{
     DomainPair,
     dialback::Answer,
     policy::{self, Bounds, Policy},
-    stream::{
-        Initiating, Secured,
-        initiating::{Established, Purpose},
-    },
+    stream::{Secured, initiating::Open},
 };
 
 pub(crate) use self::negotiation::warn_unasked;
@@ -39,6 +37,7 @@ use self::{budget::Budget, targets::list};
 pub use self::{
     dialer::{Adopt, Dial, Dialer, Making, PendingDial},
     negotiation::secured,
+    purpose::Purpose,
     redirect::{REDIRECTS, elsewhere},
 };
 use crate::{
@@ -131,11 +130,9 @@ pub struct Session {
     /// The socket.
     pub stream: Stream,
     /// The protocol.
-    pub machine: Initiating,
+    pub machine: Box<Open>,
     /// How far the trace of its bytes is.
     pub trace: Trace,
-    /// What was negotiated.
-    pub established: Established,
     /// The peer.
     pub address: SocketAddr,
     /// When its certificate expires, if it showed one.

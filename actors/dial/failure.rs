@@ -15,7 +15,7 @@ use xmpp::{
     certificate::Problem,
     dialback,
     stanza::{self, Condition, ErrorType},
-    stream::{Condition::PolicyViolation, initiating},
+    stream::{Condition::PolicyViolation, Stage, initiating},
 };
 
 use net::{dns, happy_eyeballs, tls};
@@ -55,7 +55,7 @@ pub enum Failure {
         /// Where.
         address: SocketAddr,
         /// What it waited for.
-        stage: &'static str,
+        stage: Stage,
         /// Why.
         failure: initiating::Failure,
         /// What left nothing but dialback to try.
@@ -66,7 +66,7 @@ pub enum Failure {
         /// Where.
         address: SocketAddr,
         /// What the stream waited for.
-        stage: &'static str,
+        stage: Stage,
         /// `None`: the peer closed it.
         error: Option<io::ErrorKind>,
         /// What left nothing but dialback to try.
@@ -77,7 +77,7 @@ pub enum Failure {
         /// Where.
         address: SocketAddr,
         /// What the stream waited for.
-        stage: &'static str,
+        stage: Stage,
         /// How long it was given.
         after: Duration,
         /// What left nothing but dialback to try.
@@ -366,11 +366,21 @@ mod tests {
 
     fn of_stream(cause: Cause) -> Failure {
         let failure = initiating::Failure { remote: remote(), cause };
-        Failure::Stream { address: ([127, 0, 0, 1], 5269).into(), stage: "", failure, distrusted: None }
+        Failure::Stream {
+            address: ([127, 0, 0, 1], 5269).into(),
+            stage: Stage::Features,
+            failure,
+            distrusted: None,
+        }
     }
 
     fn broken(error: Option<io::ErrorKind>) -> Failure {
-        Failure::Broken { address: ([127, 0, 0, 1], 5269).into(), stage: "", error, distrusted: None }
+        Failure::Broken {
+            address: ([127, 0, 0, 1], 5269).into(),
+            stage: Stage::Features,
+            error,
+            distrusted: None,
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
-use xmpp::{Domain, stream::initiating::Purpose};
+use xmpp::Domain;
 
 use mailbox::{Mailbox, Meter, Outlet, Queued};
 use net::dns::{Cache, Dns, Failure, KnownAnswers, Learnt, Owner, Question, Target};
@@ -190,15 +190,6 @@ impl Lane {
         match self {
             Self::Session => SESSIONS_AT_ONCE,
             Self::Verification => VERIFICATIONS_AT_ONCE,
-        }
-    }
-}
-
-impl From<&Purpose> for Lane {
-    fn from(purpose: &Purpose) -> Self {
-        match purpose {
-            Purpose::Session => Self::Session,
-            Purpose::Verify(_) => Self::Verification,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod alive;
 mod change;
 mod goodbye;
+mod machine;
 mod refusals;
 mod seat;
 mod show;
@@ -15,17 +16,18 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 use xmpp::{
     Domain, Stanza,
-    component::{Accepting, Configured, Output},
+    component::{Configured, Handshake, Output, open},
     policy::Bounds,
     stanza,
     stream::{self, Condition, End},
 };
 
 pub use self::refusals::Refusals;
-use self::{alive::Alive, goodbye::Parting};
+use self::{alive::Alive, goodbye::Parting, machine::Machine};
 use crate::{
     flow::{
         batch::{self, Batch, ReadPermit, Watch},
@@ -215,7 +217,7 @@ pub struct Component {
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     link: Option<Link>,
-    machine: Accepting,
+    machine: Machine,
     trace: Trace,
     name: Option<Domain>,
     seated: bool,
@@ -267,12 +269,12 @@ impl Component {
         Self {
             link: Some(Link::start(stream, own.outlet())),
             trace: Trace::new(LOG),
-            machine: Accepting::new(
+            machine: Machine::Handshake(Handshake::new(
                 Arc::clone(&environment.names),
                 environment.max_stanza,
                 environment.bounds,
                 stream_id::source(),
-            ),
+            )),
             environment,
             address,
             own,
@@ -312,29 +314,32 @@ impl Component {
     fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused = RefusedStanzas::default();
-        while let Some(output) = self.machine.poll() {
-            match output {
-                Output::Transmit(bytes) => {
-                    if let Some(shown) = self.trace.sent(&bytes) {
-                        log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+        loop {
+            match &mut self.machine {
+                Machine::Handshake(handshake) => match handshake.poll() {
+                    None => break,
+                    Some(Output::Transmit(bytes)) => self.transmit(bytes),
+                    Some(Output::Claimed { name }) => {
+                        self.name = Some(name.clone());
+                        self.claim(name, context);
                     }
-                    self.outbox.push_raw(bytes);
-                }
-                Output::Claimed { name } => {
-                    self.name = Some(name.clone());
-                    self.claim(name, context);
-                }
-                // Counted at once, since the line about the end of the stream may be the next thing to do.
-                Output::Stanza(stanza) if self.alive.is_answer(&stanza) => {}
-                Output::Stanza(stanza) => {
-                    self.stanzas_in += 1;
-                    stanzas.push(stanza);
-                }
-                Output::StanzaRefused(stanza) => {
-                    refused.enter(&stanza);
-                    self.refuse(*stanza, pass);
-                }
-                Output::Ended(end) => self.stream_ended(&end, context),
+                    Some(Output::Ended(end)) => self.stream_ended(&end, context),
+                },
+                Machine::Open(open) => match open.poll() {
+                    None => break,
+                    Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
+                    Some(open::Output::Stanza(stanza)) if self.alive.is_answer(&stanza) => {}
+                    // Counted at once, since the line about the end of the stream may be the next thing to do.
+                    Some(open::Output::Stanza(stanza)) => {
+                        self.stanzas_in += 1;
+                        stanzas.push(stanza);
+                    }
+                    Some(open::Output::StanzaRefused(stanza)) => {
+                        refused.enter(&stanza);
+                        self.refuse(*stanza, pass);
+                    }
+                    Some(open::Output::Ended(end)) => self.stream_ended(&end, context),
+                },
             }
         }
         if self.machine.has_closed() {
@@ -353,6 +358,13 @@ impl Component {
             self.habit.mark(&mut batches, self.last_stanza);
             self.offer(batches, context);
         }
+    }
+
+    fn transmit(&mut self, bytes: Bytes) {
+        if let Some(shown) = self.trace.sent(&bytes) {
+            log::trace!(target: LOG, address:% = self.address; "sent {shown}");
+        }
+        self.outbox.push_raw(bytes);
     }
 
     /// Answers a stanza that the stream refused, on that stream: its sender may be somebody whom the component does not
@@ -634,7 +646,7 @@ impl Handler<Queued<Expel>> for Component {
     fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
         expel.open();
         if !self.over {
-            let text = "this name is not served here any more";
+            let text = "this name is no longer served here";
             self.close(Parting::Error(stream::Error::new(Condition::HostGone, text)), context);
         }
     }

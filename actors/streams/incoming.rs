@@ -1,6 +1,7 @@
 //! A stream that another server opened to us: negotiation, the domain pairs it proved, reading.
 
 mod deadlines;
+mod machine;
 mod show;
 mod strangers;
 mod turn;
@@ -19,11 +20,14 @@ use xmpp::{
     certificate::Problem,
     policy::Mechanism,
     stanza::Reason,
-    stream::{self, Condition, End, Receiving},
+    stream::{self, Condition, End, receiving::Handshake},
 };
 
 pub use self::strangers::Strangers;
-use self::turn::{OFFER_AGAIN, name};
+use self::{
+    machine::Machine,
+    turn::{OFFER_AGAIN, name},
+};
 use crate::{
     dial::remote_policy::Terms,
     flow::{
@@ -155,7 +159,7 @@ pub struct Incoming {
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     link: Option<Link>,
-    machine: Receiving,
+    machine: Machine,
     trace: Trace,
     outbox: Outbox,
     over: bool,
@@ -227,7 +231,11 @@ impl Incoming {
         Self {
             link: Some(Link::start(stream, own.outlet())),
             trace: Trace::new(LOG),
-            machine: Receiving::new(Arc::clone(environment.terms.rules()), secured, stream_id::source()),
+            machine: Machine::Handshake(Box::new(Handshake::new(
+                Arc::clone(environment.terms.rules()),
+                secured,
+                stream_id::source(),
+            ))),
             environment,
             address,
             own,

@@ -24,7 +24,10 @@ use tokio::{sync::mpsc, task::AbortHandle};
 use xmpp::{
     DomainPair,
     policy::Mechanism,
-    stream::{self, Initiating, initiating::Output},
+    stream::{
+        self,
+        initiating::{Open as Machine, open::Output},
+    },
 };
 
 pub use self::attempting::GiveWay;
@@ -229,7 +232,7 @@ enum OnRoute {
 /// The stream while the link stands.
 struct Wire {
     link: Link,
-    machine: Initiating,
+    machine: Box<Machine>,
     trace: Trace,
     max_stanza: Option<usize>,
     address: SocketAddr,
@@ -292,16 +295,16 @@ impl Outgoing {
     fn establish(&mut self, session: Session, context: &mut Context<Self>) {
         let now = clock::now();
         // XEP-0478: the peer closes then. Ours has to come first, or a stanza may meet a closing stream.
-        let idle_seconds = session.established.idle_seconds;
+        let idle_seconds = session.machine.idle_seconds();
         let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
         self.idle_timeout = self.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
         self.wire = Some(Wire {
             link: Link::start(session.stream, self.own.outlet()),
-            machine: session.machine,
             trace: session.trace,
-            max_stanza: session.established.max_stanza,
+            max_stanza: session.machine.max_stanza(),
             address: session.address,
-            mechanism: session.established.mechanism,
+            mechanism: session.machine.mechanism(),
+            machine: session.machine,
             bytes_in: 0,
             inbound: Inbound::default(),
             since: now,
@@ -345,13 +348,6 @@ impl Outgoing {
                     self.pass_on(std::mem::take(&mut answers), pass);
                     self.stream_ended(&end, context);
                 }
-                // These belong to the negotiation, which is over.
-                Output::StartTls
-                | Output::Judged(_)
-                | Output::Noted(_)
-                | Output::Established(_)
-                | Output::Verified(_)
-                | Output::Failed(_) => {}
             }
         }
         self.pass_on(answers, pass);

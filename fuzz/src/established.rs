@@ -9,10 +9,10 @@ use bytes::BytesMut;
 use std::{collections::HashMap, sync::Arc};
 use xmpp::{
     DomainPair, Stanza,
-    component::{self, Accepting, Secret},
+    component::{self, Secret},
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
-    stream::{Condition, End, Initiating, Receiving, initiating, receiving},
+    stream::{Condition, End, initiating, receiving},
 };
 
 /// The stream of another server.
@@ -25,13 +25,17 @@ pub(crate) fn receiving(input: &[u8]) {
     };
     let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate: true }));
     let rules = Arc::new(Rules::new(hosted, terms.clone(), vec![], vec![Pattern::Any], vec![]));
-    let mut stream = Receiving::new(rules, Some(fixture::secured(&["b.example"])), fixture::ids());
+    let direct_tls = Some(fixture::secured(&["b.example"]));
+    let mut handshake = receiving::Handshake::new(rules, direct_tls, fixture::ids());
     let mut log = Log::new(HEADER, "b.example", "a.example");
-    for setup in [HEADER, AUTH, HEADER] {
-        stream.receive(BytesMut::from(setup));
-        drain_receiving(&mut stream, &mut log);
-    }
-    assert_eq!(stream.pairs().len(), 1, "the stream is not established");
+    handshake.receive(BytesMut::from([HEADER, AUTH].concat().as_str()));
+    let opened = std::iter::from_fn(|| handshake.poll()).find_map(|output| match output {
+        receiving::Output::Completed(open) => Some(open),
+        _ => None,
+    });
+    let mut stream = opened.expect("the stream opens");
+    stream.receive(BytesMut::from(HEADER));
+    drain_receiving(&mut stream, &mut log);
     for piece in log.pieces(input) {
         stream.receive(piece);
         drain_receiving(&mut stream, &mut log);
@@ -53,9 +57,8 @@ pub(crate) fn receiving(input: &[u8]) {
 pub(crate) fn initiating(input: &[u8]) {
     let Some((&choice, input)) = input.split_first() else { return };
     let policy = Policy { tls: Tls::Required, ..policy(choice & 64) };
-    let mut stream = Initiating::new(initiating::Plan {
+    let mut handshake = initiating::Handshake::session(initiating::Plan {
         pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
-        purpose: initiating::Purpose::Session,
         policy,
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
@@ -63,12 +66,16 @@ pub(crate) fn initiating(input: &[u8]) {
     });
     let mut log = Log::new(RESPONSE, "b.example", "a.example");
     log.type_ = " type='error'";
+    let mut opened = None;
     for setup in [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, "<stream:features/>"] {
-        drain_initiating(&mut stream, &mut log);
-        stream.receive(BytesMut::from(setup));
+        handshake.receive(BytesMut::from(setup));
+        while let Some(output) = handshake.poll() {
+            if let initiating::Output::Completed(open) = output {
+                opened = Some(open);
+            }
+        }
     }
-    drain_initiating(&mut stream, &mut log);
-    assert!(stream.is_established(), "the stream is not established");
+    let mut stream = opened.expect("the stream opens");
     for piece in log.pieces(input) {
         stream.receive(piece);
         drain_initiating(&mut stream, &mut log);
@@ -82,13 +89,12 @@ pub(crate) fn initiating(input: &[u8]) {
 /// The stream of a component.
 pub(crate) fn component(input: &[u8]) {
     let names = HashMap::from([(domain("c.example"), Secret::new("secret").into())]);
-    let mut stream = Accepting::new(Arc::new(names), 64 * 1024, Bounds::default(), fixture::ids());
+    let bounds = Bounds::default();
+    let mut handshake = component::Handshake::new(Arc::new(names), 64 * 1024, bounds, fixture::ids());
     let mut log = Log::new(COMPONENT_HEADER, "c.example", "b.example");
-    for setup in [COMPONENT_HEADER, HANDSHAKE] {
-        stream.receive(BytesMut::from(setup));
-        drain_component(&mut stream, &mut log);
-    }
-    stream.accept();
+    handshake.receive(BytesMut::from([COMPONENT_HEADER, HANDSHAKE].concat().as_str()));
+    while handshake.poll().is_some() {}
+    let mut stream = handshake.accept().expect("the stream opens");
     drain_component(&mut stream, &mut log);
     for piece in log.pieces(input) {
         stream.receive(piece);
@@ -100,37 +106,36 @@ pub(crate) fn component(input: &[u8]) {
     });
 }
 
-fn drain_receiving(stream: &mut Receiving, log: &mut Log) {
+fn drain_receiving(stream: &mut receiving::Open, log: &mut Log) {
     while let Some(output) = stream.poll() {
         match output {
-            receiving::Output::Stanza(stanza) => log.stanza(&stanza),
-            receiving::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
-            receiving::Output::Ended(end) => log.end = Some(end),
+            receiving::open::Output::Stanza(stanza) => log.stanza(&stanza),
+            receiving::open::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
+            receiving::open::Output::Ended(end) => log.end = Some(end),
             _ => {}
         }
     }
 }
 
-fn drain_initiating(stream: &mut Initiating, log: &mut Log) {
+fn drain_initiating(stream: &mut initiating::Open, log: &mut Log) {
     while let Some(output) = stream.poll() {
         match output {
-            initiating::Output::Answer(stanza) => {
+            initiating::open::Output::Answer(stanza) => {
                 assert_eq!(stanza.type_(), Some("error"), "an answer that is no error");
                 log.stanza(&stanza);
             }
-            initiating::Output::Failed(failure) => panic!("it was established: {failure}"),
-            initiating::Output::Ended(end) => log.end = Some(end),
+            initiating::open::Output::Ended(end) => log.end = Some(end),
             _ => {}
         }
     }
 }
 
-fn drain_component(stream: &mut Accepting, log: &mut Log) {
+fn drain_component(stream: &mut component::Open, log: &mut Log) {
     while let Some(output) = stream.poll() {
         match output {
-            component::Output::Stanza(stanza) => log.stanza(&stanza),
-            component::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
-            component::Output::Ended(end) => log.end = Some(end),
+            component::open::Output::Stanza(stanza) => log.stanza(&stanza),
+            component::open::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
+            component::open::Output::Ended(end) => log.end = Some(end),
             _ => {}
         }
     }

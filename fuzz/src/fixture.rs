@@ -3,9 +3,9 @@
 use bytes::BytesMut;
 use xmpp::{
     Domain,
-    certificate::{Certificate, Name, Problem},
+    certificate::{Certificate, Name, Problem, TrustStore},
     dialback::Secret,
-    policy::{MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    policy::{MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
     stream::Secured,
 };
 
@@ -61,7 +61,7 @@ pub(crate) fn policy(choice: u8) -> Policy {
         strict_certificates: choice & 16 != 0,
         dialback_after_external: choice & 8 != 0,
         dialback_shortcut: choice & 128 != 0,
-        trust: Trust(0),
+        trust: TrustStore(0),
         max_stanza: 64 * 1024,
         max_stanza_unauthenticated: MAX_STANZA_UNAUTHENTICATED,
         unknown_recipient: match choice & 64 {
@@ -97,7 +97,7 @@ pub(crate) fn secured(names: &[&str]) -> Secured {
 /// Whether that certificate proves `domain`.
 pub(crate) fn proves(secured: Option<&Secured>, domain: &Domain) -> bool {
     let certificate = secured.and_then(|secured| secured.certificate.as_ref());
-    certificate.is_some_and(|certificate| certificate.proves(domain, Trust(0)).is_ok())
+    certificate.is_some_and(|certificate| certificate.proves(domain, TrustStore(0)).is_ok())
 }
 
 /// Ids that count, so that a corpus can name them.

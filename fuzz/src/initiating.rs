@@ -4,25 +4,24 @@ use crate::{
     fixture::{self, Act, acts, domain, policy, proves},
     reader::Reader,
 };
+use bytes::{Bytes, BytesMut};
 use xmpp::{
     DomainPair,
-    dialback::Request,
+    dialback::{Answer, Request},
     policy::{Bounds, Mechanism, Policy, Tls},
     stream::{
-        Initiating, Secured,
-        initiating::{Output, Plan, Purpose},
+        Secured, Stage,
+        initiating::{self, Handshake, Open, Output, Plan, Verification},
     },
+    xml::Element,
 };
 
 pub(crate) fn run(input: &[u8]) {
     let Some((&choice, input)) = input.split_first() else { return };
     let policy = policy(choice);
     let direct_tls = (choice & 32 != 0).then(|| fixture::secured(&["b.example"]));
-    let purpose = match choice & 64 {
-        0 => Purpose::Session,
-        _ => Purpose::Verify(request()),
-    };
-    let mut session = Session::new(&policy, purpose, direct_tls, choice & 128 == 0);
+    let request = (choice & 64 != 0).then(request);
+    let mut session = Session::new(&policy, request, direct_tls, choice & 128 == 0);
     for act in acts(input) {
         session.act(act);
     }
@@ -37,12 +36,63 @@ pub(crate) fn request() -> Request {
     }
 }
 
+/// A stream through its whole life.
+enum Stream {
+    Session(Handshake<initiating::Session>),
+    Verification(Handshake<Verification>),
+    Open(Box<Open>),
+}
+
+impl Stream {
+    fn receive(&mut self, bytes: BytesMut) {
+        match self {
+            Self::Session(handshake) => handshake.receive(bytes),
+            Self::Verification(handshake) => handshake.receive(bytes),
+            Self::Open(open) => open.receive(bytes),
+        }
+    }
+
+    fn secured(&mut self, secured: Secured) {
+        match self {
+            Self::Session(handshake) => handshake.secured(secured),
+            Self::Verification(handshake) => handshake.secured(secured),
+            Self::Open(_) => {}
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Session(handshake) => handshake.close(None),
+            Self::Verification(handshake) => handshake.close(None),
+            Self::Open(open) => open.close(None),
+        }
+    }
+}
+
+/// What a handshake ends in.
+trait Outcome: std::fmt::Debug {
+    /// The open stream; `None` after a verification.
+    fn open(self) -> Option<Box<Open>>;
+}
+
+impl Outcome for Box<Open> {
+    fn open(self) -> Option<Box<Open>> {
+        Some(self)
+    }
+}
+
+impl Outcome for Answer {
+    fn open(self) -> Option<Box<Open>> {
+        None
+    }
+}
+
 /// A stream and what may be concluded from what happened on it.
 pub(crate) struct Session<'a> {
     policy: &'a Policy,
     verifies: bool,
     certificate: bool,
-    stream: Initiating,
+    stream: Stream,
     reader: Reader,
     secured: Option<Secured>,
     tls_wanted: bool,
@@ -55,19 +105,22 @@ pub(crate) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) fn new(
         policy: &'a Policy,
-        purpose: Purpose,
+        request: Option<Request>,
         direct_tls: Option<Secured>,
         certificate: bool,
     ) -> Self {
-        let verifies = purpose != Purpose::Session;
-        let stream = Initiating::new(Plan {
+        let verifies = request.is_some();
+        let plan = Plan {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
-            purpose,
             policy: policy.clone(),
             bounds: Bounds::default(),
             direct_tls: direct_tls.clone(),
             certificate,
-        });
+        };
+        let stream = match request {
+            None => Stream::Session(Handshake::session(plan)),
+            Some(request) => Stream::Verification(Handshake::verification(plan, request)),
+        };
         Self {
             policy,
             verifies,
@@ -83,7 +136,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does what an input wants, then all that the machine wants; gives what it sent.
-    pub(crate) fn act(&mut self, act: Act<'_>) -> Vec<xmpp::xml::Element> {
+    pub(crate) fn act(&mut self, act: Act<'_>) -> Vec<Element> {
         match act {
             Act::Bytes(bytes) => {
                 self.reader.received(bytes.len());
@@ -95,61 +148,96 @@ impl<'a> Session<'a> {
                 }
                 self.stream.secured(fixture::secured(names));
             }
-            Act::Close => self.stream.close(None),
+            Act::Close => self.stream.close(),
             Act::Decided(_) | Act::Undecided => {}
         }
         let mut sent = Vec::new();
-        while let Some(output) = self.stream.poll() {
-            assert!(!self.over, "{output:?} after the end");
-            match output {
-                Output::Transmit(bytes) => {
-                    let elements = self.reader.sent(&bytes);
-                    assert!(self.may_speak() || elements.iter().all(|element| element.name != "result"));
-                    sent.extend(elements);
+        loop {
+            let output = match &mut self.stream {
+                Stream::Session(handshake) => {
+                    handshake.poll().map(|output| self.shakes_hands(output, &mut sent))
                 }
-                Output::StartTls => {
-                    assert!(self.secured.is_none() && self.policy.tls != Tls::Disabled);
-                    self.tls_wanted = true;
+                Stream::Verification(handshake) => {
+                    handshake.poll().map(|output| self.shakes_hands(output, &mut sent))
                 }
-                Output::Judged(verdict) => {
-                    assert_eq!(verdict.is_ok(), proves(self.secured.as_ref(), &domain("b.example")));
-                }
-                Output::Noted(_) => {}
-                Output::Established(established) => {
-                    assert!(!self.verifies && !self.settled && self.may_speak());
-                    assert!(self.policy.allows(established.mechanism));
-                    assert_eq!(established.secured, self.secured.is_some());
-                    assert!(
-                        !established.secured || self.policy.tls != Tls::Disabled,
-                        "TLS where it is never"
-                    );
-                    if established.mechanism == Mechanism::External {
-                        assert!(self.certificate && established.secured, "EXTERNAL without TLS");
-                    }
-                    self.settled = true;
-                }
-                Output::Verified(_) => {
-                    assert!(self.verifies && !self.settled);
-                    self.settled = true;
-                }
-                Output::Unasked { .. } => {
-                    assert!(!std::mem::replace(&mut self.unasked, true), "told twice");
-                }
-                Output::Answer(stanza) => {
-                    assert!(self.settled && !self.verifies && stanza.type_().is_some());
-                    assert_eq!(*stanza.from_domain(), domain("b.example"));
-                    assert_eq!(*stanza.to_domain(), domain("a.example"));
-                }
-                Output::Stray(_) => assert!(self.settled),
-                Output::Failed(_) => {
-                    assert!(!self.settled, "established, then failed");
-                    self.over = true;
-                }
-                Output::Ended(_) => self.over = true,
+                Stream::Open(open) => open.poll().map(|output| self.is_open(output, &mut sent)),
+            };
+            if output.is_none() {
+                break;
             }
         }
-        assert!(!self.stream.is_established() || self.settled);
         sent
+    }
+
+    fn shakes_hands<T: Outcome>(&mut self, output: Output<T>, sent: &mut Vec<Element>) {
+        assert!(!self.over, "{output:?} after the end");
+        match output {
+            Output::Transmit(bytes) => self.transmits(&bytes, sent),
+            Output::StartTls => {
+                assert!(self.secured.is_none() && self.policy.tls != Tls::Disabled);
+                self.tls_wanted = true;
+            }
+            Output::Judged(verdict) => {
+                assert_eq!(verdict.is_ok(), proves(self.secured.as_ref(), &domain("b.example")));
+            }
+            Output::Noted(_) => {}
+            Output::Unasked { .. } => self.is_unasked(),
+            Output::Completed(outcome) => {
+                assert!(!self.settled, "completed twice");
+                self.settled = true;
+                match outcome.open() {
+                    Some(open) => self.opens(open),
+                    None => {
+                        assert!(self.verifies);
+                        self.over = true;
+                    }
+                }
+            }
+            Output::Failed(_) => {
+                assert!(!self.settled, "established, then failed");
+                self.over = true;
+            }
+            Output::Ended(_) => self.over = true,
+        }
+    }
+
+    fn opens(&mut self, open: Box<Open>) {
+        assert!(!self.verifies && self.may_speak());
+        assert_eq!(open.stage(), Stage::Open);
+        let secured = open.transport().is_some();
+        assert!(self.policy.allows(open.mechanism()));
+        assert_eq!(secured, self.secured.is_some());
+        assert!(!secured || self.policy.tls != Tls::Disabled, "TLS where it is never");
+        if open.mechanism() == Mechanism::External {
+            assert!(self.certificate && secured, "EXTERNAL without TLS");
+        }
+        self.stream = Stream::Open(open);
+    }
+
+    fn is_open(&mut self, output: initiating::open::Output, sent: &mut Vec<Element>) {
+        use initiating::open::Output;
+        assert!(!self.over, "{output:?} after the end");
+        match output {
+            Output::Transmit(bytes) => self.transmits(&bytes, sent),
+            Output::Unasked { .. } => self.is_unasked(),
+            Output::Answer(stanza) => {
+                assert!(stanza.type_().is_some());
+                assert_eq!(*stanza.from_domain(), domain("b.example"));
+                assert_eq!(*stanza.to_domain(), domain("a.example"));
+            }
+            Output::Stray(_) => {}
+            Output::Ended(_) => self.over = true,
+        }
+    }
+
+    fn transmits(&mut self, bytes: &Bytes, sent: &mut Vec<Element>) {
+        let elements = self.reader.sent(bytes);
+        assert!(self.may_speak() || elements.iter().all(|element| element.name != "result"));
+        sent.extend(elements);
+    }
+
+    fn is_unasked(&mut self) {
+        assert!(!std::mem::replace(&mut self.unasked, true), "told twice");
     }
 
     /// Whether the terms let anything be told to this peer.

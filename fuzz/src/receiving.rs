@@ -4,13 +4,18 @@ use crate::{
     fixture::{self, Act, acts, domain, policy, proves},
     reader::Reader,
 };
+use bytes::BytesMut;
 use std::sync::Arc;
 use xmpp::{
     DomainPair,
     dialback::{Answer, Request},
     policy::{Hosted, MalformedStanza, Mechanism, Pattern, Policy, Rules, Tls},
     stanza::{Condition, Error, ErrorType},
-    stream::{self, End, Receiving, Secured, receiving::Output},
+    stream::{
+        self, End, Secured,
+        receiving::{Handshake, Open, Output, open},
+    },
+    xml::Element,
 };
 
 pub(crate) fn run(input: &[u8]) {
@@ -23,10 +28,45 @@ pub(crate) fn run(input: &[u8]) {
     }
 }
 
+/// A stream through its whole life.
+enum Stream {
+    Handshake(Box<Handshake>),
+    Open(Box<Open>),
+}
+
+impl Stream {
+    fn receive(&mut self, bytes: BytesMut) {
+        match self {
+            Self::Handshake(handshake) => handshake.receive(bytes),
+            Self::Open(open) => open.receive(bytes),
+        }
+    }
+
+    fn secured(&mut self, secured: Secured) {
+        if let Self::Handshake(handshake) = self {
+            handshake.secured(secured);
+        }
+    }
+
+    fn verified(&mut self, request: &Request, answer: Result<Answer, Error>) {
+        match self {
+            Self::Handshake(handshake) => handshake.verified(request, answer),
+            Self::Open(open) => open.verified(request, answer),
+        }
+    }
+
+    fn close(&mut self) {
+        match self {
+            Self::Handshake(handshake) => handshake.close(None),
+            Self::Open(open) => open.close(None),
+        }
+    }
+}
+
 /// A stream and what may be concluded from what happened on it.
 pub(crate) struct Session<'a> {
     policy: &'a Policy,
-    stream: Receiving,
+    stream: Stream,
     reader: Reader,
     secured: Option<Secured>,
     tls_wanted: bool,
@@ -44,7 +84,7 @@ impl<'a> Session<'a> {
         let rules = Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
         Self {
             policy,
-            stream: Receiving::new(Arc::new(rules), direct_tls.clone(), fixture::ids()),
+            stream: Stream::Handshake(Box::new(Handshake::new(Arc::new(rules), direct_tls.clone(), fixture::ids()))),
             reader: Reader::new(),
             secured: direct_tls,
             tls_wanted: false,
@@ -57,7 +97,7 @@ impl<'a> Session<'a> {
     }
 
     /// Does what an input wants, then all that the machine wants; gives what it sent.
-    pub(crate) fn act(&mut self, act: Act<'_>) -> Vec<xmpp::xml::Element> {
+    pub(crate) fn act(&mut self, act: Act<'_>) -> Vec<Element> {
         match act {
             Act::Bytes(bytes) => {
                 self.reader.received(bytes.len());
@@ -75,56 +115,84 @@ impl<'a> Session<'a> {
                 condition: Condition::RemoteServerTimeout,
                 text: "no answer".to_owned(),
             })),
-            Act::Close => self.stream.close(None),
+            Act::Close => self.stream.close(),
         }
         let mut sent = Vec::new();
-        while let Some(output) = self.stream.poll() {
-            assert!(!self.over, "{output:?} after the end");
-            match output {
-                Output::Transmit(bytes) => sent.extend(self.reader.sent(&bytes)),
-                Output::StartTls => {
-                    assert!(self.secured.is_none() && self.policy.tls != Tls::Disabled);
-                    self.tls_wanted = true;
+        loop {
+            let output = match &mut self.stream {
+                Stream::Handshake(handshake) => {
+                    handshake.poll().map(|output| self.shakes_hands(output, &mut sent))
                 }
-                Output::Verify(request) => {
-                    self.may_trust_dns();
-                    // Requests on a stream that began anew are forgotten, but their answers cost a dial all the same.
-                    self.asked.push(request);
+                Stream::Open(open) => open.poll().map(|output| self.is_open(output, &mut sent)),
+            };
+            if output.is_none() {
+                return sent;
+            }
+        }
+    }
+
+    fn shakes_hands(&mut self, output: Output, sent: &mut Vec<Element>) {
+        assert!(!self.over, "{output:?} after the end");
+        match output {
+            Output::Transmit(bytes) => sent.extend(self.reader.sent(&bytes)),
+            Output::StartTls => {
+                assert!(self.secured.is_none() && self.policy.tls != Tls::Disabled);
+                self.tls_wanted = true;
+            }
+            Output::Verify(request) => self.verifies(request),
+            Output::Refused { .. } => self.refuses(),
+            Output::Opened { .. } => {}
+            Output::Completed(open) => {
+                assert_eq!(open.pairs().len(), 1);
+                self.stream = Stream::Open(open);
+            }
+            Output::Ended(_) => self.over = true,
+        }
+    }
+
+    fn is_open(&mut self, output: open::Output, sent: &mut Vec<Element>) {
+        use open::Output;
+        assert!(!self.over, "{output:?} after the end");
+        match output {
+            Output::Transmit(bytes) => sent.extend(self.reader.sent(&bytes)),
+            Output::Verify(request) => self.verifies(request),
+            Output::Authorized { pair, mechanism } => self.authorize(pair, mechanism),
+            Output::Stanza(stanza) => {
+                let pair =
+                    DomainPair { local: stanza.to_domain().clone(), remote: stanza.from_domain().clone() };
+                assert!(self.authorized.contains(&pair), "a stanza of {pair}");
+            }
+            Output::StanzaRefused(refused) => {
+                let pair = DomainPair { local: refused.local.clone(), remote: refused.remote.clone() };
+                let known = |pair: &DomainPair| pair.remote == refused.remote;
+                assert!(self.authorized.iter().any(known), "{pair} was never proved");
+                if let Some(answer) = &refused.answer {
+                    assert_eq!(*answer.to_domain(), pair.remote, "an answer to a stranger");
+                    assert!(!answer.is_answerable(), "an answer that is no error");
                 }
-                Output::Authorized { pair, mechanism } => self.authorize(pair, mechanism),
-                Output::Stanza(stanza) => {
-                    let pair = DomainPair {
-                        local: stanza.to_domain().clone(),
-                        remote: stanza.from_domain().clone(),
-                    };
-                    assert!(self.authorized.contains(&pair), "a stanza of {pair}");
-                }
-                Output::StanzaRefused(refused) => {
-                    let pair = DomainPair { local: refused.local.clone(), remote: refused.remote.clone() };
-                    let known = |pair: &DomainPair| pair.remote == refused.remote;
-                    assert!(self.authorized.iter().any(known), "{pair} was never proved");
-                    if let Some(answer) = &refused.answer {
-                        assert_eq!(*answer.to_domain(), pair.remote, "an answer to a stranger");
-                        assert!(!answer.is_answerable(), "an answer that is no error");
-                    }
-                }
-                Output::Refused { .. } => {
-                    self.refusals += 1;
-                    assert!(self.refusals <= KINDS_OF_REFUSALS, "told more than once a kind");
-                }
-                Output::Opened { .. } => {}
-                Output::Ended(end) => {
-                    self.over = true;
-                    if let (End::ByUs(error), false) = (end, self.authorized.is_empty()) {
-                        // The machine checks that nothing else ends an established stream; a header may follow.
-                        let strict = self.policy.malformed_stanza == MalformedStanza::Close;
-                        let costs_one_stanza = error.condition == stream::Condition::UnsupportedStanzaType;
-                        assert!(strict || !costs_one_stanza, "ended for one stanza: {error}");
-                    }
+            }
+            Output::Refused { .. } => self.refuses(),
+            Output::Ended(end) => {
+                self.over = true;
+                if let End::ByUs(error) = end {
+                    // The machine checks that nothing else ends an open stream; a header may follow.
+                    let strict = self.policy.malformed_stanza == MalformedStanza::Close;
+                    let costs_one_stanza = error.condition == stream::Condition::UnsupportedStanzaType;
+                    assert!(strict || !costs_one_stanza, "ended for one stanza: {error}");
                 }
             }
         }
-        sent
+    }
+
+    fn verifies(&mut self, request: Request) {
+        self.may_trust_dns();
+        // Requests on a stream that began anew are forgotten, but their answers cost a dial all the same.
+        self.asked.push(request);
+    }
+
+    fn refuses(&mut self) {
+        self.refusals += 1;
+        assert!(self.refusals <= KINDS_OF_REFUSALS, "told more than once a kind");
     }
 
     fn decide(&mut self, answer: Result<Answer, Error>) {

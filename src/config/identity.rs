@@ -104,9 +104,9 @@ impl Stores {
         &mut self,
         name: &str,
         section: &Section<'_>,
-    ) -> Result<xmpp::policy::Trust, String> {
+    ) -> Result<xmpp::certificate::TrustStore, String> {
         if let Some(number) = self.names.iter().position(|known| known == name) {
-            return Ok(xmpp::policy::Trust(number));
+            return Ok(xmpp::certificate::TrustStore(number));
         }
         let store = match name {
             SYSTEM => Trust::System,
@@ -114,7 +114,7 @@ impl Stores {
         };
         self.names.push(name.to_owned());
         self.stores.push(store);
-        Ok(xmpp::policy::Trust(self.stores.len() - 1))
+        Ok(xmpp::certificate::TrustStore(self.stores.len() - 1))
     }
 
     /// The stores, in the order of their numbers.

@@ -6,8 +6,9 @@ use actors::settings::Remote;
 use openssl::rand;
 use xmpp::{
     Domain,
+    certificate::TrustStore,
     dialback::Secret,
-    policy::{MalformedStanza, Mechanism, Pattern, Policy, Tls, Trust, UnknownRecipient},
+    policy::{MalformedStanza, Mechanism, Pattern, Policy, Tls, UnknownRecipient},
 };
 
 use super::{
@@ -196,7 +197,7 @@ fn random_secret(s2s: &Section<'_>) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn trust(section: &Section<'_>, stores: &mut Stores) -> Option<Trust> {
+fn trust(section: &Section<'_>, stores: &mut Stores) -> Option<TrustStore> {
     section.read("trust", |name| stores.number(name, section))
 }
 

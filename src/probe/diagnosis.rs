@@ -135,12 +135,12 @@ mod tests {
 
     use xmpp::{
         Domain, DomainPair,
-        certificate::Problem,
+        certificate::{Problem, TrustStore},
         dialback::Secret,
-        policy::{MalformedStanza, Tls, Trust, UnknownRecipient},
+        policy::{MalformedStanza, Tls, UnknownRecipient},
         sasl,
         stanza::{self, ErrorType},
-        stream::{Header, error, initiating::Cause},
+        stream::{Header, Stage, error, initiating::Cause},
     };
 
     use super::*;
@@ -157,7 +157,7 @@ mod tests {
             strict_certificates: false,
             dialback_after_external: false,
             dialback_shortcut: false,
-            trust: Trust(0),
+            trust: TrustStore(0),
             max_stanza: 1 << 18,
             max_stanza_unauthenticated: 1 << 16,
             unknown_recipient: UnknownRecipient::Bounce,
@@ -253,7 +253,7 @@ mod tests {
             causes.push(Cause::Misbehaved(error::Error::new(condition, "")));
         }
         let after = Duration::from_secs(30);
-        let stages = [initiating::EXPECT_HEADER, STAGE, initiating::EXPECT_RESULT];
+        let stages = [Stage::Header, Stage::Features, Stage::DialbackResult];
         let mut all = vec![
             Failure::Denied,
             Failure::Stopping,
@@ -297,9 +297,9 @@ mod tests {
         for failure in every_failure() {
             let first = matches!(
                 failure,
-                Failure::Stream { stage: initiating::EXPECT_HEADER, .. }
-                    | Failure::Broken { stage: initiating::EXPECT_HEADER, .. }
-                    | Failure::TimedOut { stage: initiating::EXPECT_HEADER, .. }
+                Failure::Stream { stage: Stage::Header, .. }
+                    | Failure::Broken { stage: Stage::Header, .. }
+                    | Failure::TimedOut { stage: Stage::Header, .. }
             );
             let sight = if first { &nothing } else { &header };
             let seen = Circumstances { sight, policy: &policy, certificate: true };
@@ -314,8 +314,6 @@ mod tests {
         }
         assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));
     }
-
-    const STAGE: &str = "waiting for the stream features";
 
     const STANZA_CONDITIONS: &str = "bad-request conflict feature-not-implemented forbidden gone \
         internal-server-error item-not-found jid-malformed not-acceptable not-allowed not-authorized \

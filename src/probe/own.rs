@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use openssl::rand;
-use xmpp::{DomainPair, dialback, policy::Mechanism, stream::initiating::Purpose};
+use xmpp::{DomainPair, dialback, policy::Mechanism};
 
 use super::{
     Probe, cause, judgement,
@@ -11,7 +11,7 @@ use super::{
     step::{Finding, Place, Step},
     walk::{SECRET_MADE_UP, Walk},
 };
-use actors::settings::Identity;
+use actors::{dial::attempt::Purpose, settings::Identity};
 use net::certificate::{self, Flaw};
 
 /// Looks at our certificate, then goes to our own listener the way that the remote would, and asks there about a key: the

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpStream,
     sync::mpsc,
 };
-use xmpp::{policy::Mechanism, stream::initiating::Output};
+use xmpp::{policy::Mechanism, stream::initiating::open::Output};
 
 use super::{
     cause::{self, Cause},
@@ -206,7 +206,7 @@ impl<'a> Walk<'a> {
 
     /// Ends a stream that came about, and tries dialback by itself where a certificate has worked.
     async fn arrive(&mut self, session: Session, target: &Target) {
-        let mechanism = session.established.mechanism;
+        let mechanism = session.machine.mechanism();
         let address = session.address;
         part(session).await;
         self.tell_authenticated(mechanism);

@@ -1,15 +1,20 @@
-//! What a peer's certificate says and whether it proves a domain (RFC 6120 section 13.7, RFC 9525).
+//! The peer's certificate, and whether it proves a domain (RFC 6120 section 13.7, RFC 9525).
 //!
-//! Reading X.509 and following chains is the transport's job; what it found is judged here.
+//! The TLS layer reads X.509 and verifies the chain. This module judges its findings.
 
-use crate::{Domain, policy::Trust};
+use crate::Domain;
 use std::fmt;
 
 mod limit;
 
 pub use limit::{Authority, Limit, Subtree};
 
-/// An identifier presented in a subjectAltName. The subject's common name is none (RFC 9525 section 2).
+/// One of the trust stores of the configuration, by its number: the place of its entry in
+/// [`Certificate::problems`] and [`Certificate::limits`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrustStore(pub usize);
+
+/// An identifier in a subjectAltName. The common name of the subject does not count (RFC 9525 section 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// A dNSName, which may have a wildcard.
@@ -25,85 +30,88 @@ pub enum Name {
 pub struct Certificate {
     /// Identifiers of the leaf.
     pub names: Vec<Name>,
-    /// Why the chain is not acceptable to each trust store of the configuration, by number.
+    /// The problem of the chain for each trust store, by its number; `None` where the chain is valid.
     pub problems: Vec<Option<Problem>>,
-    /// The names that the authorities in the chain to each of them may vouch for (RFC 5280 section 4.2.1.10), by number;
-    /// `None` where no authority is constrained, or the chain is not acceptable anyway.
+    /// The name constraints of the authorities in the chain to each trust store (RFC 5280 section 4.2.1.10),
+    /// by its number; `None` where no authority is constrained, or the chain is not valid.
     pub limits: Vec<Option<Limit>>,
-    /// SHA-256 of the leaf, lower-case hex.
+    /// SHA-256 of the leaf, in lower-case hexadecimal.
     pub fingerprint: String,
-    /// Issuer, for the log.
+    /// The issuer, for the log.
     pub issuer: String,
-    /// Not after, `2026-11-01`.
+    /// The last valid day, `2026-11-01`.
     pub expires: String,
 }
 
-/// Why a certificate does not prove a domain.
+/// The reason why a certificate does not prove a domain.
 ///
-/// Its `Display` ends a sentence that begins with the certificate: `certificate of b.example expired on 2026-11-01`.
+/// Its `Display` ends a sentence that begins with the certificate: `certificate of b.example expired on
+/// 2026-11-01`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// None was shown.
+    /// No certificate was shown.
     Missing,
-    /// Its time is over.
+    /// It has expired.
     Expired {
         /// The last day, `2026-11-01`.
         on: String,
     },
-    /// Its time has not come.
+    /// It is not valid yet.
     NotYetValid {
         /// The first day, `2026-11-01`.
         until: String,
-        /// It comes within hours: it is rather the clock that is wrong, since nobody issues them ahead of time.
+        /// It becomes valid within hours. Certificates are not issued ahead of time, so a clock is probably
+        /// wrong.
         soon: bool,
     },
-    /// The time of an authority's own certificate, above it in the chain, is over.
+    /// The certificate of an authority in its chain has expired.
     AuthorityExpired {
         /// Name of the authority.
         authority: String,
         /// The last day, `2026-11-01`.
         on: String,
     },
-    /// The time of an authority's own certificate has not come.
+    /// The certificate of an authority in its chain is not valid yet.
     AuthorityNotYetValid {
         /// Name of the authority.
         authority: String,
         /// The first day, `2026-11-01`.
         until: String,
-        /// It comes within hours, as in `NotYetValid`.
+        /// It becomes valid within hours, as in `NotYetValid`.
         soon: bool,
     },
-    /// Its authority took it back.
+    /// Its authority has revoked it.
     Revoked {
-        /// The day, `2026-11-01`.
+        /// The day of the revocation, `2026-11-01`.
         on: String,
     },
-    /// It vouches for itself.
+    /// It is self-signed.
     SelfSigned,
-    /// The chain ends at, or lacks, this issuer.
+    /// The chain ends at this issuer, which is not trusted, or lacks it.
     UnknownAuthority {
         /// Name of the issuer.
         issuer: String,
     },
-    /// Its extended key usage is for something else.
+    /// Its extended key usage does not allow this use.
     WrongPurpose,
-    /// A good chain, other names.
+    /// The chain is valid, but none of the names matches.
     WrongName {
-        /// The domain it had to be for.
+        /// The domain that it had to prove.
         wanted: Domain,
-        /// What it is for, `a.example, b.example`; empty for nothing.
+        /// The names in it, `a.example, b.example`; empty when there are none.
         names: String,
     },
-    /// What OpenSSL said.
+    /// Another problem, in the words of OpenSSL.
     Other(String),
 }
 
 impl Certificate {
-    /// Checks whether it proves `domain`: a chain that is acceptable to `trust`, and a matching identifier.
+    /// Checks whether it proves `domain`: the chain has to be valid for `trust`, and an identifier has to
+    /// match.
     ///
     /// # Errors
-    /// Says why it does not, the chain's fault before the name's.
-    pub fn proves(&self, domain: &Domain, trust: Trust) -> Result<(), Problem> {
+    /// Gives the problem with the chain, or else with the names.
+    pub fn proves(&self, domain: &Domain, trust: TrustStore) -> Result<(), Problem> {
         match self.problems.get(trust.0) {
             Some(None) => {}
             Some(Some(problem)) => return Err(problem.clone()),
@@ -113,25 +121,27 @@ impl Certificate {
         let within = |name| limit.is_none_or(|limit| limit.admits(name, domain));
         let mut matching = self.names.iter().filter(|name| name.matches(domain)).peekable();
         if matching.peek().is_some() {
-            let words = || Problem::Other(format!("comes from an authority that may not vouch for {domain}"));
+            let words = || {
+                Problem::Other(format!("comes from an authority that is not permitted to certify {domain}"))
+            };
             return if matching.any(within) { Ok(()) } else { Err(words()) };
         }
         Err(Problem::WrongName { wanted: domain.clone(), names: self.list_names() })
     }
 
-    /// Whether one of its identifiers matches, whatever the chain.
+    /// Whether one of its identifiers matches. The chain does not count.
     pub fn names(&self, domain: &Domain) -> bool {
         self.names.iter().any(|name| name.matches(domain))
     }
 
-    /// Its time is over.
+    /// It has expired.
     pub(crate) fn end(&mut self) {
         for problem in self.problems.iter_mut().filter(|problem| problem.is_none()) {
             *problem = Some(Problem::Expired { on: self.expires.clone() });
         }
     }
 
-    /// The domains it is for, as a person would list them.
+    /// The names in it as a list for an operator.
     fn list_names(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for name in &self.names {
@@ -151,28 +161,28 @@ impl Certificate {
 }
 
 impl Name {
-    /// Whether this identifier is `domain`'s (RFC 9525 section 6.3, RFC 6120 section 13.7.1.2).
+    /// Whether this identifier matches `domain` (RFC 9525 section 6.3, RFC 6120 section 13.7.1.2).
     fn matches(&self, domain: &Domain) -> bool {
         match self {
-            // An IP address is no DNS name, even where somebody wrote it into a dNSName.
+            // An IP address is not a DNS name, also when a dNSName contains it.
             Self::Dns(_) | Self::Srv(_) if domain.is_ip_literal() => false,
             Self::Dns(name) => match name.strip_prefix("*.") {
                 Some(parent) => domain.as_str().split_once('.').is_some_and(|(_, above)| is(above, parent)),
                 None => is(domain.as_str(), name),
             },
-            // Case counts for nothing here either (RFC 4985 section 2), and a wildcard is none.
+            // The comparison ignores case (RFC 4985 section 2). Wildcards are not allowed.
             Self::Srv(name) => match name.split_at_checked(SERVICE.len()) {
                 Some((service, name)) => service.eq_ignore_ascii_case(SERVICE) && is(domain.as_str(), name),
                 None => false,
             },
-            // A JID, which may be spelled in many ways. One with a `*` in it is no domain at all.
+            // A JID has many spellings. One with a `*` in it is not a domain.
             Self::XmppAddr(address) => Domain::new(address).is_ok_and(|address| address == *domain),
         }
     }
 }
 
 impl Problem {
-    /// What kind of problem it is, in a word or two.
+    /// The kind of the problem, for tables and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Missing => "missing",
@@ -221,17 +231,17 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Whether a name of the DNS, as certificates hold it, is the wanted one, which is in A-labels. Only the case of ASCII
-/// counts for nothing (RFC 9525 section 6.3): what IDNA would map is another name, as it is to the name constraints of
-/// an authority.
+/// Whether a DNS name in a certificate is the wanted one, which is in A-labels. The comparison ignores the
+/// case of ASCII only (RFC 9525 section 6.3): a name that IDNA would map to it is another name, also for name
+/// constraints.
 fn is(wanted: &str, name: &str) -> bool {
     name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(wanted)
 }
 
-/// What an SRVName begins with when it is meant for server-to-server streams (RFC 6120 section 13.7.1.2.1).
+/// The prefix of an SRVName for server-to-server streams (RFC 6120 section 13.7.1.2.1).
 const SERVICE: &str = "_xmpp-server.";
 
-/// How many names a person reads. Certificates of hosting companies have a hundred.
+/// The limit for names in a sentence. Certificates of hosting companies have a hundred.
 const LISTED: usize = 4;
 
 #[cfg(test)]
@@ -320,7 +330,7 @@ mod tests {
             (excluded(), dns("*.b.example"), false),
         ] {
             let limited = Certificate { limits: vec![limit.clone()], ..certificate([name.clone()]) };
-            assert_eq!(limited.proves(&domain, Trust(0)).is_ok(), proved, "{limit:?} {name:?}");
+            assert_eq!(limited.proves(&domain, TrustStore(0)).is_ok(), proved, "{limit:?} {name:?}");
         }
     }
 
@@ -352,10 +362,10 @@ mod tests {
     fn proves_a_domain_by_chain_and_name_together() {
         let (b, c) = (Domain::new("b.example").unwrap(), Domain::new("c.example").unwrap());
         let certificate = certificate([dns("a.example"), dns("b.example")]);
-        assert_eq!(certificate.proves(&b, Trust(0)), Ok(()));
-        assert_eq!(certificate.proves(&b, Trust(1)), Err(Problem::SelfSigned));
-        assert!(certificate.proves(&b, Trust(2)).is_err());
-        let problem = certificate.proves(&c, Trust(0)).unwrap_err();
+        assert_eq!(certificate.proves(&b, TrustStore(0)), Ok(()));
+        assert_eq!(certificate.proves(&b, TrustStore(1)), Err(Problem::SelfSigned));
+        assert!(certificate.proves(&b, TrustStore(2)).is_err());
+        let problem = certificate.proves(&c, TrustStore(0)).unwrap_err();
         assert_eq!(problem.to_string(), "is for other names (a.example, b.example), not for c.example");
     }
 
@@ -364,7 +374,7 @@ mod tests {
         let wanted = Domain::new("c.example").unwrap();
         let names = |names: &[&str]| {
             let certificate = certificate(names.iter().map(|name| dns(name)));
-            certificate.proves(&wanted, Trust(0)).unwrap_err()
+            certificate.proves(&wanted, TrustStore(0)).unwrap_err()
         };
         let date = || String::from("2026-11-01");
         for (problem, words) in [

@@ -1,36 +1,40 @@
-//! External components (XEP-0114), the accepting side: a shared secret lets a program serve one of our names.
+//! External components (XEP-0114), the accepting side: with a shared secret a component serves one of our
+//! names.
+//!
+//! A [`Handshake`] ends in an [`Open`] stream once the driver has found that the name is free.
 use crate::{
-    Domain, Stanza,
+    Domain,
     dialback::hex,
     framer::{self, Frame},
     policy::Bounds,
-    stanza::{
-        self, Address, Intake, Reason, Refused, Rejection,
-        refusal::{domain, explain, sound_domain},
-    },
     stream::{
-        End, Error, Header,
+        End, Error, Header, Stage,
         error::Fault,
         wire::{self, Wire},
     },
-    xml::{Element, ns},
+    xml::ns,
 };
 use bytes::{Bytes, BytesMut};
 use sha1::{Digest, Sha1};
 use std::{collections::HashMap, fmt, sync::Arc};
 use subtle::ConstantTimeEq;
 
-/// What a component proves itself with; never shown, not even by `Debug`.
+pub mod open;
+
+pub use open::Open;
+
+/// The secret that a component and the node share. It is never shown, not even by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the configured text.
+    /// A secret with the configured text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Compares what a component shows on the stream `id`, in a time that tells nothing about the right answer.
+    /// Whether `shown` is the right hash for the stream `id` (XEP-0114 section 3). The time that this takes
+    /// does not depend on the right answer.
     fn admits(&self, id: &str, shown: &str) -> bool {
         let right = hex(&Sha1::digest(format!("{id}{}", self.0)));
         right.as_bytes().ct_eq(shown.as_bytes()).into()
@@ -43,104 +47,102 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Configuration of one component name.
+/// The configuration of one component name.
 #[derive(Clone, Debug)]
 pub struct Configured {
     /// The shared secret of the handshake.
     pub secret: Secret,
-    /// Bytes of one of its stanzas, if they are limited otherwise than those of all.
+    /// The limit for one of its stanzas in bytes, if it differs from that of all components.
     pub max_stanza: Option<usize>,
 }
 
 impl From<Secret> for Configured {
-    /// With the limits of all.
+    /// A name with the limits of all components.
     fn from(secret: Secret) -> Self {
         Self { secret, max_stanza: None }
     }
 }
 
-/// One accepted component stream.
-pub struct Accepting {
-    names: Arc<HashMap<Domain, Configured>>,
+/// The configured names.
+pub type Names = Arc<HashMap<Domain, Configured>>;
+
+/// A component stream from its header to the answer about its secret.
+pub struct Handshake {
+    names: Names,
     ids: Box<dyn FnMut() -> String + Send>,
     max_stanza: usize,
     bounds: Bounds,
     wire: Wire<Output>,
     state: State,
-    /// of our header
-    id: String,
-    /// the name in its header, whether we know it or not
+    /// The name in its header, whether we know it or not.
     claimed: Option<Domain>,
-    /// what the component claims, and from `ExpectStanza` on serves
-    name: Option<Domain>,
-    intake: Intake,
-    /// work for refused elements, since the driver asked last
-    unproductive: usize,
-    /// how the stream ends when the component closes too
-    ending: End,
+    /// The language in its header.
+    lang: Option<String>,
 }
 
-/// What the driver has to do next.
+/// The next thing for the driver to do.
 #[derive(Debug)]
 pub enum Output {
-    /// bytes to write
+    /// Write these bytes.
     Transmit(Bytes),
-    /// the handshake is right; answer with [`Accepting::accept`] or [`Accepting::conflict`], nothing is read until then
+    /// The secret is right. Answer with [`Handshake::accept`] or [`Handshake::conflict`]; nothing is read
+    /// until then.
     Claimed {
-        /// which name it wants to serve
+        /// The name that the component wants to serve.
         name: Domain,
     },
-    /// a stanza from the served name
-    Stanza(Stanza),
-    /// a stanza that was refused, and the stream goes on; its answer goes back on this stream, unless our closing tag
-    /// is out
-    StanzaRefused(Box<stanza::Refused>),
-    /// the stream is over: flush what was transmitted, then close
+    /// The stream is over. Write what was transmitted, then close.
     Ended(End),
 }
 
-/// What the stream waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The next thing that the handshake needs.
+#[derive(Debug)]
 enum State {
-    ExpectHeader,
-    ExpectHandshake,
-    /// of the driver: whether the name is free
-    ExpectDecision,
-    ExpectStanza,
-    /// our closing tag is out
-    ExpectFooter,
+    /// The component's header.
+    Header,
+    /// The component's `<handshake/>`.
+    Handshake {
+        /// The name in its header, which is configured.
+        name: Domain,
+        /// The id in our header, which the secret is hashed with.
+        id: String,
+    },
+    /// The driver's decision.
+    Decision {
+        /// The name in question.
+        name: Domain,
+    },
+    /// The component's closing tag. Ours is sent, and the stream ends like this.
+    Closing(End),
+    /// Nothing.
     Over,
 }
 
-/// A whole stream for a program that is turned away at the door: it says why and nothing else. `id` is unpredictable.
+/// A whole stream for a component that is not let in: it holds the error and nothing else. `id` is
+/// unpredictable.
 pub fn refusal(id: String, error: &Error) -> Bytes {
     wire::refusal(ns::COMPONENT, &Header { id: Some(id), ..Header::default() }, error)
 }
 
-impl Accepting {
-    /// A stream that waits for its header. `max_stanza` is in bytes, for components without a limit of their own; `ids` gives unpredictable stream ids, never one
-    /// twice.
+impl Handshake {
+    /// A stream that waits for its header. `max_stanza` is in bytes, for components without a limit of their
+    /// own. `ids` gives unpredictable stream ids, each of them once.
     pub fn new(
-        names: Arc<HashMap<Domain, Configured>>,
+        names: Names,
         max_stanza: usize,
         bounds: Bounds,
         ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
         let limits = bounds.for_stranger(max_stanza.min(UNAUTHENTICATED));
-        let wire = Wire::new(ns::COMPONENT, limits, Output::Transmit);
         Self {
             names,
             ids,
             max_stanza,
             bounds,
-            intake: wire.intake(None),
-            wire,
-            state: State::ExpectHeader,
-            id: String::new(),
+            wire: Wire::new(ns::COMPONENT, limits, Output::Transmit),
+            state: State::Header,
             claimed: None,
-            name: None,
-            unproductive: 0,
-            ending: End::Closed,
+            lang: None,
         }
     }
 
@@ -154,99 +156,72 @@ impl Accepting {
         self.claimed.as_ref()
     }
 
-    /// The work since the last call for elements that were refused: as `stream::Receiving` gives it.
-    pub fn take_unproductive(&mut self) -> usize {
-        std::mem::take(&mut self.unproductive)
-    }
-
-    /// Whether our closing tag is out: nothing may follow it (RFC 6120 section 4.4).
+    /// Whether our closing tag is sent: nothing may follow it (RFC 6120 section 4.4).
     pub fn has_closed(&self) -> bool {
-        matches!(self.state, State::ExpectFooter | State::Over)
+        matches!(self.state, State::Closing(_) | State::Over)
     }
 
-    /// Goes on with other secrets and limits. A handshake that is still to come is judged by the new secrets.
-    pub fn adopt(&mut self, names: Arc<HashMap<Domain, Configured>>, max_stanza: usize, bounds: Bounds) {
+    /// Goes on with other secrets and limits. A secret that is still to come is compared with the new ones.
+    pub fn adopt(&mut self, names: Names, max_stanza: usize, bounds: Bounds) {
         (self.names, self.max_stanza, self.bounds) = (names, max_stanza, bounds);
-        let own = self.name.as_ref().and_then(|name| self.names.get(name)?.max_stanza);
-        match self.state {
-            State::ExpectStanza => {
-                self.max_stanza = own.unwrap_or(max_stanza);
-                self.wire.limit(bounds.for_known(self.max_stanza.saturating_mul(READ_TO_ITS_END)));
-            }
-            State::ExpectHeader | State::ExpectHandshake | State::ExpectDecision => {
-                self.wire.limit(bounds.for_stranger(max_stanza.min(UNAUTHENTICATED)));
-            }
-            State::ExpectFooter | State::Over => {}
+        if !self.has_closed() {
+            self.wire.limit(bounds.for_stranger(max_stanza.min(UNAUTHENTICATED)));
         }
     }
 
-    /// Takes what was read.
+    /// Takes bytes that were read from the component.
     pub fn receive(&mut self, bytes: BytesMut) {
-        if self.state != State::Over {
-            self.intake.begin_read();
+        if !matches!(self.state, State::Over) {
             self.wire.receive(bytes);
         }
     }
 
-    /// Lets a claimed name be served here.
-    pub fn accept(&mut self) {
-        if self.state == State::ExpectDecision {
-            self.wire.write(&Element::new("handshake", ns::COMPONENT));
-            let own = self.name.as_ref().and_then(|name| self.names.get(name)?.max_stanza);
-            self.max_stanza = own.unwrap_or(self.max_stanza);
-            // What is longer than a stanza may be and can still be read to its end costs itself.
-            self.wire.limit(self.bounds.for_known(self.max_stanza.saturating_mul(READ_TO_ITS_END)));
-            self.state = State::ExpectStanza;
+    /// Lets the claimed name be served here, and ends the handshake. `None` when no name waits for a
+    /// decision.
+    pub fn accept(&mut self) -> Option<Open> {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Decision { name } => {
+                let own = self.names.get(&name).and_then(|configured| configured.max_stanza);
+                let max_stanza = own.unwrap_or(self.max_stanza);
+                let wire = self.wire.hand_over(open::Output::Transmit);
+                Some(Open::new(name, wire, self.lang.take(), max_stanza, &self.bounds))
+            }
+            other => {
+                self.state = other;
+                None
+            }
         }
     }
 
     /// Refuses a claimed name because another connection serves it.
     pub fn conflict(&mut self) {
-        if self.state == State::ExpectDecision {
-            self.refuse(Fault::NameTaken.into());
+        if matches!(self.state, State::Decision { .. }) {
+            self.fail(Fault::NameTaken);
         }
     }
 
-    /// Closes the stream; stanzas under way are still taken until the component's closing tag, then `Ended`.
+    /// Closes the stream. [`Output::Ended`] follows when the component has closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
-        match self.state {
-            State::ExpectFooter | State::Over => return,
-            State::ExpectHeader => self.open(None),
-            State::ExpectHandshake | State::ExpectDecision => self.name = None,
-            State::ExpectStanza => {}
+        if !self.has_closed() {
+            self.open_for_error();
+            self.wire.close(error.as_ref());
+            self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
         }
-        self.wire.close(error.as_ref());
-        self.ending = error.map_or(End::Closed, End::ByUs);
-        self.state = State::ExpectFooter;
     }
 
-    /// The next thing to do, `None` when more bytes (or a decision) are needed.
+    /// The next thing to do; `None` when more bytes or a decision are needed.
     pub fn poll(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.wire.take() {
                 return Some(output);
             }
-            if matches!(self.state, State::ExpectDecision | State::Over) {
+            if matches!(self.state, State::Decision { .. } | State::Over) {
                 return None;
             }
             let step = match self.wire.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
-                Ok(Some(Frame::Element(element))) => {
-                    let established = self.is_served();
-                    let step = match wire::is_stanza(&element) {
-                        true => match self.stanza(element) {
-                            // Nothing is ready that would come before it.
-                            Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
-                            step => step.map(drop),
-                        },
-                        false => self.element(&element),
-                    };
-                    if let (Err(fault), true) = (&step, established) {
-                        debug_assert!(fault.ends_established(), "{fault} must cost one stanza");
-                    }
-                    step
-                }
+                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
                     self.footer();
                     Ok(())
@@ -254,66 +229,71 @@ impl Accepting {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
-                self.refuse(fault.into());
+                self.fail(fault);
             }
         }
     }
 
-    /// What the stream waits for, in words for the log.
-    pub fn stage(&self) -> &'static str {
+    /// The point at which the handshake is.
+    pub fn stage(&self) -> Stage {
         match self.state {
-            State::ExpectHeader => "waiting for the stream header",
-            State::ExpectHandshake => "waiting for the handshake",
-            State::ExpectDecision => "waiting for the name",
-            State::ExpectStanza => "open",
-            State::ExpectFooter => "waiting for the closing tag",
-            State::Over => "over",
+            State::Header => Stage::Header,
+            State::Handshake { .. } => Stage::ComponentHandshake,
+            State::Decision { .. } => Stage::ComponentName,
+            State::Closing(_) => Stage::ClosingTag,
+            State::Over => Stage::Over,
         }
     }
 
     fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.state != State::ExpectHeader {
+        if !matches!(self.state, State::Header) {
             return Ok(());
         }
         let header = self.wire.header(bytes)?;
         self.wire.confine_header(&header)?;
         self.claimed.clone_from(&header.to);
+        self.lang = header.lang;
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
-        self.intake = self.wire.intake(header.lang);
-        self.open(known.clone());
-        self.state = State::ExpectHandshake;
-        self.name = known;
-        match self.name {
-            Some(_) => Ok(()),
-            None => Err(Fault::UnknownHost(header.to.as_ref().map(Domain::to_string))),
+        let id = self.open(known.clone());
+        // A header is there from now on, whatever its name.
+        match known {
+            Some(name) => {
+                self.state = State::Handshake { name, id };
+                Ok(())
+            }
+            None => {
+                let error = Error::from(Fault::UnknownHost(header.to.as_ref().map(Domain::to_string)));
+                self.wire.close(Some(&error));
+                self.end(End::ByUs(error));
+                Ok(())
+            }
         }
-    }
-
-    /// Whether the name is served here, and its stanzas are taken.
-    fn is_served(&self) -> bool {
-        matches!(self.state, State::ExpectStanza | State::ExpectFooter) && self.name.is_some()
     }
 
     fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
-        let served = self.is_served();
-        if served && *self.intake.namespace(framed) != *ns::STREAM {
-            self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
-            return Ok(());
+        if wire::is_stanza(framed) {
+            return Err(Fault::Early);
         }
         self.wire.confine(framed, UNAUTHENTICATED)?;
         let element = self.wire.read(framed, wire::TAGS)?;
-        match (element.namespace.as_str(), element.name.as_str(), self.state) {
+        match (element.namespace.as_str(), element.name.as_str(), &self.state) {
             (ns::STREAM, "error", _) => {
-                if self.state != State::ExpectFooter {
+                if !self.has_closed() {
                     self.wire.close(None);
                 }
                 self.end(End::ByPeer(Error::parse(&element)));
                 Ok(())
             }
-            (_, _, State::ExpectFooter) => Ok(()),
-            (ns::COMPONENT, "handshake", State::ExpectHandshake) => self.handshake(element.text().trim()),
-            _ if served => {
-                self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
+            (_, _, State::Closing(_)) => Ok(()),
+            (ns::COMPONENT, "handshake", State::Handshake { name, id }) => {
+                let shown = element.text();
+                let right = self.names.get(name).is_some_and(|it| it.secret.admits(id, shown.trim()));
+                let name = name.clone();
+                if !right {
+                    return Err(Fault::Handshake);
+                }
+                self.state = State::Decision { name: name.clone() };
+                self.wire.emit(Output::Claimed { name });
                 Ok(())
             }
             (ns::CLIENT | ns::SERVER, ..) => Err(Fault::ForeignElement { name: element.name }),
@@ -321,98 +301,35 @@ impl Accepting {
         }
     }
 
-    fn handshake(&mut self, shown: &str) -> Result<(), Fault> {
-        let claim = self.name.as_ref().and_then(|name| Some((name, self.names.get(name)?)));
-        match claim.filter(|(_, configured)| configured.secret.admits(&self.id, shown)) {
-            Some((name, _)) => {
-                let name = name.clone();
-                self.state = State::ExpectDecision;
-                self.wire.emit(Output::Claimed { name });
-            }
-            None => return Err(Fault::Handshake),
-        }
-        Ok(())
-    }
-
-    /// Takes a stanza in; `None` when it is refused and the stream goes on.
-    fn stanza(&mut self, element: framer::Element) -> Result<Option<Stanza>, Fault> {
-        let (true, Some(name)) = (self.is_served(), &self.name) else {
-            return Err(Fault::Early);
-        };
-        if element.bytes.len() > self.max_stanza {
-            let text = format!("a stanza of more than {} bytes", self.max_stanza);
-            self.refuse_stanza(&element, Reason::TooLarge, text);
-            return Ok(None);
-        }
-        let bytes = element.bytes.len();
-        let stanza = match self.intake.take(element) {
-            Ok(stanza) => stanza,
-            Err(refused) => {
-                self.refuse_element(&refused.1, &refused.0);
-                return Ok(None);
-            }
-        };
-        if stanza.from_domain() == name {
-            return Ok(Some(stanza));
-        }
-        // A server's stream ends for that. What a component writes there is often what one of its users typed.
-        let reason = Reason::ForeignFrom;
-        self.unproductive += 1;
-        let text = format!("{name} may not send in the name of {}", stanza.from_domain());
-        let answer = stanza.bounce(&reason.error(&*text)).map(|answer| answer.sent_to(name));
-        self.tell_refused(reason, text, bytes, answer);
-        Ok(None)
-    }
-
-    fn refuse_element(&mut self, element: &framer::Element, rejection: &Rejection) {
-        self.refuse_stanza(element, rejection.reason(), explain(element, rejection));
-    }
-
-    /// Answers an element that is no stanza that can go on. The answer comes from the domain that the stanza was for, as
-    /// far as that can be read, or else from the component's own name. It goes to the stanza's sender, or when its `from`
-    /// is unusable to the component's own name.
-    fn refuse_stanza(&mut self, element: &framer::Element, reason: Reason, text: String) {
-        self.unproductive += wire::work_of(element);
-        let Some(name) = &self.name else { return };
-        let answer = match reason {
-            Reason::NotAStanza => None,
-            _ => {
-                let from = domain(element, Address::To).unwrap_or_else(|| name.clone());
-                let known = sound_domain(element, Address::From).is_some_and(|sender| sender == *name);
-                let to = (!known).then_some(name);
-                self.intake.answer(element, &from, to, &reason.error(&*text))
-            }
-        };
-        self.tell_refused(reason, text, element.bytes.len(), answer);
-    }
-
-    fn tell_refused(&mut self, reason: Reason, text: String, bytes: usize, answer: Option<Stanza>) {
-        let Some(name) = self.name.clone() else { return };
-        let answer = answer.filter(|_| !self.has_closed());
-        let refused = Refused { reason, text, local: name.clone(), remote: name, bytes, answer };
-        self.wire.emit(Output::StanzaRefused(Box::new(refused)));
-    }
-
     fn footer(&mut self) {
-        if self.state != State::ExpectFooter {
-            self.wire.close(None);
-        }
-        self.end(self.ending.clone());
+        let end = match &self.state {
+            State::Closing(end) => end.clone(),
+            _ => {
+                self.wire.close(None);
+                End::Closed
+            }
+        };
+        self.end(end);
     }
 
-    fn open(&mut self, name: Option<Domain>) {
-        self.id = (self.ids)();
-        self.wire.open(&Header { from: name, id: Some(self.id.clone()), ..Header::default() });
+    /// Sends our header, and gives its id.
+    fn open(&mut self, name: Option<Domain>) -> String {
+        let id = (self.ids)();
+        self.wire.open(&Header { from: name, id: Some(id.clone()), ..Header::default() });
+        id
     }
 
-    /// Ends the stream with an error, which needs an opening tag before it (RFC 6120 4.9.1.2).
-    fn refuse(&mut self, error: Error) {
-        match self.state {
-            State::Over => return,
-            State::ExpectHeader => self.open(None),
-            _ => {}
+    /// An error needs an opening tag before it (RFC 6120 section 4.9.1.2).
+    fn open_for_error(&mut self) {
+        if matches!(self.state, State::Header) {
+            self.open(None);
         }
-        if self.state != State::ExpectFooter {
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        let error = Error::from(fault);
+        if !self.has_closed() {
+            self.open_for_error();
             self.wire.close(Some(&error));
         }
         self.end(End::ByUs(error));
@@ -424,20 +341,13 @@ impl Accepting {
     }
 }
 
-impl fmt::Debug for Accepting {
+impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accepting")
-            .field("state", &self.state)
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Handshake").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-/// A component's stanza is read to its end, and refused alone, up to so many times the length that is allowed. What is
-/// longer ends the stream: the node would have to hold all of it. Components are few and known.
-const READ_TO_ITS_END: usize = 4;
-
-/// Bytes of a header or handshake: both are a few hundred.
+/// Bytes of a header or a `<handshake/>`. Both are a few hundred.
 const UNAUTHENTICATED: usize = 4096;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Server dialback (XEP-0220) with keys that need no memory (XEP-0185).
+//! Server dialback (XEP-0220) with stateless keys (XEP-0185).
 use crate::{Domain, DomainPair, jid, stanza, xml};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// What keys are made from; never shown, not even by `Debug`.
+/// The secret that keys are made from. It is never shown, not even by `Debug`.
 #[derive(Clone)]
 pub struct Secret {
     mac: Hmac<Sha256>,
@@ -13,17 +13,17 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Takes the configured (or random) text. Nodes that share it accept each other's keys.
+    /// A secret with the configured text. Nodes that share it accept each other's keys.
     pub fn new(text: &str) -> Self {
         Self { mac: keyed(hex(&Sha256::digest(text)).as_bytes()), shared: true }
     }
 
-    /// Takes a text that this process made up: no other knows it, and it ends with this one.
+    /// A secret with a random text that only this process knows. Its keys are void after a restart.
     pub fn made_up(text: &str) -> Self {
         Self { shared: false, ..Self::new(text) }
     }
 
-    /// Whether another process with the same configuration has it too.
+    /// Whether other processes with the same configuration have the same secret.
     pub fn is_shared(&self) -> bool {
         self.shared
     }
@@ -35,44 +35,45 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The one text for every failure to verify a key of `remote`, as its initiator is told.
+/// The text for every failure to verify a key of `remote`, for its initiator.
 ///
-/// The initiator has proved nothing yet, so the text names no address, no name server and no words of a third party.
+/// The initiator has not proved itself, so the text has no address, no name server and no text of a third
+/// party.
 pub fn unverified(remote: &Domain) -> String {
     format!("the dialback key could not be verified with the server of {remote}")
 }
 
-/// A key that somebody showed and that the authoritative server of the originating domain is to judge.
+/// A key that a server has shown, and that the authoritative server of the originating domain has to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// `local` is the receiving domain (to which stanzas will flow), `remote` the originating one
+    /// `local` is the receiving domain, which gets the stanzas; `remote` is the originating domain.
     pub pair: DomainPair,
-    /// id of the stream the key was shown on
+    /// The id of the stream that the key was shown on.
     pub id: String,
-    /// the key as shown
+    /// The key as shown.
     pub key: String,
 }
 
-/// What the authoritative server, or the receiving one, says about a key.
+/// The answer about a key, of the authoritative or the receiving server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// it is right
+    /// The key is valid.
     Valid,
-    /// it is not
+    /// The key is invalid.
     Invalid,
-    /// the question could not be answered
+    /// The key could not be verified.
     Error(stanza::Error),
 }
 
 /// Makes the key that `originating` shows to `receiving` on the stream `id` (XEP-0185 section 3).
 pub fn key(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str) -> String {
     let mut mac = secret.mac.clone();
-    // As Prosody and ejabberd spell them, which may share the secret: the way they are on the wire.
+    // The domains are written as on the wire, as Prosody and ejabberd do, which may share the secret.
     mac.update(format!("{} {} {id}", receiving.wire(), originating.wire()).as_bytes());
     hex(&mac.finalize().into_bytes())
 }
 
-/// Judges a key, in a time that tells nothing about the right one.
+/// Verifies a key. The time that this takes does not depend on the right key.
 pub fn judge(secret: &Secret, receiving: &Domain, originating: &Domain, id: &str, shown: &str) -> Answer {
     let right = key(secret, receiving, originating, id);
     match bool::from(right.as_bytes().ct_eq(shown.as_bytes())) {
@@ -103,8 +104,9 @@ pub(crate) fn verify_answer(from: &Domain, to: &Domain, id: &str, answer: &Answe
     answered(addressed("verify", from, to).with("id", id), answer)
 }
 
-/// The error answer to a `<db:result/>` or `<db:verify/>` with an address that is none: both as they were written, so
-/// that their sender knows its question again. One that is too long for any domain is left out.
+/// The error answer to a `<db:result/>` or `<db:verify/>` with an invalid address. Both addresses are
+/// repeated as they were written, so that the sender recognises its question. One that is too long for any
+/// domain is left out.
 pub(crate) fn malformed_answer(question: &xml::Element, error: stanza::Error) -> xml::Element {
     let written = |name: &str| {
         let written = question.attribute(name).filter(|written| written.len() <= jid::MAX_PART);

@@ -1,14 +1,15 @@
-//! Cuts a byte stream into a stream header, whole first-level elements and the closing tag, and vouches for each.
+//! Cuts a byte stream into a stream header, complete first-level elements and the closing tag, and validates
+//! each.
 //!
-//! A stanza that only passes through is never parsed into a tree: what the framer hands out are the bytes as they
-//! came, with a note of what the start tag says. So the framer is the one place where a peer's XML is judged, and it
-//! judges all of it: UTF-8, characters, names, quotes, references, unique attributes and declarations, bound
-//! prefixes, matching tags (XML 1.0 and Namespaces in XML 1.0), what XMPP leaves out of XML (RFC 6120 section 11.1),
-//! and [limits](Limits) that hold while reading, not after.
+//! A stanza that is only relayed is never parsed into a tree: the framer gives its bytes as they came, with a
+//! note of what the start tag contains. So the framer is the only place that validates the XML of a peer, and
+//! it validates all of it: UTF-8, characters, names, quotes, references, unique attributes and declarations,
+//! bound prefixes, matching tags (XML 1.0 and Namespaces in XML 1.0), the XML that XMPP forbids (RFC 6120
+//! section 11.1), and [limits](Limits) that apply while reading, not after.
 //!
-//! *Architecture invariant:* the outcome depends on the bytes alone, not on how they were split into reads; and
-//! every byte is looked at a constant number of times, however small the reads are. What is finished is never
-//! looked at again, and inside an unfinished tag the search for its end goes on where it stopped.
+//! *Architecture invariant:* the result depends on the bytes only, not on how they were split into reads.
+//! Every byte is read a constant number of times, however small the reads are: a complete part is never read
+//! again, and in an incomplete tag the search for its end continues where it stopped.
 
 mod chars;
 mod declaration;
@@ -28,12 +29,12 @@ pub use error::Error;
 pub use head::{Change, Elsewhere, Head, Meaning, What};
 pub use span::Span;
 
-/// What one element may cost before it is refused.
+/// Limits for one element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one first-level element or header, `<` to `>`; never more than 4 GiB.
+    /// Bytes of one first-level element or header, from `<` to `>`. Never more than 4 GiB.
     pub element: usize,
-    /// Nesting below the stream, the first-level element being 1.
+    /// Levels of nesting below the stream. The first-level element is level 1.
     pub depth: usize,
     /// Attributes of one tag, namespace declarations included.
     pub attributes: usize,
@@ -46,7 +47,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For a peer who has not said yet who it is: 10 KiB, the least that RFC 6120 section 13.12 lets a server take.
+    /// For a peer that has not authenticated: 10 KiB, the lowest limit that RFC 6120 section 13.12 allows.
     pub const UNAUTHENTICATED: Self = Self {
         element: 10 * 1024,
         depth: 16,
@@ -58,19 +59,19 @@ impl Limits {
 }
 
 impl Default for Limits {
-    /// For an authenticated peer: 512 KiB, and more depth and width than any known protocol needs. Namespaces are the
-    /// same for all: those that are in use have less than a hundred bytes, and whoever reads an element pays for each of
-    /// them once more with everything below it.
+    /// For an authenticated peer: 512 KiB, and more depth and width than any known protocol needs. The limits
+    /// for namespaces are the same for all peers: those in use have less than a hundred bytes, and a reader
+    /// handles each of them once more for each nested element.
     fn default() -> Self {
         Self { element: 512 * 1024, depth: 64, attributes: 64, ..Self::UNAUTHENTICATED }
     }
 }
 
-/// The next whole thing in the stream.
+/// A complete part of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// `<stream:stream …>`; an XML declaration before it is left out. After `<stream:stream …/>` the next frame is the
-    /// [`Footer`](Self::Footer).
+    /// `<stream:stream …>`; an XML declaration before it is left out. After `<stream:stream …/>` the next
+    /// frame is the [`Footer`](Self::Footer).
     Header(Bytes),
     /// A first-level element.
     Element(Element),
@@ -78,12 +79,12 @@ pub enum Frame {
     Footer,
 }
 
-/// A first-level element: its bytes and what its start tag says.
+/// A first-level element: its bytes and a note of its start tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
     /// `<` to `>`.
     pub bytes: Bytes,
-    /// What the walk over it noted.
+    /// The note of its start tag.
     pub head: Head,
 }
 
@@ -93,21 +94,21 @@ pub struct Framer {
     limits: Limits,
     phase: Phase,
     walk: Walk,
-    /// Name of the stream's root as written, which the closing tag must repeat.
+    /// The name of the root as written, which the closing tag has to repeat.
     root: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// The stream header comes next; `untouched` until anything came, as only then an XML declaration may.
+    /// The stream header comes next. `untouched` until a byte came: an XML declaration is allowed only then.
     ExpectHeader { untouched: bool },
-    /// First-level elements come, or the closing tag.
+    /// First-level elements or the closing tag come next.
     ExpectElement,
-    /// The root was an empty element: the stream ends, and no bytes are needed to say so (XML 1.0 section 3.1).
+    /// The root was an empty element: the stream ends without further bytes (XML 1.0 section 3.1).
     Empty,
-    /// The closing tag came.
+    /// The closing tag has come.
     Closed,
-    /// The bytes were refused, and so is all that follows.
+    /// Bytes were refused, and all further bytes are.
     Refused(Error),
 }
 
@@ -118,7 +119,7 @@ impl Framer {
         Self { limits, phase, walk: Walk::default(), root: Vec::new() }
     }
 
-    /// A framer inside a stream that declares `scope`, for elements that this node made itself.
+    /// A framer inside a stream that declares `scope`, for elements of the node's own.
     pub(crate) fn inside(scope: Vec<(String, String)>) -> Self {
         let limits = Limits {
             element: usize::MAX,
@@ -133,7 +134,7 @@ impl Framer {
         framer
     }
 
-    /// Changes what is allowed from the next element on.
+    /// Changes the limits from the next element on.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
@@ -146,18 +147,18 @@ impl Framer {
         self.root.clear();
     }
 
-    /// The prefixes (with their URIs) the current stream header declared; "" is the default namespace.
+    /// The prefixes, with their URIs, that the current stream header declares. "" is the default namespace.
     pub fn scope(&self) -> &[(String, String)] {
         self.walk.scope().stream()
     }
 
-    /// Takes the next whole frame off the front of `buffer`, or `None` when more bytes are needed.
+    /// Takes the next complete frame from the front of `buffer`; `None` when more bytes are needed.
     ///
-    /// What is still unfinished stays in `buffer`, which the caller may only append to; white space between
-    /// elements goes at once. After an error every further call gives the same error.
+    /// An incomplete frame stays in `buffer`, and the caller may only append to it. White space between
+    /// elements is removed at once. After an error every further call gives the same error.
     ///
     /// # Errors
-    /// Says what is wrong with the bytes.
+    /// Gives the reason why the bytes are refused.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Frame>, Error> {
         let frame = self.advance(buffer);
         if let Err(error) = &frame {
@@ -233,7 +234,8 @@ impl Framer {
         buffer.advance(blank);
     }
 
-    /// What a header declares is repeated on stanzas that lean on it, so it is short whoever the peer is.
+    /// The declarations of a header are copied to stanzas that rely on them, so they are limited for every
+    /// peer.
     fn limits_of_next(&self) -> Limits {
         let most = match self.phase {
             Phase::ExpectHeader { .. } => Limits::UNAUTHENTICATED.element,
@@ -242,12 +244,12 @@ impl Framer {
         Limits { element: self.limits.element.min(most), ..self.limits }
     }
 
-    /// Judges the first byte of what can only be a tag.
+    /// Checks the first byte of what can only be a tag.
     fn check_first(&self, first: u8) -> Result<(), Error> {
         match (first, &self.phase) {
             (b'<', Phase::Closed) => Err(Error::NotWellFormed("an element after the end of the stream")),
             (b'<', _) => Ok(()),
-            // UTF-16 without a byte order mark (XML 1.0 appendix F), or bytes that UTF-8 has no use for.
+            // UTF-16 without a byte order mark (XML 1.0 appendix F), or bytes that never occur in UTF-8.
             (0, Phase::ExpectHeader { .. }) | (0x80..=0xc1 | 0xf5.., _) => Err(Error::UnsupportedEncoding),
             (_, Phase::ExpectHeader { .. }) => Err(Error::NotWellFormed("text before the stream header")),
             (_, Phase::Closed) => Err(Error::NotWellFormed("text after the end of the stream")),
@@ -272,7 +274,7 @@ impl Framer {
             };
         }
         let walked = self.walk.header(view).map_err(|error| match error {
-            // Before the root nothing but markup is well-formed.
+            // Only markup is well-formed before the root.
             Error::Misplaced(what) => Error::NotWellFormed(what),
             error => error,
         });
@@ -284,7 +286,7 @@ impl Framer {
     }
 }
 
-/// How far the prolog of a stream has come, with the offset where that ends.
+/// The state of the prolog of a stream, with the offset of its end.
 enum Header {
     Unfinished,
     Declaration(usize),

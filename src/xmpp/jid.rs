@@ -1,13 +1,15 @@
-//! Addresses (RFC 7622) and the names of domains.
+//! Addresses (RFC 7622) and domain names.
 //!
-//! An address is relayed as it is written: this node owns no accounts, so it never needs the prepared form of a
-//! localpart or resourcepart. It refuses only those that are unsafe to relay: the rule is at the top of `jid/parts.rs`.
-//! Domains are compared, looked up and authenticated, so [`Domain`] exists in the normal form alone (RFC 7622 section
-//! 3.2, IDNA), and a peer reads no other spelling than the one that a stream was authenticated for.
+//! An address is relayed as it is written: this node has no accounts, so it never needs the prepared form of
+//! a localpart or resourcepart. It refuses only those that are unsafe to relay: the rule is at the top of
+//! `jid/parts.rs`. Domains are compared, looked up and authenticated, so [`Domain`] has the normal form only
+//! (RFC 7622 section 3.2, IDNA), and a peer sees no other spelling than the one that a stream was
+//! authenticated for.
 //!
-//! Where the node compares whole addresses, it compares what is written. Two spellings of one address then count as two
-//! addresses, whichever profile (nodeprep and resourceprep, or PRECIS) their servers use, and two addresses never count
-//! as one. The second error would lose a stanza of somebody else; the first costs a repeated one.
+//! Where the node compares whole addresses, it compares them as written. Two spellings of one address then
+//! count as two addresses, whichever profile (nodeprep and resourceprep, or PRECIS) their servers use, and
+//! two addresses never count as one. The second error would lose a stanza of another user; the first costs a
+//! repeated stanza.
 
 mod domain;
 mod parts;
@@ -21,24 +23,23 @@ pub(crate) use plain::is_at;
 /// The three parts of an address, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jid<'a> {
-    /// What stands before `@`.
+    /// The text before `@`.
     pub local: Option<&'a str>,
-    /// The domainpart as written; `Domain::new` reads it.
+    /// The domainpart as written, for [`Domain::new`].
     pub domain: &'a str,
-    /// What stands after `/`.
+    /// The text after `/`.
     pub resource: Option<&'a str>,
 }
 
 impl<'a> Jid<'a> {
     /// Splits an address and checks its localpart and resourcepart (RFC 7622 section 3).
     ///
-    /// The domainpart is checked to be there, and no more: whoever needs it reads it with [`Domain::new`], and
-    /// nobody pays for that twice.
+    /// The domainpart must not be empty, and is not checked further: [`Domain::new`] does that, once.
     ///
     /// # Errors
-    /// Says which part is empty, too long, or has a character that is not relayed (see `jid/parts.rs`).
+    /// Gives the part that is empty, too long, or has a character that is not relayed (see `jid/parts.rs`).
     pub fn parse(text: &'a str) -> Result<Self, Error> {
-        // Section 3.1: the resource begins at the first slash, whatever follows it, and only then is `@` looked for.
+        // Section 3.1: the resource begins at the first slash; `@` is searched before it.
         let (bare, resource) = match text.split_once('/') {
             Some((bare, resource)) => (bare, Some(resource)),
             None => (text, None),
@@ -74,16 +75,16 @@ impl fmt::Display for Jid<'_> {
     }
 }
 
-/// Why a text is not an address.
+/// The reason why a text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A part that is announced by its separator, or the domain, has nothing in it.
+    /// A part behind its separator, or the domain, is empty.
     Empty(Part),
     /// A part is longer than 1023 octets.
     TooLong(Part),
-    /// A character that may not stand in this part.
+    /// The part contains a character that is not allowed.
     Forbidden(Part, char),
-    /// The domain is neither an internationalised domain name nor an IP literal.
+    /// The domain is neither an internationalised domain name nor an IP address.
     NotADomain,
     /// A label of the domain is empty or longer than 63 octets.
     Label,
@@ -92,11 +93,11 @@ pub enum Error {
 /// One of the three parts of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Before `@`.
+    /// The part before `@`.
     Local,
-    /// The only one that must be there.
+    /// The domain, the only required part.
     Domain,
-    /// After `/`.
+    /// The part after `/`.
     Resource,
 }
 
@@ -132,7 +133,7 @@ fn check_length(part: Part, text: &str) -> Result<(), Error> {
     }
 }
 
-/// Octets of one part (RFC 7622 sections 3.2 to 3.4).
+/// The limit for one part, in octets (RFC 7622 sections 3.2 to 3.4).
 pub(crate) const MAX_PART: usize = 1023;
 
 #[cfg(test)]

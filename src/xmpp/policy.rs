@@ -1,8 +1,12 @@
-//! What a link must be before stanzas may pass, and for whom.
+//! The policy: which protection and which proof a connection needs before stanzas may pass.
 //!
-//! *Architecture invariant:* every decision about encryption, certificates and mechanisms is taken by [`admit`] and
-//! read from [`Rules`]; the streams only carry it out, and both roles ask the same function.
-use crate::{Domain, certificate::Problem, dialback::Secret};
+//! *Architecture invariant:* every decision about encryption, certificates and mechanisms is taken by
+//! [`admit`] and read from [`Rules`]. The streams carry it out, and both roles call the same function.
+use crate::{
+    Domain,
+    certificate::{Problem, TrustStore},
+    dialback::Secret,
+};
 use std::fmt;
 
 mod bounds;
@@ -13,23 +17,23 @@ pub use bounds::Bounds;
 pub use rules::Rules;
 pub use standing::{Proof, Withdrawal, readmit};
 
-/// Whether streams are encrypted.
+/// Whether streams use TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
-    /// no TLS, no stream
+    /// A stream without TLS is refused.
     Required,
-    /// TLS when both can
+    /// TLS is used when both sides support it.
     Optional,
-    /// never
+    /// TLS is never used.
     Disabled,
 }
 
-/// What may authenticate a remote.
+/// A mechanism that authenticates a remote domain. `Display` gives its name in logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mechanism {
-    /// SASL EXTERNAL with certificates (RFC 6120 6, XEP-0178)
+    /// SASL EXTERNAL with certificates (RFC 6120 section 6, XEP-0178).
     External,
-    /// XEP-0220
+    /// Server dialback (XEP-0220).
     Dialback,
 }
 
@@ -42,77 +46,78 @@ impl fmt::Display for Mechanism {
     }
 }
 
-/// What becomes of a stanza to whom its sender did not prove itself on the stream, or who is none of ours.
+/// The treatment of a stanza for a domain that its sender did not prove itself to, or that is not served
+/// here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownRecipient {
-    /// The stream is closed with `host-unknown` (RFC 6120 8.1.1.2), and all its pairs with it.
+    /// The stream is closed with `host-unknown` (RFC 6120 section 8.1.1.2), with all its pairs.
     Close,
-    /// That stanza is answered with an error; the stream goes on.
+    /// The stanza is answered with an error. The stream goes on.
     Bounce,
 }
 
-/// The cost of a malformed stanza: one with an address that is none, without one, or in a wrong namespace.
+/// The treatment of a malformed stanza: an invalid or missing address, or a wrong namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MalformedStanza {
-    /// Itself: it is answered with an error where it may be; the stream goes on.
+    /// The stanza is answered with an error where the RFC allows it. The stream goes on.
     Bounce,
-    /// The stream, with `improper-addressing` and the like (RFC 6120 4.9.3.7), and all that is behind it.
+    /// The stream is closed with `improper-addressing` or similar (RFC 6120 section 4.9.3.7).
     Close,
 }
 
-/// One of the trust stores of the configuration, by number (`Certificate::problems`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Trust(pub usize);
-
-/// The terms for one remote domain.
+/// The policy for one remote domain.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// encryption
+    /// Whether TLS is used.
     pub tls: Tls,
-    /// in order of preference
+    /// The mechanisms that may authenticate the remote, in order of preference.
     pub auth: Vec<Mechanism>,
-    /// a bad certificate ends the connection; dialback cannot rescue it
+    /// An invalid certificate ends the connection. Dialback does not replace it.
     pub strict_certificates: bool,
-    /// a remote whose EXTERNAL we refused may fall back to dialback on the same stream
+    /// A remote whose EXTERNAL we refused may fall back to dialback on the same stream.
     pub dialback_after_external: bool,
-    /// a certificate that proves the remote is enough for its dialback key too: nobody is asked (XEP-0344)
+    /// A certificate that proves the remote is enough for its dialback key: no server is asked (XEP-0344).
     pub dialback_shortcut: bool,
-    /// whose word counts
-    pub trust: Trust,
-    /// bytes of one stanza from an authenticated remote
+    /// The certificate authorities to trust.
+    pub trust: TrustStore,
+    /// The limit for one stanza from an authenticated remote, in bytes.
     pub max_stanza: usize,
-    /// bytes of one element or header before that
+    /// The limit for one element or header before authentication, in bytes.
     pub max_stanza_unauthenticated: usize,
-    /// what a stanza for somebody else costs
+    /// The treatment of a stanza for another domain.
     pub unknown_recipient: UnknownRecipient,
-    /// the cost of a malformed stanza
+    /// The treatment of a malformed stanza.
     pub malformed_stanza: MalformedStanza,
-    /// seconds without a stanza after which a link is closed, 0 for never; announced to peers (XEP-0478)
+    /// The seconds without a stanza after which a stream is closed, 0 for never. Announced to peers
+    /// (XEP-0478).
     pub idle_seconds: u64,
-    /// what our dialback keys for it are made from (XEP-0185)
+    /// The secret for our dialback keys (XEP-0185).
     pub secret: Secret,
 }
 
 impl Policy {
-    /// Whether `mechanism` may authenticate a remote under these terms, if it can be had.
+    /// Whether `auth` lists `mechanism`.
     pub fn allows(&self, mechanism: Mechanism) -> bool {
         self.auth.contains(&mechanism)
     }
 }
 
-/// Domains a rule is for.
+/// A pattern for domains, as in `allow`, `deny` and the names of `[[remote]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// `*`
+    /// `*`: every domain.
     Any,
-    /// `*.example.net`: every subdomain, at any depth, not the domain itself
+    /// `*.example.net`: every subdomain, at any depth, but not the domain itself.
     Below(Domain),
-    /// one domain
+    /// One domain.
     Exactly(Domain),
 }
 
 impl Pattern {
     /// Reads `*`, `*.example.net` or `example.net`.
+    ///
+    /// # Errors
+    /// Gives the reason why the text has no valid domain.
     pub fn parse(text: &str) -> Result<Self, crate::jid::Error> {
         match text.trim() {
             "*" => Ok(Self::Any),
@@ -123,7 +128,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the rule is for `domain`.
+    /// Whether the pattern matches `domain`.
     pub fn matches(&self, domain: &Domain) -> bool {
         match self {
             Self::Any => true,
@@ -133,24 +138,24 @@ impl Pattern {
     }
 }
 
-/// A local domain as the streams see it.
+/// What the streams need to know about a local domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hosted {
-    /// it has a certificate, so TLS can be offered for it
+    /// It has a certificate, so TLS can be offered for it.
     pub certificate: bool,
 }
 
-/// What may vouch for the remote on a link; at least one of the two.
+/// The mechanisms that may prove the remote on a connection. At least one of the two is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admission {
-    /// its certificate, which proves it
+    /// SASL EXTERNAL: the certificate proves the remote.
     pub external: bool,
-    /// DNS, asked by dialback
+    /// Dialback.
     pub dialback: bool,
 }
 
 impl Admission {
-    /// Whether `mechanism` may authenticate on the link.
+    /// Whether `mechanism` may prove the remote on the connection.
     pub fn admits(self, mechanism: Mechanism) -> bool {
         match mechanism {
             Mechanism::External => self.external,
@@ -159,37 +164,43 @@ impl Admission {
     }
 }
 
-/// Why a link may not carry stanzas.
+/// The reason why a connection may not carry stanzas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// no TLS, and the policy demands it
+    /// The connection has no TLS, and the policy requires it.
     TlsRequired,
-    /// TLS, and the policy is to have none
+    /// The connection has TLS, and the policy forbids it.
     TlsForbidden,
-    /// the certificate does not prove the remote, and nothing else may vouch for it
+    /// The certificate does not prove the remote, and no other mechanism may.
     Certificate(Problem),
-    /// none of the mechanisms in `auth` can be had: EXTERNAL alone on a link without TLS
+    /// No mechanism in `auth` is possible: EXTERNAL alone on a connection without TLS.
     NoMechanism,
 }
 
 impl Refusal {
-    /// Says in words for both operators why `remote` is refused.
+    /// The reason as a sentence, for the operators of both sides.
     pub fn explain(&self, remote: &Domain) -> String {
         match self {
-            Self::TlsRequired => format!("the policy for {remote} demands TLS"),
+            Self::TlsRequired => format!("the policy for {remote} requires TLS"),
             Self::TlsForbidden => format!("the policy for {remote} forbids TLS"),
             Self::Certificate(problem) => format!("certificate of {remote} {problem}"),
             Self::NoMechanism => {
-                format!("the policy for {remote} allows no authentication that this link can have")
+                format!(
+                    "the policy for {remote} allows no authentication that is possible on this connection"
+                )
             }
         }
     }
 }
 
-/// Decides what may vouch for the remote on a link, whoever opened it. `certificate` is the verdict on the remote's
-/// certificate and counts over TLS only; none shown is [`Problem::Missing`].
+/// Decides which mechanisms may prove the remote on a connection, in either direction. `certificate` is the
+/// verdict on the remote's certificate. It counts over TLS only; if none was shown it is
+/// [`Problem::Missing`].
 ///
-/// The table is read from the top; the first row that fits counts.
+/// The table is read from the top; the first row that matches applies.
+///
+/// # Errors
+/// Gives the reason for which stanzas may not pass.
 pub fn admit(policy: &Policy, secured: bool, certificate: Result<(), Problem>) -> Result<Admission, Refusal> {
     use {Link::*, Refusal::*};
     let link = match certificate {
@@ -217,13 +228,13 @@ pub fn admit(policy: &Policy, secured: bool, certificate: Result<(), Problem>) -
     verdict
 }
 
-/// What TLS and the certificate made of a link.
+/// The protection of a connection.
 enum Link {
-    /// no TLS
+    /// No TLS.
     Clear,
-    /// TLS, and the certificate proves the remote
+    /// TLS, and the certificate proves the remote.
     Proved,
-    /// TLS, and it does not
+    /// TLS, and the certificate does not prove the remote.
     Doubtful(Problem),
 }
 
@@ -239,7 +250,7 @@ pub(crate) mod tests {
             strict_certificates: false,
             dialback_after_external: false,
             dialback_shortcut: false,
-            trust: Trust(0),
+            trust: TrustStore(0),
             max_stanza: 512 * 1024,
             max_stanza_unauthenticated: 10 * 1024,
             unknown_recipient: UnknownRecipient::Close,

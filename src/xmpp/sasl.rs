@@ -1,5 +1,5 @@
 //! SASL EXTERNAL between servers (RFC 6120 section 6, XEP-0178).
-use crate::{Domain, brief::brief, xml};
+use crate::{Domain, truncate::truncate, xml};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::fmt;
 
@@ -44,21 +44,21 @@ impl Condition {
     }
 }
 
-/// A failed attempt.
+/// A failed attempt (RFC 6120 section 6.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// what the peer names; an unknown name reads as `NotAuthorized`
+    /// The condition. An unknown one reads as `NotAuthorized`.
     pub condition: Condition,
-    /// plain words, may be empty
+    /// The text of the peer, which may be empty.
     pub text: String,
 }
 
 impl Failure {
-    /// Reads a `<failure/>`, as much of its text as is worth being repeated.
+    /// Reads a `<failure/>`. A long text is truncated.
     pub fn parse(element: &xml::Element) -> Self {
         let condition = element.elements().find_map(|child| Condition::parse(&child.name));
         let text = element.child("text", xml::ns::SASL).map(xml::Element::text).unwrap_or_default();
-        Self { condition: condition.unwrap_or(Condition::NotAuthorized), text: brief(&text).into_owned() }
+        Self { condition: condition.unwrap_or(Condition::NotAuthorized), text: truncate(&text).into_owned() }
     }
 
     pub(crate) fn element(&self) -> xml::Element {
@@ -80,69 +80,71 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The `<auth/>` of the initiating server. The identity is spelled out: older peers want it (XEP-0178 section 3).
+/// The `<auth/>` of the initiating server. It contains the identity, which older peers require (XEP-0178
+/// section 3).
 pub(crate) fn auth(identity: &Domain) -> xml::Element {
     xml::Element::new("auth", xml::ns::SASL)
         .with("mechanism", EXTERNAL)
         .with_text(STANDARD.encode(&*identity.wire()))
 }
 
-/// The `<response/>` for a peer that asks for the identity although `<auth/>` gave it.
+/// The `<response/>` for a peer that requests the identity although `<auth/>` contained it.
 pub(crate) fn response(identity: &Domain) -> xml::Element {
     xml::Element::new("response", xml::ns::SASL).with_text(STANDARD.encode(&*identity.wire()))
 }
 
-/// Who is on the other side of an exchange, as TLS and the stream header have it.
+/// The identity of the peer according to TLS and its stream header.
 #[derive(Clone, Debug)]
 pub(crate) enum Claim {
-    /// its certificate proves the `from` of its header
+    /// The certificate proves the `from` of the header.
     Proved(Domain),
-    /// no TLS
+    /// The connection has no TLS.
     Plain,
-    /// it may not have EXTERNAL, and why
+    /// EXTERNAL is not possible, for this reason.
     Unproved(String),
 }
 
-/// What the receiving side does about an element of the exchange.
+/// The answer of the receiving side to an element of the exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// send an empty challenge
+    /// Send an empty challenge.
     Challenge,
-    /// send `<success/>`
+    /// Send `<success/>`.
     Success,
-    /// send the failure
+    /// Send the failure.
     Failed(Failure),
 }
 
 /// The receiving side of an exchange.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
-    /// an empty challenge was sent
+    /// An empty challenge was sent.
     challenged: bool,
-    /// EXTERNAL was asked for and refused
+    /// EXTERNAL was requested and refused.
     refused: bool,
     failures: usize,
 }
 
 impl Exchange {
-    /// Handles an element in the SASL namespace. A new `<auth/>` drops the exchange in progress (RFC 6120 6.4.2).
+    /// Handles an element in the SASL namespace. A new `<auth/>` drops the exchange in progress (RFC 6120
+    /// section 6.4.2).
     pub(crate) fn handle(&mut self, element: &xml::Element, claim: &Claim) -> Step {
         let step = self.step(element, claim).unwrap_or_else(Step::Failed);
         self.challenged = step == Step::Challenge;
         if let Step::Failed(failure) = &step {
             self.failures += 1;
-            // An attempt that was given up, or meant another mechanism, says nothing about the certificate.
+            // An aborted attempt, or one with another mechanism, is no verdict on the certificate.
             self.refused |= !matches!(failure.condition, Condition::Aborted | Condition::InvalidMechanism);
         }
         step
     }
 
-    /// Whether the peer tried EXTERNAL and could not prove itself.
+    /// Whether the peer has tried EXTERNAL and could not prove itself.
     pub(crate) fn was_refused(&self) -> bool {
         self.refused
     }
 
-    /// Whether the peer has failed as often as it may (RFC 6120 6.4.5).
+    /// Whether the peer has failed as often as it may (RFC 6120 section 6.4.5).
     pub(crate) fn is_exhausted(&self) -> bool {
         self.failures >= ATTEMPTS
     }
@@ -174,7 +176,8 @@ fn proved(claim: &Claim) -> Result<&Domain, Failure> {
     }
 }
 
-/// Compares the identity asked for with the proved one; none asked for means the proved one (XEP-0178 section 3).
+/// Compares the requested identity with the proved one. An empty request means the proved one (XEP-0178
+/// section 3).
 fn accept(text: &str, identity: &Domain) -> Result<Step, Failure> {
     let asked = decode(text).ok_or_else(|| failure(Condition::IncorrectEncoding, ""))?;
     match asked.is_empty() || Domain::new(&asked).is_ok_and(|domain| domain == *identity) {
@@ -186,7 +189,8 @@ fn accept(text: &str, identity: &Domain) -> Result<Step, Failure> {
     }
 }
 
-/// Reads base64 strictly: no white space, right padding, UTF-8 inside; `=` and nothing are the empty text.
+/// Decodes strict base64 of UTF-8 text, without white space and with padding. `=` and no text give the empty
+/// text.
 fn decode(text: &str) -> Option<String> {
     match text {
         "" | "=" => Some(String::new()),
@@ -200,7 +204,7 @@ fn failure(condition: Condition, text: impl Into<String>) -> Failure {
 
 pub(crate) const EXTERNAL: &str = "EXTERNAL";
 
-/// Failures after which the stream ends: the middle of the two to five retries that RFC 6120 6.4.5 recommends.
+/// Failures after which the stream ends. RFC 6120 section 6.4.5 recommends two to five retries.
 const ATTEMPTS: usize = 4;
 
 const CONDITIONS: [Condition; 11] = [

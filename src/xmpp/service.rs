@@ -1,32 +1,33 @@
-//! The node's own services at its local domains, as a pure function: discovery, ping, version, time, uptime, contact.
+//! The node's own services at its local domains, as a pure function: discovery, ping, version, time, uptime,
+//! contact.
 //!
-//! Only a domain itself is a service, with a resource or without one; behind `user@domain` there is nobody.
+//! Only a domain itself is a service, with or without a resource. There is no user at `user@domain`.
 use crate::{Domain, Stanza, jid::Jid, stanza, xml};
 use stanza::{Condition, Error, ErrorType};
 use xml::{Element, ns::SERVER};
 
 mod disco;
 
-/// What the answers are made from.
+/// The facts that the answers contain.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
-    /// version of the node
+    /// The version of the node.
     pub version: &'a str,
-    /// operating system, when it may be told
+    /// The operating system, if it may be published.
     pub os: Option<&'a str>,
-    /// seconds since the start
+    /// The seconds since the start.
     pub uptime: u64,
-    /// now, in UTC, as XEP-0082 writes it: `2026-11-22T10:00:00Z`
+    /// The current time in UTC, in the form of XEP-0082: `2026-11-22T10:00:00Z`.
     pub utc: &'a str,
-    /// components to list as items
+    /// The components to list as items.
     pub components: &'a [Domain],
-    /// XEP-0157 fields (`abuse-addresses` …) with their URIs
+    /// The contact addresses of XEP-0157 (`abuse-addresses` …) with their URIs.
     pub contact: &'a [(String, Vec<String>)],
 }
 
-/// Answers an IQ request to a local domain; `None` for an IQ that is itself an answer.
+/// The answer to an IQ request to a local domain; `None` for an IQ that is itself an answer.
 ///
-/// A request that costs more to read than any that is served here is refused unread.
+/// A request that is longer than any supported one is refused without being parsed.
 pub fn answer(request: &Stanza, facts: &Facts<'_>) -> Option<Stanza> {
     if !request.is_answerable() {
         return None;
@@ -40,30 +41,30 @@ pub fn answer(request: &Stanza, facts: &Facts<'_>) -> Option<Stanza> {
 fn result(request: &Stanza, facts: &Facts<'_>) -> Result<Element, Error> {
     let bytes = request.bytes();
     if bytes.len() > MAX_BYTES || Element::is_too_long(bytes) {
-        let text = "no service here reads a request of so many bytes or elements";
+        let text = "the request is longer than any that is supported here";
         return Err(error(ErrorType::Modify, Condition::PolicyViolation, text));
     }
     let request = request
         .element()
         .map_err(|_| error(ErrorType::Modify, Condition::BadRequest, "the request cannot be read"))?;
     let Some(kind @ ("get" | "set")) = request.attribute("type") else {
-        let text = "an iq has a type: get, set, result or error";
+        let text = "the type of an iq must be get, set, result or error";
         return Err(error(ErrorType::Modify, Condition::BadRequest, text));
     };
     let payload = serve(&request, kind, checked(&request)?, facts)?;
     Ok(payload.into_iter().fold(reply(&request), Element::with_child))
 }
 
-/// The one child of a request that has an id (RFC 6120 8.2.3).
+/// The only child of a request that has an id (RFC 6120 section 8.2.3).
 fn checked(request: &Element) -> Result<&Element, Error> {
     let bad = |text| Err(error(ErrorType::Modify, Condition::BadRequest, text));
     if request.attribute("id").is_none_or(str::is_empty) {
-        return bad("an iq has an id");
+        return bad("an iq must have an id");
     }
     let mut payload = request.elements();
     match (payload.next(), payload.next()) {
         (Some(only), None) => Ok(only),
-        _ => bad("an iq of type get or set has exactly one child"),
+        _ => bad("an iq of type get or set must have exactly one child"),
     }
 }
 
@@ -97,7 +98,7 @@ fn serve(
     }
 }
 
-/// XEP-0092.
+/// The answer to a version request (XEP-0092).
 fn version(facts: &Facts<'_>) -> Element {
     let field = |name, value: &str| Element::new(name, ns::VERSION).with_text(value);
     let query = Element::new("query", ns::VERSION)
@@ -106,7 +107,7 @@ fn version(facts: &Facts<'_>) -> Element {
     facts.os.into_iter().fold(query, |query, os| query.with_child(field("os", os)))
 }
 
-/// XEP-0202.
+/// The answer to a time request (XEP-0202).
 fn time(facts: &Facts<'_>) -> Element {
     Element::new("time", ns::TIME)
         .with_child(Element::new("tzo", ns::TIME).with_text("+00:00"))
@@ -126,10 +127,10 @@ fn error(type_: ErrorType, condition: Condition, text: &str) -> Error {
     Error { type_, condition, text: text.to_owned() }
 }
 
-/// Bytes of a request: as many as come back inside an error.
+/// The limit for a request in bytes: an error answer contains as much.
 const MAX_BYTES: usize = stanza::MAX_ECHO;
 
-/// Namespaces of the services.
+/// The namespaces of the services.
 mod ns {
     pub(super) const PING: &str = "urn:xmpp:ping";
     pub(super) const DISCO_INFO: &str = "http://jabber.org/protocol/disco#info";

@@ -1,8 +1,8 @@
-//! Stanzas that pass through, and their error answers (RFC 6120 section 8).
+//! Stanzas that are relayed, and their error answers (RFC 6120 section 8).
 //!
-//! A stanza is carried as the bytes that it came in. Where the next stream would read them differently, because
-//! they lean on something that the stream's header said or name its content namespace, they are edited in place and
-//! never written anew.
+//! A stanza is relayed as the bytes that it came in. Where they mean something else on the next stream,
+//! because they rely on a declaration in the stream header or name the content namespace, they are edited in
+//! place and never serialised again.
 
 mod admit;
 mod bounce;
@@ -15,9 +15,10 @@ pub(crate) mod refusal;
 
 use crate::{
     Domain, DomainPair,
-    brief::brief,
     framer::{self, Span},
-    jid, xml,
+    jid,
+    truncate::truncate,
+    xml,
 };
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, str};
@@ -27,14 +28,14 @@ pub use error::{Condition, Error, ErrorType};
 pub use intake::Intake;
 pub use refusal::{Reason, Refused};
 
-/// What a stanza is for.
+/// The kind of a stanza (RFC 6120 section 8.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// `<message/>`: pushed.
+    /// `<message/>`.
     Message,
-    /// `<presence/>`: broadcast or asked for.
+    /// `<presence/>`.
     Presence,
-    /// `<iq/>`: request and answer.
+    /// `<iq/>`: a request or an answer.
     Iq,
 }
 
@@ -54,8 +55,9 @@ impl Kind {
     }
 }
 
-/// A stanza ready to be written to any of our streams: neither `xmlns` nor a prefix for a content namespace on it,
-/// nothing in it leans on prefixes of the stream that it came on, `xml:lang` is there if its stream had one.
+/// A stanza that can be written to any of our streams. It has no `xmlns` and no prefix for a content
+/// namespace, it does not rely on prefixes of the stream that it came on, and it has `xml:lang` if its stream
+/// had one.
 #[derive(Clone, Debug)]
 pub struct Stanza {
     bytes: Bytes,
@@ -63,45 +65,47 @@ pub struct Stanza {
     from: Domain,
     to: Domain,
     places: Places,
-    /// Set for few: see there.
+    /// Few stanzas have any: see the module.
     names: Option<Box<names::Names>>,
 }
 
-/// Where in the bytes of a stanza is what its start tag says: raw values, references not resolved.
+/// The places of the attributes in the bytes of a stanza: raw values, references not resolved.
 #[derive(Clone, Debug)]
 struct Places {
     from: Span,
     to: Span,
     id: Option<Span>,
     type_: Option<Span>,
-    /// There is nothing else: `<message …/>`.
+    /// The stanza is an empty element: `<message …/>`.
     alone: bool,
 }
 
-/// The stream that a stanza came on.
+/// The properties of the stream that a stanza came on.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// Its content namespace: `jabber:server` or `jabber:component:accept`.
     pub namespace: &'static str,
-    /// Prefixes the header declared, "" being the default namespace, in the order of [`framer::Framer::scope`].
+    /// The prefixes that the header declares, in the order of [`framer::Framer::scope`]. "" is the default
+    /// namespace.
     pub scope: Vec<(String, String)>,
-    /// `xml:lang` of the header.
+    /// The `xml:lang` of the header.
     pub lang: Option<String>,
 }
 
 impl Stanza {
-    /// Takes a framed first-level element in.
+    /// Makes a stanza of a framed first-level element.
     ///
-    /// The bytes are not copied when they mean the same on every stream, as those of most stanzas do.
+    /// The bytes are not copied when they mean the same on every stream, as in most stanzas.
     ///
     /// # Errors
-    /// Says why this is no stanza that can go on. The addresses are only checked to be addresses: whether the peer
-    /// may use them is for the stream to say. An [`Intake`] does the same for many.
+    /// Gives the reason why the element cannot be relayed. The addresses are checked for their syntax only;
+    /// whether the peer may use them is for the stream to decide. An [`Intake`] does the same faster for many
+    /// elements.
     pub fn admit(element: framer::Element, origin: &Origin) -> Result<Self, Rejection> {
-        admit::admit(element, origin, &mut intake::Recent::default()).map_err(|refused| refused.0)
+        admit::admit(element, origin, &mut admit::Recent::default()).map_err(|refused| refused.0)
     }
 
-    /// Makes one of the node's own (namespace `jabber:server` or none means the content namespace).
+    /// Makes a stanza of the node's own. The namespace `jabber:server`, or none, means the content namespace.
     ///
     /// # Errors
     /// As [`admit`](Self::admit).
@@ -109,33 +113,33 @@ impl Stanza {
         admit::from_element(element)
     }
 
-    /// As it is written to a stream.
+    /// The bytes as they are written to a stream between servers.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// As it is written to a component, where that is not what [`bytes`](Self::bytes) gives: what a component said of
-    /// its own content namespace inside other payload is what it was.
+    /// The bytes as they are written to a component, if they differ from [`bytes`](Self::bytes): inside
+    /// payload, the content namespace of components keeps its name on the way from one component to another.
     pub fn bytes_for_component(&self) -> Option<Bytes> {
         Some(self.names.as_ref()?.called(xml::ns::COMPONENT, &self.bytes))
     }
 
-    /// What it is for.
+    /// The kind of the stanza.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Domain of `from`.
+    /// The domain of `from`.
     pub fn from_domain(&self) -> &Domain {
         &self.from
     }
 
-    /// Domain of `to`.
+    /// The domain of `to`.
     pub fn to_domain(&self) -> &Domain {
         &self.to
     }
 
-    /// The pair when it leaves the node.
+    /// The pair of domains when the stanza leaves the node.
     pub fn pair(&self) -> DomainPair {
         DomainPair { local: self.from.clone(), remote: self.to.clone() }
     }
@@ -155,12 +159,12 @@ impl Stanza {
         self.places.id.map(|place| xml::unescape(self.raw(place)))
     }
 
-    /// The `type` attribute as written.
+    /// The `type` attribute, as written.
     pub fn type_(&self) -> Option<&str> {
         self.places.type_.map(|place| self.raw(place))
     }
 
-    /// Whether an error may be sent about it: not for `error`, nor an IQ `result` (RFC 6120 8.3.1).
+    /// Whether an error may answer it: not an `error`, nor an IQ `result` (RFC 6120 section 8.3.1).
     pub fn is_answerable(&self) -> bool {
         match self.type_().map(xml::unescape).as_deref() {
             Some("error") => false,
@@ -169,12 +173,12 @@ impl Stanza {
         }
     }
 
-    /// Whether its sender waits for an answer: an IQ `get` or `set`.
+    /// Whether its sender expects an answer: an IQ `get` or `set`.
     pub fn is_request(&self) -> bool {
         self.kind == Kind::Iq && matches!(self.type_().map(xml::unescape).as_deref(), Some("get" | "set"))
     }
 
-    /// Whether one of its children is that element, under whatever prefix. The stanza is read for it only when its
+    /// Whether one of its children is that element, under any prefix. The stanza is parsed only when its
     /// bytes may name the namespace.
     pub fn has_child(&self, name: &str, namespace: &str) -> bool {
         let text = str::from_utf8(&self.bytes).unwrap_or_default();
@@ -182,27 +186,27 @@ impl Stanza {
         may_name_it && self.element().is_ok_and(|element| element.child(name, namespace).is_some())
     }
 
-    /// The error answer: same kind and id, `to` and `from` swapped, children kept unless the stanza is longer than
-    /// [`MAX_ECHO`]; `None` when none may be sent.
+    /// The error answer: same kind and id, `to` and `from` swapped, children kept unless the stanza is longer
+    /// than [`MAX_ECHO`]. `None` when no error may be sent.
     pub fn bounce(&self, error: &Error) -> Option<Self> {
         bounce::bounce(self, error)
     }
 
-    /// The same from the domain `sender` itself.
+    /// The same stanza from the domain `sender` itself.
     #[must_use]
     pub fn sent_by(&self, sender: &Domain) -> Self {
         let from = xml::escape(&sender.wire()).into_owned();
         Self { from: sender.clone(), ..self.readdressed(None, Some(&from)) }
     }
 
-    /// The same for the domain `recipient` itself.
+    /// The same stanza to the domain `recipient` itself.
     #[must_use]
     pub fn sent_to(&self, recipient: &Domain) -> Self {
         let to = xml::escape(&recipient.wire()).into_owned();
         Self { to: recipient.clone(), ..self.readdressed(Some(&to), None) }
     }
 
-    /// The same with other values, escaped, in those of its addresses that are given.
+    /// The same stanza with other addresses, which have to be escaped.
     fn readdressed(&self, to: Option<&str>, from: Option<&str>) -> Self {
         let mut anew = [(self.places.to, to), (self.places.from, from)];
         anew.sort_by_key(|(place, _)| place.range().start);
@@ -225,17 +229,17 @@ impl Stanza {
         Self { bytes, kind: self.kind, from: self.from.clone(), to: self.to.clone(), places, names }
     }
 
-    /// Takes it out of the memory that it was read into, for a stanza that has to wait: a few bytes of it would keep
-    /// all that one read brought.
+    /// Copies the bytes, for a stanza that has to wait. Otherwise a small stanza would keep the memory of a
+    /// whole read.
     #[must_use]
     pub fn detached(self) -> Self {
         Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
     }
 
-    /// The whole stanza read with `xml-rs`, in `jabber:server`.
+    /// The stanza parsed with `xml-rs`, in `jabber:server`.
     ///
     /// # Errors
-    /// Those of [`xml::Element::parse`]; none is expected but that it is beyond what is read whole.
+    /// As [`xml::Element::parse`]. The only expected one is that the stanza has too many tags.
     pub fn element(&self) -> Result<xml::Element, xml::Error> {
         xml::Element::parse(&self.bytes, &[(String::new(), xml::ns::SERVER.to_owned())])
     }
@@ -245,7 +249,8 @@ impl Stanza {
     }
 }
 
-/// Why an element is not a stanza that can go on. [`Reason`] lists what else can be wrong with one stanza.
+/// The reason why an element cannot be relayed as a stanza. [`Reason`] has the further reasons to refuse a
+/// stanza.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Not message, presence or iq in the content namespace (RFC 6120 section 4.9.3.24).
@@ -254,11 +259,11 @@ pub enum Rejection {
     InvalidNamespace,
     /// No `to` or no `from` (RFC 6120 sections 8.1.1.2 and 8.1.2.2).
     Missing(Address),
-    /// `to` or `from` is no address.
+    /// `to` or `from` is not an address.
     Malformed(Address, jid::Error),
-    /// Its start tag makes another namespace the default one, and too much in it relies on that.
+    /// Its start tag declares another default namespace, and too many elements in it rely on that.
     Displaced,
-    /// `xml-rs` and the framer disagree; never expected.
+    /// `xml-rs` and the framer disagree. Not expected.
     Xml(xml::Error),
 }
 
@@ -272,7 +277,7 @@ pub enum Address {
 }
 
 impl Address {
-    /// The attribute's name.
+    /// The name of the attribute.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::To => "to",
@@ -291,14 +296,14 @@ impl fmt::Display for Rejection {
             Self::Missing(address) => write!(f, "stanza without '{}'", address.as_str()),
             Self::Malformed(address, error) => write!(f, "bad '{}' of a stanza: {error}", address.as_str()),
             Self::Displaced => f.write_str("a stanza with another default namespace in too many places"),
-            Self::Xml(error) => f.write_str(&brief(&error.to_string())),
+            Self::Xml(error) => f.write_str(&truncate(&error.to_string())),
         }
     }
 }
 
 impl std::error::Error for Rejection {}
 
-/// The text at some place in bytes that the framer vouched for.
+/// The text at a place in bytes that the framer has validated.
 fn text(bytes: &[u8], place: Span) -> &str {
     str::from_utf8(place.of(bytes)).unwrap_or_default()
 }

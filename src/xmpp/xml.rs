@@ -1,8 +1,8 @@
-//! What the node itself understands of XML: small elements read and written with `xml-rs`.
+//! Small elements that the node itself reads and writes, with `xml-rs`.
 //!
-//! *Architecture invariant:* no bytes of a peer come here that the [framer](crate::framer) has not bounded and
-//! vouched for, and no more tags than are known to be needed. `xml-rs` spends seconds on a hundred kilobytes of
-//! nested namespace declarations, and copies all namespaces in scope for each element.
+//! *Architecture invariant:* all bytes of a peer were validated and limited by the [framer](crate::framer)
+//! before they come here, and the number of tags is limited too. `xml-rs` needs seconds for a hundred
+//! kilobytes of nested namespace declarations, and copies all namespaces in scope for each element.
 
 mod escape;
 mod read;
@@ -25,7 +25,7 @@ pub mod ns {
     pub const COMPONENT: &str = "jabber:component:accept";
     /// `<db:result/>` and `<db:verify/>` (XEP-0220).
     pub const DIALBACK: &str = "jabber:server:dialback";
-    /// The stream feature that announces them.
+    /// The stream feature that announces dialback (XEP-0220).
     pub const DIALBACK_FEATURE: &str = "urn:xmpp:features:dialback";
     /// STARTTLS (RFC 6120 section 5).
     pub const TLS: &str = "urn:ietf:params:xml:ns:xmpp-tls";
@@ -35,31 +35,31 @@ pub mod ns {
     pub const STREAM_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
     /// Conditions of stanza errors (RFC 6120 section 8.3).
     pub const STANZA_ERRORS: &str = "urn:ietf:params:xml:ns:xmpp-stanzas";
-    /// What the prefix `xml` is always bound to.
+    /// The namespace of the prefix `xml`.
     pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
-    /// What a stream tells of its limits (XEP-0478).
+    /// Stream limits (XEP-0478).
     pub const LIMITS: &str = "urn:xmpp:stream-limits:0";
 }
 
-/// An element with everything below it. Names are (namespace, local name); prefixes are not kept.
+/// An element with its content. Names are namespace and local name; prefixes are not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// Local name.
+    /// The local name.
     pub name: String,
-    /// Namespace URI, empty for none.
+    /// The namespace URI, empty for none.
     pub namespace: String,
-    /// Namespace or empty, local name, value.
+    /// The attributes: namespace or empty, local name, value.
     pub attributes: Vec<(String, String, String)>,
-    /// In document order.
+    /// The children, in document order.
     pub children: Vec<Node>,
 }
 
 /// A child of an element.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
-    /// An element inside it.
+    /// An element.
     Element(Element),
-    /// Character data, CDATA sections among it.
+    /// Character data, that of CDATA sections included.
     Text(String),
 }
 
@@ -117,7 +117,7 @@ impl Element {
         self.elements().find(|child| child.is(name, namespace))
     }
 
-    /// Every child element.
+    /// All child elements.
     pub fn elements(&self) -> impl Iterator<Item = &Self> {
         self.children.iter().filter_map(|node| match node {
             Node::Element(element) => Some(element),
@@ -137,11 +137,11 @@ impl Element {
     }
 
     /// Reads one element that stands alone, or inside a stream that declares `scope`
-    /// (prefix, URI; the empty prefix is the default namespace). Bytes must have passed the framer.
+    /// (prefix, URI; the empty prefix is the default namespace). The framer must have accepted the bytes.
     ///
     /// # Errors
-    /// Refuses what [is too long to read](Self::is_too_long). Else those of `xml-rs`; none is expected for what the
-    /// framer vouched for.
+    /// Refuses an element with [too many tags](Self::is_too_long). Other errors are those of `xml-rs`; none
+    /// is expected for bytes that the framer has accepted.
     pub fn parse(bytes: &[u8], scope: &[(String, String)]) -> Result<Self, Error> {
         if Self::is_too_long(bytes) {
             return Err(Error(format!("more than {MOST_TAGS} tags")));
@@ -149,24 +149,24 @@ impl Element {
         read::element(bytes, scope)
     }
 
-    /// Whether it has more tags than anything that the node itself understands: `xml-rs` takes a hundred times as long
-    /// for a tag as the framer does, and two hundred times the memory.
+    /// Whether it has more tags than any element that the node itself reads: `xml-rs` takes a hundred times
+    /// as long for a tag as the framer does, and two hundred times the memory.
     pub fn is_too_long(bytes: &[u8]) -> bool {
         has_more_tags(bytes, MOST_TAGS)
     }
 
-    /// Reads the start tag of a stream (`framer::Frame::Header`), which is an element that has not ended.
+    /// Reads the start tag of a stream (`framer::Frame::Header`), an element without an end tag.
     ///
     /// # Errors
-    /// Those of `xml-rs`; none is expected for what the framer vouched for.
+    /// Gives the error of `xml-rs`. None is expected for bytes that the framer has accepted.
     pub fn parse_header(bytes: &[u8]) -> Result<Self, Error> {
         read::header(bytes)
     }
 
-    /// Writes it for a stream whose default namespace is `default_namespace` and on which the prefixes of
-    /// `prefixes` (prefix, URI) are declared: nothing that the stream declares is declared again.
+    /// Writes it for a stream with the default namespace `default_namespace` and the declared `prefixes`
+    /// (prefix, URI). They are not declared again.
     ///
-    /// Characters that XML cannot express come out as U+FFFD.
+    /// Characters that XML cannot express become U+FFFD.
     pub fn write(&self, default_namespace: &str, prefixes: &[(&str, &str)]) -> String {
         write::element(self, default_namespace, prefixes)
     }
@@ -179,16 +179,16 @@ impl Element {
     }
 }
 
-/// Whether there are more than `most` tags in an element that the framer vouched for: every `<` begins one, or is in a
-/// CDATA section.
+/// Whether an element that the framer has accepted has more than `most` tags: every `<` begins a tag, or is
+/// in a CDATA section.
 pub(crate) fn has_more_tags(bytes: &[u8], most: usize) -> bool {
     memchr::memchr_iter(b'<', bytes).nth(most).is_some()
 }
 
-/// Tags of an element that is read whole: several times those of the longest stream features.
+/// The limit for tags of an element that is parsed: several times those of the longest stream features.
 pub(crate) const MOST_TAGS: usize = 256;
 
-/// Why `xml-rs` could not read it.
+/// The error of `xml-rs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(pub String);
 

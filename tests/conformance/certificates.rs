@@ -96,7 +96,7 @@ fn who_is_dialled_has_to_be_who_was_wanted() {
             "is for no domain",
         ),
         ("constrained.example", constrained.issue(&["constrained.example"]), "permitted subtree"),
-        ("excluded.example", excluding.issue(&["excluded.example."]), "may not vouch for"),
+        ("excluded.example", excluding.issue(&["excluded.example."]), "not permitted to certify"),
         ("weak.example", authority.certificate(&["weak.example"]).sha1().issue(), "weak"),
         ("revoked.example", revoked(authority, "revoked.example"), "was revoked on 2025-11-01"),
         (

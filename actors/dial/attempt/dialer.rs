@@ -2,9 +2,9 @@
 
 use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
-use xmpp::{Domain, DomainPair, stream::initiating::Purpose};
+use xmpp::{Domain, DomainPair};
 
-use super::{Arrival, Attempt, redirect::REDIRECTS};
+use super::{Arrival, Attempt, Purpose, redirect::REDIRECTS};
 use crate::{
     dial::{dial_limit::DialLimit, failure::Failure, remote_policy::Terms, resolver::Resolver},
     observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},

@@ -3,7 +3,7 @@
 use std::{
     mem,
     net::SocketAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::BytesMut;
@@ -16,12 +16,12 @@ use xmpp::{
     certificate::Problem,
     policy::Mechanism,
     stream::{
-        Initiating, Secured,
-        initiating::{self, Cause, Note, Output, Plan},
+        End, Secured, Stage,
+        initiating::{self, Cause, Goal, Handshake, Note, Open, Output, Plan},
     },
 };
 
-use super::{Arrival, Attempt, Session, StaticRoute};
+use super::{Arrival, Attempt, Purpose, Session, StaticRoute};
 use crate::{
     dial::{failure::Failure, observer::Seen},
     flow::{
@@ -67,7 +67,7 @@ impl Attempt {
             attempt: self,
             address,
             trace: Trace::new(self.log),
-            stage: "waiting for the TLS handshake",
+            stage: Stage::Tls,
             began: clock::now(),
             usable: clock::now(),
             bad: None,
@@ -86,7 +86,7 @@ struct Negotiation<'a> {
     /// What the log shows of its bytes.
     trace: Trace,
     /// What it waits for, for when the time runs out.
-    stage: &'static str,
+    stage: Stage,
     began: Instant,
     /// Since when there is a connection, secured or not yet.
     usable: Instant,
@@ -96,45 +96,70 @@ struct Negotiation<'a> {
     distrusted: Option<Box<Problem>>,
 }
 
+/// The connection of a handshake.
+struct Connection {
+    stream: Stream,
+    /// When the peer's certificate expires.
+    expires: Option<SystemTime>,
+    /// What the peer showed, for another verdict under other rules.
+    evidence: Option<tls::Evidence>,
+}
+
 impl Negotiation<'_> {
     async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
-        let (mut expires, mut evidence) = (None, None);
-        let (mut stream, secured) = if direct_tls {
-            let (stream, mut session) = self.secure(socket, true).await?;
-            (expires, evidence) = (session.expires, session.evidence.take());
-            (stream, Some(self::secured(session)))
-        } else {
-            (Stream::Tcp(socket), None)
-        };
+        let mut connection = Connection { stream: Stream::Tcp(socket), expires: None, evidence: None };
+        let mut secured = None;
+        if direct_tls {
+            (connection, secured) =
+                self.secure(connection, true).await.map(|(made, seen)| (made, Some(seen)))?;
+        }
         let attempt = self.attempt;
-        let wants_external = attempt.remote.policy.allows(Mechanism::External);
-        let mut machine = Initiating::new(Plan {
+        let plan = Plan {
             pair: attempt.pair.clone(),
-            purpose: attempt.purpose.clone(),
             policy: attempt.policy(),
             bounds: attempt.bounds,
             direct_tls: secured,
             certificate: attempt.certificate && !attempt.without_external.get(),
-        });
-        let mut verified = None;
+        };
+        match attempt.purpose.clone() {
+            Purpose::Session => {
+                let (open, connection, _) = self.shake_hands(Handshake::session(plan), connection).await?;
+                Ok(Arrival::Session(Box::new(self.session(open, connection))))
+            }
+            Purpose::Verify(request) => {
+                let handshake = Handshake::verification(plan, request);
+                let (answer, connection, peer_is_open) = self.shake_hands(handshake, connection).await?;
+                // The stream has done its work, and its closing tag is written.
+                hang_up(connection.stream, Farewell::after(&End::Closed, peer_is_open));
+                Ok(Arrival::Verified(answer))
+            }
+        }
+    }
+
+    /// Drives a handshake to its outcome. Gives also whether the peer's closing tag is missing.
+    async fn shake_hands<G: Goal>(
+        &mut self,
+        mut handshake: Handshake<G>,
+        mut connection: Connection,
+    ) -> Result<(G::Outcome, Connection, bool), Failure> {
+        let attempt = self.attempt;
+        let wants_external = attempt.remote.policy.allows(Mechanism::External);
         loop {
-            while let Some(output) = machine.poll() {
+            while let Some(output) = handshake.poll() {
                 match output {
                     Output::Transmit(bytes) => {
                         if let Some(shown) = self.trace.sent(&bytes) {
                             log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {shown}");
                         }
-                        if let Err(error) = stream.write_all(&bytes).await {
-                            return Err(self.last_words(machine, stream, &error).await);
+                        if let Err(error) = connection.stream.write_all(&bytes).await {
+                            return Err(self.last_words(handshake, connection.stream, &error).await);
                         }
                     }
                     Output::StartTls => {
-                        self.stage = "waiting for the TLS handshake";
-                        let Stream::Tcp(socket) = stream else { return Err(Failure::Crashed) };
-                        let mut session;
-                        (stream, session) = self.secure(socket, false).await?;
-                        (expires, evidence) = (session.expires, session.evidence.take());
-                        machine.secured(self::secured(session));
+                        self.stage = Stage::Tls;
+                        let secured;
+                        (connection, secured) = self.secure(connection, false).await?;
+                        handshake.secured(secured);
                     }
                     Output::Noted(note) => {
                         if note == Note::Tried(Mechanism::Dialback) && wants_external {
@@ -148,84 +173,76 @@ impl Negotiation<'_> {
                         );
                         self.bad = verdict.err();
                     }
-                    Output::Established(established) => {
-                        let shown =
-                            Protection::of(machine.transport(), &attempt.pair.remote, &attempt.remote.policy);
-                        log::info!(
-                            target: attempt.log, pair:% = attempt.pair, address:% = self.address,
-                            mechanism:% = established.mechanism, protocol = shown.protocol,
-                            cipher = shown.cipher, certificate = shown.certificate.as_str(),
-                            fingerprint = shown.fingerprint, took:% = millis(self.began);
-                            "authenticated"
-                        );
-                        attempt.count(Phase::Authenticate, self.usable);
-                        let text = format!("by {}", established.mechanism);
-                        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
-                        attempt.witness(machine.transport());
-                        return Ok(Arrival::Session(Box::new(Session {
-                            stream,
-                            machine,
-                            trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
-                            established,
-                            address: self.address,
-                            expires,
-                            evidence,
-                            route: StaticRoute::of(&attempt.remote),
-                        })));
-                    }
-                    Output::Verified(answer) => verified = Some(answer),
-                    // None comes before there is an outcome, which ends this loop.
-                    Output::Answer(_) | Output::Stray(_) => {}
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
+                    Output::Completed(outcome) => return Ok((outcome, connection, handshake.is_open())),
                     Output::Failed(failure) => {
                         if matches!(failure.cause, initiating::Cause::ExternalRefused(_)) {
-                            self.take_up(&machine);
+                            self.take_up(&handshake);
                         }
                         let farewell = match failure.cause {
                             Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
-                            _ if !machine.is_open() => Farewell::Now,
+                            _ if !handshake.is_open() => Farewell::Now,
                             _ => Farewell::AfterTag,
                         };
-                        hang_up(stream, farewell);
+                        hang_up(connection.stream, farewell);
                         return Err(self.failed(failure));
                     }
-                    Output::Ended(end) => {
-                        hang_up(stream, Farewell::after(&end, machine.is_open()));
-                        return verified.map(Arrival::Verified).ok_or_else(|| self.broken(None));
-                    }
+                    // An attempt that is not wanted any more is dropped.
+                    Output::Ended(_) => return Err(self.broken(None)),
                 }
             }
-            if let Some(answer) = verified {
-                // The stream has done its work, and its closing tag is written.
-                hang_up(stream, Farewell::AfterTag);
-                return Ok(Arrival::Verified(answer));
-            }
             let mut bytes = BytesMut::with_capacity(READ);
-            if machine.awaits_reason() {
+            if handshake.awaits_reason() {
                 // An operator is told where it failed, and not that we waited for more.
-                match tokio::time::timeout(REASON, stream.read_buf(&mut bytes)).await {
-                    Ok(Ok(1..)) => self.receive(&mut machine, bytes),
-                    _ => machine.conclude(),
+                match tokio::time::timeout(REASON, connection.stream.read_buf(&mut bytes)).await {
+                    Ok(Ok(1..)) => self.receive(&mut handshake, bytes),
+                    _ => handshake.conclude(),
                 }
                 continue;
             }
-            self.stage = machine.stage();
-            match stream.read_buf(&mut bytes).await {
+            self.stage = handshake.stage();
+            match connection.stream.read_buf(&mut bytes).await {
                 Ok(0) => {
-                    self.take_up(&machine);
-                    hang_up(stream, Farewell::Now);
-                    return Err(self.lost(&machine, None));
+                    self.take_up(&handshake);
+                    hang_up(connection.stream, Farewell::Now);
+                    return Err(self.lost(&handshake, None));
                 }
-                Ok(_) => self.receive(&mut machine, bytes),
+                Ok(_) => self.receive(&mut handshake, bytes),
                 Err(error) => {
-                    self.take_up(&machine);
-                    return Err(self.ended(&machine, &error));
+                    self.take_up(&handshake);
+                    return Err(self.ended(&handshake, &error));
                 }
             }
         }
     }
 
-    fn receive(&mut self, machine: &mut Initiating, bytes: BytesMut) {
+    /// Logs that a session is authenticated, and makes it.
+    fn session(&mut self, machine: Box<Open>, connection: Connection) -> Session {
+        let attempt = self.attempt;
+        let shown = Protection::of(machine.transport(), &attempt.pair.remote, &attempt.remote.policy);
+        log::info!(
+            target: attempt.log, pair:% = attempt.pair, address:% = self.address,
+            mechanism:% = machine.mechanism(), protocol = shown.protocol,
+            cipher = shown.cipher, certificate = shown.certificate.as_str(),
+            fingerprint = shown.fingerprint, took:% = millis(self.began);
+            "authenticated"
+        );
+        attempt.count(Phase::Authenticate, self.usable);
+        let text = format!("by {}", machine.mechanism());
+        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
+        attempt.witness(machine.transport());
+        Session {
+            stream: connection.stream,
+            machine,
+            trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
+            address: self.address,
+            expires: connection.expires,
+            evidence: connection.evidence,
+            route: StaticRoute::of(&attempt.remote),
+        }
+    }
+
+    fn receive<G: Goal>(&mut self, machine: &mut Handshake<G>, bytes: BytesMut) {
         let attempt = self.attempt;
         if let Some(shown) = self.trace.received(&bytes) {
             log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
@@ -234,13 +251,18 @@ impl Negotiation<'_> {
         machine.receive(bytes);
     }
 
-    /// RecorderHandle that dialback may pass on another connection, where it could not follow a refusal of EXTERNAL on this one.
-    fn take_up(&self, machine: &Initiating) {
+    /// Notes that dialback may succeed on another connection, where it could not follow a refusal of EXTERNAL on this one.
+    fn take_up<G: Goal>(&self, machine: &Handshake<G>) {
         self.attempt.dialback_left.set(machine.has_dialback_left());
     }
 
-    async fn secure(&mut self, socket: TcpStream, direct: bool) -> Result<(Stream, tls::Session), Failure> {
+    async fn secure(
+        &mut self,
+        connection: Connection,
+        direct: bool,
+    ) -> Result<(Connection, Secured), Failure> {
         let attempt = self.attempt;
+        let Stream::Tcp(socket) = connection.stream else { return Err(Failure::Crashed) };
         let began = clock::now();
         let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
@@ -249,7 +271,8 @@ impl Negotiation<'_> {
         if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
             attempt.met_tls.set(true);
         }
-        let (stream, session) = handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
+        let (stream, mut session) =
+            handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
         attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
         attempt
             .tally
@@ -266,11 +289,16 @@ impl Negotiation<'_> {
         );
         let text = format!("{}, certificate {verdict}", session.protocol);
         attempt.note(Event::now(What::Secured).at(self.address).saying(text));
-        Ok((Stream::Tls(Box::new(stream)), session))
+        let connection = Connection {
+            stream: Stream::Tls(Box::new(stream)),
+            expires: session.expires,
+            evidence: session.evidence.take(),
+        };
+        Ok((connection, secured(session)))
     }
 
     /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
-    fn ended(&self, machine: &Initiating, error: &std::io::Error) -> Failure {
+    fn ended<G: Goal>(&self, machine: &Handshake<G>, error: &std::io::Error) -> Failure {
         match tls::Error::later(error) {
             error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
             _ => self.lost(machine, Some(error.kind())),
@@ -278,9 +306,9 @@ impl Negotiation<'_> {
     }
 
     /// Explains why nothing more can be written by what the peer said before.
-    async fn last_words(
+    async fn last_words<G: Goal>(
         &mut self,
-        mut machine: Initiating,
+        mut machine: Handshake<G>,
         mut stream: Stream,
         error: &std::io::Error,
     ) -> Failure {
@@ -318,7 +346,7 @@ impl Negotiation<'_> {
     }
 
     /// The connection is gone, which the peer may have explained before, unless it was the network.
-    fn lost(&self, machine: &Initiating, error: Option<std::io::ErrorKind>) -> Failure {
+    fn lost<G: Goal>(&self, machine: &Handshake<G>, error: Option<std::io::ErrorKind>) -> Failure {
         use std::io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
         let by_network = matches!(error, Some(HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut));
         match machine.lost().filter(|_| !by_network) {

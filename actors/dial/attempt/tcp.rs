@@ -3,9 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::{net::TcpStream, sync::oneshot};
-use xmpp::stream::initiating::Purpose;
 
-use super::{Attempt, Budget};
+use super::{Attempt, Budget, Purpose};
 use crate::{
     dial::{dial_limit, failure::Failure},
     observe::metrics::Phase,

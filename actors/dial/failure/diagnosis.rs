@@ -6,10 +6,7 @@ use xmpp::{
     DomainPair,
     certificate::Problem,
     stanza,
-    stream::{
-        Condition,
-        initiating::{self, EXPECT_HEADER, EXPECT_RESULT},
-    },
+    stream::{Condition, Stage, initiating},
 };
 
 use super::Failure;
@@ -69,18 +66,18 @@ impl Failure {
             Self::Dns(failure) => of_dns(failure),
             Self::Connect(failures) => of_tcp(failures, happy_eyeballs::has_way_to),
             Self::Tls { error, .. } => of_tls(error),
-            Self::Stream { failure, stage, .. } => of_stream(&failure.cause, stage, seen),
+            Self::Stream { failure, stage, .. } => of_stream(&failure.cause, *stage, seen),
             Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
                 told.cause(seen)
             }
-            Self::Broken { error, stage, .. } => match (seen.heard_nothing(stage), error) {
+            Self::Broken { error, stage, .. } => match (seen.heard_nothing(*stage), error) {
                 (true, _) => &cause::CLOSED_AT_ONCE,
                 (false, None) => &cause::CLOSED,
                 (false, Some(_)) => &cause::BROKEN,
             },
-            Self::TimedOut { stage, .. } if *stage == EXPECT_RESULT => &cause::AUTHORITY_UNREACHABLE,
+            Self::TimedOut { stage: Stage::DialbackResult, .. } => &cause::AUTHORITY_UNREACHABLE,
             Self::TimedOut { .. } if seen.is_http() => &cause::HTTP,
-            Self::TimedOut { stage, .. } if seen.heard_nothing(stage) => &cause::SILENT,
+            Self::TimedOut { stage, .. } if seen.heard_nothing(*stage) => &cause::SILENT,
             Self::TimedOut { .. } => &cause::TOO_SLOW,
         }
     }
@@ -88,18 +85,18 @@ impl Failure {
 
 impl Seen {
     /// Whether the peer said nothing at all until it ended at `stage`.
-    fn heard_nothing(&self, stage: &str) -> bool {
+    fn heard_nothing(&self, stage: Stage) -> bool {
         match &self.heard {
             Some(heard) => heard.is_empty() && !self.secured,
-            None => stage == EXPECT_HEADER,
+            None => stage == Stage::Header,
         }
     }
 
     /// Whether it ended at `stage` before it sent a header.
-    fn is_unanswered(&self, stage: &str) -> bool {
+    fn is_unanswered(&self, stage: Stage) -> bool {
         match &self.heard {
             Some(_) => !self.greeted,
-            None => stage == EXPECT_HEADER,
+            None => stage == Stage::Header,
         }
     }
 
@@ -166,7 +163,7 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
     }
 }
 
-fn of_stream(failure: &initiating::Cause, stage: &str, seen: &Seen) -> &'static Cause {
+fn of_stream(failure: &initiating::Cause, stage: Stage, seen: &Seen) -> &'static Cause {
     use initiating::Cause;
     match failure {
         Cause::NotXmpp if seen.is_http() => &cause::HTTP,
@@ -232,10 +229,10 @@ fn of_dialback(condition: stanza::Condition) -> &'static Cause {
     }
 }
 
-fn of_stream_error(condition: Condition, stage: &str) -> &'static Cause {
+fn of_stream_error(condition: Condition, stage: Stage) -> &'static Cause {
     match condition {
         Condition::RemoteConnectionFailed => &cause::AUTHORITY_UNREACHABLE,
-        Condition::ConnectionTimeout if stage == EXPECT_RESULT => &cause::AUTHORITY_UNREACHABLE,
+        Condition::ConnectionTimeout if stage == Stage::DialbackResult => &cause::AUTHORITY_UNREACHABLE,
         Condition::HostUnknown | Condition::HostGone => &cause::HOST_UNKNOWN,
         Condition::PolicyViolation => &cause::POLICY_VIOLATION,
         Condition::NotAuthorized => &cause::NOT_AUTHORIZED,
@@ -267,7 +264,7 @@ mod tests {
     fn of_cause(cause: Cause) -> Trouble {
         let failure = initiating::Failure { remote: pair().remote, cause };
         let address = ([127, 0, 0, 1], 5269).into();
-        Failure::Stream { address, stage: "", failure, distrusted: None }.trouble(&pair())
+        Failure::Stream { address, stage: Stage::Features, failure, distrusted: None }.trouble(&pair())
     }
 
     #[test]
@@ -326,8 +323,8 @@ mod tests {
             let address = ([127, 0, 0, 1], 5269).into();
             Failure::TimedOut { address, stage, after, distrusted: None }.trouble(&pair())
         };
-        assert_eq!(waiting(EXPECT_RESULT).side, Side::Local);
-        assert_eq!(waiting("waiting for the stream features").side, Side::Remote);
+        assert_eq!(waiting(Stage::DialbackResult).side, Side::Local);
+        assert_eq!(waiting(Stage::Features).side, Side::Remote);
     }
 
     #[test]

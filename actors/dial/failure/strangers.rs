@@ -12,7 +12,7 @@ fn failures() -> Vec<Failure> {
     let address: SocketAddr = "10.1.2.3:6379".parse().unwrap();
     let question = || dns::Question { name: "10-1-2-3.b.example".into(), kind: "A" };
     let said = |text: &str| stream::Error::new(stream::Condition::PolicyViolation, text);
-    let stage = "waiting for the stream header";
+    let stage = Stage::Header;
     let causes = [
         Cause::NotXmpp,
         Cause::TlsUnavailable,

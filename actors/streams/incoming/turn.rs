@@ -10,10 +10,13 @@ use xmpp::{
     dialback::Request,
     policy::{Mechanism, Refusal},
     stanza,
-    stream::{End, receiving::Output},
+    stream::{
+        End,
+        receiving::{Output, open},
+    },
 };
 
-use super::{Authorized, Incoming, LOG};
+use super::{Authorized, Incoming, LOG, machine::Machine};
 use crate::{
     dial::failure::Failure,
     flow::{
@@ -36,40 +39,29 @@ impl Incoming {
     pub(super) fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused: Vec<stanza::Refused> = Vec::new();
-        while let Some(output) = self.machine.poll() {
-            match output {
-                Output::Transmit(bytes) => self.transmit(bytes),
-                Output::StartTls => {
-                    self.feed_link();
-                    if let Some(link) = &self.link {
-                        link.accept_tls(self.environment.tls.clone(), self.to.clone());
+        loop {
+            match &mut self.machine {
+                Machine::Handshake(handshake) => match handshake.poll() {
+                    None => break,
+                    Some(output) => self.negotiate(output),
+                },
+                Machine::Open(open) => match open.poll() {
+                    None => break,
+                    Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
+                    Some(open::Output::Authorized { pair, mechanism }) => self.admit(&pair, mechanism),
+                    // Counted at once, since the line about the end of the stream may be the next thing to do.
+                    Some(open::Output::Stanza(stanza)) => {
+                        self.stanzas_in += 1;
+                        stanzas.push(stanza);
                     }
-                }
-                Output::Opened { from, to, certificate } => {
-                    log::debug!(
-                        target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
-                        certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
-                        "opened"
-                    );
-                    self.to = Some(to);
-                    if let Some(verdict) = certificate {
-                        self.count_verdict(&verdict);
-                        self.verdict = Some(verdict);
+                    Some(open::Output::StanzaRefused(stanza)) => {
+                        self.stanzas_refused += 1;
+                        refused.push(*stanza);
                     }
-                }
-                Output::Verify(request) => self.ask(request),
-                Output::Authorized { pair, mechanism } => self.admit(&pair, mechanism),
-                // Counted at once, since the line about the end of the stream may be the next thing to do.
-                Output::Stanza(stanza) => {
-                    self.stanzas_in += 1;
-                    stanzas.push(stanza);
-                }
-                Output::StanzaRefused(stanza) => {
-                    self.stanzas_refused += 1;
-                    refused.push(*stanza);
-                }
-                Output::Refused { remote, reason } => self.refused(remote.as_ref(), reason),
-                Output::Ended(end) => self.stream_ended(&end),
+                    Some(open::Output::Verify(request)) => self.ask(request),
+                    Some(open::Output::Refused { remote, reason }) => self.refused(remote.as_ref(), reason),
+                    Some(open::Output::Ended(end)) => self.stream_ended(&end),
+                },
             }
         }
         self.feed_link();
@@ -84,6 +76,35 @@ impl Incoming {
             let mut batches = batch::sort(stanzas, pass);
             self.habit.mark(&mut batches, self.last_stanza);
             self.offer(batches, context);
+        }
+    }
+
+    /// Does the next thing that the handshake needs.
+    fn negotiate(&mut self, output: Output) {
+        match output {
+            Output::Transmit(bytes) => self.transmit(bytes),
+            Output::StartTls => {
+                self.feed_link();
+                if let Some(link) = &self.link {
+                    link.accept_tls(self.environment.tls.clone(), self.to.clone());
+                }
+            }
+            Output::Opened { from, to, certificate } => {
+                log::debug!(
+                    target: LOG, address:% = self.address, from:% = name(from.as_ref()), to:% = to,
+                    certificate:% = certificate.as_ref().map_or_else(|| "-".to_owned(), in_words);
+                    "opened"
+                );
+                self.to = Some(to);
+                if let Some(verdict) = certificate {
+                    self.count_verdict(&verdict);
+                    self.verdict = Some(verdict);
+                }
+            }
+            Output::Verify(request) => self.ask(request),
+            Output::Refused { remote, reason } => self.refused(remote.as_ref(), reason),
+            Output::Completed(open) => self.machine = Machine::Open(open),
+            Output::Ended(end) => self.stream_ended(&end),
         }
     }
 
@@ -125,7 +146,7 @@ impl Incoming {
             "authenticated"
         );
         self.mechanism = Some(mechanism);
-        let text = format!("by {}, {}", mechanism, shown.in_words());
+        let text = format!("by {mechanism}, {}", shown.in_words());
         let event = Event::now(What::ConnectedToUs).with(&pair.local).at(self.address).saying(text);
         self.environment.notes.note(&pair.remote, event);
         self.witness(&pair.remote);

@@ -40,10 +40,10 @@ impl Outgoing {
         let rules = adopt.terms.rules();
         let violation = |text: String| Some(Error::new(Condition::PolicyViolation, text));
         if !rules.permits(remote) {
-            return violation(format!("{remote} may not federate with this server any more"));
+            return violation(format!("{remote} may no longer federate with this server"));
         }
         if rules.hosted(local).is_none() {
-            let text = format!("{local} is not served here any more");
+            let text = format!("{local} is no longer served here");
             return Some(Error::new(Condition::HostGone, text));
         }
         let certificate = wire.evidence.as_ref().and_then(|evidence| adopt.tls.judge(evidence));

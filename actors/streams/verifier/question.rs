@@ -9,13 +9,12 @@ use tokio::{
 use xmpp::{
     DomainPair,
     dialback::{Answer, Request},
-    stream::initiating::Purpose,
 };
 
 use super::{LOG, Verified, Verify};
 use crate::{
     dial::{
-        attempt::{Arrival, Dialer},
+        attempt::{Arrival, Dialer, Purpose},
         failure::Failure,
     },
     observe::log_limit::LogLimiter,

@@ -1,11 +1,11 @@
-//! The names that an authority may vouch for: name constraints (RFC 5280 section 4.2.1.10).
+//! Name constraints of certificate authorities (RFC 5280 section 4.2.1.10).
 //!
-//! The library that follows the chain compares the names as they are spelled. A domain is compared here in the one
-//! spelling that streams use, so that another spelling of an excluded name is excluded too.
+//! OpenSSL compares names as they are written. Here a domain is compared in its normalised form, so that
+//! another spelling of an excluded name is excluded too.
 use super::Name;
 use crate::Domain;
 
-/// The constraints of all authorities in one chain. Every one of them has to admit a name.
+/// The constraints of all authorities in one chain. Each of them has to permit a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     authorities: Vec<Authority>,
@@ -14,27 +14,27 @@ pub struct Limit {
 /// The constraints of one authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authority {
-    /// They could not be read, so it vouches for nothing.
+    /// The constraints could not be read, so no name is permitted.
     Unreadable,
-    /// As far as they are on names of the DNS.
+    /// The constraints on DNS names.
     Subtrees {
-        /// Domains at or below which a name has to be; empty: anywhere.
+        /// A name has to be at or below one of these domains. Empty: any name.
         permitted: Vec<Subtree>,
-        /// Domains at or below which no name may be.
+        /// No name may be at or below one of these domains.
         excluded: Vec<Subtree>,
-        /// It excludes something, of any kind of name.
+        /// It excludes some name, of any kind.
         excludes: bool,
     },
 }
 
-/// Domains that a constraint names.
+/// The domains of one constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subtree {
-    /// All of them.
+    /// Every domain.
     Everything,
-    /// A domain and all below it.
+    /// A domain and its subdomains.
     Of(Domain),
-    /// The text of the constraint is no domain.
+    /// The text of the constraint is not a domain.
     Unknown,
 }
 
@@ -44,11 +44,11 @@ impl Limit {
         Self { authorities }
     }
 
-    /// Whether a certificate below the authorities proves `domain` by `name`, which matches it.
+    /// Whether the constraints permit a certificate to prove `domain` by `name`, which matches it.
     ///
-    /// Constraints are on names of the DNS. An authority could get around them by the other kinds, which OpenSSL does
-    /// not compare, so these prove nothing. A wildcard may reach an excluded name, so it proves nothing where something
-    /// is excluded.
+    /// Constraints apply to DNS names. An authority could evade them with the other kinds of names, which
+    /// OpenSSL does not compare, so these prove nothing. A wildcard may match an excluded name, so it proves
+    /// nothing where something is excluded.
     pub(super) fn admits(&self, name: &Name, domain: &Domain) -> bool {
         let Name::Dns(presented) = name else { return false };
         let wildcard = presented.starts_with("*.");
@@ -64,7 +64,7 @@ impl Limit {
 }
 
 impl Subtree {
-    /// Reads a constraint on names of the DNS. A dot at its beginning or end changes nothing.
+    /// Reads a constraint on DNS names. A dot at its beginning or end is ignored.
     pub fn parse(text: &str) -> Self {
         let text = text.strip_prefix('.').unwrap_or(text);
         match text.strip_suffix('.').unwrap_or(text) {

@@ -1,9 +1,62 @@
 use super::*;
-use crate::stream::tests::fixture::{domain, ids};
+use crate::{
+    stanza::Reason,
+    stream::tests::fixture::{domain, ids},
+};
 
 struct Component {
-    stream: Accepting,
+    stream: Stream,
     events: Vec<String>,
+}
+
+/// The stream of a component through its whole life.
+enum Stream {
+    Handshake(Handshake),
+    Open(Open),
+}
+
+impl Stream {
+    fn receive(&mut self, bytes: BytesMut) {
+        match self {
+            Self::Handshake(handshake) => handshake.receive(bytes),
+            Self::Open(open) => open.receive(bytes),
+        }
+    }
+
+    fn close(&mut self, error: Option<Error>) {
+        match self {
+            Self::Handshake(handshake) => handshake.close(error),
+            Self::Open(open) => open.close(error),
+        }
+    }
+
+    fn accept(&mut self) {
+        if let Self::Handshake(handshake) = self
+            && let Some(open) = handshake.accept()
+        {
+            *self = Self::Open(open);
+        }
+    }
+
+    fn conflict(&mut self) {
+        if let Self::Handshake(handshake) = self {
+            handshake.conflict();
+        }
+    }
+
+    fn take_unproductive(&mut self) -> usize {
+        match self {
+            Self::Handshake(_) => 0,
+            Self::Open(open) => open.take_unproductive(),
+        }
+    }
+
+    fn stage(&self) -> Stage {
+        match self {
+            Self::Handshake(handshake) => handshake.stage(),
+            Self::Open(open) => open.stage(),
+        }
+    }
 }
 
 impl Component {
@@ -12,7 +65,8 @@ impl Component {
             (domain("echo.example"), Secret::new("secret").into()),
             (domain("small.example"), Configured { secret: Secret::new("secret"), max_stanza: Some(11_000) }),
         ]);
-        Self { stream: Accepting::new(Arc::new(names), 20_000, Bounds::default(), ids()), events: Vec::new() }
+        let handshake = Handshake::new(Arc::new(names), 20_000, Bounds::default(), ids());
+        Self { stream: Stream::Handshake(handshake), events: Vec::new() }
     }
 
     fn sends(&mut self, xml: &str) -> String {
@@ -21,26 +75,34 @@ impl Component {
     }
 
     fn gets(&mut self) -> String {
-        let mut answer = String::new();
-        while let Some(output) = self.stream.poll() {
-            match output {
-                Output::Transmit(bytes) => {
-                    answer += &String::from_utf8(bytes.to_vec()).unwrap().replace('"', "'");
-                }
-                Output::Claimed { name } => self.events.push(format!("claimed {name}")),
-                Output::Stanza(stanza) => {
-                    self.events.push(String::from_utf8(stanza.bytes().to_vec()).unwrap());
-                }
-                Output::StanzaRefused(refused) => self.events.push(match &refused.answer {
-                    Some(answer) => {
-                        format!("bounced {}", String::from_utf8(answer.bytes().to_vec()).unwrap())
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let (mut answer, mut events) = (String::new(), Vec::new());
+        match &mut self.stream {
+            Stream::Handshake(handshake) => {
+                while let Some(output) = handshake.poll() {
+                    match output {
+                        Output::Transmit(bytes) => answer += &text(&bytes),
+                        Output::Claimed { name } => events.push(format!("claimed {name}")),
+                        Output::Ended(end) => events.push(end.to_string()),
                     }
-                    None => format!("dropped {}", refused.reason),
-                }),
-                Output::Ended(end) => self.events.push(end.to_string()),
+                }
+            }
+            Stream::Open(open) => {
+                while let Some(output) = open.poll() {
+                    match output {
+                        open::Output::Transmit(bytes) => answer += &text(&bytes),
+                        open::Output::Stanza(stanza) => events.push(text(stanza.bytes())),
+                        open::Output::StanzaRefused(refused) => events.push(match &refused.answer {
+                            Some(answer) => format!("bounced {}", text(answer.bytes())),
+                            None => format!("dropped {}", refused.reason),
+                        }),
+                        open::Output::Ended(end) => events.push(end.to_string()),
+                    }
+                }
             }
         }
-        answer
+        self.events.append(&mut events);
+        answer.replace('"', "'")
     }
 
     /// Past the handshake and the decision.
@@ -284,7 +346,7 @@ fn a_bad_stanza_of_a_component_costs_one_stanza() {
                 assert!(refused.contains(&format!("<{condition} ")), "{bad}: {refused}");
             }
         }
-        assert_eq!(component.stream.stage(), "open");
+        assert_eq!(component.stream.stage().to_string(), "open");
         tried += 1;
     }
     assert!(tried > 25, "{tried}");
@@ -303,7 +365,8 @@ fn an_answer_to_a_component_repeats_no_address_that_was_refused() {
     ] {
         let mut component = Component::served();
         component.stream.receive(BytesMut::from(bad));
-        let Some(Output::StanzaRefused(refused)) = component.stream.poll() else { panic!("{bad}") };
+        let Stream::Open(open) = &mut component.stream else { panic!("not open") };
+        let Some(open::Output::StanzaRefused(refused)) = open.poll() else { panic!("{bad}") };
         let answer = refused.answer.unwrap();
         assert_eq!((&*answer.to(), &*answer.from()), (to, from), "{bad}");
     }

@@ -1,4 +1,5 @@
-//! Characters: which may stand where (XML 1.0 sections 2.2 and 2.3), and UTF-8 that may end in the middle of one.
+//! Characters: which may stand where (XML 1.0 sections 2.2 and 2.3), and UTF-8 that may end in the middle of
+//! one.
 
 use super::Error;
 use std::str;
@@ -40,15 +41,16 @@ pub(super) fn name_run(bytes: &[u8]) -> usize {
     bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
-/// Counts the bytes at the front that stand for themselves in any attribute value: ASCII without delimiters and white
-/// space.
+/// Counts the bytes at the front that stand for themselves in any attribute value: ASCII without delimiters
+/// and white space.
 pub(super) fn value_run(bytes: &[u8]) -> usize {
     let ends =
         |&byte: &u8| !matches!(class(byte), Class::NameStart | Class::NamePart | Class::Colon | Class::Other);
     bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
-/// Whether text is all ASCII that XML allows, and nowhere `>`: then there is nothing in it to be looked at twice.
+/// Whether text is all ASCII that XML allows, and nowhere `>`: then there is nothing in it to be looked at
+/// twice.
 pub(super) fn is_plain(text: &[u8]) -> bool {
     // Signed, what is beyond ASCII is below the space like the control characters.
     let odd =
@@ -104,7 +106,8 @@ pub(super) fn is_name_part(c: char) -> bool {
     is_name_start(c) || matches!(c, '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
 }
 
-/// Finds the first character that XML forbids: a control character, U+FFFE or U+FFFF. UTF-8 has no surrogates.
+/// Finds the first character that XML forbids: a control character, U+FFFE or U+FFFF. UTF-8 has no
+/// surrogates.
 fn find_forbidden(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let noncharacter = |at: usize| matches!(bytes[at..], [_, 0xbf, 0xbe | 0xbf, ..]);
@@ -114,8 +117,8 @@ fn find_forbidden(text: &str) -> Option<usize> {
     text.char_indices().find(|&(_, c)| !crate::xml::is_char(c)).map(|(at, _)| at)
 }
 
-/// Whether any byte is such a one. Chunks are looked at without a way out of their middle, so that the compiler can take
-/// many bytes at once.
+/// Whether any byte is such a one. Chunks are looked at without a way out of their middle, so that the
+/// compiler can take many bytes at once.
 fn any(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> bool {
     bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_such(byte)))
 }

@@ -64,7 +64,7 @@ fn skip_white_space(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|&&b| is_white_space(b)).count()..]
 }
 
-const BROKEN: Error = Error::NotWellFormed("a broken XML declaration");
+const BROKEN: Error = Error::NotWellFormed("an invalid XML declaration");
 
 #[cfg(test)]
 mod tests {

@@ -1,29 +1,29 @@
-//! Why bytes are refused.
+//! The reasons to refuse bytes.
 
 use std::fmt;
 
-/// Why the bytes are refused; each maps to one stream error (`stream::error`).
+/// The reason to refuse bytes. Each maps to one stream error (`stream::error`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Not well-formed XML (RFC 6120 section 11.3), with what was wrong in words.
+    /// The XML is not well-formed (RFC 6120 section 11.3), with the reason.
     NotWellFormed(&'static str),
     /// A comment, processing instruction, DTD or entity reference (RFC 6120 section 11.1).
     Restricted(&'static str),
-    /// Well-formed, and nothing that may stand on the first level of a stream, with what it is in words (RFC 6120 section
-    /// 4.9.3.1).
+    /// The XML is well-formed, but not allowed on the first level of a stream (RFC 6120 section 4.9.3.1),
+    /// with the reason.
     Misplaced(&'static str),
-    /// Not UTF-8 (RFC 6120 section 11.6).
+    /// The encoding is not UTF-8 (RFC 6120 section 11.6).
     UnsupportedEncoding,
-    /// Longer than `Limits::element` bytes.
+    /// The element is longer than `Limits::element`.
     TooLarge {
-        /// How many bytes are allowed.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// One of the other limits.
+    /// Another limit is exceeded.
     TooComplex {
-        /// `depth`, or what is counted: `attributes`, `namespace declarations` …
+        /// The counted thing: `depth`, `attributes`, `namespace declarations` …
         what: &'static str,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
 }

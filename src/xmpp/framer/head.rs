@@ -1,8 +1,8 @@
-//! What the framer notes of an element.
+//! The framer's note of an element.
 
 use super::Span;
 
-/// What the framer noted of an element.
+/// The framer's note of an element.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// The whole name in the start tag, prefix included.
@@ -34,8 +34,8 @@ pub struct Elsewhere {
     pub changes: Vec<Change>,
     /// The default namespace that [`What::Default`] is about.
     pub displaced: Meaning,
-    /// Prefixes that it uses and does not declare, by their place in [`Framer::scope`](super::Framer::scope); each
-    /// once. Not those that `changes` takes out.
+    /// Prefixes that it uses and does not declare, by their place in [`Framer::scope`](super::Framer::scope);
+    /// each once. Not those that `changes` takes out.
     pub leans_on: Vec<usize>,
     /// Some tag has two attributes that would be one if all content namespaces were one.
     pub twins: bool,
@@ -65,13 +65,13 @@ pub struct Change {
 /// How an element has to change at some place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// This goes: a prefix with its colon, where the default namespace is that of the element; a declaration of the
-    /// element's namespace as default where that is inherited, with the white space before it; or the declaration of
-    /// another as default in a start tag with a prefix.
+    /// This goes: a prefix with its colon, where the default namespace is that of the element; a declaration
+    /// of the element's namespace as default where that is inherited, with the white space before it; or the
+    /// declaration of another as default in a start tag with a prefix.
     Cut,
     /// The value of a declaration of the element's namespace, which is called otherwise there.
     Own,
-    /// Nothing stands here, behind a name: the default namespace that holds around the element here, and not there,
-    /// has to be declared.
+    /// Nothing stands here, behind a name: the default namespace that holds around the element here, and not
+    /// there, has to be declared.
     Default,
 }

@@ -1,8 +1,9 @@
 //! What has to change in an element that moves to another stream (RFC 6120 sections 4.8.3 and 4.8.5).
 //!
-//! The default namespace of the other stream is the element's own, by whatever name. So prefixes for it are taken off
-//! wherever it is the default namespace there, and declarations of it wherever it is inherited. Inside an element that
-//! makes another the default namespace both stay, or what is below would mean something else.
+//! The default namespace of the other stream is the element's own, by whatever name. So prefixes for it are
+//! taken off wherever it is the default namespace there, and declarations of it wherever it is inherited.
+//! Inside an element that makes another the default namespace both stay, or what is below would mean
+//! something else.
 
 use super::scope::{Found, Scope};
 use super::tag::Tag;
@@ -45,8 +46,8 @@ impl Relocation {
         *self = Self::default();
     }
 
-    /// Enters the element of a tag whose declarations are in force, all but the first `outer` of them its own. `name`
-    /// is the prefix of its name.
+    /// Enters the element of a tag whose declarations are in force, all but the first `outer` of them its
+    /// own. `name` is the prefix of its name.
     #[inline]
     pub(super) fn enter(
         &mut self,
@@ -173,8 +174,8 @@ impl Relocation {
         self.ground = entered.outside;
     }
 
-    /// Takes the prefix off a name that says the same without it, and tells how long it is; notes one that stays and
-    /// is the stream's.
+    /// Takes the prefix off a name that says the same without it, and tells how long it is; notes one that
+    /// stays and is the stream's.
     fn name(&self, tag: &Tag, name: Option<Found>, scope: &Scope, head: &mut Head) -> u32 {
         let Some(found) = name else {
             return 0;

@@ -6,8 +6,8 @@ use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
 
-/// The namespace declarations in force at some place: those of the stream, and inside them those of the element that
-/// is being walked over.
+/// The namespace declarations in force at some place: those of the stream, and inside them those of the
+/// element that is being walked over.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     stream: Vec<(String, String)>,
@@ -73,7 +73,8 @@ impl Scope {
         self.stream = declared;
     }
 
-    /// What is in force inside the element, as strings. Right for a stream header, where nothing hides anything.
+    /// What is in force inside the element, as strings. Right for a stream header, where nothing hides
+    /// anything.
     pub(super) fn to_strings(&self, view: &[u8]) -> Vec<(String, String)> {
         let string = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.bindings
@@ -139,7 +140,8 @@ impl Scope {
     /// Puts the declarations of a tag in force.
     ///
     /// # Errors
-    /// Refuses what Namespaces in XML section 3 forbids to declare, and more declarations in force than `limit`.
+    /// Refuses what Namespaces in XML section 3 forbids to declare, and more declarations in force than
+    /// `limit`.
     pub(super) fn declare(&mut self, view: &[u8], tag: &Tag, limit: usize) -> Result<(), Error> {
         for attribute in &tag.attributes {
             let prefix = match (attribute.name.prefix(view), attribute.name.local(view)) {
@@ -161,7 +163,8 @@ impl Scope {
         Ok(())
     }
 
-    /// Checks how long the namespaces are that were declared after the first `outer`, and all together with them.
+    /// Checks how long the namespaces are that were declared after the first `outer`, and all together with
+    /// them.
     ///
     /// # Errors
     /// Refuses what is over the limits.
@@ -181,8 +184,8 @@ impl Scope {
         Ok(())
     }
 
-    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique. Notes what is to
-    /// know of its attributes, and tells what the prefix of its name means.
+    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique. Notes
+    /// what is to know of its attributes, and tells what the prefix of its name means.
     ///
     /// # Errors
     /// Refuses what is not namespace-well-formed.
@@ -210,7 +213,8 @@ impl Scope {
         self.find(view, prefix).ok_or(Error::NotWellFormed("a prefix that is not declared"))
     }
 
-    /// Checks that two attributes with the same local name are not one, by their prefixes or by their namespaces.
+    /// Checks that two attributes with the same local name are not one, by their prefixes or by their
+    /// namespaces.
     fn check_pair(&self, view: &[u8], a: &Attribute, b: &Attribute, head: &mut Head) -> Result<(), Error> {
         let is_one = match (a.name.prefix(view), b.name.prefix(view)) {
             (a, b) if a == b => true,
@@ -225,7 +229,7 @@ impl Scope {
             },
             _ => false,
         };
-        if is_one { Err(Error::NotWellFormed("an attribute twice")) } else { Ok(()) }
+        if is_one { Err(Error::NotWellFormed("a duplicate attribute")) } else { Ok(()) }
     }
 
     fn find(&self, view: &[u8], prefix: &[u8]) -> Option<Found> {
@@ -251,9 +255,9 @@ impl Scope {
 
 /// A number that stands for a URI where attributes are compared.
 ///
-/// URIs themselves may be ten thousands of bytes long and full of references, and a tag compares each attribute
-/// with each: that would be a way to keep the node busy. Whoever finds two URIs with one number has found a way to
-/// be refused.
+/// URIs themselves may be ten thousands of bytes long and full of references, and a tag compares each
+/// attribute with each: that would be a way to keep the node busy. Whoever finds two URIs with one number has
+/// found a way to be refused.
 fn fingerprint(uri: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(uri);
@@ -273,7 +277,7 @@ fn check_declaration(prefix: &[u8], uri: &[u8]) -> Result<(), Error> {
         (b"xml", true) => return Ok(()),
         (_, true) => "another prefix bound to the namespace of xml",
         _ if uri == XMLNS.as_bytes() => "a prefix bound to the namespace of xmlns",
-        ([_, ..], _) if uri.is_empty() => "a prefix undeclared",
+        ([_, ..], _) if uri.is_empty() => "a prefix without a namespace",
         _ => return Ok(()),
     };
     Err(Error::NotWellFormed(problem))
@@ -289,9 +293,9 @@ fn resolved<'a>(view: &'a [u8], value: &Range<usize>, literal: bool) -> Cow<'a, 
     Cow::Owned(xml::unescape(text).into_owned().into_bytes())
 }
 
-/// Namespaces that are the content namespace of streams that this node speaks, so that they change from one stream
-/// to the next; and that of clients, in which some components write (see `stanza::admit`). Inside a stanza of another
-/// namespace it is payload.
+/// Namespaces that are the content namespace of streams that this node speaks, so that they change from one
+/// stream to the next; and that of clients, in which some components write (see `stanza::admit`). Inside a
+/// stanza of another namespace it is payload.
 const CONTENT_NAMESPACES: [&str; 3] = [ns::SERVER, ns::COMPONENT, ns::CLIENT];
 
 /// A fingerprint for where no attribute's namespace can equal another's.

@@ -5,7 +5,8 @@ use super::chars::{self, Class};
 use super::text;
 use std::ops::Range;
 
-/// A start tag or an empty element, taken to pieces. One is used again and again, so that a tag costs no memory.
+/// A start tag or an empty element, taken to pieces. One is used again and again, so that a tag costs no
+/// memory.
 #[derive(Debug, Default)]
 pub(super) struct Tag {
     pub(super) name: Name,
@@ -78,7 +79,7 @@ impl Tag {
                     Some(_) => return Err(Error::NotWellFormed("a slash inside a tag")),
                 },
                 Some(_) if at == begin => {
-                    return Err(Error::NotWellFormed("attributes without space between"));
+                    return Err(Error::NotWellFormed("attributes without white space between them"));
                 }
                 Some(_) if self.attributes.len() == limit => {
                     return Err(Error::TooComplex { what: "attributes", limit });
@@ -110,8 +111,8 @@ pub(super) fn read_end(view: &[u8], at: usize) -> Result<Option<(Name, usize)>, 
 
 /// Looks for the end of the tag that begins at `at`, from where the last look stopped.
 ///
-/// A tag ends at the first `>` outside quotes. What can be in no tag at all (`<`, control characters) ends it too,
-/// so that a forgotten quote is found out when the next tag begins.
+/// A tag ends at the first `>` outside quotes. What can be in no tag at all (`<`, control characters) ends it
+/// too, so that a forgotten quote is found out when the next tag begins.
 pub(super) fn find_end(view: &[u8], at: usize, looked: &mut usize, quote: &mut Option<u8>) -> bool {
     let mut i = (*looked).max(at + 1);
     while let Some(&byte) = view.get(i) {
@@ -148,7 +149,8 @@ fn attribute(view: &[u8], begin: usize, at: usize) -> Result<Option<Attribute>, 
     }
 }
 
-/// Reads an attribute value from behind its opening quote: where the closing one is, and whether it is literal.
+/// Reads an attribute value from behind its opening quote: where the closing one is, and whether it is
+/// literal.
 fn value(view: &[u8], mut at: usize, quote: u8) -> Result<Option<(usize, bool)>, Error> {
     let mut literal = true;
     loop {
@@ -177,8 +179,8 @@ fn value(view: &[u8], mut at: usize, quote: u8) -> Result<Option<(usize, bool)>,
     }
 }
 
-/// Reads a name at `at`, with one colon at most and none at its ends (Namespaces in XML section 4); `None` when it
-/// may go on.
+/// Reads a name at `at`, with one colon at most and none at its ends (Namespaces in XML section 4); `None`
+/// when it may go on.
 fn name(view: &[u8], at: usize) -> Result<Option<Name>, Error> {
     // As nearly every name looks: ASCII without a prefix.
     let end = at + chars::name_run(&view[at..]);
@@ -208,10 +210,10 @@ fn name(view: &[u8], at: usize) -> Result<Option<Name>, Error> {
                 Some(c) if chars::is_name_start(c) || (!begins && chars::is_name_part(c)) => {
                     name.range.end += c.len_utf8();
                 }
-                Some(_) => return Err(Error::NotWellFormed("a character that no name may have")),
+                Some(_) => return Err(Error::NotWellFormed("an invalid character in a name")),
                 None => return Ok(None),
             },
-            _ if begins => return Err(Error::NotWellFormed("no name where one must be")),
+            _ if begins => return Err(Error::NotWellFormed("a missing name")),
             Class::Colon => return Err(Error::NotWellFormed("a name with two colons")),
             _ => return Ok(Some(name)),
         }

@@ -101,8 +101,8 @@ fn elsewhere(head: &Head) -> Elsewhere {
     head.elsewhere.as_deref().cloned().unwrap_or_default()
 }
 
-/// The element with its changes marked: what goes is in `{}`, what is called otherwise in `[]`, and where the default
-/// namespace has to be declared is a `+`.
+/// The element with its changes marked: what goes is in `{}`, what is called otherwise in `[]`, and where the
+/// default namespace has to be declared is a `+`.
 fn marked(text: &str) -> String {
     let Element { bytes, head } = element(text).unwrap();
     let (mut out, mut done) = (String::new(), 0);

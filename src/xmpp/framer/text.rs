@@ -29,7 +29,8 @@ pub(super) fn skip(view: &[u8], mut at: usize, looked: &mut usize) -> Result<usi
     }
 }
 
-/// Walks over a CDATA section from `at` inside it; tells where it stopped, and whether that is behind its `]]>`.
+/// Walks over a CDATA section from `at` inside it; tells where it stopped, and whether that is behind its
+/// `]]>`.
 pub(super) fn skip_cdata(view: &[u8], at: usize) -> Result<(usize, bool), Error> {
     // What stands before a CDATA section's text is `[`, so looking back never leaves it.
     let close = memchr::memchr_iter(b'>', &view[at..]).map(|i| at + i).find(|&i| view[..i].ends_with(b"]]"));
@@ -57,7 +58,7 @@ pub(super) fn reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Op
     match name.get(agreed) {
         None => Ok(None),
         Some(&next) if continues_name(next, agreed > 0) => Err(Error::Restricted("an entity reference")),
-        Some(_) => Err(Error::NotWellFormed("an ampersand that begins no reference")),
+        Some(_) => Err(Error::NotWellFormed("'&' that does not begin a reference")),
     }
 }
 
@@ -77,7 +78,7 @@ fn character_reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Opt
             Some(_) => Ok(Some(end + 1)),
             None => Err(Error::NotWellFormed("invalid character reference")),
         },
-        Some(_) => Err(Error::NotWellFormed("a broken character reference")),
+        Some(_) => Err(Error::NotWellFormed("an invalid character reference")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The walk over one element, from its first byte to its last, with as many stops as the input makes it take.
+//! The walk over one element, from its first byte to its last, in as many steps as the reads need.
 
 use super::chars::{self, Class};
 use super::relocation::{Entered, Relocation};
@@ -7,8 +7,8 @@ use super::tag::{self, Tag};
 use super::{Error, Head, Limits, text};
 use std::{mem, ops::Range};
 
-/// Where the walk over an element is. All places count from the element's first byte, which stays the first byte of
-/// the buffer until the element is whole.
+/// Where the walk over an element is. All places count from the element's first byte, which stays the first
+/// byte of the buffer until the element is whole.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     begun: bool,
@@ -91,8 +91,8 @@ impl Walk {
         }
     }
 
-    /// Goes on with the tag of a stream's root, and tells where it ends; `None` when it is not whole. The root may be an
-    /// empty element: [`Walk::is_empty_element`].
+    /// Goes on with the tag of a stream's root, and tells where it ends; `None` when it is not whole. The
+    /// root may be an empty element: [`Walk::is_empty_element`].
     pub(super) fn header(&mut self, view: &[u8]) -> Result<Option<usize>, Error> {
         if view.starts_with(b"</") {
             return Err(Error::NotWellFormed("an end tag before the stream"));
@@ -108,8 +108,8 @@ impl Walk {
         self.tag.empty
     }
 
-    /// Goes on with the end tag of the stream whose root is called `root`, and tells where it ends; `None` when it is
-    /// not whole.
+    /// Goes on with the end tag of the stream whose root is called `root`, and tells where it ends; `None`
+    /// when it is not whole.
     pub(super) fn footer(&mut self, view: &[u8], root: &[u8]) -> Result<Option<usize>, Error> {
         let read = tag::read_end(view, self.at);
         match self.settle(view, read)? {
@@ -145,7 +145,7 @@ impl Walk {
             (b'!', _) => self.section(view),
             (b'?', _) => Err(Error::Restricted("a processing instruction")),
             (_, Class::NameStart | Class::High) => self.start_tag(view),
-            _ => Err(Error::NotWellFormed("< that begins no tag")),
+            _ => Err(Error::NotWellFormed("'<' that does not begin a tag")),
         }
     }
 
@@ -231,21 +231,21 @@ impl Walk {
         if CDATA.starts_with(rest) {
             return Ok(false);
         }
-        Err(Error::NotWellFormed("<! that begins nothing"))
+        Err(Error::NotWellFormed("'<!' that does not begin a CDATA section"))
     }
 
     fn move_to(&mut self, at: usize) {
         (self.at, self.looked, self.quote) = (at, 0, None);
     }
 
-    /// Whether the tag at `at` was found unfinished before and still is. Most tags arrive whole and are read without
-    /// a search for their end.
+    /// Whether the tag at `at` was found unfinished before and still is. Most tags arrive whole and are read
+    /// without a search for their end.
     fn is_unfinished(&mut self, view: &[u8]) -> bool {
         self.looked > self.at && !self.find_end(view)
     }
 
-    /// Decides what a look at the tag at `at` means. That it is broken is said when it is whole and not before, so
-    /// that the outcome does not depend on how it was split.
+    /// Decides what a look at the tag at `at` means. That it is broken is said when it is whole and not
+    /// before, so that the outcome does not depend on how it was split.
     fn settle<T>(&mut self, view: &[u8], read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
         match read {
             Ok(Some(tag)) => Ok(Some(tag)),

@@ -1,4 +1,4 @@
-//! The name of a domain in the one form in which it is compared (RFC 7622 section 3.2).
+//! Domain names in their normal form (RFC 7622 section 3.2).
 
 use super::{Error, MAX_PART, Part};
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
@@ -10,9 +10,10 @@ use std::{
     sync::Arc,
 };
 
-/// A domainpart, normalised: IDNA A-labels, lower case, no trailing dot; or an IP literal as RFC 7622 writes it.
+/// A normalised domainpart: IDNA A-labels in lower case without a trailing dot, or an IP address in the form
+/// of RFC 7622.
 ///
-/// Two spellings of one domain are equal, hash alike and sort alike. A clone is a reference count.
+/// Two spellings of one domain are equal, with the same hash and order. A clone costs a reference count.
 #[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
 
@@ -20,7 +21,7 @@ impl Domain {
     /// Reads a domainpart in any spelling: `EXAMPLE.com`, `bücher.example`, `x.com.`, `[2001:DB8::1]`.
     ///
     /// # Errors
-    /// Says why the text is neither a domain name nor an IP literal.
+    /// Gives the reason why the text is neither a domain name nor an IP address.
     pub fn new(text: &str) -> Result<Self, Error> {
         if is_normal(text) {
             return Ok(Self(Arc::from(text)));
@@ -35,12 +36,12 @@ impl Domain {
             return address.map(|address| Self(Arc::from(format!("[{address}]")))).ok_or(Error::NotADomain);
         }
 
-        // Section 3.2.2 wants U-labels compared; A-labels compare the same way and are what DNS and certificates hold.
-        // `wire` gives the U-labels.
+        // Section 3.2.2 requires a comparison of U-labels. A-labels compare in the same way, and DNS and
+        // certificates have them. `wire` gives the U-labels.
         let ascii = Uts46::new()
             .to_ascii(text.as_bytes(), DENIED, Hyphens::CheckFirstLast, DnsLength::Ignore)
             .map_err(|_| Error::NotADomain)?;
-        // Taken off after the mapping, since it may have been written as an ideographic full stop.
+        // The dot is removed after the mapping, since it may have been an ideographic full stop.
         let name = ascii.strip_suffix('.').unwrap_or(&ascii);
         match name.len() {
             0 => Err(Error::Empty(Part::Domain)),
@@ -52,20 +53,20 @@ impl Domain {
         }
     }
 
-    /// The A-label form, as DNS, certificates, comparison and whoever reads a log use it.
+    /// The form in A-labels, for DNS, certificates, comparison and logs.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form in which it stands in an address, and whatever else a peer reads as one: in U-labels, since an address
-    /// must not contain A-labels (RFC 7622 section 3.2.1). Both forms of nearly every domain are the same.
+    /// The form in U-labels, for everything that a peer reads as an address: an address must not contain
+    /// A-labels (RFC 7622 section 3.2.1). Both forms of nearly every domain are the same.
     pub fn wire(&self) -> Cow<'_, str> {
         if !self.0.contains(A_LABEL) {
             return Cow::Borrowed(&self.0);
         }
         match Uts46::new().to_unicode(self.0.as_bytes(), DENIED, Hyphens::CheckFirstLast) {
             (name, Ok(())) if name.len() <= MAX_PART => name,
-            // A name far longer than the DNS has any (RFC 1035 section 2.3.4), which is no address in U-labels.
+            // The name is far longer than DNS allows (RFC 1035 section 2.3.4), and is no address in U-labels.
             _ => Cow::Borrowed(&self.0),
         }
     }
@@ -76,7 +77,7 @@ impl Domain {
             && !self.is_ip_literal()
     }
 
-    /// Whether this is an IP address, which has no subdomains, no DNS records and no name in a certificate.
+    /// Whether this is an IP address. It has no subdomains, no DNS records and no name in a certificate.
     pub fn is_ip_literal(&self) -> bool {
         self.0.starts_with('[')
             || (self.0.ends_with(|c: char| c.is_ascii_digit()) && self.0.parse::<net::Ipv4Addr>().is_ok())
@@ -84,7 +85,7 @@ impl Domain {
 }
 
 impl PartialEq for Domain {
-    /// Compares the names, unless one is a clone of the other.
+    /// Compares the names, unless both are clones of one domain.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
     }
@@ -102,7 +103,7 @@ impl fmt::Display for Domain {
     }
 }
 
-/// Whom a session is authenticated for: a local and a remote domain.
+/// A local and a remote domain. A session is authenticated for one pair.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DomainPair {
     /// The domain that this node serves.
@@ -112,14 +113,14 @@ pub struct DomainPair {
 }
 
 impl fmt::Display for DomainPair {
-    /// Writes `a.example > b.example`.
+    /// Writes `LOCAL > REMOTE`: `a.example > b.example`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} > {}", self.local, self.remote)
     }
 }
 
-/// Whether a name is in normal form on the face of it, as nearly every name on the wire is: lower-case letters,
-/// digits and inner hyphens in labels of lawful length, none of which claims to be an A-label.
+/// A quick check whether a name is in normal form, as nearly every name on the wire is: lower-case letters,
+/// digits and inner hyphens in labels of valid length, none of which has the prefix of an A-label.
 fn is_normal(text: &str) -> bool {
     text.len() <= MAX_PART
         && text.split('.').all(|label| {
@@ -132,14 +133,14 @@ fn is_normal(text: &str) -> bool {
         })
 }
 
-/// ASCII that is in no domain. The underscore is let in: it is no letter of a host name, but names of services inside
-/// private networks are full of it.
+/// ASCII that no domain contains. The underscore is allowed: host names do not contain it, but names of
+/// services in private networks do.
 const DENIED: AsciiDenyList = AsciiDenyList::new(true, "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~");
 
-/// What an A-label begins with (RFC 5890 section 2.3.2.5).
+/// The prefix of an A-label (RFC 5890 section 2.3.2.5).
 const A_LABEL: &str = "xn--";
 
-/// Octets of one label (RFC 1035 section 2.3.4).
+/// The limit for one label, in octets (RFC 1035 section 2.3.4).
 const MAX_LABEL: usize = 63;
 
 #[cfg(test)]

@@ -1,22 +1,25 @@
-//! Which localparts and resourceparts are relayed.
+//! The check of localparts and resourceparts that are relayed.
 //!
-//! The rule: no part holds a control character (C0, DEL, C1), and none is empty or longer than 1023 bytes. No character
-//! of a localpart is, or turns under NFKC into, a space or one of `" & ' / : < > @`. All else passes, byte for byte.
+//! The rule: no part contains a control character (C0, DEL, C1), and none is empty or longer than 1023 bytes.
+//! No character of a localpart is, or becomes under NFKC, a space or one of `" & ' / : < > @`. All other text
+//! passes unchanged.
 //!
-//! The reason: this node owns no accounts, so it never needs the prepared form of somebody else's name. Its users are on
-//! servers that prepare names by different rules (stringprep with Unicode 3.2, PRECIS with a newer one), and every one
-//! of them reads again what we pass on. A node that applied one set of tables would refuse names that the others
-//! deliver every day: `♥` in the localpart of a room, `·` or an Arabic tatweel in a nickname, a zero-width space.
-//! What remains is what is unsafe for whoever relays: bytes that break logs and terminals, and characters that become
-//! a separator of an address, or a delimiter of XML, in software that prepares names.
+//! The reason: this node has no accounts, so it never needs the prepared form of a name. The users are on
+//! servers that prepare names by different rules (stringprep with Unicode 3.2, PRECIS with a newer one), and
+//! each of them checks again what we relay. A node that applied one set of tables would refuse names that the
+//! others deliver every day: `♥` in the localpart of a room, `·` or an Arabic tatweel in a nickname, a
+//! zero-width space. The rule excludes the text that is unsafe for a relay: bytes that break logs and
+//! terminals, and characters that become a separator of an address, or a delimiter of XML, in software that
+//! prepares names.
 //!
-//! The sources: RFC 7622 section 3.3.1 (the eight excluded characters, checked after mapping), section 3.3 (no space
-//! in a localpart) and sections 3.3 and 3.4 (length); RFC 3491 and RFC 3920 appendices A and B (nodeprep, resourceprep:
-//! NFKC, tables C.1 to C.9 of RFC 3454). Prosody 0.12 (ICU's stringprep) and ejabberd 23.01 (stringprep with Unicode
-//! 3.2) let unassigned code points through; ejabberd relays what was typed and not what it prepared.
+//! The sources: RFC 7622 section 3.3.1 (the eight excluded characters, checked after mapping), section 3.3
+//! (no space in a localpart) and sections 3.3 and 3.4 (length); RFC 3491 and RFC 3920 appendices A and B
+//! (nodeprep, resourceprep: NFKC, tables C.1 to C.9 of RFC 3454). Prosody 0.12 (ICU's stringprep) and
+//! ejabberd 23.01 (stringprep with Unicode 3.2) accept unassigned code points; ejabberd relays the name as
+//! typed and not as prepared.
 //!
-//! Noncharacters need no line of their own: XML excludes U+FFFE and U+FFFF (they are refused here too, so that an
-//! accepted address can always be written), and the others harm nobody.
+//! Noncharacters need no special rule: XML excludes U+FFFE and U+FFFF (they are refused here too, so that an
+//! accepted address can always be written), and the others are harmless.
 
 use super::{Error, Part};
 use std::iter;
@@ -27,8 +30,8 @@ pub(super) fn check_local(text: &str) -> Result<(), Error> {
     if let Some(c) = text.chars().find(|&c| is_unsafe(c) || becomes_excluded(c)) {
         return Err(Error::Forbidden(Part::Local, c));
     }
-    // The normal form of a text is not that of its characters one by one. No sequence is known that becomes an excluded
-    // character and has none in it that does; nobody promises that for the Unicode of tomorrow.
+    // The normal form of a text may differ from that of its characters one by one. No sequence is known that
+    // becomes an excluded character and contains no such character; a future Unicode version might have one.
     match text.is_ascii() {
         true => Ok(()),
         false => {
@@ -47,7 +50,7 @@ fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
-/// Whether a character is excluded from localparts, or is so in its compatibility form.
+/// Whether a character, or its compatibility form, is excluded from localparts.
 fn becomes_excluded(c: char) -> bool {
     match c.is_ascii() {
         true => is_excluded(c),
@@ -126,8 +129,9 @@ mod tests {
         }
     }
 
-    /// The characters beyond ASCII whose NFKC form holds an excluded character or a space, from the Unicode data by
-    /// another implementation. A newer Unicode that adds one makes the test above fail, so that somebody looks.
+    /// The characters beyond ASCII whose NFKC form holds an excluded character or a space, from the Unicode
+    /// data by another implementation. A newer Unicode that adds one makes the test above fail, so that
+    /// somebody looks.
     #[rustfmt::skip]
     const MAPPED: [u32; 86] = [
         0xa0, 0xa8, 0xaf, 0xb4, 0xb8, 0x2d8, 0x2d9, 0x2da, 0x2db, 0x2dc, 0x2dd, 0x37a, 0x384, 0x385, 0x1fbd, 0x1fbf,

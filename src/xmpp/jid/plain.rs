@@ -1,11 +1,11 @@
-//! Addresses that are sound on the face of it, as nearly all on the wire are: looked at byte by byte, once.
+//! A quick check of addresses in one pass over the bytes. Nearly all addresses on the wire pass it.
 
 use super::{Domain, MAX_PART};
 
-/// Whether the raw value of an attribute is, without a second look, a sound address at `domain`, written as
-/// [`Domain::as_str`] writes it.
+/// Whether the raw value of an attribute is certainly a valid address at `domain`, in the form of
+/// [`Domain::as_str`].
 ///
-/// All others may be sound and at that domain too: [`Jid::parse`](super::Jid::parse) tells.
+/// Other values may be valid and at that domain too: [`Jid::parse`](super::Jid::parse) decides.
 pub(crate) fn is_at(raw: &[u8], domain: &Domain) -> bool {
     let length = run(raw, LOCAL);
     let behind_local = match raw.get(length) {
@@ -22,7 +22,7 @@ pub(crate) fn is_at(raw: &[u8], domain: &Domain) -> bool {
     }
 }
 
-/// Counts the bytes at the front that may stand in a part.
+/// Counts the bytes at the front that are allowed in a part.
 fn run(bytes: &[u8], part: u8) -> usize {
     bytes.iter().position(|&byte| ALLOWED[usize::from(byte)] & part == 0).unwrap_or(bytes.len())
 }
@@ -30,8 +30,8 @@ fn run(bytes: &[u8], part: u8) -> usize {
 const LOCAL: u8 = 1;
 const RESOURCE: u8 = 2;
 
-/// In which parts a byte may stand: printable ASCII, in a localpart without what RFC 7622 section 3.3.1 keeps out, and
-/// nowhere the ampersand, which begins a reference.
+/// The parts in which a byte is allowed: printable ASCII, in a localpart without the characters that RFC 7622
+/// section 3.3.1 excludes. The ampersand, which begins a reference, is not allowed in any.
 const ALLOWED: [u8; 256] = {
     let mut allowed = [0; 256];
     let mut byte = b' ';
@@ -98,8 +98,8 @@ mod tests {
                 let read = xml::unescape(&raw);
                 let sound = Jid::parse(&read).is_ok_and(|jid| jid.domain == "b.example");
                 assert!(sound || !is_at_b(&raw), "{raw:?}");
-                // These wait for the second look: an ampersand begins a reference, and a reader of XML makes spaces
-                // of the others.
+                // These wait for the second look: an ampersand begins a reference, and a reader of XML makes
+                // spaces of the others.
                 assert!(is_at_b(&raw) || !sound || matches!(c, '&' | '\t' | '\n' | '\r'), "{raw:?}");
             }
         }

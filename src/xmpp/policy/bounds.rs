@@ -1,28 +1,28 @@
-//! What a stream may cost, whoever is at its other end.
+//! Limits that hold for every stream, whoever the peer is.
 use crate::framer::Limits;
 
-/// Bounds that hold for every stream, those of components too.
+/// Limits for one stream, of servers and of components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// bytes in all before authentication
+    /// Bytes in total before authentication.
     pub early_bytes: usize,
-    /// elements before authentication
+    /// First-level elements before authentication.
     pub early_elements: usize,
-    /// nesting below the stream, a stanza being 1
+    /// Levels of nesting below the stream. A stanza is level 1.
     pub depth: usize,
-    /// attributes of one tag, namespace declarations included
+    /// Attributes of one tag, namespace declarations included.
     pub attributes: usize,
-    /// namespace declarations in scope at once, those of the stream included
+    /// Namespace declarations in scope at once, those of the stream included.
     pub declarations: usize,
-    /// pairs of domains that a peer may prove on one stream; each stanza is looked up among them, and each stays as long
-    /// as the stream
+    /// Pairs of domains that a peer may prove on one stream. Each stanza is looked up among them, and they
+    /// are kept for the life of the stream.
     pub pairs: usize,
-    /// keys of one stream under verification at once; each costs a connection of ours
+    /// Dialback keys of one stream under verification at once. Each needs a connection of ours.
     pub pending_keys: usize,
 }
 
 impl Bounds {
-    /// Limits for elements of up to `max` bytes from a peer who has authenticated itself.
+    /// Limits for elements of up to `max` bytes from an authenticated peer.
     pub(crate) fn for_known(&self, max: usize) -> Limits {
         Limits {
             element: max,
@@ -33,7 +33,8 @@ impl Bounds {
         }
     }
 
-    /// Limits for elements of up to `max` bytes from a peer who has not: nothing wider than a negotiation takes.
+    /// Limits for elements of up to `max` bytes before authentication. They are as narrow as a negotiation
+    /// allows.
     pub(crate) fn for_stranger(&self, max: usize) -> Limits {
         let narrow = Limits::UNAUTHENTICATED;
         Limits {
@@ -47,8 +48,8 @@ impl Bounds {
 }
 
 impl Default for Bounds {
-    /// A negotiation takes some 4 KiB in ten elements; the rest is room for a server that verifies the keys of many
-    /// domains on one stream. Depth and width are more than any known protocol needs.
+    /// A negotiation has about ten elements and 4 KiB. The rest is for a server that shows keys of many
+    /// domains on one stream. No known protocol needs as much depth and width.
     fn default() -> Self {
         let Limits { depth, attributes, declarations, .. } = Limits::default();
         Self {

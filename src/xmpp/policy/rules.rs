@@ -1,16 +1,17 @@
-//! The rules of federation, as the configuration states them.
+//! The rules of federation that the configuration defines.
 use super::{Bounds, Hosted, Pattern, Policy};
 use crate::Domain;
 use std::collections::HashMap;
 
-/// The rules of federation: fixed while they are in force, shared by every stream.
+/// The rules of federation. They do not change; all streams share them until a new configuration replaces
+/// them.
 #[derive(Debug)]
 pub struct Rules {
     hosted: HashMap<Domain, Hosted>,
     first: Option<Domain>,
     default: Policy,
     exact: HashMap<Domain, Policy>,
-    /// the longest name first, so that the first match is the closest
+    /// The longest name first, so that the first match is the closest.
     below: Vec<(Domain, Policy)>,
     allow: Vec<Pattern>,
     deny: Vec<Pattern>,
@@ -18,7 +19,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Gathers what the configuration says. An override for `*` replaces `default`.
+    /// Rules for the `hosted` domains and the given policies. An override for `*` replaces `default`.
     pub fn new(
         hosted: impl IntoIterator<Item = (Domain, Hosted)>,
         default: Policy,
@@ -50,46 +51,48 @@ impl Rules {
         rules
     }
 
-    /// Replaces the bounds.
+    /// The same rules with other bounds (builder style).
     #[must_use]
     pub fn with_bounds(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
     }
 
-    /// What any stream may cost.
+    /// The limits for one stream.
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
     }
 
-    /// What is known of a local domain, `None` when it is not one.
+    /// The facts about a local domain; `None` when the domain is not local.
     pub fn hosted(&self, domain: &Domain) -> Option<Hosted> {
         self.hosted.get(domain).copied()
     }
 
-    /// The local domain that stands in a header of ours where the peer has named none of them: the first of the
-    /// configuration (RFC 6120 4.9.1.3 wants one that we are the authority for, or an empty name).
+    /// The local domain in our header when the peer has named none of ours: the first one in the
+    /// configuration. RFC 6120 section 4.9.1.3 requires a domain that we are authoritative for, or an empty
+    /// name.
     pub fn first(&self) -> Option<&Domain> {
         self.first.as_ref()
     }
 
-    /// The terms for a remote domain: its own, else those of the longest `Below` that takes it, else the default.
+    /// The policy for a remote domain: its own, or that of the longest [`Pattern::Below`] that matches, or
+    /// the default.
     pub fn policy(&self, remote: &Domain) -> &Policy {
         let below =
             || self.below.iter().find(|(parent, _)| remote.is_below(parent)).map(|(_, policy)| policy);
         self.exact.get(remote).or_else(below).unwrap_or(&self.default)
     }
 
-    /// The terms for a remote that has not said its name.
+    /// The policy for a remote that has not named itself.
     pub fn default_policy(&self) -> &Policy {
         &self.default
     }
 
-    /// The terms for a remote that may have said its name.
+    /// The policy for a remote that may have named itself.
     pub(crate) fn policy_for(&self, remote: Option<&Domain>) -> &Policy {
         remote.map_or(&self.default, |remote| self.policy(remote))
     }
 
-    /// Whether a remote domain may federate: nothing in `deny` takes it and something in `allow` does.
+    /// Whether a remote domain may federate: `allow` matches it and `deny` does not.
     pub fn permits(&self, remote: &Domain) -> bool {
         let takes = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(remote));
         !takes(&self.deny) && takes(&self.allow)

@@ -1,20 +1,20 @@
-//! Whether a link that carries stanzas may go on under other rules, or with another verdict on the certificate.
+//! Whether an open stream may go on under other rules, or with another verdict on the certificate.
 use super::{Mechanism, Policy, Refusal, admit};
 use crate::{Domain, certificate::Problem};
 
-/// How a remote proved itself on a link, or we ourselves to the remote.
+/// The way in which a remote has proved itself on a stream, or we to the remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// SASL EXTERNAL.
     External,
-    /// A key that the authoritative server confirmed.
+    /// A dialback key that the authoritative server has confirmed.
     Dialback,
-    /// A key that was not asked about, since the certificate proves the remote (XEP-0344).
+    /// A dialback key that no server was asked about, since the certificate proves the remote (XEP-0344).
     Shortcut,
 }
 
 impl Proof {
-    /// What authenticated the remote.
+    /// The mechanism that counts for the policy.
     pub fn mechanism(self) -> Mechanism {
         match self {
             Self::External | Self::Shortcut => Mechanism::External,
@@ -32,41 +32,41 @@ impl From<Mechanism> for Proof {
     }
 }
 
-/// Why a link may not go on.
+/// The reason why a stream may not go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// A new link like it would be refused.
+    /// A new connection like this one would be refused.
     Refused(Refusal),
-    /// What authenticated the remote is not in `auth` any more, or not for such a link.
+    /// The mechanism that proved the remote is no longer allowed, or not on such a connection.
     Mechanism(Mechanism),
-    /// A key has to be confirmed by the authoritative server now.
+    /// The authoritative server has to confirm dialback keys now.
     Shortcut,
-    /// Dialback after a refused EXTERNAL is not allowed any more.
+    /// Dialback after a refused EXTERNAL is no longer allowed.
     AfterExternal,
 }
 
 impl Withdrawal {
-    /// Says in words for both operators why the link with `remote` ends.
+    /// The reason as a sentence, for the operators of both sides.
     pub fn explain(&self, remote: &Domain) -> String {
         match self {
             Self::Refused(refusal) => refusal.explain(remote),
             Self::Mechanism(mechanism) => {
-                format!("the policy for {remote} does not allow its authentication by {mechanism} any more")
+                format!("the policy for {remote} no longer allows its authentication by {mechanism}")
             }
             Self::Shortcut => {
-                format!("the policy for {remote} demands that its dialback keys are verified")
+                format!("the policy for {remote} requires its dialback keys to be verified")
             }
             Self::AfterExternal => {
-                format!("the policy for {remote} does not allow dialback after a refused EXTERNAL any more")
+                format!("the policy for {remote} no longer allows dialback after a refused EXTERNAL")
             }
         }
     }
 }
 
-/// Decides whether a link that was admitted with `proof` may go on. `certificate` is as in [`admit`].
+/// Decides whether a stream that was admitted with `proof` may go on. `certificate` is as in [`admit`].
 ///
 /// # Errors
-/// Says why it may not.
+/// Gives the reason why it may not.
 pub fn readmit(
     policy: &Policy,
     secured: bool,
@@ -78,7 +78,7 @@ pub fn readmit(
     match (proof, certificate) {
         (Proof::Shortcut, _) if !policy.dialback_shortcut => Err(Withdrawal::Shortcut),
         _ if admission.admits(mechanism) => Ok(()),
-        // The mechanism is allowed as before; it is the certificate that proves nothing now.
+        // The mechanism is allowed as before, but the certificate proves nothing now.
         (_, Err(problem)) if mechanism == Mechanism::External && policy.allows(mechanism) => {
             Err(Withdrawal::Refused(Refusal::Certificate(problem)))
         }

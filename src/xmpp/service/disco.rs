@@ -5,7 +5,7 @@ use crate::{
     xml::Element,
 };
 
-/// Tells what the domain is and can, and whom to write to.
+/// The identity, the features and the contact addresses of the domain.
 pub(super) fn info(query: &Element, facts: &Facts<'_>) -> Result<Element, Error> {
     refuse_node(query)?;
     let identity = Element::new("identity", ns::DISCO_INFO)
@@ -31,7 +31,7 @@ pub(super) fn items(query: &Element, facts: &Facts<'_>) -> Result<Element, Error
     }))
 }
 
-/// There are no nodes.
+/// The node has no disco nodes.
 fn refuse_node(query: &Element) -> Result<(), Error> {
     match query.attribute("node") {
         Some(node) if !node.is_empty() => {
@@ -56,5 +56,5 @@ fn form(contact: &[(String, Vec<String>)]) -> Element {
     contact.iter().fold(form, |form, (name, uris)| form.with_child(field(name, "list-multi", uris)))
 }
 
-/// What [`super::answer`] serves.
+/// The features that [`super::answer`] supports.
 const FEATURES: [&str; 6] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::LAST, ns::VERSION, ns::PING, ns::TIME];

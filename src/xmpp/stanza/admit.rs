@@ -1,7 +1,6 @@
-//! How an element of one stream becomes a stanza that any stream may carry (RFC 6120 sections 4.8 and 8.1).
+//! Makes an element of one stream a stanza that any stream can carry (RFC 6120 sections 4.8 and 8.1).
 
 use super::edits::Edits;
-use super::intake::Recent;
 use super::names::Names;
 use super::{Address, Kind, Origin, Places, Rejection, Stanza, text};
 use crate::Domain;
@@ -11,11 +10,18 @@ use crate::xml::{self, Node, ns};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 
-/// An element that was not taken in, and why; boxed, since most are.
+/// An element that is refused, and the reason. It is boxed, since it is rare.
 #[derive(Debug)]
 pub(crate) struct NotAdmitted(pub(crate) Rejection, pub(crate) framer::Element);
 
-/// Takes in an element of a stream; gives back one that cannot go on.
+/// The domains of the previous stanza.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    pub(super) from: Option<Domain>,
+    pub(super) to: Option<Domain>,
+}
+
+/// Makes a stanza of an element. Gives the element back when that is not possible.
 pub(super) fn admit(
     element: framer::Element,
     origin: &Origin,
@@ -48,21 +54,21 @@ fn read(element: &framer::Element, origin: &Origin, recent: &mut Recent) -> Resu
     let kind = kind(local_name(bytes, head), &namespace, origin)?;
     let to = address(bytes, Address::To, head.to, &mut recent.to)?;
     let from = address(bytes, Address::From, head.from, &mut recent.from)?;
-    // What a component calls its own is `jabber:server` from here on; what that means between servers stays as it is,
-    // and so does what another content namespace means inside payload.
+    // The content namespace of components becomes `jabber:server`. That of servers stays as it is, and so
+    // does another content namespace inside payload.
     let renamed = origin.namespace != ns::SERVER && namespace == origin.namespace;
     Ok(Read { kind, from, to, carried: carried(bytes, head, origin, renamed)? })
 }
 
-/// The bytes of a stanza as any stream may carry them.
+/// The bytes of a stanza as any stream can carry them.
 struct Carried {
-    /// `None`: as they came.
+    /// `None`: unchanged.
     bytes: Option<Bytes>,
     places: Places,
     names: Option<Box<Names>>,
 }
 
-/// Makes the bytes mean on any stream what they meant on theirs.
+/// Edits the bytes so that they mean on any stream what they mean on theirs.
 fn carried(bytes: &[u8], head: &Head, origin: &Origin, renamed: bool) -> Result<Carried, Rejection> {
     let lang = origin.lang.as_deref().filter(|_| head.lang.is_none());
     if head.elsewhere.is_none() && lang.is_none() {
@@ -78,7 +84,7 @@ fn carried(bytes: &[u8], head: &Head, origin: &Origin, renamed: bool) -> Result<
     Ok(Carried { bytes, places, names: names.kept() })
 }
 
-/// Writes an element in `jabber:server`, so that prefixes are gone, and takes that in.
+/// Writes an element in `jabber:server`, without prefixes, and makes a stanza of it.
 pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> {
     let mut element = element.clone();
     adopt(&mut element);
@@ -87,12 +93,12 @@ pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> 
     take_own(element)
 }
 
-/// Takes in what this node wrote itself, for a stream whose default namespace is `jabber:server`.
+/// Makes a stanza of an element that this node wrote, for the default namespace `jabber:server`.
 pub(super) fn take_own(element: framer::Element) -> Result<Stanza, Rejection> {
     admit(element, &own(), &mut Recent::default()).map_err(|refused| refused.0)
 }
 
-/// Frames what this node wrote itself, for a stream whose default namespace is `jabber:server`.
+/// Frames text that this node wrote, for the default namespace `jabber:server`.
 pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
     match Framer::inside(own().scope).next(&mut BytesMut::from(written)) {
         Ok(Some(framer::Frame::Element(element))) => Ok(element),
@@ -102,7 +108,7 @@ pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
 }
 
 impl Places {
-    /// The places that `head` notes, each put where `moved` says.
+    /// The places in `head`, after `moved`.
     pub(super) fn new(head: &Head, bytes: &[u8], moved: impl Fn(Span) -> Span) -> Result<Self, Rejection> {
         Ok(Self {
             from: head.from.map(&moved).ok_or(Rejection::Missing(Address::From))?,
@@ -114,7 +120,7 @@ impl Places {
     }
 }
 
-/// Puts an element without a namespace into `jabber:server`, and its children as far as they have none either.
+/// Puts an element without a namespace into `jabber:server`, and its children without one too.
 fn adopt(element: &mut xml::Element) {
     if element.namespace.is_empty() {
         ns::SERVER.clone_into(&mut element.namespace);
@@ -126,10 +132,11 @@ fn adopt(element: &mut xml::Element) {
     }
 }
 
-/// What a first-level element is by its name and namespace.
+/// The kind of a first-level element, by its name and namespace.
 ///
-/// COMPAT: components write stanzas in `jabber:client` (AnyEvent::XMPP 0.55) or `jabber:server`, and ejabberd 23.01 and
-/// Prosody 0.12 take them. On a component's stream all three content namespaces mean its own.
+/// COMPAT: components write stanzas in `jabber:client` (AnyEvent::XMPP 0.55) or `jabber:server`, and ejabberd
+/// 23.01 and Prosody 0.12 accept them. On the stream of a component all three content namespaces mean its
+/// own.
 fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection> {
     let is_content = CONTENT.contains(&namespace);
     if namespace != origin.namespace && !(is_content && origin.namespace == ns::COMPONENT) {
@@ -141,8 +148,9 @@ fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection>
     Kind::parse(name).ok_or(Rejection::UnsupportedStanzaType)
 }
 
-/// The domain of an address attribute, all of which has been checked, and what must stand there for it when the domain
-/// is spelled otherwise than it is on the streams that are authenticated for it. `recent` is that of the stanza before.
+/// The domain of an address attribute, after a check of the whole address. The second value is the new text
+/// of the attribute, if the domain is spelled otherwise than on authenticated streams. `recent` is the domain
+/// of the previous stanza.
 fn address(
     bytes: &[u8],
     attribute: Address,
@@ -162,19 +170,19 @@ fn address(
     let wire = domain.wire();
     let respelled =
         (wire != jid.domain).then(|| xml::escape(&Jid { domain: &wire, ..jid }.to_string()).into_owned());
-    // The names of others are looked at each time: written as they are compared, they are not as they are on the wire.
+    // A domain with another form on the wire is not kept: its compared form may not stand there.
     if wire == domain.as_str() {
         *recent = Some(domain.clone());
     }
     Ok((domain, respelled))
 }
 
-/// What the header of a stream said that a stanza has to say itself elsewhere.
+/// The declarations of a stream header that a stanza has to contain itself on another stream.
 #[derive(Default)]
 struct Said {
     /// Declarations and `xml:lang`, each with a space before it.
     text: String,
-    /// Where in that the content namespace is named.
+    /// The places in `text` that name the content namespace.
     names: Vec<usize>,
 }
 
@@ -201,8 +209,8 @@ impl Said {
     }
 }
 
-/// What must change so that the bytes mean on any stream what they meant on theirs, and where they then name the
-/// content namespace.
+/// The edits after which the bytes mean on any stream what they mean on theirs, and the places where they
+/// then name the content namespace.
 fn edits<'a>(
     elsewhere: &Elsewhere,
     behind_name: usize,
@@ -237,7 +245,7 @@ fn edits<'a>(
     Ok((edits, names))
 }
 
-/// The declaration of the default namespace for where it is displaced.
+/// The declaration of the default namespace, for the places where it is displaced.
 fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin, renamed: bool) -> Result<String, Rejection> {
     let places = elsewhere.changes.iter().filter(|change| change.what == What::Default).count();
     if places == 0 {
@@ -245,7 +253,8 @@ fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin, renamed: bool) 
     }
     let displaced = namespace(elsewhere.displaced, bytes, origin);
     if origin.namespace == ns::COMPONENT && !renamed && CONTENT.contains(&&*displaced) {
-        // `<c:message xmlns:c='jabber:client'><body/>`: both are in a content namespace, which is the next stream's.
+        // `<c:message xmlns:c='jabber:client'><body/>`: both are in a content namespace, so in that of the
+        // next stream.
         return Ok(String::new());
     }
     let declaration = format!(" xmlns='{}'", xml::escape(&displaced));
@@ -255,7 +264,7 @@ fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin, renamed: bool) 
     Ok(declaration)
 }
 
-/// The namespace that was declared somewhere.
+/// The namespace of a declaration.
 pub(super) fn namespace<'a>(meaning: Meaning, bytes: &'a [u8], origin: &'a Origin) -> Cow<'a, str> {
     match meaning {
         Meaning::Nowhere => "".into(),
@@ -270,7 +279,7 @@ pub(super) fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
     name.split_once(':').map_or(name, |(_, local)| local)
 }
 
-/// Where the node's own stanzas come from.
+/// The origin of the node's own stanzas.
 fn own() -> Origin {
     Origin { namespace: ns::SERVER, scope: vec![(String::new(), ns::SERVER.to_owned())], lang: None }
 }
@@ -278,6 +287,6 @@ fn own() -> Origin {
 /// The content namespaces of all kinds of streams (RFC 6120 section 4.8.3, XEP-0114 section 3).
 const CONTENT: [&str; 3] = [ns::SERVER, ns::COMPONENT, ns::CLIENT];
 
-/// Bytes that declarations of a displaced default namespace may add to a stanza. Without a bound it would be a way to
-/// have the node write many times what it read; who has a use for more writes the stanza in the usual way.
+/// The limit for bytes that declarations of a displaced default namespace add to a stanza. Without it a peer
+/// could make the node write many times what it has read.
 const MOST_DECLARED: usize = 64 * 1024;

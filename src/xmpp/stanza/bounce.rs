@@ -4,8 +4,8 @@ use super::edits::Edits;
 use super::{Error, Places, Stanza, admit, names::Names, text};
 use crate::{framer::Span, xml::ns};
 
-/// Bytes up to which a stanza comes back inside its error answer. Whoever sent more knows what it was by its id, and
-/// an answer longer than the stanza might not get through where the stanza just did.
+/// The limit for a stanza that its error answer contains, in bytes. The sender of a longer one recognises it
+/// by its id. An answer that is longer than the stanza might exceed a limit on the way back.
 pub const MAX_ECHO: usize = 64 * 1024;
 
 pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
@@ -27,7 +27,7 @@ pub(super) fn bounce(stanza: &Stanza, error: &Error) -> Option<Stanza> {
     Some(Stanza { bytes: element.bytes, kind: stanza.kind, from, to, places, names })
 }
 
-/// The stanza without its end tag, addressed back and marked as error, all else byte for byte.
+/// The stanza without its end tag, with swapped addresses and the type `error`, and otherwise unchanged.
 fn echo(stanza: &Stanza) -> (String, Option<Box<Names>>) {
     let Stanza { bytes, places, names, .. } = stanza;
     let mut changes = vec![
@@ -57,7 +57,7 @@ fn echo(stanza: &Stanza) -> (String, Option<Box<Names>>) {
     (String::from_utf8(edits.apply(&bytes[..end])).unwrap_or_default(), names)
 }
 
-/// A start tag that answers the stanza and repeats nothing that is not needed to know it by.
+/// A start tag that answers the stanza, with addresses and id only.
 fn start_tag(stanza: &Stanza) -> String {
     let Stanza { bytes, places, .. } = stanza;
     let mut tag = format!("<{} type='error'", stanza.kind.as_str());

@@ -1,24 +1,24 @@
-//! Changes to the bytes of a stanza that leave all the rest as it was.
+//! Edits of the bytes of a stanza.
 
 use crate::framer::Span;
 use std::ops::Range;
 
-/// Replacements in order of their place, none overlapping another.
+/// Replacements in the order of their places, without overlap.
 #[derive(Debug, Default)]
 pub(super) struct Edits<'a> {
     replacements: Vec<(Span, &'a str)>,
-    /// Bytes put in and taken out by all of them.
+    /// Bytes that all of them insert and remove.
     added: usize,
     removed: usize,
 }
 
 impl<'a> Edits<'a> {
-    /// None, with room for some.
+    /// No edits, with room for `count`.
     pub(super) fn with_capacity(count: usize) -> Self {
         Self { replacements: Vec::with_capacity(count), ..Self::default() }
     }
 
-    /// Replaces a range, which lies behind those of all edits before; tells where the text comes to lie.
+    /// Replaces a range, which has to be behind all edits so far. Gives the new place of the text.
     pub(super) fn replace(&mut self, range: Range<usize>, text: &'a str) -> usize {
         debug_assert!(self.replacements.last().is_none_or(|(last, _)| last.range().end <= range.start));
         let at = range.start + self.added - self.removed;
@@ -28,7 +28,7 @@ impl<'a> Edits<'a> {
         at
     }
 
-    /// Puts text in, behind all edits before; tells where it comes to lie.
+    /// Inserts text behind all edits so far. Gives its new place.
     pub(super) fn insert(&mut self, at: usize, text: &'a str) -> usize {
         self.replace(at..at, text)
     }
@@ -37,7 +37,7 @@ impl<'a> Edits<'a> {
         self.replacements.is_empty()
     }
 
-    /// The bytes with all changes made.
+    /// The edited bytes.
     pub(super) fn apply(&self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity((bytes.len() + self.added).saturating_sub(self.removed));
         let mut done = 0;
@@ -51,7 +51,7 @@ impl<'a> Edits<'a> {
         out
     }
 
-    /// Where what stands at a place comes to lie, or what replaces it, if an edit replaces just that.
+    /// The new place of a text, or of its replacement if an edit replaces exactly this text.
     pub(super) fn moved(&self, place: Span) -> Span {
         let range = place.range();
         let replaced = self.replacements.iter().find(|(edited, _)| edited.range() == range);
@@ -60,7 +60,7 @@ impl<'a> Edits<'a> {
         Span::from(start..start + length)
     }
 
-    /// Where a place outside all edits comes to lie.
+    /// The new position of a place outside all edits.
     pub(super) fn position(&self, at: usize) -> usize {
         let before = self.replacements.iter().map(|(place, text)| (place.range(), text));
         let before = before.take_while(|(range, _)| range.end <= at);

@@ -1,19 +1,19 @@
-//! What an error answer says (RFC 6120 sections 8.3.2 and 8.3.3).
+//! Stanza errors (RFC 6120 sections 8.3.2 and 8.3.3).
 
 use crate::{
-    brief::brief,
+    truncate::truncate,
     xml::{self, ns},
 };
 use std::fmt;
 
-/// What an error answer says.
+/// A stanza error. `Display` gives the condition and the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What the sender may do about it.
+    /// What the sender can do about it.
     pub type_: ErrorType,
-    /// What is the matter.
+    /// The defined condition.
     pub condition: Condition,
-    /// The same in plain words: what went wrong and where.
+    /// The text: what is wrong and where.
     pub text: String,
 }
 
@@ -30,8 +30,8 @@ impl Error {
         error.with_child(text)
     }
 
-    /// Reads an `<error/>` element. What it does not say in known terms becomes `cancel`, `undefined-condition` and
-    /// no text; of a long text it is the beginning.
+    /// Reads an `<error/>` element. Unknown or missing values read as `cancel`, `undefined-condition` and no
+    /// text. A long text is truncated.
     pub fn parse(element: &xml::Element) -> Self {
         let inside = || element.elements().filter(|child| child.namespace == ns::STANZA_ERRORS);
         Self {
@@ -41,7 +41,7 @@ impl Error {
                 .unwrap_or(Condition::UndefinedCondition),
             text: inside()
                 .find(|child| child.name == "text")
-                .map(|text| brief(&text.text()).into_owned())
+                .map(|text| truncate(&text.text()).into_owned())
                 .unwrap_or_default(),
         }
     }
@@ -56,18 +56,18 @@ impl fmt::Display for Error {
     }
 }
 
-/// What the sender of a stanza may do about an error (RFC 6120 section 8.3.2).
+/// What the sender of a stanza can do about an error (RFC 6120 section 8.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorType {
-    /// Try again after giving credentials.
+    /// Retry after authentication.
     Auth,
-    /// Do not try again.
+    /// Do not retry.
     Cancel,
-    /// Go on: it was only a warning.
+    /// Continue: it was only a warning.
     Continue,
-    /// Try again with other data.
+    /// Retry with other data.
     Modify,
-    /// Try again later: the cause is temporary.
+    /// Retry later: the cause is temporary.
     Wait,
 }
 
@@ -91,7 +91,7 @@ impl ErrorType {
     }
 }
 
-/// Declares the conditions once: variant, element name, and the RFC's sense of it as documentation.
+/// Declares each condition once: variant, element name, and its meaning in the RFC as documentation.
 macro_rules! conditions {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
         /// The defined conditions of stanza errors (RFC 6120 section 8.3.3).
@@ -101,7 +101,7 @@ macro_rules! conditions {
         }
 
         impl Condition {
-            /// The element's name.
+            /// The name of the element.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
@@ -122,49 +122,49 @@ macro_rules! conditions {
 conditions! {
     /// The stanza breaks the schema.
     BadRequest => "bad-request",
-    /// Something with that name or address is there already.
+    /// Something with that name or address exists already.
     Conflict => "conflict",
-    /// Not implemented, so not to be had.
+    /// The feature is not implemented.
     FeatureNotImplemented => "feature-not-implemented",
     /// The sender lacks permission.
     Forbidden => "forbidden",
     /// The recipient is no longer at this address.
     Gone => "gone",
-    /// The server cannot process it because of its own fault or another's within it.
+    /// An internal fault of the server.
     InternalServerError => "internal-server-error",
     /// The address or item cannot be found.
     ItemNotFound => "item-not-found",
-    /// An address in it is none.
+    /// An address in it is invalid.
     JidMalformed => "jid-malformed",
-    /// It does not meet criteria that the recipient defined.
+    /// It does not meet criteria of the recipient.
     NotAcceptable => "not-acceptable",
-    /// Nobody may do this.
+    /// No entity may do this.
     NotAllowed => "not-allowed",
-    /// The sender must first give credentials.
+    /// The sender has to authenticate first.
     NotAuthorized => "not-authorized",
-    /// Local policy is against it.
+    /// It violates a local policy.
     PolicyViolation => "policy-violation",
-    /// The recipient is for now not to be reached.
+    /// The recipient is temporarily unavailable.
     RecipientUnavailable => "recipient-unavailable",
-    /// The recipient sends requests elsewhere for now.
+    /// The recipient redirects requests for now.
     Redirect => "redirect",
-    /// The sender must first register.
+    /// The sender has to register first.
     RegistrationRequired => "registration-required",
-    /// The authoritative server could not be connected to: of dialback alone (XEP-0220 section 2.5).
+    /// The authoritative server could not be reached. Used by dialback only (XEP-0220 section 2.5).
     RemoteConnectionFailed => "remote-connection-failed",
-    /// The recipient's domain does not exist or does not speak XMPP.
+    /// The recipient's domain does not exist or has no XMPP service.
     RemoteServerNotFound => "remote-server-not-found",
     /// The recipient's domain exists and could not be reached in time.
     RemoteServerTimeout => "remote-server-timeout",
-    /// A server is too busy.
+    /// A server lacks resources.
     ResourceConstraint => "resource-constraint",
-    /// The service asked for is not provided here.
+    /// The requested service is not available here.
     ServiceUnavailable => "service-unavailable",
-    /// The sender must first subscribe.
+    /// The sender has to subscribe first.
     SubscriptionRequired => "subscription-required",
     /// None of the others.
     UndefinedCondition => "undefined-condition",
-    /// It was understood and came at the wrong time.
+    /// It was understood, but was not expected at this time.
     UnexpectedRequest => "unexpected-request",
 }
 

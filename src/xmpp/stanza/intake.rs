@@ -1,43 +1,40 @@
-//! Takes in the stanzas of one stream.
+//! Makes stanzas of the elements of one stream.
 
-use super::{Error, Origin, Rejection, Stanza, admit, refusal};
+use super::{
+    Error, Origin, Rejection, Stanza,
+    admit::{self, Recent},
+    refusal,
+};
 use crate::{Domain, framer};
 use std::borrow::Cow;
 
 pub(crate) use super::admit::NotAdmitted;
 
-/// What takes in the stanzas of one stream: [`Stanza::admit`] with a memory.
+/// The intake of one stream: [`Stanza::admit`] with a cache.
 ///
-/// In one read a stanza mostly goes between the same domains as the one before, and then their names are neither read
-/// nor stored again.
+/// In one read most stanzas have the same domains as the previous one. Their names are not parsed and stored
+/// again then.
 #[derive(Debug)]
 pub struct Intake {
     origin: Origin,
     recent: Recent,
 }
 
-/// The domains of the stanza before.
-#[derive(Debug, Default)]
-pub(super) struct Recent {
-    pub(super) from: Option<Domain>,
-    pub(super) to: Option<Domain>,
-}
-
 impl Intake {
-    /// Begins a stream, or begins it anew.
+    /// An intake for a stream with this header.
     pub fn new(origin: Origin) -> Self {
         Self { origin, recent: Recent::default() }
     }
 
-    /// A new read begins: lets go of the domains of the read before.
+    /// Drops the domains of the previous read.
     ///
-    /// Its stanzas are with other threads by now, which count the references to these domains down. To count them up
-    /// here at the same time would have the threads wait for each other at every stanza.
+    /// Its stanzas are on other threads by now, which decrement the reference counts of these domains. If
+    /// this thread incremented them at the same time, the threads would contend for them at every stanza.
     pub(crate) fn begin_read(&mut self) {
         self.recent = Recent::default();
     }
 
-    /// Takes a framed first-level element in.
+    /// Makes a stanza of a framed first-level element.
     ///
     /// # Errors
     /// As [`Stanza::admit`].
@@ -45,7 +42,7 @@ impl Intake {
         self.take(element).map_err(|refused| refused.0)
     }
 
-    /// The same for a stream that goes on behind what it refuses: gives the element back.
+    /// The same, but gives a refused element back, for its error answer.
     pub(crate) fn take(&mut self, element: framer::Element) -> Result<Stanza, Box<NotAdmitted>> {
         admit::admit(element, &self.origin, &mut self.recent)
     }
@@ -55,8 +52,9 @@ impl Intake {
         admit::namespace(element.head.namespace, &element.bytes, &self.origin)
     }
 
-    /// The error answer to an element that is refused, if it is a stanza that may have one (RFC 6120 section 8.3.1):
-    /// from the domain `from`, to its sender or, when its `from` is unusable, to the domain `to`.
+    /// The error answer to a refused element, if it is a stanza that may have one (RFC 6120 section 8.3.1).
+    /// It is from the domain `from`. It goes to the sender or, when its `from` is unusable, to the domain
+    /// `to`.
     pub(crate) fn answer(
         &self,
         element: &framer::Element,

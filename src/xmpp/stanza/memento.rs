@@ -1,11 +1,11 @@
-//! As much of a stanza as is needed to answer it later.
+//! The part of a stanza that is needed to answer it later.
 
 use super::{Places, Stanza, admit, text};
 use crate::framer::Span;
 
 impl Stanza {
-    /// The stanza itself, if it has at most `most` bytes; else its start tag alone, with kind, addresses, id and type.
-    /// `None` when that is longer too. It shares no memory with what the stanza was read into.
+    /// The stanza itself if it has at most `most` bytes, or its start tag with kind, addresses, id and type.
+    /// `None` when the start tag is longer too. It shares no memory with the read that the stanza came in.
     #[must_use]
     pub fn memento(&self, most: usize) -> Option<Self> {
         if self.bytes.len() <= most {

@@ -1,29 +1,30 @@
-//! The content namespace inside payload of other namespaces, where it has to be called by its name.
+//! The content namespace inside payload of other namespaces, where it has to be named.
 //!
-//! Around that payload nothing has to be said: a stanza is in the default namespace of its stream. Inside, what a
-//! component said of its content namespace says `jabber:server` on its way to another server; on its way to another
-//! component it stays what it was.
+//! Outside of such payload a stanza is in the default namespace of its stream and needs no declaration.
+//! Inside, the content namespace of components becomes `jabber:server` on the way to another server, and
+//! keeps its name on the way to another component.
 
 use super::edits::Edits;
 use crate::xml::ns;
 use bytes::Bytes;
 
-/// Where in a stanza's bytes `jabber:server` is the content namespace, whatever the next stream calls it.
+/// The places in the bytes of a stanza where `jabber:server` stands for the content namespace of the next
+/// stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names(Vec<u32>);
 
 impl Names {
-    /// Notes a place behind all others.
+    /// Adds a place behind all others.
     pub(super) fn note(&mut self, at: usize) {
         self.0.extend(u32::try_from(at));
     }
 
-    /// The same for a stanza, when there is something to keep.
+    /// The places for a stanza; `None` when there are none.
     pub(super) fn kept(self) -> Option<Box<Self>> {
         (!self.0.is_empty()).then(|| Box::new(self))
     }
 
-    /// The same after edits that touch none of them.
+    /// The places after edits that do not touch them.
     pub(super) fn moved(&self, edits: &Edits<'_>) -> Self {
         let mut moved = Self::default();
         for at in self.places() {
@@ -32,7 +33,7 @@ impl Names {
         moved
     }
 
-    /// The bytes of the stanza with all of them called `name`.
+    /// The bytes of the stanza with `name` at all of these places.
     pub(super) fn called(&self, name: &str, bytes: &[u8]) -> Bytes {
         let mut edits = Edits::with_capacity(self.0.len());
         for at in self.places() {

@@ -1,34 +1,35 @@
-//! One refused stanza on a stream that goes on: the list of reasons, the error for each, and the answer.
+//! A refused stanza on a stream that goes on: the reasons, the error for each, and the answer.
 
 use super::edits::Edits;
 use super::{
-    Address, Condition, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza, admit, intake::Recent,
+    Address, Condition, Error, ErrorType, Kind, MAX_ECHO, Origin, Rejection, Stanza,
+    admit::{self, Recent},
 };
 use crate::{
     Domain,
-    brief::brief,
     framer::{Element, Frame, Framer},
     jid::Jid,
+    truncate::truncate,
     xml::{self, ns},
 };
 use bytes::BytesMut;
 use std::{borrow::Cow, fmt};
 
-/// Declares the reasons once: variant, name in metrics, and what is wrong as documentation.
+/// Declares each reason once: variant, name in metrics, and description.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// Why one stanza is refused while its stream goes on. This is the whole list: whatever costs a stanza and not
-        /// its stream has its reason here. `stream::error::Fault` lists what ends a stream.
+        /// The reason why one stanza is refused while its stream goes on. This is the complete list.
+        /// `stream::error::Fault` has the reasons that end a stream.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason {
             $($(#[$doc])* $variant,)*
         }
 
         impl Reason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Its name in logs and metrics.
+            /// The name in logs and metrics.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
@@ -47,26 +48,27 @@ reasons! {
     NoTo => "no-to",
     /// No `from` (section 8.1.2.2).
     NoFrom => "no-from",
-    /// `to` is no address.
+    /// `to` is not an address.
     BadTo => "bad-to",
-    /// `from` is no address.
+    /// `from` is not an address.
     BadFrom => "bad-from",
-    /// A component speaks in the name of a domain that it does not serve.
+    /// A component sends in the name of a domain that it does not serve.
     ForeignFrom => "foreign-from",
-    /// For a domain of ours to which its sender did not prove itself (with `unknown_recipient = "bounce"`).
+    /// It is for a domain of ours that its sender did not prove itself to (with `unknown_recipient =
+    /// "bounce"`).
     NotProved => "not-proved",
-    /// For a domain that is not ours (likewise).
+    /// It is for a domain that is not ours (with `unknown_recipient = "bounce"`).
     NotServed => "not-served",
-    /// Another default namespace in too many places.
+    /// It has another default namespace in too many places.
     Displaced => "displaced-namespace",
-    /// Longer than its sender may write, and short enough to be read to its end.
+    /// It is longer than its sender may send, and short enough to be read to its end.
     TooLarge => "too-large",
-    /// The reader of XML and the framer disagree; never expected.
+    /// `xml-rs` and the framer disagree. Not expected.
     Unreadable => "unreadable",
 }
 
 impl Reason {
-    /// The one mapping from a reason to the stanza error (RFC 6120 section 8.3.3).
+    /// The stanza error for the reason (RFC 6120 section 8.3.3). This is the only mapping.
     pub fn error(self, text: impl Into<String>) -> Error {
         let (type_, condition) = match self {
             Self::BadTo | Self::BadFrom => (ErrorType::Modify, Condition::JidMalformed),
@@ -89,7 +91,7 @@ impl fmt::Display for Reason {
 }
 
 impl Rejection {
-    /// Its place in the list of reasons.
+    /// The reason for the refusal.
     pub fn reason(&self) -> Reason {
         match self {
             Self::UnsupportedStanzaType => Reason::NotAStanza,
@@ -104,41 +106,41 @@ impl Rejection {
     }
 }
 
-/// A stanza that its stream refused; the stream goes on.
+/// A stanza that its stream has refused. The stream goes on.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The same in plain words.
+    /// The reason as a sentence.
     pub text: String,
-    /// The domain of ours that it is counted under.
+    /// The domain of ours that it is counted for.
     pub local: Domain,
-    /// The domain that it came from, as far as that is known: one that is proved on the stream.
+    /// The domain that it came from: one that is proved on the stream.
     pub remote: Domain,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: usize,
-    /// The error answer, `None` when it may have none.
+    /// The error answer; `None` when it may have none.
     pub answer: Option<Stanza>,
 }
 
-/// Explains in plain words why an element was rejected.
+/// The rejection of an element as a sentence.
 pub(crate) fn explain(element: &Element, rejection: &Rejection) -> String {
     match rejection {
         Rejection::UnsupportedStanzaType => {
-            format!("unexpected element <{}/>", brief(super::text(&element.bytes, element.head.name)))
+            format!("unexpected element <{}/>", truncate(super::text(&element.bytes, element.head.name)))
         }
         other => other.to_string(),
     }
 }
 
-/// The domain in an address attribute, though another part of the address may be wrong.
+/// The domain in an address attribute. The rest of the address may be invalid.
 pub(crate) fn domain(element: &Element, address: Address) -> Option<Domain> {
     let value = value(element, address)?;
     let bare = value.split_once('/').map_or(&*value, |(bare, _)| bare);
     Domain::new(bare.split_once('@').map_or(bare, |(_, domain)| domain)).ok()
 }
 
-/// The domain in an address attribute that is an address.
+/// The domain in an address attribute, if the address is valid.
 pub(crate) fn sound_domain(element: &Element, address: Address) -> Option<Domain> {
     Domain::new(Jid::parse(&value(element, address)?).ok()?.domain).ok()
 }
@@ -151,7 +153,7 @@ fn value(element: &Element, address: Address) -> Option<Cow<'_, str>> {
     Some(xml::unescape(super::text(&element.bytes, place?)))
 }
 
-/// Whether an element is a stanza by its name, and one that may be answered: no error and no result.
+/// The kind of a stanza that may be answered: no error and no result.
 fn answerable(element: &Element) -> Option<Kind> {
     let kind = Kind::parse(admit::local_name(&element.bytes, &element.head))?;
     let type_ = element.head.kind.map(|place| xml::unescape(super::text(&element.bytes, place)));
@@ -162,10 +164,11 @@ fn answerable(element: &Element) -> Option<Kind> {
     }
 }
 
-/// The error answer to an element that was not taken in: see [`Intake::answer`](super::Intake::answer).
+/// The error answer to a refused element: see [`Intake::answer`](super::Intake::answer).
 ///
-/// The answer never repeats an address that was refused: a peer that checks addresses as we do would refuse the answer.
-/// So it comes from a domain and not from the malformed recipient, although RFC 6120 section 8.3.1 swaps the two.
+/// The answer never repeats an invalid address: a peer that checks addresses as we do would refuse the
+/// answer. So it comes from a domain and not from the malformed recipient, although RFC 6120 section 8.3.1
+/// swaps the two.
 pub(super) fn answer(
     element: &Element,
     origin: &Origin,
@@ -181,7 +184,7 @@ pub(super) fn answer(
     }
 }
 
-/// The stanza that the element would be with sound addresses; `None` when something else is wrong with it.
+/// The element as a stanza with valid addresses; `None` when something else is wrong with it.
 fn readdressed(
     element: &Element,
     origin: &Origin,
@@ -213,7 +216,7 @@ fn readdressed(
     admit::admit(element, origin, &mut Recent::default()).ok()
 }
 
-/// An answer that repeats nothing but what the stanza is known by.
+/// An answer with the addresses and the id only.
 fn bare(element: &Element, kind: Kind, from: &Domain, to: Option<&Domain>, error: &Error) -> Option<Stanza> {
     let value = |place| xml::escape(&xml::unescape(super::text(&element.bytes, place))).into_owned();
     let to = match to {

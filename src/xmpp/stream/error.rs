@@ -1,39 +1,39 @@
-//! Stream errors (RFC 6120 section 4.9) and the one place where every other error becomes one.
-use crate::{Domain, brief::brief, framer, policy, stanza, xml};
+//! Stream errors (RFC 6120 section 4.9), and the mapping from every fault of a peer to a stream error.
+use crate::{Domain, framer, policy, stanza, truncate::truncate, xml};
 use std::fmt;
 
-/// What ends a stream.
+/// A stream error (RFC 6120 section 4.9). `Display` gives the condition and the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// one of the defined ones; what a peer makes up reads as `UndefinedCondition`
+    /// The defined condition. An unknown one reads as `UndefinedCondition`.
     pub condition: Condition,
-    /// plain words, may be empty
+    /// The text, which may be empty.
     pub text: String,
-    /// name of an application-specific condition, if one was there
+    /// The name of the application-specific condition, if there was one.
     pub application: Option<String>,
-    /// with `SeeOtherHost`: where
+    /// The other host, with `SeeOtherHost`.
     pub other_host: Option<String>,
 }
 
 impl Error {
-    /// An error with a text, which may be empty.
+    /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
         Self { condition, text: text.into(), application: None, other_host: None }
     }
 
-    /// Reads a `<stream:error/>`, as much of its texts as is worth being repeated.
+    /// Reads a `<stream:error/>`. Long texts are truncated.
     pub fn parse(element: &xml::Element) -> Self {
         let mut error = Self::new(Condition::UndefinedCondition, "");
         for child in element.elements() {
             match (child.namespace.as_str(), child.name.as_str()) {
-                (xml::ns::STREAM_ERRORS, "text") => error.text = brief(&child.text()).into_owned(),
+                (xml::ns::STREAM_ERRORS, "text") => error.text = truncate(&child.text()).into_owned(),
                 (xml::ns::STREAM_ERRORS, name) => {
                     error.condition = Condition::parse(name).unwrap_or(Condition::UndefinedCondition);
                     if error.condition == Condition::SeeOtherHost {
-                        error.other_host = Some(brief(child.text().trim()).into_owned());
+                        error.other_host = Some(truncate(child.text().trim()).into_owned());
                     }
                 }
-                (_, name) => error.application = Some(brief(name).into_owned()),
+                (_, name) => error.application = Some(truncate(name).into_owned()),
             }
         }
         error
@@ -67,70 +67,71 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What a peer did that ends its stream.
+/// A fault of a peer that ends its stream. `Display` is the text of the stream error.
 ///
-/// While a stream is set up, any of these does. Once a domain is proved on it (or a component is served) a stanza that
-/// cannot be accepted costs itself (`stanza::Reason` lists those), and the stream ends for nothing but
-/// - XML that is not well-formed, or restricted, or not UTF-8: `Bytes`, `Unreadable`;
+/// During the handshake any fault ends the stream. On an open stream a stanza that cannot be accepted costs
+/// only itself (`stanza::Reason` lists the reasons), and the stream ends only for
+/// - XML that is not well-formed, restricted, or not UTF-8: `Bytes`, `Unreadable`;
 /// - an element over the size limit: `Bytes`;
-/// - a `from` domain that the stream did not prove: `Spoofed` (a component's is answered, since its users may type it);
+/// - a `from` domain that is not proved on the stream: `Spoofed` (a component gets an answer, since its users
+///   may type the address);
 /// - a `to` domain that is not ours or not proved, under `unknown_recipient = "close"`: `Misdirected`;
 /// - a malformed stanza under `malformed_stanza = "close"`: `Stanza`;
-/// - the limits against abuse: nesting and width (`Bytes`), failed authentications and tags of an element that is read
-///   (`TooMany`).
+/// - the limits against abuse: nesting and width (`Bytes`), failed authentications and tags of an element
+///   that is read (`TooMany`).
 ///
-/// Beside these it ends by its own closing tag or stream error, by a `<starttls/>` out of place (RFC 6120 section
-/// 5.4.2.2 demands that), and by what the node decides: idleness, rules that changed, shutdown. [`Fault::ends_established`]
-/// is the same list for the compiler.
+/// It also ends by the peer's closing tag or stream error, by a `<starttls/>` out of place (RFC 6120 section
+/// 5.4.2.2 requires that), and by decisions of the node: idleness, changed rules, shutdown.
+/// [`Fault::ends_established`] is the same list for the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// the bytes
+    /// The framer refuses the bytes.
     Bytes(framer::Error),
-    /// an element that the framer let pass and `xml-rs` does not read
+    /// `xml-rs` cannot read an element that the framer has accepted.
     Unreadable(xml::Error),
-    /// the root element is no stream
+    /// The root element is not a stream.
     NotAStream,
-    /// the default namespace of the stream is another
+    /// The stream has another default namespace.
     ContentNamespace { wanted: &'static str },
-    /// `version` is no version
+    /// `version` is not a version.
     Version(String),
-    /// an address of the header or of a dialback element
+    /// An address of the header or of a dialback element is invalid.
     Address { attribute: &'static str, value: String },
-    /// `to` of the header is no domain of ours
+    /// `to` of the header is not a domain of ours.
     UnknownHost(Option<String>),
-    /// `to` changed after authentication
+    /// `to` has changed after authentication.
     OtherHost(Domain),
-    /// `from` changed after authentication, or it is ours
+    /// `from` has changed after authentication, or is a domain of ours.
     From(Domain),
-    /// the configuration does not let it federate
+    /// The configuration does not allow the domain to federate.
     Denied(Domain),
-    /// the policy for it
+    /// The policy for the domain refuses it.
     Refused(Domain, policy::Refusal),
-    /// a stanza before authentication
+    /// A stanza came before authentication.
     Early,
-    /// a stanza that goes against the stream's direction
+    /// A stanza came against the direction of the stream.
     AgainstTheStream,
-    /// a stanza that cannot be taken in
+    /// A stanza cannot be accepted.
     Stanza(stanza::Rejection),
-    /// a stanza whose sender did not prove itself on this stream
+    /// The sender of a stanza has not proved itself on this stream.
     Spoofed(Domain),
-    /// a stanza for somebody to whom its sender did not prove itself on this stream
+    /// The sender of a stanza has not proved itself to its recipient on this stream.
     Misdirected(Domain),
-    /// an element that has no place here
+    /// An element is not expected at this point.
     Unexpected { name: String },
-    /// a first-level element in the namespace of another kind of stream
+    /// A first-level element is in the content namespace of another kind of stream.
     ForeignElement { name: String },
-    /// a feature without which the peer does not go on
+    /// The peer requires a feature that is not supported.
     Feature(String),
-    /// no id in a response header
+    /// A response header has no id.
     NoId,
-    /// bytes between `<proceed/>` and TLS
+    /// Bytes came between `<proceed/>` and TLS.
     Injected,
-    /// a budget is spent
+    /// A limit is exceeded.
     TooMany(&'static str),
-    /// a component does not know the secret of the name that it claims
+    /// A component does not know the secret of the name that it claims.
     Handshake,
-    /// another connection serves that name
+    /// Another connection serves the name.
     NameTaken,
 }
 
@@ -160,7 +161,7 @@ impl From<stanza::Rejection> for Fault {
 }
 
 impl Fault {
-    /// Whether an element of an established stream may end it by this: see the list above.
+    /// Whether an element may end an open stream by this fault: see the list above.
     pub(crate) fn ends_established(&self) -> bool {
         match self {
             Self::Bytes(_)
@@ -190,7 +191,7 @@ impl Fault {
         }
     }
 
-    /// The one mapping from what went wrong to what the peer is told.
+    /// The condition for the fault. This is the only mapping.
     fn condition(&self) -> Condition {
         use stanza::Rejection;
         match self {
@@ -234,36 +235,36 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(error) => error.fmt(f),
-            Self::Unreadable(error) => f.write_str(&brief(&error.to_string())),
+            Self::Unreadable(error) => f.write_str(&truncate(&error.to_string())),
             Self::NotAStream => write!(f, "the root element is not <stream/> in {}", xml::ns::STREAM),
             Self::ContentNamespace { wanted } => {
                 write!(f, "the stream header must declare {wanted} as its default namespace")
             }
-            Self::Version(value) => write!(f, "\"{}\" is not a version", brief(value)),
+            Self::Version(value) => write!(f, "\"{}\" is not a version", truncate(value)),
             Self::Address { attribute, value } => {
-                write!(f, "\"{}\" in '{attribute}' is not a domain", brief(value))
+                write!(f, "\"{}\" in '{attribute}' is not a domain", truncate(value))
             }
             Self::UnknownHost(None) => f.write_str("the stream header has no 'to'"),
             Self::UnknownHost(Some(host)) => write!(f, "{host} is not served here"),
             Self::OtherHost(domain) => write!(f, "'to' became {domain} after authentication"),
-            Self::From(domain) => write!(f, "this stream cannot be from {domain}"),
+            Self::From(domain) => write!(f, "'from' of the stream header cannot be {domain}"),
             Self::Denied(domain) => write!(f, "{domain} may not federate with this server"),
             Self::Refused(domain, refusal) => f.write_str(&refusal.explain(domain)),
-            Self::Early => f.write_str("no stanza before authentication"),
+            Self::Early => f.write_str("stanzas are not allowed before authentication"),
             Self::AgainstTheStream => f.write_str("this stream carries stanzas in the other direction only"),
             Self::Stanza(rejection) => rejection.fmt(f),
             Self::Spoofed(domain) => write!(f, "{domain} is not authenticated on this stream"),
             Self::Misdirected(domain) => write!(f, "no domain is authenticated to {domain} on this stream"),
-            Self::Unexpected { name } => write!(f, "unexpected element <{}/>", brief(name)),
+            Self::Unexpected { name } => write!(f, "unexpected element <{}/>", truncate(name)),
             Self::ForeignElement { name } => {
                 write!(
                     f,
                     "<{}/> is in the wrong content namespace (that of another kind of stream)",
-                    brief(name)
+                    truncate(name)
                 )
             }
             Self::Feature(name) => {
-                write!(f, "feature <{}/> is required and not known here", brief(name))
+                write!(f, "the required feature <{}/> is not supported", truncate(name))
             }
             Self::NoId => f.write_str("the stream header has no 'id'"),
             Self::Injected => f.write_str("bytes in clear text after <proceed/>"),
@@ -306,7 +307,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The element's name.
+    /// The name of the element.
     pub fn as_str(self) -> &'static str {
         CONDITIONS
             .iter()

@@ -1,37 +1,37 @@
-//! Stream features (RFC 6120 section 4.3.2), read and written.
+//! Stream features (RFC 6120 section 4.3.2).
 use crate::{sasl, xml};
 use xml::{Element, ns};
 
-/// What a `<stream:features/>` offers.
+/// The offers in a `<stream:features/>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Features {
-    /// STARTTLS, and whether it is required
+    /// STARTTLS, and whether it is required.
     pub starttls: Option<Necessity>,
-    /// SASL EXTERNAL
+    /// SASL EXTERNAL.
     pub external: bool,
-    /// dialback, with `<errors/>` or without
+    /// Dialback, with `<errors/>` or without (XEP-0220 section 2.4.2).
     pub dialback: bool,
-    /// limits of the announcing side (XEP-0478)
+    /// The limits of the announcing side (XEP-0478).
     pub limits: Limits,
-    /// a feature that is required and not known here
+    /// The name of a feature that is required and not supported here.
     pub unknown: Option<String>,
 }
 
-/// Whether a feature must be negotiated.
+/// Whether a feature has to be negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Necessity {
-    /// it may be
+    /// It may be negotiated.
     Voluntary,
-    /// nothing else comes before it
+    /// It has to be negotiated first.
     Required,
 }
 
-/// What the announcing side takes (XEP-0478).
+/// The limits of the announcing side (XEP-0478).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// bytes of one first-level element
+    /// The limit for one first-level element, in bytes.
     pub max_bytes: Option<usize>,
-    /// seconds without traffic after which it closes
+    /// The seconds without traffic after which it closes the stream.
     pub idle_seconds: Option<u64>,
 }
 

@@ -4,25 +4,25 @@ use crate::{Domain, xml as own};
 use ::xml::reader::{EventReader, XmlEvent};
 use std::fmt::Write;
 
-/// What a stream header says.
+/// A stream header.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// who opens or answers
+    /// The domain that opens the stream or answers.
     pub from: Option<Domain>,
-    /// for which domain
+    /// The domain that the stream is for.
     pub to: Option<Domain>,
-    /// of the stream, in a response
+    /// The id of the stream, in a response.
     pub id: Option<String>,
-    /// major and minor; `None` is a peer from before XMPP 1.0
+    /// Major and minor version; `None` for a peer from before XMPP 1.0.
     pub version: Option<(u32, u32)>,
-    /// `xml:lang`
+    /// The default language of the stanzas, `xml:lang`.
     pub lang: Option<String>,
-    /// whether a prefix for dialback is declared (XEP-0220 2.4.1)
+    /// A prefix for dialback is declared (XEP-0220 section 2.4.1).
     pub dialback: bool,
 }
 
 impl Header {
-    /// Reads a framed start tag of a stream whose content must be in the namespace `content`.
+    /// Reads the framed start tag of a stream with the content namespace `content`.
     pub(crate) fn parse(bytes: &[u8], content: &'static str) -> Result<Self, Fault> {
         let mut reader = EventReader::new(bytes);
         let (name, attributes, scope) = loop {
@@ -38,7 +38,8 @@ impl Header {
             return Err(Fault::NotAStream);
         }
         let declares = |wanted: &str| scope.iter().any(|(_, uri)| uri == wanted);
-        // RFC 6120 4.8.2: the content namespace is the default namespace, or each stanza says its own, by which it is judged.
+        // The content namespace is the default namespace, or each stanza declares its own (RFC 6120 section
+        // 4.8.2).
         let lawful = match scope.get("").filter(|uri| !uri.is_empty()) {
             Some(default) => default == content || default == own::ns::STREAM,
             None => declares(content),
@@ -62,13 +63,13 @@ impl Header {
         Ok(header)
     }
 
-    /// Whether the peer speaks XMPP 1.0: features follow the header, and restarts.
+    /// Whether the peer supports XMPP 1.0, with features and stream restarts.
     pub(crate) fn is_modern(&self) -> bool {
         self.version.is_some_and(|version| version >= VERSION)
     }
 
-    /// Writes the start tag for a stream whose content is in the namespace `content`.
-    /// A version is ours whatever the number: RFC 6120 4.7.5 wants the lower of the two.
+    /// Writes the start tag of a stream with the content namespace `content`. A version is written as 1.0,
+    /// whatever its number: RFC 6120 section 4.7.5 requires the lower of the two.
     pub(crate) fn write(&self, content: &str) -> String {
         let mut tag = format!(
             "<?xml version='1.0'?><stream:stream xmlns='{content}' xmlns:stream='{}'",
@@ -80,7 +81,7 @@ impl Header {
             }
         };
         put("xmlns:db", self.dialback.then_some(own::ns::DIALBACK));
-        // Left out when there is no name to give: an empty one is no address (COMPAT: ejabberd 23.01 refuses it).
+        // COMPAT: ejabberd 23.01 refuses an empty `from`, so it is left out.
         put("from", self.from.as_ref().map(Domain::wire).as_deref());
         put("to", self.to.as_ref().map(Domain::wire).as_deref());
         put("id", self.id.as_deref());
@@ -91,8 +92,8 @@ impl Header {
     }
 }
 
-/// Reads a domain; an empty one is none: servers that do not know the host they are asked for answer with `from=''`
-/// (RFC 6120 4.9.1.3).
+/// Reads a domain. An empty one counts as none: servers answer with `from=''` for a host that they do not
+/// know (RFC 6120 section 4.9.1.3).
 fn domain(attribute: &'static str, value: String) -> Result<Option<Domain>, Fault> {
     match value.as_str() {
         "" => Ok(None),
@@ -100,7 +101,7 @@ fn domain(attribute: &'static str, value: String) -> Result<Option<Domain>, Faul
     }
 }
 
-/// Reads `major.minor`, compared as numbers: 1.10 is above 1.9 (RFC 6120 4.7.5).
+/// Reads `major.minor` as two numbers: 1.10 is above 1.9 (RFC 6120 section 4.7.5).
 fn version(text: &str) -> Option<(u32, u32)> {
     let number = |digits: &str| match digits.bytes().all(|byte| byte.is_ascii_digit()) {
         true => digits.parse().ok(),
@@ -110,7 +111,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((number(major)?, number(minor)?))
 }
 
-/// Ours.
+/// The version that we support.
 pub(crate) const VERSION: (u32, u32) = (1, 0);
 
 #[cfg(test)]

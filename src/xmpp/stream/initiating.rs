@@ -1,294 +1,264 @@
-//! The stream that we open to a remote domain: we authenticate ourselves for one pair of domains, then send stanzas.
+//! The stream that we open to a remote domain: the handshake, and the open stream in which it ends.
 //!
-//! Nothing but answers is taken from it, those of the negotiation and error stanzas: the remote's own stanzas come on a
-//! stream that it opens.
+//! A [`Handshake`] has one of two goals. A [`Session`] authenticates us for one pair of domains and gives an
+//! [`Open`] stream, which takes stanzas. A [`Verification`] asks the server of a domain about a dialback key
+//! and gives its [`Answer`](crate::dialback::Answer). Both share everything up to authentication: header,
+//! features, TLS.
 use super::{
-    End, Error, Header, Secured,
+    End, Error, Header, Secured, Stage,
     error::Fault,
     features::Features,
     wire::{self, Wire},
 };
 use crate::{
-    DomainPair, Stanza,
-    brief::brief,
+    DomainPair,
     certificate::Problem,
-    dialback,
     framer::{self, Frame},
-    policy::{self, Admission, Bounds, Mechanism, Policy, Refusal},
+    policy::{Bounds, Mechanism, Policy},
     sasl,
-    stanza::Intake,
+    truncate::truncate,
     xml::{self, ns},
 };
 use bytes::{Bytes, BytesMut};
 
-mod answers;
 mod ending;
 mod failure;
+mod goal;
 mod negotiation;
+pub mod open;
 mod reason;
+mod session;
+mod verification;
 
+use goal::{Steps, Waiting};
 use reason::Heard;
 
-pub use answers::Stray;
 pub use failure::{Cause, Failure};
+pub use goal::Goal;
+pub use open::{Open, Stray};
+pub use session::Session;
+pub use verification::Verification;
 
-/// What the stream is for and on which terms.
+/// The terms of a stream.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// who speaks to whom
+    /// Our domain and the remote one.
     pub pair: DomainPair,
-    /// what for
-    pub purpose: Purpose,
-    /// terms for the remote domain
+    /// The terms for the remote domain.
     pub policy: Policy,
-    /// what the peer may make us read
+    /// The most that the peer can make us read.
     pub bounds: Bounds,
-    /// what TLS gave, when it comes first (XEP-0368)
+    /// The TLS session, if TLS comes first (XEP-0368).
     pub direct_tls: Option<Secured>,
-    /// whether we can show a certificate for `pair.local`
+    /// We have a certificate for `pair.local`.
     pub certificate: bool,
 }
 
-/// What a stream is opened for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// stanzas
-    Session,
-    /// asks the authoritative server of `pair.remote` about a key that was shown to `pair.local`
-    Verify(dialback::Request),
-}
-
-/// The machine.
+/// A stream from its header to its goal, `G`: a [`Session`] or a [`Verification`].
 #[derive(Debug)]
-pub struct Initiating {
+pub struct Handshake<G: Goal> {
     plan: Plan,
-    wire: Wire<Output>,
-    state: State,
-    /// there once TLS is
-    secured: Option<Secured>,
-    /// over TLS: whether the certificate proves the remote
-    certificate: Result<(), Problem>,
-    /// the peer's current header
+    goal: G,
+    wire: Wire<Output<G::Outcome>>,
+    state: State<G>,
+    protection: Protection,
+    /// The peer's current header.
     header: Header,
-    /// the peer sent a stream header, so it speaks XMPP
-    met: bool,
-    /// what the peer offers now
+    /// The peer's current offers.
     features: Features,
-    /// TLS was asked for although it was not offered
-    unoffered: bool,
-    /// how EXTERNAL failed
-    external: Option<sasl::Failure>,
-    /// our identity was asked for again
-    challenged: bool,
-    /// SASL succeeded
-    authenticated: bool,
-    /// elements that had to be read so far; few are needed, and none but an error once it is established
+    /// The peer has sent a stream header, so it speaks XMPP.
+    greeted: bool,
+    /// Elements read so far.
     elements: usize,
-    /// bytes before there was an outcome
-    early_bytes: usize,
-    /// the last of these bytes on the stream as it is
+    /// Bytes read so far.
+    bytes: usize,
+    /// The last of these bytes on the stream as it is.
     heard: Heard,
-    /// why it failed, unless the peer gives another reason
-    conclusion: Option<Cause>,
-    /// reads error stanzas, once it is established
-    intake: Option<Intake>,
-    /// the peer answered what nobody asked, and that was told
+    /// The peer has sent an answer without a question, and the driver knows.
     unasked: bool,
-    /// there was an outcome, or it is no longer wanted
-    settled: bool,
-    /// how the stream ends when the peer closes too
-    ending: End,
 }
 
-/// What the driver has to do next.
+/// The next thing for the driver to do. `T` is the outcome of the goal.
 #[derive(Debug)]
-pub enum Output {
-    /// bytes to write
+pub enum Output<T> {
+    /// Write these bytes.
     Transmit(Bytes),
-    /// begin the handshake once everything transmitted is written, then call [`Initiating::secured`]
+    /// Begin the TLS handshake once everything transmitted is written, then call [`Handshake::secured`].
     StartTls,
-    /// what the peer's certificate is worth; for the log
+    /// The verdict on the peer's certificate, for the log.
     Judged(Result<(), Problem>),
-    /// how far the negotiation is; for whoever watches
+    /// A step of the negotiation, for an observer.
     Noted(Note),
-    /// stanzas may be written from now on
-    Established(Established),
-    /// the answer to `Purpose::Verify`; `Ended` follows
-    Verified(dialback::Answer),
-    /// it will not be established; flush what was transmitted, then close
-    Failed(Failure),
-    /// the peer sent what answers nothing of ours, and was not believed; for the log, once a stream
+    /// The peer has sent an answer to a question that we did not ask. It is ignored; reported once, for the
+    /// log.
     Unasked {
-        /// `result` or `verify`
+        /// `result` or `verify`.
         element: String,
     },
-    /// an error stanza between the domains of the pair: the answer to one of ours
-    Answer(Stanza),
-    /// the peer sent something else on an established stream, which is dropped
-    Stray(Stray),
-    /// it was established (or closed by us) and is over; flush what was transmitted, then close
+    /// The goal is reached, and the handshake is over: an [`Open`] stream, or the answer about a dialback
+    /// key.
+    Completed(T),
+    /// The goal cannot be reached. Write what was transmitted, then close.
+    Failed(Failure),
+    /// The stream is over after [`Handshake::close`]. Write what was transmitted, then close.
     Ended(End),
 }
 
 /// A step of the negotiation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// the peer answered our header with this one
+    /// The peer has answered our header with this one.
     Greeted(Header),
-    /// it offers this now
+    /// The peer offers these features now.
     Offered(Features),
-    /// we try this mechanism
+    /// We try this mechanism.
     Tried(Mechanism),
-    /// it refused our certificate; another mechanism may follow
+    /// The peer has refused our certificate. Another mechanism may follow.
     ExternalRefused(sasl::Failure),
 }
 
-/// What came out of the negotiation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Established {
-    /// what authenticated us
-    pub mechanism: Mechanism,
-    /// over TLS
-    pub secured: bool,
-    /// the peer's limit for one stanza, in bytes (XEP-0478)
-    pub max_stanza: Option<usize>,
-    /// after how many seconds without traffic the peer closes (XEP-0478)
-    pub idle_seconds: Option<u64>,
-}
-
-/// What the stream waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    ExpectHeader,
-    /// nothing: the peer is from before XMPP 1.0, and what came with its header may end the stream before we speak
+/// The next thing that the handshake needs.
+#[derive(Debug)]
+enum State<G: Goal> {
+    /// The peer's header.
+    Header,
+    /// The end of the bytes at hand: the peer is from before XMPP 1.0 and has no features, but may have sent
+    /// an error behind its header.
     Unversioned,
-    ExpectFeatures,
-    ExpectProceed,
-    ExpectTls,
-    /// of SASL
-    ExpectOutcome,
-    /// nothing: EXTERNAL was refused, and what came with the refusal may end the stream before the next mechanism
-    Refused,
-    /// of dialback
-    ExpectResult,
-    /// on somebody else's key
-    ExpectVerdict,
-    /// nothing: it is ours to speak
-    Established,
-    /// the peer's reason: it failed, our closing tag is out
-    ExpectReason,
-    /// our closing tag is out
-    ExpectFooter,
+    /// The peer's features.
+    Features,
+    /// The answer to `<starttls/>`.
+    Proceed,
+    /// The TLS session.
+    Tls,
+    /// What the goal waits for.
+    Goal(G::Waiting),
+    /// The driver: it takes the outcome once it has taken everything that is ready.
+    Reached(G::Reached),
+    /// The peer's reason. The handshake has failed with this cause of ours, and our closing tag is sent.
+    Reason(Cause),
+    /// The peer's closing tag. Ours is sent, and the stream ends like this.
+    Closing(End),
+    /// Nothing.
     Over,
 }
 
-impl Initiating {
-    /// A stream whose header waits to be transmitted.
-    pub fn new(plan: Plan) -> Self {
+/// The protection of the connection.
+#[derive(Debug)]
+enum Protection {
+    /// None so far.
+    Clear {
+        /// TLS was requested although it was not offered, and the answer is missing.
+        guessed: bool,
+    },
+    /// TLS.
+    Tls {
+        /// The session.
+        secured: Box<Secured>,
+        /// Whether the certificate proves the remote domain.
+        verdict: Result<(), Problem>,
+    },
+}
+
+impl<G: Goal> Handshake<G> {
+    /// A handshake whose header is ready to be transmitted.
+    fn new(mut plan: Plan, goal: G) -> Self {
         let limits = plan.bounds.for_stranger(plan.policy.max_stanza_unauthenticated);
-        let wire = Wire::new(ns::SERVER, limits, Output::Transmit);
-        let mut stream = Self {
-            wire,
-            state: State::ExpectHeader,
-            secured: None,
-            certificate: Err(Problem::Missing),
-            header: Header::default(),
-            met: false,
-            features: Features::default(),
-            unoffered: false,
-            external: None,
-            challenged: false,
-            authenticated: false,
-            elements: 0,
-            early_bytes: 0,
-            heard: Heard::default(),
-            conclusion: None,
-            intake: None,
-            unasked: false,
-            settled: false,
-            ending: End::Closed,
+        let direct_tls = plan.direct_tls.take();
+        let mut handshake = Self {
             plan,
+            goal,
+            wire: Wire::new(ns::SERVER, limits, Output::Transmit),
+            state: State::Header,
+            protection: Protection::Clear { guessed: false },
+            header: Header::default(),
+            features: Features::default(),
+            greeted: false,
+            elements: 0,
+            bytes: 0,
+            heard: Heard::default(),
+            unasked: false,
         };
-        match stream.plan.direct_tls.take() {
-            Some(secured) => stream.begin_secured(secured),
-            None => stream.begin(),
+        match direct_tls {
+            Some(secured) => handshake.begin_secured(secured),
+            None => handshake.begin(),
         }
-        stream
+        handshake
     }
 
-    /// Takes what was read.
+    /// Takes bytes that were read from the peer.
     pub fn receive(&mut self, bytes: BytesMut) {
         match self.state {
             State::Over => {}
-            State::ExpectTls if !bytes.is_empty() => self.fail(Fault::Injected.into()),
-            State::ExpectReason => self.hear_reason(&bytes),
+            State::Tls if !bytes.is_empty() => self.fail(Fault::Injected.into()),
+            State::Reason(_) => self.hear_reason(&bytes),
             _ => {
-                if !self.settled {
-                    self.early_bytes += bytes.len();
+                if !self.is_closing() {
+                    self.bytes += bytes.len();
                     self.heard.push(&bytes);
-                }
-                if let Some(intake) = &mut self.intake {
-                    intake.begin_read();
                 }
                 self.wire.receive(bytes);
             }
         }
     }
 
-    /// Takes what the handshake gave that [`Output::StartTls`] asked for.
+    /// Takes the TLS session that [`Output::StartTls`] asked for.
     pub fn secured(&mut self, secured: Secured) {
-        if self.state == State::ExpectTls {
+        if matches!(self.state, State::Tls) {
             self.wire.restart();
             self.begin_secured(secured);
         }
     }
 
-    /// Whether the stream has failed for a reason that we concluded, and the peer may still tell its own, which takes
-    /// no longer than its answer to our closing tag.
+    /// Whether the handshake has failed for a cause that we concluded, and the peer may still send its own
+    /// reason. The driver should wait for it no longer than a round trip, then call [`Handshake::conclude`].
     pub fn awaits_reason(&self) -> bool {
-        self.state == State::ExpectReason
+        matches!(self.state, State::Reason(_))
     }
 
-    /// Takes that the peer tells no reason: [`Output::Failed`] follows with ours.
+    /// The peer sends no reason: [`Output::Failed`] follows with our cause.
     pub fn conclude(&mut self) {
-        if let Some(cause) = self.conclusion.take() {
-            self.failed(cause);
+        if let State::Reason(cause) = &self.state {
+            self.failed(cause.clone());
         }
     }
 
-    /// Closes the stream; [`Output::Ended`] follows when the peer closed its side too.
+    /// Gives the handshake up and closes the stream. [`Output::Ended`] follows when the peer has closed its
+    /// side too.
     pub fn close(&mut self, error: Option<Error>) {
-        if matches!(self.state, State::ExpectReason | State::ExpectFooter | State::Over) {
-            return self.conclude();
-        }
-        self.settled = true;
         match self.state {
-            // No tag can be read in the middle of a handshake (RFC 6120 5.4.3.2).
-            State::ExpectTls => self.end(error.map_or(End::Closed, End::ByUs)),
+            State::Closing(_) | State::Over => {}
+            State::Reason(_) => self.conclude(),
+            // No tag can be read during a TLS handshake (RFC 6120 section 5.4.3.2).
+            State::Tls => self.end(error.map_or(End::Closed, End::ByUs)),
             _ => {
                 self.wire.close(error.as_ref());
-                self.ending = error.map_or(End::Closed, End::ByUs);
-                self.state = State::ExpectFooter;
+                self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
             }
         }
     }
 
-    /// The next thing to do, `None` when more bytes are needed.
-    pub fn poll(&mut self) -> Option<Output> {
+    /// The next thing to do; `None` when more bytes are needed.
+    pub fn poll(&mut self) -> Option<Output<G::Outcome>> {
         loop {
             if let Some(output) = self.wire.take() {
                 return Some(output);
             }
-            if matches!(self.state, State::ExpectTls | State::ExpectReason | State::Over) {
-                return None;
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Reached(reached) => return Some(Output::Completed(G::outcome(self, reached))),
+                State::Over => return None,
+                state @ (State::Tls | State::Reason(_)) => {
+                    self.state = state;
+                    return None;
+                }
+                state => self.state = state,
             }
             let step = match self.next() {
-                Ok(None) if self.state == State::Refused => self.authenticate(),
-                Ok(None) if self.state == State::Unversioned => self.go_on_without_features(),
-                Ok(None) => return None,
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
-                Ok(Some(Frame::Element(element))) => self.element(element),
+                Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => self.footer(),
+                Ok(None) if self.is_ready() => G::authenticate(self),
+                Ok(None) => return None,
                 Err(fault) => Err(fault.into()),
             };
             if let Err(cause) = step {
@@ -297,44 +267,49 @@ impl Initiating {
         }
     }
 
-    /// Whether the peer's closing tag is still to come. It answers our header, also when we close before it could.
+    /// Whether the peer's closing tag is missing. A peer owes one as soon as it has our header.
     pub fn is_open(&self) -> bool {
         !self.wire.is_closed()
     }
 
-    /// Whether stanzas may be written.
-    pub fn is_established(&self) -> bool {
-        self.state == State::Established
-    }
-
-    /// What TLS gave; `None`: clear text.
+    /// The TLS session; `None` in clear text, and after [`Output::Completed`] of a session, which has it
+    /// then.
     pub fn transport(&self) -> Option<&Secured> {
-        self.secured.as_ref()
+        match &self.protection {
+            Protection::Clear { .. } => None,
+            Protection::Tls { secured, .. } => Some(secured),
+        }
     }
 
-    /// The terms for the peer.
-    pub fn policy(&self) -> &Policy {
-        &self.plan.policy
-    }
-
-    /// What the stream waits for, in words for the log.
-    pub fn stage(&self) -> &'static str {
+    /// The point at which the handshake is.
+    pub fn stage(&self) -> Stage {
         match self.state {
-            State::ExpectHeader => EXPECT_HEADER,
-            State::Unversioned | State::ExpectFeatures => "waiting for the stream features",
-            State::ExpectProceed => "waiting for leave to start TLS",
-            State::ExpectTls => "negotiating TLS",
-            State::ExpectOutcome | State::Refused => "waiting for the answer to our certificate",
-            State::ExpectResult => EXPECT_RESULT,
-            State::ExpectVerdict => "waiting for the verdict on a dialback key",
-            State::Established => "established",
-            State::ExpectReason | State::ExpectFooter => "waiting for the closing tag",
-            State::Over => "over",
+            State::Header => Stage::Header,
+            State::Unversioned | State::Features => Stage::Features,
+            State::Proceed => Stage::StartTls,
+            State::Tls => Stage::Tls,
+            State::Goal(waiting) => waiting.stage(),
+            State::Reached(_) => Stage::Open,
+            State::Reason(_) | State::Closing(_) => Stage::ClosingTag,
+            State::Over => Stage::Over,
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing(_))
+    }
+
+    /// Whether the peer's bytes were awaited to their end, so that authentication goes on.
+    fn is_ready(&self) -> bool {
+        match self.state {
+            State::Unversioned => true,
+            State::Goal(waiting) => waiting.is_answered(),
+            _ => false,
         }
     }
 
     fn next(&mut self) -> Result<Option<Frame>, Fault> {
-        if !self.settled && self.early_bytes > self.plan.bounds.early_bytes {
+        if !self.is_closing() && self.bytes > self.plan.bounds.early_bytes {
             return Err(Fault::TooMany("bytes before authentication"));
         }
         self.wire.next()
@@ -345,124 +320,93 @@ impl Initiating {
             from: Some(self.plan.pair.local.clone()),
             to: Some(self.plan.pair.remote.clone()),
             version: Some(super::header::VERSION),
-            dialback: self.is_verification() || self.plan.policy.allows(Mechanism::Dialback),
+            dialback: self.goal.uses_dialback(&self.plan.policy),
             ..Header::default()
         };
         self.wire.open(&header);
         self.heard.clear();
-        self.state = State::ExpectHeader;
+        self.state = State::Header;
     }
 
-    /// Goes on within TLS, if the certificate lets it.
+    /// Goes on within TLS, if the policy accepts the certificate.
     fn begin_secured(&mut self, secured: Secured) {
-        self.certificate = secured.proves(&self.plan.pair.remote, &self.plan.policy);
-        self.secured = Some(secured);
-        self.wire.emit(Output::Judged(self.certificate.clone()));
+        let verdict = secured.proves(&self.plan.pair.remote, &self.plan.policy);
+        self.wire.emit(Output::Judged(verdict.clone()));
+        self.protection = Protection::Tls { secured: Box::new(secured), verdict };
         self.begin();
         if let Err(cause) = self.admit() {
             self.fail(cause);
         }
     }
 
-    /// Asks the policy what may vouch for the remote on this link as it is.
-    fn admit(&self) -> Result<Admission, Cause> {
-        let verdict = policy::admit(&self.plan.policy, self.secured.is_some(), self.certificate.clone());
-        verdict.map_err(|refused| match refused {
-            Refusal::TlsRequired => Cause::TlsUnavailable,
-            Refusal::TlsForbidden => Cause::TlsForbidden,
-            Refusal::Certificate(problem) => Cause::Certificate(problem),
-            Refusal::NoMechanism => Cause::NoMechanism,
-        })
-    }
-
-    fn is_verification(&self) -> bool {
-        matches!(self.plan.purpose, Purpose::Verify(_))
-    }
-
     fn header(&mut self, bytes: &[u8]) -> Result<(), Cause> {
-        if self.state != State::ExpectHeader {
+        if !matches!(self.state, State::Header) {
             return Ok(());
         }
         let header = self.wire.header(bytes);
-        self.met |= !matches!(header, Err(Fault::NotAStream));
+        self.greeted |= !matches!(header, Err(Fault::NotAStream));
         self.header = header?;
         self.wire.emit(Output::Noted(Note::Greeted(self.header.clone())));
         self.features = Features::default();
-        if self.header.is_modern() {
-            self.state = State::ExpectFeatures;
-            return Ok(());
-        }
-        self.state = State::Unversioned;
+        // COMPAT: servers from before XMPP 1.0 send no features; dialback is all they know.
+        self.state = if self.header.is_modern() { State::Features } else { State::Unversioned };
         Ok(())
     }
 
-    /// COMPAT: servers from before XMPP 1.0 send no features; dialback is all they know.
-    fn go_on_without_features(&mut self) -> Result<(), Cause> {
-        match self.authenticated {
-            true => self.establish(Mechanism::External),
-            false => self.authenticate(),
-        }
-    }
-
-    fn element(&mut self, element: framer::Element) -> Result<(), Cause> {
-        if self.settled && !self.may_concern_the_stream(&element) {
-            self.take_answer(element);
+    fn element(&mut self, element: &framer::Element) -> Result<(), Cause> {
+        let closing = self.is_closing();
+        if closing && !open::concerns_the_stream(element, &self.plan.policy) {
             return Ok(());
         }
-        if wire::is_stanza(&element) {
+        if wire::is_stanza(element) {
             return Err(Fault::AgainstTheStream.into());
         }
         self.elements += 1;
-        if self.elements > ELEMENTS {
+        if self.elements > open::ELEMENTS {
             return Err(Fault::TooMany("elements that are not an answer").into());
         }
-        let element = self.wire.read(&element, wire::TAGS_OF_FEATURES)?;
-        match (element.namespace.as_str(), element.name.as_str(), self.state) {
+        let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
+        match (element.namespace.as_str(), element.name.as_str(), &self.state) {
             (ns::STREAM, "error", _) => self.peer_error(Error::parse(&element)),
-            (_, _, State::ExpectFooter) => Ok(()),
-            (ns::STREAM, "features", State::ExpectFeatures | State::Unversioned) => {
+            (_, _, State::Closing(_)) => Ok(()),
+            (ns::STREAM, "features", State::Features | State::Unversioned) => {
                 self.features = Features::parse(&element);
                 self.wire.emit(Output::Noted(Note::Offered(self.features.clone())));
                 self.negotiate()
             }
             (ns::STREAM, "features", _) => Ok(()),
-            (ns::TLS, "proceed", State::ExpectProceed) => self.start_tls(),
-            (ns::TLS, "failure", State::ExpectProceed) if self.unoffered => Err(Cause::TlsUnavailable),
-            (ns::TLS, "failure", State::ExpectProceed) => Err(Cause::TlsRefused),
-            (ns::SASL, _, State::ExpectOutcome) => self.outcome(&element),
-            (ns::DIALBACK, "result", State::ExpectResult) => self.dialback_result(&element),
-            (ns::DIALBACK, "verify", State::ExpectVerdict) => self.dialback_verdict(&element),
-            // What answers no question of ours is dropped (XEP-0220 2.1.1, 2.1.2).
-            (ns::DIALBACK, ..) => {
-                self.tell_unasked(&element);
-                Ok(())
+            (ns::TLS, "proceed", State::Proceed) => self.start_tls(),
+            (ns::TLS, "failure", State::Proceed) if self.has_guessed() => Err(Cause::TlsUnavailable),
+            (ns::TLS, "failure", State::Proceed) => Err(Cause::TlsRefused),
+            (_, _, State::Goal(waiting)) => {
+                let waiting = *waiting;
+                match G::answered(self, waiting, &element)? {
+                    true => Ok(()),
+                    false => self.unexpected(&element),
+                }
             }
-            _ if self.settled => {
-                self.wire.emit(Output::Stray(Stray::NoStanza));
-                Ok(())
-            }
-            (ns::CLIENT | ns::COMPONENT, ..) => Err(Fault::ForeignElement { name: element.name }.into()),
-            _ => Err(Fault::Unexpected { name: element.name }.into()),
+            _ => self.unexpected(&element),
         }
     }
 
-    /// Notes an answer of dialback to something else than what we asked on this stream.
-    fn tell_unasked(&mut self, element: &xml::Element) {
+    fn unexpected(&mut self, element: &xml::Element) -> Result<(), Cause> {
+        match element.namespace.as_str() {
+            // An answer without a question is ignored (XEP-0220 sections 2.1.1 and 2.1.2).
+            ns::DIALBACK => {
+                self.report_unasked(element);
+                Ok(())
+            }
+            ns::CLIENT | ns::COMPONENT => Err(Fault::ForeignElement { name: element.name.clone() }.into()),
+            _ => Err(Fault::Unexpected { name: element.name.clone() }.into()),
+        }
+    }
+
+    fn report_unasked(&mut self, element: &xml::Element) {
         if !std::mem::replace(&mut self.unasked, true) {
-            self.wire.emit(Output::Unasked { element: brief(&element.name).into_owned() });
+            self.wire.emit(Output::Unasked { element: truncate(&element.name).into_owned() });
         }
     }
 }
-
-/// What a stream waits for at first, and again behind TLS.
-pub const EXPECT_HEADER: &str = "waiting for the stream header";
-
-/// What a stream waits for whose dialback key the peer is having verified.
-pub const EXPECT_RESULT: &str = "waiting for the answer to our dialback key";
-
-/// Elements of one stream that are read: a negotiation takes about ten. Those that an established stream drops unread do
-/// not count.
-const ELEMENTS: usize = 64;
 
 #[cfg(test)]
 mod tests;

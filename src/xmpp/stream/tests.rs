@@ -1,6 +1,8 @@
-//! Both roles against each other in memory: who may be what on which terms, whatever the network does to the bytes.
+//! Both roles against each other in memory: who may be what on which terms, whatever the network does to the
+//! bytes.
 pub(crate) mod bad;
 pub(crate) mod fixture;
+pub(crate) mod machine;
 mod pair;
 mod properties;
 
@@ -166,7 +168,7 @@ fn no_stream_comes_about_on_terms_that_do_not_agree() {
             "they demand TLS, we forbid it",
             side(terms(Disabled, BOTH), Trusted),
             side(policy(), Trusted),
-            "b.example demands TLS, which s2s.tls = \"disabled\" forbids",
+            "b.example requires TLS, which s2s.tls = \"disabled\" forbids",
         ),
         (
             "we are strict, theirs is self-signed",

@@ -1,4 +1,5 @@
-//! What every stream does below its negotiation: bytes in, frames out; elements in, bytes out, in order with events.
+//! The layer below every negotiation: bytes in, frames out; elements in, bytes out, in order with other
+//! outputs.
 use super::{Error, Header, error::Fault};
 use crate::{
     framer::{self, Frame, Framer, Limits},
@@ -8,29 +9,29 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 
-/// One end of a stream. `O` is the machine's output, of which this makes the `Transmit`s.
+/// One end of a stream. `O` is the output of the machine; `transmit` makes it from bytes.
 #[derive(Debug)]
 pub(crate) struct Wire<O> {
-    /// namespace of the stream's content
+    /// The content namespace of the stream.
     content: &'static str,
     framer: Framer,
     unread: BytesMut,
-    /// whole ones so far
+    /// Complete frames so far.
     frames: u64,
-    /// the peer's opening tag was read, and not its closing tag
+    /// The peer's opening tag was read, and its closing tag was not.
     open: bool,
-    /// the peer's closing tag was read
+    /// The peer's closing tag was read.
     closed: bool,
-    /// our header declared the prefix `db`
+    /// Our header declares the prefix `db`.
     dialback: bool,
-    /// written since the last event
+    /// Text that was written since the last output.
     text: String,
     ready: VecDeque<O>,
     transmit: fn(Bytes) -> O,
 }
 
 impl<O> Wire<O> {
-    /// An end that expects a header, for content in the namespace `content` within `limits`.
+    /// An end that expects a header, for the content namespace `content`.
     pub(crate) fn new(content: &'static str, limits: Limits, transmit: fn(Bytes) -> O) -> Self {
         Self {
             content,
@@ -46,7 +47,7 @@ impl<O> Wire<O> {
         }
     }
 
-    /// Takes what was read from the network.
+    /// Takes bytes that were read from the network.
     pub(crate) fn receive(&mut self, bytes: BytesMut) {
         if self.unread.is_empty() {
             self.unread = bytes;
@@ -55,21 +56,38 @@ impl<O> Wire<O> {
         }
     }
 
-    /// Whether bytes wait that were not framed yet.
+    /// Moves the stream to another machine. This end keeps the outputs that are ready and reads nothing more.
+    pub(crate) fn hand_over<P>(&mut self, transmit: fn(Bytes) -> P) -> Wire<P> {
+        let fresh = Framer::new(Limits::UNAUTHENTICATED);
+        Wire {
+            content: self.content,
+            framer: std::mem::replace(&mut self.framer, fresh),
+            unread: std::mem::take(&mut self.unread),
+            frames: self.frames,
+            open: self.open,
+            closed: self.closed,
+            dialback: self.dialback,
+            text: String::new(),
+            ready: VecDeque::new(),
+            transmit,
+        }
+    }
+
+    /// Whether there are bytes that are not framed yet.
     pub(crate) fn has_unread(&self) -> bool {
         !self.unread.is_empty()
     }
 
-    /// Forgets what was received and not framed.
+    /// Drops the bytes that are not framed yet.
     pub(crate) fn discard(&mut self) {
         self.unread.clear();
     }
 
-    /// The next whole frame, `None` when more bytes are needed.
+    /// The next complete frame; `None` when more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<Frame>, Fault> {
         let frame = self.framer.next(&mut self.unread)?;
         if self.unread.is_empty() {
-            // Empty as it is, it would keep the memory of the last read.
+            // An empty buffer would keep the memory of the last read.
             self.unread = BytesMut::new();
         }
         self.frames += u64::from(frame.is_some());
@@ -81,7 +99,7 @@ impl<O> Wire<O> {
         Ok(frame)
     }
 
-    /// The number of the frame that has begun and is not whole.
+    /// The number of the frame that has begun and is not complete.
     pub(crate) fn unfinished(&self) -> Option<u64> {
         self.has_unread().then_some(self.frames)
     }
@@ -96,19 +114,19 @@ impl<O> Wire<O> {
         self.open
     }
 
-    /// Expects a new header next.
+    /// Expects a new header.
     pub(crate) fn restart(&mut self) {
         self.open = false;
         self.framer.restart();
     }
 
-    /// Changes what is allowed from the next element on.
+    /// Changes the limits from the next element on.
     pub(crate) fn limit(&mut self, limits: Limits) {
         self.framer.set_limits(limits);
     }
 
-    /// Refuses an element that is no stanza and longer than `limit` bytes: reading it costs many times as much as
-    /// passing a stanza on.
+    /// Refuses an element that is longer than `limit` bytes. To read an element costs many times as much as
+    /// to pass a stanza on.
     pub(crate) fn confine(&self, element: &framer::Element, limit: usize) -> Result<(), Fault> {
         match element.bytes.len() <= limit {
             true => Ok(()),
@@ -116,7 +134,7 @@ impl<O> Wire<O> {
         }
     }
 
-    /// Reads an element that is not just passed on, if it has no more than so many tags.
+    /// Reads an element that is not passed on, if it has at most so many tags.
     pub(crate) fn read(&self, element: &framer::Element, tags: usize) -> Result<xml::Element, Fault> {
         if xml::has_more_tags(&element.bytes, tags) {
             return Err(Fault::TooMany("tags in an element that is not a stanza"));
@@ -129,7 +147,8 @@ impl<O> Wire<O> {
         Header::parse(bytes, self.content)
     }
 
-    /// Refuses a header that says much for all stanzas of the stream, since it is written to each of them.
+    /// Refuses a header with long declarations: they are copied to each stanza of the stream that relies on
+    /// them.
     pub(crate) fn confine_header(&self, header: &Header) -> Result<(), Fault> {
         let written = |text: &str| xml::escape(text).len();
         let declared = self.framer.scope().iter().map(|(prefix, uri)| prefix.len() + written(uri));
@@ -145,24 +164,24 @@ impl<O> Wire<O> {
         Ok(())
     }
 
-    /// What takes in the stanzas of this stream, after its header.
+    /// The intake for stanzas of this stream. To be called after its header.
     pub(crate) fn intake(&self, lang: Option<String>) -> Intake {
         Intake::new(Origin { namespace: self.content, scope: self.framer.scope().to_vec(), lang })
     }
 
-    /// Transmits a header.
+    /// Writes a header.
     pub(crate) fn open(&mut self, header: &Header) {
         self.dialback = header.dialback;
         self.text.push_str(&header.write(self.content));
     }
 
-    /// Transmits an element.
+    /// Writes an element.
     pub(crate) fn write(&mut self, element: &xml::Element) {
         let declared = if self.dialback { &PREFIXES[..] } else { &PREFIXES[..1] };
         self.text.push_str(&element.write(self.content, declared));
     }
 
-    /// Transmits the closing tag, after the error if there is one.
+    /// Writes the error, if there is one, and the closing tag.
     pub(crate) fn close(&mut self, error: Option<&Error>) {
         if let Some(error) = error {
             self.write(&error.element());
@@ -170,20 +189,20 @@ impl<O> Wire<O> {
         self.text.push_str("</stream:stream>");
     }
 
-    /// Puts an event behind everything transmitted so far.
+    /// Puts an output behind everything that is written so far.
     pub(crate) fn emit(&mut self, event: O) {
         self.flush();
         self.ready.push_back(event);
     }
 
-    /// The next thing for the driver.
+    /// The next output.
     pub(crate) fn take(&mut self) -> Option<O> {
         if self.ready.is_empty() {
             self.flush();
         }
         let next = self.ready.pop_front();
         if next.is_none() {
-            // Most of what waits here is of the negotiation. Stanzas pass by.
+            // Stanzas do not pass through this queue, so it is needed for the negotiation only.
             self.ready = VecDeque::new();
         }
         next
@@ -196,7 +215,7 @@ impl<O> Wire<O> {
     }
 }
 
-/// A whole stream that only says why there is none.
+/// A whole stream that contains only an error.
 pub(crate) fn refusal(content: &'static str, header: &Header, error: &Error) -> Bytes {
     let mut wire = Wire::new(content, Limits::UNAUTHENTICATED, |bytes| bytes);
     wire.open(header);
@@ -204,33 +223,38 @@ pub(crate) fn refusal(content: &'static str, header: &Header, error: &Error) -> 
     wire.take().unwrap_or_default()
 }
 
-/// Whether an element is called what stanzas are called, whatever its prefix; [`Intake::admit`] decides.
+/// Whether an element has the name of a stanza, whatever its prefix; [`Intake::admit`] decides.
 pub(crate) fn is_stanza(element: &framer::Element) -> bool {
-    let name = element.head.name.of(&element.bytes);
-    let local = name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..]);
-    matches!(local, b"message" | b"presence" | b"iq")
+    matches!(local_name(element), b"message" | b"presence" | b"iq")
 }
 
-/// Tags of anything that is said to negotiate or to end a stream: at most an error in an answer, with a condition, a text
-/// and something of the application's. It is the same for who is authenticated, as no more is to be said then.
+/// The name of an element without its prefix.
+pub(crate) fn local_name(element: &framer::Element) -> &[u8] {
+    let name = element.head.name.of(&element.bytes);
+    name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..])
+}
+
+/// The limit for tags of an element that negotiates or ends a stream. The largest is an answer with an error
+/// that has a condition, a text and an application-specific condition. It holds for authenticated peers too.
 pub(crate) const TAGS: usize = 32;
 
-/// Tags of stream features, which are the only list among them.
+/// The limit for tags of stream features, the only element with a list.
 pub(crate) const TAGS_OF_FEATURES: usize = xml::MOST_TAGS;
 
-/// Bytes of all that a header may declare; the namespaces of all that is known between servers take half of it.
+/// The limit for the declarations of a header, in bytes. All namespaces that servers are known to declare
+/// take half of it.
 const DECLARED: usize = 512;
 
-/// Bytes of a language. RFC 5646 section 4.4.1 wants room for 35 at least.
+/// The limit for `xml:lang`, in bytes. RFC 5646 section 4.4.1 requires at least 35.
 const LANG: usize = 64;
 
-/// What our headers declare beside the default namespace, the second only where dialback is spoken.
+/// The prefixes that our headers declare. The second is declared where dialback is allowed.
 const PREFIXES: [(&str, &str); 2] = [("stream", xml::ns::STREAM), ("db", xml::ns::DIALBACK)];
 
-/// The work of reading an element, or of answering it: one, and one more for each [`ELEMENT_OF_WORK`] bytes.
+/// The work to read or answer an element: one, and one more for each [`ELEMENT_OF_WORK`] bytes.
 pub(crate) fn work_of(element: &framer::Element) -> usize {
     1 + element.bytes.len() / ELEMENT_OF_WORK
 }
 
-/// Bytes that take about as long to read as an element takes by itself.
+/// Bytes that take about as long to read as an empty element.
 const ELEMENT_OF_WORK: usize = 256;

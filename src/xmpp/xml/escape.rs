@@ -1,12 +1,12 @@
-//! Character data in and out of its written form.
+//! Escapes and unescapes character data.
 
 use std::borrow::Cow;
 
-/// Escapes text so that it may stand in an attribute value, in either quotes, and in character data.
+/// Escapes text for attribute values, in either quotes, and for character data.
 ///
-/// Line ends and tabs become references too, or a reader would turn those of an attribute into spaces (XML 1.0
-/// section 3.3.3) and the carriage return into a line feed (section 2.11). A character that XML 1.0 cannot express
-/// (section 2.2) becomes U+FFFD: what was wrong with a peer's bytes must not make ours ill-formed.
+/// Line ends and tabs become references too: a reader would turn those of an attribute into spaces (XML 1.0
+/// section 3.3.3) and a carriage return into a line feed (section 2.11). A character that XML 1.0 cannot
+/// express (section 2.2) becomes U+FFFD: invalid text of a peer must not make our XML ill-formed.
 pub fn escape(text: &str) -> Cow<'_, str> {
     replace(text, |c| match c {
         '\t' => Some("&#9;"),
@@ -17,7 +17,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Escapes character data, where quotes, tabs and line feeds may stand as they are.
+/// Escapes character data, in which quotes, tabs and line feeds are allowed.
 pub(super) fn escape_text(text: &str) -> Cow<'_, str> {
     replace(text, escape_anywhere)
 }
@@ -25,7 +25,7 @@ pub(super) fn escape_text(text: &str) -> Cow<'_, str> {
 /// Resolves an attribute value as it stands between its quotes: references, line ends, white space (XML 1.0
 /// sections 3.3.3 and 4.4).
 ///
-/// A reference that means nothing stays as it is; the framer lets none through.
+/// An unknown reference stays as it is. The framer accepts none.
 pub fn unescape(raw: &str) -> Cow<'_, str> {
     let special = |c: char| matches!(c, '&' | '\t' | '\n' | '\r');
     let Some(mut at) = raw.find(special) else {
@@ -54,7 +54,7 @@ pub fn unescape(raw: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The character that a reference stands for, given what is between `&` and `;`.
+/// The character of a reference, given the text between `&` and `;`.
 ///
 /// Only the five predefined entities, and characters that XML 1.0 allows, are known.
 pub(crate) fn resolve(reference: &str) -> Option<char> {
@@ -70,7 +70,7 @@ pub(crate) fn resolve(reference: &str) -> Option<char> {
         Some(digits) => (digits, 16),
         None => (code, 10),
     };
-    // `from_str_radix` would take a sign.
+    // `from_str_radix` would accept a sign.
     let all_digits = !digits.is_empty() && digits.chars().all(|c| c.is_digit(radix));
     let digits = if all_digits { digits.trim_start_matches('0') } else { return None };
     u32::from_str_radix(digits, radix).ok().and_then(char::from_u32).filter(|&c| is_char(c))

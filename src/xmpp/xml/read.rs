@@ -1,10 +1,10 @@
-//! Elements out of bytes.
+//! Reads elements.
 
 use super::{Element, Error, Node, escape};
 use ::xml::common::Position;
 use ::xml::reader::{EventReader, ParserConfig, XmlEvent};
 
-/// Reads one element inside a made-up parent that declares what its stream declares.
+/// Reads one element inside an artificial parent that has the declarations of its stream.
 pub(super) fn element(bytes: &[u8], scope: &[(String, String)]) -> Result<Element, Error> {
     let mut document = String::from("<scope");
     for (prefix, uri) in scope.iter().filter(|(prefix, _)| prefix != "xml") {
@@ -34,7 +34,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Element, Error> {
 /// Reads a whole document.
 fn tree(document: &[u8]) -> Result<Element, Error> {
     let mut reader = EventReader::new_with_config(document, config());
-    // Those that have begun and not ended, outermost first.
+    // The open elements, outermost first.
     let mut open: Vec<Element> = Vec::new();
     loop {
         match reader.next().map_err(|error| Error(error.to_string()))? {
@@ -58,7 +58,8 @@ fn tree(document: &[u8]) -> Result<Element, Error> {
                 (None, _) => return Err(Error("an end tag too many".into())),
             },
             XmlEvent::EndDocument => return Err(Error("no element".into())),
-            // Comments, processing instructions, DTDs (RFC 6120 section 11.1); and CDATA and white space are text here.
+            // Comments, processing instructions, DTDs (RFC 6120 section 11.1); and CDATA and white space are
+            // text here.
             _ => return Err(Error(format!("restricted XML at {}", reader.position()))),
         }
     }

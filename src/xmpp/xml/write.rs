@@ -1,4 +1,4 @@
-//! Elements into text.
+//! Writes elements.
 
 use super::{Element, Node, escape::escape_text, ns};
 use ::xml::writer::{EmitterConfig, Error, EventWriter, XmlEvent};
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 /// Writes an element for a stream that declares a default namespace and prefixes.
 pub(super) fn element(element: &Element, default_namespace: &str, prefixes: &[(&str, &str)]) -> String {
     let mut config = EmitterConfig::new().write_document_declaration(false).pad_self_closing(false);
-    // `xml-rs` leaves tabs and forbidden characters as they are, so the escaping is ours.
+    // `xml-rs` does not escape tabs and forbidden characters, so this module does.
     config.perform_escaping = false;
     let mut writer = Writer { events: EventWriter::new_with_config(Vec::new(), config), prefixes };
     let result = writer.element(element, default_namespace);
@@ -23,8 +23,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes an element where `inherited` is the default namespace.
     ///
-    /// Declarations are written as the attributes they are: the writer's own bookkeeping starts anew with each
-    /// element that it is given and would repeat what the stream header said, and it cannot write `xmlns=""`.
+    /// Declarations are written as attributes: the namespace handling of the writer begins anew with each
+    /// element, would repeat the declarations of the stream header, and cannot write `xmlns=""`.
     fn element(&mut self, element: &Element, inherited: &str) -> Result<(), Error> {
         let mut attributes: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
 
@@ -69,7 +69,7 @@ impl Writer<'_> {
         self.prefixes.iter().find(|(_, uri)| *uri == namespace).map(|(prefix, _)| *prefix)
     }
 
-    /// A prefix that the stream does not use, numbered from `at` so that each on one tag differs.
+    /// A prefix that the stream does not use, numbered from `at` so that the prefixes on one tag differ.
     fn fresh_prefix(&self, at: usize) -> String {
         let mut prefix = format!("ns{at}");
         while self.prefixes.iter().any(|(taken, _)| *taken == prefix) {

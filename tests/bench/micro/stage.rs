@@ -15,14 +15,12 @@ use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
 use xmpp::{
     Domain, DomainPair, Stanza,
+    certificate::TrustStore,
     component::Secret,
     dialback,
-    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, Trust, UnknownRecipient},
+    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
     stanza::Origin,
-    stream::{
-        Initiating,
-        initiating::{Established, Output, Plan, Purpose},
-    },
+    stream::initiating::{Handshake, Open, Output, Plan},
 };
 
 use actors::{
@@ -233,13 +231,12 @@ impl Dial for World {
         let (address, pair) = (self.remotes, pair.clone());
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
-            let (machine, established) = negotiated(&pair);
+            let machine = negotiated(&pair);
             let stream = Stream::Tcp(stream);
             Ok(Arrival::Session(Box::new(Session {
                 trace: actors::flow::trace::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
-                established,
                 address,
                 expires: None,
                 evidence: None,
@@ -257,14 +254,14 @@ impl Dial for World {
 }
 
 /// A machine that has its negotiation behind it.
-fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
+fn negotiated(pair: &DomainPair) -> Box<Open> {
     let policy = Policy {
         tls: Tls::Disabled,
         auth: vec![Mechanism::Dialback],
         strict_certificates: false,
         dialback_after_external: false,
         dialback_shortcut: false,
-        trust: Trust(0),
+        trust: TrustStore(0),
         max_stanza: 100_000,
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,
@@ -272,16 +269,9 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
         unknown_recipient: UnknownRecipient::Close,
         malformed_stanza: MalformedStanza::Bounce,
     };
-    let purpose = Purpose::Session;
-    let plan = Plan {
-        pair: pair.clone(),
-        purpose,
-        policy,
-        bounds: Bounds::default(),
-        direct_tls: None,
-        certificate: false,
-    };
-    let mut machine = Initiating::new(plan);
+    let plan =
+        Plan { pair: pair.clone(), policy, bounds: Bounds::default(), direct_tls: None, certificate: false };
+    let mut machine = Handshake::session(plan);
     let DomainPair { local, remote } = pair;
     let heard = format!(
         "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
@@ -292,8 +282,8 @@ fn negotiated(pair: &DomainPair) -> (Initiating, Established) {
     while machine.poll().is_some() {}
     machine.receive(BytesMut::from(heard.as_bytes()));
     loop {
-        if let Output::Established(established) = machine.poll().expect("the negotiation goes through") {
-            return (machine, established);
+        if let Output::Completed(open) = machine.poll().expect("the negotiation goes through") {
+            return open;
         }
     }
 }

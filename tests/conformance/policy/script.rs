@@ -83,7 +83,7 @@ impl Manner {
             _ if case.is_secured() && case.tls == Tls::Disabled => case.blame(),
             Shown::Missing if case.is_secured() => "TLS",
             shown if self == Self::TlsRequired && case.tls == Tls::Disabled && shown != Shown::Clear => {
-                "demands TLS"
+                "requires TLS"
             }
             _ if case.admits(Proof::External) || case.admits(Proof::Dialback) => "",
             _ => case.blame(),

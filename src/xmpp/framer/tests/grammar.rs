@@ -198,7 +198,7 @@ fn refuses_an_attribute_twice_by_any_of_its_names() {
         "<a xmlns:p='u&amp;' xmlns:q='u&#38;' p:b='' q:b=''/>",
         "<a xmlns:p='jabber:server:dialback' p:b='' db:b=''/>",
     ] {
-        assert_eq!(element(text), Err(Error::NotWellFormed("an attribute twice")), "{text}");
+        assert_eq!(element(text), Err(Error::NotWellFormed("a duplicate attribute")), "{text}");
     }
 }
 

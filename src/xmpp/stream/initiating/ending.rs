@@ -1,24 +1,21 @@
-//! The end of the stream: who ended it, and for which reason.
+//! The end of a handshake: the cause, and whether the peer has given it.
 //!
-//! Before there is an outcome, a reason that the peer tells goes before one that we concluded from an odd answer: what
-//! is already here is read first, and then the peer gets the time of its closing tag to tell it.
-use super::{Cause, Failure, Initiating, Output, State};
+//! A reason that the peer gives is preferred to one that we concluded from an odd answer. What is at hand
+//! already is read first, and then the peer gets the time of its closing tag to send a reason.
+use super::{Cause, Failure, Goal, Handshake, Output, State};
 use crate::{
     policy::Refusal,
     stream::{Condition, End, Error, error::Fault},
 };
 
-impl Initiating {
+impl<G: Goal> Handshake<G> {
     pub(super) fn peer_error(&mut self, error: Error) -> Result<(), Cause> {
-        if self.settled {
-            if self.state != State::ExpectFooter {
-                self.wire.close(None);
-            }
+        if self.is_closing() {
             self.end(End::ByPeer(error));
             return Ok(());
         }
         Err(match error.other_host.clone() {
-            Some(host) => Cause::Redirected { host, secured: self.secured.is_some() },
+            Some(host) => Cause::Redirected { host, secured: self.transport().is_some() },
             None if self.has_guessed() && answers_an_unknown_element(error.condition) => {
                 Cause::TlsUnavailable
             }
@@ -27,48 +24,49 @@ impl Initiating {
     }
 
     pub(super) fn footer(&mut self) -> Result<(), Cause> {
-        if !self.settled {
-            return Err(if self.has_guessed() { Cause::TlsUnavailable } else { Cause::Closed });
+        match &self.state {
+            State::Closing(end) => self.end(end.clone()),
+            _ if self.has_guessed() => return Err(Cause::TlsUnavailable),
+            _ => return Err(Cause::Closed),
         }
-        if self.state != State::ExpectFooter {
-            self.wire.close(None);
-        }
-        self.end(self.ending.clone());
         Ok(())
     }
 
     pub(super) fn fail(&mut self, cause: Cause) {
+        if let State::Closing(end) = &self.state {
+            let end = match cause {
+                Cause::Misbehaved(error) => End::ByUs(error),
+                _ => end.clone(),
+            };
+            return self.end(end);
+        }
         let cause = match cause {
-            // A web server's greeting is no breach of a protocol that it never spoke.
-            Cause::Misbehaved(_) if !self.met && !self.settled => Cause::NotXmpp,
+            // The greeting of a web server is no breach of a protocol that it does not speak.
+            Cause::Misbehaved(_) if !self.greeted => Cause::NotXmpp,
             cause => self.blame(cause),
         };
-        let concluded = !self.settled && self.state != State::ExpectTls && is_conclusion(&cause);
+        let in_tls = matches!(self.state, State::Tls);
+        let concluded = !in_tls && is_conclusion(&cause);
         let told = if concluded { self.told() } else { None };
         let awaited = concluded && told.is_none() && self.heard.is_markup() && !self.heard.is_closed();
         let cause = told.unwrap_or(cause);
-        match (&cause, self.state) {
-            // Our tag is out already, or the other side waits for a handshake.
-            (_, State::ExpectFooter | State::ExpectTls | State::Over) => {}
-            (Cause::Misbehaved(error), _) => self.wire.close(Some(error)),
-            (Cause::Certificate(problem), _) => {
+        match &cause {
+            // The peer waits for a TLS handshake.
+            _ if in_tls => {}
+            Cause::Misbehaved(error) => self.wire.close(Some(error)),
+            Cause::Certificate(problem) => {
                 let refusal = Refusal::Certificate(problem.clone());
                 self.wire.close(Some(&Fault::Refused(self.plan.pair.remote.clone(), refusal).into()));
             }
             _ => self.wire.close(None),
         }
-        match (self.settled, cause) {
-            (true, Cause::Misbehaved(error)) => self.end(End::ByUs(error)),
-            (true, _) => self.end(self.ending.clone()),
-            (false, cause) if awaited => {
-                self.conclusion = Some(cause);
-                self.state = State::ExpectReason;
-            }
-            (false, cause) => self.failed(cause),
+        match awaited {
+            true => self.state = State::Reason(cause),
+            false => self.failed(cause),
         }
     }
 
-    /// Takes what the peer sends after we gave up.
+    /// Takes what the peer sends after we have given up.
     pub(super) fn hear_reason(&mut self, bytes: &[u8]) {
         self.heard.push(bytes);
         if let Some(cause) = self.told() {
@@ -80,7 +78,6 @@ impl Initiating {
 
     pub(super) fn failed(&mut self, cause: Cause) {
         self.state = State::Over;
-        self.conclusion = None;
         self.heard.clear();
         self.wire.emit(Output::Failed(Failure { remote: self.plan.pair.remote.clone(), cause }));
     }
@@ -90,7 +87,7 @@ impl Initiating {
         self.wire.emit(Output::Ended(end));
     }
 
-    /// The reason that the peer told in what it sent so far.
+    /// The reason that the peer has given in what it has sent so far.
     fn told(&self) -> Option<Cause> {
         let error = self.heard.error()?;
         let guessed = self.has_guessed() && answers_an_unknown_element(error.condition);
@@ -98,31 +95,32 @@ impl Initiating {
         (!guessed).then(|| self.blame(Cause::Stream(error)))
     }
 
-    /// TLS was asked for although it was not offered, and the answer is not here yet.
-    fn has_guessed(&self) -> bool {
-        self.unoffered && self.secured.is_none()
-    }
-
-    /// Why the stream failed if its connection ends now, where the peer said so before.
+    /// The cause of the failure if the connection ends now, where the peer has given it before.
     pub fn lost(&self) -> Option<Failure> {
-        let remote = self.plan.pair.remote.clone();
-        let refused = self.external.clone().filter(|_| !self.settled)?;
-        Some(Failure { remote, cause: Cause::ExternalRefused(refused) })
+        let refused = self.goal.external_refusal().filter(|_| !self.is_closing())?;
+        let cause = Cause::ExternalRefused(refused.clone());
+        Some(Failure { remote: self.plan.pair.remote.clone(), cause })
     }
 
-    /// A peer that refuses EXTERNAL and then ends the stream gave its reason with the refusal, unless it ends the
-    /// stream for another one.
+    /// Whether the handshake has failed because EXTERNAL was refused, and dialback would have been the next
+    /// mechanism if the peer had not ended the stream. Dialback may succeed on a new connection then.
+    pub fn has_dialback_left(&self) -> bool {
+        G::is_dialback_left(self)
+    }
+
+    /// A peer that refuses EXTERNAL and then ends the stream has given its reason with the refusal, unless it
+    /// ends the stream for another one.
     fn blame(&self, cause: Cause) -> Cause {
         let is_sequel = match &cause {
             Cause::Closed => true,
-            Cause::Stream(error) => !speaks_of_something_else(error.condition),
+            Cause::Stream(error) => !has_another_subject(error.condition),
             _ => false,
         };
         self.lost().filter(|_| is_sequel).map_or(cause, |failure| failure.cause)
     }
 }
 
-/// Whether a cause is what we made of the peer's answer, which its own reason may explain better.
+/// Whether a cause is a conclusion of ours from the peer's answer. The peer's own reason may explain more.
 fn is_conclusion(cause: &Cause) -> bool {
     match cause {
         Cause::NotXmpp
@@ -141,8 +139,8 @@ fn is_conclusion(cause: &Cause) -> bool {
     }
 }
 
-/// Whether a stream error says no more than that an element has no meaning for the peer: so servers without TLS answer a
-/// `<starttls/>` that they did not offer.
+/// Whether a stream error says only that the peer does not know an element. Servers without TLS answer so to
+/// a `<starttls/>` that they did not offer.
 fn answers_an_unknown_element(condition: Condition) -> bool {
     matches!(
         condition,
@@ -160,9 +158,9 @@ fn answers_an_unknown_element(condition: Condition) -> bool {
     )
 }
 
-/// Whether a stream error is about the peer's own state, the domains, or a dialback key that it could not have verified
-/// (XEP-0220 knew stream errors for that once), rather than about who we are.
-fn speaks_of_something_else(condition: Condition) -> bool {
+/// Whether a stream error is about the peer's own state, the domains, or a dialback key that it could not
+/// have verified (early versions of XEP-0220 used stream errors for that), rather than about our identity.
+fn has_another_subject(condition: Condition) -> bool {
     matches!(
         condition,
         Condition::ConnectionTimeout

@@ -1,4 +1,4 @@
-//! Why a stream did not come about, sorted by blame.
+//! The failure of a handshake, and its cause.
 use crate::{
     Domain,
     certificate::Problem,
@@ -7,53 +7,53 @@ use crate::{
 };
 use std::fmt;
 
-/// Why there is no stream; `Display` is for the operator and for the sender of a stanza.
+/// The failure of a handshake. `Display` is for the operator and for the sender of a stanza.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// whom we wanted
+    /// The domain that we wanted to reach.
     pub remote: Domain,
-    /// what went wrong
+    /// The cause.
     pub cause: Cause,
 }
 
-/// What went wrong, by blame.
+/// The cause of a failed handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// the first bytes were no XML stream
+    /// The peer's first bytes are no XML stream.
     NotXmpp,
-    /// it has no TLS, and our policy demands it
+    /// The peer does not offer TLS, and our policy requires it.
     TlsUnavailable,
-    /// it demands TLS, and our policy forbids it
+    /// The peer requires TLS, and our policy forbids it.
     TlsForbidden,
-    /// it offered TLS and answered `<starttls/>` with `<failure/>`
+    /// The peer offered TLS and answered `<starttls/>` with `<failure/>`.
     TlsRefused,
-    /// its certificate does not prove it, and our policy lets nothing else vouch for it
+    /// The peer's certificate does not prove it, and our policy allows no other mechanism.
     Certificate(Problem),
-    /// nothing that it offers is allowed by our policy
+    /// The peer offers no mechanism that our policy allows.
     NoMechanism,
-    /// it refused our certificate, and nothing else was left to try
+    /// The peer refused our certificate, and no other mechanism was left.
     ExternalRefused(sasl::Failure),
-    /// it says that our dialback key is invalid
+    /// The peer answered that our dialback key is invalid.
     DialbackInvalid,
-    /// it could not verify our dialback key
+    /// The peer could not verify our dialback key.
     DialbackError(stanza::Error),
-    /// it sent a stream error
+    /// The peer sent a stream error.
     Stream(Error),
-    /// it closed the stream without a reason
+    /// The peer closed the stream without a reason.
     Closed,
-    /// it wants us to go elsewhere (RFC 6120 section 4.9.3.19)
+    /// The peer redirects us to another host (RFC 6120 section 4.9.3.19).
     Redirected {
-        /// host, perhaps with a port
+        /// The host, perhaps with a port.
         host: String,
-        /// whether TLS protected the answer; one in clear text is not to be followed
+        /// TLS protected the redirect. A redirect in clear text must not be followed.
         secured: bool,
     },
-    /// it did what no stream allows; this is what we told it
+    /// The peer violated the protocol. This is the error that we sent.
     Misbehaved(Error),
 }
 
 impl Failure {
-    /// What the senders of waiting stanzas are told.
+    /// The error for the senders of waiting stanzas.
     pub fn stanza_error(&self) -> stanza::Error {
         let (type_, condition) = match self.cause {
             Cause::DialbackInvalid => (stanza::ErrorType::Cancel, stanza::Condition::InternalServerError),
@@ -62,12 +62,12 @@ impl Failure {
         stanza::Error { type_, condition, text: self.to_string() }
     }
 
-    /// Whether the server at that address says that it does not serve the domain.
+    /// Whether the server answered that it does not serve the domain.
     pub fn says_host_unknown(&self) -> bool {
         matches!(&self.cause, Cause::Stream(error) if error.condition == Condition::HostUnknown)
     }
 
-    /// Whether waiting would not mend it: TLS not to be had, certificate, authentication.
+    /// Whether a retry cannot succeed: TLS, certificate, or authentication.
     pub fn is_definitive(&self) -> bool {
         match &self.cause {
             Cause::TlsUnavailable
@@ -81,7 +81,7 @@ impl Failure {
                 use stanza::Condition::{Forbidden, NotAllowed, NotAuthorized, PolicyViolation};
                 matches!(error.condition, Forbidden | NotAllowed | NotAuthorized | PolicyViolation)
             }
-            // `policy-violation` comes from servers that are asked too often, too.
+            // Servers also send `policy-violation` when they limit the rate of connections.
             Cause::Stream(error) => error.condition == Condition::NotAuthorized,
             Cause::NotXmpp | Cause::Closed | Cause::Redirected { .. } | Cause::Misbehaved(_) => false,
         }
@@ -96,7 +96,7 @@ impl fmt::Display for Failure {
             Cause::TlsUnavailable => {
                 write!(f, "{remote} does not offer TLS (required by s2s.tls)")
             }
-            Cause::TlsForbidden => write!(f, "{remote} demands TLS, which s2s.tls = \"disabled\" forbids"),
+            Cause::TlsForbidden => write!(f, "{remote} requires TLS, which s2s.tls = \"disabled\" forbids"),
             Cause::TlsRefused => write!(f, "{remote} offers TLS and then refuses it"),
             Cause::Certificate(problem) => write!(f, "certificate of {remote} {problem}"),
             Cause::NoMechanism => write!(f, "{remote} offers no authentication that s2s.auth allows"),
@@ -105,8 +105,8 @@ impl fmt::Display for Failure {
             Cause::DialbackError(error) => write!(f, "{remote} could not verify our dialback key: {error}"),
             Cause::Stream(error) => write!(f, "{remote} closed the stream: {error}"),
             Cause::Closed => write!(f, "{remote} closed the stream without giving a reason"),
-            Cause::Redirected { host, .. } => write!(f, "{remote} sends us to {host}"),
-            Cause::Misbehaved(error) => write!(f, "{remote} broke the protocol: {error}"),
+            Cause::Redirected { host, .. } => write!(f, "{remote} redirects us to {host}"),
+            Cause::Misbehaved(error) => write!(f, "{remote} violated the protocol: {error}"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The peer's own reason for the end of a stream: a stream error behind a header, or in place of one, that is odd
-//! enough to be refused.
+//! The peer's own reason for the end of a handshake: a stream error behind an invalid header, or instead of
+//! one.
 //!
-//! Servers that refuse a connection early often send a header that follows no standard, or none (RFC 6120 4.9.1.2 wants
-//! one). The fault of the header explains nothing then; the stream error behind it does.
+//! Servers that refuse a connection early often send an invalid header, or none, although RFC 6120 section
+//! 4.9.1.2 requires one. The fault of the header explains nothing then; the stream error behind it does.
 use crate::{
     framer::{self, Frame, Framer, Limits},
     stream::{Error, wire},
@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 
-/// The last bytes that the peer sent before there was an outcome.
+/// The last bytes that the peer sent during the handshake.
 #[derive(Debug, Default)]
 pub(super) struct Heard(Vec<u8>);
 
@@ -21,24 +21,24 @@ impl Heard {
         self.0.drain(..surplus);
     }
 
-    /// Gives the memory back.
+    /// Frees the memory.
     pub(super) fn clear(&mut self) {
         self.0 = Vec::new();
     }
 
-    /// Whether it may be XML, so that more of it may be a stream error.
+    /// Whether the bytes may be XML, so that a stream error may follow.
     pub(super) fn is_markup(&self) -> bool {
         self.0.trim_ascii_start().starts_with(b"<")
     }
 
-    /// Whether it ends with a closing tag of a stream, behind which nothing follows.
+    /// Whether the bytes end with the closing tag of a stream.
     pub(super) fn is_closed(&self) -> bool {
         let heard = self.0.trim_ascii_end();
         let tag = memchr::memrchr(b'<', heard).map_or(&[][..], |at| &heard[at..]);
         tag.starts_with(b"</") && local_name(&tag[2..]) == b"stream" && tag.ends_with(b">")
     }
 
-    /// The first stream error in it, whatever surrounds it.
+    /// The first stream error in the bytes, whatever surrounds it.
     pub(super) fn error(&self) -> Option<Error> {
         let tags = memchr::memchr_iter(b'<', &self.0).map(|at| &self.0[at..]);
         let errors = tags.filter(|tag| local_name(&tag[1..]) == b"error");
@@ -46,7 +46,8 @@ impl Heard {
     }
 }
 
-/// Reads the element at the beginning of `bytes` as a stream error, whatever its prefix, which need not be declared.
+/// Reads the element at the beginning of `bytes` as a stream error, whatever its prefix, which need not be
+/// declared.
 fn read(bytes: &[u8]) -> Option<Error> {
     let name = name(&bytes[1..]);
     let prefix = match name.iter().position(|byte| *byte == b':') {
@@ -63,7 +64,8 @@ fn read(bytes: &[u8]) -> Option<Error> {
     }
     let element = xml::Element::parse(&element, &scope).ok()?;
     let has_condition = element.elements().any(|child| child.namespace == ns::STREAM_ERRORS);
-    // Without a prefix it is most likely the error of a stanza, unless it says what only a stream error says.
+    // Without a prefix it is most likely the error of a stanza, unless it has a condition that only stream
+    // errors have.
     let is_stream_error = element.namespace == ns::STREAM && (has_condition || !prefix.is_empty());
     is_stream_error.then(|| Error::parse(&element))
 }
@@ -77,7 +79,7 @@ fn frame(bytes: &[u8], scope: Vec<(String, String)>) -> Option<Bytes> {
     }
 }
 
-/// The name of a tag whose `<` was taken off.
+/// The name of a tag without its `<`.
 fn name(tag: &[u8]) -> &[u8] {
     let ends = |byte: &u8| matches!(byte, b'>' | b'/') || byte.is_ascii_whitespace();
     &tag[..tag.iter().position(ends).unwrap_or(tag.len())]
@@ -88,10 +90,10 @@ fn local_name(tag: &[u8]) -> &[u8] {
     &name[name.iter().position(|byte| *byte == b':').map_or(0, |colon| colon + 1)..]
 }
 
-/// Bytes of a header and an error: what either may have before authentication, with room to spare.
+/// In bytes. A header and an error are shorter, by the limits before authentication.
 const MOST: usize = 16 * 1024;
 
-/// Elements called `error` that are looked at: who sends more of them does not mean to be understood.
+/// The limit for elements with the name `error` that are read.
 const CANDIDATES: usize = 4;
 
 #[cfg(test)]

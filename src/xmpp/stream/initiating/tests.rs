@@ -1,9 +1,14 @@
-//! What a remote server may do to the stream that we open, as tables of XML: what it sends, what it gets, how it ends.
+//! What a remote server may do to the stream that we open, as tables of XML: what it sends, what it gets, how
+//! it ends.
 use super::*;
 use crate::{
     certificate::Certificate,
+    dialback,
     policy::{Tls, tests::policy},
-    stream::tests::fixture::{certificate, initiating_event, pair, secured},
+    stream::tests::{
+        fixture::{certificate, initiating_event, pair, secured},
+        machine::{Opening, Opens},
+    },
 };
 use Mechanism::{Dialback, External};
 
@@ -14,7 +19,7 @@ mod reasons;
 
 /// The remote server's end of the wire.
 struct Peer {
-    stream: Initiating,
+    stream: Opening,
     /// what the driver was told that is not to be transmitted
     events: Vec<String>,
     /// what it was told for whoever watches
@@ -23,7 +28,12 @@ struct Peer {
 
 impl Peer {
     fn new(plan: Plan) -> Self {
-        Self { stream: Initiating::new(plan), events: Vec::new(), notes: Vec::new() }
+        Self { stream: Opening::session(plan), events: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A server that is asked about a key.
+    fn asked(plan: Plan, request: dialback::Request) -> Self {
+        Self { stream: Opening::verification(plan, request), events: Vec::new(), notes: Vec::new() }
     }
 
     /// Behind TLS, past our second header, where it showed a certificate that proves it.
@@ -52,8 +62,8 @@ impl Peer {
         let mut answer = String::new();
         while let Some(output) = self.stream.poll() {
             match &output {
-                Output::Transmit(_) => answer += &initiating_event(&output),
-                Output::Noted(note) => self.notes.push(note.clone()),
+                Opens::Transmit(_) => answer += &initiating_event(&output),
+                Opens::Noted(note) => self.notes.push(note.clone()),
                 _ => self.events.push(initiating_event(&output)),
             }
         }
@@ -80,7 +90,6 @@ fn header(attributes: &str) -> String {
 fn plan(policy: Policy) -> Plan {
     Plan {
         pair: pair("a.example", "b.example"),
-        purpose: Purpose::Session,
         policy,
         bounds: Bounds::default(),
         direct_tls: None,

@@ -1,59 +1,63 @@
 //! How a remote proves itself on a stream that it opened: EXTERNAL once, dialback for each pair.
-use super::{Asked, Mechanism, Output, Proof, Receiving, State};
+use super::negotiation::{Asked, Common, Negotiation, Proved, Verdict};
 use crate::{
     Domain, DomainPair,
-    brief::brief,
     dialback::{self, Answer},
-    policy::Refusal,
+    policy::{Proof, Refusal},
     sasl::{Claim, Step},
     stanza::{Condition, Error, ErrorType},
-    stream::{End, error::Fault},
+    stream::error::Fault,
+    truncate::truncate,
     xml::{Element, ns},
 };
 
-impl Receiving {
-    /// Takes the answer to [`Output::Verify`]; `Err` is what the peer is told when nobody could be asked.
-    pub fn verified(&mut self, request: &dialback::Request, answer: Result<Answer, Error>) {
-        let Some(place) = self.pending.iter().position(|pending| pending == request) else {
-            return;
-        };
+impl<O: From<Common>> Negotiation<O> {
+    /// Takes the answer about a key. `Err` is for the peer when nobody could be asked.
+    pub(super) fn verified(
+        &mut self,
+        request: &dialback::Request,
+        answer: Result<Answer, Error>,
+        pairs: &[DomainPair],
+    ) -> Option<Verdict> {
+        let place = self.pending.iter().position(|pending| pending == request)?;
         self.pending.swap_remove(place);
-        if self.state != State::ExpectElement {
-            return;
+        if !self.expects_element() {
+            return None;
         }
         let pair = &request.pair;
         let answer = match answer {
             Ok(Answer::Error(error)) => Answer::Error(passed_on(&pair.remote, &error)),
             // The rules may be others than when the key came.
-            Ok(Answer::Valid) => self.admit_pair(pair).map_or_else(Answer::Error, |()| Answer::Valid),
+            Ok(Answer::Valid) => self.admit_pair(pair, pairs).map_or_else(Answer::Error, |()| Answer::Valid),
             Ok(answer) => answer,
             Err(error) => Answer::Error(error),
         };
-        match &answer {
-            Answer::Valid => self.authorize(pair.clone(), Proof::Dialback),
+        let verdict = match &answer {
+            // The open stream sends the answer.
+            Answer::Valid => {
+                return Some(Verdict::Proved(Proved { pair: pair.clone(), proof: Proof::Dialback }));
+            }
             Answer::Invalid => {
-                self.tell(
-                    Asked::Dialback,
-                    format!("the server of {} answered `invalid` for its dialback key", pair.remote),
-                );
+                let reason = format!("the server of {} answered `invalid` for its dialback key", pair.remote);
+                self.report(Asked::Dialback, reason);
+                Some(Verdict::Invalid)
             }
             Answer::Error(error) => {
-                self.tell(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
+                self.report(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
+                None
             }
-        }
+        };
         self.wire.write(&dialback::result_answer(&pair.local, &pair.remote, &answer));
-        if answer == Answer::Invalid && self.pairs.is_empty() && self.pending.is_empty() {
-            self.wire.close(None);
-            self.end(End::Closed);
-        }
+        verdict
     }
 
-    pub(super) fn sasl(&mut self, element: &Element) -> Result<(), Fault> {
+    /// Takes an element of SASL. A peer that has proved itself has to send a new header next.
+    pub(super) fn sasl(&mut self, element: &Element) -> Result<Option<Proved>, Fault> {
         match self.exchange.handle(element, &self.claim()) {
             Step::Challenge => self.wire.write(&Element::new("challenge", ns::SASL)),
             Step::Failed(failure) => {
                 self.wire.write(&failure.element());
-                self.tell(Asked::External, format!("EXTERNAL refused: {failure}"));
+                self.report(Asked::External, format!("EXTERNAL refused: {failure}"));
                 if self.exchange.is_exhausted() {
                     return Err(Fault::TooMany("failed authentications"));
                 }
@@ -62,16 +66,16 @@ impl Receiving {
                 self.wire.write(&Element::new("success", ns::SASL));
                 if let (Some(local), Some(remote)) = (self.header.to.clone(), self.header.from.clone()) {
                     let pair = DomainPair { local, remote };
-                    self.identity = Some(pair.clone());
-                    self.authorize(pair, Proof::External);
+                    return Ok(Some(Proved { pair, proof: Proof::External }));
                 }
                 self.restart();
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Who EXTERNAL can show the peer to be: whom its certificate and its header within TLS agree on.
+    /// The identity that EXTERNAL can prove: the one in which the peer's certificate and its header within
+    /// TLS agree.
     fn claim(&self) -> Claim {
         if self.secured.is_none() {
             return Claim::Plain;
@@ -83,7 +87,7 @@ impl Receiving {
             return Claim::Unproved("the stream header has no 'to'".to_owned());
         }
         if let Some(gone) = self.header.to.as_ref().filter(|to| self.rules.hosted(to).is_none()) {
-            return Claim::Unproved(format!("{gone} is not served here any more"));
+            return Claim::Unproved(format!("{gone} is no longer served here"));
         }
         match (self.admit(from), self.certificate(from)) {
             (Ok(admission), _) if admission.external => Claim::Proved(from.clone()),
@@ -92,48 +96,54 @@ impl Receiving {
         }
     }
 
-    /// Takes a key, or answers at once. A `type` would make it an answer, and we asked nothing on this stream.
-    pub(super) fn dialback_result(&mut self, element: &Element) {
+    /// Takes a key, or answers at once. A `type` would make it an answer, and we ask nothing on this stream.
+    /// `pairs` are those that the peer has proved. The open stream sends the answer about a pair that needs
+    /// no verification.
+    pub(super) fn dialback_result(&mut self, element: &Element, pairs: &[DomainPair]) -> Option<Proved> {
         if element.attribute("type").is_some() {
-            return self.tell_unasked();
+            self.report_unasked();
+            return None;
         }
         let (from, to) = match (address(element, "from"), address(element, "to")) {
             (Ok(from), Ok(to)) => (from, to),
-            (Err(error), _) | (_, Err(error)) => return self.refuse_malformed(element, error),
+            (Err(error), _) | (_, Err(error)) => {
+                self.refuse_malformed(element, error);
+                return None;
+            }
         };
         let pair = DomainPair { local: to.clone(), remote: from.clone() };
-        self.name_later(&pair);
         let text = element.text();
         let key = text.trim();
         if self.pending.iter().any(|pending| pending.pair == pair) {
             // The answer to the first key is the answer to both.
-        } else if self.pairs.contains(&pair) {
+        } else if pairs.contains(&pair) {
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
-        } else if let Err(error) = self.admit_pair(&pair).and_then(|()| admit_key(key)) {
-            self.tell(Asked::Dialback, format!("dialback for {from}: {error}"));
+        } else if let Err(error) = self.admit_pair(&pair, pairs).and_then(|()| admit_key(key)) {
+            self.report(Asked::Dialback, format!("dialback for {from}: {error}"));
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Error(error)));
         } else if self.needs_no_call_back(&from) {
-            self.authorize(pair, Proof::Shortcut);
-            self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
+            return Some(Proved { pair, proof: Proof::Shortcut });
         } else {
             let request = dialback::Request { pair, id: self.id.clone(), key: key.to_owned() };
             self.pending.push(request.clone());
-            self.wire.emit(Output::Verify(request));
+            self.emit(Common::Verify(request));
         }
+        None
     }
 
     /// Answers a key or a question with an address that is none: what is wrong with one pair costs no other.
     fn refuse_malformed(&mut self, element: &Element, error: Error) {
-        self.tell(Asked::Dialback, format!("dialback: {error}"));
+        self.report(Asked::Dialback, format!("dialback: {error}"));
         self.wire.write(&dialback::malformed_answer(element, error));
     }
 
-    /// Answers as the authority over our domains whether a key is ours. Nothing is remembered for it (XEP-0185), it
-    /// makes nobody trusted here, and so it is done on any stream, in clear text too, whatever `tls` demands: the receiving
-    /// server can ask in no other way when it has no TLS, and it is our own key that it asks about.
+    /// Answers as the authority over our domains whether a key is ours. Nothing is remembered for it
+    /// (XEP-0185), it makes nobody trusted here, and so it is done on any stream, in clear text too, whatever
+    /// `tls` demands: the receiving server can ask in no other way when it has no TLS, and it is our own key
+    /// that it asks about.
     pub(super) fn dialback_verify(&mut self, element: &Element) {
         if element.attribute("type").is_some() {
-            return self.tell_unasked();
+            return self.report_unasked();
         }
         let (receiving, originating) = match (address(element, "from"), address(element, "to")) {
             (Ok(receiving), Ok(originating)) => (receiving, originating),
@@ -141,7 +151,6 @@ impl Receiving {
         };
         let id = element.attribute("id").unwrap_or_default();
         let pair = DomainPair { local: originating.clone(), remote: receiving.clone() };
-        self.name_later(&pair);
         let answer = match self.permit_pair(&pair) {
             Ok(()) => {
                 let key = element.text();
@@ -159,11 +168,12 @@ impl Receiving {
         self.wire.write(&dialback::verify_answer(&originating, &receiving, id, &answer));
     }
 
-    /// Whether the key of a pair is worth verifying (XEP-0220 2.5 for the conditions).
-    fn admit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
+    /// Whether the key of a pair is worth verifying (XEP-0220 section 2.5 for the conditions).
+    fn admit_pair(&self, pair: &DomainPair, pairs: &[DomainPair]) -> Result<(), Error> {
         self.permit_pair(pair)?;
         let refusal = match self.admit(&pair.remote) {
-            // Who fails with the stronger proof is not believed with the weaker one, unless the operator says so.
+            // Who fails with the stronger proof is not believed with the weaker one, unless the operator says
+            // so.
             Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => Some(format!(
                 "{} may not use dialback on a stream where its EXTERNAL was refused",
                 pair.remote
@@ -179,7 +189,7 @@ impl Receiving {
         let many = if self.pending.len() >= bounds.pending_keys {
             Some("too many keys of one stream are being verified")
         } else {
-            (self.pairs.len() >= bounds.pairs).then_some("too many domain pairs on one stream")
+            (pairs.len() >= bounds.pairs).then_some("too many domain pairs on one stream")
         };
         if let Some(text) = many.map(str::to_owned) {
             return Err(error(ErrorType::Wait, Condition::ResourceConstraint, text));
@@ -199,43 +209,31 @@ impl Receiving {
         Ok(())
     }
 
-    /// Whether the certificate proves the sender of a key, so that nobody need be asked (XEP-0344 2.4): the very name,
-    /// even on a stream whose other pairs the same certificate proved (2.6).
+    /// Whether the certificate proves the sender of a key, so that nobody need be asked (XEP-0344 2.4): the
+    /// very name, even on a stream whose other pairs the same certificate proved (2.6).
     fn needs_no_call_back(&self, remote: &Domain) -> bool {
         self.rules.policy(remote).dialback_shortcut
             && self.admit(remote).is_ok_and(|admission| admission.external)
     }
 
-    /// Notes an answer of dialback, which nobody asked for on a stream that only asks; it is dropped (XEP-0220 2.1).
-    fn tell_unasked(&mut self) {
-        self.tell(Asked::Belief, "an answer to a dialback question that was not asked here".to_owned());
+    /// Notes an answer of dialback, which nobody asked for on a stream that only asks; it is dropped
+    /// (XEP-0220 2.1).
+    fn report_unasked(&mut self) {
+        self.report(Asked::Belief, "an answer to a dialback question that was not asked here".to_owned());
     }
+}
 
+impl<O> Negotiation<O> {
     /// Whether a refused EXTERNAL on this stream bars dialback (RFC 6120 6.4.5 leaves that to us).
     pub(super) fn lost_external(&self, remote: &Domain) -> bool {
         self.exchange.was_refused() && !self.rules.policy(remote).dialback_after_external
     }
-
-    fn authorize(&mut self, pair: DomainPair, proof: Proof) {
-        let mechanism = proof.mechanism();
-        self.max_stanza = self.max_stanza.max(self.rules.policy(&pair.remote).max_stanza);
-        self.wire.limit(self.rules.bounds().for_known(self.max_stanza));
-        self.certified |= mechanism == Mechanism::External;
-        match self.pairs.iter().position(|known| *known == pair) {
-            Some(place) => self.proofs[place] = proof,
-            None => {
-                self.pairs.push(pair.clone());
-                self.proofs.push(proof);
-            }
-        }
-        self.wire.emit(Output::Authorized { pair, mechanism });
-    }
 }
 
-fn address(element: &Element, attribute: &'static str) -> Result<Domain, Error> {
+pub(super) fn address(element: &Element, attribute: &'static str) -> Result<Domain, Error> {
     let value = element.attribute(attribute).unwrap_or_default();
     Domain::new(value).map_err(|_| {
-        let text = format!("\"{}\" in '{attribute}' is no domain", brief(value));
+        let text = format!("\"{}\" in '{attribute}' is not a domain", truncate(value));
         error(ErrorType::Modify, Condition::JidMalformed, text)
     })
 }
@@ -253,9 +251,9 @@ fn not_served(domain: &Domain) -> Error {
     error(ErrorType::Cancel, Condition::ItemNotFound, format!("{domain} is not served here"))
 }
 
-/// The answer to the initiator when the authoritative server answered with an error (XEP-0220 2.5): that it does not
-/// know the domain is one thing, everything else may pass. Its words are not passed on: the initiator has proved nothing,
-/// and may have led us to a server that does not talk to it.
+/// The answer to the initiator when the authoritative server answered with an error (XEP-0220 2.5): that it
+/// does not know the domain is one thing, everything else may pass. Its words are not passed on: the
+/// initiator has proved nothing, and may have led us to a server that does not talk to it.
 fn passed_on(remote: &Domain, said: &Error) -> Error {
     let text = dialback::unverified(remote);
     match said.condition {

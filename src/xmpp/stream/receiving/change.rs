@@ -1,5 +1,8 @@
 //! An open stream under new rules, with a new verdict on the peer's certificate, or after that has expired.
-use super::{Asked, Receiving, State};
+use super::{
+    negotiation::{Asked, Common, Negotiation},
+    open::Open,
+};
 use crate::{
     Domain, DomainPair,
     certificate::{Certificate, Problem},
@@ -9,22 +12,66 @@ use crate::{
 };
 use std::sync::Arc;
 
-impl Receiving {
-    /// Takes another verdict on the peer's certificate: the trust stores are others, or time has passed. `None` proves
-    /// nothing. To be called before [`Receiving::adopt`], since the rules name trust stores by their numbers.
-    pub fn judged(&mut self, certificate: Option<Certificate>) {
+impl<O> Negotiation<O> {
+    pub(super) fn judged(&mut self, certificate: Option<Certificate>) {
         if let Some(secured) = &mut self.secured {
             secured.certificate = certificate;
         }
     }
 
-    /// Goes on under other rules. When they forbid what the stream is for, gives the error that it has to be closed
-    /// with; stanzas of forbidden pairs are not taken from now on.
-    pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
+    pub(super) fn certificate_ended(&mut self) {
+        if let Some(certificate) = self.secured.as_mut().and_then(|secured| secured.certificate.as_mut()) {
+            certificate.end();
+        }
+    }
+
+    /// Takes other rules. When they deny the peer, gives the error that the stream has to be closed with.
+    pub(super) fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
         self.rules = rules;
-        let denied = self.header.from.iter().find(|remote| !self.rules.permits(remote)).map(denial);
+        self.header.from.iter().find(|remote| !self.rules.permits(remote)).map(denial)
+    }
+}
+
+impl<O: From<Common>> Negotiation<O> {
+    /// Refuses the keys under verification that the rules, which are new, do not permit.
+    pub(super) fn refuse_pending(&mut self) {
+        for request in std::mem::take(&mut self.pending) {
+            match self.permit_pair(&request.pair) {
+                Ok(()) => self.pending.push(request),
+                Err(error) if self.expects_element() => {
+                    let DomainPair { local, remote } = &request.pair;
+                    self.report(Asked::Dialback, format!("dialback for {remote}: {error}"));
+                    self.wire.write(&dialback::result_answer(local, remote, &Answer::Error(error)));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Takes another verdict on the peer's certificate: the trust stores are others, or time has passed.
+    /// `None` proves nothing. To be called before [`Open::adopt`], since the rules name trust stores by their
+    /// numbers.
+    pub fn judged(&mut self, certificate: Option<Certificate>) {
+        self.negotiation.judged(certificate);
+    }
+
+    /// Notes that the peer's certificate has expired: it proves nothing more. Gives whether the trust in the
+    /// peer ends with it: the certificate proved one of the pairs, or the policy for one requires it to be
+    /// valid.
+    pub fn certificate_ended(&mut self) -> bool {
+        self.negotiation.certificate_ended();
+        let strict = |pair: &DomainPair| self.negotiation.rules.policy(&pair.remote).strict_certificates;
+        self.certified || self.pairs.iter().any(strict)
+    }
+
+    /// Goes on under other rules. When they forbid one of the pairs, gives the error that the stream has to
+    /// be closed with; stanzas of forbidden pairs are not taken from now on.
+    pub fn adopt(&mut self, rules: Arc<Rules>) -> Option<Error> {
+        let denied = self.negotiation.adopt(rules);
         let gone = self.keep_pairs();
-        self.refuse_pending();
+        self.negotiation.refuse_pending();
         denied.or(gone).or_else(|| self.take_limits())
     }
 
@@ -49,67 +96,46 @@ impl Receiving {
     /// Whether a pair that was proved may go on.
     fn keep(&self, pair: &DomainPair, proof: Proof) -> Result<(), Error> {
         let DomainPair { local, remote } = pair;
-        if !self.rules.permits(remote) {
+        if !self.negotiation.rules.permits(remote) {
             return Err(denial(remote));
         }
-        if self.rules.hosted(local).is_none() {
-            return Err(Error::new(Condition::HostGone, format!("{local} is not served here any more")));
+        if self.negotiation.rules.hosted(local).is_none() {
+            return Err(Error::new(Condition::HostGone, format!("{local} is no longer served here")));
         }
         let withdrawn =
             |withdrawal: Withdrawal| Error::new(Condition::PolicyViolation, withdrawal.explain(remote));
-        let verdict = self.certificate(remote).unwrap_or(Err(Problem::Missing));
-        policy::readmit(self.rules.policy(remote), self.secured.is_some(), verdict, proof)
-            .map_err(withdrawn)?;
+        let verdict = self.negotiation.certificate(remote).unwrap_or(Err(Problem::Missing));
+        policy::readmit(
+            self.negotiation.rules.policy(remote),
+            self.negotiation.secured.is_some(),
+            verdict,
+            proof,
+        )
+        .map_err(withdrawn)?;
         match proof {
-            Proof::Dialback if self.lost_external(remote) => Err(withdrawn(Withdrawal::AfterExternal)),
+            Proof::Dialback if self.negotiation.lost_external(remote) => {
+                Err(withdrawn(Withdrawal::AfterExternal))
+            }
             _ => Ok(()),
         }
     }
 
-    /// Goes on within the limits of the rules. A peer keeps to the limit for stanzas that it was told, and only a new
-    /// stream can tell it a lower one.
+    /// Goes on within the limits of the rules. A peer keeps to the limit for stanzas that it was told, and
+    /// only a new stream can tell it a lower one.
     fn take_limits(&mut self) -> Option<Error> {
-        let bounds = *self.rules.bounds();
-        let most = self.pairs.iter().map(|pair| self.rules.policy(&pair.remote).max_stanza).max();
-        let Some(most) = most else {
-            self.wire.limit(bounds.for_stranger(self.policy().max_stanza_unauthenticated));
-            return None;
-        };
+        let bounds = *self.negotiation.rules.bounds();
+        let most =
+            self.pairs.iter().map(|pair| self.negotiation.rules.policy(&pair.remote).max_stanza).max()?;
         if most < self.max_stanza {
             let text = "the limit for stanzas is lower now; a new stream announces it";
             return Some(Error::new(Condition::Reset, text));
         }
         self.max_stanza = most;
-        self.wire.limit(bounds.for_known(most));
+        self.negotiation.wire.limit(bounds.for_known(most));
         None
-    }
-
-    /// Notes that the peer's certificate has ended: it proves nothing more. Gives whether the trust in the peer ends
-    /// with it: it proved itself by it, or the policy wants it good.
-    pub fn certificate_ended(&mut self) -> bool {
-        if let Some(certificate) = self.secured.as_mut().and_then(|secured| secured.certificate.as_mut()) {
-            certificate.end();
-        }
-        let strict = |pair: &DomainPair| self.rules.policy(&pair.remote).strict_certificates;
-        self.certified || self.pairs.iter().any(strict)
-    }
-
-    /// Refuses the keys under verification that the rules, which are new, do not permit.
-    fn refuse_pending(&mut self) {
-        for request in std::mem::take(&mut self.pending) {
-            match self.permit_pair(&request.pair) {
-                Ok(()) => self.pending.push(request),
-                Err(error) if self.state == State::ExpectElement => {
-                    let DomainPair { local, remote } = &request.pair;
-                    self.tell(Asked::Dialback, format!("dialback for {remote}: {error}"));
-                    self.wire.write(&dialback::result_answer(local, remote, &Answer::Error(error)));
-                }
-                Err(_) => {}
-            }
-        }
     }
 }
 
 fn denial(remote: &Domain) -> Error {
-    Error::new(Condition::PolicyViolation, format!("{remote} may not federate with this server any more"))
+    Error::new(Condition::PolicyViolation, format!("{remote} may no longer federate with this server"))
 }

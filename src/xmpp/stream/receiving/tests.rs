@@ -2,10 +2,12 @@
 use super::*;
 use crate::{
     certificate::Certificate,
-    policy::{Policy, tests::policy},
-    stream::tests::fixture::{certificate, domain, ids, pair, receiving_event, rules, secured},
+    policy::{Mechanism::External, Policy, tests::policy},
+    stream::tests::{
+        fixture::{certificate, domain, ids, pair, receiving_event, rules, secured},
+        machine::{Accepting, Accepts},
+    },
 };
-use Mechanism::External;
 
 mod authentication;
 mod bad_stanzas;
@@ -19,7 +21,7 @@ mod styles;
 
 /// A remote server's end of the wire.
 struct Peer {
-    stream: Receiving,
+    stream: Accepting,
     /// what the driver was told that is not to be transmitted
     events: Vec<String>,
     requests: Vec<dialback::Request>,
@@ -27,13 +29,13 @@ struct Peer {
 
 impl Peer {
     fn new(rules: Arc<Rules>) -> Self {
-        Self { stream: Receiving::new(rules, None, ids()), events: Vec::new(), requests: Vec::new() }
+        Self { stream: Accepting::new(rules, None, ids()), events: Vec::new(), requests: Vec::new() }
     }
 
     /// On a stream with direct TLS, where it showed `certificate`.
     fn secured(rules: Arc<Rules>, certificate: Option<Certificate>) -> Self {
         Self {
-            stream: Receiving::new(rules, Some(secured(certificate)), ids()),
+            stream: Accepting::new(rules, Some(secured(certificate)), ids()),
             ..Self::new(rules_of_nobody())
         }
     }
@@ -58,8 +60,8 @@ impl Peer {
         let mut answer = String::new();
         while let Some(output) = self.stream.poll() {
             match &output {
-                Output::Transmit(_) => answer += &receiving_event(&output),
-                Output::Verify(request) => {
+                Accepts::Open(open::Output::Transmit(_)) => answer += &receiving_event(&output),
+                Accepts::Open(open::Output::Verify(request)) => {
                     self.events.push(receiving_event(&output));
                     self.requests.push(request.clone());
                 }

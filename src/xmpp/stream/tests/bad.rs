@@ -63,7 +63,8 @@ pub(crate) fn examples(reason: Reason) -> &'static [Bad] {
             ("<iq type='result' from='u@b.example' to='v@third.example'/>", ""),
         ],
         Reason::Displaced => &[(DISPLACED, "policy-violation")],
-        // A component's alone: a server's stream ends for the first, and has a limit without room for the second.
+        // A component's alone: a server's stream ends for the first, and has a limit without room for the
+        // second.
         Reason::ForeignFrom | Reason::TooLarge => &[],
         // Never seen; `from_element` alone makes one.
         Reason::Unreadable => &[],

@@ -1,10 +1,11 @@
 //! What tests of streams are made from, and what both machines say in words.
+use super::machine::{Accepts, Opens};
 use crate::{
     Domain, DomainPair, Stanza,
     certificate::{Certificate, Name, Problem},
     dialback::Secret,
     policy::{Hosted, Pattern, Policy, Rules},
-    stream::{Secured, initiating, receiving},
+    stream::{Secured, receiving::open::Output},
 };
 use std::sync::Arc;
 
@@ -49,48 +50,48 @@ pub(crate) fn ids() -> Box<dyn FnMut() -> String + Send> {
     })
 }
 
-/// An output of the receiving side in words; what is transmitted as it is.
-pub(crate) fn receiving_event(output: &receiving::Output) -> String {
-    use receiving::Output;
+/// An output of the accepting side in words; what is transmitted as it is.
+pub(crate) fn receiving_event(output: &Accepts) -> String {
     match output {
-        Output::Transmit(bytes) => text(bytes),
-        Output::StartTls => "[start tls]".to_owned(),
-        Output::Opened { from, to, .. } => {
+        Accepts::StartTls => "[start tls]".to_owned(),
+        Accepts::Opened { from, to } => {
             format!("[opened by {} for {to}]", from.as_ref().map_or("nobody", Domain::as_str))
         }
-        Output::Verify(request) => format!("[verify {} {} {}]", request.pair, request.id, request.key),
-        Output::Authorized { pair, mechanism } => format!("[authorized {pair} by {mechanism}]"),
-        Output::Stanza(stanza) => format!("[stanza {}]", stanza_text(stanza)),
-        Output::StanzaRefused(refused) => match &refused.answer {
-            Some(answer) => format!("[bounced {}]", stanza_text(answer)),
-            None => format!("[dropped {}]", refused.reason),
+        Accepts::Open(output) => match output {
+            Output::Transmit(bytes) => text(bytes),
+            Output::Verify(request) => format!("[verify {} {} {}]", request.pair, request.id, request.key),
+            Output::Authorized { pair, mechanism } => format!("[authorized {pair} by {mechanism}]"),
+            Output::Stanza(stanza) => format!("[stanza {}]", stanza_text(stanza)),
+            Output::StanzaRefused(refused) => match &refused.answer {
+                Some(answer) => format!("[bounced {}]", stanza_text(answer)),
+                None => format!("[dropped {}]", refused.reason),
+            },
+            Output::Refused { reason, .. } => format!("[refused: {reason}]"),
+            Output::Ended(end) => format!("[{end}]"),
         },
-        Output::Refused { reason, .. } => format!("[refused: {reason}]"),
-        Output::Ended(end) => format!("[{end}]"),
     }
 }
 
-/// An output of the initiating side in words; what is transmitted as it is.
-pub(crate) fn initiating_event(output: &initiating::Output) -> String {
+/// An output of the opening side in words; what is transmitted as it is.
+pub(crate) fn initiating_event(output: &Opens) -> String {
     use crate::dialback::Answer;
-    use initiating::Output;
     match output {
-        Output::Transmit(bytes) => text(bytes),
-        Output::StartTls => "[start tls]".to_owned(),
-        Output::Judged(verdict) => format!("[judged {}]", if verdict.is_ok() { "good" } else { "bad" }),
-        Output::Noted(_) => "[noted]".to_owned(),
-        Output::Established(established) => {
-            let tls = if established.secured { "TLS" } else { "clear text" };
-            format!("[established by {} over {tls}]", established.mechanism)
+        Opens::Transmit(bytes) => text(bytes),
+        Opens::StartTls => "[start tls]".to_owned(),
+        Opens::Judged(verdict) => format!("[judged {}]", if verdict.is_ok() { "good" } else { "bad" }),
+        Opens::Noted(_) => "[noted]".to_owned(),
+        Opens::Established { mechanism, secured } => {
+            let tls = if *secured { "TLS" } else { "clear text" };
+            format!("[established by {mechanism} over {tls}]")
         }
-        Output::Verified(Answer::Valid) => "[verified valid]".to_owned(),
-        Output::Verified(Answer::Invalid) => "[verified invalid]".to_owned(),
-        Output::Verified(Answer::Error(error)) => format!("[verified error {error}]"),
-        Output::Unasked { element } => format!("[unasked {element}]"),
-        Output::Failed(failure) => format!("[failed: {failure}]"),
-        Output::Answer(stanza) => format!("[answer {}]", stanza_text(stanza)),
-        Output::Stray(stray) => format!("[dropped: {stray}]"),
-        Output::Ended(end) => format!("[{end}]"),
+        Opens::Verified(Answer::Valid) => "[verified valid]".to_owned(),
+        Opens::Verified(Answer::Invalid) => "[verified invalid]".to_owned(),
+        Opens::Verified(Answer::Error(error)) => format!("[verified error {error}]"),
+        Opens::Unasked(element) => format!("[unasked {element}]"),
+        Opens::Failed(failure) => format!("[failed: {failure}]"),
+        Opens::Answer(stanza) => format!("[answer {}]", stanza_text(stanza)),
+        Opens::Stray(stray) => format!("[dropped: {stray}]"),
+        Opens::Ended(end) => format!("[{end}]"),
     }
 }
 

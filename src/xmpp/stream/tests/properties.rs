@@ -1,15 +1,14 @@
 //! What holds whatever a peer sends.
-use super::fixture::{certificate, domain, ids, rules, secured};
+use super::{
+    fixture::{certificate, domain, ids, rules, secured},
+    machine::{Accepting, Accepts, Opening, Opens},
+};
 use crate::{
     DomainPair,
     dialback::Answer,
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Policy, Tls, tests::policy},
-    stream::{
-        Initiating, Receiving,
-        initiating::{self, Plan, Purpose},
-        receiving,
-    },
+    stream::{initiating::Plan, receiving::open::Output},
 };
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -117,7 +116,7 @@ proptest! {
     #[test]
     fn the_receiving_side_takes_anything_and_speaks_xml(acts in acts(), trusted: bool) {
         let rules = rules(&["a.example"], if trusted { policy() } else { lax() }, true);
-        let mut stream = Receiving::new(rules, None, ids());
+        let mut stream = Accepting::new(rules, None, ids());
         let (mut reader, mut requests, mut over) = (Reader::new(), Vec::new(), false);
         for act in acts {
             let parts = match act {
@@ -142,9 +141,9 @@ proptest! {
                 while let Some(output) = stream.poll() {
                     prop_assert!(!over, "{output:?} after the end");
                     match output {
-                        receiving::Output::Transmit(bytes) => reader.reads(&bytes),
-                        receiving::Output::Verify(request) => requests.push(request),
-                        receiving::Output::Ended(_) => over = true,
+                        Accepts::Open(Output::Transmit(bytes)) => reader.reads(&bytes),
+                        Accepts::Open(Output::Verify(request)) => requests.push(request),
+                        Accepts::Open(Output::Ended(_)) => over = true,
                         _ => {}
                     }
                 }
@@ -154,9 +153,8 @@ proptest! {
 
     #[test]
     fn the_initiating_side_takes_anything_and_speaks_xml(acts in acts(), trusted: bool) {
-        let mut stream = Initiating::new(Plan {
+        let mut stream = Opening::session(Plan {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
-            purpose: Purpose::Session,
             policy: if trusted { policy() } else { lax() },
             bounds: Bounds::default(),
             direct_tls: None,
@@ -181,8 +179,8 @@ proptest! {
                 while let Some(output) = stream.poll() {
                     prop_assert!(!over, "{output:?} after the end");
                     match output {
-                        initiating::Output::Transmit(bytes) => reader.reads(&bytes),
-                        initiating::Output::Ended(_) | initiating::Output::Failed(_) => over = true,
+                        Opens::Transmit(bytes) => reader.reads(&bytes),
+                        Opens::Ended(_) | Opens::Failed(_) => over = true,
                         _ => {}
                     }
                 }

@@ -104,7 +104,8 @@ pub(crate) fn all<'a>(
     (frames, None)
 }
 
-/// What `xml-rs` thinks of a stream header: one start tag or empty element of plain XML and nothing else, or why not.
+/// What `xml-rs` thinks of a stream header: one start tag or empty element of plain XML and nothing else, or
+/// why not.
 fn judge_header(input: &[u8]) -> Result<(), String> {
     let document = match input.strip_suffix(b">") {
         Some(tag) if tag.ends_with(b"/") => input.to_vec(),
@@ -218,14 +219,16 @@ const FAULTS: [Fault; 7] = [
             refusal.is_none() && tags(text).any(|tag| tag.split(':').skip(1).any(begins_wrong))
         },
     },
-    // Reads an XML declaration loosely: `version='1.01'`, `encoding='UTF-8 or so'`, `x:version`. XML 1.0 [23] XMLDecl.
+    // Reads an XML declaration loosely: `version='1.01'`, `encoding='UTF-8 or so'`, `x:version`. XML 1.0 [23]
+    // XMLDecl.
     Fault {
         shows: |text, refusal| {
             let damaged = !HEADERS.iter().any(|header| declaration(header) == declaration(text));
             refusal.is_none() && text.starts_with("<?xml") && damaged
         },
     },
-    // Lets any prefix, or none, stand for the namespace of `xml`. Namespaces in XML 1.0 section 3 lets only `xml`.
+    // Lets any prefix, or none, stand for the namespace of `xml`. Namespaces in XML 1.0 section 3 lets only
+    // `xml`.
     Fault {
         shows: |text, refusal| {
             let declared = |tag: &str| tag.contains("xmlns") && unescape(tag).contains(ns::XML);

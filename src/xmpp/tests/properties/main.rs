@@ -1,6 +1,7 @@
 //! What must hold for any bytes at all, tried on stanzas that were damaged at random.
 //!
-//! The damage is the same in every run. `NUNCIO_CASES=2000000 cargo test -p xmpp --test properties` tries more of it.
+//! The damage is the same in every run. `NUNCIO_CASES=2000000 cargo test -p xmpp --test properties` tries
+//! more of it.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Sound stanzas in which every name may have a prefix, and every prefix may mean something else further inside.
+//! Sound stanzas in which every name may have a prefix, and every prefix may mean something else further
+//! inside.
 
 use crate::mutants::Random;
 use xmpp::xml::ns;

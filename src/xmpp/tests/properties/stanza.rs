@@ -76,7 +76,8 @@ fn check(framed: &Framed, origin: &Origin) -> bool {
     let Ok(stanza) = Stanza::admit(framed.clone(), origin) else {
         return false;
     };
-    // A component's stanza in another content namespace is taken for one in its own: `stanza::tests::namespaces`.
+    // A component's stanza in another content namespace is taken for one in its own:
+    // `stanza::tests::namespaces`.
     if Element::parse(&framed.bytes, &origin.scope).is_ok_and(|root| root.namespace != origin.namespace) {
         return false;
     }

@@ -57,17 +57,20 @@ fn what_else_the_peer_sends_costs_itself() {
             "a stanza that cannot be read",
         ),
         (error("message").replacen("<message", "<message xmlns='urn:x'", 1), "a stanza that cannot be read"),
-        ("<x xmlns='urn:example'/>".to_owned(), "no stanza"),
-        ("<x xmlns='jabber:client'/>".to_owned(), "no stanza"),
-        (format!("<x xmlns='urn:example'>{}</x>", "y".repeat(300_000)), "no stanza"),
-        (format!("<stream:features>{}</stream:features>", "y".repeat(300_000)), "no stanza"),
+        ("<x xmlns='urn:example'/>".to_owned(), "an element that is no stanza"),
+        ("<x xmlns='jabber:client'/>".to_owned(), "an element that is no stanza"),
+        (format!("<x xmlns='urn:example'>{}</x>", "y".repeat(300_000)), "an element that is no stanza"),
+        (
+            format!("<stream:features>{}</stream:features>", "y".repeat(300_000)),
+            "an element that is no stanza",
+        ),
         (
             format!("<message from='u@b.example' to='v@a.example'>{}</message>", "<a/>".repeat(5000)),
             "a stanza that is no error",
         ),
     ] {
         let mut peer = established();
-        for _ in 0..2 * ELEMENTS {
+        for _ in 0..2 * open::ELEMENTS {
             assert_eq!(peer.sends(&stray), "", "{stray}");
             assert_eq!(peer.last(), format!("[dropped: {told}]"), "{stray}");
         }
@@ -102,9 +105,9 @@ fn a_bad_stanza_on_a_stream_of_ours_costs_one_stanza() {
 fn what_has_to_be_read_to_know_that_it_is_nothing_is_taken_a_few_times() {
     for stray in ["<error xmlns='urn:example'/>", "<stream:features/>"] {
         let mut peer = established();
-        assert_eq!(peer.sends(&stray.repeat(ELEMENTS / 2)), "");
+        assert_eq!(peer.sends(&stray.repeat(open::ELEMENTS / 2)), "");
         assert!(peer.stream.is_established());
-        assert!(peer.sends(&stray.repeat(ELEMENTS)).starts_with("<stream:error><policy-violation "));
+        assert!(peer.sends(&stray.repeat(open::ELEMENTS)).starts_with("<stream:error><policy-violation "));
     }
 }
 

@@ -18,7 +18,7 @@ fn our_key() -> String {
 fn external_comes_first_with_our_name_in_it_and_restarts_the_stream() {
     let mut peer = Peer::secured(plan(policy()));
     assert_eq!(peer.opens(&format!("{DIALBACK}{EXTERNAL}")), AUTH);
-    assert_eq!(peer.stream.stage(), "waiting for the answer to our certificate");
+    assert_eq!(peer.stream.stage().to_string(), "waiting for the answer to our certificate");
     let again = peer.sends(SUCCESS);
     assert!(again.starts_with("<?xml version='1.0'?><stream:stream "), "{again}");
     assert!(!peer.stream.is_established(), "the features tell the limits");
@@ -26,13 +26,10 @@ fn external_comes_first_with_our_name_in_it_and_restarts_the_stream() {
         <idle-seconds>30</idle-seconds></limits>";
     let features = format!("{}<stream:features>{limits}</stream:features>", header("version='1.0'"));
     peer.stream.receive(BytesMut::from(features.as_str()));
-    let told = std::iter::from_fn(|| peer.stream.poll()).find(|output| !matches!(output, Output::Noted(_)));
-    let Some(Output::Established(established)) = told else {
-        panic!("not established");
-    };
-    let expected =
-        Established { mechanism: External, secured: true, max_stanza: Some(20_000), idle_seconds: Some(30) };
-    assert_eq!(established, expected);
+    peer.gets();
+    let Opening::Open(open) = &peer.stream else { panic!("not established") };
+    assert_eq!((open.mechanism(), open.transport().is_some()), (External, true));
+    assert_eq!((open.max_stanza(), open.idle_seconds()), (Some(20_000), Some(30)));
 }
 
 #[test]
@@ -163,7 +160,7 @@ fn our_name_is_said_again_once() {
 fn only_the_answer_to_our_request_counts() {
     let mut peer = Peer::secured(plan(policy()));
     assert_eq!(peer.opens(DIALBACK), our_key());
-    assert_eq!(peer.stream.stage(), "waiting for the answer to our dialback key");
+    assert_eq!(peer.stream.stage().to_string(), "waiting for the answer to our dialback key");
     for stray in [
         "<d:result xmlns:d='jabber:server:dialback' from='c.example' to='a.example' type='valid'/>",
         "<d:result xmlns:d='jabber:server:dialback' from='b.example' to='c.example' type='valid'/>",
@@ -204,7 +201,7 @@ fn a_refused_key_ends_the_attempt_with_the_reason() {
         peer.opens(DIALBACK);
         peer.stream.receive(BytesMut::from(answer.as_str()));
         let failure = std::iter::from_fn(|| peer.stream.poll()).find_map(|output| match output {
-            Output::Failed(failure) => Some(failure),
+            Opens::Failed(failure) => Some(failure),
             _ => None,
         });
         let failure = failure.unwrap();
@@ -251,10 +248,10 @@ fn a_certificate_that_is_not_good_enough_is_named_to_both_sides() {
     }
 }
 
-fn asking(policy: Policy) -> Plan {
+fn asked(policy: Policy) -> Peer {
     let request =
         dialback::Request { pair: pair("a.example", "b.example"), id: "far".into(), key: "k".into() };
-    Plan { purpose: Purpose::Verify(request), certificate: false, ..plan(policy) }
+    Peer::asked(Plan { certificate: false, ..plan(policy) }, request)
 }
 
 const QUESTION: &str = "<db:verify from='a.example' to='b.example' id='far'>k</db:verify>";
@@ -271,10 +268,10 @@ fn an_authority_is_asked_and_only_its_answer_to_this_question_counts() {
         (Tls::Optional, header("")),
         (Tls::Optional, header("version='1.0'") + "<stream:features/>"),
     ] {
-        let mut peer = Peer::new(asking(terms(tls, &[External, Dialback])));
+        let mut peer = asked(terms(tls, &[External, Dialback]));
         assert!(peer.gets().contains("xmlns:db='jabber:server:dialback'"));
         assert_eq!(peer.sends(&header), QUESTION);
-        assert_eq!(peer.stream.stage(), "waiting for the verdict on a dialback key");
+        assert_eq!(peer.stream.stage().to_string(), "waiting for the verdict on a dialback key");
         for stray in [
             verdict("id='near' type='valid'"),
             verdict("type='valid'"),
@@ -285,7 +282,7 @@ fn an_authority_is_asked_and_only_its_answer_to_this_question_counts() {
             assert_eq!(peer.sends(&stray), "");
         }
         assert_eq!(peer.sends(&verdict("id='far' type='valid'")), "</stream:stream>");
-        assert_eq!(peer.events, ["[unasked verify]", "[verified valid]", "[closed]"]);
+        assert_eq!(peer.events, ["[unasked verify]", "[verified valid]"]);
     }
 }
 
@@ -294,7 +291,7 @@ fn an_authority_is_asked_and_only_its_answer_to_this_question_counts() {
 fn an_authority_is_asked_over_tls_whatever_its_certificate() {
     let bad = Some(certificate(&["c.example"], Some(Problem::SelfSigned)));
     let ask = |policy: Policy| {
-        let mut peer = Peer::new(asking(policy));
+        let mut peer = asked(policy);
         peer.gets();
         assert_eq!(peer.opens(STARTTLS), STARTTLS);
         peer.sends(PROCEED);
@@ -305,7 +302,7 @@ fn an_authority_is_asked_over_tls_whatever_its_certificate() {
     let mut peer = ask(policy());
     assert_eq!(peer.opens(""), QUESTION);
     peer.sends(&verdict("id='far' type='invalid'"));
-    assert_eq!(peer.events[2..], ["[verified invalid]", "[closed]"]);
+    assert_eq!(peer.events[2..], ["[verified invalid]"]);
     let peer = ask(Policy { strict_certificates: true, ..policy() });
     assert!(peer.last().starts_with("[failed: certificate of b.example "), "{}", peer.last());
 }

@@ -33,7 +33,7 @@ fn tls_that_we_demand_is_tried_although_it_is_not_offered() {
         let mut peer = Peer::new(plan(policy()));
         peer.gets();
         assert_eq!(peer.opens(DIALBACK), STARTTLS);
-        assert_eq!(peer.stream.stage(), "waiting for leave to start TLS");
+        assert_eq!(peer.stream.stage().to_string(), "waiting for the answer to STARTTLS");
         assert_eq!(peer.sends(answer), told);
         assert_eq!(peer.last(), "[failed: b.example does not offer TLS (required by s2s.tls)]");
     }
@@ -116,7 +116,7 @@ fn a_demand_that_we_do_not_know_ends_the_attempt() {
     let mut peer = Peer::secured(plan(policy()));
     assert!(peer.opens(unknown).starts_with(error));
     assert!(
-        peer.last().starts_with("[failed: b.example broke the protocol: unsupported-feature"),
+        peer.last().starts_with("[failed: b.example violated the protocol: unsupported-feature"),
         "{}",
         peer.last()
     );
@@ -183,8 +183,7 @@ fn goes_on_with_dialback_whatever_an_answering_header_leaves_out() {
         peer.sends("<db:result from='b.example' to='a.example' type='valid'/>");
         assert_eq!(peer.last(), "[established by dialback over clear text]", "{attributes}");
 
-        let verify = Plan { purpose: Purpose::Verify(question()), ..plan(terms(Tls::Optional, &[Dialback])) };
-        let mut peer = Peer::new(verify);
+        let mut peer = Peer::asked(plan(terms(Tls::Optional, &[Dialback])), question());
         peer.gets();
         let asked = peer.sends(&answer);
         assert_eq!(
@@ -199,8 +198,7 @@ fn goes_on_with_dialback_whatever_an_answering_header_leaves_out() {
 // B16: it gave no reason, and may do better the next time
 #[test]
 fn a_root_that_is_closed_at_once_is_a_stream_that_the_peer_closed() {
-    for purpose in [Purpose::Session, Purpose::Verify(question())] {
-        let mut peer = Peer::new(Plan { purpose, ..plan(policy()) });
+    for mut peer in [Peer::new(plan(policy())), Peer::asked(plan(policy()), question())] {
         peer.gets();
         let answer = peer.sends(&header("version='1.0'").replace('>', "/>").replacen("?/>", "?>", 1));
         assert_eq!(answer, "</stream:stream>");
@@ -222,7 +220,7 @@ fn a_redirection_is_reported_with_how_it_came() {
         peer.gets();
         peer.stream.receive(BytesMut::from(format!("{}{error}", header("version='1.0'")).as_str()));
         let failure = std::iter::from_fn(|| peer.stream.poll()).find_map(|output| match output {
-            Output::Failed(failure) => Some(failure.cause),
+            Opens::Failed(failure) => Some(failure.cause),
             _ => None,
         });
         let expected = Cause::Redirected { host: "c.example:5270".to_owned(), secured: over_tls };
@@ -254,7 +252,7 @@ fn a_peer_that_breaks_the_protocol_is_told() {
         let answer = peer.sends(&bytes);
         assert!(answer.starts_with(&format!("<stream:error><{condition} ")), "{bytes}: {answer}");
         assert!(answer.ends_with("</stream:error></stream:stream>"), "{answer}");
-        let expected = format!("[failed: b.example broke the protocol: {condition}");
+        let expected = format!("[failed: b.example violated the protocol: {condition}");
         assert!(peer.last().starts_with(&expected), "{}", peer.last());
     }
 }
@@ -302,7 +300,7 @@ fn closing_waits_for_the_peers_tag() {
     assert_eq!(peer.gets(), "</stream:stream>");
     assert!(!peer.stream.is_established());
     assert_eq!(peer.sends("<message from='u@b.example' to='v@a.example'/>"), "");
-    assert_eq!(peer.stream.stage(), "waiting for the closing tag");
+    assert_eq!(peer.stream.stage().to_string(), "waiting for the closing tag");
     assert_eq!(peer.sends("</stream:stream>"), "");
     assert_eq!(peer.last(), "[closed]");
 }
@@ -325,7 +323,7 @@ fn a_peer_that_talks_on_without_an_outcome_is_cut_off() {
     let mut peer = Peer::secured(plan(policy()));
     peer.opens(DIALBACK);
     let stray = "<db:result xmlns:db='jabber:server:dialback' from='c.example' to='a.example' type='valid'/>";
-    let answer = peer.sends(&stray.repeat(ELEMENTS));
+    let answer = peer.sends(&stray.repeat(open::ELEMENTS));
     assert!(answer.starts_with("<stream:error><policy-violation "), "{answer}");
 }
 

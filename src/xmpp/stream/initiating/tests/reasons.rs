@@ -81,7 +81,7 @@ fn an_error_of_the_peer_is_waited_out_or_not_by_its_own_meaning() {
             peer.gets();
             peer.stream.receive(BytesMut::from(format!("{odd}{}", says(condition)).as_str()));
             let failure = std::iter::from_fn(|| peer.stream.poll()).find_map(|output| match output {
-                Output::Failed(failure) => Some(failure),
+                Opens::Failed(failure) => Some(failure),
                 _ => None,
             });
             assert_eq!(failure.map(|failure| failure.is_definitive()), Some(definitive), "{odd}");
@@ -235,7 +235,7 @@ fn each_condition_has_its_meaning_at_each_stage() {
         let mut peer = begin();
         peer.stream.receive(BytesMut::from(says(condition.as_str()).as_str()));
         let failure = std::iter::from_fn(|| peer.stream.poll()).find_map(|output| match output {
-            Output::Failed(failure) => Some(failure),
+            Opens::Failed(failure) => Some(failure),
             _ => None,
         });
         let failure = failure.unwrap_or_else(|| panic!("{condition:?} {stage}"));

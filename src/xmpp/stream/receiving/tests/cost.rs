@@ -1,4 +1,5 @@
-//! What is short to say and long to read: namespaces that many elements share, and elements where none belong.
+//! What is short to say and long to read: namespaces that many elements share, and elements where none
+//! belong.
 use super::*;
 
 const MESSAGE: &str = "<message from='b.example' to='a.example'";

@@ -85,7 +85,7 @@ fn domains_are_compared_as_domains_and_white_space_is_nothing() {
     let mut peer = open();
     assert_eq!(peer.sends(" \n\t <message from='u@B.Example.' to='v@A.EXAMPLE'/> \n"), "");
     assert!(peer.events.last().unwrap().starts_with("[stanza <message"), "{:?}", peer.events);
-    assert_eq!(peer.stream.stage(), "open");
+    assert_eq!(peer.stream.stage().to_string(), "open");
 }
 
 // B8

@@ -1,4 +1,5 @@
-//! How a stream may be written: which namespace is the default one (RFC 6120 section 4.8.2), and a root that is empty.
+//! How a stream may be written: which namespace is the default one (RFC 6120 section 4.8.2), and a root that
+//! is empty.
 use super::*;
 
 const STREAMS: &str = "http://etherx.jabber.org/streams";

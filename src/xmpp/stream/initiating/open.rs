@@ -1,0 +1,302 @@
+//! The open stream to a remote domain: our stanzas go out, and only answers come in.
+//!
+//! The machine does not see our stanzas: the driver writes them between two `Transmit`s. The peer may send no
+//! stanzas here. One that it sends costs itself, and the stream goes on.
+//!
+//! COMPAT: ejabberd (23.01 and later) answers some of our stanzas, such as one to an address that it cannot
+//! read, on the stream that they came on. An error stanza from the remote domain to ours is therefore taken
+//! as the answer that it is.
+//!
+//! This is safe: the peer is the one that gets our stanzas for this domain, on terms that are no weaker than
+//! those for a stream from it, so whoever could forge an answer could have kept the stanza. An error is never
+//! answered, so nothing is amplified. A `result` carries data and no deployed server sends one here: it has
+//! to come on a stream that the remote opens, like everything else.
+use crate::{
+    DomainPair,
+    framer::{self, Frame},
+    policy::{Bounds, Mechanism, Policy},
+    stanza::{Intake, Stanza},
+    stream::{
+        End, Error, Header, Secured, Stage,
+        error::Fault,
+        features::Limits,
+        wire::{self, Wire},
+    },
+    truncate::truncate,
+    xml::{self, ns},
+};
+use bytes::{Bytes, BytesMut};
+use std::fmt;
+
+/// An open stream to a remote domain. A [`Session`](super::Session) ends in it.
+#[derive(Debug)]
+pub struct Open {
+    pair: DomainPair,
+    policy: Policy,
+    mechanism: Mechanism,
+    secured: Option<Secured>,
+    /// Announced by the peer.
+    limits: Limits,
+    wire: Wire<Output>,
+    state: State,
+    /// Reads error stanzas; `None` when the peer's header is so long that no answer is taken.
+    intake: Option<Intake>,
+    /// Elements read so far, those of the handshake included.
+    elements: usize,
+    /// The peer has sent an answer without a question, and the driver knows.
+    unasked: bool,
+}
+
+/// The next thing for the driver to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Write these bytes.
+    Transmit(Bytes),
+    /// An error stanza between the domains of the pair: the answer to a stanza of ours.
+    Answer(Stanza),
+    /// The peer has sent something else, which is dropped.
+    Stray(Stray),
+    /// The peer has sent an answer to a question that we did not ask. It is ignored; reported once, for the
+    /// log.
+    Unasked {
+        /// `result` or `verify`.
+        element: String,
+    },
+    /// The stream is over. Write what was transmitted, then close.
+    Ended(End),
+}
+
+/// An element that the peer had no reason to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stray {
+    /// A stanza whose addresses or namespace cannot be read.
+    Malformed,
+    /// A stanza between other domains.
+    OtherDomains,
+    /// A stanza that is no error.
+    NoAnswer,
+    /// No stanza.
+    NoStanza,
+}
+
+impl fmt::Display for Stray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "a stanza that cannot be read",
+            Self::OtherDomains => "a stanza between other domains",
+            Self::NoAnswer => "a stanza that is no error",
+            Self::NoStanza => "an element that is no stanza",
+        })
+    }
+}
+
+/// What a handshake leaves to the open stream.
+pub(super) struct Negotiated {
+    pub(super) pair: DomainPair,
+    pub(super) policy: Policy,
+    pub(super) mechanism: Mechanism,
+    pub(super) secured: Option<Secured>,
+    /// Announced by the peer.
+    pub(super) limits: Limits,
+    /// The peer's header.
+    pub(super) header: Header,
+    pub(super) bounds: Bounds,
+    /// Elements read so far.
+    pub(super) elements: usize,
+    /// The peer has sent an answer without a question, and the driver knows.
+    pub(super) unasked: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// Our closing tag is sent. The stream ends like this when the peer closes too.
+    Closing(End),
+    Over,
+}
+
+impl Open {
+    /// Goes on behind a handshake, on its wire.
+    pub(super) fn new(negotiated: Negotiated, mut wire: Wire<Output>) -> Self {
+        let Negotiated { pair, policy, mechanism, secured, limits, header, bounds, elements, unasked } =
+            negotiated;
+        // An answer may be as long as our stanzas.
+        wire.limit(bounds.for_known(policy.max_stanza.saturating_add(LONGER_BY)));
+        // A header that declares much would make each answer long.
+        let intake = wire.confine_header(&header).is_ok().then(|| wire.intake(header.lang));
+        let state = State::Open;
+        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unasked }
+    }
+
+    /// The mechanism that authenticated us.
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// The TLS session; `None` in clear text.
+    pub fn transport(&self) -> Option<&Secured> {
+        self.secured.as_ref()
+    }
+
+    /// The terms for the peer.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The peer's limit for one stanza, in bytes (XEP-0478).
+    pub fn max_stanza(&self) -> Option<usize> {
+        self.limits.max_bytes
+    }
+
+    /// The peer closes the stream after so many seconds without traffic (XEP-0478).
+    pub fn idle_seconds(&self) -> Option<u64> {
+        self.limits.idle_seconds
+    }
+
+    /// Whether the peer's closing tag is missing.
+    pub fn is_open(&self) -> bool {
+        !self.wire.is_closed()
+    }
+
+    /// The point at which the stream is.
+    pub fn stage(&self) -> Stage {
+        match self.state {
+            State::Open => Stage::Open,
+            State::Closing(_) => Stage::ClosingTag,
+            State::Over => Stage::Over,
+        }
+    }
+
+    /// Takes bytes that were read from the peer.
+    pub fn receive(&mut self, bytes: BytesMut) {
+        if matches!(self.state, State::Over) {
+            return;
+        }
+        if let Some(intake) = &mut self.intake {
+            intake.begin_read();
+        }
+        self.wire.receive(bytes);
+    }
+
+    /// Closes the stream. [`Output::Ended`] follows when the peer has closed its side too.
+    pub fn close(&mut self, error: Option<Error>) {
+        if matches!(self.state, State::Open) {
+            self.wire.close(error.as_ref());
+            self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
+        }
+    }
+
+    /// The next thing to do; `None` when more bytes are needed.
+    pub fn poll(&mut self) -> Option<Output> {
+        loop {
+            if let Some(output) = self.wire.take() {
+                return Some(output);
+            }
+            if matches!(self.state, State::Over) {
+                return None;
+            }
+            let step = match self.wire.next() {
+                Ok(None) => return None,
+                Ok(Some(Frame::Element(element))) if !concerns_the_stream(&element, &self.policy) => {
+                    // Nothing is ready that would come before it.
+                    match (self.read_answer(element), &self.state) {
+                        (Ok(answer), _) => return Some(Output::Answer(answer)),
+                        (Err(_), State::Closing(_)) => Ok(()),
+                        (Err(stray), _) => return Some(Output::Stray(stray)),
+                    }
+                }
+                Ok(Some(Frame::Element(element))) => self.element(&element),
+                Ok(Some(Frame::Footer)) => {
+                    self.footer();
+                    Ok(())
+                }
+                // A stream has one header between two restarts, and the last one was in the handshake.
+                Ok(Some(Frame::Header(_))) => Ok(()),
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = step {
+                self.fail(fault);
+            }
+        }
+    }
+
+    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+        self.elements += 1;
+        if self.elements > ELEMENTS {
+            return Err(Fault::TooMany("elements that are not an answer"));
+        }
+        let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
+        match (element.namespace.as_str(), element.name.as_str()) {
+            (ns::STREAM, "error") => {
+                self.close_side();
+                self.end(End::ByPeer(Error::parse(&element)));
+            }
+            _ if matches!(self.state, State::Closing(_)) => {}
+            (ns::STREAM, "features") => {}
+            (ns::DIALBACK, _) if !self.unasked => {
+                self.unasked = true;
+                self.wire.emit(Output::Unasked { element: truncate(&element.name).into_owned() });
+            }
+            (ns::DIALBACK, _) => {}
+            _ => self.wire.emit(Output::Stray(Stray::NoStanza)),
+        }
+        Ok(())
+    }
+
+    fn read_answer(&mut self, element: framer::Element) -> Result<Stanza, Stray> {
+        if !wire::is_stanza(&element) {
+            return Err(Stray::NoStanza);
+        }
+        let stanza = self.intake.as_mut().map(|intake| intake.admit(element));
+        let Some(Ok(stanza)) = stanza else { return Err(Stray::Malformed) };
+        if *stanza.from_domain() != self.pair.remote || *stanza.to_domain() != self.pair.local {
+            return Err(Stray::OtherDomains);
+        }
+        match stanza.type_().map(xml::unescape).as_deref() {
+            Some("error") => Ok(stanza),
+            _ => Err(Stray::NoAnswer),
+        }
+    }
+
+    fn footer(&mut self) {
+        self.close_side();
+        self.end(match &self.state {
+            State::Closing(end) => end.clone(),
+            State::Open | State::Over => End::Closed,
+        });
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        let error = Error::from(fault);
+        if matches!(self.state, State::Open) {
+            self.wire.close(Some(&error));
+        }
+        self.end(End::ByUs(error));
+    }
+
+    /// Sends our closing tag unless it is sent.
+    fn close_side(&mut self) {
+        if matches!(self.state, State::Open) {
+            self.wire.close(None);
+        }
+    }
+
+    fn end(&mut self, end: End) {
+        self.state = State::Over;
+        self.wire.emit(Output::Ended(end));
+    }
+}
+
+/// Whether an element without a place on an open stream may end it, or be a late answer of the negotiation.
+/// All others need not be read.
+pub(super) fn concerns_the_stream(element: &framer::Element, policy: &Policy) -> bool {
+    matches!(wire::local_name(element), b"error" | b"features" | b"result" | b"verify")
+        && element.bytes.len() <= policy.max_stanza_unauthenticated
+}
+
+/// An answer is longer than the stanza that it answers by an error with a text, in bytes.
+const LONGER_BY: usize = 4 * 1024;
+
+/// Elements of one stream that are read. A negotiation has about ten. Elements that an open stream drops
+/// unread do not count.
+pub(super) const ELEMENTS: usize = 64;
