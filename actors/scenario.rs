@@ -34,8 +34,8 @@ use xmpp::{
 use self::program::{log_in, number, place_of, read_answers, take_until};
 use crate::{
     dial::{
-        attempt::{Arrival, Dial, PendingDial, Session},
-        failure::Failure,
+        attempt::{Dial, PendingDial, Session},
+        error::AttemptError,
     },
     flow::ledger::Totals,
     observe::recorder::{Recorder, RecorderHandle},
@@ -139,29 +139,29 @@ impl Dial for World {
             strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
-            begin: Box::new(move || Box::pin(world.attempt(pair))),
+            begin: Box::new(move |_| Box::pin(world.attempt(pair))),
         }
     }
 }
 
 impl World {
-    async fn attempt(self, pair: DomainPair) -> Result<Arrival, Failure> {
+    async fn attempt(self, pair: DomainPair) -> Result<Session, AttemptError> {
         self.dials.fetch_add(1, Relaxed);
         tokio::time::sleep(Duration::from_millis(80)).await;
         let reach = self.weather.borrow().reach;
         match reach {
             Reach::Up => {}
-            Reach::Away => return Err(Failure::Connect(Vec::new())),
+            Reach::Away => return Err(AttemptError::Connect(Vec::new())),
             Reach::Nowhere => {
                 let domain = pair.remote.to_string();
-                return Err(Failure::Dns(dns::Failure::NoSuchDomain { domain }));
+                return Err(AttemptError::Dns(dns::Failure::NoSuchDomain { domain }));
             }
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
         let machine = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
-        Ok(Arrival::Session(Box::new(Session {
+        Ok(Session {
             expires: None,
             evidence: None,
             route: None,
@@ -169,7 +169,7 @@ impl World {
             machine,
             trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
             address,
-        })))
+        })
     }
 
     /// Reads until the link is cut or the stream is closed: what comes behind a closing tag is read by nobody.

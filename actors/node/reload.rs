@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    dial::{attempt::Dialer, dial_limit, remote_policy::Terms, resolver},
+    dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
     routing::{promise, router},
     settings::{Limits, Settings},
     streams::{
@@ -28,17 +28,17 @@ impl Node {
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
-        let terms = Terms::new(&settings);
+        let terms = RemotePolicies::new(&settings);
 
         // Actors that are gone take the process with them, or need no news.
         if settings.dns != self.settings.dns {
             let _ = self.means.resolver.signal(resolver::Adopt { dns });
         }
-        if let Some(gate) = &self.means.gate {
-            let _ = gate.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
+        if let Some(dial_limit) = &self.means.dial_limit {
+            let _ = dial_limit.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
         self.means = Dialer {
-            terms: terms.clone(),
+            policies: terms.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
             ..self.means.clone()
@@ -50,7 +50,7 @@ impl Node {
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
-        let terms_of_sessions = outgoing::Adopt { terms: terms.clone(), tls: tls.clone() };
+        let terms_of_sessions = outgoing::Adopt { policies: terms.clone(), tls: tls.clone() };
         let adopt = router::Adopt { domains, components, service, terms: terms_of_sessions };
         let _ = self.router.signal(adopt);
 

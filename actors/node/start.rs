@@ -14,12 +14,7 @@ use super::{
     sockets::{Sockets, bind_control},
 };
 use crate::{
-    dial::{
-        attempt::Dialer,
-        dial_limit::{self, DialLimit},
-        remote_policy::Terms,
-        resolver::Resolver,
-    },
+    dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
@@ -53,7 +48,7 @@ impl Node {
         let addresses = sockets.addresses();
         let (control_socket, seat) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
-        let terms = Terms::new(&settings);
+        let terms = RemotePolicies::new(&settings);
         // A thread for the router, one for those who make links, one for the DNS and for verifications, and one for what
         // the node itself is asked: however many domains there are to be tried and questions to be answered, what has a
         // link does not wait for that; and no answer of the DNS, however large, holds up the promise.
@@ -98,22 +93,21 @@ impl Node {
         // bounded by what each may have read.
         let (promise, promise_inbox): (_, Inbox<Promise>) =
             mailbox::open(&meter("promise", 65_536), "promise");
-        let gate_meter = meter("dial_limit", 65_536);
-        let counted = Arc::clone(&gate_meter);
-        let owners = dial_limit::Owners { held: promise.outlet(), admitted: promise.outlet() };
+        let dial_limit_meter = meter("dial_limit", 65_536);
+        let counted = Arc::clone(&dial_limit_meter);
         let dials = settings.limits.dials;
-        let gate = mailbox::start_on(&desk, &gate_meter, "dial_limit", move |own| {
-            DialLimit::new(dials.per_address, own, owners, counted)
+        let dial_limit = mailbox::start_on(&desk, &dial_limit_meter, "dial_limit", move |own| {
+            DialLimit::new(dials.per_address, own, counted)
         });
         let means = Dialer {
-            terms: terms.clone(),
+            policies: terms.clone(),
             tls: tls.clone(),
             resolver,
-            gate: Some(gate),
+            dial_limit: Some(dial_limit),
             dials,
-            witness: witness.clone(),
-            tally: tally.clone(),
-            notes: notes.clone(),
+            fingerprints: witness.clone(),
+            metrics: tally.clone(),
+            recorder: notes.clone(),
             bound,
         };
         let verifier_meter = meter("verifier", 1024);

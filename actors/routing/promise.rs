@@ -33,7 +33,7 @@ use xmpp::{Domain, DomainPair};
 pub use self::figures::{Figures, ShowFigures};
 use self::{handover::send_first, lanes::Lanes, queue::Queue, turns::Turns};
 use crate::{
-    dial::{attempt::Dial, failure::Failure},
+    dial::{attempt::Dial, error::AttemptError},
     flow::{
         batch::Batch,
         ledger::Outcome,
@@ -196,7 +196,7 @@ struct Pair {
     /// Failed attempts in a row.
     failures: u32,
     /// How the last one failed.
-    failure: Option<Failure>,
+    failure: Option<AttemptError>,
     /// The earliest entry in the agenda.
     scheduled: Option<Instant>,
     /// It is one of those that are due.
@@ -273,10 +273,10 @@ impl Promise {
     fn deliver(&mut self, batch: Batch, context: &mut Context<Self>) {
         let key = batch.pair();
         if self.stopping {
-            return self.answer(vec![batch], &Failure::Stopping, Outcome::Answered);
+            return self.answer(vec![batch], &AttemptError::Stopping, Outcome::Answered);
         }
         if !self.permits(&key) {
-            return self.answer(vec![batch], &Failure::Denied, Outcome::Answered);
+            return self.answer(vec![batch], &AttemptError::Denied, Outcome::Answered);
         }
         let now = clock::now();
         match self.pairs.get(&key).map(|pair| (&pair.state, pair.in_line)) {
@@ -317,7 +317,7 @@ impl Promise {
         }
     }
 
-    fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
+    fn answer(&self, batches: Vec<Batch>, failure: &AttemptError, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
             self.note(&batch.pair(), Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
@@ -410,7 +410,7 @@ impl Handler<Queued<Drain>> for Promise {
         let keys: Vec<DomainPair> = self.pairs.keys().cloned().collect();
         for key in keys {
             let batches = self.take_waiting(&key);
-            self.answer(batches, &Failure::Stopping, Outcome::Answered);
+            self.answer(batches, &AttemptError::Stopping, Outcome::Answered);
             if matches!(self.pairs.get(&key), Some(Pair { state: State::AwaitingTurn, .. })) {
                 self.remove(&key);
             }

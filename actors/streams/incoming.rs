@@ -29,7 +29,7 @@ use self::{
     turn::{OFFER_AGAIN, name},
 };
 use crate::{
-    dial::remote_policy::Terms,
+    dial::remote_policy::RemotePolicies,
     flow::{
         batch::ReadPermit,
         fan_out::FanOut,
@@ -95,7 +95,7 @@ pub struct Dismiss {
 #[derive(Debug)]
 pub struct Adopt {
     /// For remote domains.
-    pub terms: Terms,
+    pub terms: RemotePolicies,
     /// Certificates, for TLS that is still to be made.
     pub tls: Tls,
 }
@@ -120,7 +120,7 @@ pub struct Owners {
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// On which terms.
-    pub terms: Terms,
+    pub terms: RemotePolicies,
     /// Certificates.
     pub tls: Tls,
     /// The mailboxes that it reports to.

@@ -38,8 +38,8 @@ use self::{
 pub use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{PendingDial, Session, StaticRoute},
-        failure::Failure,
+        attempt::{self, PendingDial, Session, StaticRoute},
+        error::AttemptError,
     },
     flow::{
         batch::{Batch, ReadPermit},
@@ -136,7 +136,7 @@ pub struct Failed {
     /// Whose.
     pub pair: DomainPair,
     /// Why.
-    pub failure: Failure,
+    pub failure: AttemptError,
 }
 
 /// The stream takes no more stanzas: whatever still arrives is given back after [`Retire`].
@@ -173,6 +173,8 @@ impl Returned {
 /// Whom a session reports to.
 #[derive(Clone, Debug)]
 pub struct Owners {
+    /// Permits that the attempt waits for: the promise.
+    pub attempt: attempt::Owner,
     /// The attempt's end: the promise.
     pub established: Outlet<Established>,
     /// The promise.
@@ -535,7 +537,8 @@ impl Drop for Outgoing {
             let nothing = Returned::nothing(self.pair.clone(), Some(end.lived));
             let _ = self.owners.returned.signal(nothing);
         } else if self.wire.is_none() && self.end.is_none() {
-            let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });
+            let _ =
+                self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: AttemptError::Crashed });
         } else {
             let _ = self.owners.closed.signal(Closed { pair: self.pair.clone(), session: self.own.clone() });
         }

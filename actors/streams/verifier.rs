@@ -28,7 +28,7 @@ use xmpp::{
 
 use self::{question::Question, shares::Shares};
 use crate::{
-    dial::{attempt::Dialer, failure::Failure},
+    dial::{attempt::Dialer, error::AttemptError},
     observe::log_limit::{self, LogLimiter},
     settings::Verifications,
 };
@@ -173,7 +173,7 @@ impl Verifier {
                 "refused a dialback key: too many wait to be verified"
             );
         }
-        question.fail(Failure::Overloaded);
+        question.fail(AttemptError::Overloaded);
     }
 
     /// Asks for the addresses whose turn it is, as long as there is room. Those that have used up their share stay in

@@ -1,4 +1,4 @@
-//! The resolver with a toy name server on loopback.
+//! Tests of the resolver with a name server on loopback.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::settings;
 use net::dns::toy::{NameServer, Reply, a, answer, srv};
 
-/// Tells the bytes of the cache.
+/// Asks for the size of the cache in bytes.
 #[derive(Debug)]
 pub(super) struct Weigh(pub(super) oneshot::Sender<usize>);
 
@@ -27,14 +27,14 @@ fn start(dns: Dns) -> Mailbox<Resolver> {
 async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, Failure> {
     let (answer, answered) = oneshot::channel();
     let domain = Domain::new(domain).unwrap();
-    resolver.signal(Resolve { domain, lane: Lane::Session, answer }).unwrap();
+    resolver.signal(Resolve { domain, purpose: Purpose::Session, answer }).unwrap();
     answered.await.unwrap()
 }
 
 async fn addresses(resolver: &Mailbox<Resolver>, host: &str) -> Result<Vec<IpAddr>, Failure> {
     let (answer, answered) = oneshot::channel();
     let host = host.to_owned();
-    resolver.signal(Locate { host, lane: Lane::Verification, answer }).unwrap();
+    resolver.signal(Locate { host, purpose: Purpose::Verification, answer }).unwrap();
     answered.await.unwrap()
 }
 
@@ -45,7 +45,7 @@ async fn weight(resolver: &Mailbox<Resolver>) -> usize {
 }
 
 #[actix::test]
-async fn asks_once_for_what_it_knows_and_again_when_the_name_servers_change() {
+async fn answers_are_cached_until_the_name_servers_change() {
     let zone = |question: &str| match question {
         "_xmpp-server._tcp.b.example SRV" => answer([srv(1, 0, 5269, "x.b.example")]),
         "x.b.example A" => answer([a(1)]),
@@ -57,7 +57,7 @@ async fn asks_once_for_what_it_knows_and_again_when_the_name_servers_change() {
     let both = ["_xmpp-server._tcp.b.example SRV", "_xmpps-server._tcp.b.example SRV"];
     service(&resolver, "b.example").await.unwrap();
     assert_eq!(server.asked(), both);
-    // A "no" without an SOA record is remembered too, for a short while.
+    // A negative answer without an SOA record is cached too, for a short time.
     service(&resolver, "b.example").await.unwrap();
     assert_eq!(server.asked(), [""; 0]);
     addresses(&resolver, "x.b.example").await.unwrap();
@@ -70,7 +70,7 @@ async fn asks_once_for_what_it_knows_and_again_when_the_name_servers_change() {
 }
 
 #[actix::test]
-async fn a_domain_that_is_its_own_host_is_asked_for_once() {
+async fn a_domain_that_is_its_own_target_is_looked_up_once() {
     let zone = |question: &str| match question {
         "b.example A" => answer([a(1)]),
         "b.example AAAA" => Reply::NoData,
@@ -85,7 +85,7 @@ async fn a_domain_that_is_its_own_host_is_asked_for_once() {
 }
 
 #[actix::test]
-async fn a_failure_is_not_kept() {
+async fn a_failure_is_not_cached() {
     let mut server =
         NameServer::always(Reply::Code(trust_dns_resolver::proto::op::ResponseCode::ServFail)).await;
     let resolver = start(dns(&server));
@@ -104,7 +104,7 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
         let Some((name, "SRV")) = question.split_once(' ') else { return Reply::NoName };
         let number = name.split('.').nth(2).unwrap_or_default();
         let target = |target: u16| ("", srv(target, 0, 5269, &format!("{number}-{target}.{long}")));
-        // What fits a datagram.
+        // These fit into a datagram.
         let records: Vec<(&'static str, RData)> = (0..4).map(target).collect();
         Reply::Records(records)
     })
@@ -119,8 +119,8 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
     let mut heaviest = 0;
     for hundred in 0..20 {
         let domains: Vec<String> = (0..100).map(|number| format!("d{hundred}-{number}.example")).collect();
-        let look_ups = domains.iter().map(|domain| service(&resolver, domain));
-        for found in futures_util::future::join_all(look_ups).await {
+        let lookups = domains.iter().map(|domain| service(&resolver, domain));
+        for found in futures_util::future::join_all(lookups).await {
             assert_eq!(found.unwrap().len(), 8);
         }
         heaviest = heaviest.max(weight(&resolver).await);
@@ -129,7 +129,7 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
 }
 
 #[actix::test]
-async fn the_look_ups_of_strangers_do_not_take_the_turns_of_sessions() {
+async fn lookups_for_verifications_do_not_delay_those_for_sessions() {
     let zone = |question: &str| match question {
         "x.b.example A" => answer([a(1)]),
         _ if question.contains("silent") => Reply::Silence,
@@ -141,17 +141,17 @@ async fn the_look_ups_of_strangers_do_not_take_the_turns_of_sessions() {
     for number in 0..1_000 {
         let (answer, answered) = oneshot::channel();
         let host = format!("h{number}.silent.example");
-        resolver.signal(Locate { host, lane: Lane::Verification, answer }).unwrap();
+        resolver.signal(Locate { host, purpose: Purpose::Verification, answer }).unwrap();
         waiting.push(answered);
     }
     let (answer, answered) = oneshot::channel();
     let host = "x.b.example".to_owned();
-    resolver.signal(Locate { host, lane: Lane::Session, answer }).unwrap();
+    resolver.signal(Locate { host, purpose: Purpose::Session, answer }).unwrap();
     tokio::select! {
         found = answered => assert_eq!(found.unwrap().unwrap().len(), 1),
-        _ = &mut waiting[0] => panic!("the name server does not answer strangers' questions"),
+        _ = &mut waiting[0] => panic!("the name server does not answer these queries"),
     }
-    // Those who give up leave their turns to the others.
+    // Cancelled lookups make room for others.
     drop(waiting);
     assert_eq!(addresses(&resolver, "x.b.example").await.unwrap().len(), 1);
 }

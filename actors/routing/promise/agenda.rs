@@ -14,7 +14,7 @@ use xmpp::{Domain, DomainPair};
 
 use super::{LOG, Life, Promise, State};
 use crate::{
-    dial::{backoff, failure::Failure},
+    dial::{backoff, error::AttemptError},
     flow::ledger::Outcome,
     streams::incoming,
 };
@@ -23,7 +23,7 @@ use status::event::{Event, What};
 
 impl Promise {
     /// Starts the pause after a failure.
-    pub(super) fn pause(&mut self, key: &DomainPair, failure: Failure) {
+    pub(super) fn pause(&mut self, key: &DomainPair, failure: AttemptError) {
         let Some(pair) = self.pairs.get_mut(key) else { return };
         pair.failures += 1;
         pair.life = Life::Unseen;
@@ -78,7 +78,7 @@ impl Promise {
     fn look_after(&mut self, key: &DomainPair, now: Instant) {
         let expired = self.change(key, |queue| queue.take_expired(now)).unwrap_or_default();
         let Some(pair) = self.pairs.get(key) else { return };
-        let reason = pair.failure.clone().unwrap_or(Failure::Late);
+        let reason = pair.failure.clone().unwrap_or(AttemptError::Late);
         let (empty, state) = (pair.is_idle(), &pair.state);
         let next = match state {
             State::Pausing { until } if empty && *until + FORGET_AFTER <= now => Next::Forget,

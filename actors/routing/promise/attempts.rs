@@ -7,7 +7,7 @@ use xmpp::DomainPair;
 
 use super::{LOG, Life, Promise, State, queue::Queue};
 use crate::{
-    dial::{dial_limit, failure::Failure},
+    dial::{attempt, error::AttemptError},
     flow::ledger::Outcome,
     streams::outgoing::{self, Outgoing},
 };
@@ -28,6 +28,7 @@ impl Promise {
         pair.asked = false;
         let dialling = self.dial.dial(key);
         let owners = outgoing::Owners {
+            attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
             failed: self.own.outlet(),
             closed: self.owners.closed.clone(),
@@ -72,7 +73,7 @@ impl Promise {
 
     /// Whether the remote has shown life since the attempt began, so that its passing failure may be out of date and
     /// one more attempt follows.
-    pub(super) fn believes(&mut self, key: &DomainPair, failure: &Failure) -> bool {
+    pub(super) fn believes(&mut self, key: &DomainPair, failure: &AttemptError) -> bool {
         let Some(pair) = self.pairs.get_mut(key).filter(|pair| pair.life == Life::Shown) else {
             return false;
         };
@@ -123,11 +124,11 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
     }
 }
 
-impl Handler<Queued<dial_limit::Waiting>> for Promise {
+impl Handler<Queued<attempt::Waiting>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, held: Queued<dial_limit::Waiting>, _: &mut Context<Self>) {
-        let dial_limit::Waiting { pair } = held.open();
+    fn handle(&mut self, held: Queued<attempt::Waiting>, _: &mut Context<Self>) {
+        let attempt::Waiting { pair } = held.open();
         if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting(_))) {
             self.turns.hold(&pair);
             self.begin_next();
@@ -135,11 +136,11 @@ impl Handler<Queued<dial_limit::Waiting>> for Promise {
     }
 }
 
-impl Handler<Queued<dial_limit::Acquired>> for Promise {
+impl Handler<Queued<attempt::Resumed>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, admitted: Queued<dial_limit::Acquired>, _: &mut Context<Self>) {
-        let dial_limit::Acquired { pair } = admitted.open();
+    fn handle(&mut self, admitted: Queued<attempt::Resumed>, _: &mut Context<Self>) {
+        let attempt::Resumed { pair } = admitted.open();
         self.turns.resume(&pair, clock::now());
     }
 }

@@ -6,7 +6,7 @@ use actix::{Context, Handler};
 
 use super::{Expect, Fulfilled, LOG, Pair, Promise, Release, State};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome},
     streams::outgoing::{self, Outgoing},
 };
@@ -76,19 +76,19 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         let outgoing::Returned { pair: key, batches, lived, cut, tokens: _tokens } = returned.open();
         if !matches!(self.pairs.get(&key), Some(Pair { state: State::AwaitingReturn, .. })) {
             // A session that panics may have said so already, or the router in its place.
-            return self.answer(batches, &Failure::Late, Outcome::Answered);
+            return self.answer(batches, &AttemptError::Late, Outcome::Answered);
         }
         if self.stopping {
-            self.answer(batches, &Failure::Stopping, Outcome::Answered);
+            self.answer(batches, &AttemptError::Stopping, Outcome::Answered);
             let waiting = self.take_waiting(&key);
             self.remove(&key);
-            return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
+            return self.answer(waiting, &AttemptError::Stopping, Outcome::Answered);
         }
         let failures = self.restless.remove(&key).unwrap_or(0);
         if !self.permits(&key) {
-            self.answer(batches, &Failure::Denied, Outcome::Answered);
+            self.answer(batches, &AttemptError::Denied, Outcome::Answered);
             let waiting = self.take_waiting(&key);
-            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            self.answer(waiting, &AttemptError::Denied, Outcome::Answered);
             self.remove(&key);
             return;
         }
@@ -104,10 +104,10 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         if lived.is_some_and(|lived| lived < SHORT_LIFE) && (cut || !empty) {
             // RFC 6120 3.3: the pause grows, for a link that was cut also when nothing waits.
             pair.failures = failures;
-            if self.believes(&key, &Failure::ShortLived) {
+            if self.believes(&key, &AttemptError::ShortLived) {
                 self.begin(&key);
             } else {
-                self.pause(&key, Failure::ShortLived);
+                self.pause(&key, AttemptError::ShortLived);
             }
         } else if empty {
             self.remove(&key);

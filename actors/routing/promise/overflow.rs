@@ -13,7 +13,7 @@ use super::{
     queue::{Rest, Room},
 };
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
 use status::event::{Event, What};
@@ -84,7 +84,7 @@ impl Pair {
     /// as soon as it stood is there, and may well be back in a moment.
     pub(super) fn stays_away(&self) -> bool {
         let State::Pausing { until } = self.state else { return false };
-        !matches!(self.failure, Some(Failure::ShortLived)) || until > clock::now() + PATIENCE
+        !matches!(self.failure, Some(AttemptError::ShortLived)) || until > clock::now() + PATIENCE
     }
 }
 

@@ -4,7 +4,7 @@ use actix::{Context, Handler};
 use xmpp::DomainPair;
 
 use super::{Adopt, Promise, State};
-use crate::{dial::failure::Failure, flow::ledger::Outcome, streams::outgoing};
+use crate::{dial::error::AttemptError, flow::ledger::Outcome, streams::outgoing};
 use mailbox::Queued;
 
 impl Handler<Queued<Adopt>> for Promise {
@@ -18,7 +18,7 @@ impl Handler<Queued<Adopt>> for Promise {
             self.pairs.keys().filter(|pair| !self.permits(pair)).cloned().collect();
         for key in forbidden {
             let waiting = self.take_waiting(&key);
-            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            self.answer(waiting, &AttemptError::Denied, Outcome::Answered);
             match self.pairs.get(&key).map(|pair| &pair.state) {
                 Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
                 Some(State::AwaitingTurn | State::Pausing { .. }) => drop(self.remove(&key)),
@@ -26,7 +26,7 @@ impl Handler<Queued<Adopt>> for Promise {
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }
         }
-        if let Some(adopt) = self.dial.terms() {
+        if let Some(adopt) = self.dial.policies() {
             for pair in self.pairs.values() {
                 if let State::HandingOver(session) | State::Attempting(session) = &pair.state {
                     // A session that has just ended needs no news.

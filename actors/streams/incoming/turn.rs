@@ -18,7 +18,7 @@ use xmpp::{
 
 use super::{Authorized, Incoming, LOG, machine::Machine};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{
         batch::{self, Batch, ReadPermit},
         refused::{self, RefusedStanzas},
@@ -119,7 +119,7 @@ impl Incoming {
         let verify = verifier::Verify { request, site, answer, within, stream };
         if let Err(refused) = self.environment.verifier.tell(verify) {
             let request = refused.into_inner().request;
-            let error = Failure::Overloaded.dialback_error(&request.pair.remote);
+            let error = AttemptError::Overloaded.dialback_error(&request.pair.remote);
             self.machine.verified(&request, Err(error));
         }
     }

@@ -3,7 +3,7 @@
 use actix::{ActorContext, Context, Handler};
 
 use super::{Failed, Outgoing};
-use crate::dial::{attempt::Arrival, failure::Failure};
+use crate::dial::{attempt::Session, error::AttemptError};
 use mailbox::Queued;
 
 /// The attempt has hung so long that others get its place: end it, if it has not succeeded by now.
@@ -13,7 +13,7 @@ pub struct GiveWay;
 /// The attempt is over, told to ourselves by its task.
 #[derive(Debug)]
 struct Attempted {
-    outcome: Result<Arrival, Failure>,
+    outcome: Result<Session, AttemptError>,
 }
 
 impl Outgoing {
@@ -21,13 +21,13 @@ impl Outgoing {
         let Some(dialling) = self.dialling.take() else { return };
         let own = self.own.clone();
         // In a task of its own, so that a panic in it is an outcome too.
-        let attempt = actix_rt::spawn((dialling.begin)());
+        let attempt = actix_rt::spawn((dialling.begin)(self.owners.attempt.clone()));
         self.attempt = Some(attempt.abort_handle());
         actix_rt::spawn(async move {
             let outcome = match attempt.await {
                 Ok(outcome) => outcome,
-                Err(error) if error.is_cancelled() => Err(Failure::Overloaded),
-                Err(_) => Err(Failure::Crashed),
+                Err(error) if error.is_cancelled() => Err(AttemptError::Overloaded),
+                Err(_) => Err(AttemptError::Crashed),
             };
             // An actor that has stopped wants no news.
             let _ = own.signal(Attempted { outcome });
@@ -52,12 +52,12 @@ impl Handler<Queued<Attempted>> for Outgoing {
     fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
         let Attempted { outcome } = attempted.open();
         self.attempt = None;
-        let failure = match outcome {
-            Ok(Arrival::Session(session)) => return self.establish(*session, context),
-            Ok(Arrival::Verified(_)) => Failure::Crashed,
-            Err(failure) => failure,
-        };
-        let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
-        context.stop();
+        match outcome {
+            Ok(session) => self.establish(session, context),
+            Err(failure) => {
+                let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
+                context.stop();
+            }
+        }
     }
 }

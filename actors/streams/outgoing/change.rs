@@ -19,7 +19,7 @@ impl Outgoing {
             self.adopted = Some(adopt.clone());
             return;
         };
-        let remote = adopt.terms.remote(&self.pair.remote);
+        let remote = adopt.policies.remote(&self.pair.remote);
         let refusal = self.forbidden(wire, adopt, remote);
         self.strict = remote.policy.strict_certificates;
         self.idle_timeout = remote.idle_timeout.min(wire.peer_idles.unwrap_or(remote.idle_timeout));
@@ -37,7 +37,7 @@ impl Outgoing {
     /// Why the stream may not go on.
     fn forbidden(&self, wire: &Wire, adopt: &Adopt, new: &Remote) -> Option<Error> {
         let (local, remote) = (&self.pair.local, &self.pair.remote);
-        let rules = adopt.terms.rules();
+        let rules = adopt.policies.rules();
         let violation = |text: String| Some(Error::new(Condition::PolicyViolation, text));
         if !rules.permits(remote) {
             return violation(format!("{remote} may no longer federate with this server"));

@@ -5,7 +5,7 @@ use xmpp::stanza::{self, Condition, ErrorType};
 
 use super::{LOG, Outgoing};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
 use status::event::{Event, What};
@@ -22,7 +22,7 @@ impl Outgoing {
     pub(super) fn write(&mut self, batch: Batch, context: &mut Context<Self>) {
         let Some(batch) = self.admissible(batch) else { return };
         if self.stopping && !self.outbox.is_empty() {
-            let error = Failure::Stopping.stanza_error(&self.pair.remote);
+            let error = AttemptError::Stopping.stanza_error(&self.pair.remote);
             self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
             return bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
         }

@@ -13,10 +13,7 @@ use xmpp::{
 
 use super::{LOG, Verified, Verify};
 use crate::{
-    dial::{
-        attempt::{Arrival, Dialer, Purpose},
-        failure::Failure,
-    },
+    dial::{attempt::Dialer, error::AttemptError},
     observe::log_limit::LogLimiter,
 };
 use mailbox::Outlet;
@@ -50,7 +47,7 @@ impl Question {
     }
 
     /// Tells the initiator why nobody was asked.
-    pub(super) fn fail(mut self, failure: Failure) {
+    pub(super) fn fail(mut self, failure: AttemptError) {
         self.tell(Err(failure));
     }
 
@@ -61,28 +58,23 @@ impl Question {
         unasked: &Arc<LogLimiter>,
         ends: oneshot::Receiver<()>,
     ) -> bool {
-        let purpose = Purpose::Verify(self.request.clone());
-        let mut attempt = means.attempt(self.request.pair.clone(), purpose, LOG);
+        let mut attempt = means.verification(self.request.clone(), LOG);
         let deadline = time::Instant::from_std(self.deadline);
         // A server is where its peers can reach it: one that comes from elsewhere is not on our loopback or link.
-        attempt.near = happy_eyeballs::is_near(self.site);
-        attempt.within = attempt.within.min(deadline.saturating_duration_since(time::Instant::now()));
+        attempt.limits.near = happy_eyeballs::is_near(self.site);
+        let left = deadline.saturating_duration_since(time::Instant::now());
+        attempt.limits.time = attempt.limits.time.min(left);
         let mut stream = self.stream.clone();
         // In a task of its own, so that a panic in it is an outcome too.
         let mut asking = actix_rt::spawn(attempt.make());
         let outcome = tokio::select! {
-            outcome = &mut asking => Some(outcome.unwrap_or(Err(Failure::Crashed))),
-            () = time::sleep_until(deadline) => Some(Err(Failure::Late)),
-            Ok(()) = ends => Some(Err(Failure::Overloaded)),
+            outcome = &mut asking => Some(outcome.unwrap_or(Err(AttemptError::Crashed))),
+            () = time::sleep_until(deadline) => Some(Err(AttemptError::Late)),
+            Ok(()) = ends => Some(Err(AttemptError::Overloaded)),
             _ = stream.changed() => None,
         };
         asking.abort();
-        let verdict = match outcome {
-            None => return false,
-            Some(Ok(Arrival::Verified(verdict))) => Ok(verdict),
-            Some(Ok(Arrival::Session(_))) => Err(Failure::Crashed),
-            Some(Err(failure)) => Err(failure),
-        };
+        let Some(verdict) = outcome else { return false };
         let confirmed = matches!(verdict, Ok(Answer::Valid));
         if let Err(failure) = &verdict
             && unasked.permits()
@@ -99,7 +91,7 @@ impl Question {
         confirmed
     }
 
-    fn note(&self, means: &Dialer, verdict: &Result<Answer, Failure>) {
+    fn note(&self, means: &Dialer, verdict: &Result<Answer, AttemptError>) {
         let DomainPair { local, remote } = self.pair();
         let text = match verdict {
             Ok(Answer::Error(said)) => {
@@ -110,10 +102,10 @@ impl Question {
                 format!("its server could not be asked about a dialback key: {}", failure.sentence(remote))
             }
         };
-        means.notes.note_claim(remote, Event::now(What::Verified).with(local).saying(text));
+        means.recorder.note_claim(remote, Event::now(What::Verified).with(local).saying(text));
     }
 
-    fn tell(&mut self, verdict: Result<Answer, Failure>) {
+    fn tell(&mut self, verdict: Result<Answer, AttemptError>) {
         let Some(answer) = self.answer.take() else { return };
         let request = self.request.clone();
         let verdict = verdict.map_err(|failure| failure.dialback_error(&request.pair.remote));
@@ -125,6 +117,6 @@ impl Question {
 impl Drop for Question {
     fn drop(&mut self) {
         // It has waited for too long.
-        self.tell(Err(Failure::Overloaded));
+        self.tell(Err(AttemptError::Overloaded));
     }
 }
