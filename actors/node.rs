@@ -1,10 +1,10 @@
-//! A node: its actors, started in the order in which they need each other, and stopped so that nothing is lost.
+//! A node: starts, reloads and stops the actors, and reports about them.
 
+mod client_slots;
 pub mod control;
 mod exporter;
 pub mod heartbeat;
 mod listeners;
-pub mod places;
 mod reload;
 mod sockets;
 mod start;
@@ -46,44 +46,44 @@ use net::{dns, tls};
 /// A running node.
 pub struct Node {
     addresses: Vec<(&'static str, SocketAddr)>,
-    /// The control socket's file, which is removed with the node.
-    seat: Option<socket::Seat>,
+    /// The file of the control socket; it is removed with the node.
+    control_file: Option<socket::SocketFile>,
     servers: Option<Mailbox<Listener>>,
     components: Option<Mailbox<Listener>>,
     router: Mailbox<Router>,
     promise: Mailbox<Promise>,
-    /// Who can be asked how things are.
+    /// The actors that answer commands.
     sources: Sources,
-    pulse: Mailbox<Monitor>,
-    deaths: mpsc::Receiver<&'static str>,
+    monitor: Mailbox<Monitor>,
+    panics: mpsc::Receiver<&'static str>,
     listeners: Listeners,
-    means: Dialer,
+    dialer: Dialer,
     settings: Box<Settings>,
     threads: Vec<Arbiter>,
-    /// Those who answer scrapes of the metrics.
+    /// Tasks that serve metrics.
     scrapes: Vec<JoinHandle<()>>,
 }
 
-/// Why a node could not be started.
+/// The reason why a node could not start.
 #[derive(Debug)]
 pub enum StartError {
     /// An address could not be bound.
     Bind {
-        /// Which.
+        /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The error of the system.
         error: io::Error,
     },
-    /// The control socket cannot be where it was wanted.
+    /// The control socket could not be created.
     Control {
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         error: socket::Error,
     },
-    /// A certificate, a key or a trust store is of no use.
+    /// A certificate, a key or a trust store cannot be used.
     Tls(tls::Error),
-    /// There is no name service.
+    /// The DNS client cannot be set up.
     Dns(dns::Error),
 }
 
@@ -96,11 +96,11 @@ impl fmt::Display for StartError {
             Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::Control { path, error } => write!(
                 f,
-                "the control socket cannot be at {}: {error}; listen.control names another place, or none when empty",
+                "cannot create the control socket {}: {error}; set listen.control to another path, or to \"\" for none",
                 path.display()
             ),
-            Self::Tls(error) => write!(f, "TLS cannot be set up: {error}"),
-            Self::Dns(error) => write!(f, "the DNS cannot be used: {error}"),
+            Self::Tls(error) => write!(f, "cannot set up TLS: {error}"),
+            Self::Dns(error) => write!(f, "cannot set up the DNS client: {error}"),
         }
     }
 }
@@ -108,52 +108,52 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl Node {
-    /// What was bound: the key of `[listen]` and the address.
+    /// The bound addresses, each with its key in `[listen]`.
     pub fn addresses(&self) -> &[(&'static str, SocketAddr)] {
         &self.addresses
     }
 
-    /// What it goes by now.
+    /// The current settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Where the control socket is, if there is one.
+    /// The path of the control socket; `None` if there is none.
     pub fn control(&self) -> Option<&Path> {
-        self.seat.as_ref().map(socket::Seat::path)
+        self.control_file.as_ref().map(socket::SocketFile::path)
     }
 
-    /// Logs every mailbox and what stands in the router's table.
+    /// Logs every mailbox, the table of the router, and every session.
     pub fn report(&self) {
-        // Actors that are gone have nothing to report.
-        let _ = self.pulse.signal(monitor::Report);
+        // An actor that has ended reports nothing.
+        let _ = self.monitor.signal(monitor::Report);
         let _ = self.router.signal(router::Report);
         let sources = self.sources.clone();
         actix::spawn(async move { sources.log_sessions().await });
     }
 
-    /// Waits until an actor that the node cannot live without panics, and names it.
-    pub async fn death(&mut self) -> &'static str {
-        self.deaths.recv().await.unwrap_or("node")
+    /// Waits until an actor panics that the node cannot run without; returns its kind.
+    pub async fn panicked(&mut self) -> &'static str {
+        self.panics.recv().await.unwrap_or("node")
     }
 
-    /// What became of every stanza; its figures go on counting. `None`: the router is gone.
+    /// The account of all stanzas; its figures go on counting. `None` if the router has ended.
     pub async fn account(&self) -> Option<Arc<Totals>> {
         let (answer, figures) = oneshot::channel();
         let _ = self.router.signal(router::ShowFigures { busiest: 0, answer });
         figures.await.ok().map(|figures| figures.account)
     }
 
-    /// Closes the links that the node opened to a remote domain in good order. Tells whether all are down `within` that time.
+    /// Closes the outgoing links to a remote domain with closing tags. Returns whether all are closed `within` that time.
     pub async fn close_links(&self, remote: xmpp::Domain, within: Duration) -> bool {
         let (token, down) = drain::tokens();
-        // The number of links is not wanted.
+        // The number of links is not needed.
         let answer = oneshot::channel().0;
         let _ = self.router.signal(router::Dismiss { remote, token, answer });
         down.within(within).await
     }
 
-    /// What tells whether the actors that the node cannot live without still take their messages.
+    /// Checks whether the router and the promise still process their mailboxes.
     pub fn heartbeat(&self) -> Heartbeat {
         Heartbeat::new(&self.router, &self.promise)
     }
@@ -174,7 +174,7 @@ impl fmt::Debug for Node {
     }
 }
 
-/// The certificates of all local names; those of the domains first, for clients that name none.
+/// The certificates of all local names. Those of the domains come first, for TLS clients without a server name.
 pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::settings::Identity>)> {
     let domains = settings.domains.iter().map(|domain| (domain.name.clone(), domain.identity.clone()));
     let components =
@@ -182,7 +182,7 @@ pub fn identities(settings: &Settings) -> Vec<(xmpp::Domain, Option<crate::setti
     domains.chain(components).collect()
 }
 
-/// The local domains, and the names that components serve.
+/// The local domains, and the names of the components.
 fn served(settings: &Settings) -> (Vec<xmpp::Domain>, Vec<(xmpp::Domain, Conflict)>) {
     let domains = settings.domains.iter().map(|domain| domain.name.clone());
     let components = settings.components.iter().map(|component| (component.name.clone(), component.conflict));

@@ -1,4 +1,4 @@
-//! What a node is started with: the configuration, read and checked, as plain values.
+//! The settings of a node: the configuration, read and checked, as plain values.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -12,191 +12,192 @@ pub use net::{
     dns::Settings as Dns,
 };
 
-/// Everything a node needs to know at its start.
+/// All settings of a node.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Threads that run sessions; at least 1.
+    /// Threads that run streams; at least 1.
     pub workers: usize,
-    /// How long a drain may take.
+    /// The time limit of an orderly stop.
     pub shutdown_timeout: Duration,
-    /// How often the mailboxes are logged; `None` is only when asked.
+    /// The interval between mailbox lines in the log; `None`: only on SIGUSR1.
     pub log_mailboxes: Option<Duration>,
-    /// Where the node listens.
+    /// The listening sockets.
     pub listen: Listen,
-    /// The domains it is authoritative for.
+    /// The domains that the node serves without a component.
     pub domains: Vec<LocalDomain>,
     /// The components that may connect.
     pub components: Vec<Component>,
-    /// The trust stores that `Policy::trust` counts.
+    /// The trust stores; `Policy::trust` is an index into them.
     pub trust: Vec<Trust>,
-    /// The terms for every remote domain.
+    /// The policy for every remote domain.
     pub remote: Remote,
-    /// What differs for some: the first exact match wins, then the longest `Below`.
+    /// Policies for some remote domains. The first exact match applies, otherwise the longest `Below`.
     pub overrides: Vec<(Pattern, Remote)>,
-    /// Who may federate.
+    /// Remote domains that may federate.
     pub allow: Vec<Pattern>,
-    /// Who may not; wins over `allow`.
+    /// Remote domains that may not; takes precedence over `allow`.
     pub deny: Vec<Pattern>,
-    /// Connections accepted from one address that are served without authentication; more of them wait. Each authenticated
-    /// connection of the address lets one more be served, up to four times as many.
+    /// Unauthenticated connections from one address that are served at once; more of them wait. Each authenticated
+    /// connection of the address adds one, up to four times this number.
     pub max_connections_per_address: usize,
-    /// What any peer can make the node hold or do.
+    /// Limits on what a peer can cost.
     pub limits: Limits,
-    /// Bounds of what waits for a link.
+    /// Bounds and times of the queues.
     pub promise: Promise,
-    /// Name servers.
+    /// Name resolution.
     pub dns: Dns,
-    /// The node's own services.
+    /// The service discovery of the node.
     pub service: Service,
 }
 
-/// What any peer can make the node hold or do.
+/// Limits on what a peer can cost.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Accepted streams of other servers, in all. One address can have three quarters of them.
+    /// Accepted server connections in total. One address can have three quarters of them.
     pub max_connections: usize,
-    /// Those of them that are served without authentication; as many more may wait.
+    /// Unauthenticated connections that are served at once; as many more may wait.
     pub max_connections_unauthenticated: usize,
-    /// Connections of one address that may end without authentication in a minute; an IPv6 /64 is one address.
+    /// Connections from one address that may end without authentication in a minute. An IPv6 /64 counts as one address.
     pub max_attempts_per_address: usize,
-    /// Bytes that a client may say before TLS is made; a server may say twice as many.
+    /// Bytes that a TLS client may send in a handshake; a TLS server may send twice as many.
     pub max_handshake: usize,
-    /// Connections of programs.
+    /// Connections of components.
     pub components: ComponentLimits,
-    /// What one stream may cost.
+    /// Limits of one stream.
     pub stream: Bounds,
-    /// Dialback call-backs.
+    /// Dialback verifications.
     pub verifications: Verifications,
-    /// Connections that the node makes for links of its own.
+    /// Connection attempts for outgoing links.
     pub dials: Dials,
-    /// What is remembered of remote domains.
+    /// The history that `nuncio explain` shows.
     pub recording: Recording,
 }
 
-/// How many connections of programs there may be.
+/// Limits on connections of components.
 #[derive(Clone, Copy, Debug)]
 pub struct ComponentLimits {
-    /// In all.
+    /// In total.
     pub connections: usize,
-    /// Those from one address that have not shown the secret of a name; an IPv6 /64 is one address.
+    /// From one address without a correct secret. An IPv6 /64 counts as one address.
     pub unproved_per_address: usize,
 }
 
-/// How much the node dials for its own links.
+/// Limits on connection attempts for outgoing links.
 #[derive(Clone, Copy, Debug)]
 pub struct Dials {
-    /// Attempts under way at once.
+    /// Attempts at once.
     pub at_once: usize,
-    /// Attempts beyond those that hang and have left their turn to others.
+    /// Further attempts, for those that hang and have given up their slot.
     pub hanging: usize,
-    /// Connections to one address at first; an IPv6 /64 is one address. Where they come about, up to eight times as many.
+    /// Connection attempts to one address at once, up to eight times as many after successes. An IPv6 /64 counts as one
+    /// address.
     pub per_address: usize,
-    /// Connections of one attempt.
+    /// TCP connections of one attempt.
     pub per_attempt: usize,
 }
 
-/// How much the flight recorder holds.
+/// Bounds of the recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recording {
-    /// Remote domains; 0: nothing is remembered.
+    /// Remote domains; 0: nothing is recorded.
     pub domains: usize,
-    /// The last events of each.
+    /// Events of each domain.
     pub events: usize,
 }
 
-/// How much the node dials for others.
+/// Limits on dialback verifications.
 #[derive(Clone, Copy, Debug)]
 pub struct Verifications {
-    /// Call-backs under way at once.
+    /// Verifications at once.
     pub at_once: usize,
-    /// Those for the peers of one address, under way or not confirmed a while ago; an IPv6 /64 is one address.
+    /// Verifications for the peers of one address, under way or lately failed. An IPv6 /64 counts as one address.
     pub per_address: usize,
-    /// Those that wait for their turn, in all.
+    /// Verifications that wait, in total.
     pub waiting: usize,
 }
 
 /// Listening sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listen {
-    /// Servers, with STARTTLS.
+    /// For servers, with STARTTLS.
     pub s2s: Vec<SocketAddr>,
-    /// Servers, TLS from the first byte (XEP-0368).
+    /// For servers, TLS from the first byte (XEP-0368).
     pub s2s_tls: Vec<SocketAddr>,
-    /// Components (XEP-0114).
+    /// For components (XEP-0114).
     pub component: Vec<SocketAddr>,
-    /// Metrics over HTTP.
+    /// For metrics over HTTP.
     pub metrics: Vec<SocketAddr>,
-    /// Where the operator's commands reach the node; `None`: nowhere.
+    /// The control socket; `None`: none.
     pub control: Option<ControlSocket>,
 }
 
-/// The socket of the operator's commands.
+/// The control socket, for commands of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlSocket {
-    /// A path in the file system.
+    /// The path of the socket.
     pub path: PathBuf,
-    /// Without it the node does not start. Else the node goes without, and says so.
+    /// The node does not start without the socket. Otherwise it logs a warning and runs without it.
     pub required: bool,
 }
 
-/// A domain this node is authoritative for.
+/// A domain that the node serves without a component.
 #[derive(Clone, Debug)]
 pub struct LocalDomain {
-    /// Its name.
+    /// The name.
     pub name: Domain,
-    /// What it shows to others; none: no TLS offered.
+    /// Its certificate and key; `None`: TLS is not offered.
     pub identity: Option<Identity>,
 }
 
 /// An external component.
 #[derive(Clone, Debug)]
 pub struct Component {
-    /// The domain it serves.
+    /// The domain that it serves.
     pub name: Domain,
-    /// Shared with the program (XEP-0114 section 3).
+    /// The secret that it shares with the node (XEP-0114 section 3).
     pub secret: String,
-    /// Its own, or that of the local domain it is below.
+    /// Its certificate and key, or those of the local domain above it.
     pub identity: Option<Identity>,
-    /// Bytes of one of its stanzas, if they are limited otherwise than those of remote domains.
+    /// The size limit of its stanzas in bytes; `None`: that of remote domains.
     pub max_stanza: Option<usize>,
-    /// When a second connection shows the secret of the name.
+    /// The rule for a second connection with the secret of the name.
     pub conflict: Conflict,
 }
 
-/// Which connection serves a component's name when a second one shows its secret.
+/// The connection that serves the name of a component when a second one has its secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Conflict {
-    /// The first, as long as it answers; the second gets `conflict`.
+    /// The first one, if it answers a ping; the second gets `conflict`.
     #[default]
     Refuse,
-    /// The second; the first gets `conflict`.
+    /// The second one; the first gets `conflict`.
     Replace,
 }
 
-/// The terms for one remote domain.
+/// The policy for one remote domain.
 #[derive(Clone, Debug)]
 pub struct Remote {
-    /// What the streams have to be.
+    /// Requirements on streams.
     pub policy: Policy,
-    /// One TCP attempt.
+    /// The time limit of one TCP connection.
     pub connect_timeout: Duration,
-    /// TCP to authenticated; a dialback call-back in all.
+    /// The time limit from TCP to authentication, and of a whole dialback verification.
     pub handshake_timeout: Duration,
-    /// All targets and addresses of one attempt.
+    /// The time limit for all targets and addresses of one attempt.
     pub attempt_timeout: Duration,
-    /// A link without a stanza for this long is closed.
+    /// A link without a stanza for this time is closed.
     pub idle_timeout: Duration,
-    /// Silence after which the link is checked.
+    /// The time without data after which the link is checked.
     pub keepalive: Duration,
-    /// How long one element may take to arrive.
+    /// The time limit for one element to arrive.
     pub element_timeout: Duration,
-    /// A peer that takes not one chunk in this time reads nothing.
+    /// The time limit for the peer to read one chunk.
     pub write_timeout: Duration,
-    /// Bytes a second that are read from one stream; `None`: as many as come.
+    /// Bytes per second that are read from one stream; `None`: no limit.
     pub max_rate: Option<usize>,
-    /// Skips DNS.
+    /// The address to connect to, without DNS.
     pub address: Option<HostPort>,
-    /// That address speaks TLS from the first byte.
+    /// That address expects TLS from the first byte (XEP-0368).
     pub direct_tls: bool,
 }
 
@@ -209,28 +210,28 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// Bounds of what waits for a link.
+/// Bounds and times of the queues of stanzas that wait for a link.
 #[derive(Clone, Debug)]
 pub struct Promise {
-    /// Stanzas of one domain pair.
+    /// Stanzas in the queue of one domain pair.
     pub max_stanzas: usize,
-    /// Bytes of one domain pair.
+    /// Bytes in the queue of one domain pair.
     pub max_bytes: usize,
-    /// Bytes of all pairs.
+    /// Bytes in all queues.
     pub total_bytes: usize,
-    /// How long a message waits before it is answered with an error.
+    /// The time a message waits before it is answered with an error.
     pub message: Duration,
-    /// How long a presence waits.
+    /// The time a presence waits.
     pub presence: Duration,
-    /// How long an IQ waits while an attempt is being made.
+    /// The time an IQ waits while an attempt is under way.
     pub iq: Duration,
-    /// First pause after a failed attempt.
+    /// The pause after the first failed attempt.
     pub backoff_first: Duration,
-    /// Longest pause.
+    /// The longest pause.
     pub backoff_longest: Duration,
 }
 
-/// What the node says of itself.
+/// Service discovery information of the node.
 #[derive(Clone, Debug, Default)]
 pub struct Service {
     /// Contact addresses (XEP-0157): form field (`abuse-addresses` …) and its URIs.

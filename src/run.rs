@@ -88,7 +88,7 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
                 look_at_certificates(node.settings());
                 continue;
             }
-            dead = node.death() => {
+            dead = node.panicked() => {
                 log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
                 return Ok(ExitCode::FAILURE);
             }

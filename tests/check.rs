@@ -240,7 +240,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     let screen = desk.fails(&text("file.sock"), &["--offline"]);
     assert!(
         screen.contains(
-            "error: listen.control: it cannot be at file.sock: a file that is not a socket exists there"
+            "error: listen.control: it cannot be at file.sock: the file exists and is not a socket"
         ),
         "{screen}"
     );
@@ -249,9 +249,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     assert!(screen.contains(": listen.control: ") && screen.contains("/proc/nuncio.sock"), "{screen}");
     let screen = desk.fails(&text("live.sock"), &[]);
     assert!(
-        screen.contains(
-            "error: listen.control: it cannot be at live.sock: another node answers there (process "
-        ),
+        screen.contains("error: listen.control: it cannot be at live.sock: another node uses it (process "),
         "{screen}"
     );
     assert!(!desk.passes(&text("live.sock"), &["--offline"]).contains("listen.control"), "files only");

@@ -1,14 +1,15 @@
-//! The control socket: answers an operator's commands, `nuncio explain` and its like, about the running node.
+//! The control socket answers commands of the operator, such as `nuncio explain`, about the running node.
 //!
-//! One request, a line of JSON; one answer, a JSON document; then the connection is closed. Answers are gathered from
-//! the actors by a task for each connection, which waits for them outside of every actor, within a time limit, and says
-//! whose answer did not come. Whoever may open the socket, its owner, is trusted; but for nothing in it is a node to
-//! fall: requests are short, connections few, answers limited.
+//! A connection carries one request, a line of JSON, and one answer, a JSON document. A task for each connection collects
+//! the answers of the actors within a time limit, and names the actors that did not answer. Only the owner of the socket
+//! can connect. Requests, connections and answers are bounded all the same, so that no command can harm the node.
 
-mod collect;
+mod commands;
 mod components;
+mod links;
 mod read_request;
 mod related;
+mod round;
 mod session_line;
 pub mod socket;
 
@@ -22,24 +23,24 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::collect::Sources;
+pub use self::commands::Sources;
 use crate::{
-    node::places::{Place, Places, soon_if_needed, unless_needed},
+    node::client_slots::{Slot, Slots, unless_needed, write_answer},
     observe::log_limit::LogLimiter,
 };
 use mailbox::{Mailbox, Meter, Queued, Refused};
 use status::answer::Refusal;
 
-/// A connection came, told to ourselves by the accepting task.
+/// A new connection, from the task that accepts.
 #[derive(Debug)]
 struct Accepted {
     stream: UnixStream,
 }
 
-/// A connection is done, told to ourselves by its task.
+/// The end of a connection, from its task.
 #[derive(Debug)]
 struct Done {
-    place: u64,
+    slot: u64,
 }
 
 /// The actor of the control socket.
@@ -48,20 +49,20 @@ pub struct Control {
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     accepting: JoinHandle<()>,
-    places: Places,
+    slots: Slots,
 }
 
 impl Control {
-    /// An actor that answers on `socket` what it learns from `sources`.
+    /// An actor that answers on `socket` with data of `sources`.
     pub fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         let accepting = actix_rt::spawn(accept(socket, own.clone()));
-        Self { sources: Arc::new(sources), own, meter, accepting, places: Places::new(CONNECTIONS) }
+        Self { sources: Arc::new(sources), own, meter, accepting, slots: Slots::new(CONNECTIONS) }
     }
 }
 
-/// Accepts as long as the actor lives.
+/// Accepts connections as long as the actor lives.
 async fn accept(socket: UnixListener, control: Mailbox<Control>) {
-    let failures = LogLimiter::new(LOG, 1, "more commands could not be accepted");
+    let failures = LogLimiter::new(LOG, 1, "more connections to the control socket could not be accepted");
     loop {
         match socket.accept().await {
             Ok((stream, _)) => {
@@ -71,35 +72,36 @@ async fn accept(socket: UnixListener, control: Mailbox<Control>) {
             }
             Err(error) => {
                 if failures.permits() {
-                    log::warn!(target: LOG, reason:% = error; "a command could not be accepted");
+                    log::warn!(target: LOG, reason:% = error; "cannot accept a connection to the control socket");
                 }
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 }
 
-/// Reads the request and writes the answer. While it waits for the client, a new client can have its place.
+/// Reads the request and writes the answer. While it waits for the client, a new client can take its slot.
 async fn converse(mut stream: UnixStream, sources: &Sources, mut ends: oneshot::Receiver<()>) {
     let read = tokio::time::timeout(READ_WITHIN, read_request::read(&mut stream));
     let document = match unless_needed(&mut ends, read).await {
         Some(Ok(Ok(request))) => {
-            log::debug!(target: LOG, request:? = request; "asked");
+            log::debug!(target: LOG, request:? = request; "request");
             sources.answer(request).await
         }
         Some(Ok(Err(why))) => Refusal::new(why).document(),
         Some(Err(_)) => {
-            Refusal::new(format!("no request came within {} s", READ_WITHIN.as_secs())).document()
+            Refusal::new(format!("no request arrived within {} s", READ_WITHIN.as_secs())).document()
         }
-        None => Refusal::new("no request came before other commands needed the connection").document(),
+        None => Refusal::new("no request arrived before other commands needed the connection: try again")
+            .document(),
     };
     let write = async {
         stream.write_all(document.as_bytes()).await?;
         stream.shutdown().await
     };
     let write = tokio::time::timeout(WRITE_WITHIN, write);
-    // A client that does not read the answer does not get it.
-    let _ = soon_if_needed(&mut ends, write).await;
+    // The answer is lost if the client does not read it in time.
+    let _ = write_answer(&mut ends, write).await;
 }
 
 impl Actor for Control {
@@ -111,17 +113,17 @@ impl Handler<Queued<Accepted>> for Control {
 
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
         let Accepted { stream } = accepted.open();
-        let Some(Place { number, ends }) = self.places.enter() else {
-            let refusal = Refusal::new("too many commands are being answered at once: try again").document();
-            // A client that does not get it sees the connection closed.
+        let Some(Slot { number, ends }) = self.slots.acquire() else {
+            let refusal = Refusal::new("too many commands at once: try again").document();
+            // If the socket has no room, the client only sees the connection closed.
             let _ = stream.try_write(refusal.as_bytes());
             return;
         };
         let (sources, own) = (Arc::clone(&self.sources), self.own.clone());
         actix_rt::spawn(async move {
-            // In a task of its own, so that a panic in it gives the place back too.
+            // A task of its own, so that the slot is released after a panic too.
             let _ = actix_rt::spawn(async move { converse(stream, &sources, ends).await }).await;
-            let _ = own.signal(Done { place: number });
+            let _ = own.signal(Done { slot: number });
         });
     }
 }
@@ -130,8 +132,8 @@ impl Handler<Queued<Done>> for Control {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, _: &mut Context<Self>) {
-        let Done { place } = done.open();
-        self.places.leave(place);
+        let Done { slot } = done.open();
+        self.slots.release(slot);
     }
 }
 
@@ -144,14 +146,14 @@ impl Drop for Control {
 
 const LOG: &str = "nuncio::control";
 
-/// Commands answered at once: a person has one or two, a monitor a few. As many more may be about to end.
+/// Commands answered at once: an operator runs one or two, a monitoring system a few. As many more may be ending.
 const CONNECTIONS: usize = 16;
 
-/// How long a client may take to ask.
+/// The time limit for the request.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long a client may take to read the answer.
+/// The time limit for the client to read the answer.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
-/// A pause after which an exhausted system may have room again.
-const BREATH: Duration = Duration::from_millis(25);
+/// The pause after a failed accept: the system may have file descriptors again.
+const RETRY_PAUSE: Duration = Duration::from_millis(25);

@@ -6,30 +6,30 @@ use tokio::sync::oneshot;
 use crate::routing::{promise::Promise, router::Router};
 use mailbox::{Mailbox, Outlet, Queued};
 
-/// Say that you live.
+/// Confirm that the mailbox is processed.
 #[derive(Debug)]
 pub struct Respond {
-    /// Told when this message had its turn.
+    /// Gets the confirmation.
     pub alive: oneshot::Sender<()>,
 }
 
-/// Feels whether the router and the promise still take messages, which a timer would not.
+/// Checks that the router and the promise still process their mailboxes. A timer of their own could not show it.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    vital: [Outlet<Respond>; 2],
+    actors: [Outlet<Respond>; 2],
 }
 
 impl Heartbeat {
-    /// Of these two.
+    /// A check of these two actors.
     pub fn new(router: &Mailbox<Router>, promise: &Mailbox<Promise>) -> Self {
-        Self { vital: [router.outlet(), promise.outlet()] }
+        Self { actors: [router.outlet(), promise.outlet()] }
     }
 
-    /// Waits until both have answered; for ever if one never does. To be called by a task outside of the actors.
+    /// Waits until both have answered; forever if one does not. Call it from a task outside of the actors.
     pub async fn beat(&self) {
-        for actor in &self.vital {
+        for actor in &self.actors {
             let (alive, answer) = oneshot::channel();
-            // A dead one does not answer, and then there is no beat.
+            // An actor that has ended does not answer.
             let _ = actor.signal(Respond { alive });
             if answer.await.is_err() {
                 std::future::pending::<()>().await;
@@ -40,7 +40,7 @@ impl Heartbeat {
 
 impl Respond {
     fn respond(self) {
-        // Whoever asked may have gone.
+        // The watchdog may have stopped.
         let _ = self.alive.send(());
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     use mailbox::{Inbox, Meter};
 
     #[tokio::test]
-    async fn there_is_no_beat_when_a_vital_actor_does_not_take_its_messages() {
+    async fn there_is_no_beat_if_an_actor_does_not_process_its_mailbox() {
         let (router, _stuck): (_, Inbox<Router>) = mailbox::open(&Meter::new("router", 8, None), "router");
         let (promise, gone): (_, Inbox<Promise>) = mailbox::open(&Meter::new("promise", 8, None), "promise");
         drop(gone);

@@ -1,4 +1,4 @@
-//! How listeners are started, and what they start streams with.
+//! Starts the listeners with what their streams need.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -28,14 +28,14 @@ use crate::{
 use mailbox::{Mailbox, Meter, workers::Workers};
 use net::tls::Tls;
 
-/// What listeners are started with.
+/// Everything that listeners and their streams need.
 pub(super) struct Listeners {
     pub(super) meter: Arc<Meter>,
     pub(super) incoming: Arc<Meter>,
     pub(super) component: Arc<Meter>,
     pub(super) limits: Limits,
-    /// Of what is accepted from programs.
-    pub(super) programs: Limits,
+    /// For connections of components.
+    pub(super) component_limits: Limits,
     pub(super) strangers: incoming::Strangers,
     pub(super) refusals: component::Refusals,
     pub(super) asker: Option<Domain>,
@@ -52,7 +52,7 @@ pub(super) struct Listeners {
     pub(super) secrets: Arc<HashMap<Domain, Configured>>,
 }
 
-/// What is accepted from servers; `seats` are those of all listeners.
+/// The limits for connections of servers; `seats` is shared by all listeners.
 pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     Limits {
         seats,
@@ -65,8 +65,8 @@ pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     }
 }
 
-/// What is accepted from components. A host may run all of them at one address, and they may try to connect again and
-/// again: only connections that have not shown a secret are limited. Servers take no seats from components.
+/// The limits for connections of components. All components of a host may have one address, and they may reconnect
+/// often. So only connections without a correct secret are limited. Servers take no seats from components.
 pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     Limits {
         seats,
@@ -74,31 +74,31 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
         connections: usize::MAX,
         unauthenticated: component_seats(settings),
         per_address: settings.limits.components.unproved_per_address,
-        // The limit is one for the rate of wrong secrets too, and no component is far away.
+        // This also limits the rate of wrong secrets. Components are near, so they need no growth.
         growth: 1,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,
     }
 }
 
-/// The connections of components that are accepted: every name can have its own, whatever the limit is, with some more
-/// for connections that have not shown a secret.
+/// The number of accepted connections of components: one for every name, whatever the limit is, and some more for
+/// connections without a correct secret.
 pub(super) fn component_seats(settings: &Settings) -> usize {
     let names = settings.components.len();
     settings.limits.components.connections.max(names + names / 16)
 }
 
-/// The limits of log lines about component connections that serve no name.
+/// The limits on log lines about component connections that serve no name.
 pub(super) fn refusals(settings: &Settings) -> component::Refusals {
     component::Refusals::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
-/// The lines about stanzas of components.
+/// The limit on log lines about refused stanzas of components.
 pub(super) fn bad_stanzas() -> Arc<LogLimiter> {
     LogLimiter::new(component::LOG, log_limit::FEW, "more stanzas of components were refused")
 }
 
-/// What each component proves itself with, and its own limits.
+/// The secret and the limits of each component.
 pub(super) fn secrets(settings: &Settings) -> Arc<HashMap<Domain, Configured>> {
     let secret = |component: &crate::settings::Component| {
         let secret = Secret::new(component.secret.clone());
@@ -128,11 +128,11 @@ impl Listeners {
 
     pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
         let doors = sockets.into_iter().map(|socket| Door { socket, direct_tls: false }).collect();
-        let (limits, whose) = (self.programs.clone(), Kind::Components);
+        let (limits, whose) = (self.component_limits.clone(), Kind::Components);
         self.start("components", doors, &self.component, limits, |own| self.of_components(own), whose)
     }
 
-    /// What the stream of a server needs.
+    /// Everything that the stream of a server needs.
     pub(super) fn of_servers(&self, listener: &Mailbox<Listener>) -> incoming::Environment {
         incoming::Environment {
             terms: self.terms.clone(),
@@ -153,7 +153,7 @@ impl Listeners {
         }
     }
 
-    /// What the connection of a component needs.
+    /// Everything that the connection of a component needs.
     pub(super) fn of_components(&self, listener: &Mailbox<Listener>) -> component::Environment {
         let remote = self.terms.default_remote();
         component::Environment {
@@ -181,7 +181,7 @@ impl Listeners {
         }
     }
 
-    /// Starts one listener for all of its sockets; `None`: there is none.
+    /// Starts one listener for all sockets of a kind; `None` if there are none.
     fn start<S>(
         &self,
         name: &str,
@@ -207,7 +207,7 @@ impl Listeners {
     }
 }
 
-/// How many times as many connections that have not authenticated are served of an address of which others have: with 64
-/// these are 256, as many as a node like this one opens at once. So that all of 1,000 links of a hoster stand within 3 s
-/// where a round trip takes 100 ms.
+/// Unauthenticated connections of one address that are served at once may grow to this many times
+/// `max_connections_per_address` while connections of the address authenticate. 4 × 64 = 256 are as many as a node opens
+/// at once, so that 1,000 links of a hoster are open within 3 s with round trips of 100 ms.
 const GROWTH: usize = 4;

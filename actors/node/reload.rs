@@ -1,4 +1,4 @@
-//! Other settings for a node that runs. Streams go on; what is new holds for what comes, and what is forbidden now ends.
+//! Gives new settings to a running node. Streams go on, except those that the new settings do not admit.
 
 use tokio::sync::Semaphore;
 
@@ -15,42 +15,41 @@ use crate::{
 use net::{dns::Dns, tls::Tls};
 
 impl Node {
-    /// Goes on with other settings. Each actor is told what concerns it, and ends only the streams that the settings
-    /// would not admit now: with servers by `policy-violation`, with components whose name is gone by `host-gone`, and
-    /// with components whose secret has changed by `not-authorized`. Gives the keys that differ and are taken at a start
-    /// only.
+    /// Applies new settings. Each actor gets its part, and closes only the streams that the settings do not admit: with
+    /// servers by `policy-violation`, with components whose name was removed by `host-gone`, and with components whose
+    /// secret has changed by `not-authorized`. Returns the keys that differ and need a restart to take effect.
     ///
     /// # Errors
     ///
-    /// Settings that TLS or the DNS cannot use; nothing has changed then.
+    /// TLS or the DNS client cannot use the settings; nothing has changed then.
     pub fn reload(&mut self, settings: Settings) -> Result<Vec<&'static str>, StartError> {
         let tls = Tls::new(identities(&settings), &settings.trust)
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
-        let terms = RemotePolicies::new(&settings);
+        let policies = RemotePolicies::new(&settings);
 
-        // Actors that are gone take the process with them, or need no news.
+        // An actor that has ended needs no settings; if the node cannot run without it, the process ends.
         if settings.dns != self.settings.dns {
-            let _ = self.means.resolver.signal(resolver::Adopt { dns });
+            let _ = self.dialer.resolver.signal(resolver::Adopt { dns });
         }
-        if let Some(dial_limit) = &self.means.dial_limit {
+        if let Some(dial_limit) = &self.dialer.dial_limit {
             let _ = dial_limit.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
-        self.means = Dialer {
-            policies: terms.clone(),
+        self.dialer = Dialer {
+            policies: policies.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
-            ..self.means.clone()
+            ..self.dialer.clone()
         };
-        let adopt = verifier::Adopt { means: self.means.clone(), limits: settings.limits.verifications };
+        let adopt = verifier::Adopt { means: self.dialer.clone(), limits: settings.limits.verifications };
         let _ = self.listeners.verifier.signal(adopt);
-        // The promise before the router: a session that the one lets go by, the other meets.
-        let (dial, bounds) = (Box::new(self.means.clone()), settings.promise.clone());
+        // The promise before the router: a session on its way from one to the other is checked by the second.
+        let (dial, bounds) = (Box::new(self.dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
-        let terms_of_sessions = outgoing::Adopt { policies: terms.clone(), tls: tls.clone() };
+        let terms_of_sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
         let adopt = router::Adopt { domains, components, service, terms: terms_of_sessions };
         let _ = self.router.signal(adopt);
 
@@ -58,23 +57,24 @@ impl Node {
         let seats = self.listeners.limits.seats.clone();
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
-        let seats = self.listeners.programs.seats.clone();
+        let seats = self.listeners.component_limits.seats.clone();
         resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
-        self.listeners.programs = listeners::limits_of_components(&settings, seats);
+        self.listeners.component_limits = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         self.listeners.refusals = listeners::refusals(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
-        (self.listeners.tls, self.listeners.terms) = (tls, terms);
+        (self.listeners.tls, self.listeners.terms) = (tls, policies);
         if let Some(server) = &self.servers {
             let whose = Kind::Servers(self.listeners.of_servers(server));
             let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
             let whose = Kind::Components(self.listeners.of_components(component));
-            let _ = component.signal(listener::Adopt { whose, limits: self.listeners.programs.clone() });
+            let _ =
+                component.signal(listener::Adopt { whose, limits: self.listeners.component_limits.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
-        // Compared with what runs at the next reload too.
+        // The keys that need a restart keep their values, so that the next reload compares with them too.
         let before = &self.settings;
         *self.settings = Settings {
             listen: before.listen.clone(),
@@ -87,13 +87,13 @@ impl Node {
     }
 }
 
-/// Adds seats, or takes away those that are free.
+/// Adds permits, or takes away free ones.
 fn resize(seats: &Semaphore, [before, now]: [usize; 2]) {
     seats.add_permits(now.saturating_sub(before));
     seats.forget_permits(before.saturating_sub(now));
 }
 
-/// The keys that differ and that only a start can change.
+/// The keys that differ and need a restart.
 fn fixed(before: &Settings, now: &Settings) -> Vec<&'static str> {
     let recorded = |settings: &Settings| settings.limits.recording;
     let differs = [

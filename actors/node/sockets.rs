@@ -1,4 +1,4 @@
-//! The sockets of a node, bound before anything runs.
+//! Binds the sockets of a node before any actor runs.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::{LOG, StartError};
 use crate::{node::control::socket, settings::Settings, streams::listener};
 
-/// The listening sockets, bound before anything runs.
+/// The bound sockets.
 pub(super) struct Sockets {
     pub(super) s2s: Vec<TcpListener>,
     pub(super) s2s_tls: Vec<TcpListener>,
@@ -39,8 +39,10 @@ impl Sockets {
     }
 }
 
-/// Binds the control socket. Where nobody asked for one by name, a node that cannot have it goes without.
-pub(super) fn bind_control(settings: &Settings) -> Result<Option<(UnixListener, socket::Seat)>, StartError> {
+/// Binds the control socket. If the configuration does not require it, a failure is only a warning.
+pub(super) fn bind_control(
+    settings: &Settings,
+) -> Result<Option<(UnixListener, socket::SocketFile)>, StartError> {
     let Some(wanted) = &settings.listen.control else { return Ok(None) };
     match socket::bind(&wanted.path) {
         Ok(bound) => Ok(Some(bound)),
@@ -48,7 +50,7 @@ pub(super) fn bind_control(settings: &Settings) -> Result<Option<(UnixListener, 
         Err(error) => {
             log::warn!(
                 target: LOG, path:% = wanted.path.display(), reason:% = error;
-                "no control socket: nuncio explain and similar commands are not available: set listen.control"
+                "no control socket: nuncio explain and similar commands are not available; set listen.control"
             );
             Ok(None)
         }

@@ -1,4 +1,4 @@
-//! The start of a node: every actor after those that it needs.
+//! Starts a node: every actor after those that it needs.
 
 use std::sync::{Arc, atomic::AtomicUsize};
 
@@ -34,11 +34,11 @@ use net::{dns::Dns, tls::Tls};
 use status::report::Time;
 
 impl Node {
-    /// Binds every address and starts every actor. To be called in an actix system.
+    /// Binds every address and starts every actor. Call it inside an actix system.
     ///
     /// # Errors
     ///
-    /// An address that cannot be bound, or settings that TLS or the DNS cannot use; nothing runs then.
+    /// An address cannot be bound, or TLS or the DNS client cannot use the settings; nothing runs then.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         let tls = Tls::new(identities(&settings), &settings.trust)
             .map_err(StartError::Tls)?
@@ -46,75 +46,78 @@ impl Node {
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
         let sockets = Sockets::bind(&settings)?;
         let addresses = sockets.addresses();
-        let (control_socket, seat) = bind_control(&settings)?.unzip();
+        let (control_socket, control_file) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
-        let terms = RemotePolicies::new(&settings);
-        // A thread for the router, one for those who make links, one for the DNS and for verifications, and one for what
-        // the node itself is asked: however many domains there are to be tried and questions to be answered, what has a
-        // link does not wait for that; and no answer of the DNS, however large, holds up the promise.
-        let (here, office, counter) = (Arbiter::current(), Arbiter::new(), Arbiter::new());
-        let desk = office.handle();
-        threads.push(office);
-        let enquiries = Arbiter::new();
-        let enquiring = enquiries.handle();
-        threads.push(enquiries);
-        let (dead, deaths) = mpsc::channel(1);
+        let policies = RemotePolicies::new(&settings);
+        // The router has the main thread. The promise and what it dials with have a second one, the DNS and the dialback
+        // verifications a third, the services of the node a fourth. So stanzas with a link do not wait for connection
+        // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
+        let main = Arbiter::current();
+        let mut thread = || {
+            let arbiter = Arbiter::new();
+            let handle = arbiter.handle();
+            threads.push(arbiter);
+            handle
+        };
+        let (dial_thread, dns_thread, service_thread) = (thread(), thread(), thread());
+        let (panic, panics) = mpsc::channel(1);
 
         let every = settings.log_mailboxes;
-        let pulse_meter = Meter::new("monitor", 65_536, None);
-        let pulse = mailbox::start_on(&here, &pulse_meter, "monitor", move |_| Monitor::new(every));
-        let watch: Outlet<mailbox::Watch> = pulse.outlet();
+        let monitor_meter = Meter::new("monitor", 65_536, None);
+        let monitor = mailbox::start_on(&main, &monitor_meter, "monitor", move |_| Monitor::new(every));
+        let watch: Outlet<mailbox::Watch> = monitor.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
         let resolver_meter = meter("resolver", 65_536);
         let counted = Arc::clone(&resolver_meter);
-        let resolver = mailbox::start_on(&enquiring, &resolver_meter, "resolver", move |own| {
+        let resolver = mailbox::start_on(&dns_thread, &resolver_meter, "resolver", move |own| {
             Resolver::new(dns, own, counted)
         });
         let bound = addresses.iter().map(|(_, address)| *address).collect();
         let recorder_meter = meter("recorder", 8192);
         let (counted, recording) = (Arc::clone(&recorder_meter), settings.limits.recording);
-        let recorder =
-            mailbox::start_on(&desk, &recorder_meter, "recorder", move |_| Recorder::new(recording, counted));
-        let notes = RecorderHandle::new(recorder.clone());
-        let witness_meter = meter("fingerprints", 1024);
-        let (counted, noting) = (Arc::clone(&witness_meter), notes.clone());
-        let witness = mailbox::start_on(&desk, &witness_meter, "fingerprints", move |_| {
+        let recorder = mailbox::start_on(&dial_thread, &recorder_meter, "recorder", move |_| {
+            Recorder::new(recording, counted)
+        });
+        let recorder_handle = RecorderHandle::new(recorder.clone());
+        let fingerprints_meter = meter("fingerprints", 1024);
+        let (counted, noting) = (Arc::clone(&fingerprints_meter), recorder_handle.clone());
+        let fingerprints = mailbox::start_on(&dial_thread, &fingerprints_meter, "fingerprints", move |_| {
             Fingerprints::new(noting, counted)
         });
 
         let admitted = Arc::<AtomicUsize>::default();
         let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
-        let metrics = mailbox::start_on(&desk, &metrics_meter, "metrics", move |_| Metrics::new(own));
-        let tally = MetricsHandle::new(metrics.outlet(), admitted);
+        let metrics = mailbox::start_on(&dial_thread, &metrics_meter, "metrics", move |_| Metrics::new(own));
+        let metrics_handle = MetricsHandle::new(metrics.outlet(), admitted);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
-        // A hundred programs that write to a hundred domains each at once fill ten thousand places; what they hold is
-        // bounded by what each may have read.
+        // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by what each
+        // component may have unread.
         let (promise, promise_inbox): (_, Inbox<Promise>) =
             mailbox::open(&meter("promise", 65_536), "promise");
         let dial_limit_meter = meter("dial_limit", 65_536);
         let counted = Arc::clone(&dial_limit_meter);
         let dials = settings.limits.dials;
-        let dial_limit = mailbox::start_on(&desk, &dial_limit_meter, "dial_limit", move |own| {
+        let dial_limit = mailbox::start_on(&dial_thread, &dial_limit_meter, "dial_limit", move |own| {
             DialLimit::new(dials.per_address, own, counted)
         });
-        let means = Dialer {
-            policies: terms.clone(),
+        let dialer = Dialer {
+            policies: policies.clone(),
             tls: tls.clone(),
             resolver,
             dial_limit: Some(dial_limit),
             dials,
-            fingerprints: witness.clone(),
-            metrics: tally.clone(),
-            recorder: notes.clone(),
+            fingerprints: fingerprints.clone(),
+            metrics: metrics_handle.clone(),
+            recorder: recorder_handle.clone(),
             bound,
         };
         let verifier_meter = meter("verifier", 1024);
         let counted = Arc::clone(&verifier_meter);
-        let (asking, calls) = (means.clone(), settings.limits.verifications);
-        let vital = PanicGuard::new("promise", dead.clone());
-        let verifier = mailbox::start_on(&enquiring, &verifier_meter, "verifier", move |own| {
+        let (asking, calls) = (dialer.clone(), settings.limits.verifications);
+        let guard = PanicGuard::new("promise", panic.clone());
+        let verifier = mailbox::start_on(&dns_thread, &verifier_meter, "verifier", move |own| {
             Verifier::new(asking, calls, own, counted)
         });
 
@@ -125,36 +128,35 @@ impl Node {
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),
-            notes: notes.clone(),
+            notes: recorder_handle.clone(),
         };
-        let kept = means.clone();
-        promise_inbox.start_on(&desk, move || {
-            Promise::new(Box::new(means), bounds, sessions, outgoing, own, owners, vital)
+        let own_dialer = dialer.clone();
+        promise_inbox.start_on(&dial_thread, move || {
+            Promise::new(Box::new(dialer), bounds, sessions, outgoing, own, owners, guard)
         });
 
         let (domains, names) = served(&settings);
-        let (vital, components, facts) = (
-            PanicGuard::new("service", dead.clone()),
+        let (guard, components, facts) = (
+            PanicGuard::new("service", panic.clone()),
             names.iter().map(|(name, _)| name.clone()),
             settings.service.clone(),
         );
         let components = components.collect();
         let owners = service::Owners { answered: router.outlet(), acknowledged: router.outlet() };
-        let service = mailbox::start_on(&counter.handle(), &meter("service", 4096), "service", move |_| {
-            Service::new(components, facts, owners, vital)
+        let service = mailbox::start_on(&service_thread, &meter("service", 4096), "service", move |_| {
+            Service::new(components, facts, owners, guard)
         });
-        threads.push(counter);
-        let vital = PanicGuard::new("router", dead);
-        let (promising, noting) = (promise.clone(), notes.clone());
+        let guard = PanicGuard::new("router", panic);
+        let (promising, noting) = (promise.clone(), recorder_handle.clone());
         router_inbox
-            .start_on(&here, move || Router::new(domains, names, promising, service, every, noting, vital));
+            .start_on(&main, move || Router::new(domains, names, promising, service, every, noting, guard));
 
         let listeners = Listeners {
             meter: meter("listener", 1024),
             incoming: meter("incoming", 1024),
             component: meter("component", 1024),
             limits: listeners::limits(&settings, Arc::new(Semaphore::new(settings.limits.max_connections))),
-            programs: listeners::limits_of_components(
+            component_limits: listeners::limits_of_components(
                 &settings,
                 Arc::new(Semaphore::new(listeners::component_seats(&settings))),
             ),
@@ -164,19 +166,19 @@ impl Node {
             bad_stanzas: listeners::bad_stanzas(),
             workers,
             tls,
-            terms,
+            terms: policies,
             router: router.clone(),
             promise: promise.clone(),
             verifier,
-            witness,
-            tally,
-            notes,
+            witness: fingerprints,
+            tally: metrics_handle,
+            notes: recorder_handle,
             secrets: listeners::secrets(&settings),
         };
         let servers = listeners.start_servers(sockets.s2s, sockets.s2s_tls);
         let components = listeners.start_components(sockets.component);
         let sources = gather::Sources {
-            pulse: pulse.clone(),
+            monitor: monitor.clone(),
             router: router.clone(),
             promise: promise.clone(),
             metrics,
@@ -197,22 +199,22 @@ impl Node {
             let sources = sources.clone();
             let control_meter = meter("control", 64);
             let counted = Arc::clone(&control_meter);
-            mailbox::start_on(&here, &control_meter, "control", move |own| {
+            mailbox::start_on(&main, &control_meter, "control", move |own| {
                 Control::new(socket, sources, own, counted)
             });
         }
         Ok(Self {
             addresses,
-            seat,
+            control_file,
             servers,
             components,
             router,
             promise,
             sources,
-            pulse,
-            deaths,
+            monitor,
+            panics,
             listeners,
-            means: kept,
+            dialer: own_dialer,
             settings: Box::new(settings),
             threads,
             scrapes,

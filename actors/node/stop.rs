@@ -1,6 +1,6 @@
-//! The end of a node, so that nothing is lost.
+//! Stops a node in phases, so that no stanza is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{LOG, Node};
 use crate::{
@@ -9,61 +9,113 @@ use crate::{
 };
 use mailbox::drain;
 
-impl Node {
-    /// Stops gracefully, within `shutdown_timeout`.
-    ///
-    /// First what is taken in ends: listeners, then the streams of other servers, while what waits for a link is
-    /// answered and sessions empty their outboxes. Then the components, which have had their answers. Last the sessions:
-    /// what components sent until their own closing tag still goes out.
-    pub async fn drain(self) {
-        let end = clock::now() + self.settings.shutdown_timeout;
-        let left = || end.saturating_duration_since(clock::now());
-        for listener in self.servers.iter().chain(&self.components) {
-            let _ = listener.signal(listener::Stop);
-        }
-        let (token, answered) = drain::tokens();
-        let _ = self.promise.signal(promise::Drain { token: token.clone() });
-        let _ = self.router.signal(router::Flush { within: left() / 3, token: token.clone() });
-        if let Some(listener) = &self.servers {
-            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
-        }
-        drop(token);
-        if !answered.within(left() / 2).await {
-            log::warn!(target: LOG, "some servers did not read, or close their streams, in time");
-            let (token, given_back) = drain::tokens();
-            let _ = self.router.signal(router::Abandon { token });
-            given_back.within(left() / 4).await;
-        }
-        // The answers are with the router; they have to reach the components before word of the end does.
-        let (token, passed_on) = drain::tokens();
-        let _ = self.router.signal(router::Acknowledge { token });
-        passed_on.within(left() / 2).await;
-        let (token, closed) = drain::tokens();
-        if let Some(listener) = &self.components {
-            let _ = listener.signal(listener::Drain { within: left() / 2, token: token.clone() });
-        }
-        drop(token);
-        if !closed.within(left() / 4 * 3).await {
-            log::warn!(target: LOG, "some components did not close their streams in time");
-        }
-        // What they said last may be with the router still, or by now with the promise, which answers it.
-        let (token, passed_on) = drain::tokens();
-        let _ = self.router.signal(router::Acknowledge { token });
-        passed_on.within(left() / 4).await;
-        let (token, answered) = drain::tokens();
-        let _ = self.promise.signal(promise::Drain { token });
-        answered.within(left() / 4).await;
-        let (token, finished) = drain::tokens();
-        let _ = self.router.signal(router::Finish { within: left() / 4 * 3, token });
-        if !finished.within(left()).await {
-            log::warn!(target: LOG, "some links could not be closed in time");
-        }
-        let (token, logged) = drain::tokens();
-        let _ = self.router.signal(router::LogAccount { token });
-        logged.within(left().max(LAST_WORDS)).await;
-        log::info!(target: LOG, "stopped");
+/// The time budget of each phase, as a part of the time that is left when the phase begins. A phase that needs less
+/// leaves the rest to those after it.
+mod budget {
+    /// A part of the time that is left: numerator and denominator.
+    pub(super) type Part = (u32, u32);
+
+    /// For sessions to write what waits in their outboxes, within the phase of the servers.
+    pub(super) const FLUSH: Part = (1, 3);
+    /// For servers to read their answers and close their streams.
+    pub(super) const SERVERS: Part = (1, 2);
+    /// For sessions to give back what they could not write.
+    pub(super) const ABANDON: Part = (1, 4);
+    /// For the router to forward the answers to the components.
+    pub(super) const ANSWERS: Part = (1, 2);
+    /// For components to send their last stanzas, within the phase of the components.
+    pub(super) const LAST_STANZAS: Part = (1, 2);
+    /// For components to close their streams.
+    pub(super) const COMPONENTS: Part = (3, 4);
+    /// For the router, and then the promise, to process the last stanzas of the components.
+    pub(super) const REST: Part = (1, 4);
+    /// For sessions to write the last stanzas, within the phase of the links, which has all the time left.
+    pub(super) const FINISH: Part = (3, 4);
+}
+
+/// The end of `shutdown_timeout`.
+struct Deadline(Instant);
+
+impl Deadline {
+    fn left(&self) -> Duration {
+        self.0.saturating_duration_since(clock::now())
+    }
+
+    fn part(&self, (numerator, denominator): budget::Part) -> Duration {
+        self.left() / denominator * numerator
     }
 }
 
-/// For the account's last line, should nothing be left of `shutdown_timeout`.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+impl Node {
+    /// Stops the node within `shutdown_timeout`.
+    ///
+    /// First the intake ends: the listeners, then the streams of other servers. Meanwhile the promise answers what waits
+    /// for a link, and the sessions empty their outboxes. Then the components close, after they got their answers. The
+    /// sessions close last, so that the last stanzas of the components still go out.
+    pub async fn drain(self) {
+        let deadline = Deadline(clock::now() + self.settings.shutdown_timeout);
+        for listener in self.servers.iter().chain(&self.components) {
+            let _ = listener.signal(listener::Stop);
+        }
+        self.drain_servers(&deadline).await;
+        // The answers are with the router. The components have to get them before they are asked to close.
+        self.pass_router(deadline.part(budget::ANSWERS)).await;
+        self.drain_components(&deadline).await;
+        // The last stanzas of the components may still be with the router, or with the promise, which answers them.
+        self.pass_router(deadline.part(budget::REST)).await;
+        let (token, answered) = drain::tokens();
+        let _ = self.promise.signal(promise::Drain { token });
+        answered.within(deadline.part(budget::REST)).await;
+        let (token, finished) = drain::tokens();
+        let _ = self.router.signal(router::Finish { within: deadline.part(budget::FINISH), token });
+        if !finished.within(deadline.left()).await {
+            log::warn!(target: LOG, "some links were not closed in time");
+        }
+        let (token, logged) = drain::tokens();
+        let _ = self.router.signal(router::LogAccount { token });
+        logged.within(deadline.left().max(ACCOUNT)).await;
+        log::info!(target: LOG, "stopped");
+    }
+
+    /// Closes the streams of other servers, empties the outboxes and answers what waits for a link.
+    async fn drain_servers(&self, deadline: &Deadline) {
+        let (token, answered) = drain::tokens();
+        let _ = self.promise.signal(promise::Drain { token: token.clone() });
+        let _ =
+            self.router.signal(router::Flush { within: deadline.part(budget::FLUSH), token: token.clone() });
+        if let Some(listener) = &self.servers {
+            let within = deadline.part(budget::SERVERS);
+            let _ = listener.signal(listener::Drain { within, token: token.clone() });
+        }
+        drop(token);
+        if !answered.within(deadline.part(budget::SERVERS)).await {
+            log::warn!(target: LOG, "some servers did not read, or did not close their streams, in time");
+            let (token, given_back) = drain::tokens();
+            let _ = self.router.signal(router::Abandon { token });
+            given_back.within(deadline.part(budget::ABANDON)).await;
+        }
+    }
+
+    /// Closes the streams of the components.
+    async fn drain_components(&self, deadline: &Deadline) {
+        let (token, closed) = drain::tokens();
+        if let Some(listener) = &self.components {
+            let within = deadline.part(budget::LAST_STANZAS);
+            let _ = listener.signal(listener::Drain { within, token: token.clone() });
+        }
+        drop(token);
+        if !closed.within(deadline.part(budget::COMPONENTS)).await {
+            log::warn!(target: LOG, "some components did not close their streams in time");
+        }
+    }
+
+    /// Waits until the router has forwarded all stanzas that it has now.
+    async fn pass_router(&self, within: Duration) {
+        let (token, passed_on) = drain::tokens();
+        let _ = self.router.signal(router::Acknowledge { token });
+        passed_on.within(within).await;
+    }
+}
+
+/// For the log of the account if `shutdown_timeout` is over.
+const ACCOUNT: Duration = Duration::from_millis(100);

@@ -37,7 +37,7 @@ fn a_second_node_is_refused_the_socket_of_the_first() {
     let process = runs(&network, "second", &text);
     assert!(!process.exit_within(SOON).success());
     let socket = place.socket().display().to_string();
-    assert!(process.logged(&[&socket, "another node answers there"]), "{:?}", process.lines());
+    assert!(process.logged(&[&socket, "another node uses it"]), "{:?}", process.lines());
     assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links", "the first goes on");
 }
 
@@ -177,7 +177,7 @@ fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
         let mut answer = String::new();
         let _ = (&*client).read_to_string(&mut answer);
         // In the place of a newer command, or in a burst before those that give way are gone.
-        ["before other commands needed the connection", "too many commands are being answered"]
+        ["before other commands needed the connection", "too many commands at once"]
             .iter()
             .any(|why| answer.contains(why))
     });
@@ -188,7 +188,7 @@ fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
 fn a_command_that_is_turned_away_says_so() {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
-    let answers = ["", "{\"error\":\"too many commands are being answered at once: try again\"}"];
+    let answers = ["", "{\"error\":\"too many commands at once: try again\"}"];
     let node = std::thread::spawn(move || {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();

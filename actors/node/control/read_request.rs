@@ -4,10 +4,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use status::request::Request;
 
-/// Reads one request, which ends with a line break or with the client's side of the connection.
+/// Reads one request. It ends with a line break or when the client closes its side.
 ///
 /// # Errors
-/// Says what is wrong with it.
+///
+/// The request is too long, not a request, or cannot be read.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Request, String> {
     let mut line = Vec::new();
     let mut bytes = [0; 512];
@@ -25,7 +26,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Reques
     serde_json::from_slice(line).map_err(|error| format!("the request cannot be understood: {error}"))
 }
 
-/// Bytes of a request: a domain is 1023 at most.
+/// The longest request in bytes. A domain has at most 1023.
 const LONGEST: usize = 4096;
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_request_is_understood_as_it_was_written() {
+    async fn reads_what_a_client_writes() {
         let explain = Request::Explain { domain: "b.example".to_owned() };
         assert_eq!(explain.line(), "{\"ask\":\"explain\",\"domain\":\"b.example\"}\n");
         assert_eq!(read_from(explain.line().as_bytes()).await, Ok(explain));
@@ -51,7 +52,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn what_is_no_request_is_refused_with_a_reason() {
+    async fn refuses_anything_else_with_a_reason() {
         let long = "x".repeat(LONGEST + 1);
         for (bytes, why) in [
             ("", "cannot be understood"),

@@ -1,10 +1,10 @@
-//! Domains above and below the one that `explain` is asked about, which may be the ones that are meant.
+//! Finds domains above and below the domain of an `explain`: the operator may mean one of them.
 
 use std::collections::BTreeMap;
 
 use xmpp::Domain;
 
-use super::collect::{Round, Sources};
+use super::{commands::Sources, round::Round};
 use status::{
     amount::Amount,
     answer::{Related, Sessions},
@@ -12,7 +12,7 @@ use status::{
 };
 
 impl Sources {
-    /// Domains above and below `remote` that have links or queues, which may be what is meant.
+    /// Domains above and below `remote` that have links or queues.
     pub(super) async fn related(&self, remote: &Domain, round: &mut Round) -> Vec<Related> {
         let shown = self.shown(None, MOST_SEARCHED);
         let Sessions { links, .. } = self.links(None, MOST_SEARCHED, round).await;
@@ -35,7 +35,7 @@ impl Sources {
     }
 }
 
-/// The entry of `name`, if that is another domain above or below `remote`.
+/// The entry of `name` if it is another domain above or below `remote`.
 fn relative<'a>(
     found: &'a mut BTreeMap<String, Related>,
     remote: &Domain,
@@ -46,8 +46,8 @@ fn relative<'a>(
     Some(found.entry(other.to_string()).or_insert_with(new))
 }
 
-/// Links and queues that are searched for related domains.
+/// Links and queues that are searched.
 const MOST_SEARCHED: usize = 2_000;
 
-/// Related domains that are told.
+/// Related domains that are shown.
 const MOST_RELATED: usize = 8;

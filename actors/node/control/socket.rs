@@ -1,4 +1,4 @@
-//! Where the control socket is: one path, one node, one owner.
+//! Creates the control socket: one path for one node, accessible to its owner only.
 
 use std::{
     fmt, fs, io,
@@ -13,58 +13,59 @@ use std::{
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-/// A socket's file, for as long as the node runs; removed at its end.
+/// The file of a socket. It is removed when this is dropped.
 #[derive(Debug)]
-pub struct Seat {
+pub struct SocketFile {
     path: PathBuf,
     file: Identity,
 }
 
-/// By which another node's file at the same path is told apart: device, number, and, since numbers are used again, when
-/// it was made ours.
+/// Identifies the file, so that the file of another node at the same path is not removed: device, inode and, since inodes
+/// are reused, the time of its last change.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity([i128; 4]);
 
-/// Why there is no control socket.
+/// The reason why the control socket could not be created.
 #[derive(Debug)]
 pub enum Error {
-    /// The system takes no path of that length.
+    /// The path is longer than the system allows.
     TooLong,
-    /// Another node answers there.
+    /// Another node answers on it.
     Taken,
-    /// A file that is no socket is there.
+    /// The path is a file that is not a socket.
     NotASocket,
-    /// What the system said.
+    /// An error of the system.
     Io(io::Error),
 }
 
-/// Binds the socket at `path`, for its owner alone. What a dead node left there is replaced.
+/// Binds the socket at `path`, for its owner only. It replaces the socket of a node that has ended.
 ///
 /// # Errors
-/// Says why there can be no socket; another node's is left alone.
-pub fn bind(path: &Path) -> Result<(UnixListener, Seat), Error> {
+///
+/// The socket could not be created. The socket of a running node is not touched.
+pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), Error> {
     if path.as_os_str().len() > LONGEST {
         return Err(Error::TooLong);
     }
     clear(path)?;
-    // A socket that is bound refuses connections until it listens, like one that a dead node left behind: another node
-    // that starts at this moment would remove it. So it gets its name when it listens. And between `bind` and `listen`
-    // nobody can connect: so nobody but its owner ever can.
+    // A bound socket refuses connections until it listens, like the socket of a node that has ended: a node that starts
+    // at this moment would remove it. So the socket gets its path after it listens. Its permissions are set before it
+    // listens, so only its owner can ever connect.
     let (socket, beside) = bind_beside(path)?;
     fs::set_permissions(&beside, fs::Permissions::from_mode(OWNER_ONLY))?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let named = name(&beside, path);
     if beside != path {
-        // One that stays is in nobody's way.
+        // A file that stays does no harm.
         let _ = fs::remove_file(&beside);
     }
     named?;
-    let seat = Seat { path: path.to_owned(), file: Identity::of(&fs::symlink_metadata(path)?) };
-    Ok((UnixListener::from_std(Listener::from(socket))?, seat))
+    let file = SocketFile { path: path.to_owned(), file: Identity::of(&fs::symlink_metadata(path)?) };
+    Ok((UnixListener::from_std(Listener::from(socket))?, file))
 }
 
-/// Binds a socket in the directory of `path`, under another name unless that would be too long.
+/// Binds a socket in the directory of `path` with a temporary name, unless that would be too long.
 fn bind_beside(path: &Path) -> Result<(Socket, PathBuf), Error> {
     let beside = |number: u32| path.with_file_name(format!(".{:x}.{number}", process::id()));
     let mut names = (0..TEMPORARY_NAMES).map(beside).filter(|name| fits(name)).peekable();
@@ -72,7 +73,7 @@ fn bind_beside(path: &Path) -> Result<(Socket, PathBuf), Error> {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         match socket.bind(&SockAddr::unix(&name)?) {
             Ok(()) => return Ok((socket, name)),
-            // Left there by a process of the same number.
+            // A process with the same id left it.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && names.peek().is_some() => {}
             Err(error) => return Err(error.into()),
         }
@@ -82,7 +83,7 @@ fn bind_beside(path: &Path) -> Result<(Socket, PathBuf), Error> {
     Ok((socket, path.to_owned()))
 }
 
-/// Gives a socket its name, unless another node has taken it meanwhile.
+/// Gives a socket its path, unless another node has taken the path meanwhile.
 fn name(beside: &Path, path: &Path) -> Result<(), Error> {
     if beside == path {
         return Ok(());
@@ -90,21 +91,21 @@ fn name(beside: &Path, path: &Path) -> Result<(), Error> {
     match fs::hard_link(beside, path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Taken),
-        // There are file systems without links.
+        // Some file systems have no links.
         Err(_) => Ok(fs::rename(beside, path)?),
     }
 }
 
-/// Whether a path is short enough for a socket.
+/// Returns whether a path is short enough for a socket.
 pub fn fits(path: &Path) -> bool {
     path.as_os_str().len() <= LONGEST
 }
 
-/// Whether a socket could be at `path`, as far as files tell; what is there is left alone, and nobody is asked whether he
-/// answers.
+/// Checks whether a socket can be created at `path`. It changes nothing there and does not connect.
 ///
 /// # Errors
-/// Says why there could be none.
+///
+/// The reason why the socket could not be created.
 pub fn try_out(path: &Path) -> Result<(), Error> {
     if !fits(path) {
         return Err(Error::TooLong);
@@ -114,7 +115,7 @@ pub fn try_out(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
     }
-    // Beside it: a node that starts at this moment must not find the path taken.
+    // A temporary name: a node that starts at this moment must not find the path taken.
     let beside = path.with_file_name(format!(".{:x}", process::id()));
     if fits(&beside) {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -124,7 +125,7 @@ pub fn try_out(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes the socket of a node that is no more.
+/// Removes the socket of a node that has ended.
 fn clear(path: &Path) -> Result<(), Error> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
@@ -137,11 +138,11 @@ fn clear(path: &Path) -> Result<(), Error> {
     if answers(path)? {
         return Err(Error::Taken);
     }
-    // Another node may have put its own socket there since: what is removed is looked at once more, out of its reach.
+    // Another node may have created its socket there meanwhile. So the file is moved away first and checked again.
     let aside = path.with_file_name(format!(".{:x}.old", process::id()));
     fs::rename(path, &aside)?;
     if fits(&aside) && answers(&aside)? {
-        // Should a third one be there by now, that one answers.
+        // If a third node has taken the path by now, its socket stays.
         let _ = fs::hard_link(&aside, path);
         let _ = fs::remove_file(&aside);
         return Err(Error::Taken);
@@ -149,7 +150,7 @@ fn clear(path: &Path) -> Result<(), Error> {
     Ok(fs::remove_file(&aside)?)
 }
 
-/// Whether a node accepts connections at `path`.
+/// Returns whether a node accepts connections at `path`.
 fn answers(path: &Path) -> Result<bool, Error> {
     match UnixStream::connect(path) {
         Ok(_) => Ok(true),
@@ -158,8 +159,8 @@ fn answers(path: &Path) -> Result<bool, Error> {
     }
 }
 
-impl Seat {
-    /// Where the socket is.
+impl SocketFile {
+    /// The path of the socket.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -171,10 +172,10 @@ impl Identity {
     }
 }
 
-impl Drop for Seat {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|metadata| Identity::of(&metadata) == self.file) {
-            // One that stays is replaced by the next node.
+            // The next node replaces a file that stays.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -184,10 +185,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong => {
-                write!(f, "its path is longer than {LONGEST} bytes, the most that a socket can have")
+                write!(f, "the path is longer than {LONGEST} bytes, the limit for a socket")
             }
-            Self::Taken => f.write_str("another node answers there"),
-            Self::NotASocket => f.write_str("a file that is not a socket exists there"),
+            Self::Taken => f.write_str("another node uses it"),
+            Self::NotASocket => f.write_str("the file exists and is not a socket"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -201,16 +202,16 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Read and write, which is what connecting takes.
+/// Read and write for the owner; a connection needs both.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Bytes of a path: `sun_path` has 108, and a zero at its end.
+/// The longest path in bytes: `sun_path` has 108, with a zero at its end.
 pub const LONGEST: usize = 107;
 
-/// Names that are tried for a socket before it gets its own.
+/// Temporary names that are tried.
 const TEMPORARY_NAMES: u32 = 16;
 
-/// Commands that may wait in the kernel for us to accept them.
+/// Connections that wait in the kernel to be accepted.
 const BACKLOG: i32 = 64;
 
 #[cfg(test)]
@@ -235,17 +236,17 @@ mod tests {
     }
 
     #[actix::test]
-    async fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
+    async fn the_socket_is_accessible_to_its_owner_only_and_removed_with_the_node() {
         let directory = Directory::new("owner");
         let path = directory.0.join("nuncio.sock");
-        let (listener, seat) = bind(&path).unwrap();
+        let (listener, file) = bind(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
-        drop((listener, seat));
+        drop((listener, file));
         assert!(!path.exists());
     }
 
     #[actix::test]
-    async fn a_live_socket_is_refused_and_left_alone() {
+    async fn refuses_the_socket_of_a_running_node() {
         let directory = Directory::new("live");
         let path = directory.0.join("nuncio.sock");
         let _first = bind(&path).unwrap();
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn what_a_dead_node_left_is_replaced() {
+    async fn replaces_the_socket_of_a_node_that_has_ended() {
         let directory = Directory::new("stale");
         let path = directory.0.join("nuncio.sock");
         drop(Listener::bind(&path).unwrap());
@@ -264,18 +265,18 @@ mod tests {
     }
 
     #[actix::test]
-    async fn another_nodes_socket_at_the_same_path_stays() {
+    async fn does_not_remove_the_socket_of_another_node() {
         let directory = Directory::new("other");
         let path = directory.0.join("nuncio.sock");
-        let (listener, seat) = bind(&path).unwrap();
+        let (listener, file) = bind(&path).unwrap();
         drop(listener);
         let _second = bind(&path).unwrap();
-        drop(seat);
+        drop(file);
         assert!(path.exists());
     }
 
     #[actix::test]
-    async fn a_socket_has_its_name_only_while_it_listens() {
+    async fn a_socket_has_its_path_only_while_it_listens() {
         let directory = Directory::new("race");
         let path = directory.0.join("nuncio.sock");
         // Many nodes start at the same time: whenever one has the name, a connection is accepted.
@@ -300,7 +301,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_file_that_is_no_socket_is_left_alone() {
+    async fn does_not_replace_a_file_that_is_not_a_socket() {
         let directory = Directory::new("file");
         let path = directory.0.join("nuncio.sock");
         fs::write(&path, "important").unwrap();
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_tried_out_without_a_trace() {
+    fn a_check_of_a_path_leaves_no_file() {
         let directory = Directory::new("trial");
         let path = directory.0.join("nuncio.sock");
         assert!(try_out(&path).is_ok());
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_path_that_is_too_long_is_refused_with_the_rule() {
+    async fn refuses_a_path_that_is_too_long() {
         let error = bind(Path::new(&format!("/tmp/{}", "x".repeat(LONGEST)))).unwrap_err();
         assert!(error.to_string().contains("107 bytes"), "{error}");
     }

@@ -1,29 +1,29 @@
-//! Writes figures as OpenMetrics 1.0, or in the older text format of Prometheus, in which only little is different.
+//! Writes figures in the format of OpenMetrics 1.0 or in the older text format of Prometheus.
 
 use std::fmt::{Display, Write as _};
 
 use status::escape::{escaped, is_hidden};
 
-/// What a scraper understands.
+/// The format that a scraper accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
     OpenMetrics,
-    /// Version 0.0.4: a counter's name in HELP and TYPE has its suffix.
+    /// Version 0.0.4. The name of a counter in HELP and TYPE has its suffix.
     Text,
 }
 
-/// What a family of figures is.
+/// The type of a family of figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Gauge,
-    /// Its figures are named with `_total`.
+    /// The names of its figures end with `_total`.
     Counter,
     Histogram,
 }
 
 impl Format {
-    /// What a scraper prefers, by its `Accept` header: OpenMetrics is for those that name it.
+    /// The format for an `Accept` header: OpenMetrics if the header names it.
     pub(super) fn of(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Text }
     }
@@ -56,7 +56,7 @@ impl Exposition {
         Self { format, text: String::new() }
     }
 
-    /// Begins a family; one without figures is written too, so that its name is known. A name that ends in a unit of
+    /// Begins a family. A family without figures is written too, so that its name is known. A name that ends with one of
     /// [`UNITS`] has that unit.
     pub(super) fn family(&mut self, name: &'static str, kind: Kind, help: &str) -> Family<'_> {
         let suffix = if kind == Kind::Counter && self.format == Format::Text { "_total" } else { "" };
@@ -74,7 +74,7 @@ impl Exposition {
         Family { text, name, kind }
     }
 
-    /// Ends the exposition; in the older format that is a comment.
+    /// Ends the exposition. In the older format the end is a comment.
     pub(super) fn end(mut self) -> String {
         self.text.push_str("# EOF\n");
         self.text
@@ -88,7 +88,7 @@ impl Family<'_> {
         self.line(suffix, labels, value)
     }
 
-    /// A histogram: `buckets` counts what is within each of `bounds`, and at last what is longer.
+    /// A histogram: `buckets` has a count for each of `bounds`, and one for values above all bounds.
     pub(super) fn histogram(
         &mut self,
         labels: &[(&str, &str)],
@@ -118,19 +118,19 @@ impl Family<'_> {
     }
 }
 
-/// A number that shows that it may have a fraction.
+/// A number with a decimal point.
 fn decimal(number: f64) -> String {
     let text = number.to_string();
     if text.contains('.') { text } else { text + ".0" }
 }
 
-/// As both formats escape label values; help takes it too.
+/// Escapes a label value. Both formats allow it in help texts too.
 fn escape(text: &str) -> String {
     let text = if text.contains(|c| c != '\n' && is_hidden(c)) { escaped(text) } else { text.into() };
     text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
 }
 
-/// The base units that names end with.
+/// The base units at the end of names.
 const UNITS: [&str; 2] = ["seconds", "bytes"];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Every figure of a node: its name, what it says, its labels.
+//! All figures of a node, with their names, help texts and labels.
 
 use std::time::UNIX_EPOCH;
 
@@ -9,13 +9,13 @@ use super::{
 use crate::{flow::ledger::Outcome, observe::metrics::PHASE_BOUNDS};
 use mailbox::monitor::{self, WAIT_BOUNDS};
 
-/// Writes all of them.
+/// Writes all figures.
 pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
     let mut out = Exposition::new(format);
-    out.family("nuncio_build_info", Kind::Gauge, "Always 1; its label says which version runs.")
+    out.family("nuncio_build_info", Kind::Gauge, "Always 1; the label has the version of the node.")
         .figure(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     let started = snapshot.started.duration_since(UNIX_EPOCH).unwrap_or_default();
-    out.family("nuncio_start_time_seconds", Kind::Gauge, "When the node began, since 1970-01-01.")
+    out.family("nuncio_start_time_seconds", Kind::Gauge, "Start time of the node since 1970-01-01.")
         .figure(&[], started.as_secs_f64());
     mailboxes(&mut out, &snapshot.mailboxes);
     account(&mut out, snapshot);
@@ -30,25 +30,30 @@ fn mailboxes(out: &mut Exposition, kinds: &[monitor::Figures]) {
             family.figure(&[("actor", figures.actor)], figure(figures));
         }
     };
-    each("nuncio_mailbox_instances", Kind::Gauge, "Actors of that kind that live.", |of| of.instances);
-    each("nuncio_mailbox_depth", Kind::Gauge, "Messages that wait in all of them together.", |of| of.depth);
-    each("nuncio_mailbox_deepest", Kind::Gauge, "Messages that wait in the fullest one.", |of| of.deepest);
+    each("nuncio_mailbox_instances", Kind::Gauge, "Actors of this kind.", |of| of.instances);
+    each("nuncio_mailbox_depth", Kind::Gauge, "Messages that wait in all mailboxes of this kind.", |of| {
+        of.depth
+    });
+    each(
+        "nuncio_mailbox_deepest",
+        Kind::Gauge,
+        "Messages that wait in the fullest mailbox of this kind.",
+        |of| of.deepest,
+    );
     each(
         "nuncio_mailbox_peak",
         Kind::Gauge,
-        "The most that waited in one of them since the last scrape.",
+        "Most messages that waited in one mailbox since the last scrape.",
         |of| of.peak,
     );
-    each("nuncio_mailbox_capacity", Kind::Gauge, "Where a mailbox begins to refuse.", |of| of.capacity);
+    each("nuncio_mailbox_capacity", Kind::Gauge, "Messages above which a mailbox refuses.", |of| of.capacity);
     each("nuncio_mailbox_handled", Kind::Counter, "Messages handled.", |of| of.handled);
-    each("nuncio_mailbox_refused", Kind::Counter, "Messages that a full mailbox turned away.", |of| {
-        of.refused
-    });
+    each("nuncio_mailbox_refused", Kind::Counter, "Messages that a full mailbox refused.", |of| of.refused);
     each("nuncio_mailbox_restarts", Kind::Counter, "Actors that were restarted.", |of| of.restarts);
     let mut waits = out.family(
         "nuncio_mailbox_wait_seconds",
         Kind::Histogram,
-        "From sent to handled; counted within 19 %.",
+        "Time from sent to handled, with an error of at most 19 %.",
     );
     for figures in kinds {
         waits.histogram(&[("actor", figures.actor)], &WAIT_BOUNDS, &figures.waits, figures.waited_seconds);
@@ -60,39 +65,35 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     let settled = |outcome| sheet.settled(outcome).stanzas;
     out.family("nuncio_stanzas_taken", Kind::Counter, "Stanzas that the node accepted.")
         .figure(&[], sheet.taken().stanzas);
-    out.family("nuncio_stanzas_taken_bytes", Kind::Counter, "What they weigh.")
+    out.family("nuncio_stanzas_taken_bytes", Kind::Counter, "Bytes of the stanzas that the node accepted.")
         .figure(&[], sheet.taken().bytes);
     let uncertain = settled(Outcome::Uncertain);
-    out.family(
-        "nuncio_stanzas_settled",
-        Kind::Counter,
-        "What became of them; written has the uncertain ones too.",
-    )
-    // A stanza that was written may become uncertain later, and a counter never falls.
-    .figure(&[("outcome", "written")], settled(Outcome::Written) + uncertain)
-    .figure(&[("outcome", "answered")], settled(Outcome::Answered))
-    .figure(&[("outcome", "expired")], settled(Outcome::Expired))
-    .figure(&[("outcome", "dropped")], settled(Outcome::Dropped));
+    out.family("nuncio_stanzas_settled", Kind::Counter, "Stanzas by outcome; written includes uncertain.")
+        // A stanza that was written may become uncertain later, and a counter never falls.
+        .figure(&[("outcome", "written")], settled(Outcome::Written) + uncertain)
+        .figure(&[("outcome", "answered")], settled(Outcome::Answered))
+        .figure(&[("outcome", "expired")], settled(Outcome::Expired))
+        .figure(&[("outcome", "dropped")], settled(Outcome::Dropped));
     out.family(
         "nuncio_stanzas_uncertain",
         Kind::Counter,
-        "Written to a link that did not end in good order.",
+        "Stanzas on links that were lost: they may not have arrived.",
     )
     .figure(&[], uncertain);
     out.family("nuncio_stanzas_waiting", Kind::Gauge, "Stanzas that the node holds.")
         .figure(&[], sheet.waiting().stanzas);
-    out.family("nuncio_stanzas_waiting_bytes", Kind::Gauge, "What those weigh.")
+    out.family("nuncio_stanzas_waiting_bytes", Kind::Gauge, "Bytes of the stanzas that the node holds.")
         .figure(&[], sheet.waiting().bytes);
     out.family(
         "nuncio_account_difference",
         Kind::Gauge,
-        "Stanzas that are not accounted for: 0, or off by those in transit; a lasting difference is a bug.",
+        "Stanzas without an outcome that the node does not hold. A value that stays above 0 is a bug.",
     )
     .figure(&[], sheet.difference().stanzas);
     let mut waiting = out.family(
         "nuncio_domain_stanzas_waiting",
         Kind::Gauge,
-        "Stanzas that wait for a domain, for those with the most and for all others together.",
+        "Stanzas that wait, for the domains with the most and for all others together.",
     );
     let mut rest = sheet.waiting().stanzas;
     for (domain, amount) in &snapshot.router.busiest {
@@ -103,13 +104,13 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     let mut refused = out.family(
         "nuncio_stanzas_refused",
         Kind::Counter,
-        "Stanzas that could not be accepted, by the reason: each was answered, or dropped where it may have no answer.",
+        "Stanzas that could not be accepted, by reason: answered with an error, or dropped if no answer is allowed.",
     );
     for (reason, stanzas) in sheet.refused() {
         refused.figure(&[("reason", reason.as_str())], stanzas);
     }
     let mut bounces =
-        out.family("nuncio_bounces", Kind::Counter, "Stanzas answered with an error, by its condition.");
+        out.family("nuncio_bounces", Kind::Counter, "Stanzas answered with an error, by condition.");
     for (condition, stanzas) in sheet.bounces() {
         bounces.figure(&[("reason", condition)], stanzas);
     }
@@ -124,7 +125,7 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
     let connected = router.components.iter().filter(|(_, connected)| *connected).count();
     let missing = router.components.len() - connected;
     let mut sessions =
-        out.family("nuncio_sessions", Kind::Gauge, "Streams, and domain pairs that wait for one.");
+        out.family("nuncio_sessions", Kind::Gauge, "Streams, and domain pairs that wait for a stream.");
     let states = [
         ("outgoing", "established", router.sessions as u64),
         ("outgoing", "handing-over", promise.handing_over),
@@ -145,31 +146,29 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
     for (name, connected) in &router.components {
         up.figure(&[("component", name.as_str())], u64::from(*connected));
     }
-    out.family(
-        "nuncio_backoff_seconds",
-        Kind::Gauge,
-        "The longest time until a domain in a pause is tried again.",
-    )
-    .figure(&[], promise.longest_pause.as_secs_f64());
-    let mut phases =
-        out.family("nuncio_setup_seconds", Kind::Histogram, "How long the phases of making a link took.");
+    out.family("nuncio_backoff_seconds", Kind::Gauge, "Longest time until the next attempt to a domain.")
+        .figure(&[], promise.longest_pause.as_secs_f64());
+    let mut phases = out.family(
+        "nuncio_setup_seconds",
+        Kind::Histogram,
+        "Duration of the phases of a connection attempt.",
+    );
     for (phase, histogram) in &counts.phases {
         phases.histogram(&[("phase", phase.as_str())], &PHASE_BOUNDS, &histogram.buckets, histogram.sum);
     }
-    let mut attempts =
-        out.family("nuncio_attempts", Kind::Counter, "Attempts to make a link, by how they ended.");
+    let mut attempts = out.family("nuncio_attempts", Kind::Counter, "Connection attempts, by result.");
     for ((purpose, result), number) in &counts.attempts {
         attempts.figure(&[("purpose", purpose), ("result", result)], number);
     }
     let mut secured =
-        out.family("nuncio_tls_handshakes", Kind::Counter, "Connections secured, by TLS version.");
+        out.family("nuncio_tls_handshakes", Kind::Counter, "TLS handshakes that succeeded, by version.");
     for ((direction, version), number) in &counts.secured {
         secured.figure(&[("direction", direction), ("version", version)], number);
     }
     let mut verdicts = out.family(
         "nuncio_certificate_verdicts",
         Kind::Counter,
-        "Certificates of peers by what they are worth: good, or why they do not prove the domain.",
+        "Certificates of peers by verdict: good, or the reason why a certificate does not prove the domain.",
     );
     for ((direction, verdict), number) in &counts.verdicts {
         verdicts.figure(&[("direction", direction), ("verdict", verdict)], number);

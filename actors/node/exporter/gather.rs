@@ -1,4 +1,4 @@
-//! Asks every actor that has figures, for one scrape. A task outside of the actors waits for the answers.
+//! Collects the figures of all actors for one scrape. A task outside of the actors waits for the answers.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,22 +16,22 @@ use mailbox::{
     monitor::{self, Monitor},
 };
 
-/// Whom to ask.
+/// The actors to ask.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
-    /// The mailboxes.
-    pub pulse: Mailbox<Monitor>,
-    /// The account and the sessions.
+    /// For mailboxes.
+    pub monitor: Mailbox<Monitor>,
+    /// For the account and the sessions.
     pub router: Mailbox<Router>,
-    /// What waits.
+    /// For the queues.
     pub promise: Mailbox<Promise>,
-    /// What was counted on the way to links.
+    /// For connection attempts.
     pub metrics: Mailbox<Metrics>,
-    /// When the node began.
+    /// The start of the node.
     pub started: SystemTime,
 }
 
-/// The figures of a node at one time.
+/// The figures of a node.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) mailboxes: Vec<monitor::Figures>,
@@ -42,14 +42,14 @@ pub(super) struct Snapshot {
 }
 
 impl Sources {
-    /// Asks all of them; `None` if one does not answer in time.
+    /// Asks all actors; `None` if one does not answer in time.
     pub(super) async fn snapshot(&self) -> Option<Snapshot> {
         let (mailboxes, shown_mailboxes) = oneshot::channel();
         let (router, shown_router) = oneshot::channel();
         let (promise, shown_promise) = oneshot::channel();
         let (counts, shown_counts) = oneshot::channel();
-        // An actor that is gone drops its end, and so answers nothing.
-        let _ = self.pulse.signal(monitor::Show { answer: mailboxes });
+        // An actor that has ended drops its sender, so the answer ends with an error.
+        let _ = self.monitor.signal(monitor::Show { answer: mailboxes });
         let _ = self.router.signal(router::ShowFigures { busiest: BUSIEST, answer: router });
         let _ = self.promise.signal(promise::ShowFigures { answer: promise });
         let _ = self.metrics.signal(Show { answer: counts });
@@ -66,8 +66,8 @@ impl Sources {
     }
 }
 
-/// Below what scrapers wait, ten seconds.
+/// The time limit for all answers. Scrapers wait 10 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Domains that stand with their names; the others are summed up, so that nobody can make the figures grow.
+/// Domains with figures of their own; the figures of the others are added up, so that peers cannot make a scrape grow.
 const BUSIEST: usize = 20;

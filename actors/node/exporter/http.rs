@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 (RFC 9112) for a scrape: one request a connection, bounded in size, time and number.
+//! Serves scrapes over HTTP/1.1 (RFC 9112): one request for each connection, bounded in size, time and number.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use tokio::{
 
 use super::{exposition::Format, families, gather::Sources};
 use crate::{
-    node::places::{Place, Places, soon_if_needed, unless_needed},
+    node::client_slots::{Slot, Slots, unless_needed, write_answer},
     observe::log_limit::LogLimiter,
 };
 
-/// Serves the figures of `sources` for ever.
+/// Serves the figures of `sources`; never returns.
 pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
-    let mut places = Places::new(AT_ONCE);
+    let mut slots = Slots::new(AT_ONCE);
     let (done, mut left) = mpsc::channel(2 * AT_ONCE);
     let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
     loop {
         let accepted = tokio::select! {
             Some(number) = left.recv() => {
-                places.leave(number);
+                slots.release(number);
                 continue;
             }
             accepted = listener.accept() => accepted,
@@ -38,25 +38,25 @@ pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
                 continue;
             }
         };
-        let Place { number, ends } = loop {
-            if let Some(place) = places.enter() {
-                break place;
+        let Slot { number, ends } = loop {
+            if let Some(slot) = slots.acquire() {
+                break slot;
             }
-            // All that were asked to end do so within moments; the next client waits in the kernel.
+            // The exchanges that were asked to end do so soon. The next client waits in the kernel.
             let Some(number) = left.recv().await else { return };
-            places.leave(number);
+            slots.release(number);
         };
         let (sources, done) = (sources.clone(), done.clone());
         actix::spawn(async move {
-            // In a task of its own, so that a panic in it gives the place back too. A client that is too slow, or gone,
-            // gets no answer.
+            // A task of its own, so that the slot is released after a panic too. A client that is too slow gets no
+            // answer.
             let _ = actix::spawn(async move { timeout(TIME, attend(socket, &sources, ends)).await }).await;
             let _ = done.send(number).await;
         });
     }
 }
 
-/// Reads the request and writes the answer. While it waits for the client, a new client can have its place.
+/// Reads the request and writes the answer. While it waits for the client, a new client can take its slot.
 async fn attend(
     mut socket: TcpStream,
     sources: &Sources,
@@ -73,15 +73,15 @@ async fn attend(
     let write = async {
         socket.write_all(&answer.into_bytes()).await?;
         socket.shutdown().await?;
-        // What still comes is read for a moment, or the kernel would reset the connection and the answer be lost.
+        // Read what still arrives for a moment. Otherwise the kernel resets the connection, and the answer is lost.
         let mut rest = [0; 1024];
         let _ = timeout(PAUSE, async { while matches!(socket.read(&mut rest).await, Ok(1..)) {} }).await;
         Ok(())
     };
-    soon_if_needed(&mut ends, write).await.unwrap_or(Ok(()))
+    write_answer(&mut ends, write).await.unwrap_or(Ok(()))
 }
 
-/// Reads up to the empty line; `None` if that is too far.
+/// Reads up to the empty line; `None` if the request is too long.
 async fn head(socket: &mut TcpStream) -> std::io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
@@ -99,7 +99,7 @@ async fn head(socket: &mut TcpStream) -> std::io::Result<Option<String>> {
     }
 }
 
-/// An answer to be written.
+/// An HTTP answer.
 struct Answer {
     status: &'static str,
     content_type: &'static str,
@@ -159,16 +159,16 @@ async fn answer(head: &str, sources: &Sources) -> Answer {
 
 const LOG: &str = "nuncio::metrics";
 
-/// Scrapers are few; there is room for some that only connect. As many more may be about to end.
+/// Clients at once: a few scrapers, and some that only connect. As many more may be ending.
 const AT_ONCE: usize = 64;
 
-/// From the first byte to the last.
+/// The time limit for an exchange.
 const TIME: Duration = Duration::from_secs(10);
 
-/// For the request: a client that sends nothing is not to keep a place.
+/// The time limit for the request: a client that sends nothing must not keep a slot.
 const ASK_WITHIN: Duration = Duration::from_secs(1);
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a request may take before its body, which it does not have.
+/// The longest request in bytes. It has no body.
 const LONGEST_HEAD: usize = 8 * 1024;

@@ -1,23 +1,24 @@
-//! Gathers answers from the actors: asks them all at once, waits for them together, and says whose did not come.
+//! Answers commands with data of the actors: asks them all at once, waits for all answers, and names the actors that did
+//! not answer in time.
 //!
-//! Architecture Invariant: no actor. Every question goes out as a message with the sender for its answer, and whoever is
-//! asked goes on at once.
+//! Architecture Invariant: this is no actor. Each question is a message with the sender for its answer, so the actors
+//! never wait.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use serde::Serialize;
-use tokio::{
-    sync::{
-        mpsc::{self, Receiver},
-        oneshot,
-    },
-    time::{Instant, timeout_at},
+use tokio::sync::{
+    mpsc::{self},
+    oneshot,
 };
 use xmpp::{Domain, DomainPair};
 
-use super::session_line;
+use super::{
+    round::{Round, silent},
+    session_line,
+};
 use crate::{
-    observe::recorder::{self, Progress, Recorder},
+    observe::recorder::{self, Recorder},
     routing::{
         promise::{self, Promise},
         router::{self, Router},
@@ -28,31 +29,30 @@ use mailbox::{Mailbox, drain};
 use status::{
     amount::Amount,
     answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
-    event::What,
-    report::{Direction, Figures, Link, Pair, Seconds, State, Time},
+    report::{Figures, Pair, Seconds, Time},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
 
-/// Who can be asked.
+/// The actors that answer.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Sessions and accounts.
+    /// For sessions and accounts.
     pub router: Mailbox<Router>,
-    /// What waits.
+    /// For queues and attempts.
     pub promise: Mailbox<Promise>,
-    /// What happened.
+    /// For the history of remote domains.
     pub recorder: Mailbox<Recorder>,
-    /// Streams of other servers.
+    /// For streams of other servers.
     pub servers: Option<Mailbox<Listener>>,
-    /// Connections of programs.
+    /// For connections of components.
     pub components: Option<Mailbox<Listener>>,
-    /// When the node started.
+    /// The start of the node.
     pub started: Time,
 }
 
 impl Sources {
-    /// The document that answers a request.
+    /// The JSON document that answers a request.
     pub(super) async fn answer(&self, request: Request) -> String {
         let document = match request {
             Request::Explain { domain } => self.explain(&domain).await,
@@ -138,9 +138,11 @@ impl Sources {
         Ok(self.document(round, found))
     }
 
-    /// Has the listener for servers know a connection of the probe.
+    /// Announces a connection of the probe to the listener for servers.
     async fn expect_probe(&self, address: SocketAddr) -> Result<String, Refusal> {
-        let servers = self.servers.as_ref().ok_or_else(|| Refusal::new("no listener for servers"))?;
+        let servers = self.servers.as_ref().ok_or_else(|| {
+            Refusal::new("this node does not listen for servers (listen.s2s, listen.s2s_tls)")
+        })?;
         let mut round = Round::begin();
         let (answer, expected) = oneshot::channel();
         let _ = servers.signal(listener::ExpectProbe { address, answer });
@@ -212,7 +214,7 @@ impl Sources {
         found.sentence = sentence::closed(&found);
         log::info!(
             target: super::LOG, remote:% = remote, outgoing = outgoing, incoming = incoming, down = down;
-            "closed links: an operator asked for it"
+            "closed links on request of an operator"
         );
         Ok(self.document(round, found))
     }
@@ -222,64 +224,6 @@ impl Sources {
         for link in self.links(None, MOST, &mut Round::begin()).await.links {
             session_line::log(&link);
         }
-    }
-
-    /// Every link, or those with one domain; attempts that are being made are among them.
-    pub(super) async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
-        let (links, mut came) = mpsc::channel(ANSWERS);
-        let (total, sessions) = oneshot::channel();
-        let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
-        let _ = self.router.signal(show);
-        let mut accepted = Vec::new();
-        for listener in self.servers.iter().chain(&self.components) {
-            let (total, count) = oneshot::channel();
-            let _ = listener.signal(listener::Show { of: of.cloned(), limit, links: links.clone(), total });
-            accepted.push(count);
-        }
-        drop(links);
-        let shown = self.shown(of, limit);
-        let mut kept = Kept::new(limit);
-        let (mut came_out, mut came_in) = (0, 0);
-        while let Some(link) = round.next("sessions", &mut came).await {
-            match link.direction {
-                Direction::Outgoing => came_out += 1,
-                Direction::Incoming | Direction::Component => came_in += 1,
-            }
-            kept.put(link);
-        }
-        let mut total = round.wait("router", sessions).await.unwrap_or(came_out);
-        for count in accepted {
-            let count = round.wait("listener", count).await.unwrap_or(0);
-            // Of the streams of one domain only those know that there are.
-            total += if of.is_none() { count } else { 0 };
-        }
-        total += if of.is_some() { came_in } else { 0 };
-        if let Some(shown) = round.wait("promise", shown).await {
-            total += shown.attempts.len();
-            self.attempts(shown, round).await.into_iter().for_each(|link| kept.put(link));
-        }
-        Sessions { links: kept.links.into_values().collect(), total }
-    }
-
-    /// The attempts that are being made, each as far as the recorder knows.
-    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<Link> {
-        if shown.attempts.is_empty() {
-            return Vec::new();
-        }
-        let (answer, steps) = oneshot::channel();
-        let pairs = shown.attempts.iter().map(|(pair, _)| pair.clone()).collect();
-        let _ = self.recorder.signal(recorder::Locate { pairs, answer });
-        let steps = round.wait("recorder", steps).await.unwrap_or_default();
-        let steps = steps.into_iter().chain(std::iter::repeat(None));
-        let waiting = |pair: &DomainPair| {
-            let queue = shown
-                .queues
-                .iter()
-                .find(|queue| queue.local == pair.local.as_str() && queue.remote == pair.remote.as_str());
-            queue.map_or_else(Amount::default, |queue| queue.waiting)
-        };
-        let attempts = shown.attempts.iter().zip(steps);
-        attempts.map(|((pair, since), step)| attempted(pair, *since, step, waiting(pair))).collect()
     }
 
     pub(super) fn shown(&self, of: Option<&Domain>, limit: usize) -> oneshot::Receiver<promise::Shown> {
@@ -319,117 +263,26 @@ impl Sources {
     }
 }
 
-/// Reads a domain in any spelling.
+/// Parses a domain in any spelling.
 pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
-    Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" cannot be a domain: {why}")))
+    Domain::new(domain).map_err(|why| Refusal::new(format!("\"{domain}\" is not a domain: {why}")))
 }
 
-/// Refuses one of our own domains, with which there are no links.
+/// Refuses a local domain: there are no links with it.
 fn refuse_own(remote: &Domain, known: Option<&router::Known>) -> Result<(), Refusal> {
     match known {
-        Some(known) if known.local => Err(Refusal::new(format!(
-            "{remote} is served by this node: ask about a domain of another server"
-        ))),
+        Some(known) if known.local => {
+            Err(Refusal::new(format!("{remote} is served by this node: give a domain of another server")))
+        }
         _ => Ok(()),
     }
 }
 
-pub(super) fn silent(part: &str) -> Refusal {
-    Refusal::new(format!("the {part} did not answer within {} s: ask again", WITHIN.as_secs()))
-}
-
-fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Amount) -> Link {
-    let (state, address) = match step {
-        Some(Progress { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
-        _ => (State::Connecting, None),
-    };
-    Link {
-        direction: Direction::Outgoing,
-        state,
-        pairs: vec![Pair::from(pair)],
-        pairs_not_shown: 0,
-        address,
-        since,
-        mechanism: None,
-        tls: None,
-        received: Amount::default(),
-        sent: Amount::default(),
-        waiting,
-        idle: Seconds(since.before(Time::now())),
-    }
-}
-
-/// One round of questions: until when it waits, and who has not answered.
-pub(super) struct Round {
-    deadline: Instant,
-    unanswered: Vec<&'static str>,
-}
-
-impl Round {
-    pub(super) fn begin() -> Self {
-        Self { deadline: (clock::now() + WITHIN).into(), unanswered: Vec::new() }
-    }
-
-    /// Waits for an answer; `part` is whose.
-    pub(super) async fn wait<T>(&mut self, part: &'static str, answer: oneshot::Receiver<T>) -> Option<T> {
-        let answer = timeout_at(self.deadline, answer).await.ok().and_then(Result::ok);
-        if answer.is_none() {
-            self.miss(part);
-        }
-        answer
-    }
-
-    /// Waits for the next of many answers; `None` when everybody has said his.
-    pub(super) async fn next<T>(&mut self, part: &'static str, answers: &mut Receiver<T>) -> Option<T> {
-        match timeout_at(self.deadline, answers.recv()).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.miss(part);
-                None
-            }
-        }
-    }
-
-    fn miss(&mut self, part: &'static str) {
-        if !self.unanswered.contains(&part) {
-            self.unanswered.push(part);
-        }
-    }
-
-    fn is_complete(&self) -> bool {
-        self.unanswered.is_empty()
-    }
-}
-
-/// The first links in the order of their domains, and never more than are wanted.
-struct Kept {
-    limit: usize,
-    links: BTreeMap<(String, Direction, Vec<Pair>, usize), Link>,
-    count: usize,
-}
-
-impl Kept {
-    fn new(limit: usize) -> Self {
-        Self { limit, links: BTreeMap::new(), count: 0 }
-    }
-
-    fn put(&mut self, link: Link) {
-        self.count += 1;
-        self.links.insert((link.name().to_owned(), link.direction, link.pairs.clone(), self.count), link);
-        if self.links.len() > self.limit {
-            self.links.pop_last();
-        }
-    }
-}
-
-/// How long the actors have for their answers: a router that is busy for longer is news in itself.
-const WITHIN: Duration = Duration::from_secs(3);
-
-/// How long links may take to go down: what a peer gets to close its side, and a moment.
+/// The time limit for links to close: the time a peer has to close its side, and some more.
 pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(6);
 
-/// Answers on their way at once. There is room for one from each of so many actors; they are not made to wait.
+/// Answers under way at once. With one of each of this many actors, none has to wait.
 pub(super) const ANSWERS: usize = 16_384;
 
-/// Links and queues of one domain that are told: more local domains than that are rarely linked with it at once.
+/// Links and queues of one domain that `explain` shows: more local domains are rarely linked with it at once.
 const MOST_EXPLAINED: usize = 100;

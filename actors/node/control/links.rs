@@ -1,0 +1,125 @@
+//! Collects links: sessions, streams of other servers, connections of components and attempts under way.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, oneshot};
+use xmpp::{Domain, DomainPair};
+
+use super::{
+    commands::{ANSWERS, Sources},
+    round::Round,
+};
+use crate::{
+    observe::recorder::{self, Progress},
+    routing::{promise, router},
+    streams::listener,
+};
+use status::{
+    amount::Amount,
+    answer::Sessions,
+    event::What,
+    report::{Direction, Link, Pair, Seconds, State, Time},
+};
+
+impl Sources {
+    /// All links, or those with one domain, with the attempts under way.
+    pub(super) async fn links(&self, of: Option<&Domain>, limit: usize, round: &mut Round) -> Sessions {
+        let (links, mut shown_links) = mpsc::channel(ANSWERS);
+        let (total, sessions) = oneshot::channel();
+        let show = router::ShowSessions { of: of.cloned(), limit, links: links.clone(), total };
+        let _ = self.router.signal(show);
+        let mut accepted = Vec::new();
+        for listener in self.servers.iter().chain(&self.components) {
+            let (total, count) = oneshot::channel();
+            let _ = listener.signal(listener::Show { of: of.cloned(), limit, links: links.clone(), total });
+            accepted.push(count);
+        }
+        drop(links);
+        let shown = self.shown(of, limit);
+        let mut first = FirstLinks::new(limit);
+        let (mut outgoing, mut incoming) = (0, 0);
+        while let Some(link) = round.next("sessions", &mut shown_links).await {
+            match link.direction {
+                Direction::Outgoing => outgoing += 1,
+                Direction::Incoming | Direction::Component => incoming += 1,
+            }
+            first.put(link);
+        }
+        let mut total = round.wait("router", sessions).await.unwrap_or(outgoing);
+        for count in accepted {
+            let count = round.wait("listener", count).await.unwrap_or(0);
+            // For one domain, only the streams themselves know whether they belong to it.
+            total += if of.is_none() { count } else { 0 };
+        }
+        total += if of.is_some() { incoming } else { 0 };
+        if let Some(shown) = round.wait("promise", shown).await {
+            total += shown.attempts.len();
+            self.attempts(shown, round).await.into_iter().for_each(|link| first.put(link));
+        }
+        Sessions { links: first.links.into_values().collect(), total }
+    }
+
+    /// The attempts under way, with the progress that the recorder knows.
+    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<Link> {
+        if shown.attempts.is_empty() {
+            return Vec::new();
+        }
+        let (answer, steps) = oneshot::channel();
+        let pairs = shown.attempts.iter().map(|(pair, _)| pair.clone()).collect();
+        let _ = self.recorder.signal(recorder::Locate { pairs, answer });
+        let steps = round.wait("recorder", steps).await.unwrap_or_default();
+        let steps = steps.into_iter().chain(std::iter::repeat(None));
+        let waiting = |pair: &DomainPair| {
+            let queue = shown
+                .queues
+                .iter()
+                .find(|queue| queue.local == pair.local.as_str() && queue.remote == pair.remote.as_str());
+            queue.map_or_else(Amount::default, |queue| queue.waiting)
+        };
+        let attempts = shown.attempts.iter().zip(steps);
+        attempts.map(|((pair, since), step)| attempted(pair, *since, step, waiting(pair))).collect()
+    }
+}
+
+/// The link of an attempt under way.
+fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Amount) -> Link {
+    let (state, address) = match step {
+        Some(Progress { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
+        _ => (State::Connecting, None),
+    };
+    Link {
+        direction: Direction::Outgoing,
+        state,
+        pairs: vec![Pair::from(pair)],
+        pairs_not_shown: 0,
+        address,
+        since,
+        mechanism: None,
+        tls: None,
+        received: Amount::default(),
+        sent: Amount::default(),
+        waiting,
+        idle: Seconds(since.before(Time::now())),
+    }
+}
+
+/// The first links in the order of their domains, at most `limit` of them.
+struct FirstLinks {
+    limit: usize,
+    links: BTreeMap<(String, Direction, Vec<Pair>, usize), Link>,
+    count: usize,
+}
+
+impl FirstLinks {
+    fn new(limit: usize) -> Self {
+        Self { limit, links: BTreeMap::new(), count: 0 }
+    }
+
+    fn put(&mut self, link: Link) {
+        self.count += 1;
+        self.links.insert((link.name().to_owned(), link.direction, link.pairs.clone(), self.count), link);
+        if self.links.len() > self.limit {
+            self.links.pop_last();
+        }
+    }
+}
