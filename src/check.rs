@@ -1,120 +1,112 @@
-//! `nuncio check`: the configuration with its keys and certificates, looked at and reported.
+//! `nuncio check`: checks the configuration, its files, this machine and the DNS, and prints findings.
 
-mod control;
-mod machine;
-mod names;
-mod screen;
-mod service;
+mod addresses;
+mod control_socket;
+mod dns;
+mod permissions;
+mod render;
+mod service_user;
 
-use std::{
-    env, fmt,
-    io::{self, IsTerminal as _},
-    process::ExitCode,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{fmt, process::ExitCode};
 
+use actors::settings::{Identity, Settings};
 use clap::Args;
-use openssl::asn1::{Asn1Time, Asn1TimeRef};
 
 use crate::{
     config::{
-        self, Finding,
-        finding::{Severity, Source},
+        self,
+        finding::{Finding, Severity},
+        source::Source,
     },
+    config_path::ConfigPath,
     output,
-    place::Place,
+    text::{colours::Colours, size::counted, time::date},
 };
-use actors::settings::{Identity, Settings};
-use screen::Colours;
 
-/// What to check, and how far to go.
+/// Arguments of `check`.
 #[derive(Args)]
-pub(crate) struct Wanted {
+pub(crate) struct Arguments {
     #[command(flatten)]
-    place: Place,
-    /// Looks at files only: neither at the DNS records of the domains nor at the addresses to listen on
+    config_path: ConfigPath,
+    /// Checks files only: neither the DNS records of the domains nor the addresses to listen on
     #[arg(long)]
     offline: bool,
-    /// Fails only for problems that keep a node from starting: not for a certificate that other servers refuse
+    /// Fails only for problems with which a node does not start, and not for a certificate that other servers
+    /// refuse
     #[arg(long)]
     startable: bool,
 }
 
-/// Prints every problem of the file and fails, or prints in short what a node would serve with it.
-pub(crate) fn run(wanted: &Wanted) -> ExitCode {
-    let file = &wanted.place.file();
+/// Prints every finding. If no finding is an error, prints a summary of the configuration too.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let file = &arguments.config_path.resolve();
+    let colours = Colours::of_stdout();
     let examined = match config::examine(file) {
         Ok(examined) => examined,
         Err(finding) => {
             let source = Source::new(file, "");
-            let screen = screen::finding(&finding, &source, colours());
-            return output::print(format!("{screen}1 error\n"), ExitCode::FAILURE);
+            let text = render::render(&finding, &source, colours);
+            return output::print(format!("{text}1 error\n"), ExitCode::FAILURE);
         }
     };
     let source = &examined.source;
-    machine::secrets(source);
-    service::look(source);
-    let look =
-        examined.read.as_ref().map(|(settings, _)| control::look(source, &settings.listen, wanted.offline));
-    let control = look.as_ref().is_some_and(|look| look.usable);
-    if let Some((settings, _)) = examined.read.as_ref().filter(|_| !wanted.offline) {
-        let nodes = machine::addresses(source, &settings.listen);
-        tell_of_node(source, look.and_then(|look| look.node), nodes);
-        names::look_up(source, settings);
+    permissions::check(source);
+    service_user::check(source);
+    let socket = examined
+        .read
+        .as_ref()
+        .map(|(settings, _)| control_socket::check(source, &settings.listen, arguments.offline));
+    let control = socket.as_ref().is_some_and(|socket| socket.usable);
+    if let Some((settings, _)) = examined.read.as_ref().filter(|_| !arguments.offline) {
+        let mut nodes = addresses::check(source, &settings.listen);
+        nodes.extend(socket.and_then(|socket| socket.node));
+        note_running_nodes(source, nodes);
+        dns::check(source, settings);
     }
     let findings = source.findings();
-    let shown: String = findings.iter().map(|finding| screen::finding(finding, source, colours())).collect();
-    let fine = !findings.iter().any(|finding| match wanted.startable {
+    let shown: String = findings.iter().map(|finding| render::render(finding, source, colours)).collect();
+    let failed = findings.iter().any(|finding| match arguments.startable {
         true => finding.severity == Severity::Problem,
-        false => finding.is_mistake(),
+        false => finding.is_error(),
     });
-    match (&examined.read, fine) {
-        (Some((settings, _)), true) => {
+    match (&examined.read, failed) {
+        (Some((settings, _)), false) => {
             let count = count(&findings);
-            let but = if count.is_empty() { String::new() } else { format!(", with {count}") };
+            let with = if count.is_empty() { String::new() } else { format!(", with {count}") };
             let summary = Summary { settings, control };
-            let report = format!("{shown}{} is fine{but}\n{summary}", file.display());
+            let report = format!("{shown}{} is fine{with}\n{summary}", file.display());
             output::print(report, ExitCode::SUCCESS)
         }
         _ => output::print(format!("{shown}{}\n", count(&findings)), ExitCode::FAILURE),
     }
 }
 
-/// RecorderHandle in one line that a node is running: its addresses and its socket are in use, and that is expected.
-fn tell_of_node(source: &Source, node: Option<u32>, mut nodes: Vec<u32>) {
-    nodes.extend(node);
+/// Adds one note for all addresses and sockets that running nodes use, which is expected while they run.
+/// `nodes` has a process for each address.
+fn note_running_nodes(source: &Source, mut nodes: Vec<u32>) {
     let in_use = nodes.len();
+    if in_use == 0 {
+        return;
+    }
     nodes.sort_unstable();
     nodes.dedup();
     let processes = nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if in_use > 0 {
-        let what = if in_use == 1 { "address" } else { "addresses" };
-        let said =
-            format!("{in_use} {what} in use by a running node (process {processes}; expected while it runs)");
-        source.find_in_default(Severity::Note, "", said);
-    }
+    let noun = if in_use == 1 { "address" } else { "addresses" };
+    let text =
+        format!("{in_use} {noun} in use by a running node (process {processes}; expected while it runs)");
+    source.add_for_default(Severity::Note, "", text);
 }
 
-/// `2 errors, 1 warning`; notes are nothing to count.
+/// The numbers of errors and warnings: `2 errors, 1 warning`. Notes are not counted.
 fn count(findings: &[Finding]) -> String {
-    let errors = findings.iter().filter(|finding| finding.is_mistake()).count();
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
     let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
-    let told =
-        [(errors, "error"), (warnings, "warning")].into_iter().filter_map(|(count, word)| match count {
-            0 => None,
-            1 => Some(format!("1 {word}")),
-            many => Some(format!("{many} {word}s")),
-        });
-    told.collect::<Vec<_>>().join(", ")
+    let counts = [(errors, "error"), (warnings, "warning")];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    counts.map(|(count, noun)| counted(count as u64, noun)).collect::<Vec<_>>().join(", ")
 }
 
-/// On a terminal, unless somebody does not want them (no-color.org).
-fn colours() -> Colours {
-    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    if io::stdout().is_terminal() && !unwanted { Colours::On } else { Colours::Off }
-}
-
-/// What a node with these settings serves, and where.
+/// The domains, components and listeners of a node with these settings.
 struct Summary<'a> {
     settings: &'a Settings,
     /// Whether it has a control socket.
@@ -130,15 +122,15 @@ impl fmt::Display for Summary<'_> {
         for component in components {
             writeln!(f, "  component  {} ({})", component.name, certificate(component.identity.as_ref()))?;
         }
-        let sockets = [
+        let listeners = [
             ("servers", &listen.s2s),
             ("servers, direct TLS", &listen.s2s_tls),
             ("components", &listen.component),
             ("metrics", &listen.metrics),
         ];
-        for (whom, addresses) in sockets {
+        for (purpose, addresses) in listeners {
             for address in addresses {
-                writeln!(f, "  listener   {address} ({whom})")?;
+                writeln!(f, "  listener   {address} ({purpose})")?;
             }
         }
         if let Some(control) = listen.control.as_ref().filter(|_| self.control) {
@@ -153,12 +145,4 @@ fn certificate(identity: Option<&Identity>) -> String {
         Some(leaf) => format!("certificate until {}", date(leaf.not_after())),
         None => "no certificate".to_owned(),
     }
-}
-
-/// A day as `2026-11-01`.
-pub(crate) fn date(time: &Asn1TimeRef) -> String {
-    let since_epoch = Asn1Time::from_unix(0).and_then(|epoch| epoch.diff(time));
-    let days = since_epoch.map_or(0, |diff| u64::try_from(diff.days).unwrap_or(0));
-    let day = UNIX_EPOCH + Duration::from_secs(days * 24 * 60 * 60);
-    humantime::format_rfc3339_seconds(day).to_string().chars().take("2026-11-01".len()).collect()
 }

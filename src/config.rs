@@ -1,16 +1,17 @@
-//! The configuration file: TOML in, [`Settings`] out, and every problem on the way found in one go.
+//! Reads the configuration file (TOML) into [`Settings`], and reports all of its problems at once.
 //!
-//! Each section is read by one function, key by key through [`Section`], which notes what is wrong and goes on
-//! with the default. What was found decides at the end whether there are settings.
+//! One function reads each section, key by key through [`Section`], which adds a finding for a wrong value
+//! and continues with the default. If no finding is a problem, the result is a configuration.
 
+pub(crate) mod default_path;
 pub(crate) mod finding;
 mod identity;
 mod local;
+mod remote;
 mod section;
-mod terms;
+pub(crate) mod source;
 #[cfg(test)]
 mod tests;
-pub(crate) mod usual;
 pub(crate) mod value;
 
 use std::{
@@ -20,10 +21,6 @@ use std::{
     time::Duration,
 };
 
-use toml::de::DeTable;
-use xmpp::policy::{Bounds, Pattern};
-
-use super::users;
 use actors::{
     node::control::socket,
     settings::{
@@ -31,55 +28,62 @@ use actors::{
         Verifications,
     },
 };
-pub(crate) use finding::Finding;
-use finding::{Severity, Source};
 use net::tls;
-use section::Section;
+use toml::de::DeTable;
+use xmpp::policy::{Bounds, Pattern};
+
+use super::users;
+
+pub(crate) use finding::Finding;
+use finding::{Message, Severity};
+use section::{REPEATABLE, Section};
+use source::Source;
 
 /// A configuration that a node can start with.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// What the node is given.
+    /// The settings of the node.
     pub(crate) settings: Settings,
-    /// The log filter, for when `RUST_LOG` is unset.
+    /// The log filter, which `RUST_LOG` overrides.
     pub(crate) log: String,
-    /// What the operator should know.
+    /// Findings that do not keep the node from starting.
     pub(crate) warnings: Vec<Finding>,
 }
 
-/// Reads `file` with the keys and certificates it names.
+/// Loads `file` with its keys and certificates.
 ///
 /// # Errors
-/// Everything that was found, problems and warnings, when at least one keeps a node from starting.
+/// All findings, including warnings, if at least one keeps a node from starting.
 pub(crate) fn load(file: &Path) -> Result<Config, Vec<Finding>> {
     let Examined { source, read } = examine(file).map_err(|finding| vec![*finding])?;
     Config::of(&source, read)
 }
 
-/// Reads `file` with the keys and certificates it names, and gives what can be understood of it.
+/// Reads `file` with its keys and certificates as far as it is valid.
 ///
 /// # Errors
-/// There is nothing to read.
+/// The file cannot be read.
 pub(crate) fn examine(file: &Path) -> Result<Examined, Box<Finding>> {
     let text = fs::read_to_string(file).map_err(|error| Box::new(unreadable(file, &error)))?;
     Ok(Examined::of(file, &text))
 }
 
-/// As [`load`], with `text` for the content of `file`.
+/// Like [`load`], with `text` as the content of `file`.
 ///
 /// # Errors
-/// As [`load`].
+/// Those of [`load`].
 pub(crate) fn parse(file: &Path, text: &str) -> Result<Config, Vec<Finding>> {
     let Examined { source, read } = Examined::of(file, text);
     Config::of(&source, read)
 }
 
-/// What a file says, right or wrong.
+/// The content of a file, valid or not.
 #[derive(Debug)]
 pub(crate) struct Examined {
-    /// The file with what was found in it.
+    /// The file and its findings.
     pub(crate) source: Source,
-    /// What the node would be given, with defaults for what is wrong, and the log filter; `None` where it is not TOML.
+    /// The settings, with defaults in place of wrong values, and the log filter; `None` if the file is not
+    /// TOML.
     pub(crate) read: Option<(Settings, String)>,
 }
 
@@ -88,17 +92,17 @@ impl Examined {
         let source = Source::new(file, text);
         let (table, faults) = DeTable::parse_recoverable(text);
         for fault in &faults {
-            let said = format!("not TOML: {}", fault.message());
+            let text = format!("not TOML: {}", fault.message());
             let span = fault.span().unwrap_or_default();
             let (_, line) = source.line_text(source.line(span.start));
-            let several = SEVERAL.iter().find(|key| line.trim_start().starts_with(&format!("[{key}]")));
-            let said = match several {
-                Some(key) => finding::Said::with_help(said, format!("use [[{key}]] (two brackets)")),
-                None => said.into(),
+            let repeatable = REPEATABLE.iter().find(|key| line.trim_start().starts_with(&format!("[{key}]")));
+            let message = match repeatable {
+                Some(key) => Message::with_help(text, format!("use [[{key}]] (two brackets)")),
+                None => text.into(),
             };
-            source.find(Severity::Problem, span, "", said);
+            source.add(Severity::Problem, span, "", message);
         }
-        // Half-understood keys would only bring follow-up complaints.
+        // Keys of a file that is not TOML would cause follow-up errors.
         let read = faults.is_empty().then(|| read(Section::top(&source, table.get_ref())));
         Self { source, read }
     }
@@ -116,37 +120,38 @@ impl Config {
     }
 }
 
-/// Finds where the node of `file` has its control socket. Whatever else is wrong with the file does not matter for that:
-/// the node that runs read it when it was good.
+/// The path of the control socket of the node with this configuration. Other problems of the file are
+/// ignored: the running node may have read it before they were made.
 ///
 /// # Errors
-/// Says why it cannot be found.
+/// The reason why there is no path, as a sentence.
 pub(crate) fn control_socket(file: &Path) -> Result<PathBuf, String> {
     let text = fs::read_to_string(file).map_err(|error| format!("{:#}", unreadable(file, &error)))?;
     let source = Source::new(file, &text);
     let (table, faults) = DeTable::parse_recoverable(&text);
     if !faults.is_empty() {
-        return Err(format!("{} is not TOML", file.display()));
+        return Err(format!("{} is not TOML: `nuncio check` shows where", file.display()));
     }
     let socket = control(&Section::top(&source, table.get_ref()).section("listen"));
-    let why = || format!("listen.control is empty in {}: its node has no control socket", file.display());
+    let empty =
+        || format!("listen.control is empty in {}, which turns the control socket off", file.display());
     let finding = source.findings().into_iter().next();
     match (finding, socket) {
         (Some(finding), _) => Err(finding.to_string()),
-        (None, socket) => socket.map(|socket| socket.path).ok_or_else(why),
+        (None, socket) => socket.map(|socket| socket.path).ok_or_else(empty),
     }
 }
 
-/// Says why the configuration cannot be read, and what to do about it.
+/// The finding for a file that cannot be read.
 fn unreadable(file: &Path, error: &io::Error) -> Finding {
     let help = match error.kind() {
-        io::ErrorKind::NotFound => Some(usual::missing(file)),
-        _ => users::permission(file, error),
+        io::ErrorKind::NotFound => Some(default_path::help_if_missing(file)),
+        _ => users::help_if_denied(file, error),
     };
-    let said = identity::unreadable(file, error);
+    let text = identity::unreadable(file, error);
     match help {
-        Some(help) => Finding::of_file(file, finding::Said::with_help(said, help)),
-        None => Finding::of_file(file, said),
+        Some(help) => Finding::of_file(file, Message::with_help(text, help)),
+        None => Finding::of_file(file, text),
     }
 }
 
@@ -160,15 +165,15 @@ fn read(top: Section<'_>) -> (Settings, String) {
 
     let mut stores = identity::Stores::default();
     let s2s = top.section("s2s");
-    let remote = terms::everywhere(&s2s, &mut stores);
+    let remote = remote::defaults(&s2s, &mut stores);
     let allow = s2s.list("allow", value::pattern).unwrap_or_else(|| vec![Pattern::Any]);
     let deny = s2s.list("deny", value::pattern).unwrap_or_default();
-    let everyone = |patterns: &[Pattern]| patterns.contains(&Pattern::Any);
-    if everyone(&deny) {
-        s2s.warning("deny", "forbids every domain with \"*\": nobody can federate with this node");
+    let matches_all = |patterns: &[Pattern]| patterns.contains(&Pattern::Any);
+    if matches_all(&deny) {
+        s2s.warning("deny", "\"*\" denies every domain: no server can federate with this node");
     }
-    if allow.is_empty() && !s2s.was_wrong("allow") {
-        s2s.warning("allow", "is empty: nobody can federate with this node");
+    if allow.is_empty() && !s2s.has_problem("allow") {
+        s2s.warning("allow", "is empty: no server can federate with this node");
     }
     let max_connections_per_address = s2s.count("max_connections_per_address", 1).unwrap_or(64);
     s2s.finish();
@@ -176,14 +181,14 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let domains = local::domains(top.sections("domain"), &remote.policy);
     let components = local::components(top.sections("component"), &domains, &remote.policy);
     if !top.has("domain") && !top.has("component") {
-        top.problem("domain", "nothing to serve: the file has no [[domain]] and no [[component]]");
+        top.problem("domain", "nothing to serve: add a [[domain]] or a [[component]]");
     }
     if !components.is_empty() && listen.component.is_empty() {
-        top.problem("component", "cannot connect: listen.component is empty");
+        top.problem("component", "no component can connect: listen.component is empty");
     }
     let served = domains.iter().map(|domain| &domain.name).chain(components.iter().map(|known| &known.name));
     let served: Vec<_> = served.cloned().collect();
-    let overrides = terms::special(top.sections("remote"), &remote, &served, &mut stores);
+    let overrides = remote::overrides(top.sections("remote"), &remote, &served, &mut stores);
     let limits = limits(top.section("limits"));
     let promise = promise(top.section("promise"));
     let dns = dns(top.section("dns"));
@@ -228,37 +233,37 @@ fn listen(section: Section<'_>) -> Listen {
         .flatten()
         .copied()
         .collect();
-    // Port 0 is a new port each time.
+    // Port 0 is a different free port each time.
     let fixed: Vec<_> = all.into_iter().filter(|address| address.port() != 0).collect();
     if let Some(address) = value::repeated(&fixed) {
-        let said = format!("{address} is listed twice in this section; it can be bound only once");
+        let text = format!("{address} is listed twice: each address can be bound only once");
         let source = section.source();
-        let mut places = source.places(&LISTEN);
-        places.retain(|place| value::listen(&place.value).as_ref() == Ok(address));
-        match places.pop() {
-            Some(second) => source.find(Severity::Problem, second.span, &second.key, said),
-            None => section.problem("s2s", said),
+        let mut values = source.values(&LISTEN);
+        values.retain(|value| value::listen(&value.text).as_ref() == Ok(address));
+        match values.pop() {
+            Some(second) => source.add(Severity::Problem, second.span, &second.key, text),
+            None => section.problem("s2s", text),
         }
     }
     if let Some(address) = listen.component.iter().find(|address| !address.ip().is_loopback()) {
-        let what = format!(
-            "{address} is not a loopback address, and XEP-0114 has no encryption: others on the network can read \
-             stanzas and try secrets"
+        let text = format!(
+            "{address} is not a loopback address, and component connections (XEP-0114) are not encrypted: others on \
+             the network can read stanzas and try secrets"
         );
-        let help = "listen on 127.0.0.1, or reach it through a tunnel";
-        section.warning("component", finding::Said::with_help(what, help));
+        let help = "listen on 127.0.0.1, and let remote components connect through a tunnel";
+        section.warning("component", Message::with_help(text, help));
     }
     if let Some(address) = listen.metrics.iter().find(|address| !address.ip().is_loopback()) {
-        let what =
-            format!("{address} is not a loopback address: everybody who reaches it can read the metrics");
-        section.warning("metrics", what);
+        let text =
+            format!("{address} is not a loopback address: every host that can connect can read the metrics");
+        section.warning("metrics", text);
     }
     section.finish();
     listen
 }
 
-/// The control socket, `None` when its path is empty. Only one that is not where it would be by default was wanted there,
-/// and is worth refusing to start for.
+/// The control socket; `None` if its path is empty. A node does not start without a socket whose path was
+/// configured and is not the default.
 fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let source = listen.source();
     let named = listen.read("control", |path| {
@@ -275,7 +280,8 @@ fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     Some(ControlSocket { required: path != default, path })
 }
 
-/// Beside the file and with its name; of a file below `/etc`, where nothing that runs belongs, in `/run/nuncio`.
+/// The default path of the socket: beside the file and with its name. For a file below `/etc`, which is not
+/// for sockets, it is in `/run/nuncio`.
 fn default_socket(file: &Path) -> PathBuf {
     let socket = file.with_extension("sock");
     match socket.file_name() {
@@ -301,10 +307,7 @@ fn promise(section: Section<'_>) -> Promise {
     };
     if promise.max_bytes > promise.total_bytes {
         let key = if section.has("max_bytes") { "max_bytes" } else { "total_bytes" };
-        section.problem(
-            key,
-            "one domain pair may hold more (max_bytes) than all of them together (total_bytes)",
-        );
+        section.problem(key, "max_bytes is larger than total_bytes: raise total_bytes, or lower max_bytes");
     }
     section.finish();
     promise
@@ -357,8 +360,10 @@ fn backoff(section: &Section<'_>) -> (Duration, Duration) {
     match section.list("backoff", value::some_duration).as_deref() {
         Some(&[first, longest]) if first <= longest => (first, longest),
         Some(_) => {
-            section
-                .problem("backoff", "expected the first and the longest pause, for example [\"1s\", \"5m\"]");
+            section.problem(
+                "backoff",
+                "expected the first and the longest back-off, for example [\"1s\", \"5m\"]",
+            );
             default
         }
         None => default,
@@ -385,13 +390,14 @@ fn contact(section: Section<'_>) -> Vec<(String, Vec<String>)> {
     contact
 }
 
-/// Checks a filter as `env_logger` reads it: `level` and `target=level`, with commas between.
+/// Checks a filter of `env_logger`: `level` and `target=level`, separated by commas.
 fn log_filter(text: &str) -> Result<String, String> {
     let directives = text.split('/').next().unwrap_or_default();
     for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
         let level = match directive.split_once('=') {
             Some((_, level)) => level,
-            // A target alone is a filter too; env_logger would take a misspelt level for one.
+            // A target alone is valid too. Other words are misspelt levels, which env_logger would read as
+            // targets.
             None if directive.contains("::") || directive == "nuncio" => continue,
             None => directive,
         };
@@ -402,10 +408,7 @@ fn log_filter(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Sections of which there may be several.
-const SEVERAL: [&str; 3] = ["domain", "component", "remote"];
-
-/// The keys of addresses to listen on, in the order of [`Listen`].
+/// The keys with addresses to listen on, in the order of [`Listen`].
 pub(crate) const LISTEN: [&str; 4] = ["listen.s2s", "listen.s2s_tls", "listen.component", "listen.metrics"];
 
 /// The form fields of XEP-0157 section 3, without `-addresses`.

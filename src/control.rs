@@ -1,32 +1,32 @@
-//! The commands that ask the running node: `explain`, `sessions`, `queues`, `components`, `retry`, `close`.
+//! The commands that query the running node: `explain`, `sessions`, `queues`, `components`, `retry`, `close`.
 //!
-//! One request on its control socket, one answer, shown as a person reads it or, with `--json`, as it came.
+//! Each sends one request to the control socket and shows the answer as text or, with `--json`, as received.
 
 pub(crate) mod client;
 mod explain;
-mod screen;
+mod page;
 mod tables;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use serde_json::Value;
-use xmpp::Domain;
-
-use crate::{config, output, place::Place};
-use screen::Screen;
+use status::escape;
 use status::{
     answer::{Answer, Closed, Components, Explanation, Queues, Retried, Sessions},
-    escape,
     request::{DEFAULT_LIMIT, MOST, Request},
 };
+use xmpp::Domain;
 
-/// Which node, and how its answer is shown.
+use crate::{config, config_path::ConfigPath, output};
+use page::Page;
+
+/// The options that all of these commands share.
 #[derive(Args)]
 struct Node {
     #[command(flatten)]
-    place: Place,
-    /// Its control socket, instead of the one that the configuration names
+    config_path: ConfigPath,
+    /// Uses this control socket instead of the one in the configuration
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Prints the answer as JSON
@@ -34,112 +34,112 @@ struct Node {
     json: bool,
 }
 
-/// What `explain` is given.
+/// Arguments of `explain`.
 #[derive(Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
     node: Node,
-    /// The domain of another server, or one of this node
+    /// A remote domain, or a domain of this node
     #[arg(value_parser = domain)]
     domain: Domain,
 }
 
-/// What `sessions` and `queues` are given.
+/// Arguments of `sessions` and `queues`.
 #[derive(Args)]
 pub(crate) struct List {
     #[command(flatten)]
     node: Node,
-    /// At most so many lines
+    /// Shows at most this many entries
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = limit)]
     limit: usize,
-    /// Only those of this domain
+    /// Shows only entries of this domain
     #[arg(value_parser = domain)]
     domain: Option<Domain>,
 }
 
-/// What `components` is given.
+/// Arguments of `components`.
 #[derive(Args)]
-pub(crate) struct Names {
+pub(crate) struct ListComponents {
     #[command(flatten)]
     node: Node,
-    /// Only this component
+    /// Shows only this component
     #[arg(value_parser = domain)]
     name: Option<Domain>,
 }
 
-/// What `close` is given.
+/// Arguments of `close`.
 #[derive(Args)]
 pub(crate) struct Close {
     #[command(flatten)]
     node: Node,
-    /// The domain of another server, or the name of a component
+    /// A remote domain, or the name of a component
     #[arg(value_parser = domain)]
     domain: Domain,
 }
 
-/// What `retry` is given.
+/// Arguments of `retry`.
 #[derive(Args)]
-pub(crate) struct Act {
+pub(crate) struct Retry {
     #[command(flatten)]
     node: Node,
-    /// The domain of another server
+    /// A remote domain
     #[arg(value_parser = domain)]
     domain: Domain,
 }
 
-/// Says why federation with a domain works, or does not.
+/// Explains why federation with a domain works or fails.
 pub(crate) fn explain(command: &Explain) -> ExitCode {
     let request = Request::Explain { domain: command.domain.to_string() };
-    command.node.show(&request, |screen, answer: &Answer<Explanation>| explain::show(screen, answer))
+    command.node.show(&request, |page, answer: &Answer<Explanation>| explain::show(page, answer))
 }
 
 /// Lists links.
 pub(crate) fn sessions(command: &List) -> ExitCode {
     let domain = command.domain.as_ref().map(ToString::to_string);
     let request = Request::Sessions { domain, limit: command.limit };
-    command.node.show(&request, |screen, answer: &Answer<Sessions>| {
-        tables::links(screen, &answer.found.links);
-        screen.more("link", answer.found.links.len(), answer.found.total);
+    command.node.show(&request, |page, answer: &Answer<Sessions>| {
+        tables::links(page, &answer.found.links);
+        page.total("link", answer.found.links.len(), answer.found.total);
     })
 }
 
-/// Lists what waits.
+/// Lists queues.
 pub(crate) fn queues(command: &List) -> ExitCode {
     let domain = command.domain.as_ref().map(ToString::to_string);
     let request = Request::Queues { domain, limit: command.limit };
-    command.node.show(&request, |screen, answer: &Answer<Queues>| {
+    command.node.show(&request, |page, answer: &Answer<Queues>| {
         let Queues { queues, total, waiting } = &answer.found;
-        tables::queues(screen, queues);
-        screen.more("queue", queues.len(), *total);
+        tables::queues(page, queues);
+        page.total("queue", queues.len(), *total);
         if *total > 0 {
-            screen.line(&format!("{} waiting in all", screen::amount(*waiting)));
+            page.line(&format!("{} waiting in total", page::amount(*waiting)));
         }
     })
 }
 
 /// Lists the configured components.
-pub(crate) fn components(command: &Names) -> ExitCode {
+pub(crate) fn components(command: &ListComponents) -> ExitCode {
     let name = command.name.as_ref().map(ToString::to_string);
-    command.node.show(&Request::Components { name }, |screen, answer: &Answer<Components>| {
-        tables::components(screen, &answer.found.components);
+    command.node.show(&Request::Components { name }, |page, answer: &Answer<Components>| {
+        tables::components(page, &answer.found.components);
     })
 }
 
-/// Ends a pause.
-pub(crate) fn retry(command: &Act) -> ExitCode {
+/// Makes the node retry a domain now.
+pub(crate) fn retry(command: &Retry) -> ExitCode {
     let request = Request::Retry { domain: command.domain.to_string() };
-    command.node.show(&request, |screen, answer: &Answer<Retried>| screen.line(&answer.found.sentence))
+    command.node.show(&request, |page, answer: &Answer<Retried>| page.line(&answer.found.sentence))
 }
 
-/// Closes links.
+/// Closes the links with a domain, or the connection of a component.
 pub(crate) fn close(command: &Close) -> ExitCode {
     let request = Request::Close { domain: command.domain.to_string() };
-    command.node.show(&request, |screen, answer: &Answer<Closed>| screen.line(&answer.found.sentence))
+    command.node.show(&request, |page, answer: &Answer<Closed>| page.line(&answer.found.sentence))
 }
 
 impl Node {
-    /// Asks, and shows what comes: an answer, or why there is none.
-    fn show<T>(&self, request: &Request, show: impl FnOnce(&mut Screen, &Answer<T>)) -> ExitCode
+    /// Sends a request and shows the answer, or the reason why there is none.
+    fn show<T>(&self, request: &Request, show: impl FnOnce(&mut Page, &Answer<T>)) -> ExitCode
     where
         Answer<T>: serde::de::DeserializeOwned,
     {
@@ -149,39 +149,49 @@ impl Node {
             Err(why) => serde_json::json!({ "error": why }).to_string(),
         };
         let answer = asked.and_then(|document| {
-            serde_json::from_value::<Answer<T>>(document)
-                .map_err(|error| format!("the node's answer cannot be read: {error}"))
+            serde_json::from_value::<Answer<T>>(document).map_err(|error| {
+                format!(
+                    "cannot parse the answer of the node: {error}; use the same version of nuncio as the node"
+                )
+            })
         });
         let written = match answer {
             _ if self.json => output::write(format!("{}\n", escape::json(&document))),
             Err(_) => Ok(()),
             Ok(ref answer) => {
-                let mut screen = Screen::new(answer.time);
-                show(&mut screen, answer);
-                screen.missing(&answer.unanswered);
-                output::write(screen.finish())
+                let mut page = Page::new(answer.time);
+                show(&mut page, answer);
+                page.unanswered(&answer.unanswered);
+                output::write(page.finish())
             }
         };
         let status = match answer {
             Ok(_) => ExitCode::SUCCESS,
             Err(why) => {
-                output::complain(format_args!("nuncio: {why}"));
+                output::print_error(format_args!("nuncio: {why}"));
                 ExitCode::FAILURE
             }
         };
-        output::done(written, status)
+        output::exit_status(written, status)
     }
 
-    /// The document that answers; what the node refuses is an error.
+    /// The JSON document that the node answers with.
+    ///
+    /// # Errors
+    /// The node cannot be reached, or it refused the request. The text is for the operator.
     fn ask(&self, request: &Request) -> Result<Value, String> {
         let socket = match &self.socket {
             Some(socket) => socket.clone(),
-            None => config::control_socket(&self.place.file())
-                .map_err(|why| format!("no control socket: {why}; or name the socket with --socket PATH"))?,
+            None => config::control_socket(&self.config_path.resolve())
+                .map_err(|why| format!("no control socket: {why}; or set the socket with --socket PATH"))?,
         };
         let text = client::exchange(&socket, request)?;
-        let document: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("the answer at {} is not a node's: {error}", socket.display()))?;
+        let document: Value = serde_json::from_str(&text).map_err(|error| {
+            format!(
+                "{} is not the control socket of a node: its answer is not JSON: {error}",
+                socket.display()
+            )
+        })?;
         match document.get("error").and_then(Value::as_str) {
             Some(error) => Err(error.to_owned()),
             None => Ok(document),
@@ -189,12 +199,12 @@ impl Node {
     }
 }
 
-/// Reads a domain in any spelling, as it stands in an address.
+/// Parses a domain name and normalises it.
 fn domain(text: &str) -> Result<Domain, String> {
     Domain::new(text).map_err(|why| why.to_string())
 }
 
 fn limit(text: &str) -> Result<usize, String> {
     let limit = text.parse().ok().filter(|limit| (1..=MOST).contains(limit));
-    limit.ok_or_else(|| format!("not a number from 1 to {MOST}"))
+    limit.ok_or_else(|| format!("expected a number from 1 to {MOST}"))
 }

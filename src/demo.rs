@@ -1,95 +1,94 @@
-//! `nuncio demo`: two nodes in one process, a message each way, and one to a domain that does not exist.
+//! `nuncio demo`: two nodes in one process exchange messages.
 //!
-//! Nothing is staged but the world around the nodes: a certificate authority, a name server, and a program on
-//! each side that serves a domain. The nodes are real, and so are the sockets between them.
+//! The nodes and the sockets between them are real. A certificate authority, a name server and a component
+//! for each node are part of the demo.
 
-pub(crate) mod authority;
-mod names;
-mod program;
-mod screen;
+mod component;
+mod dns;
+mod timeline;
 
 use std::{error::Error, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
+use actors::{
+    Node,
+    settings::{Settings, Trust},
+};
 use xmpp::{
     Domain,
     xml::{Element, ns},
 };
 
-use crate::{config, output};
-use actors::{
-    Node,
-    settings::{Settings, Trust},
-};
-use authority::Authority;
-use names::Names;
-use program::Program;
-use screen::{Screen, tell};
+use crate::{authority::Authority, config, output};
+use component::Component;
+use dns::NameServer;
+use timeline::{Timeline, print};
 
-/// Plays it; fails unless both messages arrived and the third came back.
+/// Runs the demo. It succeeds if two messages arrive and the third is returned with an error.
 pub(crate) fn run() -> ExitCode {
-    Screen::raise();
-    let played = actix_rt::System::new().block_on(async { tokio::time::timeout(PATIENCE, play()).await });
-    match played.unwrap_or_else(|_| Err(format!("nothing came for {} s", PATIENCE.as_secs()).into())) {
+    Timeline::install();
+    let outcome = actix_rt::System::new().block_on(async { tokio::time::timeout(TIMEOUT, play()).await });
+    match outcome.unwrap_or_else(|_| Err(format!("timed out after {} s", TIMEOUT.as_secs()).into())) {
         Ok(()) => {
-            let end = "\nBoth messages arrived, and the third came back with its reason.\n";
+            let end =
+                "\nBoth messages arrived, and the third was returned with an error that gives the reason.\n";
             output::print(end, ExitCode::SUCCESS)
         }
         Err(error) => {
-            tell(&format!("\nThe demo failed: {error}"));
+            print(&format!("\nThe demo failed: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 async fn play() -> Result<(), Box<dyn Error>> {
-    tell(&format!(
+    print(&format!(
         "Two nodes, {MONTAGUE} and {CAPULET}, in one process; real sockets on 127.0.0.1 between them.\n"
     ));
     let authority = Authority::new()?;
-    let mut names = Names::bind().await?;
-    let (montague, mut romeo) = house(MONTAGUE, &authority, &mut names).await?;
-    let (capulet, mut juliet) = house(CAPULET, &authority, &mut names).await?;
-    actix_rt::spawn(names.serve());
+    let mut dns = NameServer::bind().await?;
+    let (montague, mut romeo) = start(MONTAGUE, &authority, &mut dns).await?;
+    let (capulet, mut juliet) = start(CAPULET, &authority, &mut dns).await?;
+    actix_rt::spawn(dns.serve());
 
-    tell("\nRomeo writes to Juliet. There is no link yet.\n");
+    print("\nRomeo writes to Juliet. There is no link yet, so the node opens one.\n");
     send(&mut romeo, ROMEO, JULIET, "But, soft! what light through yonder window breaks?").await?;
     receive(&mut juliet, ROMEO, JULIET).await?;
 
-    tell("\nJuliet answers. A link carries stanzas one way, so hers is made now.\n");
+    print("\nJuliet answers. A link carries stanzas in one direction, so her node opens another one.\n");
     send(&mut juliet, JULIET, ROMEO, "O Romeo, Romeo! wherefore art thou Romeo?").await?;
     receive(&mut romeo, JULIET, ROMEO).await?;
 
-    tell("\nThe friar writes to Mantua, which is not in the DNS.\n");
+    print("\nThe friar writes to Mantua, a domain that is not in the DNS.\n");
     send(&mut juliet, FRIAR, MANTUA, "I will write again to Mantua.").await?;
-    take_back(&mut juliet, MANTUA, FRIAR).await?;
+    receive_error(&mut juliet, MANTUA, FRIAR).await?;
 
-    tell("\nThe curtain falls: both nodes flush their links and say goodbye.\n");
-    // With their links closed, neither node leaves the other in doubt about stanzas in transit.
+    print("\nBoth nodes flush their links, close them and stop.\n");
+    // Each node closes its link before it stops, so that no stanza in transit is uncertain.
     tokio::join!(
         montague.close_links(Domain::new(CAPULET)?, CLOSES_WITHIN),
         capulet.close_links(Domain::new(MONTAGUE)?, CLOSES_WITHIN)
     );
-    tokio::join!(montague.drain(), capulet.drain(), romeo.leave(), juliet.leave());
+    tokio::join!(montague.drain(), capulet.drain(), romeo.wait_for_close(), juliet.wait_for_close());
     Ok(())
 }
 
-/// Starts the node of `domain`, makes it known, and connects the program that serves it.
-async fn house(
+/// Starts a node for `domain`, adds it to the DNS, and connects its component.
+async fn start(
     domain: &str,
     authority: &Authority,
-    names: &mut Names,
-) -> Result<(Node, Program), Box<dyn Error>> {
-    let node = Node::start(settings(domain, authority, names.address())?).await?;
+    dns: &mut NameServer,
+) -> Result<(Node, Component), Box<dyn Error>> {
+    let node = Node::start(settings(domain, authority, dns.address())?).await?;
     let addresses = node.addresses();
     let port = |kind| addresses.iter().find(|(known, _)| *known == kind).map(|(_, address)| *address);
     let (servers, components) = (port("s2s").ok_or("no port")?, port("component").ok_or("no port")?);
-    names.add(domain, servers.port());
-    let program = Program::connect(components, domain, SECRET).await?;
+    dns.add(domain, servers.port());
+    let component = Component::connect(components, domain, SECRET).await?;
     log::info!(target: LOG, pair = domain, servers:%, components:%; "ready");
-    Ok((node, program))
+    Ok((node, component))
 }
 
-/// What an operator would write for it, but for the certificates, which are in no file.
+/// The settings of a node: a configuration as an operator writes it, with certificates that are not in files.
 fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Result<Settings, Box<dyn Error>> {
     let toml = format!(
         r#"
@@ -122,29 +121,29 @@ fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Resu
     Ok(settings)
 }
 
-async fn send(program: &mut Program, from: &str, to: &str, text: &str) -> Result<(), Box<dyn Error>> {
+async fn send(component: &mut Component, from: &str, to: &str, text: &str) -> Result<(), Box<dyn Error>> {
     log::info!(target: LOG, pair:% = pair(from, to), text; "sent");
-    Ok(program.say(from, to, text).await?)
+    Ok(component.send_message(from, to, text).await?)
 }
 
-/// Waits for a message, which has to be the one that was sent.
-async fn receive(program: &mut Program, from: &str, to: &str) -> Result<(), Box<dyn Error>> {
-    let message = program.stanza().await?;
+/// Waits for the next message, which must be the one that was sent.
+async fn receive(component: &mut Component, from: &str, to: &str) -> Result<(), Box<dyn Error>> {
+    let message = component.stanza().await?;
     let addressed = message.attribute("from") == Some(from) && message.attribute("to") == Some(to);
     let body = message.child("body", ns::COMPONENT).map(Element::text).unwrap_or_default();
     if !addressed || message.attribute("type") != Some("chat") {
-        return Err(format!("what came is not the message from {from} to {to}: {message:?}").into());
+        return Err(format!("expected the message from {from} to {to}, got {message:?}").into());
     }
     log::info!(target: LOG, pair:% = pair(to, from), text = body.as_str(); "delivered");
     Ok(())
 }
 
 /// Waits for the error that answers a message from `to` to `from`.
-async fn take_back(program: &mut Program, from: &str, to: &str) -> Result<(), Box<dyn Error>> {
-    let message = program.stanza().await?;
+async fn receive_error(component: &mut Component, from: &str, to: &str) -> Result<(), Box<dyn Error>> {
+    let message = component.stanza().await?;
     let error = message.child("error", ns::COMPONENT).filter(|_| message.attribute("type") == Some("error"));
-    let (Some(error), Some(_)) = (error, message.attribute("from").filter(|who| *who == from)) else {
-        return Err(format!("what came is not an error from {from}: {message:?}").into());
+    let (Some(error), Some(_)) = (error, message.attribute("from").filter(|sender| *sender == from)) else {
+        return Err(format!("expected an error from {from}, got {message:?}").into());
     };
     let is_text = |element: &&Element| element.is("text", ns::STANZA_ERRORS);
     let text = error.elements().find(is_text).map(Element::text).unwrap_or_default();
@@ -154,11 +153,11 @@ async fn take_back(program: &mut Program, from: &str, to: &str) -> Result<(), Bo
     if condition == "remote-server-not-found" {
         Ok(())
     } else {
-        Err(format!("the wrong error: {condition}").into())
+        Err(format!("expected the error remote-server-not-found, got {condition}").into())
     }
 }
 
-/// The domains of two addresses, as the nodes log a pair.
+/// The domains of two addresses in the form of a pair in the log.
 fn pair(local: &str, remote: &str) -> String {
     let domain = |address: &str| address.split_once('@').map_or(address, |(_, domain)| domain).to_owned();
     format!("{} > {}", domain(local), domain(remote))
@@ -171,13 +170,13 @@ const JULIET: &str = "juliet@capulet.example";
 const FRIAR: &str = "friar@capulet.example";
 const MANTUA: &str = "romeo@mantua.example";
 
-/// Between each node and its program; both live in this process.
+/// The secret of each component.
 const SECRET: &str = "o, be some other name";
 
 const LOG: &str = "nuncio::demo";
 
-/// How long the other node may take to answer a closing tag.
+/// Time for the other node to answer a closing tag.
 const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
-/// All of it takes a moment; more than this and something hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Limit for the whole demo, which takes less than a second.
+const TIMEOUT: Duration = Duration::from_secs(30);

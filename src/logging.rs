@@ -1,7 +1,7 @@
-//! Logs: one line an event, message first, then `key=value` pairs.
+//! Writes the log to standard error: one line per event, the message first, then `key=value` pairs.
 //!
-//! Much of what is logged was said by a peer, so whatever could pass for a line or an escape sequence of its own
-//! is written escaped.
+//! Log records contain text of peers. Line ends and hidden characters are escaped, so that a peer cannot add
+//! lines or escape sequences to the log.
 
 use std::{
     env,
@@ -15,21 +15,20 @@ use log::{
     LevelFilter, Log, Metadata, Record,
     kv::{self, Key, Value, VisitSource},
 };
-
 use status::escape::{Escaping, is_hidden};
 
-/// Starts to log to standard error; `RUST_LOG` wins over `configured`.
+/// Starts logging to standard error with the filter `configured`, which `RUST_LOG` overrides.
 pub(crate) fn start(configured: &str) {
-    adopt(configured);
-    // Whoever has set a logger before logs for us too.
+    set_filter(configured);
+    // It fails only if a logger is set already, which then stays.
     let _ = log::set_logger(&LOGGER);
 }
 
-/// Logs by another filter from now on, unless `RUST_LOG` is set.
-pub(crate) fn adopt(configured: &str) {
+/// Replaces the filter, unless `RUST_LOG` is set.
+pub(crate) fn set_filter(configured: &str) {
     let filter = match env::var("RUST_LOG") {
         Ok(filter) if !filter.is_empty() => filter,
-        _ => for_nuncio(configured),
+        _ => limit_to_nuncio(configured),
     };
     let logger = Builder::new().parse_filters(&filter).format(line).build();
     log::set_max_level(logger.filter());
@@ -40,8 +39,8 @@ pub(crate) fn adopt(configured: &str) {
 struct Replaceable(RwLock<Option<env_logger::Logger>>);
 
 impl Replaceable {
-    fn with<T>(&self, does: impl FnOnce(&env_logger::Logger) -> T) -> Option<T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(does)
+    fn with<T>(&self, action: impl FnOnce(&env_logger::Logger) -> T) -> Option<T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(action)
     }
 }
 
@@ -61,8 +60,8 @@ impl Log for Replaceable {
 
 static LOGGER: Replaceable = Replaceable(RwLock::new(None));
 
-/// Limits the bare levels of a filter to this program: of its dependencies only warnings are news.
-fn for_nuncio(filter: &str) -> String {
+/// Limits levels without a target to the targets of Nuncio. Dependencies log at most warnings.
+fn limit_to_nuncio(filter: &str) -> String {
     let (directives, pattern) = match filter.split_once('/') {
         Some((directives, pattern)) => (directives, format!("/{pattern}")),
         None => (filter, String::new()),
@@ -84,7 +83,7 @@ fn line(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     writeln!(out, "{time} {style}{level:<5}{style:#} {target} {}", Event(record))
 }
 
-/// A record as it reads after its target: the message, then its pairs.
+/// The part of a line after the target: the message, then the pairs.
 struct Event<'a>(&'a Record<'a>);
 
 impl fmt::Display for Event<'_> {
@@ -94,7 +93,7 @@ impl fmt::Display for Event<'_> {
     }
 }
 
-/// Writes ` key=value` for each pair; a value that is not one plain word stands in quotes.
+/// Writes ` key=value` for each pair. A value that is not a single plain word is quoted.
 struct Pairs<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_, '_> {
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_follow_the_message_in_their_order() {
+    fn pairs_follow_the_message_in_the_given_order() {
         let pairs =
             [("actor", "outgoing"), ("instances", "212"), ("deepest", "b.example:31"), ("rate", "1823/s")];
         assert_eq!(
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_cannot_write_lines_or_escape_sequences_of_its_own() {
+    fn a_peer_cannot_add_lines_or_escape_sequences() {
         let pairs = [
             ("text", "bye\n2026-11-22 ERROR"),
             ("colour", "\u{1b}[31m"),
@@ -159,10 +158,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_level_speaks_of_this_program_and_leaves_dependencies_at_warnings() {
-        assert_eq!(for_nuncio("info"), "WARN,nuncio=INFO");
-        assert_eq!(for_nuncio("error"), "ERROR,nuncio=ERROR");
-        assert_eq!(for_nuncio("debug,hickory_resolver=debug"), "WARN,nuncio=DEBUG,hickory_resolver=debug");
-        assert_eq!(for_nuncio("nuncio::dns=trace/b.example"), "nuncio::dns=trace/b.example");
+    fn a_level_without_target_applies_to_nuncio_and_dependencies_log_warnings_only() {
+        assert_eq!(limit_to_nuncio("info"), "WARN,nuncio=INFO");
+        assert_eq!(limit_to_nuncio("error"), "ERROR,nuncio=ERROR");
+        assert_eq!(
+            limit_to_nuncio("debug,hickory_resolver=debug"),
+            "WARN,nuncio=DEBUG,hickory_resolver=debug"
+        );
+        assert_eq!(limit_to_nuncio("nuncio::dns=trace/b.example"), "nuncio::dns=trace/b.example");
     }
 }

@@ -1,18 +1,18 @@
-//! Nuncio, an XMPP federation node: what the command line does, in order.
+//! The command line of Nuncio, an XMPP federation node: its commands, and where each is implemented.
 
+mod authority;
 mod check;
 mod config;
+mod config_path;
 mod control;
 mod demo;
-mod fit;
 mod logging;
 mod mailboxes;
 mod manual;
-mod notify;
 mod output;
-mod place;
 mod probe;
 mod run;
+mod text;
 mod users;
 
 use std::process::ExitCode;
@@ -20,14 +20,14 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use mimalloc::MiMalloc;
 
-/// It gives memory back to the system when a flood is over; with glibc's three quarters of the peak stayed. Huge pages are
-/// off (its feature `no_thp`): they double what a node at rest takes.
+/// mimalloc returns memory to the system after a peak; with the allocator of glibc three quarters of it
+/// stayed allocated. Huge pages are off (feature `no_thp`): they double the memory of an idle node.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// An XMPP federation node: makes domains part of the XMPP network.
 #[derive(Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true, after_long_help = more())]
+#[command(version, propagate_version = true, arg_required_else_help = true, after_long_help = signals_and_glossary())]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -36,40 +36,41 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the node until SIGINT or SIGTERM
-    Run(place::Place),
+    Run(config_path::ConfigPath),
     /// Checks the configuration, keys and certificates, and prints every problem
-    Check(check::Wanted),
-    /// Walks the way to a remote domain step by step, and says what does not work and what to do about it
+    Check(check::Arguments),
+    /// Connects to a remote domain step by step; reports what fails and how to fix it
     Probe(probe::Arguments),
-    /// Shows mailbox statistics from a node's log. Live in a terminal, otherwise once, with full mailboxes marked
-    Mailboxes(mailboxes::Log),
-    /// Asks the running node why federation with a domain works, or does not
+    /// Shows mailbox statistics from the log of a node: live in a terminal, otherwise once, with times of
+    /// full mailboxes
+    Mailboxes(mailboxes::Arguments),
+    /// Explains why federation with a domain works or fails
     Explain(control::Explain),
     /// Lists the links of the running node
     Sessions(control::List),
-    /// Lists what waits for links in the running node
+    /// Lists the stanzas that wait for a link in the running node
     Queues(control::List),
     /// Lists the configured components: connected or not, since when, and why not
-    Components(control::Names),
-    /// Retries a domain now, without waiting for the end of its pause
-    Retry(control::Act),
-    /// Closes the links with a domain gracefully, so that no stanza is lost, or the connection of a component
+    Components(control::ListComponents),
+    /// Retries a domain now, without waiting for the end of its back-off
+    Retry(control::Retry),
+    /// Closes the links with a domain, or the connection of a component, without losing stanzas
     Close(control::Close),
-    /// Lets two nodes talk to each other over real sockets on this machine, and shows each step
+    /// Runs two nodes that exchange messages over loopback sockets, and shows each step
     Demo,
-    /// Prints what a shell needs to complete commands and options
+    /// Prints a script that lets a shell complete commands and options
     Completions(manual::Completions),
-    /// Prints the manual page, or writes it and those of the commands into a directory
+    /// Prints the manual page, or writes the pages of all commands into a directory
     Man(manual::Man),
 }
 
 fn main() -> ExitCode {
     output::escape_panics();
     match Arguments::parse().command {
-        Command::Run(place) => run::run(&place.file()),
+        Command::Run(config_path) => run::run(&config_path.resolve()),
         Command::Probe(arguments) => probe::run(arguments),
-        Command::Check(wanted) => check::run(&wanted),
-        Command::Mailboxes(log) => mailboxes::run(&log),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Mailboxes(arguments) => mailboxes::run(&arguments),
         Command::Explain(command) => control::explain(&command),
         Command::Sessions(command) => control::sessions(&command),
         Command::Queues(command) => control::queues(&command),
@@ -77,21 +78,21 @@ fn main() -> ExitCode {
         Command::Retry(command) => control::retry(&command),
         Command::Close(command) => control::close(&command),
         Command::Demo => demo::run(),
-        Command::Completions(wanted) => wanted.print(Arguments::command()),
-        Command::Man(wanted) => wanted.write(Arguments::command()),
+        Command::Completions(arguments) => arguments.print(Arguments::command()),
+        Command::Man(arguments) => arguments.write(Arguments::command()),
     }
 }
 
-/// What a manual has beyond commands and options.
-fn more() -> String {
-    format!("{MORE}\n\n{}", manual::GLOSSARY)
+/// The parts of the manual page after the options.
+fn signals_and_glossary() -> String {
+    format!("{SIGNALS_AND_STATUS}\n\n{}", manual::GLOSSARY)
 }
 
-const MORE: &str = "\
-Signals: SIGTERM and SIGINT stop the node in order, a second one at once. SIGHUP reads the configuration anew. SIGUSR1 \
-logs every mailbox and session now.
+const SIGNALS_AND_STATUS: &str = "\
+Signals: SIGTERM and SIGINT stop the node gracefully, a second one immediately. SIGHUP reloads the configuration. \
+SIGUSR1 logs every mailbox and session now.
 
-Environment: RUST_LOG wins over the log level of the configuration. NUNCIO_CONFIG names the configuration where --config \
-does not.
+Environment: RUST_LOG overrides the log level in the configuration. NUNCIO_CONFIG sets the path of the configuration \
+if --config does not.
 
-Exit status: 0 done; 1 it failed, or the configuration has problems; 2 wrong usage.";
+Exit status: 0 success; 1 failure, or problems in the configuration; 2 wrong usage.";

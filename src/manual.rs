@@ -1,4 +1,4 @@
-//! Manual pages and shell completions, from the same definitions that the command line is read by.
+//! Manual pages and shell completions, generated from the definitions of the command line.
 
 use std::{fs, io, path::PathBuf, process::ExitCode};
 
@@ -8,15 +8,15 @@ use clap_mangen::Man as Page;
 
 use crate::output;
 
-/// What to print for a shell.
+/// Arguments of `completions`.
 #[derive(Args)]
 pub(crate) struct Completions {
-    /// Which
+    /// The shell to complete for
     shell: Shell,
 }
 
 impl Completions {
-    /// Prints them.
+    /// Prints the completion script.
     pub(crate) fn print(&self, mut command: Command) -> ExitCode {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, NAME, &mut script);
@@ -24,18 +24,18 @@ impl Completions {
     }
 }
 
-/// Where manual pages go.
+/// Arguments of `man`.
 #[derive(Args)]
 pub(crate) struct Man {
-    /// Writes nuncio.1 and a page for each command there; it is made if need be
+    /// Writes nuncio.1 and a page for each command into this directory, which is created if necessary
     #[arg(value_name = "DIRECTORY")]
     directory: Option<PathBuf>,
 }
 
 impl Man {
-    /// Prints the page of the program, or writes all of them.
+    /// Prints nuncio.1, or writes all pages into the directory.
     pub(crate) fn write(&self, command: Command) -> ExitCode {
-        // It would only say again what `--help` says.
+        // Its page would repeat `--help`.
         let command = command.disable_help_subcommand(true);
         let written = match &self.directory {
             Some(directory) => fs::create_dir_all(directory)
@@ -44,36 +44,36 @@ impl Man {
                 .map_err(|error| io::Error::other(format!("to {}: {error}", directory.display()))),
             None => page(command).and_then(output::write),
         };
-        output::done(written, ExitCode::SUCCESS)
+        output::exit_status(written, ExitCode::SUCCESS)
     }
 }
 
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Page::new(command).render(&mut page)?;
-    // clap's name for what stands behind the options says nothing.
+    // clap calls the text after the options "EXTRA".
     let page = String::from_utf8_lossy(&page)
         .replace(".SH EXTRA", ".SH SIGNALS, ENVIRONMENT, EXIT STATUS, GLOSSARY");
     Ok(page.into_bytes())
 }
 
-/// The parts of a node as the log and `nuncio mailboxes` name them.
+/// The kinds of actors, as the log and `nuncio mailboxes` name them.
 pub(crate) const GLOSSARY: &str = "\
 Parts of the node (kinds of actors), as mailbox lines and log targets name them:
-  router        sends each stanza to the session, component or queue of its domain
-  promise       the queues of stanzas that wait for a connection, and the retries ([promise])
-  outgoing      one for each connection to another server that this node opened
-  incoming      one for each connection that another server opened
+  router        routes each stanza to the session, component or queue of its domain
+  promise       queues stanzas until there is a connection, and retries ([promise])
+  outgoing      one for each connection that this node opened to a remote server
+  incoming      one for each connection that a remote server opened
   component     one for each connected component
-  listener      accepts connections and counts them
+  listener      accepts connections and limits their number
   dial_limit    limits simultaneous connection attempts to one address
   resolver      looks up DNS records
-  verifier      asks authoritative servers about dialback keys
-  fingerprints  remembers certificates of remote domains and reports changes
-  recorder      remembers what happened with each remote domain, for nuncio explain
-  service       answers pings and disco requests to domains without a component
-  metrics       counts for the metrics listener
+  verifier      verifies dialback keys with authoritative servers
+  fingerprints  remembers the certificates of remote domains and logs changes
+  recorder      remembers events of each remote domain for nuncio explain
+  service       answers ping and service discovery requests to domains without a component
+  metrics       counts events for the metrics listener
   control       answers commands on the control socket
-  monitor       collects the mailbox lines";
+  monitor       writes the mailbox lines";
 
 const NAME: &str = "nuncio";

@@ -1,4 +1,6 @@
-//! Standard output and standard error: results that cannot be written are a failure, complaints that cannot be are not.
+//! Writes results to standard output and errors to standard error.
+//!
+//! A result that cannot be written makes the command fail. A failed write to standard error is ignored.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -10,7 +12,7 @@ use std::{
 
 use status::escape::escaped;
 
-/// Writes all of it at once. Whoever reads only the beginning has what he wanted: a closed pipe is no mistake.
+/// Writes `content` to standard output. A closed pipe is not an error: the reader needed only the beginning.
 pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {
     let mut out = io::stdout();
     match out.write_all(content.as_ref()).and_then(|()| out.flush()) {
@@ -19,15 +21,16 @@ pub(crate) fn write(content: impl AsRef<[u8]>) -> io::Result<()> {
     }
 }
 
-/// Writes all of it, and says with which status the program then ends: `status`, unless it could not be written.
+/// Writes `content` to standard output. Returns `status`, or the status of a failure if the write failed.
 pub(crate) fn print(content: impl AsRef<[u8]>, status: ExitCode) -> ExitCode {
-    done(write(content), status)
+    exit_status(write(content), status)
 }
 
-/// Writes panics to standard error in one line too: a message may quote text of a peer. `RUST_BACKTRACE` has its effect.
+/// Writes the message of a panic as one escaped line, since it may contain text of a peer. `RUST_BACKTRACE`
+/// works as usual.
 pub(crate) fn escape_panics() {
     panic::set_hook(Box::new(|panic| {
-        complain(format_args!("nuncio: {panic}"));
+        print_error(format_args!("nuncio: {panic}"));
         let trace = Backtrace::capture();
         if trace.status() == BacktraceStatus::Captured {
             eprintln!("{trace}");
@@ -35,19 +38,19 @@ pub(crate) fn escape_panics() {
     }));
 }
 
-/// The status of a program that ends with `status` if everything was written; says why it was not.
-pub(crate) fn done(written: io::Result<()>, status: ExitCode) -> ExitCode {
+/// Returns `status` if the write succeeded. Otherwise prints the error and returns the status of a failure.
+pub(crate) fn exit_status(written: io::Result<()>, status: ExitCode) -> ExitCode {
     match written {
         Ok(()) => status,
         Err(error) => {
-            complain(format_args!("nuncio: cannot write: {error}"));
+            print_error(format_args!("nuncio: cannot write: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes a line to standard error. Unlike `eprintln!` it does not panic when nobody reads there any more: the status says
-/// that something failed. Hidden characters are escaped: parts of the line may come from peers and files.
-pub(crate) fn complain(line: impl Display) {
+/// Writes a line to standard error. Unlike `eprintln!` it does not panic if standard error is closed. Hidden
+/// characters are escaped, since parts of the line may come from peers and files.
+pub(crate) fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", escaped(&line.to_string()));
 }

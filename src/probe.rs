@@ -1,58 +1,54 @@
-//! `nuncio probe`: the way to a remote domain, step by step, as the node itself would go it.
+//! `nuncio probe`: connects to a remote domain step by step, as a node would, and reports each step.
 //!
-//! Architecture Invariant: nothing here decides how to get to a remote. DNS, TCP, TLS and the stream are the node's own
-//! [`Attempt`], with the node's configuration; the probe looks on, and puts what it sees into words.
+//! Architecture Invariant: the probe does not decide how to connect. DNS, TCP, TLS and the stream are the
+//! [`Attempt`] of the node with its configuration. The probe observes it and reports.
+//!
+//! [`Attempt`]: actors::dial::attempt::Attempt
 
 mod cause;
+mod certificate;
 mod diagnosis;
-mod judgement;
-mod lines;
-mod names;
-mod own;
+mod dns;
+mod jsonl;
+mod observed;
 mod report;
-mod screen;
-mod sight;
+mod self_check;
+mod setup;
 mod step;
-mod telling;
+mod steps;
+mod text;
+mod verdict;
 mod walk;
 
-use std::{mem, process::ExitCode, sync::Arc};
+use std::{mem, process::ExitCode};
 
-use actix_rt::{Arbiter, System};
+use actix_rt::System;
+use actors::settings::Settings;
 use clap::Args;
-use tokio::sync::mpsc;
 use xmpp::{Domain, DomainPair};
 
+use self::{
+    report::Report,
+    setup::Probe,
+    step::{Kind, Location, Step},
+    verdict::{Untested, Verdict},
+    walk::Walk,
+};
 use crate::{
-    config::{self, Config, Finding},
+    config::{self, Config, finding::Finding},
+    config_path::ConfigPath,
     output,
 };
-use actors::{
-    dial::{
-        attempt::{Attempt, Dialer, Purpose},
-        observer::{Seen, Watch as _},
-        remote_policy::Terms,
-        resolver::Resolver,
-    },
-    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
-    settings::{Identity, Settings},
-};
-use mailbox::Meter;
-use net::{dns::Dns, tls::Tls};
-use report::Report;
-use sight::{Event, Spectator};
-use step::{Place, Step};
-use walk::Walk;
 
-/// What the probe is asked for.
+/// Arguments of `probe`.
 #[derive(Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    place: crate::place::Place,
-    /// The local domain to connect from [default: the first of the configuration]
+    config_path: ConfigPath,
+    /// The local domain to connect from [default: the first in the configuration]
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     from: Option<Domain>,
-    /// Prints JSON Lines: an object for each step, the verdict last
+    /// Prints JSON Lines: an object for each step, and last one for the verdict
     #[arg(long)]
     json: bool,
     /// The remote domain
@@ -60,123 +56,64 @@ pub(crate) struct Arguments {
     remote: Domain,
 }
 
-/// Walks the way to a remote and tells of it; fails unless we would be authenticated there.
+/// Probes a remote domain. The command fails if the remote server does not authenticate us.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let Arguments { place, from, json, remote } = arguments;
+    let Arguments { config_path, from, json, remote } = arguments;
     crate::logging::start("warn");
-    let config = match config::load(&place.file()) {
+    let config = match config::load(&config_path.resolve()) {
         Ok(config) => config,
-        Err(findings) => return refuse(&findings, from.as_ref(), remote, json),
+        Err(findings) => return report_findings(&findings, from.as_ref(), remote, json),
     };
-    let local = match choose(&config, from) {
+    let local = match local_domain(&config, from) {
         Ok(local) => local,
-        Err(sentence) => {
-            output::complain(format_args!("nuncio: {sentence}"));
+        Err(error) => {
+            output::print_error(format_args!("nuncio: {error}"));
             return ExitCode::from(WRONG_USAGE);
         }
     };
-    if is_served(&config, &remote) {
-        output::complain(format_args!(
-            "nuncio: {remote} is served by this configuration; name another server's domain"
+    if is_local(&config, &remote) {
+        output::print_error(format_args!(
+            "nuncio: {remote} is a domain of this configuration; probe a domain of another server"
         ));
         return ExitCode::from(WRONG_USAGE);
     }
     let system = System::new();
     let outcome = system.block_on(probe(config.settings, DomainPair { local, remote }, json));
-    // Dropping it would wait for name lookups that still run.
+    // Dropping the system would wait for DNS lookups that are still running.
     mem::forget(system);
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(sentence) => {
-            output::complain(format_args!("nuncio: {sentence}"));
+        Err(error) => {
+            output::print_error(format_args!("nuncio: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// What a probe goes with.
-struct Probe {
-    settings: Settings,
-    pair: DomainPair,
-    means: Dialer,
-    dns: Dns,
-    spectator: Spectator,
-    events: mpsc::Receiver<Event>,
-}
-
-impl Probe {
-    /// Makes ready what a node would make ready, without its listeners.
-    fn new(settings: Settings, pair: DomainPair) -> Result<Self, String> {
-        let (spectator, events) = Spectator::new();
-        let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
-            .map_err(|error| format!("TLS cannot be set up: {error}"))?
-            .with_max_handshake(settings.limits.max_handshake);
-        let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
-        let observer = spectator.announcing(None);
-        let dns = dns.observed(move |asked| observer.see(Seen::Asked(asked)));
-        let here = Arbiter::current();
-        let asked = dns.clone();
-        let meter = Meter::new("resolver", MAILBOX, None);
-        let counted = Arc::clone(&meter);
-        let resolver =
-            mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(asked, own, counted));
-        let meter = Meter::new("fingerprints", MAILBOX, None);
-        let counted = Arc::clone(&meter);
-        let witness = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
-            Fingerprints::new(RecorderHandle::disabled(), counted)
-        });
-        let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
-        let means = Dialer {
-            terms: Terms::new(&settings),
-            tls,
-            resolver,
-            gate: None,
-            dials: settings.limits.dials,
-            witness,
-            tally: MetricsHandle::default(),
-            notes: RecorderHandle::disabled(),
-            bound,
-        };
-        Ok(Self { settings, pair, means, dns, spectator, events })
-    }
-
-    /// The attempt that a node would make, watched.
-    fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
-        let attempt = self.means.attempt(pair, purpose, LOG);
-        Attempt { watch: Some(Arc::new(self.spectator.announcing(None))), ..attempt }
-    }
-
-    /// What we show of the local domain.
-    fn identity(&self) -> Option<&Identity> {
-        let Settings { domains, components, .. } = &self.settings;
-        let local = &self.pair.local;
-        let of_component = components.iter().find(|component| component.name == *local);
-        let of_domain = || domains.iter().find(|domain| domain.name == *local)?.identity.as_ref();
-        of_component.and_then(|component| component.identity.as_ref()).or_else(of_domain)
-    }
-}
-
-/// Goes both ways, and says whether the one to the remote leads there.
+/// Probes the remote server and our own side. Returns whether the remote server authenticated us.
+///
+/// # Errors
+/// The probe could not run, or the report could not be written; the text is for the operator.
 async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool, String> {
     let mut report = Report::begin(&pair, json);
     let mut probe = Probe::new(settings, pair)?;
-    if probe.means.terms.rules().permits(&probe.pair.remote) {
-        let attempt = probe.attempt(probe.pair.clone(), Purpose::Session);
-        Walk::new(&mut report, &mut probe.events, &probe.dns, attempt, false).go().await;
-        own::look(&mut probe, &mut report).await;
+    if probe.dialer.policies.rules().permits(&probe.pair.remote) {
+        let attempt = probe.session(probe.pair.clone());
+        Walk::to_remote(&mut report, &mut probe.events, &probe.dns, attempt).await;
+        self_check::run(&mut probe, &mut report).await;
     } else {
-        let happened = format!("the configuration does not let {} federate with us", probe.pair.remote);
-        report.tell(Step::failed("policy", &Place::default(), &cause::DENIED, happened));
+        let text = format!("the configuration does not allow federation with {}", probe.pair.remote);
+        report.add(Step::failed(Kind::Policy, &Location::default(), &cause::DENIED, text));
     }
-    report.untested("Stanzas: none was sent to anybody.");
-    let good = report.is_good();
+    report.add_untested(Untested::Stanzas);
+    let has_path = report.has_path();
     report.end().map_err(|error| format!("cannot write: {error}"))?;
-    Ok(good)
+    Ok(has_path)
 }
 
-/// The local domain to connect from: the one that was named, or the first of the configuration.
-fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
+/// The local domain to connect from: `from`, or else the first in the configuration.
+fn local_domain(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
     let Settings { domains, components, .. } = &config.settings;
     let mut served =
         domains.iter().map(|domain| &domain.name).chain(components.iter().map(|component| &component.name));
@@ -185,42 +122,37 @@ fn choose(config: &Config, from: Option<Domain>) -> Result<Domain, String> {
         Some(from) => {
             Err(format!("--from {from} is neither a [[domain]] nor a [[component]] of the configuration"))
         }
-        None => served.next().cloned().ok_or_else(|| "the configuration serves no domain".to_owned()),
+        None => served.next().cloned().ok_or_else(|| "the configuration contains no domain".to_owned()),
     }
 }
 
-/// Whether a domain is one of ours, to which no way leads that could be gone.
-fn is_served(config: &Config, name: &Domain) -> bool {
+/// Whether the configuration serves the domain, so that no connection to it is made.
+fn is_local(config: &Config, name: &Domain) -> bool {
     let Settings { domains, components, .. } = &config.settings;
     domains.iter().any(|domain| domain.name == *name)
         || components.iter().any(|component| component.name == *name)
 }
 
-/// Says why the configuration is of no use: a person as `nuncio run` does, a machine in the form of a report.
-fn refuse(findings: &[Finding], from: Option<&Domain>, remote: Domain, json: bool) -> ExitCode {
-    findings.iter().for_each(output::complain);
+/// Reports a configuration with problems: on standard error, and with `json` also in the form of a report.
+fn report_findings(findings: &[Finding], from: Option<&Domain>, remote: Domain, json: bool) -> ExitCode {
+    findings.iter().for_each(output::print_error);
     if json {
         let problems = findings.iter().filter(|finding| !finding.is_warning());
         let problems: Vec<String> = problems.map(ToString::to_string).collect();
-        let step =
-            Step::failed("configuration", &Place::default(), &cause::CONFIGURATION, problems.join("; "));
+        let location = Location::default();
+        let step = Step::failed(Kind::Configuration, &location, &cause::CONFIGURATION, problems.join("; "));
         let pair = DomainPair { local: from.unwrap_or(&remote).clone(), remote };
-        let grave: Vec<_> = step.finding.iter().collect();
-        let verdict = lines::verdict(&pair, from, None, &grave, &[], &[]);
-        return output::print(lines::step(&pair, &step) + &verdict, ExitCode::FAILURE);
+        let failures = step.finding.iter().collect();
+        let verdict = Verdict { path: None, failures, notes: Vec::new(), untested: Vec::new() };
+        let report = jsonl::step(&pair, &step) + &jsonl::verdict(&pair, from, &verdict);
+        return output::print(report, ExitCode::FAILURE);
     }
     ExitCode::FAILURE
 }
 
 fn domain(text: &str) -> Result<Domain, String> {
-    Domain::new(text).map_err(|why| format!("cannot be a domain: {why}"))
+    Domain::new(text).map_err(|error| format!("not a domain: {error}"))
 }
 
-/// Which log lines are those of the probe.
-const LOG: &str = "nuncio::probe";
-
-/// A few messages wait at a time.
-const MAILBOX: usize = 256;
-
-/// As clap has it.
+/// The exit status of clap for wrong usage.
 const WRONG_USAGE: u8 = 2;

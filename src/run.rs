@@ -1,5 +1,6 @@
-//! `nuncio run`: configuration, logging, start, wait for a signal, drain.
+//! `nuncio run`: loads the configuration, starts the node, handles signals, and stops the node.
 
+mod notify;
 mod signals;
 
 use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
@@ -7,10 +8,12 @@ use std::{mem, path::Path, process::ExitCode, rc::Rc, time::Duration};
 use actix_rt::System;
 use tokio::time;
 
-use self::signals::{Signals, Told};
+use self::{
+    notify::Notify,
+    signals::{Signal, Signals},
+};
 use crate::{
     config::{self, Config},
-    notify::Notify,
     output,
 };
 use actors::{
@@ -20,89 +23,89 @@ use actors::{
 };
 use net::certificate;
 
-/// Runs a node with the configuration in `file` until it is told to stop.
+/// Runs a node with the configuration in `file` until a signal stops it.
 pub(crate) fn run(file: &Path) -> ExitCode {
     let config = match config::load(file) {
         Ok(config) => config,
         Err(findings) => {
-            findings.iter().for_each(output::complain);
+            findings.iter().for_each(output::print_error);
             return ExitCode::FAILURE;
         }
     };
     crate::logging::start(&config.log);
-    make_room_for_files(&config.settings.limits);
+    raise_file_limit(&config.settings.limits);
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
 
     let system = System::new();
     let served = system.block_on(serve(config, file));
-    // Dropping it would wait for name lookups that still run.
+    // Dropping the system would wait for DNS lookups that are still running.
     mem::forget(system);
     match served {
         Ok(code) => code,
-        Err(sentence) => {
-            output::complain(format_args!("nuncio: {sentence}"));
+        Err(error) => {
+            output::print_error(format_args!("nuncio: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Lets the process open as many files as the system allows. Says so when that is too few for the strangers of
-/// `[limits]`, or when it bounds the connections before `max_connections` does.
-fn make_room_for_files(limits: &Limits) {
-    let wanted = |connections: usize| (connections as u64).saturating_mul(FILES_PER_CONNECTION) + OTHER_FILES;
+/// Raises the limit of open files to the hard limit. Logs a warning if that is too low for `[limits]`
+/// `max_connections_unauthenticated`, and a notice if it is too low for `max_connections`.
+fn raise_file_limit(limits: &Limits) {
+    let needed = |connections: usize| (connections as u64).saturating_mul(FILES_PER_CONNECTION) + OTHER_FILES;
     let least = limits.max_connections.min(limits.max_connections_unauthenticated);
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(allowed) if allowed >= wanted(limits.max_connections) => {}
-        Ok(allowed) if allowed >= wanted(least) => log::info!(
-            target: LOG, allowed = allowed, wanted = wanted(limits.max_connections);
-            "the limit of open files is reached before max_connections = {}: for more links raise the hard limit \
-             (ulimit -Hn, LimitNOFILE)",
+        Ok(allowed) if allowed >= needed(limits.max_connections) => {}
+        Ok(allowed) if allowed >= needed(least) => log::info!(
+            target: LOG, allowed = allowed, needed = needed(limits.max_connections);
+            "the limit of open files is too low for limits.max_connections = {}: to allow more links, raise the hard limit \
+             (ulimit -Hn, or LimitNOFILE= of the systemd unit)",
             limits.max_connections
         ),
         Ok(allowed) => log::warn!(
-            target: LOG, allowed = allowed, wanted = wanted(least);
-            "too few files may be open for {least} connections that have not authenticated: raise the hard limit \
-             (ulimit -Hn, LimitNOFILE), or lower limits.max_connections_unauthenticated"
+            target: LOG, allowed = allowed, needed = needed(least);
+            "the limit of open files is too low for {least} unauthenticated connections: raise the hard limit (ulimit -Hn, \
+             or LimitNOFILE= of the systemd unit), or lower limits.max_connections_unauthenticated"
         ),
-        Err(error) => log::warn!(target: LOG, reason:% = error; "the number of open files cannot be raised"),
+        Err(error) => log::warn!(target: LOG, reason:% = error; "cannot raise the limit of open files"),
     }
 }
 
-/// Starts the node and serves until a signal, or until the node is of no use any more.
+/// Starts the node and runs it until a signal stops it or a critical actor fails.
 async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     let mut signals = Signals::listen(config.settings.shutdown_timeout)
-        .map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let notify = Rc::new(Notify::of_environment());
+        .map_err(|error| format!("cannot listen for signals: {error}"))?;
+    let notify = Rc::new(Notify::from_env());
     let mut node = Node::start(config.settings).await.map_err(|error| error.to_string())?;
     let bound = announce(&node);
     notify.ready(&bound);
-    signals.account_is(node.account().await);
-    let watchdog = actix_rt::spawn(live(Rc::clone(&notify), node.heartbeat()));
+    signals.set_account(node.account().await);
+    let watchdog = actix_rt::spawn(notify_watchdog(Rc::clone(&notify), node.heartbeat()));
 
-    // At the start and on a reload the configuration's own warnings say it.
-    let mut days = time::interval_at(time::Instant::now() + DAY, DAY);
+    // At start and on reload the warnings of the configuration cover the certificates.
+    let mut daily = time::interval_at(time::Instant::now() + DAY, DAY);
     loop {
         let signal = tokio::select! {
             signal = signals.next() => signal,
-            _ = days.tick() => {
-                look_at_certificates(node.settings());
+            _ = daily.tick() => {
+                check_certificates(node.settings());
                 continue;
             }
-            dead = node.panicked() => {
-                log::error!(target: LOG, actor = dead; "stopped: an actor that the node cannot live without has failed");
+            actor = node.panicked() => {
+                log::error!(target: LOG, actor = actor; "stopped: a critical actor failed");
                 return Ok(ExitCode::FAILURE);
             }
         };
         match signal {
-            Told::Stop(_) => break,
-            Told::Report => node.report(),
-            Told::Reload => {
+            Signal::Stop(_) => break,
+            Signal::Report => node.report(),
+            Signal::Reload => {
                 notify.reloading();
                 let outcome = reload(&mut node, file);
-                signals.stop_within(node.settings().shutdown_timeout);
+                signals.set_shutdown_timeout(node.settings().shutdown_timeout);
                 match outcome {
                     Ok(()) => notify.ready(&bound),
-                    Err(mistake) => notify.ready(&format!("{bound}; the last reload failed: {mistake}")),
+                    Err(error) => notify.ready(&format!("{bound}; the last reload failed: {error}")),
                 }
             }
         }
@@ -111,17 +114,17 @@ async fn serve(config: Config, file: &Path) -> Result<ExitCode, String> {
     watchdog.abort();
     tokio::select! {
         () = node.drain() => Ok(ExitCode::SUCCESS),
-        why = signals.stop() => {
-            log::warn!(target: LOG, signal = why; "stopped at once, without waiting for the links");
+        signal = signals.next_stop() => {
+            log::warn!(target: LOG, signal = signal; "stopped immediately, without closing the links");
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// Reads the configuration again and has the node go on by it; a file with a mistake changes nothing.
+/// Loads the configuration again and applies it to the node. A file with an error changes nothing.
 ///
 /// # Errors
-/// The first mistake, in a sentence.
+/// The first error, as a sentence.
 fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
     let config = match config::load(file) {
         Ok(config) => config,
@@ -130,9 +133,9 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
                 let level = if finding.is_warning() { log::Level::Warn } else { log::Level::Error };
                 log::log!(target: LOG, level, "{finding:#}");
             }
-            let mut mistakes = findings.iter().filter(|finding| !finding.is_warning());
-            let first = mistakes.next().map(ToString::to_string).unwrap_or_default();
-            log::error!(target: LOG, mistakes = mistakes.count() + 1; "not reloaded: the configuration stays as it was");
+            let mut errors = findings.iter().filter(|finding| !finding.is_warning());
+            let first = errors.next().map(ToString::to_string).unwrap_or_default();
+            log::error!(target: LOG, errors = errors.count() + 1; "reload failed: the node keeps its configuration");
             return Err(first);
         }
     };
@@ -142,21 +145,21 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
             for key in fixed {
                 log::warn!(target: LOG, key = key; "changed, but needs a restart to take effect");
             }
-            make_room_for_files(&node.settings().limits);
+            raise_file_limit(&node.settings().limits);
             log::info!(target: LOG, file:% = file.display(); "reloaded");
-            // The new level may leave out the line that says so.
-            crate::logging::adopt(&config.log);
+            // Last, since the new filter may suppress the line above.
+            crate::logging::set_filter(&config.log);
             Ok(())
         }
         Err(error) => {
-            log::error!(target: LOG, reason:% = error; "not reloaded: the configuration stays as it was");
+            log::error!(target: LOG, reason:% = error; "reload failed: the node keeps its configuration");
             Err(error.to_string())
         }
     }
 }
 
-/// Warns of what other servers hold against our certificates, or soon will.
-fn look_at_certificates(settings: &Settings) {
+/// Logs a warning for each certificate of the node that other servers refuse or will soon refuse.
+fn check_certificates(settings: &Settings) {
     for (name, identity) in actors::node::identities(settings) {
         for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
             log::warn!(target: LOG, name:% = name, flaw:% = flaw; "problem with our certificate");
@@ -164,23 +167,23 @@ fn look_at_certificates(settings: &Settings) {
     }
 }
 
-/// Logs the last line of the start, for which those wait who wait for the node: the addresses that are bound, and the
-/// domains and components that are served. Answers the first part.
+/// Logs the last line of the start: the bound addresses, the domains and the components. Returns `ready` and
+/// the addresses.
 fn announce(node: &Node) -> String {
     let addresses = node.addresses().iter().map(|(kind, address)| format!("{kind}={address}"));
     let control = node.control().map(|path| format!("control={}", path.display()));
     let bound = addresses.chain(control).collect::<Vec<_>>().join(" ");
     let Settings { domains, components, .. } = node.settings();
-    let domains = few(domains.iter().map(|domain| domain.name.as_str()));
-    let components = few(components.iter().map(|component| component.name.as_str()));
+    let domains = first_names(domains.iter().map(|domain| domain.name.as_str()));
+    let components = first_names(components.iter().map(|component| component.name.as_str()));
     log::info!(target: LOG, domains = domains.as_str(), components = components.as_str(); "ready {bound}");
     format!("ready {bound}")
 }
 
-/// Names in one value of the log: all of them, or the first ones and how many there are besides.
-fn few<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let named = names.take(NAMED).collect::<Vec<_>>().join(",");
+/// The names as one log value: all of them, or the first ones and the number of the others.
+fn first_names<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(MAX_NAMES);
+    let named = names.take(MAX_NAMES).collect::<Vec<_>>().join(",");
     match (named.as_str(), more) {
         ("", _) => "-".to_owned(),
         (_, 0) => named,
@@ -188,38 +191,38 @@ fn few<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Gives the service manager its signs of life, each after a beat of the node.
-async fn live(notify: Rc<Notify>, heartbeat: Heartbeat) {
-    let Some(rhythm) = notify.rhythm() else { return };
+/// Notifies the watchdog of the service manager each time that the node has answered a heartbeat.
+async fn notify_watchdog(notify: Rc<Notify>, heartbeat: Heartbeat) {
+    let Some(interval) = notify.watchdog_interval() else { return };
     loop {
         heartbeat.beat().await;
-        notify.alive();
-        tokio::time::sleep(rhythm).await;
+        notify.watchdog();
+        tokio::time::sleep(interval).await;
     }
 }
 
 const LOG: &str = "nuncio::node";
 
-/// Names of domains, and of components, in the line that says that the node is ready.
-const NAMED: usize = 20;
+/// Maximum number of names of domains, and of components, in the log line `ready`.
+const MAX_NAMES: usize = 20;
 
-/// How often our certificates are looked at while nobody reloads.
+/// Interval between checks of the certificates.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A stream that we accept and, since streams are one-way, the one that we open in return.
+/// A stream that a peer opens and, since streams carry stanzas one way, one that the node opens in return.
 const FILES_PER_CONNECTION: u64 = 2;
 
-/// Listeners, components, questions to name servers, call-backs, the runtime itself.
+/// Listeners, components, DNS queries, verifications of dialback keys, and the runtime.
 const OTHER_FILES: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::few;
+    use super::first_names;
 
     #[test]
-    fn many_names_are_counted() {
-        assert_eq!(few(std::iter::empty::<&str>().collect::<Vec<_>>().into_iter()), "-");
-        assert_eq!(few(["a.example", "b.example"].into_iter()), "a.example,b.example");
-        assert!(few(["x"; 25].into_iter()).ends_with(",x and 5 more"));
+    fn names_beyond_the_limit_are_counted() {
+        assert_eq!(first_names(std::iter::empty::<&str>().collect::<Vec<_>>().into_iter()), "-");
+        assert_eq!(first_names(["a.example", "b.example"].into_iter()), "a.example,b.example");
+        assert!(first_names(["x"; 25].into_iter()).ends_with(",x and 5 more"));
     }
 }

@@ -1,4 +1,4 @@
-//! Users and groups of this machine, from /etc/passwd and /etc/group, and what a user's mode bits let him read.
+//! Users and groups of this machine, from /etc/passwd and /etc/group, and the files that a user may read.
 
 use std::{
     fs, io,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A user with all of its groups.
+/// A user and its groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
     pub(crate) name: String,
@@ -15,7 +15,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The user of that name, if there is one.
+    /// The user with this name; `None` if there is none.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let users = fs::read_to_string("/etc/passwd").ok()?;
         let groups = fs::read_to_string("/etc/group").unwrap_or_default();
@@ -33,22 +33,23 @@ impl User {
         Some(Self { name: name.to_owned(), id, groups: std::iter::once(first).chain(further).collect() })
     }
 
-    /// What keeps this user from reading a file, by owners and modes: the file, or a directory above it.
-    pub(crate) fn kept_from(&self, path: &Path) -> Option<PathBuf> {
-        // A link counts as what it leads to, and so do the directories there.
+    /// The file, or the directory above it, whose owner and mode keep this user from reading the file.
+    pub(crate) fn unreadable_part(&self, path: &Path) -> Option<PathBuf> {
+        // For a symbolic link the target and its directories count.
         let whole = path.canonicalize().ok()?;
         let mut above: Vec<&Path> = whole.ancestors().skip(1).collect();
         above.reverse();
-        let closed = above.into_iter().find(|directory| !self.may(directory, EXECUTE));
-        closed.or_else(|| Some(whole.as_path()).filter(|file| !self.may(file, READ))).map(Path::to_owned)
+        let unreadable = above.into_iter().find(|directory| !self.may(directory, EXECUTE));
+        unreadable.or_else(|| Some(whole.as_path()).filter(|file| !self.may(file, READ))).map(Path::to_owned)
     }
 
     fn may(&self, path: &Path, bit: u32) -> bool {
-        // What cannot be looked at cannot be judged.
-        fs::metadata(path).map_or(true, |found| self.has(found.uid(), found.gid(), found.mode(), bit))
+        // Without metadata nothing is known, and no problem is reported.
+        fs::metadata(path)
+            .map_or(true, |found| self.mode_permits(found.uid(), found.gid(), found.mode(), bit))
     }
 
-    fn has(&self, owner: u32, group: u32, mode: u32, bit: u32) -> bool {
+    fn mode_permits(&self, owner: u32, group: u32, mode: u32, bit: u32) -> bool {
         match () {
             () if self.id == 0 => true,
             () if self.id == owner => mode & (bit << 6) != 0,
@@ -58,21 +59,21 @@ impl User {
     }
 }
 
-/// Whether root runs this.
+/// Whether this process runs as root.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|found| found.uid() == 0)
 }
 
-/// Who may use a file that we may not, in words: `user nuncio, group nuncio or root`.
-pub(crate) fn who_may(path: &Path) -> String {
+/// The users that may use a file that this process may not: `user nuncio, group nuncio or root`.
+pub(crate) fn allowed_users(path: &Path) -> String {
     let Ok(found) = fs::metadata(path) else { return "root".to_owned() };
-    let name = |file: &str, id: u32| name_in(&fs::read_to_string(file).unwrap_or_default(), id);
+    let name = |file: &str, id: u32| name_of_id(&fs::read_to_string(file).unwrap_or_default(), id);
     let owner = name("/etc/passwd", found.uid());
     let group = (found.mode() & (READ << 3) != 0).then(|| name("/etc/group", found.gid()));
-    in_words(&owner, group.as_deref())
+    join_users(&owner, group.as_deref())
 }
 
-fn in_words(owner: &str, group: Option<&str>) -> String {
+fn join_users(owner: &str, group: Option<&str>) -> String {
     match (owner, group) {
         ("root", None) => "root".to_owned(),
         ("root", Some(group)) => format!("group {group} or root"),
@@ -81,7 +82,7 @@ fn in_words(owner: &str, group: Option<&str>) -> String {
     }
 }
 
-fn name_in(table: &str, id: u32) -> String {
+fn name_of_id(table: &str, id: u32) -> String {
     let found = table.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         (fields.get(2)?.parse() == Ok(id)).then(|| fields.first().map(|name| (*name).to_owned()))?
@@ -89,15 +90,15 @@ fn name_in(table: &str, id: u32) -> String {
     found.unwrap_or_else(|| id.to_string())
 }
 
-/// Adds to an error of the system who may do what we may not.
-pub(crate) fn permission(path: &Path, error: &io::Error) -> Option<String> {
-    (error.kind() == io::ErrorKind::PermissionDenied).then(|| format!("run this as {}", who_may(path)))
+/// What an operator can do about a permission that is denied; `None` for other errors.
+pub(crate) fn help_if_denied(path: &Path, error: &io::Error) -> Option<String> {
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| format!("run this as {}", allowed_users(path)))
 }
 
-/// S_IROTH; of the group it is three bits further, of the owner six.
+/// S_IROTH. The bit of the group is three places further left, that of the owner six.
 const READ: u32 = 0o4;
 
-/// S_IXOTH.
+/// S_IXOTH, at the same distances.
 const EXECUTE: u32 = 0o1;
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn mode_bits_are_those_of_the_owner_then_the_group_then_all() {
+    fn the_bits_of_the_owner_win_over_those_of_the_group_and_these_over_those_of_all() {
         let user = User::find("nuncio", USERS, GROUPS).unwrap();
         for (owner, group, mode, may) in [
             (0, 0, 0o600, false),
@@ -127,12 +128,12 @@ mod tests {
             (110, 115, 0o044, false),
             (0, 115, 0o604, false),
         ] {
-            assert_eq!(user.has(owner, group, mode, READ), may, "{owner} {group} {mode:o}");
+            assert_eq!(user.mode_permits(owner, group, mode, READ), may, "{owner} {group} {mode:o}");
         }
     }
 
     #[test]
-    fn a_directory_above_can_be_what_is_closed() {
+    fn a_directory_above_a_file_may_be_the_unreadable_part() {
         let user = User { name: "x".to_owned(), id: u32::MAX - 1, groups: vec![u32::MAX - 1] };
         let base = std::env::temp_dir().join(format!("nuncio-users-{}", std::process::id()));
         let closed = base.join("live");
@@ -145,19 +146,19 @@ mod tests {
         mode(&base, 0o755);
         mode(&closed, 0o755);
         mode(&file, 0o644);
-        assert_eq!(user.kept_from(&file), None);
+        assert_eq!(user.unreadable_part(&file), None);
         mode(&file, 0o600);
-        assert_eq!(user.kept_from(&file), Some(file.canonicalize().unwrap()));
+        assert_eq!(user.unreadable_part(&file), Some(file.canonicalize().unwrap()));
         mode(&closed, 0o700);
-        assert_eq!(user.kept_from(&file), Some(closed.canonicalize().unwrap()));
+        assert_eq!(user.unreadable_part(&file), Some(closed.canonicalize().unwrap()));
         fs::remove_dir_all(&base).unwrap();
     }
 
     #[test]
-    fn who_may_is_said_by_name() {
-        assert_eq!(name_in(USERS, 110), "nuncio");
-        assert_eq!(name_in(USERS, 7), "7");
-        assert_eq!(in_words("root", Some("nuncio")), "group nuncio or root");
-        assert_eq!(in_words("nuncio", None), "user nuncio or root");
+    fn allowed_users_are_named() {
+        assert_eq!(name_of_id(USERS, 110), "nuncio");
+        assert_eq!(name_of_id(USERS, 7), "7");
+        assert_eq!(join_users("root", Some("nuncio")), "group nuncio or root");
+        assert_eq!(join_users("nuncio", None), "user nuncio or root");
     }
 }

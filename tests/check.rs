@@ -1,4 +1,4 @@
-//! `nuncio check`: every mistake at once, each with its line, as an operator sees them.
+//! `nuncio check`: the output of the command with all findings, each with its line.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use crate::support::{BINARY, Behaviour, Certificate, Identity, Network, Node, Server, Setup, configuration};
 
 #[test]
-fn every_mistake_is_shown_with_its_line_and_what_to_do() {
+fn every_error_is_shown_with_its_line_and_what_to_do() {
     let desk = Desk::new();
     let screen = desk.fails(
         "log = \"inof\"\n\
@@ -35,27 +35,27 @@ fn every_mistake_is_shown_with_its_line_and_what_to_do() {
 1 | log = "inof"
   |       ^^^^^^
 
-error: workers: expected a whole number without quotes, for example 64, got a string
+error: workers: expected an integer without quotes, for example 64, got a string
  --> n.toml:2:11
   |
 2 | workers = "two"
   |           ^^^^^
 
-error: listen.s2s: "localhost" is not an IP address and a port, such as "0.0.0.0:5269" or "[::]:5269"
+error: listen.s2s: "localhost" is not an IP address with a port, for example "0.0.0.0:5269" or "[::]:5269"
  --> n.toml:4:26
   |
 4 | s2s = ["127.0.0.1:5269", "localhost"]
   |                          ^^^^^^^^^^^
 
-error: s2s.keep_alive: "keep_alive" is unknown in s2s
+error: s2s.keep_alive: unknown key in [s2s]
  --> n.toml:6:1
   |
 6 | keep_alive = "5m"
   | ^^^^^^^^^^
   |
-  = help: the nearest known key is "keepalive"
+  = help: did you mean "keepalive"?
 
-error: s2s.connect_timeout: "10" is not a length of time such as "30s", "10m" or "1h"
+error: s2s.connect_timeout: "10" is not a duration: expected a number and a unit, for example "30s", "10m" or "1h"
  --> n.toml:7:19
   |
 7 | connect_timeout = "10"
@@ -67,13 +67,13 @@ error: s2s.dialback_secret: expected a quoted string, got a list
 8 | dialback_secret = …
   |                   ^
 
-error: promise.max_bytes: "4" is not a size with its unit, such as "256 KiB" or "4 MiB"
+error: promise.max_bytes: "4" is not a size: expected a number and a unit, for example "256 KiB" or "4 MiB"
   --> n.toml:10:13
    |
 10 | max_bytes = "4"
    |             ^^^
 
-error: component.secret: is missing: a component proves itself with "secret" or "secret_file"
+error: component.secret: is missing: set "secret" or "secret_file", with which the component authenticates
   --> n.toml:11:1
    |
 11 | [[component]]
@@ -85,7 +85,7 @@ error: component.secret: is missing: a component proves itself with "secret" or 
 }
 
 #[test]
-fn certificates_and_keys_are_held_against_their_domains() {
+fn certificates_and_keys_are_checked_against_their_domains() {
     let desk = Desk::new();
     let authority = &desk.network.authority;
     desk.put("fine", &authority.issue(&["fine.example"]));
@@ -110,7 +110,7 @@ fn certificates_and_keys_are_held_against_their_domains() {
 7 | certificate = "other.crt"
   | ^^^^^^^^^^^
   |
-  = help: other servers will not take it as proof
+  = help: other servers will refuse it: replace it, then reload the node
 
 error: domain.certificate: expired on {old}
   --> n.toml:11:1
@@ -118,7 +118,7 @@ error: domain.certificate: expired on {old}
 11 | certificate = "old.crt"
    | ^^^^^^^^^^^
    |
-   = help: other servers will not take it as proof
+   = help: other servers will refuse it: replace it, then reload the node
 
 warning: domain.certificate: expires on {soon}
   --> n.toml:15:1
@@ -126,7 +126,7 @@ warning: domain.certificate: expires on {soon}
 15 | certificate = "soon.crt"
    | ^^^^^^^^^^^
    |
-   = help: it is time to renew it
+   = help: renew it, then reload the node
 
 warning: domain.key: every user of this machine can read open.key
   --> n.toml:20:7
@@ -134,9 +134,9 @@ warning: domain.key: every user of this machine can read open.key
 20 | key = "open.key"
    |       ^^^^^^^^^^
    |
-   = help: chmod o-rwx open.key
+   = help: run `chmod o-rwx open.key`
 
-error: domain.key: is not the key of the certificate
+error: domain.key: does not belong to the certificate: their public keys differ
   --> n.toml:24:1
    |
 24 | key = "old.key"
@@ -165,7 +165,7 @@ fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
 }
 
 #[test]
-fn what_was_wrong_is_not_followed_up() {
+fn a_wrong_key_causes_no_further_findings() {
     let desk = Desk::new();
     let _taken = TcpListener::bind((desk.network.address(), 5269)).unwrap();
     let screen = desk.fails(
@@ -180,22 +180,22 @@ fn what_was_wrong_is_not_followed_up() {
 }
 
 #[test]
-fn a_control_socket_needs_its_directory_and_a_secret_a_file_of_its_own() {
+fn a_missing_directory_of_the_control_socket_and_a_readable_secret_are_reported() {
     let desk = Desk::new();
     let screen = desk.fails(
         "[listen]\ncontrol = \"/nowhere/nuncio.sock\"\n[[domain]]\nname = \"localhost\"\n\
          [[component]]\nname = \"echo.localhost\"\nsecret = \"hush\"\n",
         &["--offline"],
     );
-    assert!(screen.contains("error: listen.control: there is no directory /nowhere"), "{screen}");
+    assert!(screen.contains("error: listen.control: directory /nowhere does not exist"), "{screen}");
     assert!(
-        screen.contains("warning: component.secret: n.toml contains a secret and every user"),
+        screen.contains("warning: component.secret: n.toml contains a secret, and every user"),
         "{screen}"
     );
 }
 
 #[test]
-fn what_is_legal_and_hardly_meant_is_warned_about() {
+fn valid_values_that_are_probably_not_intended_are_warnings() {
     let desk = Desk::new();
     let text = |s2s: &str| {
         format!(
@@ -206,16 +206,16 @@ fn what_is_legal_and_hardly_meant_is_warned_about() {
     for (s2s, said) in [
         (
             "deny = [\"*\"]",
-            "warning: s2s.deny: forbids every domain with \"*\": nobody can federate with this node",
+            "warning: s2s.deny: \"*\" denies every domain: no server can federate with this node",
         ),
-        ("allow = []", "warning: s2s.allow: is empty: nobody can federate with this node"),
+        ("allow = []", "warning: s2s.allow: is empty: no server can federate with this node"),
         (
             "dialback_secret = \"fifteen letters\"",
             "warning: s2s.dialback_secret: has fewer than 16 characters",
         ),
         (
             "",
-            "warning: component.certificate: echo.elsewhere belongs to no [[domain]] and has no certificate and key",
+            "warning: component.certificate: echo.elsewhere is not below a [[domain]] and has no certificate and key",
         ),
     ] {
         let screen = desk.passes(&text(s2s), &["--offline"]);
@@ -223,7 +223,7 @@ fn what_is_legal_and_hardly_meant_is_warned_about() {
     }
     let screen =
         desk.passes(&text("deny = [\"b.example\"]\ndialback_secret = \"sixteen letters!\""), &["--offline"]);
-    assert!(!screen.contains("nobody can federate") && !screen.contains("fewer than 16"), "{screen}");
+    assert!(!screen.contains("can federate") && !screen.contains("fewer than 16"), "{screen}");
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     let screen = desk.fails(&text("file.sock"), &["--offline"]);
     assert!(
         screen.contains(
-            "error: listen.control: it cannot be at file.sock: the file exists and is not a socket"
+            "error: listen.control: cannot create the control socket file.sock: the file exists and is not a socket"
         ),
         "{screen}"
     );
@@ -249,7 +249,9 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
     assert!(screen.contains(": listen.control: ") && screen.contains("/proc/nuncio.sock"), "{screen}");
     let screen = desk.fails(&text("live.sock"), &[]);
     assert!(
-        screen.contains("error: listen.control: it cannot be at live.sock: another node uses it (process "),
+        screen.contains(
+            "error: listen.control: cannot create the control socket live.sock: another node uses it (process "
+        ),
         "{screen}"
     );
     assert!(!desk.passes(&text("live.sock"), &["--offline"]).contains("listen.control"), "files only");
@@ -261,7 +263,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
 }
 
 #[test]
-fn a_default_control_socket_that_cannot_be_is_warned_about_and_not_listed() {
+fn a_default_control_socket_that_cannot_be_created_is_a_warning_and_not_listed() {
     let desk = Desk::new();
     let deep = desk.directory.join("x".repeat(90));
     fs::create_dir(&deep).unwrap();
@@ -270,7 +272,7 @@ fn a_default_control_socket_that_cannot_be_is_warned_about_and_not_listed() {
     let screen = text(&check(&desk.directory, file.to_str().unwrap(), &["--offline"]));
     assert!(
         screen.contains(
-            "warning: listen.control: no control socket: nuncio explain and similar commands are not available: "
+            "warning: listen.control: no control socket: nuncio explain and similar commands do not work: "
         ),
         "{screen}"
     );
@@ -278,7 +280,7 @@ fn a_default_control_socket_that_cannot_be_is_warned_about_and_not_listed() {
 }
 
 #[test]
-fn an_address_that_is_not_ours_or_taken_by_another_program_is_an_error() {
+fn an_address_of_another_machine_or_another_process_is_an_error() {
     let desk = Desk::new();
     let address = desk.network.address();
     let _taken = TcpListener::bind((address, 5269)).unwrap();
@@ -291,7 +293,7 @@ fn an_address_that_is_not_ours_or_taken_by_another_program_is_an_error() {
     let program = fs::read_to_string("/proc/self/comm").unwrap();
     let taken = format!("error: listen.s2s: {address}:5269 is in use by {}", program.trim());
     assert!(screen.contains(&taken), "{screen}");
-    assert!(screen.contains("help: stop that program, or choose another address"), "{screen}");
+    assert!(screen.contains("help: stop that process, or choose another address"), "{screen}");
     assert!(
         screen.contains(
             "error: listen.s2s_tls: 192.0.2.7 is not an address of this machine\n --> n.toml:3:12\n"
@@ -303,7 +305,7 @@ fn an_address_that_is_not_ours_or_taken_by_another_program_is_an_error() {
 }
 
 #[test]
-fn beside_its_running_node_a_configuration_is_fine() {
+fn the_configuration_of_a_running_node_is_fine() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
     let node = Node::start(&network, setup);
@@ -320,7 +322,7 @@ fn beside_its_running_node_a_configuration_is_fine() {
 }
 
 #[test]
-fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
+fn missing_and_wrong_dns_records_are_warnings() {
     let desk = Desk::new();
     let (network, address) = (&desk.network, desk.network.address());
     let elsewhere = network.address();
@@ -342,7 +344,7 @@ fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
     let screen = desk.passes(&text, &[]);
     for said in [
         "warning: domain.name: DNS records point to 192.0.2.7:5269, which is not this machine".to_owned(),
-        "help: correct behind NAT or a proxy".to_owned(),
+        "help: this is correct behind NAT or a proxy".to_owned(),
         format!(
             "warning: component.name: DNS records point to {elsewhere}:5269, where this node does not listen"
         ),
@@ -351,7 +353,7 @@ fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
         "help: publish `_xmpp-server._tcp.none.example. SRV 0 0 5269 HOST.`".to_owned(),
         "note: component.name: no DNS record for inside.example: other servers cannot find it".to_owned(),
         "warning: domain.name: the name servers answered SERVFAIL".to_owned(),
-        "warning: domain.name: gone.dead.example does not exist, and the records of dead.example lead there"
+        "warning: domain.name: gone.dead.example does not exist, but the SRV record of dead.example points to it"
             .to_owned(),
     ] {
         assert!(screen.contains(&said), "no {said} in\n{screen}");
@@ -361,13 +363,13 @@ fn names_that_lead_nowhere_or_elsewhere_are_warned_about() {
 }
 
 #[test]
-fn no_file_and_no_toml_are_told_apart() {
+fn a_missing_file_differs_from_a_file_that_is_not_toml() {
     let desk = Desk::new();
     let output = check(&desk.directory, "none.toml", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output),
-        "error: there is no file none.toml\n --> none.toml\n  = help: name the file with --config FILE or NUNCIO_CONFIG=FILE\n\n1 error\n"
+        "error: none.toml does not exist\n--> none.toml\n = help: set the path with --config FILE or NUNCIO_CONFIG=FILE\n\n1 error\n"
     );
     let screen = desk.fails("workers = \n[s2s\n", &[]);
     assert!(screen.contains("error: not TOML: ") && screen.contains(" --> n.toml:1:"), "{screen}");

@@ -1,4 +1,4 @@
-//! The binary as somebody types it.
+//! The command line of the binary.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn demo_sends_a_message_each_way_and_a_bounce() {
 }
 
 #[test]
-fn the_environment_names_the_configuration_where_no_option_does() {
+fn the_environment_sets_the_configuration_if_the_option_does_not() {
     let network = Network::new();
     let directory = network.directory("environment");
     let file = directory.join("other.toml");
@@ -32,11 +32,11 @@ fn the_environment_names_the_configuration_where_no_option_does() {
         String::from_utf8(command.args(arguments).output().unwrap().stdout).unwrap()
     };
     assert!(check(&[]).contains("other.toml is fine"), "{}", check(&[]));
-    assert!(check(&["--config", "none.toml"]).contains("there is no file none.toml"));
+    assert!(check(&["--config", "none.toml"]).contains("none.toml does not exist"));
 }
 
 #[test]
-fn a_configuration_that_is_missing_is_told_with_the_places_and_the_ways_to_name_it() {
+fn a_missing_configuration_is_reported_with_default_paths_and_options() {
     let network = Network::new();
     let directory = network.directory("missing");
     for command in
@@ -54,7 +54,7 @@ fn a_configuration_that_is_missing_is_told_with_the_places_and_the_ways_to_name_
 }
 
 #[test]
-fn help_of_mailboxes_and_the_manual_explain_the_parts_of_a_node() {
+fn the_help_of_mailboxes_and_the_manual_explain_the_kinds_of_actors() {
     for command in [&["mailboxes", "--help"] as &[&str], &["man"]] {
         let told = String::from_utf8(nuncio(command).stdout).unwrap();
         for part in ["router", "promise", "dial_limit", "fingerprints", "verifier", "monitor"] {
@@ -91,7 +91,7 @@ fn help_and_version_are_there_for_each_command() {
 }
 
 #[test]
-fn manual_pages_and_completions_know_every_command() {
+fn manual_pages_and_completions_contain_every_command() {
     let network = Network::new();
     let directory = network.directory("man").join("share/man1");
     assert!(nuncio(&["man", directory.to_str().unwrap()]).status.success());
@@ -118,7 +118,7 @@ fn manual_pages_and_completions_know_every_command() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_a_closed_pipe_is_not() {
+fn a_full_disk_is_an_error_and_a_closed_pipe_is_not() {
     let network = Network::new();
     let directory = network.directory("full");
     let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
@@ -208,7 +208,7 @@ fn check_names_the_nearest_known_key() {
 }
 
 #[test]
-fn the_configuration_that_comes_along_is_good() {
+fn the_configuration_of_the_repository_has_no_unknown_keys() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/nuncio.toml");
     let output = nuncio(&["check", "--offline", "--config", file]);
     let told = String::from_utf8_lossy(&output.stdout);
@@ -227,7 +227,7 @@ fn run_refuses_a_configuration_with_problems() {
 }
 
 #[test]
-fn run_says_when_an_address_is_taken() {
+fn run_reports_an_address_that_is_in_use() {
     let network = Network::new();
     let address = network.address();
     let text = configuration(&network, &Setup::of("nuncio.example"), address);

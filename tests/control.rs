@@ -190,7 +190,7 @@ fn queues_lists_what_waits_and_the_most_first() {
     let one = place.json(&["queues", "--limit", "1"]);
     assert_eq!((one["queues"].as_array().unwrap().len(), &one["total"]), (1, &2.into()));
     let table = place.tells(&["queues", "--limit", "1"]);
-    assert!(table.contains("2 queues, 1 not shown: --limit shows more"), "{table}");
+    assert!(table.contains("2 queues, 1 not shown: use --limit N to show more"), "{table}");
     assert!(table.contains("4 stanzas, "), "{table}");
 }
 

@@ -71,7 +71,7 @@ fn what_cannot_be_shown_is_said_in_words() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(told.contains(words) && told.lines().count() == 1, "{told}");
     };
-    fails("none.log", None, "there is no file");
+    fails("none.log", None, "does not exist");
     fails("quiet.log", Some(b"2026-11-21T10:00:00Z INFO  nuncio::node ready\n"), "no mailbox lines in");
     fails("old.log.gz", Some(b"\x1f\x8b\x08rest"), "zcat");
     fails(".", None, "is a directory");

@@ -40,7 +40,7 @@ fn a_broken_file_changes_nothing_and_the_log_names_the_line() {
     let before = shown_serial(&node);
     let whole = fs::read_to_string(node.file()).unwrap();
     for (broken, line, words) in [
-        (format!("wrokers = 3\n{whole}"), 1, "the nearest known key is \"workers\""),
+        (format!("wrokers = 3\n{whole}"), 1, "did you mean \"workers\"?"),
         (
             whole.replace("[s2s]", "[s2s"),
             whole.lines().position(|line| line == "[s2s]").unwrap() + 1,
@@ -53,8 +53,8 @@ fn a_broken_file_changes_nothing_and_the_log_names_the_line() {
     }
     fs::remove_file(node.file()).unwrap();
     node.process().signal("HUP");
-    node.eventually_logs(&["error", "nuncio.toml", "there is no file"]);
-    node.eventually_logs(&["error", "not reloaded: the configuration stays as it was"]);
+    node.eventually_logs(&["error", "nuncio.toml", "does not exist"]);
+    node.eventually_logs(&["error", "reload failed: the node keeps its configuration"]);
     assert_eq!(shown_serial(&node), before);
     let answer = node.inbox().asks("nuncio.example", PING);
     assert!(answer.is("iq", "result"), "{answer}");

@@ -16,6 +16,7 @@ mod negotiation;
 mod owner;
 mod redirect;
 mod session;
+mod targets;
 mod tcp;
 mod walk;
 
@@ -54,7 +55,7 @@ use crate::{
     },
     settings::Remote,
 };
-use net::dns::Target;
+use net::{dns::Target, happy_eyeballs};
 use status::{event::Event, report::Direction};
 
 /// A connection attempt with a goal: [`OpenSession`] or [`VerifyKey`].
@@ -147,6 +148,9 @@ impl<G: Goal> Attempt<G> {
     }
 
     /// Looks up the addresses of a target, without duplicates.
+    ///
+    /// # Errors
+    /// The lookup failed, an address is that of our own listener, or no address may be connected to.
     async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, AttemptError> {
         let (answer, answered) = oneshot::channel();
         let request = resolver::Locate { host: target.host.clone(), purpose: G::PURPOSE, answer };
@@ -162,7 +166,10 @@ impl<G: Goal> Attempt<G> {
                 addresses.push(address);
             }
         }
-        Ok(addresses)
+        if let Some(own) = addresses.iter().find(|own| happy_eyeballs::is_own(**own, &self.dialer.bound)) {
+            return Err(AttemptError::Loop(*own));
+        }
+        tcp::allowed(addresses, self.limits.near)
     }
 
     /// The log level. Other servers decide how often we verify keys, so `info` has lines of sessions only.

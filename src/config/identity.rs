@@ -1,97 +1,100 @@
-//! Certificates and keys: loaded, matched, and looked at the way a remote server will look at them.
+//! Loads certificates and keys, and checks them as remote servers do.
 
 use std::{fs, io, path::Path};
 
+use actors::settings::{Identity, Trust};
+use net::certificate::{self, Flaw};
 use openssl::{
     pkey::{PKey, Private},
     x509::X509,
 };
 use xmpp::Domain;
 
-use super::{finding::Said, section::Section};
-use actors::settings::{Identity, Trust};
-use net::certificate::{self, Flaw};
+use super::{finding::Message, section::Section};
 
-/// Reads `certificate` and `key` of a section; `None` when it has neither, or a problem was noted.
+/// Reads `certificate` and `key` of a section; `None` if it has neither, or if one of them is wrong.
 pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {
     let source = section.source();
     let chain = section.read("certificate", |path| certificates(&source.path(path)));
     let key = section.read("key", |path| private_key(&source.path(path)));
     match (section.has("certificate"), section.has("key")) {
-        (true, false) => section.problem("certificate", "needs its key: set \"key\" too"),
-        (false, true) => section.problem("key", "needs its certificate: set \"certificate\" too"),
+        (true, false) => section.problem("certificate", "requires \"key\", the file with its private key"),
+        (false, true) => section.problem("key", "requires \"certificate\", the file with its certificate"),
         _ => {}
     }
     let (chain, key) = (chain?, key?);
-    let fits = |certificate: &X509| certificate.public_key().is_ok_and(|public| public.public_eq(&key));
-    match chain.iter().position(fits) {
+    let belongs_to_key =
+        |certificate: &X509| certificate.public_key().is_ok_and(|public| public.public_eq(&key));
+    match chain.iter().position(belongs_to_key) {
         Some(0) => Some(Identity { chain, key }),
-        Some(place) => {
-            let why = format!(
-                "the certificate of the key is number {} in the file; it has to be the first, and those of the \
-                 authorities follow",
-                place + 1
+        Some(position) => {
+            let text = format!(
+                "the certificate for the key is number {} in the file: put it first, and the intermediate certificates \
+                 after it",
+                position + 1
             );
-            section.problem("certificate", why);
+            section.problem("certificate", text);
             None
         }
         None => {
-            section.problem("key", "is not the key of the certificate");
+            section.problem("key", "does not belong to the certificate: their public keys differ");
             None
         }
     }
 }
 
-/// Warns of what other servers will hold against `identity` as the proof of `name`.
-pub(crate) fn judge(section: &Section<'_>, identity: &Identity, name: &Domain) {
+/// Adds a finding for each reason why other servers refuse `identity` for `name`, or will soon.
+pub(crate) fn check(section: &Section<'_>, identity: &Identity, name: &Domain) {
     for flaw in certificate::flaws(identity, name) {
-        let told = flaw.to_string();
+        let text = flaw.to_string();
         if matches!(flaw, Flaw::ExpiresSoon { .. }) {
-            section.warning("certificate", Said::with_help(told, "it is time to renew it"));
+            section.warning("certificate", Message::with_help(text, RENEW));
         } else {
-            section.flaw("certificate", Said::with_help(told, "other servers will not take it as proof"));
+            section.flaw("certificate", Message::with_help(text, REFUSED));
         }
     }
 }
 
-/// Warns when the certificate that a component inherits is for other names; the rest its domain was told.
-pub(crate) fn judge_inherited(section: &Section<'_>, identity: &Identity, name: &Domain) {
+/// Adds a finding if the certificate that a component inherits is not for `name`. The domain has its other
+/// findings.
+pub(crate) fn check_inherited(section: &Section<'_>, identity: &Identity, name: &Domain) {
     if identity.chain.first().is_some_and(|leaf| !certificate::covers(leaf, name)) {
         section.flaw(
             "certificate",
-            format!(
-                "the certificate of its domain is not for {name}: other servers will not take it as proof"
-            ),
+            Message::with_help(format!("the certificate of its domain is not for {name}"), REFUSED),
         );
     }
 }
 
-/// The certificates of a PEM file, in its order; at least one.
+/// The certificates of a PEM file in their order; at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<X509>, String> {
     let pem = file(path)?;
-    let wrong = || format!("{} holds no certificate in PEM form", path.display());
+    let wrong = || format!("{} contains no PEM certificate", path.display());
     let certificates = X509::stack_from_pem(&pem).map_err(|_| wrong())?;
     if certificates.is_empty() { Err(wrong()) } else { Ok(certificates) }
 }
 
-/// The content of a file, or a sentence that says why not.
+/// The content of a file.
+///
+/// # Errors
+/// The reason why it cannot be read, as a sentence.
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| unreadable(path, &error))
 }
 
-/// Says why a file cannot be read.
+/// The reason why a file cannot be read, as a sentence.
 pub(crate) fn unreadable(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no file {path}"),
+        io::ErrorKind::NotFound => format!("{path} does not exist"),
         io::ErrorKind::PermissionDenied => format!("no permission to read {path}"),
-        io::ErrorKind::IsADirectory => format!("{path} is a directory"),
-        io::ErrorKind::InvalidData => format!("{path} is not text in UTF-8"),
+        io::ErrorKind::IsADirectory => format!("{path} is a directory, not a file"),
+        io::ErrorKind::InvalidData => format!("{path} is not valid UTF-8"),
         _ => format!("cannot read {path}: {error}"),
     }
 }
 
-/// The trust stores of a configuration, numbered as they come; the same file is loaded once.
+/// The trust stores of a configuration, numbered in the order of the file. Each file is loaded once.
 #[derive(Debug, Default)]
 pub(crate) struct Stores {
     names: Vec<String>,
@@ -99,7 +102,7 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
-    /// The number of the store that `name` says: `system`, or a PEM file of authorities.
+    /// The number of the store `name`: `system`, or the path of a PEM file with CA certificates.
     pub(crate) fn number(
         &mut self,
         name: &str,
@@ -126,19 +129,23 @@ impl Stores {
 fn private_key(path: &Path) -> Result<PKey<Private>, String> {
     let pem = file(path)?;
     let mut encrypted = false;
-    // Without a callback OpenSSL would ask at the terminal.
+    // Without a callback, OpenSSL asks for the passphrase at the terminal.
     let key = PKey::private_key_from_pem_callback(&pem, |_| {
         encrypted = true;
         Ok(0)
     });
     key.map_err(|_| match encrypted {
         true => format!(
-            "{} is locked with a passphrase; a node that starts alone needs it unlocked",
+            "{0} is encrypted: remove its passphrase with `openssl pkey -in {0} -out NEW_FILE`",
             path.display()
         ),
-        false => format!("{} holds no private key in PEM form", path.display()),
+        false => format!("{} contains no PEM private key", path.display()),
     })
 }
 
-/// The trust store of the machine.
+/// The value of `trust` for the CA certificates of the machine.
 pub(crate) const SYSTEM: &str = "system";
+
+const RENEW: &str = "renew it, then reload the node";
+
+const REFUSED: &str = "other servers will refuse it: replace it, then reload the node";

@@ -1,12 +1,12 @@
-//! What the node serves: its domains, and the components that may connect.
+//! `[[domain]]` and `[[component]]`: the domains that the node serves, and the components that may connect.
 
+use actors::settings::{Component, Conflict, Identity, LocalDomain};
 use xmpp::{
     Domain,
     policy::{Policy, Tls},
 };
 
-use super::{finding::Said, identity, section::Section, value};
-use actors::settings::{Component, Conflict, Identity, LocalDomain};
+use super::{finding::Message, identity, section::Section, value};
 
 /// Reads every `[[domain]]`.
 pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalDomain> {
@@ -16,9 +16,9 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
         let name = section.require("name", value::domain);
         let identity = identity::read(&section);
         if let Some(name) = name {
-            refuse_second(&section, &name, &mut lines);
+            refuse_duplicate(&section, &name, &mut lines);
             match &identity {
-                Some(identity) => identity::judge(&section, identity, &name),
+                Some(identity) => identity::check(&section, identity, &name),
                 None if !section.has("certificate") && !section.has("key") => {
                     section.warning("certificate", without_certificate(name.as_str(), policy));
                 }
@@ -31,7 +31,8 @@ pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalD
     domains
 }
 
-/// Reads every `[[component]]`; one without a certificate shows that of the domain it is, or is below.
+/// Reads every `[[component]]`. One without a certificate uses the certificate of the domain that it serves
+/// or is below.
 pub(crate) fn components(
     sections: Vec<Section<'_>>,
     domains: &[LocalDomain],
@@ -46,14 +47,14 @@ pub(crate) fn components(
         let own = identity::read(&section);
         let max_stanza = section.read("max_stanza", value::size);
         if let Some(name) = &name {
-            refuse_second(&section, name, &mut lines);
+            refuse_duplicate(&section, name, &mut lines);
         }
         if let (Some(name), Some(secret)) = (name, secret) {
             let identity = if section.has("certificate") || section.has("key") {
-                own.inspect(|identity| identity::judge(&section, identity, &name))
+                own.inspect(|identity| identity::check(&section, identity, &name))
             } else {
                 inherited(&section, &name, domains, policy)
-                    .inspect(|identity| identity::judge_inherited(&section, identity, &name))
+                    .inspect(|identity| identity::check_inherited(&section, identity, &name))
             };
             components.push(Component { name, secret, identity, max_stanza, conflict });
         }
@@ -62,15 +63,15 @@ pub(crate) fn components(
     components
 }
 
-/// Reads `key`, or the first line of the file that `key_file` names; both at once are a contradiction.
+/// Reads `key`, or the first line of the file at `key_file`. Both at once are a problem.
 pub(crate) fn secret(section: &Section<'_>, key: &'static str, key_file: &'static str) -> Option<String> {
     if section.has(key) && section.has(key_file) {
-        section.problem(key_file, format!("contradicts \"{key}\": set one of the two"));
+        section.problem(key_file, format!("conflicts with \"{key}\": set only one of them"));
     }
     let source = section.source();
-    let written = section.read(key, |text| Ok(text.to_owned()));
-    let filed = section.read(key_file, |path| first_line(&source.path(path)));
-    written.or(filed)
+    let inline = section.read(key, |text| Ok(text.to_owned()));
+    let from_file = section.read(key_file, |path| first_line(&source.path(path)));
+    inline.or(from_file)
 }
 
 const CONFLICT: [(&str, Conflict); 2] = [("refuse", Conflict::Refuse), ("replace", Conflict::Replace)];
@@ -78,29 +79,33 @@ const CONFLICT: [(&str, Conflict); 2] = [("refuse", Conflict::Refuse), ("replace
 fn shared_secret(section: &Section<'_>) -> Option<String> {
     let secret = secret(section, "secret", "secret_file");
     if !section.has("secret") && !section.has("secret_file") {
-        section.problem("secret", "is missing: a component proves itself with \"secret\" or \"secret_file\"");
+        section.problem(
+            "secret",
+            "is missing: set \"secret\" or \"secret_file\", with which the component authenticates",
+        );
     }
     match secret.as_deref() {
         Some("") => section.problem("secret", "is empty: anyone could connect as this component"),
-        Some(secret) => warn_of_weak(section, ["secret", "secret_file"], secret, LEAST_OF_COMPONENT),
+        Some(secret) => warn_if_weak(section, ["secret", "secret_file"], secret, MIN_COMPONENT_SECRET),
         None => {}
     }
     secret
 }
 
-/// Warns of a secret that anybody tries first, or that is short. `keys`: where it may stand, in the file or another one.
-pub(crate) fn warn_of_weak(section: &Section<'_>, keys: [&'static str; 2], secret: &str, least: usize) {
+/// Adds a warning for a secret that is a sample value or has fewer than `min` characters. `keys` are the key
+/// of the secret and that of a file with it.
+pub(crate) fn warn_if_weak(section: &Section<'_>, keys: [&'static str; 2], secret: &str, min: usize) {
     let letters: String = secret.chars().filter(char::is_ascii_alphanumeric).collect();
-    let why = if SAMPLES.contains(&letters.to_ascii_lowercase().as_str()) {
-        "is a sample value that everybody knows".to_owned()
-    } else if secret.chars().count() < least {
-        format!("has fewer than {least} characters and can be guessed")
+    let text = if SAMPLES.contains(&letters.to_ascii_lowercase().as_str()) {
+        "is a sample value from documentation, which attackers try first".to_owned()
+    } else if secret.chars().count() < min {
+        format!("has fewer than {min} characters and can be guessed")
     } else {
         return;
     };
     let [key, key_file] = keys;
     let key = if section.has(key) { key } else { key_file };
-    section.warning(key, Said::with_help(why, "make one with `openssl rand -hex 32`"));
+    section.warning(key, Message::with_help(text, "generate one with `openssl rand -hex 32`"));
 }
 
 fn inherited(
@@ -112,39 +117,40 @@ fn inherited(
     let parents = domains.iter().filter(|domain| domain.name == *name || name.is_below(&domain.name));
     let nearest = parents.max_by_key(|domain| domain.name.as_str().len());
     if nearest.is_none() {
-        let name = format!("{name} belongs to no [[domain]] and");
-        section.warning("certificate", without_certificate(&name, policy));
+        let subject = format!("{name} is not below a [[domain]] and");
+        section.warning("certificate", without_certificate(&subject, policy));
     }
     nearest?.identity.clone()
 }
 
-fn without_certificate(name: &str, policy: &Policy) -> String {
+fn without_certificate(subject: &str, policy: &Policy) -> String {
     let consequence = match policy.tls {
-        Tls::Required => ", and as [s2s] requires TLS no server can connect to it",
+        Tls::Required => "; because of tls = \"required\" in [s2s], no server can connect to it",
         Tls::Optional | Tls::Disabled => "",
     };
-    format!("{name} has no certificate and key: it offers no TLS to other servers{consequence}")
+    format!("{subject} has no certificate and key: it cannot offer TLS to other servers{consequence}")
 }
 
-fn refuse_second(section: &Section<'_>, name: &Domain, lines: &mut Vec<(Domain, usize)>) {
+fn refuse_duplicate(section: &Section<'_>, name: &Domain, lines: &mut Vec<(Domain, usize)>) {
     if let Some((_, line)) = lines.iter().find(|(known, _)| known == name) {
         section.problem("name", format!("{name} is already defined on line {line}"));
     }
     lines.push((name.clone(), section.line()));
 }
 
-/// Secrets of samples and manuals, without punctuation.
+/// Secrets in samples and manuals, in lower case and without punctuation.
 const SAMPLES: [&str; 8] =
     ["changeme", "secret", "password", "example", "test", "mysecret", "component", "nuncio"];
 
-/// Characters of a component's secret: who overhears one handshake can try secrets as fast as SHA-1 can be computed.
-const LEAST_OF_COMPONENT: usize = 8;
+/// Minimum number of characters of the secret of a component. An eavesdropper on one handshake can try
+/// secrets at the speed of SHA-1.
+const MIN_COMPONENT_SECRET: usize = 8;
 
 fn first_line(path: &std::path::Path) -> Result<String, String> {
     let text = std::fs::read_to_string(path).map_err(|error| identity::unreadable(path, &error))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
-        Err(format!("{} begins with an empty line", path.display()))
+        Err(format!("the first line of {}, which must contain the secret, is empty", path.display()))
     } else {
         Ok(line.to_owned())
     }

@@ -1,4 +1,4 @@
-//! Reads one table of the file key by key, and knows at the end which keys nobody asked for.
+//! Reads one table of the configuration file key by key, and reports unknown keys.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -7,20 +7,23 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::finding::{Said, Severity, Source};
+use super::{
+    finding::{Message, Severity},
+    source::Source,
+};
 
-/// A table of the file. A key counts as known once it was read or refused; [`Section::finish`] reports the others.
+/// A table of the file. A key is known once it was read or refused; [`Section::finish`] reports the others.
 ///
-/// Every reader notes what is wrong and answers `None`, for a value that is absent as for one that is wrong: the
-/// caller goes on with the default, and the next problem is found too.
+/// Each read method returns `None` if the value is absent or wrong, and adds a finding if it is wrong. The
+/// caller then uses the default, so that the remaining problems are found too.
 #[must_use = "unknown keys are reported by `finish`"]
 pub(crate) struct Section<'a> {
     source: &'a Source,
     /// `s2s`; empty for the top of the file.
     name: &'static str,
-    /// Where its header stands, in bytes.
+    /// The position of its header, in bytes.
     at: usize,
-    /// `None`: the file does not have it.
+    /// `None` if the file does not have it.
     table: Option<&'a DeTable<'a>>,
     known: RefCell<Vec<&'static str>>,
     refused: RefCell<Vec<&'static str>>,
@@ -39,8 +42,8 @@ impl<'a> Section<'a> {
         let DeValue::Table(table) = value.get_ref() else {
             match value.get_ref() {
                 DeValue::Array(items) if items.iter().any(|item| item.get_ref().as_table().is_some()) => {
-                    let said = format!("use [{key}] (single brackets): there is only one such section");
-                    self.find(Severity::Problem, value.span(), key, said);
+                    let text = format!("use [{key}] (single brackets): this section cannot be repeated");
+                    self.add(Severity::Problem, value.span(), key, text);
                 }
                 _ => self.wrong_kind(key, value, &format!("a section that begins with [{key}]")),
             }
@@ -52,15 +55,15 @@ impl<'a> Section<'a> {
     /// The tables `[[key]]`.
     pub(crate) fn sections(&self, key: &'static str) -> Vec<Self> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        let wanted = format!("sections that begin with [[{key}]]");
+        let expected = format!("sections that begin with [[{key}]]");
         if let DeValue::Table(table) = value.get_ref() {
-            let said = format!("use [[{key}]] (two brackets): there may be several {key}s");
-            self.find(Severity::Problem, value.span(), key, said);
-            // What else is wrong with it is found too.
+            let text = format!("use [[{key}]] (two brackets): there can be several {key}s");
+            self.add(Severity::Problem, value.span(), key, text);
+            // The other problems of the section are reported too.
             return vec![Self::new(self.source, key, value.span().start, Some(table))];
         }
         let DeValue::Array(items) = value.get_ref() else {
-            self.wrong_kind(key, value, &wanted);
+            self.wrong_kind(key, value, &expected);
             return Vec::new();
         };
         let mut sections = Vec::new();
@@ -69,13 +72,13 @@ impl<'a> Section<'a> {
                 DeValue::Table(table) => {
                     sections.push(Self::new(self.source, key, item.span().start, Some(table)));
                 }
-                _ => self.wrong_kind(key, item, &wanted),
+                _ => self.wrong_kind(key, item, &expected),
             }
         }
         sections
     }
 
-    /// The string at `key`, made into a `T`; what `parse` says of it becomes the problem.
+    /// The string at `key`, parsed. An error of `parse` becomes the text of a problem.
     pub(crate) fn read<T>(
         &self,
         key: &'static str,
@@ -86,23 +89,23 @@ impl<'a> Section<'a> {
             self.wrong_kind(key, value, &string_for(value.get_ref(), |text| parse(text).is_ok()));
             return None;
         };
-        self.place(key, text, value.span());
-        parse(text).map_err(|why| self.find(Severity::Problem, value.span(), key, why)).ok()
+        self.remember(key, text, value.span());
+        parse(text).map_err(|error| self.add(Severity::Problem, value.span(), key, error)).ok()
     }
 
-    /// As [`Section::read`], for a key that has to be there.
+    /// Like [`Section::read`], for a key that is required.
     pub(crate) fn require<T>(
         &self,
         key: &'static str,
         parse: impl FnMut(&str) -> Result<T, String>,
     ) -> Option<T> {
         if !self.has(key) {
-            self.problem(key, "is missing; it has no default");
+            self.problem(key, "is missing: this key is required");
         }
         self.read(key, parse)
     }
 
-    /// The strings of the list at `key`, each made into a `T`. Those that are wrong are reported and left out.
+    /// The strings of the list at `key`, each parsed. Wrong ones are reported and left out.
     pub(crate) fn list<T>(
         &self,
         key: &'static str,
@@ -116,10 +119,10 @@ impl<'a> Section<'a> {
         let mut list = Vec::with_capacity(items.len());
         for item in items.iter() {
             let text = item.get_ref().as_str();
-            text.iter().for_each(|text| self.place(key, text, item.span()));
+            text.iter().for_each(|text| self.remember(key, text, item.span()));
             match text.map(&parse) {
                 Some(Ok(read)) => list.push(read),
-                Some(Err(why)) => self.find(Severity::Problem, item.span(), key, why),
+                Some(Err(error)) => self.add(Severity::Problem, item.span(), key, error),
                 None => {
                     self.wrong_kind(key, item, &string_for(item.get_ref(), |text| parse(text).is_ok()));
                 }
@@ -128,17 +131,17 @@ impl<'a> Section<'a> {
         Some(list)
     }
 
-    /// The whole number at `key`.
-    pub(crate) fn count(&self, key: &'static str, at_least: usize) -> Option<usize> {
+    /// The integer at `key`, which is at least `minimum`.
+    pub(crate) fn count(&self, key: &'static str, minimum: usize) -> Option<usize> {
         let value = self.value(key)?;
         let DeValue::Integer(number) = value.get_ref() else {
-            self.wrong_kind(key, value, "a whole number without quotes, for example 64");
+            self.wrong_kind(key, value, "an integer without quotes, for example 64");
             return None;
         };
         let read = usize::from_str_radix(number.as_str(), number.radix()).ok();
-        if read.is_none_or(|count| count < at_least) {
-            let why = format!("{number} is not a number from {at_least} up");
-            self.find(Severity::Problem, value.span(), key, why);
+        if read.is_none_or(|count| count < minimum) {
+            let text = format!("{number} is out of range: expected {minimum} or more");
+            self.add(Severity::Problem, value.span(), key, text);
             return None;
         }
         read
@@ -154,50 +157,50 @@ impl<'a> Section<'a> {
         flag
     }
 
-    /// Reports `key` if it is there: a key that other sections or later versions have, and why not this one.
-    pub(crate) fn refuse(&self, key: &'static str, why: &str) {
+    /// Adds a problem if the section has `key`, which is valid in another section.
+    pub(crate) fn refuse(&self, key: &'static str, reason: &str) {
         self.refused.borrow_mut().push(key);
         if self.has(key) {
-            self.problem(key, why);
+            self.problem(key, reason);
         }
     }
 
-    /// Whether the file says anything about `key`.
+    /// Whether the section has `key`.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Whether a problem of `key` was noted already.
-    pub(crate) fn was_wrong(&self, key: &str) -> bool {
-        self.source.is_wrong(&self.full(key))
+    /// Whether there is a problem with `key` already.
+    pub(crate) fn has_problem(&self, key: &str) -> bool {
+        self.source.has_problem(&self.full(key))
     }
 
-    /// RecorderHandle what keeps the node from starting.
-    pub(crate) fn problem(&self, key: &str, said: impl Into<Said>) {
-        self.find(Severity::Problem, self.position(key), key, said);
+    /// Adds a finding that keeps the node from starting.
+    pub(crate) fn problem(&self, key: &str, message: impl Into<Message>) {
+        self.add(Severity::Problem, self.position(key), key, message);
     }
 
-    /// RecorderHandle what the operator should know.
-    pub(crate) fn warning(&self, key: &str, said: impl Into<Said>) {
-        self.find(Severity::Warning, self.position(key), key, said);
+    /// Adds a finding that is probably not intended.
+    pub(crate) fn warning(&self, key: &str, message: impl Into<Message>) {
+        self.add(Severity::Warning, self.position(key), key, message);
     }
 
-    /// RecorderHandle what other servers will hold against the node.
-    pub(crate) fn flaw(&self, key: &str, said: impl Into<Said>) {
-        self.find(Severity::Flaw, self.position(key), key, said);
+    /// Adds a finding for which other servers will refuse the node.
+    pub(crate) fn flaw(&self, key: &str, message: impl Into<Message>) {
+        self.add(Severity::Flaw, self.position(key), key, message);
     }
 
-    /// The line its header stands in.
+    /// The line of its header.
     pub(crate) fn line(&self) -> usize {
         self.source.line(self.at)
     }
 
-    /// The file it is of.
+    /// The file that contains it.
     pub(crate) fn source(&self) -> &'a Source {
         self.source
     }
 
-    /// Reports every key that was neither read nor refused, with the nearest that would have been read.
+    /// Adds a problem for each key that was neither read nor refused, with the nearest known key.
     pub(crate) fn finish(self) {
         let (known, refused) = (self.known.borrow(), self.refused.borrow());
         for key in self.table.into_iter().flat_map(DeTable::keys) {
@@ -205,18 +208,20 @@ impl<'a> Section<'a> {
             if known.contains(&key) || refused.contains(&key) {
                 continue;
             }
-            let place = if self.name.is_empty() { "the top of the file" } else { self.name };
-            let what = format!("\"{key}\" is unknown in {place}");
+            let text = match self.name {
+                "" => "unknown key or section".to_owned(),
+                name if REPEATABLE.contains(&name) => format!("unknown key in [[{name}]]"),
+                name => format!("unknown key in [{name}]"),
+            };
             let elsewhere = ELSEWHERE.iter().find(|(known, section)| *known == key && *section != self.name);
             let synonym = SYNONYMS.iter().find(|(section, word, _)| *section == self.name && *word == key);
             let help = match (elsewhere, synonym, nearest(key, &known)) {
                 (_, Some((_, _, meant)), _) => format!("did you mean {meant}?"),
                 (Some((_, section)), ..) => format!("it belongs in [{section}]"),
-                (.., Some(near)) => format!("the nearest known key is \"{near}\""),
+                (.., Some(near)) => format!("did you mean \"{near}\"?"),
                 _ => format!("the known keys are \"{}\"", known.join("\", \"")),
             };
-            let why = Said::with_help(what, help);
-            self.find(Severity::Problem, at, key, why);
+            self.add(Severity::Problem, at, key, Message::with_help(text, help));
         }
     }
 
@@ -224,32 +229,32 @@ impl<'a> Section<'a> {
         Self { source, name, at, table, known: RefCell::default(), refused: RefCell::default() }
     }
 
-    /// The value at `key`, which is known from now on.
+    /// The value at `key`, which becomes a known key.
     fn value(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
         self.known.borrow_mut().push(key);
         self.table?.get(key)
     }
 
-    /// Where `key` stands, or else its section.
+    /// The position of `key`, or of the section if it does not have the key.
     fn position(&self, key: &str) -> Range<usize> {
         let entry = self.table.and_then(|table| table.get_key_value(key));
         entry.map_or(self.at..self.at, |(key, _)| key.span())
     }
 
-    fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
-        let why = format!("expected {wanted}, got {}", kind(value.get_ref()));
-        self.find(Severity::Problem, value.span(), key, why);
+    fn wrong_kind(&self, key: &str, value: &Spanned<DeValue<'_>>, expected: &str) {
+        let text = format!("expected {expected}, got {}", kind(value.get_ref()));
+        self.add(Severity::Problem, value.span(), key, text);
     }
 
-    fn find(&self, severity: Severity, span: Range<usize>, key: &str, said: impl Into<Said>) {
-        self.source.find(severity, span, &self.full(key), said);
+    fn add(&self, severity: Severity, span: Range<usize>, key: &str, message: impl Into<Message>) {
+        self.source.add(severity, span, &self.full(key), message);
     }
 
-    /// Remembers a value that only the machine can judge.
-    fn place(&self, key: &str, value: &str, span: Range<usize>) {
+    /// Remembers a value of [`REMEMBERED`].
+    fn remember(&self, key: &str, value: &str, span: Range<usize>) {
         let full = self.full(key);
-        if PLACED.contains(&full.as_str()) {
-            self.source.place(full, value, span);
+        if REMEMBERED.contains(&full.as_str()) {
+            self.source.remember(full, value, span);
         }
     }
 
@@ -258,15 +263,16 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The string that is expected where `value` stands, with an example if a number only lacks its unit.
-fn string_for(value: &DeValue<'_>, mut is_right: impl FnMut(&str) -> bool) -> String {
+/// Describes the string that is expected in place of `value`, with an example if `value` is a number without
+/// unit.
+fn string_for(value: &DeValue<'_>, mut is_valid: impl FnMut(&str) -> bool) -> String {
     let example = match value {
-        DeValue::Integer(number) if is_right(&format!("{number} B")) => Some("512 KiB"),
-        DeValue::Integer(number) if is_right(&format!("{number}s")) => Some("30s"),
-        // Zero and negative numbers are wrong with a unit, too.
-        DeValue::Integer(_) if is_right("1 B") => Some("512 KiB"),
-        DeValue::Integer(_) | DeValue::Float(_) if is_right("1s") => Some("30s"),
-        DeValue::Float(_) if is_right("1 B") => Some("512 KiB"),
+        DeValue::Integer(number) if is_valid(&format!("{number} B")) => Some("512 KiB"),
+        DeValue::Integer(number) if is_valid(&format!("{number}s")) => Some("30s"),
+        // Zero and negative numbers are wrong with a unit too, so any size shows what the key is for.
+        DeValue::Integer(_) if is_valid("1 B") => Some("512 KiB"),
+        DeValue::Integer(_) | DeValue::Float(_) if is_valid("1s") => Some("30s"),
+        DeValue::Float(_) if is_valid("1 B") => Some("512 KiB"),
         _ => None,
     };
     match example {
@@ -287,17 +293,20 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The known word that takes the fewest changes to come from `word`, for its length, unless they have little in common.
+/// The known word that is most similar to `word`, if any is similar enough.
 fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let likeness = |near: &&str| strsim::normalized_damerau_levenshtein(word, near);
-    let like = known.iter().copied().filter(|near| likeness(near) >= LIKELY);
-    like.max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+    let similarity = |near: &&str| strsim::normalized_damerau_levenshtein(word, near);
+    let similar = known.iter().copied().filter(|near| similarity(near) >= SIMILAR);
+    similar.max_by(|one, other| similarity(one).total_cmp(&similarity(other)))
 }
 
-/// Of 1: as much as two words have in common when one was meant for the other.
-const LIKELY: f64 = 0.6;
+/// The minimum similarity, from 0 to 1, at which a word is probably a misspelling of another.
+const SIMILAR: f64 = 0.6;
 
-/// Keys of one section that are looked for in others, or taken for a section.
+/// Sections that may be repeated.
+pub(crate) const REPEATABLE: [&str; 3] = ["domain", "component", "remote"];
+
+/// Keys that operators often put in a wrong section, or take for a section, and the right section.
 const ELSEWHERE: [(&str, &str); 16] = [
     ("metrics", "listen"),
     ("control", "listen"),
@@ -317,7 +326,7 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("nameservers", "dns"),
 ];
 
-/// Words that other programs or habit suggest: the section, the word, and the key that is meant.
+/// Words for a key in other servers: the section, the word, and the key.
 const SYNONYMS: [(&str, &str, &str); 36] = [
     ("", "domains", "[[domain]]"),
     ("", "components", "[[component]]"),
@@ -357,8 +366,8 @@ const SYNONYMS: [(&str, &str, &str); 36] = [
     ("dns", "servers", "\"nameservers\""),
 ];
 
-/// The keys whose values `nuncio check` holds against the machine and the DNS.
-const PLACED: [&str; 19] = [
+/// The keys whose values `nuncio check` compares with the machine and the DNS.
+const REMEMBERED: [&str; 19] = [
     "domain.certificate",
     "component.certificate",
     "s2s.trust",

@@ -1,4 +1,4 @@
-//! Each kind of mistake, and the sentence and line that an operator gets for it.
+//! Each kind of error in a configuration, with its line and its text.
 
 mod hints;
 mod served;
@@ -9,6 +9,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use actors::settings::{HostPort, Trust};
 use xmpp::{
     Domain,
     dialback::{self, Secret},
@@ -16,10 +17,9 @@ use xmpp::{
 };
 
 use super::*;
-use crate::demo::authority::Authority;
-use actors::settings::{HostPort, Trust};
+use crate::authority::Authority;
 
-/// A directory with a configuration in it, gone when dropped.
+/// A directory with a configuration. It is removed when dropped.
 struct Dir(PathBuf);
 
 impl Dir {
@@ -51,7 +51,7 @@ impl Dir {
         load(&file)
     }
 
-    /// The findings as an operator reads them, with the directory cut off.
+    /// The findings as text, without the path of the directory.
     fn findings(&self, toml: &str) -> Vec<String> {
         let findings = match self.load(toml) {
             Ok(config) => config.warnings,
@@ -72,11 +72,11 @@ fn domain(name: &str) -> Domain {
     Domain::new(name).unwrap()
 }
 
-/// Checks what is found in `toml`, followed by a domain that itself is in order.
+/// Asserts the findings of `toml`, which is followed by a valid domain.
 #[track_caller]
 fn assert_finds(toml: &str, expected: &[&str]) {
     let dir = Dir::new();
-    // The warning that it has no certificate is another test's.
+    // Another test asserts the warning that the domain has no certificate.
     let findings = dir.findings(&format!("{toml}\n[[domain]]\nname = \"a.example\"\n"));
     let findings: Vec<_> =
         findings.iter().filter(|finding| !finding.contains("no certificate and key")).collect();
@@ -90,7 +90,7 @@ fn the_shipped_file_loads_and_states_the_defaults() {
     let plain = |config: &Config| {
         let mut settings = config.settings.clone();
         settings.remote.policy.secret = Secret::new("");
-        // It is beside each file.
+        // Its default depends on the path of the file.
         let control = settings.listen.control.take().unwrap();
         assert!(!control.required, "{control:?}");
         format!("{} {settings:?}", config.log)
@@ -99,7 +99,7 @@ fn the_shipped_file_loads_and_states_the_defaults() {
 }
 
 #[test]
-fn the_control_socket_is_beside_the_file_or_where_it_is_wanted() {
+fn the_control_socket_is_beside_the_file_or_at_the_configured_path() {
     let path = |file: &str, listen: &str| {
         let toml = format!("[listen]\n{listen}\n[[domain]]\nname = \"localhost\"\n");
         let control = parse(Path::new(file), &toml).unwrap().settings.listen.control;
@@ -239,7 +239,7 @@ abuse = ["mailto:abuse@example.org"]
     assert_eq!(settings.service.contact, [abuse]);
 }
 
-/// What a secret makes: it shows itself to nobody.
+/// A key made from the secret, which itself cannot be read.
 fn key(policy: &Policy) -> String {
     dialback::key(&policy.secret, &domain("b.example"), &domain("a.example"), "1")
 }
@@ -249,15 +249,15 @@ fn key_from(secret: &str) -> String {
 }
 
 #[test]
-fn several_mistakes_are_found_in_one_go_in_the_order_of_the_file() {
+fn all_errors_are_found_at_once_in_the_order_of_the_file() {
     assert_finds(
         "workers = \"two\"\nlgo = \"info\"\n[s2s]\ntls = \"requird\"\nconnect_timeout = \"10\"\nmax_stanza = \"1 KiBi\"",
         &[
-            "n.toml:1: workers: expected a whole number without quotes, for example 64, got a string",
-            "n.toml:2: lgo: \"lgo\" is unknown in the top of the file; the nearest known key is \"log\"",
+            "n.toml:1: workers: expected an integer without quotes, for example 64, got a string",
+            "n.toml:2: lgo: unknown key or section; did you mean \"log\"?",
             "n.toml:4: s2s.tls: \"requird\" is not one of \"required\", \"optional\", \"disabled\"",
-            "n.toml:5: s2s.connect_timeout: \"10\" is not a length of time such as \"30s\", \"10m\" or \"1h\"",
-            "n.toml:6: s2s.max_stanza: \"1 KiBi\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"",
+            "n.toml:5: s2s.connect_timeout: \"10\" is not a duration: expected a number and a unit, for example \"30s\", \"10m\" or \"1h\"",
+            "n.toml:6: s2s.max_stanza: \"1 KiBi\" is not a size: expected a number and a unit, for example \"256 KiB\" or \"4 MiB\"",
         ],
     );
 }
@@ -266,22 +266,15 @@ fn several_mistakes_are_found_in_one_go_in_the_order_of_the_file() {
 fn an_unknown_key_names_its_section_and_the_nearest_known_key() {
     assert_finds(
         "[s2s]\nkeep_alive = \"5m\"",
-        &[
-            "n.toml:2: s2s.keep_alive: \"keep_alive\" is unknown in s2s; the nearest known key is \"keepalive\"",
-        ],
+        &["n.toml:2: s2s.keep_alive: unknown key in [s2s]; did you mean \"keepalive\"?"],
     );
     assert_finds(
         "[contact]\nbogus = \"x\"",
         &[
-            "n.toml:2: contact.bogus: \"bogus\" is unknown in contact; the known keys are \"abuse\", \"admin\", \"feedback\", \"sales\", \"security\", \"status\", \"support\"",
+            "n.toml:2: contact.bogus: unknown key in [contact]; the known keys are \"abuse\", \"admin\", \"feedback\", \"sales\", \"security\", \"status\", \"support\"",
         ],
     );
-    assert_finds(
-        "[promises]",
-        &[
-            "n.toml:1: promises: \"promises\" is unknown in the top of the file; the nearest known key is \"promise\"",
-        ],
-    );
+    assert_finds("[promises]", &["n.toml:1: promises: unknown key or section; did you mean \"promise\"?"]);
 }
 
 #[test]
@@ -293,7 +286,7 @@ fn every_syntax_error_has_its_line() {
 }
 
 #[test]
-fn each_class_of_stanzas_has_its_own_time_to_wait() {
+fn each_kind_of_stanza_has_its_own_timeout() {
     let served =
         "[[domain]]\nname = \"a.example\"\n[promise]\nmessage = \"2m\"\npresence = \"3s\"\niq = \"4s\"";
     let promise = Dir::new().load(served).expect("no problems").settings.promise;
@@ -302,26 +295,26 @@ fn each_class_of_stanzas_has_its_own_time_to_wait() {
 }
 
 #[test]
-fn values_of_the_wrong_kind_say_what_is_wanted() {
+fn a_value_of_the_wrong_type_is_reported_with_the_expected_type() {
     assert_finds(
         "[listen]\ns2s = \"0.0.0.0:5269\"\ncomponent = [5347]\n[s2s]\nstrict_certificates = \"yes\"\nmax_connections_per_address = 0",
         &[
             "n.toml:2: listen.s2s: expected a list of quoted strings, for example [\"…\", \"…\"], got a string",
             "n.toml:3: listen.component: expected a quoted string, got a number",
             "n.toml:5: s2s.strict_certificates: expected true or false without quotes, got a string",
-            "n.toml:6: s2s.max_connections_per_address: 0 is not a number from 1 up",
+            "n.toml:6: s2s.max_connections_per_address: 0 is out of range: expected 1 or more",
         ],
     );
     assert_finds("s2s = 1", &["n.toml:1: s2s: expected a section that begins with [s2s], got a number"]);
 }
 
 #[test]
-fn a_list_reports_each_entry_in_its_own_line() {
+fn each_wrong_entry_of_a_list_is_reported_with_its_own_line() {
     assert_finds(
         "[listen]\ns2s = [\n  \"localhost:5269\",\n  \"127.0.0.1:5269\",\n  \"127.0.0.1\",\n]",
         &[
-            "n.toml:3: listen.s2s: \"localhost:5269\" is not an IP address and a port, such as \"0.0.0.0:5269\" or \"[::]:5269\"",
-            "n.toml:5: listen.s2s: \"127.0.0.1\" is not an IP address and a port, such as \"0.0.0.0:5269\" or \"[::]:5269\"",
+            "n.toml:3: listen.s2s: \"localhost:5269\" is not an IP address with a port, for example \"0.0.0.0:5269\" or \"[::]:5269\"",
+            "n.toml:5: listen.s2s: \"127.0.0.1\" is not an IP address with a port, for example \"0.0.0.0:5269\" or \"[::]:5269\"",
         ],
     );
 }
@@ -330,47 +323,45 @@ fn a_list_reports_each_entry_in_its_own_line() {
 fn an_address_can_be_listened_on_once() {
     assert_finds(
         "[listen]\ns2s = [\"127.0.0.1:5269\"]\ns2s_tls = [\"127.0.0.1:5269\"]",
-        &[
-            "n.toml:3: listen.s2s_tls: 127.0.0.1:5269 is listed twice in this section; it can be bound only once",
-        ],
+        &["n.toml:3: listen.s2s_tls: 127.0.0.1:5269 is listed twice: each address can be bound only once"],
     );
     assert_finds("[listen]\ns2s = [\"127.0.0.1:0\"]\ncomponent = [\"127.0.0.1:0\"]", &[]);
 }
 
 #[test]
-fn metrics_for_everybody_are_a_warning() {
+fn a_metrics_listener_for_other_hosts_is_a_warning() {
     assert_finds(
         "[listen]\nmetrics = [\"127.0.0.1:9469\", \"0.0.0.0:9469\"]",
         &[
-            "n.toml:2: warning: listen.metrics: 0.0.0.0:9469 is not a loopback address: everybody who reaches it can read the metrics",
+            "n.toml:2: warning: listen.metrics: 0.0.0.0:9469 is not a loopback address: every host that can connect can read the metrics",
         ],
     );
 }
 
 #[test]
-fn settings_that_contradict_each_other_are_refused() {
+fn values_that_conflict_are_refused() {
     assert_finds(
         "[s2s]\ntls = \"disabled\"\nauth = [\"external\"]",
         &[
-            "n.toml:3: s2s.auth: \"external\" alone needs certificates, and with tls = \"disabled\" there are none",
+            "n.toml:3: s2s.auth: \"external\" requires TLS, but tls = \"disabled\": add \"dialback\", or enable TLS",
         ],
     );
     assert_finds(
         "[s2s]\nauth = []",
         &[
-            "n.toml:2: s2s.auth: is empty: nothing could authenticate a remote; name \"external\", \"dialback\" or both",
+            "n.toml:2: s2s.auth: is empty: no remote server could authenticate; add \"external\", \"dialback\" or both",
         ],
     );
     assert_finds(
         "[promise]\nbackoff = [\"5m\", \"1s\"]",
         &[
-            "n.toml:2: promise.backoff: expected the first and the longest pause, for example [\"1s\", \"5m\"]",
+            "n.toml:2: promise.backoff: expected the first and the longest back-off, for example [\"1s\", \"5m\"]",
         ],
     );
     assert_finds(
         "[promise]\nmax_bytes = \"1 GiB\"",
         &[
-            "n.toml:2: promise.max_bytes: one domain pair may hold more (max_bytes) than all of them together (total_bytes)",
+            "n.toml:2: promise.max_bytes: max_bytes is larger than total_bytes: raise total_bytes, or lower max_bytes",
         ],
     );
 }
@@ -380,41 +371,41 @@ fn an_attempt_shorter_than_a_handshake_is_a_warning() {
     assert_finds(
         "[s2s]\nattempt_timeout = \"20s\"\n[[remote]]\nname = \"b.example\"\nhandshake_timeout = \"25s\"",
         &[
-            "n.toml:2: warning: s2s.attempt_timeout: is shorter than handshake_timeout, which never runs out then",
-            "n.toml:5: warning: remote.handshake_timeout: is longer than attempt_timeout, so it never runs out",
+            "n.toml:2: warning: s2s.attempt_timeout: is shorter than handshake_timeout, which then has no effect",
+            "n.toml:5: warning: remote.handshake_timeout: is longer than attempt_timeout, so it has no effect",
         ],
     );
 }
 
 #[test]
-fn a_limit_below_what_others_count_on_is_a_warning() {
+fn a_stanza_limit_below_that_of_the_rfc_is_a_warning() {
     assert_finds(
         "[s2s]\nmax_stanza = \"4 KiB\"",
         &[
-            "n.toml:2: warning: s2s.max_stanza: other servers may count on 10000 bytes (RFC 6120 section 13.12)",
+            "n.toml:2: warning: s2s.max_stanza: is below 10000 bytes, which other servers may rely on (RFC 6120 section 13.12)",
         ],
     );
 }
 
 #[test]
-fn a_remote_refuses_what_holds_for_all() {
+fn a_remote_section_refuses_keys_that_apply_to_all_domains() {
     assert_finds(
         "[[remote]]\nname = \"b.example\"\ndeny = []\ndirect_tls = true\n[[remote]]\nname = \"B.example\"\n\
          [[remote]]\nname = \"*\"\n[[remote]]\nname = \"a.example\"\naddress = \"10.0.0.1\"\n[[remote]]\n",
         &[
-            "n.toml:3: remote.deny: belongs in [s2s]: it holds for all domains",
+            "n.toml:3: remote.deny: is valid only in [s2s]: it applies to all domains",
             "n.toml:4: remote.direct_tls: requires \"address\"",
             "n.toml:6: remote.name: already defined on line 1",
-            "n.toml:8: remote.name: \"*\" is every domain, and [s2s] holds for those",
-            "n.toml:10: remote.name: a.example is served by this node, so no link to it is ever made",
-            "n.toml:11: remote.address: \"10.0.0.1\" is not a host and a port, such as \"127.0.0.2:5269\" or \"xmpp.b.example:5269\"",
-            "n.toml:12: remote.name: is missing; it has no default",
+            "n.toml:8: remote.name: \"*\" matches every domain: set defaults for all domains in [s2s]",
+            "n.toml:10: remote.name: a.example is served by this node: remove this section",
+            "n.toml:11: remote.address: \"10.0.0.1\" is not a host with a port, for example \"127.0.0.2:5269\" or \"xmpp.b.example:5269\"",
+            "n.toml:12: remote.name: is missing: this key is required",
         ],
     );
 }
 
 #[test]
-fn an_empty_dialback_secret_is_made_anew_each_time() {
+fn an_empty_dialback_secret_is_generated_at_each_start() {
     let dir = Dir::new();
     let secret = || {
         let config = dir.load("[[domain]]\nname = \"a.example\"\n[s2s]\ndialback_secret = \"\"\n").unwrap();
@@ -443,7 +434,7 @@ fn log_filters_are_those_of_env_logger() {
 }
 
 #[test]
-fn limits_are_read_and_a_remote_may_have_its_own_pace() {
+fn limits_are_read_and_a_remote_may_have_its_own_rate() {
     let config = Dir::new()
         .load(
             "[[domain]]\nname = \"a.example\"\n[limits]\nmax_connections = 7\nmax_connections_unauthenticated = 6\nmax_depth = 9\n\
@@ -465,10 +456,10 @@ fn limits_are_read_and_a_remote_may_have_its_own_pace() {
     assert_finds(
         "[limits]\nmax_depth = 2\n[s2s]\nmax_rate = \"fast\"\nmalformed_stanza = \"drop\"\n[[remote]]\nname = \"b.example\"\nmax_depth = 9",
         &[
-            "n.toml:2: limits.max_depth: 2 is not a number from 8 up",
-            "n.toml:4: s2s.max_rate: \"fast\" is not a size with its unit, such as \"256 KiB\" or \"4 MiB\"",
+            "n.toml:2: limits.max_depth: 2 is out of range: expected 8 or more",
+            "n.toml:4: s2s.max_rate: \"fast\" is not a size: expected a number and a unit, for example \"256 KiB\" or \"4 MiB\"",
             "n.toml:5: s2s.malformed_stanza: \"drop\" is not one of \"bounce\", \"close\"",
-            "n.toml:8: remote.max_depth: \"max_depth\" is unknown in remote; it belongs in [limits]",
+            "n.toml:8: remote.max_depth: unknown key in [[remote]]; it belongs in [limits]",
         ],
     );
 }

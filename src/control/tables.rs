@@ -1,13 +1,15 @@
-//! Links and queues as tables.
+//! Tables of links, queues and components.
 
-use super::screen::{Screen, Size, Table};
 use status::{
     amount::Amount,
     report::{Component, Direction, Link, Queue, State, Wait},
 };
 
+use super::page::Page;
+use crate::text::{size::Size, table::Table};
+
 /// Adds a table of links.
-pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
+pub(crate) fn links(page: &mut Page, links: &[Link]) {
     if links.is_empty() {
         return;
     }
@@ -26,37 +28,37 @@ pub(crate) fn links(screen: &mut Screen, links: &[Link]) {
         "idle",
     ]);
     for link in links {
-        table.row(&[
+        table.row([
             pairs(link),
             opened_by(link.direction).to_owned(),
             state(link.state).to_owned(),
-            screen.time(link.since),
+            page.time_with_age(link.since),
             link.address.map_or_else(none, |address| address.to_string()),
             link.mechanism.clone().unwrap_or_else(none),
             link.tls.as_ref().map_or_else(none, |tls| {
                 format!("{} {}", tls.protocol, tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher))
             }),
             link.tls.as_ref().map_or_else(none, |tls| tls.verdict.replace('-', " ")),
-            both(link.received),
-            both(link.sent),
-            both(link.waiting),
+            stanzas_and_bytes(link.received),
+            stanzas_and_bytes(link.sent),
+            stanzas_and_bytes(link.waiting),
             link.idle.to_string(),
         ]);
     }
-    screen.table(&table, "");
+    page.table(&table);
 }
 
-/// Adds what is wrong with certificates, in full.
-pub(crate) fn certificates(screen: &mut Screen, links: &[Link]) {
+/// Adds the problem of each certificate that is not good.
+pub(crate) fn certificates(page: &mut Page, links: &[Link]) {
     for link in links {
         if let Some(tls) = link.tls.as_ref().filter(|tls| tls.verdict != "good") {
-            screen.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
+            page.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
         }
     }
 }
 
 /// Adds a table of queues.
-pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
+pub(crate) fn queues(page: &mut Page, queues: &[Queue]) {
     if queues.is_empty() {
         return;
     }
@@ -71,7 +73,7 @@ pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
         "last failure",
     ]);
     for queue in queues {
-        table.row(&[
+        table.row([
             format!("{} > {}", queue.local, queue.remote),
             queue.waiting.stanzas.to_string(),
             Size(queue.waiting.bytes).to_string(),
@@ -82,13 +84,13 @@ pub(crate) fn queues(screen: &mut Screen, queues: &[Queue]) {
             queue.trouble.as_ref().map_or_else(none, |trouble| trouble.reason.clone()),
         ]);
     }
-    screen.table(&table, "");
+    page.table(&table);
 }
 
 /// Adds a table of components.
-pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
+pub(crate) fn components(page: &mut Page, components: &[Component]) {
     if components.is_empty() {
-        return screen.line("no component is configured: add a [[component]] to the configuration");
+        return page.line("no component is configured: add a [[component]] section to the configuration");
     }
     let mut table = Table::new(&[
         "component",
@@ -104,14 +106,14 @@ pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
     ]);
     for component in components {
         let link = component.link.as_ref();
-        table.row(&[
+        table.row([
             component.name.clone(),
-            if component.connected { "connected" } else { "missing" }.to_owned(),
-            screen.time(component.since),
+            if component.connected { "connected" } else { "not connected" }.to_owned(),
+            page.time_with_age(component.since),
             link.and_then(|link| link.address).map_or_else(none, |address| address.to_string()),
-            link.map_or_else(none, |link| both(link.received)),
-            link.map_or_else(none, |link| both(link.sent)),
-            link.map_or_else(none, |link| both(link.waiting)),
+            link.map_or_else(none, |link| stanzas_and_bytes(link.received)),
+            link.map_or_else(none, |link| stanzas_and_bytes(link.sent)),
+            link.map_or_else(none, |link| stanzas_and_bytes(link.waiting)),
             component.refused.stanzas.to_string(),
             match (component.rejected.count, component.rejected.address) {
                 (0, _) => none(),
@@ -121,7 +123,7 @@ pub(crate) fn components(screen: &mut Screen, components: &[Component]) {
             component.last_end.as_ref().map_or_else(none, |ending| ending.reason.clone()),
         ]);
     }
-    screen.table(&table, "");
+    page.table(&table);
 }
 
 fn pairs(link: &Link) -> String {
@@ -133,12 +135,12 @@ fn pairs(link: &Link) -> String {
     }
 }
 
-/// When, unless nothing waits: then nothing is tried.
+/// The time of the next attempt. An empty queue has none until a stanza is sent.
 fn next_attempt(queue: &Queue) -> String {
     match queue.next_attempt {
         None => none(),
-        Some(next) if next.0.is_zero() => "at once, when something is sent".to_owned(),
-        Some(next) if queue.waiting.stanzas == 0 => format!("in {next}, when something is sent"),
+        Some(next) if next.0.is_zero() => "immediately, when a stanza is sent".to_owned(),
+        Some(next) if queue.waiting.stanzas == 0 => format!("in {next}, when a stanza is sent"),
         Some(next) => format!("in {next}"),
     }
 }
@@ -162,17 +164,17 @@ fn state(state: State) -> &'static str {
 
 fn wait(queue: &Queue) -> &'static str {
     match queue.state {
-        Wait::Turn => "waits for its turn",
-        Wait::Attempt => "being tried",
-        Wait::Handover => "linked, being written",
-        Wait::Return => "link lost",
+        Wait::Turn => "waiting for a slot",
+        Wait::Attempt => "connecting",
+        Wait::Handover => "connected, being sent",
+        Wait::Return => "connection lost",
         Wait::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
         Wait::Pause => "paused",
     }
 }
 
-/// `12/3.4 KiB`: stanzas, and the bytes of all.
-fn both(amount: Amount) -> String {
+/// Stanzas and bytes: `12/3.4 KiB`.
+fn stanzas_and_bytes(amount: Amount) -> String {
     format!("{}/{}", amount.stanzas, Size(amount.bytes))
 }
 
@@ -184,8 +186,9 @@ fn none() -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use super::*;
     use status::report::{Pair, Seconds, Side, Time, Tls, Trouble};
+
+    use super::*;
 
     fn now() -> Time {
         Time(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800))
@@ -237,10 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_takes_two_words_of_a_line() {
-        let mut screen = Screen::new(now());
-        links(&mut screen, &[link()]);
-        let table = screen.finish();
+    fn a_link_shows_the_verdict_of_its_certificate_and_not_its_names() {
+        let mut page = Page::new(now());
+        links(&mut page, &[link()]);
+        let table = page.finish();
         assert!(table.contains("  wrong name  "), "{table}");
         assert!(!table.contains("conference1"), "{table}");
         let widest = table.lines().map(|line| line.chars().count()).max();
@@ -248,11 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_in_which_nothing_waits_is_told_as_none() {
+    fn an_empty_queue_in_a_pause_is_shown_as_idle() {
         let shown = |stanzas| {
-            let mut screen = Screen::new(now());
-            queues(&mut screen, &[queue(stanzas)]);
-            screen.finish()
+            let mut page = Page::new(now());
+            queues(&mut page, &[queue(stanzas)]);
+            page.finish()
         };
         assert!(shown(1).contains("  paused  "), "{}", shown(1));
         assert!(shown(0).contains("  idle, last attempt failed  "), "{}", shown(0));

@@ -1,74 +1,76 @@
-//! A log that grows, as `tail -F` follows it: through truncation, and through a new file in its place.
+//! Follows a growing log like `tail -F`: also if it is truncated or replaced by a new file.
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek as _},
+    io::{self, Read as _, Seek as _},
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
 };
 
-use super::Trouble;
+use super::log::{self, Error};
 
-/// A file that is read as it grows.
+/// A file that is read while it grows.
 #[derive(Debug)]
-pub(super) struct Follow {
+pub(super) struct Follower {
     path: PathBuf,
     file: File,
     read: u64,
 }
 
-/// What came of one look at the file.
+/// The result of one read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Came {
-    /// So many bytes.
+pub(super) enum Read {
+    /// This number of bytes.
     Bytes(usize),
-    /// Nothing for now.
+    /// No bytes now.
     Nothing,
-    /// Nothing, and nothing will come: it is a pipe or a device, and whoever wrote to it is gone.
+    /// No bytes, now and later: the writer of a pipe has closed it.
     End,
-    /// What follows has nothing to do with what came before: the file was cut, or is another one.
-    Anew,
+    /// The file was truncated or replaced; the next bytes are from its beginning.
+    Restarted,
 }
 
-impl Follow {
-    /// Begins at the start of the file.
-    pub(super) fn open(path: PathBuf) -> Result<Self, Trouble> {
-        let file = super::open(&path)?;
+impl Follower {
+    /// Opens a file to be read from its beginning.
+    ///
+    /// # Errors
+    /// Those of [`log::open`].
+    pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
+        let file = log::open(&path)?;
         Ok(Self { path, file, read: 0 })
     }
 
-    /// Reads what there is.
+    /// Reads the bytes that are available.
     ///
     /// # Errors
-    ///
-    /// What the system says of the file.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Came> {
+    /// The file cannot be read.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Read> {
         match self.file.read(buffer) {
             Ok(0) => {}
             Ok(length) => {
                 self.read += length as u64;
-                return Ok(Came::Bytes(length));
+                return Ok(Read::Bytes(length));
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Came::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Read::Nothing),
             Err(error) => return Err(error),
         }
         let own = self.file.metadata()?;
         if !own.is_file() {
-            return Ok(Came::End);
+            return Ok(Read::End);
         }
         if own.len() < self.read {
             self.file.rewind()?;
             self.read = 0;
-            return Ok(Came::Anew);
+            return Ok(Read::Restarted);
         }
-        // Between the old file being moved away and the new one there may be none for a while.
-        let Ok(there) = fs::metadata(&self.path) else { return Ok(Came::Nothing) };
-        if (there.dev(), there.ino()) == (own.dev(), own.ino()) {
-            return Ok(Came::Nothing);
+        // During a rotation the file may not exist for a while.
+        let Ok(current) = fs::metadata(&self.path) else { return Ok(Read::Nothing) };
+        if (current.dev(), current.ino()) == (own.dev(), own.ino()) {
+            return Ok(Read::Nothing);
         }
-        let Ok(file) = File::open(&self.path) else { return Ok(Came::Nothing) };
+        let Ok(file) = File::open(&self.path) else { return Ok(Read::Nothing) };
         *self = Self { path: std::mem::take(&mut self.path), file, read: 0 };
-        Ok(Came::Anew)
+        Ok(Read::Restarted)
     }
 }
 
@@ -81,26 +83,26 @@ mod tests {
 
     use super::*;
 
-    /// Reads until nothing comes, and says what came.
-    fn all(follow: &mut Follow) -> String {
+    /// Reads until there are no more bytes. `|` stands for a restart, `.` for the end.
+    fn all(follow: &mut Follower) -> String {
         let (mut buffer, mut text) = ([0; 16], String::new());
         loop {
             match follow.read(&mut buffer).unwrap() {
-                Came::Bytes(length) => text += std::str::from_utf8(&buffer[..length]).unwrap(),
-                Came::Anew => text += "|",
-                Came::Nothing => return text,
-                Came::End => return text + ".",
+                Read::Bytes(length) => text += std::str::from_utf8(&buffer[..length]).unwrap(),
+                Read::Restarted => text += "|",
+                Read::Nothing => return text,
+                Read::End => return text + ".",
             }
         }
     }
 
     #[test]
-    fn a_pipe_ends_with_its_writer() {
+    fn a_pipe_ends_when_its_writer_closes_it() {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"one\ntwo").unwrap();
         drop(writer);
         let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
-        let mut follow = Follow { path, file: File::from(OwnedFd::from(reader)), read: 0 };
+        let mut follow = Follower { path, file: File::from(OwnedFd::from(reader)), read: 0 };
         assert_eq!(all(&mut follow), "one\ntwo.");
         assert_eq!(all(&mut follow), ".", "and stays at its end");
     }
@@ -111,7 +113,7 @@ mod tests {
         fs::create_dir_all(&directory).unwrap();
         let path = directory.join("nuncio.log");
         let mut log = File::create(&path).unwrap();
-        let mut follow = Follow::open(path.clone()).unwrap();
+        let mut follow = Follower::open(path.clone()).unwrap();
         assert_eq!(all(&mut follow), "");
         log.write_all(b"one two three four five six\n").unwrap();
         assert_eq!(all(&mut follow), "one two three four five six\n");

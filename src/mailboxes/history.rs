@@ -1,21 +1,21 @@
-//! How full a mailbox was over time, in the space of one line.
+//! How full a mailbox was over time, in bounded memory.
 
 use std::collections::VecDeque;
 
-/// The shares (peak by capacity, 0 to 1) that were seen: the latest one by one, and all of them in coarse steps.
+/// Shares (peak divided by capacity, 0 to 1): the latest ones, and the maxima of all of them in steps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     latest: VecDeque<f64>,
-    /// The highest of each `step` in a row; the last one still grows.
+    /// The maximum of each `step` consecutive shares; the last one may still change.
     all: Vec<f64>,
-    /// A power of two.
+    /// Number of shares of a step, a power of two.
     step: usize,
-    /// How many the last of `all` has seen.
-    begun: usize,
+    /// Number of shares in the last step.
+    in_last: usize,
 }
 
 impl History {
-    /// Adds what was seen last.
+    /// Adds the next share.
     pub(super) fn push(&mut self, share: f64) {
         if self.latest.len() == LATEST {
             self.latest.pop_front();
@@ -23,28 +23,28 @@ impl History {
         self.latest.push_back(share);
         self.step = self.step.max(1);
         match self.all.last_mut() {
-            Some(last) if self.begun < self.step => *last = last.max(share),
+            Some(last) if self.in_last < self.step => *last = last.max(share),
             _ => {
                 self.make_room();
                 self.all.push(share);
-                self.begun = 0;
+                self.in_last = 0;
             }
         }
-        self.begun += 1;
+        self.in_last += 1;
     }
 
-    /// The latest, no more than `width`, the newest last.
+    /// The latest `width` shares, the newest last.
     pub(super) fn latest(&self, width: usize) -> impl Iterator<Item = f64> {
         let skipped = self.latest.len().saturating_sub(width);
         self.latest.iter().skip(skipped).copied()
     }
 
-    /// All that was ever seen, from the first on; of what falls together the highest.
+    /// The maxima of all steps, the oldest first.
     pub(super) fn all(&self) -> impl Iterator<Item = f64> {
         self.all.iter().copied()
     }
 
-    /// Halves the number of steps when there are as many as may be.
+    /// Merges pairs of steps if there are [`STEPS`].
     fn make_room(&mut self) {
         if self.all.len() == STEPS {
             self.all = self.all.chunks(2).map(|pair| pair.iter().copied().fold(0.0, f64::max)).collect();
@@ -53,10 +53,11 @@ impl History {
     }
 }
 
-/// More columns than most terminals have.
+/// Number of latest shares that are kept, more than the columns of most terminals.
 const LATEST: usize = 240;
 
-/// As wide as fits beside the figures in a mail or an issue. Even, so that halving leaves no half step.
+/// Maximum number of steps, a width that fits beside the figures in a mail. It is even, so that steps can be
+/// merged in pairs.
 const STEPS: usize = 48;
 
 #[cfg(test)]
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_log_keeps_every_height_and_takes_no_more_room() {
+    fn a_long_log_keeps_its_maximum_in_bounded_memory() {
         let mut history = History::default();
         for number in 0..100_000 {
             history.push(if number == 70_000 { 1.0 } else { 0.1 });
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_stand_at_the_end() {
+    fn the_newest_share_is_last() {
         let mut history = History::default();
         (0..5_u8).for_each(|number| history.push(f64::from(number)));
         assert_eq!(history.latest(2).collect::<Vec<_>>(), [3.0, 4.0]);

@@ -1,7 +1,7 @@
-//! Reads the keys of the terminal, and notices when the terminal is gone.
+//! Reads keys from the terminal, and detects that the terminal was closed.
 //!
-//! crossterm's own reader is not used: it takes the end of a terminal and a failed read for "no key yet", and then reads
-//! again and again without a pause.
+//! The reader of crossterm is not used: it treats the end of the terminal and a failed read as "no key yet",
+//! and then reads again in a busy loop.
 
 use std::{
     fs::File,
@@ -11,53 +11,53 @@ use std::{
     time::Duration,
 };
 
-/// What the operator did to the terminal.
+/// An event of the terminal that ends the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(super) enum Key {
     /// A key that ends the view.
     Quit,
-    /// The terminal was closed, or can no longer be read.
-    Gone,
+    /// The terminal was closed, or cannot be read.
+    Closed,
 }
 
-/// Starts to read the terminal; it has to be in raw mode, so that a read returns 0 bytes only at its end.
+/// Starts a thread that reads the terminal. It must be in raw mode, in which a read of 0 bytes means its end.
 ///
 /// # Errors
 /// The process has no terminal to read from.
-pub(super) fn listen() -> io::Result<Receiver<Typed>> {
-    // Standard input may be the log.
+pub(super) fn listen() -> io::Result<Receiver<Key>> {
+    // If standard input is the log, keys are read from the controlling terminal.
     let terminal: Box<dyn Read + Send> = match io::stdin().is_terminal() {
         true => Box::new(io::stdin()),
         false => Box::new(File::open("/dev/tty")?),
     };
-    let (typed, heard) = sync_channel(UNREAD);
-    thread::spawn(move || read(terminal, &typed));
-    Ok(heard)
+    let (sender, receiver) = sync_channel(CAPACITY);
+    thread::spawn(move || read(terminal, &sender));
+    Ok(receiver)
 }
 
-/// Reads until a key ends the view, the terminal is gone, or nobody listens.
-fn read(mut terminal: impl Read, typed: &SyncSender<Typed>) {
+/// Reads until a key ends the view, or the terminal is closed.
+fn read(mut terminal: impl Read, keys: &SyncSender<Key>) {
     let mut bytes = [0; 256];
     loop {
-        let what = match terminal.read(&mut bytes) {
-            Ok(0) => Typed::Gone,
-            Ok(length) if quits(&bytes[..length]) => Typed::Quit,
+        let key = match terminal.read(&mut bytes) {
+            Ok(0) => Key::Closed,
+            Ok(length) if quits(&bytes[..length]) => Key::Quit,
             Ok(_) => continue,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            // Another process made the terminal non-blocking.
+            // Another process has set the terminal to non-blocking mode.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 thread::sleep(PAUSE);
                 continue;
             }
-            // EIO: the terminal hung up, or this process may not read it any more.
-            Err(_) => Typed::Gone,
+            // EIO: the terminal was closed, or this process is not in its foreground group.
+            Err(_) => Key::Closed,
         };
-        let _ = typed.send(what);
+        let _ = keys.send(key);
         return;
     }
 }
 
-/// Whether one of the keys is q, Escape, Control-C or Control-D. Other keys that send an escape sequence are skipped.
+/// Whether one of the keys is q, Escape, Control-C or Control-D. Escape sequences of other keys are skipped.
 fn quits(mut keys: &[u8]) -> bool {
     loop {
         keys = match keys {
@@ -80,10 +80,10 @@ const CONTROL_C: u8 = 3;
 const CONTROL_D: u8 = 4;
 const ESCAPE: u8 = 0x1b;
 
-/// One event ends the view, so no more are ever sent.
-const UNREAD: usize = 1;
+/// One event ends the view, so only one is sent.
+const CAPACITY: usize = 1;
 
-/// How often a non-blocking terminal is looked at.
+/// Interval between reads of a non-blocking terminal.
 const PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal of which each read has the next of these outcomes.
+    /// A terminal with these results of its reads.
     struct Script(VecDeque<Result<&'static [u8], ErrorKind>>);
 
     impl Read for Script {
@@ -103,30 +103,30 @@ mod tests {
         }
     }
 
-    fn typed(reads: &[Result<&'static [u8], ErrorKind>]) -> Vec<Typed> {
-        let (sender, receiver) = sync_channel(UNREAD);
+    fn keys(reads: &[Result<&'static [u8], ErrorKind>]) -> Vec<Key> {
+        let (sender, receiver) = sync_channel(CAPACITY);
         read(Script(reads.iter().copied().collect()), &sender);
         drop(sender);
         receiver.iter().collect()
     }
 
     #[test]
-    fn the_end_of_the_terminal_and_every_failed_read_mean_that_it_is_gone() {
-        assert_eq!(typed(&[Ok(b"x"), Ok(b"")]), [Typed::Gone]);
-        // EIO has no kind of its own.
+    fn the_end_of_the_terminal_and_a_failed_read_close_it() {
+        assert_eq!(keys(&[Ok(b"x"), Ok(b"")]), [Key::Closed]);
+        // EIO has no kind in the standard library.
         for kind in [ErrorKind::Other, ErrorKind::PermissionDenied, ErrorKind::NotFound] {
-            assert_eq!(typed(&[Ok(b"x"), Err(kind)]), [Typed::Gone], "{kind:?}");
+            assert_eq!(keys(&[Ok(b"x"), Err(kind)]), [Key::Closed], "{kind:?}");
         }
     }
 
     #[test]
-    fn a_read_that_was_interrupted_or_found_nothing_is_repeated() {
+    fn an_interrupted_or_empty_read_is_repeated() {
         let reads = [Err(ErrorKind::Interrupted), Err(ErrorKind::WouldBlock), Ok(&b"q"[..])];
-        assert_eq!(typed(&reads), [Typed::Quit]);
+        assert_eq!(keys(&reads), [Key::Quit]);
     }
 
     #[test]
-    fn only_the_keys_that_end_the_view_end_it() {
+    fn only_certain_keys_end_the_view() {
         for keys in [&b"q"[..], b"\x1b", b"\x03", b"\x04", b"xxq", b"\x1b[A\x1b", b"\x1bOPq", b"\x1b[1;5Bq"] {
             assert!(quits(keys), "{keys:?}");
         }

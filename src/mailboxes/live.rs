@@ -1,4 +1,4 @@
-//! The table in a terminal, drawn anew while the log grows.
+//! Shows the table in a terminal, and redraws it while the log grows.
 
 use std::{
     io::{self, IsTerminal as _, Read as _, Write as _},
@@ -15,160 +15,166 @@ use crossterm::{
 };
 
 use super::{
-    CHUNK, Log, Trouble,
-    board::{Board, Kind},
-    follow::{Came, Follow},
-    keyboard::{self, Typed},
-    lines::Lines,
-    table::{self, Marks, Row, Span, Tone},
+    follow::{Follower, Read},
+    keyboard::{self, Key},
+    log::{CHUNK, Error, Log},
+    split::LineSplitter,
+    stats::{ActorKind, Stats},
+    table::{self, Bars, Period, Row, Style},
 };
 
-/// Shows the mailboxes until the operator quits, the log ends, or the terminal is closed; answers what was read until then.
-pub(super) fn show(log: &Log) -> Result<Board, Trouble> {
-    let follow = log.file.clone().map(Follow::open).transpose()?;
-    let (news, heard) = sync_channel(CHUNKS);
-    // It waits for input and ends with the process.
-    thread::spawn(move || match follow {
-        Some(follow) => tail(follow, &news),
-        None => pass(&news),
+/// Shows the mailboxes until the operator quits or the log ends. Returns the statistics until then.
+///
+/// # Errors
+/// The log cannot be read, or the terminal was closed.
+pub(super) fn show(log: &Log) -> Result<Stats, Error> {
+    let follower = match log {
+        Log::File(file) => Some(Follower::open(file.clone())?),
+        Log::Stdin => None,
+    };
+    let (sender, input) = sync_channel(MAX_CHUNKS);
+    // The thread waits for input until the process exits.
+    thread::spawn(move || match follower {
+        Some(follower) => read_file(follower, &sender),
+        None => read_stdin(&sender),
     });
     let terminal = |error| match io::stdout().is_terminal() {
-        true => Trouble::Unreadable("the terminal".to_owned(), error),
-        false => Trouble::TerminalGone,
+        true => Error::Unreadable("the terminal".to_owned(), error),
+        false => Error::TerminalClosed,
     };
     let stop = stop_signals().map_err(terminal)?;
-    let mut screen = Screen::enter().map_err(terminal)?;
-    let typed = keyboard::listen().map_err(terminal)?;
-    let mut board = Board::default();
-    let ended = watch(log, &mut board, &Sources { heard, stop, typed }, &mut screen);
+    let mut screen = AlternateScreen::enter().map_err(terminal)?;
+    let keys = keyboard::listen().map_err(terminal)?;
+    let mut stats = Stats::default();
+    let ended = run(log, &mut stats, &Events { input, stop, keys }, &mut screen);
     drop(screen);
     match ended.map_err(terminal)? {
-        End::Quit | End::OfLog => Ok(board),
-        End::LogBroken(error) => Err(Trouble::Unreadable(log.to_string(), error)),
-        End::TerminalGone => Err(Trouble::TerminalGone),
+        End::Quit | End::OfLog => Ok(stats),
+        End::LogUnreadable(error) => Err(Error::Unreadable(log.to_string(), error)),
+        End::TerminalClosed => Err(Error::TerminalClosed),
     }
 }
 
-/// What the reader found.
-enum News {
+/// Input from the log.
+enum Input {
     Bytes(Vec<u8>),
-    /// The file begins anew.
-    Anew,
-    /// The log cannot be read any further.
-    Broken(io::Error),
+    /// The next bytes are from the beginning of a file.
+    Restarted,
+    /// The log cannot be read.
+    Failed(io::Error),
 }
 
-/// Everything that can change the view or end it.
-struct Sources {
-    heard: Receiver<News>,
+/// Events that change the view or end it.
+struct Events {
+    input: Receiver<Input>,
     stop: Receiver<()>,
-    typed: Receiver<Typed>,
+    keys: Receiver<Key>,
 }
 
-/// Why the view ended.
+/// The reason for which the view ended.
 enum End {
     /// A key or a signal.
     Quit,
-    /// The log ended, and will not grow.
+    /// The log ended and will not grow.
     OfLog,
-    LogBroken(io::Error),
-    TerminalGone,
+    LogUnreadable(io::Error),
+    TerminalClosed,
 }
 
-/// Draws until there is a reason to stop.
-fn watch(log: &Log, board: &mut Board, sources: &Sources, screen: &mut Screen) -> io::Result<End> {
-    let mut lines = Lines::default();
+/// Reads and draws until there is a reason to end the view.
+fn run(log: &Log, stats: &mut Stats, events: &Events, screen: &mut AlternateScreen) -> io::Result<End> {
+    let mut lines = LineSplitter::default();
     let title = format!("nuncio mailboxes  {log}");
-    let marks = Marks::of_environment();
+    let bars = Bars::from_env();
     loop {
-        // No more at a time than keeps the screen and the keys alive while a large log is read.
+        // The number of chunks is limited, so that keys and drawing work while a large log is read.
         let mut more = false;
-        for _ in 0..CHUNKS {
-            match sources.heard.try_recv() {
-                Ok(News::Bytes(bytes)) => lines.feed(&bytes, |line| board.see(line)),
-                Ok(News::Anew) => lines.restart(),
-                Ok(News::Broken(error)) => return Ok(End::LogBroken(error)),
+        for _ in 0..MAX_CHUNKS {
+            match events.input.try_recv() {
+                Ok(Input::Bytes(bytes)) => lines.feed(&bytes, |line| stats.add_line(line)),
+                Ok(Input::Restarted) => lines.restart(),
+                Ok(Input::Failed(error)) => return Ok(End::LogUnreadable(error)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
-                    lines.end(|line| board.see(line));
+                    lines.finish(|line| stats.add_line(line));
                     return Ok(End::OfLog);
                 }
             }
             more = true;
         }
         let (width, height) = terminal::size()?;
-        screen.draw(&view(board, &title, (width.into(), height.into()), marks))?;
-        if sources.stop.try_recv().is_ok() {
+        screen.draw(&view(stats, &title, (width.into(), height.into()), bars))?;
+        if events.stop.try_recv().is_ok() {
             return Ok(End::Quit);
         }
-        let pause = if more { Duration::ZERO } else { FRAME };
-        match sources.typed.recv_timeout(pause) {
-            Ok(Typed::Quit) => return Ok(End::Quit),
-            // The thread ends without a word only if nobody listens.
-            Ok(Typed::Gone) | Err(RecvTimeoutError::Disconnected) => return Ok(End::TerminalGone),
+        let pause = if more { Duration::ZERO } else { REDRAW };
+        match events.keys.recv_timeout(pause) {
+            Ok(Key::Quit) => return Ok(End::Quit),
+            // The thread of the keyboard sends an event before it ends.
+            Ok(Key::Closed) | Err(RecvTimeoutError::Disconnected) => return Ok(End::TerminalClosed),
             Err(RecvTimeoutError::Timeout) => {}
         }
     }
 }
 
-/// What stands on a screen of that width and height.
-fn view(board: &Board, title: &str, (width, height): (usize, usize), marks: Marks) -> Vec<Row> {
-    let told = match board.latest() {
-        Some(time) => format!("{title}  {}", table::moment(time)),
-        None => format!("{title}  {} lines", board.lines()),
+/// The rows of a screen with this width and height.
+fn view(stats: &Stats, title: &str, (width, height): (usize, usize), bars: Bars) -> Vec<Row> {
+    let title = match stats.latest() {
+        Some(time) => format!("{title}  {}", table::timestamp(time)),
+        None => format!("{title}  {} lines", stats.lines()),
     };
-    let mut rows = vec![Row::new(told, Tone::LogLimiter)];
-    if board.is_empty() {
-        rows.push(Row::new("no mailbox lines so far", Tone::Plain));
+    let mut rows = vec![Row::new(title, Style::Dim)];
+    if stats.is_empty() {
+        rows.push(Row::new("no mailbox lines so far", Style::Plain));
     } else {
-        rows.extend(table::of(&most_wanted(board, height), width, Span::Latest, marks));
-        let hidden = board.kinds().len().saturating_sub(rows.len() - 2);
+        rows.extend(table::kinds(&fullest_kinds(stats, height), width, Period::Latest, bars));
+        let hidden = stats.kinds().len().saturating_sub(rows.len() - 2);
         if hidden > 0 {
-            rows.push(Row::new(format!("… {hidden} more"), Tone::LogLimiter));
+            rows.push(Row::new(format!("… {hidden} more"), Style::Dim));
         }
-        let room = height.saturating_sub(rows.len() + FRAME_OF_INCIDENTS);
-        let (mut incidents, _) = board.incidents();
+        let room = height.saturating_sub(rows.len() + ROWS_AROUND_INCIDENTS);
+        let (mut incidents, _) = stats.incidents();
         if room > 0 && !incidents.is_empty() {
             incidents.reverse();
             incidents.truncate(room);
-            rows.push(Row::new("", Tone::Plain));
-            rows.push(Row::new("Where a mailbox was full, the latest first:", Tone::LogLimiter));
+            rows.push(Row::new("", Style::Plain));
+            rows.push(Row::new("Times when a mailbox was full, the latest first:", Style::Dim));
             rows.extend(table::incidents(&incidents));
         }
     }
     if rows.len() + 2 <= height {
-        rows.resize(height - 1, Row::new("", Tone::Plain));
-        rows.push(Row::new("q quits", Tone::LogLimiter));
+        rows.resize(height - 1, Row::new("", Style::Plain));
+        rows.push(Row::new("q quits", Style::Dim));
     }
     rows.truncate(height);
     rows.iter_mut().for_each(|row| row.text = row.text.chars().take(width).collect());
     rows
 }
 
-/// The actors for which there is room: all of them, or else the fullest first.
-fn most_wanted(board: &Board, height: usize) -> Vec<&Kind> {
-    let mut kinds: Vec<&Kind> = board.kinds().iter().collect();
-    if kinds.len() + HEADS > height {
+/// The kinds of actors that fit on the screen: all of them, or else the fullest, which come first.
+fn fullest_kinds(stats: &Stats, height: usize) -> Vec<&ActorKind> {
+    let mut kinds: Vec<&ActorKind> = stats.kinds().iter().collect();
+    if kinds.len() + HEADER_ROWS > height {
         kinds.sort_by(|one, other| other.last.share().total_cmp(&one.last.share()));
-        kinds.truncate(height.saturating_sub(HEADS + 1).max(1));
+        kinds.truncate(height.saturating_sub(HEADER_ROWS + 1).max(1));
     }
     kinds
 }
 
-/// Follows a file until the view ends; anything else, such as a named pipe, until its end.
-fn tail(mut follow: Follow, news: &SyncSender<News>) {
+/// Reads a file while it grows, or a named pipe to its end.
+fn read_file(mut follower: Follower, input: &SyncSender<Input>) {
     let mut buffer = vec![0; CHUNK];
     loop {
-        let sent = match follow.read(&mut buffer) {
-            Ok(Came::Bytes(length)) => news.send(News::Bytes(buffer[..length].to_vec())),
-            Ok(Came::Anew) => news.send(News::Anew),
-            Ok(Came::Nothing) => {
-                thread::sleep(LOOK);
+        let sent = match follower.read(&mut buffer) {
+            Ok(Read::Bytes(length)) => input.send(Input::Bytes(buffer[..length].to_vec())),
+            Ok(Read::Restarted) => input.send(Input::Restarted),
+            Ok(Read::Nothing) => {
+                thread::sleep(POLL);
                 continue;
             }
-            Ok(Came::End) => return,
+            Ok(Read::End) => return,
             Err(error) => {
-                let _ = news.send(News::Broken(error));
+                let _ = input.send(Input::Failed(error));
                 return;
             }
         };
@@ -178,16 +184,16 @@ fn tail(mut follow: Follow, news: &SyncSender<News>) {
     }
 }
 
-/// Passes standard input on until its end.
-fn pass(news: &SyncSender<News>) {
+/// Reads standard input to its end.
+fn read_stdin(input: &SyncSender<Input>) {
     let mut buffer = vec![0; CHUNK];
     loop {
         let sent = match io::stdin().lock().read(&mut buffer) {
             Ok(0) => return,
-            Ok(length) => news.send(News::Bytes(buffer[..length].to_vec())),
+            Ok(length) => input.send(Input::Bytes(buffer[..length].to_vec())),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => {
-                let _ = news.send(News::Broken(error));
+                let _ = input.send(Input::Failed(error));
                 return;
             }
         };
@@ -197,11 +203,11 @@ fn pass(news: &SyncSender<News>) {
     }
 }
 
-/// Hears of the signals that end a program, so that the terminal is put back before.
+/// Receives the signals that end the process, so that the terminal can be restored before.
 fn stop_signals() -> io::Result<Receiver<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    let (told, stop) = sync_channel(1);
-    let (ready, is_ready) = sync_channel(1);
+    let (sender, stop) = sync_channel(1);
+    let (ready, installed) = sync_channel(1);
     thread::spawn(move || {
         use tokio::signal::unix::{SignalKind, signal};
         runtime.block_on(async {
@@ -213,20 +219,20 @@ fn stop_signals() -> io::Result<Receiver<()>> {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            let _ = told.send(());
+            let _ = sender.send(());
         });
-        // The main thread may be blocked in a write to a terminal that takes nothing.
-        thread::sleep(TO_LEAVE);
+        // The main thread may be blocked in a write to the terminal.
+        thread::sleep(RESTORE);
         process::exit(0);
     });
-    is_ready.recv().map_err(|_| io::Error::other("signals cannot be waited for"))?;
+    installed.recv().map_err(|_| io::Error::other("cannot install signal handlers"))?;
     Ok(stop)
 }
 
-/// The terminal while it is ours; it is put back when this is dropped, however that comes about.
-struct Screen(io::Stdout);
+/// The alternate screen of the terminal, in raw mode. Dropping it restores the terminal, also during a panic.
+struct AlternateScreen(io::Stdout);
 
-impl Screen {
+impl AlternateScreen {
     fn enter() -> io::Result<Self> {
         terminal::enable_raw_mode()?;
         let mut screen = Self(io::stdout());
@@ -235,18 +241,18 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Writes over what stands there, without a blank screen between.
+    /// Draws over the previous rows, without flicker.
     fn draw(&mut self, rows: &[Row]) -> io::Result<()> {
         let out = &mut self.0;
         queue!(out, terminal::BeginSynchronizedUpdate)?;
         for (row, number) in rows.iter().zip(0_u16..) {
             queue!(out, cursor::MoveTo(0, number))?;
-            match row.tone {
-                Tone::Head => queue!(out, SetAttribute(Attribute::Bold))?,
-                Tone::LogLimiter => queue!(out, SetAttribute(Attribute::Dim))?,
-                Tone::Warm => queue!(out, SetForegroundColor(Color::Yellow))?,
-                Tone::Hot => queue!(out, SetForegroundColor(Color::Red))?,
-                Tone::Plain => {}
+            match row.style {
+                Style::Header => queue!(out, SetAttribute(Attribute::Bold))?,
+                Style::Dim => queue!(out, SetAttribute(Attribute::Dim))?,
+                Style::Warning => queue!(out, SetForegroundColor(Color::Yellow))?,
+                Style::Alarm => queue!(out, SetForegroundColor(Color::Red))?,
+                Style::Plain => {}
             }
             queue!(out, Print(&row.text), ResetColor, SetAttribute(Attribute::Reset))?;
             queue!(out, Clear(ClearType::UntilNewLine))?;
@@ -256,7 +262,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for AlternateScreen {
     fn drop(&mut self) {
         let out = &mut self.0;
         let _ = queue!(out, terminal::EnableLineWrap, cursor::Show, terminal::LeaveAlternateScreen);
@@ -265,40 +271,40 @@ impl Drop for Screen {
     }
 }
 
-/// How long putting the terminal back may take.
-const TO_LEAVE: Duration = Duration::from_secs(1);
+/// Time to restore the terminal after a signal.
+const RESTORE: Duration = Duration::from_secs(1);
 
-/// How often the screen is drawn while nothing is pressed. The node writes a line every second at most.
-const FRAME: Duration = Duration::from_millis(200);
+/// Interval between two drawings. A node writes mailbox lines at most once per second.
+const REDRAW: Duration = Duration::from_millis(200);
 
-/// How often the end of a file is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// Interval between two reads at the end of a file.
+const POLL: Duration = Duration::from_millis(100);
 
-/// How many reads may wait to be shown.
-const CHUNKS: usize = 16;
+/// Maximum number of chunks that wait to be shown.
+const MAX_CHUNKS: usize = 16;
 
-/// The title and the head of the table.
-const HEADS: usize = 2;
+/// Rows of the title and of the header of the table.
+const HEADER_ROWS: usize = 2;
 
-/// A blank line, a title and a head above the incidents, and the last line of the screen.
-const FRAME_OF_INCIDENTS: usize = 4;
+/// Rows of an empty line, a title and a header above the incidents, and the last row of the screen.
+const ROWS_AROUND_INCIDENTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn board() -> Board {
-        let mut board = Board::default();
-        include_str!("yesterday.log").lines().for_each(|line| board.see(line.as_bytes()));
-        board
+    fn stats() -> Stats {
+        let mut stats = Stats::default();
+        include_str!("yesterday.log").lines().for_each(|line| stats.add_line(line.as_bytes()));
+        stats
     }
 
     #[test]
-    fn a_screen_of_any_size_is_never_exceeded() {
-        let board = board();
+    fn rows_fit_a_screen_of_any_size() {
+        let stats = stats();
         for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 5), (40, 10), (80, 24), (500, 100)] {
-            for board in [&board, &Board::default()] {
-                let rows = view(board, "nuncio mailboxes  nuncio.log", (width, height), Marks::BLOCKS);
+            for stats in [&stats, &Stats::default()] {
+                let rows = view(stats, "nuncio mailboxes  nuncio.log", (width, height), Bars::UNICODE);
                 assert!(rows.len() <= height, "{} rows at {width}x{height}", rows.len());
                 assert!(rows.iter().all(|row| row.text.chars().count() <= width), "{width}x{height}");
             }
@@ -306,8 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_screen_keeps_what_matters_most() {
-        let rows = view(&board(), "", (40, 24), Marks::BLOCKS);
+    fn a_narrow_screen_keeps_the_most_important_columns() {
+        let rows = view(&stats(), "", (40, 24), Bars::UNICODE);
         let head = &rows[1].text;
         for kept in ["ACTOR", "PEAK", "CAPACITY", "REFUSED"] {
             assert!(head.contains(kept), "no {kept} in {head}");
@@ -317,9 +323,9 @@ mod tests {
 
     #[test]
     fn a_short_screen_shows_the_fullest() {
-        let mut board = board();
-        board.see(b"mailbox actor=promise peak=1 capacity=4096");
-        let rows = view(&board, "", (80, 4), Marks::BLOCKS);
+        let mut stats = stats();
+        stats.add_line(b"mailbox actor=promise peak=1 capacity=4096");
+        let rows = view(&stats, "", (80, 4), Bars::UNICODE);
         assert!(rows[2].text.starts_with("outgoing"), "{rows:?}");
         assert!(rows[3].text.contains("more"), "{rows:?}");
     }

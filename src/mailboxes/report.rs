@@ -1,19 +1,19 @@
-//! A log that was read to its end, in plain text.
+//! The statistics of a whole log as plain text.
 
 use super::{
-    board::Board,
-    table::{self, Marks, Span},
+    stats::Stats,
+    table::{self, Bars, Period},
 };
 
-/// The newest figures, the history of the whole log, and where a mailbox was full.
-pub(super) fn text(board: &Board, marks: Marks) -> String {
-    let kinds: Vec<_> = board.kinds().iter().collect();
-    let (incidents, forgotten) = board.incidents();
+/// The newest figures, the history of the whole log, and the periods in which a mailbox was full.
+pub(super) fn text(stats: &Stats, bars: Bars) -> String {
+    let kinds: Vec<_> = stats.kinds().iter().collect();
+    let (incidents, dropped) = stats.incidents();
     let mut lines: Vec<String> = Vec::new();
-    if let Some(time) = board.latest() {
-        lines.push(format!("as of {}", table::moment(time)));
+    if let Some(time) = stats.latest() {
+        lines.push(format!("as of {}", table::timestamp(time)));
     }
-    lines.extend(table::of(&kinds, usize::MAX, Span::All, marks).into_iter().map(|row| row.text));
+    lines.extend(table::kinds(&kinds, usize::MAX, Period::All, bars).into_iter().map(|row| row.text));
     lines.push(String::new());
     if incidents.is_empty() {
         lines.push("No mailbox was full.".to_owned());
@@ -22,11 +22,11 @@ pub(super) fn text(board: &Board, marks: Marks) -> String {
             .push("A mailbox was full (the peak reached the capacity, or messages were refused):".to_owned());
         lines.extend(table::incidents(&incidents).into_iter().map(|row| row.text));
     }
-    if forgotten > 0 {
-        lines.push(format!("{forgotten} more before those are not shown."));
+    if dropped > 0 {
+        lines.push(format!("{dropped} earlier ones are not shown."));
     }
-    if board.surplus() > 0 {
-        lines.push(format!("{} lines of yet other actors were passed over.", board.surplus()));
+    if stats.ignored() > 0 {
+        lines.push(format!("{} lines of further kinds of actors were ignored.", stats.ignored()));
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
@@ -35,22 +35,22 @@ pub(super) fn text(board: &Board, marks: Marks) -> String {
 mod tests {
     use super::*;
 
-    fn board(log: &str) -> Board {
-        let mut board = Board::default();
-        log.lines().for_each(|line| board.see(line.as_bytes()));
-        board
+    fn stats(log: &str) -> Stats {
+        let mut stats = Stats::default();
+        log.lines().for_each(|line| stats.add_line(line.as_bytes()));
+        stats
     }
 
     #[test]
-    fn yesterdays_log_says_what_was_full_when_and_for_whom() {
-        let board = board(include_str!("yesterday.log"));
-        assert_eq!(text(&board, Marks::BLOCKS), include_str!("yesterday.txt"));
+    fn a_log_shows_when_a_mailbox_was_full_and_which_instance() {
+        let stats = stats(include_str!("yesterday.log"));
+        assert_eq!(text(&stats, Bars::UNICODE), include_str!("yesterday.txt"));
     }
 
     #[test]
-    fn a_quiet_log_says_so() {
-        let board = board("mailbox actor=router instances=1 depth=0 deepest=- peak=1 capacity=4096 rate=0/s");
-        let text = text(&board, Marks::ASCII);
+    fn a_log_without_full_mailbox_says_so() {
+        let stats = stats("mailbox actor=router instances=1 depth=0 deepest=- peak=1 capacity=4096 rate=0/s");
+        let text = text(&stats, Bars::ASCII);
         assert!(text.ends_with("\nNo mailbox was full.\n"), "{text}");
         assert!(text.lines().nth(1).is_some_and(|row| row.ends_with("  _")), "{text}");
     }

@@ -1,71 +1,86 @@
-//! The figures as a table for a given width, and a small history in what is left of it.
+//! Tables of the mailboxes and of the periods in which one was full, as styled rows.
 
-use std::time::SystemTime;
+use std::{env, time::SystemTime};
 
-use super::board::{Incident, Kind, Place};
+use super::stats::{ActorKind, Incident, Position};
+use crate::text::table::{Align, Table};
 
-/// A line to be shown.
+/// A line of text with its style.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) text: String,
-    pub(super) tone: Tone,
+    pub(super) style: Style,
 }
 
-/// How much a line wants to be seen.
+/// How a line is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Head,
+pub(super) enum Style {
+    /// The header of a table.
+    Header,
     Plain,
-    /// More than half full.
-    Warm,
-    /// Full.
-    Hot,
-    /// Explains.
-    LogLimiter,
+    /// A mailbox that is at least half full.
+    Warning,
+    /// A full mailbox.
+    Alarm,
+    /// An explanation.
+    Dim,
 }
 
-/// The characters of a history, from empty to full.
+/// The characters for the shares in a history, from empty to full.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Marks([char; 9]);
+pub(super) struct Bars([char; 9]);
 
-/// Which part of the history is shown.
+/// The part of the history that is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Span {
-    /// The latest lines, as many as there is room for.
+pub(super) enum Period {
+    /// The latest lines, as many as fit.
     Latest,
     /// The whole log.
     All,
 }
 
 impl Row {
-    /// A line of that tone.
-    pub(super) fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+    /// A line of text with a style.
+    pub(super) fn new(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
     }
 }
 
-impl Marks {
-    /// For a terminal that shows Unicode.
-    pub(super) const BLOCKS: Self = Self(['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']);
+impl Bars {
+    /// For a terminal with Unicode.
+    pub(super) const UNICODE: Self = Self(['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']);
 
-    /// For any other.
+    /// For other terminals.
     pub(super) const ASCII: Self = Self(['.', '_', ',', '-', '~', '=', '+', '*', '#']);
 
-    /// The mark of a share: the first is nothing at all, the last is full.
-    fn of(self, share: f64) -> char {
+    /// The characters that the terminal can show, according to the locale.
+    pub(super) fn from_env() -> Self {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| {
+            let value = env::var(name).ok()?;
+            (!value.is_empty()).then_some(value)
+        });
+        let unicode = locale.is_some_and(|locale| {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        });
+        if unicode { Self::UNICODE } else { Self::ASCII }
+    }
+
+    /// The character of a share: the first only for 0, the last only for 1 and more.
+    fn bar(self, share: f64) -> char {
         let last = self.0.len() - 1;
         let step = match share {
             ..=0.0 => 0,
             1.0.. => last,
-            // Between them even the smallest and the largest share keep apart from nothing and from full.
             _ => (share * last as f64).ceil().clamp(1.0, last as f64 - 1.0) as usize,
         };
         self.0[step]
     }
 }
 
-/// The table of `kinds` with its head, no wider than `width`: what matters less goes first.
-pub(super) fn of(kinds: &[&Kind], width: usize, span: Span, marks: Marks) -> Vec<Row> {
+/// The table of `kinds` with its header, at most `width` columns wide. Less important columns are left out
+/// first.
+pub(super) fn kinds(kinds: &[&ActorKind], width: usize, period: Period, bars: Bars) -> Vec<Row> {
     let cells: Vec<Vec<String>> =
         kinds.iter().map(|kind| COLUMNS.iter().map(|column| (column.cell)(kind)).collect()).collect();
     let widths: Vec<usize> = (0..COLUMNS.len())
@@ -82,64 +97,58 @@ pub(super) fn of(kinds: &[&Kind], width: usize, span: Span, marks: Marks) -> Vec
         words.join(GAP).trim_end().to_owned()
     };
     let title = if history == 0 { "" } else { HISTORY };
-    let head = Row::new(line(&|at| COLUMNS[at].head.to_owned(), title.to_owned()), Tone::Head);
+    let header = Row::new(line(&|at| COLUMNS[at].head.to_owned(), title.to_owned()), Style::Header);
     let rows = kinds.iter().zip(&cells).map(|(kind, cells)| {
-        let shares: Vec<f64> = match span {
-            Span::Latest => kind.history.latest(history).collect(),
-            Span::All if history > 0 => kind.history.all().collect(),
-            Span::All => Vec::new(),
+        let shares: Vec<f64> = match period {
+            Period::Latest => kind.history.latest(history).collect(),
+            Period::All if history > 0 => kind.history.all().collect(),
+            Period::All => Vec::new(),
         };
-        let marks = shares.into_iter().map(|share| marks.of(share)).collect();
-        Row::new(line(&|at| cells[at].clone(), marks), tone(kind))
+        let bars = shares.into_iter().map(|share| bars.bar(share)).collect();
+        Row::new(line(&|at| cells[at].clone(), bars), style(kind))
     });
-    std::iter::once(head).chain(rows).collect()
+    std::iter::once(header).chain(rows).collect()
 }
 
-/// The incidents with their head, in the order given.
+/// The table of `incidents` with its header, in their order.
 pub(super) fn incidents(incidents: &[&Incident]) -> Vec<Row> {
-    let mut cells = vec![["FROM", "TO", "ACTOR", "PEAK", "REFUSED", "DEEPEST"].map(str::to_owned)];
-    cells.extend(incidents.iter().map(|incident| {
+    let columns = ["FROM", "TO", "ACTOR", "PEAK", "REFUSED", "DEEPEST"];
+    let mut table =
+        Table::new(&columns).align(&[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right]);
+    for incident in incidents {
         let deepest = incident.deepest.as_ref();
-        [
-            place(incident.from),
-            if incident.to == incident.from { "-".to_owned() } else { place(incident.to) },
+        table.row([
+            position(incident.from),
+            if incident.to == incident.from { "-".to_owned() } else { position(incident.to) },
             incident.actor.clone(),
             format!("{}/{}", incident.peak, incident.capacity),
             incident.refused.to_string(),
             deepest.map_or_else(|| "-".to_owned(), |(name, depth)| format!("{name} ({depth})")),
-        ]
-    }));
-    let widths: [usize; 6] =
-        std::array::from_fn(|at| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or_default());
-    let line = |row: &[String; 6]| {
-        let words = row.iter().enumerate().map(|(at, cell)| match at {
-            3 | 4 => format!("{cell:>0$}", widths[at]),
-            _ => format!("{cell:<0$}", widths[at]),
-        });
-        words.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
-    };
-    let tones = std::iter::once(Tone::Head).chain(std::iter::repeat(Tone::Plain));
-    cells.iter().zip(tones).map(|(row, tone)| Row::new(line(row), tone)).collect()
+        ]);
+    }
+    let styles = std::iter::once(Style::Header).chain(std::iter::repeat(Style::Plain));
+    table.lines(None).into_iter().zip(styles).map(|(line, style)| Row::new(line, style)).collect()
 }
 
-/// A point in time to the second; in a log without times the number of the line.
-pub(super) fn moment(time: SystemTime) -> String {
+/// A point in time in UTC, to the second.
+pub(super) fn timestamp(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-fn place(place: Place) -> String {
-    place.time.map_or_else(|| format!("line {}", place.line), moment)
+/// The time of a position, or the number of its line if the log contains no times.
+fn position(position: Position) -> String {
+    position.time.map_or_else(|| format!("line {}", position.line), timestamp)
 }
 
-fn tone(kind: &Kind) -> Tone {
+fn style(kind: &ActorKind) -> Style {
     match kind {
-        kind if kind.is_full() => Tone::Hot,
-        kind if kind.last.share() >= 0.5 => Tone::Warm,
-        _ => Tone::Plain,
+        kind if kind.is_full() => Style::Alarm,
+        kind if kind.last.share() >= 0.5 => Style::Warning,
+        _ => Style::Plain,
     }
 }
 
-/// Which columns have room, and how much is left for the history.
+/// The columns that fit, and the width that is left for the history.
 fn fit(widths: &[usize], width: usize) -> (Vec<usize>, usize) {
     let mut most = COLUMNS.len();
     loop {
@@ -149,7 +158,7 @@ fn fit(widths: &[usize], width: usize) -> (Vec<usize>, usize) {
         if taken + least <= width {
             return (shown, if least == 0 { 0 } else { width - taken });
         }
-        // The actor's name stays, if only its beginning can be seen.
+        // The column of the actor is always shown, even if it does not fit.
         if most == 0 {
             return (shown, 0);
         }
@@ -159,18 +168,18 @@ fn fit(widths: &[usize], width: usize) -> (Vec<usize>, usize) {
 
 struct Column {
     head: &'static str,
-    /// Those of a higher rank go first when there is no room.
+    /// Columns with a higher rank are left out first.
     rank: usize,
-    cell: fn(&Kind) -> String,
+    cell: fn(&ActorKind) -> String,
 }
 
-/// The first stands left, the others right.
+/// The columns. The first is aligned to the left, the others to the right.
 const COLUMNS: [Column; 11] = [
     Column { head: "ACTOR", rank: 0, cell: |kind| kind.last.actor.clone() },
     Column { head: "INST", rank: 8, cell: |kind| kind.last.instances.to_string() },
     Column { head: "DEPTH", rank: 4, cell: |kind| kind.last.depth.to_string() },
     Column { head: "PEAK", rank: 1, cell: |kind| kind.last.peak.to_string() },
-    Column { head: "HIGHEST", rank: 11, cell: |kind| kind.highest.0.to_string() },
+    Column { head: "HIGHEST", rank: 11, cell: |kind| kind.highest.to_string() },
     Column { head: "CAPACITY", rank: 2, cell: |kind| kind.last.capacity.to_string() },
     Column { head: "RATE", rank: 7, cell: |kind| format!("{}/s", kind.last.rate) },
     Column { head: "P50", rank: 9, cell: |kind| kind.last.wait_p50.clone() },
@@ -179,8 +188,11 @@ const COLUMNS: [Column; 11] = [
     Column { head: "RESTARTS", rank: 10, cell: |kind| kind.last.restarts.to_string() },
 ];
 
-/// What the history shows; it goes after the columns of a higher rank.
+/// The name of the column with the history.
 const HISTORY: &str = "PEAK/CAPACITY";
+
+/// The rank of the history among the columns.
 const HISTORY_RANK: usize = 5;
 
+/// The space between columns.
 const GAP: &str = "  ";

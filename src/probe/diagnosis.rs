@@ -1,4 +1,4 @@
-//! From the node's own words for a failure to a step of the way and a cause.
+//! Maps a failure of the node to the step at which it occurred, and to a cause.
 
 use xmpp::{
     policy::{Mechanism, Policy},
@@ -7,50 +7,47 @@ use xmpp::{
 
 use super::{
     cause::{self, Cause},
-    judgement,
-    sight::Sight,
+    certificate,
+    observed::Observed,
+    step::Kind,
 };
-use actors::dial::failure::{
-    Failure,
-    diagnosis::{Seen, of_certificate},
-};
+use actors::dial::error::{At, AttemptError, Observations, certificate_cause};
 use net::dns;
 
-/// What a failure has to be seen with.
-pub(crate) struct Circumstances<'a> {
-    /// What was seen of the connection.
-    pub(crate) sight: &'a Sight,
-    /// The terms for the remote.
+/// The context of a failure, which helps to find its cause.
+pub(crate) struct Context<'a> {
+    pub(crate) observed: &'a Observed,
+    /// The policy for the remote domain.
     pub(crate) policy: &'a Policy,
-    /// We have a certificate to show.
-    pub(crate) certificate: bool,
+    /// We have a certificate.
+    pub(crate) has_certificate: bool,
 }
 
-impl Circumstances<'_> {
-    fn seen(&self) -> Seen {
-        let Self { sight, policy, certificate } = self;
-        Seen {
-            heard: Some(sight.heard.clone()),
-            greeted: sight.greeting.is_some(),
-            secured: sight.shown.is_some(),
-            chain_incomplete: sight.shown.as_ref().is_some_and(judgement::is_incomplete),
+impl Context<'_> {
+    fn observations(&self) -> Observations {
+        let Self { observed, policy, has_certificate } = self;
+        Observations {
+            received: Some(observed.received.clone()),
+            greeted: observed.header.is_some(),
+            secured: observed.presented.is_some(),
+            chain_incomplete: observed.presented.as_ref().is_some_and(certificate::is_incomplete),
             wants_external: policy.allows(Mechanism::External),
-            has_certificate: *certificate,
-            offers_external: sight.offered.as_ref().is_some_and(|features| features.external),
+            has_certificate: *has_certificate,
+            offers_external: observed.offered.as_ref().is_some_and(|features| features.external),
             allows_dialback: policy.allows(Mechanism::Dialback),
         }
     }
 }
 
-/// The step at which the way to a remote ended, and why.
-pub(crate) fn of(failure: &Failure, circumstances: &Circumstances<'_>) -> (&'static str, &'static Cause) {
-    let mut cause = failure.cause(&circumstances.seen());
-    if cause == &cause::DIALBACK_REFUSED && !circumstances.policy.secret.is_shared() {
-        // With a good certificate dialback would not have been needed: that is what can be mended there.
+/// The step at which an attempt failed, and the cause.
+pub(crate) fn of(failure: &AttemptError, context: &Context<'_>) -> (Kind, &'static Cause) {
+    let mut cause = failure.cause(&context.observations());
+    if cause == &cause::DIALBACK_REFUSED && !context.policy.secret.is_shared() {
+        // The remote server can fix its certificate, with which dialback is not needed.
         cause = match failure {
-            Failure::Stream { distrusted: Some(problem), .. } => {
-                let incomplete = circumstances.sight.shown.as_ref().is_some_and(judgement::is_incomplete);
-                of_certificate(problem, incomplete)
+            AttemptError::Stream { at: At { distrusted: Some(problem), .. }, .. } => {
+                let incomplete = context.observed.presented.as_ref().is_some_and(certificate::is_incomplete);
+                certificate_cause(problem, incomplete)
             }
             _ => &cause::DIALBACK_UNTESTABLE,
         };
@@ -58,63 +55,65 @@ pub(crate) fn of(failure: &Failure, circumstances: &Circumstances<'_>) -> (&'sta
     (step(failure, cause), cause)
 }
 
-fn step(failure: &Failure, cause: &Cause) -> &'static str {
+fn step(failure: &AttemptError, cause: &Cause) -> Kind {
     match failure {
-        Failure::Denied => "policy",
-        Failure::Dns(_) | Failure::Loop(_) | Failure::TlsForbidden => "dns",
-        Failure::Connect(_) => "tcp",
-        Failure::Tls { .. } => "tls",
-        Failure::Stream { .. } | Failure::TimedOut { .. } if cause == &cause::AUTHORITY_UNREACHABLE => {
-            "dialback"
+        AttemptError::Denied => Kind::Policy,
+        AttemptError::Dns(_) | AttemptError::Loop(_) | AttemptError::TlsForbidden => Kind::Dns,
+        AttemptError::Connect(_) => Kind::Tcp,
+        AttemptError::Tls { .. } => Kind::Tls,
+        AttemptError::Stream { .. } | AttemptError::TimedOut { .. }
+            if cause == &cause::AUTHORITY_UNREACHABLE =>
+        {
+            Kind::Dialback
         }
-        Failure::Stream { failure, .. } => of_stream(&failure.cause),
-        Failure::Unauthenticated { .. } => "external",
-        Failure::Refused { failure, .. } => step(failure, cause),
-        Failure::Broken { .. } | Failure::TimedOut { .. } => "stream",
-        Failure::Stopping
-        | Failure::Late
-        | Failure::ShortLived
-        | Failure::Overloaded
-        | Failure::Crowded(_)
-        | Failure::Crashed => "probe",
+        AttemptError::Stream { failure, .. } => of_stream(&failure.cause),
+        AttemptError::Unauthenticated { .. } => Kind::External,
+        AttemptError::Refused { error, .. } => step(error, cause),
+        AttemptError::Broken { .. } | AttemptError::TimedOut { .. } => Kind::Stream,
+        AttemptError::Stopping
+        | AttemptError::Late
+        | AttemptError::ShortLived
+        | AttemptError::Overloaded
+        | AttemptError::Crowded(_)
+        | AttemptError::Crashed => Kind::Probe,
     }
 }
 
-fn of_stream(failure: &initiating::Cause) -> &'static str {
+fn of_stream(failure: &initiating::Cause) -> Kind {
     use initiating::Cause;
     match failure {
-        Cause::TlsUnavailable | Cause::TlsForbidden | Cause::NoMechanism => "features",
-        Cause::TlsRefused => "tls",
-        Cause::Certificate(_) => "certificate",
-        Cause::ExternalRefused(_) => "external",
-        Cause::DialbackInvalid | Cause::DialbackError(_) => "dialback",
+        Cause::TlsUnavailable | Cause::TlsForbidden | Cause::NoMechanism => Kind::Features,
+        Cause::TlsRefused => Kind::Tls,
+        Cause::Certificate(_) => Kind::Certificate,
+        Cause::ExternalRefused(_) => Kind::External,
+        Cause::DialbackInvalid | Cause::DialbackError(_) => Kind::Dialback,
         Cause::NotXmpp
         | Cause::Stream(_)
         | Cause::Closed
         | Cause::Redirected { .. }
-        | Cause::Misbehaved(_) => "stream",
+        | Cause::Misbehaved(_) => Kind::Stream,
     }
 }
 
-/// The same for the way to ourselves: whatever it is, we have to act.
-pub(crate) fn of_own(failure: &Failure) -> (&'static str, &'static Cause) {
+/// The same for a connection to our own server. All of its causes are ours to fix.
+pub(crate) fn of_own(failure: &AttemptError) -> (Kind, &'static Cause) {
     match failure {
-        Failure::Dns(failure) => ("dns", of_own_dns(failure)),
-        Failure::Stream { failure, .. } => match &failure.cause {
-            initiating::Cause::Certificate(problem) => ("certificate", judgement::of_own(problem)),
-            initiating::Cause::TlsUnavailable => ("features", &cause::OWN_MISSING),
+        AttemptError::Dns(failure) => (Kind::Dns, of_own_dns(failure)),
+        AttemptError::Stream { failure, .. } => match &failure.cause {
+            initiating::Cause::Certificate(problem) => (Kind::Certificate, certificate::of_own(problem)),
+            initiating::Cause::TlsUnavailable => (Kind::Features, &cause::OWN_MISSING),
             initiating::Cause::Stream(error) if error.condition != Condition::HostUnknown => {
-                ("stream", &cause::OWN_REFUSES)
+                (Kind::Stream, &cause::OWN_REFUSES)
             }
-            _ => ("stream", &cause::OWN_IS_ANOTHER),
+            _ => (Kind::Stream, &cause::OWN_IS_ANOTHER),
         },
-        Failure::Tls { .. } => ("tls", &cause::OWN_IS_ANOTHER),
-        Failure::Connect(_) => ("tcp", &cause::OWN_UNREACHABLE),
-        _ => ("stream", &cause::OWN_UNREACHABLE),
+        AttemptError::Tls { .. } => (Kind::Tls, &cause::OWN_IS_ANOTHER),
+        AttemptError::Connect(_) => (Kind::Tcp, &cause::OWN_UNREACHABLE),
+        _ => (Kind::Stream, &cause::OWN_UNREACHABLE),
     }
 }
 
-/// What the DNS did not say is no word about our records.
+/// The cause for a failure to look up our own domain.
 fn of_own_dns(failure: &dns::Failure) -> &'static Cause {
     match failure {
         dns::Failure::NoSuchDomain { .. }
@@ -167,8 +166,8 @@ mod tests {
         }
     }
 
-    /// One failure of each kind that there is.
-    fn every_failure() -> Vec<Failure> {
+    /// One failure of each kind.
+    fn every_failure() -> Vec<AttemptError> {
         let address = ([192, 0, 2, 7], 5269).into();
         let question = || dns::Question { name: "b.example".to_owned(), kind: "A" };
         let refused = |code| dns::Failure::Refused { question: question(), code };
@@ -255,55 +254,52 @@ mod tests {
         let after = Duration::from_secs(30);
         let stages = [Stage::Header, Stage::Features, Stage::DialbackResult];
         let mut all = vec![
-            Failure::Denied,
-            Failure::Stopping,
-            Failure::Late,
-            Failure::ShortLived,
-            Failure::Overloaded,
-            Failure::Crowded([192, 0, 2, 7].into()),
-            Failure::Loop(address),
-            Failure::Crashed,
+            AttemptError::Denied,
+            AttemptError::Stopping,
+            AttemptError::Late,
+            AttemptError::ShortLived,
+            AttemptError::Overloaded,
+            AttemptError::Crowded([192, 0, 2, 7].into()),
+            AttemptError::Loop(address),
+            AttemptError::Crashed,
         ];
-        all.extend(dns.map(Failure::Dns));
-        all.extend(connect.map(|failure| Failure::Connect(vec![(address, failure)])));
-        all.extend(tls.into_iter().chain(alerts).map(|error| Failure::Tls { address, error }));
+        all.extend(dns.map(AttemptError::Dns));
+        all.extend(connect.map(|failure| AttemptError::Connect(vec![(address, failure)])));
+        all.extend(tls.into_iter().chain(alerts).map(|error| AttemptError::Tls { address, error }));
         for stage in stages {
-            all.push(Failure::Broken { address, stage, error: None, distrusted: None });
-            all.push(Failure::Broken {
-                address,
-                stage,
-                error: Some(io::ErrorKind::ConnectionReset),
-                distrusted: None,
-            });
-            all.push(Failure::TimedOut { address, stage, after, distrusted: None });
+            let at = || At { address, stage, distrusted: None };
+            all.push(AttemptError::Broken { at: at(), error: None });
+            all.push(AttemptError::Broken { at: at(), error: Some(io::ErrorKind::ConnectionReset) });
+            all.push(AttemptError::TimedOut { at: at(), after });
             all.extend(causes.iter().map(|cause| {
                 let failure = initiating::Failure { remote: domain("b.example"), cause: cause.clone() };
-                Failure::Stream { address, stage, failure, distrusted: None }
+                AttemptError::Stream { at: at(), failure }
             }));
         }
         all
     }
 
     #[test]
-    fn explain_blames_whom_the_probe_blames_for_every_failure() {
+    fn explain_and_probe_find_the_same_cause_for_every_failure() {
         let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
-        let (nothing, policy) = (Sight::default(), policy());
-        let header = Sight {
-            heard: b"<stream:stream".to_vec(),
-            greeting: Some(Header::default()),
-            ..Sight::default()
+        let (nothing, policy) = (Observed::default(), policy());
+        let header = Observed {
+            received: b"<stream:stream".to_vec(),
+            header: Some(Header::default()),
+            ..Observed::default()
         };
         let mut differ = Vec::new();
         for failure in every_failure() {
-            let first = matches!(
-                failure,
-                Failure::Stream { stage: Stage::Header, .. }
-                    | Failure::Broken { stage: Stage::Header, .. }
-                    | Failure::TimedOut { stage: Stage::Header, .. }
-            );
-            let sight = if first { &nothing } else { &header };
-            let seen = Circumstances { sight, policy: &policy, certificate: true };
-            let (_, cause) = of(&failure, &seen);
+            let stage = match &failure {
+                AttemptError::Stream { at, .. }
+                | AttemptError::Broken { at, .. }
+                | AttemptError::TimedOut { at, .. } => Some(at.stage),
+                _ => None,
+            };
+            let first = stage == Some(Stage::Header);
+            let observed = if first { &nothing } else { &header };
+            let context = Context { observed, policy: &policy, has_certificate: true };
+            let (_, cause) = of(&failure, &context);
             let trouble = failure.trouble(&pair);
             if trouble.side != cause.side
                 || trouble.cause != cause.id

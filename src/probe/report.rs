@@ -1,143 +1,136 @@
-//! What the probe has found so far; told as it comes, to a person or a machine, and summed up at the end.
+//! The report of a probe: prints each step as it is taken, and the verdict at the end.
 
-use std::{
-    collections::HashSet,
-    io::{self, IsTerminal as _},
-};
+use std::{collections::HashSet, io};
 
-use xmpp::{DomainPair, policy::Mechanism};
+use status::report::Side;
+use xmpp::DomainPair;
 
 use super::{
-    cause, lines,
-    screen::Screen,
+    cause, jsonl,
     step::{Finding, Step},
-    walk::SECRET_MADE_UP,
+    text::TextReport,
+    verdict::{Path, Untested, Verdict},
 };
-use crate::output;
-use status::report::Side;
+use crate::{output, text::colours::Colours};
 
 /// The report of one probe.
 pub(crate) struct Report {
     pair: DomainPair,
-    /// `None`: JSON.
-    screen: Option<Screen>,
+    format: Format,
     findings: Vec<Finding>,
-    /// Causes and places that need not be told twice.
-    told: HashSet<(&'static str, String)>,
-    /// What no failure explains: could not be tried.
-    untested: Vec<String>,
-    /// How the remote took us where it did, the first way.
-    way: Option<Way>,
-    /// What kept it from being told.
-    unwritten: Option<io::Error>,
+    /// Causes and subjects of [`Report::add_once`].
+    added: HashSet<(&'static str, String)>,
+    untested: Vec<Untested>,
+    /// The first path that works.
+    path: Option<Path>,
+    /// The first error of standard output.
+    write_error: Option<io::Error>,
 }
 
-/// A way that works.
-#[derive(Clone, Debug)]
-pub(crate) struct Way {
-    /// Target and address.
-    pub(crate) at: String,
-    /// What authenticated us.
-    pub(crate) mechanism: Mechanism,
+enum Format {
+    Text(TextReport),
+    Json,
 }
 
 impl Report {
-    /// Begins it.
+    /// Begins a report.
     pub(crate) fn begin(pair: &DomainPair, json: bool) -> Self {
-        let colours =
-            io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let screen = (!json).then(|| Screen::new(pair, colours));
+        let format = match json {
+            true => Format::Json,
+            false => Format::Text(TextReport::new(pair, Colours::of_stdout())),
+        };
         let mut report = Self {
             pair: pair.clone(),
-            screen,
+            format,
             findings: Vec::new(),
-            told: HashSet::new(),
+            added: HashSet::new(),
             untested: Vec::new(),
-            way: None,
-            unwritten: None,
+            path: None,
+            write_error: None,
         };
-        if report.screen.is_some() {
+        if matches!(report.format, Format::Text(_)) {
             report.print(&format!("{} → {}\n", pair.local, pair.remote));
         }
         report
     }
 
-    /// Tells a step.
-    pub(crate) fn tell(&mut self, mut step: Step) {
-        let finding = step.finding.as_ref().filter(|finding| !finding.grave && self.screen.is_some());
-        let again = finding.is_some_and(|finding| {
-            self.findings.iter().any(|told| told.cause == finding.cause && told.own == finding.own)
+    /// Adds a step.
+    pub(crate) fn add(&mut self, step: Step) {
+        let repeated = step.finding.as_ref().is_some_and(|finding| {
+            !finding.fatal
+                && self.findings.iter().any(|known| known.cause == finding.cause && known.own == finding.own)
         });
-        if again && step.finding.as_ref().is_some_and(|finding| finding.happened == step.words) {
-            // A person has read it once; the words of the step say it again.
-            step.finding = None;
-        }
-        let told = match &mut self.screen {
-            Some(screen) => screen.step(&step),
-            None => lines::step(&self.pair, &step),
+        // In text, a note that was explained before is shown as a plain step.
+        let plain = repeated && step.is_only_finding() && matches!(self.format, Format::Text(_));
+        let step = if plain { step.without_finding() } else { step };
+        let shown = match &mut self.format {
+            Format::Text(text) => text.step(&step),
+            Format::Json => jsonl::step(&self.pair, &step),
         };
-        self.print(&told);
+        self.print(&shown);
         self.findings.extend(step.finding);
     }
 
-    /// Tells something odd, unless it was told about the same thing before.
-    pub(crate) fn tell_once(&mut self, about: &str, step: Step) {
+    /// Adds a step with a note, unless there was one with the same cause about the same subject.
+    pub(crate) fn add_once(&mut self, subject: &str, step: Step) {
         let cause = step.finding.as_ref().map_or("", |finding| finding.cause.id);
-        if self.told.insert((cause, about.to_owned())) {
-            self.tell(step);
+        if self.added.insert((cause, subject.to_owned())) {
+            self.add(step);
         }
     }
 
-    /// RecorderHandle what could not be tried, and why.
-    pub(crate) fn untested(&mut self, sentence: impl Into<String>) {
-        let sentence = sentence.into();
-        if !self.untested.contains(&sentence) {
-            self.untested.push(sentence);
+    /// Adds something that was not tested.
+    pub(crate) fn add_untested(&mut self, untested: Untested) {
+        if !self.untested.contains(&untested) {
+            self.untested.push(untested);
         }
     }
 
-    /// RecorderHandle a way that works.
-    pub(crate) fn works(&mut self, way: Way) {
-        self.way.get_or_insert(way);
+    /// Adds a path that works.
+    pub(crate) fn add_path(&mut self, path: Path) {
+        self.path.get_or_insert(path);
     }
 
-    /// Whether a way works.
-    pub(crate) fn is_good(&self) -> bool {
-        self.way.is_some()
+    /// Whether there is a path that works.
+    pub(crate) fn has_path(&self) -> bool {
+        self.path.is_some()
     }
 
-    /// Sums up.
+    /// Prints the verdict.
     ///
     /// # Errors
-    /// Not all of it could be written.
+    /// A part of the report could not be written.
     pub(crate) fn end(mut self) -> io::Result<()> {
-        let (mut grave, odd) = (self.causes(true), self.causes(false));
-        // First what the remote has to mend, then what we have, since the first keeps us from it for certain.
-        grave.sort_by_key(|finding| (finding.own, finding.cause.side == Side::Local));
-        let noted = odd.iter().chain(&grave).any(|finding| finding.cause == &cause::DIALBACK_UNTESTABLE);
-        let told = |sentence: &String| self.screen.is_none() || !noted || sentence != SECRET_MADE_UP;
-        let untested: Vec<String> = self.untested.iter().filter(|sentence| told(sentence)).cloned().collect();
-        let verdict = match &self.screen {
-            Some(screen) => screen.verdict(self.way.as_ref(), &grave, &odd, &untested),
-            None => {
-                lines::verdict(&self.pair, Some(&self.pair.local), self.way.as_ref(), &grave, &odd, &untested)
-            }
+        let (mut failures, notes) = (self.causes(true), self.causes(false));
+        // Failures that the remote server must fix come first: they occur whatever our side does.
+        failures.sort_by_key(|finding| (finding.own, finding.cause.side == Side::Local));
+        let has_secret_note =
+            notes.iter().chain(&failures).any(|finding| finding.cause == &cause::DIALBACK_UNTESTABLE);
+        let is_text = matches!(self.format, Format::Text(_));
+        // The note explains it already.
+        let repeated =
+            |untested: &&Untested| is_text && has_secret_note && **untested == Untested::DialbackSecret;
+        let untested = self.untested.iter().filter(|untested| !repeated(untested)).collect();
+        let verdict = Verdict { path: self.path.as_ref(), failures, notes, untested };
+        let shown = match &self.format {
+            Format::Text(text) => text.verdict(&verdict),
+            Format::Json => jsonl::verdict(&self.pair, Some(&self.pair.local), &verdict),
         };
-        self.print(&verdict);
-        self.unwritten.map_or(Ok(()), Err)
+        self.print(&shown);
+        self.write_error.map_or(Ok(()), Err)
     }
 
-    /// Writes it at once; once that has failed, nothing more.
+    /// Prints text, unless an earlier write failed.
     fn print(&mut self, text: &str) {
-        if self.unwritten.is_none() {
-            self.unwritten = output::write(text).err();
+        if self.write_error.is_none() {
+            self.write_error = output::write(text).err();
         }
     }
 
-    /// What was found, each cause once.
-    fn causes(&self, grave: bool) -> Vec<&Finding> {
+    /// The findings, each cause once.
+    fn causes(&self, fatal: bool) -> Vec<&Finding> {
         let mut seen = HashSet::new();
-        let wanted = self.findings.iter().filter(|finding| finding.grave == grave);
-        wanted.filter(|finding| seen.insert(finding.cause.id)).collect()
+        let findings = self.findings.iter().filter(|finding| finding.fatal == fatal);
+        findings.filter(|finding| seen.insert(finding.cause.id)).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! What the probe has to tell: a step, and what was found there.
+//! A step of the probe: its result, its text, and what is wrong.
 
 use std::net::SocketAddr;
 
@@ -6,111 +6,177 @@ use serde_json::{Map, Value};
 
 use super::cause::Cause;
 
-/// A step on the way, taken.
+/// A step that was taken.
 #[derive(Debug)]
 pub(crate) struct Step {
-    /// `dns`, `tcp`, `tls` …: for machines, and the first column for people.
-    pub(crate) name: &'static str,
-    /// Where on the way.
-    pub(crate) place: Place,
-    /// What happened, for people; may have several lines.
-    pub(crate) words: String,
-    /// What happened, for machines.
+    pub(crate) kind: Kind,
+    pub(crate) location: Location,
+    /// Text before that of the finding, on the same line.
+    prefix: &'static str,
+    /// Lines of text. The text of the finding precedes them.
+    lines: Vec<String>,
+    /// The result for programs, as JSON.
     pub(crate) facts: Map<String, Value>,
-    /// It went wrong; a later step says what follows from that.
+    /// It failed, and a later step reports the consequence.
     pub(crate) trouble: bool,
-    /// What is wrong or odd.
     pub(crate) finding: Option<Finding>,
+}
+
+/// The kind of a step: what was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Loading the configuration.
+    Configuration,
+    /// Checking `allow` and `deny`.
+    Policy,
+    /// A DNS query.
+    Dns,
+    /// Sorting the targets.
+    Order,
+    Tcp,
+    Tls,
+    Certificate,
+    /// Comparing the clock with a certificate.
+    Clock,
+    /// A stream header.
+    Stream,
+    /// Stream features.
+    Features,
+    /// SASL EXTERNAL.
+    External,
+    Dialback,
+    /// A stream error see-other-host.
+    Redirect,
+    /// The node itself.
+    Probe,
+}
+
+impl Kind {
+    /// The name in the first column of the text, and in JSON.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Policy => "policy",
+            Self::Dns => "dns",
+            Self::Order => "order",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Certificate => "certificate",
+            Self::Clock => "clock",
+            Self::Stream => "stream",
+            Self::Features => "features",
+            Self::External => "external",
+            Self::Dialback => "dialback",
+            Self::Redirect => "redirect",
+            Self::Probe => "probe",
+        }
+    }
 }
 
 /// Where a step was taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// On the way to ourselves, not to the remote.
+pub(crate) struct Location {
+    /// At our own server, not at the remote server.
     pub(crate) own: bool,
-    /// The target of the DNS: `xmpp.b.example:5269`.
+    /// The target from the DNS or the configuration: `xmpp.b.example:5269`.
     pub(crate) target: Option<String>,
-    /// TLS from the first byte.
+    /// The target expects TLS from the first byte (XEP-0368).
     pub(crate) direct_tls: bool,
-    /// Its address.
+    /// The address of the target.
     pub(crate) address: Option<SocketAddr>,
-    /// A stream of its own to try dialback, where EXTERNAL has worked.
+    /// On a separate stream that tests dialback, after EXTERNAL succeeded.
     pub(crate) dialback_alone: bool,
 }
 
-/// What is wrong or odd.
+/// A problem that a step found.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
-    /// The cause.
     pub(crate) cause: &'static Cause,
-    /// What happened, in one sentence.
-    pub(crate) happened: String,
-    /// It ends this way; else it is only to be known.
-    pub(crate) grave: bool,
+    /// What happened, as one sentence.
+    pub(crate) text: String,
+    /// It ends the attempt. Other findings are notes.
+    pub(crate) fatal: bool,
     /// On our own side.
     pub(crate) own: bool,
 }
 
 impl Step {
-    /// A step that went well.
-    pub(crate) fn good(name: &'static str, place: &Place, words: impl Into<String>) -> Self {
+    /// A step that succeeded. `text` may have several lines.
+    pub(crate) fn ok(kind: Kind, location: &Location, text: &str) -> Self {
         Self {
-            name,
-            place: place.clone(),
-            words: words.into(),
+            kind,
+            location: location.clone(),
+            prefix: "",
+            lines: text.lines().map(str::to_owned).collect(),
             facts: Map::new(),
             trouble: false,
             finding: None,
         }
     }
 
-    /// A step that ended the way.
+    /// A step that failed.
     pub(crate) fn failed(
-        name: &'static str,
-        place: &Place,
+        kind: Kind,
+        location: &Location,
         cause: &'static Cause,
-        happened: impl Into<String>,
+        text: impl Into<String>,
     ) -> Self {
-        let happened = happened.into();
-        let finding = Finding { cause, happened: happened.clone(), grave: true, own: place.own };
-        Self { finding: Some(finding), ..Self::good(name, place, happened) }
+        let finding = Finding { cause, text: text.into(), fatal: true, own: location.own };
+        Self { finding: Some(finding), ..Self::ok(kind, location, "") }
     }
 
-    /// A step that was taken, and about which there is something to know.
-    pub(crate) fn odd(
-        name: &'static str,
-        place: &Place,
+    /// A step that succeeded, but found a problem.
+    pub(crate) fn noted(
+        kind: Kind,
+        location: &Location,
         cause: &'static Cause,
-        happened: impl Into<String>,
+        text: impl Into<String>,
     ) -> Self {
-        let mut step = Self::failed(name, place, cause, happened);
-        step.finding.iter_mut().for_each(|finding| finding.grave = false);
+        let mut step = Self::failed(kind, location, cause, text);
+        step.finding.iter_mut().for_each(|finding| finding.fatal = false);
         step
     }
 
-    /// Puts words before those that say what is wrong.
-    pub(crate) fn prefix(mut self, words: &str) -> Self {
-        self.words = format!("{words}{}", self.words);
-        self
+    /// Adds text before that of the finding.
+    pub(crate) fn with_prefix(self, prefix: &'static str) -> Self {
+        Self { prefix, ..self }
     }
 
-    /// Adds what machines want to know.
+    /// Adds a fact for programs.
     pub(crate) fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
         self
     }
 
-    /// Adds what is wrong or odd.
-    pub(crate) fn finding(self, finding: Option<Finding>) -> Self {
+    /// Adds a finding.
+    pub(crate) fn with_finding(self, finding: Option<Finding>) -> Self {
         Self { finding, ..self }
     }
 
-    /// `ok`, `trouble`, `warning` or `failed`.
+    /// Whether the step has no text but that of its finding.
+    pub(crate) fn is_only_finding(&self) -> bool {
+        self.lines.is_empty() && self.prefix.is_empty() && self.finding.is_some()
+    }
+
+    /// The step with its finding as plain text.
+    pub(crate) fn without_finding(mut self) -> Self {
+        self.lines = self.lines();
+        self.finding = None;
+        self
+    }
+
+    /// The lines of the whole text: that of the finding first.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let finding = self.finding.iter().map(|finding| format!("{}{}", self.prefix, finding.text));
+        finding.chain(self.lines.iter().cloned()).collect()
+    }
+
+    /// The result in JSON: `ok`, `trouble`, `warning` or `failed`.
     pub(crate) fn result(&self) -> &'static str {
         match &self.finding {
             None if self.trouble => "trouble",
             None => "ok",
-            Some(finding) if finding.grave => "failed",
+            Some(finding) if finding.fatal => "failed",
             Some(_) => "warning",
         }
     }

@@ -1,264 +1,211 @@
-//! The way to a domain, gone by the node's own [`Attempt`]. A node stops at the first target that works; the probe goes
-//! on and shows all of them.
+//! Walks to every address of every target of a domain with the walk of the node. A node stops at the first
+//! success.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    fmt::Write as _,
-    net::SocketAddr,
-    pin::pin,
-    time::Duration,
-};
+use std::{collections::HashSet, fmt::Write as _, net::SocketAddr, pin::pin, time::Duration};
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::mpsc,
-};
-use xmpp::{policy::Mechanism, stream::initiating::open::Output};
-
-use super::{
-    cause::{self, Cause},
-    diagnosis::{self, Circumstances},
-    names,
-    report::{Report, Way},
-    sight::{Event, Sight},
-    step::{Place, Step},
-};
 use actors::dial::{
-    attempt::{self, Arrival, Attempt, Session},
-    failure::Failure,
+    attempt::{self, Attempt, Goal, OpenSession, Session, Strategy, VerifyKey, Visit},
+    error::AttemptError,
 };
 use net::{
     dns::{self, Dns, Target},
     happy_eyeballs,
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+};
+use xmpp::{dialback::Answer, policy::Mechanism, stream::initiating::open::Output};
 
-/// A walk under way.
-pub(crate) struct Walk<'a> {
-    /// Who reads of it.
+use super::{
+    cause::{self, Cause},
+    diagnosis::{self, Context},
+    dns as records,
+    observed::{Event, Observed},
+    report::Report,
+    step::{Kind, Location, Step},
+    verdict::{Path, Untested},
+};
+
+/// The state of a walk.
+pub(crate) struct Walk<'a, G> {
     pub(super) report: &'a mut Report,
-    /// What is seen on it.
+    /// The observed events of the attempt.
     pub(super) events: &'a mut mpsc::Receiver<Event>,
-    /// For a second look.
+    /// For further queries after a failure.
     pub(super) dns: &'a Dns,
-    /// The node's way.
-    pub(super) attempt: Attempt,
-    /// Where it is now.
-    pub(super) place: Place,
-    /// Whether that target stands in an SRV record.
-    pub(super) from_srv: bool,
-    /// What was seen of the connection.
-    pub(super) sight: Sight,
-    /// Questions that were told already; the second time they come from the cache.
-    pub(super) asked: HashSet<String>,
-    /// On the way to ourselves: our listeners, the fingerprint of our certificate, and whether nobody is listened to
-    /// there without one.
-    pub(super) listeners: Vec<SocketAddr>,
-    pub(super) expected: Option<String>,
-    pub(super) demanding: bool,
+    pub(super) attempt: Attempt<G>,
+    /// The target and address that are being tried.
+    pub(super) location: Location,
+    /// The same target.
+    pub(super) target: Option<Target>,
+    /// The target has an IPv4 address.
+    pub(super) has_ipv4: bool,
+    /// An IPv4 address of the target was connected to.
+    pub(super) ipv4_works: bool,
+    /// The IPv6 addresses of the target that could not be connected to.
+    ipv6_failures: Vec<(SocketAddr, AttemptError)>,
+    /// The observations of the connection.
+    pub(super) observed: Observed,
+    /// DNS queries in the report. A repeated query is answered from the cache and not reported.
+    pub(super) queries: HashSet<String>,
+    /// Our own server, if it is the target.
+    pub(super) own: OwnServer,
 }
 
-impl<'a> Walk<'a> {
-    /// One at its beginning.
-    pub(crate) fn new(
+/// What the configuration says about our own server.
+#[derive(Debug, Default)]
+pub(crate) struct OwnServer {
+    pub(crate) listeners: Vec<SocketAddr>,
+    /// The fingerprint of its certificate.
+    pub(crate) fingerprint: Option<String>,
+    /// It accepts only connections with a valid certificate.
+    pub(crate) requires_certificate: bool,
+}
+
+/// Adds the outcome of a visit to the report.
+trait AddOutcome: Goal {
+    async fn add(walk: &mut Walk<'_, Self>, outcome: Self::Outcome, target: &Target);
+}
+
+impl AddOutcome for OpenSession {
+    async fn add(walk: &mut Walk<'_, Self>, session: Session, target: &Target) {
+        walk.add_session(session, target).await;
+    }
+}
+
+impl AddOutcome for VerifyKey {
+    async fn add(walk: &mut Walk<'_, Self>, answer: Answer, _: &Target) {
+        walk.add_answer(answer);
+    }
+}
+
+impl<'a> Walk<'a, OpenSession> {
+    /// Walks to a remote server, to open a session.
+    pub(crate) async fn to_remote(
         report: &'a mut Report,
         events: &'a mut mpsc::Receiver<Event>,
         dns: &'a Dns,
-        attempt: Attempt,
-        own: bool,
+        attempt: Attempt<OpenSession>,
+    ) {
+        Self::new(report, events, dns, attempt, Location::default(), OwnServer::default()).run().await;
+    }
+}
+
+impl<'a> Walk<'a, VerifyKey> {
+    /// Walks to our own server in the role of the remote server, to verify a dialback key.
+    pub(crate) async fn to_own(
+        report: &'a mut Report,
+        events: &'a mut mpsc::Receiver<Event>,
+        dns: &'a Dns,
+        attempt: Attempt<VerifyKey>,
+        own: OwnServer,
+    ) {
+        let location = Location { own: true, ..Location::default() };
+        Self::new(report, events, dns, attempt, location, own).run().await;
+    }
+}
+
+impl<'a, G: Goal> Walk<'a, G> {
+    fn new(
+        report: &'a mut Report,
+        events: &'a mut mpsc::Receiver<Event>,
+        dns: &'a Dns,
+        attempt: Attempt<G>,
+        location: Location,
+        own: OwnServer,
     ) -> Self {
         Self {
             report,
             events,
             dns,
             attempt,
-            place: Place { own, ..Place::default() },
-            from_srv: false,
-            sight: Sight::default(),
-            asked: HashSet::new(),
-            listeners: Vec::new(),
-            expected: None,
-            demanding: false,
+            location,
+            target: None,
+            has_ipv4: false,
+            ipv4_works: false,
+            ipv6_failures: Vec::new(),
+            observed: Observed::default(),
+            queries: HashSet::new(),
+            own,
         }
     }
 
-    /// Goes to every address of every target.
-    pub(crate) async fn go(mut self) {
+    /// Visits every address of every target.
+    async fn run(mut self)
+    where
+        G: AddOutcome,
+    {
         let attempt = self.attempt.clone();
-        let targets = match self.observe(attempt.targets()).await {
-            Ok(targets) => targets,
-            Err(failure) => {
-                self.fail(&failure).await;
-                return;
-            }
+        let mut walk = match self.observe(attempt::Walk::begin(&attempt, Strategy::EveryAddress)).await {
+            Ok(walk) => walk,
+            Err(error) => return self.fail(&error).await,
         };
-        self.report.tell(names::order(&targets, attempt.remote.address.is_some(), &self.place));
+        let targets: Vec<Target> = walk.targets().cloned().collect();
+        self.report.add(records::order(&targets, attempt.remote.address.is_some(), &self.location));
         for target in targets.iter().filter(|target| target.from_srv) {
-            if let Some(step) = names::odd_target(target, &self.place) {
-                self.report.tell_once(&target.host, step);
+            if let Some(step) = records::wrong_target(target, &self.location) {
+                self.report.add_once(&target.host, step);
             }
         }
-        let (mut redirects, mut targets) = (0, VecDeque::from(targets));
-        while let Some(target) = targets.pop_front() {
-            self.from_srv = target.from_srv;
-            self.place.target = Some(target.to_string());
-            self.place.direct_tls = target.direct_tls;
-            self.place.address = None;
-            if let Some(other) = self.go_to(&target).await.filter(|_| redirects < attempt::REDIRECTS) {
-                redirects += 1;
-                targets.push_front(other);
+        while let Some(Visit { target, address, outcome, is_last }) = self.observe(walk.next()).await {
+            match outcome {
+                Ok(outcome) => G::add(&mut self, outcome, &target).await,
+                Err(error) => self.add_error(error, address, &target).await,
+            }
+            if is_last {
+                self.add_ipv6_failures().await;
             }
         }
     }
 
-    /// Goes to every address of a target; gives another target if it sends us there.
-    async fn go_to(&mut self, target: &Target) -> Option<Target> {
-        let attempt = self.attempt.clone();
-        let addresses = match self.observe(attempt.locate(target)).await {
-            Ok(addresses) => addresses,
-            Err(failure) => {
-                self.fail(&failure).await;
-                return None;
+    /// Adds the error of a visit.
+    async fn add_error(&mut self, error: AttemptError, address: Option<SocketAddr>, target: &Target) {
+        match (&error, address) {
+            // The cause depends on whether IPv4 works, so it is reported after all addresses.
+            (AttemptError::Connect(_), Some(address))
+                if address.is_ipv6() && self.has_ipv4 && !self.location.own =>
+            {
+                self.ipv6_failures.push((address, error));
             }
-        };
-        self.miss_late_answers(target);
-        let has_ipv4 = addresses.iter().any(SocketAddr::is_ipv4);
-        let (mut elsewhere, mut ipv4_works, mut ipv6_fails) = (None, false, Vec::new());
-        for address in &addresses {
-            self.place.address = Some(*address);
-            self.sight = Sight::default();
-            let socket = match self.connect(*address).await {
-                Ok(socket) => socket,
-                // What that means is seen when all have been tried.
-                Err(Failure::Connect(failures)) if address.is_ipv6() && has_ipv4 && !self.place.own => {
-                    ipv6_fails.push((*address, failures));
-                    continue;
+            _ if attempt::redirect(&error, target).is_some() => {
+                let text = format!("{}: following the redirect", error.sentence(&self.attempt.pair.remote));
+                self.report.add(Step::ok(Kind::Redirect, &self.location, &text));
+            }
+            _ if self.requires_certificate(&error) => self.add_certificate_required(),
+            _ => self.fail(&error).await,
+        }
+    }
+
+    /// Adds the steps for the IPv6 addresses of a target that has IPv4 addresses too.
+    async fn add_ipv6_failures(&mut self) {
+        for (address, error) in std::mem::take(&mut self.ipv6_failures) {
+            self.location.address = Some(address);
+            self.observed = Observed::default();
+            match self.diagnose(&error).1 {
+                cause if cause == &cause::NO_IPV6_HERE => {
+                    self.report.add(Step::noted(Kind::Tcp, &self.location, cause, error.to_string()));
                 }
-                Err(failure) => {
-                    self.fail(&failure).await;
-                    continue;
+                _ if self.ipv4_works => {
+                    let text = error.to_string();
+                    self.report.add(Step::noted(Kind::Tcp, &self.location, &cause::DEAD_IPV6, text));
                 }
-            };
-            ipv4_works |= address.is_ipv4();
-            // Each place for itself: what was seen of TLS at another does not count.
-            let attempt = self.attempt.clone();
-            let arrival = self.observe(attempt.negotiate(socket, *address, target.direct_tls)).await;
-            match arrival {
-                Ok(Arrival::Session(session)) => self.arrive(*session, target).await,
-                Ok(Arrival::Verified(answer)) => self.tell_answer(answer),
-                Err(failure) => match attempt::elsewhere(&failure, target) {
-                    Some(other) => {
-                        let words = format!("{}: the node follows", failure.sentence(&attempt.pair.remote));
-                        self.report.tell(Step::good("redirect", &self.place, words));
-                        elsewhere = Some(other);
-                    }
-                    None if self.wants_certificate(&failure) => self.tell_unshown(),
-                    None => self.fail(&failure).await,
-                },
-            }
-        }
-        for (address, failures) in ipv6_fails {
-            self.place.address = Some(address);
-            self.sight = Sight::default();
-            self.fail_over_ipv6(failures, ipv4_works).await;
-        }
-        elsewhere
-    }
-
-    /// Tells how an IPv6 address failed that has IPv4 ones beside it.
-    async fn fail_over_ipv6(
-        &mut self,
-        failures: Vec<(SocketAddr, happy_eyeballs::Failure)>,
-        ipv4_works: bool,
-    ) {
-        let happened = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
-        let failure = Failure::Connect(failures);
-        match self.diagnose(&failure).1 {
-            cause if cause == &cause::NO_IPV6_HERE => {
-                self.report.tell(Step::odd("tcp", &self.place, cause, happened));
-            }
-            _ if ipv4_works => {
-                self.report.tell(Step::odd("tcp", &self.place, &cause::DEAD_IPV6, happened));
-            }
-            _ => self.fail(&failure).await,
-        }
-    }
-
-    async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        if happy_eyeballs::is_own(address, &self.attempt.bound) {
-            return Err(Failure::Loop(address));
-        }
-        let began = clock::now();
-        let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
-        let socket = connected.map_err(Failure::Connect)?;
-        let took = clock::since(began).as_millis();
-        let whose = match (self.place.own, happy_eyeballs::is_own(address, &self.listeners)) {
-            (false, _) => "",
-            (true, true) => " to a listener of this configuration",
-            (true, false) => {
-                "; not a listener of this configuration: another machine, or a router in front of it"
-            }
-        };
-        let step = Step::good("tcp", &self.place, format!("connected in {took} ms{whose}"));
-        self.report.tell(step.fact("took_ms", u64::try_from(took).unwrap_or(u64::MAX)));
-        Ok(socket)
-    }
-
-    /// Ends a stream that came about, and tries dialback by itself where a certificate has worked.
-    async fn arrive(&mut self, session: Session, target: &Target) {
-        let mechanism = session.machine.mechanism();
-        let address = session.address;
-        part(session).await;
-        self.tell_authenticated(mechanism);
-        if self.place.dialback_alone {
-            return;
-        }
-        let first = !self.report.is_good();
-        self.report.works(Way { at: format!("{target} ({address})"), mechanism });
-        let policy = &self.attempt.remote.policy;
-        if mechanism == Mechanism::External && first {
-            if !policy.allows(Mechanism::Dialback) {
-                self.report.untested("Dialback: s2s.auth does not have it.");
-            } else if !policy.secret.is_shared() {
-                self.report.untested(SECRET_MADE_UP);
-            } else if !self.sight.offered.as_ref().is_some_and(|offered| offered.dialback) {
-                self.report.untested(format!("Dialback: {} does not offer it.", self.attempt.pair.remote));
-            } else {
-                self.dial_back_alone(target, address).await;
+                _ => self.fail(&error).await,
             }
         }
     }
 
-    /// Goes the same way with dialback as the only means.
-    async fn dial_back_alone(&mut self, target: &Target, address: SocketAddr) {
-        let mut attempt = self.attempt.clone();
-        attempt.remote.policy.auth = vec![Mechanism::Dialback];
-        self.place.dialback_alone = true;
-        self.sight = Sight::default();
-        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
-            Ok(socket) => match self.observe(attempt.negotiate(socket, address, target.direct_tls)).await {
-                Ok(Arrival::Session(session)) => {
-                    part(*session).await;
-                    self.tell_authenticated(Mechanism::Dialback);
-                }
-                Ok(Arrival::Verified(_)) => {}
-                Err(failure) => self.fail(&failure).await,
-            },
-            Err(failures) => self.fail(&Failure::Connect(failures)).await,
-        }
-        self.place.dialback_alone = false;
-    }
-
-    /// Lets work go on, and tells what is seen meanwhile.
+    /// Runs `work`, and adds the steps of its events meanwhile.
     async fn observe<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 biased;
-                Some(event) = self.events.recv() => self.show(event),
+                Some(event) = self.events.recv() => self.add_event(event),
                 outcome = &mut work => {
                     while let Ok(event) = self.events.try_recv() {
-                        self.show(event);
+                        self.add_event(event);
                     }
                     return outcome;
                 }
@@ -266,94 +213,125 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Tells how the way ended here.
-    async fn fail(&mut self, failure: &Failure) {
-        let (name, mut cause) = self.diagnose(failure);
-        let mut happened = failure.sentence(&self.attempt.pair.remote);
+    /// Adds the step for a failure.
+    async fn fail(&mut self, failure: &AttemptError) {
+        let (kind, mut cause) = self.diagnose(failure);
+        let mut text = failure.sentence(&self.attempt.pair.remote);
         if cause == &cause::SILENT
-            && let Some(answer) = self.ask_as_browser().await
+            && let Some(answer) = self.send_http_request().await
         {
-            self.sight.heard = answer;
-            happened += "; asked as a web server is asked";
+            self.observed.received = answer;
+            text += "; it answers an HTTP request";
             cause = self.diagnose(failure).1;
         }
-        if let Failure::Dns(dns::Failure::Refused { question, code: dns::Rcode::ServFail }) = failure
+        if let AttemptError::Dns(dns::Failure::Refused { question, code: dns::Rcode::ServFail }) = failure
             && let Some(bogus) = self.dns.second_look(question).await
         {
-            cause = if self.place.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
-            happened += &match bogus.reason {
+            cause = if self.location.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
+            text += &match bogus.reason {
                 Some((code, words)) => {
-                    format!("; they explain: error {code} of RFC 8914 {words}").trim_end().to_owned()
+                    format!("; the reason is error {code} of RFC 8914 {words}").trim_end().to_owned()
                 }
-                None => "; they answer when DNSSEC validation is switched off".to_owned(),
+                None => "; they answer without DNSSEC validation".to_owned(),
             };
         }
-        if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
-            cause = match (self.dns.answers().await, self.place.own) {
+        if let AttemptError::Dns(dns::Failure::Silent { .. }) = failure {
+            cause = match (self.dns.answers().await, self.location.own) {
                 (false, _) => &cause::DNS_DEAD,
                 (true, true) => &cause::OWN_DNS_FAILS,
                 (true, false) => &cause::DNS_TIMEOUT,
             };
         }
         if [&cause::HTTP, &cause::NOT_XMPP].contains(&cause) {
-            let said = String::from_utf8_lossy(&self.sight.heard);
-            let _ = write!(happened, ", it says “{}”", said.lines().next().unwrap_or_default().trim());
+            let received = String::from_utf8_lossy(&self.observed.received);
+            let _ = write!(text, ", it sent “{}”", received.lines().next().unwrap_or_default().trim());
         }
-        // The certificate was told with all that it says.
-        if name == "certificate" && self.sight.condemned {
+        // The step with the certificate contains the finding already.
+        if kind == Kind::Certificate && self.observed.certificate_reported {
             return;
         }
-        let step = match self.place.dialback_alone {
-            true => Step::odd(name, &self.place, cause, happened),
-            false => Step::failed(name, &self.place, cause, happened),
+        let step = match self.location.dialback_alone {
+            true => Step::noted(kind, &self.location, cause, text),
+            false => Step::failed(kind, &self.location, cause, text),
         };
-        let leg = if name == "dialback" { "4 of 4: " } else { "" };
-        self.report.tell(step.prefix(leg).fact("definitive", failure.is_definitive()));
+        let step = if kind == Kind::Dialback { step.with_prefix("4 of 4: ") } else { step };
+        self.report.add(step.fact("definitive", failure.is_definitive()));
     }
 
-    /// Asks a silent host in HTTP: servers of it wait for the end of a request, which no stream header has. Gives the
-    /// beginning of the answer, if that is one of HTTP.
-    async fn ask_as_browser(&self) -> Option<Vec<u8>> {
-        let address = self.place.address.filter(|_| !self.place.direct_tls && !self.place.own)?;
-        let asked = async {
+    /// Sends an HTTP request to a server that did not answer a stream header, as HTTP servers wait for the
+    /// end of the request. Returns the beginning of its answer if that is HTTP.
+    async fn send_http_request(&self) -> Option<Vec<u8>> {
+        let address = self.location.address.filter(|_| !self.location.direct_tls && !self.location.own)?;
+        let request = async {
             let mut socket = TcpStream::connect(address).await.ok()?;
             socket.write_all(b"HEAD / HTTP/1.0\r\n\r\n").await.ok()?;
-            let mut answer = vec![0; LINE];
+            let mut answer = vec![0; MAX_STATUS_LINE];
             let length = socket.read(&mut answer).await.ok()?;
             answer.truncate(length);
             Some(answer)
         };
-        let answer = tokio::time::timeout(PATIENCE, asked).await.ok()??;
+        let answer = tokio::time::timeout(HTTP_TIMEOUT, request).await.ok()??;
         answer.starts_with(b"HTTP/").then_some(answer)
     }
 
-    fn diagnose(&self, failure: &Failure) -> (&'static str, &'static Cause) {
-        if self.place.own {
+    fn diagnose(&self, failure: &AttemptError) -> (Kind, &'static Cause) {
+        if self.location.own {
             return diagnosis::of_own(failure);
         }
-        let (policy, certificate) = (&self.attempt.remote.policy, self.attempt.certificate);
-        diagnosis::of(failure, &Circumstances { sight: &self.sight, policy, certificate })
-    }
-
-    /// RecorderHandle a kind of address that was asked for and not waited for.
-    fn miss_late_answers(&mut self, target: &Target) {
-        if target.host.parse::<std::net::IpAddr>().is_ok() {
-            return;
-        }
-        for kind in ["AAAA", "A"] {
-            let question = format!("{} {kind}", target.host);
-            if self.asked.insert(question.clone()) {
-                let happened = format!("no answer in time to {question}; the node goes on without");
-                self.report.tell(Step::odd("dns", &self.place, &cause::DNS_LATE, happened));
-            }
-        }
+        let (policy, has_certificate) = (&self.attempt.remote.policy, self.attempt.certificate);
+        diagnosis::of(failure, &Context { observed: &self.observed, policy, has_certificate })
     }
 }
 
-/// Closes a stream as the node does, without waiting long.
-async fn part(mut session: Session) {
+impl Walk<'_, OpenSession> {
+    /// Closes an authenticated stream. After EXTERNAL, tests dialback too.
+    async fn add_session(&mut self, session: Session, target: &Target) {
+        let mechanism = session.machine.mechanism();
+        let address = session.address;
+        close(session).await;
+        self.add_authenticated(mechanism);
+        let first = !self.report.has_path();
+        self.report.add_path(Path { at: format!("{target} ({address})"), mechanism });
+        let policy = &self.attempt.remote.policy;
+        if mechanism == Mechanism::External && first {
+            if !policy.allows(Mechanism::Dialback) {
+                self.report.add_untested(Untested::DialbackNotConfigured);
+            } else if !policy.secret.is_shared() {
+                self.report.add_untested(Untested::DialbackSecret);
+            } else if !self.observed.offered.as_ref().is_some_and(|offered| offered.dialback) {
+                self.report.add_untested(Untested::DialbackNotOffered);
+            } else {
+                self.test_dialback(target, address).await;
+            }
+        }
+    }
+
+    /// Connects again with dialback as the only mechanism.
+    async fn test_dialback(&mut self, target: &Target, address: SocketAddr) {
+        let mut attempt = self.attempt.clone();
+        attempt.remote.policy.auth = vec![Mechanism::Dialback];
+        self.location.dialback_alone = true;
+        self.observed = Observed::default();
+        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
+            Ok(socket) => {
+                match self.observe(attempt.negotiate_on(socket, address, target.direct_tls)).await {
+                    Ok(session) => {
+                        close(session).await;
+                        self.add_authenticated(Mechanism::Dialback);
+                    }
+                    Err(error) => self.fail(&error).await,
+                }
+            }
+            Err(failures) => self.fail(&AttemptError::Connect(failures)).await,
+        }
+        self.location.dialback_alone = false;
+    }
+}
+
+/// Closes a stream, without waiting for the closing tag of the peer.
+async fn close(mut session: Session) {
     session.machine.close(None);
-    let goodbye = async {
+    let closing = async {
         while let Some(output) = session.machine.poll() {
             if let Output::Transmit(bytes) = output
                 && session.stream.write_all(&bytes).await.is_err()
@@ -361,20 +339,16 @@ async fn part(mut session: Session) {
                 return;
             }
         }
-        // Whatever the peer does now changes nothing.
+        // An error does not matter, since the result of the probe is known.
         let _ = session.stream.shutdown().await;
     };
-    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
-/// What to say of dialback with a secret that only this process knows.
-pub(crate) const SECRET_MADE_UP: &str = "Dialback: s2s.dialback_secret is not set, so the running node has a secret of \
-     its own and would answer `invalid` for the key of this probe. Set it (or dialback_secret_file), restart the node, probe again.";
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Time for an HTTP server to answer.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a web server has for its first line.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Bytes that hold such a line.
-const LINE: usize = 256;
+/// Bytes that are read of an HTTP answer, enough for its status line.
+const MAX_STATUS_LINE: usize = 256;

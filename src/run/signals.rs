@@ -1,210 +1,220 @@
-//! What an operator tells the node by signals.
+//! Signals of an operator: stop, reload, log a report.
 //!
-//! They are waited for on a thread of their own: one that stops the node is heard at once, and the node ends in time,
-//! whatever its own threads are busy with.
+//! A thread of its own waits for signals and enforces `shutdown_timeout`, so that the process exits in time
+//! even if the threads of the node are blocked.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
+use actors::flow::ledger::Totals;
 use tokio::{
     runtime,
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{self, SignalKind},
     sync::{mpsc, watch},
     time::{self, Instant},
 };
 
-use super::LOG;
-use actors::flow::ledger::Totals;
-
-/// What a signal tells the node to do.
+/// A signal that the process received.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Told {
+pub(super) enum Signal {
+    /// SIGTERM or SIGINT, with its name: stop the node.
     Stop(&'static str),
+    /// SIGUSR1: log every mailbox and session.
     Report,
+    /// SIGHUP: reload the configuration.
     Reload,
 }
 
-/// The signals an operator may send.
+/// Receives signals from the thread that waits for them.
 pub(super) struct Signals {
-    told: mpsc::Receiver<Told>,
-    terms: watch::Sender<Terms>,
+    received: mpsc::Receiver<Signal>,
+    shutdown: watch::Sender<Shutdown>,
 }
 
-/// How the node is ended if it does not end itself.
+/// How the process exits if the node does not stop in time.
 #[derive(Clone)]
-struct Terms {
-    /// How long a stop may take.
-    within: Duration,
-    /// What there is to be logged then.
+struct Shutdown {
+    /// Time that the node has to stop.
+    timeout: Duration,
+    /// The totals to log before the exit.
     account: Option<Arc<Totals>>,
 }
 
 impl Signals {
-    /// Listens from now on. A node that is told to stop and has not done so `within` is ended.
-    pub(super) fn listen(within: Duration) -> io::Result<Self> {
-        let (told, heard) = mpsc::channel(UNREAD);
-        let (terms, known) = watch::channel(Terms { within, account: None });
-        let (registered, outcome) = std::sync::mpsc::channel();
+    /// Starts the thread. If the node does not stop within `timeout` after a signal, the process exits.
+    ///
+    /// # Errors
+    /// The thread cannot be started, or the signal handlers cannot be installed.
+    pub(super) fn listen(timeout: Duration) -> io::Result<Self> {
+        let (sender, received) = mpsc::channel(MAX_UNREAD);
+        let (shutdown, current) = watch::channel(Shutdown { timeout, account: None });
+        let (started, outcome) = std::sync::mpsc::channel();
         thread::Builder::new().name("signals".into()).spawn(move || {
-            let started = runtime::Builder::new_current_thread().enable_all().build();
-            let started = started.and_then(|runtime| {
-                let sources = {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build();
+            let installed = runtime.and_then(|runtime| {
+                let handlers = {
                     let _entered = runtime.enter();
-                    Sources::new()?
+                    Handlers::install()?
                 };
-                Ok((runtime, sources))
+                Ok((runtime, handlers))
             });
-            match started {
-                Ok((runtime, mut sources)) => {
-                    // Whoever asked waits for it.
-                    let _ = registered.send(Ok(()));
-                    runtime.block_on(hear(async || sources.next().await, told, known.clone()));
-                    end(&known);
+            match installed {
+                Ok((runtime, mut handlers)) => {
+                    // `listen` waits for this message.
+                    let _ = started.send(Ok(()));
+                    runtime.block_on(forward(async || handlers.next().await, sender, current.clone()));
+                    exit(&current);
                 }
-                Err(error) => drop(registered.send(Err(error))),
+                Err(error) => drop(started.send(Err(error))),
             }
         })?;
-        outcome
-            .recv()
-            .unwrap_or_else(|_| Err(io::Error::other("the thread that waits for them has ended")))?;
-        Ok(Self { told: heard, terms })
+        outcome.recv().unwrap_or_else(|_| Err(io::Error::other("the signal thread failed")))?;
+        Ok(Self { received, shutdown })
     }
 
-    /// Has this account logged if the node has to be ended.
-    pub(super) fn account_is(&self, account: Option<Arc<Totals>>) {
-        self.terms.send_modify(|terms| terms.account = account);
+    /// Sets the totals that are logged if the node does not stop in time.
+    pub(super) fn set_account(&self, account: Option<Arc<Totals>>) {
+        self.shutdown.send_modify(|shutdown| shutdown.account = account);
     }
 
-    /// Gives a stop this time.
-    pub(super) fn stop_within(&self, within: Duration) {
-        self.terms.send_modify(|terms| terms.within = within);
+    /// Sets the time that the node has to stop.
+    pub(super) fn set_shutdown_timeout(&self, timeout: Duration) {
+        self.shutdown.send_modify(|shutdown| shutdown.timeout = timeout);
     }
 
-    pub(super) async fn next(&mut self) -> Told {
-        match self.told.recv().await {
-            Some(told) => told,
-            // The thread has ended the process, or is about to.
+    /// Waits for the next signal.
+    pub(super) async fn next(&mut self) -> Signal {
+        match self.received.recv().await {
+            Some(signal) => signal,
+            // The thread has ended, and with it the process exits.
             None => std::future::pending().await,
         }
     }
 
-    /// Waits for one that ends the process.
-    pub(super) async fn stop(&mut self) -> &'static str {
+    /// Waits for the next signal that stops the node, and returns its name.
+    pub(super) async fn next_stop(&mut self) -> &'static str {
         loop {
-            if let Told::Stop(why) = self.next().await {
-                return why;
+            if let Signal::Stop(name) = self.next().await {
+                return name;
             }
         }
     }
 }
 
-/// Passes signals on, until a node that was told to stop should have done so.
-async fn hear(mut next: impl AsyncFnMut() -> Told, told: mpsc::Sender<Told>, terms: watch::Receiver<Terms>) {
-    let mut ends: Option<Instant> = None;
+/// Forwards signals to the node. Returns when the time for a stop is over.
+async fn forward(
+    mut next: impl AsyncFnMut() -> Signal,
+    node: mpsc::Sender<Signal>,
+    shutdown: watch::Receiver<Shutdown>,
+) {
+    let mut deadline: Option<Instant> = None;
     loop {
         let signal = tokio::select! {
             signal = next() => signal,
-            () = time::sleep_until(ends.unwrap_or_else(Instant::now)), if ends.is_some() => return,
+            () = time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return,
         };
-        if let Told::Stop(why) = signal {
-            let within = match ends {
+        if let Signal::Stop(name) = signal {
+            let timeout = match deadline {
                 None => {
-                    log::info!(target: LOG, signal = why; "stopping");
-                    terms.borrow().within
+                    log::info!(target: LOG, signal = name; "stopping");
+                    shutdown.borrow().timeout
                 }
-                // The second one means at once.
+                // A second signal means immediately.
                 Some(_) => Duration::ZERO,
             };
-            let end = Instant::now() + within + GRACE;
-            ends = Some(ends.map_or(end, |before| before.min(end)));
+            let earliest = Instant::now() + timeout + GRACE;
+            deadline = Some(deadline.map_or(earliest, |before| before.min(earliest)));
         }
-        // A node that reads none of so many is to be stopped by what was passed on before, or by its end.
-        let _ = told.try_send(signal);
+        // If the queue is full, the node has not read earlier signals either; the deadline still holds.
+        let _ = node.try_send(signal);
     }
 }
 
-/// Ends the process. Its other threads may be in the middle of anything.
-fn end(terms: &watch::Receiver<Terms>) -> ! {
-    let within = humantime::format_duration(terms.borrow().within).to_string();
-    log::error!(target: LOG, shutdown_timeout = within; "shutdown timed out: exiting");
-    if let Some(account) = &terms.borrow().account {
+/// Exits the process, whatever its other threads are doing.
+fn exit(shutdown: &watch::Receiver<Shutdown>) -> ! {
+    let timeout = humantime::format_duration(shutdown.borrow().timeout).to_string();
+    log::error!(target: LOG, shutdown_timeout = timeout; "shutdown timed out: exiting");
+    if let Some(account) = &shutdown.borrow().account {
         account.log("*");
     }
     std::process::exit(1)
 }
 
-/// Where signals come from.
-struct Sources {
-    terminate: Signal,
-    interrupt: Signal,
-    report: Signal,
-    reload: Signal,
+/// The handlers of all signals that the node reacts to.
+struct Handlers {
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    report: unix::Signal,
+    reload: unix::Signal,
 }
 
-impl Sources {
-    fn new() -> io::Result<Self> {
+impl Handlers {
+    fn install() -> io::Result<Self> {
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            report: signal(SignalKind::user_defined1())?,
-            reload: signal(SignalKind::hangup())?,
+            terminate: unix::signal(SignalKind::terminate())?,
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            report: unix::signal(SignalKind::user_defined1())?,
+            reload: unix::signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
-            _ = self.report.recv() => Told::Report,
-            _ = self.reload.recv() => Told::Reload,
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.report.recv() => Signal::Report,
+            _ = self.reload.recv() => Signal::Reload,
         }
     }
 }
 
-/// Signals that the node has not read yet.
-const UNREAD: usize = 16;
+const LOG: &str = "nuncio::node";
 
-/// What the node has beyond its time to end itself: it logs its account then.
+/// Maximum number of signals that wait for the node to read them.
+const MAX_UNREAD: usize = 16;
+
+/// Time beyond `shutdown_timeout` in which the node can log its totals and exit by itself.
 const GRACE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Those of `signals` come at their times; tells when the node is ended, if nobody reads what is passed on.
-    async fn ended_after(signals: &'static [(u64, Told)]) -> Option<Duration> {
+    /// When the process exits if `signals` arrive at the given seconds and the node does not stop.
+    async fn exits_after(signals: &'static [(u64, Signal)]) -> Option<Duration> {
         let start = Instant::now();
         let mut signals = signals.iter();
-        let (told, _unread) = mpsc::channel(1);
-        let (_terms, known) = watch::channel(Terms { within: Duration::from_secs(10), account: None });
+        let (node, _unread) = mpsc::channel(1);
+        let (_shutdown, current) =
+            watch::channel(Shutdown { timeout: Duration::from_secs(10), account: None });
         let source = async || match signals.next() {
-            Some((second, told)) => {
+            Some((second, signal)) => {
                 time::sleep_until(start + Duration::from_secs(*second)).await;
-                *told
+                *signal
             }
             None => std::future::pending().await,
         };
-        let heard = time::timeout(Duration::from_secs(3600), hear(source, told, known)).await;
-        heard.is_ok().then(|| start.elapsed())
+        let returned = time::timeout(Duration::from_secs(3600), forward(source, node, current)).await;
+        returned.is_ok().then(|| start.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_does_not_stop_is_ended_when_its_time_is_over() {
+    async fn a_node_that_does_not_stop_is_ended_after_the_shutdown_timeout() {
         let end = Duration::from_secs(15) + GRACE;
-        assert_eq!(ended_after(&[(5, Told::Stop("SIGTERM"))]).await, Some(end));
+        assert_eq!(exits_after(&[(5, Signal::Stop("SIGTERM"))]).await, Some(end));
         assert_eq!(
-            ended_after(&[(1, Told::Report), (2, Told::Report), (5, Told::Stop("SIGINT"))]).await,
+            exits_after(&[(1, Signal::Report), (2, Signal::Report), (5, Signal::Stop("SIGINT"))]).await,
             Some(end)
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_second_signal_ends_it_at_once() {
-        let twice = &[(5, Told::Stop("SIGTERM")), (7, Told::Stop("SIGTERM"))];
-        assert_eq!(ended_after(twice).await, Some(Duration::from_secs(7) + GRACE));
+    async fn a_second_stop_signal_ends_the_node_immediately() {
+        let twice = &[(5, Signal::Stop("SIGTERM")), (7, Signal::Stop("SIGTERM"))];
+        assert_eq!(exits_after(twice).await, Some(Duration::from_secs(7) + GRACE));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_is_not_told_to_stop_goes_on() {
-        assert_eq!(ended_after(&[(1, Told::Report), (2, Told::Reload)]).await, None);
+    async fn other_signals_do_not_end_the_node() {
+        assert_eq!(exits_after(&[(1, Signal::Report), (2, Signal::Reload)]).await, None);
     }
 }

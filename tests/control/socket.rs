@@ -53,7 +53,9 @@ fn without_a_node_the_command_says_which_socket_was_tried() {
     let output = place.nuncio(&["explain", "b.example"]);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(
-        told.contains("no node is running: ") && told.contains("is left over") && told.contains(&socket),
+        told.contains("no node is running: ")
+            && told.contains("a stopped node left behind")
+            && told.contains(&socket),
         "{told}"
     );
 }

@@ -143,7 +143,8 @@ fn a_domain_of_our_own_is_not_gone_to() {
             let output = Command::new(BINARY).args(arguments).output().unwrap();
             assert_eq!(output.status.code(), Some(2), "{output:?}");
             let told = String::from_utf8_lossy(&output.stderr);
-            let expected = format!("{own} is served by this configuration; name another server's domain");
+            let expected =
+                format!("{own} is a domain of this configuration; probe a domain of another server");
             assert!(told.contains(&expected), "{told}");
             assert!(output.stdout.is_empty(), "{output:?}");
         }

@@ -6,14 +6,14 @@ use super::{
     Attempt, Goal, Purpose,
     budget::Budget,
     negotiation::{Connection, Negotiated},
-    redirect::{REDIRECTS, redirect},
+    targets::{Targets, list},
     tcp,
 };
 use crate::{
     dial::{error::AttemptError, observer::Step},
     observe::metrics::Phase,
 };
-use net::{dns::Target, happy_eyeballs};
+use net::dns::Target;
 use status::{
     display::millis,
     event::{Event, What},
@@ -50,10 +50,7 @@ pub struct Walk<'a, G> {
     strategy: Strategy,
     budget: Budget,
     /// The targets that were not visited yet.
-    targets: VecDeque<Target>,
-    /// There was more than one target.
-    several: bool,
-    redirects: usize,
+    targets: Targets,
     /// The target that is being visited.
     current: Option<Current>,
     /// The addresses that were connected to, and whether with direct TLS.
@@ -96,9 +93,7 @@ impl<'a, G: Goal> Walk<'a, G> {
                 Strategy::FirstSuccess => Budget::new(&attempt.limits),
                 Strategy::EveryAddress => Budget::unlimited(),
             },
-            several: targets.len() > 1,
-            targets: targets.into(),
-            redirects: 0,
+            targets: Targets::new(targets),
             current: None,
             tried: Vec::new(),
             had_tls: false,
@@ -108,7 +103,7 @@ impl<'a, G: Goal> Walk<'a, G> {
 
     /// The targets that were not visited yet.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
-        self.targets.iter()
+        self.targets.left()
     }
 
     /// Makes the next visit. `None`: everything was visited, or a limit of the attempt is reached.
@@ -135,7 +130,7 @@ impl<'a, G: Goal> Walk<'a, G> {
                 continue;
             }
             let (target, is_last) = (current.target.clone(), current.addresses.is_empty());
-            let share = self.budget.share(is_last && self.targets.is_empty());
+            let share = self.budget.share(is_last && self.targets.left().len() == 0);
             self.attempt.observe(|| Step::Visiting(&addresses));
             let address = addresses.first().copied().filter(|_| addresses.len() == 1);
             let outcome = self.visit(&target, addresses, &share).await;
@@ -169,10 +164,10 @@ impl<'a, G: Goal> Walk<'a, G> {
     /// Looks up the addresses of the next target. `None`: there is none, or a limit is reached.
     async fn enter(&mut self) -> Option<(Target, Result<Vec<SocketAddr>, AttemptError>)> {
         let attempt = self.attempt;
-        let target = self.targets.pop_front()?;
+        let target = self.targets.take_next()?;
         if self.budget.is_spent() || !self.budget.look_up() {
             log::log!(
-                target: attempt.log, attempt.level(), pair:% = attempt.pair, untried = self.targets.len() + 1;
+                target: attempt.log, attempt.level(), pair:% = attempt.pair, untried = self.targets.left().len() + 1;
                 "gave up: a limit of the attempt is reached"
             );
             self.targets.clear();
@@ -202,19 +197,16 @@ impl<'a, G: Goal> Walk<'a, G> {
     fn leave(&mut self, current: Current) {
         let (attempt, target) = (self.attempt, current.target);
         let Some(error) = current.error else { return };
-        // Only the address changes. The pair and its policy stay (RFC 6120 section 4.9.3.19).
-        if let Some(other) = redirect(&error, &target).filter(|_| self.redirects < REDIRECTS) {
-            self.redirects += 1;
+        if let Some(other) = self.targets.follow(&error, &target) {
             // The peer may redirect us to an address that was tried before: the server may answer differently now.
             self.tried.clear();
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, at:% = target, to:% = other;
                 "redirected"
             );
-            self.targets.push_front(other);
             return;
         }
-        if self.several || self.redirects > 0 {
+        if self.targets.are_several() {
             let sentence = error.sentence(&attempt.pair.remote);
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, at:% = target, reason = sentence.as_str();
@@ -239,11 +231,6 @@ impl<'a, G: Goal> Walk<'a, G> {
         share: &Budget,
     ) -> Result<G::Outcome, Option<AttemptError>> {
         let attempt = self.attempt;
-        let is_own = |address: &&SocketAddr| happy_eyeballs::is_own(**address, &attempt.dialer.bound);
-        if let Some(own) = addresses.iter().find(is_own) {
-            return Err(Some(AttemptError::Loop(*own)));
-        }
-        addresses = tcp::allowed(addresses, attempt.limits.near)?;
         self.skip_tried(target, &mut addresses);
         if addresses.is_empty() {
             return Err(None);
@@ -327,13 +314,4 @@ impl<'a, G: Goal> Walk<'a, G> {
     pub(super) fn note_tls(&mut self, had_tls: bool) {
         self.had_tls |= had_tls;
     }
-}
-
-/// The targets for the log: `host:port(tls),…`.
-fn list(targets: &[Target]) -> String {
-    let names: Vec<String> = targets
-        .iter()
-        .map(|target| if target.direct_tls { format!("{target}(tls)") } else { target.to_string() })
-        .collect();
-    names.join(",")
 }

@@ -1,15 +1,15 @@
-//! Usual mistakes, and the correction that is suggested for each.
+//! Common errors, and the correction that is suggested for each.
 
 use std::path::Path;
 
 use crate::config::Examined;
 
 #[test]
-fn brackets_that_are_one_too_few_or_too_many_are_named() {
+fn the_wrong_number_of_brackets_is_reported() {
     for (key, plural) in [("domain", "domains"), ("component", "components"), ("remote", "remotes")] {
         let found = found_in(&format!("[{key}]\nname = \"a.example\"\n"));
         let expected =
-            format!("n.toml:1: {key}: use [[{key}]] (two brackets): there may be several {plural}");
+            format!("n.toml:1: {key}: use [[{key}]] (two brackets): there can be several {plural}");
         assert!(found.contains(&expected), "{found:?}");
         let found = found_in(&format!("[{key}]\nname = \"a.example\"\n[{key}]\nname = \"b.example\"\n"));
         assert!(
@@ -20,13 +20,13 @@ fn brackets_that_are_one_too_few_or_too_many_are_named() {
     for key in ["listen", "s2s", "promise", "limits", "dns", "contact"] {
         let found = found_in(&format!("[[{key}]]\n"));
         let expected =
-            format!("n.toml:1: {key}: use [{key}] (single brackets): there is only one such section");
+            format!("n.toml:1: {key}: use [{key}] (single brackets): this section cannot be repeated");
         assert!(found.contains(&expected), "{found:?}");
     }
 }
 
 #[test]
-fn a_value_without_its_unit_gets_an_example_with_one() {
+fn a_value_without_unit_gets_an_example_with_a_unit() {
     for (text, example) in [
         (
             "[s2s]\nmax_stanza = 524288\n",
@@ -48,7 +48,7 @@ fn a_value_without_its_unit_gets_an_example_with_one() {
 }
 
 #[test]
-fn words_of_other_programs_lead_to_the_key_that_is_meant() {
+fn keys_of_other_servers_get_a_hint_with_the_right_key() {
     for (text, meant) in [
         ("[[component]]\nname = \"a.example\"\npassword = \"hush\"\n", "did you mean \"secret\"?"),
         ("[[component]]\njid = \"a.example\"\n", "did you mean \"name\"?"),
@@ -63,13 +63,13 @@ fn words_of_other_programs_lead_to_the_key_that_is_meant() {
 }
 
 #[test]
-fn an_address_or_url_in_place_of_a_domain_is_named_with_its_domain() {
+fn an_address_or_url_in_place_of_a_domain_is_reported_with_its_domain() {
     for (text, what) in [
-        ("bot@example.org", "\"bot@example.org\" is an address; give the domain only: \"example.org\""),
-        ("bot@example.org/x", "is an address; give the domain only: \"example.org\""),
-        ("example.org/x", "is an address; give the domain only: \"example.org\""),
-        ("xmpp://example.org:5269/", "is a URL; give the domain only: \"example.org\""),
-        ("example.org:5347", "is a domain with a port; give the domain only: \"example.org\""),
+        ("bot@example.org", "\"bot@example.org\" is an address: use only its domain, \"example.org\""),
+        ("bot@example.org/x", "is an address: use only its domain, \"example.org\""),
+        ("example.org/x", "is an address: use only its domain, \"example.org\""),
+        ("xmpp://example.org:5269/", "is a URL: use only its domain, \"example.org\""),
+        ("example.org:5347", "is a domain with a port: use only its domain, \"example.org\""),
     ] {
         for section in ["domain", "component", "remote"] {
             let found = found_in(&format!("[[{section}]]\nname = {text:?}\n"));
@@ -81,7 +81,7 @@ fn an_address_or_url_in_place_of_a_domain_is_named_with_its_domain() {
 }
 
 #[test]
-fn secrets_that_everybody_knows_or_guesses_are_warned_of() {
+fn sample_secrets_and_short_secrets_are_warnings() {
     let component =
         |secret: &str| found_in(&format!("[[component]]\nname = \"a.example\"\nsecret = {secret:?}\n"));
     let dialback = |secret: &str| found_in(&format!("[s2s]\ndialback_secret = {secret:?}\n"));
@@ -100,7 +100,7 @@ fn secrets_that_everybody_knows_or_guesses_are_warned_of() {
 }
 
 #[test]
-fn listeners_that_should_stay_on_the_machine_are_warned_of() {
+fn component_and_metrics_listeners_that_are_not_loopback_are_warnings() {
     for key in ["component", "metrics"] {
         for address in ["0.0.0.0:5347", "[::]:5347", "192.0.2.1:5347"] {
             let found = found_in(&format!("[listen]\n{key} = [{address:?}]\n"));
@@ -115,7 +115,7 @@ fn listeners_that_should_stay_on_the_machine_are_warned_of() {
     }
 }
 
-/// All that is said of a file.
+/// The findings of a file, as text.
 fn found_in(text: &str) -> Vec<String> {
     let examined = Examined::of(Path::new("n.toml"), text);
     examined.source.findings().iter().map(ToString::to_string).collect()

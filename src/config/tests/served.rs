@@ -1,7 +1,7 @@
-//! Mistakes about domains and components, their secrets, keys and certificates.
+//! Errors of domains and components, their secrets, keys and certificates.
 
 use super::{Dir, assert_finds};
-use crate::demo::authority::Authority;
+use crate::authority::Authority;
 
 #[test]
 fn a_component_needs_one_secret() {
@@ -9,10 +9,10 @@ fn a_component_needs_one_secret() {
         "[[component]]\nname = \"x.a.example\"\n[[component]]\nname = \"y.a.example\"\nsecret = \"\"\n\
          [[component]]\nname = \"z.a.example\"\nsecret = \"0123456789abcdef\"\nsecret_file = \"none\"",
         &[
-            "n.toml:1: component.secret: is missing: a component proves itself with \"secret\" or \"secret_file\"",
+            "n.toml:1: component.secret: is missing: set \"secret\" or \"secret_file\", with which the component authenticates",
             "n.toml:5: component.secret: is empty: anyone could connect as this component",
-            "n.toml:9: component.secret_file: contradicts \"secret\": set one of the two",
-            "n.toml:9: component.secret_file: there is no file none",
+            "n.toml:9: component.secret_file: conflicts with \"secret\": set only one of them",
+            "n.toml:9: component.secret_file: none does not exist",
         ],
     );
 }
@@ -31,7 +31,7 @@ fn secrets_are_read_from_the_first_line_of_their_files() {
 }
 
 #[test]
-fn a_name_stands_once_among_domains_and_once_among_components() {
+fn a_name_is_unique_among_domains_and_among_components() {
     let authority = Authority::new().unwrap();
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let identity = "certificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n";
@@ -48,12 +48,9 @@ fn a_name_stands_once_among_domains_and_once_among_components() {
 }
 
 #[test]
-fn a_node_that_would_serve_nothing_does_not_start() {
+fn a_configuration_without_domain_and_component_is_refused() {
     let findings = Dir::new().findings("");
-    assert_eq!(
-        findings,
-        ["n.toml:1: domain: nothing to serve: the file has no [[domain]] and no [[component]]"]
-    );
+    assert_eq!(findings, ["n.toml:1: domain: nothing to serve: add a [[domain]] or a [[component]]"]);
 }
 
 #[test]
@@ -61,14 +58,14 @@ fn a_domain_without_certificate_is_a_warning() {
     assert_eq!(
         Dir::new().findings("\n[[domain]]\nname = \"a.example\"\n"),
         [
-            "n.toml:2: warning: domain.certificate: a.example has no certificate and key: it offers no TLS to other \
-          servers, and as [s2s] requires TLS no server can connect to it"
+            "n.toml:2: warning: domain.certificate: a.example has no certificate and key: it cannot offer TLS to other \
+          servers; because of tls = \"required\" in [s2s], no server can connect to it"
         ]
     );
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_named() {
+fn missing_files_and_files_without_pem_are_reported() {
     let dir = Dir::new().with("bad.pem", "hello");
     let findings = dir.findings(
         "[[domain]]\nname = \"a.example\"\ncertificate = \"none.pem\"\nkey = \"bad.pem\"\n\
@@ -77,17 +74,17 @@ fn files_that_are_not_what_they_should_be_are_named() {
     assert_eq!(
         findings,
         [
-            "n.toml:3: domain.certificate: there is no file none.pem",
-            "n.toml:4: domain.key: bad.pem holds no private key in PEM form",
-            "n.toml:7: domain.certificate: bad.pem holds no certificate in PEM form",
-            "n.toml:7: domain.certificate: needs its key: set \"key\" too",
-            "n.toml:9: s2s.trust: certs is a directory",
+            "n.toml:3: domain.certificate: none.pem does not exist",
+            "n.toml:4: domain.key: bad.pem contains no PEM private key",
+            "n.toml:7: domain.certificate: bad.pem contains no PEM certificate",
+            "n.toml:7: domain.certificate: requires \"key\", the file with its private key",
+            "n.toml:9: s2s.trust: certs is a directory, not a file",
         ]
     );
 }
 
 #[test]
-fn a_key_has_to_fit_the_first_certificate() {
+fn a_key_must_belong_to_the_first_certificate() {
     let authority = Authority::new().unwrap();
     let leaf = authority.certify("a.example").unwrap();
     let mut upside_down = authority.certificate().to_pem().unwrap();
@@ -101,15 +98,15 @@ fn a_key_has_to_fit_the_first_certificate() {
              [[domain]]\nname = \"b.example\"\ncertificate = \"certs/b.example.crt\"\nkey = \"key\"\n"
         ),
         [
-            "n.toml:3: domain.certificate: the certificate of the key is number 2 in the file; it has to be the \
-             first, and those of the authorities follow",
-            "n.toml:8: domain.key: is not the key of the certificate",
+            "n.toml:3: domain.certificate: the certificate for the key is number 2 in the file: put it first, and \
+             the intermediate certificates after it",
+            "n.toml:8: domain.key: does not belong to the certificate: their public keys differ",
         ]
     );
 }
 
 #[test]
-fn a_locked_key_is_refused_without_asking_for_its_passphrase() {
+fn an_encrypted_key_is_refused_without_asking_for_its_passphrase() {
     let authority = Authority::new().unwrap();
     let leaf = authority.certify("a.example").unwrap();
     let cipher = openssl::symm::Cipher::aes_128_cbc();
@@ -117,12 +114,14 @@ fn a_locked_key_is_refused_without_asking_for_its_passphrase() {
     let dir = Dir::new().with("crt", leaf.chain[0].to_pem().unwrap()).with("key", locked);
     assert_eq!(
         dir.findings("[[domain]]\nname = \"a.example\"\ncertificate = \"crt\"\nkey = \"key\"\n"),
-        ["n.toml:4: domain.key: key is locked with a passphrase; a node that starts alone needs it unlocked"]
+        [
+            "n.toml:4: domain.key: key is encrypted: remove its passphrase with `openssl pkey -in key -out NEW_FILE`"
+        ]
     );
 }
 
 #[test]
-fn a_certificate_for_another_name_is_a_warning_also_when_inherited() {
+fn an_inherited_certificate_for_another_name_is_a_warning() {
     let authority = Authority::new().unwrap();
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let findings = dir.findings(
@@ -132,8 +131,8 @@ fn a_certificate_for_another_name_is_a_warning_also_when_inherited() {
     assert_eq!(
         findings,
         [
-            "n.toml:5: warning: component.certificate: the certificate of its domain is not for x.a.example: other \
-          servers will not take it as proof"
+            "n.toml:5: warning: component.certificate: the certificate of its domain is not for x.a.example; other \
+          servers will refuse it: replace it, then reload the node"
         ]
     );
 }

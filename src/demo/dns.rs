@@ -1,6 +1,7 @@
-//! A name server for the demo: knows the service records of a few domains, and that nothing else exists.
+//! A name server for the demo, with SRV and A records of a few domains. Other names do not exist.
 //!
-//! RFC 1035 as far as a resolver on the same machine needs it: one question, over UDP, answered in one packet.
+//! It implements the part of RFC 1035 that a resolver on the same machine needs: one question over UDP, with
+//! an answer in one packet.
 
 use std::{
     collections::HashMap,
@@ -10,56 +11,56 @@ use std::{
 
 use tokio::net::UdpSocket;
 
-/// The socket of a name server that does not answer yet.
-pub(crate) struct Names {
+/// A name server. It answers while [`NameServer::serve`] runs.
+pub(crate) struct NameServer {
     socket: UdpSocket,
     address: SocketAddr,
     records: HashMap<String, Record>,
 }
 
-/// The one record of a name.
+/// The record of a name; no name has two.
 enum Record {
-    /// RFC 2782, with priority and weight 0.
+    /// SRV (RFC 2782), with priority and weight 0.
     Service { port: u16, host: String },
-    /// RFC 1035 section 3.4.1.
+    /// A (RFC 1035 section 3.4.1).
     Address(Ipv4Addr),
 }
 
-impl Names {
-    /// Takes a port on the loopback interface.
+impl NameServer {
+    /// Binds a free port of the loopback interface.
     ///
     /// # Errors
-    /// There is none.
+    /// No port can be bound.
     pub(crate) async fn bind() -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address, records: HashMap::new() })
     }
 
-    /// Where it will answer.
+    /// The address to send queries to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Lets `domain` offer its service to servers at `port` of this machine.
+    /// Adds records for an XMPP server of `domain` at `port` of this machine.
     pub(crate) fn add(&mut self, domain: &str, port: u16) {
         let host = format!("xmpp.{domain}");
         self.records.insert(host.clone(), Record::Address(Ipv4Addr::LOCALHOST));
         self.records.insert(format!("_xmpp-server._tcp.{domain}"), Record::Service { port, host });
     }
 
-    /// Answers until the socket fails.
+    /// Answers queries until the socket fails.
     pub(crate) async fn serve(self) {
         let mut packet = [0; LARGEST_QUERY];
-        while let Ok((length, asker)) = self.socket.recv_from(&mut packet).await {
+        while let Ok((length, client)) = self.socket.recv_from(&mut packet).await {
             if let Some(answer) = self.answer(&packet[..length]) {
-                // A resolver that misses an answer asks again.
-                let _ = self.socket.send_to(&answer, asker).await;
+                // The resolver repeats a query without answer.
+                let _ = self.socket.send_to(&answer, client).await;
             }
         }
     }
 
-    /// The answer to a query; `None` when it is not one.
+    /// The answer to a packet; `None` if it is not a query.
     fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
         let id = query.get(..2)?;
         let (name, after) = read_name(query, HEADER)?;
@@ -77,7 +78,7 @@ impl Names {
             (Some(Record::Address(address)), A) => Some(address.octets().to_vec()),
             _ => None,
         };
-        // A name also exists when only names below it do (RFC 8020).
+        // A name exists too if a name below it exists (RFC 8020 section 2).
         let exists =
             record.is_some() || self.records.keys().any(|known| known.ends_with(&format!(".{name}")));
         let flags = AUTHORITATIVE_ANSWER | if exists { 0 } else { NO_SUCH_NAME };
@@ -100,7 +101,7 @@ impl Names {
     }
 }
 
-/// The name at `at` in lower case, and where it ends; a question has no other name to point to.
+/// The name at `at` in lower case, and the position after it. The first name of a packet is not compressed.
 fn read_name(packet: &[u8], mut at: usize) -> Option<(String, usize)> {
     let mut labels = Vec::new();
     loop {
@@ -115,7 +116,7 @@ fn read_name(packet: &[u8], mut at: usize) -> Option<(String, usize)> {
     }
 }
 
-/// Writes labels, each with its length before it; those of the demo are short.
+/// Writes the labels of a name, each after its length. The labels of the demo are shorter than 64 bytes.
 fn write_name(name: &str, out: &mut Vec<u8>) {
     for label in name.split('.') {
         out.push(u8::try_from(label.len()).unwrap_or_default());
@@ -124,16 +125,16 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
     out.push(0);
 }
 
-/// More than a query over UDP has, with extensions (RFC 6891 section 6.2.5).
+/// The largest query in bytes, with extensions (RFC 6891 section 6.2.5).
 const LARGEST_QUERY: usize = 4096;
 
 /// Bytes before the question (RFC 1035 section 4.1.1).
 const HEADER: usize = 12;
 
-/// QR, AA, RD and RA: an answer, from who knows best, to one who may ask for anything.
+/// The flags QR, AA, RD and RA (RFC 1035 section 4.1.1).
 const AUTHORITATIVE_ANSWER: u16 = 0x8580;
 
-/// NXDOMAIN.
+/// The response code NXDOMAIN.
 const NO_SUCH_NAME: u16 = 3;
 
 /// A pointer to the first byte after the header (RFC 1035 section 4.1.4).
@@ -143,7 +144,7 @@ const A: u16 = 1;
 const SRV: u16 = 33;
 const INTERNET: u16 = 1;
 
-/// In seconds; longer than the demo.
+/// The TTL of all records in seconds, longer than the demo runs.
 const TIME_TO_LIVE: u32 = 60;
 
 #[cfg(test)]
@@ -155,20 +156,20 @@ mod tests {
 
     use super::*;
 
-    async fn names() -> Names {
-        let mut names = Names::bind().await.unwrap();
+    async fn names() -> NameServer {
+        let mut names = NameServer::bind().await.unwrap();
         names.add("a.example", 5269);
         names
     }
 
-    fn ask(names: &Names, name: &str, kind: RecordType) -> Message {
+    fn ask(names: &NameServer, name: &str, kind: RecordType) -> Message {
         let mut query = Message::new(7, MessageType::Query, OpCode::Query);
         query.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
         Message::from_vec(&names.answer(&query.to_vec().unwrap()).unwrap()).unwrap()
     }
 
     #[tokio::test]
-    async fn a_domain_leads_to_its_port_on_this_machine() {
+    async fn a_domain_has_an_srv_record_with_its_port_on_this_machine() {
         let names = names().await;
         let service = ask(&names, "_XMPP-server._tcp.a.example.", RecordType::SRV);
         let [record] = service.answers.as_slice() else { panic!("{service:?}") };
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_there_is_told_from_what_does_not_exist() {
+    async fn a_name_without_the_record_differs_from_a_name_that_does_not_exist() {
         let names = names().await;
         let no_ipv6 = ask(&names, "xmpp.a.example.", RecordType::AAAA);
         assert_eq!((no_ipv6.metadata.response_code, no_ipv6.answers.len()), (ResponseCode::NoError, 0));
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_query_gets_no_answer() {
+    async fn a_packet_that_is_not_a_query_gets_no_answer() {
         let names = names().await;
         for packet in [&b""[..], b"12", &[0; 12], &[0xff; 40], b"12345678901\x00\x03abc"] {
             assert_eq!(names.answer(packet), None, "{packet:?}");

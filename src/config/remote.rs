@@ -1,4 +1,4 @@
-//! The terms for remote domains: `[s2s]` for all of them, `[[remote]]` for what differs.
+//! The policy for remote domains: `[s2s]` for all of them, `[[remote]]` for exceptions.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use super::{
     value,
 };
 
-/// Reads what holds for every remote domain.
-pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
+/// Reads `[s2s]`.
+pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
     let trust = trust(s2s, stores).unwrap_or_else(|| stores.number(SYSTEM, s2s).unwrap_or_default());
-    let defaults = Remote {
+    let built_in = Remote {
         policy: Policy {
             tls: Tls::Required,
             auth: vec![Mechanism::External, Mechanism::Dialback],
@@ -34,7 +34,7 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             unknown_recipient: UnknownRecipient::Close,
             malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: IDLE.as_secs(),
-            // One of nobody's choice, new at each start.
+            // Random, and different at each start.
             secret: Secret::made_up(&random_secret(s2s)),
         },
         connect_timeout: Duration::from_secs(10),
@@ -48,17 +48,17 @@ pub(crate) fn everywhere(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
         address: None,
         direct_tls: false,
     };
-    terms(s2s, &defaults)
+    shared_keys(s2s, &built_in)
 }
 
-/// Reads what differs from `everywhere` for some domains, and for which.
-pub(crate) fn special(
+/// Reads every `[[remote]]`: the domains, and their policy, which differs from `defaults`.
+pub(crate) fn overrides(
     sections: Vec<Section<'_>>,
-    everywhere: &Remote,
+    defaults: &Remote,
     local: &[Domain],
     stores: &mut Stores,
 ) -> Vec<(Pattern, Remote)> {
-    let mut specials: Vec<(Pattern, Remote)> = Vec::new();
+    let mut overrides: Vec<(Pattern, Remote)> = Vec::new();
     let mut lines: Vec<(Pattern, usize)> = Vec::new();
     for section in sections {
         let pattern = section.require("name", remote_name);
@@ -69,12 +69,11 @@ pub(crate) fn special(
             if let Pattern::Exactly(name) = pattern
                 && local.contains(name)
             {
-                section
-                    .problem("name", format!("{name} is served by this node, so no link to it is ever made"));
+                section.problem("name", format!("{name} is served by this node: remove this section"));
             }
             lines.push((pattern.clone(), section.line()));
         }
-        let mut remote = terms(&section, everywhere);
+        let mut remote = shared_keys(&section, defaults);
         if let Some(trust) = trust(&section, stores) {
             remote.policy.trust = trust;
         }
@@ -87,19 +86,19 @@ pub(crate) fn special(
             section.problem("direct_tls", "conflicts with tls = \"disabled\"");
         }
         for key in ["allow", "deny", "max_connections_per_address"] {
-            section.refuse(key, "belongs in [s2s]: it holds for all domains");
+            section.refuse(key, "is valid only in [s2s]: it applies to all domains");
         }
-        specials.extend(pattern.map(|pattern| (pattern, remote)));
+        overrides.extend(pattern.map(|pattern| (pattern, remote)));
         section.finish();
     }
-    specials
+    overrides
 }
 
-/// The keys that `[s2s]` and `[[remote]]` share, but for `trust`.
-fn terms(section: &Section<'_>, base: &Remote) -> Remote {
+/// Reads the keys that `[s2s]` and `[[remote]]` share, except `trust`.
+fn shared_keys(section: &Section<'_>, base: &Remote) -> Remote {
     let policy = &base.policy;
     let idle_timeout = section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout);
-    let terms = Remote {
+    let remote = Remote {
         policy: Policy {
             tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
             auth: section.list("auth", value::one_of(&MECHANISMS)).unwrap_or_else(|| policy.auth.clone()),
@@ -119,7 +118,7 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
             malformed_stanza: section
                 .read("malformed_stanza", value::one_of(&MALFORMED_STANZA))
                 .unwrap_or(policy.malformed_stanza),
-            // Less than a second must not become never.
+            // 0 would mean no timeout.
             idle_seconds: idle_timeout.as_secs().max(1),
             secret: dialback_secret(section).unwrap_or_else(|| policy.secret.clone()),
         },
@@ -142,57 +141,66 @@ fn terms(section: &Section<'_>, base: &Remote) -> Remote {
         address: base.address.clone(),
         direct_tls: base.direct_tls,
     };
-    weigh(section, &terms.policy);
-    if terms.attempt_timeout < terms.handshake_timeout {
+    check_combination(section, &remote.policy);
+    if remote.attempt_timeout < remote.handshake_timeout {
         if section.has("attempt_timeout") {
-            section
-                .warning("attempt_timeout", "is shorter than handshake_timeout, which never runs out then");
+            section.warning("attempt_timeout", "is shorter than handshake_timeout, which then has no effect");
         } else if section.has("handshake_timeout") {
-            section.warning("handshake_timeout", "is longer than attempt_timeout, so it never runs out");
+            section.warning("handshake_timeout", "is longer than attempt_timeout, so it has no effect");
         }
     }
-    terms
+    remote
 }
 
-/// Looks at whether the values make sense together.
-fn weigh(section: &Section<'_>, policy: &Policy) {
-    if policy.auth.is_empty() && section.has("auth") && !section.was_wrong("auth") {
+/// Checks values that are valid alone but not together.
+fn check_combination(section: &Section<'_>, policy: &Policy) {
+    if policy.auth.is_empty() && section.has("auth") && !section.has_problem("auth") {
         section.problem(
             "auth",
-            "is empty: nothing could authenticate a remote; name \"external\", \"dialback\" or both",
+            "is empty: no remote server could authenticate; add \"external\", \"dialback\" or both",
         );
     }
     if value::repeated(&policy.auth).is_some() {
-        section.problem("auth", "names the same twice");
+        section.problem("auth", "contains a mechanism twice");
     }
     let key = if section.has("auth") { "auth" } else { "tls" };
     if policy.tls == Tls::Disabled && policy.auth == [Mechanism::External] && section.has(key) {
         section.problem(
             key,
-            "\"external\" alone needs certificates, and with tls = \"disabled\" there are none",
+            "\"external\" requires TLS, but tls = \"disabled\": add \"dialback\", or enable TLS",
         );
     }
-    if policy.max_stanza < LEAST_MAX_STANZA && section.has("max_stanza") {
+    if policy.max_stanza < MIN_MAX_STANZA && section.has("max_stanza") {
         section.warning(
             "max_stanza",
-            format!("other servers may count on {LEAST_MAX_STANZA} bytes (RFC 6120 section 13.12)"),
+            format!(
+                "is below {MIN_MAX_STANZA} bytes, which other servers may rely on (RFC 6120 section 13.12)"
+            ),
         );
     }
 }
 
-/// The configured secret; an empty one is none.
+/// The configured secret; `None` if it is empty or missing.
 fn dialback_secret(section: &Section<'_>) -> Option<Secret> {
     let configured = local::secret(section, "dialback_secret", "dialback_secret_file");
     let configured = configured.filter(|secret| !secret.is_empty())?;
-    local::warn_of_weak(section, ["dialback_secret", "dialback_secret_file"], &configured, GUESSABLE);
+    local::warn_if_weak(
+        section,
+        ["dialback_secret", "dialback_secret_file"],
+        &configured,
+        MIN_DIALBACK_SECRET,
+    );
     Some(Secret::new(&configured))
 }
 
-/// Thirty-two random bytes in hexadecimal.
+/// 32 random bytes in hexadecimal.
 fn random_secret(s2s: &Section<'_>) -> String {
     let mut bytes = [0; 32];
     if let Err(error) = rand::rand_bytes(&mut bytes) {
-        s2s.problem("dialback_secret", format!("is to be made, and OpenSSL gives no random bytes: {error}"));
+        s2s.problem(
+            "dialback_secret",
+            format!("cannot be generated, since OpenSSL returned no random bytes: {error}"),
+        );
     }
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -203,15 +211,17 @@ fn trust(section: &Section<'_>, stores: &mut Stores) -> Option<TrustStore> {
 
 fn remote_name(text: &str) -> Result<Pattern, String> {
     match value::pattern(text)? {
-        Pattern::Any => Err("\"*\" is every domain, and [s2s] holds for those".to_owned()),
+        Pattern::Any => Err("\"*\" matches every domain: set defaults for all domains in [s2s]".to_owned()),
         pattern => Ok(pattern),
     }
 }
 
-/// Characters of a dialback secret: who guesses it can pass for the domains of this node (XEP-0185 section 3).
-const GUESSABLE: usize = 16;
+/// Minimum number of characters of a dialback secret. An attacker who guesses it can impersonate the domains
+/// of this node (XEP-0185 section 3).
+const MIN_DIALBACK_SECRET: usize = 16;
 
-/// Long enough that domains which talk keep their link, short enough that links to the others do not pile up.
+/// Default of `idle_timeout`: domains that exchange stanzas keep their link, and unused links do not
+/// accumulate.
 const IDLE: Duration = Duration::from_secs(60 * 60);
 
 const TLS: [(&str, Tls); 3] =
@@ -226,11 +236,12 @@ const UNKNOWN_RECIPIENT: [(&str, UnknownRecipient); 2] =
 const MALFORMED_STANZA: [(&str, MalformedStanza); 2] =
     [("bounce", MalformedStanza::Bounce), ("close", MalformedStanza::Close)];
 
-/// What Prosody takes from other servers by default.
+/// Default of `max_stanza`, which is also the default of Prosody.
 const MAX_STANZA: usize = 512 << 10;
 
-/// Stream features, a certificate's worth of SASL and dialback keys fit many times over.
+/// Default of `max_stanza_unauthenticated`: several times the size of stream features, SASL and dialback
+/// elements.
 const MAX_STANZA_UNAUTHENTICATED: usize = 10 << 10;
 
-/// RFC 6120 section 13.12: a server must take at least this.
-const LEAST_MAX_STANZA: usize = 10_000;
+/// A server must accept stanzas of at least this size, in bytes (RFC 6120 section 13.12).
+const MIN_MAX_STANZA: usize = 10_000;

@@ -1,4 +1,4 @@
-//! A certificate authority that lives as long as the process: makes the demo's certificates on the spot.
+//! A certificate authority in memory, for the demo and for tests.
 
 use actors::settings::Identity;
 use openssl::{
@@ -15,17 +15,17 @@ use openssl::{
     },
 };
 
-/// An authority and the certificate that says so.
+/// An authority: its key and its self-signed certificate.
 pub(crate) struct Authority {
     certificate: X509,
     key: PKey<Private>,
 }
 
 impl Authority {
-    /// Founds an authority.
+    /// An authority with a new key.
     ///
     /// # Errors
-    /// OpenSSL refused; it has no reason to.
+    /// OpenSSL failed, for example for lack of memory.
     pub(crate) fn new() -> Result<Self, ErrorStack> {
         let key = key()?;
         let name = name("Toy authority of the Nuncio demo")?;
@@ -36,15 +36,15 @@ impl Authority {
         Ok(Self { certificate: builder.build(), key })
     }
 
-    /// What those trust who trust this authority.
+    /// The certificate to trust.
     pub(crate) fn certificate(&self) -> &X509 {
         &self.certificate
     }
 
-    /// Certifies a new key for `domain`.
+    /// Issues a certificate for `domain` with a new key.
     ///
     /// # Errors
-    /// OpenSSL refused; it has no reason to.
+    /// OpenSSL failed, for example for lack of memory.
     pub(crate) fn certify(&self, domain: &str) -> Result<Identity, ErrorStack> {
         let key = key()?;
         let subject = name(domain)?;
@@ -69,7 +69,7 @@ fn name(common_name: &str) -> Result<openssl::x509::X509Name, ErrorStack> {
     Ok(name.build())
 }
 
-/// A certificate that holds from yesterday, for clocks that differ, for a year.
+/// A certificate that is valid for a year. It begins yesterday, since clocks differ.
 fn builder(
     subject: &X509NameRef,
     issuer: &X509NameRef,
@@ -92,8 +92,8 @@ fn builder(
     Ok(builder)
 }
 
-/// In seconds.
+/// A day in seconds.
 const DAY: i64 = 24 * 60 * 60;
 
-/// X.509 counts its versions from zero.
+/// The number of version 3 (RFC 5280 section 4.1.2.1).
 const X509_V3: i32 = 2;

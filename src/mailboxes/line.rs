@@ -1,18 +1,19 @@
-//! One mailbox line of a log, whatever a log daemon put around it.
+//! Parses a mailbox line of a log, also with the prefix of a log daemon.
 
 use std::time::SystemTime;
 
 use status::escape::escaped;
 
-/// What one line says of the mailboxes of one actor kind.
+/// A mailbox line: the figures of one kind of actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
-    /// When the node wrote it, where the line says so.
+pub(super) struct MailboxLine {
+    /// The time at which the node wrote the line, if the line contains it.
     pub(super) time: Option<SystemTime>,
     pub(super) actor: String,
     pub(super) instances: u64,
     pub(super) depth: u64,
-    /// The fullest instance and what waits there, `b.example:31`; `None` where nothing waits.
+    /// The fullest instance and the number of messages that wait there, `b.example:31`; `None` if no message
+    /// waits.
     pub(super) deepest: Option<String>,
     pub(super) peak: u64,
     pub(super) capacity: u64,
@@ -25,12 +26,12 @@ pub(super) struct Reading {
     pub(super) restarts: u64,
 }
 
-impl Reading {
-    /// Reads a line; `None` if it is none of ours, or says too little.
-    pub(super) fn of(line: &[u8]) -> Option<Self> {
+impl MailboxLine {
+    /// Parses a line; `None` if it is not a complete mailbox line.
+    pub(super) fn parse(line: &[u8]) -> Option<Self> {
         let text = without_escapes(&String::from_utf8_lossy(line));
-        let (prefix, pairs) = halves(&text)?;
-        let mut reading = Self {
+        let (prefix, pairs) = prefix_and_pairs(&text)?;
+        let mut parsed = Self {
             time: prefix.split_whitespace().rev().find_map(time),
             actor: String::new(),
             instances: 0,
@@ -44,41 +45,42 @@ impl Reading {
             refused: 0,
             restarts: 0,
         };
-        let mut counted = [false; 2];
+        let mut found = [false; 2];
         for (key, value) in Pairs(pairs) {
             match key {
-                "actor" => reading.actor = name(&value, LONGEST_ACTOR)?,
-                "instances" => reading.instances = number(&value)?,
-                "depth" => reading.depth = number(&value)?,
-                "deepest" => reading.deepest = name(&value, LONGEST_INSTANCE).filter(|name| name != "-"),
-                "peak" => (reading.peak, counted[0]) = (number(&value)?, true),
-                "capacity" => (reading.capacity, counted[1]) = (number(&value)?, true),
-                "rate" => reading.rate = number(&value)?,
-                "wait_p50" => reading.wait_p50 = name(&value, LONGEST_WAIT)?,
-                "wait_p99" => reading.wait_p99 = name(&value, LONGEST_WAIT)?,
-                "refused" => reading.refused = number(&value)?,
-                "restarts" => reading.restarts = number(&value)?,
+                "actor" => parsed.actor = word(&value, MAX_ACTOR)?,
+                "instances" => parsed.instances = number(&value)?,
+                "depth" => parsed.depth = number(&value)?,
+                "deepest" => parsed.deepest = word(&value, MAX_INSTANCE).filter(|word| word != "-"),
+                "peak" => (parsed.peak, found[0]) = (number(&value)?, true),
+                "capacity" => (parsed.capacity, found[1]) = (number(&value)?, true),
+                "rate" => parsed.rate = number(&value)?,
+                "wait_p50" => parsed.wait_p50 = word(&value, MAX_WAIT)?,
+                "wait_p99" => parsed.wait_p99 = word(&value, MAX_WAIT)?,
+                "refused" => parsed.refused = number(&value)?,
+                "restarts" => parsed.restarts = number(&value)?,
                 _ => {}
             }
         }
-        (!reading.actor.is_empty() && counted == [true; 2]).then_some(reading)
+        (!parsed.actor.is_empty() && found == [true; 2]).then_some(parsed)
     }
 
-    /// Whether a mailbox was as full as it may be since the line before.
+    /// Whether a mailbox was full at some time since the line before.
     pub(super) fn reached_capacity(&self) -> bool {
         self.capacity > 0 && self.peak >= self.capacity
     }
 
-    /// Peak by capacity.
+    /// The peak divided by the capacity.
     pub(super) fn share(&self) -> f64 {
         if self.capacity == 0 { 0.0 } else { self.peak as f64 / self.capacity as f64 }
     }
 }
 
-/// What stands before the event, and its pairs.
+/// The text before the event, and the pairs of the event.
 ///
-/// The first target in a line is the node's own word; what a peer said stands further right, and may look like this.
-fn halves(text: &str) -> Option<(&str, &str)> {
+/// The first log target in a line is written by the node. Text of a peer, which may imitate it, is further
+/// right.
+fn prefix_and_pairs(text: &str) -> Option<(&str, &str)> {
     let (prefix, event) = match text.trim_start().strip_prefix(EVENT) {
         Some(pairs) => ("", pairs),
         None => {
@@ -89,7 +91,7 @@ fn halves(text: &str) -> Option<(&str, &str)> {
     event.starts_with("actor=").then_some((prefix, event))
 }
 
-/// The `key=value` pairs of an event, as the log writes them.
+/// Iterates over the `key=value` pairs of an event.
 struct Pairs<'a>(&'a str);
 
 impl<'a> Iterator for Pairs<'a> {
@@ -121,25 +123,25 @@ impl<'a> Iterator for Pairs<'a> {
     }
 }
 
-/// The number that `text` begins with: `1823/s`.
+/// The number at the beginning of `text`: 1823 for `1823/s`.
 fn number(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     text[..digits].parse().ok()
 }
 
-/// A word to be shown, cut to `longest` characters; nothing in it moves the cursor.
-fn name(text: &str, longest: usize) -> Option<String> {
-    let shown: String = escaped(text).chars().take(longest).collect();
+/// A word, escaped and cut to `max` characters.
+fn word(text: &str, max: usize) -> Option<String> {
+    let shown: String = escaped(text).chars().take(max).collect();
     (!shown.is_empty()).then_some(shown)
 }
 
-/// A point in time as the node writes it, `2026-11-22T16:48:25.123Z`, with nothing behind it.
+/// A time at the end of a word, in the form of the node: `2026-11-22T16:48:25.123Z`.
 fn time(word: &str) -> Option<SystemTime> {
-    let tail = word.get(word.len().saturating_sub(LONGEST_TIME)..)?;
+    let tail = word.get(word.len().saturating_sub(TIME_LENGTH)..)?;
     humantime::parse_rfc3339(tail).or_else(|_| humantime::parse_rfc3339(word)).ok()
 }
 
-/// Cuts the sequences that colour a terminal.
+/// Removes escape sequences for colours.
 fn without_escapes(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -151,25 +153,27 @@ fn without_escapes(text: &str) -> String {
     clean + rest
 }
 
-/// What every target of the node begins with.
+/// The beginning of every log target of the node, after a space.
 const TARGETS: &str = " nuncio::";
 
-/// The rest of the target of the mailbox lines.
+/// The rest of the log target of mailbox lines.
 const TARGET: &str = "mailbox ";
 
-/// What the event says before its pairs.
+/// The message of the event.
 const EVENT: &str = "mailbox ";
 
-/// Ours have up to nine letters.
-const LONGEST_ACTOR: usize = 24;
+/// Maximum number of characters of a kind of actor; those of the node have up to nine.
+const MAX_ACTOR: usize = 24;
 
-/// Room for a domain pair of common length; DNS allows 253 letters for each.
-const LONGEST_INSTANCE: usize = 100;
+/// Maximum number of characters of an instance: a domain pair of common length. The DNS allows 253 characters
+/// for each domain.
+const MAX_INSTANCE: usize = 100;
 
-const LONGEST_WAIT: usize = 8;
+/// Maximum number of characters of a waiting time.
+const MAX_WAIT: usize = 8;
 
-/// `2026-11-22T16:48:25.123Z`; in JSON other letters stand before it.
-const LONGEST_TIME: usize = 24;
+/// The length of `2026-11-22T16:48:25.123Z`. In JSON, other characters precede it in the same word.
+const TIME_LENGTH: usize = 24;
 
 #[cfg(test)]
 mod tests {
@@ -179,9 +183,9 @@ mod tests {
          handled=18233 rate=1823/s wait_p50=35us wait_p99=1.2ms refused=7 restarts=1";
 
     #[test]
-    fn the_line_of_the_interface_is_read_value_for_value() {
-        let reading = Reading::of(LINE.as_bytes()).unwrap();
-        let expected = Reading {
+    fn every_value_of_a_line_is_parsed() {
+        let parsed = MailboxLine::parse(LINE.as_bytes()).unwrap();
+        let expected = MailboxLine {
             time: None,
             actor: "outgoing".to_owned(),
             instances: 212,
@@ -195,11 +199,11 @@ mod tests {
             refused: 7,
             restarts: 1,
         };
-        assert_eq!(reading, expected);
+        assert_eq!(parsed, expected);
     }
 
     #[test]
-    fn what_others_put_around_it_does_not_matter() {
+    fn prefixes_of_log_daemons_are_ignored() {
         let own = format!("2026-11-22T16:48:25.123Z INFO  nuncio::mailbox {LINE}");
         let time = humantime::parse_rfc3339("2026-11-22T16:48:25.123Z").unwrap();
         for line in [
@@ -209,37 +213,37 @@ mod tests {
             format!("nuncio-1  | {own}\r"),
             format!(r#"{{"log":"{own}\n","stream":"stderr","time":"2026-11-22T16:48:26.5Z"}}"#),
         ] {
-            let reading = Reading::of(line.as_bytes()).unwrap_or_else(|| panic!("not read: {line}"));
-            assert_eq!((reading.time, reading.refused, reading.restarts), (Some(time), 7, 1), "{line}");
-            assert_eq!(reading.deepest.as_deref(), Some("b.example:31"), "{line}");
+            let parsed = MailboxLine::parse(line.as_bytes()).unwrap_or_else(|| panic!("not read: {line}"));
+            assert_eq!((parsed.time, parsed.refused, parsed.restarts), (Some(time), 7, 1), "{line}");
+            assert_eq!(parsed.deepest.as_deref(), Some("b.example:31"), "{line}");
         }
     }
 
     #[test]
-    fn an_instance_of_two_domains_stands_in_quotes() {
+    fn an_instance_with_two_domains_is_quoted() {
         let line = LINE.replace("b.example:31", "\"a.example > b.example:31\"");
         assert_eq!(
-            Reading::of(line.as_bytes()).unwrap().deepest.as_deref(),
+            MailboxLine::parse(line.as_bytes()).unwrap().deepest.as_deref(),
             Some("a.example > b.example:31")
         );
         let line = LINE.replace("b.example:31", "-");
-        assert_eq!(Reading::of(line.as_bytes()).unwrap().deepest, None);
+        assert_eq!(MailboxLine::parse(line.as_bytes()).unwrap().deepest, None);
     }
 
     #[test]
-    fn nobody_but_the_node_writes_mailbox_lines() {
+    fn text_of_a_peer_is_not_a_mailbox_line() {
         let said =
             format!("2026-11-22T16:48:25Z WARN  nuncio::incoming closed text=\"x nuncio::mailbox {LINE}\"");
-        assert_eq!(Reading::of(said.as_bytes()), None);
+        assert_eq!(MailboxLine::parse(said.as_bytes()), None);
         let said = format!("2026-11-22T16:48:25Z INFO  nuncio::incoming {LINE}");
-        assert_eq!(Reading::of(said.as_bytes()), None);
+        assert_eq!(MailboxLine::parse(said.as_bytes()), None);
     }
 
     #[test]
-    fn garbage_and_halves_are_passed_over() {
+    fn invalid_and_incomplete_lines_are_ignored() {
         for length in 0..LINE.len() {
-            // Whatever comes of it, it has to be read without a panic.
-            let _ = Reading::of(&LINE.as_bytes()[..length]);
+            // The result does not matter; parsing must not panic.
+            let _ = MailboxLine::parse(&LINE.as_bytes()[..length]);
         }
         for line in [
             &b"\xff\xfe\x00 nuncio::mailbox mailbox actor=\xff peak=1 capacity=x"[..],
@@ -249,14 +253,14 @@ mod tests {
             b"\x1b[",
             b"",
         ] {
-            assert_eq!(Reading::of(line), None, "{}", String::from_utf8_lossy(line));
+            assert_eq!(MailboxLine::parse(line), None, "{}", String::from_utf8_lossy(line));
         }
     }
 
     #[test]
-    fn nothing_of_a_line_moves_the_cursor() {
+    fn control_characters_of_a_line_are_escaped() {
         let line = LINE.replace("b.example:31", "\u{7}b\u{9b}2J\u{1b}]0;x");
-        let shown = Reading::of(line.as_bytes()).unwrap().deepest.unwrap();
+        let shown = MailboxLine::parse(line.as_bytes()).unwrap().deepest.unwrap();
         assert!(!shown.contains(char::is_control), "{shown:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A program that serves a domain: the client side of XEP-0114, as small as it gets.
+//! A minimal component that serves a domain (XEP-0114).
 
 use std::{fmt, io, net::SocketAddr};
 
@@ -13,58 +13,58 @@ use xmpp::{
     xml::{self, Element, ns},
 };
 
-/// A connection to the component port of a node, let in.
-pub(crate) struct Program {
+/// An authenticated connection to the component listener of a node.
+pub(crate) struct Component {
     socket: TcpStream,
     framer: Framer,
     buffer: BytesMut,
 }
 
-impl Program {
-    /// Connects, and proves with `secret` that it may serve `domain`.
+impl Component {
+    /// Connects, and authenticates as `domain` with `secret`.
     ///
     /// # Errors
-    /// The node is not there, or would not have it.
+    /// The connection failed, or the node refused the secret.
     pub(crate) async fn connect(node: SocketAddr, domain: &str, secret: &str) -> io::Result<Self> {
         let socket = TcpStream::connect(node).await?;
-        // Two short messages in a row would otherwise wait for each other (RFC 896).
+        // Without it, a second short message waits until the first is acknowledged (RFC 896).
         socket.set_nodelay(true)?;
-        let mut program = Self { socket, framer: Framer::new(LIMITS), buffer: BytesMut::new() };
+        let mut component = Self { socket, framer: Framer::new(LIMITS), buffer: BytesMut::new() };
         let (content, stream) = (ns::COMPONENT, ns::STREAM);
-        program
+        component
             .write(&format!("<stream:stream xmlns='{content}' xmlns:stream='{stream}' to='{domain}'>"))
             .await?;
-        let Frame::Header(header) = program.frame().await? else {
+        let Frame::Header(header) = component.frame().await? else {
             return Err(unexpected("no stream header"));
         };
-        // Closed at once, the opening tag is an element to read.
+        // With an end tag, the header is a complete element.
         let header = [&header[..], b"</stream:stream>"].concat();
         let header = Element::parse(&header, &[]).map_err(unexpected)?;
         let id = header.attribute("id").unwrap_or_default();
-        // XEP-0114 section 3: the digest of the stream's id and the secret, in hexadecimal.
+        // The SHA-1 digest of the stream id and the secret, in hexadecimal (XEP-0114 section 3).
         let digest = sha::sha1(format!("{id}{secret}").as_bytes());
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        program.write(&format!("<handshake>{digest}</handshake>")).await?;
-        match program.stanza().await? {
-            answer if answer.is("handshake", ns::COMPONENT) => Ok(program),
+        component.write(&format!("<handshake>{digest}</handshake>")).await?;
+        match component.stanza().await? {
+            answer if answer.is("handshake", ns::COMPONENT) => Ok(component),
             answer => Err(unexpected(answer.name)),
         }
     }
 
-    /// Sends a message of `text`.
+    /// Sends a chat message.
     ///
     /// # Errors
-    /// The connection broke.
-    pub(crate) async fn say(&mut self, from: &str, to: &str, text: &str) -> io::Result<()> {
+    /// The connection failed.
+    pub(crate) async fn send_message(&mut self, from: &str, to: &str, text: &str) -> io::Result<()> {
         let text = xml::escape(text);
         self.write(&format!("<message from='{from}' to='{to}' type='chat'><body>{text}</body></message>"))
             .await
     }
 
-    /// Waits for a stanza.
+    /// Waits for the next stanza.
     ///
     /// # Errors
-    /// The stream ended.
+    /// The stream ended, or it is not well-formed.
     pub(crate) async fn stanza(&mut self) -> io::Result<Element> {
         match self.frame().await? {
             Frame::Element(element) => {
@@ -75,10 +75,10 @@ impl Program {
         }
     }
 
-    /// Waits until the node closes the stream, and closes it too.
-    pub(crate) async fn leave(mut self) {
+    /// Waits until the node closes the stream, and answers with the closing tag.
+    pub(crate) async fn wait_for_close(mut self) {
         while self.stanza().await.is_ok() {}
-        // The node may be gone by now, and that is what we wait for.
+        // The write fails if the node has closed the connection, which ends it too.
         let _ = self.write("</stream:stream>").await;
     }
 
@@ -99,10 +99,10 @@ impl Program {
 }
 
 fn unexpected(what: impl fmt::Display) -> io::Error {
-    io::Error::other(format!("the component stream went wrong: {what}"))
+    io::Error::other(format!("unexpected data on the component stream: {what}"))
 }
 
-/// The node is trusted here; these only have to be above what it sends.
+/// The demo trusts its node, so the limits are only above the sizes that it sends.
 const LIMITS: Limits = Limits {
     element: 1 << 20,
     depth: 100,

@@ -1,0 +1,133 @@
+//! Checks whether a node can create its control socket.
+
+use std::{fs, io, path::Path};
+
+use actors::{node::control::socket, settings::Listen};
+use tokio::{net::UnixStream, runtime};
+
+use super::addresses;
+use crate::config::{
+    finding::{Message, Severity},
+    source::Source,
+};
+
+/// The result of the check.
+pub(super) struct Checked {
+    /// A node would probably have a control socket.
+    pub(super) usable: bool,
+    /// The process of the running node with this configuration.
+    pub(super) node: Option<u32>,
+}
+
+/// Checks the path of the control socket and, unless `offline`, which process listens there. Adds findings.
+pub(super) fn check(source: &Source, listen: &Listen, offline: bool) -> Checked {
+    let result = |usable| Checked { usable, node: None };
+    // If the key is wrong, there is a finding already.
+    let Some(control) = listen.control.as_ref().filter(|_| !source.has_problem(KEY)) else {
+        return result(false);
+    };
+    let node = if offline { Ok(None) } else { running_node(source, listen) };
+    let (severity, message) = match (check_path(&control.path), node) {
+        (Some(problem), _) | (None, Err(problem)) => problem,
+        (None, Ok(node)) => return Checked { usable: true, node },
+    };
+    if control.required || severity == Severity::Warning {
+        add(source, severity, message);
+        return result(control.required);
+    }
+    let text =
+        format!("no control socket: nuncio explain and similar commands do not work: {}", message.text());
+    add(source, Severity::Warning, Message::with_help(text, "set listen.control to another path"));
+    result(false)
+}
+
+fn add(source: &Source, severity: Severity, message: Message) {
+    match source.values(&[KEY]).pop() {
+        Some(value) => source.add(severity, value.span, KEY, message),
+        None => source.add_for_default(severity, KEY, message),
+    }
+}
+
+/// The reason why no socket can be created at `path`; `None` if it can.
+fn check_path(path: &Path) -> Option<(Severity, Message)> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        let text = format!("directory {} does not exist", directory.display());
+        return Some((Severity::Problem, Message::with_help(text, CREATE_DIRECTORY)));
+    }
+    Some(explain(path, &socket::try_out(path).err()?))
+}
+
+fn explain(path: &Path, error: &socket::Error) -> (Severity, Message) {
+    let path = path.display();
+    match error {
+        // The node may run as a different user, which has the permission.
+        socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
+            Severity::Warning,
+            Message::with_help(
+                format!("no permission for the control socket {path}"),
+                "run this check as the user of the service, or as root",
+            ),
+        ),
+        error => {
+            let text = format!("cannot create the control socket {path}: {error}");
+            (Severity::Problem, Message::with_help(text, OTHER_PATH))
+        }
+    }
+}
+
+/// The process of the node with this configuration, if one listens on the socket.
+///
+/// # Errors
+/// Another process listens there, or the socket cannot be used.
+fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severity, Message)> {
+    let Some(path) = listen.control.as_ref().map(|control| &control.path) else { return Ok(None) };
+    let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else { return Ok(None) };
+    let process = match runtime.block_on(UnixStream::connect(path)) {
+        Ok(stream) => stream.peer_cred().ok().and_then(|peer| peer.pid()?.try_into().ok()),
+        Err(error) if UNUSED.contains(&error.kind()) => return Ok(None),
+        Err(error) => return Err(explain(path, &error.into())),
+    };
+    let is_ours = |process| has_config(process, source.file()) || uses_address(process, listen);
+    match process {
+        Some(process) if addresses::runs_this_binary(process) && is_ours(process) => Ok(Some(process)),
+        _ => {
+            let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
+            let path = path.display();
+            let text = format!("cannot create the control socket {path}: {}{process}", socket::Error::Taken);
+            Err((Severity::Problem, Message::with_help(text, OTHER_PATH)))
+        }
+    }
+}
+
+/// Whether the command line of the process contains `--config` with this file.
+fn has_config(process: u32, file: &Path) -> bool {
+    let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line);
+    let mut words = line.split('\0');
+    let option = words.find_map(|word| word.strip_prefix("--config")).map(|rest| rest.strip_prefix('='));
+    let path = match option {
+        Some(Some(path)) => path,
+        Some(None) => words.next().unwrap_or_default(),
+        None => return false,
+    };
+    let theirs = Path::new(&format!("/proc/{process}/cwd")).join(path);
+    matches!((theirs.canonicalize(), file.canonicalize()), (Ok(theirs), Ok(ours)) if theirs == ours)
+}
+
+/// Whether the process listens on an address of this configuration.
+fn uses_address(process: u32, listen: &Listen) -> bool {
+    let mut addresses =
+        [&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics].into_iter().flatten();
+    addresses.any(|address| addresses::listener(*address).is_some_and(|(listener, _)| listener == process))
+}
+
+const KEY: &str = "listen.control";
+
+/// Errors that mean that no process listens. A node replaces the socket of a node that has exited.
+const UNUSED: [io::ErrorKind; 2] = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+
+const CREATE_DIRECTORY: &str =
+    "create the directory, or set listen.control to another path: the node does not start without the socket";
+
+const OTHER_PATH: &str = "set listen.control to another path: the node does not start without the socket";

@@ -1,0 +1,114 @@
+//! The answer of a node as text: lines, tables, and times with their age.
+
+use status::{
+    amount::Amount,
+    escape::escaped,
+    report::{Seconds, Time},
+};
+
+use crate::text::{
+    size::{Size, counted},
+    table::Table,
+    time::Clock,
+    wrap,
+};
+
+/// Text that grows from top to bottom.
+pub(crate) struct Page {
+    text: String,
+    /// Displays times relative to the time of the answer.
+    clock: Clock,
+    /// Columns of the terminal; `None`: lines are not broken.
+    width: Option<usize>,
+}
+
+impl Page {
+    /// An empty page for an answer that the node gave at `now`.
+    pub(crate) fn new(now: Time) -> Self {
+        Self { text: String::new(), clock: Clock::new(now), width: wrap::columns() }
+    }
+
+    /// Adds a line. Hidden characters, which a peer may have sent, are escaped.
+    pub(crate) fn line(&mut self, line: &str) {
+        self.text.push_str(&wrap::line(&escaped(line), self.width));
+        self.text.push('\n');
+    }
+
+    /// Adds a heading, with an empty line above it.
+    pub(crate) fn heading(&mut self, heading: &str) {
+        self.text.push('\n');
+        self.line(heading);
+    }
+
+    /// Adds a table.
+    pub(crate) fn table(&mut self, table: &Table) {
+        for line in table.lines(self.width) {
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+
+    /// Adds the total of a list, and how many of its entries are not shown.
+    pub(crate) fn total(&mut self, noun: &str, shown: usize, total: usize) {
+        let all = counted(total as u64, noun);
+        match total.saturating_sub(shown) {
+            0 => self.line(&all),
+            more => self.line(&format!("{all}, {more} not shown: use --limit N to show more")),
+        }
+    }
+
+    /// Adds the parts of the node that did not answer in time.
+    pub(crate) fn unanswered(&mut self, parts: &[String]) {
+        if !parts.is_empty() {
+            let parts = parts.join(", ");
+            self.line(&format!("incomplete: {parts} did not answer in time; this node is overloaded"));
+        }
+    }
+
+    /// A time of day with its age: `12:03:04 (34 s ago)`.
+    pub(crate) fn time_with_age(&self, time: Time) -> String {
+        self.clock.time_with_age(time)
+    }
+
+    /// A time of day, with the date if it is not today.
+    pub(crate) fn time(&self, time: Time) -> String {
+        self.clock.time(time)
+    }
+
+    /// The time between `time` and the answer.
+    pub(crate) fn age(&self, time: Time) -> Seconds {
+        self.clock.age(time)
+    }
+
+    /// The whole text.
+    pub(crate) fn finish(self) -> String {
+        self.text
+    }
+}
+
+/// A number of stanzas with their size: `12 stanzas, 3.4 KiB`.
+pub(crate) fn amount(amount: Amount) -> String {
+    format!("{}, {}", counted(amount.stanzas, "stanza"), Size(amount.bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn hidden_characters_of_a_peer_are_escaped() {
+        let mut page = Page::new(Time(SystemTime::UNIX_EPOCH));
+        page.line("bye\n\u{1b}[31mred\u{202e}");
+        assert_eq!(page.finish(), "bye\\n\\u{1b}[31mred\\u{202e}\n");
+    }
+
+    #[test]
+    fn entries_that_are_not_shown_are_counted() {
+        let mut page = Page::new(Time(SystemTime::UNIX_EPOCH));
+        page.total("link", 1, 1);
+        page.total("queue", 100, 1_234);
+        assert_eq!(page.finish(), "1 link\n1234 queues, 1134 not shown: use --limit N to show more\n");
+    }
+}

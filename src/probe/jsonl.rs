@@ -1,0 +1,76 @@
+//! The report for programs: JSON Lines, one object for each step and one for the verdict, which is last.
+
+use serde_json::{Map, Value, json};
+use status::escape;
+use xmpp::{Domain, DomainPair};
+
+use super::{
+    cause,
+    step::{Finding, Step},
+    verdict::Verdict,
+};
+
+/// The line of a step.
+pub(crate) fn step(pair: &DomainPair, step: &Step) -> String {
+    let location = &step.location;
+    let mut object = Map::new();
+    let mut put = |key: &str, value: Value| {
+        object.insert(key.to_owned(), value);
+    };
+    put("step", step.kind.as_str().into());
+    put("part", part(location.own).into());
+    put("result", step.result().into());
+    if let Some(target) = &location.target {
+        put("target", target.as_str().into());
+        put("direct_tls", location.direct_tls.into());
+    }
+    if let Some(address) = location.address {
+        put("address", address.to_string().into());
+    }
+    if location.dialback_alone {
+        put("dialback_alone", true.into());
+    }
+    put("text", step.lines().join("\n").into());
+    if let Some(finding) = &step.finding {
+        put("finding", self::finding(pair, finding));
+    }
+    object.extend(step.facts.clone());
+    line(&Value::Object(object))
+}
+
+/// The line of the verdict. `from` is the local domain, if the configuration is known.
+pub(crate) fn verdict(pair: &DomainPair, from: Option<&Domain>, verdict: &Verdict<'_>) -> String {
+    let all = |findings: &[&Finding]| findings.iter().map(|found| finding(pair, found)).collect::<Vec<_>>();
+    let path = verdict.path;
+    line(&json!({
+        "step": "verdict",
+        "result": if path.is_some() { "ok" } else { "failed" },
+        "from": from.map(Domain::as_str),
+        "remote": pair.remote.as_str(),
+        "mechanism": path.map(|path| path.mechanism.to_string()),
+        "at": path.map(|path| path.at.as_str()),
+        "failures": all(&verdict.failures),
+        "warnings": all(&verdict.notes),
+        "untested": verdict.untested.iter().map(|untested| untested.sentence(pair)).collect::<Vec<_>>(),
+    }))
+}
+
+/// A value on one line. Hidden characters, which a peer may have sent, are escaped.
+fn line(value: &Value) -> String {
+    format!("{}\n", escape::json(&value.to_string()))
+}
+
+fn part(own: bool) -> &'static str {
+    if own { "own" } else { "remote" }
+}
+
+fn finding(pair: &DomainPair, finding: &Finding) -> Value {
+    json!({
+        "cause": finding.cause.id,
+        "part": part(finding.own),
+        "side": cause::side_id(finding.cause.side),
+        "rule": finding.cause.rule,
+        "happened": finding.text,
+        "advice": finding.cause.advice(pair),
+    })
+}

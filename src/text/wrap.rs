@@ -1,0 +1,56 @@
+//! Breaks text between words to fit the width of the terminal.
+
+use std::io::{self, IsTerminal as _};
+
+/// The width in columns of the terminal that standard output goes to; `None` if it goes elsewhere and no line
+/// is broken.
+pub(crate) fn columns() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
+}
+
+/// Breaks text between words into lines of at most `width` characters. A longer word gets a line of its own.
+pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Breaks one line into lines of at most `width` columns. All of them have the indentation of the given line.
+pub(crate) fn line(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let indent = text.chars().take_while(|c| *c == ' ').count();
+    let room = width.saturating_sub(indent).max(NARROWEST);
+    let lines = wrapped(text.trim_start_matches(' '), room);
+    let pad = " ".repeat(indent);
+    lines.iter().map(|line| format!("{pad}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Text of fewer columns than this is not broken: it would be mostly line ends.
+pub(crate) const NARROWEST: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_words_and_keep_their_indentation() {
+        assert_eq!(
+            line("  one two three four five six seven", Some(26)),
+            "  one two three four five\n  six seven"
+        );
+        assert_eq!(line("one two", None), "one two");
+        let long = "x".repeat(200);
+        assert_eq!(line(&long, Some(80)), long);
+    }
+}
