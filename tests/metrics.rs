@@ -115,6 +115,23 @@ fn promtool_finds_nothing_to_complain_about() {
 }
 
 #[test]
+fn the_documentation_names_every_metric() {
+    let network = Network::new();
+    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    let documentation = include_str!("../docs/monitoring.md");
+    let scrape = node.scrape();
+    let names: Vec<_> =
+        scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert!(names.len() > 20, "{names:?}");
+    for name in names {
+        // Those of the mailboxes share a row: `nuncio_mailbox_instances`, `_depth`.
+        let short = name.strip_prefix("nuncio_mailbox").unwrap_or(name);
+        let is_named = [name, short].iter().any(|name| documentation.contains(&format!("`{name}`")));
+        assert!(is_named, "docs/monitoring.md does not name {name}");
+    }
+}
+
+#[test]
 fn every_name_in_the_dashboard_is_one_of_a_metric() {
     let network = Network::new();
     let node = Watched::start(&network, Setup::of("nuncio.example"));

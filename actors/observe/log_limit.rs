@@ -60,7 +60,7 @@ impl LogLimiter {
     fn end_interval(&self, seconds: u64) {
         let more = self.requested.swap(0, Relaxed).saturating_sub(self.allowed);
         if more > 0 {
-            let within = format_args!("{seconds}s");
+            let within = format!("{seconds}s");
             match &self.name {
                 Some(name) => {
                     log::warn!(target: self.target, name = name.as_str(), more = more, within:% = within; "{}", self.summary);

@@ -132,6 +132,18 @@ fn the_shipped_file_names_every_key() {
 }
 
 #[test]
+fn the_first_configuration_of_the_readme_has_no_problems() {
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let dir = Dir::new().with_certificate(&Authority::new().unwrap(), "example.org");
+    // The authority of the tests puts one name into a certificate.
+    let missing_name = "certificate of its domain is not for echo.example.org";
+    let findings = dir.findings(example);
+    assert!(findings.iter().all(|finding| finding.contains(missing_name)), "{findings:?}");
+    assert!(dir.load(example).is_ok());
+}
+
+#[test]
 fn the_example_of_the_interface_is_read_value_for_value() {
     let authority = Authority::new().unwrap();
     let dir = Dir::new()

@@ -42,7 +42,7 @@ impl Results {
         self.figures.entry((figure, kind)).or_default().push(value);
     }
 
-    /// RecorderHandle a run that does not count.
+    /// A run that does not count.
     pub(crate) fn fault(&mut self, kind: Kind, work: &str, what: &str) {
         let fault = format!("{}, {work}: {what}", kind.name());
         eprintln!("  FAULT {fault}");

@@ -71,12 +71,12 @@ fn close_ends_the_connection_of_a_component_and_frees_its_name() {
 
     let mut first = node.inbox();
     let told = place.tells(&["close", "inbox.nuncio.example"]);
-    assert!(told.contains("the component's connection is closed"), "{told}");
+    assert!(told.contains("the connection of the component is closed"), "{told}");
     first.expects_end();
     // One that reads nothing and answers nothing holds the name no longer than one that does.
     let deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
     let told = place.tells(&["close", "inbox.nuncio.example"]);
-    assert!(told.contains("the component's connection is closed"), "{told}");
+    assert!(told.contains("the connection of the component is closed"), "{told}");
     let json = place.json(&["components", "inbox.nuncio.example"]);
     assert_eq!(json["components"][0]["last_end"]["reason"], "closed by an operator", "{json}");
     let mut second = node.inbox();

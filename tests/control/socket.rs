@@ -122,7 +122,10 @@ fn out_of_file_descriptors_the_log_stays_quiet() {
     let _asked = UnixStream::connect(place.socket()).unwrap();
     let _scraper = TcpStream::connect((address, 9090)).unwrap();
     for (one, more) in [
-        ("a command could not be accepted", "nuncio::control more commands could not be accepted"),
+        (
+            "cannot accept a connection to the control socket",
+            "nuncio::control more connections to the control socket could not be accepted",
+        ),
         ("no connection can be accepted", "nuncio::metrics more connections could not be accepted"),
     ] {
         node.eventually_logs(&[more]);
@@ -171,7 +174,9 @@ fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
             client
         })
         .collect();
-    // Each is answered at its first try.
+    // The burst may have taken all slots, of those that are ending too: on a busy machine they take a moment to end.
+    eventually("a command is answered", || place.nuncio(&["sessions"]).status.success().then_some(()));
+    // From then on each is answered at its first try.
     for _ in 0..20 {
         assert_eq!(place.tells(&["sessions"]).trim_end(), "0 links");
     }

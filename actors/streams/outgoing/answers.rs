@@ -28,7 +28,7 @@ impl Inbound {
 }
 
 impl Outgoing {
-    /// RecorderHandle that something was dropped, and tells it once.
+    /// Notes that something was dropped, and tells it once.
     pub(super) fn drop_stray(&mut self, stray: Stray) {
         let Some(wire) = &mut self.wire else { return };
         wire.inbound.dropped += 1;
