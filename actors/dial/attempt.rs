@@ -1,12 +1,13 @@
-//! A connection attempt: from the name of a remote domain to an authenticated stream, or to an answer about a dialback
-//! key. The steps are DNS, TCP, TLS, stream and authentication.
+//! A connection attempt: from the name of a remote domain to an authenticated stream, or to an answer about a
+//! dialback key. The steps are DNS, TCP, TLS, stream and authentication.
 //!
-//! An attempt [walks](Walk) over the targets of the domain and the addresses of each target until one succeeds. It goes
-//! on to the next one after every failure, also of TLS, the stream or authentication, within its [limits](Limits). RFC
-//! 6120 section 3.2.1 requires this for TCP only, but a server that stops there returns stanzas that the next target
-//! would have accepted.
+//! An attempt [walks](Walk) over the targets of the domain and the addresses of each target until one
+//! succeeds. It goes on to the next one after every failure, also of TLS, the stream or authentication,
+//! within its [limits](Limits). RFC 6120 section 3.2.1 requires this for TCP only, but a server that stops
+//! there returns stanzas that the next target would have accepted.
 //!
-//! Architecture Invariant: an attempt is a future and not an actor, and nothing outlives it. Dropping it ends it.
+//! Architecture Invariant: an attempt is a future and not an actor, and nothing outlives it. Dropping it ends
+//! it.
 
 mod budget;
 mod dialer;
@@ -86,7 +87,8 @@ pub struct Attempt<G> {
 /// The limits of one attempt. They bound its cost, however many targets and addresses a domain publishes.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The time limit, counted from the answer of the DNS with the targets. Waiting for a permit does not count.
+    /// The time limit, counted from the answer of the DNS with the targets. Waiting for a permit does not
+    /// count.
     pub time: Duration,
     /// The limit of connections.
     pub connections: usize,
@@ -100,8 +102,8 @@ impl<G: Goal> Attempt<G> {
     /// Connects to the remote domain.
     ///
     /// # Errors
-    /// The DNS gave no target, or no target could be used. Of several failures this is the one of the connection that
-    /// got furthest.
+    /// The DNS gave no target, or no target could be used. Of several failures this is the one of the
+    /// connection that got furthest.
     pub async fn make(self) -> Result<G::Outcome, AttemptError> {
         let mut result =
             ResultCount { metrics: self.dialer.metrics.clone(), purpose: G::PURPOSE, result: "abandoned" };
@@ -190,8 +192,8 @@ impl<G: Goal> Attempt<G> {
         }
     }
 
-    /// Records a step towards a session in the history of the remote domain. Verifications, which other servers cause,
-    /// are not recorded here.
+    /// Records a step towards a session in the history of the remote domain. Verifications, which other
+    /// servers cause, are not recorded here.
     fn record(&self, event: Event) {
         if G::PURPOSE == Purpose::Session {
             self.dialer.recorder.note(&self.pair.remote, event.with(&self.pair.local));

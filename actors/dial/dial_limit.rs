@@ -1,15 +1,17 @@
 //! Limits the connection attempts to one address.
 //!
-//! A host may serve a thousand domains. It must not get a thousand connections at once, and while it is down it must
-//! not use up the attempts for all other hosts. Sessions and verifications are counted separately: two nodes that
-//! connect to each other, and each verify a dialback key of the other first, would otherwise wait for each other.
+//! A host may serve a thousand domains. It must not get a thousand connections at once, and while it is down
+//! it must not use up the attempts for all other hosts. Sessions and verifications are counted separately:
+//! two nodes that connect to each other, and each verify a dialback key of the other first, would otherwise
+//! wait for each other.
 //!
-//! The limit adapts. Each connection that succeeds raises the limit of its address by one, up to [`GROWTH`] times the
-//! configured one, so that a distant host with many domains is reached in time. Each that fails lowers it by two, down
-//! to the configured one.
+//! The limit adapts. Each connection that succeeds raises the limit of its address by one, up to [`GROWTH`]
+//! times the configured one, so that a distant host with many domains is reached in time. Each that fails
+//! lowers it by two, down to the configured one.
 //!
-//! Unauthenticated servers choose the addresses of verifications, so each address also has a budget for verifications
-//! that confirm no key. It bounds the connections that others can direct at a third party through this node.
+//! Unauthenticated servers choose the addresses of verifications, so each address also has a budget for
+//! verifications that confirm no key. It bounds the connections that others can direct at a third party
+//! through this node.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -126,8 +128,8 @@ impl DialLimit {
         }
     }
 
-    /// Answers with a permit that is counted already. If the attempt was dropped, the permit is dropped with the
-    /// answer and releases itself.
+    /// Answers with a permit that is counted already. If the attempt was dropped, the permit is dropped with
+    /// the answer and releases itself.
     fn grant(&self, key: Key, request: Acquire) {
         let _ = request.answer.send(Ok(DialPermit { key, limit: self.own.clone(), succeeded: false }));
     }
@@ -272,14 +274,14 @@ impl Drop for DialLimit {
     }
 }
 
-/// The limit of an address grows to this multiple of the configured one. With the default of 32 that is 256, as many as
-/// the attempts of the node at once. A connection takes six round trips, so at 100 ms each a host of 1,000 domains is
-/// reached within 3 s instead of 19.
+/// The limit of an address grows to this multiple of the configured one. With the default of 32 that is 256,
+/// as many as the attempts of the node at once. A connection takes six round trips, so at 100 ms each a host
+/// of 1,000 domains is reached within 3 s instead of 19.
 const GROWTH: usize = 8;
 
-/// Requests that may wait for one address, for each configured permit. With the default of 32, these are more than the
-/// 10,000 domains of a large host. One core establishes about 100 connections a second, so all are served within the
-/// time that a message waits.
+/// Requests that may wait for one address, for each configured permit. With the default of 32, these are more
+/// than the 10,000 domains of a large host. One core establishes about 100 connections a second, so all are
+/// served within the time that a message waits.
 const WAITING_PER_PERMIT: usize = 512;
 
 /// Requests that may wait for all addresses. An attempt that waits takes about 8 KiB.
@@ -288,12 +290,12 @@ const MAX_WAITING: usize = 32_768;
 /// Verifications of one address in a burst that confirm no key.
 const UNCONFIRMED: usize = 60;
 
-/// Verifications of one address a second, over a long time, that confirm no key. One connection a second is no burden to a
-/// server, and each misconfigured domain of a host is still asked about now and then.
+/// Verifications of one address a second, over a long time, that confirm no key. One connection a second is
+/// no burden to a server, and each misconfigured domain of a host is still asked about now and then.
 const UNCONFIRMED_PER_SECOND: f64 = 1.0;
 
-/// The interval at which unused addresses are forgotten. An address takes about 150 bytes, and the limits of the verifier
-/// let others name 80 addresses a second.
+/// The interval at which unused addresses are forgotten. An address takes about 150 bytes, and the limits of
+/// the verifier let others name 80 addresses a second.
 const SWEEP: Duration = Duration::from_secs(15);
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use xmpp::{
 pub use self::diagnosis::{Observations, certificate_cause};
 use net::{dns, happy_eyeballs, tls};
 
-/// The reason why an attempt failed, or why no attempt was made. `Display` gives it without the remote domain,
-/// [`AttemptError::sentence`] with it.
+/// The reason why an attempt failed, or why no attempt was made. `Display` gives it without the remote
+/// domain, [`AttemptError::sentence`] with it.
 #[derive(Clone, Debug)]
 pub enum AttemptError {
     /// `allow` or `deny` forbids federation with the domain.
@@ -77,7 +77,8 @@ pub enum AttemptError {
         /// The failure of dialback.
         dialback: Box<Self>,
     },
-    /// The peer closed a stream over TLS with `policy-violation`: it may limit our rate, or it may not want us.
+    /// The peer closed a stream over TLS with `policy-violation`: it may limit our rate, or it may not want
+    /// us.
     Refused {
         /// The failure of the stream.
         error: Box<Self>,
@@ -106,8 +107,8 @@ impl AttemptError {
             Self::Denied | Self::TlsForbidden | Self::Loop(_) => true,
             Self::Dns(failure) => failure.is_definitive(),
             Self::Stream { failure, .. } => failure.is_definitive(),
-            // A peer that closes the stream on dialback as it did on EXTERNAL has refused both. A temporary failure of
-            // the second connection leaves open whether dialback would succeed.
+            // A peer that closes the stream on dialback as it did on EXTERNAL has refused both. A temporary
+            // failure of the second connection leaves open whether dialback would succeed.
             Self::Unauthenticated { dialback, .. } => {
                 dialback.is_definitive() || dialback.is_silent_refusal()
             }
@@ -198,7 +199,8 @@ impl AttemptError {
         }
     }
 
-    /// How far the attempt got, as a rank. Of the errors of several targets, the one with the highest rank is reported.
+    /// How far the attempt got, as a rank. Of the errors of several targets, the one with the highest rank is
+    /// reported.
     pub fn progress(&self) -> u8 {
         match self {
             Self::Denied

@@ -53,7 +53,8 @@ impl RemotePolicies {
         &self.inner.rules
     }
 
-    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches, or else that of
+    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches, or
+    /// else that of
     /// `[s2s]`.
     pub fn remote(&self, domain: &Domain) -> &Remote {
         let inner = &*self.inner;

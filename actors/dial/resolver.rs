@@ -1,7 +1,8 @@
 //! The DNS resolver of all attempts, with one cache and one limit for lookups at once.
 //!
-//! The cache is bounded in bytes. Lookups for verifications, which unauthenticated servers cause, have a limit of their
-//! own. So they neither delay the lookups for sessions nor make the node hold many large answers at once.
+//! The cache is bounded in bytes. Lookups for verifications, which unauthenticated servers cause, have a
+//! limit of their own. So they neither delay the lookups for sessions nor make the node hold many large
+//! answers at once.
 
 #[cfg(test)]
 mod tests;
@@ -257,13 +258,13 @@ impl Drop for Resolver {
     }
 }
 
-/// The size of the cache in bytes. A domain takes four answers of about 400 bytes each, so 10,000 domains fit: more than
-/// busy nodes are connected to. The largest answer that is cached takes about 8 KiB.
+/// The size of the cache in bytes. A domain takes four answers of about 400 bytes each, so 10,000 domains
+/// fit: more than busy nodes are connected to. The largest answer that is cached takes about 8 KiB.
 const CACHE: usize = 16 * 1024 * 1024;
 
 /// Lookups for sessions at once. More would only queue at the name server, and each takes a socket.
 const MAX_FOR_SESSIONS: usize = 256;
 
-/// Lookups for verifications at once: as many as there are verifications by default, so that a name server that does not
-/// answer delays no other lookup. Each holds at most two answers in memory.
+/// Lookups for verifications at once: as many as there are verifications by default, so that a name server
+/// that does not answer delays no other lookup. Each holds at most two answers in memory.
 const MAX_FOR_VERIFICATIONS: usize = 64;

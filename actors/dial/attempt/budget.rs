@@ -39,8 +39,8 @@ impl Budget {
         }
     }
 
-    /// The share of the next target: half of what is left, so that the targets after it get a share too. The last one
-    /// gets everything.
+    /// The share of the next target: half of what is left, so that the targets after it get a share too. The
+    /// last one gets everything.
     pub(super) fn share(&self, is_last: bool) -> Self {
         if is_last {
             Self::of(self.connections_left(), 0, self.time_left())

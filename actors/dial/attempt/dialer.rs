@@ -152,10 +152,10 @@ impl Dial for Dialer {
     }
 }
 
-/// Connections for one dialback key: two servers with an IPv6 and an IPv4 address each. Anybody can send a key, and its
-/// domain can lead to a third party.
+/// Connections for one dialback key: two servers with an IPv6 and an IPv4 address each. Anybody can send a
+/// key, and its domain can lead to a third party.
 const VERIFICATION_CONNECTIONS: usize = 4;
 
-/// Targets whose addresses are looked up for one dialback key. With the lookups of the targets themselves, a key costs
-/// at most ten queries, apart from aliases.
+/// Targets whose addresses are looked up for one dialback key. With the lookups of the targets themselves, a
+/// key costs at most ten queries, apart from aliases.
 const VERIFICATION_LOOKUPS: usize = 4;

@@ -1,9 +1,9 @@
 //! Dialback on another connection, for a peer that refuses EXTERNAL and closes the stream.
 //!
-//! On the same stream, dialback follows a refused EXTERNAL. If the peer closes the stream instead, the attempt connects
-//! to the same address again and leaves EXTERNAL out. The policy and the certificate are checked again as on every
-//! connection. The permit of the first connection is used again: a second one could be waited for by attempts that all
-//! hold a first one.
+//! On the same stream, dialback follows a refused EXTERNAL. If the peer closes the stream instead, the
+//! attempt connects to the same address again and leaves EXTERNAL out. The policy and the certificate are
+//! checked again as on every connection. The permit of the first connection is used again: a second one could
+//! be waited for by attempts that all hold a first one.
 
 use std::net::SocketAddr;
 

@@ -19,8 +19,8 @@ pub trait Goal: Completion + Clone + fmt::Debug {}
 #[derive(Clone, Debug)]
 pub struct OpenSession;
 
-/// The goal of an answer about a dialback key: our domain got it from a peer, and asks the server of the remote domain
-/// whether it is valid (XEP-0220 section 2.3).
+/// The goal of an answer about a dialback key: our domain got it from a peer, and asks the server of the
+/// remote domain whether it is valid (XEP-0220 section 2.3).
 #[derive(Clone, Debug)]
 pub struct VerifyKey {
     /// The key and the stream on which it was sent.

@@ -93,7 +93,8 @@ pub(super) struct Negotiated<T> {
 }
 
 impl<G: Goal> Attempt<G> {
-    /// Negotiates on a new connection to `address` until the goal is reached, at most for `handshake_timeout`.
+    /// Negotiates on a new connection to `address` until the goal is reached, at most for
+    /// `handshake_timeout`.
     ///
     /// # Errors
     /// The goal was not reached.
@@ -171,7 +172,8 @@ pub struct Transport {
 }
 
 impl<G: Goal> Negotiation<'_, G> {
-    /// Negotiates until the handshake is complete. Also returns whether the closing tag of the peer is missing.
+    /// Negotiates until the handshake is complete. Also returns whether the closing tag of the peer is
+    /// missing.
     async fn run(
         &mut self,
         socket: TcpStream,
@@ -356,7 +358,8 @@ impl<G: Goal> Negotiation<'_, G> {
         }
     }
 
-    /// The error for a failed write. Reads what the peer sent before it closed the connection, which may be the reason.
+    /// The error for a failed write. Reads what the peer sent before it closed the connection, which may be
+    /// the reason.
     async fn explain_write_error(
         &mut self,
         mut handshake: Handshake<G::Handshake>,
@@ -392,7 +395,8 @@ impl<G: Goal> Negotiation<'_, G> {
         }
     }
 
-    /// The error for a connection that has ended: the refusal that the peer sent before, unless the network failed.
+    /// The error for a connection that has ended: the refusal that the peer sent before, unless the network
+    /// failed.
     fn lost(&self, handshake: &Handshake<G::Handshake>, error: Option<std::io::ErrorKind>) -> AttemptError {
         use std::io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
         let by_network = matches!(error, Some(HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut));
@@ -418,8 +422,8 @@ impl<G> Negotiation<'_, G> {
 }
 
 impl Transport {
-    /// Closes the connection of a stream whose closing tag is written, in the background. `is_open`: the closing tag of
-    /// the peer is missing.
+    /// Closes the connection of a stream whose closing tag is written, in the background. `is_open`: the
+    /// closing tag of the peer is missing.
     pub(super) fn close(self, is_open: bool) {
         close(self.stream, Farewell::after(&End::Closed, is_open));
     }

@@ -17,8 +17,8 @@ pub struct Resumed {
     pub pair: DomainPair,
 }
 
-/// The mailbox of the owner. An attempt sends [`Waiting`] and [`Resumed`] in pairs, before its owner learns the outcome.
-/// An attempt that is dropped while it waits sends no [`Resumed`].
+/// The mailbox of the owner. An attempt sends [`Waiting`] and [`Resumed`] in pairs, before its owner learns
+/// the outcome. An attempt that is dropped while it waits sends no [`Resumed`].
 #[derive(Clone, Debug)]
 pub struct Owner {
     /// Takes [`Waiting`].

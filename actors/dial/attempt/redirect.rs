@@ -7,8 +7,8 @@ use xmpp::{Domain, stream::initiating::Cause};
 use crate::dial::error::AttemptError;
 use net::dns::Target;
 
-/// The target to which the server of `target` redirects us; `None` if the error is no redirect. A redirect in clear text
-/// is not followed, as anyone on the path could have sent it.
+/// The target to which the server of `target` redirects us; `None` if the error is no redirect. A redirect in
+/// clear text is not followed, as anyone on the path could have sent it.
 pub fn redirect(error: &AttemptError, target: &Target) -> Option<Target> {
     let AttemptError::Stream { failure, .. } = error else { return None };
     let Cause::Redirected { host, secured: true } = &failure.cause else { return None };

@@ -41,8 +41,9 @@ impl Targets {
         self.several
     }
 
-    /// Follows a redirect of `target` (RFC 6120 section 4.9.3.19): the new target is the next one. Only the address
-    /// changes, the pair and its policy stay. `None`: `error` is no redirect, or [`REDIRECTS`] were followed already.
+    /// Follows a redirect of `target` (RFC 6120 section 4.9.3.19): the new target is the next one. Only the
+    /// address changes, the pair and its policy stay. `None`: `error` is no redirect, or [`REDIRECTS`] were
+    /// followed already.
     pub(super) fn follow(&mut self, error: &AttemptError, target: &Target) -> Option<&Target> {
         let other = redirect(error, target).filter(|_| self.redirects < REDIRECTS)?;
         self.redirects += 1;

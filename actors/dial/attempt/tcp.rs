@@ -34,8 +34,8 @@ enum OpenError {
 }
 
 impl<G: Goal> Attempt<G> {
-    /// Connects to one of `addresses`. They race, except for those whose limit is reached: these come last, one by one.
-    /// Also returns the addresses that failed.
+    /// Connects to one of `addresses`. They race, except for those whose limit is reached: these come last,
+    /// one by one. Also returns the addresses that failed.
     ///
     /// # Errors
     /// No address was tried, as there are too many attempts.

@@ -22,12 +22,12 @@ use status::{
 /// The visits of a walk, and what one means for the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
-    /// The strategy of a node, which stops at the first success. A visit is a target: its addresses race, until one
-    /// succeeds. Addresses that failed before are left out, TLS is required once the remote had it, and the limits of
-    /// the attempt apply.
+    /// The strategy of a node, which stops at the first success. A visit is a target: its addresses race,
+    /// until one succeeds. Addresses that failed before are left out, TLS is required once the remote had it,
+    /// and the limits of the attempt apply.
     FirstSuccess,
-    /// The strategy of a probe, which reports every address. A visit is an address, independent of the others and
-    /// without limits.
+    /// The strategy of a probe, which reports every address. A visit is an address, independent of the others
+    /// and without limits.
     EveryAddress,
 }
 
@@ -55,8 +55,8 @@ pub struct Walk<'a, G> {
     current: Option<Current>,
     /// The addresses that were connected to, and whether with direct TLS.
     tried: Vec<(SocketAddr, bool)>,
-    /// TLS with the remote has succeeded once. From then on it is required: an attacker who can make us use another
-    /// target must not downgrade the connection with it.
+    /// TLS with the remote has succeeded once. From then on it is required: an attacker who can make us use
+    /// another target must not downgrade the connection with it.
     had_tls: bool,
     /// The error to report if no visit succeeds.
     error: Option<AttemptError>,
@@ -198,7 +198,8 @@ impl<'a, G: Goal> Walk<'a, G> {
         let (attempt, target) = (self.attempt, current.target);
         let Some(error) = current.error else { return };
         if let Some(other) = self.targets.follow(&error, &target) {
-            // The peer may redirect us to an address that was tried before: the server may answer differently now.
+            // The peer may redirect us to an address that was tried before: the server may answer differently
+            // now.
             self.tried.clear();
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, at:% = target, to:% = other;
@@ -214,8 +215,8 @@ impl<'a, G: Goal> Walk<'a, G> {
             );
             attempt.record(Event::now(What::TargetFailed).saying(format!("{target}: {sentence}")));
         }
-        // A target at our own listener costs no connection, so a peer could make a verification look up many of them.
-        // A session goes on: we started it ourselves.
+        // A target at our own listener costs no connection, so a peer could make a verification look up many
+        // of them. A session goes on: we started it ourselves.
         if matches!(error, AttemptError::Loop(_)) && G::PURPOSE == Purpose::Verification {
             self.targets.clear();
         }
@@ -223,7 +224,8 @@ impl<'a, G: Goal> Walk<'a, G> {
         self.error = self.further(before, error);
     }
 
-    /// Connects to `addresses` of a target until the goal is reached. `Err(None)`: all of them were tried before.
+    /// Connects to `addresses` of a target until the goal is reached. `Err(None)`: all of them were tried
+    /// before.
     async fn visit(
         &mut self,
         target: &Target,
@@ -298,8 +300,8 @@ impl<'a, G: Goal> Walk<'a, G> {
         addresses.retain(|address| !self.tried.contains(&(*address, target.direct_tls)));
     }
 
-    /// The error of the connection that got further; of two that got equally far, the later one. Missing TLS elsewhere
-    /// explains nothing once the remote had TLS.
+    /// The error of the connection that got further; of two that got equally far, the later one. Missing TLS
+    /// elsewhere explains nothing once the remote had TLS.
     fn further(&self, old: Option<AttemptError>, new: AttemptError) -> Option<AttemptError> {
         match old {
             Some(old) if old.progress() > new.progress() || self.had_tls && new.is_without_tls() => Some(old),

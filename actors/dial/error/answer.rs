@@ -37,14 +37,14 @@ impl AttemptError {
         stanza::Error { type_, condition, text: self.sentence(remote) }
     }
 
-    /// The answer to the initiator of a stream if its key could not be verified with the server of `remote` (XEP-0220
-    /// section 2.5).
+    /// The answer to the initiator of a stream if its key could not be verified with the server of `remote`
+    /// (XEP-0220 section 2.5).
     ///
-    /// The initiator is not authenticated, and its DNS records chose the address that was connected to. So that it learns
-    /// nothing about that address or our name servers, most failures have the same text and condition. The exceptions:
-    /// that the domain has no XMPP service is public in the DNS; that the server does not know the domain must be passed
-    /// on (XEP-0220); and this node may say that it is overloaded, or that it does not federate with the domain. The log
-    /// and `nuncio explain` have the details.
+    /// The initiator is not authenticated, and its DNS records chose the address that was connected to. So
+    /// that it learns nothing about that address or our name servers, most failures have the same text and
+    /// condition. The exceptions: that the domain has no XMPP service is public in the DNS; that the server
+    /// does not know the domain must be passed on (XEP-0220); and this node may say that it is overloaded, or
+    /// that it does not federate with the domain. The log and `nuncio explain` have the details.
     pub fn dialback_error(&self, remote: &Domain) -> stanza::Error {
         let (type_, condition) = match self {
             Self::Denied => (ErrorType::Cancel, Condition::NotAllowed),

@@ -120,8 +120,8 @@ fn of_dns(failure: &dns::Failure) -> &'static Cause {
     }
 }
 
-/// The cause if none of these addresses could be connected to. Missing IPv6 on this machine explains it only if there are
-/// no IPv4 addresses.
+/// The cause if none of these addresses could be connected to. Missing IPv6 on this machine explains it only
+/// if there are no IPv4 addresses.
 fn of_tcp(
     failures: &[(SocketAddr, happy_eyeballs::Failure)],
     has_way_to: impl Fn(SocketAddr) -> bool,
@@ -154,7 +154,8 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
         tls::Error::NoCommonVersion => &cause::TLS_TOO_OLD,
         tls::Error::NoCommonCipher => &cause::NO_COMMON_CIPHER,
         tls::Error::OtherProtocol => &cause::OTHER_ALPN,
-        // Alerts of RFC 8446 section 6.2. Most servers send handshake_failure (40) if there is no common cipher.
+        // Alerts of RFC 8446 section 6.2. Most servers send handshake_failure (40) if there is no common
+        // cipher.
         tls::Error::Alert(40 | 71) => &cause::NO_COMMON_CIPHER,
         tls::Error::Alert(70) => &cause::TLS_TOO_OLD,
         error if error.blames_our_certificate() => &cause::OUR_CERTIFICATE_REFUSED,
