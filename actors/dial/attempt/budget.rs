@@ -10,6 +10,7 @@ use super::Limits;
 /// What is left of the limits of an attempt, or of the share of one target.
 #[derive(Debug)]
 pub(super) struct Budget {
+    limited: bool,
     connections: usize,
     lookups: Cell<usize>,
     until: Instant,
@@ -26,11 +27,12 @@ impl Budget {
 
     /// A budget that no attempt uses up.
     pub(super) fn unlimited() -> Self {
-        Self::of(usize::MAX, usize::MAX, UNLIMITED)
+        Self { limited: false, ..Self::of(usize::MAX, usize::MAX, UNLIMITED) }
     }
 
     fn of(connections: usize, lookups: usize, time: Duration) -> Self {
         Self {
+            limited: true,
             connections,
             lookups: Cell::new(lookups),
             until: clock::now() + time,
@@ -42,11 +44,12 @@ impl Budget {
     /// The share of the next target: half of what is left, so that the targets after it get a share too. The
     /// last one gets everything.
     pub(super) fn share(&self, is_last: bool) -> Self {
-        if is_last {
+        let share = if is_last {
             Self::of(self.connections_left(), 0, self.time_left())
         } else {
             Self::of(self.connections_left().div_ceil(2), 0, self.time_left() / 2)
-        }
+        };
+        Self { limited: self.limited, ..share }
     }
 
     /// Counts what a share has used.
@@ -72,6 +75,11 @@ impl Budget {
     /// Adds time that was spent waiting for a permit.
     pub(super) fn add_wait(&self, waited: Duration) {
         self.waited.set(self.waited.get() + waited);
+    }
+
+    /// Whether the attempt has limits at all.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited
     }
 
     pub(super) fn waited(&self) -> Duration {

@@ -76,8 +76,8 @@ impl<G: Goal> Attempt<G> {
     }
 
     async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Connected, OpenError> {
-        // Without a route nothing is sent, so this uses up no connection.
-        if !happy_eyeballs::has_way_to(address) {
+        // Without a route nothing is sent, so this uses up no connection of a limited budget.
+        if share.is_limited() && !happy_eyeballs::has_way_to(address) {
             return Err(OpenError::Failed(happy_eyeballs::Failure::Unreachable));
         }
         let permit = if waits {

@@ -288,9 +288,11 @@ impl<'a, G: Goal> Walk<'a, G> {
         Err(Some(error.unwrap_or(AttemptError::Late)))
     }
 
-    /// Marks a refusal by a peer over TLS. In clear text, `policy-violation` is most often a rate limit.
+    /// Marks a refusal by a peer over TLS, so that a node counts how often it is refused. In clear text,
+    /// `policy-violation` is most often a rate limit.
     fn judged(&self, error: AttemptError) -> AttemptError {
-        match self.had_tls && error.is_refusal_by_policy() {
+        let counts = self.strategy == Strategy::FirstSuccess && self.had_tls;
+        match counts && error.is_refusal_by_policy() {
             true => AttemptError::Refused { error: Box::new(error), again: false },
             false => error,
         }
