@@ -102,11 +102,12 @@ pub fn begins_soon(certificate: &X509Ref) -> bool {
 }
 
 fn described(leaf: &X509Ref, verdicts: Vec<Verdict>) -> Certificate {
-    let (problems, limits) = verdicts.into_iter().map(|verdict| (verdict.problem, verdict.limit)).unzip();
+    let (problems, constraints) =
+        verdicts.into_iter().map(|verdict| (verdict.problem, verdict.limit)).unzip();
     Certificate {
         names: names::presented(leaf),
         problems,
-        limits,
+        constraints,
         fingerprint: leaf.digest(MessageDigest::sha256()).map(|digest| hex(&digest)).unwrap_or_default(),
         issuer: readable(leaf.issuer_name()),
         expires: date(leaf.not_after()),

@@ -82,7 +82,7 @@ pub(crate) fn secured(names: &[&str]) -> Secured {
     let certificate = Certificate {
         names: names.iter().map(|name| Name::Dns((*name).to_owned())).collect(),
         problems: vec![None::<Problem>],
-        limits: Vec::new(),
+        constraints: Vec::new(),
         fingerprint: "00".repeat(32),
         issuer: "Test CA".to_owned(),
         expires: "2026-11-01".to_owned(),

@@ -84,7 +84,11 @@ impl<'a> Session<'a> {
         let rules = Rules::new(hosted, policy.clone(), vec![], vec![Pattern::Any], vec![deny]);
         Self {
             policy,
-            stream: Stream::Handshake(Box::new(Handshake::new(Arc::new(rules), direct_tls.clone(), fixture::ids()))),
+            stream: Stream::Handshake(Box::new(Handshake::new(
+                Arc::new(rules),
+                direct_tls.clone(),
+                fixture::ids(),
+            ))),
             reader: Reader::new(),
             secured: direct_tls,
             tls_wanted: false,

@@ -5,12 +5,12 @@
 use crate::Domain;
 use std::fmt;
 
-mod limit;
+mod constraints;
 
-pub use limit::{Authority, Limit, Subtree};
+pub use constraints::{Authority, NameConstraints, Subtree};
 
 /// One of the trust stores of the configuration, by its number: the place of its entry in
-/// [`Certificate::problems`] and [`Certificate::limits`].
+/// [`Certificate::problems`] and [`Certificate::constraints`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrustStore(pub usize);
 
@@ -34,7 +34,7 @@ pub struct Certificate {
     pub problems: Vec<Option<Problem>>,
     /// The name constraints of the authorities in the chain to each trust store (RFC 5280 section 4.2.1.10),
     /// by its number; `None` where no authority is constrained, or the chain is not valid.
-    pub limits: Vec<Option<Limit>>,
+    pub constraints: Vec<Option<NameConstraints>>,
     /// SHA-256 of the leaf, in lower-case hexadecimal.
     pub fingerprint: String,
     /// The issuer, for the log.
@@ -117,8 +117,8 @@ impl Certificate {
             Some(Some(problem)) => return Err(problem.clone()),
             None => return Err(Problem::Other("was never checked against the trusted authorities".into())),
         }
-        let limit = self.limits.get(trust.0).and_then(Option::as_ref);
-        let within = |name| limit.is_none_or(|limit| limit.admits(name, domain));
+        let constraints = self.constraints.get(trust.0).and_then(Option::as_ref);
+        let within = |name| constraints.is_none_or(|constraints| constraints.admits(name, domain));
         let mut matching = self.names.iter().filter(|name| name.matches(domain)).peekable();
         if matching.peek().is_some() {
             let words = || {
@@ -252,7 +252,7 @@ mod tests {
         Certificate {
             names: names.into_iter().collect(),
             problems: vec![None, Some(Problem::SelfSigned)],
-            limits: Vec::new(),
+            constraints: Vec::new(),
             fingerprint: String::new(),
             issuer: String::new(),
             expires: String::new(),
@@ -307,7 +307,7 @@ mod tests {
         let srv = || Name::Srv("_xmpp-server.a.b.example".into());
         let address = || Name::XmppAddr("a.b.example".into());
         let subtrees = |text| vec![Subtree::parse(text)];
-        let limited = |authority| Some(Limit::new(vec![authority]));
+        let limited = |authority| Some(NameConstraints::new(vec![authority]));
         let permitted = || {
             let permitted = subtrees("b.example");
             limited(Authority::Subtrees { permitted, excluded: Vec::new(), excludes: false })
@@ -329,7 +329,7 @@ mod tests {
             // What is excluded may be just this one below.
             (excluded(), dns("*.b.example"), false),
         ] {
-            let limited = Certificate { limits: vec![limit.clone()], ..certificate([name.clone()]) };
+            let limited = Certificate { constraints: vec![limit.clone()], ..certificate([name.clone()]) };
             assert_eq!(limited.proves(&domain, TrustStore(0)).is_ok(), proved, "{limit:?} {name:?}");
         }
     }

@@ -255,22 +255,19 @@ impl Handshake {
         self.lang = header.lang;
         let known = header.to.clone().filter(|to| self.names.contains_key(to));
         let id = self.open(known.clone());
-        // A header is there from now on, whatever its name.
         match known {
-            Some(name) => {
-                self.state = State::Handshake { name, id };
-                Ok(())
-            }
+            Some(name) => self.state = State::Handshake { name, id },
             None => {
+                // Our header is sent, so the error needs no other one.
                 let error = Error::from(Fault::UnknownHost(header.to.as_ref().map(Domain::to_string)));
                 self.wire.close(Some(&error));
                 self.end(End::ByUs(error));
-                Ok(())
             }
         }
+        Ok(())
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if wire::is_stanza(framed) {
             return Err(Fault::Early);
         }

@@ -74,14 +74,14 @@ pub enum Frame {
     /// frame is the [`Footer`](Self::Footer).
     Header(Bytes),
     /// A first-level element.
-    Element(Element),
+    Element(RawElement),
     /// `</stream:stream>`, or the `/>` of a root that is an empty element.
     Footer,
 }
 
 /// A first-level element: its bytes and a note of its start tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Element {
+pub struct RawElement {
     /// `<` to `>`.
     pub bytes: Bytes,
     /// The note of its start tag.
@@ -210,7 +210,7 @@ impl Framer {
                 } else {
                     self.walk.element(view)?.map(|end| {
                         let head = self.walk.take_head();
-                        Frame::Element(Element { bytes: buffer.split_to(end).freeze(), head })
+                        Frame::Element(RawElement { bytes: buffer.split_to(end).freeze(), head })
                     })
                 }
             }

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn says_in_words_what_is_wrong() {
+    fn errors_have_readable_texts() {
         assert_eq!(Jid::parse("a b@c").unwrap_err().to_string(), "the localpart may not contain U+0020");
         assert_eq!(Jid::parse("@c").unwrap_err().to_string(), "the localpart is empty");
     }

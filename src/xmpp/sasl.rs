@@ -106,7 +106,7 @@ pub(crate) enum Claim {
 
 /// The answer of the receiving side to an element of the exchange.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Reply {
     /// Send an empty challenge.
     Challenge,
     /// Send `<success/>`.
@@ -128,15 +128,15 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Handles an element in the SASL namespace. A new `<auth/>` drops the exchange in progress (RFC 6120
     /// section 6.4.2).
-    pub(crate) fn handle(&mut self, element: &xml::Element, claim: &Claim) -> Step {
-        let step = self.step(element, claim).unwrap_or_else(Step::Failed);
-        self.challenged = step == Step::Challenge;
-        if let Step::Failed(failure) = &step {
+    pub(crate) fn handle(&mut self, element: &xml::Element, claim: &Claim) -> Reply {
+        let reply = self.reply(element, claim).unwrap_or_else(Reply::Failed);
+        self.challenged = reply == Reply::Challenge;
+        if let Reply::Failed(failure) = &reply {
             self.failures += 1;
             // An aborted attempt, or one with another mechanism, is no verdict on the certificate.
             self.refused |= !matches!(failure.condition, Condition::Aborted | Condition::InvalidMechanism);
         }
-        step
+        reply
     }
 
     /// Whether the peer has tried EXTERNAL and could not prove itself.
@@ -149,7 +149,7 @@ impl Exchange {
         self.failures >= ATTEMPTS
     }
 
-    fn step(&self, element: &xml::Element, claim: &Claim) -> Result<Step, Failure> {
+    fn reply(&self, element: &xml::Element, claim: &Claim) -> Result<Reply, Failure> {
         match element.name.as_str() {
             "auth" => {
                 if element.attribute("mechanism") != Some(EXTERNAL) {
@@ -157,7 +157,7 @@ impl Exchange {
                 }
                 let identity = proved(claim)?;
                 match element.text().as_str() {
-                    "" => Ok(Step::Challenge),
+                    "" => Ok(Reply::Challenge),
                     text => accept(text, identity),
                 }
             }
@@ -178,10 +178,10 @@ fn proved(claim: &Claim) -> Result<&Domain, Failure> {
 
 /// Compares the requested identity with the proved one. An empty request means the proved one (XEP-0178
 /// section 3).
-fn accept(text: &str, identity: &Domain) -> Result<Step, Failure> {
+fn accept(text: &str, identity: &Domain) -> Result<Reply, Failure> {
     let asked = decode(text).ok_or_else(|| failure(Condition::IncorrectEncoding, ""))?;
     match asked.is_empty() || Domain::new(&asked).is_ok_and(|domain| domain == *identity) {
-        true => Ok(Step::Success),
+        true => Ok(Reply::Success),
         false => Err(failure(
             Condition::InvalidAuthzid,
             "the certificate and the stream header are for another domain",
@@ -234,9 +234,9 @@ mod tests {
         Claim::Proved(Domain::new("b.example").unwrap())
     }
 
-    fn condition(step: Step) -> Option<Condition> {
-        match step {
-            Step::Failed(failure) => Some(failure.condition),
+    fn condition(reply: Reply) -> Option<Condition> {
+        match reply {
+            Reply::Failed(failure) => Some(failure.condition),
             _ => None,
         }
     }
@@ -274,18 +274,18 @@ mod tests {
     #[test]
     fn a_missing_initial_response_is_asked_for() {
         let mut exchange = Exchange::default();
-        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Step::Challenge);
-        assert_eq!(exchange.handle(&sasl("response", ""), &claim()), Step::Success);
-        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Step::Challenge);
-        assert_eq!(exchange.handle(&sasl("response", "Yi5leGFtcGxl"), &claim()), Step::Success);
+        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Reply::Challenge);
+        assert_eq!(exchange.handle(&sasl("response", ""), &claim()), Reply::Success);
+        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Reply::Challenge);
+        assert_eq!(exchange.handle(&sasl("response", "Yi5leGFtcGxl"), &claim()), Reply::Success);
     }
 
     // D8, D9, D10
     #[test]
     fn each_misstep_has_its_condition() {
         let mut exchange = Exchange::default();
-        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Step::Challenge);
-        assert_eq!(exchange.handle(&sasl("auth", "="), &claim()), Step::Success);
+        assert_eq!(exchange.handle(&sasl("auth", ""), &claim()), Reply::Challenge);
+        assert_eq!(exchange.handle(&sasl("auth", "="), &claim()), Reply::Success);
         let unasked = exchange.handle(&sasl("response", ""), &claim());
         assert_eq!(condition(unasked), Some(Condition::MalformedRequest));
         assert_eq!(condition(exchange.handle(&sasl("abort", ""), &claim())), Some(Condition::Aborted));
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(condition(exchange.handle(&plain, &claim())), Some(Condition::InvalidMechanism));
         assert!(!exchange.is_exhausted());
         let unproved = exchange.handle(&sasl("auth", "="), &Claim::Unproved("expired".into()));
-        assert_eq!(unproved, Step::Failed(failure(Condition::NotAuthorized, "expired")));
+        assert_eq!(unproved, Reply::Failed(failure(Condition::NotAuthorized, "expired")));
         assert!(exchange.is_exhausted());
         let clear = exchange.handle(&sasl("auth", "="), &Claim::Plain);
         assert_eq!(condition(clear), Some(Condition::EncryptionRequired));

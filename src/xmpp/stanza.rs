@@ -101,7 +101,7 @@ impl Stanza {
     /// Gives the reason why the element cannot be relayed. The addresses are checked for their syntax only;
     /// whether the peer may use them is for the stream to decide. An [`Intake`] does the same faster for many
     /// elements.
-    pub fn admit(element: framer::Element, origin: &Origin) -> Result<Self, Rejection> {
+    pub fn admit(element: framer::RawElement, origin: &Origin) -> Result<Self, Rejection> {
         admit::admit(element, origin, &mut admit::Recent::default()).map_err(|refused| refused.0)
     }
 

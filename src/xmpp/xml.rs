@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_its_way_through_a_tree() {
+    fn finds_children_attributes_and_text() {
         let element = Element::new("iq", ns::SERVER)
             .with("id", "1")
             .with_lang("de")
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_nothing_that_is_full_of_tags() {
+    fn an_element_with_too_many_tags_is_not_parsed() {
         let element = |children: usize| format!("<a>{}{}</a>", "<b/>".repeat(children), "x".repeat(100_000));
         let read = |children| Element::parse(element(children).as_bytes(), &[]);
         assert!(read(MOST_TAGS - 2).is_ok());

@@ -6,14 +6,14 @@ use x509_parser::{
     certificate::X509Certificate,
     extensions::{GeneralName, GeneralSubtree},
 };
-use xmpp::certificate::{Authority, Limit, Subtree};
+use xmpp::certificate::{Authority, NameConstraints, Subtree};
 
 /// Gives the constraints of the authorities in a `chain` that begins with the leaf; `None`: there are none.
-pub(super) fn of(chain: &StackRef<X509>) -> Option<Limit> {
+pub(super) fn of(chain: &StackRef<X509>) -> Option<NameConstraints> {
     let ders = chain.iter().skip(1).map(|authority| authority.to_der().ok());
     let constrained: Vec<Authority> =
         ders.filter_map(|der| der.map_or(Some(Authority::Unreadable), |der| constraints(&der))).collect();
-    (!constrained.is_empty()).then(|| Limit::new(constrained))
+    (!constrained.is_empty()).then(|| NameConstraints::new(constrained))
 }
 
 fn constraints(der: &[u8]) -> Option<Authority> {

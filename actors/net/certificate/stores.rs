@@ -9,7 +9,7 @@ use openssl::{
         verify::{X509VerifyFlags, X509VerifyParam},
     },
 };
-use xmpp::certificate::{Limit, Problem};
+use xmpp::certificate::{NameConstraints, Problem};
 
 use super::{begins_soon, date, limits, readable, revocation, system};
 use crate::certificate::Trust;
@@ -53,7 +53,7 @@ pub(super) struct Verdict {
     /// What it has against it.
     pub(super) problem: Option<Problem>,
     /// What its authorities may not vouch for.
-    pub(super) limit: Option<Limit>,
+    pub(super) limit: Option<NameConstraints>,
 }
 
 /// One trust store. OpenSSL ties the purpose to the store, hence three with the same authorities in them.

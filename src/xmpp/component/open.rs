@@ -54,7 +54,7 @@ enum State {
 }
 
 impl Open {
-    /// Takes over the connection of a handshake, and tells the component that its name is served.
+    /// Takes over the connection of a handshake, and confirms the name to the component.
     pub(super) fn new(
         name: Domain,
         mut wire: Wire<Output>,
@@ -162,7 +162,7 @@ impl Open {
         }
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if *self.intake.namespace(framed) != *ns::STREAM {
             self.refuse_element(framed, &Rejection::UnsupportedStanzaType);
             return Ok(());
@@ -179,7 +179,7 @@ impl Open {
     }
 
     /// Takes a stanza in; `None` when it is refused.
-    fn stanza(&mut self, element: framer::Element) -> Option<Stanza> {
+    fn stanza(&mut self, element: framer::RawElement) -> Option<Stanza> {
         if element.bytes.len() > self.max_stanza {
             let text = format!("a stanza of more than {} bytes", self.max_stanza);
             self.refuse_stanza(&element, Reason::TooLarge, text);
@@ -205,14 +205,14 @@ impl Open {
         None
     }
 
-    fn refuse_element(&mut self, element: &framer::Element, rejection: &Rejection) {
+    fn refuse_element(&mut self, element: &framer::RawElement, rejection: &Rejection) {
         self.refuse_stanza(element, rejection.reason(), explain(element, rejection));
     }
 
-    /// Answers an element that is no stanza that can go on. The answer comes from the domain that the stanza
-    /// was for, as far as that can be read, or else from the component's own name. It goes to the stanza's
-    /// sender, or when its `from` is unusable to the component's own name.
-    fn refuse_stanza(&mut self, element: &framer::Element, reason: Reason, text: String) {
+    /// Answers an element that cannot be relayed as a stanza. The answer comes from the domain that the
+    /// stanza was for, if that can be read, or else from the component's own name. It goes to the sender of
+    /// the stanza, or to the component's own name if its `from` is unusable.
+    fn refuse_stanza(&mut self, element: &framer::RawElement, reason: Reason, text: String) {
         self.unproductive += wire::work_of(element);
         let answer = match reason {
             Reason::NotAStanza => None,
@@ -268,12 +268,12 @@ impl fmt::Debug for Open {
     }
 }
 
-/// A stanza that is longer than allowed and can still be read to its end costs itself.
+/// The limits for elements. A stanza that is too long is refused alone if it can still be read to its end.
 fn limits(bounds: &Bounds, max_stanza: usize) -> framer::Limits {
     bounds.for_known(max_stanza.saturating_mul(READ_TO_ITS_END))
 }
 
-/// A component's stanza is read to its end, and refused alone, up to so many times the length that is
-/// allowed. A longer one ends the stream: the node would have to hold all of it. Components are few and
-/// known.
+/// A stanza of a component is read to its end, and only this stanza is refused, up to so many times the
+/// allowed length. A longer one ends the stream: the node would have to keep all of it. Components are few
+/// and known.
 const READ_TO_ITS_END: usize = 4;

@@ -185,7 +185,7 @@ fn a_root_that_is_closed_at_once_is_answered_with_a_stream_that_is_closed() {
 
 // K1, K2, B30
 #[test]
-fn a_component_is_told_why_it_is_refused() {
+fn a_refused_component_gets_the_reason() {
     let known = header("jabber:component:accept", "to='echo.example'");
     for (sent, condition) in [
         (header("jabber:server", "to='echo.example'"), "invalid-namespace"),
@@ -232,7 +232,7 @@ fn a_name_that_is_taken_is_a_conflict() {
 
 // K3, B25
 #[test]
-fn a_component_speaks_for_its_name_only() {
+fn a_component_sends_from_its_own_name_only() {
     for stanza in [
         "<message from='u@other.example' to='v@b.example'/>",
         "<message from='u@x.echo.example' to='v@b.example'/>",
@@ -374,7 +374,7 @@ fn an_answer_to_a_component_repeats_no_address_that_was_refused() {
 
 // B16
 #[test]
-fn nothing_is_answered_behind_our_closing_tag() {
+fn no_answer_is_sent_behind_our_closing_tag() {
     let mut component = Component::served();
     component.stream.close(None);
     component.gets();
@@ -455,4 +455,17 @@ fn refused_elements_are_counted_for_the_driver() {
         component.sends(&useless.repeat(10));
         assert_eq!(component.stream.take_unproductive(), 10, "{useless}");
     }
+}
+
+#[test]
+fn the_open_stream_reads_what_came_before_the_decision() {
+    let mut component = Component::new();
+    let stanza = "<message from='u@echo.example' to='v@b.example'/>";
+    component.sends(&header("jabber:component:accept", "to='echo.example'"));
+    component.sends(&format!("{}{}", handshake("id1"), &stanza[..20]));
+    component.sends(&stanza[20..]);
+    assert_eq!(component.events, ["claimed echo.example"]);
+    component.stream.accept();
+    assert_eq!(component.gets(), "<handshake/>");
+    assert_eq!(component.events, ["claimed echo.example", stanza]);
 }

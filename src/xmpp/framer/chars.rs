@@ -1,21 +1,20 @@
-//! Characters: which may stand where (XML 1.0 sections 2.2 and 2.3), and UTF-8 that may end in the middle of
-//! one.
+//! Classes of characters (XML 1.0 sections 2.2 and 2.3), and UTF-8 that may end inside a character.
 
 use super::Error;
 use std::str;
 
-/// What a byte means inside a tag.
+/// The class of a byte inside a tag.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// A letter or `_`: begins a name.
     NameStart,
-    /// A digit, `-` or `.`: goes on with a name.
+    /// A digit, `-` or `.`: continues a name.
     NamePart,
     /// `:`.
     Colon,
     /// Any other ASCII.
     Other,
-    /// A quote, `<` or `&`: what an attribute value cannot simply go on with.
+    /// A quote, `<` or `&`: not literal in an attribute value.
     Delimiter,
     /// Space, tab, carriage return, line feed.
     White,
@@ -35,35 +34,34 @@ pub(super) fn is_white_space(byte: u8) -> bool {
     class(byte) == Class::White
 }
 
-/// Counts the bytes at the front that go on with any name: ASCII letters, digits, `_`, `-` and `.`.
+/// Counts the bytes at the front that continue any name: ASCII letters, digits, `_`, `-` and `.`.
 pub(super) fn name_run(bytes: &[u8]) -> usize {
     let ends = |&byte: &u8| !matches!(class(byte), Class::NameStart | Class::NamePart);
     bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
-/// Counts the bytes at the front that stand for themselves in any attribute value: ASCII without delimiters
-/// and white space.
+/// Counts the bytes at the front that are literal in any attribute value: ASCII without delimiters and white
+/// space.
 pub(super) fn value_run(bytes: &[u8]) -> usize {
     let ends =
         |&byte: &u8| !matches!(class(byte), Class::NameStart | Class::NamePart | Class::Colon | Class::Other);
     bytes.iter().position(ends).unwrap_or(bytes.len())
 }
 
-/// Whether text is all ASCII that XML allows, and nowhere `>`: then there is nothing in it to be looked at
-/// twice.
+/// Whether text is ASCII that XML allows, without `>`. Such text needs no further check.
 pub(super) fn is_plain(text: &[u8]) -> bool {
-    // Signed, what is beyond ASCII is below the space like the control characters.
+    // As signed numbers, bytes beyond ASCII are less than the space, like control characters.
     let odd =
         |byte: u8| byte == b'>' || (byte.cast_signed() < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r'));
     !any(text, odd)
 }
 
-/// Measures how many bytes at the front of `run` are whole characters that XML allows.
+/// Counts the bytes at the front of `run` that are complete characters which XML allows.
 ///
-/// That is less than all of them only where `run` ends inside a character.
+/// These are all bytes unless `run` ends inside a character.
 ///
 /// # Errors
-/// With the offset of the offending character.
+/// Gives the offset of the forbidden character.
 pub(super) fn check(run: &[u8]) -> Result<usize, (usize, Error)> {
     let (text, broken) = match str::from_utf8(run) {
         Ok(text) => (text, false),
@@ -101,7 +99,7 @@ pub(super) fn is_name_start(c: char) -> bool {
         | '\u{3001}'..='\u{d7ff}' | '\u{f900}'..='\u{fdcf}' | '\u{fdf0}'..='\u{fffd}' | '\u{10000}'..='\u{effff}')
 }
 
-/// Whether a character beyond ASCII may go on with a name (production NameChar).
+/// Whether a character beyond ASCII may continue a name (production NameChar).
 pub(super) fn is_name_part(c: char) -> bool {
     is_name_start(c) || matches!(c, '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{203f}'..='\u{2040}')
 }
@@ -117,8 +115,7 @@ fn find_forbidden(text: &str) -> Option<usize> {
     text.char_indices().find(|&(_, c)| !crate::xml::is_char(c)).map(|(at, _)| at)
 }
 
-/// Whether any byte is such a one. Chunks are looked at without a way out of their middle, so that the
-/// compiler can take many bytes at once.
+/// Whether any byte matches. The loop over a chunk has no early exit, so that the compiler can vectorise it.
 fn any(bytes: &[u8], is_such: impl Fn(u8) -> bool) -> bool {
     bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |found, &byte| found | is_such(byte)))
 }
@@ -151,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_forbidden_from_broken_from_unfinished() {
+    fn distinguishes_forbidden_invalid_and_incomplete_text() {
         assert_eq!(check("aü€\u{10000}\t\r\n\u{7f}\u{85}\u{fffd}".as_bytes()), Ok(19));
         assert_eq!(check(b"ab\xe2\x82"), Ok(2));
         assert_eq!(check(b"ab\xe2\x28"), Err((2, Error::UnsupportedEncoding)));
@@ -167,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_needs_no_second_look() {
+    fn plain_text_needs_no_further_check() {
         let long = "a".repeat(100);
         for plain in ["", "plain\t\r\n\u{7f} text", &long] {
             assert!(is_plain(plain.as_bytes()), "{plain:?}");
@@ -179,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_end_where_somebody_has_to_look() {
+    fn runs_end_at_bytes_that_need_a_check() {
         assert_eq!(name_run(b"a-Z_0.9:b"), 7);
         assert_eq!(name_run(b"abc"), 3);
         assert_eq!(value_run(b"a@b:c/>=]'"), 9);
@@ -189,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_first_decides() {
+    fn the_first_error_decides() {
         assert_eq!(check(b"\x01\xff").unwrap_err().0, 0);
         assert_eq!(check(b"\xff\x01"), Err((0, Error::UnsupportedEncoding)));
     }

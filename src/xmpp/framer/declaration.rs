@@ -2,9 +2,9 @@
 
 use super::{Error, chars::is_white_space};
 
-/// Reads the declaration at the front of `view`, and tells where it ends; `None` when it is not yet whole.
+/// Reads the declaration at the front of `view`. Gives the position of its end; `None` when it is incomplete.
 ///
-/// `looked` is how far the search for its end came before.
+/// `looked` is the position up to which its end was searched before.
 pub(super) fn read(view: &[u8], looked: &mut usize) -> Result<Option<usize>, Error> {
     for (at, expected) in b"<?xml".iter().enumerate() {
         match view.get(at) {
@@ -18,7 +18,7 @@ pub(super) fn read(view: &[u8], looked: &mut usize) -> Result<Option<usize>, Err
         Some(&byte) if is_white_space(byte) => {}
         Some(_) => return Err(Error::Restricted("a processing instruction")),
     }
-    // Nothing that a declaration may hold has a `>` in it.
+    // A declaration cannot contain a `>`.
     let from = (*looked).clamp(6, view.len());
     let Some(length) = memchr::memchr(b'>', &view[from..]) else {
         *looked = view.len();
@@ -29,7 +29,7 @@ pub(super) fn read(view: &[u8], looked: &mut usize) -> Result<Option<usize>, Err
     Ok(Some(close + 1))
 }
 
-/// Checks what stands between `<?xml` and `>`.
+/// Checks the text between `<?xml` and `>`.
 fn check(text: &[u8]) -> Result<(), Error> {
     let mut rest = text.strip_suffix(b"?").ok_or(BROKEN)?;
     if pair(&mut rest, b"version")? != Some(b"1.0") {
@@ -44,7 +44,7 @@ fn check(text: &[u8]) -> Result<(), Error> {
     if skip_white_space(rest).is_empty() { Ok(()) } else { Err(BROKEN) }
 }
 
-/// Takes ` name = "value"` off the front of `rest`, if it is there.
+/// Takes ` name = "value"` from the front of `rest`, if it is there.
 fn pair<'a>(rest: &mut &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Error> {
     let Some(after) = skip_white_space(rest).strip_prefix(name) else {
         return Ok(None);

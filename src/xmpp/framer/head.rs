@@ -7,71 +7,71 @@ use super::Span;
 pub struct Head {
     /// The whole name in the start tag, prefix included.
     pub name: Span,
-    /// Value of `to`, raw: what is between the quotes, references not resolved. So are the other values.
+    /// The value of `to`, raw: the text between the quotes, references not resolved. So are the other values.
     pub to: Option<Span>,
-    /// Value of `from`.
+    /// The value of `from`.
     pub from: Option<Span>,
-    /// Value of `id`.
+    /// The value of `id`.
     pub id: Option<Span>,
-    /// Value of `type`.
+    /// The value of `type`.
     pub kind: Option<Span>,
-    /// Value of `xml:lang`.
+    /// The value of `xml:lang`.
     pub lang: Option<Span>,
-    /// The namespace that it is in.
+    /// The namespace of the element.
     pub namespace: Meaning,
-    /// Where the start tag ends: after its `>`. Equal to the length for `<a/>`.
+    /// The position behind the start tag. It is equal to the length for `<a/>`.
     pub content: usize,
-    /// What it says otherwise on another stream. Most say the same.
+    /// The changes that it needs on another stream. Most elements need none.
     pub elsewhere: Option<Box<Elsewhere>>,
 }
 
-/// What an element says otherwise on another stream, one whose default namespace is the element's own.
+/// The changes that an element needs on another stream, one whose default namespace is that of the element.
 ///
-/// Of an element that is in no namespace that some stream has as content namespace, not all is noted.
+/// For an element outside of all content namespaces the list is not complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elsewhere {
-    /// Where it has to change, in document order.
+    /// The changes, in document order.
     pub changes: Vec<Change>,
-    /// The default namespace that [`What::Default`] is about.
+    /// The default namespace for [`What::Default`].
     pub displaced: Meaning,
-    /// Prefixes that it uses and does not declare, by their place in [`Framer::scope`](super::Framer::scope);
-    /// each once. Not those that `changes` takes out.
+    /// The prefixes that it uses and does not declare, by their index in
+    /// [`Framer::scope`](super::Framer::scope), each once. Those that `changes` removes are not included.
     pub leans_on: Vec<usize>,
-    /// Some tag has two attributes that would be one if all content namespaces were one.
+    /// A tag has two attributes that would be the same if all content namespaces were the same.
     pub twins: bool,
 }
 
-/// Where a namespace was declared.
+/// The declaration of a namespace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Meaning {
-    /// Nowhere: it is none, or that of `xml`.
+    /// None: there is no namespace, or it is that of `xml`.
     #[default]
     Nowhere,
-    /// By the stream, at this place in [`Framer::scope`](super::Framer::scope).
+    /// In the stream header, at this index of [`Framer::scope`](super::Framer::scope).
     Stream(usize),
-    /// By the element, with this raw value.
+    /// In the element, with this raw value.
     Element(Span),
 }
 
-/// A place in an element where it has to change so as to say the same on another stream.
+/// A change to an element that keeps its meaning on another stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Where.
+    /// The place.
     pub place: Span,
-    /// To what.
+    /// The kind of change.
     pub what: What,
 }
 
-/// How an element has to change at some place.
+/// The kind of a change to an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// This goes: a prefix with its colon, where the default namespace is that of the element; a declaration
-    /// of the element's namespace as default where that is inherited, with the white space before it; or the
-    /// declaration of another as default in a start tag with a prefix.
+    /// The text is removed: a prefix with its colon, where the default namespace is that of the element; a
+    /// declaration of the element's namespace as default where that is inherited, with the white space before
+    /// it; or the declaration of another default namespace in a start tag with a prefix.
     Cut,
-    /// The value of a declaration of the element's namespace, which is called otherwise there.
+    /// The value of a declaration of the element's namespace, which has another name there.
     Own,
-    /// Nothing stands here, behind a name: the default namespace that holds around the element here, and not
-    /// there, has to be declared.
+    /// A declaration is inserted behind a name: the default namespace around the element, which differs on
+    /// the other stream.
     Default,
 }

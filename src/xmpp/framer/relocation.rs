@@ -1,53 +1,53 @@
-//! What has to change in an element that moves to another stream (RFC 6120 sections 4.8.3 and 4.8.5).
+//! The changes that an element needs on another stream (RFC 6120 sections 4.8.3 and 4.8.5).
 //!
-//! The default namespace of the other stream is the element's own, by whatever name. So prefixes for it are
-//! taken off wherever it is the default namespace there, and declarations of it wherever it is inherited.
-//! Inside an element that makes another the default namespace both stay, or what is below would mean
-//! something else.
+//! The default namespace of the other stream is that of the element, under another name. So prefixes for it
+//! are removed where it is the default namespace there, and declarations of it where it is inherited. Both
+//! stay inside an element that declares another default namespace, or its content would change its meaning.
 
 use super::scope::{Found, Scope};
 use super::tag::Tag;
 use super::{Change, Elsewhere, Head, What};
 use std::ops::Range;
 
-/// What holds where the walk is.
+/// The state at the position of the walk.
 #[derive(Debug, Default)]
 pub(super) struct Relocation {
-    /// Namespace of the whole element, when that is a content namespace.
+    /// The namespace of the whole element, if it is a content namespace.
     own: Option<&'static str>,
-    /// What holds inside the element that began last.
+    /// The state inside the innermost open element.
     ground: Ground,
 }
 
-/// The default namespace at some place.
+/// The default namespace at a place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Ground {
-    /// That of the whole element, here and there.
+    /// The namespace of the whole element, on both streams.
     Own,
-    /// There that of the whole element; here another, which the stream or the first start tag declares.
+    /// The namespace of the whole element on the other stream. On this one another, which the stream or the
+    /// first start tag declares.
     Displaced,
-    /// Another, here and there, which an element in between declares.
+    /// Another namespace on both streams, which an element in between declares.
     #[default]
     Other,
 }
 
-/// What the end tag of an element needs to know.
+/// The facts that the end tag of an element needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entered {
-    /// What holds outside.
+    /// The state outside.
     outside: Ground,
-    /// How much of its name is cut off.
+    /// The length of the removed prefix of its name.
     cut: u32,
 }
 
 impl Relocation {
-    /// Forgets the element.
+    /// Resets the state for a new element.
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Enters the element of a tag whose declarations are in force, all but the first `outer` of them its
-    /// own. `name` is the prefix of its name.
+    /// Enters the element of a tag whose declarations are in scope. All but the first `outer` declarations
+    /// are its own. `name` is the prefix of its name.
     #[inline]
     pub(super) fn enter(
         &mut self,
@@ -57,7 +57,7 @@ impl Relocation {
         outer: usize,
         head: &mut Head,
     ) -> Entered {
-        // As nearly every tag is.
+        // Nearly every tag.
         if name.is_none() && self.ground != Ground::Displaced {
             let entered = Entered { outside: self.ground, cut: 0 };
             if scope.len() == outer {
@@ -118,7 +118,7 @@ impl Relocation {
         scope: &Scope,
         head: &mut Head,
     ) -> Entered {
-        // As nearly every stanza begins.
+        // Nearly every stanza.
         if name.is_none() && scope.len() == 0 {
             let entered = Entered { outside: self.ground, cut: 0 };
             head.namespace = scope.default();
@@ -174,8 +174,8 @@ impl Relocation {
         self.ground = entered.outside;
     }
 
-    /// Takes the prefix off a name that says the same without it, and tells how long it is; notes one that
-    /// stays and is the stream's.
+    /// Removes the prefix of a name that means the same without it, and gives its length. Notes a prefix that
+    /// stays and that the stream declares.
     fn name(&self, tag: &Tag, name: Option<Found>, scope: &Scope, head: &mut Head) -> u32 {
         let Some(found) = name else {
             return 0;
@@ -191,12 +191,12 @@ impl Relocation {
 }
 
 impl Head {
-    /// Notes that a tag has two attributes which content namespaces keep apart.
+    /// Notes that a tag has two attributes that only their content namespaces distinguish.
     pub(super) fn note_twins(&mut self) {
         self.elsewhere().twins = true;
     }
 
-    /// Notes a prefix that is used, if it is the stream's.
+    /// Notes a prefix that is used, if the stream declares it.
     pub(super) fn lean_on(&mut self, found: Found) {
         if let Found::Stream(place) = found {
             let leans_on = &mut self.elsewhere().leans_on;

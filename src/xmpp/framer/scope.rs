@@ -1,4 +1,4 @@
-//! What prefixes mean inside an element (Namespaces in XML 1.0).
+//! The namespaces of prefixes inside an element (Namespaces in XML 1.0).
 
 use super::tag::{Attribute, Tag};
 use super::{Error, Head, Limits, Meaning};
@@ -6,16 +6,15 @@ use crate::xml::{self, ns};
 use std::hash::{DefaultHasher, Hasher};
 use std::{borrow::Cow, ops::Range, str};
 
-/// The namespace declarations in force at some place: those of the stream, and inside them those of the
-/// element that is being walked over.
+/// The namespace declarations in scope: those of the stream, and then those of the current element.
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     stream: Vec<(String, String)>,
-    /// What to know of the URIs there.
+    /// The properties of the URIs there.
     stream_uris: Vec<Uri>,
-    /// Which of them is the default namespace.
+    /// The index of the default namespace.
     stream_default: Option<usize>,
-    /// Outermost first, by their place in the element.
+    /// The declarations of the element, outermost first.
     bindings: Vec<Binding>,
 }
 
@@ -26,46 +25,46 @@ pub(super) struct Binding {
     pub(super) prefix: Range<usize>,
     pub(super) value: Range<usize>,
     literal: bool,
-    /// Where the white space before it begins.
+    /// The begin of the white space before it.
     begin: usize,
     /// The content namespace that it declares.
     pub(super) content: Option<&'static str>,
-    /// Fingerprint of the URI; none is needed for the default namespace, which no attribute is in.
+    /// The fingerprint of the URI. The default namespace needs none, since no attribute is in it.
     fingerprint: u64,
 }
 
-/// What there is to know of a URI that a stream declares.
+/// The properties of a URI that a stream declares.
 #[derive(Clone, Copy, Debug)]
 struct Uri {
     content: Option<&'static str>,
     fingerprint: u64,
 }
 
-/// Where a prefix got its meaning.
+/// The origin of the namespace of a prefix.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
-    /// From no declaration: it is `xml`.
+    /// No declaration: the prefix is `xml`.
     Xml,
-    /// From the element, by the place among all declarations in force.
+    /// The element: the index among all declarations in scope.
     Element(usize),
-    /// From the stream, by the place there.
+    /// The stream: the index there.
     Stream(usize),
 }
 
 impl Binding {
-    /// The white space before it, to its closing quote.
+    /// From the white space before it to its closing quote.
     pub(super) fn whole(&self) -> Range<usize> {
         self.begin..self.value.end + 1
     }
 }
 
 impl Scope {
-    /// What the stream declared: (prefix, URI).
+    /// The declarations of the stream: (prefix, URI).
     pub(super) fn stream(&self) -> &[(String, String)] {
         &self.stream
     }
 
-    /// Enters a stream that declares this, or leaves one for nothing.
+    /// Enters a stream with these declarations.
     pub(super) fn set_stream(&mut self, declared: Vec<(String, String)>) {
         let uri = |uri: &[u8]| Uri { content: content(uri), fingerprint: fingerprint(uri) };
         self.stream_uris = declared.iter().map(|(_, value)| uri(value.as_bytes())).collect();
@@ -73,8 +72,8 @@ impl Scope {
         self.stream = declared;
     }
 
-    /// What is in force inside the element, as strings. Right for a stream header, where nothing hides
-    /// anything.
+    /// The declarations in scope inside the element, as strings. To be used for a stream header, in which no
+    /// declaration hides another.
     pub(super) fn to_strings(&self, view: &[u8]) -> Vec<(String, String)> {
         let string = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         self.bindings
@@ -83,12 +82,12 @@ impl Scope {
             .collect()
     }
 
-    /// How many declarations are in force inside the element.
+    /// The number of declarations in scope inside the element.
     pub(super) fn len(&self) -> usize {
         self.bindings.len()
     }
 
-    /// Forgets all declarations of the element but the first `length`.
+    /// Drops all declarations of the element but the first `length`.
     pub(super) fn truncate(&mut self, length: usize) {
         self.bindings.truncate(length);
     }
@@ -98,12 +97,12 @@ impl Scope {
         &self.bindings[length..]
     }
 
-    /// The declaration of a default namespace among those.
+    /// The declaration of a default namespace among the declarations after the first `length`.
     pub(super) fn default_since(&self, length: usize) -> Option<&Binding> {
         self.since(length).iter().find(|binding| binding.prefix.is_empty())
     }
 
-    /// The default namespace in force.
+    /// The default namespace in scope.
     pub(super) fn default(&self) -> Meaning {
         match self.bindings.iter().rfind(|binding| binding.prefix.is_empty()) {
             Some(binding) => Meaning::Element(binding.value.clone().into()),
@@ -119,7 +118,7 @@ impl Scope {
         }
     }
 
-    /// What a prefix means.
+    /// The namespace of a prefix.
     pub(super) fn meaning(&self, found: Found) -> Meaning {
         match found {
             Found::Xml => Meaning::Nowhere,
@@ -137,11 +136,11 @@ impl Scope {
         }
     }
 
-    /// Puts the declarations of a tag in force.
+    /// Adds the declarations of a tag.
     ///
     /// # Errors
-    /// Refuses what Namespaces in XML section 3 forbids to declare, and more declarations in force than
-    /// `limit`.
+    /// Refuses declarations that Namespaces in XML section 3 forbids, and more than `limit` declarations in
+    /// scope.
     pub(super) fn declare(&mut self, view: &[u8], tag: &Tag, limit: usize) -> Result<(), Error> {
         for attribute in &tag.attributes {
             let prefix = match (attribute.name.prefix(view), attribute.name.local(view)) {
@@ -163,11 +162,10 @@ impl Scope {
         Ok(())
     }
 
-    /// Checks how long the namespaces are that were declared after the first `outer`, and all together with
-    /// them.
+    /// Checks the length of the namespaces that were declared after the first `outer`, and of all together.
     ///
     /// # Errors
-    /// Refuses what is over the limits.
+    /// Refuses lengths above the limits.
     pub(super) fn confine(&self, outer: usize, limits: &Limits) -> Result<(), Error> {
         let declared = self.since(outer);
         if declared.is_empty() {
@@ -184,11 +182,11 @@ impl Scope {
         Ok(())
     }
 
-    /// Checks the names of a tag whose declarations are in force: prefixes bound, attributes unique. Notes
-    /// what is to know of its attributes, and tells what the prefix of its name means.
+    /// Checks the names of a tag whose declarations are in scope: prefixes have to be bound, and attributes
+    /// unique. Notes the properties of its attributes. Gives the namespace of its name.
     ///
     /// # Errors
-    /// Refuses what is not namespace-well-formed.
+    /// Refuses a tag that is not namespace-well-formed.
     pub(super) fn check(&self, view: &[u8], tag: &Tag, head: &mut Head) -> Result<Option<Found>, Error> {
         let name = match tag.name.prefix(view) {
             None => None,
@@ -208,13 +206,12 @@ impl Scope {
         Ok(name)
     }
 
-    /// What a prefix means.
+    /// The namespace of a prefix.
     fn bound(&self, view: &[u8], prefix: &[u8]) -> Result<Found, Error> {
         self.find(view, prefix).ok_or(Error::NotWellFormed("a prefix that is not declared"))
     }
 
-    /// Checks that two attributes with the same local name are not one, by their prefixes or by their
-    /// namespaces.
+    /// Checks that two attributes with the same local name differ in their prefixes or namespaces.
     fn check_pair(&self, view: &[u8], a: &Attribute, b: &Attribute, head: &mut Head) -> Result<(), Error> {
         let is_one = match (a.name.prefix(view), b.name.prefix(view)) {
             (a, b) if a == b => true,
@@ -245,7 +242,7 @@ impl Scope {
 
     fn fingerprint(&self, found: Found) -> u64 {
         match found {
-            // No other prefix can be bound to what it means.
+            // No other prefix can be bound to its namespace.
             Found::Xml => NO_URI,
             Found::Element(place) => self.bindings[place].fingerprint,
             Found::Stream(place) => self.stream_uris[place].fingerprint,
@@ -253,18 +250,18 @@ impl Scope {
     }
 }
 
-/// A number that stands for a URI where attributes are compared.
+/// A fingerprint of a URI, for the comparison of attributes.
 ///
-/// URIs themselves may be ten thousands of bytes long and full of references, and a tag compares each
-/// attribute with each: that would be a way to keep the node busy. Whoever finds two URIs with one number has
-/// found a way to be refused.
+/// URIs may have ten thousands of bytes and many references, and each attribute of a tag is compared with
+/// each other: a comparison of URIs would be an attack on the CPU. A peer that finds two URIs with one
+/// fingerprint is refused.
 fn fingerprint(uri: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(uri);
     hasher.finish()
 }
 
-/// The content namespace that a URI is.
+/// The content namespace with this URI.
 fn content(uri: &[u8]) -> Option<&'static str> {
     CONTENT_NAMESPACES.into_iter().find(|namespace| namespace.as_bytes() == uri)
 }
@@ -283,7 +280,7 @@ fn check_declaration(prefix: &[u8], uri: &[u8]) -> Result<(), Error> {
     Err(Error::NotWellFormed(problem))
 }
 
-/// The value between two quotes as it is meant, references resolved.
+/// The value between two quotes, with references resolved.
 fn resolved<'a>(view: &'a [u8], value: &Range<usize>, literal: bool) -> Cow<'a, [u8]> {
     let raw = &view[value.clone()];
     if literal {
@@ -293,13 +290,13 @@ fn resolved<'a>(view: &'a [u8], value: &Range<usize>, literal: bool) -> Cow<'a, 
     Cow::Owned(xml::unescape(text).into_owned().into_bytes())
 }
 
-/// Namespaces that are the content namespace of streams that this node speaks, so that they change from one
-/// stream to the next; and that of clients, in which some components write (see `stanza::admit`). Inside a
-/// stanza of another namespace it is payload.
+/// The content namespaces of the streams that this node supports, which change from one stream to the next,
+/// and that of clients, which some components use (see `stanza::admit`). Inside a stanza of another namespace
+/// it is payload.
 const CONTENT_NAMESPACES: [&str; 3] = [ns::SERVER, ns::COMPONENT, ns::CLIENT];
 
-/// A fingerprint for where no attribute's namespace can equal another's.
+/// The fingerprint where no two attributes can have the same namespace.
 const NO_URI: u64 = 0;
 
-/// What the prefix `xmlns` is bound to (Namespaces in XML section 3).
+/// The namespace of the prefix `xmlns` (Namespaces in XML section 3).
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";

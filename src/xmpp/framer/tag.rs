@@ -1,19 +1,18 @@
-//! The inside of one tag (XML 1.0 section 3.1): its name and attributes, without what the names mean.
+//! The content of one tag (XML 1.0 section 3.1): its name and attributes. Namespaces are not resolved here.
 
 use super::Error;
 use super::chars::{self, Class};
 use super::text;
 use std::ops::Range;
 
-/// A start tag or an empty element, taken to pieces. One is used again and again, so that a tag costs no
-/// memory.
+/// The parts of a start tag or an empty element. The struct is reused, so a tag needs no allocation.
 #[derive(Debug, Default)]
 pub(super) struct Tag {
     pub(super) name: Name,
     pub(super) attributes: Vec<Attribute>,
     /// Whether it ends in `/>`.
     pub(super) empty: bool,
-    /// Behind its `>`.
+    /// The position behind its `>`.
     pub(super) end: usize,
 }
 
@@ -21,7 +20,7 @@ pub(super) struct Tag {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) range: Range<usize>,
-    /// Where its local part begins: after the colon, or where the name does.
+    /// The begin of its local part: after the colon, or that of the name.
     pub(super) local: usize,
 }
 
@@ -29,11 +28,11 @@ pub(super) struct Name {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attribute {
     pub(super) name: Name,
-    /// What is between the quotes.
+    /// The text between the quotes.
     pub(super) value: Range<usize>,
-    /// The white space before it, to its closing quote.
+    /// From the white space before it to its closing quote.
     pub(super) whole: Range<usize>,
-    /// Whether the value stands for itself: no references, no line ends or tabs.
+    /// Whether the value is literal: no references, no line ends or tabs.
     pub(super) literal: bool,
 }
 
@@ -53,7 +52,7 @@ impl Name {
 }
 
 impl Tag {
-    /// Reads the start tag at `at`; `false` when it is not whole, and then the pieces mean nothing.
+    /// Reads the start tag at `at`. Gives `false` when it is incomplete; the parts are invalid then.
     pub(super) fn read(&mut self, view: &[u8], at: usize, limit: usize) -> Result<bool, Error> {
         self.attributes.clear();
         let Some(name) = name(view, at + 1)? else {
@@ -96,7 +95,7 @@ impl Tag {
     }
 }
 
-/// Reads the end tag at `at`: its name, and where it ends; `None` when it is not whole.
+/// Reads the end tag at `at`. Gives its name and the position of its end; `None` when it is incomplete.
 pub(super) fn read_end(view: &[u8], at: usize) -> Result<Option<(Name, usize)>, Error> {
     let Some(name) = name(view, at + 2)? else {
         return Ok(None);
@@ -109,10 +108,10 @@ pub(super) fn read_end(view: &[u8], at: usize) -> Result<Option<(Name, usize)>, 
     }
 }
 
-/// Looks for the end of the tag that begins at `at`, from where the last look stopped.
+/// Searches for the end of the tag that begins at `at`, from the position where the last search stopped.
 ///
-/// A tag ends at the first `>` outside quotes. What can be in no tag at all (`<`, control characters) ends it
-/// too, so that a forgotten quote is found out when the next tag begins.
+/// A tag ends at the first `>` outside quotes. A character that no tag can contain (`<`, control characters)
+/// ends it too, so that a missing quote is detected when the next tag begins.
 pub(super) fn find_end(view: &[u8], at: usize, looked: &mut usize, quote: &mut Option<u8>) -> bool {
     let mut i = (*looked).max(at + 1);
     while let Some(&byte) = view.get(i) {
@@ -149,8 +148,8 @@ fn attribute(view: &[u8], begin: usize, at: usize) -> Result<Option<Attribute>, 
     }
 }
 
-/// Reads an attribute value from behind its opening quote: where the closing one is, and whether it is
-/// literal.
+/// Reads an attribute value from behind its opening quote. Gives the position of the closing quote, and
+/// whether the value is literal.
 fn value(view: &[u8], mut at: usize, quote: u8) -> Result<Option<(usize, bool)>, Error> {
     let mut literal = true;
     loop {
@@ -179,10 +178,10 @@ fn value(view: &[u8], mut at: usize, quote: u8) -> Result<Option<(usize, bool)>,
     }
 }
 
-/// Reads a name at `at`, with one colon at most and none at its ends (Namespaces in XML section 4); `None`
-/// when it may go on.
+/// Reads a name at `at`, with at most one colon and none at its ends (Namespaces in XML section 4). `None`
+/// when it may continue.
 fn name(view: &[u8], at: usize) -> Result<Option<Name>, Error> {
-    // As nearly every name looks: ASCII without a prefix.
+    // Nearly every name is ASCII without a prefix.
     let end = at + chars::name_run(&view[at..]);
     if end > at
         && chars::class(view[at]) == Class::NameStart
@@ -197,7 +196,7 @@ fn name(view: &[u8], at: usize) -> Result<Option<Name>, Error> {
         let Some(&byte) = view.get(end) else {
             return Ok(None);
         };
-        // A part begins at the name's start and after the colon.
+        // A part begins at the start of the name and after the colon.
         let begins = end == name.local;
         match chars::class(byte) {
             Class::NameStart => name.range.end += 1,

@@ -42,7 +42,7 @@ fn outcome(input: &[u8]) -> Outcome {
 }
 
 /// What comes of a first-level element.
-fn element(text: impl AsRef<[u8]>) -> Result<Element, Error> {
+fn element(text: impl AsRef<[u8]>) -> Result<RawElement, Error> {
     let (frames, error) = outcome(&[HEADER.as_bytes(), text.as_ref()].concat());
     match (frames.into_iter().nth(1), error) {
         (_, Some(error)) => Err(error),
@@ -72,9 +72,9 @@ fn cuts_a_stream_into_its_parts() {
 }
 
 #[test]
-fn notes_what_the_start_tag_says() {
+fn notes_the_attributes_of_the_start_tag() {
     let text = "<message type = 'chat' to='b' from=\"a\" id='i&lt;'\nxml:lang='de' xmlns='jabber:server' other='to'><a to='x'/></message>";
-    let Element { bytes, head } = element(text).unwrap();
+    let RawElement { bytes, head } = element(text).unwrap();
     let text =
         |place: Option<Span>| place.map(|place| String::from_utf8_lossy(place.of(&bytes)).into_owned());
     assert_eq!(text(Some(head.name)).as_deref(), Some("message"));
@@ -104,7 +104,7 @@ fn elsewhere(head: &Head) -> Elsewhere {
 /// The element with its changes marked: what goes is in `{}`, what is called otherwise in `[]`, and where the
 /// default namespace has to be declared is a `+`.
 fn marked(text: &str) -> String {
-    let Element { bytes, head } = element(text).unwrap();
+    let RawElement { bytes, head } = element(text).unwrap();
     let (mut out, mut done) = (String::new(), 0);
     let copy = |range: Range<usize>| String::from_utf8_lossy(&bytes[range]).into_owned();
     for Change { place, what } in elsewhere(&head).changes {
@@ -155,13 +155,13 @@ fn notes_where_an_element_would_say_something_else_on_another_stream() {
 }
 
 #[test]
-fn takes_an_element_in_the_other_content_namespace_for_what_it_is() {
+fn an_element_in_another_content_namespace_keeps_its_meaning() {
     let text = "<c:iq xmlns:c='jabber:component:accept'><c:q xmlns:s='jabber:server' s:a=''/><r/></c:iq>";
     assert_eq!(
         marked(text),
         "<{c:}iq xmlns:c='[jabber:component:accept]'><{c:}q xmlns:s='jabber:server' s:a=''/><r+/></{c:}iq>"
     );
-    let Element { bytes, head } = element(text).unwrap();
+    let RawElement { bytes, head } = element(text).unwrap();
     assert_eq!(namespace(&bytes, head.namespace), "jabber:component:accept");
     assert_eq!(namespace(&bytes, elsewhere(&head).displaced), "stream's 0");
 }
@@ -177,7 +177,7 @@ fn notes_attributes_that_two_content_namespaces_keep_apart() {
 }
 
 #[test]
-fn notes_which_prefixes_of_the_stream_an_element_leans_on() {
+fn notes_the_prefixes_of_the_stream_that_an_element_uses() {
     let leans = |text: &str| elsewhere(&element(text).unwrap().head).leans_on;
     assert_eq!(leans("<message><db:x db:a=''/><stream:y/><db:z/></message>"), [2, 1]);
     assert_eq!(leans("<message xmlns:db='urn:own'><db:x/></message>"), [] as [usize; 0]);
@@ -185,7 +185,7 @@ fn notes_which_prefixes_of_the_stream_an_element_leans_on() {
 }
 
 #[test]
-fn leans_on_a_prefix_for_its_own_namespace_only_where_that_stays() {
+fn relies_on_a_prefix_for_its_own_namespace_only_where_that_stays() {
     let leans = |text: &str| {
         let header = "<stream:stream xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:server' xmlns:s='jabber:server'>";
         let (frames, error) = outcome(format!("{header}{text}").as_bytes());
@@ -202,7 +202,7 @@ fn leans_on_a_prefix_for_its_own_namespace_only_where_that_stays() {
 }
 
 #[test]
-fn remembers_what_the_header_declared() {
+fn keeps_the_declarations_of_the_header() {
     let mut framer = Framer::new(Limits::default());
     let mut buffer = BytesMut::from("<s:stream xmlns:s='urn:s' xmlns='a&amp;b' a='c'></s:stream>");
     assert!(matches!(framer.next(&mut buffer), Ok(Some(Frame::Header(_)))));

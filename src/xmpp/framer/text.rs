@@ -3,9 +3,9 @@
 use super::{Error, chars};
 use crate::xml;
 
-/// Walks over text that begins at `at`, and tells where it stopped: at a `<`, or at what is not yet whole.
+/// Walks over text that begins at `at`. Gives the position where it stopped: a `<`, or an incomplete part.
 ///
-/// `looked` is how far a reference at `at` was looked at before.
+/// `looked` is the position up to which a reference at `at` was searched before.
 pub(super) fn skip(view: &[u8], mut at: usize, looked: &mut usize) -> Result<usize, Error> {
     loop {
         let rest = &view[at..];
@@ -29,10 +29,10 @@ pub(super) fn skip(view: &[u8], mut at: usize, looked: &mut usize) -> Result<usi
     }
 }
 
-/// Walks over a CDATA section from `at` inside it; tells where it stopped, and whether that is behind its
-/// `]]>`.
+/// Walks over a CDATA section from `at` inside it. Gives the position where it stopped, and whether that is
+/// behind the `]]>`.
 pub(super) fn skip_cdata(view: &[u8], at: usize) -> Result<(usize, bool), Error> {
-    // What stands before a CDATA section's text is `[`, so looking back never leaves it.
+    // The text of a CDATA section follows a `[`, so a look back never leaves the section.
     let close = memchr::memchr_iter(b'>', &view[at..]).map(|i| at + i).find(|&i| view[..i].ends_with(b"]]"));
     let whole = at + chars::check(&view[at..close.unwrap_or(view.len())]).map_err(|(_, error)| error)?;
     match close {
@@ -42,13 +42,13 @@ pub(super) fn skip_cdata(view: &[u8], at: usize) -> Result<(usize, bool), Error>
     }
 }
 
-/// Reads the reference at `at`, and tells where it ends; `None` when it is not yet whole.
+/// Reads the reference at `at`. Gives the position of its end; `None` when it is incomplete.
 pub(super) fn reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Option<usize>, Error> {
     let name = &view[at + 1..];
     if name.first() == Some(&b'#') {
         return character_reference(view, at, looked);
     }
-    // The predefined entity that agrees longest with what is there, and how far.
+    // The predefined entity with the longest common prefix, and the length of that.
     let agreed = PREDEFINED.map(|entity| entity.iter().zip(name).take_while(|(a, b)| a == b).count());
     let (entity, agreed) =
         PREDEFINED.into_iter().zip(agreed).max_by_key(|&(_, agreed)| agreed).unwrap_or_default();
@@ -62,7 +62,7 @@ pub(super) fn reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Op
     }
 }
 
-/// Reads `&#…;`. Any number of zeros may lead, so where the digits were looked at before is remembered.
+/// Reads `&#…;`. It may have any number of leading zeros, so the search continues where it stopped.
 fn character_reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Option<usize>, Error> {
     let hexadecimal = view.get(at + 2) == Some(&b'x');
     let digits = at + 2 + usize::from(hexadecimal);
@@ -82,7 +82,7 @@ fn character_reference(view: &[u8], at: usize, looked: &mut usize) -> Result<Opt
     }
 }
 
-/// Checks text between `at` and `end`, and tells how much of it is whole characters.
+/// Checks text between `at` and `end`. Gives the length of its complete characters.
 fn check_run(view: &[u8], at: usize, end: usize) -> Result<usize, Error> {
     let run = &view[at..end];
     if chars::is_plain(run) {
@@ -94,14 +94,14 @@ fn check_run(view: &[u8], at: usize, end: usize) -> Result<usize, Error> {
             Ok(length) => *length,
             Err((offset, _)) => *offset,
         };
-    // What stands before text is `>` or `;`, so looking back never leaves it.
+    // Text follows a `>` or `;`, so a look back never leaves it.
     if memchr::memchr_iter(b'>', &view[at..sound]).any(|i| view[..at + i].ends_with(b"]]")) {
         return Err(Error::NotWellFormed("]]> in text"));
     }
     checked.map_err(|(_, error)| error)
 }
 
-/// Whether a byte after `&`, or after `&` and part of a name, makes it the reference to an entity.
+/// Whether a byte after `&`, or after `&` and a part of a name, makes it an entity reference.
 fn continues_name(byte: u8, named: bool) -> bool {
     match chars::class(byte) {
         chars::Class::NameStart | chars::Class::Colon | chars::Class::High => true,

@@ -7,21 +7,21 @@ use super::tag::{self, Tag};
 use super::{Error, Head, Limits, text};
 use std::{mem, ops::Range};
 
-/// Where the walk over an element is. All places count from the element's first byte, which stays the first
-/// byte of the buffer until the element is whole.
+/// The state of the walk over an element. All positions count from the first byte of the element, which stays
+/// the first byte of the buffer until the element is complete.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
     begun: bool,
     limits: Limits,
-    /// Everything before is done with. Here begins what is not yet whole, or was never looked at.
+    /// The begin of the part that is incomplete or not read.
     at: usize,
-    /// How far what begins at `at` was searched for its end.
+    /// The position up to which the end of that part was searched.
     pub(super) looked: usize,
-    /// The quote that was open there.
+    /// The quote that is open there.
     quote: Option<u8>,
-    /// Whether `at` is inside a CDATA section.
+    /// `at` is inside a CDATA section.
     in_cdata: bool,
-    /// Elements that have begun and not ended, outermost first.
+    /// The open elements, outermost first.
     open: Vec<Open>,
     scope: Scope,
     relocation: Relocation,
@@ -32,7 +32,7 @@ pub(super) struct Walk {
 #[derive(Debug)]
 struct Open {
     name: Range<usize>,
-    /// How many declarations are in force outside of it.
+    /// The number of declarations in scope outside of it.
     outer: usize,
     entered: Entered,
 }
@@ -47,12 +47,12 @@ impl Walk {
         self.begun
     }
 
-    /// What held when this element began.
+    /// The state at the begin of this element.
     pub(super) fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Makes ready for the next element, keeping the memory of this one.
+    /// Resets the state for the next element, and keeps the allocated memory.
     pub(super) fn reset(&mut self) {
         self.begun = false;
         self.in_cdata = false;
@@ -63,12 +63,12 @@ impl Walk {
         self.head = Head::default();
     }
 
-    /// What the start tag of the element said.
+    /// The note of the start tag of the element.
     pub(super) fn take_head(&mut self) -> Head {
         mem::take(&mut self.head)
     }
 
-    /// Goes on with a first-level element, and tells where it ends; `None` when it is not whole.
+    /// Continues with a first-level element. Gives the position of its end; `None` when it is incomplete.
     pub(super) fn element(&mut self, view: &[u8]) -> Result<Option<usize>, Error> {
         loop {
             if self.in_cdata {
@@ -91,8 +91,8 @@ impl Walk {
         }
     }
 
-    /// Goes on with the tag of a stream's root, and tells where it ends; `None` when it is not whole. The
-    /// root may be an empty element: [`Walk::is_empty_element`].
+    /// Continues with the tag of the root of a stream. Gives the position of its end; `None` when it is
+    /// incomplete. The root may be an empty element: [`Walk::is_empty_element`].
     pub(super) fn header(&mut self, view: &[u8]) -> Result<Option<usize>, Error> {
         if view.starts_with(b"</") {
             return Err(Error::NotWellFormed("an end tag before the stream"));
@@ -103,13 +103,13 @@ impl Walk {
         Ok(Some(self.at))
     }
 
-    /// Whether the tag that was walked over last is a whole element, as `<a/>` is.
+    /// Whether the last tag is a whole element, as `<a/>` is.
     pub(super) fn is_empty_element(&self) -> bool {
         self.tag.empty
     }
 
-    /// Goes on with the end tag of the stream whose root is called `root`, and tells where it ends; `None`
-    /// when it is not whole.
+    /// Continues with the end tag of the stream, whose root has the name `root`. Gives the position of its
+    /// end; `None` when it is incomplete.
     pub(super) fn footer(&mut self, view: &[u8], root: &[u8]) -> Result<Option<usize>, Error> {
         let read = tag::read_end(view, self.at);
         match self.settle(view, read)? {
@@ -119,23 +119,23 @@ impl Walk {
         }
     }
 
-    /// Enters the stream whose header was walked over last, and tells its root's name, prefix included.
+    /// Enters the stream whose header was the last tag. Gives the name of its root, prefix included.
     pub(super) fn enter_stream<'a>(&mut self, view: &'a [u8]) -> &'a [u8] {
         self.scope.set_stream(self.scope.to_strings(view));
         self.head.name.of(view)
     }
 
-    /// What surrounds the elements: the declarations of their stream.
+    /// The declarations of the stream.
     pub(super) fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Enters a stream that declares this, as no header said.
+    /// Enters a stream with these declarations, without a header.
     pub(super) fn set_stream(&mut self, declared: Vec<(String, String)>) {
         self.scope.set_stream(declared);
     }
 
-    /// Takes the tag or the begin of a CDATA section at `at`; `false` when it is not whole.
+    /// Takes the tag or the begin of a CDATA section at `at`. Gives `false` when it is incomplete.
     fn markup(&mut self, view: &[u8]) -> Result<bool, Error> {
         let [b'<', second, ..] = view[self.at..] else {
             return Ok(false);
@@ -193,7 +193,7 @@ impl Walk {
         let (name, outer, entered) = (&view[name.clone()], *outer, *entered);
         let rest = &view[self.at + 2..];
         let end = match rest.strip_prefix(name) {
-            // As nearly every end tag looks.
+            // Nearly every end tag.
             Some([b'>', ..]) => self.at + 2 + name.len() + 1,
             _ => {
                 let read = tag::read_end(view, self.at);
@@ -211,7 +211,7 @@ impl Walk {
         Ok(true)
     }
 
-    /// Takes the begin of a CDATA section; refuses on sight what else begins with `<!`.
+    /// Takes the begin of a CDATA section. Refuses anything else that begins with `<!`.
     fn section(&mut self, view: &[u8]) -> Result<bool, Error> {
         let rest = &view[self.at + 2..];
         match rest.first() {
@@ -238,14 +238,14 @@ impl Walk {
         (self.at, self.looked, self.quote) = (at, 0, None);
     }
 
-    /// Whether the tag at `at` was found unfinished before and still is. Most tags arrive whole and are read
+    /// Whether the tag at `at` was incomplete before and still is. Most tags arrive complete and are read
     /// without a search for their end.
     fn is_unfinished(&mut self, view: &[u8]) -> bool {
         self.looked > self.at && !self.find_end(view)
     }
 
-    /// Decides what a look at the tag at `at` means. That it is broken is said when it is whole and not
-    /// before, so that the outcome does not depend on how it was split.
+    /// Decides about the result of reading the tag at `at`. An invalid tag is refused when it is complete and
+    /// not before, so that the result does not depend on the split into reads.
     fn settle<T>(&mut self, view: &[u8], read: Result<Option<T>, Error>) -> Result<Option<T>, Error> {
         match read {
             Ok(Some(tag)) => Ok(Some(tag)),
@@ -263,7 +263,7 @@ impl Walk {
     }
 }
 
-/// Notes what the start tag of a first-level element says.
+/// Notes the start tag of a first-level element.
 fn note(head: &mut Head, view: &[u8], tag: &Tag) {
     head.name = tag.name.range.clone().into();
     head.content = tag.end;
@@ -282,5 +282,5 @@ fn note(head: &mut Head, view: &[u8], tag: &Tag) {
 
 const MISMATCH: Error = Error::NotWellFormed("an end tag that does not match");
 
-/// What follows `<!` when a CDATA section begins (XML 1.0 section 2.7).
+/// The text behind `<!` at the begin of a CDATA section (XML 1.0 section 2.7).
 const CDATA: &[u8] = b"[CDATA[";

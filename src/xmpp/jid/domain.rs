@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_domain() {
+    fn refuses_text_that_is_no_domain() {
         for text in [
             "",
             ".",
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_peers_call_their_services() {
+    fn accepts_service_names_of_deployed_peers() {
         assert_eq!(domain("my_service.localhost").as_str(), "my_service.localhost");
         assert_eq!(domain("localhost").as_str(), "localhost");
         assert_eq!(domain("r3---sn.example").as_str(), "r3---sn.example");

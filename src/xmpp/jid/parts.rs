@@ -84,7 +84,7 @@ mod tests {
 
     // rows: E5
     #[test]
-    fn relays_every_character_of_a_localpart_but_controls_and_what_becomes_a_separator() {
+    fn relays_every_character_of_a_localpart_but_controls_and_separators() {
         for c in all() {
             let unsafe_ = matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
             let refused = unsafe_ || " \"&'/:<>@".contains(c) || MAPPED.contains(&u32::from(c));

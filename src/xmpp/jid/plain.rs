@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_an_address_at_a_domain() {
+    fn the_quick_check_accepts_plain_addresses() {
         for raw in ["b.example", "a@b.example", "a@b.example/r", "b.example/r", "b.example/a@c.example/ '"] {
             assert!(is_at_b(raw), "{raw}");
         }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_to_a_second_look_what_needs_one() {
+    fn the_quick_check_rejects_all_other_addresses() {
         for raw in [
             "",
             "c.example",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_second_look_about_every_byte() {
+    fn the_quick_check_agrees_with_the_full_check_for_every_byte() {
         for byte in 0..=0x7f_u8 {
             let c = char::from(byte);
             for raw in [format!("a{c}@b.example"), format!("b.example/{c}")] {
@@ -107,7 +107,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn takes_nothing_that_the_second_look_refuses(
+        fn the_quick_check_accepts_nothing_that_the_full_check_refuses(
             local in "[a-c&@:/ \u{80}-\u{ff}♥＠]{0,4}", at in "@?", resource in "(/[ -~\u{7f}·\u{200b}\t]{0,4})?",
         ) {
             let raw = format!("{local}{at}b.example{resource}");

@@ -1,4 +1,4 @@
-//! Limits that hold for every stream, whoever the peer is.
+//! Limits that hold for every stream and every peer.
 use crate::framer::Limits;
 
 /// Limits for one stream, of servers and of components.

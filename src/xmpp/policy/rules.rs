@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_configured_is_hosted() {
+    fn only_configured_domains_are_hosted() {
         let rules = rules(&[], &["*"], &[]);
         assert_eq!(rules.hosted(&domain("A.Example.")), Some(Hosted { certificate: true }));
         assert_eq!(rules.hosted(&domain("x.a.example")), None);

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_admitted_goes_on_and_nothing_else() {
+    fn an_admitted_stream_goes_on_and_no_other_does() {
         let good = || Ok(());
         let bad = || Err(Problem::SelfSigned);
         let certificate = Withdrawal::Refused(Refusal::Certificate(Problem::SelfSigned));

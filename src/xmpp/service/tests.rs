@@ -44,7 +44,7 @@ fn a_ping_comes_back() {
 
 // K6, K7
 #[test]
-fn discovery_tells_what_the_domain_is_and_can() {
+fn discovery_gives_identity_and_features() {
     let info = get("<query xmlns='http://jabber.org/protocol/disco#info'/>");
     for part in [
         "<identity category='server' type='im' name='Nuncio'/>",
@@ -65,7 +65,7 @@ fn discovery_tells_what_the_domain_is_and_can() {
 
 // K7
 #[test]
-fn version_time_and_uptime_are_told() {
+fn version_time_and_uptime_are_answered() {
     let version = get("<query xmlns='jabber:iq:version'/>");
     assert!(version.contains("<name>Nuncio</name><version>1.2.3</version></query>"), "{version}");
     let time = get("<time xmlns='urn:xmpp:time'/>");

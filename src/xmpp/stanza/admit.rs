@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 /// An element that is refused, and the reason. It is boxed, since it is rare.
 #[derive(Debug)]
-pub(crate) struct NotAdmitted(pub(crate) Rejection, pub(crate) framer::Element);
+pub(crate) struct NotAdmitted(pub(crate) Rejection, pub(crate) framer::RawElement);
 
 /// The domains of the previous stanza.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub(super) struct Recent {
 
 /// Makes a stanza of an element. Gives the element back when that is not possible.
 pub(super) fn admit(
-    element: framer::Element,
+    element: framer::RawElement,
     origin: &Origin,
     recent: &mut Recent,
 ) -> Result<Stanza, Box<NotAdmitted>> {
@@ -48,8 +48,8 @@ struct Read {
     carried: Carried,
 }
 
-fn read(element: &framer::Element, origin: &Origin, recent: &mut Recent) -> Result<Read, Rejection> {
-    let framer::Element { bytes, head } = element;
+fn read(element: &framer::RawElement, origin: &Origin, recent: &mut Recent) -> Result<Read, Rejection> {
+    let framer::RawElement { bytes, head } = element;
     let namespace = namespace(head.namespace, bytes, origin);
     let kind = kind(local_name(bytes, head), &namespace, origin)?;
     let to = address(bytes, Address::To, head.to, &mut recent.to)?;
@@ -94,12 +94,12 @@ pub(super) fn from_element(element: &xml::Element) -> Result<Stanza, Rejection> 
 }
 
 /// Makes a stanza of an element that this node wrote, for the default namespace `jabber:server`.
-pub(super) fn take_own(element: framer::Element) -> Result<Stanza, Rejection> {
+pub(super) fn take_own(element: framer::RawElement) -> Result<Stanza, Rejection> {
     admit(element, &own(), &mut Recent::default()).map_err(|refused| refused.0)
 }
 
 /// Frames text that this node wrote, for the default namespace `jabber:server`.
-pub(super) fn frame(written: &str) -> Result<framer::Element, String> {
+pub(super) fn frame(written: &str) -> Result<framer::RawElement, String> {
     match Framer::inside(own().scope).next(&mut BytesMut::from(written)) {
         Ok(Some(framer::Frame::Element(element))) => Ok(element),
         Ok(_) => Err("not one element".into()),

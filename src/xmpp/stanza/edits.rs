@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_what_it_is_told_and_knows_where_the_rest_went() {
+    fn edits_replace_text_and_give_new_places() {
         let mut edits = Edits::default();
         assert_eq!(edits.insert(1, "++"), 1);
         assert_eq!(edits.replace(2..4, ""), 4);

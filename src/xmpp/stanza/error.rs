@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_it_does_not_know_as_undefined() {
+    fn an_unknown_condition_reads_as_undefined() {
         let read = xml::Element::parse(
             b"<error type='odd'><x xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>",
             &[],

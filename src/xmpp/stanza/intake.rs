@@ -38,17 +38,17 @@ impl Intake {
     ///
     /// # Errors
     /// As [`Stanza::admit`].
-    pub fn admit(&mut self, element: framer::Element) -> Result<Stanza, Rejection> {
+    pub fn admit(&mut self, element: framer::RawElement) -> Result<Stanza, Rejection> {
         self.take(element).map_err(|refused| refused.0)
     }
 
     /// The same, but gives a refused element back, for its error answer.
-    pub(crate) fn take(&mut self, element: framer::Element) -> Result<Stanza, Box<NotAdmitted>> {
+    pub(crate) fn take(&mut self, element: framer::RawElement) -> Result<Stanza, Box<NotAdmitted>> {
         admit::admit(element, &self.origin, &mut self.recent)
     }
 
     /// The namespace of a first-level element of the stream.
-    pub(crate) fn namespace<'a>(&'a self, element: &'a framer::Element) -> Cow<'a, str> {
+    pub(crate) fn namespace<'a>(&'a self, element: &'a framer::RawElement) -> Cow<'a, str> {
         admit::namespace(element.head.namespace, &element.bytes, &self.origin)
     }
 
@@ -57,7 +57,7 @@ impl Intake {
     /// `to`.
     pub(crate) fn answer(
         &self,
-        element: &framer::Element,
+        element: &framer::RawElement,
         from: &Domain,
         to: Option<&Domain>,
         error: &Error,

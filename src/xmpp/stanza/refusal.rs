@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Domain,
-    framer::{Element, Frame, Framer},
+    framer::{Frame, Framer, RawElement},
     jid::Jid,
     truncate::truncate,
     xml::{self, ns},
@@ -124,7 +124,7 @@ pub struct Refused {
 }
 
 /// The rejection of an element as a sentence.
-pub(crate) fn explain(element: &Element, rejection: &Rejection) -> String {
+pub(crate) fn explain(element: &RawElement, rejection: &Rejection) -> String {
     match rejection {
         Rejection::UnsupportedStanzaType => {
             format!("unexpected element <{}/>", truncate(super::text(&element.bytes, element.head.name)))
@@ -134,18 +134,18 @@ pub(crate) fn explain(element: &Element, rejection: &Rejection) -> String {
 }
 
 /// The domain in an address attribute. The rest of the address may be invalid.
-pub(crate) fn domain(element: &Element, address: Address) -> Option<Domain> {
+pub(crate) fn domain(element: &RawElement, address: Address) -> Option<Domain> {
     let value = value(element, address)?;
     let bare = value.split_once('/').map_or(&*value, |(bare, _)| bare);
     Domain::new(bare.split_once('@').map_or(bare, |(_, domain)| domain)).ok()
 }
 
 /// The domain in an address attribute, if the address is valid.
-pub(crate) fn sound_domain(element: &Element, address: Address) -> Option<Domain> {
+pub(crate) fn sound_domain(element: &RawElement, address: Address) -> Option<Domain> {
     Domain::new(Jid::parse(&value(element, address)?).ok()?.domain).ok()
 }
 
-fn value(element: &Element, address: Address) -> Option<Cow<'_, str>> {
+fn value(element: &RawElement, address: Address) -> Option<Cow<'_, str>> {
     let place = match address {
         Address::To => element.head.to,
         Address::From => element.head.from,
@@ -154,7 +154,7 @@ fn value(element: &Element, address: Address) -> Option<Cow<'_, str>> {
 }
 
 /// The kind of a stanza that may be answered: no error and no result.
-fn answerable(element: &Element) -> Option<Kind> {
+fn answerable(element: &RawElement) -> Option<Kind> {
     let kind = Kind::parse(admit::local_name(&element.bytes, &element.head))?;
     let type_ = element.head.kind.map(|place| xml::unescape(super::text(&element.bytes, place)));
     match type_.as_deref() {
@@ -170,7 +170,7 @@ fn answerable(element: &Element) -> Option<Kind> {
 /// answer. So it comes from a domain and not from the malformed recipient, although RFC 6120 section 8.3.1
 /// swaps the two.
 pub(super) fn answer(
-    element: &Element,
+    element: &RawElement,
     origin: &Origin,
     from: &Domain,
     to: Option<&Domain>,
@@ -186,12 +186,12 @@ pub(super) fn answer(
 
 /// The element as a stanza with valid addresses; `None` when something else is wrong with it.
 fn readdressed(
-    element: &Element,
+    element: &RawElement,
     origin: &Origin,
     recipient: &Domain,
     sender: Option<&Domain>,
 ) -> Option<Stanza> {
-    let Element { bytes, head } = element;
+    let RawElement { bytes, head } = element;
     let recipient = xml::escape(&recipient.wire()).into_owned();
     let sender = sender.map(|sender| xml::escape(&sender.wire()).into_owned());
     let mut missing = String::new();
@@ -217,7 +217,13 @@ fn readdressed(
 }
 
 /// An answer with the addresses and the id only.
-fn bare(element: &Element, kind: Kind, from: &Domain, to: Option<&Domain>, error: &Error) -> Option<Stanza> {
+fn bare(
+    element: &RawElement,
+    kind: Kind,
+    from: &Domain,
+    to: Option<&Domain>,
+    error: &Error,
+) -> Option<Stanza> {
     let value = |place| xml::escape(&xml::unescape(super::text(&element.bytes, place))).into_owned();
     let to = match to {
         Some(to) => xml::escape(&to.wire()).into_owned(),

@@ -225,7 +225,7 @@ fn no_spelling_is_taken_for_that_of_the_stanza_before() {
 }
 
 #[test]
-fn refuses_what_is_no_stanza() {
+fn refuses_elements_that_are_no_stanzas() {
     let on = |text: &str| from_server(text).unwrap_err();
     assert_eq!(on("<foo to='b' from='a'/>"), Rejection::UnsupportedStanzaType);
     assert_eq!(on("<message xmlns='urn:x' to='b' from='a'/>"), Rejection::UnsupportedStanzaType);
@@ -339,7 +339,7 @@ fn an_error_answer_keeps_every_byte_it_can() {
 }
 
 #[test]
-fn an_error_answer_leaves_out_what_is_too_long_to_echo() {
+fn an_error_answer_does_not_repeat_a_long_stanza() {
     let stanza = |length: usize| {
         from_server(&format!(
             "<iq type='get' to='b' from='a' id='i' xml:lang='de'><q xmlns='u'>{}</q></iq>",
@@ -354,7 +354,7 @@ fn an_error_answer_leaves_out_what_is_too_long_to_echo() {
 }
 
 #[test]
-fn knows_a_request() {
+fn a_request_is_recognised() {
     let request =
         |type_: &str| from_server(&format!("<iq type='{type_}' to='b' from='a'/>")).unwrap().is_request();
     assert!(request("get") && request("set") && !request("result") && !request("error"));

@@ -385,7 +385,7 @@ mod tests {
 
     // E20, E21, E22, E24, E1, E3, E5
     #[test]
-    fn what_is_wrong_with_bytes_and_stanzas_has_its_condition() {
+    fn every_fault_of_bytes_and_stanzas_has_its_condition() {
         for (fault, condition) in [
             (Fault::Bytes(framer::Error::NotWellFormed("tag")), Condition::NotWellFormed),
             (Fault::Bytes(framer::Error::Restricted("comment")), Condition::RestrictedXml),

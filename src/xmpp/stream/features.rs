@@ -12,7 +12,7 @@ pub struct Features {
     /// Dialback, with `<errors/>` or without (XEP-0220 section 2.4.2).
     pub dialback: bool,
     /// The limits of the announcing side (XEP-0478).
-    pub limits: Limits,
+    pub limits: StreamLimits,
     /// The name of a feature that is required and not supported here.
     pub unknown: Option<String>,
 }
@@ -28,7 +28,7 @@ pub enum Necessity {
 
 /// The limits of the announcing side (XEP-0478).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct StreamLimits {
     /// The limit for one first-level element, in bytes.
     pub max_bytes: Option<usize>,
     /// The seconds without traffic after which it closes the stream.
@@ -52,7 +52,7 @@ impl Features {
                 }
                 (ns::DIALBACK_FEATURE, "dialback") => features.dialback = true,
                 (ns::LIMITS, "limits") => {
-                    features.limits = Limits {
+                    features.limits = StreamLimits {
                         max_bytes: number(feature, "max-bytes"),
                         idle_seconds: number(feature, "idle-seconds"),
                     };
@@ -81,14 +81,14 @@ impl Features {
             let errors = Element::new("errors", ns::DIALBACK_FEATURE);
             features = features.with_child(Element::new("dialback", ns::DIALBACK_FEATURE).with_child(errors));
         }
-        if self.limits != Limits::default() {
+        if self.limits != StreamLimits::default() {
             features = features.with_child(self.limits.element());
         }
         features
     }
 }
 
-impl Limits {
+impl StreamLimits {
     fn element(self) -> Element {
         let mut limits = Element::new("limits", ns::LIMITS);
         if let Some(bytes) = self.max_bytes {
@@ -119,7 +119,7 @@ mod tests {
             Features { starttls: Some(Necessity::Voluntary), dialback: true, ..Features::default() },
             Features {
                 external: true,
-                limits: Limits { max_bytes: Some(10_000), idle_seconds: Some(60) },
+                limits: StreamLimits { max_bytes: Some(10_000), idle_seconds: Some(60) },
                 ..Features::default()
             },
         ] {

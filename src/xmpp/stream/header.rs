@@ -127,7 +127,7 @@ mod tests {
 
     // B27
     #[test]
-    fn a_header_is_read_whatever_its_prefixes() {
+    fn a_header_is_read_with_any_prefixes() {
         let header = parse(
             "xmlns:back='jabber:server:dialback' from='A.Example' to='b.example' id='1&amp;2' version='1.10' xml:lang='de'",
         );

@@ -66,7 +66,7 @@ pub struct Handshake<G: Goal> {
     header: Header,
     /// The peer's current offers.
     features: Features,
-    /// The peer has sent a stream header, so it speaks XMPP.
+    /// The peer has sent a stream header, so it supports XMPP.
     greeted: bool,
     /// Elements read so far.
     elements: usize,
@@ -74,7 +74,7 @@ pub struct Handshake<G: Goal> {
     bytes: usize,
     /// The last of these bytes on the stream as it is.
     heard: Heard,
-    /// The peer has sent an answer without a question, and the driver knows.
+    /// An answer without a question was reported.
     unasked: bool,
 }
 
@@ -122,7 +122,7 @@ pub enum Note {
 enum State<G: Goal> {
     /// The peer's header.
     Header,
-    /// The end of the bytes at hand: the peer is from before XMPP 1.0 and has no features, but may have sent
+    /// The end of the received bytes: the peer is from before XMPP 1.0 and has no features, but may have sent
     /// an error behind its header.
     Unversioned,
     /// The peer's features.
@@ -131,7 +131,7 @@ enum State<G: Goal> {
     Proceed,
     /// The TLS session.
     Tls,
-    /// What the goal waits for.
+    /// The answer that the goal waits for.
     Goal(G::Waiting),
     /// The driver: it takes the outcome once it has taken everything that is ready.
     Reached(G::Reached),
@@ -299,7 +299,7 @@ impl<G: Goal> Handshake<G> {
         matches!(self.state, State::Closing(_))
     }
 
-    /// Whether the peer's bytes were awaited to their end, so that authentication goes on.
+    /// Whether all received bytes are read, so that authentication goes on.
     fn is_ready(&self) -> bool {
         match self.state {
             State::Unversioned => true,
@@ -353,7 +353,7 @@ impl<G: Goal> Handshake<G> {
         Ok(())
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Cause> {
+    fn element(&mut self, element: &framer::RawElement) -> Result<(), Cause> {
         let closing = self.is_closing();
         if closing && !open::concerns_the_stream(element, &self.plan.policy) {
             return Ok(());

@@ -28,7 +28,7 @@ pub mod open;
 mod opening;
 mod refusing;
 
-use negotiation::{Asked, Common, Negotiation, Proved, Verdict};
+use negotiation::{Asked, Common, Negotiation, Proved, Verified};
 
 pub use open::Open;
 
@@ -126,16 +126,16 @@ impl Handshake {
         }
     }
 
-    /// Takes the answer to [`Output::Verify`]. `Err` is for the peer when nobody could be asked.
+    /// Takes the answer to [`Output::Verify`]. `Err` is the error for the peer if no server could be asked.
     pub fn verified(&mut self, request: &dialback::Request, answer: Result<dialback::Answer, stanza::Error>) {
         match self.negotiation.verified(request, answer, &[]) {
-            Some(Verdict::Proved(proved)) => self.proved.push(proved),
+            Some(Verified::Proved(proved)) => self.proved.push(proved),
             // Nothing that the peer can do is left.
-            Some(Verdict::Invalid) if !self.is_verifying() => {
+            Some(Verified::Invalid) if !self.is_verifying() => {
                 self.negotiation.wire.close(None);
                 self.negotiation.end(End::Closed);
             }
-            Some(Verdict::Invalid) | None => {}
+            Some(Verified::Invalid) | None => {}
         }
     }
 
@@ -262,7 +262,7 @@ impl Handshake {
         Ok(())
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         if wire::is_stanza(framed) {
             return Err(Fault::Early);
         }
@@ -308,8 +308,8 @@ impl Handshake {
         let offered = to.and_then(|to| negotiation.rules.hosted(to)).is_some_and(|ours| ours.certificate)
             && negotiation.policy().tls != Tls::Disabled
             && negotiation.secured.is_none();
-        // What was learned before TLS is to be forgotten, so it must not be worth anything yet. A command
-        // that holds something is malformed (RFC 6120 section 5.4.2.1).
+        // Everything from before TLS is discarded (RFC 6120 section 5.4.3.3), so nothing may depend on it
+        // yet. A command with content is malformed (section 5.4.2.1).
         if !offered || !command.children.is_empty() || negotiation.is_verifying() {
             return negotiation.refuse_tls();
         }

@@ -1,4 +1,4 @@
-//! Both roles against each other in memory: who may be what on which terms, whatever the network does to the
+//! Both roles against each other in memory: the outcome for each pair of policies, for each split of the
 //! bytes.
 pub(crate) mod bad;
 pub(crate) mod fixture;
@@ -10,7 +10,7 @@ use crate::policy::{Mechanism, Policy, Tls, tests::policy};
 use fixture::{certificate, rules};
 use pair::{Cut, Pair, Side};
 
-/// A side's terms, its certificate as the other side sees it, and whether it has one at all.
+/// A side: its policy, and the certificate that the other side sees.
 fn side(policy: Policy, shows: Shows) -> Side {
     Side { policy, certificate: shows.certificate() }
 }
@@ -50,7 +50,7 @@ const BOTH: &[Mechanism] = &[External, Dialback];
 const CLEAR: bool = false;
 const SECURED: bool = true;
 
-/// The streams that come about: our side, the other side, how we are authenticated, and whether over TLS.
+/// The streams that open: our side, the other side, the mechanism, and whether over TLS.
 fn agreeable() -> Vec<(&'static str, Side, Side, Mechanism, bool)> {
     vec![
         ("both trusted", side(policy(), Trusted), side(policy(), Trusted), External, SECURED),
@@ -113,7 +113,7 @@ fn agreeable() -> Vec<(&'static str, Side, Side, Mechanism, bool)> {
 
 // C1, C2, C7, C14, D2, D3, D12, F4, F10, I4, I9, 3L
 #[test]
-fn a_stream_comes_about_on_any_terms_that_agree() {
+fn a_stream_opens_under_all_compatible_policies() {
     for (name, ours, theirs, mechanism, secured) in agreeable() {
         let mut pair = Pair::new(&ours, &theirs);
         pair.drive();
@@ -126,7 +126,7 @@ fn a_stream_comes_about_on_any_terms_that_agree() {
 
 // I4, I9
 #[test]
-fn a_stream_comes_about_with_tls_from_the_first_byte() {
+fn a_stream_opens_with_direct_tls() {
     for (name, ours, theirs, mechanism, secured) in agreeable() {
         if secured {
             let mut pair = Pair::direct(&ours, &theirs);
@@ -139,7 +139,7 @@ fn a_stream_comes_about_with_tls_from_the_first_byte() {
 }
 
 #[test]
-fn no_split_of_the_bytes_makes_a_difference() {
+fn the_outcome_does_not_depend_on_the_split_of_the_bytes() {
     for (name, ours, theirs, ..) in agreeable() {
         let mut whole = Pair::new(&ours, &theirs);
         whole.drive();
@@ -156,7 +156,7 @@ fn no_split_of_the_bytes_makes_a_difference() {
 
 // C11, C14, D18, D23, 3L
 #[test]
-fn no_stream_comes_about_on_terms_that_do_not_agree() {
+fn no_stream_opens_under_incompatible_policies() {
     for (name, ours, theirs, reason) in [
         (
             "they have no TLS, we demand it",
@@ -217,7 +217,7 @@ fn no_stream_comes_about_on_terms_that_do_not_agree() {
 
 // F7, F16
 #[test]
-fn a_key_that_the_authority_disowns_lets_nobody_in() {
+fn a_key_that_the_authority_rejects_proves_nothing() {
     let ours = side(policy(), SelfSigned);
     let mut pair = Pair::new(&ours, &side(policy(), Trusted)).with_forged_key();
     pair.drive();

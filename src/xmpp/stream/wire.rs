@@ -127,15 +127,15 @@ impl<O> Wire<O> {
 
     /// Refuses an element that is longer than `limit` bytes. To read an element costs many times as much as
     /// to pass a stanza on.
-    pub(crate) fn confine(&self, element: &framer::Element, limit: usize) -> Result<(), Fault> {
+    pub(crate) fn confine(&self, element: &framer::RawElement, limit: usize) -> Result<(), Fault> {
         match element.bytes.len() <= limit {
             true => Ok(()),
             false => Err(framer::Error::TooLarge { limit }.into()),
         }
     }
 
-    /// Reads an element that is not passed on, if it has at most so many tags.
-    pub(crate) fn read(&self, element: &framer::Element, tags: usize) -> Result<xml::Element, Fault> {
+    /// Reads an element that is not relayed, if it has at most `tags` tags.
+    pub(crate) fn read(&self, element: &framer::RawElement, tags: usize) -> Result<xml::Element, Fault> {
         if xml::has_more_tags(&element.bytes, tags) {
             return Err(Fault::TooMany("tags in an element that is not a stanza"));
         }
@@ -224,12 +224,12 @@ pub(crate) fn refusal(content: &'static str, header: &Header, error: &Error) -> 
 }
 
 /// Whether an element has the name of a stanza, whatever its prefix; [`Intake::admit`] decides.
-pub(crate) fn is_stanza(element: &framer::Element) -> bool {
+pub(crate) fn is_stanza(element: &framer::RawElement) -> bool {
     matches!(local_name(element), b"message" | b"presence" | b"iq")
 }
 
 /// The name of an element without its prefix.
-pub(crate) fn local_name(element: &framer::Element) -> &[u8] {
+pub(crate) fn local_name(element: &framer::RawElement) -> &[u8] {
     let name = element.head.name.of(&element.bytes);
     name.iter().position(|byte| *byte == b':').map_or(name, |colon| &name[colon + 1..])
 }
@@ -252,7 +252,7 @@ const LANG: usize = 64;
 const PREFIXES: [(&str, &str); 2] = [("stream", xml::ns::STREAM), ("db", xml::ns::DIALBACK)];
 
 /// The work to read or answer an element: one, and one more for each [`ELEMENT_OF_WORK`] bytes.
-pub(crate) fn work_of(element: &framer::Element) -> usize {
+pub(crate) fn work_of(element: &framer::RawElement) -> usize {
     1 + element.bytes.len() / ELEMENT_OF_WORK
 }
 

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_escaped_is_resolved_again() {
+    fn unescape_reverses_escape() {
         for text in ["", "plain", "a&b", "<>\"'", "\t\r\n", "&amp;", "ü\u{10000}&", "&&&"] {
             assert_eq!(unescape(&escape(text)), text);
         }
@@ -122,14 +122,14 @@ mod tests {
     }
 
     #[test]
-    fn resolves_references_as_the_standard_says() {
+    fn resolves_references_by_the_standard() {
         assert_eq!(unescape("&#65;&#x42;&#x00043;&lt;&gt;&amp;&quot;&apos;"), "ABC<>&\"'");
         assert_eq!(unescape("&amp;lt;"), "&lt;");
         assert_eq!(unescape("a\r\nb\rc\nd\te&#10;f"), "a b c d e\nf");
     }
 
     #[test]
-    fn knows_no_reference_to_what_is_no_character() {
+    fn references_to_forbidden_characters_are_unknown() {
         for reference in [
             "",
             "#",

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_one_element() {
+    fn refuses_text_that_is_not_one_element() {
         for bytes in [
             "",
             "text",

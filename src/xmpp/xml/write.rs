@@ -23,7 +23,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// Writes an element where `inherited` is the default namespace.
     ///
-    /// Declarations are written as attributes: the namespace handling of the writer begins anew with each
+    /// Declarations are written as attributes: the namespace handling of the writer begins again with each
     /// element, would repeat the declarations of the stream header, and cannot write `xmlns=""`.
     fn element(&mut self, element: &Element, inherited: &str) -> Result<(), Error> {
         let mut attributes: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
@@ -86,7 +86,7 @@ mod tests {
     const STREAM: [(&str, &str); 2] = [("stream", ns::STREAM), ("db", ns::DIALBACK)];
 
     #[test]
-    fn declares_nothing_that_the_stream_declares() {
+    fn declarations_of_the_stream_are_not_repeated() {
         let features = Element::new("features", ns::STREAM)
             .with_child(Element::new("starttls", ns::TLS).with_child(Element::new("required", ns::TLS)));
         assert_eq!(

@@ -138,7 +138,7 @@ fn a_flood_of_stanzas_on_a_stream_of_the_node_costs_itself_and_is_told_once() {
 }
 
 #[test]
-fn what_comes_along_with_starttls_is_thrown_away_and_told_once() {
+fn bytes_after_starttls_are_discarded_and_reported_once() {
     let network = crate::support::Network::new();
     let node = crate::support::Node::start(&network, crate::support::Setup::of("nuncio.example"));
     let mut peer = Peer::dials(node.address());
@@ -152,5 +152,5 @@ fn what_comes_along_with_starttls_is_thrown_away_and_told_once() {
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
     peer.expects("features");
-    assert_eq!(lines_with(&node, "came along with <starttls/>"), 1);
+    assert_eq!(lines_with(&node, "bytes after <starttls/> were discarded"), 1);
 }

@@ -1,4 +1,4 @@
-//! What an element may cost, and what it costs the framer.
+//! The limits of an element, and the work of the framer.
 
 use super::*;
 use std::slice;
@@ -48,7 +48,7 @@ fn notices_too_large_an_element_while_it_comes() {
 }
 
 #[test]
-fn keeps_headers_short_whoever_the_peer_is() {
+fn headers_are_limited_for_every_peer() {
     let header = |length: usize| format!("<s a='{}'>", "x".repeat(length - 8));
     let limit = Limits::UNAUTHENTICATED.element;
     assert_eq!(feed(Limits::default(), [header(limit).as_bytes()]).1, None);
@@ -89,7 +89,7 @@ fn limits_the_bytes_of_namespaces() {
 }
 
 #[test]
-fn holds_an_element_to_the_limits_it_began_under() {
+fn an_element_keeps_the_limits_of_its_begin() {
     let mut framer = Framer::new(Limits::default());
     let mut buffer = BytesMut::from("<s><a><b>");
     assert!(framer.next(&mut buffer).unwrap().is_some());
@@ -104,7 +104,7 @@ fn holds_an_element_to_the_limits_it_began_under() {
 
 /// Byte by byte, which would take minutes if what was looked at before were looked at again.
 #[test]
-fn looks_at_every_byte_a_constant_number_of_times() {
+fn reads_every_byte_a_constant_number_of_times() {
     let length = 200_000;
     for [before, fill, after] in [
         ["<a>", "x", "</a>"],

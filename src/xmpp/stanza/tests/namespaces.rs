@@ -1,4 +1,5 @@
-//! What an element leans on, and what it calls by names that are others on the next stream.
+//! Declarations of the stream that an element relies on, and namespaces that have another name on the next
+//! stream.
 
 use super::*;
 
@@ -198,7 +199,7 @@ fn a_default_namespace_that_the_stanza_itself_takes_away_is_declared_below() {
 }
 
 #[test]
-fn refuses_to_write_many_times_what_it_read() {
+fn refuses_stanzas_whose_edits_would_multiply_their_length() {
     let stanza = |uri: usize, children: usize| {
         let (uri, children) = ("u".repeat(uri), "<a/>".repeat(children));
         from_server(&format!(
@@ -220,7 +221,7 @@ fn refuses_attributes_that_would_become_one() {
 }
 
 #[test]
-fn a_component_gets_from_a_component_what_that_wrote() {
+fn a_stanza_between_components_keeps_their_content_namespace() {
     let came = "<message to='b' from='a'><f xmlns='urn:xmpp:forward:0'><message xmlns='jabber:component:accept'><body/></message>\
                 <c:x xmlns:c=\"jabber:component:accept\"/><y xmlns='jabber:server'/></f><own:z own:k=''/></message>";
     let header = "xmlns='jabber:component:accept' xmlns:own='jabber:component:accept'";

@@ -1,7 +1,7 @@
 //! The end of a handshake: the cause, and whether the peer has given it.
 //!
-//! A reason that the peer gives is preferred to one that we concluded from an odd answer. What is at hand
-//! already is read first, and then the peer gets the time of its closing tag to send a reason.
+//! A reason that the peer gives takes precedence over a conclusion of ours from an unexpected answer. The
+//! received bytes are read first, and then the peer has the time until its closing tag to send a reason.
 use super::{Cause, Failure, Goal, Handshake, Output, State};
 use crate::{
     policy::Refusal,
@@ -47,9 +47,9 @@ impl<G: Goal> Handshake<G> {
         };
         let in_tls = matches!(self.state, State::Tls);
         let concluded = !in_tls && is_conclusion(&cause);
-        let told = if concluded { self.told() } else { None };
-        let awaited = concluded && told.is_none() && self.heard.is_markup() && !self.heard.is_closed();
-        let cause = told.unwrap_or(cause);
+        let given = if concluded { self.given_reason() } else { None };
+        let awaited = concluded && given.is_none() && self.heard.is_markup() && !self.heard.is_closed();
+        let cause = given.unwrap_or(cause);
         match &cause {
             // The peer waits for a TLS handshake.
             _ if in_tls => {}
@@ -69,7 +69,7 @@ impl<G: Goal> Handshake<G> {
     /// Takes what the peer sends after we have given up.
     pub(super) fn hear_reason(&mut self, bytes: &[u8]) {
         self.heard.push(bytes);
-        if let Some(cause) = self.told() {
+        if let Some(cause) = self.given_reason() {
             self.failed(cause);
         } else if self.heard.is_closed() {
             self.conclude();
@@ -88,7 +88,7 @@ impl<G: Goal> Handshake<G> {
     }
 
     /// The reason that the peer has given in what it has sent so far.
-    fn told(&self) -> Option<Cause> {
+    fn given_reason(&self) -> Option<Cause> {
         let error = self.heard.error()?;
         let guessed = self.has_guessed() && answers_an_unknown_element(error.condition);
         // A redirect that comes in such a way is not followed.

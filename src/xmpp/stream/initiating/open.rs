@@ -7,10 +7,10 @@
 //! read, on the stream that they came on. An error stanza from the remote domain to ours is therefore taken
 //! as the answer that it is.
 //!
-//! This is safe: the peer is the one that gets our stanzas for this domain, on terms that are no weaker than
-//! those for a stream from it, so whoever could forge an answer could have kept the stanza. An error is never
-//! answered, so nothing is amplified. A `result` carries data and no deployed server sends one here: it has
-//! to come on a stream that the remote opens, like everything else.
+//! This is safe: the peer is the server that gets our stanzas for this domain, under a policy that is as
+//! strict as the one for a stream from it. A peer that could forge an answer could also have kept the stanza.
+//! An error is never answered, so nothing is amplified. A `result` has data, and no deployed server sends one
+//! here: it has to come on a stream that the remote opens, like all other stanzas.
 use crate::{
     DomainPair,
     framer::{self, Frame},
@@ -19,7 +19,7 @@ use crate::{
     stream::{
         End, Error, Header, Secured, Stage,
         error::Fault,
-        features::Limits,
+        features::StreamLimits,
         wire::{self, Wire},
     },
     truncate::truncate,
@@ -36,14 +36,14 @@ pub struct Open {
     mechanism: Mechanism,
     secured: Option<Secured>,
     /// Announced by the peer.
-    limits: Limits,
+    limits: StreamLimits,
     wire: Wire<Output>,
     state: State,
     /// Reads error stanzas; `None` when the peer's header is so long that no answer is taken.
     intake: Option<Intake>,
     /// Elements read so far, those of the handshake included.
     elements: usize,
-    /// The peer has sent an answer without a question, and the driver knows.
+    /// An answer without a question was reported.
     unasked: bool,
 }
 
@@ -90,20 +90,20 @@ impl fmt::Display for Stray {
     }
 }
 
-/// What a handshake leaves to the open stream.
+/// The results of a handshake for the open stream.
 pub(super) struct Negotiated {
     pub(super) pair: DomainPair,
     pub(super) policy: Policy,
     pub(super) mechanism: Mechanism,
     pub(super) secured: Option<Secured>,
     /// Announced by the peer.
-    pub(super) limits: Limits,
+    pub(super) limits: StreamLimits,
     /// The peer's header.
     pub(super) header: Header,
     pub(super) bounds: Bounds,
     /// Elements read so far.
     pub(super) elements: usize,
-    /// The peer has sent an answer without a question, and the driver knows.
+    /// An answer without a question was reported.
     pub(super) unasked: bool,
 }
 
@@ -148,7 +148,7 @@ impl Open {
         self.limits.max_bytes
     }
 
-    /// The peer closes the stream after so many seconds without traffic (XEP-0478).
+    /// The seconds without traffic after which the peer closes the stream (XEP-0478).
     pub fn idle_seconds(&self) -> Option<u64> {
         self.limits.idle_seconds
     }
@@ -220,7 +220,7 @@ impl Open {
         }
     }
 
-    fn element(&mut self, element: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, element: &framer::RawElement) -> Result<(), Fault> {
         self.elements += 1;
         if self.elements > ELEMENTS {
             return Err(Fault::TooMany("elements that are not an answer"));
@@ -243,7 +243,7 @@ impl Open {
         Ok(())
     }
 
-    fn read_answer(&mut self, element: framer::Element) -> Result<Stanza, Stray> {
+    fn read_answer(&mut self, element: framer::RawElement) -> Result<Stanza, Stray> {
         if !wire::is_stanza(&element) {
             return Err(Stray::NoStanza);
         }
@@ -289,7 +289,7 @@ impl Open {
 
 /// Whether an element without a place on an open stream may end it, or be a late answer of the negotiation.
 /// All others need not be read.
-pub(super) fn concerns_the_stream(element: &framer::Element, policy: &Policy) -> bool {
+pub(super) fn concerns_the_stream(element: &framer::RawElement, policy: &Policy) -> bool {
     matches!(wire::local_name(element), b"error" | b"features" | b"result" | b"verify")
         && element.bytes.len() <= policy.max_stanza_unauthenticated
 }

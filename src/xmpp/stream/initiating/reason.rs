@@ -74,7 +74,7 @@ fn frame(bytes: &[u8], scope: Vec<(String, String)>) -> Option<Bytes> {
     let mut framer = Framer::inside(scope);
     framer.set_limits(Limits::UNAUTHENTICATED);
     match framer.next(&mut BytesMut::from(bytes)) {
-        Ok(Some(Frame::Element(framer::Element { bytes, .. }))) => Some(bytes),
+        Ok(Some(Frame::Element(framer::RawElement { bytes, .. }))) => Some(bytes),
         _ => None,
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     const SHUTDOWN: &str = "<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>";
 
     #[test]
-    fn a_stream_error_is_found_whatever_surrounds_it() {
+    fn a_stream_error_is_found_in_any_surroundings() {
         for (before, name, declared) in [
             ("", "stream:error", ""),
             ("", "stream:error", " xmlns:stream='http://etherx.jabber.org/streams'"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_taken_for_a_stream_error() {
+    fn other_text_is_no_stream_error() {
         for heard in [
             "",
             "<",

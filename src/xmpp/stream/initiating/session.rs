@@ -31,10 +31,10 @@ enum External {
 pub enum Awaited {
     /// The outcome of EXTERNAL.
     External {
-        /// The peer has requested our identity although `<auth/>` had it.
+        /// The peer has requested our identity although `<auth/>` contained it.
         challenged: bool,
     },
-    /// The end of the bytes at hand: the peer has refused EXTERNAL and may have ended the stream behind its
+    /// The end of the received bytes: the peer has refused EXTERNAL and may have ended the stream behind its
     /// refusal.
     EndOfRefusal,
     /// The answer to our dialback key.

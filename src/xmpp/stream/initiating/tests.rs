@@ -1,5 +1,4 @@
-//! What a remote server may do to the stream that we open, as tables of XML: what it sends, what it gets, how
-//! it ends.
+//! Tests of the opening side as tables of XML: what the remote sends, what it gets, how the stream ends.
 use super::*;
 use crate::{
     certificate::Certificate,
@@ -20,9 +19,9 @@ mod reasons;
 /// The remote server's end of the wire.
 struct Peer {
     stream: Opening,
-    /// what the driver was told that is not to be transmitted
+    /// The outputs that transmit nothing.
     events: Vec<String>,
-    /// what it was told for whoever watches
+    /// The outputs for observers.
     notes: Vec<Note>,
 }
 
@@ -31,12 +30,12 @@ impl Peer {
         Self { stream: Opening::session(plan), events: Vec::new(), notes: Vec::new() }
     }
 
-    /// A server that is asked about a key.
+    /// A server that we ask about a key.
     fn asked(plan: Plan, request: dialback::Request) -> Self {
         Self { stream: Opening::verification(plan, request), events: Vec::new(), notes: Vec::new() }
     }
 
-    /// Behind TLS, past our second header, where it showed a certificate that proves it.
+    /// Within TLS, behind our second header. The server has shown a certificate that proves it.
     fn secured(plan: Plan) -> Self {
         let mut peer = Self::new(Plan { direct_tls: Some(secured(trusted())), ..plan });
         peer.gets();
@@ -44,7 +43,7 @@ impl Peer {
         peer
     }
 
-    /// Sends, and gives what comes back. Where the stream has failed, nothing more is said.
+    /// Sends, and gives the answer. If the handshake fails, the server sends no further reason.
     fn sends(&mut self, xml: &str) -> String {
         let mut answer = self.says(xml);
         self.stream.conclude();
@@ -52,7 +51,7 @@ impl Peer {
         answer
     }
 
-    /// Sends, and gives what comes back; more may follow.
+    /// Sends, and gives the answer. More may follow.
     fn says(&mut self, xml: &str) -> String {
         self.stream.receive(BytesMut::from(xml));
         self.gets()

@@ -18,9 +18,9 @@ pub struct Verification {
 
 /// A verification waits for nothing but the answer about the key.
 #[derive(Clone, Copy, Debug)]
-pub struct Verdict;
+pub struct AwaitedVerdict;
 
-impl Waiting for Verdict {
+impl Waiting for AwaitedVerdict {
     fn stage(self) -> Stage {
         Stage::DialbackVerdict
     }
@@ -35,7 +35,7 @@ impl Goal for Verification {}
 impl Steps for Verification {
     type Outcome = Answer;
     type Reached = Answer;
-    type Waiting = Verdict;
+    type Waiting = AwaitedVerdict;
 
     fn uses_dialback(&self, _: &Policy) -> bool {
         true
@@ -52,7 +52,7 @@ impl Steps for Verification {
     fn authenticate(handshake: &mut Handshake<Self>) -> Result<(), Cause> {
         handshake.admit()?;
         handshake.wire.write(&dialback::verify_request(&handshake.goal.request));
-        handshake.state = State::Goal(Verdict);
+        handshake.state = State::Goal(AwaitedVerdict);
         Ok(())
     }
 
@@ -60,7 +60,11 @@ impl Steps for Verification {
         answer
     }
 
-    fn answered(handshake: &mut Handshake<Self>, _: Verdict, element: &Element) -> Result<bool, Cause> {
+    fn answered(
+        handshake: &mut Handshake<Self>,
+        _: AwaitedVerdict,
+        element: &Element,
+    ) -> Result<bool, Cause> {
         if element.namespace != ns::DIALBACK || element.name != "verify" {
             return Ok(false);
         }

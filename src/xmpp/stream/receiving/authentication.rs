@@ -1,10 +1,10 @@
-//! How a remote proves itself on a stream that it opened: EXTERNAL once, dialback for each pair.
-use super::negotiation::{Asked, Common, Negotiation, Proved, Verdict};
+//! The proof of a remote on a stream that it opened: EXTERNAL once, dialback for each pair.
+use super::negotiation::{Asked, Common, Negotiation, Proved, Verified};
 use crate::{
     Domain, DomainPair,
     dialback::{self, Answer},
     policy::{Proof, Refusal},
-    sasl::{Claim, Step},
+    sasl::{Claim, Reply},
     stanza::{Condition, Error, ErrorType},
     stream::error::Fault,
     truncate::truncate,
@@ -12,13 +12,13 @@ use crate::{
 };
 
 impl<O: From<Common>> Negotiation<O> {
-    /// Takes the answer about a key. `Err` is for the peer when nobody could be asked.
+    /// Takes the answer about a key. `Err` is the error for the peer if no server could be asked.
     pub(super) fn verified(
         &mut self,
         request: &dialback::Request,
         answer: Result<Answer, Error>,
         pairs: &[DomainPair],
-    ) -> Option<Verdict> {
+    ) -> Option<Verified> {
         let place = self.pending.iter().position(|pending| pending == request)?;
         self.pending.swap_remove(place);
         if !self.expects_element() {
@@ -27,7 +27,7 @@ impl<O: From<Common>> Negotiation<O> {
         let pair = &request.pair;
         let answer = match answer {
             Ok(Answer::Error(error)) => Answer::Error(passed_on(&pair.remote, &error)),
-            // The rules may be others than when the key came.
+            // The rules may have changed since the key came.
             Ok(Answer::Valid) => self.admit_pair(pair, pairs).map_or_else(Answer::Error, |()| Answer::Valid),
             Ok(answer) => answer,
             Err(error) => Answer::Error(error),
@@ -35,12 +35,12 @@ impl<O: From<Common>> Negotiation<O> {
         let verdict = match &answer {
             // The open stream sends the answer.
             Answer::Valid => {
-                return Some(Verdict::Proved(Proved { pair: pair.clone(), proof: Proof::Dialback }));
+                return Some(Verified::Proved(Proved { pair: pair.clone(), proof: Proof::Dialback }));
             }
             Answer::Invalid => {
                 let reason = format!("the server of {} answered `invalid` for its dialback key", pair.remote);
                 self.report(Asked::Dialback, reason);
-                Some(Verdict::Invalid)
+                Some(Verified::Invalid)
             }
             Answer::Error(error) => {
                 self.report(Asked::Dialback, format!("dialback for {}: {error}", pair.remote));
@@ -54,15 +54,15 @@ impl<O: From<Common>> Negotiation<O> {
     /// Takes an element of SASL. A peer that has proved itself has to send a new header next.
     pub(super) fn sasl(&mut self, element: &Element) -> Result<Option<Proved>, Fault> {
         match self.exchange.handle(element, &self.claim()) {
-            Step::Challenge => self.wire.write(&Element::new("challenge", ns::SASL)),
-            Step::Failed(failure) => {
+            Reply::Challenge => self.wire.write(&Element::new("challenge", ns::SASL)),
+            Reply::Failed(failure) => {
                 self.wire.write(&failure.element());
                 self.report(Asked::External, format!("EXTERNAL refused: {failure}"));
                 if self.exchange.is_exhausted() {
                     return Err(Fault::TooMany("failed authentications"));
                 }
             }
-            Step::Success => {
+            Reply::Success => {
                 self.wire.write(&Element::new("success", ns::SASL));
                 if let (Some(local), Some(remote)) = (self.header.to.clone(), self.header.from.clone()) {
                     let pair = DomainPair { local, remote };
@@ -115,7 +115,7 @@ impl<O: From<Common>> Negotiation<O> {
         let text = element.text();
         let key = text.trim();
         if self.pending.iter().any(|pending| pending.pair == pair) {
-            // The answer to the first key is the answer to both.
+            // The answer to the first key counts for both.
         } else if pairs.contains(&pair) {
             self.wire.write(&dialback::result_answer(&to, &from, &Answer::Valid));
         } else if let Err(error) = self.admit_pair(&pair, pairs).and_then(|()| admit_key(key)) {
@@ -131,16 +131,15 @@ impl<O: From<Common>> Negotiation<O> {
         None
     }
 
-    /// Answers a key or a question with an address that is none: what is wrong with one pair costs no other.
+    /// Answers a key or a question with an invalid address. A fault in one pair does not affect the others.
     fn refuse_malformed(&mut self, element: &Element, error: Error) {
         self.report(Asked::Dialback, format!("dialback: {error}"));
         self.wire.write(&dialback::malformed_answer(element, error));
     }
 
-    /// Answers as the authority over our domains whether a key is ours. Nothing is remembered for it
-    /// (XEP-0185), it makes nobody trusted here, and so it is done on any stream, in clear text too, whatever
-    /// `tls` demands: the receiving server can ask in no other way when it has no TLS, and it is our own key
-    /// that it asks about.
+    /// Answers as the authoritative server of our domains whether a key is ours. This needs no state
+    /// (XEP-0185) and proves nothing about the peer, so it is done on any stream, in clear text too, whatever
+    /// `tls` requires: a receiving server without TLS has no other way to ask, and the key is our own.
     pub(super) fn dialback_verify(&mut self, element: &Element) {
         if element.attribute("type").is_some() {
             return self.report_unasked();
@@ -172,8 +171,8 @@ impl<O: From<Common>> Negotiation<O> {
     fn admit_pair(&self, pair: &DomainPair, pairs: &[DomainPair]) -> Result<(), Error> {
         self.permit_pair(pair)?;
         let refusal = match self.admit(&pair.remote) {
-            // Who fails with the stronger proof is not believed with the weaker one, unless the operator says
-            // so.
+            // A remote that has failed with the stronger proof may not use the weaker one, unless the
+            // operator allows it.
             Ok(admission) if admission.dialback && self.lost_external(&pair.remote) => Some(format!(
                 "{} may not use dialback on a stream where its EXTERNAL was refused",
                 pair.remote
@@ -197,7 +196,7 @@ impl<O: From<Common>> Negotiation<O> {
         Ok(())
     }
 
-    /// Whether the two may speak to each other at all.
+    /// Checks whether the two domains may exchange stanzas at all.
     pub(super) fn permit_pair(&self, pair: &DomainPair) -> Result<(), Error> {
         if self.rules.hosted(&pair.local).is_none() {
             return Err(not_served(&pair.local));
@@ -209,22 +208,22 @@ impl<O: From<Common>> Negotiation<O> {
         Ok(())
     }
 
-    /// Whether the certificate proves the sender of a key, so that nobody need be asked (XEP-0344 2.4): the
-    /// very name, even on a stream whose other pairs the same certificate proved (2.6).
+    /// Whether the certificate proves the sender of a key, so that no server has to be asked (XEP-0344
+    /// section 2.4). It has to prove this name, also on a stream with other pairs that it has proved (section
+    /// 2.6).
     fn needs_no_call_back(&self, remote: &Domain) -> bool {
         self.rules.policy(remote).dialback_shortcut
             && self.admit(remote).is_ok_and(|admission| admission.external)
     }
 
-    /// Notes an answer of dialback, which nobody asked for on a stream that only asks; it is dropped
-    /// (XEP-0220 2.1).
+    /// Reports a dialback answer, which is dropped: we ask nothing on this stream (XEP-0220 section 2.1).
     fn report_unasked(&mut self) {
         self.report(Asked::Belief, "an answer to a dialback question that was not asked here".to_owned());
     }
 }
 
 impl<O> Negotiation<O> {
-    /// Whether a refused EXTERNAL on this stream bars dialback (RFC 6120 6.4.5 leaves that to us).
+    /// Whether a refused EXTERNAL on this stream excludes dialback (RFC 6120 section 6.4.5 allows both).
     pub(super) fn lost_external(&self, remote: &Domain) -> bool {
         self.exchange.was_refused() && !self.rules.policy(remote).dialback_after_external
     }
@@ -238,7 +237,7 @@ pub(super) fn address(element: &Element, attribute: &'static str) -> Result<Doma
     })
 }
 
-/// Keeps what is no key from being kept and carried to another server.
+/// Refuses a text that is too long for a key, before it is stored and sent to another server.
 fn admit_key(key: &str) -> Result<(), Error> {
     if key.len() > KEY {
         let text = format!("a dialback key of more than {KEY} bytes");
@@ -251,9 +250,9 @@ fn not_served(domain: &Domain) -> Error {
     error(ErrorType::Cancel, Condition::ItemNotFound, format!("{domain} is not served here"))
 }
 
-/// The answer to the initiator when the authoritative server answered with an error (XEP-0220 2.5): that it
-/// does not know the domain is one thing, everything else may pass. Its words are not passed on: the
-/// initiator has proved nothing, and may have led us to a server that does not talk to it.
+/// The answer to the initiator when the authoritative server answered with an error (XEP-0220 section 2.5).
+/// An unknown domain is permanent, everything else may be temporary. The text is not passed on: the initiator
+/// has proved nothing, and may have led us to a server that is not its own.
 fn passed_on(remote: &Domain, said: &Error) -> Error {
     let text = dialback::unverified(remote);
     match said.condition {
@@ -268,5 +267,5 @@ fn error(type_: ErrorType, condition: Condition, text: String) -> Error {
     Error { type_, condition, text }
 }
 
-/// Bytes of a key. XEP-0185 makes them of 64 hexadecimal digits.
+/// The limit for a key, in bytes. Keys of XEP-0185 have 64 hexadecimal digits.
 const KEY: usize = 256;

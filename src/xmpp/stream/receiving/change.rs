@@ -75,7 +75,7 @@ impl Open {
         denied.or(gone).or_else(|| self.take_limits())
     }
 
-    /// Forgets the pairs that would not be taken now; gives why, for the first of them.
+    /// Drops the pairs that the rules do not admit now. Gives the reason for the first of them.
     fn keep_pairs(&mut self) -> Option<Error> {
         let (pairs, proofs) = (std::mem::take(&mut self.pairs), std::mem::take(&mut self.proofs));
         let mut gone = None;
@@ -93,7 +93,7 @@ impl Open {
         gone
     }
 
-    /// Whether a pair that was proved may go on.
+    /// Checks whether a proved pair may go on.
     fn keep(&self, pair: &DomainPair, proof: Proof) -> Result<(), Error> {
         let DomainPair { local, remote } = pair;
         if !self.negotiation.rules.permits(remote) {
@@ -120,8 +120,8 @@ impl Open {
         }
     }
 
-    /// Goes on within the limits of the rules. A peer keeps to the limit for stanzas that it was told, and
-    /// only a new stream can tell it a lower one.
+    /// Takes the limits of the rules. A peer relies on the limit for stanzas that was announced, and only a
+    /// new stream can announce a lower one.
     fn take_limits(&mut self) -> Option<Error> {
         let bounds = *self.negotiation.rules.bounds();
         let most =

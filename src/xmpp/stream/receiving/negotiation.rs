@@ -1,4 +1,4 @@
-//! What a remote server may negotiate during the handshake and on the open stream alike.
+//! The negotiation with a remote server, during the handshake and on the open stream.
 use super::{End, Error, Fault, Header, Output, Secured, Stage, Wire, wire};
 use crate::{
     Domain, DomainPair, dialback, framer,
@@ -28,7 +28,7 @@ pub(super) struct Negotiation<O> {
     pub(super) pending: Vec<dialback::Request>,
     /// The peer has asked about a key that is ours.
     pub(super) vouched: bool,
-    /// The kinds of requests that were refused, so that each is reported once.
+    /// The kinds of requests that were refused. Each is reported once.
     refused: Vec<Asked>,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum Common {
 enum State {
     /// The peer's header.
     Header,
-    /// An element.
+    /// An element, or the peer's closing tag.
     Element,
     /// The peer's closing tag. Ours is sent, and the stream ends like this.
     Closing(End),
@@ -68,8 +68,8 @@ pub(super) struct Proved {
     pub(super) proof: Proof,
 }
 
-/// What came of the verification of a key.
-pub(super) enum Verdict {
+/// The result of the verification of a key.
+pub(super) enum Verified {
     Proved(Proved),
     Invalid,
 }
@@ -158,7 +158,7 @@ impl<O> Negotiation<O> {
     }
 
     /// Reads an element of the negotiation. None is longer for being sent after the first proof.
-    pub(super) fn read(&self, framed: &framer::Element) -> Result<Element, Fault> {
+    pub(super) fn read(&self, framed: &framer::RawElement) -> Result<Element, Fault> {
         self.wire.confine(framed, self.policy().max_stanza_unauthenticated)?;
         self.wire.read(framed, wire::TAGS)
     }
@@ -225,7 +225,7 @@ impl<O: From<Common>> Negotiation<O> {
         }
     }
 
-    /// Says that the key of a pair is valid.
+    /// Answers that the key of a pair is valid.
     pub(super) fn confirm(&mut self, pair: &DomainPair) {
         self.wire.write(&dialback::result_answer(&pair.local, &pair.remote, &dialback::Answer::Valid));
     }

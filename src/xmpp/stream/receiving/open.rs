@@ -1,7 +1,7 @@
 //! The open stream from a remote server: the stanzas of the pairs of domains that it has proved.
 use super::{
     End, Error, Fault, Secured, Stage,
-    negotiation::{Common, Negotiation, Proved, Verdict},
+    negotiation::{Common, Negotiation, Proved, Verified},
     wire,
 };
 use crate::{
@@ -97,9 +97,9 @@ impl Open {
         }
     }
 
-    /// Takes the answer to [`Output::Verify`]. `Err` is for the peer when nobody could be asked.
+    /// Takes the answer to [`Output::Verify`]. `Err` is the error for the peer if no server could be asked.
     pub fn verified(&mut self, request: &dialback::Request, answer: Result<dialback::Answer, stanza::Error>) {
-        if let Some(Verdict::Proved(proved)) = self.negotiation.verified(request, answer, &self.pairs) {
+        if let Some(Verified::Proved(proved)) = self.negotiation.verified(request, answer, &self.pairs) {
             self.authorize(proved);
         }
     }
@@ -211,7 +211,7 @@ impl Open {
         Ok(())
     }
 
-    fn element(&mut self, framed: &framer::Element) -> Result<(), Fault> {
+    fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
         self.unproductive += wire::work_of(framed);
         if !NEGOTIATION.contains(&&*self.intake.namespace(framed)) {
             return self.refuse(framed, Rejection::UnsupportedStanzaType);
@@ -239,7 +239,7 @@ impl Open {
     }
 
     /// Takes a stanza in; `None` when it is refused and the stream goes on.
-    fn stanza(&mut self, element: framer::Element) -> Result<Option<Stanza>, Fault> {
+    fn stanza(&mut self, element: framer::RawElement) -> Result<Option<Stanza>, Fault> {
         let stanza = match self.intake.take(element) {
             Ok(stanza) => stanza,
             Err(refused) => {
@@ -264,7 +264,7 @@ impl Open {
         }
     }
 
-    /// Takes stanzas of a pair from now on, and says so to the peer.
+    /// Takes stanzas of a pair from now on, and confirms it to the peer.
     fn authorize(&mut self, Proved { pair, proof }: Proved) {
         let mechanism = proof.mechanism();
         let rules = &self.negotiation.rules;

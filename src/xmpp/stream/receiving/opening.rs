@@ -7,7 +7,7 @@ use crate::{
     policy::{self, Admission, Mechanism, Policy, Refusal, Tls},
     stream::{
         error::Fault,
-        features::{Features, Limits, Necessity},
+        features::{Features, Necessity, StreamLimits},
     },
     xml::Element,
 };
@@ -106,7 +106,7 @@ impl Negotiation<Output> {
             None => self.header.from.is_none() && lawful && policy.allows(Mechanism::Dialback),
         };
         // Nothing follows dialback in which the limits could be announced, so they are announced with it.
-        let limits = if dialback { announced(policy) } else { Limits::default() };
+        let limits = if dialback { announced(policy) } else { StreamLimits::default() };
         // It would prove the peer to the domain in `to`.
         let external = self.header.to.is_some() && admission.is_some_and(|admission| admission.external);
         Features { starttls, external, dialback, limits, unknown: None }
@@ -147,7 +147,7 @@ impl<O> Negotiation<O> {
     }
 }
 
-fn announced(policy: &Policy) -> Limits {
+fn announced(policy: &Policy) -> StreamLimits {
     let idle_seconds = Some(policy.idle_seconds).filter(|seconds| *seconds != 0);
-    Limits { max_bytes: Some(policy.max_stanza), idle_seconds }
+    StreamLimits { max_bytes: Some(policy.max_stanza), idle_seconds }
 }

@@ -1,8 +1,8 @@
-//! A stanza that is refused costs itself: it is answered where it may be, and the stream goes on.
+//! Refused stanzas: each is answered where the RFC allows it, and the stream goes on.
 //!
-//! The answer comes from the domain of ours that the stanza was for, if its sender proved itself to that one,
-//! and else from the first one that it proved itself to. It goes to the stanza's sender. A stanza with an
-//! unusable `from` has no answer: nobody knows who would want it.
+//! The answer comes from the domain of ours that the stanza was for, if its sender has proved itself to that
+//! one, or else from the first domain that it has proved itself to. It goes to the sender of the stanza. A
+//! stanza with an unusable `from` has no answer, since its sender is unknown.
 use super::open::{Open, Output};
 use crate::{
     Domain, Stanza, framer,
@@ -15,15 +15,15 @@ use crate::{
 };
 
 impl Open {
-    /// Refuses an element that is no stanza that can go on.
+    /// Refuses an element that cannot be relayed as a stanza.
     ///
     /// # Errors
-    /// Gives the fault that ends the stream: a sender who did not prove itself, or `malformed_stanza =
+    /// Gives the fault that ends the stream: a sender that has not proved itself, or `malformed_stanza =
     /// "close"`.
-    pub(super) fn refuse(&mut self, element: &framer::Element, rejection: Rejection) -> Result<(), Fault> {
+    pub(super) fn refuse(&mut self, element: &framer::RawElement, rejection: Rejection) -> Result<(), Fault> {
         let reason = rejection.reason();
         let sender = match reason {
-            // Nobody sends what is no stanza, whatever its attributes are called.
+            // An element that is no stanza has no sender, whatever its attributes are.
             Reason::NotAStanza => None,
             _ => sound_domain(element, Address::From),
         };
@@ -50,9 +50,8 @@ impl Open {
         Ok(())
     }
 
-    /// Answers a stanza whose sender did not prove itself to its recipient. In the name of a domain that is
-    /// not ours we say nothing, not even that: then the answer is from the domain that the sender did prove
-    /// itself to.
+    /// Answers a stanza whose sender has not proved itself to its recipient. A domain that is not ours cannot
+    /// be the sender of an answer: then it is from the domain that the sender has proved itself to.
     pub(super) fn bounce(&mut self, stanza: &Stanza, proved_to: &Domain) {
         let (from, to) = (stanza.from_domain(), stanza.to_domain());
         let ours = self.negotiation.rules.hosted(to).is_some();
@@ -76,8 +75,8 @@ impl Open {
         self.pairs.iter().any(|pair| pair.remote == *remote)
     }
 
-    /// Whether a malformed stanza ends the stream. One of an unknown sender does when all the domains on the
-    /// stream are to be treated like that: the fault of one must not end the pairs of others.
+    /// Whether a malformed stanza ends the stream. A stanza of an unknown sender ends it if the policy for
+    /// all domains on the stream says so: the fault of one domain must not end the pairs of others.
     fn closes_for_malformed(&self, sender: Option<&Domain>) -> bool {
         let closes = |remote: &Domain| {
             self.negotiation.rules.policy(remote).malformed_stanza == MalformedStanza::Close

@@ -1,4 +1,5 @@
-//! What a remote server may do to us, as tables of XML: what it sends, what it gets, what the driver is told.
+//! Tests of the accepting side as tables of XML: what the remote sends, what it gets, and the outputs for the
+//! driver.
 use super::*;
 use crate::{
     certificate::Certificate,
@@ -22,7 +23,7 @@ mod styles;
 /// A remote server's end of the wire.
 struct Peer {
     stream: Accepting,
-    /// what the driver was told that is not to be transmitted
+    /// The outputs that transmit nothing.
     events: Vec<String>,
     requests: Vec<dialback::Request>,
 }
@@ -32,15 +33,12 @@ impl Peer {
         Self { stream: Accepting::new(rules, None, ids()), events: Vec::new(), requests: Vec::new() }
     }
 
-    /// On a stream with direct TLS, where it showed `certificate`.
+    /// On a stream with direct TLS, with this certificate.
     fn secured(rules: Arc<Rules>, certificate: Option<Certificate>) -> Self {
-        Self {
-            stream: Accepting::new(rules, Some(secured(certificate)), ids()),
-            ..Self::new(rules_of_nobody())
-        }
+        Self { stream: Accepting::new(rules, Some(secured(certificate)), ids()), ..Self::new(other_rules()) }
     }
 
-    /// Sends, and gives what comes back.
+    /// Sends, and gives the answer.
     fn sends(&mut self, xml: &str) -> String {
         self.stream.receive(BytesMut::from(xml));
         self.gets()
@@ -84,14 +82,14 @@ impl Peer {
         answer
     }
 
-    /// Shows a key once more; nobody is asked again.
+    /// Shows a key once more. No server is asked again.
     fn is_verified_already(&mut self, local: &str, remote: &str) -> bool {
         let answer = self.sends(&format!("<db:result from='{remote}' to='{local}'>key</db:result>"));
         self.requests.is_empty() && answer.ends_with(" type='valid'/>")
     }
 
-    /// The stream ended with `condition`, which the peer was told before the closing tag.
-    fn is_told(&self, answer: &str, condition: &str) {
+    /// The stream has ended with `condition`, which was sent before the closing tag.
+    fn ends_with(&self, answer: &str, condition: &str) {
         let error = format!("<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>");
         assert!(answer.contains(&error), "wanted {condition}: {answer}");
         assert!(answer.ends_with("</stream:error></stream:stream>"), "{answer}");
@@ -108,7 +106,7 @@ fn header(attributes: &str) -> String {
     )
 }
 
-/// A node with `a.example` and `also.example`, and the terms of the configuration's defaults.
+/// The rules of a node with `a.example` and `also.example`, and the default policy.
 fn node() -> Arc<Rules> {
     rules(&["a.example", "also.example"], policy(), true)
 }
@@ -118,7 +116,7 @@ fn lax() -> Arc<Rules> {
     rules(&["a.example", "also.example"], Policy { tls: Tls::Optional, ..policy() }, true)
 }
 
-fn rules_of_nobody() -> Arc<Rules> {
+fn other_rules() -> Arc<Rules> {
     rules(&["x"], policy(), false)
 }
 

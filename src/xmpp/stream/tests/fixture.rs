@@ -1,4 +1,4 @@
-//! What tests of streams are made from, and what both machines say in words.
+//! Fixtures for tests of streams, and the outputs of both roles as text.
 use super::machine::{Accepts, Opens};
 use crate::{
     Domain, DomainPair, Stanza,
@@ -22,7 +22,7 @@ pub(crate) fn certificate(names: &[&str], problem: Option<Problem>) -> Certifica
     Certificate {
         names: names.iter().map(|name| Name::Dns((*name).to_owned())).collect(),
         problems: vec![problem],
-        limits: Vec::new(),
+        constraints: Vec::new(),
         fingerprint: "00".repeat(32),
         issuer: "Test CA".to_owned(),
         expires: "2026-11-01".to_owned(),
@@ -41,7 +41,7 @@ pub(crate) fn rules(hosted: &[&str], policy: Policy, certificate: bool) -> Arc<R
     Arc::new(Rules::new(names, policy, Vec::new(), vec![Pattern::Any], deny))
 }
 
-/// Ids that count, so that tests can name them.
+/// Ids with a counter, so that tests know them.
 pub(crate) fn ids() -> Box<dyn FnMut() -> String + Send> {
     let mut last = 0;
     Box::new(move || {
@@ -50,7 +50,7 @@ pub(crate) fn ids() -> Box<dyn FnMut() -> String + Send> {
     })
 }
 
-/// An output of the accepting side in words; what is transmitted as it is.
+/// An output of the accepting side as text. Transmitted bytes stay as they are.
 pub(crate) fn receiving_event(output: &Accepts) -> String {
     match output {
         Accepts::StartTls => "[start tls]".to_owned(),
@@ -72,7 +72,7 @@ pub(crate) fn receiving_event(output: &Accepts) -> String {
     }
 }
 
-/// An output of the opening side in words; what is transmitted as it is.
+/// An output of the opening side as text. Transmitted bytes stay as they are.
 pub(crate) fn initiating_event(output: &Opens) -> String {
     use crate::dialback::Answer;
     match output {
@@ -95,7 +95,7 @@ pub(crate) fn initiating_event(output: &Opens) -> String {
     }
 }
 
-/// What is transmitted, with one kind of quotes.
+/// Transmitted bytes, with one kind of quotes.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap().replace('"', "'")
 }

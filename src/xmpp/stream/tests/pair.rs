@@ -1,4 +1,4 @@
-//! A machine of each role with a wire between them, and a switch for how the wire cuts what it carries.
+//! A stream of each role with a wire between them, which can split the bytes in several ways.
 use super::{
     fixture::{domain, ids, initiating_event, receiving_event, rules, secured},
     machine::{Accepting, Accepts, Opening, Opens},
@@ -17,17 +17,17 @@ use std::sync::Arc;
 /// The certificate that a side shows for a name.
 pub(super) type Shown = Box<dyn Fn(&str) -> Option<Certificate>>;
 
-/// One server: its terms for the other and what it shows.
+/// One server: its policy for the other and its certificate.
 pub(super) struct Side {
     pub(super) policy: Policy,
     pub(super) certificate: Shown,
 }
 
-/// How the wire hands out what it carries.
+/// The split of the bytes on the wire.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cut {
     Nowhere,
-    /// at this byte of each direction, and each [`STRIDE`] bytes from there
+    /// At this byte of each direction, and each [`STRIDE`] bytes from there.
     From(usize),
     Everywhere,
 }
@@ -36,15 +36,15 @@ pub(super) enum Cut {
 pub(super) struct Pair {
     initiating: Opening,
     receiving: Accepting,
-    /// what each shows the other in TLS
+    /// The certificates that the sides show each other.
     certificates: (Option<Certificate>, Option<Certificate>),
-    /// of the right side for the left one
+    /// The policy of the right side for the left one.
     terms: Policy,
-    /// the authority over `a.example`
+    /// The authoritative server of `a.example`.
     authority: Arc<Rules>,
     tls: (bool, bool),
     cut: Cut,
-    /// bytes carried to the right and to the left
+    /// Bytes that went to the right and to the left.
     carried: (usize, usize),
     log: Vec<String>,
     established: Option<(Mechanism, bool)>,
@@ -96,7 +96,7 @@ impl Pair {
         self
     }
 
-    /// Makes the authority know another secret than the one our key was made from.
+    /// Gives the authoritative server another secret than the one that our key was made from.
     pub(super) fn with_forged_key(mut self) -> Self {
         self.authority = rules(&["a.example", "x"], self.authority.default_policy().clone(), true);
         let pair = [(domain("a.example"), crate::policy::Hosted { certificate: true })];
@@ -177,7 +177,7 @@ impl Pair {
         }
     }
 
-    /// What the right side's driver does about a key: it opens a stream to the authority, on its own terms.
+    /// The driver of the right side opens a stream to the authoritative server, under its own policy.
     fn ask_the_authority(&self, request: &dialback::Request) -> Result<Answer, stanza::Error> {
         ask(&self.authority, &self.terms, self.certificates.0.as_ref(), request).0
     }
@@ -234,7 +234,8 @@ impl Cut {
     }
 }
 
-/// Asks the authority over `b.example`, as `a.example`, about a key that is right or wrong; gives the log.
+/// Asks the authoritative server of `b.example`, as `a.example`, about a key that is right or wrong. Gives
+/// the log.
 pub(super) fn verify(authority: &Arc<Rules>, policy: &Policy, shown: &Shown, right: bool) -> String {
     let pair = DomainPair { local: domain("a.example"), remote: domain("b.example") };
     let key = match right {

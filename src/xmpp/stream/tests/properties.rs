@@ -1,4 +1,4 @@
-//! What holds whatever a peer sends.
+//! Properties that hold for any input of a peer.
 use super::{
     fixture::{certificate, domain, ids, rules, secured},
     machine::{Accepting, Accepts, Opening, Opens},
@@ -114,7 +114,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_receiving_side_takes_anything_and_speaks_xml(acts in acts(), trusted: bool) {
+    fn the_receiving_side_accepts_any_input_and_sends_valid_xml(acts in acts(), trusted: bool) {
         let rules = rules(&["a.example"], if trusted { policy() } else { lax() }, true);
         let mut stream = Accepting::new(rules, None, ids());
         let (mut reader, mut requests, mut over) = (Reader::new(), Vec::new(), false);
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn the_initiating_side_takes_anything_and_speaks_xml(acts in acts(), trusted: bool) {
+    fn the_initiating_side_accepts_any_input_and_sends_valid_xml(acts in acts(), trusted: bool) {
         let mut stream = Opening::session(Plan {
             pair: DomainPair { local: domain("a.example"), remote: domain("b.example") },
             policy: if trusted { policy() } else { lax() },

@@ -1,10 +1,10 @@
-//! The framer against `xml-rs`, and against itself.
+//! Compares the framer with `xml-rs`, and with itself on other splits of the bytes.
 
 use crate::judge::{self, Verdict, all, frame, framer_after_header};
 use crate::mutants::{HEADERS, Random, SEEDS, mutants};
 
 #[test]
-fn takes_what_xml_rs_takes_and_refuses_what_it_refuses() {
+fn accepts_and_refuses_the_same_input_as_xml_rs() {
     balanced(mutants(&SEEDS).map(|input| judge::element(&input)));
 }
 
@@ -13,7 +13,7 @@ fn takes_the_headers_that_xml_rs_takes() {
     balanced(mutants(&HEADERS).map(|input| judge::header(&input)));
 }
 
-/// Sees to it that the damage is such that it tests something: not always deadly, not always harmless.
+/// Checks that the damage is useful: neither always fatal nor always harmless.
 fn balanced(verdicts: impl Iterator<Item = Verdict>) {
     let (mut taken, mut refused) = (0, 0);
     for verdict in verdicts {
@@ -32,7 +32,7 @@ fn xml_rs_takes_every_seed() {
 }
 
 #[test]
-fn makes_the_same_of_the_bytes_however_they_are_split() {
+fn the_result_does_not_depend_on_the_split_of_the_bytes() {
     let mut random = Random(1);
     for input in mutants(&SEEDS) {
         let whole = all(framer_after_header(), [input.as_slice()]);

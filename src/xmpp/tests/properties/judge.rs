@@ -1,25 +1,25 @@
-//! The framer's verdict against that of `xml-rs`, for any bytes. Fuzzing asks here too (`fuzz/`).
+//! Compares the results of the framer and of `xml-rs` for any bytes. The fuzz targets use it too (`fuzz/`).
 
 use super::mutants::HEADERS;
 use bytes::BytesMut;
 use xml::reader::{EventReader, ParserConfig, XmlEvent};
-use xmpp::framer::{Element, Error, Frame, Framer, Limits};
+use xmpp::framer::{Error, Frame, Framer, Limits, RawElement};
 use xmpp::xml::{ns, unescape};
 
-/// What both say.
+/// The result of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is sound.
+    /// Both accept the input.
     Taken,
-    /// It is not.
+    /// Both refuse the input.
     Refused,
-    /// They differ, and `xml-rs` is known to be wrong there.
+    /// They differ, by a known fault of `xml-rs`.
     Fault,
-    /// It is more than the framer takes from anybody, which is none of the matters of `xml-rs`.
+    /// The input exceeds a limit of the framer, which `xml-rs` does not have.
     Beyond,
 }
 
-/// Judges an element that comes after [`HEADER`].
+/// Compares the results for an element behind [`HEADER`].
 ///
 /// # Panics
 /// If the two differ for no known reason.
@@ -40,7 +40,7 @@ pub(crate) fn element(input: &[u8]) -> Verdict {
     }
 }
 
-/// Judges a stream header, an XML declaration before it included.
+/// Compares the results for a stream header, with an XML declaration before it.
 ///
 /// # Panics
 /// If the two differ for no known reason.
@@ -73,8 +73,8 @@ pub(crate) fn framer_after_header() -> Framer {
     framer
 }
 
-/// What the framer makes of the input after the header: one element and nothing else, or not.
-pub(crate) fn frame(input: &[u8]) -> Result<Option<Element>, Error> {
+/// The result of the framer for the input behind the header: exactly one element, or an error.
+pub(crate) fn frame(input: &[u8]) -> Result<Option<RawElement>, Error> {
     let mut framer = framer_after_header();
     let mut buffer = BytesMut::from(input);
     let first = framer.next(&mut buffer)?;
@@ -85,7 +85,7 @@ pub(crate) fn frame(input: &[u8]) -> Result<Option<Element>, Error> {
     }
 }
 
-/// Every frame of a stream that arrives in these pieces, and what ended it.
+/// All frames of a stream that arrives in these pieces, and the error that ended it.
 pub(crate) fn all<'a>(
     mut framer: Framer,
     pieces: impl IntoIterator<Item = &'a [u8]>,
@@ -104,8 +104,8 @@ pub(crate) fn all<'a>(
     (frames, None)
 }
 
-/// What `xml-rs` thinks of a stream header: one start tag or empty element of plain XML and nothing else, or
-/// why not.
+/// The result of `xml-rs` for a stream header: exactly one start tag or empty element of plain XML, or an
+/// error.
 fn judge_header(input: &[u8]) -> Result<(), String> {
     let document = match input.strip_suffix(b">") {
         Some(tag) if tag.ends_with(b"/") => input.to_vec(),
@@ -131,14 +131,14 @@ fn judge_header(input: &[u8]) -> Result<(), String> {
 /// `to`, `from`, `id`, `type` and `xml:lang`, resolved.
 type Attributes = [Option<String>; 5];
 
-fn noted(element: &Element) -> Attributes {
+fn noted(element: &RawElement) -> Attributes {
     let head = &element.head;
     [head.to, head.from, head.id, head.kind, head.lang].map(|place| {
         place.map(|place| unescape(std::str::from_utf8(place.of(&element.bytes)).unwrap()).into_owned())
     })
 }
 
-/// What `xml-rs` thinks of the input: one first-level element of plain XML and nothing else, or why not.
+/// The result of `xml-rs` for the input: exactly one first-level element of plain XML, or an error.
 pub(crate) fn judge(input: &[u8]) -> Result<Attributes, String> {
     let document = [HEADER.as_bytes(), input, b"</stream:stream>"].concat();
     let mut reader = EventReader::new_with_config(document.as_slice(), config());
@@ -191,9 +191,9 @@ fn config() -> ParserConfig {
         .cdata_to_characters(false)
 }
 
-/// Something that `xml-rs` is known to judge wrongly.
+/// A known fault of `xml-rs`.
 struct Fault {
-    /// Whether it may show in a text of which `xml-rs` said this, if it said anything.
+    /// Whether it may occur in a text for which `xml-rs` gave this error, or none.
     shows: fn(&str, Option<&String>) -> bool,
 }
 
@@ -256,12 +256,12 @@ fn says(refusal: Option<&String>, words: &str) -> bool {
     refusal.is_some_and(|refusal| refusal.contains(words))
 }
 
-/// All up to the first tag.
+/// The text up to the first tag.
 fn declaration(text: &str) -> Option<&str> {
     text.split_inclusive("?>").next()
 }
 
-/// What stands between one `<` and the next.
+/// The text between one `<` and the next.
 fn tags(text: &str) -> impl Iterator<Item = &str> {
     text.split('<')
 }

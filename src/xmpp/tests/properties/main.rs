@@ -1,4 +1,4 @@
-//! What must hold for any bytes at all, tried on stanzas that were damaged at random.
+//! Properties that hold for any bytes, tested on stanzas with random damage.
 //!
 //! The damage is the same in every run. `NUNCIO_CASES=2000000 cargo test -p xmpp --test properties` tries
 //! more of it.

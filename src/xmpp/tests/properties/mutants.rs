@@ -1,8 +1,8 @@
-//! Damage to sound stanzas and headers: small, various, and the same in every run.
+//! Small random changes to valid stanzas and headers, the same in every run.
 
 use std::{env, iter};
 
-/// Sound elements, with something of everything that XML and XMPP have in them.
+/// Valid elements that use every part of XML and XMPP.
 pub(crate) const SEEDS: [&str; 8] = [
     "<message from='juliet@a.example/balcony' to='romeo@b.example' type='chat' id='x&amp;1'>\
      <body>Wherefore &lt;art&gt; thou?</body><active xmlns='http://jabber.org/protocol/chatstates'/></message>",
@@ -16,7 +16,7 @@ pub(crate) const SEEDS: [&str; 8] = [
     "<s:message xmlns:s='jabber:server' to='b.example' from='a.example'><s:body><![CDATA[<&]]]]><![CDATA[>]]></s:body><z xmlns=''/></s:message>",
 ];
 
-/// What is worth putting in to break it.
+/// Text that is inserted as damage.
 const TOKENS: [&[u8]; 58] = [
     b"<",
     b">",
@@ -78,7 +78,7 @@ const TOKENS: [&[u8]; 58] = [
     b"\xef\xbb\xbf",
 ];
 
-/// Sound stream headers.
+/// Valid stream headers.
 pub(crate) const HEADERS: [&str; 4] = [
     "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' to='b.example'>",
     "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone='yes' ?>\n<s:stream xmlns:s='http://etherx.jabber.org/streams' xml:lang='de'\n>",
@@ -86,12 +86,12 @@ pub(crate) const HEADERS: [&str; 4] = [
     "<stream:stream from='a.example' id='&#x41;&lt;' xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>",
 ];
 
-/// How many texts of a kind this run has time for.
+/// The number of texts of a kind in this run.
 pub(crate) fn cases() -> usize {
     env::var("NUNCIO_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(20_000)
 }
 
-/// As many damaged texts as this run has time for.
+/// The damaged texts of this run.
 pub(crate) fn mutants(seeds: &'static [&'static str]) -> impl Iterator<Item = Vec<u8>> {
     damaged(seeds).take(cases())
 }

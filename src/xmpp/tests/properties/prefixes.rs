@@ -1,4 +1,4 @@
-//! Sound stanzas in which every name may have a prefix, and every prefix may mean something else further
+//! Valid stanzas in which every name may have a prefix, and every prefix may have another namespace further
 //! inside.
 
 use crate::mutants::Random;

@@ -1,4 +1,4 @@
-//! Stanzas of the peer on a stream that we opened.
+//! Tests of stanzas that the peer sends on a stream that we opened.
 use super::{negotiation::established, *};
 use crate::{
     stanza::Reason,
@@ -30,7 +30,7 @@ fn an_error_between_the_domains_of_the_pair_is_an_answer() {
 
 // rows: E3 E5
 #[test]
-fn what_else_the_peer_sends_costs_itself() {
+fn other_elements_of_the_peer_are_dropped() {
     let wrong_name =
         |from: &str, to: &str| error("message").replace("u@b.example/x", from).replace("v@a.example", to);
     for (stray, told) in [
@@ -85,7 +85,7 @@ fn what_else_the_peer_sends_costs_itself() {
 fn a_bad_stanza_on_a_stream_of_ours_costs_one_stanza() {
     let mut tried = 0;
     for (bad, _) in Reason::ALL.iter().flat_map(|reason| examples(*reason)) {
-        // It is the answer to nothing, however it is addressed.
+        // It answers nothing, for any address.
         let bad = written(bad);
         let behind: String = (0..20).map(|id| error("iq").replace("id='1'", &format!("id='{id}'"))).collect();
         let mut peer = established();
@@ -102,7 +102,7 @@ fn a_bad_stanza_on_a_stream_of_ours_costs_one_stanza() {
 }
 
 #[test]
-fn what_has_to_be_read_to_know_that_it_is_nothing_is_taken_a_few_times() {
+fn stray_elements_that_have_to_be_read_are_limited() {
     for stray in ["<error xmlns='urn:example'/>", "<stream:features/>"] {
         let mut peer = established();
         assert_eq!(peer.sends(&stray.repeat(open::ELEMENTS / 2)), "");
@@ -135,7 +135,7 @@ fn answers_are_taken_until_the_stream_is_over() {
 }
 
 #[test]
-fn nothing_is_an_answer_before_the_stream_is_established() {
+fn no_answer_is_taken_during_the_handshake() {
     let mut peer = Peer::secured(plan(policy()));
     peer.opens(DIALBACK);
     assert!(peer.sends(&error("iq")).starts_with("<stream:error><not-authorized "));

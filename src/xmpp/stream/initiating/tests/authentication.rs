@@ -33,7 +33,7 @@ fn external_comes_first_with_our_name_in_it_and_restarts_the_stream() {
 }
 
 #[test]
-fn whoever_watches_is_told_each_step() {
+fn an_observer_gets_each_step() {
     let mut peer = Peer::secured(plan(policy()));
     peer.opens(&format!("{DIALBACK}{EXTERNAL}"));
     peer.sends(REFUSED);
@@ -121,7 +121,7 @@ fn a_refused_certificate_is_the_reason_when_the_peer_ends_the_stream_before_an_a
 
 // D11, F7
 #[test]
-fn what_a_peer_says_of_our_key_or_of_itself_is_the_reason_although_it_refused_our_certificate() {
+fn an_error_about_our_key_or_the_peers_state_is_the_reason_after_a_refused_certificate() {
     for (end, wanted) in [
         (result("type='invalid'"), "[failed: b.example says our dialback key is invalid]"),
         (
@@ -146,7 +146,7 @@ fn stream_error(condition: &str) -> String {
 
 // D7: COMPAT with peers that ask for what we said already
 #[test]
-fn our_name_is_said_again_once() {
+fn our_identity_is_repeated_once() {
     let challenge = "<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
     let mut peer = Peer::secured(plan(policy()));
     peer.opens(EXTERNAL);
@@ -180,7 +180,7 @@ fn only_the_answer_to_our_request_counts() {
 
 // F7, F8
 #[test]
-fn a_refused_key_ends_the_attempt_with_the_reason() {
+fn a_refused_key_ends_the_handshake_with_the_reason() {
     let error =
         "<error type='cancel'><remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
     for (answer, reason, type_, condition) in [
@@ -214,7 +214,7 @@ fn a_refused_key_ends_the_attempt_with_the_reason() {
 
 // B10, F2: COMPAT with servers from before versions and features
 #[test]
-fn dialback_is_spoken_with_peers_that_do_not_announce_it() {
+fn dialback_is_used_with_peers_that_do_not_announce_it() {
     let lax = || plan(terms(Tls::Optional, &[External, Dialback]));
     let mut old = Peer::new(lax());
     old.gets();
@@ -229,7 +229,7 @@ fn dialback_is_spoken_with_peers_that_do_not_announce_it() {
 }
 
 #[test]
-fn nothing_in_common_ends_the_attempt() {
+fn the_handshake_fails_without_a_common_mechanism() {
     let mut peer = Peer::secured(plan(policy()));
     assert_eq!(peer.opens(""), "</stream:stream>");
     assert_eq!(peer.last(), "[failed: b.example offers no authentication that s2s.auth allows]");
@@ -237,7 +237,7 @@ fn nothing_in_common_ends_the_attempt() {
 
 // D23: the remote learns why
 #[test]
-fn a_certificate_that_is_not_good_enough_is_named_to_both_sides() {
+fn a_certificate_that_is_refused_is_reported_to_both_sides() {
     let strict = Policy { strict_certificates: true, ..policy() };
     for shown in [None, Some(certificate(&["b.example"], Some(Problem::SelfSigned)))] {
         let mut peer = Peer::new(Plan { direct_tls: Some(secured(shown)), ..plan(strict.clone()) });
@@ -288,7 +288,7 @@ fn an_authority_is_asked_and_only_its_answer_to_this_question_counts() {
 
 // F18: and D18, since a verification rests on DNS unless certificates must be good
 #[test]
-fn an_authority_is_asked_over_tls_whatever_its_certificate() {
+fn an_authority_is_asked_over_tls_with_any_certificate() {
     let bad = Some(certificate(&["c.example"], Some(Problem::SelfSigned)));
     let ask = |policy: Policy| {
         let mut peer = asked(policy);
@@ -308,7 +308,7 @@ fn an_authority_is_asked_over_tls_whatever_its_certificate() {
 }
 
 #[test]
-fn waiting_mends_what_may_pass_and_nothing_else() {
+fn each_cause_is_definitive_or_temporary() {
     let failed = |cause| Failure { remote: pair("a.example", "b.example").remote, cause };
     let sasl = |condition| sasl::Failure { condition, text: String::new() };
     let stream = |condition| Cause::Stream(Error::new(condition, ""));
@@ -335,7 +335,7 @@ fn waiting_mends_what_may_pass_and_nothing_else() {
 use crate::stanza;
 
 #[test]
-fn where_tls_is_never_nothing_is_proved_within_tls() {
+fn no_mechanism_is_used_within_tls_if_the_policy_forbids_tls() {
     let never = terms(Tls::Disabled, &[Dialback]);
     let mut peer = Peer::new(Plan { direct_tls: Some(secured(trusted())), ..plan(never) });
     let sent = peer.gets();

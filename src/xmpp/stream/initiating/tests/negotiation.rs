@@ -22,7 +22,7 @@ fn our_header_names_both_sides_and_has_no_id() {
 
 // C11
 #[test]
-fn tls_that_we_demand_is_tried_although_it_is_not_offered() {
+fn required_tls_is_tried_although_it_is_not_offered() {
     for (answer, told) in [
         ("<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>", "</stream:stream>"),
         (
@@ -94,7 +94,7 @@ fn a_peer_that_hangs_up_on_an_unoffered_starttls_has_no_tls() {
 
 // A14: a web server at the address
 #[test]
-fn what_is_no_xmpp_server_is_named_so() {
+fn a_server_that_is_no_xmpp_server_is_reported_as_such() {
     for bytes in [
         "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
         "<html><body>hello</body></html>",
@@ -110,7 +110,7 @@ fn what_is_no_xmpp_server_is_named_so() {
 
 // B15
 #[test]
-fn a_demand_that_we_do_not_know_ends_the_attempt() {
+fn an_unknown_required_feature_ends_the_handshake() {
     let unknown = "<amqp xmlns='urn:example'><required/></amqp>";
     let error = "<stream:error><unsupported-feature xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>";
     let mut peer = Peer::secured(plan(policy()));
@@ -164,9 +164,9 @@ fn reads_answers_on_a_stream_whose_default_namespace_is_that_of_streams() {
     assert_eq!(peer.last(), "[closed by the peer: reset]");
 }
 
-// B10: RFC 3920 8.3 lets an answering header leave out everything but the id
+// B10: RFC 3920 section 8.3 lets an answering header leave out everything but the id
 #[test]
-fn goes_on_with_dialback_whatever_an_answering_header_leaves_out() {
+fn dialback_goes_on_with_any_attribute_missing_in_the_response_header() {
     for number in 0..8 {
         let parts = [(1, "from='b.example'"), (2, "to='a.example'"), (4, "version='1.0'")];
         let parts = parts.iter().filter(|(bit, _)| number & bit != 0).map(|(_, part)| format!(" {part}"));
@@ -238,7 +238,7 @@ fn a_peer_that_just_closes_is_reported_so() {
 
 // B23, E20, E21
 #[test]
-fn a_peer_that_breaks_the_protocol_is_told() {
+fn a_peer_that_violates_the_protocol_gets_the_error() {
     for (bytes, condition) in [
         (header("version='x'"), "unsupported-version"),
         (header("version='1.0'").replace("jabber:server", "jabber:client"), "invalid-namespace"),
@@ -272,7 +272,7 @@ fn dialback_answer(attributes: &str) -> String {
 
 // F6
 #[test]
-fn an_established_stream_is_not_disturbed_by_stray_answers() {
+fn an_open_stream_ignores_stray_answers() {
     let mut peer = established();
     for stray in [dialback_answer("type='invalid'"), "<stream:features/>".to_owned(), " ".to_owned()] {
         assert_eq!(peer.sends(&stray), "");
@@ -282,7 +282,7 @@ fn an_established_stream_is_not_disturbed_by_stray_answers() {
 
 // B16, B29
 #[test]
-fn an_established_stream_ends_as_the_peer_ends_it() {
+fn an_open_stream_ends_when_the_peer_ends_it() {
     let mut peer = established();
     assert_eq!(peer.sends("</stream:stream>"), "</stream:stream>");
     assert_eq!(peer.last(), "[closed]");
@@ -307,7 +307,7 @@ fn closing_waits_for_the_peers_tag() {
 
 // C6
 #[test]
-fn closing_in_the_middle_of_a_handshake_writes_nothing() {
+fn a_close_during_the_tls_handshake_writes_nothing() {
     let mut peer = Peer::new(plan(policy()));
     peer.gets();
     peer.opens(STARTTLS);
@@ -319,7 +319,7 @@ fn closing_in_the_middle_of_a_handshake_writes_nothing() {
 
 // E27
 #[test]
-fn a_peer_that_talks_on_without_an_outcome_is_cut_off() {
+fn the_elements_of_a_handshake_are_limited() {
     let mut peer = Peer::secured(plan(policy()));
     peer.opens(DIALBACK);
     let stray = "<db:result xmlns:db='jabber:server:dialback' from='c.example' to='a.example' type='valid'/>";
@@ -329,7 +329,7 @@ fn a_peer_that_talks_on_without_an_outcome_is_cut_off() {
 
 // E27
 #[test]
-fn a_peer_that_sends_too_much_without_an_outcome_is_cut_off() {
+fn the_bytes_of_a_handshake_are_limited() {
     let features = format!("{DIALBACK}<x xmlns='urn:x'>{}</x>", "y".repeat(3000));
     let stray = format!("<stream:features>{features}</stream:features>");
     let bounds = Bounds { early_bytes: 10_000, ..Bounds::default() };
@@ -351,7 +351,7 @@ fn a_peer_that_sends_too_much_without_an_outcome_is_cut_off() {
 
 // E27
 #[test]
-fn what_a_peer_sends_is_as_narrow_as_the_bounds_say() {
+fn depth_and_attributes_of_a_handshake_are_limited() {
     let bounds = Bounds { depth: 3, attributes: 8, ..Bounds::default() };
     for (features, wide) in [
         ("<a xmlns='urn:x'><b/></a>", false),

@@ -1,4 +1,4 @@
-//! The peer's own reason goes before the conclusion that we draw from an odd answer.
+//! The peer's own reason takes precedence over our conclusion from an unexpected answer.
 use super::*;
 use crate::stream::Condition;
 
@@ -9,7 +9,7 @@ fn says(condition: &str) -> String {
     )
 }
 
-/// Answers to our header that follow no standard, or are none.
+/// Invalid answers to our header.
 fn odd_answers() -> Vec<String> {
     let modern = header("version='1.0'");
     vec![
@@ -38,7 +38,7 @@ fn odd_answers() -> Vec<String> {
     ]
 }
 
-/// The terms under which a conclusion is drawn at once, and those under which the stream would go on.
+/// Policies under which we conclude at once, and under which the handshake would go on.
 fn all_terms() -> [Policy; 3] {
     [policy(), terms(Tls::Optional, &[External]), terms(Tls::Disabled, &[Dialback])]
 }
@@ -74,7 +74,7 @@ fn an_error_behind_any_answer_is_the_reason() {
 }
 
 #[test]
-fn an_error_of_the_peer_is_waited_out_or_not_by_its_own_meaning() {
+fn an_error_of_the_peer_is_definitive_by_its_own_condition() {
     for (condition, definitive) in [("system-shutdown", false), ("not-authorized", true)] {
         for odd in odd_answers() {
             let mut peer = Peer::new(plan(policy()));
@@ -90,7 +90,7 @@ fn an_error_of_the_peer_is_waited_out_or_not_by_its_own_meaning() {
 }
 
 #[test]
-fn a_conclusion_is_drawn_when_the_peer_has_had_its_say() {
+fn a_conclusion_waits_for_the_reason_of_the_peer() {
     let no_tls = "[failed: b.example does not offer TLS (required by s2s.tls)]";
     for end in ["</stream:stream>", " </stream:stream>\n", "<stream:features/></stream:stream>"] {
         let mut peer = Peer::new(plan(policy()));
@@ -123,7 +123,7 @@ fn a_peer_without_a_version_that_closes_at_once_gave_no_reason() {
 }
 
 #[test]
-fn nothing_more_is_expected_of_what_is_no_xml() {
+fn a_peer_that_sends_no_xml_is_not_asked_for_its_reason() {
     for bytes in ["HTTP/1.1 400 Bad Request\r\n\r\n", "220 mail.b.example ESMTP\r\n", "\u{15}\u{3}\u{1}"] {
         let mut peer = Peer::new(plan(policy()));
         peer.gets();
@@ -141,7 +141,7 @@ fn features_behind_a_header_without_a_version_are_read() {
 
 // An answer to the next step is the reason, unless it says only that the step is unknown.
 #[test]
-fn an_error_that_answers_a_request_for_tls_that_was_not_offered_is_the_reason_if_it_says_one() {
+fn an_error_after_an_unoffered_starttls_is_the_reason_unless_it_rejects_the_element() {
     for (condition, is_reason) in [
         ("system-shutdown", true),
         ("host-unknown", true),
@@ -173,7 +173,7 @@ fn a_bare_error_without_a_condition_is_one() {
     }
 }
 
-/// Every condition, and whether waiting would not mend it when it ends a stream before authentication.
+/// Every condition, and whether it is definitive before authentication.
 const MEANINGS: [(Condition, bool); 25] = [
     (Condition::BadFormat, false),
     (Condition::BadNamespacePrefix, false),

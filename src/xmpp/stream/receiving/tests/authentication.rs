@@ -7,7 +7,7 @@ const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
 
 // D2, D13, D23
 #[test]
-fn external_is_offered_to_whom_the_certificate_proves() {
+fn external_is_offered_if_the_certificate_proves_the_peer() {
     let strict = rules(&["a.example"], Policy { strict_certificates: true, ..policy() }, true);
     let bad = Some(certificate(&["b.example"], Some(Problem::SelfSigned)));
     let other = Some(certificate(&["c.example"], None));
@@ -32,7 +32,7 @@ fn external_is_offered_to_whom_the_certificate_proves() {
 
 // D13: what counts is the header within TLS
 #[test]
-fn a_from_that_changes_within_tls_is_judged_anew() {
+fn a_from_that_changes_within_tls_is_judged_again() {
     let mut peer = Peer::new(node());
     peer.sends(&header("from='b.example' to='a.example' version='1.0'"));
     peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
@@ -44,7 +44,7 @@ fn a_from_that_changes_within_tls_is_judged_anew() {
 
 // D12, B6, K8, and COMPAT: Prosody sends stanzas behind its new header, before our features
 #[test]
-fn after_external_the_stream_starts_anew_and_stanzas_may_come_at_once() {
+fn after_external_the_stream_restarts_and_stanzas_may_come_at_once() {
     let mut peer = Peer::secured(node(), trusted());
     peer.opens();
     assert_eq!(peer.sends(AUTH), SUCCESS);
@@ -61,7 +61,7 @@ fn after_external_the_stream_starts_anew_and_stanzas_may_come_at_once() {
 
 // D13
 #[test]
-fn nobody_changes_names_after_external() {
+fn a_peer_cannot_change_its_name_after_external() {
     for (attributes, condition) in [
         ("from='c.example' to='a.example' version='1.0'", "invalid-from"),
         ("from='b.example' to='also.example' version='1.0'", "host-unknown"),
@@ -70,13 +70,13 @@ fn nobody_changes_names_after_external() {
         peer.opens();
         peer.sends(AUTH);
         let answer = peer.sends(&header(attributes));
-        peer.is_told(&answer, condition);
+        peer.ends_with(&answer, condition);
     }
 }
 
 // D4, D5, D9, D10
 #[test]
-fn failed_attempts_are_told_apart_and_counted() {
+fn failed_attempts_have_their_conditions_and_are_counted() {
     let mut peer = Peer::secured(node(), trusted());
     peer.opens();
     let sasl = "xmlns='urn:ietf:params:xml:ns:xmpp-sasl'";
@@ -108,7 +108,7 @@ fn an_initial_response_that_is_missing_is_asked_for() {
 
 // C2, D1
 #[test]
-fn nothing_authenticates_before_a_tls_that_is_required() {
+fn no_mechanism_is_offered_before_required_tls() {
     let mut peer = Peer::new(node());
     peer.opens();
     let answer = peer.sends("<db:result from='b.example' to='a.example'>key</db:result>");
@@ -141,7 +141,7 @@ fn each_pair_is_proved_by_itself() {
 
 // F16
 #[test]
-fn an_invalid_key_ends_a_stream_on_which_nobody_is_proved() {
+fn an_invalid_key_ends_a_stream_without_a_proved_pair() {
     let mut peer = Peer::new(lax());
     peer.opens();
     peer.sends("<db:result from='b.example' to='a.example'>key</db:result>");
@@ -153,7 +153,7 @@ fn an_invalid_key_ends_a_stream_on_which_nobody_is_proved() {
 
 // F15, F17, F20
 #[test]
-fn what_hinders_a_verification_is_told_and_the_stream_goes_on() {
+fn a_failed_verification_is_answered_and_the_stream_goes_on() {
     let mut peer = Peer::new(lax());
     peer.opens();
     for (from, to, condition) in [
@@ -190,7 +190,7 @@ use stanza::Error as Error2;
 
 // F6, F26
 #[test]
-fn answers_that_nobody_asked_for_are_dropped() {
+fn unsolicited_answers_are_dropped() {
     let mut peer = Peer::new(lax());
     peer.opens();
     for element in [
@@ -205,7 +205,7 @@ fn answers_that_nobody_asked_for_are_dropped() {
     peer.stream.verified(&request, Ok(Answer::Valid));
     assert_eq!(peer.gets(), "");
     let answer = peer.sends("<message from='u@b.example' to='v@a.example'/>");
-    peer.is_told(&format!("<stream:stream >{answer}"), "not-authorized");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "not-authorized");
 }
 
 // F13, B6: a key is for one stream id, and EXTERNAL starts another stream
@@ -247,7 +247,7 @@ fn questions_about_our_keys_are_answered_on_any_stream() {
 }
 
 #[test]
-fn one_stream_asks_and_holds_only_so_much() {
+fn the_keys_under_verification_are_limited_for_one_stream() {
     let mut peer = Peer::new(lax());
     peer.opens();
     let show = |number: usize| format!("<db:result from='b{number}.example' to='a.example'>key</db:result>");
@@ -263,7 +263,7 @@ fn one_stream_asks_and_holds_only_so_much() {
 const PENDING_AT_ONCE: usize = 16;
 
 #[test]
-fn one_stream_carries_only_so_many_pairs() {
+fn the_pairs_are_limited_for_one_stream() {
     let mut peer = Peer::new(lax());
     peer.opens();
     for number in 0..256 {
@@ -276,7 +276,7 @@ fn one_stream_carries_only_so_many_pairs() {
 
 // C2, D2: dialback may be what the policy leaves out
 #[test]
-fn dialback_that_the_policy_leaves_out_is_refused() {
+fn dialback_is_refused_if_the_policy_does_not_allow_it() {
     let rules = rules(&["a.example"], Policy { auth: vec![External], ..policy() }, true);
     let mut peer = Peer::secured(rules, trusted());
     let answer = peer.opens();

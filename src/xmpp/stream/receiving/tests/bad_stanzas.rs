@@ -1,4 +1,4 @@
-//! A bad stanza costs one stanza: every reason in the list, with stanzas of others around it.
+//! A bad stanza costs one stanza: every reason in the list, with other stanzas around it.
 use super::*;
 use crate::{
     policy::UnknownRecipient,
@@ -58,7 +58,7 @@ fn a_bad_stanza_costs_one_stanza() {
 
 // rows: E8
 #[test]
-fn the_answer_to_a_bad_address_is_one_that_anybody_can_read() {
+fn the_answer_to_a_bad_address_is_valid() {
     for (bad, answer) in [
         (
             "<message from='u@b.example/r' to='a b@a.example' id='&apos;1' type='chat'><body>x</body></message>",

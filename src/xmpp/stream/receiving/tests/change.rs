@@ -1,9 +1,9 @@
-//! What holds when a key came, and not any more when its answer does: rules, domains, certificates.
+//! Changes between a key and its answer: rules, domains, certificates.
 use super::*;
 
 const KEY: &str = "<db:result from='c.example' to='also.example'>key</db:result>";
 
-/// The rules of [`lax`], but for these domains and against that one.
+/// The rules of [`lax`] for these domains and with one denied domain.
 fn changed(hosted: &[&str], denied: &str) -> Arc<Rules> {
     let hosted = hosted.iter().map(|name| (domain(name), crate::policy::Hosted { certificate: true }));
     let deny = vec![crate::policy::Pattern::parse(denied).unwrap()];
@@ -52,7 +52,7 @@ fn a_key_is_judged_by_the_rules_of_the_time_of_its_answer() {
 }
 
 #[test]
-fn nobody_proves_itself_to_a_domain_that_is_gone() {
+fn a_peer_cannot_prove_itself_to_a_removed_domain() {
     let mut peer = Peer::secured(node(), trusted());
     peer.opens();
     assert_eq!(peer.stream.adopt(rules(&["also.example"], policy(), true)), None);
@@ -62,7 +62,7 @@ fn nobody_proves_itself_to_a_domain_that_is_gone() {
 }
 
 #[test]
-fn a_certificate_that_has_ended_spares_no_call_back() {
+fn an_expired_certificate_does_not_replace_a_call_back() {
     let shortcut =
         || rules(&["a.example", "also.example"], Policy { dialback_shortcut: true, ..policy() }, true);
     let key = |to: &str| format!("<db:result from='b.example' to='{to}'>key</db:result>");
@@ -73,7 +73,7 @@ fn a_certificate_that_has_ended_spares_no_call_back() {
     assert!(peer.stream.certificate_ended(), "the stream rests on it");
     assert_eq!(peer.sends(&key("also.example")), "");
     assert_eq!(peer.requests.len(), 1);
-    // Where nothing rests on it the stream goes on.
+    // A stream that does not depend on it goes on.
     let mut other = Peer::secured(node(), trusted());
     other.opens();
     other.is_verified("a.example", "b.example");
@@ -81,12 +81,12 @@ fn a_certificate_that_has_ended_spares_no_call_back() {
 }
 
 #[test]
-fn where_tls_is_never_a_stream_within_tls_ends() {
+fn a_stream_within_tls_ends_if_the_policy_forbids_tls() {
     for certificate in [None, trusted()] {
         let never = rules(&["a.example"], Policy { tls: Tls::Disabled, ..policy() }, true);
         let mut peer = Peer::secured(never, certificate);
         let answer = peer.opens();
-        peer.is_told(&answer, "policy-violation");
+        peer.ends_with(&answer, "policy-violation");
         assert!(answer.contains("the policy for b.example forbids TLS"), "{answer}");
     }
 }

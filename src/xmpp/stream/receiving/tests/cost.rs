@@ -1,5 +1,5 @@
-//! What is short to say and long to read: namespaces that many elements share, and elements where none
-//! belong.
+//! Input that is short to send and expensive to read: namespaces that many elements share, and nested
+//! elements.
 use super::*;
 
 const MESSAGE: &str = "<message from='b.example' to='a.example'";
@@ -28,13 +28,13 @@ fn is_refused(what: &str) {
             peer.opens();
         }
         let answer = peer.sends(what);
-        peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+        peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
     }
 }
 
 // E27
 #[test]
-fn a_namespace_has_the_length_of_a_name() {
+fn the_length_of_a_namespace_is_limited() {
     let inside = |length| format!("{MESSAGE}><q xmlns='{}'><a/></q></message>", uri(length));
     passes(&inside(1024));
     is_refused(&inside(1025));
@@ -43,7 +43,7 @@ fn a_namespace_has_the_length_of_a_name() {
 
 // E27
 #[test]
-fn all_namespaces_in_scope_have_the_length_of_a_few() {
+fn the_length_of_all_namespaces_in_scope_is_limited() {
     let nested = |depth: usize, last: usize| {
         let open = format!("<q xmlns='{}'>", uri(1000)).repeat(depth);
         let last = format!("<q xmlns='{}'/>", uri(last));
@@ -58,7 +58,7 @@ fn all_namespaces_in_scope_have_the_length_of_a_few() {
 
 // E27
 #[test]
-fn what_is_no_stanza_holds_a_few_elements() {
+fn the_tags_of_an_element_that_is_no_stanza_are_limited() {
     let holding = |count: usize| {
         format!("<db:verify from='b.example' to='a.example' id='1'>{}</db:verify>", "<a/>".repeat(count))
     };

@@ -1,4 +1,4 @@
-//! What is long without need: what a peer says that we repeat, keep, or carry along with every stanza.
+//! Long input of a peer that we repeat, store, or copy to every stanza.
 use super::*;
 
 /// A stream of an authenticated peer, whose header had these attributes too.
@@ -15,7 +15,7 @@ fn long(length: usize) -> String {
 
 // E27
 #[test]
-fn what_a_peer_wrote_is_repeated_in_brief() {
+fn text_of_a_peer_is_truncated() {
     let error = format!(
         "<stream:error><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
          <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>{0}</text><{0} xmlns='urn:x'/></stream:error>",
@@ -54,7 +54,7 @@ fn what_a_peer_wrote_is_repeated_in_brief() {
 
 // E27
 #[test]
-fn the_reasons_of_others_are_not_passed_on() {
+fn texts_of_third_parties_are_not_passed_on() {
     let mut peer = Peer::new(lax());
     peer.opens();
     peer.sends("<db:result from='b.example' to='a.example'>key</db:result>");
@@ -74,7 +74,7 @@ fn the_reasons_of_others_are_not_passed_on() {
 
 // E27
 #[test]
-fn what_is_no_stanza_stays_as_short_as_before_authentication() {
+fn an_element_that_is_no_stanza_keeps_the_limit_from_before_authentication() {
     let limit = policy().max_stanza_unauthenticated;
     let verify = |length: usize| {
         let start = "<db:verify from='b.example' to='a.example' id='1'>";
@@ -84,7 +84,7 @@ fn what_is_no_stanza_stays_as_short_as_before_authentication() {
     let mut peer = open("");
     assert!(peer.sends(&verify(limit)).ends_with("type='invalid'/>"));
     let answer = peer.sends(&verify(limit + 1));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
     // A stanza may be as long as it may.
     let mut peer = open("");
     peer.sends(&format!("<message from='b.example' to='a.example'><body>{}</body></message>", long(limit)));
@@ -93,7 +93,7 @@ fn what_is_no_stanza_stays_as_short_as_before_authentication() {
 
 // E27
 #[test]
-fn a_dialback_key_is_no_longer_than_a_key() {
+fn the_length_of_a_dialback_key_is_limited() {
     let mut peer = Peer::new(lax());
     peer.opens();
     let answer = peer.sends(&format!("<db:result from='b.example' to='a.example'>{}</db:result>", long(257)));
@@ -105,7 +105,7 @@ fn a_dialback_key_is_no_longer_than_a_key() {
 
 // E27
 #[test]
-fn what_a_header_adds_to_every_stanza_is_bounded() {
+fn the_declarations_of_a_header_are_limited() {
     let prefix = |length: usize| format!("xmlns:p='urn:{}'", long(length));
     for (what, more) in [
         ("a language", format!("xml:lang='{}'", long(65))),
@@ -117,7 +117,7 @@ fn what_a_header_adds_to_every_stanza_is_bounded() {
     ] {
         let mut peer = Peer::new(lax());
         let answer = peer.sends(&header(&format!("from='b.example' to='a.example' version='1.0' {more}")));
-        peer.is_told(&answer, "policy-violation");
+        peer.ends_with(&answer, "policy-violation");
         assert!(answer.len() < 1000, "{what}: {answer}");
     }
     // The most that there can be, in one stanza of the shortest.

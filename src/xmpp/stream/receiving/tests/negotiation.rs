@@ -51,7 +51,7 @@ fn a_peer_from_before_versions_gets_neither_version_nor_features() {
 
 // C3, C4, C5, C7, B6: nothing from before TLS is left, least of all what was sent behind <starttls/>
 #[test]
-fn tls_starts_the_stream_anew() {
+fn tls_restarts_the_stream() {
     let mut peer = Peer::new(node());
     peer.opens();
     let starttls = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
@@ -73,7 +73,7 @@ fn tls_starts_the_stream_anew() {
 
 // C3
 #[test]
-fn tls_that_cannot_be_had_is_refused() {
+fn starttls_is_refused_where_tls_is_not_possible() {
     let disabled = Policy { tls: Tls::Disabled, ..policy() };
     for rules in [rules(&["a.example"], disabled, true), rules(&["a.example"], policy(), false)] {
         let mut peer = Peer::new(rules);
@@ -130,7 +130,7 @@ fn a_bad_header_is_answered_with_a_header_and_an_error() {
         assert!(answer.starts_with("<?xml version='1.0'?><stream:stream "), "{bytes}: {answer}");
         // `from` is the name that was meant, else the first that we have.
         assert!(answer.contains(" from='a.example' "), "{bytes}: {answer}");
-        peer.is_told(&answer, condition);
+        peer.ends_with(&answer, condition);
         let mut peer = Peer::new(node());
         assert_eq!(peer.dribbles(bytes.as_bytes()), answer, "{bytes}");
     }
@@ -161,7 +161,7 @@ fn the_closing_tag_is_answered() {
 
 // B17, B35
 #[test]
-fn what_is_under_way_when_we_close_is_still_taken() {
+fn stanzas_under_way_at_our_close_are_still_taken() {
     let mut peer = Peer::new(lax());
     peer.opens();
     peer.is_verified("a.example", "b.example");
@@ -188,11 +188,11 @@ fn closing_before_a_header_came_opens_first() {
 
 // E24, E27
 #[test]
-fn a_peer_that_has_not_authenticated_gets_little_room() {
+fn the_limits_before_authentication_are_low() {
     let mut peer = Peer::new(node());
     peer.opens();
     let answer = peer.sends(&format!("<db:verify id='{}'", "x".repeat(11 * 1024)));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 
     let mut peer = Peer::new(node());
     peer.opens();
@@ -201,12 +201,12 @@ fn a_peer_that_has_not_authenticated_gets_little_room() {
     let answer = peer.sends(&question.repeat(most));
     assert_eq!(answer.matches("type='invalid'").count(), most);
     let answer = peer.sends(question);
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 
     // White space is bytes too.
     let mut peer = Peer::new(node());
     peer.opens();
     let most = crate::policy::Bounds::default().early_bytes;
     let answer = peer.sends(&" ".repeat(most));
-    peer.is_told(&format!("<stream:stream >{answer}"), "policy-violation");
+    peer.ends_with(&format!("<stream:stream >{answer}"), "policy-violation");
 }

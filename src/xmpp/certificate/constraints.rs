@@ -7,7 +7,7 @@ use crate::Domain;
 
 /// The constraints of all authorities in one chain. Each of them has to permit a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct NameConstraints {
     authorities: Vec<Authority>,
 }
 
@@ -38,7 +38,7 @@ pub enum Subtree {
     Unknown,
 }
 
-impl Limit {
+impl NameConstraints {
     /// The limit of a chain with these constrained authorities.
     pub fn new(authorities: Vec<Authority>) -> Self {
         Self { authorities }
@@ -90,16 +90,16 @@ impl Subtree {
 mod tests {
     use super::*;
 
-    fn limit(permitted: &[&str], excluded: &[&str]) -> Limit {
+    fn limit(permitted: &[&str], excluded: &[&str]) -> NameConstraints {
         let subtrees = |texts: &[&str]| texts.iter().map(|text| Subtree::parse(text)).collect();
-        Limit::new(vec![Authority::Subtrees {
+        NameConstraints::new(vec![Authority::Subtrees {
             permitted: subtrees(permitted),
             excluded: subtrees(excluded),
             excludes: !excluded.is_empty(),
         }])
     }
 
-    fn admits(limit: &Limit, name: &str, domain: &str) -> bool {
+    fn admits(limit: &NameConstraints, name: &str, domain: &str) -> bool {
         limit.admits(&Name::Dns(name.into()), &Domain::new(domain).unwrap())
     }
 
@@ -143,15 +143,15 @@ mod tests {
     #[test]
     fn every_authority_of_the_chain_has_to_admit_the_name() {
         let (upper, lower) = (limit(&["example"], &[]), limit(&[], &["b.example"]));
-        let both = Limit::new([upper.authorities, lower.authorities].concat());
+        let both = NameConstraints::new([upper.authorities, lower.authorities].concat());
         assert!(admits(&both, "a.example", "a.example"));
         assert!(!admits(&both, "b.example", "b.example"));
         assert!(!admits(&both, "a.test", "a.test"));
     }
 
     #[test]
-    fn constraints_that_cannot_be_read_admit_nothing() {
-        assert!(!admits(&Limit::new(vec![Authority::Unreadable]), "b.example", "b.example"));
+    fn unreadable_constraints_permit_nothing() {
+        assert!(!admits(&NameConstraints::new(vec![Authority::Unreadable]), "b.example", "b.example"));
         assert!(!admits(&limit(&[], &["b_\u{7f} example"]), "b.example", "b.example"));
         assert!(!admits(&limit(&["b_\u{7f} example"], &[]), "b.example", "b.example"));
     }
