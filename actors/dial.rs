@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod dial_limit;
 pub mod error;
 pub mod observer;
+pub mod purpose;
 pub mod remote_policy;
 pub mod resolver;
 pub mod token_bucket;

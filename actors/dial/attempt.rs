@@ -37,8 +37,8 @@ use xmpp::{
 pub(crate) use self::negotiation::warn_unasked;
 pub use self::{
     dialer::{Adopt, Dial, Dialer, Dialling, PendingDial},
-    goal::{Goal, OpenSession, Purpose, VerifyKey},
-    negotiation::secured,
+    goal::{OpenSession, VerifyKey},
+    negotiation::{Goal, secured},
     owner::{Owner, Resumed, Waiting},
     redirect::redirect,
     session::{Session, StaticRoute},
@@ -48,6 +48,7 @@ use crate::{
     dial::{
         error::AttemptError,
         observer::{Observer, Step},
+        purpose::Purpose,
         resolver,
     },
     observe::{
@@ -172,6 +173,7 @@ impl<G: Goal> Attempt<G> {
             return Err(AttemptError::Loop(*own));
         }
         tcp::allowed(addresses, self.limits.near)
+            .map_err(|near| AttemptError::Connect(vec![(near, happy_eyeballs::Failure::Near)]))
     }
 
     /// The log level. Other servers decide how often we verify keys, so `info` has lines of sessions only.

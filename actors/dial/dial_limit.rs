@@ -23,7 +23,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::dial::{attempt::Purpose, token_bucket::TokenBucket};
+use crate::dial::{purpose::Purpose, token_bucket::TokenBucket};
 use mailbox::{Mailbox, Meter, Queued};
 
 /// Request a permit to connect to an address.

@@ -13,7 +13,7 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use crate::dial::attempt::Purpose;
+use crate::dial::purpose::Purpose;
 use mailbox::{Mailbox, Meter, Outlet, Queued};
 use net::dns::{Cache, Dns, Failure, KnownAnswers, Learnt, Owner, Question, Target};
 

@@ -1,19 +1,15 @@
 //! The goals of an attempt: to open a session, or to verify a dialback key.
 
-use std::fmt;
-
 use xmpp::{
     dialback,
     stream::initiating::{self, Handshake, Open, Plan},
 };
 
 use super::{
-    negotiation::{Completion, Negotiation, Transport},
+    negotiation::{Goal, Negotiation, Transport},
     session::Session,
 };
-
-/// The goal of an attempt.
-pub trait Goal: Completion + Clone + fmt::Debug {}
+use crate::dial::purpose::Purpose;
 
 /// The goal of an authenticated stream that takes stanzas, a [`Session`].
 #[derive(Clone, Debug)]
@@ -27,28 +23,7 @@ pub struct VerifyKey {
     pub request: dialback::Request,
 }
 
-/// The kind of a goal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    /// A session.
-    Session,
-    /// The verification of a dialback key.
-    Verification,
-}
-
-impl Purpose {
-    /// The label in the metrics.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Verification => "verification",
-        }
-    }
-}
-
-impl Goal for OpenSession {}
-
-impl Completion for OpenSession {
+impl Goal for OpenSession {
     const PURPOSE: Purpose = Purpose::Session;
 
     type Outcome = Session;
@@ -73,9 +48,7 @@ impl Completion for OpenSession {
     }
 }
 
-impl Goal for VerifyKey {}
-
-impl Completion for VerifyKey {
+impl Goal for VerifyKey {
     const PURPOSE: Purpose = Purpose::Verification;
 
     type Outcome = dialback::Answer;

@@ -21,11 +21,15 @@ use xmpp::{
     },
 };
 
-use super::{Attempt, Goal, Purpose, Session, StaticRoute};
+use super::{
+    Attempt,
+    session::{Session, StaticRoute},
+};
 use crate::{
     dial::{
         error::{At, AttemptError},
         observer::Step,
+        purpose::Purpose,
     },
     flow::{
         farewell::{self, Farewell},
@@ -40,8 +44,8 @@ use status::{
     report::Direction,
 };
 
-/// The part of a goal that differs in the negotiation.
-pub trait Completion: Sized {
+/// The goal of an attempt: what its handshake ends in, and what the attempt makes of it.
+pub trait Goal: Clone + fmt::Debug {
     /// The kind of the goal.
     const PURPOSE: Purpose;
 

@@ -133,13 +133,13 @@ impl<G: Goal> Attempt<G> {
 /// The addresses to which an attempt may connect: without `near`, no loopback and no link-local ones.
 ///
 /// # Errors
-/// None is left.
-pub(super) fn allowed(mut addresses: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, AttemptError> {
+/// None is left; this is the first of the others.
+pub(super) fn allowed(mut addresses: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
     if !near {
         let first = addresses.iter().copied().find(|address| happy_eyeballs::is_near(address.ip()));
         addresses.retain(|address| !happy_eyeballs::is_near(address.ip()));
         if let Some(first) = first.filter(|_| addresses.is_empty()) {
-            return Err(AttemptError::Connect(vec![(first, happy_eyeballs::Failure::Near)]));
+            return Err(first);
         }
     }
     Ok(addresses)
@@ -159,9 +159,7 @@ mod tests {
             ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1", "0.0.0.0", "::"];
         for address in near {
             let address = addresses(&[address]);
-            let error = allowed(address.clone(), false).unwrap_err();
-            let AttemptError::Connect(failures) = error else { panic!("{error}") };
-            assert_eq!(failures, [(address[0], happy_eyeballs::Failure::Near)]);
+            assert_eq!(allowed(address.clone(), false), Err(address[0]));
         }
         let far = ["192.0.2.7", "2001:db8::7", "10.1.2.3", "fd00::7"];
         assert_eq!(allowed(addresses(&far), false).unwrap(), addresses(&far));

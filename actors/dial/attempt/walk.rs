@@ -3,14 +3,14 @@
 use std::{collections::VecDeque, mem, net::SocketAddr};
 
 use super::{
-    Attempt, Goal, Purpose,
+    Attempt, Goal,
     budget::Budget,
     negotiation::{Connection, Negotiated},
     targets::{Targets, list},
     tcp,
 };
 use crate::{
-    dial::{error::AttemptError, observer::Step},
+    dial::{error::AttemptError, observer::Step, purpose::Purpose},
     observe::metrics::Phase,
 };
 use net::dns::Target;
