@@ -10,7 +10,7 @@ use xmpp::{
 };
 
 use crate::{
-    dial::remote_policy::Terms,
+    dial::remote_policy::RemotePolicies,
     observe::{
         fingerprints::Fingerprints,
         log_limit::{self, LogLimiter},
@@ -42,7 +42,7 @@ pub(super) struct Listeners {
     pub(super) bad_stanzas: Arc<LogLimiter>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
-    pub(super) terms: Terms,
+    pub(super) terms: RemotePolicies,
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,

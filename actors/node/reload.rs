@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    dial::{attempt::Dialer, dial_limit, remote_policy::Terms, resolver},
+    dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
     routing::{promise, router},
     settings::{Limits, Settings},
     streams::{
@@ -27,17 +27,17 @@ impl Node {
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
-        let terms = Terms::new(&settings);
+        let policies = RemotePolicies::new(&settings);
 
         // An actor that has ended needs no settings; if the node cannot run without it, the process ends.
         if settings.dns != self.settings.dns {
             let _ = self.dialer.resolver.signal(resolver::Adopt { dns });
         }
-        if let Some(dial_limit) = &self.dialer.gate {
+        if let Some(dial_limit) = &self.dialer.dial_limit {
             let _ = dial_limit.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
         self.dialer = Dialer {
-            terms: terms.clone(),
+            policies: policies.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
             ..self.dialer.clone()
@@ -49,7 +49,7 @@ impl Node {
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
-        let terms_of_sessions = outgoing::Adopt { terms: terms.clone(), tls: tls.clone() };
+        let terms_of_sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
         let adopt = router::Adopt { domains, components, service, terms: terms_of_sessions };
         let _ = self.router.signal(adopt);
 
@@ -63,7 +63,7 @@ impl Node {
         self.listeners.secrets = listeners::secrets(&settings);
         self.listeners.refusals = listeners::refusals(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
-        (self.listeners.tls, self.listeners.terms) = (tls, terms);
+        (self.listeners.tls, self.listeners.terms) = (tls, policies);
         if let Some(server) = &self.servers {
             let whose = Kind::Servers(self.listeners.of_servers(server));
             let _ = server.signal(listener::Adopt { kind: whose, limits: self.listeners.limits.clone() });

@@ -46,7 +46,7 @@ pub use self::{
     messages::{Adopt, Deliver, Drain, Expect, Fulfilled, Owners, Release, Retried, Retry, Show, Shown},
 };
 use crate::{
-    dial::{attempt::Dial, failure::Failure},
+    dial::{attempt::Dial, error::AttemptError},
     flow::{batch::Batch, ledger::Outcome},
     observe::log_limit::{self, LogLimiter},
     settings::Promise as Bounds,
@@ -108,10 +108,10 @@ impl Promise {
     fn deliver(&mut self, batch: Batch) {
         let pair = batch.pair();
         if self.stopping {
-            return self.answer(vec![batch], &Failure::Stopping, Outcome::Answered);
+            return self.answer(vec![batch], &AttemptError::Stopping, Outcome::Answered);
         }
         if !self.permits(&pair) {
-            return self.answer(vec![batch], &Failure::Denied, Outcome::Answered);
+            return self.answer(vec![batch], &AttemptError::Denied, Outcome::Answered);
         }
         let now = clock::now();
         match self.pairs.state(&pair) {
@@ -176,7 +176,7 @@ impl Promise {
     }
 
     /// Starts the pause of a pair after a failure. Returns the end of the pause.
-    fn pause(&mut self, pair: &DomainPair, failure: Failure) -> Option<Instant> {
+    fn pause(&mut self, pair: &DomainPair, failure: AttemptError) -> Option<Instant> {
         let now = clock::now();
         self.pairs.set(pair, State::Pausing);
         let ends = self.schedule.pause(pair, failure, now);
@@ -202,7 +202,7 @@ impl Promise {
     /// Looks at a pair at the time that was planned.
     fn wake_up(&mut self, pair: &DomainPair, now: Instant) {
         let expired = self.waiting.take_expired(pair, now);
-        let reason = self.schedule.last_failure(pair).cloned().unwrap_or(Failure::Late);
+        let reason = self.schedule.last_failure(pair).cloned().unwrap_or(AttemptError::Late);
         if !expired.is_empty() {
             log::info!(
                 target: LOG, pair:% = pair, stanzas = count(&expired),
@@ -285,7 +285,7 @@ impl Handler<Queued<Drain>> for Promise {
         let pairs: Vec<DomainPair> = self.pairs.iter().map(|(pair, _)| pair.clone()).collect();
         for pair in pairs {
             let batches = self.waiting.take_all(&pair);
-            self.answer(batches, &Failure::Stopping, Outcome::Answered);
+            self.answer(batches, &AttemptError::Stopping, Outcome::Answered);
             if matches!(self.pairs.state(&pair), Some(State::AwaitingSlot { .. })) {
                 self.remove(&pair);
             }

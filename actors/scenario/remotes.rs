@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     dial::{
-        attempt::{Arrival, Dial, PendingDial, Session},
-        failure::Failure,
+        attempt::{Dial, PendingDial, Session},
+        error::AttemptError,
     },
     fixture::established,
 };
@@ -64,29 +64,29 @@ impl Dial for Remotes {
             strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
-            begin: Box::new(move || Box::pin(remotes.attempt(pair))),
+            begin: Box::new(move |_| Box::pin(remotes.attempt(pair))),
         }
     }
 }
 
 impl Remotes {
-    async fn attempt(self, pair: DomainPair) -> Result<Arrival, Failure> {
+    async fn attempt(self, pair: DomainPair) -> Result<Session, AttemptError> {
         self.dials.fetch_add(1, Relaxed);
         tokio::time::sleep(Duration::from_millis(80)).await;
         let reachability = self.behaviour.borrow().reachability;
         match reachability {
             Reachability::Up => {}
-            Reachability::Down => return Err(Failure::Connect(Vec::new())),
+            Reachability::Down => return Err(AttemptError::Connect(Vec::new())),
             Reachability::NoSuchDomain => {
                 let domain = pair.remote.to_string();
-                return Err(Failure::Dns(dns::LookupError::NoSuchDomain { domain }));
+                return Err(AttemptError::Dns(dns::LookupError::NoSuchDomain { domain }));
             }
         }
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
         let machine = established(&pair);
         let address = ([127, 0, 0, 1], 5269).into();
-        Ok(Arrival::Session(Box::new(Session {
+        Ok(Session {
             expires: None,
             evidence: None,
             route: None,
@@ -94,7 +94,7 @@ impl Remotes {
             machine,
             trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
             address,
-        })))
+        })
     }
 
     /// Reads until the link is cut or the stream is closed. Bytes after a closing tag are ignored.

@@ -27,7 +27,7 @@ pub use self::{
     messages::{Adopt, Authorized, Dismiss, Drain, Show},
 };
 use crate::{
-    dial::remote_policy::Terms,
+    dial::remote_policy::RemotePolicies,
     flow::{
         batch::ReadPermit,
         close::CloseMode,
@@ -69,7 +69,7 @@ pub struct Owners {
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// The policies towards remote domains.
-    pub terms: Terms,
+    pub terms: RemotePolicies,
     /// Certificates.
     pub tls: Tls,
     /// The mailboxes that streams report to.

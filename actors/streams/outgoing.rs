@@ -42,8 +42,8 @@ use self::{
 pub use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{PendingDial, Session as Dialed, StaticRoute},
-        failure::Failure,
+        attempt::{Owner as AttemptOwner, PendingDial, Session as Dialed, StaticRoute},
+        error::AttemptError,
     },
     flow::{
         batch::{Batch, ReadPermit},
@@ -61,6 +61,8 @@ use status::event::Event;
 /// The mailboxes that a session reports to.
 #[derive(Clone, Debug)]
 pub struct Owners {
+    /// The promise, while the attempt waits for a permit.
+    pub attempt: AttemptOwner,
     /// A successful attempt: the promise.
     pub established: Outlet<Established>,
     /// A failed attempt: the promise.
@@ -447,7 +449,7 @@ impl Drop for Outgoing {
         let pair = self.pair.clone();
         match &self.state {
             State::New(_) | State::Dialing { .. } | State::Failed => {
-                let _ = self.owners.failed.signal(Failed { pair, failure: Failure::Crashed });
+                let _ = self.owners.failed.signal(Failed { pair, failure: AttemptError::Crashed });
             }
             State::Closing(_, ending) | State::Closed(ending)
                 if matches!(ending.handback, Handback::Reported | Handback::Retired) =>

@@ -31,7 +31,7 @@ use xmpp::{
 
 use self::{shares::Shares, verification::Verification};
 use crate::{
-    dial::{attempt::Dialer, failure::Failure},
+    dial::{attempt::Dialer, error::AttemptError},
     observe::log_limit::{self, LogLimiter},
     settings::Verifications,
 };
@@ -180,7 +180,7 @@ impl Verifier {
                 "refused a dialback key: too many wait to be verified"
             );
         }
-        verification.fail(Failure::Overloaded);
+        verification.fail(AttemptError::Overloaded);
     }
 
     /// Starts waiting verifications, address by address, as long as there is room. Addresses that have used

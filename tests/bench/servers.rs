@@ -74,7 +74,11 @@ impl Pair {
         receiving: &[String],
     ) -> Self {
         if kind == Kind::Bare {
-            let [sending, receiving] = pipeline::start(network);
+            let [sending, receiving] = pipeline::start(network).map(|half| One {
+                domain: half.domain,
+                address: half.address,
+                program: Program::Bare(half.process),
+            });
             return Self { kind, sending, receiving };
         }
         Self::start_apart(network, kind, called, sending, receiving, Duration::ZERO)

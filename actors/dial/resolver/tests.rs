@@ -27,14 +27,14 @@ fn start(dns: Dns) -> Mailbox<Resolver> {
 async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, LookupError> {
     let (answer, answered) = oneshot::channel();
     let domain = Domain::new(domain).unwrap();
-    resolver.signal(Resolve { domain, lane: Lane::Session, answer }).unwrap();
+    resolver.signal(Resolve { domain, purpose: Purpose::Session, answer }).unwrap();
     answered.await.unwrap()
 }
 
 async fn addresses(resolver: &Mailbox<Resolver>, host: &str) -> Result<Vec<IpAddr>, LookupError> {
     let (answer, answered) = oneshot::channel();
     let host = host.to_owned();
-    resolver.signal(Locate { host, lane: Lane::Verification, answer }).unwrap();
+    resolver.signal(Locate { host, purpose: Purpose::Verification, answer }).unwrap();
     answered.await.unwrap()
 }
 
@@ -138,12 +138,12 @@ async fn the_look_ups_of_strangers_do_not_take_the_turns_of_sessions() {
     for number in 0..1_000 {
         let (answer, answered) = oneshot::channel();
         let host = format!("h{number}.silent.example");
-        resolver.signal(Locate { host, lane: Lane::Verification, answer }).unwrap();
+        resolver.signal(Locate { host, purpose: Purpose::Verification, answer }).unwrap();
         waiting.push(answered);
     }
     let (answer, answered) = oneshot::channel();
     let host = "x.b.example".to_owned();
-    resolver.signal(Locate { host, lane: Lane::Session, answer }).unwrap();
+    resolver.signal(Locate { host, purpose: Purpose::Session, answer }).unwrap();
     tokio::select! {
         found = answered => assert_eq!(found.unwrap().unwrap().len(), 1),
         _ = &mut waiting[0] => panic!("the name server does not answer strangers' questions"),

@@ -7,14 +7,14 @@ use xmpp::{
 
 use super::{LOG, Promise};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
 use status::event::{Event, EventKind};
 
 impl Promise {
     /// Answers stanzas with the reason why there is no session.
-    pub(super) fn answer(&self, batches: Vec<Batch>, failure: &Failure, outcome: Outcome) {
+    pub(super) fn answer(&self, batches: Vec<Batch>, failure: &AttemptError, outcome: Outcome) {
         for batch in batches {
             let error = failure.stanza_error(&batch.to);
             self.record(

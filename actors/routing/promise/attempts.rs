@@ -7,7 +7,7 @@ use xmpp::{Domain, DomainPair};
 
 use super::{LOG, Promise, State, answers::count};
 use crate::{
-    dial::{dial_limit, failure::Failure},
+    dial::{attempt, error::AttemptError},
     flow::ledger::Outcome,
     streams::{
         incoming,
@@ -39,6 +39,7 @@ impl Promise {
     fn start_session(&self, pair: &DomainPair) -> Mailbox<Outgoing> {
         let dialling = self.dial.dial(pair);
         let owners = outgoing::Owners {
+            attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
             failed: self.own.outlet(),
             closed: self.owners.closed.clone(),
@@ -84,7 +85,7 @@ impl Promise {
 
     /// Whether to try again at once after a failure, because the remote server contacted us during the
     /// attempt.
-    pub(super) fn retries_since_seen(&mut self, pair: &DomainPair, failure: &Failure) -> bool {
+    pub(super) fn retries_since_seen(&mut self, pair: &DomainPair, failure: &AttemptError) -> bool {
         let wanted = !self.stopping && !self.waiting.is_idle(pair);
         let retries = self.schedule.retry_since_seen(pair, failure, wanted);
         if retries {
@@ -160,11 +161,11 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
     }
 }
 
-impl Handler<Queued<dial_limit::Waiting>> for Promise {
+impl Handler<Queued<attempt::Waiting>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, waiting: Queued<dial_limit::Waiting>, _: &mut Context<Self>) {
-        let dial_limit::Waiting { pair } = waiting.open();
+    fn handle(&mut self, waiting: Queued<attempt::Waiting>, _: &mut Context<Self>) {
+        let attempt::Waiting { pair } = waiting.open();
         if matches!(self.pairs.state(&pair), Some(State::Attempting(_))) {
             self.slots.suspend(&pair);
             self.start_waiting();
@@ -172,11 +173,11 @@ impl Handler<Queued<dial_limit::Waiting>> for Promise {
     }
 }
 
-impl Handler<Queued<dial_limit::Acquired>> for Promise {
+impl Handler<Queued<attempt::Resumed>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, acquired: Queued<dial_limit::Acquired>, _: &mut Context<Self>) {
-        let dial_limit::Acquired { pair } = acquired.open();
+    fn handle(&mut self, resumed: Queued<attempt::Resumed>, _: &mut Context<Self>) {
+        let attempt::Resumed { pair } = resumed.open();
         self.slots.resume(&pair, clock::now());
     }
 }

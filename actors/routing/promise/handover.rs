@@ -6,7 +6,7 @@ use actix::{Context, Handler};
 
 use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome},
     streams::outgoing::{self, Outgoing},
 };
@@ -79,13 +79,13 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         let outgoing::Returned { pair, batches, lived, cut, tokens: _tokens } = returned.open();
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
-            return self.answer(batches, &Failure::Late, Outcome::Answered);
+            return self.answer(batches, &AttemptError::Late, Outcome::Answered);
         }
         let failures = self.schedule.take_failures_before_session(&pair);
         let forbidden = if self.stopping {
-            Some(Failure::Stopping)
+            Some(AttemptError::Stopping)
         } else {
-            (!self.permits(&pair)).then_some(Failure::Denied)
+            (!self.permits(&pair)).then_some(AttemptError::Denied)
         };
         if let Some(failure) = forbidden {
             self.answer(batches, &failure, Outcome::Answered);
@@ -105,10 +105,10 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
         if lived.is_some_and(|lived| lived < SHORT_LIVED) && (cut || !idle) {
             // RFC 6120 3.3: the pause grows; after a cut also when nothing waits.
             self.schedule.set_failures(&pair, failures);
-            if self.retries_since_seen(&pair, &Failure::ShortLived) {
+            if self.retries_since_seen(&pair, &AttemptError::ShortLived) {
                 self.begin(&pair, false);
             } else {
-                self.pause(&pair, Failure::ShortLived);
+                self.pause(&pair, AttemptError::ShortLived);
             }
         } else if idle {
             self.remove(&pair);

@@ -4,7 +4,7 @@ use actix::{Context, Handler};
 use xmpp::DomainPair;
 
 use super::{Adopt, Promise, State};
-use crate::{dial::failure::Failure, flow::ledger::Outcome, streams::outgoing};
+use crate::{dial::error::AttemptError, flow::ledger::Outcome, streams::outgoing};
 use mailbox::Queued;
 
 impl Handler<Queued<Adopt>> for Promise {
@@ -20,7 +20,7 @@ impl Handler<Queued<Adopt>> for Promise {
         let forbidden: Vec<DomainPair> = pairs.filter(|pair| !self.permits(pair)).cloned().collect();
         for pair in forbidden {
             let waiting = self.waiting.take_all(&pair);
-            self.answer(waiting, &Failure::Denied, Outcome::Answered);
+            self.answer(waiting, &AttemptError::Denied, Outcome::Answered);
             match self.pairs.state(&pair) {
                 Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
                 Some(State::AwaitingSlot { .. } | State::Pausing) => self.remove(&pair),
@@ -28,7 +28,7 @@ impl Handler<Queued<Adopt>> for Promise {
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }
         }
-        if let Some(adopt) = self.dial.terms() {
+        if let Some(adopt) = self.dial.policies() {
             for (_, known) in self.pairs.iter() {
                 if let State::HandingOver(session) | State::Attempting(session) = &known.state {
                     // A session that has just ended does not need it.

@@ -21,7 +21,7 @@ use xmpp::DomainPair;
 
 use super::priority::PriorityQueue;
 use crate::{
-    dial::{backoff, failure::Failure},
+    dial::{backoff, error::AttemptError},
     routing::capacity,
     settings::Promise as Bounds,
 };
@@ -46,7 +46,7 @@ struct Entry {
     /// Failed attempts in a row.
     failures: u32,
     /// The last of these failures.
-    last_failure: Option<Box<Failure>>,
+    last_failure: Option<Box<AttemptError>>,
     /// The end of the pause after a failure; `None`: the pair is not in a pause.
     pause_ends: Option<Instant>,
     /// The pair is in the retry queue.
@@ -133,12 +133,17 @@ impl Schedule {
         }
     }
 
-    pub(super) fn last_failure(&self, pair: &DomainPair) -> Option<&Failure> {
+    pub(super) fn last_failure(&self, pair: &DomainPair) -> Option<&AttemptError> {
         self.entries.get(pair).and_then(|entry| entry.last_failure.as_deref())
     }
 
     /// Starts the pause after a failure. Returns its end.
-    pub(super) fn pause(&mut self, pair: &DomainPair, failure: Failure, now: Instant) -> Option<Instant> {
+    pub(super) fn pause(
+        &mut self,
+        pair: &DomainPair,
+        failure: AttemptError,
+        now: Instant,
+    ) -> Option<Instant> {
         let entry = self.entries.get_mut(pair)?;
         entry.failures += 1;
         entry.last_failure = Some(Box::new(failure));
@@ -170,7 +175,7 @@ impl Schedule {
     pub(super) fn is_unreachable(&self, pair: &DomainPair, within: Duration, now: Instant) -> bool {
         let Some(entry) = self.entries.get(pair) else { return false };
         let Some(ends) = entry.pause_ends else { return false };
-        !matches!(entry.last_failure.as_deref(), Some(Failure::ShortLived)) || ends > now + within
+        !matches!(entry.last_failure.as_deref(), Some(AttemptError::ShortLived)) || ends > now + within
     }
 
     /// Sets the timer for the next wake-up of a pair: at `deadline`, the earliest time at which something
@@ -244,7 +249,12 @@ impl Schedule {
     /// Whether to try again at once after a failure, because the remote server contacted us during the
     /// attempt. This is so once in a row, after a failure that may be temporary, and if an attempt is
     /// `wanted`.
-    pub(super) fn retry_since_seen(&mut self, pair: &DomainPair, failure: &Failure, wanted: bool) -> bool {
+    pub(super) fn retry_since_seen(
+        &mut self,
+        pair: &DomainPair,
+        failure: &AttemptError,
+        wanted: bool,
+    ) -> bool {
         let Some(entry) = self.entries.get_mut(pair).filter(|entry| entry.seen == RemoteSeen::Yes) else {
             return false;
         };

@@ -13,7 +13,7 @@ use xmpp::{
 
 use super::{Authentication, Authorized, Incoming, LOG, Machine, name};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{
         batch::{self, ReadPermit},
         refused::{self, RefusedStanzas},
@@ -123,7 +123,7 @@ impl Incoming {
         let verify = verifier::Verify { request, site, answer, within, stream };
         if let Err(refused) = self.environment.verifier.tell(verify) {
             let request = refused.into_inner().request;
-            let error = Failure::Overloaded.dialback_error(&request.pair.remote);
+            let error = AttemptError::Overloaded.dialback_error(&request.pair.remote);
             self.machine.verified(&request, Err(error));
         }
     }

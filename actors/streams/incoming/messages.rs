@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use xmpp::Domain;
 
-use crate::dial::remote_policy::Terms;
+use crate::dial::remote_policy::RemotePolicies;
 use mailbox::drain;
 use net::tls::Tls;
 use status::report;
@@ -43,7 +43,7 @@ pub struct Dismiss {
 #[derive(Debug)]
 pub struct Adopt {
     /// The policies towards remote domains.
-    pub terms: Terms,
+    pub terms: RemotePolicies,
     /// Certificates, for TLS that is still to be negotiated.
     pub tls: Tls,
 }

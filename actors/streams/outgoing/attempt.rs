@@ -3,13 +3,13 @@
 use actix::{ActorContext, Context, Handler};
 
 use super::{Failed, GiveWay, Outgoing, State};
-use crate::dial::{attempt::Arrival, failure::Failure};
+use crate::dial::{attempt::Session, error::AttemptError};
 use mailbox::Queued;
 
 /// The attempt is over. Sent by its task.
 #[derive(Debug)]
 struct Attempted {
-    outcome: Result<Arrival, Failure>,
+    outcome: Result<Session, AttemptError>,
 }
 
 impl Outgoing {
@@ -19,13 +19,13 @@ impl Outgoing {
             State::New(pending) => {
                 let own = self.own.clone();
                 // In a task of its own, so that a panic in it is an outcome too.
-                let task = actix_rt::spawn((pending.begin)());
+                let task = actix_rt::spawn((pending.begin)(self.owners.attempt.clone()));
                 let attempt = task.abort_handle();
                 actix_rt::spawn(async move {
                     let outcome = match task.await {
                         Ok(outcome) => outcome,
-                        Err(error) if error.is_cancelled() => Err(Failure::Overloaded),
-                        Err(_) => Err(Failure::Crashed),
+                        Err(error) if error.is_cancelled() => Err(AttemptError::Overloaded),
+                        Err(_) => Err(AttemptError::Crashed),
                     };
                     // An actor that has stopped needs no outcome.
                     let _ = own.signal(Attempted { outcome });
@@ -56,12 +56,12 @@ impl Handler<Queued<Attempted>> for Outgoing {
         let State::Dialing { adopted, .. } = std::mem::replace(&mut self.state, State::Failed) else {
             return;
         };
-        let failure = match outcome {
-            Ok(Arrival::Session(dialed)) => return self.establish(*dialed, adopted, context),
-            Ok(Arrival::Verified(_)) => Failure::Crashed,
-            Err(failure) => failure,
-        };
-        let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
-        context.stop();
+        match outcome {
+            Ok(dialed) => self.establish(dialed, adopted, context),
+            Err(failure) => {
+                let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
+                context.stop();
+            }
+        }
     }
 }

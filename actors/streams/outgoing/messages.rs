@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
 use super::Outgoing;
-use crate::{dial::failure::Failure, flow::batch::Batch};
+use crate::{dial::error::AttemptError, flow::batch::Batch};
 use mailbox::{Mailbox, drain};
 use status::report;
 
@@ -94,7 +94,7 @@ pub struct Failed {
     /// The domain pair of the attempt.
     pub pair: DomainPair,
     /// The reason.
-    pub failure: Failure,
+    pub failure: AttemptError,
 }
 
 /// The stream takes no more stanzas. Those that still arrive are given back after [`Retire`].

@@ -20,7 +20,7 @@ impl Outgoing {
             return;
         }
         let Some(session) = self.state.session() else { return };
-        let remote = adopt.terms.remote(&self.pair.remote);
+        let remote = adopt.policies.remote(&self.pair.remote);
         let refusal = self.forbidden(session, adopt, remote);
         self.limits = Limits {
             idle_timeout: remote.idle_timeout.min(session.peer_idles.unwrap_or(remote.idle_timeout)),
@@ -39,7 +39,7 @@ impl Outgoing {
     /// The stream error for a stream that the new configuration forbids.
     fn forbidden(&self, session: &Session, adopt: &Adopt, new: &Remote) -> Option<Error> {
         let (local, remote) = (&self.pair.local, &self.pair.remote);
-        let rules = adopt.terms.rules();
+        let rules = adopt.policies.rules();
         let violation = |text: String| Some(Error::new(Condition::PolicyViolation, text));
         if !rules.permits(remote) {
             return violation(format!("{remote} may no longer federate with this server"));

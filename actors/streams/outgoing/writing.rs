@@ -5,7 +5,7 @@ use xmpp::stanza::{self, Condition, ErrorType};
 
 use super::{LOG, Outgoing, State};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
 use status::event::{Event, EventKind};
@@ -25,7 +25,7 @@ impl Outgoing {
     pub(super) fn write(&mut self, batch: Batch, context: &mut Context<Self>) {
         let Some(batch) = self.admissible(batch) else { return };
         if self.shutdown.has_begun && self.has_unwritten() {
-            return self.answer(batch, &Failure::Stopping.stanza_error(&self.pair.remote));
+            return self.answer(batch, &AttemptError::Stopping.stanza_error(&self.pair.remote));
         }
         let State::Open(session) = &mut self.state else { return };
         if let Err(batch) = session.connection.send(batch, context, Self::hold_ended) {

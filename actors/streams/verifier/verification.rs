@@ -13,10 +13,7 @@ use xmpp::{
 
 use super::{LOG, Verified, Verify};
 use crate::{
-    dial::{
-        attempt::{Arrival, Dialer, Purpose},
-        failure::Failure,
-    },
+    dial::{attempt::Dialer, error::AttemptError},
     observe::log_limit::LogLimiter,
 };
 use mailbox::Outlet;
@@ -50,7 +47,7 @@ impl Verification {
     }
 
     /// Answers that the server could not be asked.
-    pub(super) fn fail(mut self, failure: Failure) {
+    pub(super) fn fail(mut self, failure: AttemptError) {
         self.answer(Err(failure));
     }
 
@@ -62,28 +59,23 @@ impl Verification {
         unasked: &Arc<LogLimiter>,
         ends: oneshot::Receiver<()>,
     ) -> bool {
-        let purpose = Purpose::Verify(self.request.clone());
-        let mut attempt = dialer.attempt(self.request.pair.clone(), purpose, LOG);
+        let mut attempt = dialer.verification(self.request.clone(), LOG);
         let deadline = time::Instant::from_std(self.deadline);
         // The server of a remote initiator is not on our loopback or link.
-        attempt.near = address::is_local_scope(self.site);
-        attempt.within = attempt.within.min(deadline.saturating_duration_since(time::Instant::now()));
+        attempt.limits.near = address::is_local_scope(self.site);
+        let left = deadline.saturating_duration_since(time::Instant::now());
+        attempt.limits.time = attempt.limits.time.min(left);
         let mut stream = self.stream.clone();
         // In a task of its own, so that a panic in it is an outcome too.
         let mut asking = actix_rt::spawn(attempt.make());
         let outcome = tokio::select! {
-            outcome = &mut asking => Some(outcome.unwrap_or(Err(Failure::Crashed))),
-            () = time::sleep_until(deadline) => Some(Err(Failure::Late)),
-            Ok(()) = ends => Some(Err(Failure::Overloaded)),
+            outcome = &mut asking => Some(outcome.unwrap_or(Err(AttemptError::Crashed))),
+            () = time::sleep_until(deadline) => Some(Err(AttemptError::Late)),
+            Ok(()) = ends => Some(Err(AttemptError::Overloaded)),
             _ = stream.changed() => None,
         };
         asking.abort();
-        let verdict = match outcome {
-            None => return false,
-            Some(Ok(Arrival::Verified(verdict))) => Ok(verdict),
-            Some(Ok(Arrival::Session(_))) => Err(Failure::Crashed),
-            Some(Err(failure)) => Err(failure),
-        };
+        let Some(verdict) = outcome else { return false };
         let confirmed = matches!(verdict, Ok(Answer::Valid));
         if let Err(failure) = &verdict
             && unasked.permits()
@@ -101,7 +93,7 @@ impl Verification {
     }
 
     /// Records in the history of the remote domain that a key was not confirmed.
-    fn record(&self, dialer: &Dialer, verdict: &Result<Answer, Failure>) {
+    fn record(&self, dialer: &Dialer, verdict: &Result<Answer, AttemptError>) {
         let DomainPair { local, remote } = self.pair();
         let text = match verdict {
             Ok(Answer::Error(said)) => {
@@ -115,10 +107,10 @@ impl Verification {
                 )
             }
         };
-        dialer.notes.note_claim(remote, Event::now(EventKind::Verified).with(local).saying(text));
+        dialer.recorder.note_claim(remote, Event::now(EventKind::Verified).with(local).saying(text));
     }
 
-    fn answer(&mut self, verdict: Result<Answer, Failure>) {
+    fn answer(&mut self, verdict: Result<Answer, AttemptError>) {
         let Some(answer) = self.answer.take() else { return };
         let request = self.request.clone();
         let verdict = verdict.map_err(|failure| failure.dialback_error(&request.pair.remote));
@@ -130,6 +122,6 @@ impl Verification {
 impl Drop for Verification {
     fn drop(&mut self) {
         // It has waited for too long.
-        self.answer(Err(Failure::Overloaded));
+        self.answer(Err(AttemptError::Overloaded));
     }
 }

@@ -16,7 +16,7 @@ use criterion::{Criterion, Throughput};
 use xmpp::{Domain, DomainPair, Stanza, component::Secret, policy::Bounds, stanza::Origin};
 
 use actors::{
-    dial::attempt::{Arrival, Dial, PendingDial, Session},
+    dial::attempt::{Dial, PendingDial, Session},
     fixture::{DeafListener, established},
     flow::{
         batch::Batch,
@@ -224,7 +224,7 @@ impl Dial for World {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             let machine = established(&pair);
             let stream = Stream::Tcp(stream);
-            Ok(Arrival::Session(Box::new(Session {
+            Ok(Session {
                 trace: actors::flow::trace::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
@@ -232,14 +232,14 @@ impl Dial for World {
                 expires: None,
                 evidence: None,
                 route: None,
-            })))
+            })
         };
         PendingDial {
             idle_timeout: Duration::from_secs(3600),
             strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
-            begin: Box::new(move || Box::pin(attempt)),
+            begin: Box::new(move |_| Box::pin(attempt)),
         }
     }
 }

@@ -26,8 +26,8 @@ fn with_pair() -> (Schedule, DomainPair, Instant) {
     (schedule, pair, clock::now())
 }
 
-fn temporary() -> Failure {
-    Failure::Connect(Vec::new())
+fn temporary() -> AttemptError {
+    AttemptError::Connect(Vec::new())
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_remote_that_is_seen_during_an_attempt_is_tried_again_once() {
     assert!(!schedule.retry_since_seen(&pair, &temporary(), true), "the second attempt in a row");
     schedule.pause(&pair, temporary(), now);
     schedule.remote_seen(&pair);
-    assert!(!schedule.retry_since_seen(&pair, &Failure::Denied, true), "the failure is definitive");
+    assert!(!schedule.retry_since_seen(&pair, &AttemptError::Denied, true), "the failure is definitive");
     assert!(!schedule.retry_since_seen(&pair, &temporary(), false), "nothing waits");
     assert!(schedule.retry_since_seen(&pair, &temporary(), true));
 }
@@ -121,7 +121,7 @@ fn a_remote_with_a_short_lived_connection_is_unreachable_only_during_a_long_paus
     let (mut schedule, pair, now) = with_pair();
     let within = Duration::from_secs(3);
     assert!(!schedule.is_unreachable(&pair, within, now));
-    let ends = schedule.pause(&pair, Failure::ShortLived, now).unwrap();
+    let ends = schedule.pause(&pair, AttemptError::ShortLived, now).unwrap();
     assert!(!schedule.is_unreachable(&pair, within, now));
     assert!(schedule.is_unreachable(&pair, ends.duration_since(now) / 2, now));
     schedule.pause(&pair, temporary(), now);

@@ -1,4 +1,4 @@
-//! From a failure to its cause, and so to who can do something about it, and what.
+//! The cause of an error: the side that has to act, and what it should do.
 
 use std::net::SocketAddr;
 
@@ -9,39 +9,38 @@ use xmpp::{
     stream::{Condition, Stage, initiating},
 };
 
-use super::Failure;
+use super::AttemptError;
 use net::{address, dns, happy_eyeballs, tls};
 use status::{
     cause::{self, Cause},
     report::{FailureReport, bounded},
 };
 
-/// What somebody who looked on saw of the connection. Without it the failure itself says enough for its cause, if not
-/// always for the closest one.
+/// The observations of a connection. They help to find the cause of an error, but are not necessary.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// The first bytes that came; `None`: nobody looked.
-    pub heard: Option<Vec<u8>>,
-    /// A stream header came.
+pub struct Observations {
+    /// The first bytes that were received; `None` if nothing was observed.
+    pub received: Option<Vec<u8>>,
+    /// A stream header was received.
     pub greeted: bool,
-    /// TLS stood.
+    /// The TLS handshake succeeded.
     pub secured: bool,
-    /// The certificate came alone, though its authority says where the one between is to be had.
+    /// The peer sent its certificate without the intermediate ones.
     pub chain_incomplete: bool,
-    /// EXTERNAL would have been allowed.
+    /// The policy allows EXTERNAL.
     pub wants_external: bool,
-    /// We had a certificate to show.
+    /// We have a certificate.
     pub has_certificate: bool,
-    /// The peer would have taken one.
+    /// The peer offers EXTERNAL.
     pub offers_external: bool,
-    /// Dialback would have been allowed.
+    /// The policy allows dialback.
     pub allows_dialback: bool,
 }
 
-impl Failure {
-    /// The failure as a person is told of it: what happened, whose side has to act, what to do.
+impl AttemptError {
+    /// The error as a report for the operator: reason, side that has to act, advice.
     pub fn trouble(&self, pair: &DomainPair) -> FailureReport {
-        let cause = self.cause(&Seen::default());
+        let cause = self.cause(&Observations::default());
         FailureReport {
             reason: bounded(self.sentence(&pair.remote)),
             definitive: self.is_definitive(),
@@ -51,8 +50,8 @@ impl Failure {
         }
     }
 
-    /// Why it is, seen with what is known besides.
-    pub fn cause(&self, seen: &Seen) -> &'static Cause {
+    /// The cause, as far as the error and the observations show it.
+    pub fn cause(&self, observations: &Observations) -> &'static Cause {
         match self {
             Self::Denied => &cause::DENIED,
             Self::TlsForbidden => &cause::TLS_FORBIDDEN,
@@ -66,42 +65,44 @@ impl Failure {
             Self::Dns(failure) => of_dns(failure),
             Self::Connect(failures) => of_tcp(failures, address::has_route_to),
             Self::Tls { error, .. } => of_tls(error),
-            Self::Stream { failure, stage, .. } => of_stream(&failure.cause, *stage, seen),
-            Self::Unauthenticated { external: told, .. } | Self::Refused { failure: told, .. } => {
-                told.cause(seen)
+            Self::Stream { at, failure } => of_stream(&failure.cause, at.stage, observations),
+            Self::Unauthenticated { external: error, .. } | Self::Refused { error, .. } => {
+                error.cause(observations)
             }
-            Self::Broken { error, stage, .. } => match (seen.heard_nothing(*stage), error) {
+            Self::Broken { at, error } => match (observations.received_nothing(at.stage), error) {
                 (true, _) => &cause::CLOSED_AT_ONCE,
                 (false, None) => &cause::CLOSED,
                 (false, Some(_)) => &cause::BROKEN,
             },
-            Self::TimedOut { stage: Stage::DialbackResult, .. } => &cause::AUTHORITY_UNREACHABLE,
-            Self::TimedOut { .. } if seen.is_http() => &cause::HTTP,
-            Self::TimedOut { stage, .. } if seen.heard_nothing(*stage) => &cause::SILENT,
-            Self::TimedOut { .. } => &cause::TOO_SLOW,
+            Self::TimedOut { at, .. } => match at.stage {
+                Stage::DialbackResult => &cause::AUTHORITY_UNREACHABLE,
+                _ if observations.is_http() => &cause::HTTP,
+                stage if observations.received_nothing(stage) => &cause::SILENT,
+                _ => &cause::TOO_SLOW,
+            },
         }
     }
 }
 
-impl Seen {
-    /// Whether the peer said nothing at all until it ended at `stage`.
-    fn heard_nothing(&self, stage: Stage) -> bool {
-        match &self.heard {
-            Some(heard) => heard.is_empty() && !self.secured,
+impl Observations {
+    /// Whether the peer had sent nothing when the stream failed at `stage`.
+    fn received_nothing(&self, stage: Stage) -> bool {
+        match &self.received {
+            Some(received) => received.is_empty() && !self.secured,
             None => stage == Stage::Header,
         }
     }
 
-    /// Whether it ended at `stage` before it sent a header.
+    /// Whether the peer had sent no stream header when the stream failed at `stage`.
     fn is_unanswered(&self, stage: Stage) -> bool {
-        match &self.heard {
+        match &self.received {
             Some(_) => !self.greeted,
             None => stage == Stage::Header,
         }
     }
 
     fn is_http(&self) -> bool {
-        self.heard.as_ref().is_some_and(|heard| heard.starts_with(b"HTTP/"))
+        self.received.as_ref().is_some_and(|received| received.starts_with(b"HTTP/"))
     }
 }
 
@@ -112,17 +113,15 @@ fn of_dns(failure: &dns::LookupError) -> &'static Cause {
         dns::LookupError::NoService { .. } => &cause::NO_RECORD,
         dns::LookupError::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
         dns::LookupError::Silent { .. } => &cause::DNS_SILENT,
-        dns::LookupError::Refused { code, .. } if *code == dns::Rcode::ServerFailure => {
-            &cause::SERVER_FAILURE
-        }
+        dns::LookupError::Refused { code: dns::Rcode::ServerFailure, .. } => &cause::SERVER_FAILURE,
         dns::LookupError::Refused { .. } => &cause::DNS_REFUSED,
         dns::LookupError::Bogus { .. } => &cause::BOGUS,
         dns::LookupError::Unusable { .. } => &cause::DNS_UNUSABLE,
     }
 }
 
-/// Why none of these addresses could be connected to. That this machine has no IPv6 explains nothing while there are
-/// other addresses.
+/// The cause if none of these addresses could be connected to. Missing IPv6 on this machine explains it only
+/// if there are no IPv4 addresses.
 fn of_tcp(
     failures: &[(SocketAddr, happy_eyeballs::ConnectError)],
     has_way_to: impl Fn(SocketAddr) -> bool,
@@ -131,14 +130,16 @@ fn of_tcp(
     let no_ipv6 = |(address, failure): &&(SocketAddr, happy_eyeballs::ConnectError)| {
         address.is_ipv6() && *failure == Unreachable && !has_way_to(*address)
     };
-    let telling: Vec<_> =
+    let relevant: Vec<_> =
         failures.iter().filter(|tried| !no_ipv6(tried)).map(|(_, failure)| failure).collect();
-    match telling.first() {
+    match relevant.first() {
         None if failures.is_empty() => &cause::CONNECT_FAILED,
         None => &cause::NO_IPV6_HERE,
-        _ if telling.iter().any(|failure| matches!(failure, Silent(_))) => &cause::NO_ANSWER,
-        _ if telling.iter().any(|failure| matches!(failure, Other(_))) => &cause::CONNECT_FAILED,
-        _ if telling.iter().any(|failure| matches!(failure, Unreachable | LocalScope)) => &cause::UNREACHABLE,
+        _ if relevant.iter().any(|failure| matches!(failure, Silent(_))) => &cause::NO_ANSWER,
+        _ if relevant.iter().any(|failure| matches!(failure, Other(_))) => &cause::CONNECT_FAILED,
+        _ if relevant.iter().any(|failure| matches!(failure, Unreachable | LocalScope)) => {
+            &cause::UNREACHABLE
+        }
         Some(Refused | Unreachable | LocalScope | Silent(_) | Other(_)) => &cause::REFUSED,
     }
 }
@@ -155,7 +156,8 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
         tls::Error::NoCommonVersion => &cause::TLS_TOO_OLD,
         tls::Error::NoCommonCipher => &cause::NO_COMMON_CIPHER,
         tls::Error::OtherProtocol => &cause::OTHER_ALPN,
-        // RFC 8446 section 6.2. Servers say "handshake failure" most often when there is no cipher left.
+        // Alerts of RFC 8446 section 6.2. Most servers send handshake_failure (40) if there is no common
+        // cipher.
         tls::Error::Alert(40 | 71) => &cause::NO_COMMON_CIPHER,
         tls::Error::Alert(70) => &cause::TLS_TOO_OLD,
         error if error.blames_our_certificate() => &cause::OUR_CERTIFICATE_REFUSED,
@@ -165,21 +167,21 @@ fn of_tls(error: &tls::Error) -> &'static Cause {
     }
 }
 
-fn of_stream(failure: &initiating::Cause, stage: Stage, seen: &Seen) -> &'static Cause {
+fn of_stream(failure: &initiating::Cause, stage: Stage, observations: &Observations) -> &'static Cause {
     use initiating::Cause;
     match failure {
-        Cause::NotXmpp if seen.is_http() => &cause::HTTP,
+        Cause::NotXmpp if observations.is_http() => &cause::HTTP,
         Cause::NotXmpp => &cause::NOT_XMPP,
         Cause::TlsUnavailable => &cause::NO_STARTTLS,
         Cause::TlsForbidden => &cause::TLS_FORBIDDEN,
         Cause::TlsRefused => &cause::STARTTLS_REFUSED,
-        Cause::Certificate(problem) => of_certificate(problem, seen.chain_incomplete),
-        Cause::NoMechanism => without_mechanism(seen),
+        Cause::Certificate(problem) => certificate_cause(problem, observations.chain_incomplete),
+        Cause::NoMechanism => without_mechanism(observations),
         Cause::ExternalRefused(_) => &cause::EXTERNAL_REFUSED,
         Cause::DialbackInvalid => &cause::DIALBACK_REFUSED,
         Cause::DialbackError(error) => of_dialback(error.condition),
         Cause::Stream(error) => of_stream_error(error.condition, stage),
-        Cause::Closed if seen.is_unanswered(stage) => &cause::CLOSED_AT_ONCE,
+        Cause::Closed if observations.is_unanswered(stage) => &cause::CLOSED_AT_ONCE,
         Cause::Closed => &cause::CLOSED,
         Cause::Redirected { .. } => &cause::REDIRECTED,
         Cause::Misbehaved(error) if error.condition == Condition::InvalidNamespace => &cause::WRONG_NAMESPACE,
@@ -187,8 +189,8 @@ fn of_stream(failure: &initiating::Cause, stage: Stage, seen: &Seen) -> &'static
     }
 }
 
-/// What is wrong with a remote's certificate.
-pub fn of_certificate(problem: &Problem, chain_incomplete: bool) -> &'static Cause {
+/// The cause for a problem with the certificate of a remote domain.
+pub fn certificate_cause(problem: &Problem, chain_incomplete: bool) -> &'static Cause {
     match problem {
         Problem::Expired { .. } => &cause::EXPIRED,
         Problem::NotYetValid { soon: true, .. } | Problem::AuthorityNotYetValid { soon: true, .. } => {
@@ -202,21 +204,23 @@ pub fn of_certificate(problem: &Problem, chain_incomplete: bool) -> &'static Cau
         Problem::UnknownAuthority { .. } => &cause::UNKNOWN_AUTHORITY,
         Problem::WrongPurpose => &cause::WRONG_PURPOSE,
         Problem::WrongName { .. } => &cause::WRONG_NAME,
-        // Without any, no cipher that we offer lets a server get this far.
+        // A missing certificate does not occur: the ciphers that we offer require one.
         Problem::Missing | Problem::Other(_) => &cause::CERTIFICATE_BAD,
     }
 }
 
-/// Which of the two lacks what the other has.
-fn without_mechanism(seen: &Seen) -> &'static Cause {
-    match (seen.wants_external, seen.has_certificate, seen.offers_external) {
+/// The cause if no mechanism is possible: which side lacks one.
+fn without_mechanism(observations: &Observations) -> &'static Cause {
+    let Observations { wants_external, has_certificate, offers_external, allows_dialback, .. } =
+        *observations;
+    match (wants_external, has_certificate, offers_external) {
         (true, false, true) => &cause::OWN_MISSING,
-        (true, true, false) if !seen.allows_dialback => &cause::EXTERNAL_NOT_OFFERED,
+        (true, true, false) if !allows_dialback => &cause::EXTERNAL_NOT_OFFERED,
         _ => &cause::NOTHING_IN_COMMON,
     }
 }
 
-/// XEP-0220 section 2.5.
+/// The cause for an error in the answer to our dialback key (XEP-0220 section 2.5).
 fn of_dialback(condition: stanza::Condition) -> &'static Cause {
     use stanza::Condition::{
         Forbidden, ItemNotFound, NotAllowed, NotAuthorized, PolicyViolation, RemoteConnectionFailed,
@@ -256,30 +260,33 @@ mod tests {
 
     use xmpp::{Domain, stream::initiating::Cause};
 
-    use super::*;
+    use super::{super::At, *};
     use status::report::Side;
 
     fn pair() -> DomainPair {
         DomainPair { local: Domain::new("a.example").unwrap(), remote: Domain::new("b.example").unwrap() }
     }
 
+    fn at(stage: Stage) -> At {
+        At { address: ([127, 0, 0, 1], 5269).into(), stage, distrusted: None }
+    }
+
     fn of_cause(cause: Cause) -> FailureReport {
         let failure = initiating::Failure { remote: pair().remote, cause };
-        let address = ([127, 0, 0, 1], 5269).into();
-        Failure::Stream { address, stage: Stage::Features, failure, distrusted: None }.trouble(&pair())
+        AttemptError::Stream { at: at(Stage::Features), failure }.trouble(&pair())
     }
 
     #[test]
-    fn an_expired_certificate_is_its_owners_to_renew() {
+    fn the_remote_side_has_to_renew_an_expired_certificate() {
         let trouble = of_cause(Cause::Certificate(Problem::Expired { on: "2026-11-01".to_owned() }));
         assert_eq!(trouble.reason, "certificate of b.example expired on 2026-11-01");
-        assert_eq!(trouble.remedy, "the operator of b.example must renew it");
+        assert_eq!(trouble.remedy, "b.example's administrator has to renew it");
         assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
         assert_eq!(trouble.cause, "certificate-expired");
     }
 
     #[test]
-    fn an_expired_authority_is_not_told_as_the_servers_own_certificate() {
+    fn an_expired_authority_certificate_is_not_reported_as_the_servers_own() {
         let (authority, on) = ("Toy R1".to_owned(), "2026-11-01".to_owned());
         let trouble = of_cause(Cause::Certificate(Problem::AuthorityExpired { authority, on }));
         let reason = "certificate of b.example comes from an authority (Toy R1) whose own certificate expired on 2026-11-01";
@@ -289,21 +296,21 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_domain_is_this_nodes_own_decision() {
-        let trouble = Failure::Denied.trouble(&pair());
+    fn our_side_decides_about_a_denied_domain() {
+        let trouble = AttemptError::Denied.trouble(&pair());
         assert_eq!(trouble.side, Side::Local);
         assert!(trouble.remedy.contains("s2s.deny"), "{}", trouble.remedy);
     }
 
     #[test]
-    fn our_own_dns_is_ours_to_mend_when_a_key_is_called_invalid() {
+    fn our_side_has_to_fix_its_dns_when_the_remote_finds_our_key_invalid() {
         let trouble = of_cause(Cause::DialbackInvalid);
         assert_eq!(trouble.side, Side::Local);
         assert!(trouble.remedy.contains("DNS records of a.example"), "{}", trouble.remedy);
     }
 
     #[test]
-    fn who_does_not_want_dialback_is_not_told_as_who_cannot_reach_us() {
+    fn a_remote_that_forbids_dialback_differs_from_one_that_cannot_reach_us() {
         let of = |condition| {
             let text = String::new();
             let type_ = stanza::ErrorType::Cancel;
@@ -311,7 +318,7 @@ mod tests {
         };
         let forbidden = of(stanza::Condition::Forbidden);
         assert_eq!(forbidden.side, Side::Remote);
-        let wanted = "the operator of b.example must allow a.example to authenticate by dialback";
+        let wanted = "b.example's administrator has to allow a.example to connect by dialback";
         assert!(forbidden.remedy.starts_with(wanted), "{}", forbidden.remedy);
         let unreachable = of(stanza::Condition::RemoteServerTimeout);
         assert_eq!(unreachable.side, Side::Local);
@@ -319,26 +326,25 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_never_answered_is_one_that_nobody_could_ask_us_about() {
-        let waiting = |stage| {
+    fn a_key_that_gets_no_answer_means_that_the_remote_cannot_reach_us() {
+        let timed_out = |stage| {
             let after = Duration::from_secs(30);
-            let address = ([127, 0, 0, 1], 5269).into();
-            Failure::TimedOut { address, stage, after, distrusted: None }.trouble(&pair())
+            AttemptError::TimedOut { at: at(stage), after }.trouble(&pair())
         };
-        assert_eq!(waiting(Stage::DialbackResult).side, Side::Local);
-        assert_eq!(waiting(Stage::Features).side, Side::Remote);
+        assert_eq!(timed_out(Stage::DialbackResult).side, Side::Local);
+        assert_eq!(timed_out(Stage::Features).side, Side::Remote);
     }
 
     #[test]
-    fn a_connection_that_nobody_answers_may_be_either_sides_firewall() {
+    fn the_firewall_of_either_side_may_drop_a_connection_without_an_answer() {
         let address = ([192, 0, 2, 7], 5269).into();
-        let connect = |failure| Failure::Connect(vec![(address, failure)]).trouble(&pair()).side;
+        let connect = |failure| AttemptError::Connect(vec![(address, failure)]).trouble(&pair()).side;
         assert_eq!(connect(happy_eyeballs::ConnectError::Silent(Duration::from_secs(10))), Side::Either);
         assert_eq!(connect(happy_eyeballs::ConnectError::Refused), Side::Remote);
     }
 
     #[test]
-    fn that_we_have_no_ipv6_explains_something_only_where_there_is_nothing_else() {
+    fn missing_ipv6_is_the_cause_only_without_ipv4_addresses() {
         let (four, six) = ("192.0.2.7:5269".parse().unwrap(), "[2001:db8::7]:5269".parse().unwrap());
         let unreachable = |address| (address, happy_eyeballs::ConnectError::Unreachable);
         let without = |failures: &[_]| of_tcp(failures, |address| address.is_ipv4()).id;
@@ -353,15 +359,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_fault_of_ours_is_told_as_one() {
-        for failure in [
-            Failure::Crashed,
-            Failure::Tls {
+    fn an_internal_error_is_on_our_side() {
+        for error in [
+            AttemptError::Crashed,
+            AttemptError::Tls {
                 address: ([127, 0, 0, 1], 5269).into(),
                 error: tls::Error::Setup("no memory".into()),
             },
         ] {
-            let trouble = failure.trouble(&pair());
+            let trouble = error.trouble(&pair());
             assert_eq!((trouble.cause.as_str(), trouble.side), ("internal-error", Side::Local));
         }
     }
