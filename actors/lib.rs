@@ -1,70 +1,141 @@
 //! The actors of a Nuncio node. They share nothing and exchange typed messages through metered mailboxes.
 //!
+//! # The actors
+//!
+//! | actor | task |
+//! |---|---|
+//! | router | sends each stanza to the session, the component or the queue of its domain |
+//! | promise | the queues of stanzas that wait for a link, and the attempts to connect |
+//! | outgoing | one for each domain pair: makes the attempt, then owns the stream to the remote server |
+//! | incoming | one for each stream that a remote server opened |
+//! | component | one for each connection of a component (XEP-0114) |
+//! | listener | accepts connections and limits them by address: one for servers, one for components |
+//! | verifier | asks authoritative servers about dialback keys (XEP-0220) |
+//! | resolver | asks the DNS for all attempts, with one cache |
+//! | dial_limit | limits the attempts to one address |
+//! | service | answers pings and service discovery for domains without a component |
+//! | recorder, fingerprints, metrics | history of remote domains, their last certificates, counts |
+//! | control, monitor | commands of the operator; the mailbox lines of the log |
+//!
+//! # The rooms
+//!
+//! The modules lie in rooms. A room uses only the rooms before it in this list; `.ci/rooms.txt` has the table, and the
+//! crates [`mailbox`], [`net`], [`status`], [`clock`] and [`xmpp`] lie below all of them.
+//!
+//! - [`settings`]: the configuration as plain values.
+//! - [`observe`]: recorder, fingerprints, metrics, limits on log lines.
+//! - [`flow`]: stanzas on their way: link, batch, outbox, ledger, and the messages to the router.
+//! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
+//! - [`streams`]: the actors that own a stream, on one core ([`streams::connection`]), and the listener.
+//! - [`routing`]: router, promise and service.
+//! - [`node`]: starts, reloads and stops the others; the control socket and the metrics port.
+//!
+//! # The way of a stanza, from a component to a domain without a link
+//!
+//! 1. `flow/link.rs` reads the socket of the component and sends `link::Event::Received` with a read permit.
+//! 2. `streams/component/drive.rs` takes the stanzas from the open stream of the crate [`xmpp`].
+//! 3. `streams/connection/intake.rs` sorts them into batches by domain pair and offers them: `route::Route`.
+//! 4. `routing/router.rs` enters them in the ledger (`router/account.rs`). The pair has no session, so it sends
+//!    `promise::Deliver`.
+//! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair. The read permit is dropped with it, and
+//!    the component is read again.
+//! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
+//! 7. `dial/attempt/walk.rs` walks over targets and addresses; `attempt/tcp.rs` connects, with a permit of the dial limit.
+//! 8. `dial/attempt/negotiation.rs` makes TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
+//! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
+//! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
+//!     writes it.
+//!
 //! # The message map
 //!
-//! Commands are imperative and belong to their receiver, events are past participles and belong to their speaker.
-//! *Told* messages are refused by a full mailbox and come back to the sender; *signals* are counted and always taken:
-//! they report a life cycle, of which there is a bounded number.
+//! A command is imperative and is defined by its receiver. An event is a past participle and is defined by its sender.
+//! `tell` is bounded: a full mailbox refuses the message and hands it back. `signal` is for messages of which there is a
+//! bounded number: it is counted and never refused.
 //!
-//! | from | message | to | when the mailbox is full |
+//! ## Delivery
+//!
+//! | from | message | to | if the mailbox is full |
 //! |---|---|---|---|
-//! | incoming, component | [`route::Route`](flow::route::Route) | router | kept, offered again in 25 ms; the socket is not read meanwhile |
-//! | router | [`promise::Deliver`](routing::promise::Deliver) | promise | answered with `resource-constraint` |
-//! | router | [`outgoing::Send`](streams::outgoing::Send) | outgoing | answered with `resource-constraint` |
-//! | router | [`component::Send`](streams::component::Send) | component | answered with `resource-constraint` |
-//! | router | [`service::Serve`](routing::service::Serve) | service | answered with `resource-constraint` |
-//! | service | [`service::Answered`](routing::service::Answered) | router | signal: as many as one read brought |
-//! | promise | [`outgoing::SendFirst`](streams::outgoing::SendFirst), [`outgoing::Open`](streams::outgoing::Open), [`outgoing::GiveWay`](streams::outgoing::GiveWay) | outgoing | signal |
-//! | outgoing | [`outgoing::Established`](streams::outgoing::Established), [`outgoing::Failed`](streams::outgoing::Failed), [`outgoing::Returned`](streams::outgoing::Returned) | promise | signal |
-//! | promise | [`promise::Fulfilled`](routing::promise::Fulfilled) | router | signal |
-//! | router | [`promise::Release`](routing::promise::Release), [`promise::Expect`](routing::promise::Expect) | promise | signal |
-//! | outgoing | [`outgoing::Closed`](streams::outgoing::Closed) | router | signal |
-//! | outgoing | [`route::Route`](flow::route::Route) of the peer's error stanzas | router | signal: as many as one read brought |
-//! | router | [`outgoing::Retire`](streams::outgoing::Retire) | outgoing | signal |
-//! | promise, outgoing | [`route::Return`](flow::route::Return) | router | signal: error answers have a lane of their own |
-//! | component | [`component::BindRequested`](streams::component::BindRequested), [`component::Gone`](streams::component::Gone), [`component::Answered`](streams::component::Answered), [`component::Rejected`](streams::component::Rejected), [`component::Undelivered`](streams::component::Undelivered) | router | signal |
-//! | incoming, component | [`route::Refuse`](flow::route::Refuse) | router | signal: as many as one read brought |
-//! | router | [`component::BindDecided`](streams::component::BindDecided), [`component::Retire`](streams::component::Retire), [`component::Prove`](streams::component::Prove), [`component::GiveWay`](streams::component::GiveWay) | component | signal |
-//! | incoming | [`verifier::Verify`](streams::verifier::Verify) | verifier | the initiator is told `resource-constraint` |
-//! | verifier | [`verifier::Verified`](streams::verifier::Verified) | incoming | signal |
-//! | incoming | [`incoming::Authorized`](streams::incoming::Authorized) | promise | signal |
-//! | outgoing, verifier (their attempts) | [`resolver::Resolve`](dial::resolver::Resolve), [`resolver::Locate`](dial::resolver::Locate) | resolver | the attempt fails |
-//! | resolver (its look-ups) | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
-//! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
-//! | an attempt's pass | `Released` | dial_limit | signal |
-//! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |
-//! | incoming, attempts | [`metrics::Count`](observe::metrics::Count) | metrics | not counted |
-//! | incoming, outgoing (its attempt) | [`fingerprints::Record`](observe::fingerprints::Record) | fingerprints | forgotten: one line less in the log |
-//! | link | [`link::Event`](flow::link::Event) | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
-//! | incoming, component | [`caller::Ended`](streams::caller::Ended) | listener | signal |
-//! | incoming, component | [`caller::Proved`](streams::caller::Proved) | listener | signal |
-//! | component | [`caller::Mistaken`](streams::caller::Mistaken) | listener | signal |
+//! | incoming, component | [`route::Route`] | router | kept and offered again in 25 ms; the socket is not read meanwhile |
+//! | outgoing | [`route::Route`] with error stanzas of the peer | router | signal: as many as one read brought |
+//! | incoming, component | [`route::Refuse`] | router | signal: as many as one read brought |
+//! | router | [`promise::Deliver`] | promise | answered with `resource-constraint` |
+//! | router | [`outgoing::Send`] | outgoing | answered with `resource-constraint` |
+//! | router | [`component::Send`] | component | answered with `resource-constraint`; error answers: signal |
+//! | router | [`service::Serve`] | service | answered with `resource-constraint` |
+//! | service | [`service::Answered`] | router | signal: as many as one read brought |
+//! | promise, outgoing | [`route::Return`] | router | signal: error answers are never refused |
+//! | component | [`component::Undelivered`] | router | signal |
+//!
+//! ## Links and connections
+//!
+//! | from | message | to | if the mailbox is full |
+//! |---|---|---|---|
+//! | promise | [`outgoing::SendFirst`], [`outgoing::Open`], [`outgoing::GiveWay`] | outgoing | signal |
+//! | outgoing | [`outgoing::Established`], [`outgoing::Failed`], [`outgoing::Returned`] | promise | signal |
+//! | promise | [`promise::Fulfilled`] | router | signal |
+//! | router | [`promise::Release`], [`promise::Expect`] | promise | signal |
+//! | outgoing | [`outgoing::Closed`] | router | signal |
+//! | router | [`outgoing::Retire`] | outgoing | signal |
+//! | an attempt of outgoing | [`attempt::Waiting`], [`attempt::Resumed`] | promise | signal |
+//! | attempts | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
+//! | look-ups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | attempts | [`dial_limit::Acquire`] | dial_limit | the attempt fails |
+//! | a permit that is dropped | `Released` | dial_limit | signal |
+//! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |
+//! | verifier | [`verifier::Verified`] | incoming | signal |
+//! | incoming | [`incoming::Authorized`] | promise | signal |
+//! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
+//! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
+//! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
+//! | incoming, component | [`caller::Ended`], [`caller::Proved`], [`caller::Mistaken`] | listener | signal |
+//! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
+//! | other tasks | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier | signal |
+//!
+//! ## Reload
+//!
+//! | from | message | to |
+//! |---|---|---|
+//! | node | `Adopt` | promise, router, listener, verifier, resolver, dial_limit |
+//! | router, promise | [`outgoing::Adopt`], [`outgoing::Forbid`], [`service::Adopt`], [`component::Expel`] | outgoing, service, component |
+//! | listener | [`incoming::Adopt`], [`component::Adopt`] | incoming, component |
+//!
+//! All of them are signals.
+//!
+//! ## Stop
+//!
+//! | from | message | to |
+//! |---|---|---|
+//! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`] | listener, promise |
+//! | node | [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | router |
+//! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
+//! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
+//!
+//! All of them are signals. `node/stop.rs` has the phases.
+//!
+//! ## Commands and observation
+//!
+//! | from | message | to | if the mailbox is full |
+//! |---|---|---|---|
+//! | a command | [`promise::Show`], [`promise::Retry`] | promise | signal: 32 commands at most |
+//! | a command | [`router::ShowSessions`], [`router::ShowDomain`], [`router::ShowComponents`], [`router::Dismiss`], [`router::DismissComponent`] | router | signal |
+//! | a command | [`listener::Show`], [`listener::ExpectProbe`], [`listener::Dismiss`] | listener | signal |
+//! | a command | [`recorder::Recall`], [`recorder::Locate`] | recorder | signal |
+//! | router, listener | `Show`, `Dismiss` of outgoing, incoming, component | the streams | signal: one for each command |
+//! | a scrape | [`monitor::Show`], [`router::ShowFigures`], [`promise::ShowFigures`], [`metrics::Show`] | | signal: 128 scrapes at most |
+//! | node | [`monitor::Report`], [`router::Report`] | monitor, router | signal |
 //! | every mailbox | [`mailbox::Register`] | monitor | signal |
-//! | node (on a reload) | `Adopt` of [`promise`](routing::promise), [`router`](routing::router), [`listener`](streams::listener), [`verifier`](streams::verifier), [`resolver`](dial::resolver), [`gate`](dial::dial_limit) | each | signal |
-//! | router (on a reload) | [`service::Adopt`](routing::service::Adopt) | service | signal |
-//! | listener (on a reload) | [`incoming::Adopt`](streams::incoming::Adopt), [`component::Adopt`](streams::component::Adopt) | incoming, component | signal |
-//! | router, promise (on a reload) | [`outgoing::Adopt`](streams::outgoing::Adopt) | outgoing | signal |
-//! | promise (on a reload) | [`outgoing::Forbid`](streams::outgoing::Forbid) | outgoing | signal |
-//! | router (on a reload) | [`component::Expel`](streams::component::Expel) | component | signal |
-//! | node | [`monitor::Report`](mailbox::monitor::Report), [`router::Report`](routing::router::Report) | pulse, router | signal |
-//! | node (when it stops) | [`listener::Stop`](streams::listener::Stop), [`listener::Drain`](streams::listener::Drain), [`promise::Drain`](routing::promise::Drain), [`router::Flush`](routing::router::Flush), [`router::Abandon`](routing::router::Abandon), [`router::Acknowledge`](routing::router::Acknowledge), [`router::Finish`](routing::router::Finish), [`router::LogAccount`](routing::router::LogAccount) | each | signal |
-//! | router, service (when the node stops) | [`service::Acknowledge`](routing::service::Acknowledge), [`service::Acknowledged`](routing::service::Acknowledged) | service, router | signal |
-//! | router, listener (when the node stops) | [`outgoing::Flush`](streams::outgoing::Flush), [`outgoing::Abandon`](streams::outgoing::Abandon), [`outgoing::Finish`](streams::outgoing::Finish), [`incoming::Drain`](streams::incoming::Drain), [`component::Drain`](streams::component::Drain) | the streams | signal |
-//! | promise, router, outgoing, incoming, verifier, fingerprints, attempts | [`recorder::Record`](observe::recorder::Record), [`recorder::Settled`](observe::recorder::Settled) | recorder | lost, and counted: the record has a gap |
-//! | a command's task | [`promise::Show`](routing::promise::Show), [`router::ShowSessions`](routing::router::ShowSessions), [`router::ShowDomain`](routing::router::ShowDomain), [`router::ShowComponents`](routing::router::ShowComponents), [`listener::Show`](streams::listener::Show), [`listener::ExpectProbe`](streams::listener::ExpectProbe), [`recorder::Recall`](observe::recorder::Recall), [`recorder::Locate`](observe::recorder::Locate) | | signal: so many commands are answered at once; a part that does not answer in time is named |
-//! | a command's task | [`promise::Retry`](routing::promise::Retry), [`router::Dismiss`](routing::router::Dismiss), [`router::DismissComponent`](routing::router::DismissComponent), [`listener::Dismiss`](streams::listener::Dismiss) | | signal, likewise |
-//! | router, listener | [`outgoing::Show`](streams::outgoing::Show), [`incoming::Show`](streams::incoming::Show), [`component::Show`](streams::component::Show), [`outgoing::Dismiss`](streams::outgoing::Dismiss), [`incoming::Dismiss`](streams::incoming::Dismiss), [`component::Dismiss`](streams::component::Dismiss) | the streams | signal: one for each command |
-//! | a scrape (a task) | [`monitor::Show`](mailbox::monitor::Show), [`router::ShowFigures`](routing::router::ShowFigures), [`promise::ShowFigures`](routing::promise::ShowFigures), [`metrics::Show`](observe::metrics::Show) | | signal: 128 scrapes at most |
-//! | a task of its own, which accepts | `Accepted` | listener | kept, offered again; the next connection waits in the kernel |
-//! | a task of its own, which accepts | `Accepted` | control | closed: the command says that the node is too busy |
-//! | tasks of their own: a greeting, a connection that waits, an attempt, a call-back, a command | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier, control | signal |
-//! | node's watchdog (a task) | [`heartbeat::Respond`](node::heartbeat::Respond) | router, promise | signal: one at a time, the next when it was answered |
+//! | incoming, attempts | [`metrics::Count`] | metrics | not counted |
+//! | incoming, attempts | [`fingerprints::Record`] | fingerprints | forgotten: a change is not logged |
+//! | promise, router, streams, verifier, fingerprints | [`recorder::Record`], [`recorder::Settled`] | recorder | lost and counted |
+//! | the watchdog | [`heartbeat::Respond`] | router, promise | signal: one at a time |
+//! | tasks of the control socket | `Accepted`, `Done` | control | closed: the command reports that the node is too busy |
 //!
 //! # The handover
 //!
-//! Stanzas of a domain pair keep their order from the first one on a cold link through every change of hands. The
-//! router is the only one who decides where a stanza goes, and actix keeps the order between two actors; so each change
-//! is announced on the way that the stanzas take, and the next holder waits for the announcement.
+//! The stanzas of a domain pair keep their order, from the first one without a link through every change of their owner.
+//! Only the router decides where a stanza goes, and actix keeps the order of messages between two actors. So each change
+//! of the owner is announced on the path of the stanzas, and the next owner waits for the announcement.
 //!
 //! ```text
 //!  router                      promise                         outgoing
@@ -85,31 +156,134 @@
 //!    │                          └─ queue (in front), start attempt
 //! ```
 //!
-//! The races, each of which has a test:
-//! - *Established while more arrives*: what the router sent to the promise before it read `Fulfilled` goes through the
-//!   promise as `SendFirst`; what it sent to the session after is held there until `Open`, which follows the last
-//!   `SendFirst`.
-//! - *Closed while the router still sends*: the session keeps those stanzas; `Retire` comes after the last of them.
-//! - *Closed before the handover is over*: the session says `Closed` only after `Open`, when the router knows it.
-//! - *More arrives before the return*: `Expect` reached the promise before it, so it queues behind.
-//! - *A session that panicked* gives nothing back; the router says so in its place.
-//! - *A return that nobody awaits*, because the session that panicked and the router both said so: what it brings is
-//!   answered, and the pair stays as it is.
-//! - *A sign of life while an attempt is being made*: should the attempt fail in passing, its failure may be older than
-//!   the sign, and one more attempt follows at once.
-//! - *A sign of life when the queue has expired*, and something waits outside of it for room: the pair is not idle.
-//! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
+//! These races can happen; each has a test:
+//! - *A stanza arrives while the session is established.* Stanzas that the router sent before it received `Fulfilled` go
+//!   through the promise as `SendFirst`. Stanzas that it sent to the session afterwards are held there until `Open`,
+//!   which follows the last `SendFirst`.
+//! - *The session is closed while the router still sends.* The session keeps these stanzas; `Retire` follows the last.
+//! - *The session is closed before the handover ends.* The session sends `Closed` only after `Open`, when the router
+//!   knows the session.
+//! - *Stanzas arrive before the return.* `Expect` reached the promise before them, so they queue behind the return.
+//! - *A session panics.* It returns nothing; the router sends `Returned` in its place.
+//! - *A return is not expected*, because the panicked session and the router both sent one: its stanzas are answered,
+//!   and the pair does not change.
+//! - *The remote domain authenticates to us while an attempt runs.* If the attempt fails for a passing reason, the
+//!   failure may be older, and one more attempt follows at once.
+//! - *The remote domain authenticates to us when the queue has expired*, and stanzas are held outside of it: the pair is
+//!   not idle.
+//! - *A slot becomes free when all stanzas have expired*, or when the node stops: no attempt is made.
+//!
+//! [`route::Route`]: flow::route::Route
+//! [`route::Refuse`]: flow::route::Refuse
+//! [`route::Return`]: flow::route::Return
+//! [`attempt::Resumed`]: dial::attempt::Resumed
+//! [`attempt::Waiting`]: dial::attempt::Waiting
+//! [`caller::Ended`]: streams::caller::Ended
+//! [`caller::Mistaken`]: streams::caller::Mistaken
+//! [`caller::Proved`]: streams::caller::Proved
+//! [`component::Adopt`]: streams::component::Adopt
+//! [`component::Answered`]: streams::component::Answered
+//! [`component::BindDecided`]: streams::component::BindDecided
+//! [`component::BindRequested`]: streams::component::BindRequested
+//! [`component::Drain`]: streams::component::Drain
+//! [`component::Expel`]: streams::component::Expel
+//! [`component::GiveWay`]: streams::component::GiveWay
+//! [`component::Gone`]: streams::component::Gone
+//! [`component::Prove`]: streams::component::Prove
+//! [`component::Rejected`]: streams::component::Rejected
+//! [`component::Retire`]: streams::component::Retire
+//! [`component::Send`]: streams::component::Send
+//! [`component::Undelivered`]: streams::component::Undelivered
+//! [`dial_limit::Acquire`]: dial::dial_limit::Acquire
+//! [`fingerprints::Record`]: observe::fingerprints::Record
+//! [`heartbeat::Respond`]: node::heartbeat::Respond
+//! [`incoming::Adopt`]: streams::incoming::Adopt
+//! [`incoming::Authorized`]: streams::incoming::Authorized
+//! [`incoming::Drain`]: streams::incoming::Drain
+//! [`link::Event`]: flow::link::Event
+//! [`listener::Dismiss`]: streams::listener::Dismiss
+//! [`listener::Drain`]: streams::listener::Drain
+//! [`listener::ExpectProbe`]: streams::listener::ExpectProbe
+//! [`listener::Show`]: streams::listener::Show
+//! [`listener::Stop`]: streams::listener::Stop
+//! [`metrics::Count`]: observe::metrics::Count
+//! [`metrics::Show`]: observe::metrics::Show
+//! [`monitor::Report`]: mailbox::monitor::Report
+//! [`monitor::Show`]: mailbox::monitor::Show
+//! [`outgoing::Abandon`]: streams::outgoing::Abandon
+//! [`outgoing::Adopt`]: streams::outgoing::Adopt
+//! [`outgoing::Closed`]: streams::outgoing::Closed
+//! [`outgoing::Established`]: streams::outgoing::Established
+//! [`outgoing::Failed`]: streams::outgoing::Failed
+//! [`outgoing::Finish`]: streams::outgoing::Finish
+//! [`outgoing::Flush`]: streams::outgoing::Flush
+//! [`outgoing::Forbid`]: streams::outgoing::Forbid
+//! [`outgoing::GiveWay`]: streams::outgoing::GiveWay
+//! [`outgoing::Open`]: streams::outgoing::Open
+//! [`outgoing::Retire`]: streams::outgoing::Retire
+//! [`outgoing::Returned`]: streams::outgoing::Returned
+//! [`outgoing::SendFirst`]: streams::outgoing::SendFirst
+//! [`outgoing::Send`]: streams::outgoing::Send
+//! [`promise::Deliver`]: routing::promise::Deliver
+//! [`promise::Drain`]: routing::promise::Drain
+//! [`promise::Expect`]: routing::promise::Expect
+//! [`promise::Fulfilled`]: routing::promise::Fulfilled
+//! [`promise::Release`]: routing::promise::Release
+//! [`promise::Retry`]: routing::promise::Retry
+//! [`promise::ShowFigures`]: routing::promise::ShowFigures
+//! [`promise::Show`]: routing::promise::Show
+//! [`recorder::Locate`]: observe::recorder::Locate
+//! [`recorder::Recall`]: observe::recorder::Recall
+//! [`recorder::Record`]: observe::recorder::Record
+//! [`recorder::Settled`]: observe::recorder::Settled
+//! [`resolver::Locate`]: dial::resolver::Locate
+//! [`resolver::Resolve`]: dial::resolver::Resolve
+//! [`router::Abandon`]: routing::router::Abandon
+//! [`router::Acknowledge`]: routing::router::Acknowledge
+//! [`router::DismissComponent`]: routing::router::DismissComponent
+//! [`router::Dismiss`]: routing::router::Dismiss
+//! [`router::Finish`]: routing::router::Finish
+//! [`router::Flush`]: routing::router::Flush
+//! [`router::LogAccount`]: routing::router::LogAccount
+//! [`router::Report`]: routing::router::Report
+//! [`router::ShowComponents`]: routing::router::ShowComponents
+//! [`router::ShowDomain`]: routing::router::ShowDomain
+//! [`router::ShowFigures`]: routing::router::ShowFigures
+//! [`router::ShowSessions`]: routing::router::ShowSessions
+//! [`service::Acknowledge`]: routing::service::Acknowledge
+//! [`service::Acknowledged`]: routing::service::Acknowledged
+//! [`service::Adopt`]: routing::service::Adopt
+//! [`service::Answered`]: routing::service::Answered
+//! [`service::Serve`]: routing::service::Serve
+//! [`verifier::Verified`]: streams::verifier::Verified
+//! [`verifier::Verify`]: streams::verifier::Verify
 
-pub mod dial;
+mod dial;
 #[cfg(any(test, feature = "test-util"))]
 pub mod fixture;
-pub mod flow;
-pub mod node;
-pub mod observe;
-pub mod routing;
+mod flow;
+mod node;
+mod observe;
+pub mod parts;
+mod routing;
 #[cfg(test)]
 mod scenario;
 pub mod settings;
-pub mod streams;
+mod streams;
 
-pub use node::{Node, StartError};
+pub use flow::ledger::Totals;
+pub use node::{Node, StartError, control::socket as control_socket, heartbeat::Heartbeat, identities};
+
+/// Attempts to connect to a remote domain, as `nuncio probe` makes them without a node.
+pub mod attempt {
+    pub use crate::{
+        dial::{
+            attempt::{Attempt, Dialer, Goal, OpenSession, Session, Strategy, VerifyKey, Visit},
+            error::{At, AttemptError, Observations, certificate_cause},
+            observer::{self, Observer},
+            remote_policy::RemotePolicies,
+            resolver::Resolver,
+        },
+        observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
+    };
+}

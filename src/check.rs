@@ -9,7 +9,6 @@ mod service_user;
 
 use std::{fmt, process::ExitCode};
 
-use actors::settings::{Identity, Settings};
 use clap::Args;
 
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
     output,
     text::{colours::Colours, size::counted, time::date},
 };
+use actors::settings::{Identity, Settings};
 
 /// Arguments of `check`.
 #[derive(Args)]

@@ -21,21 +21,20 @@ use std::{
     time::Duration,
 };
 
+use toml::de::DeTable;
+use xmpp::policy::{Bounds, Pattern};
+
+use super::users;
 use actors::{
-    node::control::socket,
+    control_socket,
     settings::{
         ComponentLimits, ControlSocket, Dials, Dns, Limits, Listen, Promise, Recording, Service, Settings,
         Verifications,
     },
 };
-use net::tls;
-use toml::de::DeTable;
-use xmpp::policy::{Bounds, Pattern};
-
-use super::users;
-
 pub(crate) use finding::Finding;
 use finding::{Message, Severity};
+use net::tls;
 use section::{REPEATABLE, Section};
 use source::Source;
 

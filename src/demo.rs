@@ -14,10 +14,6 @@ use std::{
     time::Duration,
 };
 
-use actors::{
-    Node,
-    settings::{Identity, Settings, Trust},
-};
 use testkit::{Authority, Dns};
 use xmpp::{
     Domain,
@@ -25,6 +21,10 @@ use xmpp::{
 };
 
 use crate::{config, output};
+use actors::{
+    Node,
+    settings::{Identity, Settings, Trust},
+};
 use component::Component;
 use timeline::{Timeline, print};
 

@@ -3,7 +3,7 @@
 //! Architecture Invariant: the probe does not decide how to connect. DNS, TCP, TLS and the stream are the
 //! [`Attempt`] of the node with its configuration. The probe observes it and reports.
 //!
-//! [`Attempt`]: actors::dial::attempt::Attempt
+//! [`Attempt`]: actors::attempt::Attempt
 
 mod cause;
 mod certificate;
@@ -23,7 +23,6 @@ mod walk;
 use std::{mem, process::ExitCode};
 
 use actix_rt::System;
-use actors::settings::Settings;
 use clap::Args;
 use xmpp::{Domain, DomainPair};
 
@@ -39,6 +38,7 @@ use crate::{
     config_path::ConfigPath,
     output,
 };
+use actors::settings::Settings;
 
 /// Arguments of `probe`.
 #[derive(Args)]

@@ -17,8 +17,7 @@ use crate::{
     output,
 };
 use actors::{
-    Node,
-    node::heartbeat::Heartbeat,
+    Heartbeat, Node,
     settings::{Limits, Settings},
 };
 use net::certificate;
@@ -160,7 +159,7 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
 
 /// Logs a warning for each certificate of the node that other servers refuse or will soon refuse.
 fn check_certificates(settings: &Settings) {
-    for (name, identity) in actors::node::identities(settings) {
+    for (name, identity) in actors::identities(settings) {
         for flaw in identity.iter().flat_map(|identity| certificate::flaws(identity, &name)) {
             log::warn!(target: LOG, name:% = name, flaw:% = flaw; "problem with our certificate");
         }

@@ -2,7 +2,6 @@
 
 use std::{fs, io, path::Path};
 
-use actors::{node::control::socket, settings::Listen};
 use tokio::{net::UnixStream, runtime};
 
 use super::addresses;
@@ -10,6 +9,7 @@ use crate::config::{
     finding::{Message, Severity},
     source::Source,
 };
+use actors::{control_socket, settings::Listen};
 
 /// The result of the check.
 pub(super) struct Checked {

@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use actors::settings::{Listen, Settings};
-use net::dns::{Dns, LookupError, Target};
 use tokio::{
     runtime,
     sync::Semaphore,
@@ -22,6 +20,8 @@ use crate::config::{
     source::Source,
     value,
 };
+use actors::settings::{Listen, Settings};
+use net::dns::{Dns, LookupError, Target};
 
 /// Looks up every domain and component as remote servers do, and adds findings.
 pub(super) fn check(source: &Source, settings: &Settings) {

@@ -2,8 +2,6 @@
 
 use std::{fs, io, path::Path};
 
-use actors::settings::{Identity, Trust};
-use net::certificate::{self, Flaw};
 use openssl::{
     pkey::{PKey, Private},
     x509::X509,
@@ -11,6 +9,8 @@ use openssl::{
 use xmpp::Domain;
 
 use super::{finding::Message, section::Section};
+use actors::settings::{Identity, Trust};
+use net::certificate::{self, Flaw};
 
 /// Reads `certificate` and `key` of a section; `None` if it has neither, or if one of them is wrong.
 pub(crate) fn read(section: &Section<'_>) -> Option<Identity> {

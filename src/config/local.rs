@@ -1,12 +1,12 @@
 //! `[[domain]]` and `[[component]]`: the domains that the node serves, and the components that may connect.
 
-use actors::settings::{Component, Conflict, Identity, LocalDomain};
 use xmpp::{
     Domain,
     policy::{Policy, Tls},
 };
 
 use super::{finding::Message, identity, section::Section, value};
+use actors::settings::{Component, Conflict, Identity, LocalDomain};
 
 /// Reads every `[[domain]]`.
 pub(crate) fn domains(sections: Vec<Section<'_>>, policy: &Policy) -> Vec<LocalDomain> {

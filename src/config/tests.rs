@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use actors::settings::{HostPort, Trust};
+use testkit::Authority;
 use xmpp::{
     Domain,
     dialback::{self, Secret},
@@ -17,7 +17,7 @@ use xmpp::{
 };
 
 use super::*;
-use testkit::Authority;
+use actors::settings::{HostPort, Trust};
 
 /// A directory with a configuration. It is removed when dropped.
 struct Dir(PathBuf);

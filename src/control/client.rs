@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::users;
-use actors::node::control::socket;
+use actors::control_socket;
 use status::request::Request;
 
 /// Sends `request` to the node at `path` and reads its answer to the end.

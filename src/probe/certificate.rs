@@ -1,6 +1,5 @@
 //! The steps about certificates: that of a peer, and our own file.
 
-use actors::dial::error::certificate_cause;
 use openssl::{asn1::Asn1TimeRef, x509::X509Ref};
 use serde_json::json;
 use xmpp::{
@@ -15,6 +14,7 @@ use super::{
     step::{Finding, Kind, Location, Step},
 };
 use crate::text::time::date;
+use actors::attempt::certificate_cause;
 
 /// The step in which a peer presents the certificate of `domain`.
 pub(crate) fn presented(

@@ -11,7 +11,7 @@ use super::{
     observed::Observed,
     step::Kind,
 };
-use actors::dial::error::{At, AttemptError, Observations, certificate_cause};
+use actors::attempt::{At, AttemptError, Observations, certificate_cause};
 use net::dns;
 
 /// The context of a failure, which helps to find its cause.

@@ -2,13 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use actors::dial::observer::{self, Observer};
-use net::{
-    dns::{Exchange, Target},
-    tls,
-};
 use openssl::x509::X509;
-use status::request::Request;
 use tokio::sync::mpsc;
 use xmpp::{
     policy::Mechanism,
@@ -17,6 +11,12 @@ use xmpp::{
 };
 
 use crate::control::client;
+use actors::attempt::{Observer, observer};
+use net::{
+    dns::{Exchange, Target},
+    tls,
+};
+use status::request::Request;
 
 /// An observed event.
 #[derive(Debug)]

@@ -3,22 +3,19 @@
 use std::sync::Arc;
 
 use actix_rt::Arbiter;
-use actors::{
-    dial::{
-        attempt::{Attempt, Dialer, Goal, OpenSession, VerifyKey},
-        observer::{self, Observer as _},
-        remote_policy::RemotePolicies,
-        resolver::Resolver,
-    },
-    observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
-    settings::{Identity, Settings},
-};
-use mailbox::Meter;
-use net::{dns::Dns, tls::Tls};
 use tokio::sync::mpsc;
 use xmpp::{DomainPair, dialback};
 
 use super::observed::{Event, EventSender};
+use actors::{
+    attempt::{
+        Attempt, Dialer, Fingerprints, Goal, MetricsHandle, Observer as _, OpenSession, RecorderHandle,
+        RemotePolicies, Resolver, VerifyKey, observer,
+    },
+    settings::{Identity, Settings},
+};
+use mailbox::Meter;
+use net::{dns::Dns, tls::Tls};
 
 /// The parts of a probe.
 pub(crate) struct Probe {
@@ -37,7 +34,7 @@ impl Probe {
     /// TLS or the DNS cannot be set up; the text is for the operator.
     pub(crate) fn new(settings: Settings, pair: DomainPair) -> Result<Self, String> {
         let (sender, events) = EventSender::new();
-        let tls = Tls::new(actors::node::identities(&settings), &settings.trust)
+        let tls = Tls::new(actors::identities(&settings), &settings.trust)
             .map_err(|error| format!("cannot set up TLS: {error}"))?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;

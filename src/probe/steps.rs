@@ -5,11 +5,6 @@ use std::{
     time::Duration,
 };
 
-use actors::dial::{attempt::Goal, error::AttemptError};
-use net::{
-    address,
-    dns::{Exchange, Target},
-};
 use xmpp::{
     DomainPair,
     dialback::Answer,
@@ -27,6 +22,11 @@ use super::{
     step::{Finding, Kind, Step},
     verdict::Untested,
     walk::Walk,
+};
+use actors::attempt::{AttemptError, Goal};
+use net::{
+    address,
+    dns::{Exchange, Target},
 };
 
 impl<G: Goal> Walk<'_, G> {

@@ -3,14 +3,6 @@
 
 use std::{collections::HashSet, fmt::Write as _, net::SocketAddr, pin::pin, time::Duration};
 
-use actors::dial::{
-    attempt::{self, Attempt, Goal, OpenSession, Session, Strategy, VerifyKey, Visit},
-    error::AttemptError,
-};
-use net::{
-    dns::{self, Dns, Target},
-    happy_eyeballs,
-};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -26,6 +18,11 @@ use super::{
     report::Report,
     step::{Kind, Location, Step},
     verdict::{Path, Untested},
+};
+use actors::attempt::{self, Attempt, AttemptError, Goal, OpenSession, Session, Strategy, VerifyKey, Visit};
+use net::{
+    dns::{self, Dns, Target},
+    happy_eyeballs,
 };
 
 /// The state of a walk.

@@ -5,13 +5,14 @@
 
 use std::{io, sync::Arc, thread, time::Duration};
 
-use actors::flow::ledger::Totals;
 use tokio::{
     runtime,
     signal::unix::{self, SignalKind},
     sync::{mpsc, watch},
     time::{self, Instant},
 };
+
+use actors::Totals;
 
 /// A signal that the process received.
 #[derive(Clone, Copy, Debug)]

@@ -9,17 +9,17 @@ use std::{
 use actix::{Actor, Arbiter, Context, Handler};
 use bytes::Bytes;
 use criterion::{Criterion, Throughput};
+use testkit::Authority;
 use tokio::sync::mpsc::UnboundedSender;
 use xmpp::{Domain, DomainPair};
 
 use crate::script::Script;
 use actors::{
-    flow::link::{Event, Link},
+    parts::link::{Event, Link},
     settings::{Identity, Trust},
 };
 use mailbox::{Meter, Queued};
 use net::{stream::Stream, tls::Tls};
-use testkit::Authority;
 
 /// Sends lone stanzas, and chunks as they come under load.
 pub(crate) fn measure(criterion: &mut Criterion) {

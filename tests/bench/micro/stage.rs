@@ -16,20 +16,15 @@ use criterion::{Criterion, Throughput};
 use xmpp::{Domain, DomainPair, Stanza, component::Secret, policy::Bounds, stanza::Origin};
 
 use actors::{
-    dial::attempt::{Dial, PendingDial, Session},
     fixture::{DeafListener, established},
-    flow::{
-        batch::Batch,
-        route::{Ingress, Route},
-    },
-    observe::recorder::RecorderHandle,
-    routing::{
+    parts::{
+        Batch, Dial, Ingress, PendingDial, RecorderHandle, Route, Session,
+        component::{self, Component},
         promise::{self, Promise},
         router::Router,
         service::{self, Service},
     },
     settings,
-    streams::component::{self, Component},
 };
 use mailbox::{Mailbox, Meter, panic_guard::PanicGuard, workers::Workers};
 use net::stream::Stream;
@@ -158,9 +153,9 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         mistaken: nobody.outlet(),
         log_limits: component::LogLimits::of(std::iter::empty()),
         asker: None,
-        bad_stanzas: actors::observe::log_limit::LogLimiter::new(
+        bad_stanzas: actors::parts::log_limit::LogLimiter::new(
             "nuncio::component",
-            actors::observe::log_limit::FEW,
+            actors::parts::log_limit::FEW,
             "more bad stanzas",
         ),
     };
@@ -225,7 +220,7 @@ impl Dial for World {
             let machine = established(&pair);
             let stream = Stream::Tcp(stream);
             Ok(Session {
-                trace: actors::flow::trace::Trace::new("nuncio::outgoing"),
+                trace: actors::parts::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
                 address,

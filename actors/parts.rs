@@ -1,0 +1,14 @@
+//! Single parts of a node, for benchmarks that measure one part alone. Nothing else uses this module.
+
+pub use crate::{
+    dial::attempt::{Dial, PendingDial, Session},
+    flow::{
+        batch::Batch,
+        link,
+        route::{Ingress, Route},
+        trace::Trace,
+    },
+    observe::{log_limit, recorder::RecorderHandle},
+    routing::{promise, router, service},
+    streams::component,
+};
