@@ -22,9 +22,9 @@
 //! | outgoing | [`route::Route`](flow::route::Route) of the peer's error stanzas | router | signal: as many as one read brought |
 //! | router | [`outgoing::Retire`](streams::outgoing::Retire) | outgoing | signal |
 //! | promise, outgoing | [`route::Return`](flow::route::Return) | router | signal: error answers have a lane of their own |
-//! | component | [`component::Claimed`](streams::component::Claimed), [`component::Gone`](streams::component::Gone), [`component::Answered`](streams::component::Answered), [`component::Rejected`](streams::component::Rejected), [`component::Undelivered`](streams::component::Undelivered) | router | signal |
+//! | component | [`component::BindRequested`](streams::component::BindRequested), [`component::Gone`](streams::component::Gone), [`component::Answered`](streams::component::Answered), [`component::Rejected`](streams::component::Rejected), [`component::Undelivered`](streams::component::Undelivered) | router | signal |
 //! | incoming, component | [`route::Refuse`](flow::route::Refuse) | router | signal: as many as one read brought |
-//! | router | [`component::Seated`](streams::component::Seated), [`component::Retire`](streams::component::Retire), [`component::Prove`](streams::component::Prove), [`component::GiveWay`](streams::component::GiveWay) | component | signal |
+//! | router | [`component::BindDecided`](streams::component::BindDecided), [`component::Retire`](streams::component::Retire), [`component::Prove`](streams::component::Prove), [`component::GiveWay`](streams::component::GiveWay) | component | signal |
 //! | incoming | [`verifier::Verify`](streams::verifier::Verify) | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`](streams::verifier::Verified) | incoming | signal |
 //! | incoming | [`incoming::Authorized`](streams::incoming::Authorized) | promise | signal |
@@ -101,6 +101,8 @@
 //! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
 
 pub mod dial;
+#[cfg(any(test, feature = "test-util"))]
+pub mod fixture;
 pub mod flow;
 pub mod node;
 pub mod observe;

@@ -10,8 +10,6 @@ mod names;
 mod revocation;
 mod stores;
 mod system;
-#[cfg(test)]
-pub(crate) mod toy;
 
 use std::{
     fmt,
@@ -40,6 +38,13 @@ pub struct Identity {
     pub chain: Vec<X509>,
     /// The private key of the leaf.
     pub key: PKey<Private>,
+}
+
+#[cfg(test)]
+impl From<testkit::Identity> for Identity {
+    fn from(identity: testkit::Identity) -> Self {
+        Self { chain: identity.chain, key: identity.key }
+    }
 }
 
 /// A trust store.

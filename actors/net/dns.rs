@@ -16,8 +16,6 @@ mod question;
 mod selection;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, feature = "test-util"))]
-pub mod toy;
 
 use std::{
     fmt,

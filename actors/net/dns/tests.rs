@@ -1,4 +1,4 @@
-//! Tests of look-ups against a name server on loopback.
+//! Tests of look-ups against a scripted DNS server on loopback.
 
 mod addresses;
 mod failures;
@@ -6,20 +6,18 @@ mod service;
 
 use trust_dns_resolver::proto::op::ResponseCode;
 
-use super::{
-    toy::{
-        NameServer,
-        Reply::{Code, Garbage, Late, NoData, NoName, Silence},
-        a, aaaa, alias, answer, cname, srv,
-    },
-    *,
+use testkit::dns::{
+    Reply::{self, Code, Garbage, Late, NoData, NoName, Silence},
+    Server, a, aaaa, alias, answer, cname, srv,
 };
+
+use super::*;
 
 /// Short, since some tests wait for it; long enough for answers on a busy machine.
 const TIMEOUT: Duration = Duration::from_millis(2400);
 
-fn dns(server: &NameServer) -> Dns {
-    Dns::new(&Settings { nameservers: vec![server.address], timeout: TIMEOUT }).unwrap()
+fn dns(server: &Server) -> Dns {
+    Dns::new(&Settings { nameservers: vec![server.address()], timeout: TIMEOUT }).unwrap()
 }
 
 fn domain() -> Domain {

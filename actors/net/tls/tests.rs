@@ -15,6 +15,7 @@ use std::{
 };
 
 use openssl::ssl::{SslContextBuilder, SslMethod, SslSessionCacheMode, SslVerifyMode, SslVersion};
+use testkit::{Authority, Purpose, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
@@ -22,7 +23,6 @@ use tokio::{
 use xmpp::certificate::{Name, Problem};
 
 use super::*;
-use crate::certificate::toy::{Authority, Strength, Time, Usage, Wish, self_signed};
 
 /// A socket and its other end.
 async fn wire() -> (TcpStream, TcpStream) {
@@ -46,11 +46,11 @@ fn node(name: &str, identity: Option<Identity>, trusted: &Authority) -> Tls {
 
 fn hosting(identities: Vec<(&str, Option<Identity>)>, trusted: &Authority) -> Tls {
     let identities = identities.into_iter().map(|(name, identity)| (domain(name), identity)).collect();
-    Tls::new(identities, &[Trust::Authorities(vec![trusted.certificate.clone()])]).unwrap()
+    Tls::new(identities, &[Trust::Authorities(vec![trusted.own().clone()])]).unwrap()
 }
 
 fn named(authority: &Authority, name: &str) -> Identity {
-    authority.issue(&Wish { dns: &[name], ..Wish::default() })
+    authority.issue(&[name]).into()
 }
 
 type Secured = Result<(TlsStream, Session), Error>;
@@ -99,7 +99,7 @@ fn shown(session: &Session) -> &str {
 
 #[tokio::test]
 async fn both_sides_present_and_verify_certificates() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let client = node("a.example", Some(named(&root, "a.example")), &root);
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, false).await;
@@ -117,7 +117,7 @@ async fn both_sides_present_and_verify_certificates() {
 
 #[tokio::test]
 async fn a_client_without_certificate_is_accepted() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let client = node("a.example", None, &root);
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, false).await;
@@ -127,17 +127,17 @@ async fn a_client_without_certificate_is_accepted() {
 
 #[tokio::test]
 async fn an_invalid_certificate_does_not_end_a_handshake() {
-    let (root, other) = (Authority::new("root"), Authority::new("other"));
+    let (root, other) = (Authority::named("root"), Authority::named("other"));
     let own = Some(named(&root, "b.example"));
     let expired = Problem::Expired { on: "2021-01-01".into() };
     let cases = [
-        (root.issue(&Wish { time: Time::Past, ..Wish::default() }), expired),
-        (root.issue(&Wish { usage: Usage::Code, ..Wish::default() }), Problem::WrongPurpose),
-        (self_signed(&Wish::default()), Problem::SelfSigned),
-        (other.issue(&Wish::default()), Problem::UnknownAuthority { issuer: "Toy other".into() }),
+        (root.certificate(&[]).valid(1_577_836_800, 1_609_459_200), expired),
+        (root.certificate(&[]).purpose(Purpose::CodeSigning), Problem::WrongPurpose),
+        (Request::without_authority(&[]), Problem::SelfSigned),
+        (other.certificate(&[]), Problem::UnknownAuthority { issuer: "other".into() }),
     ];
-    for (identity, problem) in cases {
-        let bad = node("a.example", Some(identity), &root);
+    for (request, problem) in cases {
+        let bad = node("a.example", Some(request.issue().into()), &root);
         let good = node("b.example", own.clone(), &root);
         let (_, as_client) = shake(&bad, &good, &pair("a.example", "b.example"), None, false).await;
         let (as_server, _) = shake(&good, &bad, &pair("b.example", "a.example"), None, false).await;
@@ -150,9 +150,9 @@ async fn an_invalid_certificate_does_not_end_a_handshake() {
 /// An error that is left in the queue of OpenSSL would end the next connection of the thread.
 #[tokio::test]
 async fn a_forged_chain_leaves_no_error_behind() {
-    let (root, impostor) = (Authority::new("root"), Authority::new("root"));
+    let (root, impostor) = (Authority::named("root"), Authority::named("root"));
     let mut forged = named(&impostor, "a.example");
-    forged.chain.push(root.certificate.clone());
+    forged.chain.push(root.own().clone());
     let bad = node("a.example", Some(forged), &root);
     let good = node("b.example", Some(named(&root, "b.example")), &root);
     let (near, far) = wire().await;
@@ -177,8 +177,8 @@ async fn a_forged_chain_leaves_no_error_behind() {
 
 #[tokio::test]
 async fn a_weak_certificate_is_verified_too() {
-    let root = Authority::new("root");
-    let weak = root.issue(&Wish { strength: Strength::Weak, ..Wish::default() });
+    let root = Authority::named("root");
+    let weak = root.certificate(&[]).rsa_of(1024).issue();
     let ssl = raw(|context| {
         context.set_certificate(&weak.chain[0]).unwrap();
         context.set_private_key(&weak.key).unwrap();
@@ -191,7 +191,7 @@ async fn a_weak_certificate_is_verified_too() {
 
 #[tokio::test]
 async fn presents_the_requested_certificate() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let names = ["b.example", "c.example", "d.example"];
     let mut identities: Vec<_> = names.iter().map(|name| (*name, Some(named(&root, name)))).collect();
     identities.insert(0, ("bare.example", None));
@@ -222,7 +222,7 @@ async fn presents_the_requested_certificate() {
 
 #[tokio::test]
 async fn a_client_presents_the_certificate_of_its_own_domain() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let names = ["a.example", "b.example"];
     let client = hosting(names.iter().map(|name| (*name, Some(named(&root, name)))).collect(), &root);
     let server = node("c.example", Some(named(&root, "c.example")), &root);
@@ -236,7 +236,7 @@ async fn a_client_presents_the_certificate_of_its_own_domain() {
 
 #[tokio::test]
 async fn direct_tls_negotiates_xmpp_server() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let client = node("a.example", None, &root);
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, true).await;
@@ -248,7 +248,7 @@ async fn direct_tls_negotiates_xmpp_server() {
 
 #[tokio::test]
 async fn selects_xmpp_server_among_other_protocols() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let ssl = raw(|context| context.set_alpn_protos(b"\x02h2\x0bxmpp-server").unwrap());
     let (_, accepted) = raw_connects(ssl, &server, true).await;
@@ -257,10 +257,9 @@ async fn selects_xmpp_server_among_other_protocols() {
 
 #[tokio::test]
 async fn uses_tls_1_2_with_old_peers() {
-    let root = Authority::new("root");
-    for strength in [Strength::Good, Strength::Rsa] {
-        let identity = root.issue(&Wish { strength, ..Wish::default() });
-        let server = node("b.example", Some(identity), &root);
+    let root = Authority::named("root");
+    for request in [root.certificate(&[]), root.certificate(&[]).rsa()] {
+        let server = node("b.example", Some(request.issue().into()), &root);
         let ssl = raw(|context| context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap());
         let session = raw_connects(ssl, &server, false).await.1.unwrap().1;
         assert_eq!(session.protocol, "TLSv1.2");
@@ -270,7 +269,7 @@ async fn uses_tls_1_2_with_old_peers() {
 
 #[tokio::test]
 async fn offers_no_session_resumption() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let resumable = Arc::new(AtomicUsize::new(0));
@@ -293,7 +292,7 @@ async fn offers_no_session_resumption() {
 
 #[tokio::test]
 async fn transfers_bytes_and_closes_tls() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let (ours, theirs) = shake(
         &node("a.example", None, &root),
         &node("b.example", Some(named(&root, "b.example")), &root),
@@ -313,7 +312,7 @@ async fn transfers_bytes_and_closes_tls() {
 /// By default OpenSSL requires the same buffer for a repeated write.
 #[tokio::test]
 async fn a_write_can_be_repeated_from_another_buffer() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let (ours, theirs) = shake(
         &node("a.example", None, &root),
         &node("b.example", Some(named(&root, "b.example")), &root),

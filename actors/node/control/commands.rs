@@ -232,7 +232,7 @@ impl Sources {
         shown
     }
 
-    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::Known> {
+    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::DomainStatus> {
         let (answer, known) = oneshot::channel();
         let _ = self.router.signal(router::ShowDomain { domain: domain.clone(), answer });
         known
@@ -269,7 +269,7 @@ pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
 }
 
 /// Refuses a local domain: there are no links with it.
-fn refuse_own(remote: &Domain, known: Option<&router::Known>) -> Result<(), Refusal> {
+fn refuse_own(remote: &Domain, known: Option<&router::DomainStatus>) -> Result<(), Refusal> {
     match known {
         Some(known) if known.local => {
             Err(Refusal::new(format!("{remote} is served by this node: give a domain of another server")))

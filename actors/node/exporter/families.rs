@@ -130,7 +130,7 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         ("outgoing", "established", router.sessions as u64),
         ("outgoing", "handing-over", promise.handing_over),
         ("outgoing", "connecting", promise.attempting),
-        ("outgoing", "queued", promise.awaiting_turn),
+        ("outgoing", "queued", promise.awaiting_slot),
         ("outgoing", "closing", promise.awaiting_return),
         ("outgoing", "backing-off", promise.pausing),
         ("incoming", "authenticated", admitted),

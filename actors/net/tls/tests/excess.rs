@@ -1,13 +1,12 @@
 //! The limit of bytes before the end of the handshake.
 
 use super::*;
-use crate::certificate::toy::long_chain;
 
 /// A certificate with this many names of 13 bytes each.
 fn crowded(names: usize) -> Identity {
     let names: Vec<String> = (0..names).map(|number| format!("{number:05}.a.com")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    self_signed(&Wish { dns: &names, ..Wish::default() })
+    Request::without_authority(&names).issue().into()
 }
 
 /// Connects a peer with this certificate to our node, and our node to it, with TLS up to `version`.
@@ -22,7 +21,7 @@ async fn meets(identity: &Identity, version: SslVersion, limit: usize) -> [Resul
         // As large as the keys of ML-KEM-1024 and P-384 in a hello, for an OpenSSL without them.
         context.set_alpn_protos(&[[199; 200]; 9].concat()).unwrap();
     };
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let node = node("b.example", Some(named(&root, "b.example")), &root).with_max_handshake(limit);
     let (_, calls) = raw_connects(raw(shown), &node, false).await;
     let (near, far) = wire().await;
@@ -48,7 +47,7 @@ async fn a_handshake_above_the_limit_is_not_read_to_its_end() {
 async fn handshakes_of_current_servers_are_far_below_the_limit() {
     let names: Vec<String> = (0..100).map(|number| format!("xmpp{number:02}.hosting.example")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let chain = long_chain(4, &names);
+    let chain = Authority::long_chain(4, &names).into();
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         assert_eq!(meets(&chain, version, MAX_HANDSHAKE * 2 / 3).await, [Ok(()), Ok(())]);
     }
@@ -56,7 +55,7 @@ async fn handshakes_of_current_servers_are_far_below_the_limit() {
 
 #[tokio::test]
 async fn a_hello_can_arrive_in_any_pieces_and_records() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     for record in [1, 7, 1000] {
         let (mut near, far) = wire().await;
@@ -86,7 +85,7 @@ async fn a_hello_can_arrive_in_any_pieces_and_records() {
 
 #[tokio::test]
 async fn a_hello_that_announces_too_many_bytes_is_refused_at_once() {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (mut near, far) = wire().await;
     near.write_all(b"\x16\x03\x01\x00\x04\x01\x01\xff\xff").await.unwrap();

@@ -98,9 +98,9 @@ enum Role {
     Client,
 }
 
-/// A connection between our node and a peer with its own records.
+/// Our node, and a peer that writes by hand.
 async fn met(role: Role) -> (Forge, TlsStream) {
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let identity = named(&root, "b.example");
     let node = node("b.example", Some(identity.clone()), &root);
     let (lines, secrets) = mpsc::channel();
