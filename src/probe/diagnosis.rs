@@ -11,10 +11,7 @@ use super::{
     observed::Observed,
     step::Kind,
 };
-use actors::dial::failure::{
-    Failure,
-    diagnosis::{Seen, of_certificate},
-};
+use actors::dial::failure::{Failure, diagnosis::Seen};
 use net::dns;
 
 /// The context of a failure, which helps to find its cause.
@@ -46,14 +43,8 @@ impl Context<'_> {
 pub(crate) fn of(failure: &Failure, context: &Context<'_>) -> (Kind, &'static Cause) {
     let mut cause = failure.cause(&context.seen());
     if cause == &cause::DIALBACK_REFUSED && !context.policy.secret.is_shared() {
-        // The remote server can fix its certificate, with which dialback is not needed.
-        cause = match failure {
-            Failure::Stream { distrusted: Some(problem), .. } => {
-                let incomplete = context.observed.presented.as_ref().is_some_and(certificate::is_incomplete);
-                of_certificate(problem, incomplete)
-            }
-            _ => &cause::DIALBACK_UNTESTABLE,
-        };
+        // The running node has another secret and could not confirm the key: nothing is known about dialback.
+        cause = &cause::DIALBACK_UNTESTABLE;
     }
     (step(failure, cause), cause)
 }
