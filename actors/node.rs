@@ -91,8 +91,22 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, error } if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "cannot listen on {address}: {error}; `nuncio check` shows which program uses it")
+                write!(f, "cannot listen on {address}: {error}; `nuncio check` shows which process uses it")
             }
+            Self::Bind { address, error }
+                if error.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024 =>
+            {
+                write!(
+                    f,
+                    "cannot listen on {address}: {error}; ports below 1024 require root or the capability \
+                     CAP_NET_BIND_SERVICE (AmbientCapabilities= of the systemd unit)"
+                )
+            }
+            Self::Bind { address, error } if error.kind() == io::ErrorKind::AddrNotAvailable => write!(
+                f,
+                "cannot listen on {address}: {error}; this machine has no such address: `ip address` lists those that it \
+                 has, 0.0.0.0 and [::] mean all of them"
+            ),
             Self::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             Self::Control { path, error } => write!(
                 f,

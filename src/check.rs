@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Err(finding) => {
             let source = Source::new(file, "");
             let text = render::render(&finding, &source, colours);
-            return output::print(format!("{text}1 error\n"), ExitCode::FAILURE);
+            let end = format!("the node cannot start with {}: 1 error\n", file.display());
+            return output::print(format!("{text}{end}"), ExitCode::FAILURE);
         }
     };
     let source = &examined.source;
@@ -58,8 +59,14 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         .map(|(settings, _)| control_socket::check(source, &settings.listen, arguments.offline));
     let control = socket.as_ref().is_some_and(|socket| socket.usable);
     if let Some((settings, _)) = examined.read.as_ref().filter(|_| !arguments.offline) {
-        let mut nodes = addresses::check(source, &settings.listen);
-        nodes.extend(socket.and_then(|socket| socket.node));
+        let node = socket.and_then(|socket| socket.node);
+        let has_socket = settings.listen.control.is_some();
+        // A node of this configuration listens on its control socket, unless it could not create the socket.
+        let is_ours = |process| {
+            !has_socket || node == Some(process) || control_socket::has_config(process, source.file())
+        };
+        let mut nodes = addresses::check(source, &settings.listen, is_ours);
+        nodes.extend(node);
         note_running_nodes(source, nodes);
         dns::check(source, settings);
     }
@@ -72,12 +79,19 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match (&examined.read, failed) {
         (Some((settings, _)), false) => {
             let count = count(&findings);
-            let with = if count.is_empty() { String::new() } else { format!(", with {count}") };
+            let with = if count.is_empty() { String::new() } else { format!(": {count}") };
             let summary = Summary { settings, control };
-            let report = format!("{shown}{} is fine{with}\n{summary}", file.display());
+            let report = format!("{shown}the node can start with {}{with}\n{summary}", file.display());
             output::print(report, ExitCode::SUCCESS)
         }
-        _ => output::print(format!("{shown}{}\n", count(&findings)), ExitCode::FAILURE),
+        (read, _) => {
+            let startable =
+                read.is_some() && findings.iter().all(|finding| finding.severity != Severity::Problem);
+            let can = if startable { "can start" } else { "cannot start" };
+            let count = count(&findings);
+            let report = format!("{shown}the node {can} with {}: {count}\n", file.display());
+            output::print(report, ExitCode::FAILURE)
+        }
     }
 }
 

@@ -358,10 +358,17 @@ fn backoff(section: &Section<'_>) -> (Duration, Duration) {
     let default = (Duration::from_secs(1), Duration::from_secs(5 * 60));
     match section.list("backoff", value::some_duration).as_deref() {
         Some(&[first, longest]) if first <= longest => (first, longest),
+        Some([_, _]) => {
+            section.problem(
+                "backoff",
+                "the first pause is longer than the longest: the shorter one is first, for example [\"1s\", \"5m\"]",
+            );
+            default
+        }
         Some(_) => {
             section.problem(
                 "backoff",
-                "expected the first and the longest back-off, for example [\"1s\", \"5m\"]",
+                "expected two durations, the first and the longest pause, for example [\"1s\", \"5m\"]",
             );
             default
         }
@@ -390,7 +397,7 @@ fn contact(section: Section<'_>) -> Vec<(String, Vec<String>)> {
 }
 
 /// Checks a filter of `env_logger`: `level` and `target=level`, separated by commas.
-fn log_filter(text: &str) -> Result<String, String> {
+pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     let directives = text.split('/').next().unwrap_or_default();
     for directive in directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
         let level = match directive.split_once('=') {

@@ -73,7 +73,7 @@ pub(crate) struct Close {
     #[command(flatten)]
     node: Node,
     /// A remote domain, or the name of a component
-    #[arg(value_parser = domain)]
+    #[arg(value_name = "NAME", value_parser = domain)]
     domain: Domain,
 }
 

@@ -66,7 +66,7 @@ async fn play() -> Result<(), Box<dyn Error>> {
     send(&mut juliet, FRIAR, MANTUA, "I will write again to Mantua.").await?;
     receive_error(&mut juliet, MANTUA, FRIAR).await?;
 
-    print("\nBoth nodes flush their links, close them and stop.\n");
+    print("\nThe links are closed, as `nuncio close` does, and both nodes stop.\n");
     // Each node closes its link before it stops, so that no stanza in transit is uncertain.
     tokio::join!(
         montague.close_links(Domain::new(CAPULET)?, CLOSES_WITHIN),

@@ -13,26 +13,39 @@ use std::{
 use env_logger::{Builder, fmt::Formatter};
 use log::{
     LevelFilter, Log, Metadata, Record,
-    kv::{self, Key, Value, VisitSource},
+    kv::{self, Key, Value, VisitSource, VisitValue},
 };
 use status::escape::{Escaping, is_hidden};
 
-/// Starts logging to standard error with the filter `configured`, which `RUST_LOG` overrides.
+use crate::config::log_filter;
+
+/// Starts logging to standard error with the filter `configured`, which a valid `RUST_LOG` overrides.
 pub(crate) fn start(configured: &str) {
     set_filter(configured);
     // It fails only if a logger is set already, which then stays.
     let _ = log::set_logger(&LOGGER);
+    if let Err(reason) = variable() {
+        log::error!(target: LOG, reason = reason.as_str(); "RUST_LOG is invalid: the log level is that of the configuration");
+    }
 }
 
-/// Replaces the filter, unless `RUST_LOG` is set.
+/// Replaces the filter, unless `RUST_LOG` is set and valid.
 pub(crate) fn set_filter(configured: &str) {
-    let filter = match env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter,
-        _ => limit_to_nuncio(configured),
-    };
+    let filter = variable().ok().flatten().unwrap_or_else(|| limit_to_nuncio(configured));
     let logger = Builder::new().parse_filters(&filter).format(line).build();
     log::set_max_level(logger.filter());
     *LOGGER.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
+}
+
+/// The filter in `RUST_LOG`; `None` if it is not set.
+///
+/// # Errors
+/// The reason why it is invalid. `env_logger` would read a misspelt level as a target, and log nothing.
+fn variable() -> Result<Option<String>, String> {
+    match env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => log_filter(&filter).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// A logger whose filter can be changed while the node runs.
@@ -57,6 +70,8 @@ impl Log for Replaceable {
         self.with(Log::flush);
     }
 }
+
+const LOG: &str = "nuncio::node";
 
 static LOGGER: Replaceable = Replaceable(RwLock::new(None));
 
@@ -93,11 +108,32 @@ impl fmt::Display for Event<'_> {
     }
 }
 
+/// Whether the value is `None`. Its pair is left out of the line.
+pub(crate) fn is_absent(value: &Value<'_>) -> bool {
+    struct IsNull(bool);
+    impl<'v> VisitValue<'v> for IsNull {
+        fn visit_any(&mut self, _: Value<'_>) -> Result<(), kv::Error> {
+            Ok(())
+        }
+        fn visit_null(&mut self) -> Result<(), kv::Error> {
+            self.0 = true;
+            Ok(())
+        }
+    }
+    let mut visitor = IsNull(false);
+    // The visitor does not fail.
+    let _ = value.visit(&mut visitor);
+    visitor.0
+}
+
 /// Writes ` key=value` for each pair. A value that is not a single plain word is quoted.
 struct Pairs<'a, 'f>(&'a mut fmt::Formatter<'f>);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_, '_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        if is_absent(&value) {
+            return Ok(());
+        }
         let value = value.to_string();
         let plain =
             !value.is_empty() && !value.contains(|c: char| c == '"' || c.is_whitespace() || is_hidden(c));
@@ -131,6 +167,12 @@ mod tests {
             event("mailbox", &pairs.as_slice()),
             "mailbox actor=outgoing instances=212 deepest=b.example:31 rate=1823/s"
         );
+    }
+
+    #[test]
+    fn a_pair_without_value_is_left_out() {
+        let pairs = [("waiting", Some(0)), ("next_attempt_after", None), ("waited", Some(3))];
+        assert_eq!(event("no link", &pairs.as_slice()), "no link waiting=0 waited=3");
     }
 
     #[test]

@@ -35,6 +35,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Runs the node until SIGINT or SIGTERM
+    ///
+    /// The log is written to standard error; with systemd it is in the journal.
     Run(config_path::ConfigPath),
     /// Checks the configuration, keys and certificates, and prints every problem
     Check(check::Arguments),
@@ -51,9 +53,9 @@ enum Command {
     Queues(control::List),
     /// Lists the configured components: connected or not, since when, and why not
     Components(control::ListComponents),
-    /// Retries a domain now, without waiting for the end of its back-off
+    /// Retries a domain now, without waiting for the end of the pause after a failed attempt
     Retry(control::Retry),
-    /// Closes the links with a domain, or the connection of a component, without losing stanzas
+    /// Closes the links with a domain in order, or the connection of a component
     Close(control::Close),
     /// Runs two nodes that exchange messages over loopback sockets, and shows each step
     Demo,

@@ -1,6 +1,10 @@
 //! Manual pages and shell completions, generated from the definitions of the command line.
 
-use std::{fs, io, path::PathBuf, process::ExitCode};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -38,9 +42,7 @@ impl Man {
         // Its page would repeat `--help`.
         let command = command.disable_help_subcommand(true);
         let written = match &self.directory {
-            Some(directory) => fs::create_dir_all(directory)
-                .and_then(|()| clap_mangen::generate_to(command.clone(), directory))
-                .and_then(|()| fs::write(directory.join("nuncio.1"), page(command)?))
+            Some(directory) => write_all(&command, directory)
                 .map_err(|error| io::Error::other(format!("to {}: {error}", directory.display()))),
             None => page(command).and_then(output::write),
         };
@@ -48,13 +50,42 @@ impl Man {
     }
 }
 
+/// Writes nuncio.1 and one page for each command.
+fn write_all(command: &Command, directory: &Path) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    clap_mangen::generate_to(command.clone(), directory)?;
+    for subcommand in command.get_subcommands() {
+        let name = format!("{NAME}-{}", subcommand.get_name());
+        let file = directory.join(format!("{name}.1"));
+        let page = fs::read_to_string(&file)?;
+        fs::write(&file, polished(&page, &name, "GLOSSARY"))?;
+    }
+    fs::write(directory.join("nuncio.1"), page(command.clone())?)
+}
+
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     Page::new(command).render(&mut page)?;
-    // clap calls the text after the options "EXTRA".
-    let page = String::from_utf8_lossy(&page)
-        .replace(".SH EXTRA", ".SH SIGNALS, ENVIRONMENT, EXIT STATUS, GLOSSARY");
-    Ok(page.into_bytes())
+    let page = String::from_utf8_lossy(&page);
+    Ok(polished(&page, NAME, "SIGNALS, ENVIRONMENT, EXIT STATUS, GLOSSARY").into_bytes())
+}
+
+/// A page of `clap_mangen` with the version of the node in its footer, with `extra` as the heading of the text
+/// after the options, and with the kinds of actors as a list (groff_man(7), `.TP`).
+fn polished(page: &str, name: &str, extra: &str) -> String {
+    let mut polished = String::new();
+    for line in page.lines() {
+        let item = line.strip_prefix("  ").and_then(|item| item.split_once("  "));
+        polished += &match item {
+            Some((kind, text)) => format!(".TP\n\\fB{kind}\\fR\n{}\n", text.trim_start()),
+            None if line.starts_with(".TH ") => {
+                format!(".TH {name} 1 \"\" \"{NAME} {}\" \"Nuncio Manual\"\n", env!("CARGO_PKG_VERSION"))
+            }
+            None if line == ".SH EXTRA" => format!(".SH {extra}\n"),
+            None => format!("{line}\n"),
+        };
+    }
+    polished
 }
 
 /// The kinds of actors, as the log and `nuncio mailboxes` name them.
@@ -77,3 +108,16 @@ Parts of the node (kinds of actors), as mailbox lines and log targets name them:
   monitor       writes the mailbox lines";
 
 const NAME: &str = "nuncio";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_actors_are_a_list() {
+        let polished = polished(&format!(".SH EXTRA\n{GLOSSARY}\n"), "nuncio-mailboxes", "GLOSSARY");
+        assert!(polished.starts_with(".SH GLOSSARY\nParts of the node"), "{polished}");
+        assert!(polished.contains("\n.TP\n\\fBmonitor\\fR\nwrites the mailbox lines\n"), "{polished}");
+        assert_eq!(polished.matches(".TP\n").count(), GLOSSARY.lines().count() - 1);
+    }
+}

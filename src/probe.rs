@@ -143,7 +143,8 @@ fn report_findings(findings: &[Finding], from: Option<&Domain>, remote: Domain, 
         let step = Step::failed(Kind::Configuration, &location, &cause::CONFIGURATION, problems.join("; "));
         let pair = DomainPair { local: from.unwrap_or(&remote).clone(), remote };
         let failures = step.finding.iter().collect();
-        let verdict = Verdict { path: None, failures, notes: Vec::new(), untested: Vec::new() };
+        let verdict =
+            Verdict { path: None, failures, notes: Vec::new(), untested: Vec::new(), unknown: None };
         let report = jsonl::step(&pair, &step) + &jsonl::verdict(&pair, from, &verdict);
         return output::print(report, ExitCode::FAILURE);
     }

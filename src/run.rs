@@ -48,14 +48,13 @@ pub(crate) fn run(file: &Path) -> ExitCode {
     }
 }
 
-/// Raises the limit of open files to the hard limit. Logs a warning if that is too low for `[limits]`
-/// `max_connections_unauthenticated`, and a notice if it is too low for `max_connections`.
+/// Raises the limit of open files to the hard limit. Logs a warning if that is too low for `[limits]`.
 fn raise_file_limit(limits: &Limits) {
     let needed = |connections: usize| (connections as u64).saturating_mul(FILES_PER_CONNECTION) + OTHER_FILES;
     let least = limits.max_connections.min(limits.max_connections_unauthenticated);
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(allowed) if allowed >= needed(limits.max_connections) => {}
-        Ok(allowed) if allowed >= needed(least) => log::info!(
+        Ok(allowed) if allowed >= needed(least) => log::warn!(
             target: LOG, allowed = allowed, needed = needed(limits.max_connections);
             "the limit of open files is too low for limits.max_connections = {}: to allow more links, raise the hard limit \
              (ulimit -Hn, or LimitNOFILE= of the systemd unit)",
@@ -139,12 +138,17 @@ fn reload(node: &mut Node, file: &Path) -> Result<(), String> {
         }
     };
     config.warnings.iter().for_each(|warning| log::warn!(target: LOG, "{warning:#}"));
+    let connections = |limits: &Limits| (limits.max_connections, limits.max_connections_unauthenticated);
+    let before = connections(&node.settings().limits);
     match node.reload(config.settings) {
         Ok(fixed) => {
             for key in fixed {
                 log::warn!(target: LOG, key = key; "changed, but needs a restart to take effect");
             }
-            raise_file_limit(&node.settings().limits);
+            // The limit of the system was raised at the start, with a warning if it is too low.
+            if connections(&node.settings().limits) != before {
+                raise_file_limit(&node.settings().limits);
+            }
             log::info!(target: LOG, file:% = file.display(); "reloaded");
             // Last, since the new filter may suppress the line above.
             crate::logging::set_filter(&config.log);

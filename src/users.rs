@@ -92,7 +92,17 @@ fn name_of_id(table: &str, id: u32) -> String {
 
 /// What an operator can do about a permission that is denied; `None` for other errors.
 pub(crate) fn help_if_denied(path: &Path, error: &io::Error) -> Option<String> {
-    (error.kind() == io::ErrorKind::PermissionDenied).then(|| format!("run this as {}", allowed_users(path)))
+    (error.kind() == io::ErrorKind::PermissionDenied).then(|| match allowed_users(path).as_str() {
+        // The user of the node is not root.
+        "root" => let_node_read(path),
+        users => format!("run this as {users}"),
+    })
+}
+
+/// How to let the user of the node read a file.
+pub(crate) fn let_node_read(path: &Path) -> String {
+    let path = path.display();
+    format!("let the user of the node read it: chown root:nuncio {path}; chmod 640 {path}")
 }
 
 /// S_IROTH. The bit of the group is three places further left, that of the owner six.

@@ -176,7 +176,7 @@ fn a_wrong_key_causes_no_further_findings() {
     assert!(screen.contains("listen.s2s: expected a list"), "{screen}");
     assert!(!screen.contains("in use") && !screen.contains("is empty"), "{screen}");
     assert!(screen.contains("help: it belongs in [listen]"), "{screen}");
-    assert!(screen.contains("\n3 errors, 1 warning\n"), "{screen}");
+    assert!(screen.contains("\nthe node cannot start with n.toml: 3 errors, 1 warning\n"), "{screen}");
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn an_address_of_another_machine_or_another_process_is_an_error() {
         ),
         "{screen}"
     );
-    assert!(screen.contains("2 errors, 1 warning\n"), "{screen}");
+    assert!(screen.contains("\nthe node cannot start with n.toml: 2 errors, 1 warning\n"), "{screen}");
     assert!(!desk.passes(&text, &["--offline"]).contains("listen."), "files only");
 }
 
@@ -319,6 +319,22 @@ fn the_configuration_of_a_running_node_is_fine() {
     assert!(notes.len() == 1 && notes[0].starts_with("note: ") && notes[0].contains(&expected), "{screen}");
     assert!(!screen.contains("listen."), "one line is all: {screen}");
     assert!(!screen.contains("DNS"), "the names lead here: {screen}");
+}
+
+#[test]
+fn an_address_that_a_node_with_another_control_socket_uses_is_an_error() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
+    let node = Node::start(&network, setup);
+    let directory = network.directory("nuncio.example");
+    let other = fs::read_to_string(directory.join("nuncio.toml")).unwrap().replace("node.sock", "other.sock");
+    fs::write(directory.join("other.toml"), other).unwrap();
+    let output = check(&directory, "other.toml", &[]);
+    let screen = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{screen}");
+    let expected = format!(":5269 is in use by another nuncio (process {})", node.process().id());
+    assert!(screen.contains(&expected), "{screen}");
+    assert!(screen.contains("the node cannot start with other.toml: "), "{screen}");
 }
 
 #[test]
@@ -369,7 +385,7 @@ fn a_missing_file_differs_from_a_file_that_is_not_toml() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         text(&output),
-        "error: none.toml does not exist\n--> none.toml\n = help: set the path with --config FILE or NUNCIO_CONFIG=FILE\n\n1 error\n"
+        "error: none.toml does not exist\n--> none.toml\n = help: set the path with --config FILE or NUNCIO_CONFIG=FILE\n\nthe node cannot start with none.toml: 1 error\n"
     );
     let screen = desk.fails("workers = \n[s2s\n", &[]);
     assert!(screen.contains("error: not TOML: ") && screen.contains(" --> n.toml:1:"), "{screen}");

@@ -1,6 +1,11 @@
 //! External components (XEP-0114): authentication, names and delivery.
 
-use crate::support::{Component, Network, Node, Process, Prosody, SECRET, Server, Setup, eventually, needs};
+use std::fs;
+use std::process::Command;
+
+use crate::support::{
+    BINARY, Component, Network, Node, Process, Prosody, SECRET, Server, Setup, eventually, needs,
+};
 
 #[test]
 fn slixmpp_answers_a_remote_through_the_node() {
@@ -19,6 +24,42 @@ fn slixmpp_answers_a_remote_through_the_node() {
     let answer = asker.receives("an echo", |stanza| stanza.name == "message");
     assert_eq!(answer.attribute("from"), "anyone@echo.nuncio.example");
     assert_eq!(answer.expect("body").text(), "you said: Grüße <3");
+}
+
+#[test]
+fn the_component_of_the_readme_answers_and_connects_again() {
+    needs("/usr/bin/python3 -c 'import slixmpp.componentxmpp'", "python3-slixmpp");
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").component("echo.nuncio.example");
+    let node = Node::start(&network, setup.set("listen.control", "\"node.sock\""));
+    let script = include_str!("../README.md").split("```python\n").nth(1).unwrap();
+    let script = script
+        .split("```")
+        .next()
+        .unwrap()
+        .replace("echo.example.org", "echo.nuncio.example")
+        .replace("a long random text", SECRET)
+        .replace("127.0.0.1", &node.address().to_string());
+    let directory = network.directory("readme");
+    let file = directory.join("echo.py");
+    fs::write(&file, script).unwrap();
+    let _echo = Process::start("readme", &directory, "/usr/bin/python3", &[file.to_str().unwrap()], &[]);
+    let connected = || {
+        let lines = node.process().lines();
+        let is_connected =
+            |line: &&String| line.contains(" connected ") && line.contains("echo.nuncio.example");
+        lines.iter().filter(is_connected).count()
+    };
+    eventually("it connects", || (connected() == 1).then_some(()));
+    let mut asker = node.inbox();
+    asker.sends_message("anyone@echo.nuncio.example", "asked", "hello");
+    let answer = asker.receives("an echo", |stanza| stanza.name == "message");
+    assert_eq!(answer.expect("body").text(), "hello");
+
+    let file = network.directory("nuncio.example").join("nuncio.toml");
+    let arguments = ["close", "echo.nuncio.example", "--config", file.to_str().unwrap()];
+    assert!(Command::new(BINARY).args(arguments).status().unwrap().success());
+    eventually("it connects again", || (connected() == 2).then_some(()));
 }
 
 // rows: K1

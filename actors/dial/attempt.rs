@@ -36,11 +36,10 @@ use xmpp::{
 
 pub(crate) use self::negotiation::warn_unasked;
 pub use self::{
-    dialer::{Adopt, Dial, Dialer, Dialling, PendingDial},
+    dialer::{Adopt, Dial, Dialer, PendingDial},
     goal::{OpenSession, VerifyKey},
     negotiation::{Goal, secured},
     owner::{Owner, Resumed, Waiting},
-    redirect::redirect,
     session::{Session, StaticRoute},
     walk::{Strategy, Visit, Walk},
 };

@@ -17,9 +17,9 @@ use crate::config::{
     value,
 };
 
-/// Adds a finding for each address that cannot be bound. Returns the processes of running nodes that use an
-/// address.
-pub(super) fn check(source: &Source, listen: &Listen) -> Vec<u32> {
+/// Adds a finding for each address that cannot be bound. Returns the processes of running nodes of this
+/// configuration that use an address; `is_ours` recognises them.
+pub(super) fn check(source: &Source, listen: &Listen, is_ours: impl Fn(u32) -> bool) -> Vec<u32> {
     let values = source.values(&LISTEN);
     let lists = LISTEN.into_iter().zip([&listen.s2s, &listen.s2s_tls, &listen.component, &listen.metrics]);
     let (mut tried, mut nodes) = (Vec::new(), Vec::new());
@@ -31,11 +31,18 @@ pub(super) fn check(source: &Source, listen: &Listen) -> Vec<u32> {
             }
             tried.push(*address);
             let Some(error) = bind(*address).err() else { continue };
-            if let Some(node) = node_at(*address).filter(|_| error.kind() == io::ErrorKind::AddrInUse) {
+            let node = node_at(*address).filter(|_| error.kind() == io::ErrorKind::AddrInUse);
+            if let Some(node) = node.filter(|node| is_ours(*node)) {
                 nodes.push(node);
                 continue;
             }
-            let (severity, message) = explain(*address, &error);
+            let (severity, message) = match node {
+                Some(node) => {
+                    let text = format!("{address} is in use by another nuncio (process {node})");
+                    (Severity::Problem, Message::with_help(text, STOP_IT))
+                }
+                None => explain(*address, &error),
+            };
             let matches = |value: &&Value| value.key == key && value::listen(&value.text) == Ok(*address);
             match values.iter().find(matches) {
                 Some(value) => source.add(severity, value.span.clone(), key, message),
@@ -97,13 +104,9 @@ fn node_at(address: SocketAddr) -> Option<u32> {
 fn in_use(address: SocketAddr) -> (Severity, Message) {
     let text = format!("{address} is in use");
     match listener(address) {
-        Some((pid, name)) => (
-            Severity::Problem,
-            Message::with_help(
-                format!("{text} by {name} (process {pid})"),
-                "stop that process, or choose another address",
-            ),
-        ),
+        Some((pid, name)) => {
+            (Severity::Problem, Message::with_help(format!("{text} by {name} (process {pid})"), STOP_IT))
+        }
         None => (
             Severity::Warning,
             Message::with_help(
@@ -167,6 +170,8 @@ fn hexadecimal(address: IpAddr) -> String {
     let (words, _) = octets.as_chunks::<4>();
     words.iter().map(|word| format!("{:08X}", u32::from_ne_bytes(*word))).collect()
 }
+
+const STOP_IT: &str = "stop that process, or choose another address";
 
 /// The name of this program in `/proc/PID/comm`.
 const NAME: &str = "nuncio";

@@ -101,7 +101,7 @@ fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severi
 }
 
 /// Whether the command line of the process contains `--config` with this file.
-fn has_config(process: u32, file: &Path) -> bool {
+pub(super) fn has_config(process: u32, file: &Path) -> bool {
     let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     let line = String::from_utf8_lossy(&line);
     let mut words = line.split('\0');

@@ -42,7 +42,7 @@ fn message(user: &User, path: &Path, unreadable: &PathBuf) -> Message {
     Message::with_help(
         format!("{name}, the user of the service, cannot read {}{because}", path.display()),
         format!(
-            "copy it to a directory that {name} can read, for example with the deploy hook in the README, or run \
+            "copy it to a directory that {name} can read, for example with the deploy hook in docs/operation.md, or run \
              `chgrp {name}` and `chmod g+r` on it"
         ),
     )

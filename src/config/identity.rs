@@ -9,6 +9,7 @@ use openssl::{
 use xmpp::Domain;
 
 use super::{finding::Message, section::Section};
+use crate::users;
 use actors::settings::{Identity, Trust};
 use net::certificate::{self, Flaw};
 
@@ -79,7 +80,10 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<X509>, String> {
 /// # Errors
 /// The reason why it cannot be read, as a sentence.
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| unreadable(path, &error))
+    fs::read(path).map_err(|error| {
+        let reason = unreadable(path, &error);
+        users::help_if_denied(path, &error).map_or_else(|| reason.clone(), |help| format!("{reason}; {help}"))
+    })
 }
 
 /// The reason why a file cannot be read, as a sentence.

@@ -365,9 +365,15 @@ fn values_that_conflict_are_refused() {
         ],
     );
     assert_finds(
+        "[promise]\nbackoff = [\"5m\"]",
+        &[
+            "n.toml:2: promise.backoff: expected two durations, the first and the longest pause, for example [\"1s\", \"5m\"]",
+        ],
+    );
+    assert_finds(
         "[promise]\nbackoff = [\"5m\", \"1s\"]",
         &[
-            "n.toml:2: promise.backoff: expected the first and the longest back-off, for example [\"1s\", \"5m\"]",
+            "n.toml:2: promise.backoff: the first pause is longer than the longest: the shorter one is first, for example [\"1s\", \"5m\"]",
         ],
     );
     assert_finds(

@@ -25,7 +25,7 @@ pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
         }
     }
     if !found.queues.is_empty() {
-        page.heading("Stanzas waiting for a connection");
+        page.heading("Stanzas waiting for a link");
         tables::queues(page, &found.queues);
         if found.queues_total > found.queues.len() {
             page.total("queue", found.queues.len(), found.queues_total);
@@ -61,7 +61,7 @@ fn account(page: &mut Page, figures: &Account) {
         ("written", figures.written, "sent on an open connection"),
         ("uncertain", figures.uncertain, "sent on a connection that was lost: they may have arrived"),
         ("answered", figures.answered, "returned to the sender with an error"),
-        ("expired", figures.expired, "returned with an error: no connection could be established in time"),
+        ("expired", figures.expired, "returned with an error: no link could be established in time"),
         ("dropped", figures.dropped, "not returned: errors, IQ results, and stanzas replaced by newer ones"),
         ("waiting", figures.waiting, ""),
     ];

@@ -1,5 +1,7 @@
 //! Tables of links, queues and components.
 
+use std::collections::HashSet;
+
 use status::{
     amount::Amount,
     report::{ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState, Verdict},
@@ -48,10 +50,13 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
     page.table(&table);
 }
 
-/// Adds the problem of each certificate that is not good.
+/// Adds the problem of each certificate that is not good: a problem of several links once, with the first of
+/// them.
 pub(crate) fn certificates(page: &mut Page, links: &[LinkReport]) {
+    let mut shown = HashSet::new();
     for link in links {
-        if let Some(tls) = link.tls.as_ref().filter(|tls| tls.verdict != Verdict::Good) {
+        let bad = link.tls.as_ref().filter(|tls| tls.verdict != Verdict::Good);
+        if let Some(tls) = bad.filter(|tls| shown.insert(&tls.certificate)) {
             page.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
         }
     }

@@ -10,6 +10,7 @@ use log::{
     kv::{self, Key, Value, VisitSource},
 };
 
+use crate::logging::is_absent;
 use crate::text::colours::{CYAN, Colours, DIM, GREEN, YELLOW};
 
 /// A logger that prints to standard output.
@@ -79,6 +80,9 @@ struct Pairs {
 
 impl<'kvs> VisitSource<'kvs> for Pairs {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
+        if is_absent(&value) {
+            return Ok(());
+        }
         let value = value.to_string();
         match (key.as_str(), value.as_str()) {
             // An incoming stream has no pair before it is authenticated; then the requested domain tells the

@@ -43,14 +43,8 @@ impl Context<'_> {
 pub(crate) fn of(failure: &AttemptError, context: &Context<'_>) -> (Kind, &'static Cause) {
     let mut cause = failure.cause(&context.observations());
     if cause == &cause::DIALBACK_REFUSED && !context.policy.secret.is_shared() {
-        // The remote server can fix its certificate, with which dialback is not needed.
-        cause = match failure {
-            AttemptError::Stream { at: At { distrusted: Some(problem), .. }, .. } => {
-                let incomplete = context.observed.presented.as_ref().is_some_and(certificate::is_incomplete);
-                certificate_cause(problem, incomplete)
-            }
-            _ => &cause::DIALBACK_UNTESTABLE,
-        };
+        // The running node has another secret and could not confirm the key: nothing is known about dialback.
+        cause = &cause::DIALBACK_UNTESTABLE;
     }
     (step(failure, cause), cause)
 }

@@ -30,6 +30,7 @@ pub(crate) fn query(asked: &Exchange, location: &Location) -> Step {
         .fact("question", question.to_string())
         .fact("answer", answer)
         .fact("records", records);
+    step.nothing_found = matches!(asked.reply, Reply::NoData | Reply::NoName);
     step.trouble = matches!(asked.reply, Reply::Failed(_));
     step
 }

@@ -44,7 +44,7 @@ pub(crate) fn verdict(pair: &DomainPair, from: Option<&Domain>, verdict: &Verdic
     let path = verdict.path;
     line(&json!({
         "step": "verdict",
-        "result": if path.is_some() { "ok" } else { "failed" },
+        "result": verdict.result(),
         "from": from.map(Domain::as_str),
         "remote": pair.remote.as_str(),
         "mechanism": path.map(|path| path.mechanism.to_string()),

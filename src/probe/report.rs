@@ -3,13 +3,13 @@
 use std::{collections::HashSet, io};
 
 use status::report::Side;
-use xmpp::DomainPair;
+use xmpp::{DomainPair, certificate::Problem};
 
 use super::{
     cause, jsonl,
     step::{Finding, Step},
     text::TextReport,
-    verdict::{Path, Untested, Verdict},
+    verdict::{OnlyDialback, Path, Untested, Verdict},
 };
 use crate::{output, text::colours::Colours};
 
@@ -23,6 +23,8 @@ pub(crate) struct Report {
     untested: Vec<Untested>,
     /// The first path that works.
     path: Option<Path>,
+    /// The first path that was not tested.
+    unknown: Option<OnlyDialback>,
     /// The first error of standard output.
     write_error: Option<io::Error>,
 }
@@ -46,6 +48,7 @@ impl Report {
             added: HashSet::new(),
             untested: Vec::new(),
             path: None,
+            unknown: None,
             write_error: None,
         };
         if matches!(report.format, Format::Text(_)) {
@@ -91,6 +94,11 @@ impl Report {
         self.path.get_or_insert(path);
     }
 
+    /// Adds a path that was not tested, since only dialback is left on it.
+    pub(crate) fn add_only_dialback(&mut self, certificate: Option<Problem>) {
+        self.unknown.get_or_insert(OnlyDialback { certificate });
+    }
+
     /// Whether there is a path that works.
     pub(crate) fn has_path(&self) -> bool {
         self.path.is_some()
@@ -111,7 +119,8 @@ impl Report {
         let repeated =
             |untested: &&Untested| is_text && has_secret_note && **untested == Untested::DialbackSecret;
         let untested = self.untested.iter().filter(|untested| !repeated(untested)).collect();
-        let verdict = Verdict { path: self.path.as_ref(), failures, notes, untested };
+        let (path, unknown) = (self.path.as_ref(), self.unknown.as_ref());
+        let verdict = Verdict { path, failures, notes, untested, unknown };
         let shown = match &self.format {
             Format::Text(text) => text.verdict(&verdict),
             Format::Json => jsonl::verdict(&self.pair, Some(&self.pair.local), &verdict),

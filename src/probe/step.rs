@@ -19,6 +19,8 @@ pub(crate) struct Step {
     pub(crate) facts: Map<String, Value>,
     /// It failed, and a later step reports the consequence.
     pub(crate) trouble: bool,
+    /// A query without a problem, to which the answer is that there is no record. Only the text shows it.
+    pub(crate) nothing_found: bool,
     pub(crate) finding: Option<Finding>,
 }
 
@@ -110,6 +112,7 @@ impl Step {
             lines: text.lines().map(str::to_owned).collect(),
             facts: Map::new(),
             trouble: false,
+            nothing_found: false,
             finding: None,
         }
     }

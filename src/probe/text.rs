@@ -39,6 +39,7 @@ impl TextReport {
         let mut text = self.headings(&step.location);
         let (mark, colour) = match &step.finding {
             None if step.trouble => ("…", YELLOW),
+            None if step.nothing_found => ("none", DIM),
             None => ("ok", GREEN),
             Some(finding) if finding.fatal => ("FAILED", RED),
             Some(_) => ("note", YELLOW),
@@ -62,19 +63,24 @@ impl TextReport {
     pub(crate) fn verdict(&self, verdict: &Verdict<'_>) -> String {
         let DomainPair { local, remote } = &self.pair;
         let mut text = self.heading("Verdict");
-        let _ = match verdict.path {
-            Some(Path { at, mechanism }) => writeln!(
+        let _ = match (verdict.path, verdict.unknown) {
+            (Some(Path { at, mechanism }), _) => writeln!(
                 text,
                 "  {}  {local} can send to {remote} at {at}, authenticated by {mechanism}.",
                 self.colours.paint(GREEN, "ok    "),
             ),
-            None => {
+            (None, Some(only)) => {
+                let sentence = self.hanging("  unknown ", &only.sentence(remote));
+                write!(text, "{}", sentence.replacen("unknown", &self.colours.paint(YELLOW, "unknown"), 1))
+            }
+            (None, None) => {
                 let failed = self.colours.paint(RED, "FAILED");
                 writeln!(text, "  {failed}  {local} cannot send to {remote}.")
             }
         };
+        let decided = verdict.path.is_some() || verdict.unknown.is_some();
         for finding in &verdict.failures {
-            let word = if !finding.own && verdict.path.is_none() { "because" } else { "also" };
+            let word = if finding.own || decided { "also" } else { "because" };
             let side = if finding.own { "our own side: " } else { "" };
             let sentence = format!("{side}{} [{}]", printable(&finding.text), finding.cause.id);
             text += &self.hanging(&format!("  {word:<7} "), &sentence);
@@ -160,7 +166,11 @@ impl TextReport {
             text += &self.heading(&format!("{}, {kind}", printable(target)));
         }
         if let Some(address) = location.address.filter(|_| changed(|before, now| before != now)) {
-            let _ = writeln!(text, "  {}", self.colours.paint(BOLD, &address.to_string()));
+            let address = address.to_string();
+            // A target without a name is its address, which the heading shows already.
+            if location.target.as_ref() != Some(&address) {
+                let _ = writeln!(text, "  {}", self.colours.paint(BOLD, &address));
+            }
         }
         text
     }

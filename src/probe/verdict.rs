@@ -1,6 +1,6 @@
 //! The verdict of a probe: the path that works, what failed, and what was not tested.
 
-use xmpp::{DomainPair, policy::Mechanism};
+use xmpp::{Domain, DomainPair, certificate::Problem, policy::Mechanism};
 
 use super::step::Finding;
 
@@ -14,6 +14,38 @@ pub(crate) struct Verdict<'a> {
     /// Other findings.
     pub(crate) notes: Vec<&'a Finding>,
     pub(crate) untested: Vec<&'a Untested>,
+    /// No path works, but one was not tested.
+    pub(crate) unknown: Option<&'a OnlyDialback>,
+}
+
+impl Verdict<'_> {
+    /// The result in JSON: `ok`, `unknown` or `failed`.
+    pub(crate) fn result(&self) -> &'static str {
+        match (self.path, self.unknown) {
+            (Some(_), _) => "ok",
+            (None, Some(_)) => "unknown",
+            (None, None) => "failed",
+        }
+    }
+}
+
+/// A path on which only dialback could authenticate us, and dialback could not be tested.
+#[derive(Debug)]
+pub(crate) struct OnlyDialback {
+    /// The problem of the remote certificate that excludes EXTERNAL.
+    pub(crate) certificate: Option<Problem>,
+}
+
+impl OnlyDialback {
+    /// The verdict, as a sentence.
+    pub(crate) fn sentence(&self, remote: &Domain) -> String {
+        let because = self.certificate.as_ref().map(|problem| format!(" (its certificate {problem})"));
+        format!(
+            "Only dialback is left for {remote}{}, and it could not be tested: set s2s.dialback_secret, restart the \
+             node and probe again.",
+            because.unwrap_or_default()
+        )
+    }
 }
 
 /// A path to the remote server that works.

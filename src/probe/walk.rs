@@ -213,6 +213,16 @@ impl<'a, G: Goal> Walk<'a, G> {
     /// Adds the step for a failure.
     async fn fail(&mut self, failure: &AttemptError) {
         let (kind, mut cause) = self.diagnose(failure);
+        if cause == &cause::DIALBACK_UNTESTABLE {
+            let problem = match failure {
+                Failure::Stream { distrusted, .. } => distrusted.as_deref().cloned(),
+                _ => None,
+            };
+            self.report.add_only_dialback(problem);
+            let text = "not tested: the probe and the running node have different secrets";
+            self.report.add(Step::noted(Kind::Dialback, &self.location, cause, text));
+            return;
+        }
         let mut text = failure.sentence(&self.attempt.pair.remote);
         if cause == &cause::SILENT
             && let Some(answer) = self.send_http_request().await

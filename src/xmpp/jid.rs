@@ -116,8 +116,13 @@ impl fmt::Display for Error {
         match self {
             Self::Empty(part) => write!(f, "the {part} is empty"),
             Self::TooLong(part) => write!(f, "the {part} is longer than {MAX_PART} octets"),
+            Self::Forbidden(part, c) if c.is_ascii_graphic() => {
+                write!(f, "the {part} may not contain \"{c}\" (U+{:04X})", u32::from(*c))
+            }
             Self::Forbidden(part, c) => write!(f, "the {part} may not contain U+{:04X}", u32::from(*c)),
-            Self::NotADomain => f.write_str("the domainpart is not a domain name"),
+            Self::NotADomain => f.write_str(
+                "a label of the domainpart begins or ends with a hyphen, or is not a valid internationalised label",
+            ),
             Self::Label => f.write_str("a label of the domainpart is empty or longer than 63 octets"),
         }
     }
@@ -171,6 +176,8 @@ mod tests {
     #[test]
     fn errors_have_readable_texts() {
         assert_eq!(Jid::parse("a b@c").unwrap_err().to_string(), "the localpart may not contain U+0020");
+        let text = Domain::new("a!b").unwrap_err().to_string();
+        assert_eq!(text, "the domainpart may not contain \"!\" (U+0021)");
         assert_eq!(Jid::parse("@c").unwrap_err().to_string(), "the localpart is empty");
     }
 }

@@ -198,8 +198,9 @@ fn a_remote_may_close_an_idle_stream_as_it_announced() {
     assert_eq!(peer.expects("message").attribute("id"), "second");
     let lines = scene.node.process().lines();
     let is_alarm = |line: &&String| line.contains(" WARN ") || line.contains(" ERROR ");
-    // The secret of the tests is weak, which causes a warning.
-    let is_about_the_test = |line: &String| line.contains("component.secret");
+    // The secret of the test is weak, and the machine may permit few open files.
+    let is_about_the_test =
+        |line: &String| line.contains("component.secret") || line.contains("the limit of open files");
     let alarms: Vec<_> = lines.iter().filter(is_alarm).filter(|line| !is_about_the_test(line)).collect();
     assert!(alarms.is_empty(), "{alarms:?}");
 }

@@ -141,6 +141,13 @@ impl Probed {
         self
     }
 
+    /// Checks that the verdict is unknown, which fails the probe.
+    #[track_caller]
+    pub(crate) fn leaves_open(&self) -> &Self {
+        assert_eq!((self.code, &self.verdict()["result"]), (Some(1), &"unknown".into()), "{self}");
+        self
+    }
+
     /// Checks that a step has a note with that cause.
     #[track_caller]
     pub(crate) fn notes(&self, step: &str, cause: &str, side: &str) -> &Self {

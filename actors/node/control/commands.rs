@@ -213,7 +213,7 @@ impl Sources {
             Closed { domain: remote.to_string(), sentence: String::new(), outgoing, incoming, down, waiting };
         found.sentence = sentence::closed(&found);
         log::info!(
-            target: super::LOG, remote:% = remote, outgoing = outgoing, incoming = incoming, down = down;
+            target: super::LOG, remote:% = remote, outgoing = outgoing, incoming = incoming, closed = down;
             "closed links on request of an operator"
         );
         Ok(self.document(round, found))

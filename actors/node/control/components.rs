@@ -71,10 +71,12 @@ impl Sources {
             }
             (true, false) => format!("{name}: the connection of the component is being closed"),
         };
-        log::info!(
-            target: super::LOG, name:% = name, connected = connected, down = down;
-            "closed the connection of a component on request of an operator"
-        );
+        if connected {
+            log::info!(
+                target: super::LOG, name:% = name, closed = down;
+                "closed the connection of a component on request of an operator"
+            );
+        }
         let (domain, incoming) = (name.to_string(), usize::from(connected));
         let waiting = Amount::default();
         Ok(self.document(round, Closed { domain, sentence, outgoing: 0, incoming, down, waiting }))

@@ -40,7 +40,9 @@ impl Domain {
         // certificates have them. `wire` gives the U-labels.
         let ascii = Uts46::new()
             .to_ascii(text.as_bytes(), DENIED, Hyphens::CheckFirstLast, DnsLength::Ignore)
-            .map_err(|_| Error::NotADomain)?;
+            .map_err(|_| {
+                text.chars().find(is_denied).map_or(Error::NotADomain, |c| Error::Forbidden(Part::Domain, c))
+            })?;
         // The dot is removed after the mapping, since it may have been an ideographic full stop.
         let name = ascii.strip_suffix('.').unwrap_or(&ascii);
         match name.len() {
@@ -131,6 +133,11 @@ fn is_normal(text: &str) -> bool {
                 && bytes[bytes.len() - 1] != b'-'
                 && !label.starts_with(A_LABEL)
         })
+}
+
+/// Whether no domain contains the character, wherever it is.
+fn is_denied(c: &char) -> bool {
+    c.is_ascii() && !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.')
 }
 
 /// ASCII that no domain contains. The underscore is allowed: host names do not contain it, but names of
@@ -228,6 +235,8 @@ mod tests {
         ] {
             assert!(Domain::new(text).is_err(), "{text:?}");
         }
+        assert_eq!(Domain::new("a!b.example"), Err(Error::Forbidden(Part::Domain, '!')));
+        assert_eq!(Domain::new("-a.example"), Err(Error::NotADomain));
         assert_eq!(Domain::new(&format!("{}.example", "a".repeat(64))), Err(Error::Label));
         assert_eq!(Domain::new(&"a.".repeat(512)), Err(Error::TooLong(Part::Domain)));
         assert!(Domain::new(&format!("{}.example", "a".repeat(63))).is_ok());

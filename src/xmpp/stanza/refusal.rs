@@ -129,6 +129,10 @@ pub(crate) fn explain(element: &RawElement, rejection: &Rejection) -> String {
         Rejection::UnsupportedStanzaType => {
             format!("unexpected element <{}/>", truncate(super::text(&element.bytes, element.head.name)))
         }
+        Rejection::Malformed(address, error) => {
+            let value = value(element, *address).unwrap_or_default();
+            format!("bad '{}' of a stanza, \"{}\": {error}", address.as_str(), truncate(&value))
+        }
         other => other.to_string(),
     }
 }

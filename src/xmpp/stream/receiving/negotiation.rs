@@ -232,7 +232,13 @@ impl<O: From<Common>> Negotiation<O> {
 
     /// Refuses a `<starttls/>` that is out of place, which ends the stream (RFC 6120 section 5.4.2.2).
     pub(super) fn refuse_tls(&mut self) {
-        self.report(Asked::Tls, "TLS is not offered at this point".to_owned());
+        let to = self.header.to.as_ref();
+        let without = to.filter(|to| self.rules.hosted(to).is_some_and(|ours| !ours.certificate));
+        let reason = match without.filter(|_| self.secured.is_none()) {
+            Some(local) => format!("TLS is not offered: {local}, a domain of this node, has no certificate"),
+            None => "TLS is not offered at this point".to_owned(),
+        };
+        self.report(Asked::Tls, reason);
         self.wire.write(&Element::new("failure", ns::TLS));
         self.wire.close(None);
         self.end(End::Closed);
