@@ -57,7 +57,7 @@ use crate::{
     },
     settings::Remote,
 };
-use net::{dns::Target, happy_eyeballs};
+use net::{address, dns::Target, happy_eyeballs};
 use status::{event::Event, report::Direction};
 
 /// A connection attempt with a goal: [`OpenSession`] or [`VerifyKey`].
@@ -169,11 +169,11 @@ impl<G: Goal> Attempt<G> {
                 addresses.push(address);
             }
         }
-        if let Some(own) = addresses.iter().find(|own| happy_eyeballs::is_own(**own, &self.dialer.bound)) {
+        if let Some(own) = addresses.iter().find(|own| address::is_own(**own, &self.dialer.bound)) {
             return Err(AttemptError::Loop(*own));
         }
         tcp::allowed(addresses, self.limits.near)
-            .map_err(|near| AttemptError::Connect(vec![(near, happy_eyeballs::Failure::Near)]))
+            .map_err(|near| AttemptError::Connect(vec![(near, happy_eyeballs::ConnectError::LocalScope)]))
     }
 
     /// The log level. Other servers decide how often we verify keys, so `info` has lines of sessions only.

@@ -218,7 +218,7 @@ impl DialPermit {
 
 impl Key {
     fn of(request: &Acquire) -> Self {
-        Self { address: net::site::site(request.address), purpose: request.purpose }
+        Self { address: net::address::site(request.address), purpose: request.purpose }
     }
 }
 

@@ -35,13 +35,13 @@ pub enum AttemptError {
     /// Too many attempts wait for a permit to connect to this address.
     Crowded(IpAddr),
     /// The DNS lookup failed.
-    Dns(dns::Failure),
+    Dns(dns::LookupError),
     /// The domain has direct TLS only, and the policy forbids TLS.
     TlsForbidden,
     /// The DNS records of the domain lead to our own listener.
     Loop(SocketAddr),
     /// No address of a target could be connected to.
-    Connect(Vec<(SocketAddr, happy_eyeballs::Failure)>),
+    Connect(Vec<(SocketAddr, happy_eyeballs::ConnectError)>),
     /// The TLS handshake failed.
     Tls {
         /// The address of the peer.

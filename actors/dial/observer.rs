@@ -11,7 +11,7 @@ use net::{dns, tls};
 #[derive(Debug)]
 pub enum Step<'a> {
     /// A DNS query has ended. Reported by the DNS client, not by the attempt.
-    Queried(&'a dns::Asked),
+    Queried(&'a dns::Exchange),
     /// The walk has come to a target, and looks up its addresses.
     Entered(&'a dns::Target),
     /// The addresses of the target are known.

@@ -15,7 +15,7 @@ use xmpp::Domain;
 
 use crate::dial::purpose::Purpose;
 use mailbox::{Mailbox, Meter, Outlet, Queued};
-use net::dns::{Cache, Dns, Failure, KnownAnswers, Learnt, Owner, Question, Target};
+use net::dns::{AnswerSink, Cache, Dns, KnownAnswers, LookupError, NewAnswer, Question, Target};
 
 /// Look up the targets of a domain, in the order in which to try them.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct Resolve {
     /// The purpose of the attempt.
     pub purpose: Purpose,
     /// Receives the answer.
-    pub answer: oneshot::Sender<Result<Vec<Target>, Failure>>,
+    pub answer: oneshot::Sender<Result<Vec<Target>, LookupError>>,
 }
 
 /// Look up the addresses of a host.
@@ -36,7 +36,7 @@ pub struct Locate {
     /// The purpose of the attempt.
     pub purpose: Purpose,
     /// Receives the answer.
-    pub answer: oneshot::Sender<Result<Vec<IpAddr>, Failure>>,
+    pub answer: oneshot::Sender<Result<Vec<IpAddr>, LookupError>>,
 }
 
 /// Use these name servers from now on, with an empty cache.
@@ -138,10 +138,10 @@ impl Resolver {
             Some((question.clone(), answer))
         });
         let known = known.collect();
-        let own: Outlet<Learnt> = self.own.outlet();
+        let own: Outlet<NewAnswer> = self.own.outlet();
         // The resolver may be gone when the node stops.
-        let owner = Owner::new(move |learnt| drop(own.signal(learnt)));
-        KnownAnswers { known, owner: Some(owner), epoch: self.epoch }
+        let sink = Some(AnswerSink::new(move |answer| drop(own.signal(answer))));
+        KnownAnswers { known, sink, epoch: self.epoch }
     }
 }
 
@@ -212,13 +212,13 @@ impl Handler<Queued<Locate>> for Resolver {
     }
 }
 
-impl Handler<Queued<Learnt>> for Resolver {
+impl Handler<Queued<NewAnswer>> for Resolver {
     type Result = ();
 
-    fn handle(&mut self, learnt: Queued<Learnt>, _: &mut Context<Self>) {
-        let Learnt { question, answer, ttl, epoch } = learnt.open();
+    fn handle(&mut self, learnt: Queued<NewAnswer>, _: &mut Context<Self>) {
+        let NewAnswer { question, answer, ttl, epoch } = learnt.open();
         if epoch == self.epoch {
-            self.cache.keep(question, answer, clock::now() + ttl);
+            self.cache.store(question, answer, clock::now() + ttl);
         }
     }
 }

@@ -42,7 +42,7 @@ impl Node {
             dials: settings.limits.dials,
             ..self.dialer.clone()
         };
-        let adopt = verifier::Adopt { means: self.dialer.clone(), limits: settings.limits.verifications };
+        let adopt = verifier::Adopt { dialer: self.dialer.clone(), limits: settings.limits.verifications };
         let _ = self.listeners.verifier.signal(adopt);
         // The promise before the router: a session on its way from one to the other is checked by the second.
         let (dial, bounds) = (Box::new(self.dialer.clone()), settings.promise.clone());
@@ -54,10 +54,10 @@ impl Node {
         let _ = self.router.signal(adopt);
 
         let limits = [&self.settings, &settings].map(|settings| &settings.limits);
-        let seats = self.listeners.limits.seats.clone();
+        let seats = self.listeners.limits.connection_permits.clone();
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
-        let seats = self.listeners.component_limits.seats.clone();
+        let seats = self.listeners.component_limits.connection_permits.clone();
         resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
         self.listeners.component_limits = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
@@ -66,12 +66,12 @@ impl Node {
         (self.listeners.tls, self.listeners.terms) = (tls, policies);
         if let Some(server) = &self.servers {
             let whose = Kind::Servers(self.listeners.of_servers(server));
-            let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
+            let _ = server.signal(listener::Adopt { kind: whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
             let whose = Kind::Components(self.listeners.of_components(component));
-            let _ =
-                component.signal(listener::Adopt { whose, limits: self.listeners.component_limits.clone() });
+            let _ = component
+                .signal(listener::Adopt { kind: whose, limits: self.listeners.component_limits.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
         // The keys that need a restart keep their values, so that the next reload compares with them too.

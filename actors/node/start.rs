@@ -65,7 +65,7 @@ impl Node {
         let every = settings.log_mailboxes;
         let monitor_meter = Meter::new("monitor", 65_536, None);
         let monitor = mailbox::start_on(&main, &monitor_meter, "monitor", move |_| Monitor::new(every));
-        let watch: Outlet<mailbox::Watch> = monitor.outlet();
+        let watch: Outlet<mailbox::Register> = monitor.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
         let resolver_meter = meter("resolver", 65_536);
@@ -128,7 +128,7 @@ impl Node {
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),
-            notes: recorder_handle.clone(),
+            recorder: recorder_handle.clone(),
         };
         let own_dialer = dialer.clone();
         promise_inbox.start_on(&dial_thread, move || {
@@ -160,7 +160,7 @@ impl Node {
                 &settings,
                 Arc::new(Semaphore::new(listeners::component_seats(&settings))),
             ),
-            strangers: incoming::Strangers::default(),
+            strangers: incoming::LogLimits::default(),
             refusals: listeners::refusals(&settings),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
             bad_stanzas: listeners::bad_stanzas(),

@@ -114,17 +114,17 @@ pub(crate) fn of_own(failure: &AttemptError) -> (Kind, &'static Cause) {
 }
 
 /// The cause for a failure to look up our own domain.
-fn of_own_dns(failure: &dns::Failure) -> &'static Cause {
+fn of_own_dns(failure: &dns::LookupError) -> &'static Cause {
     match failure {
-        dns::Failure::NoSuchDomain { .. }
-        | dns::Failure::NotOffered { .. }
-        | dns::Failure::NoService { .. }
-        | dns::Failure::NoAddress { .. } => &cause::OWN_NOT_IN_DNS,
-        dns::Failure::Silent { .. } => &cause::OWN_DNS_FAILS,
-        dns::Failure::Refused { code: dns::Rcode::ServFail, .. } => &cause::OWN_DNS_FAILS,
-        dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
-        dns::Failure::Bogus { .. } => &cause::OWN_BOGUS,
-        dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
+        dns::LookupError::NoSuchDomain { .. }
+        | dns::LookupError::NotOffered { .. }
+        | dns::LookupError::NoService { .. }
+        | dns::LookupError::NoAddress { .. } => &cause::OWN_NOT_IN_DNS,
+        dns::LookupError::Silent { .. } => &cause::OWN_DNS_FAILS,
+        dns::LookupError::Refused { code: dns::Rcode::ServerFailure, .. } => &cause::OWN_DNS_FAILS,
+        dns::LookupError::Refused { .. } => &cause::DNS_REFUSED,
+        dns::LookupError::Bogus { .. } => &cause::OWN_BOGUS,
+        dns::LookupError::Unusable { .. } => &cause::DNS_UNUSABLE,
     }
 }
 
@@ -170,25 +170,25 @@ mod tests {
     fn every_failure() -> Vec<AttemptError> {
         let address = ([192, 0, 2, 7], 5269).into();
         let question = || dns::Question { name: "b.example".to_owned(), kind: "A" };
-        let refused = |code| dns::Failure::Refused { question: question(), code };
+        let refused = |code| dns::LookupError::Refused { question: question(), code };
         let name = || "b.example".to_owned();
         let dns = [
-            dns::Failure::NoSuchDomain { domain: name() },
-            dns::Failure::NotOffered { domain: name() },
-            dns::Failure::NoService { domain: name() },
-            dns::Failure::NoAddress { host: name(), exists: true },
-            dns::Failure::NoAddress { host: name(), exists: false },
-            dns::Failure::Silent { question: question(), after: Duration::from_secs(5) },
-            refused(dns::Rcode::ServFail),
+            dns::LookupError::NoSuchDomain { domain: name() },
+            dns::LookupError::NotOffered { domain: name() },
+            dns::LookupError::NoService { domain: name() },
+            dns::LookupError::NoAddress { host: name(), exists: true },
+            dns::LookupError::NoAddress { host: name(), exists: false },
+            dns::LookupError::Silent { question: question(), after: Duration::from_secs(5) },
+            refused(dns::Rcode::ServerFailure),
             refused(dns::Rcode::Refused),
-            dns::Failure::Bogus { question: question() },
-            dns::Failure::Unusable { question: question(), reason: "no way".to_owned() },
+            dns::LookupError::Bogus { question: question() },
+            dns::LookupError::Unusable { question: question(), reason: "no way".to_owned() },
         ];
         let connect = [
-            happy_eyeballs::Failure::Silent(Duration::from_secs(10)),
-            happy_eyeballs::Failure::Refused,
-            happy_eyeballs::Failure::Unreachable,
-            happy_eyeballs::Failure::Other(io::ErrorKind::PermissionDenied),
+            happy_eyeballs::ConnectError::Silent(Duration::from_secs(10)),
+            happy_eyeballs::ConnectError::Refused,
+            happy_eyeballs::ConnectError::Unreachable,
+            happy_eyeballs::ConnectError::Other(io::ErrorKind::PermissionDenied),
         ];
         let alerts = (0..=120).map(tls::Error::Alert);
         let tls = [

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use actors::dial::observer::{self, Observer};
 use net::{
-    dns::{Asked, Target},
+    dns::{Exchange, Target},
     tls,
 };
 use openssl::x509::X509;
@@ -22,7 +22,7 @@ use crate::control::client;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A DNS query was answered.
-    Asked(Asked),
+    Asked(Exchange),
     /// The walk has come to a target.
     Entered(Target),
     /// The addresses of the target are known.

@@ -7,8 +7,8 @@ use std::{
 
 use actors::dial::{attempt::Goal, error::AttemptError};
 use net::{
-    dns::{Asked, Target},
-    happy_eyeballs,
+    address,
+    dns::{Exchange, Target},
 };
 use xmpp::{
     DomainPair,
@@ -53,7 +53,7 @@ impl<G: Goal> Walk<'_, G> {
         }
     }
 
-    fn add_query(&mut self, asked: &Asked) {
+    fn add_query(&mut self, asked: &Exchange) {
         if !self.queries.insert(asked.question.to_string()) {
             return;
         }
@@ -91,7 +91,7 @@ impl<G: Goal> Walk<'_, G> {
         let Some(address) = self.location.address else { return };
         self.ipv4_works |= address.is_ipv4();
         let took = took.as_millis();
-        let listener = match (self.location.own, happy_eyeballs::is_own(address, &self.own.listeners)) {
+        let listener = match (self.location.own, address::is_own(address, &self.own.listeners)) {
             (false, _) => "",
             (true, true) => " to a listener of this configuration",
             (true, false) => {

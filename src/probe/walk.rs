@@ -224,8 +224,9 @@ impl<'a, G: Goal> Walk<'a, G> {
             text += "; it answers an HTTP request";
             cause = self.diagnose(failure).1;
         }
-        if let AttemptError::Dns(dns::Failure::Refused { question, code: dns::Rcode::ServFail }) = failure
-            && let Some(bogus) = self.dns.second_look(question).await
+        if let AttemptError::Dns(dns::LookupError::Refused { question, code: dns::Rcode::ServerFailure }) =
+            failure
+            && let Some(bogus) = self.dns.dnssec_failure(question).await
         {
             cause = if self.location.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
             text += &match bogus.reason {
@@ -235,8 +236,8 @@ impl<'a, G: Goal> Walk<'a, G> {
                 None => "; they answer without DNSSEC validation".to_owned(),
             };
         }
-        if let AttemptError::Dns(dns::Failure::Silent { .. }) = failure {
-            cause = match (self.dns.answers().await, self.location.own) {
+        if let AttemptError::Dns(dns::LookupError::Silent { .. }) = failure {
+            cause = match (self.dns.is_answering().await, self.location.own) {
                 (false, _) => &cause::DNS_DEAD,
                 (true, true) => &cause::OWN_DNS_FAILS,
                 (true, false) => &cause::DNS_TIMEOUT,

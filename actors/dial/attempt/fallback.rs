@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{dial::error::AttemptError, observe::metrics::Phase};
 use net::{dns::Target, happy_eyeballs};
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl<G: Goal> Walk<'_, G> {
     /// Connects to `address` again, without EXTERNAL.
@@ -32,7 +32,8 @@ impl<G: Goal> Walk<'_, G> {
             reason = sentence.as_str();
             "trying dialback on another connection"
         );
-        attempt.record(Event::now(What::TargetFailed).at(address).saying(format!("{target}: {sentence}")));
+        attempt
+            .record(Event::now(EventKind::TargetFailed).at(address).saying(format!("{target}: {sentence}")));
         self.connect_without_external(address, target, share).await.map_err(|dialback| {
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, address:% = address,

@@ -32,16 +32,16 @@ use crate::{
         purpose::Purpose,
     },
     flow::{
-        farewell::{self, Farewell},
+        close::{self, CloseMode},
         trace::Trace,
     },
     observe::metrics::{Count, Phase},
 };
 use net::{stream::Stream, tls};
 use status::{
-    display::{Protection, in_words, millis, name_of},
-    event::{Event, What},
-    report::Direction,
+    display::{self, Protection, millis},
+    event::{Event, EventKind},
+    report::{Direction, Verdict},
 };
 
 /// The goal of an attempt: what its handshake ends in, and what the attempt makes of it.
@@ -172,7 +172,7 @@ pub struct Transport {
     /// The time at which the peer's certificate expires.
     expires: Option<SystemTime>,
     /// The certificates of the peer, for another verdict after a reload.
-    evidence: Option<tls::Evidence>,
+    evidence: Option<tls::PeerChain>,
 }
 
 impl<G: Goal> Negotiation<'_, G> {
@@ -228,7 +228,7 @@ impl<G: Goal> Negotiation<'_, G> {
                     }
                     Output::Judged(verdict) => {
                         log::debug!(
-                            target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "judged"
                         );
                         self.problem = verdict.err();
                     }
@@ -238,12 +238,12 @@ impl<G: Goal> Negotiation<'_, G> {
                         if matches!(failure.cause, Cause::ExternalRefused(_)) {
                             self.note_dialback_left(&handshake);
                         }
-                        let farewell = match failure.cause {
-                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
-                            _ if !handshake.is_open() => Farewell::Now,
-                            _ => Farewell::AfterTag,
+                        let mode = match failure.cause {
+                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => CloseMode::AtOnce,
+                            _ if !handshake.is_open() => CloseMode::AtOnce,
+                            _ => CloseMode::AfterClosingTag,
                         };
-                        close(transport.stream, farewell);
+                        hang_up(transport.stream, mode);
                         return Err(self.failed(failure));
                     }
                     // The attempt closes no handshake; it is dropped instead.
@@ -263,7 +263,7 @@ impl<G: Goal> Negotiation<'_, G> {
             match transport.stream.read_buf(&mut bytes).await {
                 Ok(0) => {
                     self.note_dialback_left(&handshake);
-                    close(transport.stream, Farewell::Now);
+                    hang_up(transport.stream, CloseMode::AtOnce);
                     return Err(self.lost(&handshake, None));
                 }
                 Ok(_) => self.receive(&mut handshake, bytes),
@@ -288,7 +288,7 @@ impl<G: Goal> Negotiation<'_, G> {
         );
         attempt.count(Phase::Authenticate, self.usable);
         let text = format!("by {}", machine.mechanism());
-        attempt.record(Event::now(What::Authenticated).at(self.address).saying(text));
+        attempt.record(Event::now(EventKind::Authenticated).at(self.address).saying(text));
         attempt.remember_certificate(machine.transport());
         let Transport { stream, expires, evidence } = transport;
         Session {
@@ -337,15 +337,15 @@ impl<G: Goal> Negotiation<'_, G> {
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.dialer.metrics.count(Count::Judged { direction, verdict: name_of(&judged) });
-        let verdict = in_words(&judged);
+        attempt.dialer.metrics.count(Count::Judged { direction, verdict: Verdict::of(&judged).as_str() });
+        let verdict = display::certificate(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
         let text = format!("{}, certificate {verdict}", session.protocol);
-        attempt.record(Event::now(What::Secured).at(self.address).saying(text));
+        attempt.record(Event::now(EventKind::Secured).at(self.address).saying(text));
         let transport = Transport {
             stream: Stream::Tls(Box::new(stream)),
             expires: session.expires,
@@ -429,7 +429,7 @@ impl Transport {
     /// Closes the connection of a stream whose closing tag is written, in the background. `is_open`: the
     /// closing tag of the peer is missing.
     pub(super) fn close(self, is_open: bool) {
-        close(self.stream, Farewell::after(&End::Closed, is_open));
+        hang_up(self.stream, CloseMode::after(&End::Closed, is_open));
     }
 }
 
@@ -444,10 +444,10 @@ pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
 }
 
 /// Closes a connection in the background.
-fn close(mut stream: Stream, farewell: Farewell) {
+fn hang_up(mut stream: Stream, mode: CloseMode) {
     actix_rt::spawn(async move {
         // An error does not matter, as the result of the attempt is known.
-        let _ = farewell::part(&mut stream, farewell).await;
+        let _ = close::close(&mut stream, mode).await;
     });
 }
 

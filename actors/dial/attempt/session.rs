@@ -23,7 +23,7 @@ pub struct Session {
     /// The time at which the peer's certificate expires; `None` without one.
     pub expires: Option<SystemTime>,
     /// The certificates of the peer, for another verdict after a reload.
-    pub evidence: Option<tls::Evidence>,
+    pub evidence: Option<tls::PeerChain>,
     /// The address in the configuration, if the DNS was not used.
     pub route: Option<StaticRoute>,
 }

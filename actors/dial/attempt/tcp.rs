@@ -9,7 +9,7 @@ use crate::{
     dial::{dial_limit, error::AttemptError},
     observe::metrics::Phase,
 };
-use net::happy_eyeballs;
+use net::{address, happy_eyeballs};
 
 /// An open TCP connection.
 pub(super) struct Connected {
@@ -19,7 +19,7 @@ pub(super) struct Connected {
 }
 
 /// Addresses that could not be connected to.
-type Failed = Vec<(SocketAddr, happy_eyeballs::Failure)>;
+type Failed = Vec<(SocketAddr, happy_eyeballs::ConnectError)>;
 
 /// The reason why an address was not connected to.
 enum OpenError {
@@ -30,7 +30,7 @@ enum OpenError {
     /// There will be no permit for the address.
     Denied(AttemptError),
     /// The connection failed.
-    Failed(happy_eyeballs::Failure),
+    Failed(happy_eyeballs::ConnectError),
 }
 
 impl<G: Goal> Attempt<G> {
@@ -77,8 +77,8 @@ impl<G: Goal> Attempt<G> {
 
     async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Connected, OpenError> {
         // Without a route nothing is sent, so this uses up no connection of a limited budget.
-        if share.is_limited() && !happy_eyeballs::has_way_to(address) {
-            return Err(OpenError::Failed(happy_eyeballs::Failure::Unreachable));
+        if share.is_limited() && !address::has_route_to(address) {
+            return Err(OpenError::Failed(happy_eyeballs::ConnectError::Unreachable));
         }
         let permit = if waits {
             let began = clock::now();
@@ -136,8 +136,8 @@ impl<G: Goal> Attempt<G> {
 /// None is left; this is the first of the others.
 pub(super) fn allowed(mut addresses: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
     if !near {
-        let first = addresses.iter().copied().find(|address| happy_eyeballs::is_near(address.ip()));
-        addresses.retain(|address| !happy_eyeballs::is_near(address.ip()));
+        let first = addresses.iter().copied().find(|address| address::is_local_scope(address.ip()));
+        addresses.retain(|address| !address::is_local_scope(address.ip()));
         if let Some(first) = first.filter(|_| addresses.is_empty()) {
             return Err(first);
         }
@@ -172,11 +172,12 @@ mod tests {
         let all = ["127.0.0.1", "fe80::1", "192.0.2.7"];
         assert_eq!(allowed(addresses(&all), true).unwrap(), addresses(&all));
         // The site of an IPv6 address is its /64 network.
-        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| net::site::site(ip.parse().unwrap())) {
-            assert!(happy_eyeballs::is_near(site), "{site}");
+        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| net::address::site(ip.parse().unwrap())) {
+            assert!(address::is_local_scope(site), "{site}");
         }
-        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| net::site::site(ip.parse().unwrap())) {
-            assert!(!happy_eyeballs::is_near(site), "{site}");
+        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| net::address::site(ip.parse().unwrap()))
+        {
+            assert!(!address::is_local_scope(site), "{site}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 use net::dns::Target;
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 /// The visits of a walk, and what one means for the next.
@@ -85,7 +85,7 @@ impl<'a, G: Goal> Walk<'a, G> {
             took:% = millis(began);
             "resolved"
         );
-        attempt.record(Event::now(What::Resolved).saying(list(&targets)));
+        attempt.record(Event::now(EventKind::Resolved).saying(list(&targets)));
         Ok(Self {
             attempt,
             strategy,
@@ -213,7 +213,7 @@ impl<'a, G: Goal> Walk<'a, G> {
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, at:% = target, reason = sentence.as_str();
                 "target failed"
             );
-            attempt.record(Event::now(What::TargetFailed).saying(format!("{target}: {sentence}")));
+            attempt.record(Event::now(EventKind::TargetFailed).saying(format!("{target}: {sentence}")));
         }
         // A target at our own listener costs no connection, so a peer could make a verification look up many
         // of them. A session goes on: we started it ourselves.
@@ -256,7 +256,7 @@ impl<'a, G: Goal> Walk<'a, G> {
                 host = target.host.as_str(), direct_tls = target.direct_tls, took:% = millis(began);
                 "connected"
             );
-            attempt.record(Event::now(What::Connected).at(address).saying(target.host.as_str()));
+            attempt.record(Event::now(EventKind::Connected).at(address).saying(target.host.as_str()));
             let connection = Connection {
                 socket,
                 address,

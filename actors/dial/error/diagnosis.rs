@@ -10,10 +10,10 @@ use xmpp::{
 };
 
 use super::AttemptError;
-use net::{dns, happy_eyeballs, tls};
+use net::{address, dns, happy_eyeballs, tls};
 use status::{
     cause::{self, Cause},
-    report::{Trouble, bounded},
+    report::{FailureReport, bounded},
 };
 
 /// The observations of a connection. They help to find the cause of an error, but are not necessary.
@@ -39,9 +39,9 @@ pub struct Observations {
 
 impl AttemptError {
     /// The error as a report for the operator: reason, side that has to act, advice.
-    pub fn trouble(&self, pair: &DomainPair) -> Trouble {
+    pub fn trouble(&self, pair: &DomainPair) -> FailureReport {
         let cause = self.cause(&Observations::default());
-        Trouble {
+        FailureReport {
             reason: bounded(self.sentence(&pair.remote)),
             definitive: self.is_definitive(),
             cause: cause.id.to_owned(),
@@ -63,7 +63,7 @@ impl AttemptError {
             Self::Crashed => &cause::INTERNAL,
             Self::Loop(_) => &cause::LOOP,
             Self::Dns(failure) => of_dns(failure),
-            Self::Connect(failures) => of_tcp(failures, happy_eyeballs::has_way_to),
+            Self::Connect(failures) => of_tcp(failures, address::has_route_to),
             Self::Tls { error, .. } => of_tls(error),
             Self::Stream { at, failure } => of_stream(&failure.cause, at.stage, observations),
             Self::Unauthenticated { external: error, .. } | Self::Refused { error, .. } => {
@@ -106,28 +106,28 @@ impl Observations {
     }
 }
 
-fn of_dns(failure: &dns::Failure) -> &'static Cause {
+fn of_dns(failure: &dns::LookupError) -> &'static Cause {
     match failure {
-        dns::Failure::NoSuchDomain { .. } => &cause::NO_SUCH_DOMAIN,
-        dns::Failure::NotOffered { .. } => &cause::NOT_OFFERED,
-        dns::Failure::NoService { .. } => &cause::NO_RECORD,
-        dns::Failure::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
-        dns::Failure::Silent { .. } => &cause::DNS_SILENT,
-        dns::Failure::Refused { code: dns::Rcode::ServFail, .. } => &cause::SERVER_FAILURE,
-        dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
-        dns::Failure::Bogus { .. } => &cause::BOGUS,
-        dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
+        dns::LookupError::NoSuchDomain { .. } => &cause::NO_SUCH_DOMAIN,
+        dns::LookupError::NotOffered { .. } => &cause::NOT_OFFERED,
+        dns::LookupError::NoService { .. } => &cause::NO_RECORD,
+        dns::LookupError::NoAddress { .. } => &cause::TARGET_WITHOUT_ADDRESS,
+        dns::LookupError::Silent { .. } => &cause::DNS_SILENT,
+        dns::LookupError::Refused { code: dns::Rcode::ServerFailure, .. } => &cause::SERVER_FAILURE,
+        dns::LookupError::Refused { .. } => &cause::DNS_REFUSED,
+        dns::LookupError::Bogus { .. } => &cause::BOGUS,
+        dns::LookupError::Unusable { .. } => &cause::DNS_UNUSABLE,
     }
 }
 
 /// The cause if none of these addresses could be connected to. Missing IPv6 on this machine explains it only
 /// if there are no IPv4 addresses.
 fn of_tcp(
-    failures: &[(SocketAddr, happy_eyeballs::Failure)],
+    failures: &[(SocketAddr, happy_eyeballs::ConnectError)],
     has_way_to: impl Fn(SocketAddr) -> bool,
 ) -> &'static Cause {
-    use happy_eyeballs::Failure::{Near, Other, Refused, Silent, Unreachable};
-    let no_ipv6 = |(address, failure): &&(SocketAddr, happy_eyeballs::Failure)| {
+    use happy_eyeballs::ConnectError::{LocalScope, Other, Refused, Silent, Unreachable};
+    let no_ipv6 = |(address, failure): &&(SocketAddr, happy_eyeballs::ConnectError)| {
         address.is_ipv6() && *failure == Unreachable && !has_way_to(*address)
     };
     let relevant: Vec<_> =
@@ -137,8 +137,10 @@ fn of_tcp(
         None => &cause::NO_IPV6_HERE,
         _ if relevant.iter().any(|failure| matches!(failure, Silent(_))) => &cause::NO_ANSWER,
         _ if relevant.iter().any(|failure| matches!(failure, Other(_))) => &cause::CONNECT_FAILED,
-        _ if relevant.iter().any(|failure| matches!(failure, Unreachable | Near)) => &cause::UNREACHABLE,
-        Some(Refused | Unreachable | Near | Silent(_) | Other(_)) => &cause::REFUSED,
+        _ if relevant.iter().any(|failure| matches!(failure, Unreachable | LocalScope)) => {
+            &cause::UNREACHABLE
+        }
+        Some(Refused | Unreachable | LocalScope | Silent(_) | Other(_)) => &cause::REFUSED,
     }
 }
 
@@ -269,7 +271,7 @@ mod tests {
         At { address: ([127, 0, 0, 1], 5269).into(), stage, distrusted: None }
     }
 
-    fn of_cause(cause: Cause) -> Trouble {
+    fn of_cause(cause: Cause) -> FailureReport {
         let failure = initiating::Failure { remote: pair().remote, cause };
         AttemptError::Stream { at: at(Stage::Features), failure }.trouble(&pair())
     }
@@ -337,22 +339,22 @@ mod tests {
     fn the_firewall_of_either_side_may_drop_a_connection_without_an_answer() {
         let address = ([192, 0, 2, 7], 5269).into();
         let connect = |failure| AttemptError::Connect(vec![(address, failure)]).trouble(&pair()).side;
-        assert_eq!(connect(happy_eyeballs::Failure::Silent(Duration::from_secs(10))), Side::Either);
-        assert_eq!(connect(happy_eyeballs::Failure::Refused), Side::Remote);
+        assert_eq!(connect(happy_eyeballs::ConnectError::Silent(Duration::from_secs(10))), Side::Either);
+        assert_eq!(connect(happy_eyeballs::ConnectError::Refused), Side::Remote);
     }
 
     #[test]
     fn missing_ipv6_is_the_cause_only_without_ipv4_addresses() {
         let (four, six) = ("192.0.2.7:5269".parse().unwrap(), "[2001:db8::7]:5269".parse().unwrap());
-        let unreachable = |address| (address, happy_eyeballs::Failure::Unreachable);
+        let unreachable = |address| (address, happy_eyeballs::ConnectError::Unreachable);
         let without = |failures: &[_]| of_tcp(failures, |address| address.is_ipv4()).id;
         assert_eq!(without(&[unreachable(six)]), "no-ipv6-here");
         assert_eq!(without(&[unreachable(six), unreachable(four)]), "unreachable");
         assert_eq!(
-            without(&[unreachable(six), (four, happy_eyeballs::Failure::Refused)]),
+            without(&[unreachable(six), (four, happy_eyeballs::ConnectError::Refused)]),
             "connection-refused"
         );
-        assert_eq!(without(&[(six, happy_eyeballs::Failure::Refused)]), "connection-refused");
+        assert_eq!(without(&[(six, happy_eyeballs::ConnectError::Refused)]), "connection-refused");
         assert_eq!(of_tcp(&[unreachable(six)], |_| true).id, "unreachable");
     }
 

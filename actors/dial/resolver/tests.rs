@@ -1,21 +1,21 @@
-//! Tests of the resolver with a name server on loopback.
+//! The resolver with a scripted DNS server on loopback.
 
 use std::time::Duration;
 
 use actix::Arbiter;
-use trust_dns_resolver::proto::rr::RData;
+
+use testkit::dns::{Reply, Server, a, answer, srv};
 
 use super::*;
 use crate::settings;
-use net::dns::toy::{NameServer, Reply, a, answer, srv};
 
-/// Asks for the size of the cache in bytes.
+/// Tells the bytes of the cache.
 #[derive(Debug)]
 pub(super) struct Weigh(pub(super) oneshot::Sender<usize>);
 
-fn dns(server: &NameServer) -> Dns {
+fn dns(server: &Server) -> Dns {
     let timeout = Duration::from_secs(5);
-    Dns::new(&settings::Dns { nameservers: vec![server.address], timeout }).unwrap()
+    Dns::new(&settings::Dns { nameservers: vec![server.address()], timeout }).unwrap()
 }
 
 fn start(dns: Dns) -> Mailbox<Resolver> {
@@ -24,14 +24,14 @@ fn start(dns: Dns) -> Mailbox<Resolver> {
     mailbox::start_on(&Arbiter::current(), &meter, "resolver", move |own| Resolver::new(dns, own, counted))
 }
 
-async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, Failure> {
+async fn service(resolver: &Mailbox<Resolver>, domain: &str) -> Result<Vec<Target>, LookupError> {
     let (answer, answered) = oneshot::channel();
     let domain = Domain::new(domain).unwrap();
     resolver.signal(Resolve { domain, purpose: Purpose::Session, answer }).unwrap();
     answered.await.unwrap()
 }
 
-async fn addresses(resolver: &Mailbox<Resolver>, host: &str) -> Result<Vec<IpAddr>, Failure> {
+async fn addresses(resolver: &Mailbox<Resolver>, host: &str) -> Result<Vec<IpAddr>, LookupError> {
     let (answer, answered) = oneshot::channel();
     let host = host.to_owned();
     resolver.signal(Locate { host, purpose: Purpose::Verification, answer }).unwrap();
@@ -45,53 +45,52 @@ async fn weight(resolver: &Mailbox<Resolver>) -> usize {
 }
 
 #[actix::test]
-async fn answers_are_cached_until_the_name_servers_change() {
+async fn asks_once_for_what_it_knows_and_again_when_the_name_servers_change() {
     let zone = |question: &str| match question {
         "_xmpp-server._tcp.b.example SRV" => answer([srv(1, 0, 5269, "x.b.example")]),
         "x.b.example A" => answer([a(1)]),
         "x.b.example AAAA" => Reply::NoData,
         _ => Reply::NoName,
     };
-    let mut server = NameServer::start(zone).await;
+    let server = Server::scripted(zone);
     let resolver = start(dns(&server));
     let both = ["_xmpp-server._tcp.b.example SRV", "_xmpps-server._tcp.b.example SRV"];
     service(&resolver, "b.example").await.unwrap();
-    assert_eq!(server.asked(), both);
-    // A negative answer without an SOA record is cached too, for a short time.
+    assert_eq!(server.take_questions(), both);
+    // A "no" without an SOA record is remembered too, for a short while.
     service(&resolver, "b.example").await.unwrap();
-    assert_eq!(server.asked(), [""; 0]);
+    assert_eq!(server.take_questions(), [""; 0]);
     addresses(&resolver, "x.b.example").await.unwrap();
     addresses(&resolver, "x.b.example").await.unwrap();
-    assert_eq!(server.asked(), ["x.b.example A", "x.b.example AAAA"]);
+    assert_eq!(server.take_questions(), ["x.b.example A", "x.b.example AAAA"]);
 
     resolver.signal(Adopt { dns: dns(&server) }).unwrap();
     service(&resolver, "b.example").await.unwrap();
-    assert_eq!(server.asked(), both);
+    assert_eq!(server.take_questions(), both);
 }
 
 #[actix::test]
-async fn a_domain_that_is_its_own_target_is_looked_up_once() {
+async fn a_domain_that_is_its_own_host_is_asked_for_once() {
     let zone = |question: &str| match question {
         "b.example A" => answer([a(1)]),
         "b.example AAAA" => Reply::NoData,
         _ => Reply::NoName,
     };
-    let mut server = NameServer::start(zone).await;
+    let server = Server::scripted(zone);
     let resolver = start(dns(&server));
     service(&resolver, "b.example").await.unwrap();
     addresses(&resolver, "b.example").await.unwrap();
-    let questions = server.asked();
+    let questions = server.take_questions();
     assert_eq!(questions.len(), 4, "{questions:?}");
 }
 
 #[actix::test]
-async fn a_failure_is_not_cached() {
-    let mut server =
-        NameServer::always(Reply::Code(trust_dns_resolver::proto::op::ResponseCode::ServFail)).await;
+async fn a_failure_is_not_kept() {
+    let server = Server::always(Reply::Code(trust_dns_resolver::proto::op::ResponseCode::ServFail));
     let resolver = start(dns(&server));
     for _ in 0..2 {
         service(&resolver, "b.example").await.unwrap_err();
-        assert!(!server.asked().is_empty());
+        assert!(!server.take_questions().is_empty());
     }
     assert_eq!(weight(&resolver).await, 0);
 }
@@ -100,15 +99,13 @@ async fn a_failure_is_not_cached() {
 async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
     const BYTES: usize = 1024 * 1024;
     let long = format!("{0}.{0}.{0}.example", "x".repeat(60));
-    let server = NameServer::start(move |question| {
+    let server = Server::scripted(move |question| {
         let Some((name, "SRV")) = question.split_once(' ') else { return Reply::NoName };
         let number = name.split('.').nth(2).unwrap_or_default();
         let target = |target: u16| ("", srv(target, 0, 5269, &format!("{number}-{target}.{long}")));
-        // These fit into a datagram.
-        let records: Vec<(&'static str, RData)> = (0..4).map(target).collect();
-        Reply::Records(records)
-    })
-    .await;
+        // What fits a datagram.
+        (0..4).map(target).collect()
+    });
     let meter = Meter::new("resolver", 65_536, None);
     let (counted, dns) = (Arc::clone(&meter), dns(&server));
     let resolver = mailbox::start_on(&Arbiter::current(), &meter, "resolver", move |own| {
@@ -119,8 +116,8 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
     let mut heaviest = 0;
     for hundred in 0..20 {
         let domains: Vec<String> = (0..100).map(|number| format!("d{hundred}-{number}.example")).collect();
-        let lookups = domains.iter().map(|domain| service(&resolver, domain));
-        for found in futures_util::future::join_all(lookups).await {
+        let look_ups = domains.iter().map(|domain| service(&resolver, domain));
+        for found in futures_util::future::join_all(look_ups).await {
             assert_eq!(found.unwrap().len(), 8);
         }
         heaviest = heaviest.max(weight(&resolver).await);
@@ -129,13 +126,13 @@ async fn the_cache_stays_within_its_bytes_however_large_the_answers_are() {
 }
 
 #[actix::test]
-async fn lookups_for_verifications_do_not_delay_those_for_sessions() {
+async fn the_look_ups_of_strangers_do_not_take_the_turns_of_sessions() {
     let zone = |question: &str| match question {
         "x.b.example A" => answer([a(1)]),
         _ if question.contains("silent") => Reply::Silence,
         _ => Reply::NoName,
     };
-    let server = NameServer::start(zone).await;
+    let server = Server::scripted(zone);
     let resolver = start(dns(&server));
     let mut waiting = Vec::new();
     for number in 0..1_000 {
@@ -149,9 +146,9 @@ async fn lookups_for_verifications_do_not_delay_those_for_sessions() {
     resolver.signal(Locate { host, purpose: Purpose::Session, answer }).unwrap();
     tokio::select! {
         found = answered => assert_eq!(found.unwrap().unwrap().len(), 1),
-        _ = &mut waiting[0] => panic!("the name server does not answer these queries"),
+        _ = &mut waiting[0] => panic!("the name server does not answer strangers' questions"),
     }
-    // Cancelled lookups make room for others.
+    // Those who give up leave their turns to the others.
     drop(waiting);
     assert_eq!(addresses(&resolver, "x.b.example").await.unwrap().len(), 1);
 }

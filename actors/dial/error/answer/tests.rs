@@ -32,11 +32,11 @@ fn errors() -> Vec<AttemptError> {
         failure: initiating::Failure { cause, remote: Domain::new("b.example").unwrap() },
     });
     let reasons = [
-        happy_eyeballs::Failure::Silent(Duration::from_secs(10)),
-        happy_eyeballs::Failure::Refused,
-        happy_eyeballs::Failure::Unreachable,
-        happy_eyeballs::Failure::Near,
-        happy_eyeballs::Failure::Other(io::ErrorKind::PermissionDenied),
+        happy_eyeballs::ConnectError::Silent(Duration::from_secs(10)),
+        happy_eyeballs::ConnectError::Refused,
+        happy_eyeballs::ConnectError::Unreachable,
+        happy_eyeballs::ConnectError::LocalScope,
+        happy_eyeballs::ConnectError::Other(io::ErrorKind::PermissionDenied),
     ];
     let mut errors: Vec<AttemptError> = reasons
         .map(|reason| AttemptError::Connect(vec![(address, reason)]))
@@ -56,12 +56,15 @@ fn errors() -> Vec<AttemptError> {
         AttemptError::Broken { at: at(), error: None },
         AttemptError::Broken { at: at(), error: Some(io::ErrorKind::ConnectionReset) },
         AttemptError::TimedOut { at: at(), after: Duration::from_secs(30) },
-        AttemptError::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
-        AttemptError::Dns(dns::Failure::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
-        AttemptError::Dns(dns::Failure::Silent { question: question(), after: Duration::from_secs(5) }),
-        AttemptError::Dns(dns::Failure::Refused { question: question(), code: dns::Rcode::ServFail }),
-        AttemptError::Dns(dns::Failure::Bogus { question: question() }),
-        AttemptError::Dns(dns::Failure::Unusable { question: question(), reason: "10.0.0.53".into() }),
+        AttemptError::Dns(dns::LookupError::NoAddress { host: "10-1-2-3.b.example".into(), exists: true }),
+        AttemptError::Dns(dns::LookupError::NoAddress { host: "10-1-2-3.b.example".into(), exists: false }),
+        AttemptError::Dns(dns::LookupError::Silent { question: question(), after: Duration::from_secs(5) }),
+        AttemptError::Dns(dns::LookupError::Refused {
+            question: question(),
+            code: dns::Rcode::ServerFailure,
+        }),
+        AttemptError::Dns(dns::LookupError::Bogus { question: question() }),
+        AttemptError::Dns(dns::LookupError::Unusable { question: question(), reason: "10.0.0.53".into() }),
     ]);
     errors
 }
@@ -78,9 +81,9 @@ fn an_initiator_that_is_not_authenticated_gets_the_same_answer_for_every_failure
 fn no_answer_to_an_initiator_contains_an_address_or_the_text_of_another_server() {
     let remote = Domain::new("b.example").unwrap();
     let definitive = [
-        dns::Failure::NoSuchDomain { domain: "b.example".into() },
-        dns::Failure::NotOffered { domain: "b.example".into() },
-        dns::Failure::NoService { domain: "b.example".into() },
+        dns::LookupError::NoSuchDomain { domain: "b.example".into() },
+        dns::LookupError::NotOffered { domain: "b.example".into() },
+        dns::LookupError::NoService { domain: "b.example".into() },
     ];
     let mut all = errors();
     all.extend(definitive.map(AttemptError::Dns));
