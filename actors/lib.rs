@@ -31,8 +31,8 @@
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`](dial::resolver::Resolve), [`resolver::Locate`](dial::resolver::Locate) | resolver | the attempt fails |
 //! | resolver (its look-ups) | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
 //! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
-//! | an attempt's pass | `Released` | dial_limit | signal |
-//! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |
+//! | an attempt's permit | `Released` | dial_limit | signal |
+//! | outgoing (its attempt) | [`attempt::Waiting`](dial::attempt::Waiting), [`attempt::Resumed`](dial::attempt::Resumed) | promise | signal |
 //! | incoming, attempts | [`metrics::Count`](observe::metrics::Count) | metrics | not counted |
 //! | incoming, outgoing (its attempt) | [`fingerprints::Record`](observe::fingerprints::Record) | fingerprints | forgotten: one line less in the log |
 //! | link | [`link::Event`](flow::link::Event) | its owner: outgoing, incoming, component | signal: one read and one write are under way at most |
