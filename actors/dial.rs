@@ -1,11 +1,11 @@
 //! Connection attempts to remote domains, from the DNS to an authenticated stream, and the limits for them.
 
-pub mod attempt;
-pub mod backoff;
-pub mod dial_limit;
-pub mod error;
+pub(crate) mod attempt;
+pub(crate) mod backoff;
+pub(crate) mod dial_limit;
+pub(crate) mod error;
 pub mod observer;
-pub mod purpose;
-pub mod remote_policy;
-pub mod resolver;
-pub mod token_bucket;
+pub(crate) mod purpose;
+pub(crate) mod remote_policy;
+pub(crate) mod resolver;
+pub(crate) mod token_bucket;

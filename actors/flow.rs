@@ -1,13 +1,13 @@
 //! Stanzas on their way: connections, batches, outboxes, and the ledger that accounts for every stanza.
 
-pub mod accept;
-pub mod batch;
-pub mod close;
-pub mod fan_out;
-pub mod ledger;
+pub(crate) mod accept;
+pub(crate) mod batch;
+pub(crate) mod close;
+pub(crate) mod fan_out;
+pub(crate) mod ledger;
 pub mod link;
-pub mod outbox;
-pub mod refused;
-pub mod route;
-pub mod throttle;
-pub mod trace;
+pub(crate) mod outbox;
+pub(crate) mod refused;
+pub(crate) mod route;
+pub(crate) mod throttle;
+pub(crate) mod trace;

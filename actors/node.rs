@@ -1,9 +1,9 @@
 //! A node: starts, reloads and stops the actors, and reports about them.
 
 mod client_slots;
-pub mod control;
+pub(crate) mod control;
 mod exporter;
-pub mod heartbeat;
+pub(crate) mod heartbeat;
 mod listeners;
 mod reload;
 mod sockets;

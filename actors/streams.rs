@@ -1,9 +1,9 @@
 //! The actors that own a stream, and those that accept and verify streams.
 
-pub mod caller;
+pub(crate) mod caller;
 pub mod component;
 mod connection;
-pub mod incoming;
-pub mod listener;
-pub mod outgoing;
-pub mod verifier;
+pub(crate) mod incoming;
+pub(crate) mod listener;
+pub(crate) mod outgoing;
+pub(crate) mod verifier;

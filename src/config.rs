@@ -268,8 +268,8 @@ fn control(listen: &Section<'_>) -> Option<ControlSocket> {
     let named = listen.read("control", |path| {
         let path = Some(path).filter(|path| !path.is_empty()).map(|path| source.path(path));
         match path {
-            Some(path) if !socket::fits(&path) => {
-                Err(format!("{}: {}", path.display(), socket::Error::TooLong))
+            Some(path) if !control_socket::fits(&path) => {
+                Err(format!("{}: {}", path.display(), control_socket::Error::TooLong))
             }
             path => Ok(path),
         }

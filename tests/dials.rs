@@ -124,7 +124,7 @@ fn too_many_domains_at_one_dead_address_bounce() {
     let answer = sender.receives("an answer", |stanza| stanza.is("iq", "error"));
     let error = answer.expect("error");
     error.expect("resource-constraint");
-    assert_eq!(error.expect("text").text(), format!("too many connections to {address} wait to be made"));
+    assert_eq!(error.expect("text").text(), format!("too many connection attempts to {address} are waiting"));
     flood.join().unwrap();
 }
 

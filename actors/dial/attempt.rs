@@ -34,14 +34,19 @@ use xmpp::{
     stream::Secured,
 };
 
-pub(crate) use self::negotiation::warn_unasked;
 pub use self::{
-    dialer::{Adopt, Dial, Dialer, PendingDial},
+    dialer::{Dial, Dialer, PendingDial},
     goal::{OpenSession, VerifyKey},
-    negotiation::{Goal, secured},
-    owner::{Owner, Resumed, Waiting},
-    session::{Session, StaticRoute},
+    negotiation::Goal,
+    redirect::redirect,
+    session::Session,
     walk::{Strategy, Visit, Walk},
+};
+pub(crate) use self::{
+    dialer::Adopt,
+    negotiation::{secured, warn_unasked},
+    owner::{Owner, Resumed, Waiting},
+    session::StaticRoute,
 };
 use crate::{
     dial::{

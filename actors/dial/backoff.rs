@@ -9,7 +9,7 @@ use crate::settings::Promise as Bounds;
 /// The upper bound starts at `backoff_first` and doubles with each failure, up to `backoff_longest`. The
 /// pause is a random time between half of `backoff_first` and that bound ("full jitter"), so that nodes that
 /// lost a peer at the same time do not all return at the same time.
-pub fn pause(bounds: &Bounds, failures: u32) -> Duration {
+pub(crate) fn pause(bounds: &Bounds, failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(MAX_DOUBLINGS);
     let longest = bounds.backoff_first.saturating_mul(1 << doublings).min(bounds.backoff_longest);
     let mut random = [0; 4];

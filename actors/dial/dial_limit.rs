@@ -5,7 +5,7 @@
 //! two nodes that connect to each other, and each verify a dialback key of the other first, would otherwise
 //! wait for each other.
 //!
-//! The limit adapts. Each connection that succeeds raises the limit of its address by one, up to [`GROWTH`]
+//! The limit adapts. Each connection that succeeds raises the limit of its address by one, up to `GROWTH`
 //! times the configured one, so that a distant host with many domains is reached in time. Each that fails
 //! lowers it by two, down to the configured one.
 //!

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// A number of tokens that is restored at a constant rate.
 #[derive(Clone, Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     capacity: f64,
     per_second: f64,
     spent: f64,
@@ -14,30 +14,30 @@ pub struct TokenBucket {
 
 impl TokenBucket {
     /// A full bucket of `capacity` tokens.
-    pub fn new(capacity: usize, per_second: f64, now: Instant) -> Self {
+    pub(crate) fn new(capacity: usize, per_second: f64, now: Instant) -> Self {
         Self { capacity: capacity as f64, per_second, spent: 0.0, at: now }
     }
 
     /// Whether a token is left.
-    pub fn has_room(&mut self, now: Instant) -> bool {
+    pub(crate) fn has_room(&mut self, now: Instant) -> bool {
         self.restore(now);
         self.spent + 1.0 <= self.capacity
     }
 
     /// Takes a token, whether or not one is left.
-    pub fn take(&mut self, now: Instant) {
+    pub(crate) fn take(&mut self, now: Instant) {
         self.restore(now);
         self.spent += 1.0;
     }
 
     /// Gives tokens back, up to the capacity.
-    pub fn give_back(&mut self, tokens: usize, now: Instant) {
+    pub(crate) fn give_back(&mut self, tokens: usize, now: Instant) {
         self.restore(now);
         self.spent = (self.spent - tokens as f64).max(0.0);
     }
 
     /// Whether all tokens are there.
-    pub fn is_full(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_full(&mut self, now: Instant) -> bool {
         self.restore(now);
         self.spent <= 0.0
     }

@@ -7,7 +7,7 @@ use crate::observe::log_limit::LogLimiter;
 /// Accepts connections of one listening socket. A failure is logged within a limit, and retried after a
 /// pause.
 #[derive(Debug)]
-pub struct Acceptor {
+pub(crate) struct Acceptor {
     target: &'static str,
     message: &'static str,
     failures: Arc<LogLimiter>,
@@ -15,12 +15,12 @@ pub struct Acceptor {
 
 impl Acceptor {
     /// Logs a failure as `message` to `target`; `summary` describes those that are not logged one by one.
-    pub fn new(target: &'static str, message: &'static str, summary: &'static str) -> Self {
+    pub(crate) fn new(target: &'static str, message: &'static str, summary: &'static str) -> Self {
         Self { target, message, failures: LogLimiter::new(target, 1, summary) }
     }
 
     /// The next connection. Dropping the future loses no connection if that holds for `accept`.
-    pub async fn next<T, F: Future<Output = io::Result<T>>>(&self, accept: impl Fn() -> F) -> T {
+    pub(crate) async fn next<T, F: Future<Output = io::Result<T>>>(&self, accept: impl Fn() -> F) -> T {
         loop {
             match accept().await {
                 Ok(accepted) => return accepted,
@@ -36,7 +36,7 @@ impl Acceptor {
 }
 
 /// The pause after a failure: the system may have file descriptors again.
-pub const PAUSE: Duration = Duration::from_millis(25);
+pub(crate) const PAUSE: Duration = Duration::from_millis(25);
 
 #[cfg(test)]
 mod tests {

@@ -165,7 +165,7 @@ pub struct Answers {
 
 /// A stanza in a queue.
 #[derive(Debug)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// The stanza.
     pub stanza: Stanza,
     /// It is counted in the ledger entry of the queue. False for stanzas that the node itself made.
@@ -176,13 +176,13 @@ pub struct Kept {
 
 impl Kept {
     /// What it adds to the ledger: nothing, if the node itself made it.
-    pub fn amount(&self) -> Amount {
+    pub(crate) fn amount(&self) -> Amount {
         if self.taken { Amount::of([&self.stanza]) } else { Amount::default() }
     }
 }
 
 /// Makes batches of queued stanzas, in order. Those counted in `entry` are moved to the batches' own entries.
-pub fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) -> Vec<Batch> {
+pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
     for Kept { stanza, taken, since } in kept {
@@ -205,7 +205,7 @@ pub fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) ->
 }
 
 /// Groups the stanzas of one read by their domains. The order within each group is kept.
-pub fn sort(stanzas: Vec<Stanza>, permit: &ReadPermit) -> Vec<Batch> {
+pub(crate) fn sort(stanzas: Vec<Stanza>, permit: &ReadPermit) -> Vec<Batch> {
     let Some(first) = stanzas.first() else { return Vec::new() };
     let (from, to) = (first.from_domain().clone(), first.to_domain().clone());
     if stanzas.iter().all(|stanza| *stanza.from_domain() == from && *stanza.to_domain() == to) {

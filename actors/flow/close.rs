@@ -46,7 +46,10 @@ impl CloseMode {
 ///
 /// # Errors
 /// The connection broke meanwhile.
-pub async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, mode: CloseMode) -> io::Result<()> {
+pub(crate) async fn close<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    mode: CloseMode,
+) -> io::Result<()> {
     let mut left = DISCARDED;
     if mode == CloseMode::AfterClosingTag {
         let mut tag = ClosingTag::default();

@@ -8,7 +8,7 @@ use crate::flow::batch::Batch;
 
 /// The recent destinations of one sender.
 #[derive(Debug, Default)]
-pub struct FanOut {
+pub(crate) struct FanOut {
     /// The destination of the last stanza.
     last: Option<Domain>,
     /// When the destination changed.
@@ -18,7 +18,7 @@ pub struct FanOut {
 impl FanOut {
     /// Marks the batches of one read: whether other destinations are delayed when one of them holds up the
     /// sender.
-    pub fn mark(&mut self, batches: &mut [Batch], now: Instant) {
+    pub(crate) fn mark(&mut self, batches: &mut [Batch], now: Instant) {
         for batch in batches.iter() {
             if self.last.as_ref() != Some(&batch.to) {
                 if self.last.is_some() {

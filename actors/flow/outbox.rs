@@ -22,7 +22,7 @@ use std::{collections::VecDeque, time::Instant};
 use bytes::Bytes;
 use xmpp::stanza::Condition;
 
-pub use self::{
+pub(crate) use self::{
     hold::LONGEST_HOLD,
     recent::{Suspect, Suspects},
     timer::Timer,
@@ -51,7 +51,7 @@ enum Item {
 
 /// The items that wait to be written to one link.
 #[derive(Debug)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     budget: usize,
     /// The peer is a component.
     to_component: bool,
@@ -78,7 +78,7 @@ pub struct Outbox {
 
 /// Stanzas that are left when a link ends.
 #[derive(Debug, Default)]
-pub struct Remains {
+pub(crate) struct Remains {
     /// The number of stanzas of which the link took at least one byte: they may have arrived or not.
     pub uncertain: usize,
     /// These stanzas, in order.
@@ -89,7 +89,7 @@ pub struct Remains {
 
 impl Outbox {
     /// An empty outbox that takes about `budget` bytes.
-    pub fn new(budget: usize) -> Self {
+    pub(crate) fn new(budget: usize) -> Self {
         Self {
             budget,
             to_component: false,
@@ -110,12 +110,12 @@ impl Outbox {
     }
 
     /// An empty outbox for a component.
-    pub fn of_component(budget: usize) -> Self {
+    pub(crate) fn of_component(budget: usize) -> Self {
         Self { to_component: true, ..Self::new(budget) }
     }
 
     /// Queues stanzas. Gives them back if the destination has been too slow for too long.
-    pub fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
+    pub(crate) fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
         if self.is_refusing && !batch.returning {
             return Err(batch);
         }
@@ -129,7 +129,7 @@ impl Outbox {
     }
 
     /// Queues stanzas that were counted and bounded in another queue, however many wait already.
-    pub fn push_first(&mut self, batch: Batch) {
+    pub(crate) fn push_first(&mut self, batch: Batch) {
         self.admit(batch);
     }
 
@@ -150,13 +150,13 @@ impl Outbox {
     }
 
     /// Queues bytes of the protocol itself. They are few and never refused.
-    pub fn push_raw(&mut self, bytes: Bytes) {
+    pub(crate) fn push_raw(&mut self, bytes: Bytes) {
         self.bytes += bytes.len();
         self.items.push_back(Item::Raw(bytes));
     }
 
     /// The next chunk, if the link has written the last one and something waits.
-    pub fn next_chunk(&mut self) -> Option<Vec<Bytes>> {
+    pub(crate) fn next_chunk(&mut self) -> Option<Vec<Bytes>> {
         if self.writing > 0 || self.items.is_empty() {
             return None;
         }
@@ -172,7 +172,7 @@ impl Outbox {
     }
 
     /// The link has written the chunk. Queues batches that were held, as far as there is room.
-    pub fn written(&mut self, now: Instant) {
+    pub(crate) fn written(&mut self, now: Instant) {
         let (mut amount, before) = (Amount::default(), self.bytes_written);
         let mut chunk = Vec::new();
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
@@ -210,13 +210,13 @@ impl Outbox {
     }
 
     /// When the hold ends.
-    pub fn hold_ends(&self) -> Option<Instant> {
+    pub(crate) fn hold_ends(&self) -> Option<Instant> {
         self.hold.map(|hold| hold.ends)
     }
 
     /// Ends a hold whose time is over. Gives back the held batches if too little was written, and refuses
     /// from then on.
-    pub fn end_hold(&mut self, now: Instant) -> Vec<Batch> {
+    pub(crate) fn end_hold(&mut self, now: Instant) -> Vec<Batch> {
         let Some(hold) = self.hold.filter(|hold| hold.ends <= now) else { return Vec::new() };
         let taken = self.bytes_written - hold.written;
         if hold.fans_out_since.is_none() && taken >= (self.budget / SLOWEST) as u64 {
@@ -233,13 +233,13 @@ impl Outbox {
     }
 
     /// Takes out the held batches: the stream is being closed, and nothing may follow its closing tag.
-    pub fn take_overflow(&mut self) -> Vec<Batch> {
+    pub(crate) fn take_overflow(&mut self) -> Vec<Batch> {
         self.hold = None;
         self.overflow.drain(..).collect()
     }
 
     /// Takes everything out after the end of the link, which wrote `written` bytes of its last chunk.
-    pub fn remains(&mut self, mut written: usize) -> Remains {
+    pub(crate) fn remains(&mut self, mut written: usize) -> Remains {
         let mut uncertain = Amount::default();
         let mut touched_stanzas = Vec::new();
         let mut unwritten = Vec::new();
@@ -263,30 +263,30 @@ impl Outbox {
     }
 
     /// The link broke: stanzas written lately may be lost. Counts them as uncertain, and gives their number.
-    pub fn mark_recent_uncertain(&mut self, now: Instant) -> usize {
+    pub(crate) fn mark_recent_uncertain(&mut self, now: Instant) -> usize {
         let in_flight = self.in_flight.take(now);
         self.entry.mark_uncertain(in_flight);
         usize::try_from(in_flight.stanzas).unwrap_or(usize::MAX)
     }
 
     /// The stanzas that may not have arrived and can be answered: written lately, or `touched`.
-    pub fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
+    pub(crate) fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
         self.recent.take(touched, self.bytes_written, now)
     }
 
     /// The peer has closed the stream: all that was written has arrived.
-    pub fn mark_arrived(&mut self) {
+    pub(crate) fn mark_arrived(&mut self) {
         self.recent = Recent::default();
     }
 
     /// Counts uncertain stanzas as answered.
-    pub fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
+    pub(crate) fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
         self.entry.answer_uncertain(amount);
         self.entry.bounced(condition, answers);
     }
 
     /// Takes out the bytes of the protocol that still wait.
-    pub fn take_raw(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take_raw(&mut self) -> Vec<Bytes> {
         let waiting = self.items.drain(self.writing..);
         let (raw, stanzas): (Vec<_>, Vec<_>) = waiting.partition(|item| matches!(item, Item::Raw(_)));
         self.items.extend(stanzas);
@@ -294,27 +294,27 @@ impl Outbox {
     }
 
     /// Whether nothing waits or is being written.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.overflow.is_empty()
     }
 
     /// Whether it holds less than its budget.
-    pub fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.bytes < self.budget
     }
 
     /// When the link wrote a stanza for the last time.
-    pub fn last_written(&self) -> Option<Instant> {
+    pub(crate) fn last_written(&self) -> Option<Instant> {
         self.last_written
     }
 
     /// The number of stanzas that the link has written completely.
-    pub fn stanzas_written(&self) -> u64 {
+    pub(crate) fn stanzas_written(&self) -> u64 {
         self.stanzas_written
     }
 
     /// The amount that the link has written, and the amount that waits, is being written or is held.
-    pub fn amounts(&self) -> (Amount, Amount) {
+    pub(crate) fn amounts(&self) -> (Amount, Amount) {
         let stanzas = self.items.iter().filter(|item| !matches!(item, Item::Raw(_))).count();
         let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
         let waiting = self.overflow.iter().map(Batch::amount).fold(inside, Amount::plus);
@@ -359,7 +359,7 @@ impl Item {
 }
 
 /// The budget of a session, in bytes: one second of a 10 Mbit/s line.
-pub const BUDGET: usize = 1024 * 1024;
+pub(crate) const BUDGET: usize = 1024 * 1024;
 
 /// The fraction of the budget that a destination has to take during a hold: 1/8 in 2 s, which is 0.5 Mbit/s.
 const SLOWEST: usize = 8;

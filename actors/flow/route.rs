@@ -47,7 +47,7 @@ pub struct Refuse {
 }
 
 /// Answers each stanza of a batch that may be answered; `outcome` is that of the answered ones.
-pub fn bounce(lane: &Outlet<Return>, batch: Batch, error: &stanza::Error, outcome: Outcome) {
+pub(crate) fn bounce(lane: &Outlet<Return>, batch: Batch, error: &stanza::Error, outcome: Outcome) {
     let Answers { stanzas: answers, permit, .. } = batch.into_answers(error, outcome);
     if !answers.is_empty() {
         // A router that is gone ends the process.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A leaky bucket: bytes fill it, and it drains at the rate.
 #[derive(Debug)]
-pub struct Throttle {
+pub(crate) struct Throttle {
     /// Bytes per second; `None`: no limit.
     rate: Option<usize>,
     /// When the bucket is empty, if nothing more comes.
@@ -13,17 +13,17 @@ pub struct Throttle {
 
 impl Throttle {
     /// Limits to `rate` bytes per second; `None`: no limit.
-    pub fn new(rate: Option<usize>) -> Self {
+    pub(crate) fn new(rate: Option<usize>) -> Self {
         Self { rate, drained: clock::now() }
     }
 
     /// Changes the rate for all that comes from now on.
-    pub fn set_rate(&mut self, rate: Option<usize>) {
+    pub(crate) fn set_rate(&mut self, rate: Option<usize>) {
         self.rate = rate;
     }
 
     /// Counts bytes that were read. Gives the time in which nothing is to be read.
-    pub fn take(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
+    pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> Option<Duration> {
         let rate = self.rate?;
         let takes = Duration::from_secs_f64(bytes as f64 / rate as f64);
         self.drained = self.drained.max(now) + takes;
@@ -34,7 +34,7 @@ impl Throttle {
 /// Elements per second that bring no stanza: refused stanzas, and negotiation on an open stream. A server
 /// that proves its 256 pairs, or relays addresses that we refuse, stays below. Each element takes up to 10
 /// microseconds, so one peer gets 1 % of a core for them.
-pub const UNPRODUCTIVE: usize = 1000;
+pub(crate) const UNPRODUCTIVE: usize = 1000;
 
 /// The burst that is allowed: one second at the rate, so that a peer with occasional traffic is never paused.
 const BURST: Duration = Duration::from_secs(1);

@@ -23,7 +23,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::commands::Sources;
+pub(crate) use self::commands::Sources;
 use crate::{
     flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},
@@ -44,7 +44,7 @@ struct Done {
 }
 
 /// The actor of the control socket.
-pub struct Control {
+pub(crate) struct Control {
     sources: Arc<Sources>,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
@@ -54,7 +54,7 @@ pub struct Control {
 
 impl Control {
     /// An actor that answers on `socket` with data of `sources`.
-    pub fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(socket: UnixListener, sources: Sources, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         let accepting = actix_rt::spawn(accept(socket, own.clone()));
         Self { sources: Arc::new(sources), own, meter, accepting, slots: Slots::new(CONNECTIONS) }
     }

@@ -51,7 +51,7 @@ pub enum Count {
 
 /// Show the counts.
 #[derive(Debug)]
-pub struct Show {
+pub(crate) struct Show {
     /// Gets the counts.
     pub answer: oneshot::Sender<Counts>,
 }
@@ -83,7 +83,7 @@ impl Phase {
 
 /// The counts since the start.
 #[derive(Clone, Debug, Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// The time that each phase took.
     pub phases: BTreeMap<Phase, Histogram>,
     /// Attempts by purpose and result.
@@ -98,7 +98,7 @@ pub struct Counts {
 
 /// A histogram of durations.
 #[derive(Clone, Debug, Default)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     /// One for each of [`PHASE_BOUNDS`], and one for longer durations.
     pub buckets: [u64; PHASE_BOUNDS.len() + 1],
     /// In seconds.
@@ -116,7 +116,7 @@ impl Histogram {
 
 /// The metrics actor.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     counts: Counts,
     admitted: Arc<AtomicUsize>,
 }
@@ -124,7 +124,7 @@ pub struct Metrics {
 impl Metrics {
     /// An actor with all counts zero. The number of authenticated streams is a relaxed atomic that it shares with the
     /// [`MetricsHandle`], like the gauges of the mailboxes: no decision depends on it.
-    pub fn new(admitted: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(admitted: Arc<AtomicUsize>) -> Self {
         Self { counts: Counts::default(), admitted }
     }
 }

@@ -22,7 +22,7 @@ use xmpp::{
 };
 
 use self::{certificate::PeerCertificate, machine::Machine, reading::Reading};
-pub use self::{
+pub(crate) use self::{
     log_limits::LogLimits,
     messages::{Adopt, Authorized, Dismiss, Drain, Show},
 };
@@ -58,7 +58,7 @@ use status::{display, report::Direction};
 
 /// The mailboxes of the router that a stream reports to.
 #[derive(Debug)]
-pub struct Owners {
+pub(crate) struct Owners {
     /// Stanzas.
     pub routes: Outlet<Route>,
     /// Refused stanzas.
@@ -67,7 +67,7 @@ pub struct Owners {
 
 /// Shared dependencies of all incoming streams.
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The policies towards remote domains.
     pub terms: RemotePolicies,
     /// Certificates.
@@ -102,7 +102,7 @@ impl Environment {
 }
 
 /// The actor of one accepted stream.
-pub struct Incoming {
+pub(crate) struct Incoming {
     environment: Environment,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
@@ -148,7 +148,7 @@ struct Refusals {
 
 impl Incoming {
     /// An actor for a stream that was accepted at `since`. With direct TLS it has a `session` already.
-    pub fn new(
+    pub(crate) fn new(
         environment: Environment,
         stream: Stream,
         mut session: Option<tls::Session>,

@@ -32,7 +32,7 @@ use self::{
     socket::accept,
     wrong_secrets::WrongSecrets,
 };
-pub use self::{own_probe::ExpectProbe, socket::bind};
+pub(crate) use self::{own_probe::ExpectProbe, socket::bind};
 use crate::{
     observe::log_limit::{self, LogLimiter},
     streams::{
@@ -47,11 +47,11 @@ use status::report;
 
 /// Stop accepting connections. Streams go on.
 #[derive(Debug)]
-pub struct Stop;
+pub(crate) struct Stop;
 
 /// Go on under this configuration, and send it to the streams.
 #[derive(Debug)]
-pub struct Adopt {
+pub(crate) struct Adopt {
     /// The configuration, for the same kind of peers.
     pub kind: Kind,
     /// The limits for connections that come from now on.
@@ -60,7 +60,7 @@ pub struct Adopt {
 
 /// The node stops: close every stream.
 #[derive(Debug)]
-pub struct Drain {
+pub(crate) struct Drain {
     /// The time after which a peer that goes on sending is cut off.
     pub within: Duration,
     /// Dropped when all streams are over.
@@ -69,7 +69,7 @@ pub struct Drain {
 
 /// Have the streams report their state.
 #[derive(Debug)]
-pub struct Show {
+pub(crate) struct Show {
     /// Only the streams of this domain. The listener forwards the message to all, and each decides.
     pub of: Option<xmpp::Domain>,
     /// Without a domain: the number of streams at most, in the order of their addresses.
@@ -82,7 +82,7 @@ pub struct Show {
 
 /// An operator closes the streams of this remote domain.
 #[derive(Debug)]
-pub struct Dismiss {
+pub(crate) struct Dismiss {
     /// The remote domain.
     pub remote: xmpp::Domain,
     /// Receives a token from each stream that closes; the stream drops its own when it is over.
@@ -93,7 +93,7 @@ pub struct Dismiss {
 
 /// A listening socket.
 #[derive(Debug)]
-pub struct ListeningSocket {
+pub(crate) struct ListeningSocket {
     /// The bound socket.
     pub socket: TcpListener,
     /// Connections start with TLS (XEP-0368). On the other sockets servers may do so.
@@ -118,7 +118,7 @@ struct Detected {
 
 /// The kind of peers of a listener, with the dependencies of their streams.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Remote servers.
     Servers(incoming::Environment),
     /// External components.
@@ -134,7 +134,7 @@ struct Heard {
 
 /// Limits of accepted connections. All but the first two are for connections that have not authenticated.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// One permit for each connection that is served, shared by listeners.
     pub connection_permits: Arc<Semaphore>,
     /// The number of these permits. One address can have three quarters of them.
@@ -165,7 +165,7 @@ impl Limits {
 }
 
 /// The actor of the listening sockets for one kind of peers. It counts their connections over all sockets.
-pub struct Listener {
+pub(crate) struct Listener {
     kind: Kind,
     limits: Limits,
     workers: Workers,
@@ -215,7 +215,7 @@ enum Stage {
 
 impl Listener {
     /// An actor that accepts at these sockets; `streams` meters the actors that it starts.
-    pub fn new(
+    pub(crate) fn new(
         sockets: Vec<ListeningSocket>,
         kind: Kind,
         limits: Limits,

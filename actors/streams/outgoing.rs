@@ -30,7 +30,7 @@ use xmpp::{
     },
 };
 
-pub use self::messages::{
+pub(crate) use self::messages::{
     Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Open, Retire, Returned,
     Send, SendFirst, Show,
 };
@@ -39,7 +39,7 @@ use self::{
     deadlines::Limits,
     inbound::Inbound,
 };
-pub use crate::dial::attempt::Adopt;
+pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
         attempt::{Owner as AttemptOwner, PendingDial, Session as Dialed, StaticRoute},

@@ -39,7 +39,7 @@ use mailbox::{Mailbox, Meter, Outlet, Queued};
 
 /// Verify a dialback key with the authoritative server of `request.pair.remote`.
 #[derive(Debug)]
-pub struct Verify {
+pub(crate) struct Verify {
     /// The key, and the stream on which it was shown.
     pub request: Request,
     /// The address of the initiator; an IPv6 /64 is one address.
@@ -54,7 +54,7 @@ pub struct Verify {
 
 /// Verify under this configuration from now on.
 #[derive(Debug)]
-pub struct Adopt {
+pub(crate) struct Adopt {
     /// Makes the attempts.
     pub dialer: Dialer,
     /// The limits.
@@ -63,7 +63,7 @@ pub struct Adopt {
 
 /// The result of a verification.
 #[derive(Debug)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// The key, and the stream on which it was shown.
     pub request: Request,
     /// The answer of the authoritative server. `Err`: the server could not be asked; the error is for the
@@ -79,7 +79,7 @@ struct Done {
 }
 
 /// The actor that verifies dialback keys.
-pub struct Verifier {
+pub(crate) struct Verifier {
     dialer: Dialer,
     limits: Verifications,
     own: Mailbox<Self>,
@@ -109,7 +109,7 @@ struct Running {
 
 impl Verifier {
     /// A verifier that makes its attempts with this dialer.
-    pub fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         Self {
             dialer,
             limits,

@@ -55,14 +55,14 @@ fn check_path(path: &Path) -> Option<(Severity, Message)> {
         let text = format!("directory {} does not exist", directory.display());
         return Some((Severity::Problem, Message::with_help(text, CREATE_DIRECTORY)));
     }
-    Some(explain(path, &socket::try_out(path).err()?))
+    Some(explain(path, &control_socket::try_out(path).err()?))
 }
 
-fn explain(path: &Path, error: &socket::Error) -> (Severity, Message) {
+fn explain(path: &Path, error: &control_socket::Error) -> (Severity, Message) {
     let path = path.display();
     match error {
         // The node may run as a different user, which has the permission.
-        socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
+        control_socket::Error::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => (
             Severity::Warning,
             Message::with_help(
                 format!("no permission for the control socket {path}"),
@@ -94,7 +94,7 @@ fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severi
         _ => {
             let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
             let path = path.display();
-            let text = format!("cannot create the control socket {path}: {}{process}", socket::Error::Taken);
+            let text = format!("cannot create the control socket {path}: {}{process}", control_socket::Error::Taken);
             Err((Severity::Problem, Message::with_help(text, OTHER_PATH)))
         }
     }

@@ -66,7 +66,7 @@ pub struct Adopt {
 }
 
 /// An attempt that is being made.
-pub type Dialling = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
+pub(super) type Dialling = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
 
 /// An attempt that begins on the thread of its session.
 pub struct PendingDial {

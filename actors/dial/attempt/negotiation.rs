@@ -434,7 +434,7 @@ impl Transport {
 }
 
 /// The part of a TLS session that a stream needs to know.
-pub fn secured(session: tls::Session) -> Secured {
+pub(crate) fn secured(session: tls::Session) -> Secured {
     Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
 }
 

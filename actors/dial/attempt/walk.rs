@@ -152,7 +152,7 @@ impl<'a, G: Goal> Walk<'a, G> {
     }
 
     /// The error of the visit that got furthest.
-    pub fn into_error(self) -> AttemptError {
+    pub(crate) fn into_error(self) -> AttemptError {
         self.error.unwrap_or(AttemptError::Late)
     }
 

@@ -40,7 +40,7 @@ impl Allowance {
 
 /// The time after which it is checked whether the destination has read enough. TCP opens the window of a peer
 /// that reads steadily in large steps.
-pub const LONGEST_HOLD: Duration = Duration::from_secs(2);
+pub(crate) const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
 /// Hold time recovers at 1/8 of real time, so one slow destination delays a sender's others by at most 1/9.
 const RECOVERY: u32 = 8;

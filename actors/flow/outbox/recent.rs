@@ -30,7 +30,7 @@ pub(super) struct Recent {
 
 /// A stanza that may not have arrived.
 #[derive(Clone, Debug)]
-pub struct Suspect {
+pub(crate) struct Suspect {
     /// The stanza, perhaps without its payload.
     pub stanza: Stanza,
     /// What it adds to the ledger.
@@ -46,7 +46,7 @@ pub struct Suspect {
 
 /// Stanzas that may not have arrived and can be answered.
 #[derive(Debug, Default)]
-pub struct Suspects {
+pub(crate) struct Suspects {
     /// IQ requests, in order.
     pub requests: Vec<Suspect>,
     /// The longest stanza, if a server may refuse it for its length; among equals the last.
@@ -153,17 +153,17 @@ impl Suspect {
     }
 
     /// Whether both are the same stanza.
-    pub fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is(&self, other: &Self) -> bool {
         self.position == other.position
     }
 
     /// Whether it was written after another one.
-    pub fn follows(&self, other: &Self) -> bool {
+    pub(crate) fn follows(&self, other: &Self) -> bool {
         self.position > other.position
     }
 
     /// Whether it was written so lately that the peer may not have read it before it sent an error.
-    pub fn is_fresh(&self, now: Instant) -> bool {
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) <= QUIET
     }
 

@@ -6,12 +6,12 @@ use actix::{Actor, AsyncContext, Context, SpawnHandle};
 
 /// A timer for the earliest of the times that were set.
 #[derive(Debug, Default)]
-pub struct Timer(Option<(Instant, SpawnHandle)>);
+pub(crate) struct Timer(Option<(Instant, SpawnHandle)>);
 
 impl Timer {
     /// Calls `fire` at `time`, unless the timer fires earlier anyway. After it has fired, it has to be set
     /// again.
-    pub fn set<A>(
+    pub(crate) fn set<A>(
         &mut self,
         time: Option<Instant>,
         context: &mut Context<A>,

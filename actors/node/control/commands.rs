@@ -36,7 +36,7 @@ use status::{
 
 /// The actors that answer.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// For sessions and accounts.
     pub router: Mailbox<Router>,
     /// For queues and attempts.
@@ -220,7 +220,7 @@ impl Sources {
     }
 
     /// Logs every link.
-    pub async fn log_sessions(&self) {
+    pub(crate) async fn log_sessions(&self) {
         for link in self.links(None, MOST, &mut Round::begin()).await.links {
             session_line::log(&link);
         }

@@ -7,7 +7,7 @@ use crate::observe::log_limit::{self, LogLimiter};
 
 /// Limits of log lines that peers can cause without authentication, or that their users can cause.
 #[derive(Clone, Debug)]
-pub struct LogLimits {
+pub(crate) struct LogLimits {
     /// TLS is up.
     pub secured: Arc<LogLimiter>,
     /// The TLS handshake failed.

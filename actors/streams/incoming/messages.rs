@@ -12,7 +12,7 @@ use status::report;
 
 /// The node stops: close the stream.
 #[derive(Debug)]
-pub struct Drain {
+pub(crate) struct Drain {
     /// The time in which the peer closes its side; what it sends meanwhile is still read.
     pub within: Duration,
     /// Dropped when the stream is over.
@@ -21,7 +21,7 @@ pub struct Drain {
 
 /// Report the state of the link.
 #[derive(Debug)]
-pub struct Show {
+pub(crate) struct Show {
     /// Report it only if it carries stanzas of this domain.
     pub of: Option<Domain>,
     /// Receives the report.
@@ -30,7 +30,7 @@ pub struct Show {
 
 /// An operator closes the links with this domain.
 #[derive(Debug)]
-pub struct Dismiss {
+pub(crate) struct Dismiss {
     /// The remote domain.
     pub remote: Domain,
     /// Receives the token of a stream that closes; the token is dropped when the stream is over.
@@ -41,7 +41,7 @@ pub struct Dismiss {
 
 /// Go on under this configuration, or end where it forbids the stream.
 #[derive(Debug)]
-pub struct Adopt {
+pub(crate) struct Adopt {
     /// The policies towards remote domains.
     pub terms: RemotePolicies,
     /// Certificates, for TLS that is still to be negotiated.

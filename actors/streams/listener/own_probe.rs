@@ -22,7 +22,7 @@ use mailbox::Queued;
 
 /// Expect a connection of the probe.
 #[derive(Debug)]
-pub struct ExpectProbe {
+pub(crate) struct ExpectProbe {
     /// The address from which the probe connects.
     pub address: SocketAddr,
     /// Gets an answer once the connection is expected.

@@ -13,7 +13,7 @@ use mailbox::{Mailbox, Refused};
 ///
 /// # Errors
 /// The address cannot be bound, or the system has no room for a socket.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
