@@ -278,7 +278,9 @@ pub use node::{Node, StartError, control::socket as control_socket, heartbeat::H
 pub mod attempt {
     pub use crate::{
         dial::{
-            attempt::{Attempt, Dialer, Goal, OpenSession, Session, Strategy, VerifyKey, Visit, Walk, redirect},
+            attempt::{
+                Attempt, Dialer, Goal, OpenSession, Session, Strategy, VerifyKey, Visit, Walk, redirect,
+            },
             error::{At, AttemptError, Observations, certificate_cause},
             observer::{self, Observer},
             remote_policy::RemotePolicies,

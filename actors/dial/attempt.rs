@@ -34,6 +34,12 @@ use xmpp::{
     stream::Secured,
 };
 
+pub(crate) use self::{
+    dialer::Adopt,
+    negotiation::{secured, warn_unasked},
+    owner::{Owner, Resumed, Waiting},
+    session::StaticRoute,
+};
 pub use self::{
     dialer::{Dial, Dialer, PendingDial},
     goal::{OpenSession, VerifyKey},
@@ -41,12 +47,6 @@ pub use self::{
     redirect::redirect,
     session::Session,
     walk::{Strategy, Visit, Walk},
-};
-pub(crate) use self::{
-    dialer::Adopt,
-    negotiation::{secured, warn_unasked},
-    owner::{Owner, Resumed, Waiting},
-    session::StaticRoute,
 };
 use crate::{
     dial::{

@@ -94,7 +94,8 @@ fn running_node(source: &Source, listen: &Listen) -> Result<Option<u32>, (Severi
         _ => {
             let process = process.map(|process| format!(" (process {process})")).unwrap_or_default();
             let path = path.display();
-            let text = format!("cannot create the control socket {path}: {}{process}", control_socket::Error::Taken);
+            let text =
+                format!("cannot create the control socket {path}: {}{process}", control_socket::Error::Taken);
             Err((Severity::Problem, Message::with_help(text, OTHER_PATH)))
         }
     }

@@ -18,7 +18,11 @@ use status::request::Request;
 /// A sentence for the operator: the reason why there is no answer, and what to do.
 pub(crate) fn exchange(path: &Path, request: &Request) -> Result<String, String> {
     if !control_socket::fits(path) {
-        return Err(format!("{} cannot be a control socket: {}", path.display(), control_socket::Error::TooLong));
+        return Err(format!(
+            "{} cannot be a control socket: {}",
+            path.display(),
+            control_socket::Error::TooLong
+        ));
     }
     let stream = UnixStream::connect(path).map_err(|error| unreachable(path, &error))?;
     request_on(stream, request)

@@ -11,7 +11,7 @@ use super::{
     observed::Observed,
     step::Kind,
 };
-use actors::attempt::{At, AttemptError, Observations, certificate_cause};
+use actors::attempt::{AttemptError, Observations};
 use net::dns;
 
 /// The context of a failure, which helps to find its cause.
@@ -137,6 +137,7 @@ mod tests {
     };
 
     use super::*;
+    use actors::attempt::At;
     use net::{happy_eyeballs, tls};
 
     fn domain(name: &str) -> Domain {

@@ -215,7 +215,7 @@ impl<'a, G: Goal> Walk<'a, G> {
         let (kind, mut cause) = self.diagnose(failure);
         if cause == &cause::DIALBACK_UNTESTABLE {
             let problem = match failure {
-                Failure::Stream { distrusted, .. } => distrusted.as_deref().cloned(),
+                AttemptError::Stream { at, .. } => at.distrusted.as_deref().cloned(),
                 _ => None,
             };
             self.report.add_only_dialback(problem);

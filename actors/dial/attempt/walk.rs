@@ -101,6 +101,11 @@ impl<'a, G: Goal> Walk<'a, G> {
         })
     }
 
+    /// The targets that were not visited yet.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.targets.left()
+    }
+
     /// Makes the next visit. `None`: everything was visited, or a limit of the attempt is reached.
     pub async fn next(&mut self) -> Option<Visit<G::Outcome>> {
         loop {
