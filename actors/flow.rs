@@ -1,8 +1,9 @@
 //! Stanzas on their way: connections, batches, outboxes, and the ledger that accounts for every stanza.
 
+pub mod accept;
 pub mod batch;
+pub mod close;
 pub mod fan_out;
-pub mod farewell;
 pub mod ledger;
 pub mod link;
 pub mod outbox;

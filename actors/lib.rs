@@ -22,14 +22,14 @@
 //! | outgoing | [`route::Route`](flow::route::Route) of the peer's error stanzas | router | signal: as many as one read brought |
 //! | router | [`outgoing::Retire`](streams::outgoing::Retire) | outgoing | signal |
 //! | promise, outgoing | [`route::Return`](flow::route::Return) | router | signal: error answers have a lane of their own |
-//! | component | [`component::Claimed`](streams::component::Claimed), [`component::Gone`](streams::component::Gone), [`component::Answered`](streams::component::Answered), [`component::Rejected`](streams::component::Rejected), [`component::Undelivered`](streams::component::Undelivered) | router | signal |
+//! | component | [`component::BindRequested`](streams::component::BindRequested), [`component::Gone`](streams::component::Gone), [`component::Answered`](streams::component::Answered), [`component::Rejected`](streams::component::Rejected), [`component::Undelivered`](streams::component::Undelivered) | router | signal |
 //! | incoming, component | [`route::Refuse`](flow::route::Refuse) | router | signal: as many as one read brought |
-//! | router | [`component::Seated`](streams::component::Seated), [`component::Retire`](streams::component::Retire), [`component::Prove`](streams::component::Prove), [`component::GiveWay`](streams::component::GiveWay) | component | signal |
+//! | router | [`component::BindDecided`](streams::component::BindDecided), [`component::Retire`](streams::component::Retire), [`component::Prove`](streams::component::Prove), [`component::GiveWay`](streams::component::GiveWay) | component | signal |
 //! | incoming | [`verifier::Verify`](streams::verifier::Verify) | verifier | the initiator is told `resource-constraint` |
 //! | verifier | [`verifier::Verified`](streams::verifier::Verified) | incoming | signal |
 //! | incoming | [`incoming::Authorized`](streams::incoming::Authorized) | promise | signal |
 //! | outgoing, verifier (their attempts) | [`resolver::Resolve`](dial::resolver::Resolve), [`resolver::Locate`](dial::resolver::Locate) | resolver | the attempt fails |
-//! | resolver (its look-ups) | `Learnt`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | resolver (its look-ups) | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
 //! | outgoing, verifier (their attempts) | [`dial_limit::Acquire`](dial::dial_limit::Acquire) | dial_limit | the attempt fails |
 //! | an attempt's pass | `Released` | dial_limit | signal |
 //! | dial_limit | [`dial_limit::Waiting`](dial::dial_limit::Waiting), [`dial_limit::Acquired`](dial::dial_limit::Acquired) | promise | signal |
@@ -39,7 +39,7 @@
 //! | incoming, component | [`caller::Ended`](streams::caller::Ended) | listener | signal |
 //! | incoming, component | [`caller::Proved`](streams::caller::Proved) | listener | signal |
 //! | component | [`caller::Mistaken`](streams::caller::Mistaken) | listener | signal |
-//! | every mailbox | [`mailbox::Watch`] | monitor | signal |
+//! | every mailbox | [`mailbox::Register`] | monitor | signal |
 //! | node (on a reload) | `Adopt` of [`promise`](routing::promise), [`router`](routing::router), [`listener`](streams::listener), [`verifier`](streams::verifier), [`resolver`](dial::resolver), [`gate`](dial::dial_limit) | each | signal |
 //! | router (on a reload) | [`service::Adopt`](routing::service::Adopt) | service | signal |
 //! | listener (on a reload) | [`incoming::Adopt`](streams::incoming::Adopt), [`component::Adopt`](streams::component::Adopt) | incoming, component | signal |
@@ -101,6 +101,8 @@
 //! - *A turn that comes when all has expired*, or when the node stops: nobody is dialled.
 
 pub mod dial;
+#[cfg(any(test, feature = "test-util"))]
+pub mod fixture;
 pub mod flow;
 pub mod node;
 pub mod observe;

@@ -84,7 +84,7 @@ pub enum StartError {
     /// A certificate, a key or a trust store cannot be used.
     Tls(tls::Error),
     /// The DNS client cannot be set up.
-    Dns(dns::Error),
+    Dns(dns::SetupError),
 }
 
 impl fmt::Display for StartError {

@@ -1,6 +1,7 @@
-//! Where a stanza goes, and where it waits: the router, the promise queue and the services of the node itself.
+//! Decides where stanzas go, and keeps those that have to wait: the router, the promise and the node's own
+//! service.
 
+mod capacity;
 pub mod promise;
 pub mod router;
 pub mod service;
-pub mod shrink;

@@ -2,6 +2,7 @@
 
 pub mod caller;
 pub mod component;
+mod connection;
 pub mod incoming;
 pub mod listener;
 pub mod outgoing;

@@ -4,23 +4,28 @@
 //! for each node are part of the demo.
 
 mod component;
-mod dns;
 mod timeline;
 
-use std::{error::Error, net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use actors::{
     Node,
-    settings::{Settings, Trust},
+    settings::{Identity, Settings, Trust},
 };
+use testkit::{Authority, Dns};
 use xmpp::{
     Domain,
     xml::{Element, ns},
 };
 
-use crate::{authority::Authority, config, output};
+use crate::{config, output};
 use component::Component;
-use dns::NameServer;
 use timeline::{Timeline, print};
 
 /// Runs the demo. It succeeds if two messages arrive and the third is returned with an error.
@@ -44,11 +49,10 @@ async fn play() -> Result<(), Box<dyn Error>> {
     print(&format!(
         "Two nodes, {MONTAGUE} and {CAPULET}, in one process; real sockets on 127.0.0.1 between them.\n"
     ));
-    let authority = Authority::new()?;
-    let mut dns = NameServer::bind().await?;
-    let (montague, mut romeo) = start(MONTAGUE, &authority, &mut dns).await?;
-    let (capulet, mut juliet) = start(CAPULET, &authority, &mut dns).await?;
-    actix_rt::spawn(dns.serve());
+    let authority = Authority::new("authority of the Nuncio demo")?;
+    let dns = Dns::start((Ipv4Addr::LOCALHOST, 0).into())?;
+    let (montague, mut romeo) = start(MONTAGUE, &authority, &dns).await?;
+    let (capulet, mut juliet) = start(CAPULET, &authority, &dns).await?;
 
     print("\nRomeo writes to Juliet. There is no link yet, so the node opens one.\n");
     send(&mut romeo, ROMEO, JULIET, "But, soft! what light through yonder window breaks?").await?;
@@ -73,16 +77,14 @@ async fn play() -> Result<(), Box<dyn Error>> {
 }
 
 /// Starts a node for `domain`, adds it to the DNS, and connects its component.
-async fn start(
-    domain: &str,
-    authority: &Authority,
-    dns: &mut NameServer,
-) -> Result<(Node, Component), Box<dyn Error>> {
+async fn start(domain: &str, authority: &Authority, dns: &Dns) -> Result<(Node, Component), Box<dyn Error>> {
     let node = Node::start(settings(domain, authority, dns.address())?).await?;
     let addresses = node.addresses();
     let port = |kind| addresses.iter().find(|(known, _)| *known == kind).map(|(_, address)| *address);
     let (servers, components) = (port("s2s").ok_or("no port")?, port("component").ok_or("no port")?);
-    dns.add(domain, servers.port());
+    let host = format!("xmpp.{domain}");
+    dns.srv(&format!("_xmpp-server._tcp.{domain}"), 0, 0, servers.port(), &host);
+    dns.a(&host, Ipv4Addr::LOCALHOST);
     let component = Component::connect(components, domain, SECRET).await?;
     log::info!(target: LOG, pair = domain, servers:%, components:%; "ready");
     Ok((node, component))
@@ -114,10 +116,11 @@ fn settings(domain: &str, authority: &Authority, nameserver: SocketAddr) -> Resu
     let config = config::parse(Path::new("demo"), &toml);
     let mut settings =
         config.map_err(|findings| findings.iter().map(ToString::to_string).collect::<String>())?.settings;
-    let identity = Some(authority.certify(domain)?);
+    let testkit::Identity { chain, key, .. } = authority.certificate(&[domain]).sign()?;
+    let identity = Some(Identity { chain, key });
     settings.components.iter_mut().for_each(|component| component.identity.clone_from(&identity));
     settings.domains.iter_mut().for_each(|domain| domain.identity.clone_from(&identity));
-    settings.trust = vec![Trust::Authorities(vec![authority.certificate().clone()])];
+    settings.trust = vec![Trust::Authorities(vec![authority.own().clone()])];
     Ok(settings)
 }
 

@@ -1,6 +1,5 @@
 //! The command line of Nuncio, an XMPP federation node: its commands, and where each is implemented.
 
-mod authority;
 mod check;
 mod config;
 mod config_path;

@@ -23,7 +23,7 @@ mod walk;
 use std::{mem, process::ExitCode};
 
 use actix_rt::System;
-use actors::{dial::attempt::Purpose, settings::Settings};
+use actors::settings::Settings;
 use clap::Args;
 use xmpp::{Domain, DomainPair};
 
@@ -98,9 +98,9 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
 async fn probe(settings: Settings, pair: DomainPair, json: bool) -> Result<bool, String> {
     let mut report = Report::begin(&pair, json);
     let mut probe = Probe::new(settings, pair)?;
-    if probe.dialer.terms.rules().permits(&probe.pair.remote) {
-        let attempt = probe.attempt(probe.pair.clone(), Purpose::Session);
-        Walk::to_remote(&mut report, &mut probe.events, &probe.dns, attempt).run().await;
+    if probe.dialer.policies.rules().permits(&probe.pair.remote) {
+        let attempt = probe.session(probe.pair.clone());
+        Walk::to_remote(&mut report, &mut probe.events, &probe.dns, attempt).await;
         self_check::run(&mut probe, &mut report).await;
     } else {
         let text = format!("the configuration does not allow federation with {}", probe.pair.remote);

@@ -1,17 +1,17 @@
-//! Who is slow or gone holds up nobody else for longer than a moment.
+//! Back-pressure: a slow component or a silent domain delays no other traffic.
 
 use crate::support::{Behaviour, Component, NEVER, Network, Node, SOON, Server, Setup};
 
 #[test]
-fn a_component_that_does_not_read_holds_up_nobody_else() {
+fn a_component_that_does_not_read_delays_no_other() {
     let network = Network::new();
     let other = Node::start(&network, Setup::of("other.example"));
-    // It is not given up while the test lasts.
+    // The connection is not closed while the test lasts.
     let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.write_timeout", NEVER));
     let mut sender = other.inbox();
     let mut heard = node.inbox();
     let _deaf = Component::connect_deaf(node.address(), "outbox.nuncio.example");
-    // The link of the pair that must go on is there before.
+    // The link of the other pair is open before the flood.
     sender.sends_message(heard.name(), "before", "");
     heard.receives_id("before");
 
@@ -35,7 +35,7 @@ fn a_component_that_does_not_read_holds_up_nobody_else() {
 }
 
 #[test]
-fn a_flood_to_a_silent_domain_holds_up_nobody_else() {
+fn a_flood_to_a_silent_domain_delays_no_other_sender() {
     let network = Network::new();
     network.dns.behaves("mute.example", Behaviour::Silence);
     let other = Node::start(&network, Setup::of("other.example"));
@@ -57,13 +57,13 @@ fn a_flood_to_a_silent_domain_holds_up_nobody_else() {
     let flood = flooding.floods(3_000, move |number| {
         format!("<message from='a@{from}' to='b@mute.example' id='{number}'><body/></message>")
     });
-    // More than the queue takes: its own source is held up for a while.
+    // More than the queue takes: reading from its source pauses for a while.
     let pong = quiet.asks(other.domain(), PING);
     assert!(pong.is("iq", "result"), "{pong}");
     flood.join().unwrap();
     let pong = flooding.asks(other.domain(), PING);
     assert!(pong.is("iq", "result"), "{pong}");
-    // What the queue did not take came back; what it took is not answered while the domain is silent.
+    // Stanzas that did not fit the queue bounced; the queued ones are not answered while the domain is silent.
     for number in 1_000..3_000 {
         let back = flooding.next(SOON).expect("what did not fit");
         assert_eq!(back.attribute("id"), number.to_string(), "{back}");

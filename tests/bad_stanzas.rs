@@ -1,4 +1,4 @@
-//! A bad stanza costs one stanza: on a whole node, every reason in the list, on a server's stream and a component's.
+//! A bad stanza costs one stanza, not the stream: every reason, on server streams and on component streams.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::support::{
     Auth, Component, Element, Event, INBOX, Listener, Network, Node, Peer, Scene, Server, Setup,
 };
 
-/// A bad stanza, and the condition of its answer; "" when it has none.
+/// A bad stanza and the condition of its answer; "" if there is no answer.
 type Bad = (&'static str, &'static str);
 
 /// Bad stanzas of `peer.example` to `inbox.nuncio.example`. A reason without a row does not compile.
@@ -45,12 +45,12 @@ fn of_a_server(reason: Reason) -> &'static [Bad] {
             &[("<message from='romeo@peer.example' to='juliet@third.example'/>", "item-not-found")]
         }
         Reason::Displaced => &[(DISPLACED, "policy-violation")],
-        // A component's alone, and one that nothing on the wire can cause.
+        // These occur on component streams only, or cannot be caused from the wire.
         Reason::ForeignFrom | Reason::TooLarge | Reason::Unreadable => &[],
     }
 }
 
-/// Bad stanzas of the component `inbox.nuncio.example`, likewise.
+/// Bad stanzas of the component `inbox.nuncio.example`. A reason without a row does not compile.
 fn of_a_component(reason: Reason) -> &'static [Bad] {
     match reason {
         Reason::NotAStanza => &[("<foo/>", ""), ("<handshake/>", "")],
@@ -89,12 +89,12 @@ fn of_a_component(reason: Reason) -> &'static [Bad] {
             "bad-request",
         )],
         Reason::Displaced => &[(DISPLACED, "policy-violation")],
-        // A server's alone, and one that nothing on the wire can cause.
+        // These occur on server streams only, or cannot be caused from the wire.
         Reason::NotProved | Reason::NotServed | Reason::Unreadable => &[],
     }
 }
 
-/// Stand for stanzas that are long.
+/// Placeholders for long stanzas.
 const LARGE: &str = "large";
 const DISPLACED: &str = "displaced";
 
@@ -112,7 +112,7 @@ fn written(bad: &str, namespace: &str, addresses: &str) -> String {
 
 // rows: B24 B26 E1 E3 E5 E8 E10
 #[test]
-fn a_bad_stanza_of_a_server_costs_one_stanza() {
+fn a_bad_stanza_on_a_server_stream_costs_one_stanza() {
     let scene = Scene::of(
         Setup::of("nuncio.example").auth(Auth::External).set("s2s.unknown_recipient", "\"bounce\""),
     );
@@ -132,8 +132,8 @@ fn a_bad_stanza_of_a_server_costs_one_stanza() {
         if condition.is_empty() {
             continue;
         }
-        // A link for each pair of domains: the answer is from the domain that was meant, if the sender proved itself to
-        // it or it is another of ours.
+        // Each pair of domains has its own link. The answer comes from the addressed domain if the sender is authenticated
+        // for it, or if it is another local domain.
         let from = if reason == Reason::NotProved { "outbox.nuncio.example" } else { INBOX };
         let answer = answer_of(&scene, &listener, &mut answered, from);
         is_an_answer(&answer, condition, &bad);
@@ -154,7 +154,7 @@ fn a_bad_stanza_of_a_server_costs_one_stanza() {
 
 // rows: B24 B26 E1 E3 E5 E8 E10 K3
 #[test]
-fn a_bad_stanza_of_a_component_costs_one_stanza() {
+fn a_bad_stanza_on_a_component_stream_costs_one_stanza() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let mut outbox = node.outbox();
@@ -190,7 +190,7 @@ fn a_bad_stanza_of_a_component_costs_one_stanza() {
 
 // rows: E10
 #[test]
-fn what_came_in_the_same_read_as_the_fault_is_delivered_and_counted() {
+fn stanzas_read_together_with_a_bad_one_are_delivered() {
     let scene = Scene::set();
     let mut inbox = scene.node.inbox();
     let mut peer = scene.peer();
@@ -235,7 +235,7 @@ fn names_that_deployed_servers_have_are_relayed_byte_for_byte() {
 
 // rows: B24 K3
 #[test]
-fn a_component_that_writes_as_a_client_is_heard() {
+fn a_component_that_writes_jabber_client_is_understood() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let (mut inbox, mut outbox) = (node.inbox(), node.outbox());
@@ -257,7 +257,7 @@ fn a_component_that_writes_as_a_client_is_heard() {
     }
 }
 
-/// All rows of a table.
+/// Tries all rows of a table.
 fn rows(table: fn(Reason) -> &'static [Bad]) -> Vec<(Reason, &'static str, &'static str)> {
     let of = |reason: &Reason| {
         let reason = *reason;
@@ -284,7 +284,7 @@ fn is_an_answer(answer: &Element, condition: &str, bad: &str) {
     assert!(answer.expect("error").child(condition).is_some(), "{bad}: {answer}");
 }
 
-/// The next stanza on the node's link from `local`, which is accepted when it is not there yet.
+/// The next stanza on the node's link from `local`; accepts the link first if there is none.
 #[track_caller]
 fn answer_of(scene: &Scene, listener: &Listener, links: &mut Vec<(String, Peer)>, local: &str) -> Element {
     if !links.iter().any(|(from, _)| from == local) {
@@ -309,7 +309,7 @@ fn nobody_is_unaccounted_for(node: &Node) {
     assert!(last.contains(" waiting=0 ") && last.contains("difference=0"), "{last}");
 }
 
-/// Stanzas of others behind each bad one.
+/// Stanzas of other senders behind each bad one.
 const BEHIND: usize = 20;
 
 const SOON: Duration = Duration::from_secs(60);

@@ -1,4 +1,5 @@
-//! The cost of dialback keys that strangers show: look-ups, connections and memory; and what the answers tell them.
+//! Verification of dialback keys from unauthenticated peers: DNS look-ups, connections and memory are limited, and the
+//! answers do not reveal what the node found.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -13,14 +14,14 @@ use crate::support::{Behaviour, Listener, Peer, Server, Setup, connect_from, pla
 
 #[test]
 fn large_answers_with_a_long_life_do_not_fill_the_memory() {
-    // As many addresses as a message can have, and as are read.
+    // The most addresses that fit a DNS message, and the most that are read.
     const KINDS: [(&str, u32); 2] = [("whole", 4_000), ("tenth", 400)];
     const KEYS: u32 = 8;
     let stage = Stage::set();
     let dns = &stage.network.dns;
     dns.lives("large.example", 86_400);
     for (kind, others) in KINDS {
-        // The way ends at the node itself, before a connection.
+        // The address is one of the node itself, so there is no connection.
         dns.behaves(
             &format!("{kind}.large.example"),
             Behaviour::Addresses { first: stage.node.address(), others },
@@ -80,7 +81,7 @@ fn the_keys_of_many_strangers_make_few_connections_to_one_third_party() {
             for key in 0..KEYS {
                 let domain = format!("d{stranger}-{key}.example");
                 let service = format!("_xmpp-server._tcp.{domain}");
-                // Two names, so that the one who counts targets by name counts two.
+                // Two names for one target: counting by name would count two.
                 for name in ["a", "b"] {
                     let host = format!("{name}.{domain}");
                     stage.network.dns.srv(&service, 0, 0, victim.port, &host);
@@ -96,7 +97,7 @@ fn the_keys_of_many_strangers_make_few_connections_to_one_third_party() {
             assert_eq!(stranger.expects("result").attribute("type"), "error");
         }
     }
-    // A burst of 64, twice those that may be under way at once, and then one a second.
+    // A burst of 64, twice the number that may run at once, and then one a second.
     let most = 64 + began.elapsed().as_secs() as usize + 1;
     assert!(victim.met() <= most, "{} connections for {} keys", victim.met(), STRANGERS * KEYS);
 }
@@ -158,7 +159,7 @@ fn equal_records_and_other_names_of_one_address_are_dialled_once() {
 fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
     let stage = Stage::set();
     let dns = &stage.network.dns;
-    // Somebody else's service on this machine, reached by every address of it.
+    // A service of another user on this machine, listening at all its addresses.
     let other = TcpListener::bind("0.0.0.0:0").unwrap();
     other.set_nonblocking(true).unwrap();
     let port = other.local_addr().unwrap().port();
@@ -172,7 +173,7 @@ fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
         dns.a(&format!("h.{domain}"), address.parse().unwrap());
         let answer = inbox.asks(&domain, "<ping xmlns='urn:xmpp:ping'/>");
         let text = answer.expect("error").expect("text").text();
-        let wanted = if own { "lead back to this server" } else { "cannot be reached" };
+        let wanted = if own { "point to this server" } else { "cannot be reached" };
         assert!(text.contains(wanted), "{address}: {answer}");
     }
     for (number, own) in [(7, true), (8, false)] {
@@ -183,7 +184,7 @@ fn an_unspecified_address_leads_to_no_listener_of_this_machine() {
             dns.aaaa(&format!("h.{domain}"), address.parse().unwrap());
         }
         let text = inbox.asks(&domain, "<ping xmlns='urn:xmpp:ping'/>").expect("error").expect("text").text();
-        let wanted = if own { "lead back to this server" } else { "cannot be reached" };
+        let wanted = if own { "point to this server" } else { "cannot be reached" };
         assert!(text.contains(wanted), "{text}");
     }
     assert!(other.accept().is_err(), "somebody else's service was connected to");
@@ -214,7 +215,7 @@ fn a_verification_that_leads_back_to_the_node_ends_there() {
 
 // rows: F17
 #[test]
-fn strangers_are_told_the_same_of_every_address() {
+fn verification_answers_do_not_reveal_open_ports() {
     let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"3s\""));
     let network = &stage.network;
     let says = |text: &'static str| {
@@ -263,7 +264,7 @@ fn strangers_are_told_the_same_of_every_address() {
     }
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(!told.iter().any(|told| told.contains(|c: char| c.is_ascii_digit())), "{told:#?}");
-    // The operator reads the details.
+    // The log has the details.
     stage.node.eventually_logs(&["could not be asked", "refusing.example", "refused the connection"]);
 }
 
@@ -290,7 +291,7 @@ fn no_stream_error_before_authentication_has_an_address_in_it() {
         format!("{good}<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>"),
         format!("{good}</wrong>"),
         format!("{good}<!-- -->"),
-        // Its time runs out while the authoritative server is silent.
+        // The stream times out while the authoritative server is silent.
         format!("{good}<db:result from='silent.example' to='{INBOX}'>key</db:result>"),
         good.clone(),
     ];
@@ -307,7 +308,7 @@ fn no_stream_error_before_authentication_has_an_address_in_it() {
     }
 }
 
-/// A stream to the node from an address of its own.
+/// Opens a stream to the node from its own address.
 #[track_caller]
 fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
     let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
@@ -317,7 +318,7 @@ fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
     peer
 }
 
-/// A server that has nothing to do with all this: it counts connections, and ends each.
+/// An unrelated server: it counts connections and closes each.
 struct Victim {
     address: Ipv4Addr,
     port: u16,
@@ -344,7 +345,7 @@ impl Victim {
     }
 }
 
-/// Greets every connection with a text, and keeps it until the other side ends it.
+/// Sends a text on every connection, and keeps it until the other side closes it.
 fn says_to_all(listener: TcpListener, text: &'static str) {
     thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {

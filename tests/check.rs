@@ -157,7 +157,7 @@ fn a_certificate_that_others_refuse_fails_the_check_and_not_the_node() {
     let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     node.eventually_logs(&["WARN", "domain.certificate: expired on"]);
-    // So a reload goes on that brings the new one in, and one with a mistake does not.
+    // So a reload that installs the new certificate succeeds, and one with a mistake fails.
     let output = check(&network.directory("nuncio.example"), "nuncio.toml", &["--offline", "--startable"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let desk = Desk::new();
@@ -244,7 +244,7 @@ fn a_control_socket_with_which_a_node_does_not_start_is_an_error() {
         ),
         "{screen}"
     );
-    // Nobody, not even root, makes files there.
+    // Not even root can create files there.
     let screen = desk.ends_somehow(&text("/proc/nuncio.sock"), &["--offline"]);
     assert!(screen.contains(": listen.control: ") && screen.contains("/proc/nuncio.sock"), "{screen}");
     let screen = desk.fails(&text("live.sock"), &[]);
@@ -289,7 +289,7 @@ fn an_address_of_another_machine_or_another_process_is_an_error() {
          [[domain]]\nname = \"localhost\"\n"
     );
     let screen = desk.fails(&text, &[]);
-    // The program that runs the tests; the system keeps 15 bytes of its name.
+    // The test binary; the kernel keeps 15 bytes of its name.
     let program = fs::read_to_string("/proc/self/comm").unwrap();
     let taken = format!("error: listen.s2s: {address}:5269 is in use by {}", program.trim());
     assert!(screen.contains(&taken), "{screen}");
@@ -391,7 +391,7 @@ fn a_missing_file_differs_from_a_file_that_is_not_toml() {
     assert!(screen.contains("error: not TOML: ") && screen.contains(" --> n.toml:1:"), "{screen}");
 }
 
-/// A directory with a configuration `n.toml`, and what it names.
+/// A directory with a configuration `n.toml` and the files that it names.
 struct Desk {
     network: Network,
     directory: PathBuf,
@@ -404,16 +404,17 @@ impl Desk {
         Self { network, directory }
     }
 
-    /// Adds `NAME.crt` and `NAME.key`, which only their owner can read; the path of the key.
+    /// Adds `NAME.crt` and `NAME.key`, readable by their owner only, and returns the path of the key.
     fn put(&self, name: &str, identity: &Identity) -> PathBuf {
         let key = self.directory.join(format!("{name}.key"));
-        fs::copy(&identity.certificate_file, self.directory.join(format!("{name}.crt"))).unwrap();
-        fs::copy(&identity.key_file, &key).unwrap();
+        let files = self.network.files(identity);
+        fs::copy(files.certificate, self.directory.join(format!("{name}.crt"))).unwrap();
+        fs::copy(files.key, &key).unwrap();
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         key
     }
 
-    /// The day on which `NAME.crt` ends, as 2026-11-01.
+    /// The day on which `NAME.crt` expires, such as 2026-11-01.
     fn date_of(&self, name: &str) -> String {
         let mut openssl = Command::new("date");
         let certificate =
@@ -433,7 +434,7 @@ impl Desk {
         self.ends(0, toml, arguments)
     }
 
-    /// As root and as nobody in particular.
+    /// Runs it as root and as an unprivileged user.
     fn ends_somehow(&self, toml: &str, arguments: &[&str]) -> String {
         fs::write(self.directory.join("n.toml"), toml).unwrap();
         text(&check(&self.directory, "n.toml", arguments))

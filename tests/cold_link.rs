@@ -1,9 +1,10 @@
-//! Order and completeness from the first stanza into a link that does not exist yet.
+//! Stanzas to a domain without a link arrive completely and in order.
 
 use std::time::Duration;
 
 use crate::support::{
-    Behaviour, Component, Ejabberd, Network, Node, Prosody, SOON, Server, Setup, eventually,
+    Behaviour, Certificate, Component, Network, Node, Prosody, Purpose, SOON, Server, Setup, Tenant,
+    eventually,
 };
 
 #[test]
@@ -15,9 +16,8 @@ fn ten_thousand_stanzas_arrive_in_order_at_prosody() {
 
 #[test]
 fn ten_thousand_stanzas_arrive_in_order_at_ejabberd() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
-    ten_thousand_arrive_in_order(&network, &ejabberd);
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    ten_thousand_arrive_in_order(ejabberd.network(), &ejabberd);
 }
 
 // rows: E10
@@ -37,18 +37,18 @@ fn order_holds_while_two_other_links_are_made() {
         Node::start(&network, Setup::of("two.example")),
         Node::start(&network, Setup::of("three.example")),
     ];
-    // The links come up at different times.
+    // The links are established at different times.
     for (server, delay) in servers.iter().zip([300, 100, 600]) {
         let delay = Behaviour::Delay(Duration::from_millis(delay));
         network.dns.behaves(server.domain(), delay);
     }
-    let node = Node::start(&network, roomy());
+    let node = Node::start(&network, roomy("nuncio.example"));
     let sender = node.inbox();
     let mut receivers = servers.each_ref().map(Server::inbox);
 
     let from = sender.name().to_owned();
     let names = receivers.each_ref().map(|receiver| receiver.name().to_owned());
-    // Of six stanzas, four go to the first: 10,000 of 15,000.
+    // Four of six stanzas go to the first: 10,000 of 15,000.
     let to = |number: usize| [0, 1, 0, 2, 0, 0][number % 6];
     let flood = sender.floods(15_000, move |number| stanza(&from, &names[to(number)], number));
     for (place, receiver) in receivers.iter_mut().enumerate() {
@@ -59,14 +59,14 @@ fn order_holds_while_two_other_links_are_made() {
 }
 
 #[test]
-fn what_waited_goes_out_before_what_comes_after() {
+fn queued_stanzas_leave_before_later_ones() {
     let network = Network::new();
     let other = Node::start(&network, Setup::of("other.example"));
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let mut sender = node.inbox();
     let mut receiver = other.inbox();
     network.dns.behaves(other.domain(), Behaviour::Delay(Duration::from_millis(500)));
-    // Slowly, so that some come before, some at, some after the moment the link is there.
+    // Slowly, so that some are sent before, some while and some after the link is established.
     let (from, to) = (sender.name().to_owned(), receiver.name().to_owned());
     let mut sent = 0;
     eventually("the first stanza arrives", || {
@@ -82,9 +82,9 @@ fn what_waited_goes_out_before_what_comes_after() {
 
 #[track_caller]
 fn ten_thousand_arrive_in_order(network: &Network, server: &dyn Server) {
-    let node = Node::start(network, roomy());
+    let node = Node::start(network, roomy(&format!("nuncio-{}", server.domain())));
     let (sender, mut receiver) = (node.inbox(), server.inbox());
-    // Long enough that much of it waits.
+    // Large enough that much of it is queued.
     network.dns.behaves(server.domain(), Behaviour::Delay(Duration::from_millis(200)));
     let (from, to) = (sender.name().to_owned(), receiver.name().to_owned());
     let flood = sender.floods(10_000, move |number| stanza(&from, &to, number));
@@ -93,10 +93,9 @@ fn ten_thousand_arrive_in_order(network: &Network, server: &dyn Server) {
     node.eventually_logs(&[sender.name(), receiver.name(), "handed over"]);
 }
 
-/// A node whose queues have room for all that is sent, however long a link takes on a busy machine: what does not fit into
-/// a full one would come back.
-fn roomy() -> Setup {
-    Setup::of("nuncio.example").set("promise.max_stanzas", "20000").set("promise.max_bytes", "\"16 MiB\"")
+/// A node whose queues have room for everything that is sent, however long a link takes on a busy machine.
+fn roomy(domain: &str) -> Setup {
+    Setup::of(domain).set("promise.max_stanzas", "20000").set("promise.max_bytes", "\"16 MiB\"")
 }
 
 fn stanza(from: &str, to: &str, number: usize) -> String {

@@ -188,7 +188,7 @@ fn check_prints_every_problem_and_not_just_the_first() {
          [dns]\nnameservers = [\"nowhere\"]\n\
          [[domain]]\nname = \"nuncio.example\"\ncertificate = {:?}\nkey = \"missing.key\"\n\
          [[component]]\nname = \"echo.nuncio.example\"\n",
-        identity.certificate_file
+        network.files(&identity).certificate
     );
     let output = check(&network, &text);
     assert_eq!(output.status.code(), Some(1), "{output:?}");

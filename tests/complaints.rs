@@ -1,22 +1,22 @@
-//! What a peer says about our stanzas on the stream that we opened, and what it says before there is one.
+//! Errors from a peer: stanza errors and stream errors on streams that we opened, and errors during negotiation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::support::{
-    Auth, Component, Ejabberd, Identity, Listener, Network, Node, Peer, Prosody, Server, Setup, eventually,
-    plays,
+    Auth, Certificate, Component, Identity, Listener, Network, Node, Peer, Prosody, Purpose, Server, Setup,
+    Tenant, eventually, plays,
 };
 
-/// Stanzas of others behind each that costs something.
+/// Stanzas of other senders behind each bad one.
 const OTHERS: usize = 20;
 
 #[test]
-fn what_ejabberd_answers_on_our_stream_reaches_the_sender_and_costs_nobody_else() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example").auth(Auth::External));
-    let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
+fn an_error_from_ejabberd_on_our_stream_reaches_the_sender() {
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    let setup = Setup::of(&ejabberd.neighbour("nuncio")).auth(Auth::External);
+    let node = Node::start(ejabberd.network(), setup);
     let (mut sender, mut inbox) = (node.outbox(), ejabberd.inbox());
     // ejabberd 23.01 has no character of Unicode 12 or later in its tables for resources.
     for (id, resource) in [("new-1", "\u{1fae0}"), ("new-2", "a\u{1fae0}b"), ("new-3", "\u{1fabf}")] {
@@ -37,7 +37,7 @@ fn what_ejabberd_answers_on_our_stream_reaches_the_sender_and_costs_nobody_else(
 }
 
 #[test]
-fn what_a_peer_sends_on_our_stream_is_an_answer_or_costs_itself() {
+fn stanzas_on_our_stream_are_answers_or_dropped() {
     let (_network, node, mut peer, mut sender) = linked();
     sender.sends_message("user@peer.example/x", "first", "hello");
     peer.expects("message");
@@ -66,7 +66,7 @@ fn what_a_peer_sends_on_our_stream_is_an_answer_or_costs_itself() {
     .iter()
     .enumerate()
     {
-        // More than any peer errs, in one write.
+        // More than a peer sends by mistake, in one write.
         peer.sends(&stray.repeat(10));
         peer.sends(&answer(["message", "iq", "presence"][nth % 3], &format!("answer-{nth}")));
         let first = sender.next(Duration::from_secs(30)).expect("the answer");
@@ -86,7 +86,7 @@ fn what_a_peer_sends_on_our_stream_is_an_answer_or_costs_itself() {
 
 // XEP-0478 is not announced by this version, so the node cannot know the limit.
 #[test]
-fn a_stanza_that_is_too_long_for_prosody_is_answered_and_requests_beside_it_too() {
+fn a_stanza_too_long_for_prosody_bounces_and_so_do_requests_beside_it() {
     let network = Network::new();
     let limit = "s2s_stanza_size_limit = 131072";
     let prosody = Prosody::start_with(&network, Setup::of("prosody.example").auth(Auth::External), limit);
@@ -113,7 +113,7 @@ fn a_stanza_that_is_too_long_for_prosody_is_answered_and_requests_beside_it_too(
     let question = sender.receives_id("question");
     question.expect("error").expect("remote-server-timeout");
     assert!(question.expect("error").expect("text").text().contains("may have arrived"), "{question}");
-    // And the link is back.
+    // The link is reopened.
     sender.sends_message(inbox.name(), "after", "hello");
     inbox.receives_id("after");
     stops_without_a_difference(&node, false);
@@ -137,7 +137,7 @@ fn a_stream_error_about_content_is_answered_where_the_stanza_is_known() {
     ] {
         let (_network, node, listener, identity) = scene(Auth::External);
         let mut sender = node.outbox();
-        // One alone is the one that is meant, whatever its length.
+        // A single stanza is the one in question, whatever its length.
         sender.sends_message("user@peer.example", "alone", "hello");
         let mut peer = listener.accepts();
         peer.answers_to_external("peer.example", &identity);
@@ -152,7 +152,7 @@ fn a_stream_error_about_content_is_answered_where_the_stanza_is_known() {
 }
 
 #[test]
-fn among_several_stanzas_the_long_one_and_requests_that_were_not_read_are_answered() {
+fn after_a_size_error_the_long_stanza_and_unread_requests_bounce() {
     for (end, answered) in [
         (Some("policy-violation"), &["long", "behind"][..]),
         (Some("not-well-formed"), &["before", "behind"]),
@@ -199,7 +199,7 @@ fn among_several_stanzas_the_long_one_and_requests_that_were_not_read_are_answer
 
 #[test]
 fn dialback_follows_on_another_connection_when_external_ends_the_stream() {
-    // Where the certificate of the peer is good, and where it proves nothing.
+    // With a valid certificate of the peer, and with an invalid one.
     for names in ["peer.example", "elsewhere.example"] {
         let (network, node, listener, _) = scene(Auth::Both);
         let identity = network.authority.issue(&[names]);
@@ -218,7 +218,7 @@ fn dialback_follows_on_another_connection_when_external_ends_the_stream() {
 }
 
 #[test]
-fn dialback_on_another_connection_does_not_wait_for_the_connection_before_it() {
+fn dialback_on_a_new_connection_does_not_wait_for_the_old_one() {
     let network = Network::new();
     let address = network.address();
     network.publish("peer.example", address);
@@ -235,7 +235,7 @@ fn dialback_on_another_connection_does_not_wait_for_the_connection_before_it() {
 }
 
 #[test]
-fn the_refusal_of_external_is_told_when_dialback_fails_as_well() {
+fn a_refused_external_is_reported_when_dialback_fails_too() {
     let (network, node, listener, _) = scene(Auth::Both);
     let identity = network.authority.issue(&["peer.example"]);
     let connections = Arc::new(AtomicUsize::new(0));
@@ -286,7 +286,7 @@ fn a_policy_that_refuses_us_over_tls_is_asked_twice() {
     let answer = sender.receives_id("first");
     let text = answer.expect("error").expect("text").text();
     assert_eq!(text, "peer.example closed the stream: policy-violation (so be it)");
-    // Once it says so no more, the next message gets through.
+    // When the peer stops refusing, the next message arrives.
     let mut peer = eventually("another attempt", || {
         sender.sends_message("user@peer.example", "again", "hello");
         std::thread::sleep(Duration::from_millis(200));
@@ -343,11 +343,11 @@ fn a_refusal_that_may_pass_is_waited_out() {
     }
 }
 
-/// A header as servers from before XMPP 1.0 send it.
+/// A stream header of a server from before XMPP 1.0.
 const OLD: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:server' \
     xmlns:stream='http://etherx.jabber.org/streams' from='peer.example' id='old'>";
 
-/// Both ways of authentication.
+/// Features that offer both EXTERNAL and dialback.
 const BOTH: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism>\
     </mechanisms><dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 
@@ -359,7 +359,7 @@ fn ends_with(condition: &str) -> String {
     )
 }
 
-/// A node, and a scripted server that waits for it as `peer.example`.
+/// A node and a scripted server that listens as `peer.example`.
 fn scene(auth: Auth) -> (Network, Node, Listener, Identity) {
     let network = Network::new();
     let address = network.address();
@@ -370,7 +370,7 @@ fn scene(auth: Auth) -> (Network, Node, Listener, Identity) {
     (network, node, listener, identity)
 }
 
-/// The same with a link from the component `outbox.` of the node, on which an IQ result has gone.
+/// The same with an open link from the component `outbox.`, on which an IQ result was sent.
 fn linked() -> (Network, Node, Peer, Component) {
     let (network, node, listener, identity) = scene(Auth::External);
     let mut sender = node.outbox();
@@ -382,7 +382,7 @@ fn linked() -> (Network, Node, Peer, Component) {
     (network, node, peer, sender)
 }
 
-/// Goes as far as EXTERNAL, refuses it and ends stream and connection.
+/// Negotiates up to EXTERNAL, refuses it, and closes stream and connection.
 fn refuses_external(peer: &mut Peer, identity: &Identity) {
     peer.answers_to_tls("peer.example", identity);
     peer.sends_features(BOTH);
@@ -394,7 +394,7 @@ fn refuses_external(peer: &mut Peer, identity: &Identity) {
     peer.waits_for_the_end();
 }
 
-/// Offers both and takes dialback, whatever the key.
+/// Offers both, and accepts any dialback key.
 fn takes_dialback(peer: &mut Peer, identity: &Identity) {
     peer.answers_to_tls("peer.example", identity);
     peer.sends_features(BOTH);
@@ -403,14 +403,14 @@ fn takes_dialback(peer: &mut Peer, identity: &Identity) {
     peer.sends(&format!("<db:result from='{from}' to='{to}' type='valid'/>"));
 }
 
-/// Sends what others would, and returns the ids.
+/// Sends stanzas of other senders, and returns their ids.
 fn send_others(sender: &mut Component, to: &str, prefix: &str) -> Vec<String> {
     let ids: Vec<String> = (0..OTHERS).map(|nth| format!("{prefix}-other-{nth}")).collect();
     ids.iter().for_each(|id| sender.sends_message(to, id, "hello"));
     ids
 }
 
-/// Expects those, in order, and nothing between.
+/// Expects these stanzas in order, and no others.
 fn receives_all(inbox: &mut Component, ids: &[String]) {
     for id in ids {
         let stanza = inbox.next(Duration::from_secs(30)).expect("a stanza of somebody else");
@@ -418,7 +418,7 @@ fn receives_all(inbox: &mut Component, ids: &[String]) {
     }
 }
 
-/// Stops the node, whose account must add up, without anything uncertain if it is to be `certain`.
+/// Stops the node. Its account must balance; if `certain`, no stanza may be in doubt.
 fn stops_without_a_difference(node: &Node, certain: bool) {
     let status = node.terminate(Duration::from_secs(30));
     assert!(status.success(), "{status}");

@@ -1,4 +1,4 @@
-//! External components (XEP-0114): who may connect, and what reaches them.
+//! External components (XEP-0114): authentication, names and delivery.
 
 use std::fs;
 use std::process::Command;
@@ -75,7 +75,7 @@ fn a_second_connection_for_the_same_name_gets_conflict() {
 }
 
 #[test]
-fn a_program_that_comes_back_at_once_gets_its_seat_again() {
+fn a_component_that_reconnects_at_once_gets_its_name_back() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     for _ in 0..50 {
@@ -93,7 +93,7 @@ fn a_wrong_secret_is_not_authorized() {
 }
 
 #[test]
-fn a_second_connection_replaces_the_first_where_the_configuration_says_so() {
+fn a_second_connection_replaces_the_first_if_so_configured() {
     let network = Network::new();
     let block = "[[component]]\nname = \"bot.nuncio.example\"\nsecret = \"secret\"\nconflict = \"replace\"";
     let node = Node::start(&network, Setup::of("nuncio.example").block(block));
@@ -115,7 +115,7 @@ fn a_component_that_answers_nothing_loses_its_name_to_one_that_does() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let hung = Component::connect_deaf(node.address(), "inbox.nuncio.example");
-    // It waits for the answer that does not come.
+    // The component never answers.
     let mut second = node.inbox();
     assert!(second.asks("nuncio.example", PING).is("iq", "result"));
     node.eventually_logs(&["WARN", "inbox.nuncio.example", "does not answer a ping"]);
@@ -133,13 +133,13 @@ fn a_component_that_answers_keeps_its_name() {
         assert_eq!(second.err().as_deref(), Some("conflict"));
         assert!(first.asks("nuncio.example", PING).is("iq", "result"));
     }
-    // Neither the ping nor its answer is a stanza that the node was to carry.
+    // Neither the ping nor its answer counts as a carried stanza.
     node.process().signal("USR1");
     node.eventually_logs(&["nuncio::account", "domain=*", "taken=3 "]);
 }
 
 #[test]
-fn a_wrong_secret_is_a_warning_with_the_name_of_the_component_and_hides_no_other() {
+fn a_wrong_secret_is_a_warning_that_names_the_component() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     for _ in 0..30 {
@@ -156,7 +156,7 @@ fn a_wrong_secret_is_a_warning_with_the_name_of_the_component_and_hides_no_other
 }
 
 #[test]
-fn a_component_that_is_missing_is_told_with_the_first_stanza_for_it() {
+fn a_missing_component_is_logged_with_the_first_stanza_for_it() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let mut outbox = node.outbox();
@@ -199,7 +199,7 @@ fn a_component_serves_a_whole_local_domain() {
     domain.sends_message(remote.name(), "from the domain", "hello");
     assert_eq!(remote.receives_id("from the domain").attribute("from"), "tester@nuncio.example");
 
-    // The node's own services stand back.
+    // The component takes precedence over the node's own services.
     remote.sends(&format!(
         "<iq type='get' id='ping' from='tester@{}' to='nuncio.example'>{PING}</iq>",
         remote.name()

@@ -1,4 +1,4 @@
-//! The rules of the standards, one row of CONFORMANCE.md or more a test.
+//! Conformance with the standards. Each test names its rows of `rows.txt` in a line `// rows: …`; INDEX.md lists them.
 
 mod abuse;
 mod certificates;
@@ -8,7 +8,6 @@ mod direct_tls;
 mod forwarding;
 mod policy;
 mod resolution;
-mod siege;
 mod stanzas;
 mod starttls;
 mod strangers;

@@ -1,5 +1,4 @@
-//! What an operator asks a running node: why federation with a domain does not work, what links there are, what waits;
-//! and to try again, or to close.
+//! The operator's commands to a running node: `explain`, `links`, `queues`, `retry`, `close`.
 
 mod certificate;
 mod components;
@@ -18,7 +17,7 @@ use crate::support::{
 };
 
 #[test]
-fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {
+fn explain_names_the_reason_and_the_side_that_has_to_act() {
     let (network, place) = (Network::new(), Place::new());
     let expired = network.authority.certificate(&["b.example"]).expired().issue();
     plays(listener(&network, "b.example"), move |mut peer| {
@@ -30,8 +29,8 @@ fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {
 
     let told = place.tells(&["explain", "b.example"]);
     let sentence = told.lines().next().unwrap();
-    assert!(sentence.starts_with("b.example: no link; its certificate expired on 20"), "{sentence}");
-    assert!(sentence.contains("; b.example's administrator has to renew it; nothing waits, "), "{sentence}");
+    assert!(sentence.starts_with("b.example: no link; certificate of b.example expired on 20"), "{sentence}");
+    assert!(sentence.contains("; the operator of b.example must renew it; nothing waits, "), "{sentence}");
     for event in ["queued", "resolved", "connected", "secured", "no link", "bounced"] {
         assert!(told.contains(event), "no {event:?} in\n{told}");
     }
@@ -46,7 +45,7 @@ fn explain_says_in_one_sentence_why_there_is_no_link_and_who_has_to_act() {
 }
 
 #[test]
-fn bounces_for_one_reason_are_told_once_with_their_number() {
+fn bounces_for_one_reason_are_counted_in_one_line() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());
     let mut sender = node.inbox();
@@ -146,7 +145,7 @@ fn sessions_lists_every_link_with_its_particulars() {
 }
 
 #[test]
-fn a_link_that_is_being_made_is_told_with_how_far_it_is() {
+fn a_pending_link_is_listed_with_its_stage() {
     let (network, place) = (Network::new(), Place::new());
     plays(listener(&network, "slow.example"), |mut peer| peer.waits_for_the_end());
     let node = Node::start(&network, place.setup());
@@ -163,7 +162,7 @@ fn a_link_that_is_being_made_is_told_with_how_far_it_is() {
 }
 
 #[test]
-fn queues_lists_what_waits_and_the_most_first() {
+fn queues_lists_the_longest_queue_first() {
     let (network, place) = (Network::new(), Place::new());
     for domain in ["one.example", "many.example"] {
         network.publish(domain, network.address());
@@ -214,7 +213,7 @@ fn retry_ends_the_pause_at_once() {
 }
 
 #[test]
-fn retry_begins_the_back_off_anew() {
+fn retry_resets_the_back_off() {
     let (network, place) = (Network::new(), Place::new());
     network.publish("other.example", network.address());
     let node = Node::start(&network, place.setup().set("promise.backoff", "[\"40s\", \"4000s\"]"));
@@ -239,7 +238,7 @@ fn retry_begins_the_back_off_anew() {
 }
 
 #[test]
-fn close_loses_nothing_and_says_how_many_links_it_closed() {
+fn close_loses_no_stanza_and_counts_the_closed_links() {
     let (network, place) = (Network::new(), Place::new());
     let other = Node::start(&network, Setup::of("other.example"));
     let node = Node::start(&network, place.setup());
@@ -263,10 +262,10 @@ fn close_loses_nothing_and_says_how_many_links_it_closed() {
     }
     assert_eq!(sending.join().unwrap(), COUNT);
     assert!(closed >= 1, "no link was closed");
-    // The link is gone, and comes back with the next stanza.
+    // The link is closed, and reopened by the next stanza.
     place.tells(&["close", "inbox.other.example"]);
     let told = place.tells(&["explain", "inbox.other.example"]);
-    assert!(told.contains("closed") && told.contains("an operator asked for it"), "{told}");
+    assert!(told.contains("closed") && told.contains("closed by an operator"), "{told}");
 }
 
 #[test]
@@ -292,7 +291,7 @@ fn close_ends_streams_that_the_other_side_opened_too() {
 }
 
 #[test]
-fn a_domain_that_is_unknown_is_said_to_be_so() {
+fn an_unknown_domain_is_reported_as_unknown() {
     let (network, place) = (Network::new(), Place::new());
     let _node = Node::start(&network, place.setup());
     for command in ["explain", "retry", "close"] {
@@ -323,7 +322,7 @@ fn a_domain_of_our_own_is_never_tried_again() {
 }
 
 #[test]
-fn a_file_that_is_no_socket_is_said_to_be_none() {
+fn a_file_that_is_no_socket_is_reported() {
     let place = Place::new();
     fs::write(place.socket(), "").unwrap();
     let output = place.nuncio(&["sessions"]);
@@ -391,7 +390,7 @@ fn explain_names_domains_above_and_below_that_have_links_or_queues() {
     let told = String::from_utf8_lossy(&unknown.stderr);
     assert!(told.contains(&format!("related domains: {linked} (1 link, nothing waits)")), "{told}");
     assert!(!told.contains("nuncio.example"), "{told}");
-    // Of a domain about which there is something to tell, too.
+    // Also for a domain with recorded events.
     sender.sends_message("someone@b.example", "two", "");
     sender.receives_id("two");
     let told = place.tells(&["explain", "b.example"]);
@@ -400,7 +399,7 @@ fn explain_names_domains_above_and_below_that_have_links_or_queues() {
     assert_eq!(json["related"][0]["domain"], linked.as_str());
 }
 
-/// Where a test's control socket is: paths of sockets are short, and those of tests are not.
+/// A directory for the control socket of a test: socket paths are limited to 107 bytes, and test paths are longer.
 struct Place(PathBuf);
 
 impl Place {
@@ -416,7 +415,7 @@ impl Place {
         self.0.join("nuncio.sock")
     }
 
-    /// `nuncio.example`, with its socket here.
+    /// The setup of `nuncio.example` with its socket here.
     fn setup(&self) -> Setup {
         Setup::of("nuncio.example").set("listen.control", &format!("{:?}", self.socket()))
     }
@@ -426,7 +425,7 @@ impl Place {
         nuncio(&[&arguments[..1], &["--socket", path(&self.socket())], &arguments[1..]].concat())
     }
 
-    /// What a person sees of a command that succeeds.
+    /// Runs a command that must succeed, and returns its text.
     #[track_caller]
     fn tells(&self, arguments: &[&str]) -> String {
         let output = self.nuncio(arguments);
@@ -434,7 +433,7 @@ impl Place {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What a machine reads of a command that succeeds.
+    /// Runs a command that must succeed, and returns its JSON.
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> Value {
         let told = self.tells(&[arguments, &["--json"]].concat());
@@ -456,14 +455,14 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Publishes `domain` and listens where it is said to be.
+/// Publishes `domain` and listens at its address.
 fn listener(network: &Network, domain: &str) -> Listener {
     let address = network.address();
     network.publish(domain, address);
     Listener::at(address)
 }
 
-/// Stanzas of a flood that several links carry.
+/// Stanzas of a flood over several links.
 const COUNT: usize = 2_000;
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";

@@ -1,4 +1,4 @@
-//! Server dialback (XEP-0220) with a peer that plays each of its roles.
+//! Server dialback (XEP-0220) against a scripted peer in each role.
 
 use crate::support::{
     Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup, Tls,
@@ -69,7 +69,7 @@ fn a_key_that_the_peer_calls_invalid_is_an_internal_error() {
 
 // rows: F10
 #[test]
-fn a_peer_is_called_back_and_heard_when_its_key_is_good() {
+fn a_peer_with_a_valid_key_is_authenticated() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
@@ -88,7 +88,7 @@ fn a_peer_is_called_back_and_heard_when_its_key_is_good() {
 
 // rows: F16
 #[test]
-fn a_bad_key_is_answered_invalid_and_nothing_is_heard() {
+fn a_bad_key_is_answered_invalid_and_no_stanza_is_accepted() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
@@ -143,7 +143,7 @@ fn several_pairs_are_proved_on_one_stream() {
 
 // rows: F5 F14
 #[test]
-fn a_slow_call_back_holds_up_nobody_else_on_the_stream() {
+fn a_slow_callback_delays_no_other_pair_of_the_stream() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
@@ -158,7 +158,7 @@ fn a_slow_call_back_holds_up_nobody_else_on_the_stream() {
 }
 
 #[test]
-fn before_tls_no_key_is_taken_when_tls_is_required() {
+fn with_tls_required_no_key_is_accepted_before_tls() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::Dialback));
     let mut peer = Peer::dials(node.address());
@@ -171,7 +171,7 @@ fn before_tls_no_key_is_taken_when_tls_is_required() {
     assert!(answer.contains("policy-violation") || answer.contains("not-authorized"), "{answer}");
 }
 
-/// A node without TLS, so that the script shows dialback and nothing else, and a peer's listener.
+/// A node without TLS, so that scripts consist of dialback only, and the peer's listener.
 pub(crate) struct Stage {
     pub(crate) network: Network,
     pub(crate) node: Node,
@@ -183,7 +183,7 @@ impl Stage {
         Self::of(Setup::of("nuncio.example"))
     }
 
-    /// Sets the stage for a node that is special in other ways.
+    /// The same with other settings of the node.
     pub(crate) fn of(setup: Setup) -> Self {
         let network = Network::new();
         let setup = setup.auth(Auth::Dialback).certificate(Certificate::Missing).tls(Tls::Optional);
@@ -193,7 +193,7 @@ impl Stage {
         Self { network, node, listener: Listener::at(address) }
     }
 
-    /// Opens a stream to the node, and returns its id.
+    /// Opens a stream to the node, and returns the id of the stream.
     #[track_caller]
     pub(crate) fn dials(&self, from: &str) -> (Peer, String) {
         let mut peer = Peer::dials(self.node.address());
@@ -221,7 +221,7 @@ impl Stage {
         peer.expects("verify")
     }
 
-    /// Is called back on a new stream, or asked on the one that is there, and says `valid`.
+    /// Answers `valid` to the node's verification request, on a new stream or on the present one.
     #[track_caller]
     pub(crate) fn confirms(&self, domain: &str, id: &str) {
         let mut called = self.listener.accepts();
@@ -229,7 +229,7 @@ impl Stage {
         called.sends(&verified(domain, id, "valid"));
     }
 
-    /// Asks the node, as one who received `key` would, and returns the verdict.
+    /// Asks the node to verify `key`, as a receiving server does, and returns the verdict.
     #[track_caller]
     pub(crate) fn verifies(&self, domain: &str, id: &str, key: &str) -> String {
         let mut peer = Peer::dials(self.node.address());

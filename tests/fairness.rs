@@ -1,4 +1,4 @@
-//! What is slow or dead takes nothing from what is healthy, and a stop in the middle of it loses nothing.
+//! Slow and unreachable destinations do not stop a healthy one, and a shutdown among them loses no stanza.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Component, Listener, NEVER, Network, Node, Peer, Prosody, Proxy, SOON, Server, Setup};
 
-/// One component writes to three domains in turn, as fast as the node takes it. What rate that leaves is printed.
+/// One component writes to three domains in turn, as fast as the node reads. The remaining rate is printed.
 #[test]
 fn a_deaf_and_a_dead_destination_do_not_stop_a_healthy_one() {
     let three = Three::set();
@@ -29,7 +29,7 @@ fn a_deaf_and_a_dead_destination_do_not_stop_a_healthy_one() {
         rate(busy),
         100.0 * rate(busy) / rate(quiet)
     );
-    // It went on beside them: neither was given up while it did.
+    // The deaf domain was still connected while the healthy one received everything.
     assert!(!three.node.process().logged(&["closed", "deaf.example"]), "the deaf domain was given up");
     drop(three.deaf.join().unwrap());
 }
@@ -45,7 +45,7 @@ fn a_slow_destination_is_answered_for_and_the_others_of_its_source_go_on() {
     let _slow = thread::spawn(move || {
         let mut peer = listener.accepts();
         peer.answers_to_external("slow.example", &identity);
-        // Some hundred KiB a second, until the node hangs up.
+        // Some hundred KiB a second, until the node closes the connection.
         while peer.hears(SOON).is_ok() {
             thread::sleep(Duration::from_millis(100));
         }
@@ -60,7 +60,7 @@ fn a_slow_destination_is_answered_for_and_the_others_of_its_source_go_on() {
 }
 
 #[test]
-fn sigterm_beside_a_slow_destination_answers_what_it_has_not_taken() {
+fn sigterm_beside_a_slow_destination_answers_the_queued_stanzas() {
     let network = Network::new();
     let address = network.address();
     network.publish("slow.example", address);
@@ -71,7 +71,7 @@ fn sigterm_beside_a_slow_destination_answers_what_it_has_not_taken() {
     let slow = thread::spawn(move || {
         let mut peer = listener.accepts();
         peer.answers_to_external("slow.example", &identity);
-        // When the node is gone, the rest of what the sockets hold is read without a pause.
+        // After the node has ended, the rest in the socket buffers is read without a pause.
         while peer.hears(SOON).is_ok() {
             if !until.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(200));
@@ -102,7 +102,7 @@ fn sigterm_beside_deaf_and_dead_destinations_leaves_no_difference() {
 }
 
 #[test]
-fn sigterm_while_five_hundred_wait_for_a_server_that_is_away_leaves_no_difference() {
+fn sigterm_with_five_hundred_queued_leaves_no_difference() {
     let network = Network::new();
     let prosody = Prosody::start(&network, Setup::of("prosody.example"));
     let node = Node::start(&network, Setup::of("nuncio.example"));
@@ -155,12 +155,12 @@ fn sigterm_while_two_thousand_domains_are_tried_leaves_no_difference() {
     flood.join().unwrap();
 }
 
-/// A healthy Prosody, a domain that reads nothing once its link stands, and one at a closed port.
+/// A healthy Prosody, a domain that reads nothing after the handshake, and a domain at a closed port.
 struct Three {
     prosody: Prosody,
     node: Node,
     deaf: JoinHandle<Peer>,
-    // Held for its drop, with which the files of all of them go.
+    // Dropped last: it removes the files of the others.
     _network: Network,
 }
 
@@ -177,18 +177,18 @@ impl Three {
             peer.answers_to_external("deaf.example", &identity);
             peer
         });
-        // The deaf one is not given up while the test lasts.
+        // The connection to the deaf domain is not closed while the test lasts.
         let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.write_timeout", NEVER));
         Self { prosody, node, deaf, _network: network }
     }
 }
 
-/// Writes to each address in turn.
+/// Sends messages to each address in turn.
 fn floods(sender: &Component, count: usize, to: &[&str]) -> JoinHandle<usize> {
     floods_with(200, sender, count, to)
 }
 
-/// Likewise, with bodies of that many bytes.
+/// Sends messages with bodies of `length` bytes to each address in turn.
 fn floods_with(length: usize, sender: &Component, count: usize, to: &[&str]) -> JoinHandle<usize> {
     let (from, filling) = (sender.name().to_owned(), "x".repeat(length));
     let to: Vec<String> = to.iter().map(|&to| to.to_owned()).collect();
@@ -198,7 +198,7 @@ fn floods_with(length: usize, sender: &Component, count: usize, to: &[&str]) -> 
     })
 }
 
-/// How long the whole flood takes to arrive.
+/// The time from the first message to the last.
 fn time_to_receive(healthy: &mut Component, count: usize) -> Duration {
     healthy.next(SOON).expect("the first message");
     let began = Instant::now();
@@ -218,9 +218,9 @@ fn stops_without_a_difference(node: &Node) {
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 
-/// Messages to a slow domain, and the bytes of each: more than the sockets take, and minutes of its time.
+/// Messages to a slow domain, and bytes of each: more than socket buffers hold, and minutes of reading.
 const SLOW_COUNT: usize = 5_000;
 const LONG: usize = 4_000;
 
-/// Messages to each domain: several seconds of Prosody's time.
+/// Messages to each domain: several seconds of work for Prosody.
 const COUNT: usize = 5_000;

@@ -1,5 +1,5 @@
-//! Components that strangers type into: biboumi with an IRC network, and the library AnyEvent::XMPP. Nothing that a user
-//! types ends the component's connection.
+//! Gateways: biboumi with an IRC network, and the Perl library AnyEvent::XMPP. No user input ends the component's
+//! connection.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[test]
-fn names_that_irc_users_type_cost_biboumi_no_connection() {
+fn names_typed_by_irc_users_do_not_disconnect_biboumi() {
     let irc = Irc::start();
     let mut user = irc.prosody.inbox();
     let mut stranger = irc.client("stranger");
@@ -24,7 +24,7 @@ fn names_that_irc_users_type_cost_biboumi_no_connection() {
         stranger.sends_bytes(name, |name| [b"INVITE guest ".as_slice(), name, b"\r\n"].concat());
         stranger.sends_bytes(name, |name| [b"TOPIC #room :".as_slice(), name, b"\r\n"].concat());
         stranger.sends_bytes(name, |name| [b"PRIVMSG guest :".as_slice(), name, b"\r\n"].concat());
-        // What comes behind arrives.
+        // The stanza behind it arrives.
         let marker = format!("marker {number}");
         stranger.sends(&format!("PRIVMSG #room :{marker}"));
         user.receives(&marker, |stanza| stanza.child("body").is_some_and(|body| body.text() == marker));
@@ -39,7 +39,7 @@ fn names_that_irc_users_type_cost_biboumi_no_connection() {
 }
 
 #[test]
-fn rooms_and_nicknames_that_xmpp_users_type_cost_biboumi_no_connection() {
+fn names_typed_by_xmpp_users_do_not_disconnect_biboumi() {
     let irc = Irc::start();
     let mut user = irc.prosody.inbox();
     let mut stranger = irc.client("stranger");
@@ -55,7 +55,7 @@ fn rooms_and_nicknames_that_xmpp_users_type_cost_biboumi_no_connection() {
              <iq from='tester@{from}/r' to='{to}' id='i{number}' type='get'>\
              <query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
         ));
-        // An IQ request is answered, whoever it reaches.
+        // An IQ request is answered, whatever its address became.
         user.receives_id(&format!("i{number}"));
         let marker = format!("marker {number}");
         stranger.sends(&format!("PRIVMSG #room :{marker}"));
@@ -87,7 +87,7 @@ fn a_component_of_anyevent_xmpp_converses() {
     assert!(!echo.logged(&["disconnected"]), "{:?}", echo.lines());
 }
 
-/// biboumi as a component of a node, an IRC server, and a Prosody with whose users they converse.
+/// biboumi as a component of a node, an IRC server, and a Prosody with users.
 struct Irc {
     address: Ipv4Addr,
     prosody: Prosody,
@@ -135,7 +135,7 @@ impl Irc {
         Self { address, prosody, node, _biboumi: biboumi, _server: server, _network: network }
     }
 
-    /// Has a user of Prosody join a channel, and waits until the gateway says that the user is in it.
+    /// Makes a user of Prosody join a channel, and waits until the gateway confirms it.
     #[track_caller]
     fn joins(&self, user: &mut Component, channel: &str, nick: &str) {
         let from = user.name().to_owned();
@@ -149,7 +149,7 @@ impl Irc {
         });
     }
 
-    /// Connects to the IRC server as a user without any XMPP account.
+    /// Connects to the IRC server as a user without an XMPP account.
     #[track_caller]
     fn client(&self, nick: &str) -> Client {
         let stream = TcpStream::connect((self.address, 6667)).unwrap();
@@ -159,12 +159,12 @@ impl Irc {
         let deadline = Instant::now() + SOON;
         let welcome = lines.find(|line| String::from_utf8_lossy(line).contains(" 001 "));
         assert!(welcome.is_some() && Instant::now() < deadline, "ngircd does not welcome {nick}");
-        // Whatever comes later is read, so that the server can write.
+        // Later data is read and ignored, so that the server can write.
         std::thread::spawn(move || lines.count());
         client
     }
 
-    /// Checks that the component is connected by its first connection.
+    /// Checks that the component never reconnected.
     #[track_caller]
     fn is_still_the_first_connection(&self) {
         let lines = self.node.process().lines();
@@ -193,13 +193,13 @@ impl Client {
     #[track_caller]
     fn sends_bytes(&mut self, name: &[u8], line: impl Fn(&[u8]) -> Vec<u8>) {
         self.stream.write_all(&line(name)).expect("the IRC server is connected");
-        // An IRC server slows down clients that write without a pause.
+        // An IRC server slows down clients that write fast.
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Channel names as IRC users may type them: symbols, quotes, separators of addresses, invisible and control characters,
-/// both directions of writing, bytes that are no UTF-8, lookalikes of separators.
+/// Channel names that IRC permits: symbols, quotes, separators of addresses, invisible and control characters, both
+/// writing directions, bytes that are not UTF-8, lookalikes of separators.
 const HOSTILE_CHANNELS: [&[u8]; 18] = [
     "#a♥b".as_bytes(),
     b"#a\"b",
@@ -221,10 +221,10 @@ const HOSTILE_CHANNELS: [&[u8]; 18] = [
     b"#\xff\xfe",
 ];
 
-/// Nicknames that are unusual and that IRC permits.
+/// Unusual nicknames that IRC permits.
 const HOSTILE_NICKNAMES: [&str; 5] = ["[a]", "a`b^c", "{|}", "_\\_", "a|b-c"];
 
-/// Rooms and resources as XMPP users type them.
+/// Unusual rooms and resources of XMPP users.
 const TYPED: [(&str, &str); 12] = [
     ("#a♥b", "x"),
     ("#foo", "foo·bar"),

@@ -1,5 +1,4 @@
-//! The tools of the tests, tried on servers that are known to work: what they show about Nuncio is
-//! worth something only if they show the same about Prosody and ejabberd.
+//! The test tools, checked with Prosody and ejabberd: a tool that fails with these servers proves nothing about Nuncio.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,42 +10,49 @@ use std::time::Duration;
 
 use crate::federation::{answers, carries_a_message_unchanged};
 use crate::support::{
-    Auth, Behaviour, Certificate, Ejabberd, Listener, Network, Peer, Process, Prosody, Server, Setup, Tls,
-    eventually,
+    Auth, Behaviour, Certificate, Ejabberd, Listener, Network, Peer, Process, Prosody, Purpose, Server,
+    Setup, Tenant, Tls, eventually,
 };
 
 #[test]
 fn prosody_and_ejabberd_federate_by_certificate() {
-    let network = Network::for_ejabberd();
-    let (prosody, ejabberd) = both(&network, |setup| setup.auth(Auth::External));
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    let setup = Setup::of(&ejabberd.neighbour("prosody")).auth(Auth::External);
+    let prosody = Prosody::start(ejabberd.network(), setup);
     converse(&prosody, &ejabberd);
-    prosody.process().eventually_logs(&["SASL EXTERNAL with inbox.ejabberd.example succeeded"]);
-    ejabberd.process().eventually_logs(&["accepted inbound s2s EXTERNAL authentication"]);
+    let (ours, theirs) = (&prosody.setup().components[0], &ejabberd.setup().components[0]);
+    prosody.process().eventually_logs(&[&format!("SASL EXTERNAL with {theirs} succeeded")]);
+    let accepted = format!("accepted inbound s2s EXTERNAL authentication {ours} -> {theirs}");
+    ejabberd.process().eventually_logs(&[&accepted]);
 }
 
 #[test]
 fn prosody_and_ejabberd_federate_by_dialback() {
-    let network = Network::for_ejabberd();
-    let (prosody, ejabberd) = both(&network, |setup| setup.certificate(Certificate::SelfSigned));
+    let ejabberd = Tenant::with(&Certificate::SelfSigned);
+    let setup = Setup::of(&ejabberd.neighbour("prosody")).certificate(Certificate::SelfSigned);
+    let prosody = Prosody::start(ejabberd.network(), setup);
     converse(&ejabberd, &prosody);
-    prosody.process().eventually_logs(&["asking inbox.ejabberd.example if key"]);
-    ejabberd.process().eventually_logs(&["(tls|", "accepted inbound s2s dialback authentication"]);
+    let (ours, theirs) = (&prosody.setup().components[0], &ejabberd.setup().components[0]);
+    prosody.process().eventually_logs(&[&format!("asking {theirs} if key")]);
+    let accepted = format!("accepted inbound s2s dialback authentication {ours} -> {theirs}");
+    ejabberd.process().eventually_logs(&["(tls|", &accepted]);
 }
 
 #[test]
 fn prosody_and_ejabberd_federate_without_tls() {
     let network = Network::for_ejabberd();
-    let (prosody, ejabberd) =
-        both(&network, |setup| setup.certificate(Certificate::Missing).tls(Tls::Disabled));
+    let clear = |domain| Setup::of(domain).certificate(Certificate::Missing).tls(Tls::Disabled);
+    let prosody = Prosody::start(&network, clear("prosody.example"));
+    let ejabberd = Ejabberd::start(&network, clear("ejabberd.example"));
     converse(&prosody, &ejabberd);
     ejabberd.process().eventually_logs(&["(tcp|", "accepted inbound s2s dialback authentication"]);
 }
 
 #[test]
 fn prosody_and_ejabberd_federate_by_direct_tls() {
-    let network = Network::for_ejabberd();
-    let (prosody, ejabberd) = both(&network, |setup| setup.auth(Auth::External).direct_tls());
-    converse(&ejabberd, &prosody);
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both)).direct_tls();
+    let setup = Setup::of(&ejabberd.neighbour("prosody")).auth(Auth::External).direct_tls();
+    converse(&ejabberd, &Prosody::start(ejabberd.network(), setup));
 }
 
 #[test]
@@ -57,8 +63,8 @@ fn the_scripted_peer_talks_with_prosody() {
 
 #[test]
 fn the_scripted_peer_talks_with_ejabberd() {
-    let network = Network::for_ejabberd();
-    talk(&network, &Ejabberd::start(&network, Setup::of("ejabberd.example").auth(Auth::External)));
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    talk(ejabberd.network(), &ejabberd);
 }
 
 #[test]
@@ -75,13 +81,7 @@ fn a_name_that_does_not_exist_or_fails_is_seen_so_by_prosody() {
     }
 }
 
-fn both(network: &Network, wishes: impl Fn(Setup) -> Setup) -> (Prosody, Ejabberd) {
-    let prosody = Prosody::start(network, wishes(Setup::of("prosody.example")));
-    let ejabberd = Ejabberd::start(network, wishes(Setup::of("ejabberd.example")));
-    (prosody, ejabberd)
-}
-
-/// What Nuncio's own federation must show.
+/// The same conversation as in the federation tests.
 fn converse(one: &dyn Server, other: &dyn Server) {
     let (mut here, mut there) = (one.inbox(), other.inbox());
     carries_a_message_unchanged(&mut here, &mut there);
@@ -90,27 +90,28 @@ fn converse(one: &dyn Server, other: &dyn Server) {
     answers(&mut there, one.domain());
 }
 
-/// The scripted peer dials the server, and is dialled by it.
+/// The scripted peer connects to the server, and the server to the peer.
 fn talk(network: &Network, server: &dyn Server) {
-    let identity = network.authority.issue(&["peer.example"]);
+    let peer_domain = format!("peer-{}", server.domain());
+    let identity = network.authority.issue(&[&peer_domain]);
     let mut inbox = server.inbox();
     let here = inbox.name().to_owned();
 
-    let mut peer = Peer::authenticates(server.address(), "peer.example", &here, &identity);
-    peer.sends(&format!("<message from='romeo@peer.example' to='{here}' id='in'><body>é</body></message>"));
+    let mut peer = Peer::authenticates(server.address(), &peer_domain, &here, &identity);
+    peer.sends(&format!("<message from='romeo@{peer_domain}' to='{here}' id='in'><body>é</body></message>"));
     assert_eq!(inbox.receives_id("in").expect("body").text(), "é");
 
     let address = network.address();
-    network.publish("peer.example", address);
+    network.publish(&peer_domain, address);
     let listener = Listener::at(address);
-    inbox.sends_message("romeo@peer.example", "out", "è");
+    inbox.sends_message(&format!("romeo@{peer_domain}"), "out", "è");
     let mut peer = listener.accepts();
-    peer.answers_to_external("peer.example", &identity);
+    peer.answers_to_external(&peer_domain, &identity);
     assert_eq!(peer.expects("message").expect("body").text(), "è");
 }
 
 #[test]
-fn a_process_and_its_children_end_with_the_test_that_started_them_also_when_it_panics() {
+fn a_process_and_its_children_end_with_their_test_even_if_it_panics() {
     let network = Network::new();
     let directory = network.directory("parent");
     let pids = Arc::<Mutex<Vec<String>>>::default();
@@ -129,7 +130,7 @@ fn a_process_and_its_children_end_with_the_test_that_started_them_also_when_it_p
     assert_eq!(pids.len(), 2, "{pids:?}");
     for pid in pids {
         let process = Path::new("/proc").join(&pid);
-        // A child whose parent is gone is reaped by the system, in its own time.
+        // Init reaps a child without a parent, after a while.
         let ended = || {
             let status = fs::read_to_string(process.join("status")).ok();
             status.is_none_or(|status| status.contains("State:\tZ")).then_some(())

@@ -1,4 +1,4 @@
-//! Many domains behind one address, with the limits as shipped: they are for strangers.
+//! Many domains behind one address with the default limits, which apply to unauthenticated connections.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
@@ -7,24 +7,24 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Auth, Component, HEADER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from, eventually,
-    offers_external, read_to_end,
+    Auth, Component, HEADER, NEVER, Network, Node, Peer, SECRET, Scene, Server, Setup, connect_from,
+    eventually, offers_external, read_to_end,
 };
 
 #[test]
-fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_address() {
+fn a_large_hoster_is_reached_beside_unauthenticated_connections() {
     let network = Network::new();
-    // All limits are those of the configuration as shipped. The strangers stay for longer than on an idle machine.
+    // All limits are the defaults. Unauthenticated connections last longer here than on an idle machine.
     let mut setup =
         quiet("hoster.example").set("s2s.handshake_timeout", "\"3m\"").set("s2s.attempt_timeout", "\"3m\"");
-    setup.loaded = true;
+    (setup.loaded, setup.wildcard) = (true, true);
     for number in 0..DOMAINS {
         setup = setup.component(&format!("d{number}.hoster.example"));
     }
     let hoster = Node::start(&network, setup);
     let node = Node::start(&network, quiet("nuncio.example"));
     let target = SocketAddr::from((hoster.address(), 5269));
-    // The node calls from this address too.
+    // The node connects from this address too.
     let own = Ipv4Addr::LOCALHOST;
     let silent: Vec<TcpStream> = (0..200).map(|_| connect_from(own, target)).collect();
     let elsewhere = network.address();
@@ -36,7 +36,7 @@ fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_addres
         })
         .collect();
 
-    // The address of strangers has its limit of connections that are served, and no more: the others wait.
+    // That address gets its limit of served connections; the others wait.
     let served = || talking.iter().filter(|stranger| is_answered(stranger)).count();
     eventually("as many strangers are served as may be", || (served() == 64).then_some(()));
 
@@ -48,18 +48,23 @@ fn every_domain_of_a_large_hoster_is_reached_beside_strangers_of_the_same_addres
 #[test]
 fn every_domain_of_a_large_hoster_is_verified_by_dialback() {
     let network = Network::new();
-    let setup = quiet("hoster.example").auth(Auth::Dialback);
-    let setup =
-        (0..DOMAINS).fold(setup, |setup, number| setup.component(&format!("d{number}.hoster.example")));
-    let _hoster = Node::start(&network, Setup { loaded: true, ..setup });
-    let node = Node::start(&network, quiet("nuncio.example").auth(Auth::Dialback));
+    // On a busy machine a handshake may take longer than by default.
+    let patient = |domain| {
+        let setup = quiet(domain).auth(Auth::Dialback);
+        setup.set("s2s.handshake_timeout", "\"3m\"").set("s2s.attempt_timeout", "\"3m\"")
+    };
+    let setup = (0..DOMAINS).fold(patient("hoster.example"), |setup, number| {
+        setup.component(&format!("d{number}.hoster.example"))
+    });
+    let _hoster = Node::start(&network, Setup { loaded: true, wildcard: true, ..setup });
+    let node = Node::start(&network, patient("nuncio.example"));
     writes_to_every_domain(&node);
     let lines = node.process().lines();
     assert!(!lines.iter().any(|line| line.contains("no link")), "an attempt failed");
 }
 
-/// Sends a message to each domain of the hoster. The components are not connected, so the hoster answers for them: over a
-/// link of each domain, the other way.
+/// Sends a message to each domain of the hoster. The components are not connected, so the hoster answers with errors,
+/// over a link of each domain in the other direction.
 fn writes_to_every_domain(node: &Node) {
     let mut sender = node.inbox();
     let from = sender.name().to_owned();
@@ -93,7 +98,7 @@ fn all_of_many_connections_at_once_authenticate_in_turn() {
             peer
         })
         .collect();
-    // The first 64 have an answer, the others only after these; and none of them costs an attempt.
+    // The first 64 have an answer, the others only after these. No attempt fails.
     let mut held = Vec::new();
     for mut peer in peers {
         peer.expects_header();
@@ -114,13 +119,12 @@ fn all_of_many_connections_at_once_authenticate_in_turn() {
 // rows: E25
 #[test]
 fn a_silent_stranger_gives_way_to_a_peer_of_the_same_address() {
-    let scene = Scene::of(Setup::of("nuncio.example").set("s2s.max_connections_per_address", "2"));
+    let setup = Setup::of("nuncio.example").set("s2s.max_connections_per_address", "2");
+    let scene = Scene::of(setup.set("s2s.handshake_timeout", NEVER));
     let target = SocketAddr::from((scene.node.address(), 5269));
     let mut silent: Vec<TcpStream> = (0..2).map(|_| connect_from(Ipv4Addr::LOCALHOST, target)).collect();
-    // It has to wait, and is served long before `handshake_timeout`.
-    let began = Instant::now();
+    // The silent connections would last longer than the test.
     drop(scene.peer());
-    assert!(began.elapsed() < Duration::from_secs(25), "it waited for the strangers' time to run out");
     let refused = silent.iter_mut().map(|stranger| {
         stranger.set_nonblocking(true).unwrap();
         let mut said = String::new();
@@ -149,7 +153,7 @@ fn connections_that_fail_are_counted_and_those_that_authenticate_are_not() {
         stranger.write_all(b"x").ok()?;
         read_to_end(&mut stranger).contains("within a minute").then_some(())
     });
-    // Other addresses, and those who authenticate, go on.
+    // Other addresses, and connections that authenticate, are not affected.
     drop(scene.peer());
 }
 
@@ -162,7 +166,7 @@ fn call_backs_about_right_dialback_keys_are_no_failed_attempts() {
     let domains = |setup: Setup, number| setup.component(&format!("d{number}.hoster.example"));
     let setup = (0..20).fold(quiet("hoster.example").auth(Auth::Dialback), domains);
     let hoster = Node::start(&network, setup);
-    // The hoster asks about a key of the node for each of its domains, on a connection that does not authenticate.
+    // The hoster verifies a key of the node for each of its domains, on a connection that does not authenticate.
     let mut sender = node.inbox();
     for number in 0..20 {
         let mut receiver = Component::connect(hoster.address(), &format!("d{number}.hoster.example"));
@@ -173,18 +177,18 @@ fn call_backs_about_right_dialback_keys_are_no_failed_attempts() {
 
 // rows: E25
 #[test]
-fn wrong_secrets_are_slowed_down_and_the_neighbours_of_a_bot_are_not_locked_out() {
+fn wrong_secrets_are_slowed_down_without_locking_out_neighbours() {
     let setup = Setup::of("nuncio.example").set("limits.max_components_unauthenticated_per_address", "4");
     let node = Node::start(&Network::new(), setup);
     let address = node.address();
-    // A misconfigured component in a restart loop: its first attempts are answered at once, then one in two seconds.
+    // A misconfigured component in a restart loop: the first attempts are answered at once, then one in two seconds.
     let (began, mut tries) = (Instant::now(), 0);
     while began.elapsed() < Duration::from_secs(4) {
         let refused = Component::try_connect(address, "inbox.nuncio.example", "guess");
         assert_eq!(refused.err().as_deref(), Some("not-authorized"));
         tries += 1;
     }
-    // Five are free, four more have a place, and each place is taken for eight seconds. More time is more tries.
+    // Five are free, four more have a slot, and each slot is occupied for eight seconds. More time is more attempts.
     let most = 5 + 4 * (2 + began.elapsed().as_secs() / 8);
     assert!(tries <= most, "{tries} tries in {:?}", began.elapsed());
     node.eventually_logs(&["too many wrong secrets", "name=inbox.nuncio.example"]);
@@ -194,7 +198,7 @@ fn wrong_secrets_are_slowed_down_and_the_neighbours_of_a_bot_are_not_locked_out(
     let pong = neighbour.asks("nuncio.example", "<ping xmlns='urn:xmpp:ping'/>");
     assert!(pong.is("iq", "result"), "{pong}");
     assert_eq!(looping.join().unwrap().as_deref(), Some("not-authorized"));
-    // With its secret mended the component is connected too.
+    // With the right secret the component is connected.
     assert!(Component::try_connect(address, "inbox.nuncio.example", SECRET).is_ok());
 }
 
@@ -214,13 +218,13 @@ fn is_answered(stream: &TcpStream) -> bool {
     stream.peek(&mut [0]).is_ok_and(|length| length > 0)
 }
 
-/// A node that logs little: hundreds of links would fill the log.
+/// A node with a short log: hundreds of links would fill it.
 fn quiet(domain: &str) -> Setup {
     Setup::of(domain).log("warn,nuncio::account=info,nuncio::node=info")
 }
 
-/// More than the limit of connections that fail within a minute.
+/// More than the limit of failed connections per minute.
 const DOMAINS: usize = 700;
 
-/// For many handshakes of a debug build on a busy machine.
+/// Time for many handshakes of a debug build on a busy machine.
 const LONG: Duration = Duration::from_secs(240);

@@ -1,4 +1,4 @@
-//! Text that peers write, in everything that an operator reads: characters that hide, move or turn text are escaped.
+//! Hostile text from peers in logs, metrics and commands: characters that hide, move or reverse text are escaped.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::support::{Auth, BINARY, Listener, Network, Node, Server, Setup, event
 #[test]
 fn hidden_characters_of_a_peer_are_escaped_in_every_output() {
     let network = Network::new();
-    // Paths of sockets are short.
+    // The length of socket paths is limited.
     let socket = std::env::temp_dir().join(format!("nuncio-h-{}.sock", std::process::id()));
     let address = network.address();
     network.publish("b.example", address);
@@ -72,5 +72,5 @@ fn strings(value: &serde_json::Value) -> String {
     }
 }
 
-/// Of each kind that XML can carry: C1 controls, marks that turn text, separators, and characters without a glyph.
+/// One of each kind that XML permits: C1 controls, direction marks, separators, and characters without a glyph.
 const HOSTILE: &str = "\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{200b}\u{200e}\u{2028}\u{2029}\u{202e}\u{2066}\u{2060}\u{feff}\u{fe0f}\u{e0041}";

@@ -1,4 +1,4 @@
-//! Whose certificate is whose: what is taken for a proof, what is not, and what the node shows.
+//! Certificates: which ones authenticate a domain in both roles, and which one the node presents.
 
 use crate::support::{
     Auth, Authority, Component, Identity, Listener, Network, Node, Peer, Purpose, Server, Setup,
@@ -7,7 +7,7 @@ use crate::support::{
 
 // rows: D14 D15 D21
 #[test]
-fn every_kind_of_name_and_chain_proves_who_dials() {
+fn every_kind_of_name_and_chain_authenticates_the_client() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
     let mut inbox = node.inbox();
@@ -22,12 +22,12 @@ fn every_kind_of_name_and_chain_proves_who_dials() {
 
 // rows: D3 D14 D15 D21
 #[test]
-fn every_kind_of_name_and_chain_proves_who_is_dialled() {
+fn every_kind_of_name_and_chain_authenticates_the_server() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
     let mut inbox = node.inbox();
     for number in 0..good(&network, "peer.example").len() {
-        // A domain of its own for each, so that each is a cold link.
+        // Each has its own domain, so that each needs a new link.
         let domain = format!("peer{number}.example");
         let (what, identity) = good(&network, &domain).swap_remove(number);
         let address = network.address();
@@ -73,7 +73,7 @@ fn with_strict_certificates_a_bad_one_ends_the_stream() {
 
 // rows: D21
 #[test]
-fn a_certificate_for_clients_only_does_not_prove_who_is_dialled() {
+fn a_client_only_certificate_does_not_authenticate_a_server() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
     let address = network.address();
@@ -95,16 +95,16 @@ fn a_certificate_for_clients_only_does_not_prove_who_is_dialled() {
 #[test]
 fn each_domain_shows_its_own_certificate() {
     let network = Network::new();
-    let second = network.authority.issue(&["second.example"]);
+    let second = network.files(&network.authority.issue(&["second.example"]));
     let setup = Setup::of("first.example").auth(Auth::External).block(&format!(
         "[[domain]]\nname = \"second.example\"\ncertificate = {:?}\nkey = {:?}\n\
          [[component]]\nname = \"second.example\"\nsecret = \"secret\"",
-        second.certificate_file, second.key_file
+        second.certificate, second.key
     ));
     let node = Node::start(&network, setup);
     let identity = network.authority.issue(&["peer.example"]);
 
-    // To who dials it, by the name in the TLS handshake …
+    // As server, by the name in the TLS handshake …
     for domain in ["first.example", "second.example"] {
         let mut peer = Peer::dials(node.address());
         peer.starts_tls("peer.example", domain, Some(&identity));
@@ -112,7 +112,7 @@ fn each_domain_shows_its_own_certificate() {
         assert!(names.contains(&domain.to_owned()), "{names:?}");
     }
 
-    // … and to whom it dials, by the domain that the stream is from.
+    // … and as client, by the `from` of the stream.
     let address = network.address();
     network.publish("peer.example", address);
     let listener = Listener::at(address);
@@ -123,7 +123,7 @@ fn each_domain_shows_its_own_certificate() {
     assert_eq!(peer.certified_names(), ["second.example"]);
 }
 
-/// Certificates that prove `domain`, each in its own way.
+/// Certificates that authenticate `domain`, one of each form.
 fn good(network: &Network, domain: &str) -> Vec<(&'static str, Identity)> {
     let authority = &network.authority;
     let between = authority.intermediate("intermediate authority");
@@ -140,11 +140,11 @@ fn good(network: &Network, domain: &str) -> Vec<(&'static str, Identity)> {
     ]
 }
 
-/// Certificates that do not prove `peer.example`.
+/// Certificates that do not authenticate `peer.example`.
 fn bad(network: &Network) -> Vec<(&'static str, Option<Identity>)> {
     let authority = &network.authority;
     let good = || authority.certificate(&["peer.example"]);
-    let stranger = Authority::new(&network.directory("stranger"), "stranger");
+    let stranger = Authority::new("stranger").unwrap();
     vec![
         ("none", None),
         ("another name", Some(authority.issue(&["other.example"]))),

@@ -1,4 +1,4 @@
-//! Nuncio with jabberd2 2.7, which without TLS speaks as servers did before XMPP 1.0.
+//! Nuncio with jabberd2 2.7, which without TLS uses the protocol from before XMPP 1.0.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn carries_stanzas_in_both_directions_over_tls_by_dialback() {
 
 // rows: B10
 #[test]
-fn carries_stanzas_in_both_directions_where_one_side_has_no_tls_and_the_other_can_do_without() {
+fn carries_stanzas_both_ways_if_one_side_has_no_tls() {
     let optional = |domain: &str| Setup::of(domain).tls(Tls::Optional);
     for (ours, theirs) in [
         (optional("nuncio.example"), clear("jabberd.example")),
@@ -42,7 +42,7 @@ fn carries_stanzas_in_both_directions_where_one_side_has_no_tls_and_the_other_ca
 fn carries_nothing_without_tls_where_the_node_requires_it() {
     let network = Network::new();
     let peer = Jabberd2::start(&network, clear("jabberd.example"));
-    // COMPAT: jabberd2 2.7.0 without TLS leaves <starttls/> without an answer.
+    // COMPAT: jabberd2 2.7.0 without TLS does not answer <starttls/>.
     let node = Node::start(&network, Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"3s\""));
     let (mut here, mut there) = (node.inbox(), peer.outbox());
     there.sends_message(&format!("tester@{}", here.name()), "in", "x");
@@ -57,8 +57,7 @@ fn clear(domain: &str) -> Setup {
     Setup::of(domain).certificate(Certificate::Missing).tls(Tls::Disabled)
 }
 
-/// Each direction begins with a pair of domains of its own, so that neither finds what the other prepared; then each goes
-/// the way of the other.
+/// Each direction begins with its own pair of domains, so that neither finds a link of the other; then they swap.
 #[track_caller]
 fn federate(node: &Node, peer: &Jabberd2, protocol: &str) {
     let (mut inbox, mut their_inbox) = (node.inbox(), peer.inbox());
@@ -75,7 +74,7 @@ fn federate(node: &Node, peer: &Jabberd2, protocol: &str) {
     }
 }
 
-/// One says something and the other answers it.
+/// One component sends a message and the other answers it.
 #[track_caller]
 fn exchange(one: &mut Component, other: &mut Component) {
     let id = format!("{} to {}", one.name(), other.name());
@@ -91,7 +90,7 @@ fn exchange(one: &mut Component, other: &mut Component) {
     assert_eq!(arrived.attribute("to"), format!("juliet@{}/<", other.name()));
     assert_eq!((arrived.attribute("type"), arrived.attribute("xml:lang")), ("chat", "de"));
     let sent = Element::parse(&format!("<body>{body}</body>"));
-    // COMPAT: jabberd2 2.7.0 gives components stanzas in another namespace than that of their stream.
+    // COMPAT: jabberd2 2.7.0 sends stanzas to components in another namespace than that of the stream.
     assert_eq!(arrived.expect("body").text(), sent.text());
     let payload = "<x xmlns='urn:example:payload' a='&lt;&amp;é'><z/>t</x>";
     assert_eq!(arrived.expect("x"), &Element::parse(payload));
@@ -104,5 +103,5 @@ fn exchange(one: &mut Component, other: &mut Component) {
     assert!(one.receives_id(&id).is("iq", "result"));
 }
 
-/// Long enough for something to come that should not.
+/// How long the test waits for data that must not arrive.
 const QUIET: Duration = Duration::from_millis(200);

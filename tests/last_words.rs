@@ -1,5 +1,5 @@
-//! After our closing tag the connection stays open until the peer has answered it, so that a peer that is still writing
-//! reads why the stream ended (RFC 6120 section 4.4).
+//! After our closing tag the connection stays open until the peer answers it, so that a peer that is still writing can
+//! read the stream error (RFC 6120, section 4.4).
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use crate::support::{
     Auth, Event, INBOX, Identity, Listener, Network, Node, Nothing, Peer, Server, Setup, Wire, eventually,
 };
 
-/// What a peer gets on a connection that the node ends with a stream error; it answers after a moment.
+/// Observations of a peer on a connection that the node closes with a stream error; the peer answers after a moment.
 struct Parting {
     error: String,
-    /// Nothing ended while the peer had not answered.
+    /// The connection was open until the peer answered.
     waited: bool,
-    /// TLS was closed in order.
+    /// TLS was closed with close_notify.
     notified: bool,
 }
 
-/// Reads an error, and goes on writing as if it had not been read, before the answer to the closing tag.
+/// Reads an error, keeps writing, and answers the closing tag after that.
 fn parts(peer: &mut Peer) -> Parting {
     let error = peer.expects("error");
     peer.expects_closed();
@@ -31,7 +31,7 @@ fn parts(peer: &mut Peer) -> Parting {
     Parting { error: error.to_string(), waited, notified }
 }
 
-/// A busy machine may take longer for 100 ms than the node is patient, but not each time.
+/// On a busy machine a pause of 100 ms may last longer than the node waits, but not every time.
 fn holds(what: &str, condition: &str, mut ended: impl FnMut() -> Peer) {
     eventually(what, || {
         let parting = parts(&mut ended());
@@ -51,7 +51,7 @@ fn other_name(network: &Network) -> Identity {
 
 // rows: B17 B18
 #[test]
-fn a_server_whose_certificate_is_refused_reads_why() {
+fn a_server_with_a_refused_certificate_reads_the_error() {
     let network = Network::new();
     let node = Node::start(&network, strict());
     let identity = other_name(&network);
@@ -63,7 +63,7 @@ fn a_server_whose_certificate_is_refused_reads_why() {
 }
 
 #[test]
-fn a_server_whose_stream_is_refused_in_clear_text_reads_why() {
+fn a_server_refused_in_clear_text_reads_the_error() {
     let network = Network::new();
     let node = Node::start(&network, strict());
     holds("the caller is waited for", "not-well-formed", || {

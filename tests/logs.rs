@@ -1,4 +1,4 @@
-//! What an operator reads.
+//! The log of a node.
 
 use crate::support::{Auth, Listener, Network, Node, Prosody, SOON, Server, Setup};
 

@@ -1,4 +1,4 @@
-//! `nuncio mailboxes`: the log of a node as a table.
+//! `nuncio mailboxes` shows the log of a node as a table.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::thread;
 use crate::support::{BINARY, Network, Node, Server, Setup, eventually};
 
 #[test]
-fn every_actor_of_a_real_node_stands_in_the_table() {
+fn every_actor_kind_of_a_real_node_is_in_the_table() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("log_mailboxes", "\"0s\""));
     let (sender, mut receiver) = (node.inbox(), node.outbox());
@@ -58,7 +58,7 @@ fn a_log_of_yesterday_is_read_from_a_file_or_from_standard_input() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_said_in_words() {
+fn an_unreadable_log_is_an_error_message() {
     let network = Network::new();
     let directory = network.directory("log");
     let fails = |name: &str, content: Option<&[u8]>, words: &str| {
@@ -78,7 +78,7 @@ fn what_cannot_be_shown_is_said_in_words() {
 }
 
 #[test]
-fn in_a_terminal_the_table_grows_with_the_log_and_the_terminal_is_put_back() {
+fn in_a_terminal_the_table_follows_the_log_and_the_screen_is_restored() {
     let network = Network::new();
     let log = network.directory("log").join("nuncio.log");
     fs::write(&log, line("router", 7)).unwrap();
@@ -86,12 +86,12 @@ fn in_a_terminal_the_table_grows_with_the_log_and_the_terminal_is_put_back() {
     terminal.shows("router");
     append(&log, &line("outgoing", 333));
     terminal.shows("333");
-    // A line may be seen before its end is written.
+    // A line may be read before its end is written.
     let next = line("promise", 555);
     append(&log, &next[..30]);
     append(&log, &next[30..]);
     terminal.shows("555");
-    // The log is moved away, and a new one begins.
+    // The log is rotated.
     fs::rename(&log, log.with_extension("log.1")).unwrap();
     fs::write(&log, line("router", 777)).unwrap();
     terminal.shows("777");
@@ -100,7 +100,7 @@ fn in_a_terminal_the_table_grows_with_the_log_and_the_terminal_is_put_back() {
 }
 
 #[test]
-fn a_terminal_is_put_back_too_when_the_program_is_told_to_end() {
+fn the_screen_is_restored_on_sigterm_too() {
     let network = Network::new();
     let log = network.directory("log").join("nuncio.log");
     fs::write(&log, line("router", 7)).unwrap();
@@ -113,11 +113,11 @@ fn a_terminal_is_put_back_too_when_the_program_is_told_to_end() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it_whatever_becomes_of_the_hangup_signal() {
+fn it_ends_with_its_terminal_even_if_the_hangup_signal_is_ignored() {
     let network = Network::new();
     let log = network.directory("log").join("nuncio.log");
     fs::write(&log, line("router", 7)).unwrap();
-    // A shell that ignores the signal stays, and the signal goes to the leader of the session only.
+    // The signal goes to the session leader only: a shell, which ignores it and stays.
     for shell in [":", "trap '' HUP"] {
         let mut terminal = Terminal::of(shell, &network.directory("terminal"), &log);
         terminal.shows("router");
@@ -127,12 +127,12 @@ fn a_terminal_that_goes_away_ends_it_whatever_becomes_of_the_hangup_signal() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_ends_it_too_while_the_log_is_standard_input() {
+fn it_ends_with_its_terminal_even_if_the_log_is_standard_input() {
     let network = Network::new();
     let directory = network.directory("terminal");
     let pipe = directory.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // Both ends: nobody else has to read yet.
+    // The writer keeps both ends: the reader may not have opened the pipe yet.
     let mut writer = File::options().read(true).write(true).open(&pipe).unwrap();
     writer.write_all(line("router", 7).as_bytes()).unwrap();
     let from_pipe = format!("- <{}", pipe.display());
@@ -143,7 +143,7 @@ fn a_terminal_that_goes_away_ends_it_too_while_the_log_is_standard_input() {
 }
 
 #[test]
-fn a_pipe_whose_writer_is_gone_ends_it() {
+fn it_ends_with_the_writer_of_its_pipe() {
     let network = Network::new();
     let directory = network.directory("terminal");
     let pipe = directory.join("pipe");
@@ -163,7 +163,7 @@ fn a_pipe_whose_writer_is_gone_ends_it() {
 }
 
 #[test]
-fn nobody_who_reads_standard_error_is_no_reason_to_panic() {
+fn a_closed_standard_error_is_no_panic() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let mut command = Command::new(BINARY);
@@ -183,18 +183,18 @@ impl Terminal {
         Self::of(":", directory, log)
     }
 
-    /// In a shell that runs a command first. `log` is as the shell takes it.
+    /// In a shell that runs a command first. `log` is shell text.
     fn of(shell: &str, directory: &Path, log: &Path) -> Self {
         let pid = directory.join("pid");
         let _ = fs::remove_file(&pid);
-        // The terminal's settings before and after have to be the same.
+        // The settings of the terminal must be the same before and after.
         let command = format!(
             "{shell}\nstty cols 100 rows 30; before=$(stty -g); sh -c 'echo $$ >{pid}; exec {BINARY} mailboxes {log}'; \
              status=$?; test \"$before\" = \"$(stty -g)\" && echo same as before; exit $status",
             pid = pid.display(),
             log = log.display()
         );
-        // It ends with the test also when that is killed.
+        // It ends with the test even if that is killed.
         let mut script = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "script", "-q", "-e", "-c", &command, "/dev/null"])
             .env("TERM", "xterm")
@@ -230,7 +230,7 @@ impl Terminal {
         assert!(Command::new("kill").args(["-s", signal, &self.program()]).status().unwrap().success());
     }
 
-    /// The process id of the program, which has started.
+    /// The process id of the running program.
     fn program(&self) -> String {
         fs::read_to_string(&self.pid).unwrap().trim().to_owned()
     }
@@ -260,10 +260,10 @@ impl Terminal {
 }
 
 impl Drop for Terminal {
-    /// Ends the program first: one with the fault that is tested for would stay.
+    /// Ends the program first: one with the fault under test would keep running.
     fn drop(&mut self) {
         let name = |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        // Another process may have the number by now.
+        // Another process may have the same id by now.
         if let Ok(pid) = fs::read_to_string(&self.pid).map(|pid| pid.trim().to_owned())
             && name(&pid).trim() == "nuncio"
         {

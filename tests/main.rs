@@ -28,6 +28,7 @@ mod identities;
 mod jabberd2;
 mod last_words;
 mod logs;
+mod long;
 mod mailboxes;
 mod metrics;
 mod probe;

@@ -1,4 +1,4 @@
-//! The metrics, as a scraper gets them.
+//! The metrics exporter.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,7 +44,7 @@ fn failures_show_by_stage_and_bounces_by_reason() {
     let node =
         Watched::start(&network, Setup::of("nuncio.example").set("promise.backoff", "[\"60s\", \"60s\"]"));
     let mut sender = node.node.inbox();
-    // Nobody listens there.
+    // No server listens there.
     network.publish("closed.example", network.address());
     sender.asks("nowhere.example", "<ping xmlns='urn:xmpp:ping'/>");
     sender.asks("closed.example", "<ping xmlns='urn:xmpp:ping'/>");
@@ -75,7 +75,7 @@ fn failures_show_by_stage_and_bounces_by_reason() {
 }
 
 #[test]
-fn domains_that_somebody_invents_do_not_make_the_figures_grow() {
+fn invented_domains_do_not_add_time_series() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").set("dns.timeout", "\"60s\"");
     let node = Watched::start(&network, setup);
@@ -158,7 +158,7 @@ fn every_name_in_the_dashboard_is_one_of_a_metric() {
 }
 
 #[test]
-fn a_scraper_that_speaks_openmetrics_gets_it() {
+fn openmetrics_is_served_to_scrapers_that_accept_it() {
     let network = Network::new();
     let node = Watched::start(&network, Setup::of("nuncio.example"));
     let answer = node.asks(
@@ -172,7 +172,7 @@ fn a_scraper_that_speaks_openmetrics_gets_it() {
 }
 
 #[test]
-fn what_is_no_scrape_is_answered_or_cut_off() {
+fn other_requests_are_refused_or_closed() {
     let network = Network::new();
     let node = Watched::start(&network, Setup::of("nuncio.example"));
     for (request, status) in [
@@ -192,10 +192,10 @@ fn what_is_no_scrape_is_answered_or_cut_off() {
 }
 
 #[test]
-fn a_scrape_takes_the_place_of_the_oldest_client_that_asks_nothing() {
+fn a_scrape_replaces_the_oldest_silent_client() {
     let network = Network::new();
     let node = Watched::start(&network, Setup::of("nuncio.example"));
-    // More than are answered at once: some send nothing, some half a request, some read no answer.
+    // More clients than are served at once: some send nothing, some half a request, some do not read the answer.
     let idle: Vec<TcpStream> = (0..200)
         .map(|number| {
             let mut client = TcpStream::connect(node.metrics).unwrap();
@@ -204,7 +204,7 @@ fn a_scrape_takes_the_place_of_the_oldest_client_that_asks_nothing() {
                 1 => "GET /metr",
                 _ => "GET /metrics HTTP/1.1\r\n\r\n",
             };
-            // It may have been turned away already.
+            // The node may have closed it already.
             let _ = client.write_all(said.as_bytes());
             client
         })
@@ -234,7 +234,7 @@ impl Watched {
     #[track_caller]
     fn asks(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(self.metrics).unwrap();
-        // The node may have had enough before the end.
+        // The node may close the connection before the end.
         let _ = stream.write_all(request.as_bytes());
         read_to_end(&mut stream)
     }

@@ -1,4 +1,4 @@
-//! `nuncio probe`: every kind of failure is found at the right step, with the right cause and the right side to act.
+//! `nuncio probe` reports every kind of failure at the right step, with the right cause and the side that has to act.
 
 mod authentication;
 mod bench;

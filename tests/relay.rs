@@ -1,12 +1,14 @@
-//! Addresses as deployed servers relay them: a sweep through Unicode, in localparts and resourceparts, in both directions
-//! and in `from` and `to`. No stream ends, and each message arrives or is answered.
+//! Unusual addresses: a sweep through Unicode in localparts and resourceparts, in `from` and `to`, in both directions. No
+//! stream ends, and each message arrives or is answered.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use unicode_normalization::UnicodeNormalization;
 
-use crate::support::{Component, Ejabberd, Element, Network, Node, Prosody, SOON, Server, Setup, in_ascii};
+use crate::support::{
+    Certificate, Component, Element, Network, Node, Prosody, Purpose, SOON, Server, Setup, Tenant, in_ascii,
+};
 
 // rows: E5
 #[test]
@@ -19,19 +21,18 @@ fn relays_each_address_that_prosody_relays() {
 // rows: E5
 #[test]
 fn relays_each_address_that_ejabberd_relays() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
-    sweep(&network, &ejabberd);
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    sweep(ejabberd.network(), &ejabberd);
 }
 
-/// The part of an address that a character stands in.
+/// The part of an address that contains the character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Local,
     Resource,
 }
 
-/// The attribute of a message that has the address.
+/// The attribute with the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Attribute {
     From,
@@ -46,20 +47,20 @@ struct Form {
     text: String,
 }
 
-/// The end of a message of the sweep.
+/// The outcome of a message of the sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Delivered,
-    /// By the node: the other server relayed it.
+    /// Answered by the node: the other server relayed it.
     RefusedByNode,
-    /// By the other server, which did not relay it, or did not take it.
+    /// Answered by the other server, which did not relay or accept it.
     RefusedByPeer,
-    /// Without an answer, which cannot be addressed to a sender whose address is not taken.
+    /// Not answered: an answer cannot be sent to an address that is refused.
     Dropped,
 }
 
 fn sweep(network: &Network, peer: &dyn Server) {
-    let node = Node::start(network, Setup::of("nuncio.example"));
+    let node = Node::start(network, Setup::of(&format!("nuncio-{}", peer.domain())));
     let (mut here, mut there) = (node.inbox(), peer.inbox());
     here.sends_message(&format!("x@{}", there.name()), "warm-out", "");
     there.receives_id("warm-out");
@@ -93,7 +94,7 @@ fn sweep(network: &Network, peer: &dyn Server) {
         &refused[..refused.len().min(20)]
     );
 
-    // The node dropped nothing but messages with an unsafe sender, to whom no answer can be sent.
+    // The node dropped only messages with an unsafe sender, which cannot be answered.
     let silent = |(form, outcome): &(&Form, &Outcome)| **outcome == Outcome::Dropped && is_unsafe(form);
     let most = into.iter().filter(silent).count();
     let dropped = node.process().lines().iter().filter(|line| line.contains("answered=false")).count();
@@ -102,7 +103,7 @@ fn sweep(network: &Network, peer: &dyn Server) {
         "the node dropped {dropped} messages, of which at most {most} may have no answer"
     );
 
-    // Both links are those of the beginning.
+    // Both links are still the first ones.
     let names = [in_ascii(here.name()), in_ascii(there.name())];
     let pair = |line: &String| names.iter().all(|name| line.contains(name.as_str()));
     let lines = node.process().lines();
@@ -114,8 +115,8 @@ fn sweep(network: &Network, peer: &dyn Server) {
     assert_eq!(authenticated, 2, "one link each way");
 }
 
-/// Sends all forms from one component to another in batches, each of which is settled before the next: a marker went
-/// there and came back behind it. Only a message with an unusual sender may be without an answer then.
+/// Sends all forms from one component to another in batches. A marker that returns behind a batch shows that the batch
+/// is complete. Then only a message with an unusual sender may be without an answer.
 fn run(forms: &[Form], from: &mut Component, to: &mut Component) -> BTreeMap<Form, Outcome> {
     let mut outcomes = BTreeMap::new();
     for (number, batch) in forms.chunks(BATCH).enumerate() {
@@ -185,7 +186,7 @@ impl Form {
         format!("<message from='{from}' to='{to}' id='{id}'><body>{id}</body></message>")
     }
 
-    /// The peer may prepare addresses; the address that arrives has lost no part.
+    /// The peer may normalise addresses; the address that arrives has all its parts.
     fn compare(&self, stanza: &Element) {
         let name = match self.attribute {
             Attribute::From => "from",
@@ -197,8 +198,8 @@ impl Form {
     }
 }
 
-/// Whether a relay refuses the form: control characters, and in a localpart characters that turn into one which
-/// separates or quotes (RFC 7622 section 3.3.1) under compatibility normalisation.
+/// Whether a relay refuses the form: control characters, and in a localpart characters that compatibility normalisation
+/// turns into a separator or a quote (RFC 7622, section 3.3.1).
 fn is_unsafe(form: &Form) -> bool {
     if form.text.chars().any(char::is_control) {
         return true;
@@ -216,7 +217,7 @@ fn forms() -> Vec<Form> {
     let mut forms = Vec::new();
     for part in [Part::Local, Part::Resource] {
         for attribute in [Attribute::From, Attribute::To] {
-            // The separators of an address make another address, which is another test.
+            // The separators of an address are another test.
             let separates = |text: &String| match part {
                 Part::Local => text.contains(['@', '/']),
                 Part::Resource => false,
@@ -268,8 +269,8 @@ const SEQUENCES: [&str; 12] = [
     "क\u{94d}\u{200d}ष",
 ];
 
-/// The words by which error texts of the node are known.
+/// Words that only error texts of the node contain.
 const NODE_SAYS: &str = "part";
 
-/// Messages that are under way at once: fewer than any queue holds.
+/// Messages in transit at once: fewer than any queue holds.
 const BATCH: usize = 200;

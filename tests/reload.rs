@@ -1,12 +1,11 @@
-//! SIGHUP: the configuration, keys and certificates are read again, and nothing that stands is dropped but what the new
-//! configuration forbids.
+//! SIGHUP reloads configuration, keys and certificates; open streams continue unless the new configuration forbids them.
 
 use std::fs;
 
 use crate::support::{Component, INBOX, Listener, Network, Node, Peer, Server, Setup, eventually, message};
 
 #[test]
-fn a_new_certificate_is_shown_on_the_next_link_and_under_load_nothing_is_lost() {
+fn a_new_certificate_is_used_for_new_links_and_no_stanza_is_lost() {
     let network = Network::new();
     let other = Node::start(&network, Setup::of("other.example"));
     let node = Node::start(&network, Setup::of("nuncio.example"));
@@ -61,7 +60,7 @@ fn a_broken_file_changes_nothing_and_the_log_names_the_line() {
 }
 
 #[test]
-fn a_domain_that_is_denied_now_loses_its_links_and_what_waits_for_it_is_answered() {
+fn a_newly_denied_domain_loses_its_links_and_queued_stanzas_bounce() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let (address, closed) = (network.address(), network.address());
@@ -94,7 +93,7 @@ fn a_domain_that_is_denied_now_loses_its_links_and_what_waits_for_it_is_answered
     allowed.sends(&message("still"));
     inbox.receives_id("still");
 
-    // And back again.
+    // And allowed again.
     let reloads = || node.process().lines().iter().filter(|line| line.contains("node reloaded")).count();
     let before = reloads();
     node.reconfigures(&network, &Setup::of("nuncio.example"));
@@ -117,7 +116,7 @@ fn a_key_under_verification_is_worth_nothing_once_its_pair_is_forbidden() {
     let listener = Listener::at(address);
     let identity = network.authority.issue(&["peer.example"]);
     let asked = network.authority.issue(&["denied.example"]);
-    // The stream is somebody else's, who may stay.
+    // The stream belongs to another domain, which is not affected.
     let mut peer = Peer::dials(node.address());
     peer.starts_tls("peer.example", INBOX, Some(&identity));
     peer.expects("features");
@@ -176,7 +175,7 @@ fn components_and_domains_come_and_go() {
 }
 
 #[test]
-fn the_log_level_and_the_limits_are_adopted_and_what_needs_a_restart_is_said() {
+fn log_level_and_limits_are_applied_and_restarts_are_asked_for() {
     let network = Network::new();
     let quiet = || Setup::of("nuncio.example").environment("RUST_LOG", "");
     let node = Node::start(&network, quiet().set("log", "\"info\""));
@@ -194,18 +193,18 @@ fn the_log_level_and_the_limits_are_adopted_and_what_needs_a_restart_is_said() {
 }
 
 #[test]
-fn a_stream_that_stands_takes_on_the_new_time_limits() {
+fn an_open_stream_adopts_new_timeouts() {
     let network = Network::new();
     let setup = || Setup::of("nuncio.example").set("s2s.keepalive", "\"1s\"");
     let node = Node::start(&network, setup());
     let identity = network.authority.issue(&["peer.example"]);
     let mut peer = Peer::authenticates(node.address(), "peer.example", INBOX, &identity);
     node.reconfigures(&network, &setup().set("s2s.idle_timeout", "\"2s\""));
-    // Only whitespace until then; the time limit of the start is an hour.
+    // Only white space until then; the timeout at the start was an hour.
     peer.expects_closed();
 }
 
-/// The serial number of the certificate that the node shows now.
+/// The serial number of the certificate that the node presents now.
 fn shown_serial(node: &Node) -> String {
     let mut peer = Peer::dials(node.address());
     peer.starts_tls("peer.example", "nuncio.example", None);

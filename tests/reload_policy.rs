@@ -1,4 +1,4 @@
-//! SIGHUP with another policy: every open stream, in both directions, goes on only if it would be admitted now.
+//! SIGHUP with another policy: open streams in both directions continue only if the new policy admits them.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -8,7 +8,7 @@ use crate::support::{
     Authority, Component, INBOX, Identity, Listener, Network, Node, Peer, SECRET, Server, Setup,
 };
 
-/// How a stream of the table is made.
+/// How a stream of the table is secured and authenticated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Made {
     /// EXTERNAL, with a good certificate.
@@ -19,7 +19,7 @@ enum Made {
     SelfSigned,
     /// Dialback after a refused EXTERNAL, with a self-signed certificate.
     AfterExternal,
-    /// A dialback key that nobody was asked about.
+    /// A dialback key that was not verified yet.
     Shortcut,
     /// Dialback in clear text.
     Clear,
@@ -57,7 +57,7 @@ const BOTH_WAYS: &[Row] = &[
     (Made::External, "", "max_stanza_unauthenticated = \"12 KiB\"\nmax_stanza = \"600 KiB\"", None),
 ];
 
-/// Rows for streams that others opened.
+/// Rows for incoming streams.
 const INCOMING: &[Row] = &[
     (Made::Shortcut, "dialback_shortcut = true", "dialback_shortcut = false", Some("policy-violation")),
     (Made::Shortcut, "dialback_shortcut = true", "dialback_shortcut = true", None),
@@ -70,7 +70,7 @@ const INCOMING: &[Row] = &[
     (Made::External, "max_stanza = \"100 KiB\"", "max_stanza = \"50 KiB\"", Some("reset")),
 ];
 
-/// A stream that was made, and what is to become of it.
+/// An open stream and its row.
 struct Case {
     domain: String,
     row: Row,
@@ -82,11 +82,10 @@ struct Case {
 /// The `[[remote]]` block of a row.
 fn block(network: &Network, other: &Authority, domain: &str, terms: &str) -> String {
     let both = network.directory("both").join("both.crt");
-    let own = fs::read_to_string(network.authority.file()).unwrap();
-    fs::write(&both, own + &fs::read_to_string(other.file()).unwrap()).unwrap();
+    let (own, other) = (network.file_of(&network.authority), network.file_of(other));
+    fs::write(&both, fs::read_to_string(&own).unwrap() + &fs::read_to_string(&other).unwrap()).unwrap();
     let file = |text: &str, name: &str, path: &std::path::Path| text.replace(name, path.to_str().unwrap());
-    let terms = file(terms, "OTHER", &other.file());
-    let terms = file(&file(&terms, "OWN", &network.authority.file()), "BOTH", &both);
+    let terms = file(&file(&file(terms, "OTHER", &other), "OWN", &own), "BOTH", &both);
     format!("[[remote]]\nname = \"{domain}\"\n{terms}\n")
 }
 
@@ -103,7 +102,7 @@ fn identity_of(network: &Network, made: Made, domain: &str) -> Identity {
 }
 
 impl Case {
-    /// Opens a stream to the node, as the row wants it.
+    /// Opens a stream to the node according to the row.
     fn dials(node: &Node, row: Row, domain: &str, identity: Identity, listener: Listener) -> Self {
         let address = node.address();
         if row.0 == Made::External {
@@ -135,7 +134,7 @@ impl Case {
         Self { domain: domain.to_owned(), row, identity, listener, peer }
     }
 
-    /// Has the node open a stream, as the row wants it.
+    /// Makes the node open a stream according to the row.
     fn is_dialled(
         inbox: &mut Component,
         row: Row,
@@ -151,7 +150,7 @@ impl Case {
     }
 }
 
-/// Answers up to features with dialback.
+/// Answers up to the features, which offer dialback.
 fn answers(peer: &mut Peer, made: Made, domain: &str, identity: &Identity) {
     if made == Made::Clear {
         let header = peer.expects_header();
@@ -162,7 +161,7 @@ fn answers(peer: &mut Peer, made: Made, domain: &str, identity: &Identity) {
     peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
 }
 
-/// Takes the node in, up to its stanzas.
+/// Authenticates the node, up to its first stanza.
 fn takes(peer: &mut Peer, made: Made, domain: &str, identity: &Identity) {
     if made == Made::External {
         peer.answers_to_external(domain, identity);
@@ -182,7 +181,7 @@ fn message(from: &str, id: &str) -> String {
     format!("<message from='romeo@{from}' to='juliet@{INBOX}' id='{id}'><body>hello</body></message>")
 }
 
-/// What the rows are tried with.
+/// The network and the domains of the rows.
 struct Bench {
     network: Network,
     other: Authority,
@@ -192,8 +191,7 @@ struct Bench {
 impl Bench {
     fn of(rows: impl IntoIterator<Item = Row>) -> Self {
         let network = Network::new();
-        let directory = network.directory("other");
-        let other = Authority::new(&directory, "another authority");
+        let other = Authority::new("another authority").unwrap();
         let domains = rows.into_iter().enumerate().map(|(number, row)| {
             let (domain, address) = (format!("row{number}.example"), network.address());
             network.publish(&domain, address);
@@ -239,7 +237,7 @@ fn a_stream_of_another_server_ends_when_the_new_policy_would_not_admit_it() {
 }
 
 #[test]
-fn a_stream_of_ours_ends_when_the_new_policy_would_not_admit_it_and_what_comes_goes_on_another() {
+fn our_stream_ends_if_the_new_policy_refuses_it_and_is_replaced() {
     let bench = Bench::of(BOTH_WAYS.iter().copied());
     let node = Node::start(&bench.network, bench.setup(|row| row.1));
     let mut inbox = node.inbox();
@@ -255,7 +253,7 @@ fn a_stream_of_ours_ends_when_the_new_policy_would_not_admit_it_and_what_comes_g
                 let error = peer.expects("error");
                 assert!(error.child(condition).is_some(), "{domain} {row:?}: {error}");
                 peer.expects_closed();
-                // What comes now is dialled for under the new terms.
+                // The next stanza opens a stream under the new policy.
                 inbox.sends_message(domain, "second", "");
                 peer.sends("</stream:stream>");
                 peer.expects_end();
@@ -293,8 +291,8 @@ fn the_defaults_of_s2s_hold_for_open_streams_too() {
     let mut outgoing = listener.accepts();
     outgoing.answers_to_external("peer.example", &identity);
     outgoing.expects("message");
-    let other = Authority::new(&network.directory("other"), "another authority");
-    reloads(&node, &network, &of().set("s2s.trust", &format!("{:?}", other.file())));
+    let other = Authority::new("another authority").unwrap();
+    reloads(&node, &network, &of().set("s2s.trust", &format!("{:?}", network.file_of(&other))));
     for peer in [&mut incoming, &mut outgoing] {
         let error = peer.expects("error");
         error.expect("policy-violation");
@@ -307,7 +305,7 @@ fn the_defaults_of_s2s_hold_for_open_streams_too() {
 }
 
 #[test]
-fn a_link_goes_to_the_address_that_the_new_configuration_says() {
+fn a_link_moves_to_a_newly_configured_address() {
     let network = Network::new();
     let [first, second] = [network.address(), network.address()];
     let route = |address: Ipv4Addr, port: u16, direct: bool| {
@@ -386,7 +384,7 @@ fn a_component_with_the_old_secret_makes_room_for_the_one_with_the_new() {
     let mut new = Component::try_connect(node.address(), name, "another secret").unwrap();
     inbox.sends_message(&format!("someone@{name}"), "hello", "");
     new.receives_id("hello");
-    // A reload that changes nothing for it leaves it alone.
+    // A reload that does not concern the stream does not end it.
     node.reconfigures(&network, &with("another secret").set("s2s.keepalive", "\"3m\""));
     inbox.sends_message(&format!("someone@{name}"), "again", "");
     new.receives_id("again");

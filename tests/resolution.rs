@@ -1,4 +1,4 @@
-//! How a remote domain is found.
+//! Resolution of remote domains: SRV records, addresses, aliases and failures of DNS.
 
 use std::net::Ipv6Addr;
 
@@ -97,7 +97,7 @@ fn a_subdomain_is_not_found_through_its_parent() {
 
 // rows: A1 E28
 #[test]
-fn a_domain_with_other_letters_is_asked_for_in_ascii_and_spoken_to_in_its_own() {
+fn an_international_domain_is_ascii_in_dns_and_unicode_on_the_stream() {
     let stage = Stage::set();
     stage.network.publish("xn--bcher-kva.example", stage.address);
     let mut inbox = stage.node.inbox();

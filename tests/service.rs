@@ -1,4 +1,4 @@
-//! The node as a service of systemd: what it tells its manager, and the unit that comes along.
+//! The node as a systemd service: its notifications and the shipped unit file.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ fn the_manager_hears_that_the_node_is_ready_alive_and_stopping() {
     let node = Node::start(&network, manager.of(Setup::of("nuncio.example")));
     let ready = manager.hears("READY=1");
     assert!(ready.contains(&format!("STATUS=ready s2s={}:5269", node.address())), "{ready}");
-    // Once could be chance.
+    // A single one could be by chance.
     manager.hears("WATCHDOG=1");
     manager.hears("WATCHDOG=1");
     node.process().signal("HUP");
@@ -63,7 +63,7 @@ fn the_unit_is_one_that_systemd_understands() {
     let Ok(analysis) = Command::new("systemd-analyze").args(["verify", "--man=no", unit]).output() else {
         return;
     };
-    // Where the binary is not installed, that is all there may be to say.
+    // The only complaint allowed: the binary is not installed.
     let said = String::from_utf8_lossy(&analysis.stderr).into_owned();
     let of_ours = said.lines().filter(|line| line.contains("nuncio.service"));
     let complaints: Vec<_> =
@@ -72,7 +72,7 @@ fn the_unit_is_one_that_systemd_understands() {
 }
 
 #[test]
-fn the_package_takes_files_that_are_there() {
+fn the_files_of_the_package_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).unwrap().parse().unwrap();
     let package = &manifest["package"]["metadata"]["deb"];
@@ -80,7 +80,7 @@ fn the_package_takes_files_that_are_there() {
         package["assets"].as_array().unwrap().iter().filter_map(|asset| asset[0].as_str()).collect();
     files.push(package["maintainer-scripts"].as_str().unwrap());
     files.push(package["systemd-units"]["unit-scripts"].as_str().unwrap());
-    // What stands in target is made by config/debian/build.
+    // config/debian/build makes the files in target/.
     for file in files.iter().filter(|file| !file.starts_with("target/")) {
         assert!(root.join(file).exists(), "no {file}");
     }
@@ -91,7 +91,7 @@ fn the_package_takes_files_that_are_there() {
     }
 }
 
-/// The end of `NOTIFY_SOCKET` that is systemd's.
+/// The receiving end of `NOTIFY_SOCKET`.
 struct Manager {
     socket: UnixDatagram,
     path: String,
@@ -109,7 +109,7 @@ impl Manager {
         setup.environment("NOTIFY_SOCKET", &self.path).environment("WATCHDOG_USEC", &limit)
     }
 
-    /// The next message that holds `word`; others are passed over.
+    /// The next message that contains `word`; others are skipped.
     #[track_caller]
     fn hears(&self, word: &str) -> String {
         self.socket.set_read_timeout(Some(SOON)).unwrap();
@@ -123,7 +123,7 @@ impl Manager {
         }
     }
 
-    /// Checks that silence falls, once what was said before is heard, and lasts.
+    /// Checks that no more messages arrive after those already sent.
     #[track_caller]
     fn hears_nothing_for(&self, time: Duration) {
         self.socket.set_nonblocking(true).unwrap();
@@ -135,5 +135,5 @@ impl Manager {
     }
 }
 
-/// How long the manager waits for a sign of life.
+/// The watchdog timeout.
 const LIMIT: Duration = Duration::from_millis(400);

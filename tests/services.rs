@@ -1,4 +1,4 @@
-//! What the node itself answers for its domains.
+//! Requests that the node itself answers for its domains: service discovery, ping, version and time.
 
 use crate::support::{Auth, Component, Element, Network, Node, Peer, Server, Setup};
 
@@ -14,7 +14,7 @@ fn answers_a_ping() {
 
 // rows: K6
 #[test]
-fn says_what_it_is_and_what_it_can() {
+fn answers_identity_and_features() {
     let (_stage, mut asker) = stage();
     let answer = asker.asks("nuncio.example", "<query xmlns='http://jabber.org/protocol/disco#info'/>");
     let info = answer.expect("query");
@@ -63,7 +63,7 @@ fn says_its_version() {
 
 // rows: K7
 #[test]
-fn says_what_time_it_is() {
+fn answers_its_time() {
     let (_stage, mut asker) = stage();
     let answer = asker.asks("nuncio.example", "<time xmlns='urn:xmpp:time'/>");
     let time = answer.expect("time");
@@ -84,7 +84,7 @@ fn says_how_long_it_runs() {
 
 // rows: E18 E19
 #[test]
-fn what_nobody_serves_is_unavailable() {
+fn an_unserved_address_is_unavailable() {
     let (_stage, mut asker) = stage();
     for to in ["nuncio.example", "someone@nuncio.example", "nuncio.example/resource"] {
         let answer = asker.asks(to, "<query xmlns='urn:example:unheard-of'/>");

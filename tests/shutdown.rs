@@ -1,4 +1,4 @@
-//! A node that is told to stop: no stanza is lost without a word.
+//! Shutdown: every stanza is delivered or answered, and streams are closed in order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ fn under_load_towards_nuncio_every_stanza_is_delivered_or_answered() {
 #[test]
 fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
     let network = Network::new();
-    // Messages to a node that is gone wait for its return: here not for long.
+    // Messages to a node that has stopped are queued, here for a short time.
     let setup = Setup::of("other.example").set("promise.message", "\"10s\"");
     let other = Node::start(&network, setup);
     let node = Node::start(&network, patient());
@@ -40,13 +40,13 @@ fn under_load_from_nuncio_every_stanza_is_delivered_or_answered() {
     let status = node.terminate(LIMIT);
     assert!(status.success(), "{status}");
     let arrived = receiver.expects_end();
-    // The flood goes on after the node is gone; the other node must answer the rest.
+    // The flood continues after the node has ended; the other node must answer the rest.
     let sent = flood.join().unwrap();
     account(sent, arrived, &mut sender);
 }
 
 #[test]
-fn what_waits_for_a_link_is_answered() {
+fn queued_stanzas_are_answered() {
     let network = Network::new();
     network.dns.behaves("mute.example", Behaviour::Silence);
     let node = Node::start(&network, Setup::of("nuncio.example").set("dns.timeout", "\"60s\""));
@@ -62,7 +62,7 @@ fn what_waits_for_a_link_is_answered() {
 
 // rows: B35
 #[test]
-fn an_idle_node_stops_at_once_and_says_goodbye() {
+fn an_idle_node_stops_at_once_and_closes_its_streams() {
     let network = Network::new();
     let prosody = Prosody::start(&network, Setup::of("prosody.example"));
     let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", NEVER));
@@ -87,7 +87,7 @@ fn nodes_that_are_linked_both_ways_end_without_a_warning_in_every_order() {
         other.receives_id("there");
         other.sends_message(one.name(), "back", "");
         one.receives_id("back");
-        // The first one, the second one, or both at once in either order; then who is left.
+        // The first one, the second one, or both at once in either order; then the remaining one.
         order.iter().for_each(|first| nodes[*first].process().signal("TERM"));
         for first in &order {
             let status = nodes[*first].process().exit_within(LIMIT);
@@ -115,17 +115,17 @@ fn sigint_stops_the_node_too() {
 
 // rows: B35
 #[test]
-fn who_says_his_first_word_while_the_node_stops_is_told_so() {
+fn a_header_that_arrives_during_shutdown_gets_system_shutdown() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
-    // Never answers the end of its stream, so the node has something to wait for.
+    // The peer never answers the closing tag, so the node has to wait.
     let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
     let mut silent = Peer::dials(node.address());
     node.process().signal("TERM");
     node.eventually_logs(&["stopping"]);
     silent.sends_header("peer.example", "nuncio.example", "");
     silent.expects_header();
-    // Its features may have been quicker.
+    // The node's features may have been sent before.
     let first = silent.next(LIMIT).expect("an element");
     match first {
         Event::Element(features) if features.name == "features" => silent.expects_error("system-shutdown"),
@@ -138,7 +138,7 @@ fn who_says_his_first_word_while_the_node_stops_is_told_so() {
 fn a_second_signal_stops_at_once() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", NEVER));
-    // Never answers the end of its stream, so the node has something to wait for.
+    // The peer never answers the closing tag, so the node has to wait.
     let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
     node.process().signal("TERM");
     node.eventually_logs(&["stopping"]);
@@ -147,7 +147,7 @@ fn a_second_signal_stops_at_once() {
 }
 
 #[test]
-fn what_does_not_end_by_itself_is_ended_in_the_configured_time() {
+fn streams_that_do_not_close_end_within_shutdown_timeout() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", "\"2s\""));
     let _deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
@@ -156,7 +156,7 @@ fn what_does_not_end_by_itself_is_ended_in_the_configured_time() {
 }
 
 #[test]
-fn who_goes_on_talking_is_listened_to_for_a_part_of_that_time() {
+fn stanzas_are_read_for_a_part_of_shutdown_timeout() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").set("shutdown_timeout", "\"5s\""));
     let mut chatterer = Component::connect_deaf(node.address(), "inbox.nuncio.example");
@@ -185,7 +185,7 @@ fn stopping_sender_accounts_for_every_stanza(network: &Network, server: &dyn Ser
     let status = node.terminate(LIMIT);
     assert!(status.success(), "{status}");
     let sent = flood.join().unwrap();
-    // The stream error that says goodbye is no outcome of a stanza.
+    // The stream error at the end is not an outcome of a stanza.
     let mut outcomes = sender.expects_end();
     outcomes.retain(|outcome| outcome.is("message", outcome.attribute("type")));
     while outcomes.len() < sent {
@@ -197,7 +197,7 @@ fn stopping_sender_accounts_for_every_stanza(network: &Network, server: &dyn Ser
     each_has_one_outcome(sent, &outcomes);
 }
 
-/// Waits until `sender` has an answer for each of the `sent` stanzas that did not arrive.
+/// Waits until `sender` has an error for each of the `sent` stanzas that did not arrive.
 #[track_caller]
 fn account(sent: usize, arrived: Vec<Element>, sender: &mut Component) {
     let mut outcomes = arrived;
@@ -223,7 +223,7 @@ fn each_has_one_outcome(sent: usize, outcomes: &[Element]) {
     assert!(twice.is_empty(), "delivered and answered: {twice:?}");
 }
 
-/// A node with time to deliver a flood on a machine that is busy with other tests.
+/// A node with enough time to deliver a flood on a busy machine.
 fn patient() -> Setup {
     Setup::of("nuncio.example").set("shutdown_timeout", "\"60s\"")
 }
@@ -235,8 +235,8 @@ fn flood(sender: &Component, to: &str) -> std::thread::JoinHandle<usize> {
     })
 }
 
-/// More than goes through before the signal arrives.
+/// More than is delivered before the signal arrives.
 const FLOOD: usize = 30_000;
 
-/// The minute of `patient`, and [`SOON`].
+/// The shutdown timeout of `patient` plus [`SOON`].
 const LIMIT: Duration = Duration::from_secs(180);

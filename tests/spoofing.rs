@@ -1,4 +1,4 @@
-//! What a remote did not prove, and what is not for us, reaches nobody.
+//! Stanzas with a `from` that the remote did not authenticate, or a `to` that is not local, are not delivered.
 
 use crate::support::{Auth, Component, Event, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
@@ -84,7 +84,7 @@ fn a_stanza_before_authentication_is_refused() {
 
 // rows: C5
 #[test]
-fn what_was_sent_behind_starttls_is_not_taken_for_secured() {
+fn data_sent_behind_starttls_is_not_treated_as_secured() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let mut peer = Peer::dials(stage.node.address());
@@ -93,7 +93,7 @@ fn what_was_sent_behind_starttls_is_not_taken_for_secured() {
     peer.expects("features");
     let early = message("romeo@peer.example", INBOX, "early");
     peer.sends(&format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{early}"));
-    // The node may refuse the whole thing; what it must not do is read on.
+    // The node may refuse the element; it must not process what follows.
     while let Ok(Event::Element(element)) = peer.next(SOON) {
         assert!(matches!(element.name.as_str(), "proceed" | "failure" | "error"), "{element}");
         if element.name == "proceed" {
@@ -144,7 +144,7 @@ fn a_domain_is_compared_without_case() {
     assert_eq!(inbox.next(SOON).expect("a stanza").attribute("id"), "folded");
 }
 
-/// A node, and a peer with a good certificate for `peer.example`.
+/// A node and a peer with a valid certificate for `peer.example`.
 struct Stage {
     network: Network,
     node: Node,
@@ -174,7 +174,7 @@ impl Stage {
         Peer::authenticates(self.node.address(), "peer.example", domain, &self.identity)
     }
 
-    /// Sends one honest stanza, which must be the first that arrives: all before it is nowhere.
+    /// Sends a legitimate stanza, which must be the first that arrives.
     #[track_caller]
     fn receives_only_the_truth(&self, inbox: &mut Component) {
         let mut peer = self.authenticated();

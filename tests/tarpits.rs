@@ -1,4 +1,4 @@
-//! Domains whose servers take connections and say nothing: what they cost the node, and whom they hold up.
+//! Servers that accept connections and stay silent: they cost little, and delay no other domain.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -52,7 +52,7 @@ fn attempts_that_hang_leave_their_turns_to_others_and_give_way_in_the_end() {
         tarpit.publish(&network, &domain, 1, 1);
         sender.sends_message(&domain, &number.to_string(), "");
     }
-    // Cold, of the same local domain, and behind all of those.
+    // A domain without a link, from the same local domain, queued behind all of those.
     sender.sends_message(receiver.name(), "cold", "");
     receiver.receives_id("cold");
 }
@@ -139,7 +139,7 @@ fn a_call_back_ends_with_the_stream_that_asked_for_it() {
 
 // rows: F17
 #[test]
-fn a_key_is_answered_in_time_however_many_addresses_its_domain_has_and_however_many_wait() {
+fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
     let stage = Stage::of(
         Setup::of("nuncio.example")
             .set("s2s.handshake_timeout", "\"3s\"")
@@ -162,7 +162,7 @@ fn a_key_is_answered_in_time_however_many_addresses_its_domain_has_and_however_m
     }
 }
 
-/// A stream to the node from an address of its own.
+/// Opens a stream to the node from its own address.
 #[track_caller]
 fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
     let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
@@ -176,7 +176,7 @@ fn request(from: &str, to: &str) -> String {
     format!("<iq from='a@{from}' to='{to}' id='request' type='get'><ping xmlns='urn:xmpp:ping'/></iq>")
 }
 
-/// Takes connections at every address of this machine, and keeps them until the test ends.
+/// Accepts connections at every address of this machine, and keeps them until the test ends.
 struct Tarpit {
     port: u16,
     met: Arc<Mutex<Vec<TcpStream>>>,
@@ -196,12 +196,12 @@ impl Tarpit {
         Self { port, met }
     }
 
-    /// How many connections were made so far.
+    /// The number of connections so far.
     fn met(&self) -> usize {
         self.met.lock().unwrap().len()
     }
 
-    /// Lets a domain lead here, by so many targets with so many addresses each.
+    /// Publishes a domain with so many targets, each with so many addresses of this server.
     fn publish(&self, network: &Network, domain: &str, targets: u16, addresses: usize) {
         for target in 0..targets {
             let host = format!("t{target}.{domain}");

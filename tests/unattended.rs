@@ -1,4 +1,4 @@
-//! A node whose log nobody reads any more serves on, and stops when it is told to.
+//! A node whose log is no longer read keeps running, and stops on SIGTERM.
 
 use std::fs;
 use std::io::{BufRead, BufReader, PipeReader, pipe};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use crate::support::{BINARY, Component, Network, Setup, configuration, eventually};
 
 #[test]
-fn a_node_whose_log_goes_into_a_broken_pipe_serves_on() {
+fn a_node_with_a_broken_log_pipe_keeps_running() {
     let network = Network::new();
     let (address, file) = written(&network);
     let (log, writer) = pipe().unwrap();
@@ -16,7 +16,7 @@ fn a_node_whose_log_goes_into_a_broken_pipe_serves_on() {
     command.args(["--pdeathsig", "KILL", BINARY, "run", "--config", &file]);
     let mut node =
         Guarded(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(writer).spawn().unwrap());
-    // Its copy of the writer would keep the pipe open.
+    // The test's copy of the writer would keep the pipe open.
     drop(command);
     until_ready(log);
     answers(address);
@@ -28,7 +28,7 @@ fn a_node_whose_log_goes_into_a_broken_pipe_serves_on() {
 }
 
 #[test]
-fn a_node_whose_terminal_is_gone_serves_on() {
+fn a_node_without_its_terminal_keeps_running() {
     let network = Network::new();
     let (address, file) = written(&network);
     let pid = network.directory("terminal").join("pid");
@@ -48,7 +48,7 @@ fn a_node_whose_terminal_is_gone_serves_on() {
     eventually("the node ends", || node.has_ended().then_some(()));
 }
 
-/// Writes the configuration of a node, and says where it will listen.
+/// Writes the configuration of a node, and returns its address.
 fn written(network: &Network) -> (std::net::Ipv4Addr, String) {
     let address = network.address();
     let file = network.directory("nuncio.example").join("nuncio.toml");
@@ -56,7 +56,7 @@ fn written(network: &Network) -> (std::net::Ipv4Addr, String) {
     (address, file.to_str().unwrap().to_owned())
 }
 
-/// Reads the log until the node is ready, and reads no further.
+/// Reads the log until the node is ready.
 #[track_caller]
 fn until_ready(log: PipeReader) {
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
@@ -74,7 +74,7 @@ fn signals(signal: &str, process: u32) {
     assert!(Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap().success());
 }
 
-/// Ends with the test, however that ends.
+/// Ends the node with the test.
 struct Guarded(Child);
 
 impl Drop for Guarded {
@@ -84,7 +84,7 @@ impl Drop for Guarded {
     }
 }
 
-/// A node that is no child of the test.
+/// A node that is not a child of the test.
 struct Orphan(u32);
 
 impl Orphan {

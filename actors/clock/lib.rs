@@ -1,6 +1,17 @@
-//! The time of a node. It is the time of the tokio runtime, so tests can pause it.
+//! The clock of a node. It follows the tokio runtime, so tests can pause and advance it.
 //!
-//! All code of the node reads the time here. Clippy rejects `Instant::now` and `SystemTime::now` elsewhere.
+//! All code of the node reads the time here; clippy rejects `Instant::now` and `SystemTime::now` elsewhere.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?.block_on(async {
+//! let start = clock::now();
+//! tokio::time::sleep(Duration::from_secs(3600)).await; // returns at once on a paused clock
+//! assert_eq!(clock::since(start), Duration::from_secs(3600));
+//! # });
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,8 +25,10 @@ pub fn since(then: Instant) -> Duration {
     now().saturating_duration_since(then)
 }
 
-/// The current time of the calendar, for reports, time stamps and certificates.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock of the system")]
+/// The current calendar time, for reports, time stamps and the validity of certificates.
+///
+/// Tests cannot pause it.
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
 pub fn system() -> SystemTime {
     SystemTime::now()
 }

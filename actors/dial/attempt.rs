@@ -1,286 +1,130 @@
-//! The way to a remote domain, from its name to a stream that stanzas may use: DNS, TCP, TLS, stream, authentication.
+//! A connection attempt: from the name of a remote domain to an authenticated stream, or to an answer about a
+//! dialback key. The steps are DNS, TCP, TLS, stream and authentication.
 //!
-//! One future that reads as the story of a connection. Every target and every address is tried in turn, also when TLS,
-//! the stream or authentication failed on the one before (RFC 6120 3.2.1 leaves off at TCP; peers that go no further
-//! bounce stanzas that the next target would have taken), as far as its budget of time and
-//! connections goes.
+//! An attempt [walks](Walk) over the targets of the domain and the addresses of each target until one
+//! succeeds. It goes on to the next one after every failure, also of TLS, the stream or authentication,
+//! within its [limits](Limits). RFC 6120 section 3.2.1 requires this for TCP only, but a server that stops
+//! there returns stanzas that the next target would have accepted.
 //!
-//! Architecture Invariant: no actor, no state that outlives the attempt. Whoever makes an attempt drops it to end it.
+//! Architecture Invariant: an attempt is a future and not an actor, and nothing outlives it. Dropping it ends
+//! it.
 
 mod budget;
 mod dialer;
 mod fallback;
+mod goal;
 mod negotiation;
-mod purpose;
+mod owner;
 mod redirect;
+mod session;
 mod targets;
 mod tcp;
+mod walk;
 
 use std::{
-    cell::Cell,
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 use xmpp::{
     DomainPair,
-    dialback::Answer,
-    policy::{self, Bounds, Policy},
-    stream::{Secured, initiating::Open},
+    policy::{self, Bounds},
+    stream::Secured,
 };
 
 pub(crate) use self::negotiation::warn_unasked;
-use self::{budget::Budget, targets::list};
 pub use self::{
-    dialer::{Adopt, Dial, Dialer, Making, PendingDial},
-    negotiation::secured,
-    purpose::Purpose,
-    redirect::elsewhere,
-    targets::Targets,
+    dialer::{Adopt, Dial, Dialer, Dialling, PendingDial},
+    goal::{OpenSession, VerifyKey},
+    negotiation::{Goal, secured},
+    owner::{Owner, Resumed, Waiting},
+    redirect::redirect,
+    session::{Session, StaticRoute},
+    walk::{Strategy, Visit, Walk},
 };
 use crate::{
     dial::{
-        dial_limit::DialLimit,
-        failure::Failure,
-        observer::{Seen, Watch},
-        resolver::{self, Lane, Resolver},
+        error::AttemptError,
+        observer::{Observer, Step},
+        purpose::Purpose,
+        resolver,
     },
-    flow::trace::Trace,
     observe::{
-        fingerprints::{self, Fingerprints},
+        fingerprints,
         metrics::{Count, MetricsHandle, Phase},
-        recorder::RecorderHandle,
     },
-    settings::{HostPort, Remote},
+    settings::Remote,
 };
-use mailbox::Mailbox;
-use net::{
-    dns::Target,
-    happy_eyeballs,
-    stream::Stream,
-    tls::{self, Tls},
-};
-use status::{
-    display::millis,
-    event::{Event, What},
-    report::Direction,
-};
+use net::{address, dns::Target, happy_eyeballs};
+use status::{event::Event, report::Direction};
 
-/// An attempt to be made.
+/// A connection attempt with a goal: [`OpenSession`] or [`VerifyKey`].
 #[derive(Clone, Debug)]
-pub struct Attempt {
-    /// Who wants to speak to whom.
+pub struct Attempt<G> {
+    /// The goal of the attempt.
+    pub goal: G,
+    /// Our domain and the remote one.
     pub pair: DomainPair,
-    /// What for.
-    pub purpose: Purpose,
-    /// The terms for the remote domain.
+    /// The policy for the remote domain.
     pub remote: Remote,
-    /// How long it may take, from the targets on.
-    pub within: Duration,
-    /// How many connections it may make.
-    pub connections: usize,
-    /// How many targets it may look up the addresses of.
-    pub look_ups: usize,
-    /// Whether it may connect to addresses that have a meaning only on this machine or its link.
-    pub near: bool,
-    /// What the peer may make us read.
+    /// The limits of the attempt.
+    pub limits: Limits,
+    /// The most that the peer can make us read.
     pub bounds: Bounds,
-    /// Whether we can show a certificate for the local domain.
+    /// Whether we have a certificate for the local domain.
     pub certificate: bool,
-    /// Certificates and trust.
-    pub tls: Tls,
-    /// Who asks the DNS.
-    pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect; `None`: nobody has to.
-    pub gate: Option<Mailbox<DialLimit>>,
-    /// Who remembers certificates.
-    pub witness: Mailbox<Fingerprints>,
-    /// Who counts.
-    pub tally: MetricsHandle,
-    /// What is remembered of the remote domain.
-    pub notes: RecorderHandle,
-    /// Our own listeners: a domain that leads there is a loop.
-    pub bound: Vec<SocketAddr>,
-    /// Whether TLS with the remote has been made. From then on nothing less will do: who may choose the target that
-    /// comes next must not choose clear text with it.
-    pub met_tls: Cell<bool>,
-    /// The last connection failed because EXTERNAL was refused, and dialback is left to try on another one.
-    pub dialback_left: Cell<bool>,
-    /// The connection that is made now is for dialback: EXTERNAL was refused on the one before.
-    pub without_external: Cell<bool>,
-    /// Which log lines these are.
+    /// The actors and the settings that all attempts share.
+    pub dialer: Dialer,
+    /// The owner, which must know while the attempt waits for a permit. `None` if nothing depends on it.
+    pub owner: Option<Owner>,
+    /// The target of the log lines.
     pub log: &'static str,
-    /// Who looks on.
-    pub watch: Option<Arc<dyn Watch>>,
+    /// Observes each step. A node has no observer.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
-/// Where an attempt arrived.
-#[derive(Debug)]
-pub enum Arrival {
-    /// A stream that takes stanzas.
-    Session(Box<Session>),
-    /// The answer to a question about a dialback key.
-    Verified(Answer),
+/// The limits of one attempt. They bound its cost, however many targets and addresses a domain publishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The time limit, counted from the answer of the DNS with the targets. Waiting for a permit does not
+    /// count.
+    pub time: Duration,
+    /// The limit of connections.
+    pub connections: usize,
+    /// The limit of targets whose addresses are looked up.
+    pub lookups: usize,
+    /// Whether loopback and link-local addresses are allowed.
+    pub near: bool,
 }
 
-/// An authenticated stream, between two turns of its machine.
-pub struct Session {
-    /// The socket.
-    pub stream: Stream,
-    /// The protocol.
-    pub machine: Box<Open>,
-    /// How far the trace of its bytes is.
-    pub trace: Trace,
-    /// The peer.
-    pub address: SocketAddr,
-    /// When its certificate expires, if it showed one.
-    pub expires: Option<SystemTime>,
-    /// What it showed.
-    pub evidence: Option<tls::Evidence>,
-    /// Where the configuration sent the attempt.
-    pub route: Option<StaticRoute>,
-}
-
-/// A way to a remote domain that the configuration prescribes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StaticRoute {
-    /// The address.
-    pub address: HostPort,
-    /// It speaks TLS from the first byte.
-    pub direct_tls: bool,
-}
-
-impl StaticRoute {
-    /// The way that the terms for a remote domain prescribe; `None`: the DNS says where it is.
-    pub fn of(remote: &Remote) -> Option<Self> {
-        Some(Self { address: remote.address.clone()?, direct_tls: remote.direct_tls })
-    }
-}
-
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-impl Attempt {
-    /// Goes all the way, or says why not.
-    pub async fn make(self) -> Result<Arrival, Failure> {
-        let purpose = match self.purpose {
-            Purpose::Session => "session",
-            Purpose::Verify(_) => "verification",
-        };
-        let mut counted = Counted { tally: self.tally.clone(), purpose, result: "abandoned" };
-        let made = self.go().await;
-        counted.result = made.as_ref().err().map_or("established", Failure::stage);
+impl<G: Goal> Attempt<G> {
+    /// Connects to the remote domain.
+    ///
+    /// # Errors
+    /// The DNS gave no target, or no target could be used. Of several failures this is the one of the
+    /// connection that got furthest.
+    pub async fn make(self) -> Result<G::Outcome, AttemptError> {
+        let mut result =
+            ResultCount { metrics: self.dialer.metrics.clone(), purpose: G::PURPOSE, result: "abandoned" };
+        let made = self.first_success().await;
+        result.result = made.as_ref().err().map_or("established", AttemptError::label);
         made
     }
 
-    async fn go(self) -> Result<Arrival, Failure> {
-        let began = clock::now();
-        let targets = self.targets().await;
-        self.count(Phase::Resolve, began);
-        let targets = targets?;
-        log::log!(
-            target: self.log, self.level(), pair:% = self.pair, targets:% = list(&targets), took:% = millis(began);
-            "resolved"
-        );
-        self.note(Event::now(What::Resolved).saying(list(&targets)));
-        let mut failure = None;
-        let mut targets = Targets::new(targets);
-        let budget = Budget::new(self.connections, self.look_ups, self.within);
-        let mut tried = Vec::new();
-        while let Some(target) = targets.take_next() {
-            if budget.is_spent() || !budget.look_up() {
-                log::log!(target: self.log, self.level(), pair:% = self.pair, untried = targets.left() + 1; "given up");
-                break;
-            }
-            let share = budget.share(targets.left() == 0);
-            let outcome = self.try_target(&target, &share, &mut tried).await;
-            budget.settle(&share);
-            let next = match outcome {
-                Ok(arrival) => return Ok(arrival),
-                Err(Some(next)) => next,
-                Err(None) => {
-                    log::debug!(target: self.log, pair:% = self.pair, at:% = target; "its addresses were tried before");
-                    continue;
-                }
-            };
-            match targets.follow(&next, &target) {
-                Some(other) => {
-                    // Where a server sends us is tried, even if that is where we come from: it may say more by then.
-                    tried.clear();
-                    log::log!(target: self.log, self.level(), pair:% = self.pair, at:% = target, to:% = other; "redirected");
-                }
-                None => {
-                    if targets.are_several() {
-                        log::log!(
-                            target: self.log, self.level(), pair:% = self.pair, at:% = target,
-                            reason:% = next.sentence(&self.pair.remote);
-                            "target failed"
-                        );
-                        let text = format!("{target}: {}", next.sentence(&self.pair.remote));
-                        self.note(Event::now(What::TargetFailed).saying(text));
-                    }
-                    // A target that is this node costs no connection, so a stranger could have us look up one after the
-                    // other. A session goes on to the next: that costs us what we want to spend.
-                    let ends = matches!(next, Failure::Loop(_)) && self.purpose != Purpose::Session;
-                    failure = self.further(failure, next);
-                    if ends {
-                        break;
-                    }
-                }
+    async fn first_success(&self) -> Result<G::Outcome, AttemptError> {
+        let mut walk = Walk::begin(self, Strategy::FirstSuccess).await?;
+        while let Some(visit) = walk.next().await {
+            if let Ok(outcome) = visit.outcome {
+                return Ok(outcome);
             }
         }
-        Err(failure.unwrap_or(Failure::Late))
+        Err(walk.into_error())
     }
 
-    /// Who asks us to verify keys decides how often that is, so it is not told at `info`.
-    fn level(&self) -> log::Level {
-        match self.purpose {
-            Purpose::Session => log::Level::Info,
-            Purpose::Verify(_) => log::Level::Debug,
-        }
-    }
-
-    fn count(&self, phase: Phase, began: Instant) {
-        self.tally.count(Count::Phase { phase, took: clock::now().saturating_duration_since(began) });
-    }
-
-    fn show<'a>(&self, seen: impl FnOnce() -> Seen<'a>) {
-        if let Some(watch) = &self.watch {
-            watch.see(seen());
-        }
-    }
-
-    /// Records a step on the way to a session. That others have us verify keys is no such way.
-    fn note(&self, event: Event) {
-        if self.purpose == Purpose::Session {
-            self.notes.note(&self.pair.remote, event.with(&self.pair.local));
-        }
-    }
-
-    /// Has the remote's certificate remembered.
-    fn witness(&self, transport: Option<&Secured>) {
-        if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
-            let (remote, fingerprint) = (self.pair.remote.clone(), certificate.fingerprint.clone());
-            // A witness who has too much to do remembers the last one.
-            let _ = self.witness.tell(fingerprints::Record {
-                remote,
-                direction: Direction::Outgoing,
-                fingerprint,
-            });
-        }
-    }
-
-    /// Finds where the remote offers its service, in the order in which to try.
-    ///
-    /// # Errors
-    ///
-    /// It offers none, or the DNS does not say.
-    pub async fn targets(&self) -> Result<Vec<Target>, Failure> {
+    /// Looks up the targets of the remote domain, in the order in which to try them.
+    async fn targets(&self) -> Result<Vec<Target>, AttemptError> {
         if let Some(address) = &self.remote.address {
             return Ok(vec![Target {
                 host: address.host.clone(),
@@ -292,141 +136,92 @@ impl Attempt {
             }]);
         }
         let (answer, answered) = oneshot::channel();
-        let (domain, lane) = (self.pair.remote.clone(), Lane::from(&self.purpose));
-        if self.resolver.tell(resolver::Resolve { domain, lane, answer }).is_err() {
-            return Err(Failure::Overloaded);
+        let request = resolver::Resolve { domain: self.pair.remote.clone(), purpose: G::PURPOSE, answer };
+        if self.dialer.resolver.tell(request).is_err() {
+            return Err(AttemptError::Overloaded);
         }
-        let mut targets = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
+        let mut targets = answered.await.map_err(|_| AttemptError::Crashed)?.map_err(AttemptError::Dns)?;
         if self.remote.policy.tls == policy::Tls::Disabled {
             targets.retain(|target| !target.direct_tls);
             if targets.is_empty() {
-                return Err(Failure::TlsForbidden);
+                return Err(AttemptError::TlsForbidden);
             }
         }
         Ok(targets)
     }
 
-    /// Looks up the addresses of a target.
+    /// Looks up the addresses of a target, without duplicates.
     ///
     /// # Errors
-    ///
-    /// The target has no address, the DNS fails, an address is a listener of this node, or no address is in reach.
-    pub async fn locate(&self, target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+    /// The lookup failed, an address is that of our own listener, or no address may be connected to.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, AttemptError> {
         let (answer, answered) = oneshot::channel();
-        let (host, lane) = (target.host.clone(), Lane::from(&self.purpose));
-        if self.resolver.tell(resolver::Locate { host, lane, answer }).is_err() {
-            return Err(Failure::Overloaded);
+        let request = resolver::Locate { host: target.host.clone(), purpose: G::PURPOSE, answer };
+        if self.dialer.resolver.tell(request).is_err() {
+            return Err(AttemptError::Overloaded);
         }
-        let addresses = answered.await.map_err(|_| Failure::Crashed)?.map_err(Failure::Dns)?;
-        let mut places: Vec<SocketAddr> = Vec::new();
-        for ip in addresses {
+        let found = answered.await.map_err(|_| AttemptError::Crashed)?.map_err(AttemptError::Dns)?;
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for ip in found {
             // An IPv4 address may be written as an IPv6 one.
-            let place = SocketAddr::new(ip.to_canonical(), target.port);
-            if !places.contains(&place) {
-                places.push(place);
+            let address = SocketAddr::new(ip.to_canonical(), target.port);
+            if !addresses.contains(&address) {
+                addresses.push(address);
             }
         }
-        if let Some(own) = places.iter().find(|address| happy_eyeballs::is_own(**address, &self.bound)) {
-            return Err(Failure::Loop(*own));
+        if let Some(own) = addresses.iter().find(|own| address::is_own(**own, &self.dialer.bound)) {
+            return Err(AttemptError::Loop(*own));
         }
-        tcp::within_reach(places, self.near)
-            .map_err(|near| Failure::Connect(vec![(near, happy_eyeballs::Failure::Near)]))
+        tcp::allowed(addresses, self.limits.near)
+            .map_err(|near| AttemptError::Connect(vec![(near, happy_eyeballs::ConnectError::LocalScope)]))
     }
 
-    /// Tries the addresses of a target, without those that other names have led to before. `None`: there is no other.
-    async fn try_target(
-        &self,
-        target: &Target,
-        share: &Budget,
-        tried: &mut Vec<Tried>,
-    ) -> Result<Arrival, Option<Failure>> {
-        let mut left = self.locate(target).await?;
-        let new = |place: &SocketAddr, tried: &[Tried]| !tried.contains(&(*place, target.direct_tls));
-        left.retain(|place| new(place, tried));
-        if left.is_empty() {
-            return Err(None);
-        }
-        let mut failure = None;
-        while !left.is_empty() && !share.is_spent() {
-            let began = clock::now();
-            let (way, failed) = self.find_way(&left, share).await?;
-            tried.extend(failed.iter().map(|(place, _)| (*place, target.direct_tls)));
-            let Some(way) = way else {
-                let next = if failed.is_empty() { Failure::Late } else { Failure::Connect(failed) };
-                return Err(self.further(failure, next));
-            };
-            let Ok(address) = way.socket.peer_addr() else {
-                return Err(Some(Failure::Crashed));
-            };
-            tried.push((address, target.direct_tls));
-            log::log!(
-                target: self.log, self.level(), pair:% = self.pair, address:% = address, host = target.host.as_str(),
-                direct_tls = target.direct_tls, took:% = millis(began);
-                "connected"
-            );
-            self.note(Event::now(What::Connected).at(address).saying(target.host.as_str()));
-            let within = self.remote.handshake_timeout.min(share.time_left());
-            let outcome = match self.negotiate_within(within, way.socket, address, target.direct_tls).await {
-                // The pass is for one connection at a time: the first one has ended.
-                Err(refusal) if self.dialback_left.take() && !share.is_spent() => {
-                    self.try_dialback(address, target, refusal, share).await
-                }
-                Err(next) => Err(self.judged(next)),
-                arrived => arrived,
-            };
-            match outcome {
-                Ok(arrival) => {
-                    let succeeded = matches!(arrival, Arrival::Session(_) | Arrival::Verified(Answer::Valid));
-                    if let Some(pass) = way.pass.filter(|_| succeeded) {
-                        pass.succeed();
-                    }
-                    return Ok(arrival);
-                }
-                Err(next) => failure = self.further(failure, next),
-            }
-            left.retain(|place| new(place, tried));
-        }
-        Err(Some(failure.unwrap_or(Failure::Late)))
-    }
-
-    /// The terms for the stream, on which the remote cannot go back on TLS.
-    fn policy(&self) -> Policy {
-        let policy = self.remote.policy.clone();
-        if self.met_tls.get() { Policy { tls: policy::Tls::Required, ..policy } } else { policy }
-    }
-
-    /// Tells a refusal by somebody who can know who we are from one at the door, which is most often about a rate.
-    fn judged(&self, failure: Failure) -> Failure {
-        match self.met_tls.get() && failure.is_refusal_by_policy() {
-            true => Failure::Refused { failure: Box::new(failure), again: false },
-            false => failure,
+    /// The log level. Other servers decide how often we verify keys, so `info` has lines of sessions only.
+    fn level(&self) -> log::Level {
+        match G::PURPOSE {
+            Purpose::Session => log::Level::Info,
+            Purpose::Verification => log::Level::Debug,
         }
     }
 
-    /// Keeps the failure that got further; of two that got equally far, the later. That TLS is missing elsewhere is
-    /// not what went wrong once it has been made.
-    fn further(&self, old: Option<Failure>, new: Failure) -> Option<Failure> {
-        match old {
-            Some(old) if old.progress() > new.progress() || self.met_tls.get() && new.is_without_tls() => {
-                Some(old)
-            }
-            _ => Some(new),
+    fn count(&self, phase: Phase, began: Instant) {
+        self.dialer.metrics.count(Count::Phase { phase, took: clock::since(began) });
+    }
+
+    fn observe<'a>(&self, step: impl FnOnce() -> Step<'a>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(step());
+        }
+    }
+
+    /// Records a step towards a session in the history of the remote domain. Verifications, which other
+    /// servers cause, are not recorded here.
+    fn record(&self, event: Event) {
+        if G::PURPOSE == Purpose::Session {
+            self.dialer.recorder.note(&self.pair.remote, event.with(&self.pair.local));
+        }
+    }
+
+    /// Has the certificate of the authenticated remote domain remembered.
+    fn remember_certificate(&self, transport: Option<&Secured>) {
+        if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
+            let (remote, fingerprint) = (self.pair.remote.clone(), certificate.fingerprint.clone());
+            let record = fingerprints::Record { remote, direction: Direction::Outgoing, fingerprint };
+            // Without the record a change of the certificate is logged later, or not at all.
+            let _ = self.dialer.fingerprints.tell(record);
         }
     }
 }
 
-/// A place that was connected to, and whether by direct TLS.
-type Tried = (SocketAddr, bool);
-
-/// Tells the metrics how an attempt ended, also when whoever made it has dropped it.
-struct Counted {
-    tally: MetricsHandle,
-    purpose: &'static str,
+/// Counts the result of an attempt when it is dropped, so that an attempt that is dropped early counts too.
+struct ResultCount {
+    metrics: MetricsHandle,
+    purpose: Purpose,
     result: &'static str,
 }
 
-impl Drop for Counted {
+impl Drop for ResultCount {
     fn drop(&mut self) {
-        self.tally.count(Count::Attempted { purpose: self.purpose, result: self.result });
+        self.metrics.count(Count::Attempted { purpose: self.purpose.label(), result: self.result });
     }
 }

@@ -1,26 +1,29 @@
-//! How long a domain is left alone after failed attempts.
+//! The pause between failed attempts to connect to a domain.
 
 use std::time::Duration;
 
 use crate::settings::Promise as Bounds;
 
-/// The pause after that many failures in a row: doubled each time up to the longest, and of that a random part
-/// ("full jitter"), so that nodes that lost a peer together do not return to it together. The least is half of the first.
+/// The pause after a number of failures in a row.
+///
+/// The upper bound starts at `backoff_first` and doubles with each failure, up to `backoff_longest`. The
+/// pause is a random time between half of `backoff_first` and that bound ("full jitter"), so that nodes that
+/// lost a peer at the same time do not all return at the same time.
 pub fn pause(bounds: &Bounds, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(MOST_DOUBLINGS);
+    let doublings = failures.saturating_sub(1).min(MAX_DOUBLINGS);
     let longest = bounds.backoff_first.saturating_mul(1 << doublings).min(bounds.backoff_longest);
     let mut random = [0; 4];
-    // Without randomness the pause is merely the longest.
+    // Without a random number the pause is the longest one.
     let part = match openssl::rand::rand_bytes(&mut random) {
         Ok(()) => f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX),
         Err(_) => 1.0,
     };
-    let least = bounds.backoff_first.min(longest) / 2;
-    least + (longest - least).mul_f64(part)
+    let shortest = bounds.backoff_first.min(longest) / 2;
+    shortest + (longest - shortest).mul_f64(part)
 }
 
-/// A million times the first pause: any longest one is shorter.
-const MOST_DOUBLINGS: u32 = 20;
+/// Avoids an overflow. A million times `backoff_first` exceeds any useful `backoff_longest`.
+const MAX_DOUBLINGS: u32 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -40,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_never_passes_the_doubled_one_nor_the_longest() {
+    fn a_pause_exceeds_neither_the_doubled_bound_nor_the_longest() {
         for failures in 1..40 {
             let doubled = Duration::from_secs(1 << (failures - 1).min(10)).min(Duration::from_secs(300));
             for _ in 0..50 {
@@ -50,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_differ() {
+    fn pauses_are_random() {
         for failures in [1, 2, 9] {
             let pauses: std::collections::HashSet<Duration> =
                 (0..20).map(|_| pause(&bounds(), failures)).collect();

@@ -1,15 +1,17 @@
-//! Lets attempts through to an address, a few at a time.
+//! Limits the connection attempts to one address.
 //!
-//! One host may serve a thousand domains: it is not to meet a thousand connections at once, and when it is dead it must
-//! not take the turns of all others. Sessions and verifications have lanes of their own: two nodes that make links to
-//! each other and each have to verify the other's dialback keys first would otherwise wait for each other.
+//! A host may serve a thousand domains. It must not get a thousand connections at once, and while it is down
+//! it must not use up the attempts for all other hosts. Sessions and verifications are counted separately:
+//! two nodes that connect to each other, and each verify a dialback key of the other first, would otherwise
+//! wait for each other.
 //!
-//! On a long way a link takes many round trips, so a few at a time are slow. Each connection that serves its purpose
-//! lets one more through, up to eight times as many; each that does not lets two fewer through. An address that
-//! does not answer, or refuses, is soon met by as few as one that is not known.
+//! The limit adapts. Each connection that succeeds raises the limit of its address by one, up to [`GROWTH`]
+//! times the configured one, so that a distant host with many domains is reached in time. Each that fails
+//! lowers it by two, down to the configured one.
 //!
-//! Strangers choose the addresses of verifications, so each address has a budget for those that did not confirm a key: the
-//! node cannot be made to send many connections to a third party, however many sources ask for them.
+//! Unauthenticated servers choose the addresses of verifications, so each address also has a budget for
+//! verifications that confirm no key. It bounds the connections that others can direct at a third party
+//! through this node.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,172 +22,138 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
-use xmpp::DomainPair;
 
-use crate::dial::token_bucket::TokenBucket;
-use mailbox::{Mailbox, Meter, Outlet, Queued};
+use crate::dial::{purpose::Purpose, token_bucket::TokenBucket};
+use mailbox::{Mailbox, Meter, Queued};
 
-/// Let me connect to this address.
+/// Request a permit to connect to an address.
 #[derive(Debug)]
 pub struct Acquire {
-    /// Which.
+    /// The address to connect to.
     pub address: IpAddr,
-    /// What for.
+    /// The purpose of the connection.
     pub purpose: Purpose,
-    /// Whether to wait until there is room.
+    /// Whether to wait for a permit. Without it the answer is [`Full`] while the limit is reached.
     pub waits: bool,
-    /// Where the pass goes.
+    /// Receives the permit.
     pub answer: oneshot::Sender<Result<DialPermit, Full>>,
 }
 
-/// Let so many through to each address from now on.
+/// Apply another limit from now on.
 #[derive(Debug)]
 pub struct Adopt {
-    /// In each lane.
+    /// Connections to one address at once, for each purpose.
     pub per_address: usize,
 }
 
-/// What a connection is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The session of this pair.
-    Session(DomainPair),
-    /// A question about a dialback key.
-    Verification,
-}
-
-/// An attempt has to wait here.
-#[derive(Debug)]
-pub struct Waiting {
-    /// Whose.
-    pub pair: DomainPair,
-}
-
-/// An attempt that had to wait goes on.
-#[derive(Debug)]
-pub struct Acquired {
-    /// Whose.
-    pub pair: DomainPair,
-}
-
-/// There is no room, or too many wait for that address already.
+/// The limit of the address is reached, and the request does not wait or too many wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// The right to connect to an address, until it is dropped.
+/// Permission to connect to an address, one connection at a time, until it is dropped.
 #[derive(Debug)]
 pub struct DialPermit {
-    door: Key,
-    gate: Mailbox<DialLimit>,
-    /// The session stands, or the verification confirmed the key.
+    key: Key,
+    limit: Mailbox<DialLimit>,
+    /// The session is established, or the key is confirmed.
     succeeded: bool,
 }
 
-/// A connection has ended or stands, told by its pass.
+/// A permit was dropped.
 #[derive(Debug)]
 struct Released {
-    door: Key,
+    key: Key,
     succeeded: bool,
 }
 
-/// An address (an IPv6 /64 is one), and one of its lanes.
+/// An address (an IPv6 /64 network counts as one) and a purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     address: IpAddr,
-    verifies: bool,
+    purpose: Purpose,
 }
 
-/// Whom the gate tells that attempts wait: the promise.
-#[derive(Clone, Debug)]
-pub struct Owners {
-    /// One has to wait.
-    pub held: Outlet<Waiting>,
-    /// It goes on.
-    pub admitted: Outlet<Acquired>,
-}
-
-/// The actor at the gate.
+/// The actor that gives the permits.
 pub struct DialLimit {
     per_address: usize,
     own: Mailbox<Self>,
-    owners: Owners,
     meter: Arc<Meter>,
-    doors: HashMap<Key, Queue>,
-    /// Attempts that wait, for all addresses.
+    queues: HashMap<Key, Queue>,
+    /// Requests that wait, for all addresses.
     waiting: usize,
 }
 
+/// The permits and requests of one key.
 #[derive(Default)]
 struct Queue {
-    inside: usize,
-    /// How many more than `per_address` may be inside, because others succeeded.
+    /// Permits in use.
+    in_use: usize,
+    /// Permits above `per_address`, added by successes.
     grown: usize,
     waiting: VecDeque<Acquire>,
-    /// Of verifications that have not confirmed a key; none for sessions.
+    /// The budget for verifications that confirm no key; `None` for sessions.
     unconfirmed: Option<TokenBucket>,
 }
 
 impl DialLimit {
-    /// A gate that lets `per_address` connections through to each address at once, in each lane.
-    pub fn new(per_address: usize, own: Mailbox<Self>, owners: Owners, meter: Arc<Meter>) -> Self {
-        Self { per_address, own, owners, meter, doors: HashMap::new(), waiting: 0 }
+    /// Limits connections to `per_address` for each address and purpose.
+    pub fn new(per_address: usize, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+        Self { per_address, own, meter, queues: HashMap::new(), waiting: 0 }
     }
 
-    fn enter(&mut self, enter: Acquire) {
-        let (door, now) = (Key::of(&enter), clock::now());
-        let queue = self.doors.entry(door).or_default();
-        if door.verifies {
-            // Those under way have not confirmed anything yet, and are not to use it up.
-            let most = UNCONFIRMED.max(2 * self.per_address);
-            queue.unconfirmed.get_or_insert_with(|| TokenBucket::new(most, UNCONFIRMED_PER_SECOND, now));
+    fn acquire(&mut self, request: Acquire) {
+        let (key, now) = (Key::of(&request), clock::now());
+        let queue = self.queues.entry(key).or_default();
+        if key.purpose == Purpose::Verification {
+            // The capacity exceeds `per_address`, as verifications under way take tokens before they succeed.
+            let capacity = UNCONFIRMED.max(2 * self.per_address);
+            queue.unconfirmed.get_or_insert_with(|| TokenBucket::new(capacity, UNCONFIRMED_PER_SECOND, now));
             if !queue.has_budget(now) {
-                let _ = enter.answer.send(Err(Full));
+                let _ = request.answer.send(Err(Full));
                 return;
             }
         }
         if queue.has_room(self.per_address) {
-            queue.enter(now);
-            self.let_in(door, enter);
-        } else if !enter.waits
-            || queue.waiting.len() >= self.per_address.saturating_mul(LINE)
-            || self.waiting >= WAITING
+            queue.take(now);
+            self.grant(key, request);
+        } else if !request.waits
+            || queue.waiting.len() >= self.per_address.saturating_mul(WAITING_PER_PERMIT)
+            || self.waiting >= MAX_WAITING
         {
-            // Whoever asked may have given up.
-            let _ = enter.answer.send(Err(Full));
+            // The attempt may have been dropped.
+            let _ = request.answer.send(Err(Full));
         } else {
-            if let Purpose::Session(pair) = &enter.purpose {
-                let _ = self.owners.held.signal(Waiting { pair: pair.clone() });
-            }
-            queue.waiting.push_back(enter);
+            queue.waiting.push_back(request);
             self.waiting += 1;
         }
     }
 
-    /// Gives a pass to one that has been counted; a pass that nobody takes counts itself out.
-    fn let_in(&self, door: Key, enter: Acquire) {
-        let _ = enter.answer.send(Ok(DialPermit { door, gate: self.own.clone(), succeeded: false }));
+    /// Answers with a permit that is counted already. If the attempt was dropped, the permit is dropped with
+    /// the answer and releases itself.
+    fn grant(&self, key: Key, request: Acquire) {
+        let _ = request.answer.send(Ok(DialPermit { key, limit: self.own.clone(), succeeded: false }));
     }
 
-    fn left(&mut self, door: Key, succeeded: bool) {
-        if let Some(queue) = self.doors.get_mut(&door) {
-            queue.inside -= 1;
-            queue.learn(succeeded, self.per_address);
+    fn release(&mut self, key: Key, succeeded: bool) {
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.in_use -= 1;
+            queue.adapt(succeeded, self.per_address);
             if succeeded && let Some(budget) = &mut queue.unconfirmed {
-                // Its own cost, and that of another: a host of many domains has some that are broken.
+                // Its own token, and that of a failed one: some domains of a large host are misconfigured.
                 budget.give_back(2, clock::now());
             }
-            self.let_in_next(door);
+            self.grant_next(key);
         }
     }
 
-    /// Lets in as many as there is room for. Those who have given up meanwhile are passed over.
-    fn let_in_next(&mut self, door: Key) {
-        while let Some(queue) = self.doors.get_mut(&door)
+    /// Grants permits to waiting requests while there is room. Requests of dropped attempts are skipped.
+    fn grant_next(&mut self, key: Key) {
+        while let Some(queue) = self.queues.get_mut(&key)
             && queue.has_room(self.per_address)
         {
             let Some(next) = queue.waiting.pop_front() else {
-                if queue.is_done(clock::now()) {
-                    self.doors.remove(&door);
+                if queue.is_unused(clock::now()) {
+                    self.queues.remove(&key);
                 }
                 return;
             };
@@ -197,34 +165,30 @@ impl DialLimit {
                 let _ = next.answer.send(Err(Full));
                 continue;
             }
-            queue.enter(clock::now());
-            // The promise has to know before the attempt can tell it anything.
-            if let Purpose::Session(pair) = &next.purpose {
-                let _ = self.owners.admitted.signal(Acquired { pair: pair.clone() });
-            }
-            self.let_in(door, next);
+            queue.take(clock::now());
+            self.grant(key, next);
         }
     }
 }
 
 impl Queue {
-    /// Counts one that goes in.
-    fn enter(&mut self, now: Instant) {
-        self.inside += 1;
+    /// Counts a permit.
+    fn take(&mut self, now: Instant) {
+        self.in_use += 1;
         if let Some(budget) = &mut self.unconfirmed {
             budget.take(now);
         }
     }
 
     fn has_room(&self, per_address: usize) -> bool {
-        // A reload may have made it less.
-        self.inside < per_address.saturating_add(self.grown.min(per_address.saturating_mul(GROWTH - 1)))
+        // A reload may have lowered `per_address` since `grown` was counted.
+        self.in_use < per_address.saturating_add(self.grown.min(most_grown(per_address)))
     }
 
-    /// One has left. An address at which most connections come to nothing is not met by more of them.
-    fn learn(&mut self, succeeded: bool, per_address: usize) {
+    /// Raises or lowers the limit when a permit is released.
+    fn adapt(&mut self, succeeded: bool, per_address: usize) {
         self.grown = match succeeded {
-            true => (self.grown + 1).min(per_address.saturating_mul(GROWTH - 1)),
+            true => (self.grown + 1).min(most_grown(per_address)),
             false => self.grown.saturating_sub(2),
         };
     }
@@ -233,33 +197,35 @@ impl Queue {
         self.unconfirmed.as_mut().is_none_or(|budget| budget.has_room(now))
     }
 
-    /// Whether there is nothing to remember.
-    fn is_done(&mut self, now: Instant) -> bool {
-        self.inside == 0
+    /// Whether the queue can be forgotten without a difference.
+    fn is_unused(&mut self, now: Instant) -> bool {
+        self.in_use == 0
             && self.waiting.is_empty()
-            && self.unconfirmed.as_mut().is_none_or(|budget| budget.is_whole(now))
+            && self.unconfirmed.as_mut().is_none_or(|budget| budget.is_full(now))
     }
 }
 
+fn most_grown(per_address: usize) -> usize {
+    per_address.saturating_mul(GROWTH - 1)
+}
+
 impl DialPermit {
-    /// Ends the pass of a session that stands, or of a verification that confirmed a key, which costs the address
-    /// nothing.
+    /// Releases the permit after a success: the session is established, or the key is confirmed.
     pub fn succeed(mut self) {
         self.succeeded = true;
     }
 }
 
 impl Key {
-    fn of(enter: &Acquire) -> Self {
-        let verifies = matches!(enter.purpose, Purpose::Verification);
-        Self { address: net::site::site(enter.address), verifies }
+    fn of(request: &Acquire) -> Self {
+        Self { address: net::address::site(request.address), purpose: request.purpose }
     }
 }
 
 impl Drop for DialPermit {
     fn drop(&mut self) {
-        // A gate that is gone counts no more.
-        let _ = self.gate.signal(Released { door: self.door, succeeded: self.succeeded });
+        // The actor may be gone when the node stops.
+        let _ = self.limit.signal(Released { key: self.key, succeeded: self.succeeded });
     }
 }
 
@@ -267,9 +233,9 @@ impl Actor for DialLimit {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(SWEEP, |gate, _| {
+        context.run_interval(SWEEP, |limit, _| {
             let now = clock::now();
-            gate.doors.retain(|_, queue| !queue.is_done(now));
+            limit.queues.retain(|_, queue| !queue.is_unused(now));
         });
     }
 }
@@ -277,17 +243,17 @@ impl Actor for DialLimit {
 impl Handler<Queued<Acquire>> for DialLimit {
     type Result = ();
 
-    fn handle(&mut self, enter: Queued<Acquire>, _: &mut Context<Self>) {
-        self.enter(enter.open());
+    fn handle(&mut self, request: Queued<Acquire>, _: &mut Context<Self>) {
+        self.acquire(request.open());
     }
 }
 
 impl Handler<Queued<Released>> for DialLimit {
     type Result = ();
 
-    fn handle(&mut self, left: Queued<Released>, _: &mut Context<Self>) {
-        let Released { door, succeeded } = left.open();
-        self.left(door, succeeded);
+    fn handle(&mut self, released: Queued<Released>, _: &mut Context<Self>) {
+        let Released { key, succeeded } = released.open();
+        self.release(key, succeeded);
     }
 }
 
@@ -296,9 +262,9 @@ impl Handler<Queued<Adopt>> for DialLimit {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         self.per_address = adopt.open().per_address;
-        // Where there is more room now, nobody waits for the next one to leave.
-        let doors: Vec<Key> = self.doors.keys().copied().collect();
-        doors.into_iter().for_each(|door| self.let_in_next(door));
+        // The limit may be higher now.
+        let keys: Vec<Key> = self.queues.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.grant_next(key));
     }
 }
 
@@ -308,28 +274,28 @@ impl Drop for DialLimit {
     }
 }
 
-/// How many times as many connections as at first may be under way to an address where they succeed. With 32 at first
-/// these are 256, as many as the attempts of the node at once: a link takes six round trips, so with 100 ms each a hoster
+/// The limit of an address grows to this multiple of the configured one. With the default of 32 that is 256,
+/// as many as the attempts of the node at once. A connection takes six round trips, so at 100 ms each a host
 /// of 1,000 domains is reached within 3 s instead of 19.
 const GROWTH: usize = 8;
 
-/// Attempts that may wait for one address, for each connection to it that is under way at once: with 32, the 10,000
-/// domains of a large hoster. At a hundred links a second, which is what one core makes, all have their turn within the
-/// time that a message waits.
-const LINE: usize = 512;
+/// Requests that may wait for one address, for each configured permit. With the default of 32, these are more
+/// than the 10,000 domains of a large host. One core establishes about 100 connections a second, so all are
+/// served within the time that a message waits.
+const WAITING_PER_PERMIT: usize = 512;
 
-/// Attempts that may wait for all addresses. One that waits takes about 8 KiB.
-const WAITING: usize = 32_768;
+/// Requests that may wait for all addresses. An attempt that waits takes about 8 KiB.
+const MAX_WAITING: usize = 32_768;
 
-/// Verifications without a confirmed key that may go to one address in a burst.
+/// Verifications of one address in a burst that confirm no key.
 const UNCONFIRMED: usize = 60;
 
-/// Those that may go there in the long run: one connection a second is no burden to any server, and a host with broken
-/// domains is still asked about each of them now and then.
+/// Verifications of one address a second, over a long time, that confirm no key. One connection a second is
+/// no burden to a server, and each misconfigured domain of a host is still asked about now and then.
 const UNCONFIRMED_PER_SECOND: f64 = 1.0;
 
-/// How often addresses are forgotten whose budget is whole again. Until then each takes some 150 bytes, and the verifier's
-/// own limits let strangers name 80 of them in a second.
+/// The interval at which unused addresses are forgotten. An address takes about 150 bytes, and the limits of
+/// the verifier let others name 80 addresses a second.
 const SWEEP: Duration = Duration::from_secs(15);
 
 #[cfg(test)]

@@ -1,37 +1,50 @@
-//! What an attempt lets a spectator see: `nuncio probe` shows it to a person. A node has no spectator.
+//! The observer of an attempt, with which `nuncio probe` reports each step. A node has none.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use openssl::ssl::SslRef;
 use xmpp::stream::initiating::Note;
 
 use net::{dns, tls};
 
-/// One thing that happened on the way to a remote domain, in the order of events.
+/// A step of an attempt, reported in the order of events.
 #[derive(Debug)]
-pub enum Seen<'a> {
-    /// The DNS was asked, and this is what came of it.
-    Asked(&'a dns::Asked),
-    /// A TCP connection is open, and nothing was sent yet.
+pub enum Step<'a> {
+    /// A DNS query has ended. Reported by the DNS client, not by the attempt.
+    Queried(&'a dns::Exchange),
+    /// The walk has come to a target, and looks up its addresses.
+    Entered(&'a dns::Target),
+    /// The addresses of the target are known.
+    Located(&'a [SocketAddr]),
+    /// The walk connects to one of these addresses.
+    Visiting(&'a [SocketAddr]),
+    /// The TCP connection is open.
     Connected {
-        /// Our end of it.
+        /// The remote end.
+        address: SocketAddr,
+        /// The time that it took.
+        took: Duration,
+    },
+    /// The negotiation begins. Nothing has been sent yet.
+    Negotiating {
+        /// Our end of the connection.
         from: SocketAddr,
     },
-    /// TLS stands.
+    /// The TLS handshake has succeeded.
     Secured {
-        /// What the node makes of it.
+        /// The session.
         session: &'a tls::Session,
-        /// What OpenSSL knows of it.
+        /// The same session in OpenSSL.
         ssl: &'a SslRef,
     },
-    /// Bytes of the stream came.
+    /// Bytes of the stream were received.
     Received(&'a [u8]),
-    /// The stream got further.
+    /// A step of the stream negotiation.
     Noted(&'a Note),
 }
 
-/// A spectator, who is told and is asked nothing.
-pub trait Watch: fmt::Debug + Send + Sync {
-    /// Takes note. The attempt goes on when it returns.
-    fn see(&self, seen: Seen<'_>);
+/// Observes an attempt.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// Takes a step. The attempt continues when this returns.
+    fn observe(&self, step: Step<'_>);
 }

@@ -1,4 +1,4 @@
-//! The terms on which the node deals with each remote domain: immutable, made from the settings.
+//! The policies for remote domains, made from the settings.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use xmpp::{
 
 use crate::settings::{Remote, Settings};
 
-/// What every session looks up and none changes.
+/// The policy for each remote domain. Immutable; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct RemotePolicies {
     inner: Arc<Inner>,
 }
 
@@ -22,8 +22,8 @@ struct Inner {
     overrides: Vec<(Pattern, Remote)>,
 }
 
-impl Terms {
-    /// The terms that `settings` lay down.
+impl RemotePolicies {
+    /// The policies of `settings`.
     pub fn new(settings: &Settings) -> Self {
         let domains = settings.domains.iter().map(|domain| (&domain.name, domain.identity.is_some()));
         let components =
@@ -48,25 +48,27 @@ impl Terms {
         }
     }
 
-    /// What the streams need to know of them.
+    /// The part of the policies that the protocol reads.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.inner.rules
     }
 
-    /// The terms for one remote domain: its own, else those of the longest pattern above it, else the default.
+    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches, or
+    /// else that of
+    /// `[s2s]`.
     pub fn remote(&self, domain: &Domain) -> &Remote {
         let inner = &*self.inner;
         let matching = inner.overrides.iter().filter(|(pattern, _)| pattern.matches(domain));
         matching.max_by_key(|(pattern, _)| specificity(pattern)).map_or(&inner.default, |(_, remote)| remote)
     }
 
-    /// The terms before the remote domain is known.
+    /// The policy of `[s2s]`, for a peer whose domain is not known yet.
     pub fn default_remote(&self) -> &Remote {
         &self.inner.default
     }
 }
 
-/// A domain's own rule beats every pattern; among patterns the one closest to the domain wins.
+/// The rank of a pattern: the domain itself before every pattern, and a longer pattern before a shorter one.
 fn specificity(pattern: &Pattern) -> usize {
     match pattern {
         Pattern::Any => 0,

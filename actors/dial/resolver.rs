@@ -1,7 +1,8 @@
-//! Asks the DNS for all attempts, so that there is one cache and one limit.
+//! The DNS resolver of all attempts, with one cache and one limit for lookups at once.
 //!
-//! The cache is bounded in bytes. The look-ups that strangers cause have turns of their own, and fewer: they can neither
-//! take those of the node's own links nor have the node hold more than a few large answers at once.
+//! The cache is bounded in bytes. Lookups for verifications, which unauthenticated servers cause, have a
+//! limit of their own. So they neither delay the lookups for sessions nor make the node hold many large
+//! answers at once.
 
 #[cfg(test)]
 mod tests;
@@ -12,78 +13,70 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
+use crate::dial::purpose::Purpose;
 use mailbox::{Mailbox, Meter, Outlet, Queued};
-use net::dns::{Cache, Dns, Failure, KnownAnswers, Learnt, Owner, Question, Target};
+use net::dns::{AnswerSink, Cache, Dns, KnownAnswers, LookupError, NewAnswer, Question, Target};
 
-/// Find the servers of a domain, best first.
+/// Look up the targets of a domain, in the order in which to try them.
 #[derive(Debug)]
 pub struct Resolve {
     /// The remote domain.
     pub domain: Domain,
-    /// Whose turn it takes.
-    pub lane: Lane,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Vec<Target>, Failure>>,
+    /// The purpose of the attempt.
+    pub purpose: Purpose,
+    /// Receives the answer.
+    pub answer: oneshot::Sender<Result<Vec<Target>, LookupError>>,
 }
 
-/// Find the addresses of a host.
+/// Look up the addresses of a host.
 #[derive(Debug)]
 pub struct Locate {
     /// A name or an IP literal.
     pub host: String,
-    /// Whose turn it takes.
-    pub lane: Lane,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Vec<IpAddr>, Failure>>,
+    /// The purpose of the attempt.
+    pub purpose: Purpose,
+    /// Receives the answer.
+    pub answer: oneshot::Sender<Result<Vec<IpAddr>, LookupError>>,
 }
 
-/// Ask these name servers from now on, with an empty cache.
+/// Use these name servers from now on, with an empty cache.
 #[derive(Debug)]
 pub struct Adopt {
     /// The name servers.
     pub dns: Dns,
 }
 
-/// Whom a look-up is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// A session of the node.
-    Session,
-    /// A dialback key that somebody showed.
-    Verification,
-}
-
-/// A look-up has ended.
+/// A lookup has ended.
 #[derive(Debug)]
 struct Done {
-    lane: Lane,
+    purpose: Purpose,
 }
 
-/// A look-up that waits for its turn.
+/// A requested lookup.
 #[derive(Debug)]
-enum Wanted {
-    Service(Resolve),
+enum Lookup {
+    Targets(Resolve),
     Addresses(Locate),
 }
 
-/// The right to ask, until it is dropped.
-struct Turn {
-    lane: Lane,
+/// Counts a lookup as running until it is dropped.
+struct Running {
+    purpose: Purpose,
     resolver: Mailbox<Resolver>,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     running: usize,
-    /// Bounded by the attempts under way, each of which waits for one look-up.
-    waiting: VecDeque<Wanted>,
+    /// Bounded by the number of attempts, each of which waits for one lookup.
+    waiting: VecDeque<Lookup>,
 }
 
-/// The actor that owns the DNS and its cache.
+/// The actor that owns the DNS client and its cache.
 pub struct Resolver {
     dns: Dns,
     cache: Cache,
-    /// Counts the name servers that were adopted: an answer of others is not kept.
+    /// Counts the changes of name servers. Answers of earlier ones are not cached.
     epoch: u64,
     sessions: Queue,
     verifications: Queue,
@@ -92,112 +85,110 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// A resolver over `dns`.
+    /// A resolver that uses `dns`.
     pub fn new(dns: Dns, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         let (sessions, verifications) = (Queue::default(), Queue::default());
         Self { dns, cache: Cache::new(CACHE), epoch: 0, sessions, verifications, own, meter }
     }
 
-    fn queue(&mut self, lane: Lane) -> &mut Queue {
-        match lane {
-            Lane::Session => &mut self.sessions,
-            Lane::Verification => &mut self.verifications,
+    fn queue(&mut self, purpose: Purpose) -> &mut Queue {
+        match purpose {
+            Purpose::Session => &mut self.sessions,
+            Purpose::Verification => &mut self.verifications,
         }
     }
 
-    fn take(&mut self, wanted: Wanted) {
-        let lane = wanted.lane();
-        self.queue(lane).waiting.push_back(wanted);
-        self.ask_next(lane);
+    fn add(&mut self, lookup: Lookup) {
+        let purpose = lookup.purpose();
+        self.queue(purpose).waiting.push_back(lookup);
+        self.start_next(purpose);
     }
 
-    fn ask_next(&mut self, lane: Lane) {
-        while self.queue(lane).running < lane.at_once() {
-            let Some(wanted) = self.queue(lane).waiting.pop_front() else { return };
-            // The asker may have given up; then nobody wants the answer.
-            if !wanted.is_given_up() {
-                self.queue(lane).running += 1;
-                self.ask(wanted);
+    fn start_next(&mut self, purpose: Purpose) {
+        while self.queue(purpose).running < max_running(purpose) {
+            let Some(lookup) = self.queue(purpose).waiting.pop_front() else { return };
+            if !lookup.is_cancelled() {
+                self.queue(purpose).running += 1;
+                self.start(lookup);
             }
         }
     }
 
-    fn ask(&mut self, wanted: Wanted) {
-        let turn = Turn { lane: wanted.lane(), resolver: self.own.clone() };
-        let (dns, sheet) = (self.dns.clone(), self.sheet(&wanted.questions()));
+    fn start(&mut self, lookup: Lookup) {
+        let running = Running { purpose: lookup.purpose(), resolver: self.own.clone() };
+        let (dns, known) = (self.dns.clone(), self.known_answers(&lookup.questions()));
         actix_rt::spawn(async move {
-            let _turn = turn;
-            match wanted {
-                Wanted::Service(Resolve { domain, answer, .. }) => {
-                    reply(answer, dns.service_knowing(&domain, &sheet)).await;
+            let _running = running;
+            match lookup {
+                Lookup::Targets(Resolve { domain, answer, .. }) => {
+                    reply(answer, dns.service_knowing(&domain, &known)).await;
                 }
-                Wanted::Addresses(Locate { host, answer, .. }) => {
-                    reply(answer, dns.addresses_knowing(&host, &sheet)).await;
+                Lookup::Addresses(Locate { host, answer, .. }) => {
+                    reply(answer, dns.addresses_knowing(&host, &known)).await;
                 }
             }
         });
     }
 
-    /// The answers that are known to some questions.
-    fn sheet(&mut self, questions: &[Question]) -> KnownAnswers {
+    /// The cached answers to `questions`.
+    fn known_answers(&mut self, questions: &[Question]) -> KnownAnswers {
         let now = clock::now();
         let known = questions.iter().filter_map(|question| {
             let answer = self.cache.find(question, now)?;
             Some((question.clone(), answer))
         });
         let known = known.collect();
-        let own: Outlet<Learnt> = self.own.outlet();
-        // A resolver that is gone keeps nothing.
-        let owner = Owner::new(move |learnt| drop(own.signal(learnt)));
-        KnownAnswers { known, owner: Some(owner), epoch: self.epoch }
+        let own: Outlet<NewAnswer> = self.own.outlet();
+        // The resolver may be gone when the node stops.
+        let sink = Some(AnswerSink::new(move |answer| drop(own.signal(answer))));
+        KnownAnswers { known, sink, epoch: self.epoch }
     }
 }
 
-/// Answers, unless the asker gives up first.
-async fn reply<T>(mut answer: oneshot::Sender<T>, looks_up: impl Future<Output = T>) {
+/// Sends the result of a lookup. Ends the lookup if the attempt is dropped first.
+async fn reply<T>(mut answer: oneshot::Sender<T>, lookup: impl Future<Output = T>) {
     let found = tokio::select! {
-        found = looks_up => found,
+        found = lookup => found,
         () = answer.closed() => return,
     };
     let _ = answer.send(found);
 }
 
-impl Wanted {
-    fn lane(&self) -> Lane {
+fn max_running(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Session => MAX_FOR_SESSIONS,
+        Purpose::Verification => MAX_FOR_VERIFICATIONS,
+    }
+}
+
+impl Lookup {
+    fn purpose(&self) -> Purpose {
         match self {
-            Self::Service(resolve) => resolve.lane,
-            Self::Addresses(locate) => locate.lane,
+            Self::Targets(resolve) => resolve.purpose,
+            Self::Addresses(locate) => locate.purpose,
         }
     }
 
-    fn is_given_up(&self) -> bool {
+    /// Whether the attempt was dropped.
+    fn is_cancelled(&self) -> bool {
         match self {
-            Self::Service(resolve) => resolve.answer.is_closed(),
+            Self::Targets(resolve) => resolve.answer.is_closed(),
             Self::Addresses(locate) => locate.answer.is_closed(),
         }
     }
 
     fn questions(&self) -> Vec<Question> {
         match self {
-            Self::Service(resolve) => Dns::questions_of_service(&resolve.domain).into(),
+            Self::Targets(resolve) => Dns::questions_of_service(&resolve.domain).into(),
             Self::Addresses(locate) => Dns::questions_of_host(&locate.host).into(),
         }
     }
 }
 
-impl Lane {
-    fn at_once(self) -> usize {
-        match self {
-            Self::Session => SESSIONS_AT_ONCE,
-            Self::Verification => VERIFICATIONS_AT_ONCE,
-        }
-    }
-}
-
-impl Drop for Turn {
+impl Drop for Running {
     fn drop(&mut self) {
-        // A resolver that is gone gives no turns.
-        let _ = self.resolver.signal(Done { lane: self.lane });
+        // The resolver may be gone when the node stops.
+        let _ = self.resolver.signal(Done { purpose: self.purpose });
     }
 }
 
@@ -209,7 +200,7 @@ impl Handler<Queued<Resolve>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, resolve: Queued<Resolve>, _: &mut Context<Self>) {
-        self.take(Wanted::Service(resolve.open()));
+        self.add(Lookup::Targets(resolve.open()));
     }
 }
 
@@ -217,17 +208,17 @@ impl Handler<Queued<Locate>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, locate: Queued<Locate>, _: &mut Context<Self>) {
-        self.take(Wanted::Addresses(locate.open()));
+        self.add(Lookup::Addresses(locate.open()));
     }
 }
 
-impl Handler<Queued<Learnt>> for Resolver {
+impl Handler<Queued<NewAnswer>> for Resolver {
     type Result = ();
 
-    fn handle(&mut self, learnt: Queued<Learnt>, _: &mut Context<Self>) {
-        let Learnt { question, answer, ttl, epoch } = learnt.open();
+    fn handle(&mut self, learnt: Queued<NewAnswer>, _: &mut Context<Self>) {
+        let NewAnswer { question, answer, ttl, epoch } = learnt.open();
         if epoch == self.epoch {
-            self.cache.keep(question, answer, clock::now() + ttl);
+            self.cache.store(question, answer, clock::now() + ttl);
         }
     }
 }
@@ -245,9 +236,9 @@ impl Handler<Queued<Done>> for Resolver {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, _: &mut Context<Self>) {
-        let Done { lane } = done.open();
-        self.queue(lane).running -= 1;
-        self.ask_next(lane);
+        let Done { purpose } = done.open();
+        self.queue(purpose).running -= 1;
+        self.start_next(purpose);
     }
 }
 
@@ -267,13 +258,13 @@ impl Drop for Resolver {
     }
 }
 
-/// Bytes of the cache. A domain takes four answers of about 400 bytes each: that is 10,000 domains, more than busy nodes
-/// have links to. The largest answer that is kept takes about 8 KiB.
+/// The size of the cache in bytes. A domain takes four answers of about 400 bytes each, so 10,000 domains
+/// fit: more than busy nodes are connected to. The largest answer that is cached takes about 8 KiB.
 const CACHE: usize = 16 * 1024 * 1024;
 
-/// Look-ups for sessions at once. More would only queue at the name server, and each costs a socket.
-const SESSIONS_AT_ONCE: usize = 256;
+/// Lookups for sessions at once. More would only queue at the name server, and each takes a socket.
+const MAX_FOR_SESSIONS: usize = 256;
 
-/// Look-ups for the keys of strangers at once: as many as there are verifications by default, so that a name server that
-/// does not answer holds up nobody else's. Each holds two answers at most while they are read.
-const VERIFICATIONS_AT_ONCE: usize = 64;
+/// Lookups for verifications at once: as many as there are verifications by default, so that a name server
+/// that does not answer delays no other lookup. Each holds at most two answers in memory.
+const MAX_FOR_VERIFICATIONS: usize = 64;

@@ -1,43 +1,43 @@
-//! A budget that comes back with time: bounds how often others can have the node do something.
+//! A token bucket, which bounds how often others can make the node act.
 
 use std::time::Instant;
 
-/// A number of deeds that may be done at once, and the rate at which it is restored.
+/// A number of tokens that is restored at a constant rate.
 #[derive(Clone, Debug)]
 pub struct TokenBucket {
-    most: f64,
+    capacity: f64,
     per_second: f64,
     spent: f64,
-    /// The moment for which `spent` holds.
+    /// The time for which `spent` holds.
     at: Instant,
 }
 
 impl TokenBucket {
-    /// A whole budget.
-    pub fn new(most: usize, per_second: f64, now: Instant) -> Self {
-        Self { most: most as f64, per_second, spent: 0.0, at: now }
+    /// A full bucket of `capacity` tokens.
+    pub fn new(capacity: usize, per_second: f64, now: Instant) -> Self {
+        Self { capacity: capacity as f64, per_second, spent: 0.0, at: now }
     }
 
-    /// Whether one more deed fits.
+    /// Whether a token is left.
     pub fn has_room(&mut self, now: Instant) -> bool {
         self.restore(now);
-        self.spent + 1.0 <= self.most
+        self.spent + 1.0 <= self.capacity
     }
 
-    /// Counts a deed.
+    /// Takes a token, whether or not one is left.
     pub fn take(&mut self, now: Instant) {
         self.restore(now);
         self.spent += 1.0;
     }
 
-    /// Takes deeds back that turned out to be good.
-    pub fn give_back(&mut self, deeds: usize, now: Instant) {
+    /// Gives tokens back, up to the capacity.
+    pub fn give_back(&mut self, tokens: usize, now: Instant) {
         self.restore(now);
-        self.spent = (self.spent - deeds as f64).max(0.0);
+        self.spent = (self.spent - tokens as f64).max(0.0);
     }
 
-    /// Whether nothing is spent.
-    pub fn is_whole(&mut self, now: Instant) -> bool {
+    /// Whether all tokens are there.
+    pub fn is_full(&mut self, now: Instant) -> bool {
         self.restore(now);
         self.spent <= 0.0
     }
@@ -56,33 +56,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_budget_is_spent_and_comes_back_with_time() {
+    fn tokens_are_spent_and_restored_with_time() {
         let mut now = clock::now();
-        let mut budget = TokenBucket::new(3, 2.0, now);
+        let mut bucket = TokenBucket::new(3, 2.0, now);
         for _ in 0..3 {
-            assert!(budget.has_room(now));
-            budget.take(now);
+            assert!(bucket.has_room(now));
+            bucket.take(now);
         }
-        assert!(!budget.has_room(now));
+        assert!(!bucket.has_room(now));
         now += Duration::from_millis(400);
-        assert!(!budget.has_room(now), "0.8 of a deed is none");
+        assert!(!bucket.has_room(now), "0.8 of a token is not enough");
         now += Duration::from_millis(200);
-        assert!(budget.has_room(now) && !budget.is_whole(now));
+        assert!(bucket.has_room(now) && !bucket.is_full(now));
         now += Duration::from_secs(60);
-        assert!(budget.is_whole(now));
+        assert!(bucket.is_full(now));
     }
 
     #[test]
-    fn good_deeds_cost_nothing_and_never_more_than_all_comes_back() {
+    fn tokens_that_are_given_back_never_exceed_the_capacity() {
         let now = clock::now();
-        let mut budget = TokenBucket::new(2, 1.0, now);
+        let mut bucket = TokenBucket::new(2, 1.0, now);
         for _ in 0..10_000 {
-            assert!(budget.has_room(now));
-            budget.take(now);
-            budget.give_back(2, now);
+            assert!(bucket.has_room(now));
+            bucket.take(now);
+            bucket.give_back(2, now);
         }
-        budget.take(now);
-        budget.take(now);
-        assert!(!budget.has_room(now));
+        bucket.take(now);
+        bucket.take(now);
+        assert!(!bucket.has_room(now));
     }
 }

@@ -1,4 +1,4 @@
-//! Stanzas on their way through the node: moved many at a time, and never more than their source was given leave for.
+//! Batches of stanzas on their way through the node, and the read permits that bound them.
 
 use std::{
     collections::HashMap,
@@ -12,39 +12,39 @@ use xmpp::{Domain, DomainPair, Stanza, stanza};
 use crate::flow::ledger::{LedgerEntry, Outcome};
 use status::amount::Amount;
 
-/// Leave to read on. It travels with what one read brought; once everybody who got a part of it has taken that part
-/// into an account of his own and dropped the pass, the source reads again. So TCP is the back-pressure, and what is
-/// between the actors is bounded by what the sources may read at once.
+/// A read permit. Every batch made from one read holds a clone; the socket is read again when the last clone
+/// is dropped. An actor drops it once it has counted the stanzas in a queue of its own. So TCP carries the
+/// back-pressure, and the stanzas in mailboxes are bounded by one read of each stream.
 #[derive(Clone, Debug, Default)]
 pub struct ReadPermit {
     permit: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl ReadPermit {
-    /// A pass that gives the permit back when the last clone is dropped.
+    /// Gives the semaphore's permit back when the last clone is dropped.
     pub fn new(permit: OwnedSemaphorePermit) -> Self {
         Self { permit: Some(Arc::new(permit)) }
     }
 
-    /// Looks on, without holding it.
+    /// Watches the permit without holding it.
     pub fn watch(&self) -> Watch {
         Watch { permit: self.permit.as_ref().map(Arc::downgrade).unwrap_or_default() }
     }
 
-    /// For stanzas of the node's own, which nobody waits to read.
+    /// For stanzas that the node itself makes: no socket waits for them.
     pub fn free() -> Self {
         Self::default()
     }
 }
 
-/// Tells whether a pass is still held by somebody.
+/// Watches a read permit without holding it.
 #[derive(Debug, Default)]
 pub struct Watch {
     permit: Weak<OwnedSemaphorePermit>,
 }
 
 impl Watch {
-    /// Whether the source may not read yet.
+    /// Whether a clone of the permit still exists, so that the socket is not read.
     pub fn is_held(&self) -> bool {
         self.permit.strong_count() > 0
     }
@@ -53,32 +53,33 @@ impl Watch {
 /// Stanzas from one domain to another, in order.
 #[derive(Debug)]
 pub struct Batch {
-    /// The domain of every `from` in it.
+    /// The domain in every `from`.
     pub from: Domain,
-    /// The domain of every `to` in it.
+    /// The domain in every `to`.
     pub to: Domain,
     /// At least one.
     pub stanzas: Vec<Stanza>,
-    /// When they came: their time runs from then on, through every change of hands.
+    /// When they were read. Their time to wait is counted from here, in whichever queue they are.
     pub since: Instant,
-    /// Held until they are accounted for.
-    pub pass: ReadPermit,
-    /// Their source has others to write to, who are held up with it.
-    pub shared: bool,
-    /// On which what becomes of them is written.
-    pub slip: LedgerEntry,
-    /// Error answers on their way back: held back as long as it takes, never refused. They were paid for with the pass
-    /// of the stanzas that they answer, so who does not take his answers is not read either.
+    /// Held until they are counted in a queue.
+    pub permit: ReadPermit,
+    /// Their sender also writes to other destinations, which are delayed when it is held up.
+    pub fans_out: bool,
+    /// Counts them, and their outcome.
+    pub entry: LedgerEntry,
+    /// Error answers on their way back: they wait as long as necessary and are never refused. They hold the
+    /// read permit of the stanzas that they answer, so a peer that does not read its answers is not read
+    /// either.
     pub returning: bool,
 }
 
 impl Batch {
-    /// One stanza of the node's own.
+    /// One stanza that the node itself made.
     pub fn of(stanza: Stanza) -> Self {
         Self::between(stanza.from_domain().clone(), stanza.to_domain().clone(), vec![stanza])
     }
 
-    /// Stanzas of the node's own, or not yet taken in.
+    /// Stanzas that the node itself made, or that are not in the ledger yet.
     pub fn between(from: Domain, to: Domain, stanzas: Vec<Stanza>) -> Self {
         let since = clock::now();
         Self {
@@ -86,30 +87,30 @@ impl Batch {
             to,
             stanzas,
             since,
-            pass: ReadPermit::free(),
-            shared: false,
-            slip: LedgerEntry::none(),
+            permit: ReadPermit::free(),
+            fans_out: false,
+            entry: LedgerEntry::none(),
             returning: false,
         }
     }
 
-    /// The pair of a batch that leaves the node.
+    /// The domain pair of a batch that leaves the node.
     pub fn pair(&self) -> DomainPair {
         DomainPair { local: self.from.clone(), remote: self.to.clone() }
     }
 
-    /// How many there are and what they weigh.
+    /// The number of stanzas and bytes.
     pub fn amount(&self) -> Amount {
         Amount::of(&self.stanzas)
     }
 
-    /// Takes the stanzas past the first `count` into a batch of their own.
+    /// Splits off the stanzas after the first `count`.
     pub fn split_off(&mut self, count: usize) -> Self {
         let stanzas = self.stanzas.split_off(count);
         self.part(stanzas)
     }
 
-    /// Takes those stanzas into a batch of their own; the order within each is kept.
+    /// Splits off the `wanted` stanzas. The order within each part is kept.
     pub fn extract(&mut self, wanted: impl FnMut(&Stanza) -> bool) -> Self {
         let (stanzas, left) = std::mem::take(&mut self.stanzas).into_iter().partition(wanted);
         self.stanzas = left;
@@ -117,37 +118,37 @@ impl Batch {
     }
 
     fn part(&mut self, stanzas: Vec<Stanza>) -> Self {
-        let slip = self.slip.split(Amount::of(&stanzas));
-        let pass = self.pass.clone();
+        let entry = self.entry.split(Amount::of(&stanzas));
+        let permit = self.permit.clone();
         Self {
             since: self.since,
-            pass,
-            shared: self.shared,
-            slip,
+            permit,
+            fans_out: self.fans_out,
+            entry,
             returning: self.returning,
             ..Self::between(self.from.clone(), self.to.clone(), stanzas)
         }
     }
 
-    /// Lets the source read on, though they are still held.
+    /// Lets the socket be read again, though the stanzas still wait.
     pub fn release(&mut self) {
-        self.pass = ReadPermit::free();
+        self.permit = ReadPermit::free();
     }
 
-    /// Makes the error answers to those that may be answered, and lets the others go (RFC 6120 8.3.1). `outcome` is
-    /// what becomes of an answered one.
+    /// Makes error answers to the stanzas that may be answered, and drops the others (RFC 6120 section
+    /// 8.3.1). `outcome` is that of the answered ones.
     pub fn into_answers(mut self, error: &stanza::Error, outcome: Outcome) -> Answers {
         let mut answers = Vec::new();
         for stanza in &self.stanzas {
             if let Some(answer) = stanza.bounce(error) {
-                self.slip.settle(outcome, Amount::of([stanza]));
+                self.entry.settle(outcome, Amount::of([stanza]));
                 answers.push(answer);
             }
         }
         let dropped = self.stanzas.len() - answers.len();
-        self.slip.bounced(error.condition, answers.len());
-        self.slip.settle_rest(Outcome::Dropped);
-        Answers { stanzas: answers, pass: self.pass, dropped }
+        self.entry.bounced(error.condition, answers.len());
+        self.entry.settle_rest(Outcome::Dropped);
+        Answers { stanzas: answers, permit: self.permit, dropped }
     }
 }
 
@@ -156,36 +157,36 @@ impl Batch {
 pub struct Answers {
     /// One for each stanza that may be answered.
     pub stanzas: Vec<Stanza>,
-    /// That of the batch.
-    pub pass: ReadPermit,
+    /// The read permit of the batch.
+    pub permit: ReadPermit,
     /// Stanzas that may not be answered.
     pub dropped: usize,
 }
 
-/// A stanza that somebody keeps, and whether it was taken in or is the node's own.
+/// A stanza in a queue.
 #[derive(Debug)]
 pub struct Kept {
-    /// It.
+    /// The stanza.
     pub stanza: Stanza,
-    /// It stands on the keeper's slip.
+    /// It is counted in the ledger entry of the queue. False for stanzas that the node itself made.
     pub taken: bool,
-    /// When it came.
+    /// When it was read.
     pub since: Instant,
 }
 
 impl Kept {
-    /// What it adds to an account: nothing, when it is the node's own.
+    /// What it adds to the ledger: nothing, if the node itself made it.
     pub fn amount(&self) -> Amount {
         if self.taken { Amount::of([&self.stanza]) } else { Amount::default() }
     }
 }
 
-/// Makes batches of kept stanzas, in order; those that stand on `slip` are taken off it.
-pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut LedgerEntry) -> Vec<Batch> {
+/// Makes batches of queued stanzas, in order. Those counted in `entry` are moved to the batches' own entries.
+pub fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
     for Kept { stanza, taken, since } in kept {
-        let part = if taken { slip.split(Amount::of([&stanza])) } else { LedgerEntry::none() };
+        let part = if taken { entry.split(Amount::of([&stanza])) } else { LedgerEntry::none() };
         match batches.last_mut() {
             Some(batch)
                 if last_taken == taken
@@ -194,25 +195,25 @@ pub fn batches(kept: impl IntoIterator<Item = Kept>, slip: &mut LedgerEntry) -> 
                     && batch.to == *stanza.to_domain() =>
             {
                 batch.stanzas.push(stanza);
-                batch.slip.merge(part);
+                batch.entry.merge(part);
             }
-            _ => batches.push(Batch { slip: part, since, ..Batch::of(stanza) }),
+            _ => batches.push(Batch { entry: part, since, ..Batch::of(stanza) }),
         }
         last_taken = taken;
     }
     batches
 }
 
-/// Sorts what one read brought by where it comes from and goes to; the order within each is kept.
-pub fn sort(stanzas: Vec<Stanza>, pass: &ReadPermit) -> Vec<Batch> {
+/// Groups the stanzas of one read by their domains. The order within each group is kept.
+pub fn sort(stanzas: Vec<Stanza>, permit: &ReadPermit) -> Vec<Batch> {
     let Some(first) = stanzas.first() else { return Vec::new() };
     let (from, to) = (first.from_domain().clone(), first.to_domain().clone());
     if stanzas.iter().all(|stanza| *stanza.from_domain() == from && *stanza.to_domain() == to) {
-        // As most reads are: nothing has to be moved.
-        return vec![Batch { pass: pass.clone(), ..Batch::between(from, to, stanzas) }];
+        // The usual read: nothing has to be moved.
+        return vec![Batch { permit: permit.clone(), ..Batch::between(from, to, stanzas) }];
     }
     let mut batches: Vec<Batch> = Vec::new();
-    // One conversation dominates most reads: the batch of the stanza before is looked at first.
+    // One pair of domains dominates most reads: the batch of the previous stanza is tried first.
     let mut index: HashMap<(Domain, Domain), usize> = HashMap::new();
     let mut last = usize::MAX;
     for stanza in stanzas {
@@ -220,7 +221,7 @@ pub fn sort(stanzas: Vec<Stanza>, pass: &ReadPermit) -> Vec<Batch> {
         if !batches.get(last).is_some_and(|batch| batch.from == *from && batch.to == *to) {
             let (from, to) = (from.clone(), to.clone());
             last = *index.entry((from.clone(), to.clone())).or_insert_with(|| {
-                batches.push(Batch { pass: pass.clone(), ..Batch::between(from, to, Vec::new()) });
+                batches.push(Batch { permit: permit.clone(), ..Batch::between(from, to, Vec::new()) });
                 batches.len() - 1
             });
         }

@@ -1,4 +1,4 @@
-//! Whom a source of stanzas writes to: one destination, or several that wait for each other.
+//! Detects whether a sender writes to one destination or to several, which are delayed when it is held up.
 
 use std::time::{Duration, Instant};
 
@@ -6,33 +6,34 @@ use xmpp::Domain;
 
 use crate::flow::batch::Batch;
 
-/// What a source wrote to lately.
+/// The recent destinations of one sender.
 #[derive(Debug, Default)]
 pub struct FanOut {
-    /// Where the last stanza went.
+    /// The destination of the last stanza.
     last: Option<Domain>,
-    /// When it wrote to another one.
-    turned: Option<Instant>,
+    /// When the destination changed.
+    changed: Option<Instant>,
 }
 
 impl FanOut {
-    /// Marks what one read brought: whether others are held up when its destination holds up the source.
+    /// Marks the batches of one read: whether other destinations are delayed when one of them holds up the
+    /// sender.
     pub fn mark(&mut self, batches: &mut [Batch], now: Instant) {
         for batch in batches.iter() {
             if self.last.as_ref() != Some(&batch.to) {
                 if self.last.is_some() {
-                    self.turned = Some(now);
+                    self.changed = Some(now);
                 }
                 self.last = Some(batch.to.clone());
             }
         }
-        if self.turned.is_some_and(|turned| now.saturating_duration_since(turned) < FORGOTTEN_AFTER) {
-            batches.iter_mut().for_each(|batch| batch.shared = true);
+        if self.changed.is_some_and(|changed| now.saturating_duration_since(changed) < FORGOTTEN_AFTER) {
+            batches.iter_mut().for_each(|batch| batch.fans_out = true);
         }
     }
 }
 
-/// A source that has written to one destination for so long is taken to have no others.
+/// A sender that has written to one destination for so long counts as one without others.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -44,19 +45,19 @@ mod tests {
         to.iter().map(|to| Batch::between(domain("a.example"), domain(to), Vec::new())).collect()
     }
 
-    fn shared(habit: &mut FanOut, to: &[&str], now: Instant) -> bool {
+    fn fans_out(sender: &mut FanOut, to: &[&str], now: Instant) -> bool {
         let mut batches = read(to);
-        habit.mark(&mut batches, now);
-        batches.iter().all(|batch| batch.shared)
+        sender.mark(&mut batches, now);
+        batches.iter().all(|batch| batch.fans_out)
     }
 
     #[test]
-    fn who_writes_to_one_destination_alone_holds_up_nobody_else() {
-        let (mut habit, now) = (FanOut::default(), clock::now());
-        assert!(!shared(&mut habit, &["b.example"], now));
-        assert!(!shared(&mut habit, &["b.example"], now));
-        assert!(shared(&mut habit, &["b.example", "c.example"], now), "in one read");
-        assert!(shared(&mut habit, &["c.example"], now), "or in one after the other");
-        assert!(!shared(&mut habit, &["c.example"], now + FORGOTTEN_AFTER), "but not for ever");
+    fn a_sender_with_one_destination_delays_no_other() {
+        let (mut sender, now) = (FanOut::default(), clock::now());
+        assert!(!fans_out(&mut sender, &["b.example"], now));
+        assert!(!fans_out(&mut sender, &["b.example"], now));
+        assert!(fans_out(&mut sender, &["b.example", "c.example"], now), "in one read");
+        assert!(fans_out(&mut sender, &["c.example"], now), "or in one after the other");
+        assert!(!fans_out(&mut sender, &["c.example"], now + FORGOTTEN_AFTER), "but not for long");
     }
 }

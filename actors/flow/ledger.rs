@@ -1,13 +1,13 @@
-//! What became of every stanza that was taken in.
+//! The ledger: counts the outcome of every stanza that the router accepted.
 //!
-//! A stanza is taken in when the router accepts it, and entered under the domain it is for. From then on it is on a
-//! [`LedgerEntry`], which travels with its batch and lies with whoever holds the stanzas; every outcome is written on it.
-//! At every instant `taken = written + uncertain + answered + expired + dropped + waiting`, and the difference between
-//! the two sides is what somebody let fall without a word: always 0, or a bug. It is counted where it happens, since
-//! figures that move cannot be read all at one instant.
+//! The router takes a stanza in and counts it for the destination domain. From then on a [`LedgerEntry`]
+//! counts it; the entry moves with the stanza from batch to queue, and records its outcome. At every moment
+//! `taken = written + uncertain + answered + expired + dropped + waiting`. The difference between both sides
+//! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
+//! happens, because counters that change cannot all be read at one moment.
 //!
-//! The figures are relaxed atomics in a shared sheet, like the gauges of the mailboxes: they measure, and nobody
-//! decides by them.
+//! The totals are shared relaxed atomics, like the gauges of the mailboxes: they are for reports, and no
+//! decision depends on them.
 
 use std::{
     fmt,
@@ -19,25 +19,25 @@ use std::{
 
 use xmpp::stanza::{Condition, Reason};
 
-use status::{amount::Amount, report::Figures};
+use status::{amount::Amount, report::Account};
 
-/// What can become of a stanza.
+/// The outcome of a stanza.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Given to the kernel whole, on a link that stood.
+    /// The kernel has all of its bytes, and the link was up.
     Written,
-    /// On the wire, or lately written, when its link did not end in good order: it may have arrived.
+    /// It was being written, or was written lately, when its link broke: it may have arrived.
     Uncertain,
     /// Answered with an error.
     Answered,
-    /// Its time to wait was over: answered with an error, if it may be answered.
+    /// It has waited for too long: answered with an error, if it may be answered.
     Expired,
-    /// Let go by a rule: an error, a result or a presence that nobody wants, a presence replaced by a newer one, a
-    /// stanza that the node itself handled, or one that its stream refused and that may not be answered.
+    /// Dropped by a rule: an error, result or presence that cannot be delivered, a presence replaced by a
+    /// newer one, a stanza that the node itself handled, or a refused stanza that may not be answered.
     Dropped,
 }
 
-/// Stanzas and their bytes.
+/// A number of stanzas, and of their bytes.
 #[derive(Debug, Default)]
 struct Figure {
     stanzas: AtomicU64,
@@ -60,14 +60,14 @@ impl Figure {
     }
 }
 
-/// The figures of one domain, or of all.
+/// The totals of one domain, or of all.
 #[derive(Debug, Default)]
 pub struct Totals {
     taken: Figure,
     waiting: Figure,
     outcomes: [Figure; 5],
-    /// Let fall without an outcome.
-    fallen: Figure,
+    /// Dropped without an outcome.
+    unaccounted: Figure,
     /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
     refused: [AtomicU64; Reason::ALL.len()],
     /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
@@ -75,38 +75,38 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// What has been taken in since the start.
+    /// The amount that was taken in since the start.
     pub fn taken(&self) -> Amount {
         self.taken.read()
     }
 
-    /// What has come to this end.
+    /// The amount with this outcome.
     pub fn settled(&self, outcome: Outcome) -> Amount {
         self.figure(outcome).read()
     }
 
-    /// What is held somewhere in the node.
+    /// The amount that is in the node.
     pub fn waiting(&self) -> Amount {
         self.waiting.read()
     }
 
-    /// Error answers by their condition.
+    /// Error answers by condition.
     pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
         names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
     }
 
-    /// Stanzas that their stream refused, by the reason.
+    /// Stanzas that their stream refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
         Reason::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Relaxed)))
     }
 
-    /// What was taken in and is accounted for nowhere: nothing, or a bug.
+    /// The amount that was dropped without an outcome: 0, or a bug.
     pub fn difference(&self) -> Amount {
-        self.fallen.read()
+        self.unaccounted.read()
     }
 
-    /// Writes the account's line.
+    /// Logs the totals.
     pub fn log(&self, domain: &str) {
         let count = |outcome| self.settled(outcome).stanzas;
         log::info!(
@@ -139,81 +139,83 @@ impl Totals {
     }
 }
 
-/// Stanzas that somebody holds and answers for. Stanzas of the node's own, its answers, are on no sheet.
+/// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not
+/// counted.
 #[derive(Default)]
 pub struct LedgerEntry {
-    sheets: Option<[Arc<Totals>; 2]>,
+    /// Those of all domains, and those of the destination.
+    totals: Option<[Arc<Totals>; 2]>,
     held: Amount,
 }
 
 impl LedgerEntry {
-    /// Takes stanzas in: on the sheet of all and on that of the domain they are for.
+    /// Takes stanzas in: counts them in the totals of all domains and in those of the destination.
     pub fn take_in(all: &Arc<Totals>, domain: &Arc<Totals>, amount: Amount) -> Self {
-        for sheet in [all, domain] {
-            sheet.taken.add(amount.stanzas, amount.bytes);
-            sheet.waiting.add(amount.stanzas, amount.bytes);
+        for totals in [all, domain] {
+            totals.taken.add(amount.stanzas, amount.bytes);
+            totals.waiting.add(amount.stanzas, amount.bytes);
         }
-        Self { sheets: Some([Arc::clone(all), Arc::clone(domain)]), held: amount }
+        Self { totals: Some([Arc::clone(all), Arc::clone(domain)]), held: amount }
     }
 
-    /// For stanzas of the node's own.
+    /// For stanzas that are not counted.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Writes down what became of some of the stanzas.
+    /// Records the outcome of some of the stanzas.
     pub fn settle(&mut self, outcome: Outcome, amount: Amount) {
         let amount = self.deduct(amount);
-        for sheet in self.sheets.iter().flatten() {
-            sheet.waiting.subtract(amount.stanzas, amount.bytes);
-            sheet.figure(outcome).add(amount.stanzas, amount.bytes);
+        for totals in self.totals.iter().flatten() {
+            totals.waiting.subtract(amount.stanzas, amount.bytes);
+            totals.figure(outcome).add(amount.stanzas, amount.bytes);
         }
     }
 
-    /// Writes down with which condition stanzas were answered.
+    /// Counts error answers by condition.
     pub fn bounced(&self, condition: Condition, answers: usize) {
-        let place = CONDITIONS.iter().position(|known| *known == condition).unwrap_or(CONDITIONS.len());
-        if let Some(count) = self.sheets.iter().flatten().next().and_then(|all| all.bounces.get(place)) {
+        let index = CONDITIONS.iter().position(|known| *known == condition).unwrap_or(CONDITIONS.len());
+        if let Some(count) = self.totals.iter().flatten().next().and_then(|all| all.bounces.get(index)) {
             count.fetch_add(answers as u64, Relaxed);
         }
     }
 
-    /// Writes down why stanzas were refused by their stream, and with which condition some of them were answered.
+    /// Counts stanzas that their stream refused, and the error answers to some of them.
     pub fn refused(&self, reason: Reason, answered: Amount, dropped: Amount) {
-        let place = Reason::ALL.iter().position(|known| *known == reason);
-        let all = self.sheets.iter().flatten().next();
-        if let Some(count) = all.and_then(|all| all.refused.get(place?)) {
+        let index = Reason::ALL.iter().position(|known| *known == reason);
+        let all = self.totals.iter().flatten().next();
+        if let Some(count) = all.and_then(|all| all.refused.get(index?)) {
             count.fetch_add(answered.stanzas + dropped.stanzas, Relaxed);
         }
         let answers = usize::try_from(answered.stanzas).unwrap_or(usize::MAX);
         self.bounced(reason.error("").condition, answers);
     }
 
-    /// Writes down what became of all that is left.
+    /// Records the outcome of all stanzas that are left.
     pub fn settle_rest(&mut self, outcome: Outcome) {
         self.settle(outcome, self.held);
     }
 
-    /// Takes back that some stanzas were written: nobody knows whether they arrived.
-    pub fn doubt(&mut self, amount: Amount) {
-        for sheet in self.sheets.iter().flatten() {
-            sheet.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
-            sheet.figure(Outcome::Uncertain).add(amount.stanzas, amount.bytes);
+    /// Moves written stanzas to the uncertain ones.
+    pub fn mark_uncertain(&mut self, amount: Amount) {
+        for totals in self.totals.iter().flatten() {
+            totals.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
+            totals.figure(Outcome::Uncertain).add(amount.stanzas, amount.bytes);
         }
     }
 
-    /// Writes down that some of the stanzas that may not have arrived were answered with an error.
-    pub fn answer_doubtful(&mut self, amount: Amount) {
-        for sheet in self.sheets.iter().flatten() {
-            sheet.figure(Outcome::Uncertain).subtract(amount.stanzas, amount.bytes);
-            sheet.figure(Outcome::Answered).add(amount.stanzas, amount.bytes);
+    /// Moves uncertain stanzas to the answered ones.
+    pub fn answer_uncertain(&mut self, amount: Amount) {
+        for totals in self.totals.iter().flatten() {
+            totals.figure(Outcome::Uncertain).subtract(amount.stanzas, amount.bytes);
+            totals.figure(Outcome::Answered).add(amount.stanzas, amount.bytes);
         }
     }
 
-    /// Puts the stanzas of another slip for the same domain on this one.
+    /// Adds the stanzas of another entry for the same domain.
     pub fn merge(&mut self, mut other: Self) {
-        if self.sheets.is_none() {
-            self.sheets = other.sheets.take();
+        if self.totals.is_none() {
+            self.totals = other.totals.take();
             self.held = std::mem::take(&mut other.held);
             return;
         }
@@ -222,18 +224,18 @@ impl LedgerEntry {
         self.held.bytes += held.bytes;
     }
 
-    /// Takes some of the stanzas off, onto a slip of their own.
+    /// Moves some of the stanzas to an entry of their own.
     pub fn split(&mut self, amount: Amount) -> Self {
         let held = self.deduct(amount);
-        Self { sheets: self.sheets.clone(), held }
+        Self { totals: self.totals.clone(), held }
     }
 
-    /// What is left on it.
+    /// The amount that has no outcome yet.
     pub fn held(&self) -> Amount {
         self.held
     }
 
-    /// A slip may stand for fewer stanzas than lie beside it: those of the node's own are on none.
+    /// An entry may count fewer stanzas than the queue has: those that the node itself made are not counted.
     fn deduct(&mut self, amount: Amount) -> Amount {
         let stanzas = amount.stanzas.min(self.held.stanzas);
         let bytes = amount.bytes.min(self.held.bytes);
@@ -244,13 +246,13 @@ impl LedgerEntry {
 }
 
 impl Drop for LedgerEntry {
-    /// What is dropped unsettled waits no longer, and has no outcome: the account's difference.
+    /// Stanzas without an outcome count as unaccounted: the difference of the ledger.
     fn drop(&mut self) {
         let Amount { stanzas, bytes } = self.held;
         if self.held != Amount::default() {
-            for sheet in self.sheets.iter().flatten() {
-                sheet.waiting.subtract(stanzas, bytes);
-                sheet.fallen.add(stanzas, bytes);
+            for totals in self.totals.iter().flatten() {
+                totals.waiting.subtract(stanzas, bytes);
+                totals.unaccounted.add(stanzas, bytes);
             }
         }
     }
@@ -262,7 +264,7 @@ impl fmt::Debug for LedgerEntry {
     }
 }
 
-/// Those of the INTERFACE's table of stanzas that cannot be delivered.
+/// The conditions of error answers for stanzas that cannot be delivered, which are counted separately.
 const CONDITIONS: [Condition; 6] = [
     Condition::RemoteServerNotFound,
     Condition::RemoteServerTimeout,
@@ -272,16 +274,16 @@ const CONDITIONS: [Condition; 6] = [
     Condition::ServiceUnavailable,
 ];
 
-impl From<&Totals> for Figures {
-    fn from(sheet: &Totals) -> Self {
+impl From<&Totals> for Account {
+    fn from(totals: &Totals) -> Self {
         Self {
-            taken: sheet.taken(),
-            written: sheet.settled(Outcome::Written),
-            uncertain: sheet.settled(Outcome::Uncertain),
-            answered: sheet.settled(Outcome::Answered),
-            expired: sheet.settled(Outcome::Expired),
-            dropped: sheet.settled(Outcome::Dropped),
-            waiting: sheet.waiting(),
+            taken: totals.taken(),
+            written: totals.settled(Outcome::Written),
+            uncertain: totals.settled(Outcome::Uncertain),
+            answered: totals.settled(Outcome::Answered),
+            expired: totals.settled(Outcome::Expired),
+            dropped: totals.settled(Outcome::Dropped),
+            waiting: totals.waiting(),
         }
     }
 }
@@ -292,50 +294,50 @@ mod tests {
 
     fn three() -> (Arc<Totals>, LedgerEntry) {
         let all = Arc::new(Totals::default());
-        let slip = LedgerEntry::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
-        (all, slip)
+        let entry = LedgerEntry::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
+        (all, entry)
     }
 
     const ONE: Amount = Amount { stanzas: 1, bytes: 100 };
 
     const NOTHING: Amount = Amount { stanzas: 0, bytes: 0 };
 
-    /// Both sides of the account.
-    fn sides(sheet: &Totals) -> (Amount, Amount) {
-        let settled = sheet.outcomes.iter().map(Figure::read).fold(Amount::default(), Amount::plus);
-        (sheet.taken(), settled.plus(sheet.waiting()).plus(sheet.difference()))
+    /// Both sides of the ledger.
+    fn sides(totals: &Totals) -> (Amount, Amount) {
+        let settled = totals.outcomes.iter().map(Figure::read).fold(Amount::default(), Amount::plus);
+        (totals.taken(), settled.plus(totals.waiting()).plus(totals.difference()))
     }
 
     #[test]
-    fn every_instant_adds_up() {
-        let (all, mut slip) = three();
+    fn the_ledger_balances_at_every_moment() {
+        let (all, mut entry) = three();
         assert_eq!((all.waiting().stanzas, all.difference()), (3, NOTHING));
-        slip.settle(Outcome::Written, ONE);
+        entry.settle(Outcome::Written, ONE);
         assert_eq!((all.waiting(), all.difference()), (Amount { stanzas: 2, bytes: 200 }, NOTHING));
-        let mut other = slip.split(ONE);
+        let mut other = entry.split(ONE);
         other.settle_rest(Outcome::Answered);
-        slip.settle_rest(Outcome::Expired);
-        drop((slip, other));
+        entry.settle_rest(Outcome::Expired);
+        drop((entry, other));
         assert_eq!((all.waiting(), all.difference()), (NOTHING, NOTHING));
         assert_eq!(all.settled(Outcome::Answered), ONE);
         assert_eq!(sides(&all).0, sides(&all).1);
     }
 
     #[test]
-    fn a_stanza_that_is_let_fall_shows_as_a_difference() {
-        let (all, mut slip) = three();
-        slip.settle(Outcome::Written, ONE);
-        drop(slip);
+    fn a_stanza_without_an_outcome_shows_as_a_difference() {
+        let (all, mut entry) = three();
+        entry.settle(Outcome::Written, ONE);
+        drop(entry);
         assert_eq!((all.waiting(), all.difference()), (NOTHING, Amount { stanzas: 2, bytes: 200 }));
         assert_eq!(sides(&all).0, sides(&all).1);
     }
 
     #[test]
-    fn slips_of_one_domain_can_be_put_together() {
-        let (all, mut slip) = three();
+    fn entries_of_one_domain_can_be_merged() {
+        let (all, mut entry) = three();
         let mut whole = LedgerEntry::none();
-        whole.merge(slip.split(ONE));
-        whole.merge(slip);
+        whole.merge(entry.split(ONE));
+        whole.merge(entry);
         whole.settle_rest(Outcome::Written);
         assert_eq!((all.settled(Outcome::Written).stanzas, all.difference()), (3, NOTHING));
     }

@@ -1,11 +1,12 @@
-//! One connection: a task that drives both directions of a socket for the actor that owns it.
+//! A link: a task that reads and writes one socket for the actor that owns it.
 //!
-//! Architecture Invariant: the link knows bytes only. What they mean, and what waits to be written, its owner knows.
+//! Architecture Invariant: the link handles bytes only. Their meaning, and what waits to be written, is the
+//! owner's.
 //!
-//! The owner hands it one chunk at a time and hears [`Event::Written`] when the whole of it has left; while it is on
-//! its way the next chunk gathers at the owner, so small writes grow into full TLS records under load, and a lone
-//! stanza leaves at once. A chunk is never abandoned half written: with TLS that would silently corrupt the stream.
-//! Reading needs a permit, which travels with the bytes as their [`ReadPermit`].
+//! The owner hands over one chunk at a time and gets [`Event::Written`] when the kernel has all of it.
+//! Meanwhile the owner gathers the next chunk. So small writes grow into full TLS records under load, and a
+//! single stanza is written at once. A chunk is never abandoned half written: with TLS that would silently
+//! corrupt the stream. Each read needs a permit, which travels with the bytes as their [`ReadPermit`].
 
 use std::{
     future::poll_fn,
@@ -29,7 +30,7 @@ use xmpp::Domain;
 
 use crate::flow::{
     batch::ReadPermit,
-    farewell::{self, Farewell},
+    close::{self, CloseMode},
 };
 use mailbox::Outlet;
 use net::{
@@ -37,35 +38,35 @@ use net::{
     tls::{self, Tls},
 };
 
-/// What happened on a link, told to its owner.
+/// An event of a link, sent to its owner.
 #[derive(Debug)]
 pub enum Event {
-    /// Bytes came; the next read waits until the pass is dropped.
+    /// Bytes were read. The next read waits until the permit is dropped.
     Received {
-        /// What came.
+        /// The bytes.
         bytes: BytesMut,
-        /// Leave to read on.
-        pass: ReadPermit,
+        /// The permit of this read.
+        permit: ReadPermit,
     },
-    /// The peer will send nothing more.
+    /// The peer has closed its side of the transport.
     Eof,
-    /// The chunk handed over last has been written, all of it.
+    /// The last chunk has been written completely.
     Written,
-    /// TLS is up, or will not be.
+    /// The TLS handshake succeeded or failed.
     Secured(Result<Box<tls::Session>, tls::Error>),
-    /// The link is over; nothing follows.
+    /// The link is down. Nothing follows.
     Ended {
-        /// Bytes of the chunk handed over last that were written.
+        /// Bytes of the last chunk that were written.
         written: usize,
-        /// Why, unless the peer or the owner closed in good order.
+        /// The error, unless the peer or the owner closed the link in good order.
         error: Option<io::Error>,
     },
 }
 
-/// The owner's hold on a link; the link ends at once when it is dropped.
+/// The owner's handle of a link. Dropping it ends the link at once.
 ///
-/// Both are on one thread, and what goes between them is little and often: a channel for threads would take more memory
-/// than all else that an idle link has outside of TLS.
+/// Owner and link are on one thread and exchange small, frequent commands. A channel between threads would
+/// take more memory than all the rest of an idle link outside of TLS.
 #[derive(Debug)]
 pub struct Link {
     commands: mpsc::Sender<Command>,
@@ -82,7 +83,7 @@ impl Drop for Link {
 enum Command {
     Write(Vec<Bytes>),
     Accept { tls: Tls, domain: Option<Domain> },
-    Close(Farewell),
+    Close(CloseMode),
 }
 
 impl Link {
@@ -101,7 +102,7 @@ impl Link {
         Self { commands, task: actix_rt::spawn(task.run()) }
     }
 
-    /// Writes a chunk; the next one may follow after [`Event::Written`].
+    /// Writes a chunk. The next one may follow after [`Event::Written`].
     pub fn write(&self, chunk: Vec<Bytes>) {
         self.command(Command::Write(chunk));
     }
@@ -111,15 +112,15 @@ impl Link {
         self.command(Command::Accept { tls, domain });
     }
 
-    /// Closes in good order once all that was handed over is written: waits for the peer's closing tag if it is still to
-    /// come, then TLS close_notify, then TCP, then waits a moment for the peer to do the same, so that no reset destroys
-    /// what it has not read yet.
-    pub fn close(&self, farewell: Farewell) {
-        self.command(Command::Close(farewell));
+    /// Closes in good order once all that was handed over is written: waits for the peer's closing tag if
+    /// `mode` says so, sends TLS close_notify, closes TCP, and waits a moment for the peer to do the same, so
+    /// that no reset destroys bytes that the peer has not read yet.
+    pub fn close(&self, mode: CloseMode) {
+        self.command(Command::Close(mode));
     }
 
-    /// At most one chunk, one handshake and one close are ever under way, which bounds the channel; a link that has
-    /// ended says so itself with [`Event::Ended`].
+    /// The channel is bounded by its use: at most one chunk, one handshake and a few closes are on their way.
+    /// A link that has ended sends [`Event::Ended`] itself.
     fn command(&self, command: Command) {
         let _ = self.commands.send(command);
     }
@@ -136,20 +137,20 @@ struct Task {
 }
 
 impl Drop for Task {
-    /// However the task ends, by a panic too, the owner hears of it; and a peer that said goodbye to TLS gets its answer
-    /// (RFC 5246 section 7.2.1), if nothing is half written.
+    /// Reports every end of the task to the owner, a panic too. A peer that sent close_notify gets ours (RFC
+    /// 5246 section 7.2.1), if nothing is half written.
     fn drop(&mut self) {
         if self.eof && !self.chunk.bytes.has_remaining() {
-            // It is a few bytes. Where there is no room even for them, nobody reads them.
+            // A few bytes. If the kernel has no room for them, the peer does not read.
             let _ = Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
         }
         let (written, error) = (self.chunk.written, self.error.take());
-        // An owner that ended the task himself is gone and does not want to know.
+        // An owner that dropped the link is gone.
         let _ = self.events.signal(Event::Ended { written, error });
     }
 }
 
-/// What is being written: one contiguous piece, so that TLS records are full.
+/// The chunk that is being written: contiguous, so that TLS records are full.
 #[derive(Debug, Default)]
 struct Chunk {
     bytes: BytesMut,
@@ -177,15 +178,15 @@ impl Task {
                         self.stream.cork(true);
                     }
                 }
-                // In boxes: what a handshake and a goodbye need, every link would else hold all its life.
+                // Boxed: every link would reserve the memory of a handshake and of a close for its lifetime.
                 Step::Command(Some(Command::Accept { tls, domain })) => {
                     if !Box::pin(self.accept(&tls, domain)).await {
                         return Ok(());
                     }
                 }
-                Step::Command(Some(Command::Close(farewell))) => {
-                    let farewell = if self.eof { Farewell::Now } else { farewell };
-                    return Box::pin(farewell::part(&mut self.stream, farewell)).await;
+                Step::Command(Some(Command::Close(mode))) => {
+                    let mode = if self.eof { CloseMode::AtOnce } else { mode };
+                    return Box::pin(close::close(&mut self.stream, mode)).await;
                 }
                 Step::Command(None) => return Ok(()),
                 Step::Wrote => {
@@ -193,13 +194,13 @@ impl Task {
                         self.stream.cork(false);
                     }
                     self.chunk = Chunk::default();
-                    self.tell(Event::Written);
+                    self.report(Event::Written);
                 }
-                Step::Read(bytes, pass) => self.tell(Event::Received { bytes, pass }),
+                Step::Read(bytes, permit) => self.report(Event::Received { bytes, permit }),
                 Step::Eof => {
-                    // What the owner still wants to say may be read: TCP closes one direction at a time.
+                    // The peer may still read: TCP closes one direction at a time.
                     self.eof = true;
-                    self.tell(Event::Eof);
+                    self.report(Event::Eof);
                 }
             }
         }
@@ -214,7 +215,7 @@ impl Task {
                     Poll::Pending => return self.poll_read(context),
                 }
             }
-            // Neither stream buffers past `poll_write`, so all of it is with the kernel now.
+            // No kind of stream buffers after `poll_write`, so the kernel has all of it now.
             return Poll::Ready(Ok(Step::Wrote));
         }
         if let Poll::Ready(command) = Pin::new(&mut self.commands).poll_next(context) {
@@ -241,14 +242,14 @@ impl Task {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) if before == 0 => return Poll::Ready(Err(error)),
                 Poll::Pending if before == 0 => return Poll::Pending,
-                // What came before the error counts; the error comes again.
+                // The bytes before the error count. The error comes again.
                 Poll::Ready(Err(_)) | Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(Step::Read(BytesMut::from(buffer.filled()), ReadPermit::new(permit))))
     }
 
-    /// Whether the link goes on.
+    /// Does the TLS handshake. False if it failed.
     async fn accept(&mut self, tls: &Tls, domain: Option<Domain>) -> bool {
         let Stream::Tcp(socket) = std::mem::replace(&mut self.stream, Stream::Upgrading) else {
             return false;
@@ -256,18 +257,18 @@ impl Task {
         match tls.accept(socket, domain.as_ref(), false).await {
             Ok((stream, session)) => {
                 self.stream = Stream::Tls(Box::new(stream));
-                self.tell(Event::Secured(Ok(Box::new(session))));
+                self.report(Event::Secured(Ok(Box::new(session))));
                 true
             }
             Err(error) => {
-                self.tell(Event::Secured(Err(error)));
+                self.report(Event::Secured(Err(error)));
                 false
             }
         }
     }
 
-    fn tell(&self, event: Event) {
-        // An owner that is gone drops its hold, which ends the task at its next turn.
+    fn report(&self, event: Event) {
+        // An owner that is gone drops its handle, which ends the task when it is polled next.
         let _ = self.events.signal(event);
     }
 }
@@ -288,13 +289,13 @@ impl Chunk {
     }
 }
 
-/// Reads whose bytes may be under way at once. With one, whatever follows a `<starttls/>` stays in the socket until the
-/// handshake reads it.
+/// Reads whose bytes may be processed at once. With one, everything after a `<starttls/>` stays in the socket
+/// until the TLS handshake reads it.
 const READS: usize = 1;
 
-/// What one read brings at most: enough to make actor messages cheap, little enough to pass the turn to others. Four TLS
-/// records.
+/// Bytes of one read at most: four TLS records. Enough to make actor messages cheap, and few enough to let
+/// other actors of the thread run.
 const READ: usize = 64 * 1024;
 
-/// The most that a TLS record holds (RFC 8446 section 5.1).
+/// Bytes of the longest TLS record (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;

@@ -1,19 +1,21 @@
-//! What a session has yet to write, in order and bounded; and what becomes of it when the link dies.
+//! The outbox of a stream: stanzas that wait to be written, in order and bounded, and those that are left
+//! when the link ends.
 //!
-//! Architecture Invariant: plain data. The actor that owns the outbox talks to the link and to the router.
+//! Architecture Invariant: plain data. The actor that owns the outbox writes to the link and reports to the
+//! router.
 //!
-//! A burst past the budget costs nothing: the batches that do not fit keep their passes, so that their sources stop
-//! reading. A source that writes to nobody else is held to the rate of its destination as long as that takes a good part
-//! of the budget in each [`MOMENT`]. One that has others to write to is held up for a moment only, and not soon again.
-//! After that the destination is too slow: those batches come back, and so does all that follows until half of the
-//! budget is free again.
+//! A burst above the budget loses nothing: the batches that do not fit keep their read permits, so their
+//! senders are not read. A sender with one destination is held to the rate of that destination, as long as it
+//! takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
+//! that time only, and not soon again. After that the destination is too slow: the held batches come back,
+//! and so do all that follow, until half of the budget is free again.
 
-mod alarm;
-mod doubt;
-mod facts;
-mod patience;
+mod hold;
+mod in_flight;
+mod recent;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use std::{collections::VecDeque, time::Instant};
 
@@ -21,14 +23,14 @@ use bytes::Bytes;
 use xmpp::stanza::Condition;
 
 pub use self::{
-    alarm::Alarm,
-    facts::{Fact, Suspects},
-    patience::MOMENT,
+    hold::LONGEST_HOLD,
+    recent::{Suspect, Suspects},
+    timer::Timer,
 };
 use self::{
-    doubt::Doubt,
-    facts::Facts,
-    patience::{Moment, Patience},
+    hold::{Allowance, Hold},
+    in_flight::InFlight,
+    recent::Recent,
 };
 use crate::flow::{
     batch::{self, Batch, Kept},
@@ -36,55 +38,57 @@ use crate::flow::{
 };
 use status::amount::Amount;
 
-/// Something to write.
+/// An item to write.
 #[derive(Debug)]
 enum Item {
-    /// A stanza, which has a sender who wants to know what became of it.
+    /// A stanza.
     Stanza(Kept),
-    /// One that is written in other bytes than it is kept in.
+    /// A stanza whose bytes on the wire differ from those in the queue.
     Recast(Box<(Kept, Bytes)>),
-    /// Part of the stream's own life.
+    /// Bytes of the protocol itself.
     Raw(Bytes),
 }
 
-/// What waits to be written to one link.
+/// The items that wait to be written to one link.
 #[derive(Debug)]
 pub struct Outbox {
     budget: usize,
-    /// The link is a component's.
+    /// The peer is a component.
     to_component: bool,
-    /// In order; what is with the link now stands first.
+    /// In order. The items of the current chunk come first.
     items: VecDeque<Item>,
     bytes: usize,
-    /// How many are with the link now.
+    /// The number of items in the current chunk.
     writing: usize,
+    /// Batches above the budget.
     overflow: VecDeque<Batch>,
-    moment: Option<Moment>,
-    patience: Patience,
-    refusing: bool,
+    hold: Option<Hold>,
+    allowance: Allowance,
+    /// The destination was too slow; batches are refused until half of the budget is free.
+    is_refusing: bool,
     stanzas_written: u64,
     bytes_written: u64,
-    slip: LedgerEntry,
-    doubt: Doubt,
-    /// Of a link to another server.
-    facts: Facts,
-    /// When the last stanza was.
+    entry: LedgerEntry,
+    in_flight: InFlight,
+    /// Empty for a component.
+    recent: Recent,
+    /// When the last stanza was written.
     last_written: Option<Instant>,
 }
 
-/// What a dead link leaves behind.
+/// Stanzas that are left when a link ends.
 #[derive(Debug, Default)]
 pub struct Remains {
-    /// Stanzas of which the link took at least a byte, yet not known to have arrived.
+    /// The number of stanzas of which the link took at least one byte: they may have arrived or not.
     pub uncertain: usize,
     /// These stanzas, in order.
     pub touched: Vec<Kept>,
-    /// Stanzas of which nothing was written, in order.
+    /// Stanzas of which no byte was written, in order.
     pub unwritten: Vec<Batch>,
 }
 
 impl Outbox {
-    /// An empty one that takes about `budget` bytes.
+    /// An empty outbox that takes about `budget` bytes.
     pub fn new(budget: usize) -> Self {
         Self {
             budget,
@@ -93,26 +97,26 @@ impl Outbox {
             bytes: 0,
             writing: 0,
             overflow: VecDeque::new(),
-            moment: None,
-            patience: Patience::whole(clock::now()),
-            refusing: false,
+            hold: None,
+            allowance: Allowance::full(clock::now()),
+            is_refusing: false,
             stanzas_written: 0,
             bytes_written: 0,
-            slip: LedgerEntry::none(),
-            doubt: Doubt::default(),
-            facts: Facts::default(),
+            entry: LedgerEntry::none(),
+            in_flight: InFlight::default(),
+            recent: Recent::default(),
             last_written: None,
         }
     }
 
-    /// The same for the link of a component.
+    /// An empty outbox for a component.
     pub fn of_component(budget: usize) -> Self {
         Self { to_component: true, ..Self::new(budget) }
     }
 
-    /// Takes stanzas; hands them back when the destination has been too slow for too long.
+    /// Queues stanzas. Gives them back if the destination has been too slow for too long.
     pub fn push(&mut self, batch: Batch, now: Instant) -> Result<(), Batch> {
-        if self.refusing && !batch.returning {
+        if self.is_refusing && !batch.returning {
             return Err(batch);
         }
         if self.overflow.is_empty() && self.bytes < self.budget {
@@ -124,34 +128,34 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes stanzas that have waited elsewhere, whatever there is already: there they were counted and bounded.
+    /// Queues stanzas that were counted and bounded in another queue, however many wait already.
     pub fn push_first(&mut self, batch: Batch) {
         self.admit(batch);
     }
 
     fn hold_up(&mut self, batch: &Batch, now: Instant) {
         let written = self.bytes_written;
-        let moment = self.moment.get_or_insert(Moment { ends: now + MOMENT, written, shared: None });
-        if batch.shared && moment.shared.is_none() {
-            moment.shared = Some(now);
-            moment.ends = moment.ends.min(now + self.patience.left(now));
+        let hold = self.hold.get_or_insert(Hold { ends: now + LONGEST_HOLD, written, fans_out_since: None });
+        if batch.fans_out && hold.fans_out_since.is_none() {
+            hold.fans_out_since = Some(now);
+            hold.ends = hold.ends.min(now + self.allowance.left(now));
         }
     }
 
-    /// Nobody is held up any more.
-    fn let_go(&mut self, now: Instant) {
-        if let Some(Moment { shared: Some(since), .. }) = self.moment.take() {
-            self.patience.spend(since, now);
+    /// Ends the hold: no sender is held up.
+    fn release_hold(&mut self, now: Instant) {
+        if let Some(Hold { fans_out_since: Some(since), .. }) = self.hold.take() {
+            self.allowance.spend(since, now);
         }
     }
 
-    /// Takes bytes of the stream's own; they are few and never refused.
+    /// Queues bytes of the protocol itself. They are few and never refused.
     pub fn push_raw(&mut self, bytes: Bytes) {
         self.bytes += bytes.len();
         self.items.push_back(Item::Raw(bytes));
     }
 
-    /// The next chunk for the link, if it is free and something waits.
+    /// The next chunk, if the link has written the last one and something waits.
     pub fn next_chunk(&mut self) -> Option<Vec<Bytes>> {
         if self.writing > 0 || self.items.is_empty() {
             return None;
@@ -167,7 +171,7 @@ impl Outbox {
         Some(chunk)
     }
 
-    /// The link has written the chunk; lets in what was held outside.
+    /// The link has written the chunk. Queues batches that were held, as far as there is room.
     pub fn written(&mut self, now: Instant) {
         let (mut amount, before) = (Amount::default(), self.bytes_written);
         let mut chunk = Vec::new();
@@ -181,11 +185,11 @@ impl Outbox {
             }
         }
         if !self.to_component {
-            self.facts.remember(&chunk, before, now);
+            self.recent.add(&chunk, before, now);
         }
-        self.slip.settle(Outcome::Written, amount);
+        self.entry.settle(Outcome::Written, amount);
         if amount.stanzas > 0 {
-            self.doubt.remember(amount, now);
+            self.in_flight.add(amount, now);
             self.last_written = Some(now);
         }
         while self.bytes < self.budget
@@ -194,45 +198,47 @@ impl Outbox {
             self.admit(batch);
         }
         if self.overflow.is_empty() {
-            self.let_go(now);
+            self.release_hold(now);
         }
         if self.items.is_empty() {
-            // A burst is over: a thousand idle links would keep its room a thousand times.
+            // The burst is over: an idle link keeps no memory for it.
             self.items.shrink_to_fit();
         }
         if self.bytes <= self.budget / 2 {
-            self.refusing = false;
+            self.is_refusing = false;
         }
     }
 
-    /// When the patience with what is held outside ends.
-    pub fn patience_ends(&self) -> Option<Instant> {
-        self.moment.map(|moment| moment.ends)
+    /// When the hold ends.
+    pub fn hold_ends(&self) -> Option<Instant> {
+        self.hold.map(|hold| hold.ends)
     }
 
-    /// Gives back what was held outside while too little was written, and refuses from now on.
-    pub fn lose_patience(&mut self, now: Instant) -> Vec<Batch> {
-        let Some(moment) = self.moment.filter(|moment| moment.ends <= now) else { return Vec::new() };
-        let taken = self.bytes_written - moment.written;
-        if moment.shared.is_none() && taken >= (self.budget / SLOWEST) as u64 {
-            self.moment = Some(Moment { ends: now + MOMENT, written: self.bytes_written, shared: None });
+    /// Ends a hold whose time is over. Gives back the held batches if too little was written, and refuses
+    /// from then on.
+    pub fn end_hold(&mut self, now: Instant) -> Vec<Batch> {
+        let Some(hold) = self.hold.filter(|hold| hold.ends <= now) else { return Vec::new() };
+        let taken = self.bytes_written - hold.written;
+        if hold.fans_out_since.is_none() && taken >= (self.budget / SLOWEST) as u64 {
+            self.hold =
+                Some(Hold { ends: now + LONGEST_HOLD, written: self.bytes_written, fans_out_since: None });
             return Vec::new();
         }
-        self.refusing = true;
-        self.let_go(now);
+        self.is_refusing = true;
+        self.release_hold(now);
         let (returning, refused) = self.overflow.drain(..).partition(|batch| batch.returning);
         self.overflow = returning;
         let refused: VecDeque<Batch> = refused;
         refused.into()
     }
 
-    /// Takes out what was held outside: the stream is being closed, and nothing may follow its closing tag.
+    /// Takes out the held batches: the stream is being closed, and nothing may follow its closing tag.
     pub fn take_overflow(&mut self) -> Vec<Batch> {
-        self.moment = None;
+        self.hold = None;
         self.overflow.drain(..).collect()
     }
 
-    /// Takes everything out after the link has ended with `written` bytes of its last chunk gone.
+    /// Takes everything out after the end of the link, which wrote `written` bytes of its last chunk.
     pub fn remains(&mut self, mut written: usize) -> Remains {
         let mut uncertain = Amount::default();
         let mut touched_stanzas = Vec::new();
@@ -248,38 +254,38 @@ impl Outbox {
                 kept => unwritten.extend(kept),
             }
         }
-        self.slip.settle(Outcome::Uncertain, uncertain);
+        self.entry.settle(Outcome::Uncertain, uncertain);
         unwritten.extend(self.items.drain(..).filter_map(Item::into_kept));
-        let mut unwritten = batch::batches(unwritten, &mut self.slip);
+        let mut unwritten = batch::batches(unwritten, &mut self.entry);
         unwritten.extend(self.take_overflow());
         self.bytes = 0;
         Remains { uncertain: touched_stanzas.len(), touched: touched_stanzas, unwritten }
     }
 
-    /// The link died without a goodbye: what was written lately may be lost on the way. Gives the number of stanzas.
-    pub fn doubt_recent(&mut self, now: Instant) -> usize {
-        let doubtful = self.doubt.take(now);
-        self.slip.doubt(doubtful);
-        usize::try_from(doubtful.stanzas).unwrap_or(usize::MAX)
+    /// The link broke: stanzas written lately may be lost. Counts them as uncertain, and gives their number.
+    pub fn mark_recent_uncertain(&mut self, now: Instant) -> usize {
+        let in_flight = self.in_flight.take(now);
+        self.entry.mark_uncertain(in_flight);
+        usize::try_from(in_flight.stanzas).unwrap_or(usize::MAX)
     }
 
-    /// Gives the stanzas whose senders can be answered, of those that may not have arrived: written lately, or `touched`.
+    /// The stanzas that may not have arrived and can be answered: written lately, or `touched`.
     pub fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
-        self.facts.take(touched, self.bytes_written, now)
+        self.recent.take(touched, self.bytes_written, now)
     }
 
-    /// Takes that everything written has arrived, since the peer said goodbye.
-    pub fn trust_written(&mut self) {
-        self.facts = Facts::default();
+    /// The peer has closed the stream: all that was written has arrived.
+    pub fn mark_arrived(&mut self) {
+        self.recent = Recent::default();
     }
 
-    /// Writes down that so many of the uncertain stanzas were answered.
+    /// Counts uncertain stanzas as answered.
     pub fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
-        self.slip.answer_doubtful(amount);
-        self.slip.bounced(condition, answers);
+        self.entry.answer_uncertain(amount);
+        self.entry.bounced(condition, answers);
     }
 
-    /// Takes the bytes of the stream's own out of what waits.
+    /// Takes out the bytes of the protocol that still wait.
     pub fn take_raw(&mut self) -> Vec<Bytes> {
         let waiting = self.items.drain(self.writing..);
         let (raw, stanzas): (Vec<_>, Vec<_>) = waiting.partition(|item| matches!(item, Item::Raw(_)));
@@ -287,7 +293,7 @@ impl Outbox {
         raw.into_iter().map(|item| item.bytes().clone()).inspect(|bytes| self.bytes -= bytes.len()).collect()
     }
 
-    /// Whether nothing waits or is on its way.
+    /// Whether nothing waits or is being written.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty() && self.overflow.is_empty()
     }
@@ -297,17 +303,17 @@ impl Outbox {
         self.bytes < self.budget
     }
 
-    /// When the link took a stanza for the last time.
+    /// When the link wrote a stanza for the last time.
     pub fn last_written(&self) -> Option<Instant> {
         self.last_written
     }
 
-    /// Stanzas the link has taken whole.
+    /// The number of stanzas that the link has written completely.
     pub fn stanzas_written(&self) -> u64 {
         self.stanzas_written
     }
 
-    /// Everything the link has taken, and what it has not: what is on its way, waits, or is held outside.
+    /// The amount that the link has written, and the amount that waits, is being written or is held.
     pub fn amounts(&self) -> (Amount, Amount) {
         let stanzas = self.items.iter().filter(|item| !matches!(item, Item::Raw(_))).count();
         let inside = Amount { stanzas: stanzas as u64, bytes: self.bytes as u64 };
@@ -316,7 +322,7 @@ impl Outbox {
     }
 
     fn admit(&mut self, batch: Batch) {
-        let taken = batch.slip.held().stanzas > 0;
+        let taken = batch.entry.held().stanzas > 0;
         let since = batch.since;
         for stanza in batch.stanzas {
             let recast = if self.to_component { stanza.bytes_for_component() } else { None };
@@ -328,13 +334,13 @@ impl Outbox {
             self.bytes += item.bytes().len();
             self.items.push_back(item);
         }
-        self.slip.merge(batch.slip);
-        // The pass is dropped here: the source reads on.
+        self.entry.merge(batch.entry);
+        // The read permit is dropped here: the sender is read again.
     }
 }
 
 impl Item {
-    /// The stanza that it is.
+    /// The stanza, if it is one.
     fn into_kept(self) -> Option<Kept> {
         match self {
             Self::Stanza(kept) => Some(kept),
@@ -352,11 +358,11 @@ impl Item {
     }
 }
 
-/// Bytes a session may have yet to write: a second of a 10 Mbit/s line.
+/// The budget of a session, in bytes: one second of a 10 Mbit/s line.
 pub const BUDGET: usize = 1024 * 1024;
 
-/// The part of its budget that a destination has to take in a moment: half a Mbit/s is fast enough.
+/// The fraction of the budget that a destination has to take during a hold: 1/8 in 2 s, which is 0.5 Mbit/s.
 const SLOWEST: usize = 8;
 
-/// Four TLS records: what one turn of the link writes.
+/// Bytes of a chunk, about: four TLS records.
 const CHUNK: usize = 64 * 1024;

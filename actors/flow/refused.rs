@@ -1,4 +1,4 @@
-//! Stanzas that a stream refused, on their way into the log and the account.
+//! Stanzas that a stream refused, on their way to the log and the ledger.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
@@ -17,9 +17,10 @@ pub struct RefusedStanzas(BTreeMap<(Domain, Reason), RefusedAmounts>);
 /// Refused stanzas of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RefusedAmounts {
-    /// Those that were answered with an error.
+    /// Stanzas that were answered with an error.
     pub answered: Amount,
-    /// Those that may not be answered: errors, results, no stanzas, and those without a sender.
+    /// Stanzas that may not be answered: errors, results, elements that are no stanzas, and stanzas without a
+    /// sender.
     pub dropped: Amount,
 }
 
@@ -29,30 +30,31 @@ impl RefusedStanzas {
         self.0.is_empty()
     }
 
-    /// Enters a refused stanza.
+    /// Counts a refused stanza.
     pub fn enter(&mut self, refused: &Refused) {
         let entry = self.0.entry((refused.local.clone(), refused.reason)).or_default();
         let kind = if refused.answer.is_some() { &mut entry.answered } else { &mut entry.dropped };
         *kind = kind.plus(Amount { stanzas: 1, bytes: refused.bytes as u64 });
     }
 
-    /// How many there are.
+    /// The number of refused stanzas.
     pub fn stanzas(&self) -> u64 {
         self.0.values().map(|entry| entry.answered.stanzas + entry.dropped.stanzas).sum()
     }
 
-    /// By domain and reason.
+    /// The amounts by local domain and reason.
     pub fn iter(&self) -> impl Iterator<Item = (&Domain, Reason, RefusedAmounts)> {
         self.0.iter().map(|((domain, reason), entry)| (domain, *reason, *entry))
     }
 }
 
-/// Writes a line about a refused stanza, as far as `quiet` permits: the users of others can cause many.
-pub(crate) fn log(target: &str, quiet: &Arc<LogLimiter>, address: SocketAddr, refused: &Refused) {
-    if quiet.permits() {
+/// Logs a refused stanza, within the limit: users of other servers can cause many.
+pub(crate) fn log(target: &str, limit: &Arc<LogLimiter>, address: SocketAddr, refused: &Refused) {
+    if limit.permits() {
         log::info!(
             target: target, address:% = address, local:% = refused.local, remote:% = refused.remote,
-            reason = refused.reason.as_str(), answered = refused.answer.is_some(), why = refused.text.as_str();
+            reason = refused.reason.as_str(), answered = refused.answer.is_some(),
+            why = refused.text.as_str();
             "refused a stanza"
         );
     }

@@ -9,17 +9,17 @@ use crate::flow::{
 };
 use mailbox::Outlet;
 
-/// Take these where they belong.
+/// Route these stanzas to their destination.
 #[derive(Debug)]
 pub struct Route {
-    /// What one read brought, sorted.
+    /// The stanzas of one read, grouped by domains.
     pub batches: Vec<Batch>,
-    /// The side that they came from.
+    /// The side on which they came in.
     pub ingress: Ingress,
 }
 
-/// The side of the node at which stanzas came in. It decides whether they may leave the node: a stanza of a remote domain is never relayed to
-/// another remote domain.
+/// The side of the node on which stanzas came in. It decides whether they may leave the node: a stanza of a
+/// remote domain is never relayed to another remote domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ingress {
     /// A local component, or the node itself.
@@ -28,29 +28,29 @@ pub enum Ingress {
     Remote,
 }
 
-/// Take these error answers to their senders. A lane of its own: never refused, and it makes no promise.
+/// Route these error answers to their senders. They are never refused, and never start an attempt.
 #[derive(Debug)]
 pub struct Return {
     /// Made by [`Stanza::bounce`].
     pub answers: Vec<Stanza>,
-    /// That of the stanzas they answer.
-    pub pass: ReadPermit,
+    /// The read permit of the stanzas that they answer.
+    pub permit: ReadPermit,
 }
 
-/// Enter these in the account, and take the answers to their senders.
+/// Count these refused stanzas in the ledger, and route the answers to their senders.
 #[derive(Debug)]
 pub struct Refuse {
     /// The refused stanzas of one read.
     pub refused: RefusedStanzas,
-    /// The error answers that leave on streams of ours.
+    /// The error answers, which leave on streams that we open.
     pub answers: Vec<Batch>,
 }
 
-/// Answers each stanza of a batch that may be answered; `outcome` is what that is called in the account.
+/// Answers each stanza of a batch that may be answered; `outcome` is that of the answered ones.
 pub fn bounce(lane: &Outlet<Return>, batch: Batch, error: &stanza::Error, outcome: Outcome) {
-    let Answers { stanzas: answers, pass, .. } = batch.into_answers(error, outcome);
+    let Answers { stanzas: answers, permit, .. } = batch.into_answers(error, outcome);
     if !answers.is_empty() {
-        // A router that is gone takes the process with it.
-        let _ = lane.signal(Return { answers, pass });
+        // A router that is gone ends the process.
+        let _ = lane.signal(Return { answers, permit });
     }
 }

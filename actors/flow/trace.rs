@@ -1,11 +1,12 @@
-//! The bytes of a stream as the log shows them at `trace`, without keys, digests, SASL messages, passwords and bodies.
+//! Shows the bytes of a stream in the log at level `trace`, without keys, digests, SASL messages, passwords
+//! and bodies.
 //!
-//! An element is recognized however the network has split it: each direction of a stream keeps the state of a small
-//! tokenizer from one read to the next. Its size is fixed. It hides more than necessary where XML is malformed.
+//! An element is recognized however the network has split it: each direction of a stream keeps the state of a
+//! small tokenizer of fixed size between reads. It hides more than necessary where XML is malformed.
 
 use std::mem;
 
-/// Both directions of one stream.
+/// The trace of one stream in both directions.
 #[derive(Debug)]
 pub struct Trace {
     target: &'static str,
@@ -14,17 +15,17 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// For a stream from its first byte on; `target` is that of the log lines.
+    /// For a stream from its first byte on. `target` is the target of the log lines.
     pub fn new(target: &'static str) -> Self {
         Self { target, received: Redactor::default(), sent: Redactor::default() }
     }
 
-    /// Text for the log if it takes this target at `trace`. Has to be called for all that is received.
+    /// Text for the log, if it takes this target at `trace`. Has to be called for all bytes received.
     pub fn received(&mut self, bytes: &[u8]) -> Option<String> {
         Self::shown(self.target, &mut self.received, bytes)
     }
 
-    /// Text for the log if it takes this target at `trace`. Has to be called for all that is sent.
+    /// Text for the log, if it takes this target at `trace`. Has to be called for all bytes sent.
     pub fn sent(&mut self, bytes: &[u8]) -> Option<String> {
         Self::shown(self.target, &mut self.sent, bytes)
     }
@@ -42,19 +43,19 @@ impl Trace {
 /// One direction of a stream.
 #[derive(Debug, Default)]
 struct Redactor {
-    place: Place,
+    position: Position,
     /// The local name of the tag.
     name: Name,
     /// The local name of the attribute.
     attribute: Name,
-    /// The tag is outside of secret elements.
+    /// The tag is in no secret element.
     visible: bool,
-    /// Open elements from the outermost secret one on; 0 outside of secret elements.
+    /// The depth of open elements, counted from the outermost secret one; 0 outside of secret elements.
     depth: u32,
-    /// Bytes were not seen since the last read.
+    /// Bytes were skipped since the last call.
     skipped: bool,
-    /// It is not known which elements are open: everything is hidden until an element ends
-    /// that is in no secret one.
+    /// The open elements are unknown: everything is hidden until the end of an element that is in no secret
+    /// one.
     lost: bool,
     /// The output ends with the mark for hidden text.
     cut: bool,
@@ -62,10 +63,10 @@ struct Redactor {
 
 /// The state of the tokenizer.
 #[derive(Clone, Copy, Debug, Default)]
-enum Place {
+enum Position {
     #[default]
     Text,
-    /// Behind `<`.
+    /// After `<`.
     Open,
     /// In the name of a tag.
     Name { end: bool },
@@ -75,7 +76,7 @@ enum Place {
     Attribute { end: bool },
     /// In the value of an attribute.
     Value { end: bool, quote: u8, secret: bool },
-    /// Behind `<!`.
+    /// After `<!`.
     Mark,
     /// In markup that is not a tag; the last two bytes.
     Other { kind: Markup, last: [u8; 2] },
@@ -109,10 +110,10 @@ impl Name {
             self.length = 0;
             return;
         }
-        if let Some(place) = self.bytes.get_mut(self.length) {
-            *place = byte;
+        if let Some(position) = self.bytes.get_mut(self.length) {
+            *position = byte;
         }
-        // A longer name is in no list.
+        // No list has a longer name.
         self.length = (self.length + 1).min(LONGEST_NAME + 1);
     }
 
@@ -122,10 +123,10 @@ impl Name {
 }
 
 impl Redactor {
-    /// The next bytes of the stream, shown up to [`LONGEST`] of them.
+    /// The next bytes of the stream, redacted and at most [`LONGEST`] of them.
     fn redact(&mut self, bytes: &[u8]) -> String {
         if mem::take(&mut self.skipped) {
-            (self.place, self.depth, self.lost) = (Place::Text, 0, true);
+            (self.position, self.depth, self.lost) = (Position::Text, 0, true);
         }
         self.cut = false;
         let mut shown = Vec::with_capacity(bytes.len().min(LONGEST) + MARK.len());
@@ -141,11 +142,11 @@ impl Redactor {
     }
 
     fn step(&mut self, byte: u8, shown: &mut Vec<u8>) {
-        match self.place {
-            Place::Text if byte == b'<' => self.place = Place::Open,
-            Place::Text => self.put(&[byte], self.is_open_text(), shown),
-            Place::Open => self.open(byte, shown),
-            Place::Mark => {
+        match self.position {
+            Position::Text if byte == b'<' => self.position = Position::Open,
+            Position::Text => self.put(&[byte], self.is_open_text(), shown),
+            Position::Open => self.open(byte, shown),
+            Position::Mark => {
                 let kind = match byte {
                     b'-' => Markup::Comment,
                     b'[' => Markup::Cdata,
@@ -153,7 +154,7 @@ impl Redactor {
                 };
                 self.other(kind, &[b'<', b'!', byte], shown);
             }
-            Place::Other { kind, last } => {
+            Position::Other { kind, last } => {
                 self.put(&[byte], self.is_open_text(), shown);
                 let ends = byte == b'>'
                     && match kind {
@@ -163,37 +164,38 @@ impl Redactor {
                         Markup::Declaration => true,
                     };
                 let [_, before] = last;
-                self.place = if ends { Place::Text } else { Place::Other { kind, last: [before, byte] } };
+                self.position =
+                    if ends { Position::Text } else { Position::Other { kind, last: [before, byte] } };
             }
-            Place::Value { end, quote, secret } => {
+            Position::Value { end, quote, secret } => {
                 let ends = byte == quote;
                 self.put(&[byte], self.visible && (ends || !secret), shown);
                 if ends {
-                    self.place = Place::Tag { end, slash: false };
+                    self.position = Position::Tag { end, slash: false };
                 }
             }
-            Place::Name { end } | Place::Tag { end, .. } | Place::Attribute { end } => {
+            Position::Name { end } | Position::Tag { end, .. } | Position::Attribute { end } => {
                 self.put(&[byte], self.visible, shown);
                 self.tag(byte, end);
             }
         }
     }
 
-    /// The byte behind `<`.
+    /// The byte after `<`.
     fn open(&mut self, byte: u8, shown: &mut Vec<u8>) {
         match byte {
-            b'!' => self.place = Place::Mark,
+            b'!' => self.position = Position::Mark,
             b'?' => self.other(Markup::Instruction, b"<?", shown),
             b'/' => {
-                // The end tag of a secret element is shown, those of elements in it are not.
+                // The end tag of a secret element is shown. Those of elements in it are not.
                 self.depth = self.depth.saturating_sub(1);
                 (self.visible, self.name) = (self.is_open_text(), Name::default());
-                self.place = Place::Name { end: true };
+                self.position = Position::Name { end: true };
                 self.put(b"</", self.visible, shown);
             }
             _ => {
                 (self.visible, self.name) = (self.is_open_text(), Name::start(byte));
-                self.place = Place::Name { end: false };
+                self.position = Position::Name { end: false };
                 self.put(&[b'<', byte], self.visible, shown);
             }
         }
@@ -201,35 +203,35 @@ impl Redactor {
 
     fn other(&mut self, kind: Markup, begin: &[u8], shown: &mut Vec<u8>) {
         self.put(begin, self.is_open_text(), shown);
-        self.place = Place::Other { kind, last: [0; 2] };
+        self.position = Position::Other { kind, last: [0; 2] };
     }
 
     /// A byte in a tag, outside of attribute values.
     fn tag(&mut self, byte: u8, end: bool) {
-        self.place = match (byte, self.place) {
-            (b'>', place) => {
-                self.tag_ends(end, matches!(place, Place::Tag { slash: true, .. }));
-                Place::Text
+        self.position = match (byte, self.position) {
+            (b'>', position) => {
+                self.tag_ends(end, matches!(position, Position::Tag { slash: true, .. }));
+                Position::Text
             }
-            (b'/', _) => Place::Tag { end, slash: true },
-            (b'"' | b'\'', Place::Attribute { .. }) => {
-                Place::Value { end, quote: byte, secret: self.attribute.is_in(SECRET_ATTRIBUTES) }
+            (b'/', _) => Position::Tag { end, slash: true },
+            (b'"' | b'\'', Position::Attribute { .. }) => {
+                Position::Value { end, quote: byte, secret: self.attribute.is_in(SECRET_ATTRIBUTES) }
             }
-            (b' ' | b'\t' | b'\r' | b'\n', Place::Name { .. } | Place::Tag { .. }) => {
-                Place::Tag { end, slash: false }
+            (b' ' | b'\t' | b'\r' | b'\n', Position::Name { .. } | Position::Tag { .. }) => {
+                Position::Tag { end, slash: false }
             }
-            (b' ' | b'\t' | b'\r' | b'\n' | b'=', place) => place,
-            (_, place @ Place::Name { .. }) => {
+            (b' ' | b'\t' | b'\r' | b'\n' | b'=', position) => position,
+            (_, position @ Position::Name { .. }) => {
                 self.name.push(byte);
-                place
+                position
             }
-            (_, place @ Place::Attribute { .. }) => {
+            (_, position @ Position::Attribute { .. }) => {
                 self.attribute.push(byte);
-                place
+                position
             }
             _ => {
                 self.attribute = Name::start(byte);
-                Place::Attribute { end }
+                Position::Attribute { end }
             }
         };
     }
@@ -246,22 +248,22 @@ impl Redactor {
         self.depth == 0 && !self.lost
     }
 
-    /// Shows bytes, or one mark for as many as are hidden in a row.
+    /// Shows bytes, or one mark for all that are hidden in a row.
     fn put(&mut self, bytes: &[u8], visible: bool, shown: &mut Vec<u8>) {
         if visible {
             self.cut = false;
         } else if mem::replace(&mut self.cut, true) {
             return;
         }
-        // What is beyond the limit is not shown, so it need not be kept.
+        // Bytes above the limit are not shown, so they are not kept.
         if shown.len() <= LONGEST {
             shown.extend_from_slice(if visible { bytes } else { MARK.as_bytes() });
         }
     }
 }
 
-/// Local names of elements with dialback keys, component digests, SASL messages (also of XEP-0388), passwords, tokens
-/// bodies and values of forms (XEP-0004: a field may be a password), in every namespace.
+/// Local names of elements, in any namespace, with dialback keys, component digests, SASL messages (also of
+/// XEP-0388), passwords, tokens, bodies and values of forms (XEP-0004: a field may be a password).
 const SECRET: &[&str] = &[
     "result",
     "verify",
@@ -286,13 +288,13 @@ const SECRET_ATTRIBUTES: &[&str] = &["password", "secret", "token"];
 /// Elements that are in no secret element: the first level of a stream, apart from SASL.
 const KNOWN_ENDS: &[&str] = &["message", "presence", "iq", "result", "verify"];
 
-/// Bytes of the longest name in the lists.
+/// Bytes of the longest name in these lists.
 const LONGEST_NAME: usize = 16;
 
-/// More bytes of one read are of no help to a reader.
+/// Bytes of one read that are shown at most.
 const LONGEST: usize = 4096;
 
-/// Stands for what is not shown.
+/// The mark for hidden bytes.
 const MARK: &str = "…";
 
 #[cfg(test)]

@@ -1,12 +1,44 @@
-//! The metered, bounded mailbox: the only way to address an actor of this node.
+//! Bounded and metered mailboxes for actix actors.
 //!
-//! actix 0.13 does not bound a mailbox in a way one can rely on (`do_send` ignores the capacity, `try_send`
-//! admits one more for every clone of the address) and does not tell how much waits in it. So every message
-//! travels as [`Queued`], whose ticket counts it in when it is sent and out when it is opened or dropped,
-//! and [`Mailbox::tell`] hands the message back once the count has reached the capacity.
+//! All messages between the actors of a node go through these mailboxes. actix 0.13 has no reliable bound:
+//! `do_send` ignores the capacity, and `try_send` admits one more message for each clone of the address. It
+//! does not report the length of the queue either. So each message travels as [`Queued`]: its ticket counts
+//! it in when it is sent, and out when it is opened or dropped. [`Mailbox::tell`] returns the message if the
+//! queue is full.
 //!
-//! The counters are relaxed atomics that live in the address, as actix's own are: they measure the queue between
-//! actors and hold no state of any actor.
+//! The counters are relaxed atomics in the address, as in actix. They measure the queue between actors and
+//! hold no state of an actor.
+//!
+//! ```
+//! use actix::{Actor, Context, Handler};
+//! use mailbox::{Meter, Queued, Refused};
+//!
+//! struct Adder {
+//!     sum: u32,
+//! }
+//!
+//! impl Actor for Adder {
+//!     type Context = Context<Self>;
+//! }
+//!
+//! impl Handler<Queued<u32>> for Adder {
+//!     type Result = ();
+//!
+//!     fn handle(&mut self, number: Queued<u32>, _: &mut Context<Self>) {
+//!         self.sum += number.open();
+//!     }
+//! }
+//!
+//! actix_rt::System::new().block_on(async {
+//!     let meter = Meter::new("adder", 2, None);
+//!     let arbiter = actix_rt::Arbiter::current();
+//!     let adder = mailbox::start_on(&arbiter, &meter, "adder", |_| Adder { sum: 0 });
+//!     assert!(adder.tell(1).is_ok());
+//!     assert!(adder.tell(2).is_ok());
+//!     // The mailbox holds two messages, and the third comes back.
+//!     assert!(matches!(adder.tell(3), Err(Refused::Full(3))));
+//! });
+//! ```
 
 pub mod drain;
 mod meter;
@@ -25,11 +57,13 @@ use actix::{
 };
 
 use self::meter::Ticket;
-pub use self::meter::{Gauge, Meter, Waits, Watch};
+pub use self::meter::{Gauge, Meter, Register, WaitTimes};
 
-/// Makes a mailbox before its actor: actors that know each other need both mailboxes before either starts.
+/// Opens a mailbox without its actor. Two actors that address each other need both mailboxes before either
+/// starts.
 ///
-/// The channel is made here because `Actor::start_in_arbiter` begins life with room for 16 messages.
+/// `name` identifies the mailbox in the log. The channel is made here because `Actor::start_in_arbiter` makes
+/// one with a capacity of 16 messages.
 pub fn open<A: Actor<Context = Context<A>>>(meter: &Arc<Meter>, name: &str) -> (Mailbox<A>, Inbox<A>) {
     let (sender, receiver) = channel::channel(UNBOUNDED);
     let mailbox = Mailbox { addr: Addr::new(sender), gauge: Gauge::new(meter, name) };
@@ -37,13 +71,13 @@ pub fn open<A: Actor<Context = Context<A>>>(meter: &Arc<Meter>, name: &str) -> (
     (mailbox, Inbox { receiver })
 }
 
-/// The end of a mailbox that its actor takes.
+/// The receiving end of a mailbox, for its actor.
 pub struct Inbox<A: Actor> {
     receiver: AddressReceiver<A>,
 }
 
 impl<A: Actor<Context = Context<A>>> Inbox<A> {
-    /// Starts the actor on an arbiter; it is built there, for it need not be able to move between threads.
+    /// Starts the actor on an arbiter. `build` runs there, so the actor need not be [`Send`].
     pub fn start_on<F>(self, arbiter: &ArbiterHandle, build: F)
     where
         F: FnOnce() -> A + Send + 'static,
@@ -54,7 +88,7 @@ impl<A: Actor<Context = Context<A>>> Inbox<A> {
     }
 }
 
-/// Starts `build`'s actor on an arbiter and gives the mailbox to it and to the caller.
+/// Starts an actor on an arbiter. `build` gets the mailbox of the actor, and so does the caller.
 pub fn start_on<A, F>(arbiter: &ArbiterHandle, meter: &Arc<Meter>, name: &str, build: F) -> Mailbox<A>
 where
     A: Actor<Context = Context<A>>,
@@ -66,33 +100,41 @@ where
     mailbox
 }
 
-/// The address of an actor.
+/// The address of an actor. Clones address the same actor.
 pub struct Mailbox<A: Actor> {
     addr: Addr<A>,
     gauge: Arc<Gauge>,
 }
 
 impl<A: Actor<Context = Context<A>>> Mailbox<A> {
-    /// Offers a message; a full or dead mailbox hands it back.
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// Returns the message if the mailbox is full or the actor has stopped.
     pub fn tell<M>(&self, message: M) -> Result<(), Refused<M>>
     where
         M: Send + 'static,
         A: Handler<Queued<M>>,
     {
         let queued = Gauge::admit(&self.gauge, message)?;
-        self.addr.hand(queued)
+        self.addr.enqueue(queued)
     }
 
-    /// Tells the actor something about a life cycle: counted like every message, never refused for want of room.
+    /// Sends a life-cycle message. It is counted and accepted even if the mailbox is full.
+    ///
+    /// # Errors
+    ///
+    /// Returns the message if the actor has stopped.
     pub fn signal<M>(&self, message: M) -> Result<(), Refused<M>>
     where
         M: Send + 'static,
         A: Handler<Queued<M>>,
     {
-        self.addr.hand(Gauge::count(&self.gauge, message))
+        self.addr.enqueue(Gauge::count(&self.gauge, message))
     }
 
-    /// The same address, narrowed to one message.
+    /// Narrows the address to one type of message.
     pub fn outlet<M>(&self) -> Outlet<M>
     where
         M: Send + 'static,
@@ -101,7 +143,7 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         Outlet { to: self.addr.clone().recipient(), gauge: Arc::clone(&self.gauge) }
     }
 
-    /// Whether both lead to the same actor.
+    /// Returns whether both address the same actor.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.gauge, &other.gauge)
     }
@@ -119,22 +161,30 @@ impl<A: Actor> fmt::Debug for Mailbox<A> {
     }
 }
 
-/// An address that takes one kind of message: its holder need not know whose it is.
+/// The address of an actor for one type of message. It hides the type of the actor.
 pub struct Outlet<M: Send + 'static> {
     to: Recipient<Queued<M>>,
     gauge: Arc<Gauge>,
 }
 
 impl<M: Send + 'static> Outlet<M> {
-    /// Offers a message; a full or dead mailbox hands it back.
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// Returns the message if the mailbox is full or the actor has stopped.
     pub fn tell(&self, message: M) -> Result<(), Refused<M>> {
         let queued = Gauge::admit(&self.gauge, message)?;
-        self.to.hand(queued)
+        self.to.enqueue(queued)
     }
 
-    /// Reports an event: counted, never refused for want of room.
+    /// Sends a life-cycle message. It is counted and accepted even if the mailbox is full.
+    ///
+    /// # Errors
+    ///
+    /// Returns the message if the actor has stopped.
     pub fn signal(&self, message: M) -> Result<(), Refused<M>> {
-        self.to.hand(Gauge::count(&self.gauge, message))
+        self.to.enqueue(Gauge::count(&self.gauge, message))
     }
 }
 
@@ -150,7 +200,7 @@ impl<M: Send + 'static> fmt::Debug for Outlet<M> {
     }
 }
 
-/// A message on its way, with the ticket that counts it.
+/// A message in a mailbox, with the ticket that counts it.
 #[derive(Debug)]
 pub struct Queued<M> {
     message: M,
@@ -158,7 +208,7 @@ pub struct Queued<M> {
 }
 
 impl<M> Queued<M> {
-    /// Takes the message out: from here on it is handled, no longer waiting.
+    /// Takes the message out. It counts as handled from here on.
     pub fn open(self) -> M {
         self.ticket.handled();
         self.message
@@ -169,17 +219,17 @@ impl<M: Send + 'static> Message for Queued<M> {
     type Result = ();
 }
 
-/// A message that was not taken; it always comes back.
+/// A message that was not accepted.
 #[derive(Debug)]
 pub enum Refused<M> {
-    /// The mailbox holds as many as it may.
+    /// The mailbox has reached its capacity.
     Full(M),
-    /// The actor is no more.
+    /// The actor has stopped.
     Gone(M),
 }
 
 impl<M> Refused<M> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> M {
         match self {
             Self::Full(message) | Self::Gone(message) => message,
@@ -187,31 +237,31 @@ impl<M> Refused<M> {
     }
 }
 
-/// Puts a counted message into the actix mailbox; here alone actix's own senders are used.
-trait Hand<M> {
-    fn hand(&self, queued: Queued<M>) -> Result<(), Refused<M>>;
+/// Puts a counted message into the mailbox of actix. Only these implementations use the senders of actix.
+trait Enqueue<M> {
+    fn enqueue(&self, queued: Queued<M>) -> Result<(), Refused<M>>;
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the metered mailbox")]
-impl<A: Actor<Context = Context<A>> + Handler<Queued<M>>, M: Send + 'static> Hand<M> for Addr<A> {
-    fn hand(&self, queued: Queued<M>) -> Result<(), Refused<M>> {
+impl<A: Actor<Context = Context<A>> + Handler<Queued<M>>, M: Send + 'static> Enqueue<M> for Addr<A> {
+    fn enqueue(&self, queued: Queued<M>) -> Result<(), Refused<M>> {
         self.try_send(queued).map_err(take_back)
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the metered mailbox")]
-impl<M: Send + 'static> Hand<M> for Recipient<Queued<M>> {
-    fn hand(&self, queued: Queued<M>) -> Result<(), Refused<M>> {
+impl<M: Send + 'static> Enqueue<M> for Recipient<Queued<M>> {
+    fn enqueue(&self, queued: Queued<M>) -> Result<(), Refused<M>> {
         self.try_send(queued).map_err(take_back)
     }
 }
 
-/// An actix mailbox without a bound of its own refuses only when its actor is gone.
+/// An unbounded mailbox of actix refuses a message only if its actor has stopped.
 fn take_back<M>(refusal: SendError<Queued<M>>) -> Refused<M> {
     Refused::Gone(refusal.into_inner().message)
 }
 
-/// Zero is actix's word for "no bound": the bound is ours.
+/// actix reads a capacity of 0 as "no bound". The bound is in [`Gauge`].
 const UNBOUNDED: usize = 0;
 
 #[cfg(test)]
@@ -237,7 +287,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_full_mailbox_hands_the_message_back_whatever_the_number_of_clones() {
+    async fn a_full_mailbox_returns_the_message_for_any_number_of_clones() {
         let mailbox = idle(4);
         let taken = (0..100).filter(|number| mailbox.clone().tell(*number).is_ok()).count();
         assert_eq!(taken, 4);
@@ -246,7 +296,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn a_signal_is_counted_and_never_refused_for_want_of_room() {
+    async fn a_signal_is_counted_and_accepted_by_a_full_mailbox() {
         let mailbox = idle(1);
         for number in 0..10 {
             assert!(mailbox.signal(number).is_ok());
@@ -255,7 +305,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn the_depth_is_zero_again_when_all_is_handled() {
+    async fn the_depth_is_zero_after_all_messages_are_handled() {
         let mailbox = idle(100);
         for number in 0..50 {
             assert!(mailbox.tell(number).is_ok());

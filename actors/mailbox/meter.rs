@@ -1,4 +1,4 @@
-//! What is measured of mailboxes: how much waits in each, and how long it waited.
+//! Measures mailboxes: the length of each queue, and the time that messages wait in it.
 
 use std::{
     fmt,
@@ -11,14 +11,14 @@ use std::{
 
 use super::{Outlet, Queued, Refused};
 
-/// Watch this mailbox until it is gone: a message to the monitor.
+/// Message to the monitor: observe this mailbox until its actor stops.
 #[derive(Debug)]
-pub struct Watch {
-    /// The count of its messages.
+pub struct Register {
+    /// The gauge of the mailbox.
     pub gauge: Weak<Gauge>,
 }
 
-/// What all mailboxes of one actor kind have in common.
+/// The counters that all mailboxes of one actor kind share.
 pub struct Meter {
     kind: &'static str,
     capacity: usize,
@@ -26,13 +26,13 @@ pub struct Meter {
     refused: AtomicU64,
     restarts: AtomicU64,
     waits: [AtomicU32; WAIT_BUCKETS],
-    /// Where new gauges are reported; the pulse's own meter has none.
-    pulse: Option<Outlet<Watch>>,
+    /// The monitor, which observes new mailboxes. The meter of the monitor itself has none.
+    monitor: Option<Outlet<Register>>,
 }
 
 impl Meter {
-    /// A meter for actors of `kind` whose mailboxes hold at most `capacity` messages each.
-    pub fn new(kind: &'static str, capacity: usize, pulse: Option<Outlet<Watch>>) -> Arc<Self> {
+    /// Makes a meter for actors of one kind. Each of their mailboxes holds at most `capacity` messages.
+    pub fn new(kind: &'static str, capacity: usize, monitor: Option<Outlet<Register>>) -> Arc<Self> {
         Arc::new(Self {
             kind,
             capacity,
@@ -40,51 +40,53 @@ impl Meter {
             refused: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             waits: [const { AtomicU32::new(0) }; WAIT_BUCKETS],
-            pulse,
+            monitor,
         })
     }
 
-    /// The actor kind.
+    /// The actor kind, as the log names it.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Messages one mailbox holds at most.
+    /// The maximum number of messages in one mailbox.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Messages handled since the start, by instances that are gone too.
+    /// The number of messages handled since the start, including those of stopped actors.
     pub fn handled(&self) -> u64 {
         self.handled.load(Relaxed)
     }
 
-    /// Messages that a full mailbox turned away since the start.
+    /// The number of messages that full mailboxes have refused since the start.
     pub fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }
 
-    /// Instances that ended by a panic; whoever needs one again starts another.
+    /// The number of actors that ended by a panic. Their owners start new ones if needed.
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Relaxed)
     }
 
-    /// Counts an instance that ended by a panic; called while the actor is dropped.
+    /// Counts an actor that ends by a panic. Actors call it from `drop`.
     pub fn count_if_panicking(&self) {
         if std::thread::panicking() {
             self.restarts.fetch_add(1, Relaxed);
         }
     }
 
-    /// The waiting times since the last call.
-    pub fn take_waits(&self) -> Waits {
-        Waits(std::array::from_fn(|bucket| self.waits.get(bucket).map_or(0, |count| count.swap(0, Relaxed))))
+    /// Returns the waiting times since the last call.
+    pub fn take_waits(&self) -> WaitTimes {
+        WaitTimes(std::array::from_fn(|bucket| {
+            self.waits.get(bucket).map_or(0, |count| count.swap(0, Relaxed))
+        }))
     }
 
     pub(super) fn watch(&self, gauge: &Arc<Gauge>) {
-        if let Some(pulse) = &self.pulse {
-            // A pulse that is gone means that the node is ending: nobody is left to read the gauge.
-            let _ = pulse.signal(Watch { gauge: Arc::downgrade(gauge) });
+        if let Some(monitor) = &self.monitor {
+            // Without a monitor the node is stopping, and the gauge is not read any more.
+            let _ = monitor.signal(Register { gauge: Arc::downgrade(gauge) });
         }
     }
 }
@@ -95,29 +97,29 @@ impl fmt::Debug for Meter {
     }
 }
 
-/// Waiting times, from sent to handled, in buckets that double every four.
+/// A histogram of waiting times, from sent to handled. Four buckets cover a factor of two.
 #[derive(Clone, Debug)]
-pub struct Waits([u32; WAIT_BUCKETS]);
+pub struct WaitTimes([u32; WAIT_BUCKETS]);
 
-impl Default for Waits {
+impl Default for WaitTimes {
     fn default() -> Self {
         Self([0; WAIT_BUCKETS])
     }
 }
 
-impl Waits {
-    /// Adds those of `other`.
+impl WaitTimes {
+    /// Adds the times of `other`.
     pub fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count = count.saturating_add(*more));
     }
 
-    /// How many there are of each time, an upper bound within 19 %.
+    /// Returns the upper bound of each bucket, at most 19 % too high, and the number of messages in it.
     pub fn times(&self) -> impl Iterator<Item = (Duration, u32)> {
         let counts = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
         counts.map(|(bucket, count)| (Duration::from_nanos(upper_bound(bucket)), *count))
     }
 
-    /// The time within which `percent` of the messages were handled; an upper bound within 19 %.
+    /// Returns the time within which `percent` of the messages were handled, at most 19 % too high.
     pub fn percentile(&self, percent: u64) -> Duration {
         let total: u64 = self.0.iter().map(|count| u64::from(*count)).sum();
         let wanted = (total * percent).div_ceil(100);
@@ -132,7 +134,7 @@ impl Waits {
     }
 }
 
-/// What one mailbox holds.
+/// The queue length of one mailbox.
 #[derive(Debug)]
 pub struct Gauge {
     meter: Arc<Meter>,
@@ -151,7 +153,7 @@ impl Gauge {
         })
     }
 
-    /// Whose mailbox: a domain pair, an address, or the kind again for actors of which there is one.
+    /// The instance: a domain pair, an address, or the actor kind if there is only one instance.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -161,12 +163,12 @@ impl Gauge {
         &self.meter
     }
 
-    /// Messages that wait now.
+    /// The number of messages that wait now.
     pub fn depth(&self) -> usize {
         self.depth.load(Relaxed)
     }
 
-    /// The most that waited at once since the last call.
+    /// Returns the maximum number of waiting messages since the last call.
     pub fn take_peak(&self) -> usize {
         self.peak.swap(self.depth(), Relaxed)
     }
@@ -189,7 +191,7 @@ impl Gauge {
     }
 }
 
-/// Counts one message out when it is dropped, however that comes about.
+/// Counts one message out when it is dropped, handled or not.
 #[derive(Debug)]
 pub(super) struct Ticket {
     gauge: Arc<Gauge>,
@@ -213,7 +215,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Four buckets for each doubling.
+/// Returns the bucket of a waiting time.
 fn bucket_of(nanos: u64) -> usize {
     let nanos = nanos.max(4);
     let exponent = nanos.ilog2();
@@ -222,13 +224,14 @@ fn bucket_of(nanos: u64) -> usize {
     usize::try_from(bucket).unwrap_or(WAIT_BUCKETS).min(WAIT_BUCKETS - 1)
 }
 
+/// Returns the exclusive upper bound of a bucket in nanoseconds.
 fn upper_bound(bucket: usize) -> u64 {
     let exponent = bucket / 4 + 2;
     let quarter = bucket % 4;
     (4 + quarter as u64 + 1) << (exponent - 2)
 }
 
-/// Up to 2^38 ns, four and a half minutes; what waits longer is counted there.
+/// The buckets reach to 2^38 ns, about four and a half minutes. The last one holds all longer times.
 const WAIT_BUCKETS: usize = 4 * 36;
 
 #[cfg(test)]
@@ -236,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_holds_its_own_upper_bound_and_nothing_beyond() {
+    fn the_bound_of_a_bucket_is_above_its_times_by_a_quarter_at_most() {
         for nanos in [4_u64, 5, 7, 8, 100, 1_000, 35_000, 1_200_000, 9_999_999_999] {
             let bound = upper_bound(bucket_of(nanos));
             assert!(nanos < bound && bound <= nanos + nanos / 4 + 1, "{nanos} in a bucket up to {bound}");

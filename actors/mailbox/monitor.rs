@@ -1,4 +1,5 @@
-//! Reads the gauges of all mailboxes and writes the mailbox lines into the log.
+//! Reads the gauges of all mailboxes, writes the mailbox lines of the log, and answers scrapes of the
+//! metrics.
 
 use std::{
     collections::HashMap,
@@ -10,47 +11,48 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::{Gauge, Meter, Queued, Waits, Watch};
+use crate::{Gauge, Meter, Queued, Register, WaitTimes};
 
-/// Write the lines now (SIGUSR1).
+/// Message: write the mailbox lines now (SIGUSR1).
 #[derive(Debug)]
 pub struct Report;
 
-/// Show the figures of every kind (a scrape of the metrics).
+/// Message: report the statistics of every actor kind (a scrape of the metrics).
 #[derive(Debug)]
 pub struct Show {
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Vec<Figures>>,
+    /// Receives the answer.
+    pub answer: oneshot::Sender<Vec<KindStats>>,
 }
 
-/// What is known of the mailboxes of one actor kind.
+/// The statistics of the mailboxes of one actor kind.
 #[derive(Clone, Debug)]
-pub struct Figures {
-    /// The kind.
+pub struct KindStats {
+    /// The actor kind.
     pub actor: &'static str,
-    /// Actors that live.
+    /// The number of running actors.
     pub instances: u64,
-    /// Messages that wait in all of them.
+    /// The number of waiting messages in all of their mailboxes.
     pub depth: u64,
-    /// Messages that wait in the fullest.
+    /// The number of waiting messages in the fullest mailbox.
     pub deepest: u64,
-    /// The most that waited in one since these figures were last shown.
+    /// The maximum number of waiting messages in one mailbox since the last scrape.
     pub peak: u64,
-    /// Where a mailbox begins to refuse.
+    /// The capacity of each mailbox in messages.
     pub capacity: u64,
-    /// Since the start.
+    /// The number of handled messages since the start.
     pub handled: u64,
-    /// Since the start.
+    /// The number of refused messages since the start.
     pub refused: u64,
-    /// Since the start.
+    /// The number of actors that panicked since the start.
     pub restarts: u64,
-    /// Messages since the start by how long they waited: within each of [`WAIT_BOUNDS`], and longer.
+    /// The number of messages since the start by waiting time: one bucket for each of [`WAIT_BOUNDS`], and
+    /// one above.
     pub waits: [u64; WAIT_BOUNDS.len() + 1],
-    /// How long all of them together waited.
+    /// The sum of all waiting times in seconds.
     pub waited_seconds: f64,
 }
 
-/// The actor that keeps the gauges.
+/// The actor that observes all mailboxes.
 pub struct Monitor {
     every: Option<Duration>,
     gauges: Vec<Weak<Gauge>>,
@@ -59,22 +61,22 @@ pub struct Monitor {
     sweep_at: usize,
 }
 
-/// What the last line said of an actor kind, and what was read of it since.
+/// The values of one actor kind in its last line, and the values read since.
 struct Kind {
     meter: Arc<Meter>,
     handled: u64,
-    /// Since the last line.
+    /// The maximum queue length since the last line.
     peak: usize,
-    waits: Waits,
-    /// Since the last time it was shown.
+    waits: WaitTimes,
+    /// The maximum queue length since the last scrape.
     shown_peak: usize,
-    /// Since the start, as [`Figures`] has it.
+    /// The waiting times since the start, as in [`KindStats`].
     all_waits: [u64; WAIT_BOUNDS.len() + 1],
     waited_seconds: f64,
 }
 
 impl Monitor {
-    /// Writes a line for each actor kind every so often, or only when asked.
+    /// Makes a monitor that writes a line for each actor kind every `every`, or only on request.
     pub fn new(every: Option<Duration>) -> Self {
         Self { every, gauges: Vec::new(), kinds: Vec::new(), last: clock::now(), sweep_at: SWEEP_FROM }
     }
@@ -105,14 +107,14 @@ impl Kind {
             meter,
             handled: 0,
             peak: 0,
-            waits: Waits::default(),
+            waits: WaitTimes::default(),
             shown_peak: 0,
             all_waits: [0; WAIT_BOUNDS.len() + 1],
             waited_seconds: 0.0,
         }
     }
 
-    /// Takes what the gauges and the meter count from one time to the next, for the line and for whoever is shown it.
+    /// Takes the peaks and waiting times since the last call, for both the next line and the next scrape.
     fn read(&mut self, gauges: &[&Gauge]) {
         let peak = gauges.iter().map(|gauge| gauge.take_peak()).max().unwrap_or(0);
         self.peak = self.peak.max(peak);
@@ -127,10 +129,10 @@ impl Kind {
         self.waits.add(&waits);
     }
 
-    fn show(&mut self, gauges: &[&Gauge]) -> Figures {
+    fn show(&mut self, gauges: &[&Gauge]) -> KindStats {
         self.read(gauges);
         let depths = gauges.iter().map(|gauge| gauge.depth() as u64);
-        Figures {
+        KindStats {
             actor: self.meter.kind(),
             instances: gauges.len() as u64,
             depth: depths.clone().sum(),
@@ -164,8 +166,8 @@ impl Kind {
             capacity = self.meter.capacity(),
             handled = handled,
             rate:% = format_args!("{rate:.0}/s"),
-            wait_p50:% = brief(waits.percentile(50)),
-            wait_p99:% = brief(waits.percentile(99)),
+            wait_p50:% = short(waits.percentile(50)),
+            wait_p99:% = short(waits.percentile(99)),
             refused = self.meter.refused(),
             restarts = self.meter.restarts();
             "mailbox"
@@ -178,23 +180,23 @@ impl Actor for Monitor {
 
     fn started(&mut self, context: &mut Context<Self>) {
         if let Some(every) = self.every {
-            context.run_interval(every, |pulse, _| pulse.report());
+            context.run_interval(every, |monitor, _| monitor.report());
         }
     }
 }
 
-impl Handler<Queued<Watch>> for Monitor {
+impl Handler<Queued<Register>> for Monitor {
     type Result = ();
 
-    fn handle(&mut self, watch: Queued<Watch>, _: &mut Context<Self>) {
-        let Watch { gauge } = watch.open();
+    fn handle(&mut self, watch: Queued<Register>, _: &mut Context<Self>) {
+        let Register { gauge } = watch.open();
         if let Some(live) = gauge.upgrade() {
             if !self.kinds.iter().any(|kind| Arc::ptr_eq(&kind.meter, live.meter())) {
                 self.kinds.push(Kind::new(Arc::clone(live.meter())));
             }
             self.gauges.push(gauge);
         }
-        // Sessions come and go between two lines: the dead ones must not pile up.
+        // Sessions start and stop between two lines: the gauges of stopped ones must not accumulate.
         if self.gauges.len() >= self.sweep_at {
             self.gauges.retain(|gauge| gauge.strong_count() > 0);
             self.sweep_at = SWEEP_FROM.max(2 * self.gauges.len());
@@ -216,15 +218,15 @@ impl Handler<Queued<Show>> for Monitor {
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let Show { answer } = show.open();
-        let mut figures = Vec::with_capacity(self.kinds.len());
-        self.each_kind(|kind, gauges| figures.push(kind.show(gauges)));
-        // Whoever asked may have given up.
-        let _ = answer.send(figures);
+        let mut kinds = Vec::with_capacity(self.kinds.len());
+        self.each_kind(|kind, gauges| kinds.push(kind.show(gauges)));
+        // The scrape may have ended by a timeout.
+        let _ = answer.send(kinds);
     }
 }
 
-/// `35us`, `1.2ms`, `3.4s`: two digits are what a person reads.
-fn brief(time: Duration) -> String {
+/// Writes a time with one unit and at most one decimal: `35us`, `1.2ms`, `3.4s`.
+fn short(time: Duration) -> String {
     let micros = time.as_nanos() as f64 / 1_000.0;
     match micros {
         0.0 => "0us".to_owned(),
@@ -235,10 +237,11 @@ fn brief(time: Duration) -> String {
     }
 }
 
-/// In seconds: what a message in an idle node waits, up to where nobody would call it one that works.
+/// Upper bounds of waiting times in seconds, from that of an idle node to that of a node that no longer
+/// works.
 pub const WAIT_BOUNDS: [f64; 11] = [0.00001, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
-/// Below this many gauges a sweep is not worth its time.
+/// The number of gauges from which stopped ones are removed.
 const SWEEP_FROM: usize = 1024;
 
 #[cfg(test)]
@@ -246,8 +249,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_written_as_a_person_reads_it() {
-        let written = |nanos| brief(Duration::from_nanos(nanos));
+    fn a_time_is_written_with_one_unit() {
+        let written = |nanos| short(Duration::from_nanos(nanos));
         assert_eq!(written(0), "0us");
         assert_eq!(written(1_500), "1.5us");
         assert_eq!(written(35_000), "35us");

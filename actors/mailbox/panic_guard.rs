@@ -1,9 +1,10 @@
-//! Reports the panic of an actor that the node cannot run without. The process ends then: a node with a dead router
-//! must not look alive.
+//! Reports the panic of an actor that the node cannot run without.
+//!
+//! The process ends then: a node with a dead router must not look healthy to its supervisor.
 
 use tokio::sync::mpsc;
 
-/// Held by an actor; reports when a panic drops it.
+/// Held by an actor. It reports when it is dropped by a panic.
 #[derive(Debug)]
 pub struct PanicGuard {
     kind: &'static str,
@@ -11,7 +12,7 @@ pub struct PanicGuard {
 }
 
 impl PanicGuard {
-    /// For the actor of this kind; its death is told to `deaths`.
+    /// Makes the guard of an actor. After a panic it sends `kind` to `deaths`.
     pub fn new(kind: &'static str, deaths: mpsc::Sender<&'static str>) -> Self {
         Self { kind, deaths }
     }
@@ -20,8 +21,8 @@ impl PanicGuard {
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            log::error!(target: "nuncio::node", actor = self.kind; "a vital actor panicked; the node ends");
-            // Full or closed: the node is ending already.
+            log::error!(target: "nuncio::node", actor = self.kind; "critical actor panicked: the node exits");
+            // If the channel is full or closed, the node is stopping already.
             let _ = self.deaths.try_send(self.kind);
         }
     }

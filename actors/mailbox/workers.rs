@@ -1,4 +1,4 @@
-//! The threads that run sessions: one arbiter each. A session stays on the arbiter it was born on.
+//! The worker threads. Each runs one arbiter, and a session stays on the arbiter on which it was started.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -6,7 +6,8 @@ use actix::{Actor, Arbiter, ArbiterHandle, Context};
 
 use crate::{Mailbox, Meter};
 
-/// Where sessions are started, by turns. Each owner of sessions has its own.
+/// Starts actors on the worker threads, in round-robin order. Each owner of sessions has a clone with its own
+/// order.
 #[derive(Clone, Debug)]
 pub struct Workers {
     arbiters: Vec<ArbiterHandle>,
@@ -14,19 +15,19 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` threads, at least one.
+    /// Starts `count` threads, at least one. Returns them, and the handle that starts actors on them.
     pub fn start(count: usize) -> (Vec<Arbiter>, Self) {
-        let threads: Vec<Arbiter> = (0..count.max(1)).map(|_| thread()).collect();
+        let threads: Vec<Arbiter> = (0..count.max(1)).map(|_| start_thread()).collect();
         let arbiters = threads.iter().map(Arbiter::handle).collect();
         (threads, Self { arbiters, next: Cell::new(0) })
     }
 
-    /// The current thread, for tests that pause its time.
+    /// Starts actors on the current thread, for tests that pause its clock.
     pub fn here() -> Self {
         Self { arbiters: vec![Arbiter::current()], next: Cell::new(0) }
     }
 
-    /// Starts a session's actor on the next thread.
+    /// Starts an actor on the next thread. `name` identifies its mailbox in the log.
     pub fn start_actor<A, F>(&self, meter: &Arc<Meter>, name: &str, build: F) -> Mailbox<A>
     where
         A: Actor<Context = Context<A>>,
@@ -39,14 +40,17 @@ impl Workers {
     }
 }
 
-/// A thread of sessions. It looks at the sockets more often than by default (every 61 tasks): sessions that have much to do
-/// wake each other all the time, and the others would wait for so many of their turns.
-fn thread() -> Arbiter {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().event_interval(TASKS).build();
-    // Where that runtime cannot be had, the default one reports why.
+/// Starts a thread that polls its sockets more often than tokio's default of every 61 tasks.
+///
+/// Busy sessions wake each other all the time. With the default, the other sessions would wait for 61 of
+/// their turns.
+fn start_thread() -> Arbiter {
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build();
+    // If that runtime cannot be built, the default one fails too and reports the reason.
     Arbiter::try_with_tokio_rt(runtime).unwrap_or_else(|_| Arbiter::new())
 }
 
-/// Tasks between two looks at the sockets: a look costs about a microsecond, the turn of a busy session a hundred times
-/// as much.
-const TASKS: u32 = 8;
+/// The number of tasks between two polls of the sockets. A poll takes about 1 us, the turn of a busy session
+/// about 100 us.
+const EVENT_INTERVAL: u32 = 8;

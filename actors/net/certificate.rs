@@ -1,16 +1,15 @@
-//! Reads certificates and judges them against the trust stores (RFC 5280), so that `xmpp` need not know X.509.
+//! Reads certificates and verifies them against the trust stores (RFC 5280), for `xmpp`, which has no X.509.
 //!
-//! Architecture Invariant: nothing here decides whether a peer may speak for a domain. It says what a certificate
-//! presents and what every trust store of the configuration thinks of it; the policy of `xmpp` draws the conclusion.
+//! Architecture Invariant: nothing here decides whether a peer may act for a domain. The result lists the
+//! names in a certificate and its problem with each trust store of the configuration. The policy of `xmpp`
+//! decides.
 
 mod flaw;
-mod limits;
+mod name_constraints;
 mod names;
 mod revocation;
 mod stores;
 mod system;
-#[cfg(test)]
-pub(crate) mod toy;
 
 use std::{
     fmt,
@@ -29,35 +28,44 @@ use openssl::{
 use xmpp::{Domain, certificate::Certificate};
 
 pub use flaw::{Flaw, flaws};
-use stores::Verdict;
+use stores::Verification;
 pub(crate) use stores::{Peer, Stores};
 
 /// A certificate with its chain, leaf first, and its key.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Leaf first.
+    /// The certificates, leaf first.
     pub chain: Vec<X509>,
-    /// Fits the leaf.
+    /// The private key of the leaf.
     pub key: PKey<Private>,
+}
+
+#[cfg(test)]
+impl From<testkit::Identity> for Identity {
+    fn from(identity: testkit::Identity) -> Self {
+        Self { chain: identity.chain, key: identity.key }
+    }
 }
 
 /// A trust store.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// The system's certificate authorities.
+    /// The certificate authorities of the operating system.
     System,
-    /// These, and no others.
+    /// Only these authorities.
     Authorities(Vec<X509>),
 }
 
-/// Whether `certificate` presents an identifier for `domain` (RFC 9525), whatever its chain and dates.
+/// Returns whether `certificate` has an identifier for `domain` (RFC 9525). Chain and dates are not checked.
 #[must_use]
 pub fn covers(certificate: &X509Ref, domain: &Domain) -> bool {
     described(certificate, Vec::new()).names(domain)
 }
 
-/// Judges what a peer showed: its `leaf`, the rest of its `chain`, in which the leaf may stand too, and what a server
-/// stapled to it: its authority's word on whether it was taken back.
+/// Verifies the certificate of a peer.
+///
+/// `chain` has the other certificates of the peer, and may have the `leaf` too. `staple` is the OCSP response
+/// that the server sent in the handshake (RFC 6066 section 8).
 pub(crate) fn judge(
     stores: &Stores,
     peer: Peer,
@@ -65,18 +73,18 @@ pub(crate) fn judge(
     chain: &StackRef<X509>,
     staple: Option<&[u8]>,
 ) -> Certificate {
-    let certificate = described(leaf, stores.verdicts(peer, leaf, chain, staple));
-    // A bad chain leaves errors in OpenSSL's queue, which is the thread's: at its next read some other connection
-    // would take them for its own, and end. The handshake's own look at the chain leaves them too.
+    let certificate = described(leaf, stores.verify(peer, leaf, chain, staple));
+    // A bad chain leaves errors in OpenSSL's error queue, which belongs to the thread. Another connection of
+    // the thread would read them as its own and end. The verification during the handshake leaves errors too.
     drop(ErrorStack::get());
     certificate
 }
 
-/// Foretells what a peer with these trust stores will make of our own `identity`.
+/// Verifies our own `identity` as a peer with these trust stores would.
 ///
 /// # Errors
 ///
-/// OpenSSL does not take an authority or has no memory, or there is no certificate.
+/// OpenSSL rejects an authority or has no memory, or the identity has no certificate.
 pub fn preview(identity: &Identity, trust: &[Trust]) -> Result<Certificate, ErrorStack> {
     let stores = Stores::load(trust)?;
     let mut chain = Stack::new()?;
@@ -87,23 +95,25 @@ pub fn preview(identity: &Identity, trust: &[Trust]) -> Result<Certificate, Erro
     Ok(judge(&stores, Peer::Server, leaf, &chain, None))
 }
 
-/// Gives the moment when a certificate ends; `None` for one that OpenSSL cannot count to.
-pub(crate) fn end(certificate: &X509Ref) -> Option<SystemTime> {
+/// Returns the end of the validity of a certificate; `None` if OpenSSL cannot compute it.
+pub(crate) fn not_after(certificate: &X509Ref) -> Option<SystemTime> {
     let span = Asn1Time::from_unix(0).ok()?.diff(certificate.not_after()).ok()?;
     let seconds = i64::from(span.days) * SECONDS_A_DAY + i64::from(span.secs);
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
-/// Whether a certificate begins so soon that it is rather our clock which is wrong: nobody issues them ahead of time.
+/// Returns whether the validity of a certificate begins within 14 hours.
+///
+/// Authorities do not issue certificates ahead of time, so most likely the clock of this machine is wrong.
 #[must_use]
 pub fn begins_soon(certificate: &X509Ref) -> bool {
     let wait = Asn1Time::days_from_now(0).and_then(|now| now.diff(certificate.not_before()));
-    wait.is_ok_and(|wait| wait.days == 0 && (0..MOST_SKEW).contains(&wait.secs))
+    wait.is_ok_and(|wait| wait.days == 0 && (0..MAX_SKEW).contains(&wait.secs))
 }
 
-fn described(leaf: &X509Ref, verdicts: Vec<Verdict>) -> Certificate {
-    let (problems, constraints) =
-        verdicts.into_iter().map(|verdict| (verdict.problem, verdict.limit)).unzip();
+/// Describes a certificate with the results of all trust stores.
+fn described(leaf: &X509Ref, verifications: Vec<Verification>) -> Certificate {
+    let (problems, constraints) = verifications.into_iter().map(|one| (one.problem, one.constraints)).unzip();
     Certificate {
         names: names::presented(leaf),
         problems,
@@ -114,12 +124,13 @@ fn described(leaf: &X509Ref, verdicts: Vec<Verdict>) -> Certificate {
     }
 }
 
-/// Writes a distinguished name for the eyes of an operator, as `Let's Encrypt R11`: organisation and common name.
-/// It is the peer's text, so what could upset a log or a terminal is left out.
+/// Writes organisation and common name of a distinguished name, as `Let's Encrypt R11`.
+///
+/// The text comes from the peer, so control characters are removed and its length is limited.
 fn readable(name: &X509NameRef) -> String {
     let part = |nid| {
         let text = name.entries_by_nid(nid).next()?.data().to_string().ok()?;
-        let text: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_PART).collect();
+        let text: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME_PART).collect();
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     };
     match (part(Nid::ORGANIZATIONNAME), part(Nid::COMMONNAME).or_else(|| part(Nid::ORGANIZATIONALUNITNAME))) {
@@ -132,9 +143,9 @@ fn readable(name: &X509NameRef) -> String {
     }
 }
 
-/// Writes the day of a point in time as `2026-11-01`, and OpenSSL's own words for one that is none.
+/// Writes the day of a time as `2026-11-01`. A time that cannot be read is written as OpenSSL does.
 fn date(time: &(impl fmt::Display + ?Sized)) -> String {
-    // OpenSSL gives `Nov  1 00:00:00 2026 GMT` and nothing finer to ask.
+    // OpenSSL writes `Nov  1 00:00:00 2026 GMT` and has no function for the parts.
     let text = time.to_string();
     let mut words = text.split_whitespace();
     let (month, day, _clock, year) = (words.next(), words.next(), words.next(), words.next());
@@ -149,11 +160,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Names of authorities are short; a longer one only wants to fill the log.
-const LONGEST_PART: usize = 80;
+/// The maximum length of a part of a name, in characters. Names of authorities are shorter.
+const MAX_NAME_PART: usize = 80;
 
-/// In seconds. A clock that takes local time for universal time is off by up to 14 hours.
-const MOST_SKEW: i32 = 14 * 60 * 60;
+/// The largest likely error of a clock, in seconds: local time taken for universal time differs by up to 14
+/// hours.
+const MAX_SKEW: i32 = 14 * 60 * 60;
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 

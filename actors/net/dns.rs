@@ -1,21 +1,21 @@
 //! Finds where a domain offers its XMPP service to servers (RFC 6120 section 3.2, XEP-0368, RFC 2782).
 //!
-//! Nothing is kept here: the resolver owns the cache, hands known answers in and is told new ones. What went wrong is told
-//! apart with care, because "there is no such domain" goes back to the sender at once, and "nobody answered" is tried
-//! again.
+//! [`Dns`] stores nothing: the caller owns the [`Cache`], passes known answers in and receives new ones. A
+//! [`LookupError`] tells a definitive answer from a temporary error: "no such domain" goes back to the sender
+//! at once, and a look-up without an answer is repeated.
 
 mod answer;
-mod asked;
-mod failure;
-mod kept;
-mod order;
+mod bounded_tcp;
+mod cache;
+mod dnssec;
+mod error;
+mod exchange;
+mod known_answers;
 mod query;
-mod second_look;
-mod stream;
+mod question;
+mod selection;
 #[cfg(test)]
 mod tests;
-#[cfg(any(test, feature = "test-util"))]
-pub mod toy;
 
 use std::{
     fmt,
@@ -30,39 +30,41 @@ use trust_dns_resolver::{Resolver, proto::rr::RecordType};
 use xmpp::Domain;
 
 use answer::{Found, Offer};
-pub use asked::{Asked, Record, Reply};
-pub use failure::{Failure, Question};
-pub use kept::{Cache, Kept, KnownAnswers, Learnt, Owner};
-pub use second_look::Bogus;
-use stream::Sockets;
+use bounded_tcp::Sockets;
+pub use cache::Cache;
+pub use dnssec::Bogus;
+pub use error::{LookupError, Rcode, SetupError};
+pub use exchange::{Exchange, Record, Reply};
+pub use known_answers::{AnswerSink, CachedAnswer, KnownAnswers, NewAnswer};
+pub use question::Question;
 
-/// The name service. Cheap to clone; clones share connections.
+/// A DNS client. It is cheap to clone, and clones share their sockets.
 #[derive(Clone, Debug)]
 pub struct Dns {
     /// Asks all name servers at once.
     resolver: Resolver<Sockets>,
-    /// Ask one name server each; none when there is only one.
-    singly: Arc<[Resolver<Sockets>]>,
-    /// Where it asks, by datagrams.
+    /// Each asks one name server; empty if there is only one.
+    single: Arc<[Resolver<Sockets>]>,
+    /// The UDP addresses of the name servers.
     servers: Arc<[SocketAddr]>,
-    /// For one query, retries included.
+    /// The time limit of one query with its retries.
     timeout: Duration,
-    /// Who sees every answer.
+    /// Receives each question with its answer.
     observer: Option<Observer>,
 }
 
-/// The name servers to ask.
+/// The configured name servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Addresses of the name servers. If there are none, those of the system are used.
+    /// The addresses of the name servers; empty for those of the system (resolv.conf).
     pub nameservers: Vec<SocketAddr>,
-    /// The time limit for one query, with its retries.
+    /// The time limit of one query with its retries.
     pub timeout: Duration,
 }
 
-/// Sees every question with its answer.
+/// A callback for each question with its answer.
 #[derive(Clone)]
-struct Observer(Arc<dyn Fn(&Asked) + Send + Sync>);
+struct Observer(Arc<dyn Fn(&Exchange) + Send + Sync>);
 
 impl fmt::Debug for Observer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,78 +72,85 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// Somewhere a domain's service is to be found.
+/// A host and port that offer the service of a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// A name without final dot, or an IP address without brackets.
+    /// A host name without its final dot, or an IP address without brackets.
     pub host: String,
-    /// TCP port.
+    /// The TCP port.
     pub port: u16,
-    /// TLS from the first byte (XEP-0368), else STARTTLS.
+    /// TLS from the first byte (XEP-0368); otherwise STARTTLS.
     pub direct_tls: bool,
-    /// Lower ones come first.
+    /// The priority (RFC 2782). Lower values are tried first.
     pub priority: u16,
-    /// Share among those of one priority.
+    /// The weight (RFC 2782): the share among targets of one priority.
     pub weight: u16,
-    /// It stands in an SRV record; else it is the domain itself.
+    /// Whether it comes from an SRV record; otherwise it is the domain itself.
     pub from_srv: bool,
 }
 
 impl Dns {
-    /// Makes it ready; asks nothing yet.
+    /// Makes a client. It sends nothing yet.
     ///
     /// # Errors
     ///
-    /// The library refused the settings.
-    pub fn new(settings: &Settings) -> Result<Self, Error> {
+    /// The resolver library rejects the settings.
+    pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let servers = query::servers(&settings.nameservers);
         let datagrams = query::datagrams(&servers);
-        let resolver =
-            |servers| query::resolver(servers, settings.timeout).map_err(|error| Error(error.to_string()));
-        let singly = match &servers[..] {
+        let resolver = |servers| {
+            query::resolver(servers, settings.timeout).map_err(|error| SetupError(error.to_string()))
+        };
+        let single = match &servers[..] {
             [_] => Arc::default(),
             several => {
                 several.iter().map(|server| resolver(vec![server.clone()])).collect::<Result<_, _>>()?
             }
         };
         let (resolver, timeout) = (resolver(servers)?, settings.timeout);
-        Ok(Self { resolver, singly, servers: datagrams, timeout, observer: None })
+        Ok(Self { resolver, single, servers: datagrams, timeout, observer: None })
     }
 
-    /// Calls `observer` with every question and its answer.
+    /// Calls `observer` with each question and its answer.
     #[must_use]
-    pub fn observed(self, observer: impl Fn(&Asked) + Send + Sync + 'static) -> Self {
+    pub fn observed(self, observer: impl Fn(&Exchange) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Observer(Arc::new(observer))), ..self }
     }
 
-    fn show(&self, asked: impl FnOnce() -> Asked) {
-        if let Some(Observer(observe)) = &self.observer {
-            observe(&asked());
+    fn observe(&self, exchange: impl FnOnce() -> Exchange) {
+        if let Some(Observer(callback)) = &self.observer {
+            callback(&exchange());
         }
     }
 
-    /// Asks where the service of `domain` is. Gives its targets in the order in which to try them, at least one;
-    /// drawn anew at each call.
+    /// Looks up the targets of the XMPP service of `domain`: at least one and at most [`MOST_TARGETS`].
+    ///
+    /// They are in the order in which to try them (RFC 2782). Targets of one priority are shuffled by weight
+    /// at each call.
     ///
     /// # Errors
     ///
-    /// There is no service, or the name servers did not say.
-    pub async fn service(&self, domain: &Domain) -> Result<Vec<Target>, Failure> {
+    /// There is no service, or the name servers gave no answer.
+    pub async fn service(&self, domain: &Domain) -> Result<Vec<Target>, LookupError> {
         self.service_knowing(domain, &KnownAnswers::default()).await
     }
 
-    /// The same, with answers that are known.
+    /// Like [`service`](Self::service), with answers that are known already.
+    ///
+    /// # Errors
+    ///
+    /// There is no service, or the name servers gave no answer.
     pub async fn service_knowing(
         &self,
         domain: &Domain,
-        sheet: &KnownAnswers,
-    ) -> Result<Vec<Target>, Failure> {
+        known: &KnownAnswers,
+    ) -> Result<Vec<Target>, LookupError> {
         if let Some(address) = literal(domain.as_str()) {
             return Ok(vec![Target::itself(address.to_string())]);
         }
         let (direct, starttls) = join!(
-            self.offer(DIRECT_TLS, domain.as_str(), true, sheet),
-            self.offer(STARTTLS, domain.as_str(), false, sheet)
+            self.offer(DIRECT_TLS, domain.as_str(), true, known),
+            self.offer(STARTTLS, domain.as_str(), false, known)
         );
         // XEP-0368 section 3: the records of both services are one set.
         let mut targets = Vec::new();
@@ -152,88 +161,104 @@ impl Dns {
         }
         if !targets.is_empty() {
             for failure in [&direct, &starttls].into_iter().filter_map(|offer| offer.as_ref().err()) {
-                log::debug!(target: "nuncio::dns", "{failure}, going on without");
+                log::debug!(target: "nuncio::dns", "{failure}: continuing without these records");
             }
-            // Those of equal priority and no weight are in no order (RFC 2782), and share the load.
-            order::shuffle(&mut targets);
-            let mut targets = order::order(targets, order::draw);
+            // Targets of equal priority without weight have no order (RFC 2782): shuffling spreads the load.
+            selection::shuffle(&mut targets);
+            let mut targets = selection::by_weight(targets, selection::random_up_to);
             targets.truncate(MOST_TARGETS);
             return Ok(targets);
         }
-        // What is not known is no "no": without an answer to both there is no falling back to the domain itself.
+        // A missing answer is not a negative answer: the domain itself is the target only after two negative
+        // answers.
         match (starttls?, direct?) {
-            (Offer::Nothing, _) => Err(Failure::NotOffered { domain: domain.to_string() }),
-            _ => self.itself(domain, sheet).await,
+            (Offer::Nothing, _) => Err(LookupError::NotOffered { domain: domain.to_string() }),
+            _ => self.domain_itself(domain, known).await,
         }
     }
 
-    /// The questions that may have to be asked about the service of a domain.
+    /// Returns the questions that a look-up of a service may ask.
     pub fn questions_of_service(domain: &Domain) -> [Question; 4] {
         let srv = |service| Question::new(format!("{service}.{domain}"), RecordType::SRV);
         let [six, four] = Self::questions_of_host(domain.as_str());
         [srv(DIRECT_TLS), srv(STARTTLS), six, four]
     }
 
-    /// The questions that may have to be asked about a host.
+    /// Returns the questions that a look-up of a host may ask.
     pub fn questions_of_host(host: &str) -> [Question; 2] {
         [RecordType::AAAA, RecordType::A].map(|kind| Question::new(host.to_owned(), kind))
     }
 
-    /// Asks for the addresses of a host: at least one, IPv6 and IPv4 in turn, IPv6 first (RFC 8305 section 4); those of
-    /// one family in a random order. An IP literal, in brackets or not, is its own address.
+    /// Looks up the addresses of a host: at least one and at most 16.
+    ///
+    /// IPv6 and IPv4 addresses alternate, and IPv6 is first (RFC 8305 section 4). Addresses of one family are
+    /// in random order. An IP literal, with or without brackets, is its own address.
     ///
     /// # Errors
     ///
-    /// It has none, or the name servers did not say.
-    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
+    /// The host has no address, or the name servers gave no answer.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         self.addresses_knowing(host, &KnownAnswers::default()).await
     }
 
-    /// The same, with answers that are known.
-    pub async fn addresses_knowing(&self, host: &str, sheet: &KnownAnswers) -> Result<Vec<IpAddr>, Failure> {
+    /// Like [`addresses`](Self::addresses), with answers that are known already.
+    ///
+    /// # Errors
+    ///
+    /// The host has no address, or the name servers gave no answer.
+    pub async fn addresses_knowing(
+        &self,
+        host: &str,
+        known: &KnownAnswers,
+    ) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(address) = literal(host) {
             return Ok(vec![address]);
         }
-        let (six, four) = self.both_families(host, sheet).await;
+        let (six, four) = self.both_families(host, known).await;
         let (mut six, mut four) = match (six, four) {
             (Ok(Found::Records(six)), Ok(Found::Records(four))) => (six, four),
             (Ok(Found::Records(six)), _) => (six, Vec::new()),
             (_, Ok(Found::Records(four))) => (Vec::new(), four),
             (six, four) => {
-                // Not knowing of one family weighs more than a "no" of the other.
+                // An error for one family takes precedence over a negative answer for the other.
                 let exists = [six?, four?].contains(&Found::NoData);
-                return Err(Failure::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
+                return Err(LookupError::NoAddress { host: host.trim_end_matches('.').to_owned(), exists });
             }
         };
-        order::shuffle(&mut six);
-        order::shuffle(&mut four);
-        let mut addresses = in_turn(six, four);
+        selection::shuffle(&mut six);
+        selection::shuffle(&mut four);
+        let mut addresses = alternate(six, four);
         addresses.truncate(MOST_ADDRESSES);
         Ok(addresses)
     }
 
-    /// RFC 6120 section 3.2.2: a domain without SRV records may itself be the host.
-    async fn itself(&self, domain: &Domain, sheet: &KnownAnswers) -> Result<Vec<Target>, Failure> {
-        match self.addresses_knowing(domain.as_str(), sheet).await {
+    /// Returns the domain itself as the target: the fallback for a domain without SRV records (RFC 6120
+    /// section 3.2.2).
+    async fn domain_itself(&self, domain: &Domain, known: &KnownAnswers) -> Result<Vec<Target>, LookupError> {
+        match self.addresses_knowing(domain.as_str(), known).await {
             Ok(_) => Ok(vec![Target::itself(domain.to_string())]),
-            Err(Failure::NoAddress { host, exists: true }) => Err(Failure::NoService { domain: host }),
-            Err(Failure::NoAddress { host, exists: false }) => Err(Failure::NoSuchDomain { domain: host }),
+            Err(LookupError::NoAddress { host, exists: true }) => {
+                Err(LookupError::NoService { domain: host })
+            }
+            Err(LookupError::NoAddress { host, exists: false }) => {
+                Err(LookupError::NoSuchDomain { domain: host })
+            }
             Err(failure) => Err(failure),
         }
     }
 
-    /// Asks for IPv6 and IPv4 addresses at once. When one kind is there, the other is waited for only a moment; it
-    /// counts as missing when it comes too late.
-    async fn both_families(&self, host: &str, sheet: &KnownAnswers) -> (Answer, Answer) {
-        let six = Box::pin(self.ipv6(host, sheet));
-        let four = Box::pin(self.ipv4(host, sheet));
+    /// Asks for IPv6 and IPv4 addresses at the same time. After the first answer it waits for the other only
+    /// for a moment, and a later one counts as missing.
+    async fn both_families(&self, host: &str, known: &KnownAnswers) -> (FamilyResult, FamilyResult) {
+        let six = Box::pin(self.ipv6(host, known));
+        let four = Box::pin(self.ipv4(host, known));
         match future::select(six, four).await {
             Either::Left((six, four)) => {
-                let four = or_late(&six, LATE_IPV4, four).await;
+                let four = second_within(&six, IPV4_DELAY, four).await;
                 (six, four)
             }
             Either::Right((four, six)) => {
-                let six = or_late(&four, LATE_IPV6, six).await;
+                let six = second_within(&four, IPV6_DELAY, six).await;
                 (six, four)
             }
         }
@@ -246,8 +271,8 @@ impl Target {
     }
 }
 
-/// `xmpp.b.example:5269`, `[2001:db8::7]:5269`
 impl fmt::Display for Target {
+    /// Writes `xmpp.b.example:5269` or `[2001:db8::7]:5269`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -257,30 +282,23 @@ impl fmt::Display for Target {
     }
 }
 
-/// Why there is no name service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(String);
+/// The result for the addresses of one family.
+type FamilyResult = Result<Found<IpAddr>, LookupError>;
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "name resolution cannot be set up: {}", self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// The addresses of one family.
-type Answer = Result<Found<IpAddr>, Failure>;
-
-async fn or_late(first: &Answer, patience: Duration, second: impl Future<Output = Answer>) -> Answer {
+/// Waits for `second`, at most for `limit` if `first` has addresses.
+async fn second_within(
+    first: &FamilyResult,
+    limit: Duration,
+    second: impl Future<Output = FamilyResult>,
+) -> FamilyResult {
     if matches!(first, Ok(Found::Records(_))) {
-        time::timeout(patience, second).await.unwrap_or(Ok(Found::NoData))
+        time::timeout(limit, second).await.unwrap_or(Ok(Found::NoData))
     } else {
         second.await
     }
 }
 
-fn in_turn(six: Vec<IpAddr>, four: Vec<IpAddr>) -> Vec<IpAddr> {
+fn alternate(six: Vec<IpAddr>, four: Vec<IpAddr>) -> Vec<IpAddr> {
     let (mut six, mut four) = (six.into_iter(), four.into_iter());
     let mut addresses = Vec::with_capacity(six.len() + four.len());
     while six.len() + four.len() > 0 {
@@ -298,17 +316,19 @@ const DIRECT_TLS: &str = "_xmpps-server._tcp";
 
 const STARTTLS: &str = "_xmpp-server._tcp";
 
-/// RFC 6120 section 14.7
+/// The registered port (RFC 6120 section 14.7).
 const DEFAULT_PORT: u16 = 5269;
 
-/// RFC 8305 section 3, "Resolution Delay".
-const LATE_IPV6: Duration = Duration::from_millis(50);
+/// The wait for IPv6 addresses after the IPv4 ones (RFC 8305 section 3, "Resolution Delay").
+const IPV6_DELAY: Duration = Duration::from_millis(50);
 
-/// A stream is set up for hours: a second is worth having a way out when IPv6 turns out to be broken.
-const LATE_IPV4: Duration = Duration::from_secs(1);
+/// The wait for IPv4 addresses after the IPv6 ones. Links last for hours, and IPv4 is the alternative to
+/// broken IPv6.
+const IPV4_DELAY: Duration = Duration::from_secs(1);
 
-/// The largest services name about ten. More would only keep a stanza waiting.
+/// The maximum number of targets of a service. The largest services have about ten; more would only delay a
+/// stanza.
 pub const MOST_TARGETS: usize = 20;
 
-/// Of one host, for the same reason.
+/// The maximum number of addresses of a host, for the same reason.
 const MOST_ADDRESSES: usize = 16;

@@ -12,16 +12,16 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::tls::Secure;
+use crate::tls::TlsStream;
 
-/// The socket, before and after TLS.
+/// The socket of a connection, before and after TLS.
 #[derive(Debug)]
 pub enum Stream {
-    /// In the clear.
+    /// In clear text.
     Tcp(TcpStream),
     /// Encrypted.
-    Tls(Box<Secure>),
-    /// The socket is with the TLS handshake.
+    Tls(Box<TlsStream>),
+    /// The TLS handshake owns the socket. Reads and writes fail with `NotConnected`.
     Upgrading,
     /// In memory, for tests.
     #[cfg(any(test, feature = "test-util"))]
@@ -29,11 +29,13 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Has the kernel gather TLS records, each of which is a write of its own, or send what it has gathered. The peer is
-    /// woken once for all of them, and reads them at once.
+    /// Sets TCP_CORK on a TLS connection: the kernel collects TLS records, each of which is a write of its
+    /// own.
+    ///
+    /// With `corked` false it sends them. The peer is woken once for all of them.
     pub fn cork(&self, corked: bool) {
         if let Self::Tls(stream) = self {
-            // It only saves work: a socket that is broken says so when it is written to.
+            // This only saves work. The next write reports a broken socket.
             let _ = SockRef::from(stream.socket()).set_tcp_cork(corked);
         }
     }

@@ -1,13 +1,17 @@
-//! Stream ids (RFC 6120 4.7.3): unpredictable, and never one twice.
+//! Stream ids: unpredictable and unique (RFC 6120 section 4.7.3).
 
-/// A source of ids of 128 random bits.
+/// Returns a generator of ids with 128 random bits, as 32 hexadecimal digits.
+///
+/// The generator panics if OpenSSL has no random bits, which ends the one stream.
 pub fn source() -> Box<dyn FnMut() -> String + Send> {
     Box::new(|| {
         let mut bits = [0; 16];
         if let Err(error) = openssl::rand::rand_bytes(&mut bits) {
-            // Without randomness no id is safe to give; a panic here costs the one stream.
-            log::error!(target: "nuncio::tls", error:% = error; "no random bits to be had");
-            #[expect(clippy::panic, reason = "a predictable stream id would let others forge dialback keys")]
+            log::error!(target: "nuncio::tls", error:% = error; "OpenSSL has no random bits: cannot make a stream id");
+            #[expect(
+                clippy::panic,
+                reason = "with a predictable stream id, others could forge dialback keys"
+            )]
             {
                 panic!("no random bits");
             }

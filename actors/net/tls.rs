@@ -1,16 +1,18 @@
 //! TLS over a TCP connection, both roles (RFC 6120 section 5, RFC 7590, XEP-0368).
 //!
-//! Architecture Invariant: no handshake fails because of a certificate. It is judged afterwards, against every trust
-//! store of the configuration, and the verdict goes into [`Session`]; policy may let dialback decide.
+//! Architecture Invariant: no handshake fails because of a certificate of the peer. It is verified afterwards
+//! against every trust store of the configuration, and [`Session`] has the result. The policy may accept
+//! dialback instead.
 
-mod budget;
 mod context;
 mod error;
-mod evidence;
-mod guard;
-mod secure;
+mod guarded_socket;
+mod peer_chain;
+mod record_budget;
+mod records;
 #[cfg(test)]
 mod tests;
+mod tls_stream;
 
 use std::{collections::HashMap, fmt, net::IpAddr, pin::Pin, sync::Arc, time::SystemTime};
 
@@ -24,48 +26,49 @@ use tokio_openssl::SslStream;
 use xmpp::{Domain, DomainPair, certificate::Certificate};
 
 use crate::certificate::{self, Identity, Peer, Stores, Trust};
-use context::Entrance;
+use context::ServerContexts;
 pub use error::Error;
-pub use evidence::Evidence;
-use guard::Guarded;
-pub use secure::Secure;
+use guarded_socket::GuardedSocket;
+pub use peer_chain::PeerChain;
+pub use tls_stream::TlsStream;
 
 /// The certificates and trust stores of a node. Immutable and cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     inner: Arc<Inner>,
-    /// Bytes that a client may say before TLS is made.
+    /// The maximum number of bytes from a client before the end of the handshake.
     max_handshake: usize,
 }
 
-/// What a handshake came to.
+/// The result of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// What the peer showed, judged; `None`: nothing.
+    /// The verified certificate of the peer; `None` if it presented none.
     pub certificate: Option<Certificate>,
-    /// The certificates themselves, for another verdict.
-    pub evidence: Option<Evidence>,
-    /// When that certificate ends.
+    /// The certificates of the peer, to verify them again.
+    pub evidence: Option<PeerChain>,
+    /// The end of the validity of the certificate.
     pub expires: Option<SystemTime>,
-    /// `TLSv1.3`
+    /// The protocol version in OpenSSL's spelling, such as `TLSv1.3`.
     pub protocol: String,
-    /// `TLS_AES_128_GCM_SHA256`
+    /// The cipher in OpenSSL's spelling, such as `TLS_AES_128_GCM_SHA256`.
     pub cipher: String,
-    /// The application protocol both agreed on (RFC 7301).
+    /// The negotiated application protocol (RFC 7301).
     pub alpn: Option<String>,
-    /// The domain the client asked for.
+    /// The domain that the client requested (SNI, RFC 6066 section 3).
     pub sni: Option<String>,
 }
 
 impl Tls {
-    /// Builds the contexts for every local domain, and loads the trust stores. The first identity is for clients that
-    /// name no domain.
+    /// Makes the contexts of all local domains and loads the trust stores.
+    ///
+    /// Clients that name no local domain get the first identity.
     ///
     /// # Errors
     ///
-    /// A certificate or key that OpenSSL does not take, or no memory.
+    /// OpenSSL rejects a certificate or key, or has no memory.
     pub fn new(identities: Vec<(Domain, Option<Identity>)>, trust: &[Trust]) -> Result<Self, Error> {
-        // Components share the identity of the domain they are below: one set of contexts does for all.
+        // Components share the identity of their parent domain, and so one set of contexts.
         let mut made: HashMap<Vec<u8>, Contexts> = HashMap::new();
         let mut first = None;
         let (mut outbound, mut starttls, mut direct) = (HashMap::new(), HashMap::new(), HashMap::new());
@@ -78,17 +81,17 @@ impl Tls {
             starttls.insert(domain.clone(), contexts.starttls);
             direct.insert(domain, contexts.direct);
         }
-        let entrances = |first: Contexts| -> Result<Entrances, ErrorStack> {
-            Ok(Entrances {
-                starttls: Entrance::new(starttls, first.starttls)?,
-                direct: Entrance::new(direct, first.direct)?,
+        let inbound = |first: Contexts| -> Result<Inbound, ErrorStack> {
+            Ok(Inbound {
+                starttls: ServerContexts::new(starttls, first.starttls)?,
+                direct: ServerContexts::new(direct, first.direct)?,
             })
         };
         let inner = || -> Result<Inner, ErrorStack> {
             Ok(Inner {
                 outbound,
                 anonymous: context::outbound(None)?,
-                entrances: first.map(entrances).transpose()?,
+                inbound: first.map(inbound).transpose()?,
                 stores: Arc::new(Stores::load(trust)?),
             })
         };
@@ -96,79 +99,85 @@ impl Tls {
         Ok(Self { inner, max_handshake: MAX_HANDSHAKE })
     }
 
-    /// Lets a client say so many bytes before TLS is made, and a server twice as many: it may list all the authorities that
-    /// it knows.
+    /// Sets the maximum number of bytes from a client before the end of the handshake.
+    ///
+    /// A server may send twice as many, since it may list the authorities that it trusts.
     #[must_use]
     pub fn with_max_handshake(self, max_handshake: usize) -> Self {
         Self { max_handshake, ..self }
     }
 
-    /// Secures a connection that we opened for `pair`; `direct`: TLS from the first byte (XEP-0368).
+    /// Makes the TLS handshake on a connection that this node opened for `pair`.
     ///
-    /// With TLS 1.3 a peer that refuses our certificate says so after the handshake: at the first read.
+    /// `direct`: TLS from the first byte (XEP-0368). With TLS 1.3 a peer that refuses our certificate reports
+    /// it after the handshake, at the first read (see [`Error::later`]).
     ///
     /// # Errors
     ///
-    /// The handshake failed. It has no time limit of its own.
+    /// The handshake failed. There is no time limit; the caller sets one.
     pub async fn connect(
         &self,
         socket: TcpStream,
         pair: &DomainPair,
         direct: bool,
-    ) -> Result<(Secure, Session), Error> {
+    ) -> Result<(TlsStream, Session), Error> {
         let context = self.inner.outbound.get(&pair.local).unwrap_or(&self.inner.anonymous);
         let ssl = outgoing(context, &pair.remote, direct).map_err(|errors| Error::setup(&errors))?;
-        let mut stream = SslStream::new(ssl, Guarded::new(socket, 2 * self.max_handshake))
+        let mut stream = SslStream::new(ssl, GuardedSocket::new(socket, 2 * self.max_handshake))
             .map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).connect().await.map_err(|error| Error::handshake(&error))?;
-        let stream = Secure::settled(stream);
+        let stream = TlsStream::established(stream);
         let session = self.session(stream.ssl(), Peer::Server);
         Ok((stream, session))
     }
 
-    /// Secures a connection that was opened to us. `domain` is the stream's `to`, for clients without SNI.
+    /// Makes the TLS handshake on a connection that a peer opened.
+    ///
+    /// `domain` is the `to` of the stream, for clients without SNI. `direct`: TLS from the first byte
+    /// (XEP-0368).
     ///
     /// # Errors
     ///
-    /// The handshake failed. It has no time limit of its own.
+    /// The handshake failed. There is no time limit; the caller sets one.
     pub async fn accept(
         &self,
         socket: TcpStream,
         domain: Option<&Domain>,
         direct: bool,
-    ) -> Result<(Secure, Session), Error> {
-        let entrances = self.inner.entrances.as_ref().ok_or(Error::NoIdentity)?;
-        let entrance = if direct { &entrances.direct } else { &entrances.starttls };
-        let mut guarded = Guarded::new(socket, self.max_handshake);
-        guarded.await_hello().await?;
-        let ssl = entrance.open(domain).map_err(|errors| Error::setup(&errors))?;
+    ) -> Result<(TlsStream, Session), Error> {
+        let inbound = self.inner.inbound.as_ref().ok_or(Error::NoIdentity)?;
+        let contexts = if direct { &inbound.direct } else { &inbound.starttls };
+        let mut guarded = GuardedSocket::new(socket, self.max_handshake);
+        guarded.read_client_hello().await?;
+        let ssl = contexts.open(domain).map_err(|errors| Error::setup(&errors))?;
         let mut stream = SslStream::new(ssl, guarded).map_err(|errors| Error::setup(&errors))?;
         Pin::new(&mut stream).accept().await.map_err(|error| Error::handshake(&error))?;
-        let stream = Secure::settled(stream);
+        let stream = TlsStream::established(stream);
         let session = self.session(stream.ssl(), Peer::Client);
         Ok((stream, session))
     }
 
-    /// Judges certificates that were shown before, by these trust stores and the time of now.
-    pub fn judge(&self, evidence: &Evidence) -> Option<Certificate> {
+    /// Verifies the certificates of a peer again, with the current trust stores and time.
+    pub fn judge(&self, evidence: &PeerChain) -> Option<Certificate> {
         evidence.judge(&self.inner.stores)
     }
 
-    /// Brings up to date what a handshake came to that began before a reload: verdicts are by the numbers of the trust
-    /// stores, which may be others now.
+    /// Updates the result of a handshake that began before a reload.
+    ///
+    /// The results of a verification are in the order of the trust stores, which a reload can change.
     pub fn update(&self, session: &mut Session) {
         if let Some(evidence) =
-            session.evidence.as_mut().filter(|evidence| !evidence.is_by(&self.inner.stores))
+            session.evidence.as_mut().filter(|evidence| !evidence.is_judged_by(&self.inner.stores))
         {
             session.certificate = evidence.judge(&self.inner.stores);
-            evidence.judged_by(&self.inner.stores);
+            evidence.set_judged_by(&self.inner.stores);
         }
     }
 
     fn session(&self, ssl: &SslRef, peer: Peer) -> Session {
         let leaf = ssl.peer_certificate();
-        let expires = leaf.as_ref().and_then(|leaf| certificate::end(leaf));
-        let evidence = leaf.map(|leaf| Evidence::of(peer, leaf, ssl, &self.inner.stores));
+        let expires = leaf.as_ref().and_then(|leaf| certificate::not_after(leaf));
+        let evidence = leaf.map(|leaf| PeerChain::of(peer, leaf, ssl, &self.inner.stores));
         Session {
             certificate: evidence.as_ref().and_then(|evidence| self.judge(evidence)),
             evidence,
@@ -191,21 +200,21 @@ impl fmt::Debug for Tls {
 }
 
 struct Inner {
-    /// By local domain.
+    /// The contexts of outgoing connections by local domain.
     outbound: HashMap<Domain, SslContext>,
-    /// For local domains without a certificate.
+    /// The context of outgoing connections for local domains without a certificate.
     anonymous: SslContext,
-    /// `None`: no local domain has a certificate.
-    entrances: Option<Entrances>,
+    /// The contexts of incoming connections; `None` if no local domain has a certificate.
+    inbound: Option<Inbound>,
     stores: Arc<Stores>,
 }
 
-struct Entrances {
-    starttls: Entrance,
-    direct: Entrance,
+struct Inbound {
+    starttls: ServerContexts,
+    direct: ServerContexts,
 }
 
-/// What is made of one identity.
+/// The contexts of one identity.
 #[derive(Clone)]
 struct Contexts {
     outbound: SslContext,
@@ -213,6 +222,7 @@ struct Contexts {
     direct: SslContext,
 }
 
+/// Returns the contexts of an identity, from `made` if its certificate was seen before.
 fn contexts(made: &mut HashMap<Vec<u8>, Contexts>, identity: &Identity) -> Result<Contexts, ErrorStack> {
     let leaf = match identity.chain.first() {
         Some(leaf) => leaf.digest(MessageDigest::sha256())?.to_vec(),
@@ -230,27 +240,28 @@ fn contexts(made: &mut HashMap<Vec<u8>, Contexts>, identity: &Identity) -> Resul
     Ok(contexts)
 }
 
-/// Prepares a connection to `remote`.
+/// Prepares an outgoing connection to `remote`.
 fn outgoing(context: &SslContext, remote: &Domain, direct: bool) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(context)?;
     if !is_address(remote) {
         ssl.set_hostname(remote.as_str())?;
     }
-    // A server may then show its authority's word that the certificate still holds, or no longer.
+    // Requests a stapled OCSP response (RFC 6066 section 8).
     ssl.set_status_type(StatusType::OCSP)?;
     if direct {
-        // XEP-0368 section 3. With STARTTLS there is nothing to tell apart, and some servers stumble over it.
+        // XEP-0368 section 3. With STARTTLS it has no use, and some servers fail because of it.
         ssl.set_alpn_protos(context::ALPN)?;
     }
     Ok(ssl)
 }
 
-/// Whether a domain is an IP literal, which SNI must not carry (RFC 6066 section 3).
+/// Returns whether a domain is an IP literal, which is not permitted in SNI (RFC 6066 section 3).
 fn is_address(domain: &Domain) -> bool {
     let text = domain.as_str();
     text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse::<IpAddr>().is_ok()
 }
 
-/// Bytes that a client may say before TLS is made, unless it is settled otherwise. A hello with post-quantum keys has 2 KiB,
-/// a chain of four certificates with RSA keys of 4096 bits and a hundred names 10 KiB.
+/// The default maximum number of bytes from a client before the end of the handshake. A ClientHello with
+/// post-quantum keys has 2 KiB, and a chain of four certificates with RSA keys of 4096 bits and a hundred
+/// names has 10 KiB.
 pub const MAX_HANDSHAKE: usize = 20 * 1024;

@@ -25,8 +25,8 @@ use tokio::{
 
 pub use self::commands::Sources;
 use crate::{
+    flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},
-    observe::log_limit::LogLimiter,
 };
 use mailbox::{Mailbox, Meter, Queued, Refused};
 use status::answer::Refusal;
@@ -62,20 +62,15 @@ impl Control {
 
 /// Accepts connections as long as the actor lives.
 async fn accept(socket: UnixListener, control: Mailbox<Control>) {
-    let failures = LogLimiter::new(LOG, 1, "more connections to the control socket could not be accepted");
+    let acceptor = Acceptor::new(
+        LOG,
+        "cannot accept a connection to the control socket",
+        "more connections to the control socket could not be accepted",
+    );
     loop {
-        match socket.accept().await {
-            Ok((stream, _)) => {
-                if let Err(Refused::Gone(_)) = control.tell(Accepted { stream }) {
-                    return;
-                }
-            }
-            Err(error) => {
-                if failures.permits() {
-                    log::warn!(target: LOG, reason:% = error; "cannot accept a connection to the control socket");
-                }
-                tokio::time::sleep(RETRY_PAUSE).await;
-            }
+        let (stream, _) = acceptor.next(|| socket.accept()).await;
+        if let Err(Refused::Gone(_)) = control.tell(Accepted { stream }) {
+            return;
         }
     }
 }
@@ -154,6 +149,3 @@ const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// The time limit for the client to read the answer.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
-
-/// The pause after a failed accept: the system may have file descriptors again.
-const RETRY_PAUSE: Duration = Duration::from_millis(25);

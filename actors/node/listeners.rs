@@ -10,7 +10,7 @@ use xmpp::{
 };
 
 use crate::{
-    dial::remote_policy::Terms,
+    dial::remote_policy::RemotePolicies,
     observe::{
         fingerprints::Fingerprints,
         log_limit::{self, LogLimiter},
@@ -21,7 +21,7 @@ use crate::{
     settings::Settings,
     streams::{
         component, incoming,
-        listener::{Door, Kind, Limits, Listener},
+        listener::{Kind, Limits, Listener, ListeningSocket},
         verifier::Verifier,
     },
 };
@@ -36,13 +36,13 @@ pub(super) struct Listeners {
     pub(super) limits: Limits,
     /// For connections of components.
     pub(super) component_limits: Limits,
-    pub(super) strangers: incoming::Strangers,
-    pub(super) refusals: component::Refusals,
+    pub(super) strangers: incoming::LogLimits,
+    pub(super) refusals: component::LogLimits,
     pub(super) asker: Option<Domain>,
     pub(super) bad_stanzas: Arc<LogLimiter>,
     pub(super) workers: Workers,
     pub(super) tls: Tls,
-    pub(super) terms: Terms,
+    pub(super) terms: RemotePolicies,
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
@@ -55,7 +55,7 @@ pub(super) struct Listeners {
 /// The limits for connections of servers; `seats` is shared by all listeners.
 pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     Limits {
-        seats,
+        connection_permits: seats,
         connections: settings.limits.max_connections,
         unauthenticated: settings.limits.max_connections_unauthenticated,
         per_address: settings.max_connections_per_address,
@@ -69,7 +69,7 @@ pub(super) fn limits(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
 /// often. So only connections without a correct secret are limited. Servers take no seats from components.
 pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -> Limits {
     Limits {
-        seats,
+        connection_permits: seats,
         // All components of a host may be at one address.
         connections: usize::MAX,
         unauthenticated: component_seats(settings),
@@ -89,8 +89,8 @@ pub(super) fn component_seats(settings: &Settings) -> usize {
 }
 
 /// The limits on log lines about component connections that serve no name.
-pub(super) fn refusals(settings: &Settings) -> component::Refusals {
-    component::Refusals::of(settings.components.iter().map(|component| component.name.clone()))
+pub(super) fn refusals(settings: &Settings) -> component::LogLimits {
+    component::LogLimits::of(settings.components.iter().map(|component| component.name.clone()))
 }
 
 /// The limit on log lines about refused stanzas of components.
@@ -113,12 +113,12 @@ impl Listeners {
         s2s: Vec<TcpListener>,
         s2s_tls: Vec<TcpListener>,
     ) -> Option<Mailbox<Listener>> {
-        let door = |direct_tls| move |socket| Door { socket, direct_tls };
-        let doors = s2s.into_iter().map(door(false)).chain(s2s_tls.into_iter().map(door(true)));
+        let socket = |direct_tls| move |socket| ListeningSocket { socket, direct_tls };
+        let sockets = s2s.into_iter().map(socket(false)).chain(s2s_tls.into_iter().map(socket(true)));
         let environment = |own: &Mailbox<Listener>| self.of_servers(own);
         self.start(
             "servers",
-            doors.collect(),
+            sockets.collect(),
             &self.incoming,
             self.limits.clone(),
             environment,
@@ -127,9 +127,10 @@ impl Listeners {
     }
 
     pub(super) fn start_components(&self, sockets: Vec<TcpListener>) -> Option<Mailbox<Listener>> {
-        let doors = sockets.into_iter().map(|socket| Door { socket, direct_tls: false }).collect();
+        let sockets =
+            sockets.into_iter().map(|socket| ListeningSocket { socket, direct_tls: false }).collect();
         let (limits, whose) = (self.component_limits.clone(), Kind::Components);
-        self.start("components", doors, &self.component, limits, |own| self.of_components(own), whose)
+        self.start("components", sockets, &self.component, limits, |own| self.of_components(own), whose)
     }
 
     /// Everything that the stream of a server needs.
@@ -143,13 +144,13 @@ impl Listeners {
             }),
             verifier: self.verifier.clone(),
             authorized: self.promise.outlet(),
-            witness: self.witness.clone(),
-            tally: self.tally.clone(),
-            door: 0,
+            fingerprints: self.witness.clone(),
+            metrics: self.tally.clone(),
+            socket: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
-            strangers: self.strangers.clone(),
-            notes: self.notes.clone(),
+            log_limits: self.strangers.clone(),
+            recorder: self.notes.clone(),
         }
     }
 
@@ -165,17 +166,17 @@ impl Listeners {
             owners: Arc::new(component::Owners {
                 routes: self.router.outlet(),
                 refused: self.router.outlet(),
-                claimed: self.router.outlet(),
+                bind_requested: self.router.outlet(),
                 gone: self.router.outlet(),
                 answered: self.router.outlet(),
                 rejected: self.router.outlet(),
                 undelivered: self.router.outlet(),
             }),
-            door: 0,
+            socket: 0,
             ended: listener.outlet(),
             proved: listener.outlet(),
             mistaken: listener.outlet(),
-            refusals: self.refusals.clone(),
+            log_limits: self.refusals.clone(),
             asker: self.asker.clone(),
             bad_stanzas: Arc::clone(&self.bad_stanzas),
         }
@@ -185,7 +186,7 @@ impl Listeners {
     fn start<S>(
         &self,
         name: &str,
-        doors: Vec<Door>,
+        sockets: Vec<ListeningSocket>,
         streams: &Arc<Meter>,
         limits: Limits,
         environment: impl FnOnce(&Mailbox<Listener>) -> S,
@@ -194,14 +195,14 @@ impl Listeners {
     where
         S: Send + 'static,
     {
-        if doors.is_empty() {
+        if sockets.is_empty() {
             return None;
         }
         let (workers, streams, meter) = (self.workers.clone(), Arc::clone(streams), Arc::clone(&self.meter));
         let (listener, inbox) = mailbox::open(&self.meter, name);
         let (environment, own) = (environment(&listener), listener.clone());
         inbox.start_on(&Arbiter::current(), move || {
-            Listener::new(doors, whose(environment), limits, workers, streams, own, meter)
+            Listener::new(sockets, whose(environment), limits, workers, streams, own, meter)
         });
         Some(listener)
     }

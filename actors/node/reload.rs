@@ -4,7 +4,7 @@ use tokio::sync::Semaphore;
 
 use super::{Node, StartError, identities, listeners, served};
 use crate::{
-    dial::{attempt::Dialer, dial_limit, remote_policy::Terms, resolver},
+    dial::{attempt::Dialer, dial_limit, remote_policy::RemotePolicies, resolver},
     routing::{promise, router},
     settings::{Limits, Settings},
     streams::{
@@ -27,51 +27,51 @@ impl Node {
             .map_err(StartError::Tls)?
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(StartError::Dns)?;
-        let terms = Terms::new(&settings);
+        let policies = RemotePolicies::new(&settings);
 
         // An actor that has ended needs no settings; if the node cannot run without it, the process ends.
         if settings.dns != self.settings.dns {
             let _ = self.dialer.resolver.signal(resolver::Adopt { dns });
         }
-        if let Some(dial_limit) = &self.dialer.gate {
+        if let Some(dial_limit) = &self.dialer.dial_limit {
             let _ = dial_limit.signal(dial_limit::Adopt { per_address: settings.limits.dials.per_address });
         }
         self.dialer = Dialer {
-            terms: terms.clone(),
+            policies: policies.clone(),
             tls: tls.clone(),
             dials: settings.limits.dials,
             ..self.dialer.clone()
         };
-        let adopt = verifier::Adopt { means: self.dialer.clone(), limits: settings.limits.verifications };
+        let adopt = verifier::Adopt { dialer: self.dialer.clone(), limits: settings.limits.verifications };
         let _ = self.listeners.verifier.signal(adopt);
         // The promise before the router: a session on its way from one to the other is checked by the second.
         let (dial, bounds) = (Box::new(self.dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });
         let (domains, components) = served(&settings);
         let service = settings.service.clone();
-        let terms_of_sessions = outgoing::Adopt { terms: terms.clone(), tls: tls.clone() };
+        let terms_of_sessions = outgoing::Adopt { policies: policies.clone(), tls: tls.clone() };
         let adopt = router::Adopt { domains, components, service, terms: terms_of_sessions };
         let _ = self.router.signal(adopt);
 
         let limits = [&self.settings, &settings].map(|settings| &settings.limits);
-        let seats = self.listeners.limits.seats.clone();
+        let seats = self.listeners.limits.connection_permits.clone();
         resize(&seats, limits.map(|limits| limits.max_connections));
         self.listeners.limits = listeners::limits(&settings, seats);
-        let seats = self.listeners.component_limits.seats.clone();
+        let seats = self.listeners.component_limits.connection_permits.clone();
         resize(&seats, [&*self.settings, &settings].map(listeners::component_seats));
         self.listeners.component_limits = listeners::limits_of_components(&settings, seats);
         self.listeners.secrets = listeners::secrets(&settings);
         self.listeners.refusals = listeners::refusals(&settings);
         self.listeners.asker = settings.domains.first().map(|domain| domain.name.clone());
-        (self.listeners.tls, self.listeners.terms) = (tls, terms);
+        (self.listeners.tls, self.listeners.terms) = (tls, policies);
         if let Some(server) = &self.servers {
             let whose = Kind::Servers(self.listeners.of_servers(server));
-            let _ = server.signal(listener::Adopt { whose, limits: self.listeners.limits.clone() });
+            let _ = server.signal(listener::Adopt { kind: whose, limits: self.listeners.limits.clone() });
         }
         if let Some(component) = &self.components {
             let whose = Kind::Components(self.listeners.of_components(component));
-            let _ =
-                component.signal(listener::Adopt { whose, limits: self.listeners.component_limits.clone() });
+            let _ = component
+                .signal(listener::Adopt { kind: whose, limits: self.listeners.component_limits.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
         // The keys that need a restart keep their values, so that the next reload compares with them too.

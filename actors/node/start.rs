@@ -14,12 +14,7 @@ use super::{
     sockets::{Sockets, bind_control},
 };
 use crate::{
-    dial::{
-        attempt::Dialer,
-        dial_limit::{self, DialLimit},
-        remote_policy::Terms,
-        resolver::Resolver,
-    },
+    dial::{attempt::Dialer, dial_limit::DialLimit, remote_policy::RemotePolicies, resolver::Resolver},
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
@@ -53,7 +48,7 @@ impl Node {
         let addresses = sockets.addresses();
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
-        let terms = Terms::new(&settings);
+        let policies = RemotePolicies::new(&settings);
         // The router has the main thread. The promise and what it dials with have a second one, the DNS and the dialback
         // verifications a third, the services of the node a fourth. So stanzas with a link do not wait for connection
         // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
@@ -70,7 +65,7 @@ impl Node {
         let every = settings.log_mailboxes;
         let monitor_meter = Meter::new("monitor", 65_536, None);
         let monitor = mailbox::start_on(&main, &monitor_meter, "monitor", move |_| Monitor::new(every));
-        let watch: Outlet<mailbox::Watch> = monitor.outlet();
+        let watch: Outlet<mailbox::Register> = monitor.outlet();
         let meter = |kind, capacity| Meter::new(kind, capacity, Some(watch.clone()));
 
         let resolver_meter = meter("resolver", 65_536);
@@ -103,20 +98,19 @@ impl Node {
             mailbox::open(&meter("promise", 65_536), "promise");
         let dial_limit_meter = meter("dial_limit", 65_536);
         let counted = Arc::clone(&dial_limit_meter);
-        let owners = dial_limit::Owners { held: promise.outlet(), admitted: promise.outlet() };
         let dials = settings.limits.dials;
         let dial_limit = mailbox::start_on(&dial_thread, &dial_limit_meter, "dial_limit", move |own| {
-            DialLimit::new(dials.per_address, own, owners, counted)
+            DialLimit::new(dials.per_address, own, counted)
         });
         let dialer = Dialer {
-            terms: terms.clone(),
+            policies: policies.clone(),
             tls: tls.clone(),
             resolver,
-            gate: Some(dial_limit),
+            dial_limit: Some(dial_limit),
             dials,
-            witness: fingerprints.clone(),
-            tally: metrics_handle.clone(),
-            notes: recorder_handle.clone(),
+            fingerprints: fingerprints.clone(),
+            metrics: metrics_handle.clone(),
+            recorder: recorder_handle.clone(),
             bound,
         };
         let verifier_meter = meter("verifier", 1024);
@@ -134,7 +128,7 @@ impl Node {
             closed: router.outlet(),
             bounces: router.outlet(),
             routes: router.outlet(),
-            notes: recorder_handle.clone(),
+            recorder: recorder_handle.clone(),
         };
         let own_dialer = dialer.clone();
         promise_inbox.start_on(&dial_thread, move || {
@@ -166,13 +160,13 @@ impl Node {
                 &settings,
                 Arc::new(Semaphore::new(listeners::component_seats(&settings))),
             ),
-            strangers: incoming::Strangers::default(),
+            strangers: incoming::LogLimits::default(),
             refusals: listeners::refusals(&settings),
             asker: settings.domains.first().map(|domain| domain.name.clone()),
             bad_stanzas: listeners::bad_stanzas(),
             workers,
             tls,
-            terms,
+            terms: policies,
             router: router.clone(),
             promise: promise.clone(),
             verifier,

@@ -11,7 +11,7 @@ use xmpp::Domain;
 use crate::observe::recorder::RecorderHandle;
 use mailbox::{Meter, Queued};
 use status::{
-    event::{Event, What},
+    event::{Event, EventKind},
     report::Direction,
 };
 
@@ -83,7 +83,7 @@ impl Handler<Queued<Record>> for Fingerprints {
             );
             let text =
                 format!("fingerprint {}… before, {}… now", head(&before.fingerprint), head(&fingerprint));
-            self.recorder.note(&remote, Event::now(What::CertificateChanged).saying(text));
+            self.recorder.note(&remote, Event::now(EventKind::CertificateChanged).saying(text));
         }
     }
 }

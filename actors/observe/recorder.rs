@@ -20,8 +20,8 @@ pub use self::handle::RecorderHandle;
 use crate::settings::Recording;
 use mailbox::{Meter, Queued};
 use status::{
-    event::{Event, What},
-    report::Figures,
+    event::{Event, EventKind},
+    report::Account,
 };
 
 /// Record an event of a remote domain.
@@ -39,7 +39,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Settled {
     /// The figures of each domain since it was settled last.
-    pub accounts: Vec<(Domain, Figures)>,
+    pub accounts: Vec<(Domain, Account)>,
 }
 
 /// Show the record of a domain.
@@ -64,7 +64,7 @@ pub struct Locate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Its last step.
-    pub what: What,
+    pub what: EventKind,
     /// The address of the remote server.
     pub address: Option<SocketAddr>,
 }
@@ -75,7 +75,7 @@ pub struct History {
     /// The oldest event first.
     pub events: Vec<Event>,
     /// The settled part of its account.
-    pub account: Figures,
+    pub account: Account,
     /// Events of all domains that a full mailbox lost.
     pub lost: u64,
 }
@@ -102,7 +102,7 @@ struct Rank {
 struct Kept {
     rank: Rank,
     events: VecDeque<Event>,
-    account: Figures,
+    account: Account,
 }
 
 impl Recorder {
@@ -124,7 +124,7 @@ impl Recorder {
             self.make_room(claimed);
             self.claims += usize::from(claimed);
             self.ranks.insert(rank, remote.clone());
-            let kept = Kept { rank, events: VecDeque::new(), account: Figures::default() };
+            let kept = Kept { rank, events: VecDeque::new(), account: Account::default() };
             self.domains.insert(remote.clone(), kept);
         }
         if let Some(kept) = self.domains.get_mut(&remote) {
@@ -165,7 +165,7 @@ impl Recorder {
 impl Kept {
     /// Appends an event. Bounces with the same reason share one event, which counts them.
     fn enter(&mut self, event: Event, most: usize) {
-        let counted = event.what == What::Bounced;
+        let counted = event.what == EventKind::Bounced;
         let place = if counted { self.events.iter().rposition(|known| known.repeats(&event)) } else { None };
         if let Some(known) = place.and_then(|place| self.events.remove(place)) {
             let (at, count) = (known.at, known.count.saturating_add(event.count));
@@ -255,10 +255,10 @@ mod tests {
     }
 
     fn claim(name: &str) -> Record {
-        Record { remote: domain(name), claimed: true, event: Event::now(What::Refused) }
+        Record { remote: domain(name), claimed: true, event: Event::now(EventKind::Refused) }
     }
 
-    fn events<'a>(recorder: &'a Recorder, name: &str) -> Vec<(What, &'a str, u64)> {
+    fn events<'a>(recorder: &'a Recorder, name: &str) -> Vec<(EventKind, &'a str, u64)> {
         let record = &recorder.domains[&domain(name)];
         record.events.iter().map(|event| (event.what, event.text.as_str(), event.count)).collect()
     }
@@ -266,22 +266,30 @@ mod tests {
     #[test]
     fn drops_the_oldest_event_of_a_domain_first() {
         let mut recorder = recorder(10, 2);
-        for what in [What::Queued, What::Resolved, What::Connected] {
+        for what in [EventKind::Queued, EventKind::Resolved, EventKind::Connected] {
             recorder.record(proven("b.example", Event::now(what)));
         }
-        assert_eq!(events(&recorder, "b.example"), [(What::Resolved, "", 0), (What::Connected, "", 0)]);
+        assert_eq!(
+            events(&recorder, "b.example"),
+            [(EventKind::Resolved, "", 0), (EventKind::Connected, "", 0)]
+        );
     }
 
     #[test]
     fn bounces_with_the_same_reason_share_one_event() {
         let mut recorder = recorder(10, 10);
-        let bounced = |why: &str, count| proven("b.example", Event::now(What::Bounced).saying(why).of(count));
+        let bounced =
+            |why: &str, count| proven("b.example", Event::now(EventKind::Bounced).saying(why).of(count));
         recorder.record(bounced("expired", 1));
         let first = recorder.domains[&domain("b.example")].events[0].at;
         recorder.record(bounced("refused", 2));
-        recorder.record(proven("b.example", Event::now(What::Queued)));
+        recorder.record(proven("b.example", Event::now(EventKind::Queued)));
         recorder.record(bounced("expired", 40));
-        let expected = [(What::Bounced, "refused", 2), (What::Queued, "", 0), (What::Bounced, "expired", 41)];
+        let expected = [
+            (EventKind::Bounced, "refused", 2),
+            (EventKind::Queued, "", 0),
+            (EventKind::Bounced, "expired", 41),
+        ];
         assert_eq!(events(&recorder, "b.example"), expected);
         assert_eq!(recorder.domains[&domain("b.example")].events[2].at, first);
     }
@@ -290,7 +298,7 @@ mod tests {
     fn forgets_the_domain_with_the_oldest_last_event_first() {
         let mut recorder = recorder(3, 10);
         for name in ["a.example", "b.example", "c.example", "a.example", "d.example"] {
-            recorder.record(proven(name, Event::now(What::Queued)));
+            recorder.record(proven(name, Event::now(EventKind::Queued)));
         }
         assert!(!recorder.domains.contains_key(&domain("b.example")));
         assert_eq!((recorder.domains.len(), recorder.ranks.len()), (3, 3));
@@ -300,7 +308,7 @@ mod tests {
     fn claims_do_not_displace_proven_domains() {
         let mut recorder = recorder(80, 4);
         for number in 0..60 {
-            recorder.record(proven(&format!("d{number}.example"), Event::now(What::ConnectedToUs)));
+            recorder.record(proven(&format!("d{number}.example"), Event::now(EventKind::ConnectedToUs)));
         }
         for number in 0..1_000 {
             recorder.record(claim(&format!("stranger{number}.example")));
@@ -316,7 +324,7 @@ mod tests {
         let mut recorder = recorder(8, 4);
         recorder.record(claim("b.example"));
         assert_eq!(recorder.claims, 1);
-        recorder.record(proven("b.example", Event::now(What::ConnectedToUs)));
+        recorder.record(proven("b.example", Event::now(EventKind::ConnectedToUs)));
         recorder.record(claim("b.example"));
         assert_eq!(recorder.claims, 0);
         assert_eq!(events(&recorder, "b.example").len(), 3);
@@ -327,21 +335,21 @@ mod tests {
         let mut recorder = recorder(8, 8);
         let address = ([127, 0, 0, 1], 5269).into();
         let (ours, other) = (domain("a.example"), domain("inbox.a.example"));
-        recorder.record(proven("b.example", Event::now(What::Connected).with(&ours).at(address)));
-        recorder.record(proven("b.example", Event::now(What::Queued).with(&other)));
-        recorder.record(proven("b.example", Event::now(What::Bounced).with(&ours)));
+        recorder.record(proven("b.example", Event::now(EventKind::Connected).with(&ours).at(address)));
+        recorder.record(proven("b.example", Event::now(EventKind::Queued).with(&other)));
+        recorder.record(proven("b.example", Event::now(EventKind::Bounced).with(&ours)));
         let step = |local: &Domain| {
             recorder.progress(&DomainPair { local: local.clone(), remote: domain("b.example") }).unwrap()
         };
-        assert_eq!(step(&ours), Progress { what: What::Connected, address: Some(address) });
-        assert_eq!(step(&other), Progress { what: What::Queued, address: None });
+        assert_eq!(step(&ours), Progress { what: EventKind::Connected, address: Some(address) });
+        assert_eq!(step(&other), Progress { what: EventKind::Queued, address: None });
     }
 
     #[test]
     fn records_nothing_if_a_bound_is_zero() {
         for (domains, most) in [(0, 4), (4, 0)] {
             let mut recorder = recorder(domains, most);
-            recorder.record(proven("b.example", Event::now(What::Queued)));
+            recorder.record(proven("b.example", Event::now(EventKind::Queued)));
             assert!(recorder.domains.is_empty());
         }
     }

@@ -1,25 +1,32 @@
-//! Decides where a stanza goes. The only one that knows: the table of local domains, components and sessions is here
-//! and nowhere else.
+//! The router: an actor that decides where each stanza goes. It alone has the table of local domains,
+//! components and sessions.
 
 mod account;
-mod asked;
+mod commands;
+mod components;
 mod figures;
+mod local;
+mod messages;
 mod refusal;
-mod seats;
+mod registration;
 mod sessions;
-mod show;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
-use tokio::sync::{mpsc, oneshot};
 use xmpp::{
     Domain, DomainPair,
     stanza::{self, Condition, ErrorType},
 };
 
-pub use self::figures::{Figures, ShowFigures};
-use self::{account::Account, seats::Seat};
+use self::{account::Account, registration::Registration};
+pub use self::{
+    figures::{Figures, ShowFigures},
+    messages::{
+        Abandon, Acknowledge, Adopt, Dismiss, DismissComponent, DomainStatus, Finish, Flush, LogAccount,
+        Report, ShowComponents, ShowDomain, ShowSessions,
+    },
+};
 use crate::{
     flow::{
         batch::{self, Batch},
@@ -31,186 +38,72 @@ use crate::{
         promise::{self, Promise},
         service::{self, Service},
     },
-    settings::{self, Conflict},
+    settings::Conflict,
     streams::{
         component,
         outgoing::{self, Outgoing},
     },
 };
-use mailbox::{Mailbox, Queued, Refused, drain, panic_guard::PanicGuard};
-use status::{amount::Amount, report};
+use mailbox::{Mailbox, Queued, Refused, panic_guard::PanicGuard};
+use status::amount::Amount;
 
-/// Log what stands in the table now.
-#[derive(Debug)]
-pub struct Report;
-
-/// Say when all that was sent to you before has been passed on.
-#[derive(Debug)]
-pub struct Acknowledge {
-    /// Dropped then.
-    pub token: drain::Token,
-}
-
-/// Log the account.
-#[derive(Debug)]
-pub struct LogAccount {
-    /// Dropped when that is done.
-    pub token: drain::Token,
-}
-
-/// Have sessions say how they are.
-#[derive(Debug)]
-pub struct ShowSessions {
-    /// Only those with this remote domain.
-    pub of: Option<Domain>,
-    /// At most so many, in the order of the remote domains.
-    pub limit: usize,
-    /// Where the sessions' answers go.
-    pub links: mpsc::Sender<report::Link>,
-    /// Where the number of all sessions goes, shown or not.
-    pub total: oneshot::Sender<usize>,
-}
-
-/// Say what is known of one domain.
-#[derive(Debug)]
-pub struct ShowDomain {
-    /// Which.
-    pub domain: Domain,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Known>,
-}
-
-/// An operator wants the sessions with this remote domain closed in good order.
-#[derive(Debug)]
-pub struct Dismiss {
-    /// Which.
-    pub remote: Domain,
-    /// Dropped when their links are down.
-    pub token: drain::Token,
-    /// Where the number of sessions goes.
-    pub answer: oneshot::Sender<usize>,
-}
-
-/// Say how the configured components are.
-#[derive(Debug)]
-pub struct ShowComponents {
-    /// Only this one.
-    pub of: Option<Domain>,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Vec<report::Component>>,
-}
-
-/// An operator wants the connection of this component closed.
-#[derive(Debug)]
-pub struct DismissComponent {
-    /// Which.
-    pub name: Domain,
-    /// Dropped when the name is free.
-    pub token: drain::Token,
-    /// Where it goes whether there is a connection.
-    pub answer: oneshot::Sender<bool>,
-}
-
-/// What the router knows of a domain.
-#[derive(Debug)]
-pub struct Known {
-    /// It is served here.
-    pub local: bool,
-    /// What became of stanzas to it since something waited; `None`: nothing does.
-    pub account: Option<report::Figures>,
-}
-
-/// Have every session empty its outbox.
-#[derive(Debug)]
-pub struct Flush {
-    /// How long that may take.
-    pub within: Duration,
-    /// Dropped when all is written.
-    pub token: drain::Token,
-}
-
-/// Have every session give back what it has not written by now.
-#[derive(Debug)]
-pub struct Abandon {
-    /// Dropped when that has been dealt with.
-    pub token: drain::Token,
-}
-
-/// Have every session closed.
-#[derive(Debug)]
-pub struct Finish {
-    /// How long what is left may take to be written.
-    pub within: Duration,
-    /// Dropped when all links are down.
-    pub token: drain::Token,
-}
-
-/// Serve these from now on, and end what the rules forbid.
-#[derive(Debug)]
-pub struct Adopt {
-    /// The local domains.
-    pub domains: Vec<Domain>,
-    /// The names that components serve, and who wins when two connections claim one.
-    pub components: Vec<(Domain, Conflict)>,
-    /// What the node says of itself.
-    pub service: settings::Service,
-    /// What sessions go on under.
-    pub terms: outgoing::Adopt,
-}
-
-/// The actor that routes.
+/// The actor.
 pub struct Router {
     local: HashMap<Domain, Local>,
     sessions: HashMap<DomainPair, Mailbox<Outgoing>>,
     promise: Mailbox<Promise>,
     service: Mailbox<Service>,
     account: Account,
-    _vital: PanicGuard,
+    _guard: PanicGuard,
 }
 
-/// Who serves a local domain.
+/// Serves a local domain.
 enum Local {
-    /// The node itself.
+    /// The node's own service.
     Node,
     /// A component, connected or not.
-    Component(Box<Seat>),
+    Component(Box<Registration>),
 }
 
 impl Router {
-    /// A router for these domains, of which those in `components` are served by a component.
+    /// A router for these domains, of which those in `components` are served by a component. The account is
+    /// logged every `log_account`.
     pub fn new(
         domains: impl IntoIterator<Item = Domain>,
         components: impl IntoIterator<Item = (Domain, Conflict)>,
         promise: Mailbox<Promise>,
         service: Mailbox<Service>,
         log_account: Option<Duration>,
-        notes: RecorderHandle,
-        vital: PanicGuard,
+        recorder: RecorderHandle,
+        guard: PanicGuard,
     ) -> Self {
-        let account = Account { all: Arc::default(), domains: HashMap::new(), every: log_account, notes };
-        let mut local: HashMap<Domain, Local> = domains.into_iter().map(|name| (name, Local::Node)).collect();
-        let seats = components.into_iter();
-        local.extend(seats.map(|(name, conflict)| (name, Local::Component(Box::new(Seat::new(conflict))))));
-        Self { local, sessions: HashMap::new(), promise, service, account, _vital: vital }
+        let account =
+            Account { all: Arc::default(), by_domain: HashMap::new(), interval: log_account, recorder };
+        let nodes = domains.into_iter().map(|name| (name, Local::Node));
+        let components = components.into_iter().map(|(name, conflict)| (name, Local::component(conflict)));
+        let local = nodes.chain(components).collect();
+        Self { local, sessions: HashMap::new(), promise, service, account, _guard: guard }
     }
 
+    /// Sends a batch to the local domain, the session or the promise that it is for. A batch of a remote
+    /// server never leaves the node again.
     fn route(&mut self, batch: Batch, ingress: Ingress) {
         match self.local.get_mut(&batch.to) {
-            Some(Local::Component(seat)) => {
-                let Some(component) = &seat.connection else {
-                    seat.refuse(&batch.to, Amount::of(&batch.stanzas));
+            Some(Local::Component(registration)) => {
+                let Some(component) = registration.component() else {
+                    registration.count_refused(&batch.to, Amount::of(&batch.stanzas));
                     let text = format!("the component {} is not connected", batch.to);
                     return self.answer(batch, ErrorType::Wait, Condition::ServiceUnavailable, &text);
                 };
                 if batch.returning {
-                    // A component that is gone wants no answers.
+                    // If the component has just gone, its error answers are dropped.
                     let _ = component.signal(component::Send { batch });
                 } else if let Err(refused) = component.tell(component::Send { batch }) {
                     let (batch, reason) = match refused {
-                        Refused::Full(send) => (send.batch, "takes stanzas more slowly than they come"),
-                        Refused::Gone(send) => (send.batch, "has just gone away"),
+                        Refused::Full(send) => (send.batch, "reads more slowly than stanzas arrive"),
+                        Refused::Gone(send) => (send.batch, "has just disconnected"),
                     };
-                    let text = format!("the component {} {reason}", batch.to);
+                    let text = format!("the component {} {reason}; try again later", batch.to);
                     self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
                 }
             }
@@ -220,67 +113,76 @@ impl Router {
         }
     }
 
-    /// Sends what leaves the node: to the session of its pair, or to the promise of one.
+    /// Sends a batch to a remote domain: to the session of its pair, or to the promise.
     fn send(&mut self, batch: Batch) {
         let pair = batch.pair();
         let Some(session) = self.sessions.get(&pair) else {
-            return self.promise(batch);
+            return self.queue(batch);
         };
         match session.tell(outgoing::Send { batch }) {
             Ok(()) => {}
             Err(Refused::Full(send)) => {
-                let text = format!("{} takes stanzas more slowly than they come", pair.remote);
+                let text = format!("{} reads more slowly than stanzas arrive; try again later", pair.remote);
                 self.answer(send.batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
             }
             Err(Refused::Gone(send)) => {
                 let session = session.clone();
                 self.session_closed(&pair, &session);
-                self.promise(send.batch);
+                self.queue(send.batch);
             }
         }
     }
 
-    fn promise(&mut self, batch: Batch) {
+    /// Sends a batch to the promise, which keeps it until there is a session.
+    fn queue(&mut self, batch: Batch) {
         if let Err(refused) = self.promise.tell(promise::Deliver { batch }) {
             let batch = refused.into_inner().batch;
-            let text = "this server has too much to do".to_owned();
-            self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, &text);
+            let text = "this server is overloaded; try again later";
+            self.answer(batch, ErrorType::Wait, Condition::ResourceConstraint, text);
         }
     }
 
-    /// Answers a batch that cannot be delivered. Whoever sent it, a component or a remote, gets the answer on the usual
-    /// way; an answer is never answered, so this ends.
+    /// Answers a batch that cannot be delivered. The answers are routed as any stanza is, to a component or
+    /// to a remote server; an answer is never answered, so this ends.
     fn answer(&mut self, batch: Batch, type_: ErrorType, condition: Condition, text: &str) {
         let (from, to) = (batch.from.clone(), batch.to.clone());
         let answers =
             batch.into_answers(&stanza::Error { type_, condition, text: text.to_owned() }, Outcome::Answered);
         log::debug!(
-            target: LOG, from:% = from, to:% = to, answered = answers.stanzas.len(), dropped = answers.dropped;
+            target: LOG, from:% = from, to:% = to,
+            answered = answers.stanzas.len(), dropped = answers.dropped;
             "not delivered: {text}"
         );
-        for mut batch in batch::sort(answers.stanzas, &answers.pass) {
+        for mut batch in batch::sort(answers.stanzas, &answers.permit) {
             batch.returning = true;
             self.route(batch, Ingress::Local);
         }
     }
 }
 
-/// The streams refuse these already (host-unknown): a second look costs nothing and an open relay much.
+impl Local {
+    fn component(conflict: Conflict) -> Self {
+        Self::Component(Box::new(Registration::new(conflict)))
+    }
+}
+
+/// The streams refuse these stanzas with `host-unknown` already. This check is cheap, and an open relay would
+/// be abused.
 fn refuse_to_relay(mut batch: Batch) {
     log::error!(
         target: LOG, from:% = batch.from, to:% = batch.to, stanzas = batch.stanzas.len();
-        "dropped: a remote may not use this node as a relay"
+        "dropped: a remote server may not use this node as a relay"
     );
-    batch.slip.settle_rest(Outcome::Dropped);
+    batch.entry.settle_rest(Outcome::Dropped);
 }
 
 impl Actor for Router {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        self.watch_seats(context);
-        if let Some(every) = self.account.every {
-            context.run_interval(every, |router, _| router.account.log());
+        self.log_missing_components_later(context);
+        if let Some(interval) = self.account.interval {
+            context.run_interval(interval, |router, _| router.account.log());
         }
     }
 }
@@ -300,18 +202,20 @@ impl Handler<Queued<Route>> for Router {
 impl Handler<Queued<Return>> for Router {
     type Result = ();
 
+    /// Error answers of the promise and of the sessions never create a promise: without a recipient they are
+    /// dropped.
     fn handle(&mut self, answers: Queued<Return>, _: &mut Context<Self>) {
-        let Return { answers, pass } = answers.open();
-        for mut batch in batch::sort(answers, &pass) {
+        let Return { answers, permit } = answers.open();
+        for mut batch in batch::sort(answers, &permit) {
             batch.returning = true;
             match self.local.get(&batch.to) {
-                Some(Local::Component(seat)) if seat.connection.is_some() => {
+                Some(Local::Component(registration)) if registration.is_connected() => {
                     self.route(batch, Ingress::Local);
                 }
                 None if self.sessions.contains_key(&batch.pair()) => self.send(batch),
                 _ => log::debug!(
                     target: LOG, to:% = batch.to, dropped = batch.stanzas.len();
-                    "error answers found their sender gone"
+                    "dropped error answers: their recipient is not connected"
                 ),
             }
         }
@@ -323,12 +227,12 @@ impl Handler<Queued<Adopt>> for Router {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { domains, components, service, terms } = adopt.open();
-        // A service that is gone takes the process with it.
+        // If the service is gone, the process ends.
         let names = components.iter().map(|(name, _)| name.clone()).collect();
         let _ = self.service.signal(service::Adopt { components: names, service });
-        self.serve_these(domains, components);
+        self.set_local(domains, components);
         for session in self.sessions.values() {
-            // One that has just ended needs no news.
+            // A session that has just ended does not need it.
             let _ = session.signal(terms.clone());
         }
     }
@@ -343,7 +247,7 @@ impl Handler<Queued<Report>> for Router {
         for (name, local) in &self.local {
             let served_by = match local {
                 Local::Node => "the node",
-                Local::Component(seat) if seat.connection.is_some() => "a component",
+                Local::Component(registration) if registration.is_connected() => "a component",
                 Local::Component(_) => "a component that is not connected",
             };
             log::info!(target: LOG, name:% = name, served_by = served_by; "local domain");

@@ -1,7 +1,7 @@
-//! Answers what is addressed to the local domains that no component serves.
+//! The service: an actor that answers stanzas to local domains that no component serves.
 //!
-//! It is an actor of its own, on a thread of its own, because it reads: the router only looks at where a stanza goes,
-//! and whatever somebody sends to the node itself, the stanzas of others do not wait for that.
+//! It runs on a thread of its own, because it parses the stanzas. The router only looks at the recipient, so
+//! requests to the node do not delay the stanzas of others.
 
 use std::time::Instant;
 
@@ -21,65 +21,71 @@ use crate::{
 use mailbox::{Outlet, Queued, drain, panic_guard::PanicGuard};
 use status::amount::Amount;
 
-/// Answer these.
+/// Answer these stanzas.
 #[derive(Debug)]
 pub struct Serve {
-    /// To a local domain.
+    /// Stanzas to a local domain.
     pub batch: Batch,
 }
 
-/// Say this of the node from now on.
+/// Use this configuration from now on.
 #[derive(Debug)]
 pub struct Adopt {
     /// The names that components serve.
     pub components: Vec<Domain>,
-    /// The rest.
+    /// The contact addresses.
     pub service: settings::Service,
 }
 
-/// Say when all that was sent to you before has been answered.
+/// Send the token back when everything that was sent to the service before has been answered.
 #[derive(Debug)]
 pub struct Acknowledge {
-    /// Handed back then.
+    /// Sent back with [`Acknowledged`].
     pub token: drain::Token,
 }
 
-/// These are answers of the node's own.
+/// The answers to a batch.
 #[derive(Debug)]
 pub struct Answered {
-    /// In the order of the requests; they hold the passes of those.
+    /// In the order of the requests. They hold the read permit of the requests.
     pub batches: Vec<Batch>,
 }
 
-/// All that came before has been answered.
+/// Everything that came before [`Acknowledge`] has been answered.
 #[derive(Debug)]
 pub struct Acknowledged {
     /// To be dropped when the answers have been passed on.
     pub token: drain::Token,
 }
 
-/// Who takes what the service says: the router.
+/// The receiver of the service's events: the router.
 #[derive(Debug)]
 pub struct Owners {
-    /// Answers.
+    /// Receives the answers.
     pub answered: Outlet<Answered>,
-    /// The end of them.
+    /// Receives the acknowledgements.
     pub acknowledged: Outlet<Acknowledged>,
 }
 
-/// The actor that answers for the node.
+/// The actor.
 pub struct Service {
+    /// The names of the components, which service discovery lists.
     components: Vec<Domain>,
-    facts: settings::Service,
+    settings: settings::Service,
     started: Instant,
     owners: Owners,
-    _vital: PanicGuard,
+    _guard: PanicGuard,
 }
 
 impl Service {
-    /// One that tells of these components and these facts.
-    pub fn new(components: Vec<Domain>, facts: settings::Service, owners: Owners, vital: PanicGuard) -> Self {
-        Self { components, facts, started: clock::now(), owners, _vital: vital }
+    /// A service that describes the node with these components and settings.
+    pub fn new(
+        components: Vec<Domain>,
+        settings: settings::Service,
+        owners: Owners,
+        guard: PanicGuard,
+    ) -> Self {
+        Self { components, settings, started: clock::now(), owners, _guard: guard }
     }
 
     fn answer(&self, stanza: &Stanza) -> Option<Stanza> {
@@ -90,7 +96,7 @@ impl Service {
                 condition: Condition::ServiceUnavailable,
                 text: format!("{} does not accept messages", stanza.to_domain()),
             }),
-            // RFC 6120 10.5.3.1: presence for nobody is ignored.
+            // RFC 6120 10.5.3.1: presence to a recipient that does not exist is ignored.
             Kind::Presence => None,
         }
     }
@@ -104,7 +110,7 @@ impl Service {
             uptime: clock::since(self.started).as_secs(),
             utc: &humantime::format_rfc3339_seconds(clock::system()).to_string(),
             components: &components,
-            contact: &self.facts.contact,
+            contact: &self.settings.contact,
         };
         service::answer(request, &facts)
     }
@@ -123,15 +129,16 @@ impl Handler<Queued<Serve>> for Service {
         for stanza in std::mem::take(&mut batch.stanzas) {
             let answer = self.answer(&stanza);
             let outcome = if answer.is_some() { Outcome::Answered } else { Outcome::Dropped };
-            batch.slip.settle(outcome, Amount::of([&stanza]));
+            batch.entry.settle(outcome, Amount::of([&stanza]));
             answers.extend(answer);
         }
-        let mut batches = batch::sort(answers, &batch.pass);
-        // They are as many as one read brought, and the next read waits for their pass: they are held back where others
-        // would be refused, and whoever does not take his answers is not read either.
+        let mut batches = batch::sort(answers, &batch.permit);
+        // There are at most as many answers as stanzas in one read, and the next read waits for their permit.
+        // So they are held where others would be refused, and a peer that does not read its answers is not
+        // read either.
         batches.iter_mut().for_each(|batch| batch.returning = true);
         if !batches.is_empty() {
-            // A router that is gone takes the process with it.
+            // If the router is gone, the process ends.
             let _ = self.owners.answered.signal(Answered { batches });
         }
     }
@@ -141,7 +148,7 @@ impl Handler<Queued<Adopt>> for Service {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        Adopt { components: self.components, service: self.facts } = adopt.open();
+        Adopt { components: self.components, service: self.settings } = adopt.open();
     }
 }
 

@@ -1,9 +1,9 @@
-//! Links that come about, are cut and are closed.
+//! Links that are established, cut and closed.
 
 use super::*;
 
 #[actix::test]
-async fn what_arrives_while_a_link_is_being_handed_over_keeps_its_order() {
+async fn stanzas_that_arrive_during_the_handover_keep_their_order() {
     tokio::time::pause();
     let mut node = Node::start(64 * 1024).await;
     for _ in 0..200 {
@@ -11,44 +11,44 @@ async fn what_arrives_while_a_link_is_being_handed_over_keeps_its_order() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let outcomes = node.outcomes().await;
-    outcomes.adds_up();
+    outcomes.check();
     assert_eq!(outcomes.arrived("b.example"), (0..1400).collect::<Vec<_>>());
 }
 
 #[actix::test]
-async fn ten_thousand_stanzas_into_a_cold_link_wait_outside_and_all_arrive() {
+async fn ten_thousand_stanzas_to_a_new_domain_pause_their_source_and_all_arrive() {
     tokio::time::pause();
     let mut node = Node::start(4096).await;
     for _ in 0..100 {
         node.sends("b.example", 100).await;
     }
     let outcomes = node.outcomes().await;
-    outcomes.adds_up();
+    outcomes.check();
     assert_eq!(outcomes.arrived("b.example").len(), 10_000);
 }
 
 #[actix::test]
-async fn a_link_that_an_operator_closes_loses_nothing_and_is_made_again_at_once() {
+async fn a_link_closed_by_an_operator_loses_nothing_and_is_replaced_at_once() {
     tokio::time::pause();
-    // A narrow pipe, so that much is to be written when it is closed.
+    // A narrow pipe, so that many stanzas are not written yet when it is closed.
     let mut node = Node::start(512).await;
     for _ in 0..10 {
         node.sends("b.example", 100).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let (links, down) = node.closes("b.example").await;
+        let (links, down) = node.operator_closes("b.example").await;
         assert_eq!(links, 1);
         node.sends("b.example", 50).await;
         assert!(down.within(Duration::from_secs(6)).await, "the link is down");
     }
     let outcomes = node.outcomes().await;
-    outcomes.adds_up();
+    outcomes.check();
     assert_eq!(outcomes.arrived("b.example"), (0..1_500).collect::<Vec<_>>());
 }
 
 #[actix::test]
-async fn a_link_that_dies_gives_back_what_it_had_not_written() {
+async fn a_cut_link_returns_what_it_has_not_written() {
     tokio::time::pause();
-    // A narrow pipe, so that much is left when it breaks.
+    // A narrow pipe, so that many stanzas are not written yet when it is cut.
     let mut node = Node::start(512).await;
     for _ in 0..20 {
         for _ in 0..10 {
@@ -59,13 +59,13 @@ async fn a_link_that_dies_gives_back_what_it_had_not_written() {
         node.cuts_every_link();
     }
     let outcomes = node.outcomes().await;
-    outcomes.adds_up();
+    outcomes.check();
     assert!(outcomes.bounced.is_empty(), "{} were answered", outcomes.bounced("b.example").len());
 }
 
-// RFC 6120 3.3: also when nothing waits at the moment of the cut.
+// RFC 6120 3.3: even when nothing waits at the moment of the cut.
 #[actix::test]
-async fn a_link_that_is_cut_as_soon_as_it_stands_is_made_again_after_growing_pauses() {
+async fn short_lived_links_are_followed_by_growing_pauses() {
     tokio::time::pause();
     let mut node = Node::start(64 * 1024).await;
     for _ in 0..1200 {
@@ -73,13 +73,13 @@ async fn a_link_that_is_cut_as_soon_as_it_stands_is_made_again_after_growing_pau
         tokio::time::sleep(Duration::from_millis(100)).await;
         node.cuts_every_link();
     }
-    let dials = node.world.dials.load(Relaxed);
+    let dials = node.remotes.dials.load(Relaxed);
     assert!((4..=40).contains(&dials), "{dials} attempts in two minutes");
-    node.outcomes().await.adds_up();
+    node.outcomes().await.check();
 }
 
 #[actix::test]
-async fn a_return_that_nobody_awaits_changes_nothing() {
+async fn an_unexpected_return_changes_nothing() {
     tokio::time::pause();
     let mut node = Node::start(64 * 1024).await;
     node.sends("b.example", 5).await;
@@ -89,14 +89,14 @@ async fn a_return_that_nobody_awaits_changes_nothing() {
         node.promise.signal(outgoing::Returned::nothing(pair.clone(), None)).unwrap();
         node.sends("b.example", 5).await;
     }
-    assert_eq!(node.world.dials.load(Relaxed), 1, "while it was dialled, and when the link stood");
+    assert_eq!(node.remotes.dials.load(Relaxed), 1, "during the attempt, and with a session");
     let outcomes = node.outcomes().await;
-    outcomes.adds_up();
+    outcomes.check();
     assert_eq!(outcomes.arrived("b.example"), (0..25).collect::<Vec<_>>());
 }
 
 #[actix::test]
-async fn what_is_held_outside_of_the_queue_is_not_forgotten_at_a_sign_of_life() {
+async fn held_stanzas_are_sent_when_the_remote_contacts_us() {
     tokio::time::pause();
     let narrow = settings::Promise {
         max_stanzas: 10,
@@ -107,40 +107,40 @@ async fn what_is_held_outside_of_the_queue_is_not_forgotten_at_a_sign_of_life() 
     let mut node = Node::start_within(64 * 1024, narrow).await;
     node.sends("b.example", 1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    // It ends as soon as it stands: a pause, in which a full queue holds up its source.
+    // The link is short-lived, so a pause follows in which a full queue holds batches.
     node.cuts_every_link();
     tokio::time::sleep(Duration::from_millis(50)).await;
     node.sends_all("b.example", &[Kind::Result; 10]).await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     node.sends("b.example", 5).await;
-    // The results have waited their time by now.
+    // The results have expired.
     tokio::time::sleep(Duration::from_millis(400)).await;
     assert_eq!(node.account().await.waiting().stanzas, 5);
-    node.shows_life("b.example");
+    node.remote_authenticates("b.example");
     let outcomes = node.outcomes().await;
-    outcomes.adds_up();
+    outcomes.check();
     assert_eq!(outcomes.arrived("b.example")[..], [0, 11, 12, 13, 14, 15]);
 }
 
 #[actix::test]
-async fn what_a_dead_link_gives_back_is_held_to_the_bound_of_the_whole() {
+async fn returned_stanzas_obey_the_bound_of_all_queues() {
     tokio::time::pause();
     let narrow = settings::Promise { max_bytes: 1 << 15, total_bytes: 1 << 15, ..bounds() };
     let mut node = Node::start_within(512, narrow).await;
     node.sends("b.example", 1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
-    node.world.weather.send_modify(|weather| weather.reading = Reading::Deaf);
+    node.remotes.behaviour.send_modify(|behaviour| behaviour.reading = Reading::Stopped);
     node.sends("b.example", 300).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    node.remotes_are(false);
+    node.remotes_are_up(false);
     node.cuts_every_link();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let waiting = node.account().await.waiting().stanzas;
-    assert!((50..=150).contains(&waiting), "no queue gives up more than half at once, and {waiting} wait");
+    assert!((50..=150).contains(&waiting), "no queue gives up more than half at once; {waiting} wait");
     tokio::time::sleep(Duration::from_secs(5)).await;
     let waiting = node.account().await.waiting().stanzas;
     assert!(waiting <= (1 << 15) / 350, "{waiting}");
-    node.world.weather.send_modify(|weather| weather.reading = Reading::Quick);
-    node.remotes_are(true);
-    node.outcomes().await.adds_up();
+    node.remotes.behaviour.send_modify(|behaviour| behaviour.reading = Reading::Fast);
+    node.remotes_are_up(true);
+    node.outcomes().await.check();
 }

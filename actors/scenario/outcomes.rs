@@ -1,4 +1,4 @@
-//! What became of everything that a scenario sent.
+//! The outcome of every stanza that a scenario sent.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,22 +6,22 @@ use super::*;
 use crate::flow::ledger::Outcome;
 
 impl Node {
-    /// Waits until nothing waits any more, and looks at what became of everything.
+    /// Waits until no stanza waits any more, and collects the outcomes.
     pub(super) async fn outcomes(self) -> Outcomes {
         let account = self.account().await;
         let total: usize = self.sent.values().map(Vec::len).sum();
         while account.taken().stanzas < total as u64 || account.waiting().stanzas > 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // Answers may still be on their way to the program.
+        // Answers may still be under way to the component.
         tokio::time::sleep(Duration::from_secs(5)).await;
-        // A pause has an end, and the memory of it.
+        // The pauses end, and the failures are forgotten.
         tokio::time::sleep(bounds().backoff_longest + Duration::from_secs(70)).await;
-        assert_eq!(self.pairs_known().await, 0, "nothing waits, so nothing is known of any pair");
+        assert_eq!(self.pairs_known().await, 0, "nothing waits, so no pair is known");
         self.ends(account)
     }
 
-    /// Stops in the middle of whatever there is, as a node stops, but for the program, which is silent.
+    /// Stops the promise and the sessions as a node does, whatever is under way.
     pub(super) async fn stops(self) -> Outcomes {
         let account = self.account().await;
         let (token, answered) = drain::tokens();
@@ -31,18 +31,18 @@ impl Node {
         let (token, finished) = drain::tokens();
         self.router.signal(router::Finish { within: Duration::from_secs(10), token }).unwrap();
         finished.within(Duration::from_secs(60)).await;
-        // An attempt that was being made may have succeeded.
+        // An attempt that was under way may have succeeded.
         tokio::time::sleep(Duration::from_secs(150)).await;
         self.ends(account)
     }
 
     fn ends(mut self, account: Arc<Totals>) -> Outcomes {
         let (arrived, bounced) = (sort(&mut self.arrived), sort(&mut self.answered));
-        Outcomes { sent: self.sent, arrived, bounced, account, dawdled: self.dawdled }
+        Outcomes { sent: self.sent, arrived, bounced, account, slow_time: self.slow_time }
     }
 }
 
-/// What was seen, by remote domain, in the order in which it was seen.
+/// Sorts stanzas by remote domain; the order within each is kept.
 fn sort(seen: &mut mpsc::Receiver<Seen>) -> BTreeMap<String, Vec<Seen>> {
     let mut sorted: BTreeMap<String, Vec<Seen>> = BTreeMap::new();
     while let Ok(one) = seen.try_recv() {
@@ -56,7 +56,7 @@ pub(super) struct Outcomes {
     pub(super) arrived: BTreeMap<String, Vec<Seen>>,
     pub(super) bounced: BTreeMap<String, Vec<Seen>>,
     pub(super) account: Arc<Totals>,
-    dawdled: Duration,
+    slow_time: Duration,
 }
 
 impl Outcomes {
@@ -68,8 +68,8 @@ impl Outcomes {
         self.bounced.get(remote).into_iter().flatten().map(|seen| seen.id).collect()
     }
 
-    /// What holds whatever happens.
-    pub(super) fn adds_up(&self) {
+    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time.
+    pub(super) fn check(&self) {
         let account = &self.account;
         assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
         let mut missing = 0;
@@ -88,16 +88,16 @@ impl Outcomes {
                 let Sent { kind, at } = &sent[seen.id];
                 let late = seen.at.duration_since(*at).saturating_sub(kind.time());
                 assert!(
-                    late <= AT_MOST_LATE + self.dawdled,
+                    late <= AT_MOST_LATE + self.slow_time,
                     "{remote}: {kind:?} {} was {late:?} late",
                     seen.id
                 );
             }
             let once: std::collections::HashSet<_> = bounced.iter().collect();
             assert_eq!(once.len(), bounced.len(), "{remote}: answered twice: {bounced:?}");
-            // A request that may have arrived is answered in any case, with these words.
-            let is_doubtful = |id: &usize| matches!(sent[*id].kind, Kind::Request) && arrived.contains(id);
-            let bounced: Vec<usize> = bounced.into_iter().filter(|id| !is_doubtful(id)).collect();
+            // A request that may have arrived is answered in any case; the answer says so.
+            let is_uncertain = |id: &usize| matches!(sent[*id].kind, Kind::Request) && arrived.contains(id);
+            let bounced: Vec<usize> = bounced.into_iter().filter(|id| !is_uncertain(id)).collect();
             let mut outcomes = [arrived, bounced].concat();
             outcomes.sort_unstable();
             assert!(outcomes.is_sorted_by(|one, next| one < next), "{remote}: two outcomes: {outcomes:?}");
@@ -105,11 +105,12 @@ impl Outcomes {
         }
         let of = |outcome| account.settled(outcome).stanzas as usize;
         let allowed = of(Outcome::Uncertain) + of(Outcome::Dropped);
-        // When the node was stopped, some may not have been read yet.
+        // A stopped node may not have read all stanzas.
         missing -= self.sent.values().map(Vec::len).sum::<usize>() - account.taken().stanzas as usize;
-        assert!(missing <= allowed, "{missing} missing, {allowed} in doubt or dropped: {account:?}");
+        assert!(missing <= allowed, "{missing} missing, {allowed} uncertain or dropped: {account:?}");
     }
 }
 
-/// How much longer than its time anything may wait: a second, and what it was held up outside before it was read.
+/// The time by which a stanza may outlive its time to wait: a second, and the time in the socket before it
+/// was read.
 const AT_MOST_LATE: Duration = Duration::from_secs(1 + 4);

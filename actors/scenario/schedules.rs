@@ -1,11 +1,11 @@
-//! Everything at once, in an order that a seed decides.
+//! Random schedules of failures, each determined by a seed.
 
 use super::*;
 
-/// Arrivals of every kind, failures of every kind, recoveries, cuts, remotes that dawdle, an operator's hand, narrow
-/// bounds, time, and now and then a stop.
+/// Stanzas of every kind, failures of every kind, recoveries, cuts, slow remote servers, commands of an
+/// operator, narrow bounds, pauses, and sometimes a stop of the node.
 #[actix::test]
-async fn any_schedule_of_failures_adds_up() {
+async fn every_stanza_has_one_outcome_in_any_schedule_of_failures() {
     tokio::time::pause();
     let schedules = std::env::var("NUNCIO_SCHEDULES").ok().and_then(|count| count.parse().ok());
     for seed in 1..=schedules.unwrap_or(SCHEDULES) {
@@ -14,34 +14,34 @@ async fn any_schedule_of_failures_adds_up() {
         let bounds = if random.below(2) == 0 { bounds() } else { narrow_bounds() };
         let mut node = Node::start_within(pipe, bounds).await;
         for _ in 0..80 {
-            takes_its_course(&mut node, &mut random).await;
+            one_random_step(&mut node, &mut random).await;
         }
         let outcomes = if random.below(3) == 0 {
             node.stops().await
         } else {
-            node.remotes_are(true);
+            node.remotes_are_up(true);
             node.outcomes().await
         };
-        outcomes.adds_up();
+        outcomes.check();
     }
 }
 
-async fn takes_its_course(node: &mut Node, random: &mut Random) {
+async fn one_random_step(node: &mut Node, random: &mut Random) {
     let remote = ["b.example", "c.example", "d.example"][random.below(3)];
     let moment = Duration::from_millis(random.below(100) as u64);
     let while_ = Duration::from_secs(random.below(20) as u64);
     match random.below(15) {
-        0 => node.remotes_are(false),
-        1 | 2 => node.remotes_are(true),
-        3 => node.remotes_can_be_reached(Reach::Nowhere),
+        0 => node.remotes_are_up(false),
+        1 | 2 => node.remotes_are_up(true),
+        3 => node.set_reachability(Reachability::NoSuchDomain),
         4 => node.cuts_every_link(),
-        5 => node.shows_life(remote),
+        5 => node.remote_authenticates(remote),
         6 => tokio::time::sleep(while_).await,
         7 => tokio::time::sleep(moment).await,
         8 if random.below(4) == 0 => tokio::time::sleep(Duration::from_secs(200)).await,
-        9 => drop(node.closes(remote).await),
-        10 => node.remotes_dawdle(Reading::Slow, while_).await,
-        11 => node.remotes_dawdle(Reading::Deaf, while_).await,
+        9 => drop(node.operator_closes(remote).await),
+        10 => node.remotes_read(Reading::Slow, while_).await,
+        11 => node.remotes_read(Reading::Stopped, while_).await,
         _ => {
             let kinds: Vec<Kind> =
                 (0..=random.below(60)).map(|_| Kind::ALL[random.below(Kind::ALL.len())]).collect();
@@ -50,12 +50,12 @@ async fn takes_its_course(node: &mut Node, random: &mut Random) {
     }
 }
 
-/// So that queues overflow and give up what they hold.
+/// With these bounds queues are full and shed stanzas.
 fn narrow_bounds() -> settings::Promise {
     settings::Promise { max_stanzas: 30, max_bytes: 8 << 10, total_bytes: 24 << 10, ..bounds() }
 }
 
-/// xorshift64: schedules that come again with their seed.
+/// A generator of reproducible pseudo-random numbers.
 struct Random(u64);
 
 impl Random {
@@ -65,5 +65,5 @@ impl Random {
     }
 }
 
-/// A few seconds' worth; more with `NUNCIO_SCHEDULES`.
+/// The number of schedules, which take a few seconds. `NUNCIO_SCHEDULES` sets another.
 const SCHEDULES: u64 = 8;

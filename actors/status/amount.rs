@@ -1,26 +1,26 @@
-//! A number of stanzas and their bytes.
+//! A number of stanzas and the number of their bytes.
 
 use serde::{Deserialize, Serialize};
 use xmpp::Stanza;
 
-/// Some stanzas and what they weigh.
+/// The number and the size of some stanzas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
-    /// How many.
+    /// The number of stanzas.
     pub stanzas: u64,
-    /// Their bytes.
+    /// The sum of their lengths in bytes.
     pub bytes: u64,
 }
 
 impl Amount {
-    /// What these stanzas amount to.
+    /// Counts stanzas and their bytes.
     pub fn of<'a>(stanzas: impl IntoIterator<Item = &'a Stanza>) -> Self {
         let amounts =
             stanzas.into_iter().map(|stanza| Self { stanzas: 1, bytes: stanza.bytes().len() as u64 });
         amounts.fold(Self::default(), Self::plus)
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self { stanzas: self.stanzas + other.stanzas, bytes: self.bytes + other.bytes }

@@ -1,4 +1,4 @@
-//! What is answered on the control socket: one JSON document, followed by a line break.
+//! Answers on the control socket: one JSON document for each, followed by a line break.
 
 use std::net::SocketAddr;
 
@@ -8,147 +8,147 @@ use crate::{
     amount::Amount,
     escape,
     event::Event,
-    report::{Component, Figures, Link, Pair, Queue, Time},
+    report::{Account, ComponentReport, LinkReport, Pair, QueueReport, Time},
 };
 
-/// An answer, with what is true of each.
+/// An answer, with the fields that all answers have.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Answer<T> {
-    /// Of the node.
+    /// The version of the node.
     pub version: String,
-    /// When it was given.
+    /// The time of the answer.
     pub time: Time,
-    /// When the node started.
+    /// The time at which the node started.
     pub started: Time,
-    /// The parts of the node that did not answer in time: what they know is missing.
+    /// The parts of the node that did not answer in time. Their data is missing from the answer.
     pub unanswered: Vec<String>,
-    /// What was asked for.
+    /// The requested data. Its fields are on the same level as the others.
     #[serde(flatten)]
     pub found: T,
 }
 
-/// Why federation with a domain works, or does not.
+/// The state of federation with a domain, and the reason for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Explanation {
-    /// As the node spells it.
+    /// The domain in its normal form.
     pub domain: String,
-    /// How things stand and why, in one sentence.
+    /// The state and its reason, in one sentence.
     pub sentence: String,
-    /// Links with it: the first hundred.
-    pub links: Vec<Link>,
-    /// How many there are.
+    /// The first 100 links with the domain.
+    pub links: Vec<LinkReport>,
+    /// The number of all links with the domain.
     pub links_total: usize,
-    /// What waits for it, and when it is tried again: the first hundred.
-    pub queues: Vec<Queue>,
-    /// How many there are.
+    /// The first 100 queues for the domain.
+    pub queues: Vec<QueueReport>,
+    /// The number of all queues for the domain.
     pub queues_total: usize,
-    /// What became of the stanzas to it.
-    pub account: Figures,
-    /// What happened lately, the oldest first.
+    /// The delivery totals of the domain.
+    pub account: Account,
+    /// The recent events, the oldest first.
     pub events: Vec<Event>,
-    /// Events, of all domains, that came too fast to be remembered.
+    /// The number of events of all domains that were lost because too many came at once.
     pub events_lost: u64,
-    /// Domains above and below it that have links or queues; the first few.
+    /// Some parent domains and subdomains with links or queues.
     #[serde(default)]
     pub related: Vec<Related>,
 }
 
-/// The links that there are.
+/// The links of the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sessions {
-    /// In the order of the domains; at most as many as were wanted.
-    pub links: Vec<Link>,
-    /// How many there are.
+    /// The links, sorted by domain, up to the limit of the request.
+    pub links: Vec<LinkReport>,
+    /// The number of all links.
     pub total: usize,
 }
 
-/// What waits for links.
+/// The queues of the node.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Queues {
-    /// Those with the most that waits first; at most as many as were wanted.
-    pub queues: Vec<Queue>,
-    /// How many there are.
+    /// The queues, the longest first, up to the limit of the request.
+    pub queues: Vec<QueueReport>,
+    /// The number of all queues.
     pub total: usize,
-    /// What waits in all of them.
+    /// The stanzas in all queues.
     pub waiting: Amount,
 }
 
 /// The configured components.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Components {
-    /// In the order of their names, connected or not.
-    pub components: Vec<Component>,
+    /// The components, sorted by name, connected or not.
+    pub components: Vec<ComponentReport>,
 }
 
-/// What was done to end a pause.
+/// The result of a `retry` command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Retried {
-    /// As the node spells it.
+    /// The domain in its normal form.
     pub domain: String,
-    /// It in a sentence.
+    /// The result in one sentence.
     pub sentence: String,
-    /// Pairs of which an attempt was begun.
+    /// Pairs for which an attempt was started.
     pub begun: Vec<Pair>,
-    /// Pairs of which one was being made already.
+    /// Pairs for which an attempt was running already.
     pub under_way: Vec<Pair>,
 }
 
-/// A domain above or below the one that was asked about, with links or queues of its own.
+/// A parent domain or subdomain of the requested one that has links or queues.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Related {
-    /// Its name.
+    /// The domain.
     pub domain: String,
-    /// Its open links.
+    /// The number of its open links.
     pub links: usize,
-    /// What waits for links to it.
+    /// The stanzas in its queues.
     pub waiting: Amount,
 }
 
-/// A connection of the probe that is not recorded.
+/// Confirms that the events of a connection of `nuncio probe` are not recorded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Expected {
-    /// The probe's end of it.
+    /// The address from which the probe connects.
     pub address: SocketAddr,
 }
 
-/// What was done to close links.
+/// The result of a `close` command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Closed {
-    /// As the node spells it.
+    /// The domain in its normal form.
     pub domain: String,
-    /// It in a sentence.
+    /// The result in one sentence.
     pub sentence: String,
-    /// Links that we had opened.
+    /// The number of links that this node had opened.
     pub outgoing: usize,
-    /// Links that it had opened.
+    /// The number of links that the remote server had opened.
     pub incoming: usize,
-    /// Whether all of them are down.
+    /// Whether all of them are closed on both sides.
     pub down: bool,
-    /// What waits for the next link.
+    /// The stanzas that wait for the next link.
     pub waiting: Amount,
 }
 
-/// There is no answer, and why.
+/// An error in place of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// A sentence.
+    /// The error in one sentence.
     pub error: String,
 }
 
 impl<T: Serialize> Answer<T> {
-    /// The JSON document with its line break.
+    /// Writes the JSON document and a line break. Hidden characters are escaped.
     pub fn document(&self) -> String {
         document(self)
     }
 }
 
 impl Refusal {
-    /// A refusal that says what is wrong.
+    /// Makes an error with this sentence.
     pub fn new(error: impl Into<String>) -> Self {
         Self { error: error.into() }
     }
 
-    /// The JSON document with its line break.
+    /// Writes the JSON document and a line break. Hidden characters are escaped.
     pub fn document(&self) -> String {
         document(self)
     }
@@ -157,7 +157,7 @@ impl Refusal {
 fn document(value: &impl Serialize) -> String {
     match serde_json::to_string(value) {
         Ok(text) => format!("{}\n", escape::json(&text)),
-        // Paths and times that JSON cannot say are not in there.
+        // Not reached: no value of an answer has a key or a number that JSON cannot represent.
         Err(error) => format!("{{\"error\":\"the answer cannot be written: {error}\"}}\n"),
     }
 }

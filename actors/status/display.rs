@@ -1,39 +1,38 @@
-//! Text for the log and for reports: TLS, certificate verdicts and times.
+//! Text for the log and for reports: the encryption of a stream, the verdict on a certificate, and elapsed
+//! times.
 
 use std::time::Instant;
 
-use xmpp::{Domain, policy::Policy, stream::Secured};
+use xmpp::{Domain, certificate::Problem, policy::Policy, stream::Secured};
 
-/// How a stream is protected, for the log; `-` for what it has not.
+/// The encryption of a stream, as fields of a log line. A field without a value is `-`.
 #[derive(Debug)]
 pub struct Protection<'a> {
-    /// `TLSv1.3`
+    /// The protocol version in OpenSSL's spelling, such as `TLSv1.3`.
     pub protocol: &'a str,
-    /// `TLS_AES_256_GCM_SHA384`
+    /// The cipher in OpenSSL's spelling, such as `TLS_AES_256_GCM_SHA384`.
     pub cipher: &'a str,
-    /// The verdict.
+    /// The verdict on the certificate, as [`certificate`] writes it.
     pub certificate: String,
-    /// SHA-256 of the certificate.
+    /// The SHA-256 digest of the certificate in lower-case hexadecimal digits.
     pub fingerprint: &'a str,
 }
 
 impl<'a> Protection<'a> {
-    /// That of a stream with `remote`.
+    /// Describes the encryption of a stream with `remote`. `secured` is `None` for a stream in clear text.
     pub fn of(secured: Option<&'a Secured>, remote: &Domain, policy: &Policy) -> Self {
-        let certificate = secured.and_then(|secured| secured.certificate.as_ref());
+        let presented = secured.and_then(|secured| secured.certificate.as_ref());
         Self {
             protocol: secured.map_or("-", |secured| &secured.protocol),
             cipher: secured.map_or("-", |secured| &secured.cipher),
             certificate: secured
-                .map_or_else(|| "-".to_owned(), |secured| in_words(&secured.proves(remote, policy))),
-            fingerprint: certificate.map_or("-", |certificate| &certificate.fingerprint),
+                .map_or_else(|| "-".to_owned(), |secured| certificate(&secured.proves(remote, policy))),
+            fingerprint: presented.map_or("-", |presented| &presented.fingerprint),
         }
     }
-}
 
-impl Protection<'_> {
-    /// `TLSv1.3, certificate good`
-    pub fn in_words(&self) -> String {
+    /// Writes `TLSv1.3, certificate good` or `in clear text`.
+    pub fn summary(&self) -> String {
         match self.protocol {
             "-" => "in clear text".to_owned(),
             protocol => format!("{protocol}, certificate {}", self.certificate),
@@ -41,17 +40,12 @@ impl Protection<'_> {
     }
 }
 
-/// A verdict on a certificate, for the log.
-pub fn in_words(verdict: &Result<(), xmpp::certificate::Problem>) -> String {
-    verdict.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
+/// Writes the result of a check of a certificate: `good`, or a predicate such as `expired on 2026-11-01`.
+pub fn certificate(judged: &Result<(), Problem>) -> String {
+    judged.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
 }
 
-/// A verdict on a certificate in a word or two, for tables and metrics.
-pub fn name_of(verdict: &Result<(), xmpp::certificate::Problem>) -> &'static str {
-    verdict.as_ref().map_or_else(xmpp::certificate::Problem::as_str, |()| "good")
-}
-
-/// `12ms`
+/// Writes the time since `since` in milliseconds, as `12ms`.
 pub fn millis(since: Instant) -> String {
     format!("{}ms", clock::since(since).as_millis())
 }

@@ -1,4 +1,4 @@
-//! What can happen with a remote domain, as it is remembered.
+//! The events of a remote domain, as the history stores them.
 
 use std::net::SocketAddr;
 
@@ -7,107 +7,107 @@ use xmpp::Domain;
 
 use crate::report::{Time, bounded};
 
-/// Something that happened with a remote domain.
+/// An event of a remote domain. Equal events in a row are stored as one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When, and when for the first time if it happened more than once.
+    /// The time of the first occurrence.
     pub at: Time,
-    /// When for the last time.
+    /// The time of the last occurrence.
     pub last: Time,
-    /// What.
-    pub what: What,
-    /// The local domain concerned.
+    /// The kind.
+    pub what: EventKind,
+    /// The local domain, if one is involved.
     pub local: Option<String>,
-    /// The other end.
+    /// The address of the remote server.
     pub address: Option<SocketAddr>,
-    /// The particulars, in words.
+    /// The details, in words.
     pub text: String,
-    /// Of what is counted: stanzas.
+    /// The number of stanzas, for kinds that count them.
     pub count: u64,
 }
 
-/// What can happen.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// Stanzas began to wait for a link.
+pub enum EventKind {
+    /// The first stanza was queued for a link.
     Queued,
-    /// The DNS, or the configuration, named targets.
+    /// The DNS or the configuration gave the targets.
     Resolved,
     /// A target could not be used; the next is tried.
     TargetFailed,
     /// The connection was opened.
     Connected,
-    /// TLS is up.
+    /// The TLS handshake succeeded.
     Secured,
-    /// We are authenticated to it.
+    /// The remote server authenticated this node.
     Authenticated,
-    /// What waited was given to the link.
+    /// The queued stanzas were given to the link.
     HandedOver,
     /// The attempt failed.
     NoLink,
-    /// A link of ours ended.
+    /// An outgoing link ended.
     Closed,
     /// Stanzas were answered with an error.
     Bounced,
-    /// It authenticated itself on a stream of its own.
+    /// The remote server authenticated itself on an incoming stream.
     ConnectedToUs,
-    /// It asked for something on a stream of its own and did not get it.
+    /// A request of the remote server on an incoming stream was refused.
     Refused,
-    /// A stream of its own ended.
+    /// An incoming stream ended.
     Disconnected,
-    /// Its server was asked about a dialback key.
+    /// This node asked the authoritative server about a dialback key (XEP-0220).
     Verified,
-    /// It shows another certificate than before.
+    /// The remote server presented another certificate than before.
     CertificateChanged,
-    /// It showed life, so the pause ended early.
+    /// The remote server connected or answered, so the back-off was ended early.
     LifeSign,
-    /// An operator ended the pause.
+    /// An operator ended the back-off.
     Retried,
-    /// An operator had a stream of its own closed.
+    /// An operator closed an incoming stream.
     Dismissed,
 }
 
 impl Event {
-    /// Something that happened now.
+    /// Makes an event of this kind with the current time.
     #[must_use]
-    pub fn now(what: What) -> Self {
+    pub fn now(what: EventKind) -> Self {
         let at = Time::now();
         Self { at, last: at, what, local: None, address: None, text: String::new(), count: 0 }
     }
 
-    /// With this domain of ours.
+    /// Sets the local domain.
     #[must_use]
     pub fn with(self, local: &Domain) -> Self {
         Self { local: Some(local.to_string()), ..self }
     }
 
-    /// The other end was there.
+    /// Sets the address of the remote server.
     #[must_use]
     pub fn at(self, address: SocketAddr) -> Self {
         Self { address: Some(address), ..self }
     }
 
-    /// The particulars; what is too long is cut.
+    /// Sets the details, shortened by [`bounded`].
     #[must_use]
     pub fn saying(self, text: impl Into<String>) -> Self {
         Self { text: bounded(text.into()), ..self }
     }
 
-    /// So many stanzas.
+    /// Sets the number of stanzas.
     #[must_use]
     pub fn of(self, stanzas: usize) -> Self {
         Self { count: stanzas as u64, ..self }
     }
 
-    /// Whether it is more of the same.
+    /// Returns whether both events are equal apart from their times and counts.
     pub fn repeats(&self, other: &Self) -> bool {
         self.what == other.what && self.local == other.local && self.text == other.text
     }
 }
 
-impl What {
-    /// In a word or two, for a table.
+impl EventKind {
+    /// The name in a table: one to three words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -131,7 +131,7 @@ impl What {
         }
     }
 
-    /// Whether it is a step of an attempt.
+    /// Returns whether it is a step of a connection attempt.
     pub fn is_step(self) -> bool {
         matches!(
             self,

@@ -1,6 +1,19 @@
-//! Reports, events, causes and commands of a node: plain values that the log, the control socket and the probe share.
+//! Reports, events, causes and commands of a node, as plain values.
 //!
-//! Architecture Invariant: no actor and no I/O. The actors fill these values in, and the commands of the binary show them.
+//! The actors fill them in. The log, the control socket and the commands of the binary write them.
+//!
+//! ```
+//! use status::{escape, request::Request};
+//!
+//! // A request on the control socket is one line of JSON.
+//! let request = Request::Retry { domain: "b.example".to_owned() };
+//! assert_eq!(request.line(), "{\"ask\":\"retry\",\"domain\":\"b.example\"}\n");
+//!
+//! // Text of a peer can hold control characters.
+//! assert_eq!(escape::escaped("\u{1b}[2J"), r"\u{1b}[2J");
+//! ```
+//!
+//! Architecture Invariant: no actor and no I/O.
 
 pub mod amount;
 pub mod answer;

@@ -1,63 +1,63 @@
-//! What can be asked on the control socket: one line of JSON.
+//! Requests on the control socket: one line of JSON for each.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// One command.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
-    /// Why does federation with a domain work, or not?
+    /// Explain the state of federation with a domain.
     Explain {
         /// The remote domain.
         domain: String,
     },
-    /// Which links are there?
+    /// List the links.
     Sessions {
-        /// Only with this domain.
+        /// Only links with this domain.
         #[serde(default)]
         domain: Option<String>,
-        /// At most so many.
+        /// The maximum number of entries in the answer.
         #[serde(default = "limit")]
         limit: usize,
     },
-    /// What waits for a link?
+    /// List the queues.
     Queues {
-        /// Only for this domain.
+        /// Only queues for this domain.
         #[serde(default)]
         domain: Option<String>,
-        /// At most so many.
+        /// The maximum number of entries in the answer.
         #[serde(default = "limit")]
         limit: usize,
     },
-    /// How are the configured components?
+    /// List the configured components.
     Components {
-        /// Only this one.
+        /// Only the component of this name.
         #[serde(default)]
         name: Option<String>,
     },
-    /// End the pause of a domain.
+    /// End the back-off of a domain.
     Retry {
         /// The remote domain.
         domain: String,
     },
-    /// Keep no record of a connection: `nuncio probe` announces its own ones.
+    /// Do not record the events of a connection. `nuncio probe` announces its connections.
     ExpectProbe {
-        /// Its end of the connection.
+        /// The address from which the probe connects.
         address: SocketAddr,
     },
     /// Close the links with a domain, or the connection of a component.
     Close {
-        /// The remote domain, or the component's name.
+        /// The remote domain, or the name of the component.
         domain: String,
     },
 }
 
 impl Request {
-    /// The line that asks it.
+    /// Writes the request as a line of JSON.
     pub fn line(&self) -> String {
-        // Strings and numbers can always be written.
+        // A request has only strings and numbers, which JSON can represent.
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 }
@@ -66,8 +66,8 @@ fn limit() -> usize {
     DEFAULT_LIMIT
 }
 
-/// Lines of an answer when nothing else is wanted: more than a screen, fewer than anybody minds.
+/// The number of entries in an answer if the request has no limit.
 pub const DEFAULT_LIMIT: usize = 100;
 
-/// Lines of an answer at most, whatever is wanted: some megabytes.
+/// The maximum number of entries in an answer. They take some megabytes.
 pub const MOST: usize = 10_000;

@@ -1,29 +1,32 @@
-//! How things stand with a domain, and what was done about it, in one sentence.
+//! One sentence about the state of a domain or component, or about the result of a command.
 
 use crate::{
     amount::Amount,
     answer::{Closed, Related},
-    event::{Event, What},
-    report::{Component, Direction, Link, Pair, Queue, Seconds, State, Time, Trouble, Wait},
+    event::{Event, EventKind},
+    report::{
+        Authentication, ComponentReport, Direction, FailureReport, LinkReport, LinkState, Pair, QueueReport,
+        QueueState, Seconds, Time, Verdict,
+    },
 };
 
-/// What a sentence is made of.
+/// The facts about a domain, from which its sentence is made.
 pub struct Facts<'a> {
     /// The remote domain.
     pub domain: &'a str,
     /// Whether the policy allows it.
     pub permitted: bool,
-    /// Its links.
-    pub links: &'a [Link],
-    /// Its queues.
-    pub queues: &'a [Queue],
-    /// Its events, the oldest first.
+    /// The links with the domain.
+    pub links: &'a [LinkReport],
+    /// The queues for the domain.
+    pub queues: &'a [QueueReport],
+    /// The events of the domain, the oldest first.
     pub events: &'a [Event],
     /// The time of the answer.
     pub now: Time,
 }
 
-/// The state of a domain and why: `b.example: no link; its certificate expired on 2026-11-01; …`.
+/// Describes the state of a domain: `b.example: no link; certificate of b.example expired on 2026-11-01; …`.
 pub fn state(facts: &Facts<'_>) -> String {
     let mut sentence = format!("{}: {}", facts.domain, facts.state());
     if let Some(refused) = facts.refused() {
@@ -33,7 +36,7 @@ pub fn state(facts: &Facts<'_>) -> String {
     sentence
 }
 
-/// What `retry` did.
+/// Describes the result of `retry`.
 pub fn retried(domain: &str, begun: &[Pair], under_way: usize, links: usize, permitted: bool) -> String {
     if !permitted {
         return format!("{domain}: {NOT_ALLOWED}");
@@ -51,7 +54,7 @@ pub fn retried(domain: &str, begun: &[Pair], under_way: usize, links: usize, per
     }
 }
 
-/// What `close` did.
+/// Describes the result of `close`.
 pub fn closed(closed: &Closed) -> String {
     let Closed { domain, outgoing, incoming, down, .. } = closed;
     if outgoing + incoming == 0 {
@@ -62,7 +65,7 @@ pub fn closed(closed: &Closed) -> String {
     format!("{domain}: {count} {done} ({outgoing} opened here, {incoming} there); {}", waits(closed.waiting))
 }
 
-/// Related domains: `chat.b.example (1 link, nothing waits)`.
+/// Lists related domains: `chat.b.example (1 link, nothing waits)`.
 pub fn related(related: &[Related]) -> String {
     let one = |related: &Related| {
         let links = count(related.links, "link", "links");
@@ -71,9 +74,10 @@ pub fn related(related: &[Related]) -> String {
     related.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// The state of a component: `echo.example.org: component not connected for 3 min; its last connection ended: …`.
-pub fn component(component: &Component, now: Time) -> String {
-    let Component { name, connected, since, last_end, refused, rejected, .. } = component;
+/// Describes the state of a component: `echo.example.org: component not connected for 3 min; its last
+/// connection ended: …`.
+pub fn component(component: &ComponentReport, now: Time) -> String {
+    let ComponentReport { name, connected, since, last_end, refused, rejected, .. } = component;
     let time = Seconds(since.before(now));
     let mut parts = vec![match connected {
         true => format!("component connected for {time}"),
@@ -97,9 +101,9 @@ pub fn component(component: &Component, now: Time) -> String {
     format!("{name}: {}", parts.join("; "))
 }
 
-/// What becomes of a domain that the rules forbid.
+/// The state of a domain that the policy forbids.
 const NOT_ALLOWED: &str =
-    "not allowed by s2s.allow and s2s.deny of this node; what is sent there is answered with not-allowed";
+    "not allowed by s2s.allow and s2s.deny of this node; stanzas to it are answered with not-allowed";
 
 impl Facts<'_> {
     fn state(&self) -> String {
@@ -110,10 +114,11 @@ impl Facts<'_> {
             return self.no_link(queue, trouble);
         }
         let waits = waits(self.waiting());
-        if let Some(link) = self.first(Direction::Outgoing, &[State::Connecting, State::Negotiating]) {
+        if let Some(link) = self.first(Direction::Outgoing, &[LinkState::Connecting, LinkState::Negotiating])
+        {
             return format!("a link is being made{}; {waits}{}", at(link), self.last_failure());
         }
-        let standing = [State::Authenticated];
+        let standing = [LinkState::Authenticated];
         let theirs = self.first(Direction::Incoming, &standing);
         match (self.first(Direction::Outgoing, &standing), theirs) {
             (Some(link), Some(_)) => format!("linked both ways{}; {waits}", self.particulars(link)),
@@ -128,17 +133,16 @@ impl Facts<'_> {
         }
     }
 
-    /// The queue in the worst trouble: the one that has most waiting, or else failed most often.
-    fn trouble(&self) -> Option<(&Queue, &Trouble)> {
-        let paused = self.queues.iter().filter(|queue| queue.state == Wait::Pause);
+    /// The paused queue with the most waiting stanzas, or else with the most failures.
+    fn trouble(&self) -> Option<(&QueueReport, &FailureReport)> {
+        let paused = self.queues.iter().filter(|queue| queue.state == QueueState::Pause);
         let troubled = paused.filter_map(|queue| Some((queue, queue.trouble.as_ref()?)));
         troubled.max_by_key(|(queue, _)| (queue.waiting.stanzas, queue.failures))
     }
 
-    fn no_link(&self, queue: &Queue, trouble: &Trouble) -> String {
-        let elsewhere = self.first(Direction::Outgoing, &[State::Authenticated]).is_some();
+    fn no_link(&self, queue: &QueueReport, trouble: &FailureReport) -> String {
+        let elsewhere = self.first(Direction::Outgoing, &[LinkState::Authenticated]).is_some();
         let from = if elsewhere { format!(" from {}", queue.local) } else { String::new() };
-        let reason = trouble.reason.replace(&format!("certificate of {}", self.domain), "its certificate");
         let waiting = self.waiting();
         let wait = queue.next_attempt.unwrap_or_default();
         let next = match (waiting.stanzas, wait.0.is_zero()) {
@@ -147,29 +151,30 @@ impl Facts<'_> {
             (0, false) => format!("next attempt with the next stanza, in {wait} at the earliest"),
             (0, true) => "next attempt with the next stanza".to_owned(),
         };
-        format!("no link{from}; {reason}; {}; {}, {next}", trouble.remedy, waits(waiting))
+        format!("no link{from}; {}; {}; {}, {next}", trouble.reason, trouble.remedy, waits(waiting))
     }
 
-    fn first(&self, direction: Direction, states: &[State]) -> Option<&Link> {
-        let wanted = |link: &&Link| link.direction == direction && states.contains(&link.state);
+    fn first(&self, direction: Direction, states: &[LinkState]) -> Option<&LinkReport> {
+        let wanted = |link: &&LinkReport| link.direction == direction && states.contains(&link.state);
         self.links.iter().find(wanted)
     }
 
-    /// What waits for links, and on them.
+    /// The stanzas in queues and on authenticated links.
     fn waiting(&self) -> Amount {
-        // What waits for an attempt stands with its queue.
-        let on_links = self.links.iter().filter(|link| link.state == State::Authenticated);
+        // A link that is not authenticated shows the stanzas of its queue.
+        let on_links = self.links.iter().filter(|link| link.state == LinkState::Authenticated);
         let amounts = self.queues.iter().map(|queue| queue.waiting).chain(on_links.map(|link| link.waiting));
         amounts.fold(Amount::default(), Amount::plus)
     }
 
     /// ` for 2 h, dialback over TLSv1.3, though its certificate expired on 2026-11-01`
-    fn particulars(&self, link: &Link) -> String {
-        let how = link.mechanism.as_deref().unwrap_or("unknown");
+    fn particulars(&self, link: &LinkReport) -> String {
+        let how = link.mechanism.map_or("unknown", Authentication::as_str);
         let tls = link.tls.as_ref();
         let over = tls.map_or_else(|| "in clear text".to_owned(), |tls| format!("over {}", tls.protocol));
-        // EXTERNAL rests on a good one.
-        let bad = tls.filter(|tls| tls.verdict != GOOD && link.mechanism.as_deref() == Some(DIALBACK));
+        // EXTERNAL requires a good certificate.
+        let bad = tls
+            .filter(|tls| tls.verdict != Verdict::Good && link.mechanism == Some(Authentication::Dialback));
         let though =
             bad.map_or_else(String::new, |tls| format!(", though its certificate {}", tls.certificate));
         format!(" for {}, {how} {over}{though}", Seconds(link.since.before(self.now)))
@@ -177,7 +182,7 @@ impl Facts<'_> {
 
     fn last_failure(&self) -> String {
         let trouble = self.queues.iter().find_map(|queue| queue.trouble.as_ref());
-        trouble.map_or_else(String::new, |Trouble { reason, remedy, .. }| {
+        trouble.map_or_else(String::new, |FailureReport { reason, remedy, .. }| {
             format!("; the last attempt failed: {reason}; {remedy}")
         })
     }
@@ -186,27 +191,30 @@ impl Facts<'_> {
         let Some(event) = self.events.last() else { return String::new() };
         let age = Seconds(event.last.before(self.now));
         let what = match event.what {
-            What::Disconnected => "its stream ended",
+            EventKind::Disconnected => "its stream ended",
             other => other.as_str(),
         };
         let text = if event.text.is_empty() { String::new() } else { format!(" ({})", event.text) };
         format!("; last: {what} {age} ago{text}")
     }
 
-    /// What it was refused when it last came here.
+    /// The refusal of its last incoming connection.
     fn refused(&self) -> Option<String> {
         let about_incoming = |event: &&Event| {
-            matches!(event.what, What::ConnectedToUs | What::Refused | What::Verified | What::Disconnected)
+            matches!(
+                event.what,
+                EventKind::ConnectedToUs | EventKind::Refused | EventKind::Verified | EventKind::Disconnected
+            )
         };
         let event = self.events.iter().rev().find(about_incoming)?;
-        let standing = self.first(Direction::Incoming, &[State::Authenticated]).is_some();
-        let refused = matches!(event.what, What::Refused | What::Verified) && !standing;
+        let standing = self.first(Direction::Incoming, &[LinkState::Authenticated]).is_some();
+        let refused = matches!(event.what, EventKind::Refused | EventKind::Verified) && !standing;
         let age = Seconds(event.last.before(self.now));
         refused.then(|| format!("its last incoming connection was refused {age} ago: {}", event.text))
     }
 }
 
-fn at(link: &Link) -> String {
+fn at(link: &LinkReport) -> String {
     match link.address {
         Some(address) => format!(", negotiating with {address}"),
         None => String::new(),
@@ -226,31 +234,25 @@ fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// The verdict on a certificate that proves its domain.
-const GOOD: &str = "good";
-
-/// The mechanism as [`report::Link`](crate::report::Link) names it.
-const DIALBACK: &str = "dialback";
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::report::{Pair, Side, Tls};
+    use crate::report::{Pair, Side, TlsReport};
 
-    fn trouble() -> Trouble {
-        Trouble {
+    fn trouble() -> FailureReport {
+        FailureReport {
             reason: "certificate of b.example expired on 2026-11-01".to_owned(),
             definitive: true,
             cause: "certificate-expired".to_owned(),
             side: Side::Remote,
-            remedy: "b.example's administrator has to renew it".to_owned(),
+            remedy: "the operator of b.example must renew it".to_owned(),
         }
     }
 
-    fn queue(state: Wait, stanzas: u64, next: Option<u64>) -> Queue {
-        Queue {
+    fn queue(state: QueueState, stanzas: u64, next: Option<u64>) -> QueueReport {
+        QueueReport {
             local: "a.example".to_owned(),
             remote: "b.example".to_owned(),
             state,
@@ -262,23 +264,23 @@ mod tests {
         }
     }
 
-    fn link(direction: Direction, state: State) -> Link {
-        let tls = Tls {
+    fn link(direction: Direction, state: LinkState) -> LinkReport {
+        let tls = TlsReport {
             protocol: "TLSv1.3".to_owned(),
             cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
             certificate: "good".to_owned(),
-            verdict: "good".to_owned(),
+            verdict: Verdict::Good,
             expires: None,
             fingerprint: None,
         };
-        Link {
+        LinkReport {
             direction,
             state,
             pairs: vec![Pair { local: "a.example".to_owned(), remote: Some("b.example".to_owned()) }],
             pairs_not_shown: 0,
             address: Some(([127, 0, 0, 1], 5269).into()),
             since: Time(Time::now().0 - Duration::from_secs(7_300)),
-            mechanism: Some("EXTERNAL".to_owned()),
+            mechanism: Some(Authentication::External),
             tls: Some(tls),
             received: Amount::default(),
             sent: Amount::default(),
@@ -287,54 +289,57 @@ mod tests {
         }
     }
 
-    fn told(links: &[Link], queues: &[Queue], events: &[Event]) -> String {
+    fn sentence(links: &[LinkReport], queues: &[QueueReport], events: &[Event]) -> String {
         let now = Time::now();
         state(&Facts { domain: "b.example", permitted: true, links, queues, events, now })
     }
 
     #[test]
-    fn no_link_says_why_who_has_to_act_and_when_it_is_tried_again() {
+    fn a_missing_link_comes_with_reason_remedy_and_next_attempt() {
         assert_eq!(
-            told(&[], &[queue(Wait::Pause, 12, Some(34))], &[]),
-            "b.example: no link; its certificate expired on 2026-11-01; b.example's administrator has to renew \
-             it; 12 stanzas wait, next attempt in 34 s"
+            sentence(&[], &[queue(QueueState::Pause, 12, Some(34))], &[]),
+            "b.example: no link; certificate of b.example expired on 2026-11-01; the operator of b.example must \
+             renew it; 12 stanzas wait, next attempt in 34 s"
         );
-        let nothing = told(&[], &[queue(Wait::Pause, 0, Some(0))], &[]);
+        let nothing = sentence(&[], &[queue(QueueState::Pause, 0, Some(0))], &[]);
         assert!(nothing.ends_with("; nothing waits, next attempt with the next stanza"), "{nothing}");
     }
 
     #[test]
-    fn a_link_for_another_domain_of_ours_is_not_passed_over() {
-        let other = link(Direction::Outgoing, State::Authenticated);
-        let told = told(&[other], &[queue(Wait::Pause, 1, Some(3))], &[]);
-        assert!(told.starts_with("b.example: no link from a.example; its certificate"), "{told}");
+    fn a_link_of_another_local_domain_is_mentioned() {
+        let other = link(Direction::Outgoing, LinkState::Authenticated);
+        let sentence = sentence(&[other], &[queue(QueueState::Pause, 1, Some(3))], &[]);
+        assert!(
+            sentence.starts_with("b.example: no link from a.example; certificate of b.example"),
+            "{sentence}"
+        );
     }
 
     #[test]
-    fn links_are_told_by_their_directions() {
-        let outgoing = link(Direction::Outgoing, State::Authenticated);
-        let incoming = link(Direction::Incoming, State::Authenticated);
-        let both = told(&[outgoing.clone(), incoming.clone()], &[], &[]);
+    fn links_are_named_by_direction() {
+        let outgoing = link(Direction::Outgoing, LinkState::Authenticated);
+        let incoming = link(Direction::Incoming, LinkState::Authenticated);
+        let both = sentence(&[outgoing.clone(), incoming.clone()], &[], &[]);
         assert_eq!(both, "b.example: linked both ways for 2 h, EXTERNAL over TLSv1.3; nothing waits");
-        let here = told(&[outgoing], &[], &[]);
+        let here = sentence(&[outgoing], &[], &[]);
         assert!(here.starts_with("b.example: linked from here, not from there for 2 h"), "{here}");
-        let there = told(&[incoming], &[], &[]);
+        let there = sentence(&[incoming], &[], &[]);
         assert!(there.starts_with("b.example: linked from there, not from here"), "{there}");
     }
 
     #[test]
-    fn a_link_by_dialback_tells_of_the_certificate_that_it_does_not_rest_on() {
-        let mut outgoing = link(Direction::Outgoing, State::Authenticated);
-        outgoing.mechanism = Some("dialback".to_owned());
-        let good = told(std::slice::from_ref(&outgoing), &[], &[]);
+    fn a_link_by_dialback_names_the_problem_of_its_certificate() {
+        let mut outgoing = link(Direction::Outgoing, LinkState::Authenticated);
+        outgoing.mechanism = Some(Authentication::Dialback);
+        let good = sentence(std::slice::from_ref(&outgoing), &[], &[]);
         assert!(good.ends_with(", dialback over TLSv1.3; nothing waits"), "{good}");
         if let Some(tls) = &mut outgoing.tls {
             tls.certificate = "expired on 2026-11-01".to_owned();
-            tls.verdict = "expired".to_owned();
+            tls.verdict = Verdict::Expired;
         }
-        let incoming = link(Direction::Incoming, State::Authenticated);
+        let incoming = link(Direction::Incoming, LinkState::Authenticated);
         assert_eq!(
-            told(&[outgoing, incoming], &[], &[]),
+            sentence(&[outgoing, incoming], &[], &[]),
             "b.example: linked both ways for 2 h, dialback over TLSv1.3, though its certificate expired on \
              2026-11-01; nothing waits"
         );
@@ -342,28 +347,28 @@ mod tests {
 
     #[test]
     fn an_attempt_under_way_comes_with_the_last_failure() {
-        let attempt = link(Direction::Outgoing, State::Negotiating);
+        let attempt = link(Direction::Outgoing, LinkState::Negotiating);
         assert_eq!(
-            told(&[attempt], &[queue(Wait::Attempt, 1, None)], &[]),
+            sentence(&[attempt], &[queue(QueueState::Attempt, 1, None)], &[]),
             "b.example: a link is being made, negotiating with 127.0.0.1:5269; 1 stanza waits; the last attempt \
-             failed: certificate of b.example expired on 2026-11-01; b.example's administrator has to renew it"
+             failed: certificate of b.example expired on 2026-11-01; the operator of b.example must renew it"
         );
     }
 
     #[test]
-    fn a_refusal_on_its_own_stream_is_told_until_it_is_admitted() {
-        let refused = Event::now(What::Refused).saying("its certificate is self-signed");
-        let admitted = Event::now(What::ConnectedToUs);
-        let outgoing = link(Direction::Outgoing, State::Authenticated);
-        let one = told(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
+    fn a_refused_incoming_stream_is_mentioned_until_one_is_admitted() {
+        let refused = Event::now(EventKind::Refused).saying("its certificate is self-signed");
+        let admitted = Event::now(EventKind::ConnectedToUs);
+        let outgoing = link(Direction::Outgoing, LinkState::Authenticated);
+        let one = sentence(std::slice::from_ref(&outgoing), &[], std::slice::from_ref(&refused));
         assert!(one.contains("; its last incoming connection was refused "), "{one}");
         assert!(one.ends_with(" ago: its certificate is self-signed"), "{one}");
-        let both = told(&[outgoing], &[], &[refused, admitted]);
+        let both = sentence(&[outgoing], &[], &[refused, admitted]);
         assert!(!both.contains("refused"), "{both}");
     }
 
     #[test]
-    fn a_domain_that_is_not_allowed_is_told_by_our_own_rule() {
+    fn a_forbidden_domain_names_the_setting() {
         let facts = Facts {
             domain: "b.example",
             permitted: false,
@@ -376,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_did_is_told_with_its_numbers() {
+    fn the_result_of_a_command_has_its_numbers() {
         let done = Closed {
             domain: "b.example".to_owned(),
             sentence: String::new(),

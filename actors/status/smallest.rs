@@ -1,8 +1,8 @@
-//! Selects the smallest items of many, in order.
+//! Selects the smallest items of an iterator.
 
 use std::collections::BinaryHeap;
 
-/// The `limit` smallest, in order; never more of them than that are held.
+/// Returns the `limit` smallest items in ascending order. It holds no more than `limit` items at a time.
 pub fn smallest<T: Ord>(items: impl Iterator<Item = T>, limit: usize) -> Vec<T> {
     let mut heap = BinaryHeap::new();
     for item in items {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_smallest_are_kept_in_order() {
+    fn returns_the_smallest_in_order() {
         assert_eq!(smallest([5, 1, 4, 2, 3].into_iter(), 3), [1, 2, 3]);
         assert_eq!(smallest([2, 1].into_iter(), 3), [1, 2]);
         assert_eq!(smallest([2, 1].into_iter(), 0), [0; 0]);

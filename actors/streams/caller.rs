@@ -1,16 +1,16 @@
-//! The far end of an accepted connection, and its events for the listener that counts it.
+//! The peer of an accepted connection, and the events by which the listener counts its connections.
 
 use std::net::SocketAddr;
 
 use xmpp::Domain;
 
-/// A stream of this listener is over.
+/// An accepted connection has ended.
 #[derive(Debug)]
 pub struct Ended {
     /// The connection.
     pub caller: Caller,
-    /// It verified a dialback key that is ours. So it does not count as an attempt, though it never authenticated: the
-    /// servers of a hoster verify one key for each domain that we write to.
+    /// The peer verified one of our dialback keys. So the connection does not count as a failed attempt,
+    /// though it never authenticated: a hoster's servers verify one key for each domain that we write to.
     pub is_expected: bool,
 }
 
@@ -21,13 +21,13 @@ pub struct Proved {
     pub caller: Caller,
 }
 
-/// Who is at the other end of a connection. A peer may use one port for two of our sockets.
+/// Identifies an accepted connection. A peer may use one port for connections to two of our sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Caller {
-    /// The peer's end.
+    /// The address of the peer.
     pub address: SocketAddr,
-    /// By which of the sockets it came.
-    pub door: usize,
+    /// The index of the listening socket that accepted it.
+    pub socket: usize,
 }
 
 /// A component has shown a wrong secret.
@@ -35,6 +35,6 @@ pub struct Caller {
 pub struct Mistaken {
     /// The connection.
     pub caller: Caller,
-    /// The name that it claimed; only a name that the node knows.
+    /// The name that it claimed, which is a configured one.
     pub name: Domain,
 }

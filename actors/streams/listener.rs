@@ -1,13 +1,13 @@
-//! The listening sockets for one kind of peers: accepts, within the limits for an address, and starts an actor for each
-//! connection.
+//! The listener for one kind of peers: accepts connections within the limits per address, and starts an actor
+//! for each.
 
+mod addresses;
 mod detect;
-mod line;
-mod mistakes;
-mod probe;
+mod own_probe;
+mod queue;
 mod show;
-mod sites;
 mod socket;
+mod wrong_secrets;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -25,13 +25,14 @@ use tokio::{
 use xmpp::stream::{self, Condition};
 
 use self::{
+    addresses::{Addresses, Bounds, Excess, Standing},
     detect::Outcome,
-    line::Word,
-    mistakes::Mistakes,
-    sites::{Bounds, Excess, Place, Sites},
+    own_probe::ExpectedProbes,
+    queue::FirstByte,
     socket::accept,
+    wrong_secrets::WrongSecrets,
 };
-pub use self::{probe::ExpectProbe, socket::bind};
+pub use self::{own_probe::ExpectProbe, socket::bind};
 use crate::{
     observe::log_limit::{self, LogLimiter},
     streams::{
@@ -41,72 +42,73 @@ use crate::{
     },
 };
 use mailbox::{Mailbox, Meter, Queued, drain, workers::Workers};
-use net::{happy_eyeballs, site::site, stream_id};
+use net::{address::site, stream_id, tcp_options};
 use status::report;
 
-/// Stop accepting; the streams go on.
+/// Stop accepting connections. Streams go on.
 #[derive(Debug)]
 pub struct Stop;
 
-/// Go on under these terms; the streams of servers learn of them too.
+/// Go on under this configuration, and send it to the streams.
 #[derive(Debug)]
 pub struct Adopt {
-    /// Of the same kind of peers.
-    pub whose: Kind,
-    /// What is accepted from now on.
+    /// The configuration, for the same kind of peers.
+    pub kind: Kind,
+    /// The limits for connections that come from now on.
     pub limits: Limits,
 }
 
-/// Have every stream closed.
+/// The node stops: close every stream.
 #[derive(Debug)]
 pub struct Drain {
-    /// How long a program that goes on sending is listened to.
+    /// The time after which a peer that goes on sending is cut off.
     pub within: Duration,
-    /// Dropped when all are over.
+    /// Dropped when all streams are over.
     pub token: drain::Token,
 }
 
-/// Have streams say how they are.
+/// Have the streams report their state.
 #[derive(Debug)]
 pub struct Show {
-    /// Only those of this domain; all of them are asked.
+    /// Only the streams of this domain. The listener forwards the message to all, and each decides.
     pub of: Option<xmpp::Domain>,
-    /// Without a domain, at most so many, in the order of their addresses.
+    /// Without a domain: the number of streams at most, in the order of their addresses.
     pub limit: usize,
-    /// Where the streams' answers go.
-    pub links: mpsc::Sender<report::Link>,
-    /// Where the number of all streams goes, shown or not.
+    /// Receives the reports.
+    pub links: mpsc::Sender<report::LinkReport>,
+    /// Receives the number of all streams, reported or not.
     pub total: oneshot::Sender<usize>,
 }
 
-/// An operator wants the streams of this remote domain closed in good order.
+/// An operator closes the streams of this remote domain.
 #[derive(Debug)]
 pub struct Dismiss {
-    /// Whose.
+    /// The remote domain.
     pub remote: xmpp::Domain,
-    /// Where each stream that closes leaves a token, which is dropped when it is down.
+    /// Receives a token from each stream that closes; the stream drops its own when it is over.
     pub closing: mpsc::Sender<drain::Token>,
-    /// That token.
+    /// The token to send there.
     pub token: drain::Token,
 }
 
-/// A socket that accepts.
+/// A listening socket.
 #[derive(Debug)]
-pub struct Door {
-    /// Bound.
+pub struct ListeningSocket {
+    /// The bound socket.
     pub socket: TcpListener,
-    /// Servers speak TLS from the first byte there (XEP-0368). At the others they may.
+    /// Connections start with TLS (XEP-0368). On the other sockets servers may do so.
     pub direct_tls: bool,
 }
 
-/// A connection came, told to ourselves by the accepting task.
+/// A connection was accepted. Sent by the accepting task.
 #[derive(Debug)]
 struct Accepted {
     socket: TcpStream,
     caller: Caller,
 }
 
-/// A server's first byte, or its silence, has told how it speaks; its TLS handshake, if any, is done.
+/// The start of a connection is over: the first byte was read or the wait for it has ended, and the TLS
+/// handshake is done if there was one. Sent by the task of the start.
 #[derive(Debug)]
 struct Detected {
     caller: Caller,
@@ -114,38 +116,39 @@ struct Detected {
     outcome: Outcome,
 }
 
-/// Whose connections a listener takes.
+/// The kind of peers of a listener, with the dependencies of their streams.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// Servers.
+    /// Remote servers.
     Servers(incoming::Environment),
-    /// Components.
+    /// External components.
     Components(component::Environment),
 }
 
-/// A connection that waits in line has sent its first byte, or has stayed silent.
+/// A waiting connection has sent its first byte, or has stayed silent.
 #[derive(Debug)]
 struct Heard {
     caller: Caller,
-    word: Word,
+    first: FirstByte,
 }
 
-/// Limits on what is accepted. All but the first two are for connections that have not authenticated.
+/// Limits of accepted connections. All but the first two are for connections that have not authenticated.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// A seat for each connection but those that wait, of all listeners that share it.
-    pub seats: Arc<Semaphore>,
-    /// The number of all seats. One address can have three quarters of them.
+    /// One permit for each connection that is served, shared by listeners.
+    pub connection_permits: Arc<Semaphore>,
+    /// The number of these permits. One address can have three quarters of them.
     pub connections: usize,
-    /// Connections that are served at a time; as many more may wait.
+    /// Connections that are served at one time; as many more may wait.
     pub unauthenticated: usize,
-    /// Connections of one address that are served at a time; an IPv6 /64 is one address. More of them wait.
+    /// Connections of one address that are served at one time; further ones wait. An IPv6 /64 is one address.
     pub per_address: usize,
-    /// How many times as many are served of an address of which others have authenticated; 1: no more.
+    /// The factor by which that limit grows for an address with authenticated connections; 1: it does not
+    /// grow.
     pub growth: usize,
-    /// Connections of one address that may end without authentication in a minute.
+    /// Connections of one address that may end without authentication per minute.
     pub attempts: usize,
-    /// For a first byte and a direct TLS handshake, and for the time in line.
+    /// The time limit for a first byte and a direct TLS handshake, and for the wait in the queue.
     pub handshake_timeout: Duration,
 }
 
@@ -161,71 +164,74 @@ impl Limits {
     }
 }
 
-/// The actor of the listening sockets for one kind of peers. It alone counts them, whichever way they come.
+/// The actor of the listening sockets for one kind of peers. It counts their connections over all sockets.
 pub struct Listener {
-    whose: Kind,
+    kind: Kind,
     limits: Limits,
     workers: Workers,
     streams: Arc<Meter>,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     accepting: Vec<JoinHandle<()>>,
-    /// Of each socket: whether it is for TLS from the first byte.
+    /// For each socket: whether connections start with TLS.
     direct_tls: Vec<bool>,
-    connections: HashMap<Caller, Connection>,
-    sites: Sites,
-    /// The connections of each address that wait and have sent a first byte.
-    lines: HashMap<IpAddr, VecDeque<Caller>>,
-    /// The connections of each address that may be silent while they are served, the oldest in front.
+    connections: HashMap<Caller, Tracked>,
+    addresses: Addresses,
+    /// The waiting connections of each address that have sent a first byte.
+    queues: HashMap<IpAddr, VecDeque<Caller>>,
+    /// The served connections of each address that have not sent a byte yet, the oldest first.
     silent: HashMap<IpAddr, BTreeSet<(Instant, Caller)>>,
-    mistakes: Mistakes,
+    wrong_secrets: WrongSecrets,
     refused: Arc<LogLimiter>,
-    probes: probe::Expected,
+    probes: ExpectedProbes,
     /// The node is being stopped.
     stopped: bool,
 }
 
-struct Connection {
+/// An accepted connection.
+struct Tracked {
     stage: Stage,
     since: Instant,
-    place: Place,
-    /// It is no stranger's, though it has not authenticated.
+    standing: Standing,
+    /// Its end does not count as a failed attempt, though it has not authenticated.
     is_expected: bool,
-    /// How long its place stays taken after its end, because it showed a wrong secret.
+    /// How long it stays counted after its end, because it showed a wrong secret.
     penalty: Duration,
-    /// Held for its drop; a connection that waits has none.
-    seat: Option<OwnedSemaphorePermit>,
+    /// Held while it is served.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
+/// The stage of a connection.
 enum Stage {
-    /// In line, without a first byte: a task holds the socket.
+    /// Waiting, without a first byte: a task holds the socket.
     Silent,
-    /// In line, with a first byte.
+    /// Waiting, with a first byte.
     Waiting(TcpStream),
-    /// Served: a task waits for the first byte, which the sender ends, then for TLS.
-    Meeting(Option<oneshot::Sender<()>>),
+    /// Served: a task waits for the first byte, then for TLS. The sender ends the wait for the first byte.
+    Starting(Option<oneshot::Sender<()>>),
     Server(Mailbox<Incoming>),
     Component(Mailbox<Component>),
 }
 
 impl Listener {
-    /// An actor that accepts at `doors`; `streams` meters the actors it starts.
+    /// An actor that accepts at these sockets; `streams` meters the actors that it starts.
     pub fn new(
-        doors: Vec<Door>,
-        whose: Kind,
+        sockets: Vec<ListeningSocket>,
+        kind: Kind,
         limits: Limits,
         workers: Workers,
         streams: Arc<Meter>,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
-        let direct_tls = doors.iter().map(|door| door.direct_tls).collect();
-        let doors = doors.into_iter().enumerate();
-        let accepting = doors.map(|(number, door)| actix_rt::spawn(accept(door.socket, number, own.clone())));
+        let direct_tls = sockets.iter().map(|socket| socket.direct_tls).collect();
+        let sockets = sockets.into_iter().enumerate();
+        let accepting =
+            sockets.map(|(index, socket)| actix_rt::spawn(accept(socket.socket, index, own.clone())));
         let accepting = accepting.collect();
         let now = clock::now();
         Self {
-            whose,
+            kind,
             workers,
             streams,
             own,
@@ -233,60 +239,71 @@ impl Listener {
             accepting,
             direct_tls,
             connections: HashMap::new(),
-            sites: Sites::new(limits.bounds(), now),
+            addresses: Addresses::new(limits.bounds(), now),
             limits,
-            lines: HashMap::new(),
+            queues: HashMap::new(),
             silent: HashMap::new(),
-            mistakes: Mistakes::new(now),
-            refused: LogLimiter::new(LOG, log_limit::FEW, "more connections were refused: too many"),
-            probes: probe::Expected::default(),
+            wrong_secrets: WrongSecrets::new(now),
+            refused: LogLimiter::new(
+                LOG,
+                log_limit::FEW,
+                "more connections were refused: too many connections",
+            ),
+            probes: ExpectedProbes::default(),
             stopped: false,
         }
     }
 
+    /// Serves a new connection, has it wait, or refuses it.
     fn take(&mut self, socket: TcpStream, caller: Caller) {
         let ip = caller.address.ip();
-        let place = match self.sites.judge(ip, clock::now()) {
-            Ok(place) => place,
+        let standing = match self.addresses.judge(ip, clock::now()) {
+            Ok(standing) => standing,
             Err(excess) => return self.refuse(&socket, caller, &excess.error()),
         };
-        // A peer may use a port again before the end of its last connection is told here; the two would be mistaken for
-        // one another, and never counted out.
+        // A peer may reuse a port before the end of its last connection is reported here. The two would be
+        // mistaken for each other, and stay counted for ever.
         if self.connections.contains_key(&caller) {
             let error = stream::Error::new(
                 Condition::ResourceConstraint,
-                "your last connection is still being ended",
+                "your previous connection from this port is still being closed",
             );
             return self.refuse(&socket, caller, &error);
         }
-        let seat = match place {
-            Place::Waiting => None,
-            Place::Served | Place::Proved => match Arc::clone(&self.limits.seats).try_acquire_owned() {
-                Ok(seat) => Some(seat),
-                Err(_) => return self.refuse(&socket, caller, &Excess::All.error()),
-            },
+        let permit = match standing {
+            Standing::Waiting => None,
+            Standing::Served | Standing::Proved => {
+                match Arc::clone(&self.limits.connection_permits).try_acquire_owned() {
+                    Ok(permit) => Some(permit),
+                    Err(_) => return self.refuse(&socket, caller, &Excess::All.error()),
+                }
+            }
         };
-        if let Err(error) = happy_eyeballs::tune(&socket) {
-            log::debug!(target: LOG, address:% = caller.address, reason:% = error; "socket options not set");
+        if let Err(error) = tcp_options::tune(&socket) {
+            log::debug!(
+                target: LOG, address:% = caller.address, reason:% = error;
+                "socket options could not be set"
+            );
         }
-        self.sites.change(ip, None, Some(place));
+        self.addresses.change(ip, None, Some(standing));
         let (stage, since, is_expected, penalty) = (Stage::Silent, clock::now(), false, Duration::ZERO);
-        self.connections.insert(caller, Connection { stage, since, place, is_expected, penalty, seat });
-        match place {
-            Place::Served | Place::Proved => self.meet(socket, caller),
-            Place::Waiting => self.line_up(socket, caller),
+        self.connections.insert(caller, Tracked { stage, since, standing, is_expected, penalty, permit });
+        match standing {
+            Standing::Served | Standing::Proved => self.serve(socket, caller),
+            Standing::Waiting => self.await_first_byte(socket, caller),
         }
     }
 
-    /// Says why, as far as the socket takes it at once; nothing is kept for a connection that is turned away.
+    /// Refuses a connection. The reason is sent only if the socket takes it at once: a refused connection
+    /// uses no memory.
     fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
-        let Caller { address, door } = caller;
+        let Caller { address, socket: index } = caller;
         if self.refused.permits() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
-        let refusal = match &self.whose {
-            // A peer that expects TLS would take it for an attack.
-            Kind::Servers(_) if self.direct_tls.get(door) == Some(&true) => return,
+        let refusal = match &self.kind {
+            // A peer that expects TLS could not read it.
+            Kind::Servers(_) if self.direct_tls.get(index) == Some(&true) => return,
             Kind::Servers(environment) => {
                 stream::refusal(stream_id::source()(), environment.terms.rules(), error)
             }
@@ -294,27 +311,27 @@ impl Listener {
         };
         // A peer that does not get it sees the connection closed.
         let _ = socket.try_write(&refusal);
-        // What it has sent is read, or the kernel would reset the connection, and the refusal be lost.
+        // Unread bytes would make the kernel reset the connection, and the refusal would be lost.
         let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
     }
 
-    /// Counts a connection out that has ended, and serves one that waits in its place.
+    /// Removes a connection that has ended, and serves waiting ones in its place.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
-        let (ip, place) = (caller.address.ip(), connection.place);
-        let is_failed = place != Place::Proved && !connection.is_expected;
-        if is_failed && matches!(self.whose, Kind::Servers(_)) {
-            self.sites.fail(ip);
+        let (ip, standing) = (caller.address.ip(), connection.standing);
+        let is_failed = standing != Standing::Proved && !connection.is_expected;
+        if is_failed && matches!(self.kind, Kind::Servers(_)) {
+            self.addresses.fail(ip);
         }
         if connection.penalty.is_zero() {
-            self.count_out(ip, place);
+            self.count_out(ip, standing);
         } else {
-            context.run_later(connection.penalty, move |listener, _| listener.count_out(ip, place));
+            context.run_later(connection.penalty, move |listener, _| listener.count_out(ip, standing));
         }
     }
 
-    fn count_out(&mut self, ip: IpAddr, place: Place) {
-        self.sites.change(ip, Some(place), None);
+    fn count_out(&mut self, ip: IpAddr, standing: Standing) {
+        self.addresses.change(ip, Some(standing), None);
         self.serve_waiting(site(ip));
     }
 }
@@ -323,7 +340,7 @@ impl Actor for Listener {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(TICK, |listener, _| listener.look_after_lines());
+        context.run_interval(TICK, |listener, _| listener.check_queues());
     }
 }
 
@@ -355,8 +372,8 @@ impl Handler<Queued<Proved>> for Listener {
         let Proved { caller } = proved.open();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let ip = caller.address.ip();
-        let before = std::mem::replace(&mut connection.place, Place::Proved);
-        self.sites.change(ip, Some(before), Some(Place::Proved));
+        let before = std::mem::replace(&mut connection.standing, Standing::Proved);
+        self.addresses.change(ip, Some(before), Some(Standing::Proved));
         self.serve_waiting(site(ip));
     }
 }
@@ -368,7 +385,7 @@ impl Handler<Queued<Stop>> for Listener {
         stop.open();
         self.stopped = true;
         self.accepting.iter().for_each(JoinHandle::abort);
-        self.clear_lines();
+        self.clear_queues();
     }
 }
 
@@ -376,13 +393,13 @@ impl Handler<Queued<Adopt>> for Listener {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { whose, limits } = adopt.open();
-        match (&mut self.whose, whose) {
+        let Adopt { kind, limits } = adopt.open();
+        match (&mut self.kind, kind) {
             (Kind::Servers(own), Kind::Servers(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Server(incoming) = &connection.stage {
                         let (terms, tls) = (new.terms.clone(), new.tls.clone());
-                        // A stream that has just ended needs no news.
+                        // A stream that has just ended needs no configuration.
                         let _ = incoming.signal(incoming::Adopt { terms, tls });
                     }
                 }
@@ -391,17 +408,17 @@ impl Handler<Queued<Adopt>> for Listener {
             (Kind::Components(own), Kind::Components(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Component(component) = &connection.stage {
-                        // A connection that has just ended needs no news.
+                        // A connection that has just ended needs no configuration.
                         let _ = component.signal(component::Adopt { environment: Box::new(new.clone()) });
                     }
                 }
                 (*own, self.limits) = (new, limits);
             }
-            // Of one kind it never becomes the other.
+            // The kind of a listener never changes.
             (Kind::Servers(_), Kind::Components(_)) | (Kind::Components(_), Kind::Servers(_)) => {}
         }
-        self.sites.adopt(self.limits.bounds());
-        self.look_after_lines();
+        self.addresses.adopt(self.limits.bounds());
+        self.check_queues();
     }
 }
 
@@ -412,11 +429,11 @@ impl Handler<Queued<Drain>> for Listener {
         let Drain { within, token } = drain.open();
         for connection in self.connections.values() {
             let token = token.clone();
-            // A stream that has just ended has nothing to be closed.
+            // A stream that has just ended need not be closed.
             match &connection.stage {
                 Stage::Server(incoming) => drop(incoming.signal(incoming::Drain { within, token })),
                 Stage::Component(component) => drop(component.signal(component::Drain { within, token })),
-                Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) => {}
+                Stage::Silent | Stage::Waiting(_) | Stage::Starting(_) => {}
             }
         }
     }
@@ -431,8 +448,8 @@ impl Drop for Listener {
 
 const LOG: &str = "nuncio::incoming";
 
-/// How often the connections that wait are looked at.
+/// How often the time limits of waiting connections are checked.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Bytes that are read of a peer that is turned away: a stream header or a ClientHello.
+/// Bytes that are read from a refused peer: a stream header or a ClientHello.
 const READ_BEFORE_CLOSE: usize = 4096;

@@ -1,192 +1,82 @@
-//! One domain pair's way out: makes the attempt, then owns the authenticated stream and what waits to be written to it.
+//! The outgoing session of one domain pair: makes the attempt, then owns the authenticated stream and its
+//! outbox.
 //!
-//! What happens to a stanza is decided by one enum, as in ejabberd's `s2s_out`: while the promise hands over what
-//! waited, the router's own stanzas are held; then everything is sent; after the end everything is kept to be given
-//! back. The whole story of the three actors is told in the crate's documentation.
+//! While the promise hands over what waited, stanzas from the router are held. Then they are written. After
+//! the end of the stream they are kept, and given back when the router has sent its last. The crate's
+//! documentation draws the protocol between router, promise and session.
 
-mod answers;
-mod attempting;
+mod attempt;
 mod blame;
-mod change;
+mod closing;
 mod deadlines;
-mod ending;
+mod inbound;
+mod messages;
+mod reload;
 mod show;
 mod writing;
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use actix::{Actor, ActorContext, Context, Handler, SpawnHandle};
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::task::AbortHandle;
 use xmpp::{
     DomainPair,
-    policy::Mechanism,
     stream::{
         self,
-        initiating::{Open as Machine, open::Output},
+        initiating::{self, open::Output},
     },
 };
 
-pub use self::attempting::GiveWay;
+pub use self::messages::{
+    Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Open, Retire, Returned,
+    Send, SendFirst, Show,
+};
 use self::{
-    answers::Inbound,
-    ending::{Ending, WHOLE_CHUNK},
+    closing::{Ending, Handback, Redial},
+    deadlines::Limits,
+    inbound::Inbound,
 };
 pub use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{PendingDial, Session, StaticRoute},
-        failure::Failure,
+        attempt::{Owner as AttemptOwner, PendingDial, Session as Dialed, StaticRoute},
+        error::AttemptError,
     },
     flow::{
         batch::{Batch, ReadPermit},
-        farewell::Farewell,
-        link::{self, Link},
-        outbox::{self, Alarm, Outbox},
+        link,
+        outbox::{self, Outbox},
         route::{Return, Route},
-        trace::Trace,
     },
     observe::recorder::RecorderHandle,
+    streams::connection::{Connection, WHOLE_CHUNK, limit_closing},
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
 use net::tls;
-use status::{event::Event, report};
+use status::event::Event;
 
-/// Write this before anything that the router sends: it has waited in the promise.
-#[derive(Debug)]
-pub struct SendFirst {
-    /// To the remote domain of the pair.
-    pub batch: Batch,
-}
-
-/// All that waited has been sent: what comes from the router may pass.
-#[derive(Debug)]
-pub struct Open;
-
-/// Write this.
-#[derive(Debug)]
-pub struct Send {
-    /// To the remote domain of the pair.
-    pub batch: Batch,
-}
-
-/// Nobody will send anything more: give back what is left, and stop.
-#[derive(Debug)]
-pub struct Retire;
-
-/// The node stops: empty the outbox, and answer what comes faster than it can be written. Past the deadline give up the
-/// link, so that what is left can be answered too.
-#[derive(Debug)]
-pub struct Flush {
-    /// How long that may take.
-    pub within: Duration,
-    /// Dropped when nothing waits any more: written, or given back and dealt with.
-    pub token: drain::Token,
-}
-
-/// What is not written by now is given back.
-#[derive(Debug)]
-pub struct Abandon {
-    /// Dropped when it has been dealt with.
-    pub token: drain::Token,
-}
-
-/// Close the stream in good order.
-#[derive(Debug)]
-pub struct Finish {
-    /// How long what is left may take to be written, and the peer to close its side.
-    pub within: Duration,
-    /// Dropped when the link is down.
-    pub token: drain::Token,
-}
-
-/// Say how the link is.
-#[derive(Debug)]
-pub struct Show {
-    /// Where the answer goes.
-    pub links: mpsc::Sender<report::Link>,
-}
-
-/// An operator wants the link closed in good order.
-#[derive(Debug)]
-pub struct Dismiss {
-    /// Dropped when it is down.
-    pub token: drain::Token,
-}
-
-/// The rules are others now, and forbid this link: close it.
-#[derive(Debug)]
-pub struct Forbid;
-
-/// The attempt succeeded.
-#[derive(Debug)]
-pub struct Established {
-    /// Whose.
-    pub pair: DomainPair,
-    /// Where stanzas go from now on.
-    pub session: Mailbox<Outgoing>,
-}
-
-/// The attempt failed; the actor is gone.
-#[derive(Debug)]
-pub struct Failed {
-    /// Whose.
-    pub pair: DomainPair,
-    /// Why.
-    pub failure: Failure,
-}
-
-/// The stream takes no more stanzas: whatever still arrives is given back after [`Retire`].
-#[derive(Debug)]
-pub struct Closed {
-    /// Whose.
-    pub pair: DomainPair,
-    /// Which session.
-    pub session: Mailbox<Outgoing>,
-}
-
-/// What a session that retires had not written, in order.
-#[derive(Debug)]
-pub struct Returned {
-    /// Whose.
-    pub pair: DomainPair,
-    /// To be delivered before everything that came later.
-    pub batches: Vec<Batch>,
-    /// How long the stream stood, unless we ended it ourselves because it was idle.
-    pub lived: Option<Duration>,
-    /// It ended without closing tags on both sides.
-    pub cut: bool,
-    /// Of those who wait for the end of this session: dropped when all that it left has been answered or waits again.
-    pub tokens: Vec<drain::Token>,
-}
-
-impl Returned {
-    /// What a session gives back that has panicked.
-    pub fn nothing(pair: DomainPair, lived: Option<Duration>) -> Self {
-        Self { pair, batches: Vec::new(), lived, cut: true, tokens: Vec::new() }
-    }
-}
-
-/// Whom a session reports to.
+/// The mailboxes that a session reports to.
 #[derive(Clone, Debug)]
 pub struct Owners {
-    /// The attempt's end: the promise.
+    /// The promise, while the attempt waits for a permit.
+    pub attempt: AttemptOwner,
+    /// A successful attempt: the promise.
     pub established: Outlet<Established>,
-    /// The promise.
+    /// A failed attempt: the promise.
     pub failed: Outlet<Failed>,
-    /// The router.
+    /// The end of the stream: the router.
     pub closed: Outlet<Closed>,
-    /// The promise.
+    /// Stanzas that were not written: the promise.
     pub returned: Outlet<Returned>,
     /// Error answers: the router.
     pub bounces: Outlet<Return>,
     /// Error stanzas of the peer: the router.
     pub routes: Outlet<Route>,
-    /// What is remembered of the remote domain.
-    pub notes: RecorderHandle,
+    /// The history of the remote domain.
+    pub recorder: RecorderHandle,
 }
 
 /// The actor of one domain pair.
@@ -195,74 +85,116 @@ pub struct Outgoing {
     own: Mailbox<Self>,
     owners: Owners,
     meter: Arc<Meter>,
-    dialling: Option<PendingDial>,
-    /// Ends the attempt that is being made.
-    attempt: Option<AbortHandle>,
-    idle_timeout: Duration,
-    keepalive: Duration,
-    write_timeout: Duration,
-    /// The peer's certificate has to be good, whatever authenticates.
-    strict: bool,
-    /// Came while the attempt was made under the terms before.
-    adopted: Option<Adopt>,
-    /// Looks at deadlines.
+    limits: Limits,
+    /// The timer for the deadlines.
     ticking: Option<SpawnHandle>,
+    state: State,
     on_route: OnRoute,
-    wire: Option<Wire>,
-    outbox: Outbox,
-    /// When the patience with a full outbox is looked at.
-    alarm: Alarm,
-    /// Came when it could no longer be written; given back in the end, in order.
+    /// Stanzas that came when they could no longer be written; given back in the end, in order.
     leftovers: Vec<Batch>,
-    /// The node stops: what does not go out at once is answered while somebody is there to hear it.
-    stopping: bool,
-    flushing: Vec<drain::Token>,
-    finishing: Vec<drain::Token>,
-    end: Option<Ending>,
+    shutdown: Shutdown,
 }
 
-/// What becomes of a stanza from the router.
+/// The state of the stream.
+enum State {
+    /// The actor has not started.
+    New(PendingDial),
+    /// An attempt is being made.
+    Dialing {
+        /// Ends the attempt.
+        attempt: AbortHandle,
+        /// The configuration that came meanwhile; the attempt runs under the one before.
+        adopted: Option<Adopt>,
+    },
+    /// The stream takes stanzas.
+    Open(Session),
+    /// The stream takes no more stanzas; the link is still up.
+    Closing(Session, Ending),
+    /// The link is down.
+    Closed(Ending),
+    /// The attempt failed: the actor stops.
+    Failed,
+}
+
+/// The handling of a stanza from the router.
 enum OnRoute {
-    /// The promise is still handing over what waited: held, with its pass.
+    /// Held, with its read permit: the promise is still handing over what waited.
     Hold(Vec<Batch>),
     /// Written, or kept when the stream has ended.
     Pass,
 }
 
-/// The stream while the link stands.
-struct Wire {
-    link: Link,
-    machine: Box<Machine>,
-    trace: Trace,
-    max_stanza: Option<usize>,
-    address: SocketAddr,
-    mechanism: Mechanism,
-    bytes_in: u64,
+/// The authenticated stream.
+struct Session {
+    connection: Connection,
+    machine: Box<initiating::Open>,
     inbound: Inbound,
-    since: Instant,
-    last_stanza: Instant,
-    last_write: Instant,
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// What the peer showed, for another verdict under other rules.
-    evidence: Option<tls::Evidence>,
-    /// Where the configuration sent the attempt.
+    /// What the peer proved in TLS, to judge it again under another configuration.
+    evidence: Option<tls::PeerChain>,
+    /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
-    /// When the peer closes an idle stream, with something to spare (XEP-0478).
+    /// When the peer closes an idle stream, with a margin (XEP-0478).
     peer_idles: Option<Duration>,
-    /// Since when the link has been writing one chunk.
-    writing_since: Option<Instant>,
-    /// The protocol is done; the link is closed once the outbox is empty.
-    over: bool,
-    /// Whether the peer still has to close its stream then.
-    farewell: Farewell,
+}
+
+/// What the node waits for when it stops, or an operator.
+#[derive(Default)]
+struct Shutdown {
+    /// The node stops: stanzas that cannot be written at once are answered while there is time to deliver the
+    /// answer.
+    has_begun: bool,
+    /// Dropped when nothing is left to write.
+    flushing: Vec<drain::Token>,
+    /// Dropped when the link is down.
+    finishing: Vec<drain::Token>,
+}
+
+impl State {
+    fn session(&self) -> Option<&Session> {
+        match self {
+            Self::Open(session) | Self::Closing(session, _) => Some(session),
+            Self::New(_) | Self::Dialing { .. } | Self::Closed(_) | Self::Failed => None,
+        }
+    }
+
+    fn session_mut(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::Open(session) | Self::Closing(session, _) => Some(session),
+            Self::New(_) | Self::Dialing { .. } | Self::Closed(_) | Self::Failed => None,
+        }
+    }
+
+    fn ending_mut(&mut self) -> Option<&mut Ending> {
+        match self {
+            Self::Closing(_, ending) | Self::Closed(ending) => Some(ending),
+            Self::New(_) | Self::Dialing { .. } | Self::Open(_) | Self::Failed => None,
+        }
+    }
+
+    /// An open stream takes no more stanzas.
+    fn begin_closing(&mut self, ending: Ending) {
+        *self = match std::mem::replace(self, Self::Failed) {
+            Self::Open(session) => Self::Closing(session, ending),
+            other => other,
+        };
+    }
+
+    /// The link of a closing stream is down.
+    fn finish_closing(&mut self) {
+        *self = match std::mem::replace(self, Self::Failed) {
+            Self::Closing(_, ending) => Self::Closed(ending),
+            other => other,
+        };
+    }
 }
 
 impl Outgoing {
     /// An actor that makes the attempt as soon as it runs.
     pub fn new(
         pair: DomainPair,
-        dialling: PendingDial,
+        pending: PendingDial,
         owners: Owners,
         own: Mailbox<Self>,
         meter: Arc<Meter>,
@@ -272,51 +204,37 @@ impl Outgoing {
             own,
             owners,
             meter,
-            idle_timeout: dialling.idle_timeout,
-            keepalive: dialling.keepalive,
-            write_timeout: dialling.write_timeout,
-            strict: dialling.strict,
-            adopted: None,
+            limits: Limits::from(&pending),
             ticking: None,
-            dialling: Some(dialling),
-            attempt: None,
+            state: State::New(pending),
             on_route: OnRoute::Hold(Vec::new()),
-            wire: None,
-            outbox: Outbox::new(outbox::BUDGET),
-            alarm: Alarm::default(),
             leftovers: Vec::new(),
-            stopping: false,
-            flushing: Vec::new(),
-            finishing: Vec::new(),
-            end: None,
+            shutdown: Shutdown::default(),
         }
     }
 
-    fn establish(&mut self, session: Session, context: &mut Context<Self>) {
-        let now = clock::now();
-        // XEP-0478: the peer closes then. Ours has to come first, or a stanza may meet a closing stream.
-        let idle_seconds = session.machine.idle_seconds();
+    /// Takes the stream of a successful attempt.
+    fn establish(&mut self, dialed: Dialed, adopted: Option<Adopt>, context: &mut Context<Self>) {
+        // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
+        // stream.
+        let idle_seconds = dialed.machine.idle_seconds();
         let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
-        self.idle_timeout = self.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
-        self.wire = Some(Wire {
-            link: Link::start(session.stream, self.own.outlet()),
-            trace: session.trace,
-            max_stanza: session.machine.max_stanza(),
-            address: session.address,
-            mechanism: session.machine.mechanism(),
-            machine: session.machine,
-            bytes_in: 0,
+        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
+        self.state = State::Open(Session {
+            connection: Connection::start(
+                dialed.stream,
+                dialed.address,
+                clock::now(),
+                self.own.outlet(),
+                dialed.trace,
+                Outbox::new(outbox::BUDGET),
+            ),
+            machine: dialed.machine,
             inbound: Inbound::default(),
-            since: now,
-            last_stanza: now,
-            last_write: now,
-            expires: session.expires,
-            evidence: session.evidence,
-            route: session.route,
+            expires: dialed.expires,
+            evidence: dialed.evidence,
+            route: dialed.route,
             peer_idles,
-            writing_since: None,
-            over: false,
-            farewell: Farewell::Now,
         });
         self.watch_deadlines(context);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
@@ -324,54 +242,53 @@ impl Outgoing {
             context.stop();
             return;
         }
-        self.turn(&ReadPermit::free(), context);
-        if let Some(adopt) = self.adopted.take() {
+        self.drive(&ReadPermit::free(), context);
+        if let Some(adopt) = adopted {
             self.adopt(&adopt, context);
         }
     }
 
-    /// Lets the machine say what is to be done, then gives the link what waits.
-    fn turn(&mut self, pass: &ReadPermit, context: &mut Context<Self>) {
+    /// Does what the machine asks for, then gives the link what waits.
+    fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut answers = Vec::new();
-        while let Some(output) = self.wire.as_mut().and_then(|wire| wire.machine.poll()) {
+        while let Some(session) = self.state.session_mut()
+            && let Some(output) = session.machine.poll()
+        {
             match output {
                 Output::Transmit(bytes) => {
-                    if let Some(shown) = self.wire.as_mut().and_then(|wire| wire.trace.sent(&bytes)) {
+                    if let Some(shown) = session.connection.transmit(bytes) {
                         log::trace!(target: LOG, pair:% = self.pair; "sent {shown}");
                     }
-                    self.outbox.push_raw(bytes);
                 }
                 Output::Unasked { element } => crate::dial::attempt::warn_unasked(LOG, &self.pair, &element),
                 Output::Answer(stanza) => answers.push(stanza),
                 Output::Stray(stray) => self.drop_stray(stray),
                 Output::Ended(end) => {
-                    self.pass_on(std::mem::take(&mut answers), pass);
+                    self.pass_on(std::mem::take(&mut answers), permit);
                     self.stream_ended(&end, context);
                 }
             }
         }
-        self.pass_on(answers, pass);
-        self.feed_link();
+        self.pass_on(answers, permit);
+        self.flush();
     }
 
-    fn feed_link(&mut self) {
-        let Some(wire) = &mut self.wire else { return };
-        if let Some(chunk) = self.outbox.next_chunk() {
-            let now = clock::now();
-            wire.last_write = now;
-            wire.writing_since = Some(now);
-            wire.link.write(chunk);
-        }
-        if self.outbox.is_empty() {
-            self.flushing.clear();
-            if wire.over {
-                wire.link.close(wire.farewell);
-            }
+    /// Gives the link what waits, and drops the tokens when nothing is left.
+    fn flush(&mut self) {
+        let Some(session) = self.state.session_mut() else { return };
+        session.connection.flush();
+        if session.connection.outbox.is_empty() {
+            self.shutdown.flushing.clear();
         }
     }
 
-    fn note(&self, event: Event) {
-        self.owners.notes.note(&self.pair.remote, event.with(&self.pair.local));
+    /// Whether something waits to be written, or is being written.
+    fn has_unwritten(&self) -> bool {
+        self.state.session().is_some_and(|session| !session.connection.outbox.is_empty())
+    }
+
+    fn record(&self, event: Event) {
+        self.owners.recorder.note(&self.pair.remote, event.with(&self.pair.local));
     }
 }
 
@@ -423,8 +340,8 @@ impl Handler<Queued<Retire>> for Outgoing {
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
         retire.open();
-        if let Some(end) = &mut self.end {
-            end.retired = true;
+        if let Some(ending) = self.state.ending_mut() {
+            ending.retire();
         }
         self.give_back(context);
     }
@@ -435,12 +352,11 @@ impl Handler<Queued<Flush>> for Outgoing {
 
     fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
         let Flush { within, token } = flush.open();
-        self.stopping = true;
-        if self.outbox.is_empty() {
-            return;
+        self.shutdown.has_begun = true;
+        if self.has_unwritten() {
+            self.shutdown.flushing.push(token);
+            self.expect_progress(within, context);
         }
-        self.flushing.push(token);
-        self.expect_progress(within, context);
     }
 }
 
@@ -449,8 +365,8 @@ impl Handler<Queued<Abandon>> for Outgoing {
 
     fn handle(&mut self, abandon: Queued<Abandon>, context: &mut Context<Self>) {
         let Abandon { token } = abandon.open();
-        if !self.outbox.is_empty() {
-            self.flushing.push(token);
+        if self.has_unwritten() {
+            self.shutdown.flushing.push(token);
             self.link_ended(
                 WHOLE_CHUNK,
                 "this server is being stopped and the peer reads too slowly",
@@ -465,14 +381,15 @@ impl Handler<Queued<Finish>> for Outgoing {
 
     fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
         let Finish { within, token } = finish.open();
-        if self.wire.is_none() {
-            return;
-        }
-        self.finishing.push(token);
-        if self.end.is_none() {
-            let error = stream::Error::new(stream::Condition::SystemShutdown, "");
-            self.close_stream(Some(error), "this server is being stopped", context);
-            self.end_link_in(within, context);
+        match &self.state {
+            State::Open(_) => {
+                self.shutdown.finishing.push(token);
+                let error = stream::Error::new(stream::Condition::SystemShutdown, "");
+                self.close_stream(Some(error), "this server is being stopped", Redial::ByRule, context);
+                limit_closing(within, context, Self::close_if_written, Self::cut);
+            }
+            State::Closing(..) => self.shutdown.finishing.push(token),
+            State::New(_) | State::Dialing { .. } | State::Closed(_) | State::Failed => {}
         }
     }
 }
@@ -482,9 +399,10 @@ impl Handler<Queued<Forbid>> for Outgoing {
 
     fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
         forbid.open();
-        if self.end.is_none() && self.wire.is_some() {
-            let error = stream::Error::new(stream::Condition::PolicyViolation, "not federated with any more");
-            self.close_stream(Some(error), "the new configuration forbids it", context);
+        if matches!(self.state, State::Open(_)) {
+            let error =
+                stream::Error::new(stream::Condition::PolicyViolation, "federation is no longer allowed");
+            self.close_stream(Some(error), "the new configuration forbids it", Redial::ByRule, context);
         }
     }
 }
@@ -494,23 +412,21 @@ impl Handler<Queued<link::Event>> for Outgoing {
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
         match event.open() {
-            link::Event::Received { bytes, pass } => {
-                if let Some(wire) = &mut self.wire {
-                    if let Some(shown) = wire.trace.received(&bytes) {
+            link::Event::Received { bytes, permit } => {
+                if let Some(session) = self.state.session_mut() {
+                    if let Some(shown) = session.connection.received(&bytes) {
                         log::trace!(target: LOG, pair:% = self.pair; "received {shown}");
                     }
-                    wire.bytes_in += bytes.len() as u64;
-                    wire.machine.receive(bytes);
+                    session.machine.receive(bytes);
                 }
-                self.turn(&pass, context);
-                self.read_on(pass, context);
+                self.drive(&permit, context);
+                self.read_on(permit, context);
             }
             link::Event::Written => {
-                self.outbox.written(clock::now());
-                if let Some(wire) = &mut self.wire {
-                    wire.writing_since = None;
+                if let Some(session) = self.state.session_mut() {
+                    session.connection.written();
                 }
-                self.feed_link();
+                self.flush();
                 self.give_back(context);
             }
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),
@@ -524,20 +440,26 @@ impl Handler<Queued<link::Event>> for Outgoing {
 }
 
 impl Drop for Outgoing {
-    /// A panic costs this stream and no more: whoever waits for its end hears of it.
+    /// A panic costs this stream only: the actors that wait for its end are informed.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             return;
         }
         self.meter.count_if_panicking();
-        if let Some(end) = self.end.as_ref().filter(|end| end.reported && !end.returned) {
-            // The router knows of the end, and has forgotten it or will find it gone; the promise waits, or does not mind.
-            let nothing = Returned::nothing(self.pair.clone(), Some(end.lived));
-            let _ = self.owners.returned.signal(nothing);
-        } else if self.wire.is_none() && self.end.is_none() {
-            let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure: Failure::Crashed });
-        } else {
-            let _ = self.owners.closed.signal(Closed { pair: self.pair.clone(), session: self.own.clone() });
+        let pair = self.pair.clone();
+        match &self.state {
+            State::New(_) | State::Dialing { .. } | State::Failed => {
+                let _ = self.owners.failed.signal(Failed { pair, failure: AttemptError::Crashed });
+            }
+            State::Closing(_, ending) | State::Closed(ending)
+                if matches!(ending.handback, Handback::Reported | Handback::Retired) =>
+            {
+                // The router knows of the end; the promise waits for what is given back, or ignores it.
+                let _ = self.owners.returned.signal(Returned::nothing(pair, Some(ending.lived)));
+            }
+            State::Open(_) | State::Closing(..) | State::Closed(_) => {
+                let _ = self.owners.closed.signal(Closed { pair, session: self.own.clone() });
+            }
         }
     }
 }

@@ -1,15 +1,18 @@
-//! Asks authoritative servers whether dialback keys are theirs (XEP-0220 2.1.2), for the incoming streams.
+//! Verifies dialback keys with the authoritative servers (XEP-0220 section 2.1.2), for the incoming streams.
 //!
-//! Each question is an attempt of its own: a fresh connection, over TLS where the peer has it, closed with the answer.
-//! Anybody can show a key, so nobody can make the node dial around: questions are bounded at once, by the address and by
-//! the network of the asker, and in all by their number per second (`shares`); the gate bounds the connections to each
-//! destination. A key that is confirmed costs nothing once it is: a host of ten thousand domains has all of them verified.
-//! A question for which there is no share waits in line, address by address in turn: a flood from one holds up no other,
-//! and when the line is full, the address with the most in it gives up one. A question that takes long while others wait
-//! gives way, one whose stream has ended is dropped, and each is answered in its time, waiting included.
+//! Each verification is an attempt of its own: a new connection, over TLS where the peer has it, closed after
+//! the answer. Any peer can show a key, so verifications are limited, or peers could make the node open
+//! connections everywhere: by the address and the network of the initiator, and in all by a rate (`shares`).
+//! The dial limit bounds the connections to each destination. A confirmed key no longer counts: a host of ten
+//! thousand domains has all of them verified.
+//!
+//! A verification above the limits waits in a queue of its address, and the addresses take turns: a flood
+//! from one delays no other. When all queues are full, the longest one loses a verification. A verification
+//! that takes long while others wait is ended, and one whose stream has ended is dropped. Each is answered
+//! within its time limit, the wait included.
 
-mod question;
 mod shares;
+mod verification;
 
 use std::{
     cmp::Reverse,
@@ -26,94 +29,97 @@ use xmpp::{
     stanza,
 };
 
-use self::{question::Question, shares::Shares};
+use self::{shares::Shares, verification::Verification};
 use crate::{
-    dial::{attempt::Dialer, failure::Failure},
+    dial::{attempt::Dialer, error::AttemptError},
     observe::log_limit::{self, LogLimiter},
     settings::Verifications,
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued};
 
-/// Ask the authoritative server of `request.pair.remote`.
+/// Verify a dialback key with the authoritative server of `request.pair.remote`.
 #[derive(Debug)]
 pub struct Verify {
-    /// The key, and where it was shown.
+    /// The key, and the stream on which it was shown.
     pub request: Request,
-    /// Where the initiator connects from; an IPv6 /64 is one address.
+    /// The address of the initiator; an IPv6 /64 is one address.
     pub site: IpAddr,
-    /// Who wants to know.
+    /// Receives the result.
     pub answer: Outlet<Verified>,
-    /// How long that can wait.
+    /// The time limit for the result.
     pub within: Duration,
-    /// Closed when the stream has ended on which the key was shown.
+    /// Closed when the stream on which the key was shown has ended.
     pub stream: watch::Receiver<()>,
 }
 
-/// Ask with these means from now on.
+/// Verify under this configuration from now on.
 #[derive(Debug)]
 pub struct Adopt {
-    /// Terms and certificates.
-    pub means: Dialer,
-    /// How much.
+    /// Makes the attempts.
+    pub dialer: Dialer,
+    /// The limits.
     pub limits: Verifications,
 }
 
-/// What the authoritative server said.
+/// The result of a verification.
 #[derive(Debug)]
 pub struct Verified {
-    /// The question.
+    /// The key, and the stream on which it was shown.
     pub request: Request,
-    /// Its answer; `Err`: it could not be asked, and this is what the initiator is told.
+    /// The answer of the authoritative server. `Err`: the server could not be asked; the error is for the
+    /// initiator.
     pub answer: Result<Answer, stanza::Error>,
 }
 
-/// One question is done.
+/// A verification is done. Sent by its task.
 #[derive(Debug)]
 struct Done {
     number: u64,
     confirmed: bool,
 }
 
-/// The actor that asks.
+/// The actor that verifies dialback keys.
 pub struct Verifier {
-    means: Dialer,
+    dialer: Dialer,
     limits: Verifications,
     own: Mailbox<Self>,
     meter: Arc<Meter>,
     running: HashMap<u64, Running>,
-    /// How many were asked so far.
-    asked: u64,
+    /// The number of verifications that were started.
+    started: u64,
     shares: Shares,
+    /// The number of waiting verifications.
     waiting: usize,
-    /// The questions that wait, by the address of the asker; none is empty.
-    lines: HashMap<IpAddr, VecDeque<Question>>,
-    /// The addresses in which something waits, the one whose turn is next in front.
+    /// The waiting verifications by address of the initiator; no queue is empty.
+    queues: HashMap<IpAddr, VecDeque<Verification>>,
+    /// The addresses with waiting verifications, the next one in front.
     turns: VecDeque<IpAddr>,
+    /// Limits log lines about servers that could not be asked.
     unasked: Arc<LogLimiter>,
     refused: Arc<LogLimiter>,
 }
 
-/// A question that is being asked.
+/// A verification that is being made.
 struct Running {
     site: IpAddr,
     since: Instant,
-    /// Ends it; `None`: that was used.
-    gives_way: Option<oneshot::Sender<()>>,
+    /// Ends it; `None`: it is being ended.
+    ends: Option<oneshot::Sender<()>>,
 }
 
 impl Verifier {
-    /// A verifier that asks with these means.
-    pub fn new(means: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
+    /// A verifier that makes its attempts with this dialer.
+    pub fn new(dialer: Dialer, limits: Verifications, own: Mailbox<Self>, meter: Arc<Meter>) -> Self {
         Self {
-            means,
+            dialer,
             limits,
             own,
             meter,
             running: HashMap::new(),
-            asked: 0,
+            started: 0,
             shares: Shares::new(clock::now()),
             waiting: 0,
-            lines: HashMap::new(),
+            queues: HashMap::new(),
             turns: VecDeque::new(),
             unasked: LogLimiter::new(
                 LOG,
@@ -128,133 +134,134 @@ impl Verifier {
         }
     }
 
-    /// Asks at once, or in turn, or not at all.
+    /// Starts a verification, queues it, or refuses it.
     fn take(&mut self, verify: Verify) {
-        let question = Question::new(verify, clock::now());
-        let site = question.site;
-        if !self.lines.contains_key(&site) && self.may_ask(site) {
-            return self.ask(question);
+        let verification = Verification::new(verify, clock::now());
+        let site = verification.site;
+        if !self.queues.contains_key(&site) && self.may_start(site) {
+            return self.start(verification);
         }
         if self.waiting >= self.limits.waiting && !self.makes_room(site) {
-            return self.refuse(question);
+            return self.refuse(verification);
         }
         self.waiting += 1;
-        let line = self.lines.entry(site).or_default();
-        if line.is_empty() {
+        let queue = self.queues.entry(site).or_default();
+        if queue.is_empty() {
             self.turns.push_back(site);
         }
-        line.push_back(question);
+        queue.push_back(verification);
     }
 
-    fn may_ask(&mut self, site: IpAddr) -> bool {
+    fn may_start(&mut self, site: IpAddr) -> bool {
         self.running.len() < self.limits.at_once
             && self.shares.has_room(site, self.limits.per_address, clock::now())
     }
 
-    /// Takes the last question from the longest line, unless the line of `site` would be as long.
+    /// Refuses the last verification of the longest queue, unless the queue of `site` would be as long.
     fn makes_room(&mut self, site: IpAddr) -> bool {
-        let longest = self.lines.iter().max_by_key(|(_, line)| line.len()).map(|(site, _)| *site);
-        let own = self.lines.get(&site).map_or(0, VecDeque::len);
-        let Some(line) = longest.and_then(|longest| self.lines.get_mut(&longest)) else { return false };
-        if line.len() <= own + 1 {
+        let longest = self.queues.iter().max_by_key(|(_, queue)| queue.len()).map(|(site, _)| *site);
+        let own = self.queues.get(&site).map_or(0, VecDeque::len);
+        let Some(queue) = longest.and_then(|longest| self.queues.get_mut(&longest)) else { return false };
+        if queue.len() <= own + 1 {
             return false;
         }
-        let Some(last) = line.pop_back() else { return false };
+        let Some(last) = queue.pop_back() else { return false };
         self.waiting -= 1;
         self.refuse(last);
         true
     }
 
-    fn refuse(&mut self, question: Question) {
+    fn refuse(&mut self, verification: Verification) {
         if self.refused.permits() {
             log::warn!(
-                target: LOG, address:% = question.site, pair:% = question.pair(), running = self.running.len(),
+                target: LOG, address:% = verification.site, pair:% = verification.pair(),
+                running = self.running.len(),
                 waiting = self.waiting;
                 "refused a dialback key: too many wait to be verified"
             );
         }
-        question.fail(Failure::Overloaded);
+        verification.fail(AttemptError::Overloaded);
     }
 
-    /// Asks for the addresses whose turn it is, as long as there is room. Those that have used up their share stay in
-    /// line.
-    fn ask_next(&mut self) {
+    /// Starts waiting verifications, address by address, as long as there is room. Addresses that have used
+    /// up their share go on waiting.
+    fn start_next(&mut self) {
         let mut passed_over = 0;
         while self.running.len() < self.limits.at_once
             && passed_over < self.turns.len()
             && let Some(site) = self.turns.pop_front()
         {
-            if !self.may_ask(site) {
+            if !self.may_start(site) {
                 self.turns.push_back(site);
                 passed_over += 1;
                 continue;
             }
-            let Some(line) = self.lines.get_mut(&site) else { continue };
-            let question = line.pop_front();
-            if line.is_empty() {
-                self.lines.remove(&site);
+            let Some(queue) = self.queues.get_mut(&site) else { continue };
+            let next = queue.pop_front();
+            if queue.is_empty() {
+                self.queues.remove(&site);
             } else {
                 self.turns.push_back(site);
             }
-            if let Some(question) = question {
+            if let Some(verification) = next {
                 self.waiting -= 1;
-                self.ask(question);
+                self.start(verification);
                 passed_over = 0;
             }
         }
     }
 
-    /// Answers those that have waited for too long, forgets those that nobody waits for, and lets the others have
-    /// a turn for each question that has had it long enough.
-    fn look_after(&mut self) {
+    /// Answers verifications that have waited for too long, drops those whose stream has ended, and ends slow
+    /// ones so that others can start.
+    fn check_queues(&mut self) {
         let now = clock::now();
-        for line in self.lines.values_mut() {
-            let before = line.len();
-            line.retain(|question| question.is_wanted() && now < question.deadline);
-            self.waiting -= before - line.len();
+        for queue in self.queues.values_mut() {
+            let before = queue.len();
+            queue.retain(|verification| verification.is_wanted() && now < verification.deadline);
+            self.waiting -= before - queue.len();
         }
-        self.lines.retain(|_, line| !line.is_empty());
-        self.turns.retain(|site| self.lines.contains_key(site));
-        self.relieve(now);
-        self.ask_next();
+        self.queues.retain(|_, queue| !queue.is_empty());
+        self.turns.retain(|site| self.queues.contains_key(site));
+        self.end_slow(now);
+        self.start_next();
     }
 
-    /// Has questions end of the addresses with the most of them, the longest first.
-    fn relieve(&mut self, now: Instant) {
+    /// Ends slow verifications: first those of the addresses with most of them, and of these the oldest.
+    fn end_slow(&mut self, now: Instant) {
         if self.waiting == 0 || self.running.len() < self.limits.at_once {
             return;
         }
-        // Nothing gives way to those who have used up their share.
+        // Addresses that have used up their share could not start anyway.
         let per_address = self.limits.per_address;
-        let askable = self.lines.iter().filter(|(site, _)| self.shares.has_room(**site, per_address, now));
-        let askable: usize = askable.map(|(_, line)| line.len()).sum();
+        let startable = self.queues.iter().filter(|(site, _)| self.shares.has_room(**site, per_address, now));
+        let startable: usize = startable.map(|(_, queue)| queue.len()).sum();
         let mut of_site: HashMap<IpAddr, usize> = HashMap::new();
         let mut ending = 0;
         for running in self.running.values() {
             *of_site.entry(running.site).or_default() += 1;
-            ending += usize::from(running.gives_way.is_none());
+            ending += usize::from(running.ends.is_none());
         }
         let mut slow: Vec<&mut Running> = self
             .running
             .values_mut()
-            .filter(|running| running.gives_way.is_some() && running.since + PATIENCE <= now)
+            .filter(|running| running.ends.is_some() && running.since + SLOW_AFTER <= now)
             .collect();
         slow.sort_by_key(|running| (Reverse(of_site.get(&running.site).copied()), running.since));
-        for running in slow.into_iter().take(askable.saturating_sub(ending)) {
-            // Who has the answer by now needs not be told.
-            let _ = running.gives_way.take().map(|gives_way| gives_way.send(()));
+        for running in slow.into_iter().take(startable.saturating_sub(ending)) {
+            // A verification that has its answer by now needs no end.
+            let _ = running.ends.take().map(|ends| ends.send(()));
         }
     }
 
-    fn ask(&mut self, question: Question) {
-        self.asked += 1;
-        let (number, site) = (self.asked, question.site);
-        let (gives_way, ends) = oneshot::channel();
-        self.running.insert(number, Running { site, since: clock::now(), gives_way: Some(gives_way) });
+    fn start(&mut self, verification: Verification) {
+        self.started += 1;
+        let (number, site) = (self.started, verification.site);
+        let (end, ended) = oneshot::channel();
+        self.running.insert(number, Running { site, since: clock::now(), ends: Some(end) });
         self.shares.take(site, clock::now());
-        let (means, own, unasked) = (self.means.clone(), self.own.clone(), Arc::clone(&self.unasked));
+        let (dialer, own, unasked) = (self.dialer.clone(), self.own.clone(), Arc::clone(&self.unasked));
         actix_rt::spawn(async move {
-            let confirmed = question.ask(&means, &unasked, ends).await;
+            let confirmed = verification.ask(&dialer, &unasked, ended).await;
             let _ = own.signal(Done { number, confirmed });
         });
     }
@@ -264,7 +271,7 @@ impl Actor for Verifier {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        context.run_interval(TICK, |verifier, _| verifier.look_after());
+        context.run_interval(TICK, |verifier, _| verifier.check_queues());
     }
 }
 
@@ -285,9 +292,9 @@ impl Handler<Queued<Done>> for Verifier {
         if confirmed {
             self.shares.give_back(site, clock::now());
         } else {
-            context.run_later(PENANCE, move |verifier, _| verifier.shares.release(site));
+            context.run_later(PENALTY, move |verifier, _| verifier.shares.release(site));
         }
-        self.ask_next();
+        self.start_next();
     }
 }
 
@@ -295,9 +302,9 @@ impl Handler<Queued<Adopt>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { means, limits } = adopt.open();
-        (self.means, self.limits) = (means, limits);
-        self.ask_next();
+        let Adopt { dialer, limits } = adopt.open();
+        (self.dialer, self.limits) = (dialer, limits);
+        self.start_next();
     }
 }
 
@@ -309,12 +316,12 @@ impl Drop for Verifier {
 
 const LOG: &str = "nuncio::dialback";
 
-/// How long a key that was not confirmed counts as one of its address: with the default of 32, no address has us look
-/// into more than one false key a second for long.
-const PENANCE: Duration = Duration::from_secs(30);
+/// How long a key that was not confirmed stays counted for its address: with the default limit of 32, an
+/// address can have about one false key per second verified in the long run.
+const PENALTY: Duration = Duration::from_secs(30);
 
-/// How long a question may take while others wait. An honest server is asked within a dozen round trips.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a verification may take while others wait. An honest server answers within a dozen round trips.
+const SLOW_AFTER: Duration = Duration::from_secs(5);
 
-/// How often those that wait are looked after: no answer is later than its time and this.
+/// How often the queues are checked: no answer is later than its time limit plus this.
 const TICK: Duration = Duration::from_millis(250);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actors::settings::{Listen, Settings};
-use net::dns::{Dns, Failure, Target};
+use net::dns::{Dns, LookupError, Target};
 use tokio::{
     runtime,
     sync::Semaphore,
@@ -62,7 +62,7 @@ pub(super) fn check(source: &Source, settings: &Settings) {
 type Targets = Vec<(SocketAddr, bool)>;
 
 /// Looks up all names, [`CONCURRENT`] at a time. Names without an answer within [`TIMEOUT`] are left out.
-async fn look_up(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Targets, Failure>)> {
+async fn look_up(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Targets, LookupError>)> {
     let deadline = Instant::now() + TIMEOUT;
     let slots = Arc::new(Semaphore::new(CONCURRENT));
     let mut running = JoinSet::new();
@@ -81,7 +81,7 @@ async fn look_up(dns: &Dns, names: &[&Domain]) -> Vec<(Domain, Result<Targets, F
     found
 }
 
-async fn targets(dns: &Dns, name: &Domain) -> Result<Targets, Failure> {
+async fn targets(dns: &Dns, name: &Domain) -> Result<Targets, LookupError> {
     let mut targets = Vec::new();
     let mut failure = None;
     for Target { host, port, direct_tls, .. } in dns.service(name).await? {
@@ -137,7 +137,7 @@ fn listeners(listen: &Listen) -> String {
 }
 
 /// The finding for a name that cannot be looked up.
-fn explain(failure: &Failure, name: &Domain, is_domain: bool) -> (Severity, Message) {
+fn explain(failure: &LookupError, name: &Domain, is_domain: bool) -> (Severity, Message) {
     let record = format!(
         "publish `_xmpp-server._tcp.{name}. SRV 0 0 5269 HOST.`, where HOST is this machine's name in the DNS"
     );
@@ -150,7 +150,7 @@ fn explain(failure: &Failure, name: &Domain, is_domain: bool) -> (Severity, Mess
                 Message::with_help(format!("no DNS record for {name}: other servers cannot find it"), record),
             )
         }
-        Failure::NoAddress { .. } => (
+        LookupError::NoAddress { .. } => (
             Severity::Warning,
             Message::with_help(
                 format!("{failure}, but the SRV record of {name} points to it: other servers cannot connect"),

@@ -17,7 +17,7 @@ use xmpp::{
 };
 
 use super::*;
-use crate::authority::Authority;
+use testkit::Authority;
 
 /// A directory with a configuration. It is removed when dropped.
 struct Dir(PathBuf);
@@ -38,9 +38,9 @@ impl Dir {
 
     /// Adds `certs/DOMAIN.crt` and `.key`.
     fn with_certificate(self, authority: &Authority, domain: &str) -> Self {
-        let identity = authority.certify(domain).unwrap();
+        let identity = authority.issue(&[domain]);
         let mut chain = identity.chain[0].to_pem().unwrap();
-        chain.extend(authority.certificate().to_pem().unwrap());
+        chain.extend(authority.own().to_pem().unwrap());
         let key = identity.key.private_key_to_pem_pkcs8().unwrap();
         self.with(&format!("certs/{domain}.crt"), chain).with(&format!("certs/{domain}.key"), key)
     }
@@ -135,7 +135,7 @@ fn the_shipped_file_names_every_key() {
 fn the_first_configuration_of_the_readme_has_no_problems() {
     let readme = include_str!("../../README.md");
     let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let dir = Dir::new().with_certificate(&Authority::new().unwrap(), "example.org");
+    let dir = Dir::new().with_certificate(&Authority::new("authority").unwrap(), "example.org");
     // The authority of the tests puts one name into a certificate.
     let missing_name = "certificate of its domain is not for echo.example.org";
     let findings = dir.findings(example);
@@ -145,10 +145,10 @@ fn the_first_configuration_of_the_readme_has_no_problems() {
 
 #[test]
 fn the_example_of_the_interface_is_read_value_for_value() {
-    let authority = Authority::new().unwrap();
+    let authority = Authority::new("authority").unwrap();
     let dir = Dir::new()
         .with_certificate(&authority, "example.org")
-        .with("trust.pem", authority.certificate().to_pem().unwrap());
+        .with("trust.pem", authority.own().to_pem().unwrap());
     let config = dir
         .load(
             r#"

@@ -3,7 +3,7 @@
 use status::{
     answer::{Answer, Explanation},
     event::Event,
-    report::Figures,
+    report::Account,
 };
 
 use super::{
@@ -40,7 +40,7 @@ pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
         }
         page.table(&table);
     }
-    if found.account != Figures::default() {
+    if found.account != Account::default() {
         page.heading("Stanzas sent to it");
         account(page, &found.account);
     }
@@ -54,7 +54,7 @@ pub(crate) fn show(page: &mut Page, answer: &Answer<Explanation>) {
     }
 }
 
-fn account(page: &mut Page, figures: &Figures) {
+fn account(page: &mut Page, figures: &Account) {
     let mut table = Table::without_header();
     let rows = [
         ("taken", figures.taken, "accepted from local senders"),

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use status::{
     amount::Amount,
-    report::{Component, Direction, Link, Queue, State, Wait},
+    report::{ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState, Verdict},
 };
 
 use super::page::Page;
 use crate::text::{size::Size, table::Table};
 
 /// Adds a table of links.
-pub(crate) fn links(page: &mut Page, links: &[Link]) {
+pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
     if links.is_empty() {
         return;
     }
@@ -36,11 +36,11 @@ pub(crate) fn links(page: &mut Page, links: &[Link]) {
             state(link.state).to_owned(),
             page.time_with_age(link.since),
             link.address.map_or_else(none, |address| address.to_string()),
-            link.mechanism.clone().unwrap_or_else(none),
+            link.mechanism.map_or_else(none, |mechanism| mechanism.as_str().to_owned()),
             link.tls.as_ref().map_or_else(none, |tls| {
                 format!("{} {}", tls.protocol, tls.cipher.strip_prefix("TLS_").unwrap_or(&tls.cipher))
             }),
-            link.tls.as_ref().map_or_else(none, |tls| tls.verdict.replace('-', " ")),
+            link.tls.as_ref().map_or_else(none, |tls| tls.verdict.as_str().replace('-', " ")),
             stanzas_and_bytes(link.received),
             stanzas_and_bytes(link.sent),
             stanzas_and_bytes(link.waiting),
@@ -52,10 +52,10 @@ pub(crate) fn links(page: &mut Page, links: &[Link]) {
 
 /// Adds the problem of each certificate that is not good: a problem of several links once, with the first of
 /// them.
-pub(crate) fn certificates(page: &mut Page, links: &[Link]) {
+pub(crate) fn certificates(page: &mut Page, links: &[LinkReport]) {
     let mut shown = HashSet::new();
     for link in links {
-        let bad = link.tls.as_ref().filter(|tls| tls.verdict != "good");
+        let bad = link.tls.as_ref().filter(|tls| tls.verdict != Verdict::Good);
         if let Some(tls) = bad.filter(|tls| shown.insert(&tls.certificate)) {
             page.line(&format!("{}, certificate: {}", pairs(link), tls.certificate));
         }
@@ -63,7 +63,7 @@ pub(crate) fn certificates(page: &mut Page, links: &[Link]) {
 }
 
 /// Adds a table of queues.
-pub(crate) fn queues(page: &mut Page, queues: &[Queue]) {
+pub(crate) fn queues(page: &mut Page, queues: &[QueueReport]) {
     if queues.is_empty() {
         return;
     }
@@ -93,7 +93,7 @@ pub(crate) fn queues(page: &mut Page, queues: &[Queue]) {
 }
 
 /// Adds a table of components.
-pub(crate) fn components(page: &mut Page, components: &[Component]) {
+pub(crate) fn components(page: &mut Page, components: &[ComponentReport]) {
     if components.is_empty() {
         return page.line("no component is configured: add a [[component]] section to the configuration");
     }
@@ -131,7 +131,7 @@ pub(crate) fn components(page: &mut Page, components: &[Component]) {
     page.table(&table);
 }
 
-fn pairs(link: &Link) -> String {
+fn pairs(link: &LinkReport) -> String {
     let pairs: Vec<String> = link.pairs.iter().map(ToString::to_string).collect();
     match (pairs.len(), link.pairs_not_shown) {
         (0, _) => none(),
@@ -141,7 +141,7 @@ fn pairs(link: &Link) -> String {
 }
 
 /// The time of the next attempt. An empty queue has none until a stanza is sent.
-fn next_attempt(queue: &Queue) -> String {
+fn next_attempt(queue: &QueueReport) -> String {
     match queue.next_attempt {
         None => none(),
         Some(next) if next.0.is_zero() => "immediately, when a stanza is sent".to_owned(),
@@ -158,23 +158,23 @@ fn opened_by(direction: Direction) -> &'static str {
     }
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: LinkState) -> &'static str {
     match state {
-        State::Connecting => "connecting",
-        State::Negotiating => "negotiating",
-        State::Authenticated => "authenticated",
-        State::Closing => "closing",
+        LinkState::Connecting => "connecting",
+        LinkState::Negotiating => "negotiating",
+        LinkState::Authenticated => "authenticated",
+        LinkState::Closing => "closing",
     }
 }
 
-fn wait(queue: &Queue) -> &'static str {
+fn wait(queue: &QueueReport) -> &'static str {
     match queue.state {
-        Wait::Turn => "waiting for a slot",
-        Wait::Attempt => "connecting",
-        Wait::Handover => "connected, being sent",
-        Wait::Return => "connection lost",
-        Wait::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
-        Wait::Pause => "paused",
+        QueueState::Turn => "waiting for a slot",
+        QueueState::Attempt => "connecting",
+        QueueState::Handover => "connected, being sent",
+        QueueState::Return => "connection lost",
+        QueueState::Pause if queue.waiting.stanzas == 0 => "idle, last attempt failed",
+        QueueState::Pause => "paused",
     }
 }
 
@@ -191,7 +191,7 @@ fn none() -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use status::report::{Pair, Seconds, Side, Time, Tls, Trouble};
+    use status::report::{Authentication, FailureReport, Pair, Seconds, Side, Time, TlsReport};
 
     use super::*;
 
@@ -199,22 +199,22 @@ mod tests {
         Time(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800))
     }
 
-    fn link() -> Link {
+    fn link() -> LinkReport {
         let names: Vec<String> = (1..=6).map(|nth| format!("conference{nth}.example")).collect();
         let remote = Some("b.example".to_owned());
-        Link {
+        LinkReport {
             direction: Direction::Incoming,
-            state: State::Authenticated,
+            state: LinkState::Authenticated,
             pairs: vec![Pair { local: "a.example".to_owned(), remote }],
             pairs_not_shown: 0,
             address: Some(([192, 0, 2, 7], 40_000).into()),
             since: now(),
-            mechanism: Some("dialback".to_owned()),
-            tls: Some(Tls {
+            mechanism: Some(Authentication::Dialback),
+            tls: Some(TlsReport {
                 protocol: "TLSv1.3".to_owned(),
                 cipher: "TLS_AES_256_GCM_SHA384".to_owned(),
                 certificate: format!("is for other names ({}), not for b.example", names.join(", ")),
-                verdict: "wrong-name".to_owned(),
+                verdict: Verdict::WrongName,
                 expires: None,
                 fingerprint: None,
             }),
@@ -225,16 +225,16 @@ mod tests {
         }
     }
 
-    fn queue(stanzas: u64) -> Queue {
-        Queue {
+    fn queue(stanzas: u64) -> QueueReport {
+        QueueReport {
             local: "a.example".to_owned(),
             remote: "b.example".to_owned(),
-            state: Wait::Pause,
+            state: QueueState::Pause,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
             oldest: None,
             next_attempt: Some(Seconds(Duration::from_secs(3))),
             failures: 1,
-            trouble: Some(Trouble {
+            trouble: Some(FailureReport {
                 reason: "no answer".to_owned(),
                 definitive: false,
                 cause: "no-answer".to_owned(),

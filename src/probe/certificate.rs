@@ -1,6 +1,6 @@
 //! The steps about certificates: that of a peer, and our own file.
 
-use actors::dial::failure::diagnosis::of_certificate;
+use actors::dial::error::certificate_cause;
 use openssl::{asn1::Asn1TimeRef, x509::X509Ref};
 use serde_json::json;
 use xmpp::{
@@ -98,7 +98,7 @@ fn finding(
 ) -> Finding {
     let cause = match location.own {
         true => of_own(problem),
-        false => of_certificate(problem, presented.is_some_and(is_incomplete)),
+        false => certificate_cause(problem, presented.is_some_and(is_incomplete)),
     };
     let fatal = policy::admit(policy, true, Err(problem.clone())).is_err() || location.own;
     Finding { cause, text: format!("certificate of {domain} {problem}"), fatal, own: location.own }

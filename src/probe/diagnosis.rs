@@ -11,7 +11,7 @@ use super::{
     observed::Observed,
     step::Kind,
 };
-use actors::dial::failure::{Failure, diagnosis::Seen};
+use actors::dial::error::{AttemptError, Observations};
 use net::dns;
 
 /// The context of a failure, which helps to find its cause.
@@ -24,10 +24,10 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn seen(&self) -> Seen {
+    fn observations(&self) -> Observations {
         let Self { observed, policy, has_certificate } = self;
-        Seen {
-            heard: Some(observed.received.clone()),
+        Observations {
+            received: Some(observed.received.clone()),
             greeted: observed.header.is_some(),
             secured: observed.presented.is_some(),
             chain_incomplete: observed.presented.as_ref().is_some_and(certificate::is_incomplete),
@@ -40,8 +40,8 @@ impl Context<'_> {
 }
 
 /// The step at which an attempt failed, and the cause.
-pub(crate) fn of(failure: &Failure, context: &Context<'_>) -> (Kind, &'static Cause) {
-    let mut cause = failure.cause(&context.seen());
+pub(crate) fn of(failure: &AttemptError, context: &Context<'_>) -> (Kind, &'static Cause) {
+    let mut cause = failure.cause(&context.observations());
     if cause == &cause::DIALBACK_REFUSED && !context.policy.secret.is_shared() {
         // The running node has another secret and could not confirm the key: nothing is known about dialback.
         cause = &cause::DIALBACK_UNTESTABLE;
@@ -49,25 +49,27 @@ pub(crate) fn of(failure: &Failure, context: &Context<'_>) -> (Kind, &'static Ca
     (step(failure, cause), cause)
 }
 
-fn step(failure: &Failure, cause: &Cause) -> Kind {
+fn step(failure: &AttemptError, cause: &Cause) -> Kind {
     match failure {
-        Failure::Denied => Kind::Policy,
-        Failure::Dns(_) | Failure::Loop(_) | Failure::TlsForbidden => Kind::Dns,
-        Failure::Connect(_) => Kind::Tcp,
-        Failure::Tls { .. } => Kind::Tls,
-        Failure::Stream { .. } | Failure::TimedOut { .. } if cause == &cause::AUTHORITY_UNREACHABLE => {
+        AttemptError::Denied => Kind::Policy,
+        AttemptError::Dns(_) | AttemptError::Loop(_) | AttemptError::TlsForbidden => Kind::Dns,
+        AttemptError::Connect(_) => Kind::Tcp,
+        AttemptError::Tls { .. } => Kind::Tls,
+        AttemptError::Stream { .. } | AttemptError::TimedOut { .. }
+            if cause == &cause::AUTHORITY_UNREACHABLE =>
+        {
             Kind::Dialback
         }
-        Failure::Stream { failure, .. } => of_stream(&failure.cause),
-        Failure::Unauthenticated { .. } => Kind::External,
-        Failure::Refused { failure, .. } => step(failure, cause),
-        Failure::Broken { .. } | Failure::TimedOut { .. } => Kind::Stream,
-        Failure::Stopping
-        | Failure::Late
-        | Failure::ShortLived
-        | Failure::Overloaded
-        | Failure::Crowded(_)
-        | Failure::Crashed => Kind::Probe,
+        AttemptError::Stream { failure, .. } => of_stream(&failure.cause),
+        AttemptError::Unauthenticated { .. } => Kind::External,
+        AttemptError::Refused { error, .. } => step(error, cause),
+        AttemptError::Broken { .. } | AttemptError::TimedOut { .. } => Kind::Stream,
+        AttemptError::Stopping
+        | AttemptError::Late
+        | AttemptError::ShortLived
+        | AttemptError::Overloaded
+        | AttemptError::Crowded(_)
+        | AttemptError::Crashed => Kind::Probe,
     }
 }
 
@@ -88,10 +90,10 @@ fn of_stream(failure: &initiating::Cause) -> Kind {
 }
 
 /// The same for a connection to our own server. All of its causes are ours to fix.
-pub(crate) fn of_own(failure: &Failure) -> (Kind, &'static Cause) {
+pub(crate) fn of_own(failure: &AttemptError) -> (Kind, &'static Cause) {
     match failure {
-        Failure::Dns(failure) => (Kind::Dns, of_own_dns(failure)),
-        Failure::Stream { failure, .. } => match &failure.cause {
+        AttemptError::Dns(failure) => (Kind::Dns, of_own_dns(failure)),
+        AttemptError::Stream { failure, .. } => match &failure.cause {
             initiating::Cause::Certificate(problem) => (Kind::Certificate, certificate::of_own(problem)),
             initiating::Cause::TlsUnavailable => (Kind::Features, &cause::OWN_MISSING),
             initiating::Cause::Stream(error) if error.condition != Condition::HostUnknown => {
@@ -99,24 +101,24 @@ pub(crate) fn of_own(failure: &Failure) -> (Kind, &'static Cause) {
             }
             _ => (Kind::Stream, &cause::OWN_IS_ANOTHER),
         },
-        Failure::Tls { .. } => (Kind::Tls, &cause::OWN_IS_ANOTHER),
-        Failure::Connect(_) => (Kind::Tcp, &cause::OWN_UNREACHABLE),
+        AttemptError::Tls { .. } => (Kind::Tls, &cause::OWN_IS_ANOTHER),
+        AttemptError::Connect(_) => (Kind::Tcp, &cause::OWN_UNREACHABLE),
         _ => (Kind::Stream, &cause::OWN_UNREACHABLE),
     }
 }
 
 /// The cause for a failure to look up our own domain.
-fn of_own_dns(failure: &dns::Failure) -> &'static Cause {
+fn of_own_dns(failure: &dns::LookupError) -> &'static Cause {
     match failure {
-        dns::Failure::NoSuchDomain { .. }
-        | dns::Failure::NotOffered { .. }
-        | dns::Failure::NoService { .. }
-        | dns::Failure::NoAddress { .. } => &cause::OWN_NOT_IN_DNS,
-        dns::Failure::Silent { .. } => &cause::OWN_DNS_FAILS,
-        dns::Failure::Refused { code, .. } if code == "SERVFAIL" => &cause::OWN_DNS_FAILS,
-        dns::Failure::Refused { .. } => &cause::DNS_REFUSED,
-        dns::Failure::Bogus { .. } => &cause::OWN_BOGUS,
-        dns::Failure::Unusable { .. } => &cause::DNS_UNUSABLE,
+        dns::LookupError::NoSuchDomain { .. }
+        | dns::LookupError::NotOffered { .. }
+        | dns::LookupError::NoService { .. }
+        | dns::LookupError::NoAddress { .. } => &cause::OWN_NOT_IN_DNS,
+        dns::LookupError::Silent { .. } => &cause::OWN_DNS_FAILS,
+        dns::LookupError::Refused { code: dns::Rcode::ServerFailure, .. } => &cause::OWN_DNS_FAILS,
+        dns::LookupError::Refused { .. } => &cause::DNS_REFUSED,
+        dns::LookupError::Bogus { .. } => &cause::OWN_BOGUS,
+        dns::LookupError::Unusable { .. } => &cause::DNS_UNUSABLE,
     }
 }
 
@@ -159,28 +161,28 @@ mod tests {
     }
 
     /// One failure of each kind.
-    fn every_failure() -> Vec<Failure> {
+    fn every_failure() -> Vec<AttemptError> {
         let address = ([192, 0, 2, 7], 5269).into();
         let question = || dns::Question { name: "b.example".to_owned(), kind: "A" };
-        let refused = |code: &str| dns::Failure::Refused { question: question(), code: code.to_owned() };
+        let refused = |code| dns::LookupError::Refused { question: question(), code };
         let name = || "b.example".to_owned();
         let dns = [
-            dns::Failure::NoSuchDomain { domain: name() },
-            dns::Failure::NotOffered { domain: name() },
-            dns::Failure::NoService { domain: name() },
-            dns::Failure::NoAddress { host: name(), exists: true },
-            dns::Failure::NoAddress { host: name(), exists: false },
-            dns::Failure::Silent { question: question(), after: Duration::from_secs(5) },
-            refused("SERVFAIL"),
-            refused("REFUSED"),
-            dns::Failure::Bogus { question: question() },
-            dns::Failure::Unusable { question: question(), reason: "no way".to_owned() },
+            dns::LookupError::NoSuchDomain { domain: name() },
+            dns::LookupError::NotOffered { domain: name() },
+            dns::LookupError::NoService { domain: name() },
+            dns::LookupError::NoAddress { host: name(), exists: true },
+            dns::LookupError::NoAddress { host: name(), exists: false },
+            dns::LookupError::Silent { question: question(), after: Duration::from_secs(5) },
+            refused(dns::Rcode::ServerFailure),
+            refused(dns::Rcode::Refused),
+            dns::LookupError::Bogus { question: question() },
+            dns::LookupError::Unusable { question: question(), reason: "no way".to_owned() },
         ];
         let connect = [
-            happy_eyeballs::Failure::Silent(Duration::from_secs(10)),
-            happy_eyeballs::Failure::Refused,
-            happy_eyeballs::Failure::Unreachable,
-            happy_eyeballs::Failure::Other(io::ErrorKind::PermissionDenied),
+            happy_eyeballs::ConnectError::Silent(Duration::from_secs(10)),
+            happy_eyeballs::ConnectError::Refused,
+            happy_eyeballs::ConnectError::Unreachable,
+            happy_eyeballs::ConnectError::Other(io::ErrorKind::PermissionDenied),
         ];
         let alerts = (0..=120).map(tls::Error::Alert);
         let tls = [
@@ -246,30 +248,26 @@ mod tests {
         let after = Duration::from_secs(30);
         let stages = [Stage::Header, Stage::Features, Stage::DialbackResult];
         let mut all = vec![
-            Failure::Denied,
-            Failure::Stopping,
-            Failure::Late,
-            Failure::ShortLived,
-            Failure::Overloaded,
-            Failure::Crowded([192, 0, 2, 7].into()),
-            Failure::Loop(address),
-            Failure::Crashed,
+            AttemptError::Denied,
+            AttemptError::Stopping,
+            AttemptError::Late,
+            AttemptError::ShortLived,
+            AttemptError::Overloaded,
+            AttemptError::Crowded([192, 0, 2, 7].into()),
+            AttemptError::Loop(address),
+            AttemptError::Crashed,
         ];
-        all.extend(dns.map(Failure::Dns));
-        all.extend(connect.map(|failure| Failure::Connect(vec![(address, failure)])));
-        all.extend(tls.into_iter().chain(alerts).map(|error| Failure::Tls { address, error }));
+        all.extend(dns.map(AttemptError::Dns));
+        all.extend(connect.map(|failure| AttemptError::Connect(vec![(address, failure)])));
+        all.extend(tls.into_iter().chain(alerts).map(|error| AttemptError::Tls { address, error }));
         for stage in stages {
-            all.push(Failure::Broken { address, stage, error: None, distrusted: None });
-            all.push(Failure::Broken {
-                address,
-                stage,
-                error: Some(io::ErrorKind::ConnectionReset),
-                distrusted: None,
-            });
-            all.push(Failure::TimedOut { address, stage, after, distrusted: None });
+            let at = || At { address, stage, distrusted: None };
+            all.push(AttemptError::Broken { at: at(), error: None });
+            all.push(AttemptError::Broken { at: at(), error: Some(io::ErrorKind::ConnectionReset) });
+            all.push(AttemptError::TimedOut { at: at(), after });
             all.extend(causes.iter().map(|cause| {
                 let failure = initiating::Failure { remote: domain("b.example"), cause: cause.clone() };
-                Failure::Stream { address, stage, failure, distrusted: None }
+                AttemptError::Stream { at: at(), failure }
             }));
         }
         all
@@ -286,12 +284,13 @@ mod tests {
         };
         let mut differ = Vec::new();
         for failure in every_failure() {
-            let first = matches!(
-                failure,
-                Failure::Stream { stage: Stage::Header, .. }
-                    | Failure::Broken { stage: Stage::Header, .. }
-                    | Failure::TimedOut { stage: Stage::Header, .. }
-            );
+            let stage = match &failure {
+                AttemptError::Stream { at, .. }
+                | AttemptError::Broken { at, .. }
+                | AttemptError::TimedOut { at, .. } => Some(at.stage),
+                _ => None,
+            };
+            let first = stage == Some(Stage::Header);
             let observed = if first { &nothing } else { &header };
             let context = Context { observed, policy: &policy, has_certificate: true };
             let (_, cause) = of(&failure, &context);

@@ -8,10 +8,10 @@ use super::{
     cause,
     step::{Kind, Location, Step},
 };
-use net::dns::{Asked, Record, Reply, Target};
+use net::dns::{Exchange, Record, Reply, Target};
 
 /// The step of a query with its answer.
-pub(crate) fn query(asked: &Asked, location: &Location) -> Step {
+pub(crate) fn query(asked: &Exchange, location: &Location) -> Step {
     let question = &asked.question;
     let (answer, text) = match &asked.reply {
         Reply::Records(records) => {
@@ -36,7 +36,7 @@ pub(crate) fn query(asked: &Asked, location: &Location) -> Step {
 }
 
 /// The note about an alias that the standards do not allow, and the name it is about.
-pub(crate) fn alias(asked: &Asked, location: &Location, from_srv: bool) -> Option<(String, Step)> {
+pub(crate) fn alias(asked: &Exchange, location: &Location, from_srv: bool) -> Option<(String, Step)> {
     let Reply::Records(records) = &asked.reply else { return None };
     let alias = records.iter().find(|record| record.kind == "CNAME")?;
     let name = &asked.question.name;

@@ -1,9 +1,12 @@
 //! Observes the attempt of a node: its events, and the observations of one connection.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use actors::dial::observer::{Seen, Watch};
-use net::{dns::Asked, tls};
+use actors::dial::observer::{self, Observer};
+use net::{
+    dns::{Exchange, Target},
+    tls,
+};
 use openssl::x509::X509;
 use status::request::Request;
 use tokio::sync::mpsc;
@@ -19,7 +22,15 @@ use crate::control::client;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A DNS query was answered.
-    Asked(Asked),
+    Asked(Exchange),
+    /// The walk has come to a target.
+    Entered(Target),
+    /// The addresses of the target are known.
+    Located(Vec<SocketAddr>),
+    /// The walk connects to an address.
+    Visiting(SocketAddr),
+    /// A TCP connection was opened.
+    Connected(Duration),
     /// TLS was established.
     Secured(Box<Presented>),
     /// Bytes of a stream were received.
@@ -58,10 +69,11 @@ impl EventSender {
     }
 }
 
-impl Watch for EventSender {
-    fn see(&self, seen: Seen<'_>) {
-        let event = match seen {
-            Seen::Connected { from } => {
+impl Observer for EventSender {
+    fn observe(&self, step: observer::Step<'_>) {
+        use observer::Step;
+        let event = match step {
+            Step::Negotiating { from } => {
                 // It fails if no node runs, or if a node of another user runs, whose records are elsewhere.
                 let announced = self
                     .announce_at
@@ -72,14 +84,22 @@ impl Watch for EventSender {
                 }
                 return;
             }
-            Seen::Asked(asked) => Event::Asked(asked.clone()),
-            Seen::Secured { session, ssl } => {
+            Step::Queried(asked) => Event::Asked(asked.clone()),
+            Step::Entered(target) => Event::Entered(target.clone()),
+            Step::Located(addresses) => Event::Located(addresses.to_vec()),
+            // The strategy of the probe visits one address at a time.
+            Step::Visiting(addresses) => match addresses {
+                [address, ..] => Event::Visiting(*address),
+                [] => return,
+            },
+            Step::Connected { took, .. } => Event::Connected(took),
+            Step::Secured { session, ssl } => {
                 let chain = ssl.peer_cert_chain().map(|chain| chain.iter().map(ToOwned::to_owned).collect());
                 let chain = chain.unwrap_or_default();
                 Event::Secured(Box::new(Presented { session: session.clone(), chain }))
             }
-            Seen::Received(bytes) => Event::Received(bytes.iter().copied().take(MAX_BYTES).collect()),
-            Seen::Noted(note) => Event::Noted(note.clone()),
+            Step::Received(bytes) => Event::Received(bytes.iter().copied().take(MAX_BYTES).collect()),
+            Step::Noted(note) => Event::Noted(note.clone()),
         };
         // If a peer causes more events than fit, the rest is not shown; the attempt goes on.
         let _ = self.events.try_send(event);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actors::{dial::attempt::Purpose, settings::Identity};
+use actors::settings::Identity;
 use net::certificate::{self, Flaw};
 use openssl::rand;
 use xmpp::{DomainPair, dialback, policy::Mechanism};
@@ -23,7 +23,7 @@ pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
     let location = Location { own: true, ..Location::default() };
     let fingerprint = check_certificate(probe, report, &location);
     let DomainPair { local, remote } = probe.pair.clone();
-    let policy = &probe.dialer.terms.remote(&remote).policy;
+    let policy = &probe.dialer.policies.remote(&remote).policy;
     if policy.allows(Mechanism::Dialback) && !policy.secret.is_shared() {
         report.add_untested(Untested::DialbackSecret);
     }
@@ -31,12 +31,12 @@ pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
     let id = stream_id();
     let key = dialback::key(&policy.secret, &remote, &local, &id);
     let pair = DomainPair { local: remote, remote: local };
-    let request = dialback::Request { pair: pair.clone(), id, key };
-    let mut attempt = probe.attempt(pair, Purpose::Verify(request));
+    let request = dialback::Request { pair, id, key };
+    let mut attempt = probe.verification(request);
     // A connection to our own listener is intended here, and not a loop. Its address must come from the DNS.
-    attempt.bound.clear();
+    attempt.dialer.bound.clear();
     let socket = probe.settings.listen.control.as_ref().map(|control| control.path.clone());
-    attempt.watch = Some(Arc::new(probe.sender.announcing(socket)));
+    attempt.observer = Some(Arc::new(probe.sender.announcing(socket)));
     attempt.remote.address = None;
     attempt.remote.policy.auth = vec![Mechanism::External, Mechanism::Dialback];
     attempt.remote.policy.strict_certificates = false;
@@ -45,7 +45,7 @@ pub(crate) async fn run(probe: &mut Probe, report: &mut Report) {
         fingerprint,
         requires_certificate: policy.strict_certificates || !policy.allows(Mechanism::Dialback),
     };
-    Walk::to_own(report, &mut probe.events, &probe.dns, attempt, own).run().await;
+    Walk::to_own(report, &mut probe.events, &probe.dns, attempt, own).await;
     report.add_untested(Untested::Firewall);
 }
 
@@ -64,7 +64,7 @@ fn check_certificate(probe: &Probe, report: &mut Report, location: &Location) ->
             return None;
         }
     };
-    let policy = &probe.dialer.terms.remote(&probe.pair.remote).policy;
+    let policy = &probe.dialer.policies.remote(&probe.pair.remote).policy;
     let mut step = own_file(&certificate, local, policy, location);
     if step.finding.is_none() {
         step.finding = expires_soon(identity, probe);

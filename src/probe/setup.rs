@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix_rt::Arbiter;
 use actors::{
     dial::{
-        attempt::{Attempt, Dialer, Purpose},
-        observer::{Seen, Watch as _},
-        remote_policy::Terms,
+        attempt::{Attempt, Dialer, Goal, OpenSession, VerifyKey},
+        observer::{self, Observer as _},
+        remote_policy::RemotePolicies,
         resolver::Resolver,
     },
     observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
@@ -16,7 +16,7 @@ use actors::{
 use mailbox::Meter;
 use net::{dns::Dns, tls::Tls};
 use tokio::sync::mpsc;
-use xmpp::DomainPair;
+use xmpp::{DomainPair, dialback};
 
 use super::observed::{Event, EventSender};
 
@@ -42,7 +42,7 @@ impl Probe {
             .with_max_handshake(settings.limits.max_handshake);
         let dns = Dns::new(&settings.dns).map_err(|error| error.to_string())?;
         let observer = sender.announcing(None);
-        let dns = dns.observed(move |asked| observer.see(Seen::Asked(asked)));
+        let dns = dns.observed(move |asked| observer.observe(observer::Step::Queried(asked)));
         let here = Arbiter::current();
         let queried = dns.clone();
         let meter = Meter::new("resolver", MAILBOX, None);
@@ -51,28 +51,36 @@ impl Probe {
             mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(queried, own, counted));
         let meter = Meter::new("fingerprints", MAILBOX, None);
         let counted = Arc::clone(&meter);
-        let witness = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
+        let fingerprints = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
             Fingerprints::new(RecorderHandle::disabled(), counted)
         });
         let bound = [&settings.listen.s2s, &settings.listen.s2s_tls].into_iter().flatten().copied().collect();
         let dialer = Dialer {
-            terms: Terms::new(&settings),
+            policies: RemotePolicies::new(&settings),
             tls,
             resolver,
-            gate: None,
+            dial_limit: None,
             dials: settings.limits.dials,
-            witness,
-            tally: MetricsHandle::default(),
-            notes: RecorderHandle::disabled(),
+            fingerprints,
+            metrics: MetricsHandle::default(),
+            recorder: RecorderHandle::disabled(),
             bound,
         };
         Ok(Self { settings, pair, dialer, dns, sender, events })
     }
 
-    /// The attempt that a node would make, with an observer.
-    pub(crate) fn attempt(&self, pair: DomainPair, purpose: Purpose) -> Attempt {
-        let attempt = self.dialer.attempt(pair, purpose, LOG);
-        Attempt { watch: Some(Arc::new(self.sender.announcing(None))), ..attempt }
+    /// The attempt of a node to open a session, with an observer.
+    pub(crate) fn session(&self, pair: DomainPair) -> Attempt<OpenSession> {
+        self.observed(self.dialer.session(pair, LOG))
+    }
+
+    /// The attempt of a node to verify a dialback key, with an observer.
+    pub(crate) fn verification(&self, request: dialback::Request) -> Attempt<VerifyKey> {
+        self.observed(self.dialer.verification(request, LOG))
+    }
+
+    fn observed<G: Goal>(&self, attempt: Attempt<G>) -> Attempt<G> {
+        Attempt { observer: Some(Arc::new(self.sender.announcing(None))), ..attempt }
     }
 
     /// The certificate of the local domain.

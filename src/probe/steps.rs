@@ -1,7 +1,15 @@
 //! Turns observed events into steps of the report.
 
-use actors::dial::failure::Failure;
-use net::dns::Asked;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use actors::dial::{attempt::Goal, error::AttemptError};
+use net::{
+    address,
+    dns::{Exchange, Target},
+};
 use xmpp::{
     DomainPair,
     dialback::Answer,
@@ -15,17 +23,27 @@ use xmpp::{
 
 use super::{
     cause, certificate, dns,
-    observed::{Event, Presented},
+    observed::{Event, Observed, Presented},
     step::{Finding, Kind, Step},
     verdict::Untested,
     walk::Walk,
 };
 
-impl Walk<'_> {
+impl<G: Goal> Walk<'_, G> {
     /// Adds the steps of an event.
     pub(super) fn add_event(&mut self, event: Event) {
         match event {
             Event::Asked(asked) => self.add_query(&asked),
+            Event::Entered(target) => self.enter(target),
+            Event::Located(addresses) => {
+                self.has_ipv4 = addresses.iter().any(SocketAddr::is_ipv4);
+                self.add_late_answers();
+            }
+            Event::Visiting(address) => {
+                self.location.address = Some(address);
+                self.observed = Observed::default();
+            }
+            Event::Connected(took) => self.add_connected(took),
             Event::Secured(presented) => self.add_tls(*presented),
             Event::Received(bytes) => self.observed.receive(&bytes),
             Event::Noted(Note::Greeted(header)) => self.add_header(header),
@@ -35,14 +53,53 @@ impl Walk<'_> {
         }
     }
 
-    fn add_query(&mut self, asked: &Asked) {
+    fn add_query(&mut self, asked: &Exchange) {
         if !self.queries.insert(asked.question.to_string()) {
             return;
         }
         self.report.add(dns::query(asked, &self.location));
-        if let Some((name, step)) = dns::alias(asked, &self.location, self.from_srv) {
+        let from_srv = self.target.as_ref().is_some_and(|target| target.from_srv);
+        if let Some((name, step)) = dns::alias(asked, &self.location, from_srv) {
             self.report.add_once(&name, step);
         }
+    }
+
+    fn enter(&mut self, target: Target) {
+        self.location.target = Some(target.to_string());
+        self.location.direct_tls = target.direct_tls;
+        self.location.address = None;
+        self.ipv4_works = false;
+        self.target = Some(target);
+    }
+
+    /// Adds a note for each address query of the target that was not answered in time.
+    fn add_late_answers(&mut self) {
+        let Some(host) = self.target.as_ref().map(|target| target.host.clone()) else { return };
+        if host.parse::<IpAddr>().is_ok() {
+            return;
+        }
+        for kind in ["AAAA", "A"] {
+            let question = format!("{host} {kind}");
+            if self.queries.insert(question.clone()) {
+                let text = format!("no answer to {question} in time; continuing without it");
+                self.report.add(Step::noted(Kind::Dns, &self.location, &cause::DNS_LATE, text));
+            }
+        }
+    }
+
+    fn add_connected(&mut self, took: Duration) {
+        let Some(address) = self.location.address else { return };
+        self.ipv4_works |= address.is_ipv4();
+        let took = took.as_millis();
+        let listener = match (self.location.own, address::is_own(address, &self.own.listeners)) {
+            (false, _) => "",
+            (true, true) => " to a listener of this configuration",
+            (true, false) => {
+                " to a server outside of this configuration: another machine, or a router in front"
+            }
+        };
+        let step = Step::ok(Kind::Tcp, &self.location, &format!("connected in {took} ms{listener}"));
+        self.report.add(step.fact("took_ms", u64::try_from(took).unwrap_or(u64::MAX)));
     }
 
     fn add_tls(&mut self, presented: Presented) {
@@ -164,8 +221,8 @@ impl Walk<'_> {
 
     /// Whether our own server, which its certificate identifies, closed the stream because it requires the
     /// certificate of the remote server.
-    pub(super) fn requires_certificate(&self, failure: &Failure) -> bool {
-        let Failure::Stream { failure, .. } = failure else { return false };
+    pub(super) fn requires_certificate(&self, failure: &AttemptError) -> bool {
+        let AttemptError::Stream { failure, .. } = failure else { return false };
         let initiating::Cause::Stream(error) = &failure.cause else { return false };
         let presented = self.observed.presented.as_ref();
         let certificate = presented.and_then(|presented| presented.session.certificate.as_ref());

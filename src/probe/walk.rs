@@ -1,11 +1,11 @@
-//! Tries every address of every target of a domain with the [`Attempt`] of the node. A node stops at the
-//! first that works.
+//! Walks to every address of every target of a domain with the walk of the node. A node stops at the first
+//! success.
 
 use std::{collections::HashSet, fmt::Write as _, net::SocketAddr, pin::pin, time::Duration};
 
 use actors::dial::{
-    attempt::{self, Arrival, Attempt, Session, Targets},
-    failure::Failure,
+    attempt::{self, Attempt, Goal, OpenSession, Session, Strategy, VerifyKey, Visit},
+    error::AttemptError,
 };
 use net::{
     dns::{self, Dns, Target},
@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
     sync::mpsc,
 };
-use xmpp::{policy::Mechanism, stream::initiating::open::Output};
+use xmpp::{dialback::Answer, policy::Mechanism, stream::initiating::open::Output};
 
 use super::{
     cause::{self, Cause},
@@ -28,18 +28,24 @@ use super::{
     verdict::{Path, Untested},
 };
 
-/// The state while all targets are tried.
-pub(crate) struct Walk<'a> {
+/// The state of a walk.
+pub(crate) struct Walk<'a, G> {
     pub(super) report: &'a mut Report,
     /// The observed events of the attempt.
     pub(super) events: &'a mut mpsc::Receiver<Event>,
     /// For further queries after a failure.
     pub(super) dns: &'a Dns,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: Attempt<G>,
     /// The target and address that are being tried.
     pub(super) location: Location,
-    /// Whether the target is from an SRV record.
-    pub(super) from_srv: bool,
+    /// The same target.
+    pub(super) target: Option<Target>,
+    /// The target has an IPv4 address.
+    pub(super) has_ipv4: bool,
+    /// An IPv4 address of the target was connected to.
+    pub(super) ipv4_works: bool,
+    /// The IPv6 addresses of the target that could not be connected to.
+    ipv6_failures: Vec<(SocketAddr, AttemptError)>,
     /// The observations of the connection.
     pub(super) observed: Observed,
     /// DNS queries in the report. A repeated query is answered from the cache and not reported.
@@ -58,198 +64,136 @@ pub(crate) struct OwnServer {
     pub(crate) requires_certificate: bool,
 }
 
-impl<'a> Walk<'a> {
-    /// A walk to a remote server.
-    pub(crate) fn to_remote(
+/// Adds the outcome of a visit to the report.
+trait AddOutcome: Goal {
+    async fn add(walk: &mut Walk<'_, Self>, outcome: Self::Outcome, target: &Target);
+}
+
+impl AddOutcome for OpenSession {
+    async fn add(walk: &mut Walk<'_, Self>, session: Session, target: &Target) {
+        walk.add_session(session, target).await;
+    }
+}
+
+impl AddOutcome for VerifyKey {
+    async fn add(walk: &mut Walk<'_, Self>, answer: Answer, _: &Target) {
+        walk.add_answer(answer);
+    }
+}
+
+impl<'a> Walk<'a, OpenSession> {
+    /// Walks to a remote server, to open a session.
+    pub(crate) async fn to_remote(
         report: &'a mut Report,
         events: &'a mut mpsc::Receiver<Event>,
         dns: &'a Dns,
-        attempt: Attempt,
+        attempt: Attempt<OpenSession>,
+    ) {
+        Self::new(report, events, dns, attempt, Location::default(), OwnServer::default()).run().await;
+    }
+}
+
+impl<'a> Walk<'a, VerifyKey> {
+    /// Walks to our own server in the role of the remote server, to verify a dialback key.
+    pub(crate) async fn to_own(
+        report: &'a mut Report,
+        events: &'a mut mpsc::Receiver<Event>,
+        dns: &'a Dns,
+        attempt: Attempt<VerifyKey>,
+        own: OwnServer,
+    ) {
+        let location = Location { own: true, ..Location::default() };
+        Self::new(report, events, dns, attempt, location, own).run().await;
+    }
+}
+
+impl<'a, G: Goal> Walk<'a, G> {
+    fn new(
+        report: &'a mut Report,
+        events: &'a mut mpsc::Receiver<Event>,
+        dns: &'a Dns,
+        attempt: Attempt<G>,
+        location: Location,
+        own: OwnServer,
     ) -> Self {
         Self {
             report,
             events,
             dns,
             attempt,
-            location: Location::default(),
-            from_srv: false,
+            location,
+            target: None,
+            has_ipv4: false,
+            ipv4_works: false,
+            ipv6_failures: Vec::new(),
             observed: Observed::default(),
             queries: HashSet::new(),
-            own: OwnServer::default(),
+            own,
         }
     }
 
-    /// A walk to our own server, in the role of the remote server.
-    pub(crate) fn to_own(
-        report: &'a mut Report,
-        events: &'a mut mpsc::Receiver<Event>,
-        dns: &'a Dns,
-        attempt: Attempt,
-        own: OwnServer,
-    ) -> Self {
-        let location = Location { own: true, ..Location::default() };
-        Self { location, own, ..Self::to_remote(report, events, dns, attempt) }
-    }
-
-    /// Tries every address of every target.
-    pub(crate) async fn run(mut self) {
+    /// Visits every address of every target.
+    async fn run(mut self)
+    where
+        G: AddOutcome,
+    {
         let attempt = self.attempt.clone();
-        let targets = match self.observe(attempt.targets()).await {
-            Ok(targets) => targets,
-            Err(failure) => {
-                self.fail(&failure).await;
-                return;
-            }
+        let mut walk = match self.observe(attempt::Walk::begin(&attempt, Strategy::EveryAddress)).await {
+            Ok(walk) => walk,
+            Err(error) => return self.fail(&error).await,
         };
+        let targets: Vec<Target> = walk.targets().cloned().collect();
         self.report.add(records::order(&targets, attempt.remote.address.is_some(), &self.location));
         for target in targets.iter().filter(|target| target.from_srv) {
             if let Some(step) = records::wrong_target(target, &self.location) {
                 self.report.add_once(&target.host, step);
             }
         }
-        let mut targets = Targets::new(targets);
-        while let Some(target) = targets.take_next() {
-            self.from_srv = target.from_srv;
-            self.location.target = Some(target.to_string());
-            self.location.direct_tls = target.direct_tls;
-            self.location.address = None;
-            if let Some(redirect) = self.try_target(&target).await {
-                targets.follow(&redirect, &target);
+        while let Some(Visit { target, address, outcome, is_last }) = self.observe(walk.next()).await {
+            match outcome {
+                Ok(outcome) => G::add(&mut self, outcome, &target).await,
+                Err(error) => self.add_error(error, address, &target).await,
+            }
+            if is_last {
+                self.add_ipv6_failures().await;
             }
         }
     }
 
-    /// Tries every address of a target. Returns the failure that redirects us, if any.
-    async fn try_target(&mut self, target: &Target) -> Option<Failure> {
-        let attempt = self.attempt.clone();
-        let addresses = match self.observe(attempt.locate(target)).await {
-            Ok(addresses) => addresses,
-            Err(failure) => {
-                self.fail(&failure).await;
-                return None;
+    /// Adds the error of a visit.
+    async fn add_error(&mut self, error: AttemptError, address: Option<SocketAddr>, target: &Target) {
+        match (&error, address) {
+            // The cause depends on whether IPv4 works, so it is reported after all addresses.
+            (AttemptError::Connect(_), Some(address))
+                if address.is_ipv6() && self.has_ipv4 && !self.location.own =>
+            {
+                self.ipv6_failures.push((address, error));
             }
-        };
-        self.note_late_answers(target);
-        let has_ipv4 = addresses.iter().any(SocketAddr::is_ipv4);
-        let (mut redirect, mut ipv4_works, mut ipv6_failures) = (None, false, Vec::new());
-        for address in &addresses {
-            self.location.address = Some(*address);
-            self.observed = Observed::default();
-            let socket = match self.connect(*address).await {
-                Ok(socket) => socket,
-                // The cause depends on whether IPv4 works, so it is reported after all addresses.
-                Err(Failure::Connect(failures)) if address.is_ipv6() && has_ipv4 && !self.location.own => {
-                    ipv6_failures.push((*address, failures));
-                    continue;
-                }
-                Err(failure) => {
-                    self.fail(&failure).await;
-                    continue;
-                }
-            };
-            ipv4_works |= address.is_ipv4();
-            // A new clone for each address, since an attempt remembers whether a peer had TLS.
-            let attempt = self.attempt.clone();
-            let arrival = self.observe(attempt.negotiate(socket, *address, target.direct_tls)).await;
-            match arrival {
-                Ok(Arrival::Session(session)) => self.add_session(*session, target).await,
-                Ok(Arrival::Verified(answer)) => self.add_answer(answer),
-                Err(failure) => match attempt::elsewhere(&failure, target) {
-                    Some(_) => {
-                        let text =
-                            format!("{}: following the redirect", failure.sentence(&attempt.pair.remote));
-                        self.report.add(Step::ok(Kind::Redirect, &self.location, &text));
-                        redirect = Some(failure);
-                    }
-                    None if self.requires_certificate(&failure) => self.add_certificate_required(),
-                    None => self.fail(&failure).await,
-                },
+            _ if attempt::redirect(&error, target).is_some() => {
+                let text = format!("{}: following the redirect", error.sentence(&self.attempt.pair.remote));
+                self.report.add(Step::ok(Kind::Redirect, &self.location, &text));
             }
+            _ if self.requires_certificate(&error) => self.add_certificate_required(),
+            _ => self.fail(&error).await,
         }
-        for (address, failures) in ipv6_failures {
+    }
+
+    /// Adds the steps for the IPv6 addresses of a target that has IPv4 addresses too.
+    async fn add_ipv6_failures(&mut self) {
+        for (address, error) in std::mem::take(&mut self.ipv6_failures) {
             self.location.address = Some(address);
             self.observed = Observed::default();
-            self.fail_over_ipv6(failures, ipv4_works).await;
-        }
-        redirect
-    }
-
-    /// Adds the step for an IPv6 address of a target that has IPv4 addresses too.
-    async fn fail_over_ipv6(
-        &mut self,
-        failures: Vec<(SocketAddr, happy_eyeballs::Failure)>,
-        ipv4_works: bool,
-    ) {
-        let text = failures.first().map(|(address, failure)| failure.at(*address)).unwrap_or_default();
-        let failure = Failure::Connect(failures);
-        match self.diagnose(&failure).1 {
-            cause if cause == &cause::NO_IPV6_HERE => {
-                self.report.add(Step::noted(Kind::Tcp, &self.location, cause, text));
-            }
-            _ if ipv4_works => {
-                self.report.add(Step::noted(Kind::Tcp, &self.location, &cause::DEAD_IPV6, text));
-            }
-            _ => self.fail(&failure).await,
-        }
-    }
-
-    async fn connect(&mut self, address: SocketAddr) -> Result<TcpStream, Failure> {
-        let began = clock::now();
-        let connected = happy_eyeballs::connect(&[address], self.attempt.remote.connect_timeout).await;
-        let socket = connected.map_err(Failure::Connect)?;
-        let took = clock::since(began).as_millis();
-        let listener = match (self.location.own, happy_eyeballs::is_own(address, &self.own.listeners)) {
-            (false, _) => "",
-            (true, true) => " to a listener of this configuration",
-            (true, false) => {
-                " to a server outside of this configuration: another machine, or a router in front"
-            }
-        };
-        let step = Step::ok(Kind::Tcp, &self.location, &format!("connected in {took} ms{listener}"));
-        self.report.add(step.fact("took_ms", u64::try_from(took).unwrap_or(u64::MAX)));
-        Ok(socket)
-    }
-
-    /// Closes an authenticated stream. After EXTERNAL, tests dialback too.
-    async fn add_session(&mut self, session: Session, target: &Target) {
-        let mechanism = session.machine.mechanism();
-        let address = session.address;
-        close(session).await;
-        self.add_authenticated(mechanism);
-        let first = !self.report.has_path();
-        self.report.add_path(Path { at: format!("{target} ({address})"), mechanism });
-        let policy = &self.attempt.remote.policy;
-        if mechanism == Mechanism::External && first {
-            if !policy.allows(Mechanism::Dialback) {
-                self.report.add_untested(Untested::DialbackNotConfigured);
-            } else if !policy.secret.is_shared() {
-                self.report.add_untested(Untested::DialbackSecret);
-            } else if !self.observed.offered.as_ref().is_some_and(|offered| offered.dialback) {
-                self.report.add_untested(Untested::DialbackNotOffered);
-            } else {
-                self.test_dialback(target, address).await;
-            }
-        }
-    }
-
-    /// Connects again with dialback as the only mechanism.
-    async fn test_dialback(&mut self, target: &Target, address: SocketAddr) {
-        let mut attempt = self.attempt.clone();
-        attempt.remote.policy.auth = vec![Mechanism::Dialback];
-        self.location.dialback_alone = true;
-        self.observed = Observed::default();
-        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
-            Ok(socket) => match self.observe(attempt.negotiate(socket, address, target.direct_tls)).await {
-                Ok(Arrival::Session(session)) => {
-                    close(*session).await;
-                    self.add_authenticated(Mechanism::Dialback);
+            match self.diagnose(&error).1 {
+                cause if cause == &cause::NO_IPV6_HERE => {
+                    self.report.add(Step::noted(Kind::Tcp, &self.location, cause, error.to_string()));
                 }
-                Ok(Arrival::Verified(_)) => {}
-                Err(failure) => self.fail(&failure).await,
-            },
-            Err(failures) => self.fail(&Failure::Connect(failures)).await,
+                _ if self.ipv4_works => {
+                    let text = error.to_string();
+                    self.report.add(Step::noted(Kind::Tcp, &self.location, &cause::DEAD_IPV6, text));
+                }
+                _ => self.fail(&error).await,
+            }
         }
-        self.location.dialback_alone = false;
     }
 
     /// Runs `work`, and adds the steps of its events meanwhile.
@@ -270,11 +214,11 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the step for a failure.
-    async fn fail(&mut self, failure: &Failure) {
+    async fn fail(&mut self, failure: &AttemptError) {
         let (kind, mut cause) = self.diagnose(failure);
         if cause == &cause::DIALBACK_UNTESTABLE {
             let problem = match failure {
-                Failure::Stream { distrusted, .. } => distrusted.as_deref().cloned(),
+                AttemptError::Stream { at, .. } => at.distrusted.as_deref().cloned(),
                 _ => None,
             };
             self.report.add_only_dialback(problem);
@@ -290,9 +234,9 @@ impl<'a> Walk<'a> {
             text += "; it answers an HTTP request";
             cause = self.diagnose(failure).1;
         }
-        if let Failure::Dns(dns::Failure::Refused { question, code }) = failure
-            && code == "SERVFAIL"
-            && let Some(bogus) = self.dns.second_look(question).await
+        if let AttemptError::Dns(dns::LookupError::Refused { question, code: dns::Rcode::ServerFailure }) =
+            failure
+            && let Some(bogus) = self.dns.dnssec_failure(question).await
         {
             cause = if self.location.own { &cause::OWN_BOGUS } else { &cause::BOGUS };
             text += &match bogus.reason {
@@ -302,8 +246,8 @@ impl<'a> Walk<'a> {
                 None => "; they answer without DNSSEC validation".to_owned(),
             };
         }
-        if let Failure::Dns(dns::Failure::Silent { .. }) = failure {
-            cause = match (self.dns.answers().await, self.location.own) {
+        if let AttemptError::Dns(dns::LookupError::Silent { .. }) = failure {
+            cause = match (self.dns.is_answering().await, self.location.own) {
                 (false, _) => &cause::DNS_DEAD,
                 (true, true) => &cause::OWN_DNS_FAILS,
                 (true, false) => &cause::DNS_TIMEOUT,
@@ -341,26 +285,57 @@ impl<'a> Walk<'a> {
         answer.starts_with(b"HTTP/").then_some(answer)
     }
 
-    fn diagnose(&self, failure: &Failure) -> (Kind, &'static Cause) {
+    fn diagnose(&self, failure: &AttemptError) -> (Kind, &'static Cause) {
         if self.location.own {
             return diagnosis::of_own(failure);
         }
         let (policy, has_certificate) = (&self.attempt.remote.policy, self.attempt.certificate);
         diagnosis::of(failure, &Context { observed: &self.observed, policy, has_certificate })
     }
+}
 
-    /// Adds a note for each address query of a target that was not answered in time.
-    fn note_late_answers(&mut self, target: &Target) {
-        if target.host.parse::<std::net::IpAddr>().is_ok() {
-            return;
-        }
-        for kind in ["AAAA", "A"] {
-            let question = format!("{} {kind}", target.host);
-            if self.queries.insert(question.clone()) {
-                let text = format!("no answer to {question} in time; continuing without it");
-                self.report.add(Step::noted(Kind::Dns, &self.location, &cause::DNS_LATE, text));
+impl Walk<'_, OpenSession> {
+    /// Closes an authenticated stream. After EXTERNAL, tests dialback too.
+    async fn add_session(&mut self, session: Session, target: &Target) {
+        let mechanism = session.machine.mechanism();
+        let address = session.address;
+        close(session).await;
+        self.add_authenticated(mechanism);
+        let first = !self.report.has_path();
+        self.report.add_path(Path { at: format!("{target} ({address})"), mechanism });
+        let policy = &self.attempt.remote.policy;
+        if mechanism == Mechanism::External && first {
+            if !policy.allows(Mechanism::Dialback) {
+                self.report.add_untested(Untested::DialbackNotConfigured);
+            } else if !policy.secret.is_shared() {
+                self.report.add_untested(Untested::DialbackSecret);
+            } else if !self.observed.offered.as_ref().is_some_and(|offered| offered.dialback) {
+                self.report.add_untested(Untested::DialbackNotOffered);
+            } else {
+                self.test_dialback(target, address).await;
             }
         }
+    }
+
+    /// Connects again with dialback as the only mechanism.
+    async fn test_dialback(&mut self, target: &Target, address: SocketAddr) {
+        let mut attempt = self.attempt.clone();
+        attempt.remote.policy.auth = vec![Mechanism::Dialback];
+        self.location.dialback_alone = true;
+        self.observed = Observed::default();
+        match happy_eyeballs::connect(&[address], attempt.remote.connect_timeout).await {
+            Ok(socket) => {
+                match self.observe(attempt.negotiate_on(socket, address, target.direct_tls)).await {
+                    Ok(session) => {
+                        close(session).await;
+                        self.add_authenticated(Mechanism::Dialback);
+                    }
+                    Err(error) => self.fail(&error).await,
+                }
+            }
+            Err(failures) => self.fail(&AttemptError::Connect(failures)).await,
+        }
+        self.location.dialback_alone = false;
     }
 }
 

@@ -27,10 +27,10 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
 
 /// Processor seconds of `count` handshakes.
 fn measure(network: &Network, identity: &Identity, count: u32) -> f64 {
-    let authority = network.authority.file();
+    let (authority, files) = (network.file_of(&network.authority), network.files(identity));
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
-    acceptor.set_certificate_chain_file(&identity.certificate_file).unwrap();
-    acceptor.set_private_key_file(&identity.key_file, SslFiletype::PEM).unwrap();
+    acceptor.set_certificate_chain_file(&files.certificate).unwrap();
+    acceptor.set_private_key_file(&files.key, SslFiletype::PEM).unwrap();
     acceptor.set_ca_file(&authority).unwrap();
     acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
     acceptor.set_min_proto_version(Some(SslVersion::TLS1_3)).unwrap();
@@ -38,8 +38,8 @@ fn measure(network: &Network, identity: &Identity, count: u32) -> f64 {
     acceptor.set_num_tickets(0).unwrap();
     let acceptor = acceptor.build();
     let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
-    connector.set_certificate_chain_file(&identity.certificate_file).unwrap();
-    connector.set_private_key_file(&identity.key_file, SslFiletype::PEM).unwrap();
+    connector.set_certificate_chain_file(&files.certificate).unwrap();
+    connector.set_private_key_file(&files.key, SslFiletype::PEM).unwrap();
     connector.set_ca_file(&authority).unwrap();
     let connector = connector.build();
 

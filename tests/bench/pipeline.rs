@@ -18,17 +18,21 @@ use xmpp::{
     stanza::Origin,
 };
 
-use crate::{
-    servers::{One, Program},
-    support::{Network, Process},
-};
+use crate::support::{Network, Process};
 use actors::settings::{Identity, Trust};
 use net::tls::Tls;
 
+/// One half of the pipeline: a process that serves a domain at an address.
+pub(crate) struct Half {
+    pub(crate) domain: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) process: Process,
+}
+
 /// Starts both halves: the one that a component sends to, and the one that a component receives from.
-pub(crate) fn start(network: &Network) -> [One; 2] {
-    let identity = network.authority.issue(&[SENDER, RECEIVER]);
-    let authority = network.authority.file();
+pub(crate) fn start(network: &Network) -> [Half; 2] {
+    let files = network.files(&network.authority.issue(&[SENDER, RECEIVER]));
+    let authority = network.file_of(&network.authority);
     let half = |role: &str, domain: &str, address: Ipv4Addr, target: Ipv4Addr| {
         let directory = network.directory(domain);
         let text = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
@@ -36,15 +40,15 @@ pub(crate) fn start(network: &Network) -> [One; 2] {
             role.to_owned(),
             address.to_string(),
             target.to_string(),
-            text(&identity.certificate_file),
-            text(&identity.key_file),
+            text(&files.certificate),
+            text(&files.key),
             text(&authority),
         ];
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let program = env::current_exe().expect("this program");
         let process = Process::start(domain, &directory, program.to_str().expect("UTF-8"), &arguments, &[]);
         process.logs_within(Duration::from_secs(10), &["listens"]);
-        One { domain: domain.to_owned(), address, program: Program::Bare(process) }
+        Half { domain: domain.to_owned(), address, process }
     };
     let (first, second) = (network.address(), network.address());
     let receiving = half(RECEIVE, RECEIVER, second, first);

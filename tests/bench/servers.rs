@@ -74,7 +74,11 @@ impl Pair {
         receiving: &[String],
     ) -> Self {
         if kind == Kind::Bare {
-            let [sending, receiving] = pipeline::start(network);
+            let [sending, receiving] = pipeline::start(network).map(|half| One {
+                domain: half.domain,
+                address: half.address,
+                program: Program::Bare(half.process),
+            });
             return Self { kind, sending, receiving };
         }
         Self::start_apart(network, kind, called, sending, receiving, Duration::ZERO)
@@ -153,7 +157,7 @@ impl One {
         round_trip: Duration,
     ) -> Self {
         let mut setup = Setup::of(domain).auth(Auth::External).unpublished();
-        setup.loaded = true;
+        (setup.loaded, setup.wildcard) = (true, true);
         setup.components = components.iter().map(|name| format!("{name}.{domain}")).collect();
         for (key, value) in kind.differences() {
             setup = setup.set(key, value);

@@ -1,5 +1,4 @@
-//! Rows of shared/CONFORMANCE.md about limits (RFC 6120 section 13.12): what strangers and strange peers can make the
-//! node do. Each test names its rows in a line `// rows: …` above `#[test]`.
+//! Rows E: limits against abuse by unauthenticated and misbehaving peers (RFC 6120, section 13.12).
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -19,16 +18,16 @@ fn one_address_gets_its_share_of_connections_and_others_get_theirs() {
     let (greedy, modest) = (scene.network.address(), scene.network.address());
     let target = port(&scene.node);
     let mut held: Vec<_> = (0..5).map(|_| connect_from(greedy, target)).collect();
-    // More than that wait, 16 times as many; more again are refused at once, and those that stay silent soon.
+    // Sixteen times as many wait. More are refused at once, and silent ones after a short time.
     let more: Vec<_> = (0..200).map(|_| connect_from(greedy, target)).collect();
     for mut stranger in more {
         let refused = read_to_end(&mut stranger);
-        // COMPAT: ejabberd 23.01 reads no reason behind a header with an empty `from`.
+        // COMPAT: ejabberd 23.01 reads no stream error behind a header with an empty `from`.
         assert!(refused.contains(" from='nuncio.example' "), "{refused}");
         assert!(refused.contains("<policy-violation ") && refused.ends_with("</stream:stream>"), "{refused}");
     }
     assert!(is_served(&connect_from(modest, target)), "the others have to wait");
-    // Who leaves makes room.
+    // A connection that ends makes room.
     drop(held.pop());
     eventually("there is room again", || is_served(&connect_from(greedy, target)).then_some(()));
     let lines = scene.node.process().lines();
@@ -44,7 +43,7 @@ fn all_addresses_together_get_so_many_connections() {
     let held: Vec<_> = (0..8).map(|_| connect_from(scene.network.address(), target)).collect();
     let refused = refusal(scene.network.address(), target);
     assert!(refused.contains("<resource-constraint "), "{refused}");
-    // Those who do nothing with theirs lose them.
+    // Idle connections are closed.
     eventually("there is room again", || {
         is_served(&connect_from(scene.network.address(), target)).then_some(())
     });
@@ -68,7 +67,7 @@ fn a_peer_is_held_to_its_rate_and_loses_nothing() {
     for number in 0..50 {
         assert_eq!(inbox.next(SOON).expect("a stanza").attribute("id"), number.to_string());
     }
-    // 500 KiB at 100 a second, less the second's worth that may come at once and what one read brings.
+    // 500 KiB at 100 KiB a second, less the burst of one second and the size of one read.
     let took = start.elapsed();
     assert!(took > Duration::from_millis(2500), "500 KiB came through in {took:?}");
     drop(sending.join().unwrap());
@@ -76,8 +75,8 @@ fn a_peer_is_held_to_its_rate_and_loses_nothing() {
 
 // rows: E27
 #[test]
-fn who_does_not_authenticate_in_time_is_closed_in_every_phase() {
-    // Long enough for a handshake on a busy machine.
+fn a_stream_that_does_not_authenticate_in_time_is_closed() {
+    // Enough time for a handshake on a busy machine.
     let scene = Scene::of(quick().set("s2s.handshake_timeout", "\"4s\""));
     let target = port(&scene.node);
     let starttls = format!("{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
@@ -95,7 +94,7 @@ fn who_does_not_authenticate_in_time_is_closed_in_every_phase() {
         (what, stream)
     })
     .collect();
-    // A byte now and then is not enough either.
+    // A byte from time to time does not extend the timeout.
     let mut dripping = connect_from(scene.network.address(), target);
     let mut dripped = dripping.try_clone().unwrap();
     let drip = thread::spawn(move || {
@@ -112,7 +111,7 @@ fn who_does_not_authenticate_in_time_is_closed_in_every_phase() {
 
     for (what, mut stream) in plain {
         let answer = read_to_end(&mut stream);
-        // In the middle of a handshake nothing can be said.
+        // No stream error can be sent during a TLS handshake.
         let told = answer.contains("<connection-timeout ") || what == "no TLS";
         assert!(told, "{what}: {answer}");
     }
@@ -146,7 +145,7 @@ fn before_authentication_bytes_and_elements_are_counted() {
 
 // rows: E27
 #[test]
-fn an_element_that_takes_too_long_ends_an_authenticated_stream() {
+fn an_element_sent_too_slowly_ends_an_authenticated_stream() {
     let scene = Scene::of(quick().set("s2s.element_timeout", "\"1s\""));
     let mut inbox = scene.node.inbox();
     let mut peer = scene.peer();
@@ -162,7 +161,7 @@ fn an_element_that_takes_too_long_ends_an_authenticated_stream() {
     let Some(Event::Element(error)) = told else { panic!("{told:?}") };
     assert!(error.child("connection-timeout").is_some(), "{error}");
 
-    // Whole elements may come as slowly as they like.
+    // Whole elements may arrive at any pace.
     let mut peer = scene.peer();
     for number in 0..4 {
         let text = message(&number.to_string());
@@ -176,7 +175,7 @@ fn an_element_that_takes_too_long_ends_an_authenticated_stream() {
 
 // rows: E27
 #[test]
-fn a_peer_that_reads_nothing_is_given_up_and_its_senders_are_told() {
+fn a_peer_that_does_not_read_is_closed_and_its_senders_get_errors() {
     let scene =
         Scene::of(quick().set("s2s.write_timeout", "\"2s\"").set("promise.backoff", "[\"10s\", \"10s\"]"));
     let listener = scene.listens();
@@ -199,7 +198,7 @@ fn a_peer_that_reads_nothing_is_given_up_and_its_senders_are_told() {
 
 // rows: E27
 #[test]
-fn nobody_makes_the_node_dial_around() {
+fn verifications_are_limited_per_address() {
     let setup = dialback()
         .set("limits.max_verifications", "3")
         .set("limits.max_verifications_per_address", "2")
@@ -215,16 +214,16 @@ fn nobody_makes_the_node_dial_around() {
     };
     let stranger = || connect_from(scene.network.address(), port(&scene.node));
 
-    // One address may have two things asked. Two more wait, and that is all that may wait.
+    // Two verifications per address run at once, and two more wait.
     let mut greedy = stranger();
     asks(&mut greedy, &["a", "b", "c", "d", "e"]);
     let refused = waits_for(&mut greedy, "type=\"error\"");
     assert!(refused.contains("e.slow.example") && refused.contains("<resource-constraint "), "{refused}");
-    // Another is asked for at once.
+    // A verification for another address starts at once.
     let mut held = vec![stranger()];
     asks(&mut held[0], &["f"]);
     scene.node.eventually_logs(&["asked to verify", "f.slow.example"]);
-    // The next waits in the place of one who has more in the line.
+    // The next one replaces a waiting verification of the address with the most of them.
     held.push(stranger());
     asks(&mut held[1], &["g"]);
     let refused = waits_for(&mut greedy, "type=\"error\"");
@@ -243,7 +242,7 @@ fn nobody_makes_the_node_dial_around() {
 
 // rows: E27
 #[test]
-fn the_operator_says_how_many_domains_a_stream_may_speak_for() {
+fn the_number_of_domains_per_stream_is_configurable() {
     let setup = dialback().set("limits.max_verifications_per_stream", "2").set("dns.timeout", NEVER);
     let scene = Scene::of(setup);
     scene.network.dns.behaves("slow.example", Behaviour::Silence);
@@ -261,7 +260,7 @@ fn the_operator_says_how_many_domains_a_stream_may_speak_for() {
     assert!(refused.contains("resource-constraint"), "{refused}");
 }
 
-/// What is said to a connection that is turned away.
+/// The stream error on a refused connection.
 fn refusal(source: Ipv4Addr, target: SocketAddr) -> String {
     read_to_end(&mut connect_from(source, target))
 }
@@ -280,7 +279,7 @@ fn is_served(mut stream: &TcpStream) -> bool {
     true
 }
 
-/// Reads until `part` and what follows it is there.
+/// Reads until `part` has arrived.
 #[track_caller]
 fn waits_for(stream: &mut TcpStream, part: &str) -> String {
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -297,12 +296,12 @@ fn port(node: &Node) -> SocketAddr {
     (node.address(), 5269).into()
 }
 
-/// A node that takes certificates only.
+/// A node that accepts certificates only.
 fn quick() -> Setup {
     Setup::of("nuncio.example").auth(Auth::External)
 }
 
-/// A node without TLS, so that strangers get as far as dialback for the price of two lines.
+/// A node without TLS, so that two lines of text lead to dialback.
 fn dialback() -> Setup {
     Setup::of("nuncio.example").auth(Auth::Dialback).certificate(Certificate::Missing).tls(Tls::Optional)
 }

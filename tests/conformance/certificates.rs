@@ -1,4 +1,4 @@
-//! Certificates: names, chains, trust, and their end. The exchange that shows them is in `external`.
+//! Certificates: names, chains, trust stores, expiry and revocation. SASL EXTERNAL itself is in `external`.
 
 use crate::support::{
     Auth, Authority, Event, Identity, Listener, NEVER, Network, Node, Nothing, Peer, SOON, Server, Setup,
@@ -40,10 +40,10 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
         ("bücher.example", address("bücher.example"), true),
         ("a.peer.example", address("*.peer.example"), false),
         ("peer.example", address("a@peer.example"), false),
-        // What the SRV record points to is not what was wanted.
+        // The target of the SRV record is not the wanted domain.
         ("peer.example", named(&["server.peer.example"]), false),
         ("peer.example", authority.certificate(&[]).common_name("peer.example").issue(), false),
-        // On a certificate a name is written in ASCII, or it is none.
+        // Names in certificates are ASCII; others do not count.
         ("peer.example", named(&["\u{ff50}eer.example"]), false),
         ("peer.example", named(&["peer\u{3002}example"]), false),
         ("peer.example", named(&["pe\u{ad}er.example"]), false),
@@ -53,13 +53,13 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
         ("a.peer.example", below("peer.example").issue(&["a.peer.example"]), true),
         ("a.peer.example", below("peer.example").issue(&["*.peer.example"]), true),
         ("a.peer.example", below("other.example").issue(&["a.peer.example"]), false),
-        // What an authority may vouch for is said in dNSNames, so whoever is below it is known by nothing else.
+        // Name constraints apply to dNSNames, so other kinds of names below such an authority do not count.
         ("a.peer.example", by_service(&below("other.example"), "a.peer.example"), false),
         ("a.peer.example", by_address(&below("other.example"), "a.peer.example"), false),
         ("a.peer.example", by_service(&below("peer.example"), "a.peer.example"), false),
         ("peer.example", but("peer.example").issue(&["peer.example"]), false),
         ("peer.example", but("peer.example").issue(&["\u{ff50}eer.example"]), false),
-        // Another spelling of an excluded name is the same name.
+        // Other spellings of an excluded name are excluded too.
         ("peer.example", but("peer.example").issue(&["peer.example."]), false),
         ("peer.example", but("peer.example").issue(&["PEER.Example."]), false),
         ("peer.example", but("peer.example.").issue(&["peer.example"]), false),
@@ -73,14 +73,13 @@ fn a_name_matches_whole_labels_and_a_chain_holds_all_the_way() {
         let mut peer = Peer::dials(node.address());
         peer.starts_tls(from, "nuncio.example", Some(&identity));
         let features = peer.expects("features");
-        let names = &identity.certificate_file;
-        assert_eq!(offers_external(&features), proved, "{from}, {}: {features}", names.display());
+        assert_eq!(offers_external(&features), proved, "{from}, {:?}: {features}", identity.certificate());
     }
 }
 
 // rows: D17 D18
 #[test]
-fn who_is_dialled_has_to_be_who_was_wanted() {
+fn a_dialled_server_has_to_prove_the_domain() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
     let mut inbox = node.inbox();
@@ -121,7 +120,7 @@ fn who_is_dialled_has_to_be_who_was_wanted() {
 
 // rows: D18
 #[test]
-fn nobody_but_its_authority_takes_a_certificate_back() {
+fn only_the_issuing_authority_revokes_a_certificate() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::External));
     let mut inbox = node.inbox();
@@ -150,7 +149,7 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
     let mut inbox = stage.node.inbox();
     let identity = stage.network.authority.certificate(&["peer.example"]).expires_in(10).issue();
     let mut proved = Peer::authenticates(stage.node.address(), "peer.example", INBOX, &identity);
-    // Dialback rests on DNS, whatever becomes of the certificate.
+    // Dialback rests on DNS and does not depend on the certificate.
     let mut other = Peer::dials(stage.node.address());
     other.starts_tls("peer.example", INBOX, Some(&identity));
     other.expects("features");
@@ -163,7 +162,7 @@ fn a_stream_ends_with_the_certificate_it_rests_on() {
     let error = proved.expects("error");
     error.expect("reset");
     assert!(error.expect("text").text().contains("expired"), "{error}");
-    // Until the peer closes its side, too, what it sends still counts.
+    // Stanzas still count until the peer closes its side too.
     proved.sends(&message("on its way"));
     inbox.receives_id("on its way");
     proved.expects_closed();
@@ -192,7 +191,7 @@ fn a_stream_of_ours_ends_with_the_certificate_that_it_rests_on() {
     error.expect("reset");
     assert!(error.expect("text").text().contains("expired"), "{error}");
     peer.expects_closed();
-    // What comes now waits for a stream with the next certificate.
+    // The next stanza waits for a new stream with the next certificate.
     inbox.sends_message("peer.example", "after it", "");
     peer.sends("</stream:stream>");
     let mut again = stage.listener.accepts();
@@ -213,7 +212,7 @@ fn a_stream_ends_with_the_certificate_that_spared_a_call_back() {
     assert_eq!(peer.expects("result").attribute("type"), "valid");
     peer.expects("error").expect("reset");
     peer.expects_closed();
-    // Nothing follows a closing tag, white space neither, until the node has waited long enough for ours.
+    // After its closing tag the node sends nothing, not even white space, until it stops waiting for ours.
     let after = peer.hears(SOON);
     assert!(matches!(after, Err(Nothing::Ended)), "{after:?}");
     assert!(stage.listener.accepted().is_none(), "the peer was called back");
@@ -242,9 +241,9 @@ fn a_stream_of_ours_ends_with_the_certificate_that_the_policy_wants_good() {
 #[test]
 fn a_trust_file_replaces_the_authorities_of_the_system() {
     let network = Network::new();
-    let system = Authority::new(&network.directory("system"), "system");
+    let system = Authority::new("system").unwrap();
     let setup = Setup::of("nuncio.example")
-        .environment("SSL_CERT_FILE", system.file().to_str().unwrap())
+        .environment("SSL_CERT_FILE", network.file_of(&system).to_str().unwrap())
         .block("[[remote]]\nname = \"*.system.example\"\ntrust = \"system\"");
     let node = Node::start(&network, setup);
     for (from, authority, trusted) in [
@@ -261,9 +260,9 @@ fn a_trust_file_replaces_the_authorities_of_the_system() {
 
 // rows: D23
 #[test]
-fn a_refusal_says_why_at_once() {
+fn a_refused_certificate_is_reported_at_once() {
     let network = Network::new();
-    // Not at the end of any time: that would be later than the test waits.
+    // Not after a timeout: all of them are longer than the test waits.
     let setup = Setup::of("nuncio.example").set("s2s.handshake_timeout", NEVER);
     let node = Node::start(&network, setup.set("s2s.strict_certificates", "true"));
     let expired = network.authority.certificate(&["peer.example"]).expired().issue();
@@ -279,7 +278,7 @@ fn a_refusal_says_why_at_once() {
     }
 }
 
-/// A node, and a remote `peer.example` with a certificate that proves it.
+/// A node, and a remote `peer.example` with a valid certificate.
 struct Stage {
     network: Network,
     node: Node,
@@ -297,7 +296,7 @@ impl Stage {
         Self { network, node, listener: Listener::at(address), identity }
     }
 
-    /// Dials as `peer.example`, up to the offer of EXTERNAL, which stands first.
+    /// Connects as `peer.example`, up to the offer of EXTERNAL, which must be the first.
     fn reaches_sasl(&self) -> Peer {
         let mut peer = Peer::dials(self.node.address());
         peer.starts_tls("peer.example", INBOX, Some(&self.identity));
@@ -308,7 +307,7 @@ impl Stage {
     }
 }
 
-/// Answers a question about a key, over TLS: it is valid.
+/// Answers a verification request over TLS: valid.
 fn is_called_back(mut peer: Peer, identity: &Identity) {
     let Ok(Event::Opened(header)) = peer.next(SOON) else { return };
     let (domain, local) = (header.attribute("to").to_owned(), header.attribute("from").to_owned());
@@ -324,7 +323,7 @@ fn is_called_back(mut peer: Peer, identity: &Identity) {
     peer.sends(&format!("<db:verify from='{domain}' to='{local}' id='{id}' type='valid'/>"));
 }
 
-/// One that the authority took back, and that says so itself.
+/// A revoked certificate, with the OCSP response stapled.
 fn revoked(authority: &Authority, name: &str) -> Identity {
     authority.staples(authority.issue(&[name]), Status::Revoked)
 }

@@ -1,4 +1,4 @@
-//! Rows of shared/CONFORMANCE.md, section 3K; each test names its rows in a line `// rows: …` above `#[test]`.
+//! Rows K: components (XEP-0114) and the node's own services.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ fn a_component_header_is_one_for_a_served_name_in_its_own_namespace() {
         ("jabber:component:connect", INBOX, "invalid-namespace"),
         ("jabber:component:accept", "unserved.nuncio.example", "host-unknown"),
         ("jabber:component:accept", "peer.example", "host-unknown"),
-        // A domain that no component is configured for.
+        // A domain without a configured component.
         ("jabber:component:accept", "nuncio.example", "host-unknown"),
     ] {
         let mut stream = TcpStream::connect((scene.node.address(), 5347)).unwrap();
@@ -38,7 +38,7 @@ fn only_the_right_digest_opens_a_component_stream() {
     let digest = |id: &str, secret: &str| -> String {
         sha1(format!("{id}{secret}").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     };
-    // The stream and the secret of the example in XEP-0114, with the digest that they really have.
+    // Stream id and secret of the example in XEP-0114, with the correct digest.
     assert_eq!(digest("3BF96D32", "foo"), "4ed8305756e11e6ebe6611b9341d3b963a46f75b");
     type Wrong<'a> = &'a dyn Fn(&str) -> String;
     let wrong: [(&str, Wrong<'_>); 5] = [
@@ -53,7 +53,7 @@ fn only_the_right_digest_opens_a_component_stream() {
         wire.send(&format!("<handshake>{}</handshake>", shown(&id)));
         expects_error(&mut wire, "not-authorized", what);
     }
-    // A stanza is no handshake.
+    // A stanza before the handshake.
     let (mut wire, _) = opened(&scene.node);
     wire.send(&format!("<message from='{INBOX}' to='outbox.nuncio.example' id='early'/>"));
     expects_error(&mut wire, "not-authorized", "a stanza");
@@ -68,7 +68,7 @@ fn only_the_right_digest_opens_a_component_stream() {
 
 // rows: K3
 #[test]
-fn a_component_speaks_for_its_own_name_only() {
+fn a_component_sends_from_its_own_name_only() {
     let scene = Scene::set();
     let mut outbox = scene.node.outbox();
     let to = format!("to='juliet@{}'", outbox.name());
@@ -89,7 +89,7 @@ fn a_component_speaks_for_its_own_name_only() {
             other => panic!("{addresses}: {other:?}"),
         }
     }
-    // Any case of letters is the same name.
+    // Names are not case-sensitive.
     liar.send(&format!("<message from='a@INBOX.nuncio.example' {to} id='truth'><body/></message>"));
     let first = outbox.next(SOON).expect("the honest stanza");
     assert_eq!(first.attribute("id"), "truth", "{first}");
@@ -115,7 +115,7 @@ fn a_component_may_come_and_go_under_traffic() {
             let left = lines.iter().filter(|line| line.contains("disconnected") && line.contains(INBOX));
             (left.count() == round + 1).then_some(())
         });
-        // Whatever is asked from now on is answered by the node, once.
+        // From now on the node answers every request, once.
         let unserved = eventually("the node knows that it is gone", || {
             asker.sends(&question("gone"));
             let answer = asker.receives_id("gone");
@@ -207,7 +207,7 @@ fn a_remote_may_close_an_idle_stream_as_it_announced() {
 
 // rows: E24
 #[test]
-fn what_a_component_sends_is_bounded_as_what_a_remote_sends() {
+fn stanzas_of_components_have_the_limits_of_remotes() {
     let scene = Scene::set();
     let listener = scene.listens();
     let mut outbox = scene.node.outbox();
@@ -227,7 +227,7 @@ fn what_a_component_sends_is_bounded_as_what_a_remote_sends() {
         }
     }
     assert!(listener.accepted().is_none(), "a remote was to get it");
-    // What a component may send, 64 elements deep, gets through.
+    // An allowed stanza, 64 elements deep, is delivered.
     let mut wire = authenticated(&scene.node);
     let deep = format!("{}{}", "<x>".repeat(63), "</x>".repeat(63));
     wire.send(&format!("<message from='{INBOX}' to='{}' id='deep'>{deep}</message>", outbox.name()));
@@ -237,7 +237,7 @@ fn what_a_component_sends_is_bounded_as_what_a_remote_sends() {
 
 // rows: E24
 #[test]
-fn what_a_remote_sends_to_a_component_is_bounded_too() {
+fn stanzas_of_remotes_to_components_are_limited() {
     let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_depth", "10"));
     let mut inbox = scene.node.inbox();
     let nested = |depth: usize| {
@@ -252,7 +252,7 @@ fn what_a_remote_sends_to_a_component_is_bounded_too() {
     assert!(!inbox.has_received());
 }
 
-/// Answers a stream of the node as a server that tells its limits when all is done.
+/// Answers a stream of the node as a server that announces its limits in the last features.
 #[track_caller]
 fn announces(peer: &mut crate::support::Peer, scene: &Scene, limits: &str) {
     peer.answers_to_tls("peer.example", &scene.identity);
@@ -267,7 +267,7 @@ fn announces(peer: &mut crate::support::Peer, scene: &Scene, limits: &str) {
     peer.sends_features(&format!("<limits xmlns='urn:xmpp:stream-limits:0'>{limits}</limits>"));
 }
 
-/// A component stream for `inbox.` whose headers are exchanged, and its id.
+/// A component stream for `inbox.` after the exchange of headers, and its id.
 #[track_caller]
 fn opened(node: &Node) -> (Wire, String) {
     let mut wire = Wire::new(TcpStream::connect((node.address(), 5347)).unwrap());
@@ -281,7 +281,7 @@ fn opened(node: &Node) -> (Wire, String) {
     (wire, id)
 }
 
-/// A component stream for `inbox.` past its handshake; waits until the name is free.
+/// A component stream for `inbox.` after its handshake; waits until the name is free.
 #[track_caller]
 fn authenticated(node: &Node) -> Wire {
     eventually("the name is free", || {

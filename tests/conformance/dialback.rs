@@ -1,4 +1,4 @@
-//! Dialback (XEP-0220, XEP-0185, XEP-0344), the rows of section 3F. Elsewhere: `tests/dialback.rs`.
+//! Rows F: dialback (XEP-0220, XEP-0185, XEP-0344). More tests are in `tests/dialback.rs`.
 
 mod authority;
 mod legacy;
@@ -10,14 +10,14 @@ mod unasked;
 use crate::dialback::Stage;
 use crate::support::{Component, Element, Listener, Network, Node, Peer, Server};
 
-/// A second remote domain, with a server of its own.
+/// A second remote domain with its own server.
 fn publishes(network: &Network, domain: &str) -> Listener {
     let address = network.address();
     network.publish(domain, address);
     Listener::at(address)
 }
 
-/// As the side that was dialled: answers for `domain`, offering dialback, up to the node's key or question.
+/// Answers a stream of the node as `domain`, offering dialback, up to the node's key or verification request.
 #[track_caller]
 fn answers(peer: &mut Peer, domain: &str, id: &str, element: &str) -> Element {
     let header = peer.expects_header();
@@ -27,7 +27,7 @@ fn answers(peer: &mut Peer, domain: &str, id: &str, element: &str) -> Element {
     peer.expects(element)
 }
 
-/// Sends an IQ request that the sender is told the fate of at once.
+/// Sends an IQ request, which is answered at once after a failure.
 #[track_caller]
 fn requests(from: &mut Component, to: &str, id: &str) {
     let name = from.name().to_owned();
@@ -36,7 +36,7 @@ fn requests(from: &mut Component, to: &str, id: &str) {
     ));
 }
 
-/// The one condition of an error answer, with its type: `wait remote-server-timeout`.
+/// Type and condition of an error answer, such as `wait remote-server-timeout`.
 #[track_caller]
 fn told(answer: &Element) -> String {
     assert_eq!(answer.attribute("type"), "error", "{answer}");
@@ -46,7 +46,7 @@ fn told(answer: &Element) -> String {
     format!("{} {}", error.attribute("type"), condition.name)
 }
 
-/// How many lines of the node's log hold these words, once there is one.
+/// Waits for a log line with these words, and returns the number of such lines.
 fn lines_with(node: &Node, words: &str) -> usize {
     node.eventually_logs(&[words]);
     node.process().lines().iter().filter(|line| line.contains(words)).count()

@@ -1,4 +1,4 @@
-//! Rows of shared/CONFORMANCE.md, section 3I; each test names its rows in a line `// rows: …` above `#[test]`.
+//! Rows I: direct TLS (XEP-0368).
 
 use std::net::{Ipv4Addr, TcpStream};
 
@@ -10,7 +10,7 @@ use crate::support::{
 
 // rows: I1 I2
 #[test]
-fn records_of_both_services_are_one_list_and_each_is_spoken_to_in_its_own_way() {
+fn starttls_and_direct_tls_records_form_one_list() {
     let network = Network::new();
     let services = ["_xmpp-server", "_xmpps-server", "_xmpp-server", "_xmpps-server"];
     let listeners: Vec<Listener> = (1..)
@@ -26,7 +26,7 @@ fn records_of_both_services_are_one_list_and_each_is_spoken_to_in_its_own_way() 
     node.inbox().sends_message("peer.example", "1", "");
     let mut last = None;
     for (listener, service) in listeners.iter().zip(services) {
-        // The one before hangs up, so that the next is tried.
+        // The previous target closes the connection, so that the next is tried.
         drop(last.take());
         let peer = listener.accepts();
         let expected = if service == "_xmpps-server" { HANDSHAKE } else { b'<' };
@@ -74,19 +74,19 @@ fn inside_of_direct_tls_no_starttls_is_asked_for() {
     peer.secures_as_server(&stage.identity);
     peer.expects_header();
     peer.sends_header("peer.example", "inbox.nuncio.example", "id='confused'");
-    // A peer that offers TLS inside of TLS is not taken at its word.
+    // An offer of TLS inside TLS is ignored.
     peer.sends_features(&format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{EXTERNAL}"));
     peer.expects("auth");
 }
 
 // rows: I6
 #[test]
-fn without_direct_tls_by_its_own_word_a_domain_is_asked_for_starttls() {
+fn a_domain_that_denies_direct_tls_is_reached_by_starttls() {
     let network = Network::new();
     let address = network.address();
     network.dns.srv("_xmpps-server._tcp.peer.example", 0, 0, 0, ".");
     network.publish("peer.example", address);
-    // Says so too, and names no other service: its address is left, and STARTTLS.
+    // The domain denies both services, so its address and STARTTLS remain.
     let bare = network.address();
     network.dns.srv("_xmpps-server._tcp.bare.example", 0, 0, 0, ".");
     network.dns.a("bare.example", bare);
@@ -146,7 +146,7 @@ fn the_direct_tls_port_offers_external_and_no_starttls() {
     let node = Node::start(&network, setup().auth(Auth::Both).direct_tls().unpublished());
     let identity = network.authority.issue(&["peer.example"]);
     comes_in_by_direct_tls(&node, 5270, &identity);
-    // Without a certificate there is nothing to be offered, and still no TLS inside of TLS.
+    // Without a certificate there is no EXTERNAL, and still no TLS inside TLS.
     let mut peer = Peer::dials_port(node.address(), 5270);
     let features = opens(&mut peer, None);
     assert!(!offers_external(&features), "{features}");
@@ -163,7 +163,7 @@ fn a_client_that_wants_another_protocol_is_refused() {
         assert_eq!(shaken(Some(b"\x0bxmpp-server")).unwrap(), Some(b"xmpp-server".to_vec()));
         let among_others = shaken(Some(b"\x02h2\x0bxmpp-server"));
         assert_eq!(among_others.unwrap(), Some(b"xmpp-server".to_vec()));
-        // XEP-0368 asks for the name, and does not require it.
+        // XEP-0368 recommends the server name and does not require it.
         assert_eq!(shaken(None).unwrap(), None);
         let refusal = shaken(Some(b"\x0bxmpp-client\x08http/1.1")).expect_err("another protocol was taken");
         assert!(refusal.contains("no application protocol"), "{refusal}");
@@ -172,7 +172,7 @@ fn a_client_that_wants_another_protocol_is_refused() {
 
 // rows: I7
 #[test]
-fn one_port_takes_starttls_and_direct_tls() {
+fn one_port_accepts_starttls_and_direct_tls() {
     let network = Network::new();
     let node = Node::start(&network, setup());
     let identity = network.authority.issue(&["peer.example"]);
@@ -180,7 +180,7 @@ fn one_port_takes_starttls_and_direct_tls() {
     let mut inbox = node.inbox();
     let mut peer = Peer::authenticates(node.address(), "peer.example", inbox.name(), &identity);
     says(&mut peer, &mut inbox, "starttls");
-    // The byte that decides may come alone.
+    // The first byte may arrive alone.
     let mut peer = Peer::dials(node.address());
     peer.sends("<");
     peer.sends("?xml version='1.0'?>");
@@ -194,7 +194,7 @@ fn one_port_takes_starttls_and_direct_tls() {
 
 // rows: I7
 #[test]
-fn a_first_byte_that_promises_tls_or_never_comes_is_not_waited_for_without_end() {
+fn waiting_for_the_first_byte_or_for_tls_has_a_timeout() {
     let network = Network::new();
     let node = Node::start(&network, setup().set("s2s.handshake_timeout", "\"3s\""));
     let mut silent = Peer::dials(node.address());
@@ -211,7 +211,7 @@ fn a_first_byte_that_promises_tls_or_never_comes_is_not_waited_for_without_end()
     comes_in_by_direct_tls(&node, 5269, &identity);
 }
 
-/// A node, and a peer that offers direct TLS and nothing else.
+/// A node, and a peer that offers only direct TLS.
 struct Stage {
     network: Network,
     node: Node,
@@ -234,7 +234,7 @@ fn setup() -> Setup {
     Setup::of("nuncio.example").auth(Auth::External)
 }
 
-/// As the side that was dialled by direct TLS: takes EXTERNAL, and expects the message `id`.
+/// Answers a direct TLS connection: accepts EXTERNAL, and expects the message `id`.
 #[track_caller]
 fn arrives(peer: &mut Peer, domain: &str, identity: &Identity, id: &str) {
     peer.secures_as_server(identity);
@@ -244,7 +244,7 @@ fn arrives(peer: &mut Peer, domain: &str, identity: &Identity, id: &str) {
     assert_eq!(peer.expects("message").attribute("id"), id);
 }
 
-/// Makes direct TLS as `peer.example` and opens a stream; gives the features.
+/// Connects with direct TLS as `peer.example`, opens a stream, and returns the features.
 #[track_caller]
 fn opens(peer: &mut Peer, identity: Option<&Identity>) -> crate::support::Element {
     peer.secures_as_client(identity, "nuncio.example");
@@ -253,7 +253,7 @@ fn opens(peer: &mut Peer, identity: Option<&Identity>) -> crate::support::Elemen
     peer.expects("features")
 }
 
-/// Goes the whole way to a stanza that is delivered.
+/// Authenticates and sends a stanza, which must be delivered.
 #[track_caller]
 fn comes_in_by_direct_tls(node: &Node, port: u16, identity: &Identity) {
     let mut inbox = node.inbox();
@@ -278,7 +278,7 @@ fn says(peer: &mut Peer, inbox: &mut Component, id: &str) {
     inbox.receives_id(id);
 }
 
-/// Makes TLS with those protocols on offer; gives the one that was agreed on.
+/// Connects with TLS and those ALPN protocols, and returns the selected one.
 fn shakes(address: Ipv4Addr, port: u16, protocols: Option<&[u8]>) -> Result<Option<Vec<u8>>, String> {
     let mut ssl = Ssl::new(&SslContextBuilder::new(SslMethod::tls()).unwrap().build()).unwrap();
     ssl.set_hostname("nuncio.example").unwrap();

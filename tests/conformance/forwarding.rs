@@ -1,17 +1,16 @@
-//! What becomes of a stanza's XML on its way from stream to stream, byte for byte; each test names its rows of
-//! shared/CONFORMANCE.md in a line `// rows: …` above `#[test]`.
+//! Rows B: the XML of a stanza on its way from stream to stream, byte for byte.
 
 use crate::support::{INBOX, Peer, SOON, Scene, Server, message};
 
 // rows: B8 B25
 #[test]
-fn a_forwarded_stanza_means_what_it_meant() {
+fn a_forwarded_stanza_keeps_its_meaning() {
     let scene = Scene::set();
     let listener = scene.listens();
     let mut inbox = scene.node.inbox();
     let mut peer = opens_with(&scene, "xml:lang='de' xmlns:p='urn:p'");
 
-    // A payload of other namespaces with a stanza for clients in it stays as it is, byte for byte.
+    // Payload in other namespaces that contains a client stanza stays unchanged, byte for byte.
     let payload = FORWARDED;
     peer.sends(&format!(
         "<message from='romeo@peer.example' to='{INBOX}' id='kept' xml:lang='fr'><body/>{payload}</message>"
@@ -21,7 +20,7 @@ fn a_forwarded_stanza_means_what_it_meant() {
     assert_eq!(kept.attribute("xml:lang"), "fr");
     assert_eq!(kept.namespace, "jabber:component:accept");
 
-    // What the stream's header said is said by the stanza now.
+    // Declarations of the stream header move to the stanza.
     peer.sends(&format!(
         "<message from='romeo@peer.example' to='{INBOX}' id='said'><p:x p:a='1'/></message>"
     ));
@@ -30,7 +29,7 @@ fn a_forwarded_stanza_means_what_it_meant() {
     assert_eq!(said.expect("x").namespace, "urn:p", "{said}");
     assert_eq!(said.expect("x").attribute("{urn:p}a"), "1", "{said}");
 
-    // On its way out a component's stanza is one between servers, and so are the standard children.
+    // A stanza of a component and its standard children leave in the server namespace.
     inbox.sends(&format!(
         "<message from='tester@{INBOX}' to='peer.example' id='out' xmlns='jabber:component:accept'>\
          <body>hi</body>{payload}<x xmlns='urn:x'><body xmlns='jabber:component:accept'/></x></message>"
@@ -46,14 +45,14 @@ fn a_forwarded_stanza_means_what_it_meant() {
 
 // rows: B8 B25 B27 B28
 #[test]
-fn prefixes_go_or_are_declared_anew_and_payload_stays_byte_for_byte() {
+fn prefixes_are_redeclared_and_payload_stays_byte_for_byte() {
     let scene = Scene::set();
     let mut inbox = scene.node.inbox();
     let mut peer =
         opens_with(&scene, "xml:lang='de' xmlns:own='jabber:server' xmlns:p='urn:p' xmlns:unused='urn:u'");
     let with_prefix = "<s:x xmlns:s='jabber:server' s:k = '&#x41;'/>";
     for (id, came, goes) in [
-        // The stanza and its standard children with a prefix, the header's or their own.
+        // The stanza and its standard children with a prefix, declared in the header or in place.
         (
             "1",
             "<own:message R><own:body>a</own:body >F</own:message\n>",
@@ -69,7 +68,7 @@ fn prefixes_go_or_are_declared_anew_and_payload_stays_byte_for_byte() {
             "<message R>F<x xmlns='urn:x' xmlns:z='jabber:server'/></message>",
             "<message L R>F<x xmlns='urn:x' xmlns:z='jabber:server'/></message>",
         ),
-        // A prefix of the header is declared where it is used, and only then.
+        // A prefix of the header is declared where it is used, and only there.
         (
             "4",
             "<message R><p:x p:a=\"1\">F</p:x></message>",
@@ -80,7 +79,7 @@ fn prefixes_go_or_are_declared_anew_and_payload_stays_byte_for_byte() {
             "<own:message R><x xmlns:p='urn:own'><p:y/></x></own:message>",
             "<message L R><x xmlns:p='urn:own'><p:y/></x></message>",
         ),
-        // Inside other payload without a prefix they would mean something else.
+        // Inside other payload without a prefix they would have another meaning.
         (
             "6",
             "<own:message R><x xmlns='urn:x'><own:body/>S<p:y/></x><own:body/></own:message>",
@@ -102,7 +101,7 @@ fn prefixes_go_or_are_declared_anew_and_payload_stays_byte_for_byte() {
         peer.sends(&fill(came));
         assert_eq!(inbox.receives_id(id).to_string(), fill(goes));
     }
-    // One that would have to be written many times as long is refused, and the stream goes on.
+    // A stanza that would become many times longer is refused, and the stream continues.
     let long = format!("<a/>{}", "<a/>".repeat(10_000));
     peer.sends(&format!("<own:message xmlns='' from='romeo@peer.example' to='{INBOX}'>{long}</own:message>"));
     peer.sends(&message("behind"));
@@ -112,7 +111,7 @@ fn prefixes_go_or_are_declared_anew_and_payload_stays_byte_for_byte() {
 
 // rows: B25 B27
 #[test]
-fn what_a_component_says_with_prefixes_leaves_as_one_between_servers() {
+fn a_prefixed_stanza_of_a_component_leaves_in_the_server_namespace() {
     let scene = Scene::set();
     let listener = scene.listens();
     let mut inbox = scene.node.inbox();
@@ -145,16 +144,17 @@ fn from_component_to_component_all_stays_as_it_is() {
         outbox.sends(&sent);
         assert_eq!(inbox.receives_id(id).to_string(), sent);
     }
-    // So does what comes back.
+    // The same holds for error answers.
     let nobody = "missing.example";
     outbox.sends(&stanza(outbox.name(), nobody, "3").clone());
     let answer = outbox.receives_id("3");
     assert!(answer.is("message", "error"), "{answer}");
     assert!(answer.to_string().contains(payload), "{answer}");
+    scene.node.process().signal("USR1");
     scene.node.eventually_logs(&["account domain=*", "difference=0"]);
 }
 
-/// Opens a stream with more on its header than is usual, and authenticates.
+/// Opens a stream with unusual declarations in its header, and authenticates.
 fn opens_with(scene: &Scene, header: &str) -> Peer {
     let mut peer = Peer::dials(scene.node.address());
     peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
@@ -168,6 +168,6 @@ fn opens_with(scene: &Scene, header: &str) -> Peer {
     peer
 }
 
-/// A payload of other namespaces with a stanza for clients in it, written as nobody would write it anew.
+/// Payload in other namespaces that contains a client stanza, in a form that no serialiser would produce.
 const FORWARDED: &str = "<forwarded xmlns=\"urn:xmpp:forward:0\"><message xmlns='jabber:client' from='a@b/c' type = 'chat' >\
                          <body>&#x41; &amp; b</body><q:x xmlns:q='urn:q'  q:a='1'/></message></forwarded>";

@@ -1,4 +1,4 @@
-//! One policy for both roles: every combination of what the operator wants and what the remote shows.
+//! The policy in both roles: every combination of the operator's settings and the remote's TLS and certificate.
 
 use std::fs;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{
     Auth, BINARY, Component, Element, Event, Listener, Network, Node, Nothing, Peer, SOON, Server, Setup,
-    Tls, configuration, offers_external, plays,
+    Tls, configuration, connect_from, offers_external, plays,
 };
 
 mod kinds;
@@ -21,7 +21,7 @@ use table::{Case, May, Proof, Shown, Way};
 
 // rows: B13 C1 C2 C14 D1 D2 D17 D18 D21 D23
 #[test]
-fn who_dials_becomes_what_the_table_says() {
+fn incoming_streams_follow_the_policy_table() {
     let stage = Stage::set(true);
     let mut inbox = stage.node.inbox();
     let mut proved = Vec::new();
@@ -35,7 +35,7 @@ fn who_dials_becomes_what_the_table_says() {
         }
         stage.speaks_too_early(&case);
     }
-    // What was sent, and nothing else: whatever came too early would stand before the last.
+    // Exactly the authenticated stanzas arrive: an early one would arrive before the last.
     stage.node.outbox().sends_message(INBOX, "the last", "");
     inbox.receives_id("the last");
     let mut heard = Vec::new();
@@ -49,7 +49,7 @@ fn who_dials_becomes_what_the_table_says() {
 
 // rows: B14 C9 C11 C14 D3 D17 D18 D21 D23
 #[test]
-fn who_is_dialled_becomes_what_the_table_says() {
+fn outgoing_streams_follow_the_policy_table() {
     let stage = Stage::set(false);
     for manner in Manner::ALL {
         let mut sender = Component::connect(stage.node.address(), manner.local());
@@ -75,7 +75,7 @@ fn who_is_dialled_becomes_what_the_table_says() {
             }
         }
     }
-    // Whatever was tried on the way was allowed, too.
+    // Every step on the way was allowed too.
     for seen in stage.remotes.seen() {
         let case = stage.remotes.case(&seen.label);
         let proof = seen.proof.expect("no stanza before authentication");
@@ -85,7 +85,7 @@ fn who_is_dialled_becomes_what_the_table_says() {
 }
 
 #[test]
-fn what_the_table_leaves_out_is_no_configuration() {
+fn combinations_outside_the_table_are_not_configurable() {
     let network = Network::new();
     let unheard = Case::all().into_iter().filter(|case| case.may == May::Unheard);
     for case in unheard.filter(|case| case.shown == Shown::Good) {
@@ -98,14 +98,15 @@ fn what_the_table_leaves_out_is_no_configuration() {
     }
 }
 
-/// A node with terms of its own for each of the remotes, all of which a script plays.
+/// A node with a policy for each of the remotes, and the script that plays them.
 struct Stage {
     node: Node,
     remotes: Arc<Remotes>,
+    network: Network,
 }
 
 impl Stage {
-    /// Either the node is dialled and calls back, or it dials.
+    /// For incoming streams with callbacks, or for outgoing streams.
     fn set(called_back: bool) -> Self {
         let network = Network::new();
         let address = network.address();
@@ -137,13 +138,15 @@ impl Stage {
             let script = Arc::clone(&remotes);
             plays(Listener::at_port(address, 5270), move |peer| script.is_dialled_directly(peer, shown));
         }
-        Self { node, remotes }
+        Self { node, remotes, network }
     }
 
-    /// Dials as the remote of `case`, as far as it is let; None: the node ended the stream.
+    /// Connects as the remote of `case`, as far as the node permits. None: the node closed the stream.
     fn reaches(&self, case: &Case) -> Option<Peer> {
         let domain = self.remotes.domain(case);
-        let mut peer = Peer::dials(self.node.address());
+        // The node limits verifications per source address.
+        let source = self.network.address();
+        let mut peer = Peer::accepted(connect_from(source, (self.node.address(), 5269).into()));
         let clear = (case.way == Way::StartTls).then(|| {
             peer.sends_header(&domain, INBOX, "");
             peer.expects_header();
@@ -178,7 +181,7 @@ impl Stage {
                         let text = error.expect("text").text();
                         assert!(text.contains(case.blame()), "{text}");
                         peer.expects_closed();
-                        peer.expects_end();
+                        peer.finishes();
                         return None;
                     }
                     other => panic!("{other:?}"),
@@ -192,7 +195,7 @@ impl Stage {
         Some(peer)
     }
 
-    /// Whether the node lets the remote prove itself so; then it sends a message, else it tries to.
+    /// Whether the remote can authenticate so. Then it sends a message, otherwise it tries to.
     fn dials(&self, case: &Case, proof: Proof, id: &str) -> bool {
         let Some(mut peer) = self.reaches(case) else { return false };
         let domain = self.remotes.domain(case);
@@ -234,7 +237,7 @@ impl Stage {
         proved
     }
 
-    /// Sends a message and has proved nothing.
+    /// Sends a message before authentication.
     fn speaks_too_early(&self, case: &Case) {
         if let Some(mut peer) = self.reaches(case) {
             peer.sends(&message(&self.remotes.domain(case), "early"));

@@ -1,5 +1,4 @@
-//! Rows of shared/CONFORMANCE.md, section 3A; each test names its rows in a line `// rows: …` above `#[test]`.
-//! Plainer cases of the same rows are in `tests/resolution.rs`.
+//! Rows A: resolution and reconnection (RFC 6120, section 3). Simpler cases are in `tests/resolution.rs`.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -19,7 +18,7 @@ fn a_domain_that_offers_nothing_is_answered_for_at_once_and_left_alone() {
     network.dns.srv("_xmpp-server._tcp.without.example", 0, 0, 0, ".");
     network.dns.a("without.example", address);
     let listener = Listener::at(address);
-    // Waiting would be of no use, and would last longer than the test.
+    // The timeout is longer than the test, so the answer must not wait for it.
     let node = Node::start(&network, setup().set("promise.iq", NEVER).set("dns.timeout", NEVER));
     let mut sender = node.inbox();
     let answer = sender.asks("without.example", PING);
@@ -49,7 +48,7 @@ fn cold_links_are_shared_among_targets_by_weight() {
     for number in 0..DRAWS {
         sender.sends_message(&format!("domain-{number}.example"), "1", "");
     }
-    // Nobody answers, so each domain stays at the target that was drawn for it.
+    // No target answers, so each domain stays at the target that was selected for it.
     let mut drawn = WEIGHTS.map(|_| Vec::<Peer>::new());
     eventually("a connection for each domain", || {
         for (listener, drawn) in listeners.iter().zip(&mut drawn) {
@@ -68,13 +67,13 @@ fn cold_links_are_shared_among_targets_by_weight() {
             (*drawn as f64 - expected).powi(2) / expected
         })
         .sum();
-    // Passed by chance about once in a million runs; equal shares would give more than 100.
+    // A false failure occurs about once in a million runs; equal shares would give more than 100.
     assert!(chi_square < 30.0, "{drawn:?} is off by {chi_square}");
 }
 
 // rows: A3 A14
 #[test]
-fn every_address_of_a_target_comes_before_the_next_target() {
+fn every_address_of_a_target_is_tried_before_the_next_target() {
     let network = Network::new();
     let dead = [network.address(), network.address()];
     let good = network.address();
@@ -93,7 +92,7 @@ fn every_address_of_a_target_comes_before_the_next_target() {
         });
         assert!(good.accepted().is_none(), "the second target did not wait for the first");
         left.remove(at);
-        // It connects, and says nothing.
+        // The server accepts and stays silent.
         drop(peer);
     }
     arrives(&mut good.accepts(), "peer.example", &network, "1");
@@ -128,7 +127,7 @@ fn pauses_between_attempts_differ_and_grow_to_the_longest() {
     network.publish("peer.example", address);
     let attempts = closes_every_connection(address);
     let node = Node::start(&network, setup);
-    // Each name has a link of its own to the peer: three runs of pauses.
+    // Each name has its own link to the peer: three series of pauses.
     let names = ["inbox", "outbox", "third"].map(|name| format!("{name}.nuncio.example"));
     let mut senders = names.each_ref().map(|name| Component::connect(node.address(), name));
     let mut runs = [const { Vec::<Instant>::new() }; 3];
@@ -142,7 +141,7 @@ fn pauses_between_attempts_differ_and_grow_to_the_longest() {
         }
         runs.iter().all(|run| run.len() >= 10).then_some(())
     });
-    // How long each pause is to be is the node's word: how long it becomes depends on the machine.
+    // The pauses that the node logs: how long they last depends on the machine.
     let lines = node.process().lines();
     let pauses = names.each_ref().map(|name| {
         let failed = lines.iter().filter(|line| line.contains("no link") && line.contains(name.as_str()));
@@ -153,7 +152,7 @@ fn pauses_between_attempts_differ_and_grow_to_the_longest() {
         assert!(pauses[0] <= 100, "the first is too long: {pauses:?}");
         assert!(pauses.iter().all(|pause| *pause <= 800), "longer than the longest: {pauses:?}");
         assert!(pauses[3..].iter().any(|pause| *pause > 300), "they do not grow: {pauses:?}");
-        // Nine of them passed between ten attempts, whatever the machine added.
+        // Nine pauses lie between ten attempts; the machine can only add time.
         let passed = attempts[9] - attempts[0];
         let least = Duration::from_millis(pauses[..9].iter().sum());
         assert!(passed > least / 2, "nine pauses of {pauses:?} in {passed:?}");
@@ -172,7 +171,7 @@ fn a_black_hole_among_the_addresses_is_not_waited_for() {
     network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, hole.port(), "host.example");
     network.dns.aaaa("host.example", Ipv6Addr::LOCALHOST);
     network.dns.a("host.example", address);
-    // The black hole is not given up while the test lasts: the next address does not wait for that.
+    // The connect timeout of the first address is longer than the test: the next address must not wait for it.
     let node = Node::start(
         &network,
         setup()
@@ -192,7 +191,7 @@ fn a_black_hole_among_the_addresses_is_not_waited_for() {
 
 // rows: A11
 #[test]
-fn ipv6_addresses_that_dns_does_not_tell_are_not_waited_for() {
+fn a_missing_answer_for_ipv6_delays_nothing() {
     let network = Network::new();
     let address = network.address();
     network.publish("peer.example", address);
@@ -206,7 +205,7 @@ fn ipv6_addresses_that_dns_does_not_tell_are_not_waited_for() {
 
 // rows: A12
 #[test]
-fn servers_that_fail_are_asked_again_and_are_no_proof_that_a_domain_does_not_exist() {
+fn failing_name_servers_are_asked_again_and_prove_nothing() {
     let network = Network::new();
     let address = network.address();
     network.publish("peer.example", address);
@@ -244,7 +243,7 @@ fn a_target_that_is_the_node_itself_is_refused() {
     let answer = node.inbox().asks("loop.example", PING);
     let error = answer.expect("error");
     assert!(error.child("remote-server-not-found").is_some(), "{answer}");
-    assert!(error.expect("text").text().contains("lead back to this server"), "{answer}");
+    assert!(error.expect("text").text().contains("point to this server"), "{answer}");
     assert!(!node.process().logged(&["nuncio::outgoing", "connected"]), "the node dialled itself");
 }
 
@@ -309,7 +308,7 @@ fn setup() -> Setup {
     Setup::of("nuncio.example").auth(Auth::External)
 }
 
-/// Shows a good certificate for `domain`, and expects the message `id`.
+/// Presents a valid certificate for `domain`, and expects the message `id`.
 #[track_caller]
 fn arrives(peer: &mut Peer, domain: &str, network: &Network, id: &str) {
     peer.answers_to_external(domain, &network.authority.issue(&[domain]));
@@ -320,13 +319,13 @@ fn ping(sender: &Component, to: &str) -> String {
     format!("<iq type='get' id='ping' from='tester@{}' to='{to}'>{PING}</iq>", sender.name())
 }
 
-/// The milliseconds until the next attempt, as the log has them.
+/// The milliseconds until the next attempt, as logged.
 fn next_attempt_after(line: &str) -> u64 {
     let rest = line.split("next_attempt_after=").nth(1).unwrap();
     rest.split("ms").next().unwrap().parse().unwrap()
 }
 
-/// A server that closes every stream as soon as it is opened, and tells who opened it and when.
+/// A server that closes every stream at once, and records the time and domain of each.
 fn closes_every_connection(address: Ipv4Addr) -> mpsc::Receiver<(String, Instant)> {
     let listener = TcpListener::bind((address, 5269)).unwrap();
     let (sender, receiver) = mpsc::channel();
@@ -343,7 +342,7 @@ fn closes_every_connection(address: Ipv4Addr) -> mpsc::Receiver<(String, Instant
     receiver
 }
 
-/// Whether somebody waits for an answer from that port of `::1` (proc(5), `/proc/net/tcp6`).
+/// Whether a socket waits for an answer from that port of `::1` (proc(5), `/proc/net/tcp6`).
 fn is_dialling(port: u16) -> bool {
     let peer = format!("00000000000000000000000001000000:{port:04X}");
     let table = fs::read_to_string("/proc/net/tcp6").unwrap();
@@ -355,10 +354,10 @@ fn is_dialling(port: u16) -> bool {
 
 const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 
-/// As in RFC 2782's own words: large, larger, and one that is only there for emergencies.
+/// The weights of the example in RFC 2782: large, larger, and one for emergencies only.
 const WEIGHTS: [u16; 4] = [0, 10, 30, 60];
 
-/// Enough to tell shares by weight from equal ones, few enough for the limit of open files.
+/// Enough to distinguish weighted from equal shares, few enough for the limit of open files.
 const DRAWS: usize = 200;
 
 /// State of a socket.

@@ -1,4 +1,4 @@
-//! Rows of shared/CONFORMANCE.md, section 3E; each test names its rows in a line `// rows: …` above `#[test]`.
+//! Rows E: stanzas, addresses and errors (RFC 6120, sections 8 and 10).
 
 mod form;
 
@@ -9,7 +9,7 @@ use crate::support::{
     Server, Setup, Tls, eventually, message,
 };
 
-/// What a scripted peer may call itself, and how that ends.
+/// Sender addresses of a scripted peer, and the outcome of each.
 // rows: E4 E28
 #[test]
 fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
@@ -29,7 +29,7 @@ fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
         peer.sends(&stanza("romeo@peer.example", to, &format!("to {number}")));
         inbox.receives_id(&format!("to {number}"));
     }
-    // Cyrillic letters that look the same, and a name below the proved one.
+    // Cyrillic letters that look the same, and a subdomain of the authenticated domain.
     for from in ["romeo@p\u{435}\u{435}r.example", "romeo@xn--pr-nlca.example", "romeo@sub.peer.example"] {
         let mut peer = scene.peer();
         peer.sends(&stanza(from, INBOX, "spoofed"));
@@ -40,7 +40,7 @@ fn names_are_compared_as_idna_sees_them_and_lookalikes_are_others() {
 
 // rows: E5 E28
 #[test]
-fn what_is_no_address_is_never_routed() {
+fn malformed_addresses_are_never_routed() {
     let setup = Setup::of("nuncio.example").auth(Auth::External).set("s2s.malformed_stanza", "\"close\"");
     let scene = Scene::of(setup);
     let mut inbox = scene.node.inbox();
@@ -76,7 +76,7 @@ fn what_is_no_address_is_never_routed() {
 
 // rows: E2
 #[test]
-fn a_stanza_for_somebody_else_may_be_answered_and_the_stream_goes_on() {
+fn a_stanza_for_a_foreign_domain_may_bounce_without_closing() {
     let scene = Scene::of(
         Setup::of("nuncio.example").set("s2s.unknown_recipient", "\"bounce\"").set("log_mailboxes", "\"0s\""),
     );
@@ -88,7 +88,7 @@ fn a_stanza_for_somebody_else_may_be_answered_and_the_stream_goes_on() {
     peer.sends(&message("mine"));
     inbox.receives_id("mine");
 
-    // To a domain that is ours it answers as that domain, else as the one that the peer proved itself to.
+    // The answer comes from the addressed domain if it is local, otherwise from the domain of the stream.
     let mut answers = Vec::new();
     for _ in 0..2 {
         let mut called = listener.accepts();
@@ -106,7 +106,7 @@ fn a_stanza_for_somebody_else_may_be_answered_and_the_stream_goes_on() {
         assert_eq!(answer.attribute("to"), "romeo@peer.example", "{answer}");
         assert!(answer.expect("error").child(condition).is_some(), "{answer}");
     }
-    // What is refused is logged a few times at most, not once a stanza.
+    // Refusals are logged a few times at most, not once per stanza.
     for _ in 0..20 {
         peer.sends("<message type='error' from='romeo@peer.example' to='juliet@third.example'/>");
     }
@@ -191,7 +191,7 @@ fn an_iq_that_is_none_reaches_a_component_as_it_is() {
 
 // rows: E8
 #[test]
-fn what_cannot_be_delivered_comes_back_by_the_rules() {
+fn undeliverable_stanzas_bounce_as_specified() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let mut sender = node.inbox();
@@ -200,7 +200,7 @@ fn what_cannot_be_delivered_comes_back_by_the_rules() {
     let mut expected = HashMap::new();
     for (kind, types) in [
         ("message", &["", "normal", "chat", "groupchat", "headline", "error"][..]),
-        // One that tells who is there: the next would take its place.
+        // Only one connection: the next would replace it.
         ("presence", &["unavailable", "subscribe", "probe", "error"]),
         ("iq", &["get", "set", "result", "error"]),
     ] {
@@ -235,7 +235,7 @@ fn what_cannot_be_delivered_comes_back_by_the_rules() {
 
 // rows: E9
 #[test]
-fn a_long_stanza_comes_back_without_its_content() {
+fn a_long_stanza_bounces_without_its_content() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example"));
     let mut sender = node.inbox();
@@ -266,7 +266,7 @@ fn order_holds_through_every_reconnect_and_nothing_is_lost() {
         let mut peer = listener.accepts();
         links += 1;
         peer.answers_to_external("peer.example", &scene.identity);
-        // Closes in order in the middle of a flood, and reads on until the node has closed its side.
+        // Closes the stream during a flood, and reads until the node has closed its side.
         let goodbye = next + 250;
         loop {
             match peer.next(SOON) {
@@ -350,7 +350,7 @@ fn every_request_to_a_black_hole_has_exactly_one_outcome() {
     assert_eq!(flood.join().unwrap(), 10_000);
     let wrong: Vec<_> = (0..10_000).filter(|number| outcomes[*number] != 1 - number % 2).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
-    // Nothing more comes.
+    // No further answer arrives.
     let pong = sender.asks("nuncio.example", PING);
     assert!(pong.is("iq", "result"), "{pong}");
     drop(deaf);
@@ -358,7 +358,7 @@ fn every_request_to_a_black_hole_has_exactly_one_outcome() {
 
 // rows: E17
 #[test]
-fn a_local_domain_is_local_whatever_the_dns_says() {
+fn a_local_domain_is_local_regardless_of_dns() {
     let network = Network::new();
     let elsewhere = network.address();
     let listener = Listener::at(elsewhere);

@@ -1,4 +1,4 @@
-//! 3C: STARTTLS and RFC 7590.
+//! Rows C: STARTTLS (RFC 6120, section 5; RFC 7590).
 
 mod certificates;
 mod negotiation;
@@ -8,12 +8,12 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Server, Setup};
 
-/// A node, and a peer with a good certificate for `peer.example`.
+/// A node, and a peer with a valid certificate for `peer.example`.
 struct Stage {
     network: Network,
     node: Node,
     identity: Identity,
-    /// Where the peer listens, when it does.
+    /// The address of the peer, if it listens.
     address: Ipv4Addr,
 }
 
@@ -30,7 +30,7 @@ impl Stage {
         Self { network, node, identity, address }
     }
 
-    /// The peer dials the node and opens a stream, up to the features.
+    /// The peer connects to the node and opens a stream, up to the features.
     #[track_caller]
     fn opens(&self) -> (Peer, Element) {
         let mut peer = Peer::dials(self.node.address());
@@ -40,7 +40,7 @@ impl Stage {
         (peer, features)
     }
 
-    /// As `opens`, up to where TLS begins.
+    /// As `opens`, up to the start of TLS.
     #[track_caller]
     fn may_proceed(&self) -> Peer {
         let (mut peer, _) = self.opens();
@@ -49,13 +49,13 @@ impl Stage {
         peer
     }
 
-    /// The peer waits to be dialled.
+    /// The peer listens.
     fn listens(&self) -> Listener {
         self.network.publish(PEER, self.address);
         Listener::at(self.address)
     }
 
-    /// The node dials the peer, up to its `<starttls/>`.
+    /// The node connects to the peer, up to its `<starttls/>`.
     #[track_caller]
     fn asked_for_tls(&self, listener: &Listener) -> Peer {
         let mut peer = listener.accepts();
@@ -71,7 +71,7 @@ fn names(features: &Element) -> Vec<&str> {
     features.children().map(|feature| feature.name.as_str()).collect()
 }
 
-/// From the component to the peer, to be answered.
+/// A request from the component to the peer.
 fn question(id: &str) -> String {
     format!("<iq type='get' id='{id}' from='a@{INBOX}' to='{PEER}'><ping xmlns='urn:xmpp:ping'/></iq>")
 }
@@ -84,5 +84,5 @@ const EXTERNAL: &str =
     "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
 const DIALBACK: &str = "<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>";
 
-/// Long enough for something to come that should not.
+/// How long the test waits for data that must not arrive.
 const QUIET: Duration = Duration::from_millis(200);

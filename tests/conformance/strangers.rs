@@ -1,5 +1,4 @@
-//! What others can make the node hold, keep or say, however little they have proved; and that each of those limits is
-//! the operator's.
+//! Limits for unauthenticated peers: memory, connections and log lines; each limit is configurable.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -39,15 +38,15 @@ fn an_address_is_counted_at_all_sockets_together() {
 
 // rows: E25
 #[test]
-fn programs_that_prove_nothing_fill_no_log() {
+fn unauthenticated_components_do_not_fill_the_log() {
     let scene = Scene::set();
     let began = Instant::now();
     for _ in 0..200 {
-        let mut stream = TcpStream::connect(programs(&scene)).unwrap();
+        let mut stream = TcpStream::connect(component_port(&scene)).unwrap();
         stream.write_all(b"x").unwrap();
         assert!(read_to_end(&mut stream).contains("<not-well-formed "));
     }
-    // A program that did prove something is told of each time.
+    // A component that authenticated is logged each time.
     drop(scene.node.inbox());
     scene.node.eventually_logs(&["nuncio::component", "disconnected", INBOX]);
     let lines = scene.node.process().lines();
@@ -57,16 +56,16 @@ fn programs_that_prove_nothing_fill_no_log() {
 
 // rows: E25
 #[test]
-fn one_address_takes_the_places_of_no_programs() {
+fn one_address_cannot_lock_out_components() {
     let setup = Setup::of("nuncio.example").set("limits.max_components_unauthenticated_per_address", "1");
     let scene = Scene::of(setup);
     let greedy = scene.network.address();
     let held = begins(greedy, &scene);
-    let refused = read_to_end(&mut connect_from(greedy, programs(&scene)));
+    let refused = read_to_end(&mut connect_from(greedy, component_port(&scene)));
     assert!(refused.contains("xmlns='jabber:component:accept'"), "{refused}");
     assert!(refused.contains("<policy-violation "), "{refused}");
     assert!(refused.ends_with("</stream:stream>"), "{refused}");
-    // Others find their places, and who has proved itself takes none of these.
+    // Other addresses have their own slots, and authenticated components do not count.
     let (mut inbox, mut outbox) = (scene.node.inbox(), scene.node.outbox());
     outbox.sends_message(inbox.name(), "seated", "");
     inbox.receives_id("seated");
@@ -76,34 +75,34 @@ fn one_address_takes_the_places_of_no_programs() {
 
 // rows: E25
 #[test]
-fn all_programs_together_get_so_many_connections() {
+fn unauthenticated_component_connections_are_limited_in_all() {
     let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_component_connections", "3"));
-    let programs_there = (scene.node.inbox(), scene.node.outbox());
+    let connected = (scene.node.inbox(), scene.node.outbox());
     let idle = begins(scene.network.address(), &scene);
-    let refused = read_to_end(&mut connect_from(scene.network.address(), programs(&scene)));
+    let refused = read_to_end(&mut connect_from(scene.network.address(), component_port(&scene)));
     assert!(refused.contains("<resource-constraint "), "{refused}");
     drop(idle);
     eventually("there is room again", || begins_if_let(scene.network.address(), &scene));
-    drop(programs_there);
+    drop(connected);
 }
 
 // rows: E25 E27
 #[test]
-fn the_beginning_of_a_handshake_takes_no_more_memory_than_it_has_bytes() {
+fn a_partial_tls_handshake_costs_no_more_memory_than_its_bytes() {
     let scene = Scene::set();
     let sources: Vec<Ipv4Addr> = (0..10).map(|_| scene.network.address()).collect();
-    // The first handshake of all makes what all share.
+    // The first handshake allocates what all share.
     drop(scene.peer());
     let (before, count) = (scene.node.process().status("VmRSS"), 500);
     let held: Vec<TcpStream> = (0..count)
         .map(|number| {
             let mut stream = connect_from(sources[number % 10], (scene.node.address(), 5269).into());
-            // A record with the beginning of a hello of 8 KiB.
+            // A record with the first part of a hello of 8 KiB.
             stream.write_all(b"\x16\x03\x01\x00\x04\x01\x00\x20\x00").unwrap();
             stream
         })
         .collect();
-    // Who comes last is served last.
+    // Connections are served in order.
     for _ in 0..3 {
         assert!(scene.answer_to(b"x").contains("<not-well-formed "));
     }
@@ -126,12 +125,12 @@ fn a_certificate_that_is_long_without_need_is_not_read() {
     peer.expects("features");
     peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     peer.expects("proceed");
-    // With TLS 1.3 it may have all it needs before its certificate is looked at, or be cut off while it writes it.
+    // With TLS 1.3 the client may finish before its certificate is checked, or be closed while it sends it.
     if peer.tries_to_secure_as_client(Some(&identity), INBOX).is_ok() {
         peer.waits_for_the_end();
     }
-    scene.node.eventually_logs(&["no TLS", "limits.max_handshake"]);
-    // An operator who knows such a peer lets it in.
+    scene.node.eventually_logs(&["TLS handshake failed", "limits.max_handshake"]);
+    // The operator can raise the limit for such a peer.
     let scene = Scene::of(Setup::of("nuncio.example").set("limits.max_handshake", "\"64 KiB\""));
     let identity = scene.network.authority.issue(&names);
     let mut peer = Peer::dials(scene.node.address());
@@ -141,12 +140,12 @@ fn a_certificate_that_is_long_without_need_is_not_read() {
 
 // rows: E24
 #[test]
-fn the_operator_says_how_wide_an_element_may_be() {
+fn the_width_of_elements_is_configurable() {
     let setup = Setup::of("nuncio.example").set("limits.max_attributes", "12");
     let scene = Scene::of(setup.set("limits.max_namespaces", "10"));
     let mut inbox = scene.node.inbox();
     let attributes = |count: usize| (0..count).fold(String::new(), |all, n| all + &format!(" a{n}=''"));
-    // Three are declared on the stream.
+    // The stream header declares three.
     let namespaces =
         |count: usize| (0..count).fold(String::new(), |all, n| all + &format!(" xmlns:n{n}='urn:{n}'"));
     for (what, just, more) in
@@ -163,7 +162,7 @@ fn the_operator_says_how_wide_an_element_may_be() {
 
 // rows: E24 E27
 #[test]
-fn the_operator_says_how_long_a_strangers_element_may_be() {
+fn the_length_of_unauthenticated_elements_is_configurable() {
     let scene = Scene::of(Setup::of("nuncio.example").set("s2s.max_stanza_unauthenticated", "\"12 KiB\""));
     let question = |length: usize| {
         let start = format!("<db:verify from='peer.example' to='{INBOX}' id='1'>");
@@ -173,7 +172,7 @@ fn the_operator_says_how_long_a_strangers_element_may_be() {
     assert!(just.contains("type=\"invalid\"") && !just.contains("<stream:error>"), "{just}");
     let more = scene.answer_to(format!("{HEADER}{}", question(12 * 1024 + 1)).as_bytes());
     assert!(more.contains("<policy-violation "), "{more}");
-    // Who has authenticated itself may send longer stanzas, but no longer questions.
+    // An authenticated peer may send longer stanzas, but not longer dialback requests.
     let mut inbox = scene.node.inbox();
     let mut peer = scene.peer();
     peer.sends(&message("long").replace("hello", &"x".repeat(20_000)));
@@ -186,7 +185,7 @@ fn the_operator_says_how_long_a_strangers_element_may_be() {
 
 // rows: E27
 #[test]
-fn what_a_peer_says_reaches_the_log_in_brief() {
+fn text_of_peers_is_truncated_in_the_log() {
     let scene = Scene::set();
     let long = "x".repeat(9000);
     let mut said = String::new();
@@ -200,7 +199,7 @@ fn what_a_peer_says_reaches_the_log_in_brief() {
     peer.sends(&said);
     peer.waits_for_the_end();
     scene.node.eventually_logs(&["closed by the peer: undefined-condition", "xxx…"]);
-    // These cost themselves, and the stream goes on.
+    // These are refused one by one, and the stream continues.
     let mut peer = scene.peer();
     for (said, reason) in [
         (format!("<db:result from='{long}' to='{INBOX}'>key</db:result>"), "jid-malformed"),
@@ -214,19 +213,19 @@ fn what_a_peer_says_reaches_the_log_in_brief() {
     assert!(longest < Some(1500), "a line of {longest:?} bytes");
 }
 
-/// Where programs connect.
-fn programs(scene: &Scene) -> SocketAddr {
+/// The component port.
+fn component_port(scene: &Scene) -> SocketAddr {
     (scene.node.address(), 5347).into()
 }
 
-/// Connects there and opens a stream, but shows no secret.
+/// Connects to the component port and opens a stream, without a handshake.
 #[track_caller]
 fn begins(source: Ipv4Addr, scene: &Scene) -> Wire {
     begins_if_let(source, scene).expect("a stream")
 }
 
 fn begins_if_let(source: Ipv4Addr, scene: &Scene) -> Option<Wire> {
-    let mut wire = Wire::new(connect_from(source, programs(scene)));
+    let mut wire = Wire::new(connect_from(source, component_port(scene)));
     wire.send(&format!(
         "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{INBOX}'>"
     ));

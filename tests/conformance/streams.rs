@@ -1,4 +1,4 @@
-//! 3B: streams (RFC 6120, section 4).
+//! Rows B: streams (RFC 6120, section 4).
 
 mod closing;
 mod errors;
@@ -13,12 +13,12 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
-/// A node, and a peer with a good certificate for `peer.example`.
+/// A node, and a peer with a valid certificate for `peer.example`.
 struct Stage {
     network: Network,
     node: Node,
     identity: Identity,
-    /// Where the peer listens, when it does.
+    /// The address of the peer, if it listens.
     address: Ipv4Addr,
 }
 
@@ -35,13 +35,13 @@ impl Stage {
         Self { network, node, identity, address }
     }
 
-    /// The peer dials the node.
+    /// The peer connects to the node.
     #[track_caller]
     fn dials(&self) -> Peer {
         Peer::dials(self.node.address())
     }
 
-    /// The peer dials the node and sends a header with these attributes, besides those that make it a stream.
+    /// The peer connects to the node and sends a header with these additional attributes.
     #[track_caller]
     fn opens(&self, attributes: &str) -> Peer {
         let mut peer = self.dials();
@@ -49,13 +49,13 @@ impl Stage {
         peer
     }
 
-    /// The peer dials the node and authenticates itself.
+    /// The peer connects to the node and authenticates.
     #[track_caller]
     fn authenticated(&self) -> Peer {
         self.authenticated_with("")
     }
 
-    /// As `authenticated`, with more attributes on the header of the stream that stanzas come on.
+    /// As `authenticated`, with additional attributes on the last header.
     #[track_caller]
     fn authenticated_with(&self, more: &str) -> Peer {
         let mut peer = self.dials();
@@ -63,7 +63,7 @@ impl Stage {
         peer
     }
 
-    /// A peer that has dialled the node proves who it is.
+    /// A connected peer authenticates.
     #[track_caller]
     fn authenticates(&self, peer: &mut Peer, more: &str) {
         peer.starts_tls(PEER, INBOX, Some(&self.identity));
@@ -76,13 +76,13 @@ impl Stage {
         peer.expects("features");
     }
 
-    /// The peer waits to be dialled.
+    /// The peer listens.
     fn listens(&self) -> Listener {
         self.network.publish(PEER, self.address);
         Listener::at(self.address)
     }
 
-    /// The node dials the peer, which takes it.
+    /// The node connects to the peer, which accepts its authentication.
     #[track_caller]
     fn accepts(&self, listener: &Listener) -> Peer {
         let mut peer = listener.accepts();
@@ -90,7 +90,7 @@ impl Stage {
         peer
     }
 
-    /// Sends one honest stanza, which must be the first that arrives: all before it went nowhere.
+    /// Sends a legitimate stanza, which must be the first that arrives.
     #[track_caller]
     fn receives_only_the_truth(&self, inbox: &mut Component) {
         let mut peer = self.authenticated();
@@ -104,19 +104,19 @@ fn setup() -> Setup {
     Setup::of("nuncio.example").auth(Auth::External)
 }
 
-/// A header that declares what a stream between servers needs.
+/// A header with the namespaces of a stream between servers.
 fn header(attributes: &str) -> String {
     format!(
         "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' {attributes}>"
     )
 }
 
-/// From the peer to the component.
+/// A message from the peer to the component.
 fn message(id: &str) -> String {
     format!("<message from='romeo@{PEER}' to='juliet@{INBOX}' id='{id}'><body>hello</body></message>")
 }
 
-/// The component asks the peer.
+/// The component sends a request to the peer.
 #[track_caller]
 fn ask(inbox: &mut Component, id: &str) {
     inbox.sends(&format!(
@@ -130,5 +130,5 @@ const INBOX: &str = "inbox.nuncio.example";
 /// The attributes with which the peer opens a stream to the component's domain.
 const NAMED: &str = "version='1.0' from='peer.example' to='inbox.nuncio.example'";
 
-/// Long enough for something to come that should not.
+/// How long the test waits for data that must not arrive.
 const QUIET: Duration = Duration::from_millis(200);

@@ -1,5 +1,4 @@
-//! A certificate that expires while messages flow: the operator, the sender, the log and the metrics are told within one
-//! attempt.
+//! An expired certificate of a remote: `explain`, error answers, log and metrics report it after one attempt.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +10,7 @@ use crate::metrics::Watched;
 use crate::support::{Certificate, Peer, Prosody};
 
 #[test]
-fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_within_one_attempt() {
+fn an_expired_certificate_shows_in_explain_answers_log_and_metrics() {
     let (network, place) = (Network::new(), Place::new());
     let prosody = Prosody::start(&network, Setup::of("prosody.example").auth(Auth::External));
     let watched = Watched::start(&network, place.setup().auth(Auth::External));
@@ -27,7 +26,7 @@ fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_
     let told = place.tells(&["close", "prosody.example"]);
     assert!(told.contains("closed ("), "{told}");
 
-    // One question, so one attempt for its pair.
+    // One request, so one attempt for its pair.
     let answer = sender.asks("prosody.example", PING);
     let sentence = answer.expect("error").expect("text").text();
     assert!(sentence.starts_with("certificate of prosody.example expired on 20"), "{answer}");
@@ -35,8 +34,11 @@ fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_
     assert!(line.contains("certificate of prosody.example expired on 20"), "{line}");
     let told = place.tells(&["explain", "prosody.example"]);
     let first = told.lines().next().unwrap();
-    assert!(first.starts_with("prosody.example: no link; its certificate expired on 20"), "{told}");
-    assert!(first.contains("; prosody.example's administrator has to renew it; "), "{told}");
+    assert!(
+        first.starts_with("prosody.example: no link; certificate of prosody.example expired on 20"),
+        "{told}"
+    );
+    assert!(first.contains("; the operator of prosody.example must renew it; "), "{told}");
     let json = place.json(&["explain", "prosody.example"]);
     let attempts = json["events"].as_array().unwrap().iter();
     let failed = attempts.filter(|event| event["what"] == "no-link" && event["local"] == sender.name());
@@ -46,7 +48,7 @@ fn an_expired_certificate_is_told_by_explain_the_sender_the_log_and_the_metrics_
 }
 
 #[test]
-fn an_expired_certificate_is_told_where_dialback_makes_up_for_it_too() {
+fn an_expired_certificate_is_reported_even_if_dialback_succeeds() {
     let (network, place) = (Network::new(), Place::new());
     let expired = Setup::of("other.example").certificate(Certificate::Expired);
     let other = Watched::start(&network, expired);
@@ -87,7 +89,7 @@ fn a_refused_certificate_is_counted_on_both_sides() {
 }
 
 #[test]
-fn a_server_that_leaves_because_of_its_certificate_is_told_of_though_it_asked_for_nothing() {
+fn an_expired_certificate_of_a_peer_that_leaves_is_explained() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());
     let expired = network.authority.certificate(&["peer.example"]).expired().issue();
@@ -101,23 +103,23 @@ fn a_server_that_leaves_because_of_its_certificate_is_told_of_though_it_asked_fo
     assert!(told.contains("certificate of peer.example expired on 20"), "{told}");
 }
 
-/// Puts an expired certificate where Prosody's is, and has it read its configuration again.
+/// Replaces Prosody's certificate with an expired one, and makes it reload its configuration.
 fn swap_for_an_expired_one(network: &Network, prosody: &Prosody) {
     let names = prosody.setup().names();
-    let expired = network.authority.certificate(&names).expired().issue();
+    let expired = network.files(&network.authority.certificate(&names).expired().issue());
     let configuration = network.directory(prosody.domain()).join("prosody.cfg.lua");
     let configuration = fs::read_to_string(configuration).unwrap();
     let file = |key: &str| {
         let value = configuration.split_once(&format!(" {key} = \"")).unwrap().1;
         PathBuf::from(value.split_once('"').unwrap().0)
     };
-    fs::copy(&expired.certificate_file, file("certificate")).unwrap();
-    fs::copy(&expired.key_file, file("key")).unwrap();
+    fs::copy(&expired.certificate, file("certificate")).unwrap();
+    fs::copy(&expired.key, file("key")).unwrap();
     prosody.process().signal("HUP");
     prosody.process().eventually_logs(&[" prosody.example:tls", "certificates reloaded"]);
 }
 
-/// Messages to Prosody, one after the other in the background, whatever becomes of them.
+/// Messages to Prosody, one after the other in the background.
 struct Flow {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<(usize, usize)>,
@@ -143,7 +145,7 @@ impl Flow {
         Self { stop, thread }
     }
 
-    /// Ends the flow, of which the first messages passed and the last came back with the reason.
+    /// Ends the messages: the first arrived and the last bounced with the reason.
     #[track_caller]
     fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -152,5 +154,5 @@ impl Flow {
     }
 }
 
-/// Messages after which one would have come back: half a minute's.
+/// Messages of half a minute, one of which would have bounced.
 const MOST: usize = 1_500;

@@ -1,4 +1,4 @@
-//! What an operator asks about components, and does to them.
+//! `nuncio components`, and `close` for a component.
 
 use super::{PING, Place};
 use crate::support::{Component, Network, Node, SECRET, Server, eventually};
@@ -49,7 +49,7 @@ fn each_configured_component_is_listed_with_its_state_and_its_last_end() {
 }
 
 #[test]
-fn explain_tells_the_state_of_a_component_and_of_a_domain_of_the_node() {
+fn explain_shows_the_state_of_components_and_local_domains() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());
     let told = place.tells(&["explain", "inbox.nuncio.example"]);
@@ -73,7 +73,7 @@ fn close_ends_the_connection_of_a_component_and_frees_its_name() {
     let told = place.tells(&["close", "inbox.nuncio.example"]);
     assert!(told.contains("the connection of the component is closed"), "{told}");
     first.expects_end();
-    // One that reads nothing and answers nothing holds the name no longer than one that does.
+    // An unresponsive component holds its name no longer than a responsive one.
     let deaf = Component::connect_deaf(node.address(), "inbox.nuncio.example");
     let told = place.tells(&["close", "inbox.nuncio.example"]);
     assert!(told.contains("the connection of the component is closed"), "{told}");

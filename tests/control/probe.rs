@@ -1,4 +1,4 @@
-//! What a probe of our own leaves behind in the node that runs: nothing.
+//! A probe of our own node does not count in the node's history and metrics.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,13 +18,13 @@ fn the_probe_leaves_no_record_and_no_figure_of_the_domain_it_asks_about() {
     let told = String::from_utf8_lossy(&probed.stdout);
     assert!(told.contains("Our own side"), "{told}");
     node.eventually_logs(&["connection of this node's own probe: not recorded"]);
-    // The stream of the probe is over when its line is in the log.
+    // The stream of the probe has ended when its line is in the log.
     node.eventually_logs(&["closed", "from=nosuch.example"]);
     let explained = place.nuncio(&["explain", "nosuch.example"]);
     assert_eq!(explained.status.code(), Some(1), "{explained:?}");
     assert_eq!(figures(&format!("{metrics}:9100")), before);
 
-    // A stranger who says the same is recorded.
+    // The same stream from another client is recorded.
     let mut stranger = Peer::dials(node.address());
     stranger.starts_tls("nosuch.example", "nuncio.example", None);
     stranger.expects("features");
@@ -35,7 +35,7 @@ fn the_probe_leaves_no_record_and_no_figure_of_the_domain_it_asks_about() {
     });
 }
 
-/// Figures about incoming streams.
+/// Metrics of incoming streams.
 fn figures(address: &str) -> Vec<String> {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();

@@ -1,4 +1,4 @@
-//! The socket itself: whose it is, what becomes of it, and what is said when it is not there.
+//! The control socket: permissions, stale sockets, limits, and errors when it is missing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,7 +9,7 @@ use super::*;
 use crate::support::{Process, SOON, configuration};
 
 #[test]
-fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
+fn the_socket_is_private_and_is_removed_with_the_node() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());
     let mode = fs::metadata(place.socket()).unwrap().permissions().mode();
@@ -21,7 +21,7 @@ fn the_socket_is_its_owners_alone_and_goes_with_the_node() {
 }
 
 #[test]
-fn what_a_dead_node_left_is_replaced() {
+fn a_socket_left_by_a_dead_node_is_replaced() {
     let (network, place) = (Network::new(), Place::new());
     drop(UnixListener::bind(place.socket()).unwrap());
     assert!(place.socket().exists());
@@ -42,7 +42,7 @@ fn a_second_node_is_refused_the_socket_of_the_first() {
 }
 
 #[test]
-fn without_a_node_the_command_says_which_socket_was_tried() {
+fn without_a_node_the_command_names_the_socket() {
     let place = Place::new();
     let socket = place.socket().display().to_string();
     let output = place.nuncio(&["sessions"]);
@@ -70,7 +70,7 @@ fn the_socket_is_found_by_the_configuration_and_beside_it_by_default() {
     node.logs_within(SOON, &["ready", "my.sock"]);
     let output = nuncio(&["sessions", "--config", path(&file)]);
     assert!(output.status.success(), "{output:?}");
-    // Mistakes that were made since do not hide the node that runs.
+    // A configuration that became invalid does not hide the running node.
     fs::write(&file, "workers = \"many\"\n[s2s]\ntls = \"perhaps\"\n").unwrap();
     let output = nuncio(&["sessions", "--config", path(&file)]);
     assert!(output.status.success(), "{output:?}");
@@ -136,7 +136,7 @@ fn out_of_file_descriptors_the_log_stays_quiet() {
 }
 
 #[test]
-fn what_is_no_question_gets_a_reason_and_harms_nobody() {
+fn a_malformed_request_gets_an_error() {
     let (network, place) = (Network::new(), Place::new());
     let node = Node::start(&network, place.setup());
     let long = "x".repeat(100_000);
@@ -156,10 +156,10 @@ fn what_is_no_question_gets_a_reason_and_harms_nobody() {
 }
 
 #[test]
-fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
+fn a_new_command_replaces_the_oldest_silent_client() {
     let (network, place) = (Network::new(), Place::new());
     let _node = Node::start(&network, place.setup());
-    // More than are answered at once: some send nothing, some half a request, some read no answer.
+    // More clients than are served at once: some send nothing, some half a request, some do not read the answer.
     let idle: Vec<UnixStream> = (0..60)
         .map(|number| {
             let mut client = UnixStream::connect(place.socket()).unwrap();
@@ -169,7 +169,7 @@ fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
                 1 => &half[..8],
                 _ => half,
             };
-            // It may have been turned away already.
+            // The node may have closed it already.
             let _ = client.write_all(said.as_bytes());
             client
         })
@@ -192,7 +192,7 @@ fn a_new_command_takes_the_place_of_the_oldest_client_that_asks_nothing() {
 }
 
 #[test]
-fn a_command_that_is_turned_away_says_so() {
+fn a_refused_command_reports_it() {
     let place = Place::new();
     let listener = UnixListener::bind(place.socket()).unwrap();
     let answers = ["", "{\"error\":\"too many commands at once: try again\"}"];
@@ -238,10 +238,10 @@ fn an_answer_is_never_longer_than_was_wanted() {
 }
 
 impl Place {
-    /// What the node answers to these bytes.
+    /// The node's answer to these bytes.
     fn answer_to(&self, question: &str) -> String {
         let mut stream = UnixStream::connect(self.socket()).unwrap();
-        // The node may have had enough before the end.
+        // The node may close the connection before the end.
         let _ = stream.write_all(question.as_bytes());
         let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();

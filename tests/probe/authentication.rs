@@ -1,4 +1,4 @@
-//! What can go wrong when we prove who we are: EXTERNAL and dialback.
+//! Probes that fail at our authentication: EXTERNAL and dialback.
 
 use super::bench::{Bench, Probed};
 use crate::support::{Auth, Certificate, Identity, Peer, SOON, Setup};
@@ -19,14 +19,14 @@ fn no_external_offered_is_noted_where_dialback_works() {
 
 #[test]
 fn external_refused() {
-    let bench = Bench::new();
+    let bench = Bench::impatient();
     let identity = bench.identity();
     bench.plays_secured(&identity, |peer| {
         peer.sends_features(EXTERNAL);
         peer.expects("auth");
         peer.sends(REFUSED);
     });
-    // Its header declares dialback, which is then tried without an offer.
+    // The remote's header declares dialback, which is then tried without an offer.
     bench.probes().notes("external", "external-refused", "either");
 
     let bench = Bench::of(Setup::of("nuncio.example").auth(Auth::External));
@@ -56,7 +56,7 @@ fn nothing_offered() {
 }
 
 #[test]
-fn a_bad_certificate_is_the_end_where_the_remote_wants_nothing_but_certificates() {
+fn a_remote_that_takes_certificates_only_refuses_a_bad_one() {
     let bench = Bench::new();
     let identity = bench.network.authority.certificate(&["peer.example"]).expired().issue();
     bench.plays(move |peer| offers_no_dialback(peer, &identity, EXTERNAL));
@@ -75,7 +75,7 @@ fn dialback_refused() {
 }
 
 #[test]
-fn dialback_refused_while_nobody_could_know_the_key() {
+fn dialback_refused_although_the_key_could_not_be_verified() {
     let bench = Bench::of(Setup::of("nuncio.example"));
     offers(&bench, DIALBACK, "<db:result from='peer.example' to='nuncio.example' type='invalid'/>");
     bench
@@ -119,7 +119,7 @@ fn the_authoritative_server_cannot_be_found() {
 }
 
 #[test]
-fn dialback_is_not_what_the_remote_wants() {
+fn the_remote_does_not_accept_dialback() {
     dialback_error("policy-violation").fails("dialback", "dialback-not-allowed", "remote");
 }
 
@@ -135,7 +135,7 @@ fn dialback_that_is_never_answered() {
     bench.probes().fails("dialback", "authoritative-server-unreachable", "us");
 }
 
-/// Has `peer.example` offer something behind TLS, and answer a key so.
+/// Makes `peer.example` offer features inside TLS, and answer a key so.
 fn offers(bench: &Bench, features: &'static str, answer: &'static str) {
     bench.plays_secured(&bench.identity(), move |peer| {
         peer.sends_features(features);
@@ -145,7 +145,7 @@ fn offers(bench: &Bench, features: &'static str, answer: &'static str) {
     });
 }
 
-/// Answers without a word of dialback: the prefix on a header would announce it.
+/// Answers without dialback: the namespace declaration in a header would announce it.
 fn offers_no_dialback(mut peer: Peer, identity: &Identity, features: &str) {
     let header = |id: &str| {
         format!(

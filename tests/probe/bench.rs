@@ -1,4 +1,4 @@
-//! Where probes are made: a network, a configuration for `nuncio.example`, and what the probe prints.
+//! The fixture of the probe tests: a network, a configuration for `nuncio.example`, and the output of the probe.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -12,20 +12,20 @@ use crate::support::{BINARY, Identity, Listener, Network, Peer, Setup, configura
 /// A network on which `nuncio.example` probes `peer.example`.
 pub(crate) struct Bench {
     pub(crate) network: Network,
-    /// Where `peer.example` is to be found.
+    /// The address of `peer.example`.
     pub(crate) peer: Ipv4Addr,
-    /// Where `nuncio.example` would listen.
+    /// The address at which `nuncio.example` would listen.
     pub(crate) own: Ipv4Addr,
     setup: Setup,
 }
 
 impl Bench {
-    /// With the defaults, but for short times and a secret that another process could share.
+    /// With short timeouts, and a dialback secret that another process can share.
     pub(crate) fn new() -> Self {
         Self::of(Setup::of("nuncio.example").set("s2s.dialback_secret", "\"as in the node\""))
     }
 
-    /// With a configuration of one's own choice.
+    /// With that configuration.
     pub(crate) fn of(setup: Setup) -> Self {
         let network = Network::new();
         let (peer, own) = (network.address(), network.address());
@@ -38,7 +38,7 @@ impl Bench {
         Self { network, peer, own, setup }
     }
 
-    /// With a remote that says nothing in time.
+    /// For a remote that does not answer in time.
     pub(crate) fn impatient() -> Self {
         Self::of(
             Setup::of("nuncio.example")
@@ -48,7 +48,7 @@ impl Bench {
         )
     }
 
-    /// Publishes `peer.example` and has it play `script` to whoever connects.
+    /// Publishes `peer.example`, which plays `script` on every connection.
     pub(crate) fn plays(&self, script: impl Fn(Peer) + Send + Sync + Clone + 'static) {
         self.network.publish("peer.example", self.peer);
         plays(Listener::at(self.peer), script);
@@ -68,7 +68,7 @@ impl Bench {
         });
     }
 
-    /// A certificate for `peer.example` that nothing is wrong with.
+    /// A valid certificate for `peer.example`.
     pub(crate) fn identity(&self) -> Identity {
         self.network.authority.issue(&["peer.example"])
     }
@@ -80,20 +80,20 @@ impl Bench {
         file
     }
 
-    /// Probes `peer.example`, for a machine.
+    /// Probes `peer.example`, with JSON output.
     #[track_caller]
     pub(crate) fn probes(&self) -> Probed {
         probes(&self.file(), "peer.example")
     }
 
-    /// Probes `peer.example`, for a person.
+    /// Probes `peer.example`, with text output.
     #[track_caller]
     pub(crate) fn shows(&self) -> String {
         shows(&self.file(), "peer.example")
     }
 }
 
-/// Probes `remote` with the configuration in `file`, for a person.
+/// Probes `remote` with the configuration in `file`, with text output.
 #[track_caller]
 pub(crate) fn shows(file: &Path, remote: &str) -> String {
     let arguments = ["probe", "--config", file.to_str().unwrap(), remote];
@@ -114,7 +114,7 @@ pub(crate) fn probes(file: &Path, remote: &str) -> Probed {
     Probed { code: output.status.code(), steps }
 }
 
-/// What a probe said.
+/// The JSON output of a probe.
 #[derive(Debug)]
 pub(crate) struct Probed {
     code: Option<i32>,
@@ -122,12 +122,12 @@ pub(crate) struct Probed {
 }
 
 impl Probed {
-    /// What every step that has it says of `fact`.
+    /// The values of `fact` in all steps that have it.
     pub(crate) fn facts(&self, fact: &str) -> Vec<String> {
         self.steps.iter().filter_map(|step| Some(step[fact].as_str()?.to_owned())).collect()
     }
 
-    /// Checks that the way to the remote ended at `step`, and why; the probe as a whole fails.
+    /// Checks that the probe failed at `step`, with that cause and side.
     #[track_caller]
     pub(crate) fn fails(&self, step: &str, cause: &str, side: &str) -> &Self {
         self.tells("remote", "failed", step, cause, side);
@@ -148,19 +148,19 @@ impl Probed {
         self
     }
 
-    /// Checks that a step says something on the side.
+    /// Checks that a step has a note with that cause.
     #[track_caller]
     pub(crate) fn notes(&self, step: &str, cause: &str, side: &str) -> &Self {
         self.tells("remote", "warning", step, cause, side)
     }
 
-    /// Checks that something is wrong with our own side.
+    /// Checks that the probe found that fault on our side.
     #[track_caller]
     pub(crate) fn blames_us(&self, step: &str, cause: &str) -> &Self {
         self.tells("own", "failed", step, cause, "us")
     }
 
-    /// Checks that nothing is wrong with our own side.
+    /// Checks that the probe found no fault on our side.
     #[track_caller]
     pub(crate) fn finds_us_well(&self) -> &Self {
         let bad: Vec<_> =
@@ -169,7 +169,7 @@ impl Probed {
         self
     }
 
-    /// Checks that nothing else is wrong with our own side.
+    /// Checks that the probe found no other fault on our side.
     #[track_caller]
     pub(crate) fn finds_us_well_but_for(&self, cause: &str) -> &Self {
         self.tells("own", "warning", "dns", cause, "us");
@@ -179,14 +179,14 @@ impl Probed {
         self
     }
 
-    /// Checks that a cause is nowhere named.
+    /// Checks that the output does not contain a cause.
     #[track_caller]
     pub(crate) fn says_nothing_of(&self, cause: &str) -> &Self {
         assert!(self.steps.iter().all(|step| step["finding"]["cause"] != cause), "{cause} in\n{self}");
         self
     }
 
-    /// Checks that there is a step of that kind with that finding.
+    /// Checks that a step of that kind has that finding.
     #[track_caller]
     pub(crate) fn tells(&self, part: &str, result: &str, step: &str, cause: &str, side: &str) -> &Self {
         let found = self.steps.iter().any(|line| {
@@ -200,7 +200,7 @@ impl Probed {
         self
     }
 
-    /// Checks that the remote took us that way.
+    /// Checks that the remote accepted that mechanism.
     #[track_caller]
     pub(crate) fn arrives(&self, mechanism: &str) -> &Self {
         assert_eq!(self.code, Some(0), "{self}");
@@ -208,7 +208,7 @@ impl Probed {
         self
     }
 
-    /// Checks that something was left out, and that the probe says so.
+    /// Checks that a step was skipped, and that the output says so.
     #[track_caller]
     pub(crate) fn leaves_out(&self, words: &str) -> &Self {
         let untested = self.verdict()["untested"].to_string();
@@ -216,7 +216,7 @@ impl Probed {
         self
     }
 
-    /// The sentence about a cause.
+    /// The sentence of a cause.
     #[track_caller]
     pub(crate) fn happened(&self, cause: &str) -> String {
         let finding =
@@ -224,7 +224,7 @@ impl Probed {
         finding.expect(cause)["happened"].as_str().unwrap().to_owned()
     }
 
-    /// The steps of one kind on the way to the remote.
+    /// The steps of one kind towards the remote.
     pub(crate) fn steps(&self, name: &str) -> Vec<&Value> {
         self.steps.iter().filter(|step| step["part"] == "remote" && step["step"] == name).collect()
     }

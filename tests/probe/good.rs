@@ -1,4 +1,4 @@
-//! Probes that find nothing wrong: of real servers and of our own kind, by certificate and by dialback.
+//! Probes that find no fault: Prosody, ejabberd, jabberd2 and Nuncio, by certificate and by dialback.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::support::{
 };
 
 #[test]
-fn prosody_takes_our_certificate_and_our_key() {
+fn prosody_accepts_our_certificate_and_our_key() {
     let network = Network::new();
     let (_node, file) = node(&network, Auth::Both);
     let _prosody = Prosody::start(&network, Setup::of("peer.example"));
@@ -19,7 +19,7 @@ fn prosody_takes_our_certificate_and_our_key() {
 }
 
 #[test]
-fn ejabberd_takes_our_certificate_and_our_key() {
+fn ejabberd_accepts_our_certificate_and_our_key() {
     let network = Network::for_ejabberd();
     let (_node, file) = node(&network, Auth::Both);
     let _ejabberd = Ejabberd::start(&network, Setup::of("peer.example"));
@@ -59,11 +59,11 @@ fn jabberd2_dials_back_over_tls_and_without_tls() {
 }
 
 #[test]
-fn a_node_takes_our_certificate_and_dials_back_over_direct_tls_too() {
+fn a_node_accepts_both_proofs_over_direct_tls_too() {
     let network = Network::new();
     let (_node, file) = node(&network, Auth::Both);
     let _peer = Node::start(&network, Setup::of("peer.example").direct_tls());
-    // Both of its ports are shown, and not only the one that a link would use.
+    // Both ports are shown, not only the one that a link would use.
     network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "server.peer.example");
     let probed = probes(&file, "peer.example");
     probed.arrives("EXTERNAL").finds_us_well();
@@ -75,7 +75,7 @@ fn a_node_takes_our_certificate_and_dials_back_over_direct_tls_too() {
 }
 
 #[test]
-fn nobody_gets_a_stanza() {
+fn a_probe_sends_no_stanza() {
     let network = Network::new();
     let (node, file) = node(&network, Auth::Both);
     let peer = Node::start(&network, Setup::of("peer.example"));
@@ -86,12 +86,12 @@ fn nobody_gets_a_stanza() {
     assert_eq!(first.attribute("id"), "first", "{first}");
 }
 
-/// Our node, which runs, with a secret that the probe knows too.
+/// A running node whose dialback secret the probe knows.
 fn node(network: &Network, auth: Auth) -> (Node, PathBuf) {
     let setup = Setup::of("nuncio.example").auth(auth).set("s2s.dialback_secret", "\"shared\"");
     let node = Node::start(network, setup);
     (node, network.directory("nuncio.example").join("nuncio.toml"))
 }
 
-/// All that is odd about us on a network for ejabberd.
+/// The only finding about our side on a network for ejabberd.
 const NUMERIC: &str = "own-srv-target-is-address";

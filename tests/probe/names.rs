@@ -1,4 +1,4 @@
-//! What can be wrong with the records of the remote.
+//! Probes that find a fault in the DNS records of the remote.
 
 use std::net::Ipv6Addr;
 use std::process::Command;
@@ -19,14 +19,14 @@ fn a_domain_without_service_record_and_address() {
 }
 
 #[test]
-fn a_service_record_whose_target_has_no_address() {
+fn a_service_record_with_a_target_without_address() {
     let bench = Bench::new();
     bench.network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "typo.peer.example");
     bench.probes().fails("dns", "srv-target-without-address", "remote");
 }
 
 #[test]
-fn a_service_record_that_says_that_there_is_no_service() {
+fn a_service_record_that_denies_the_service() {
     let bench = Bench::new();
     bench.network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 0, ".");
     bench.network.dns.a("peer.example", bench.peer);
@@ -44,7 +44,7 @@ fn a_service_record_behind_an_alias_is_followed_and_noted() {
 }
 
 #[test]
-fn a_service_record_whose_target_is_an_alias_is_followed_and_noted() {
+fn an_alias_as_target_is_followed_and_noted() {
     let bench = Bench::new();
     let dns = &bench.network.dns;
     dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "xmpp.peer.example");
@@ -113,7 +113,7 @@ fn name_servers_that_are_not_there() {
 
 #[test]
 fn name_servers_that_cannot_even_be_asked() {
-    // Without leave nobody sends to everybody.
+    // Sending to a broadcast address needs a permission.
     let everybody = Setup::of("nuncio.example").set("dns.nameservers", "[\"255.255.255.255:53\"]");
     Bench::of(everybody.set("dns.timeout", "\"1s\"")).probes().fails("dns", "dns-unusable", "us");
 }
@@ -169,7 +169,7 @@ fn an_address_of_the_configuration_is_gone_to_without_asking() {
 }
 
 #[test]
-fn every_question_is_told_with_its_answer_and_how_long_it_holds_and_the_order_of_the_targets() {
+fn every_dns_question_is_shown_with_answer_ttl_and_target_order() {
     let bench = Bench::new();
     let dns = &bench.network.dns;
     dns.srv("_xmpp-server._tcp.peer.example", 20, 0, 5269, "second.peer.example");

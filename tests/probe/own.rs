@@ -1,4 +1,4 @@
-//! What can be wrong on our own side, and that nothing is when nothing is.
+//! Probes that find a fault on our own side, or none.
 
 use std::fs;
 use std::path::PathBuf;
@@ -73,7 +73,7 @@ fn our_certificate_has_expired() {
 }
 
 #[test]
-fn our_certificate_is_our_own_word() {
+fn our_certificate_is_self_signed() {
     with_certificate(Certificate::SelfSigned).blames_us("certificate", "own-certificate-untrusted");
 }
 
@@ -129,12 +129,12 @@ fn our_certificate_begins_in_a_minute_so_it_is_rather_our_clock() {
 fn the_key_is_not_that_of_the_certificate() {
     let bench = Bench::new();
     let file = bench.file();
-    let other = bench.identity();
+    let other = bench.network.files(&bench.identity());
     let text = fs::read_to_string(&file).unwrap();
     let text: Vec<String> = text
         .lines()
         .map(|line| match line.starts_with("key = ") {
-            true => format!("key = {:?}", other.key_file),
+            true => format!("key = {:?}", other.key),
             false => line.to_owned(),
         })
         .collect();
@@ -151,7 +151,7 @@ fn a_node_that_runs_with_this_configuration_is_found_well() {
 }
 
 #[test]
-fn a_node_that_asks_everybody_for_a_certificate_is_found_well() {
+fn a_node_that_asks_every_client_for_a_certificate_passes() {
     let setup = || Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\"");
     for setup in [setup().set("s2s.strict_certificates", "true"), setup().auth(Auth::External)] {
         let (network, _node, file) = runs(setup);
@@ -162,7 +162,7 @@ fn a_node_that_asks_everybody_for_a_certificate_is_found_well() {
 }
 
 #[test]
-fn a_server_in_our_place_that_refuses_is_not_taken_for_us_because_we_are_strict() {
+fn a_refusing_server_at_our_address_is_not_mistaken_for_us() {
     let bench = Bench::of(Setup::of("nuncio.example").auth(Auth::External));
     let (address, other) = (bench.network.address(), bench.network.authority.issue(&["nuncio.example"]));
     bench.network.publish("nuncio.example", address);
@@ -185,7 +185,7 @@ fn name_servers_that_are_not_there_say_nothing_of_our_records() {
 }
 
 #[test]
-fn name_servers_of_ours_that_fail_are_not_told_as_a_missing_record() {
+fn failing_name_servers_are_not_reported_as_a_missing_record() {
     for (behaviour, cause) in [
         (Behaviour::ServerFailure, "own-name-servers-fail"),
         (Behaviour::Silence, "own-name-servers-fail"),
@@ -220,13 +220,13 @@ fn a_node_that_runs_with_another_secret() {
 fn a_node_that_has_not_loaded_its_new_certificate() {
     let setup = Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\"");
     let (network, node, file) = runs(setup.clone());
-    // The configuration is written anew, with another certificate in it.
+    // The configuration is rewritten with another certificate.
     fs::write(&file, configuration(&network, &setup, node.address())).unwrap();
     let cause = "own-certificate-not-loaded";
     probes(&file, "peer.example").tells("own", "warning", "certificate", cause, "us");
 }
 
-/// A node that runs, and the file it was started with.
+/// A running node and its configuration file.
 fn runs(setup: Setup) -> (Network, Node, PathBuf) {
     let network = Network::new();
     let node = Node::start(&network, setup);
@@ -234,24 +234,22 @@ fn runs(setup: Setup) -> (Network, Node, PathBuf) {
     (network, node, file)
 }
 
-/// Probes with a certificate of choice.
+/// Probes with that certificate.
 fn with_certificate(certificate: Certificate) -> Probed {
     Bench::of(Setup::of("nuncio.example").certificate(certificate)).probes()
 }
 
-/// Probes with a certificate that the test makes.
+/// Probes with a certificate made by the test.
 fn with(identity: impl FnOnce(&Bench) -> Identity) -> Probed {
     let bench = Bench::of(Setup::of("nuncio.example"));
     let file = bench.file();
-    let identity = identity(&bench);
+    let files = bench.network.files(&identity(&bench));
     let lines: Vec<String> = fs::read_to_string(&file)
         .unwrap()
         .lines()
         .map(|line| match line {
-            line if line.starts_with("key = ") => format!("key = {:?}", identity.key_file),
-            line if line.starts_with("certificate = ") => {
-                format!("certificate = {:?}", identity.certificate_file)
-            }
+            line if line.starts_with("key = ") => format!("key = {:?}", files.key),
+            line if line.starts_with("certificate = ") => format!("certificate = {:?}", files.certificate),
             line => line.to_owned(),
         })
         .collect();

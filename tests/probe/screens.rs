@@ -1,4 +1,4 @@
-//! What a person sees, to the letter: addresses, days and digests stand as signs, for they differ from run to run.
+//! The text output of probes, compared literally. Placeholders replace addresses, dates and digests.
 
 use super::bench::{Bench, shows};
 use crate::support::{Network, Node, Prosody, Setup};
@@ -11,12 +11,12 @@ fn a_closed_port() {
 }
 
 #[test]
-fn a_prosody_that_takes_certificate_and_key() {
+fn a_prosody_that_accepts_certificate_and_key() {
     let network = Network::new();
     let _node = Node::start(&network, Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\""));
     let _prosody = Prosody::start(&network, Setup::of("peer.example"));
     let shown = shows(&network.directory("nuncio.example").join("nuncio.toml"), "peer.example");
-    compare(&shown, include_str!("screens/a_prosody_that_takes_certificate_and_key.txt"));
+    compare(&shown, include_str!("screens/a_prosody_that_accepts_certificate_and_key.txt"));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn compare(shown: &str, expected: &str) {
     assert!(shown == expected, "--- shown ---\n{shown}\n--- expected ---\n{expected}");
 }
 
-/// Puts signs for what differs from run to run, and answers of the DNS that come in any order in one.
+/// Replaces what differs from run to run with placeholders, and sorts DNS answers, whose order varies.
 fn steady(text: &str) -> String {
     let mut blocks: Vec<String> = Vec::new();
     for line in text.lines() {
@@ -55,7 +55,7 @@ fn steady(text: &str) -> String {
             _ => blocks.push(line),
         }
     }
-    // Only questions without a finding come in any order.
+    // Only the order of questions without a finding varies.
     let is_question = |block: &String| block.starts_with("  ok     dns");
     for run in blocks.chunk_by_mut(|a, b| is_question(a) && is_question(b)) {
         // Questions about a service come before those about its targets.

@@ -1,4 +1,4 @@
-//! What the remote can say against us on the stream, or say wrong.
+//! Probes that fail on the stream: stream errors of the remote, and protocol violations.
 
 use super::bench::{Bench, Probed};
 use crate::support::{Listener, Peer, plays};
@@ -9,7 +9,7 @@ fn a_server_that_does_not_serve_the_domain() {
 }
 
 #[test]
-fn a_server_whose_policy_keeps_us_out() {
+fn a_server_with_a_policy_against_us() {
     ends_with("policy-violation", "<text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>blocked</text>").fails(
         "stream",
         "policy-violation",
@@ -28,7 +28,7 @@ fn a_server_that_is_overloaded() {
 }
 
 #[test]
-fn a_server_that_takes_our_name_for_none() {
+fn a_server_that_refuses_our_name_as_malformed() {
     ends_with("invalid-from", "").fails("stream", "our-name-refused", "either");
 }
 

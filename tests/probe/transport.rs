@@ -1,4 +1,4 @@
-//! What can be wrong between the record and the stream: TCP and TLS.
+//! Probes that fail at TCP or TLS.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::thread;
@@ -36,7 +36,7 @@ fn ipv6_that_is_published_and_dead() {
 }
 
 #[test]
-fn ipv6_is_not_said_to_be_less_than_ipv4_where_neither_works() {
+fn ipv6_is_not_blamed_when_ipv4_fails_too() {
     let bench = Bench::new();
     bench.network.publish("peer.example", bench.peer);
     bench.network.dns.aaaa("server.peer.example", Ipv6Addr::LOCALHOST);
@@ -49,7 +49,7 @@ fn ipv6_is_not_said_to_be_less_than_ipv4_where_neither_works() {
 #[test]
 fn an_address_that_no_way_can_lead_to() {
     let bench = Bench::new();
-    // TCP knows no groups.
+    // TCP has no multicast.
     bench.network.publish("peer.example", Ipv4Addr::new(224, 0, 0, 1));
     bench.probes().fails("tcp", "unreachable", "either");
 }
@@ -58,7 +58,7 @@ fn an_address_that_no_way_can_lead_to() {
 fn an_address_that_the_system_does_not_take() {
     let bench = Bench::new();
     bench.network.dns.srv("_xmpp-server._tcp.peer.example", 0, 0, 5269, "server.peer.example");
-    // Without the name of an interface it says nothing (RFC 4007 section 6).
+    // A link-local address needs the name of an interface (RFC 4007, section 6).
     bench.network.dns.aaaa("server.peer.example", Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1));
     bench.probes().fails("tcp", "connection-failed", "either");
 }
@@ -93,7 +93,7 @@ fn a_web_server_that_waits_for_the_end_of_the_request() {
 }
 
 #[test]
-fn a_host_that_takes_the_connection_and_says_nothing() {
+fn a_host_that_accepts_and_stays_silent() {
     let bench = Bench::impatient();
     bench.plays(|peer| {
         thread::sleep(Duration::from_secs(60));
@@ -123,7 +123,7 @@ fn a_web_server() {
 }
 
 #[test]
-fn a_host_that_speaks_something_else() {
+fn a_host_with_another_protocol() {
     let bench = Bench::new();
     bench.plays(|mut peer| {
         peer.sends("220 mail.peer.example ESMTP\r\n");
@@ -186,7 +186,7 @@ fn a_server_that_hangs_up_in_the_middle_of_tls() {
 }
 
 #[test]
-fn a_port_for_direct_tls_that_speaks_none() {
+fn a_direct_tls_port_without_tls() {
     let bench = Bench::new();
     bench.network.publish_direct_tls("peer.example", bench.peer);
     plays(Listener::at_port(bench.peer, 5270), |mut peer: Peer| {
@@ -199,7 +199,7 @@ fn a_port_for_direct_tls_that_speaks_none() {
 #[test]
 fn a_server_that_ends_tls_because_of_our_certificate() {
     let probed = shakes(|context| {
-        // Nobody vouches for us there.
+        // The test has no certificate there.
         context.set_verify(
             openssl::ssl::SslVerifyMode::PEER | openssl::ssl::SslVerifyMode::FAIL_IF_NO_PEER_CERT,
         );
@@ -218,7 +218,7 @@ fn a_server_that_has_no_certificate_for_the_domain() {
 
 #[test]
 fn a_server_that_ends_tls_for_some_other_reason() {
-    // OpenSSL names no other alert that a callback may end with.
+    // OpenSSL has no other alert for this callback.
     shakes(|context| ends_with(context, SslAlert::DECODE_ERROR)).fails("tls", "tls-failed", "either");
 }
 
@@ -254,7 +254,7 @@ fn ends_with(context: &mut SslContextBuilder, alert: SslAlert) {
     });
 }
 
-/// Probes a server whose TLS is set up in some way of its own.
+/// Probes a server with those TLS settings.
 fn shakes(change: impl FnOnce(&mut SslContextBuilder)) -> super::bench::Probed {
     let bench = Bench::new();
     let context = context(&bench.identity(), change);
@@ -277,7 +277,7 @@ fn agrees_to_tls(peer: &mut Peer) {
 fn context(identity: &Identity, change: impl FnOnce(&mut SslContextBuilder)) -> SslContext {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
     context.set_security_level(0);
-    context.set_certificate(&identity.certificate).unwrap();
+    context.set_certificate(identity.certificate()).unwrap();
     context.set_private_key(&identity.key).unwrap();
     change(&mut context);
     context.build()

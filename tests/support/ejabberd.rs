@@ -1,17 +1,17 @@
-//! The real ejabberd.
+//! ejabberd, as installed on this machine.
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::component::SECRET;
 use super::process::{TO_START, needs};
-use super::{Auth, Network, Process, Server, Setup, Tls};
+use super::{Auth, Network, Process, SECRET, Server, Setup, Tls};
 
-/// An ejabberd that runs.
+/// A running ejabberd.
 pub(crate) struct Ejabberd {
-    setup: Setup,
+    /// At least one; all have the policy of the first.
+    setups: Vec<Setup>,
     address: Ipv4Addr,
     directory: PathBuf,
     process: Process,
@@ -20,22 +20,28 @@ pub(crate) struct Ejabberd {
 impl Ejabberd {
     /// Starts ejabberd and waits until it listens.
     ///
-    /// Its `inetrc` file makes Erlang ask the network's name server, and nobody else. It has no Erlang node name, so that nothing
-    /// listens outside of the test.
+    /// Its `inetrc` file makes Erlang ask only the network's name server. It has no Erlang node name, so that nothing
+    /// listens outside the test.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
+        let ejabberd = Self::start_for(network, vec![setup]);
+        ejabberd.setup().publish(network, ejabberd.address());
+        ejabberd
+    }
+
+    /// Starts one for several domains, and publishes none of them.
+    #[track_caller]
+    pub(crate) fn start_for(network: &Network, setups: Vec<Setup>) -> Self {
         needs("command -v ejabberdctl", "ejabberd");
         assert!(network.is_for_ejabberd(), "made by `Network::for_ejabberd`");
         let address = network.address();
-        setup.publish(network, address);
-        let directory = network.directory(&setup.domain);
+        let directory = network.directory(&setups[0].domain);
         let write = |name: &str, text: String| fs::write(directory.join(name), text).unwrap();
         let name_server = network.dns.address();
-        let [a, b, c, d] = name_server.ip().octets();
-        let port = name_server.port();
-        write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{a},{b},{c},{d}}},{port}}}.\n"));
-        write("ejabberd.yml", configuration(network, &setup, address, &directory));
-        Away { setup, address, directory }.start()
+        let (octets, port) = (name_server.ip().to_string().replace('.', ","), name_server.port());
+        write("inetrc", format!("{{resolv_conf,\"\"}}.\n{{nameserver,{{{octets}}},{port}}}.\n"));
+        write("ejabberd.yml", configuration(network, &setups, address, &directory));
+        Away { setups, address, directory }.start()
     }
 
     /// Stops it; it can be started again.
@@ -43,26 +49,27 @@ impl Ejabberd {
     pub(crate) fn stop(self) -> Away {
         self.process.signal("TERM");
         self.process.exit_within(TO_START);
-        let Self { setup, address, directory, .. } = self;
-        Away { setup, address, directory }
+        let Self { setups, address, directory, .. } = self;
+        Away { setups, address, directory }
     }
 }
 
-/// An ejabberd that does not run.
+/// A stopped ejabberd.
 pub(crate) struct Away {
-    setup: Setup,
+    setups: Vec<Setup>,
     address: Ipv4Addr,
     directory: PathBuf,
 }
 
 impl Away {
-    /// Starts it, as it was before.
+    /// Starts it with the same configuration and data.
     #[track_caller]
     pub(crate) fn start(self) -> Ejabberd {
-        // It takes a core for seconds: several that start at once only delay each other.
+        // A start uses a core for seconds: several at once only delay each other.
         static STARTING: Mutex<()> = Mutex::new(());
         let _turn = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let Self { setup, address, directory } = self;
+        let Self { setups, address, directory } = self;
+        let setup = &setups[0];
         let machine: &[&str] = if setup.loaded { &ALL_CORES } else { &ONE_CORE };
         let mut arguments = [machine, &ARGUMENTS].concat();
         let sharing = setup.dialback_secret.as_ref().map(|secret| {
@@ -88,13 +95,13 @@ impl Away {
         if sharing.is_some() {
             process.logs_within(TO_START, &[SHARED]);
         }
-        Ejabberd { setup, address, directory, process }
+        Ejabberd { setups, address, directory, process }
     }
 }
 
 impl Server for Ejabberd {
     fn setup(&self) -> &Setup {
-        &self.setup
+        &self.setups[0]
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -106,34 +113,35 @@ impl Server for Ejabberd {
     }
 }
 
-/// A component listener with `hosts` would register every one of them for each connection and give stanzas to any; with
-/// `password` a connection serves the host that it names.
-fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, directory: &Path) -> String {
-    let domain = &setup.domain;
+/// A component listener with `hosts` would register all hosts for each connection and distribute stanzas among the
+/// connections; with `password` a connection serves the host in its header.
+fn configuration(network: &Network, setups: &[Setup], address: Ipv4Addr, directory: &Path) -> String {
+    let setup = &setups[0];
+    let domains: Vec<_> = setups.iter().map(|setup| &setup.domain).collect();
     let starttls = match setup.tls {
         Tls::Required => "required",
         Tls::Optional => "optional",
         Tls::Disabled => "false",
     };
     let dialback = if setup.auth == Auth::External { "" } else { "  mod_s2s_dialback: {}\n" };
-    let certificate = match setup.identity(&network.authority) {
-        None => String::new(),
-        Some(identity) => format!("certfiles: [{:?}]\n", identity.combined_file),
-    };
-    let direct_tls = if setup.direct_tls {
+    let identities = setups.iter().filter_map(|setup| setup.identity(&network.authority));
+    let files: Vec<_> = identities.map(|identity| network.files(&identity).combined).collect();
+    let certificates = if files.is_empty() { String::new() } else { format!("certfiles: {files:?}\n") };
+    // For several domains always: each decides whether it publishes that.
+    let direct_tls = if setup.direct_tls || setups.len() > 1 {
         format!("  - {{port: 5270, ip: \"{address}\", module: ejabberd_s2s_in, tls: true}}\n")
     } else {
         String::new()
     };
-    let authority = network.authority.file();
+    let authority = network.file_of(&network.authority);
     fs::create_dir_all(directory.join("spool")).unwrap();
     format!(
-        r#"hosts: ["{domain}"]
+        r#"hosts: {domains:?}
 loglevel: info
 log_rotate_size: infinity
 ca_file: {authority:?}
 s2s_cafile: {authority:?}
-{certificate}s2s_use_starttls: {starttls}
+{certificates}s2s_use_starttls: {starttls}
 listen:
 {direct_tls}  - {{port: 5269, ip: "{address}", module: ejabberd_s2s_in, backlog: 1024}}
   - port: 5347
@@ -151,7 +159,7 @@ modules:
     )
 }
 
-/// Where Debian keeps ejabberd and its libraries.
+/// The directory of ejabberd and its libraries in Debian.
 fn erlang_libraries() -> String {
     let found = fs::read_dir("/usr/lib").unwrap().flatten().find(|entry| {
         let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
@@ -162,7 +170,7 @@ fn erlang_libraries() -> String {
     found.path().to_str().unwrap().to_owned()
 }
 
-/// Its log is in UTF-8 like that of the others: a name may have any letters.
+/// The log is in UTF-8, for names with any letters.
 const ARGUMENTS: [&str; 8] = [
     "-noinput",
     "-mnesia",
@@ -174,14 +182,13 @@ const ARGUMENTS: [&str; 8] = [
     "ejabberd",
 ];
 
-/// Said when the secret of dialback keys is set: no option of its configuration does, it makes it from the cookie of a
-/// cluster's nodes.
+/// Printed when the dialback secret is set. There is no option for it: ejabberd derives it from the cluster's cookie.
 const SHARED: &str = "the secret is shared";
 
-/// One scheduler that does not spin: many tests share the machine.
+/// One scheduler that does not spin, as many tests share the machine.
 const ONE_CORE: [&str; 4] = ["+S", "1", "+sbwt", "none"];
 
-/// Those of Debian's ejabberdctl, and schedulers that do not spin while they have nothing to do: that costs it nothing
-/// where the processor is busy anyway, and it is not charged for waiting.
+/// The options of Debian's ejabberdctl, and schedulers that do not spin when idle: no loss on a busy processor, and no
+/// processor time charged for waiting.
 const ALL_CORES: [&str; 10] =
     ["+K", "true", "+P", "250000", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"];

@@ -1,29 +1,26 @@
-//! The real jabberd2: its router, to which components connect, and its s2s, which speaks to other servers.
+//! jabberd2, as installed on this machine: its router, to which components connect, and its s2s process.
 
 use std::fs;
 use std::net::Ipv4Addr;
 
-use super::component::SECRET;
 use super::process::{TO_START, needs};
-use super::{Network, Process, Server, Setup, Tls};
+use super::{Network, Process, SECRET, Server, Setup, Tls};
 
-/// A jabberd2 that runs.
+/// A running jabberd2.
 ///
-/// It has neither accounts nor clients: its router takes components (XEP-0114) as the other servers do. It proves itself
-/// by dialback only.
+/// It has neither accounts nor clients: components (XEP-0114) connect to its router. It authenticates by dialback only.
 pub(crate) struct Jabberd2 {
     setup: Setup,
     address: Ipv4Addr,
     s2s: Process,
-    /// Ends after s2s, which would try to connect to it again.
+    /// Dropped after s2s, which would try to reconnect.
     _router: Process,
 }
 
 impl Jabberd2 {
     /// Starts jabberd2 and waits until it listens.
     ///
-    /// Its resolver, udns, takes the name server and its port from the environment, so that it needs no file of the
-    /// machine.
+    /// Its resolver, udns, reads the name server and port from the environment, so that no file of the machine matters.
     #[track_caller]
     pub(crate) fn start(network: &Network, setup: Setup) -> Self {
         needs("command -v jabberd2-s2s", "jabberd2");
@@ -89,11 +86,11 @@ fn router(address: Ipv4Addr) -> String {
     )
 }
 
-/// Results of the DNS are not kept, and a host that failed is tried again at once.
+/// DNS results are not cached, and a failed host is tried again at once.
 fn s2s(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {
     let pem = match setup.identity(&network.authority) {
         Some(identity) if setup.tls != Tls::Disabled => {
-            format!("<pemfile>{}</pemfile>", identity.combined_file.display())
+            format!("<pemfile>{}</pemfile>", network.files(&identity).combined.display())
         }
         _ => String::new(),
     };
@@ -129,7 +126,7 @@ fn s2s(network: &Network, setup: &Setup, address: Ipv4Addr) -> String {
     )
 }
 
-/// Who may connect to the router as a part of jabberd2.
+/// The accounts of jabberd2's own processes at the router.
 const USERS: &str = "<users><user><name>jabberd</name><secret>internal</secret></user></users>\n";
 
 /// Where Debian has it.

@@ -1,4 +1,4 @@
-//! Nuncio itself: the binary of this build.
+//! Nuncio, the binary of this build.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -10,12 +10,10 @@ use std::process::ExitStatus;
 use std::thread;
 use std::time::Duration;
 
-use super::component::SECRET;
-use super::eventually::{SOON, within};
 use super::process::TO_START;
-use super::{Auth, Network, Process, Server, Setup, Tls};
+use super::{Auth, Network, Process, SECRET, SOON, Server, Setup, Tls, within};
 
-/// A node that runs.
+/// A running node.
 pub(crate) struct Node {
     setup: Setup,
     address: Ipv4Addr,
@@ -32,7 +30,7 @@ impl Node {
         let directory = network.directory(&setup.domain);
         let file = directory.join("nuncio.toml");
         fs::write(&file, configuration(network, &setup, address)).unwrap();
-        // For somebody who looks for a fault: NUNCIO_LOG=trace.
+        // For debugging: NUNCIO_LOG=trace.
         let wanted = setup.node.log.clone().or_else(|| env::var("NUNCIO_LOG").ok());
         let log = wanted.as_deref().unwrap_or("info");
         let mut environment = vec![("RUST_LOG", log)];
@@ -50,24 +48,24 @@ impl Node {
         node
     }
 
-    /// Has it read another configuration. New certificates are made for it.
+    /// Reloads the node with another configuration and new certificates.
     pub(crate) fn reconfigures(&self, network: &Network, setup: &Setup) {
         fs::write(&self.file, configuration(network, setup, self.address)).unwrap();
         self.process.signal("HUP");
     }
 
-    /// Where its configuration is.
+    /// The configuration file.
     pub(crate) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Waits for a line of the log that holds all of `parts`, and returns it.
+    /// Waits for a log line that contains all of `parts`, and returns it.
     #[track_caller]
     pub(crate) fn eventually_logs(&self, parts: &[&str]) -> String {
         self.process.eventually_logs(parts)
     }
 
-    /// Asks it to stop in order, and waits no longer than `limit` until it did.
+    /// Sends SIGTERM, and waits no longer than `limit` for the exit.
     #[track_caller]
     pub(crate) fn terminate(&self, limit: Duration) -> ExitStatus {
         self.process.signal("TERM");
@@ -76,7 +74,7 @@ impl Node {
 }
 
 impl Drop for Node {
-    /// Every scenario ends with the account: what was taken in has come to an end or waits.
+    /// Checks the account at the end of every test: each stanza has an outcome or is queued.
     fn drop(&mut self) {
         let tells =
             self.setup.node.log.as_deref().is_none_or(|log| log.contains("info") || log.contains("trace"));
@@ -84,7 +82,7 @@ impl Drop for Node {
             return;
         }
         if !self.process.has_said_all() {
-            // While stanzas move the figures are read one after the other, and may be off by those.
+            // The counters are read one after the other, and differ while stanzas are in transit.
             within(SOON, "the account of the node adds up", || {
                 let before = self.accounts().len();
                 self.process.signal("USR1");
@@ -133,13 +131,13 @@ pub(crate) fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr)
     set("workers", "2".into());
     set("listen.s2s", format!("[\"{address}:5269\"]"));
     set("listen.component", format!("[\"{address}:5347\"]"));
-    // A test's directory has too long a path for one.
+    // The path of a test's directory is too long for a socket.
     set("listen.control", "\"\"".into());
     if setup.direct_tls {
         set("listen.s2s_tls", format!("[\"{address}:5270\"]"));
     }
     set("dns.nameservers", format!("[\"{}\"]", network.dns.address()));
-    set("s2s.trust", format!("{:?}", network.authority.file()));
+    set("s2s.trust", format!("{:?}", network.file_of(&network.authority)));
     let tls = match setup.tls {
         Tls::Required => "required",
         Tls::Optional => "optional",
@@ -171,8 +169,8 @@ fn render(network: &Network, setup: &Setup, values: &BTreeMap<String, String>) -
     }
     let _ = write!(text, "\n[[domain]]\nname = {:?}\n", setup.domain);
     if let Some(identity) = setup.identity(&network.authority) {
-        let _ = writeln!(text, "certificate = {:?}", identity.certificate_file);
-        let _ = writeln!(text, "key = {:?}", identity.key_file);
+        let files = network.files(&identity);
+        let _ = writeln!(text, "certificate = {:?}\nkey = {:?}", files.certificate, files.key);
     }
     for name in &setup.components {
         let _ = write!(text, "\n[[component]]\nname = {name:?}\nsecret = {SECRET:?}\n");

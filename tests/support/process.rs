@@ -1,32 +1,43 @@
-//! Programs that a test starts, and what they print.
+//! Processes of a test, and their output.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::eventually::{SOON, within};
+use super::{SOON, within};
 
-/// A running program whose output is kept, and which is killed (it and its own children) when the
-/// test ends, however it ends.
+/// A running process whose output is kept. It and its children are killed when the test ends, even if it panics.
 pub(crate) struct Process {
     name: String,
     child: Mutex<Child>,
     id: u32,
-    lines: Lines,
+    output: Arc<Output>,
     readers: [JoinHandle<()>; 2],
 }
 
-type Lines = Arc<Mutex<Vec<String>>>;
+/// The output of a process so far.
+#[derive(Default)]
+struct Output {
+    lines: Mutex<Vec<Line>>,
+    /// Signalled for each new line, and when an output ends.
+    changed: Condvar,
+}
+
+struct Line {
+    text: String,
+    /// In lower case: tests look for words in any case.
+    words: String,
+}
 
 impl Process {
-    /// Starts `program` with `arguments`; everything it prints also goes to `directory/output.log`.
+    /// Starts `program` with `arguments`; its output also goes to `directory/output.log`.
     ///
-    /// It is started through setpriv, so that it dies with the test also when that is killed.
+    /// It is started through setpriv, so that it dies with the thread that starts it, even if the test is killed.
     pub(crate) fn start(
         name: &str,
         directory: &Path,
@@ -45,46 +56,60 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("setpriv (package util-linux) does not start: {error}"));
-        let lines = Lines::default();
+        let output = Arc::<Output>::default();
         let file = File::create(directory.join("output.log")).unwrap();
         let readers = [
-            keep(child.stdout.take().unwrap(), &lines, file.try_clone().unwrap()),
-            keep(child.stderr.take().unwrap(), &lines, file),
+            keep(child.stdout.take().unwrap(), &output, file.try_clone().unwrap()),
+            keep(child.stderr.take().unwrap(), &output, file),
         ];
         let id = child.id();
-        Self { name: name.to_owned(), child: Mutex::new(child), id, lines, readers }
+        Self { name: name.to_owned(), child: Mutex::new(child), id, output, readers }
     }
 
-    /// The system's number for it.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
 
-    /// Every line printed so far.
+    /// Every line so far.
     pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap().clone()
+        self.output.lines.lock().unwrap().iter().map(|line| line.text.clone()).collect()
     }
 
-    /// Whether one line holds all of `parts`, in any case of letters.
+    /// Whether one line contains all of `parts`; case does not matter.
     pub(crate) fn logged(&self, parts: &[&str]) -> bool {
-        self.line_with(parts).is_some()
+        let parts = words(parts);
+        self.output.lines.lock().unwrap().iter().any(|line| line.has(&parts))
     }
 
-    /// Waits for a line that holds all of `parts`, and returns it.
+    /// Waits for a line that contains all of `parts`, and returns it.
     #[track_caller]
     pub(crate) fn eventually_logs(&self, parts: &[&str]) -> String {
         self.logs_within(SOON, parts)
     }
 
-    /// Waits no longer than `limit` for a line that holds all of `parts`, and returns it.
+    /// Waits no longer than `limit` for a line that contains all of `parts`, and returns it.
     #[track_caller]
     pub(crate) fn logs_within(&self, limit: Duration, parts: &[&str]) -> String {
-        within(limit, &format!("{} logs {parts:?}", self.name), || {
+        let (name, wanted, deadline) = (&self.name, words(parts), Instant::now() + limit);
+        let mut lines = self.output.lines.lock().unwrap();
+        let mut seen = 0;
+        loop {
+            // Before the search, which then covers the last lines.
             let ended = self.has_said_all();
-            let found = self.line_with(parts);
-            assert!(!ended || found.is_some(), "{} ended and did not log {parts:?}", self.name);
-            found
-        })
+            if let Some(line) = lines[seen..].iter().find(|line| line.has(&wanted)) {
+                return line.text.clone();
+            }
+            seen = lines.len();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if ended || left.is_zero() {
+                drop(lines);
+                assert!(!ended, "{name} ended and did not log {parts:?}");
+                panic!("not within {limit:?}: {name} logs {parts:?}");
+            }
+            // The thread that reads an output still runs for a moment when it signals the end.
+            (lines, _) = self.output.changed.wait_timeout(lines, left.min(A_MOMENT)).unwrap();
+        }
     }
 
     /// A figure of `/proc/PID/status`, such as `VmRSS` or `VmHWM`, in KiB.
@@ -100,8 +125,7 @@ impl Process {
         shell(&format!("kill -s {signal} {}", self.id));
     }
 
-    /// Waits no longer than `limit` for the program to end, and returns how it did. Then all it said
-    /// is there to be read.
+    /// Waits no longer than `limit` for the end of the process, and returns its status. Then its output is complete.
     #[track_caller]
     pub(crate) fn exit_within(&self, limit: Duration) -> ExitStatus {
         let what = format!("{} ends", self.name);
@@ -110,20 +134,25 @@ impl Process {
         status
     }
 
-    /// Whether the program closed its output, as it does at its end.
+    /// Whether the process has closed its output, as it does at its end.
     pub(crate) fn has_said_all(&self) -> bool {
         self.readers.iter().all(JoinHandle::is_finished)
     }
 
-    fn line_with(&self, parts: &[&str]) -> Option<String> {
-        let lines = self.lines.lock().unwrap();
-        let parts: Vec<_> = parts.iter().map(|part| part.to_lowercase()).collect();
-        let holds = |line: &&String| {
-            let line = line.to_lowercase();
-            parts.iter().all(|part| line.contains(part))
-        };
-        lines.iter().find(holds).cloned()
+    /// The number of lines that contain `part`, with this case.
+    pub(crate) fn count(&self, part: &str) -> usize {
+        self.output.lines.lock().unwrap().iter().filter(|line| line.text.contains(part)).count()
     }
+}
+
+impl Line {
+    fn has(&self, words: &[String]) -> bool {
+        words.iter().all(|word| self.words.contains(word))
+    }
+}
+
+fn words(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| part.to_lowercase()).collect()
 }
 
 impl Drop for Process {
@@ -139,7 +168,7 @@ impl Drop for Process {
     }
 }
 
-/// Fails the test with what to install, when the shell command `check` fails.
+/// Fails the test, naming the package to install, if the shell command `check` fails.
 pub(crate) fn needs(check: &str, package: &str) {
     let check = format!("PATH=$PATH:/usr/sbin; {check} >/dev/null 2>&1");
     let found = Command::new("sh").args(["-c", &check]).status();
@@ -149,14 +178,17 @@ pub(crate) fn needs(check: &str, package: &str) {
     );
 }
 
-fn keep(output: impl Read + Send + 'static, lines: &Lines, mut file: File) -> JoinHandle<()> {
-    let lines = Arc::clone(lines);
+fn keep(printed: impl Read + Send + 'static, output: &Arc<Output>, mut file: File) -> JoinHandle<()> {
+    let output = Arc::clone(output);
     thread::spawn(move || {
-        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let _ = writeln!(file, "{line}");
-            lines.lock().unwrap().push(line);
+        for line in BufReader::new(printed).split(b'\n').map_while(Result::ok) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            let _ = writeln!(file, "{text}");
+            let words = text.to_lowercase();
+            output.lines.lock().unwrap().push(Line { text, words });
+            output.changed.notify_all();
         }
+        output.changed.notify_all();
     })
 }
 
@@ -164,9 +196,11 @@ fn shell(command: &str) {
     let _ = Command::new("sh").args(["-c", command]).status();
 }
 
-/// How long a server may take until it listens: seconds alone, a minute and more for ejabberd when eight start at once beside
-/// builds.
+/// How long a server may take until it listens: seconds on an idle machine, over a minute for ejabberd beside builds.
 pub(crate) const TO_START: Duration = Duration::from_secs(300);
 
-/// How much of a program's output a failed test shows.
+/// The interval between checks for the end of a process.
+const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// The number of lines that a failed test shows.
 const SHOWN: usize = 60;

@@ -1,14 +1,13 @@
-//! The real Prosody.
+//! Prosody, as installed on this machine.
 
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use super::component::SECRET;
 use super::process::{TO_START, needs};
-use super::{Auth, Network, Process, Server, Setup, Tls};
+use super::{Auth, Network, Process, SECRET, Server, Setup, Tls};
 
-/// A Prosody that runs.
+/// A running Prosody.
 pub(crate) struct Prosody {
     setup: Setup,
     address: Ipv4Addr,
@@ -23,7 +22,7 @@ impl Prosody {
         Self::start_with(network, setup, "")
     }
 
-    /// The same with more lines for all its hosts in its configuration.
+    /// The same with additional lines in the global section of its configuration.
     #[track_caller]
     pub(crate) fn start_with(network: &Network, setup: Setup, lines: &str) -> Self {
         needs("command -v prosody", "prosody");
@@ -46,7 +45,7 @@ impl Prosody {
     }
 }
 
-/// A Prosody that does not run.
+/// A stopped Prosody.
 pub(crate) struct Away {
     setup: Setup,
     address: Ipv4Addr,
@@ -54,7 +53,7 @@ pub(crate) struct Away {
 }
 
 impl Away {
-    /// Starts it, as it was before.
+    /// Starts it with the same configuration and data.
     #[track_caller]
     pub(crate) fn start(self) -> Prosody {
         let Self { setup, address, directory } = self;
@@ -95,12 +94,13 @@ fn configuration(network: &Network, setup: &Setup, address: Ipv4Addr, lines: &st
     let disabled: String = disabled.iter().map(|module| format!("{module:?}; ")).collect();
     let ssl = match setup.identity(&network.authority) {
         None => String::new(),
-        Some(identity) => format!(
-            "ssl = {{ certificate = {:?}; key = {:?}; cafile = {:?} }}",
-            identity.certificate_file,
-            identity.key_file,
-            network.authority.file(),
-        ),
+        Some(identity) => {
+            let (files, authority) = (network.files(&identity), network.file_of(&network.authority));
+            format!(
+                "ssl = {{ certificate = {:?}; key = {:?}; cafile = {authority:?} }}",
+                files.certificate, files.key
+            )
+        }
     };
     let secret = setup.dialback_secret.as_ref().map(|secret| format!("dialback_secret = {secret:?}"));
     let secret = secret.unwrap_or_default();

@@ -1,12 +1,11 @@
-//! A node and a scripted server that is `peer.example` and can prove it: where most tests of one link begin.
+//! The fixture of most tests of one link: a node, and a scripted server `peer.example` with a valid certificate.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
-use super::eventually::SOON;
-use super::{Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup};
+use super::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
 pub(crate) struct Scene {
     pub(crate) network: Network,
@@ -15,13 +14,13 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// With the node as `nuncio.example`, which takes certificates only.
+    /// With the node `nuncio.example`, which accepts certificates only.
     #[track_caller]
     pub(crate) fn set() -> Self {
         Self::of(Setup::of("nuncio.example").auth(Auth::External))
     }
 
-    /// With a node of one's own choice.
+    /// With that node.
     #[track_caller]
     pub(crate) fn of(setup: Setup) -> Self {
         let network = Network::new();
@@ -43,7 +42,7 @@ impl Scene {
         Listener::at(address)
     }
 
-    /// Checks that an honest stanza, sent now, is the first that arrives at `inbox`.
+    /// Checks that a legitimate stanza, sent now, is the first that arrives at `inbox`.
     #[track_caller]
     pub(crate) fn nothing_came_to(&self, inbox: &mut Component) {
         let mut peer = self.peer();
@@ -52,17 +51,17 @@ impl Scene {
         assert_eq!(first.attribute("id"), "truth", "{first}");
     }
 
-    /// Sends bytes to the server port and returns everything that comes back until the node closes.
+    /// Sends bytes to the server port and returns the answer until the node closes the connection.
     #[track_caller]
     pub(crate) fn answer_to(&self, bytes: &[u8]) -> String {
         let mut stream = connect_from(self.network.address(), (self.node.address(), 5269).into());
-        // The node may have had enough before the end.
+        // The node may close the connection before the end.
         let _ = stream.write_all(bytes);
         read_to_end(&mut stream)
     }
 }
 
-/// Connects from an address of its own.
+/// Connects from the address `source`.
 pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
@@ -70,7 +69,7 @@ pub(crate) fn connect_from(source: Ipv4Addr, target: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Reads until the other side closes, in order or not.
+/// Reads until the other side closes or resets the connection.
 #[track_caller]
 pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -78,7 +77,13 @@ pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
     loop {
         match stream.read(&mut buffer) {
             Ok(0) => break,
-            Ok(length) => answer.extend_from_slice(&buffer[..length]),
+            Ok(length) => {
+                answer.extend_from_slice(&buffer[..length]);
+                if answer.ends_with(b"</stream:stream>") {
+                    // As servers do: the other side waits for it.
+                    let _ = stream.shutdown(Shutdown::Write);
+                }
+            }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
             Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&answer)),
         }
@@ -91,10 +96,10 @@ pub(crate) fn message(id: &str) -> String {
     format!("<message from='romeo@peer.example' to='juliet@{INBOX}' id='{id}'><body>hello</body></message>")
 }
 
-/// A header as `peer.example` sends it.
+/// A stream header of `peer.example`.
 pub(crate) const HEADER: &str = "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
      xmlns:stream='http://etherx.jabber.org/streams' version='1.0' from='peer.example' \
      to='inbox.nuncio.example'>";
 
-/// The component that hears.
+/// The receiving component.
 pub(crate) const INBOX: &str = "inbox.nuncio.example";

@@ -1,14 +1,14 @@
-//! How a server of a test is set up, whichever software it is.
+//! The settings of a server under test, for each kind of server.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::{Authority, Component, Identity, Network, Process, Purpose, in_ascii};
+use testkit::dns::in_ascii;
 
-/// The wishes for one server: a domain, `inbox.` and `outbox.` below it for components, and its
-/// policy. Without
-/// wishes it has a certificate of the network's authority, requires TLS and takes both ways of
-/// authentication.
+use super::{Authority, Component, Identity, Network, Process, Purpose};
+
+/// The settings of one server: a domain, `inbox.` and `outbox.` below it for components, and its policy. By default it has
+/// a certificate of the network's authority, requires TLS and accepts both EXTERNAL and dialback.
 #[derive(Clone)]
 #[must_use]
 pub(crate) struct Setup {
@@ -19,34 +19,35 @@ pub(crate) struct Setup {
     pub(crate) auth: Auth,
     pub(crate) direct_tls: bool,
     pub(crate) published: bool,
-    /// What dialback keys are made with, where servers share it (XEP-0185).
+    /// The dialback secret, if servers share it (XEP-0185).
     pub(crate) dialback_secret: Option<String>,
-    /// For measuring: it logs no more than an operator has it log, uses all cores, and has a certificate for its domain
-    /// and everything below, however many that is.
+    /// For benchmarks: default log level and all cores.
     pub(crate) loaded: bool,
+    /// Whether its certificate is for its domain and everything below.
+    pub(crate) wildcard: bool,
     pub(crate) node: NodeSettings,
 }
 
-/// Which certificate a server has.
-#[derive(Clone)]
+/// The certificate of a server.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Certificate {
     /// For all its names, by the network's authority, for that purpose.
     Common(Purpose),
-    /// For all its names, by nobody.
+    /// For all its names, self-signed.
     SelfSigned,
-    /// For all its names, by the network's authority, until yesterday.
+    /// For all its names, by the network's authority, expired yesterday.
     Expired,
-    /// For all its names, by the network's authority, from tomorrow on.
+    /// For all its names, by the network's authority, valid from tomorrow.
     NotYetValid,
-    /// For all its names, by an authority that nobody knows.
+    /// For all its names, by an unknown authority.
     UnknownAuthority,
     /// For another name, by the network's authority.
     WrongName,
-    /// None at all.
+    /// None.
     Missing,
 }
 
-/// Whether a server wants TLS.
+/// The TLS policy of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tls {
     Required,
@@ -54,7 +55,7 @@ pub(crate) enum Tls {
     Disabled,
 }
 
-/// How a server lets others prove who they are.
+/// The mechanisms that a server accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Auth {
     External,
@@ -62,7 +63,7 @@ pub(crate) enum Auth {
     Both,
 }
 
-/// What only Nuncio's configuration has: `section.key` to value, and whole blocks.
+/// Additions to Nuncio's configuration: `section.key` with value, and whole blocks.
 #[derive(Clone, Default)]
 pub(crate) struct NodeSettings {
     pub(crate) values: BTreeMap<String, String>,
@@ -72,7 +73,7 @@ pub(crate) struct NodeSettings {
 }
 
 impl Setup {
-    /// Begins with the domain.
+    /// The default settings for `domain`.
     pub(crate) fn of(domain: &str) -> Self {
         Self {
             domain: domain.to_owned(),
@@ -84,6 +85,7 @@ impl Setup {
             published: true,
             dialback_secret: None,
             loaded: false,
+            wildcard: false,
             node: NodeSettings::default(),
         }
     }
@@ -94,37 +96,43 @@ impl Setup {
         self
     }
 
-    /// Chooses the certificate.
+    /// Sets the certificate.
     pub(crate) fn certificate(mut self, certificate: Certificate) -> Self {
         self.certificate = certificate;
         self
     }
 
-    /// Chooses whether TLS is wanted.
+    /// Sets the TLS policy.
     pub(crate) fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Chooses what proves a remote domain.
+    /// Sets the accepted mechanisms.
     pub(crate) fn auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
     }
 
-    /// Listens for direct TLS too, and says so, and nothing else, in DNS.
+    /// Listens for direct TLS too, and publishes only that.
     pub(crate) fn direct_tls(mut self) -> Self {
         self.direct_tls = true;
         self
     }
 
-    /// Shares the secret that dialback keys are made with.
+    /// Makes the certificate one for the domain and everything below it.
+    pub(crate) fn wildcard(mut self) -> Self {
+        self.wildcard = true;
+        self
+    }
+
+    /// Sets the dialback secret.
     pub(crate) fn dialback_secret(mut self, secret: &str) -> Self {
         self.dialback_secret = Some(secret.to_owned());
         self
     }
 
-    /// Keeps the server out of DNS.
+    /// Publishes nothing in DNS.
     pub(crate) fn unpublished(mut self) -> Self {
         self.published = false;
         self
@@ -154,15 +162,15 @@ impl Setup {
         self
     }
 
-    /// Every name of the server.
+    /// The domain and its components.
     pub(crate) fn names(&self) -> Vec<&str> {
         [self.domain.as_str()].into_iter().chain(self.components.iter().map(String::as_str)).collect()
     }
 
-    /// Makes the certificate that was chosen.
+    /// Makes the certificate.
     pub(crate) fn identity(&self, authority: &Authority) -> Option<Identity> {
         let everything = format!("*.{}", self.domain);
-        let names = if self.loaded { vec![self.domain.as_str(), &everything] } else { self.names() };
+        let names = if self.wildcard { vec![self.domain.as_str(), &everything] } else { self.names() };
         let names: Vec<String> = names.into_iter().map(in_ascii).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let request = authority.certificate(&names);
@@ -171,17 +179,13 @@ impl Setup {
             Certificate::SelfSigned => Some(request.self_signed().issue()),
             Certificate::Expired => Some(request.expired().issue()),
             Certificate::NotYetValid => Some(request.not_yet_valid().issue()),
-            Certificate::UnknownAuthority => {
-                let directory = authority.file().with_file_name("unknown");
-                std::fs::create_dir_all(&directory).unwrap();
-                Some(Authority::new(&directory, "unknown authority").issue(&names))
-            }
+            Certificate::UnknownAuthority => Some(Authority::new("unknown authority").unwrap().issue(&names)),
             Certificate::WrongName => Some(authority.issue(&["another.example"])),
             Certificate::Missing => None,
         }
     }
 
-    /// Puts every name of the server into DNS.
+    /// Publishes every name of the server in DNS.
     pub(crate) fn publish(&self, network: &Network, address: Ipv4Addr) {
         for name in self.names() {
             match (self.published, self.direct_tls) {
@@ -193,15 +197,15 @@ impl Setup {
     }
 }
 
-/// A server that runs.
+/// A running server.
 pub(crate) trait Server {
-    /// What it was set up to be.
+    /// Its settings.
     fn setup(&self) -> &Setup;
 
-    /// Where it listens, on the standard ports.
+    /// Its address; the ports are the standard ones.
     fn address(&self) -> Ipv4Addr;
 
-    /// Its program.
+    /// Its process.
     fn process(&self) -> &Process;
 
     /// Its domain.
@@ -215,7 +219,7 @@ pub(crate) trait Server {
         Component::connect(self.address(), &self.setup().components[0])
     }
 
-    /// Connects its component `outbox.`, for pairs of domains that `inbox.` never used.
+    /// Connects its component `outbox.`, for other pairs of domains than those of `inbox.`.
     #[track_caller]
     fn outbox(&self) -> Component {
         Component::connect(self.address(), &self.setup().components[1])

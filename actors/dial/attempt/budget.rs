@@ -1,64 +1,85 @@
-//! The cost that one attempt may have, however many targets and addresses a domain publishes.
+//! The budget of an attempt: connections, lookups and time.
 
 use std::{
     cell::Cell,
     time::{Duration, Instant},
 };
 
-/// Connections, look-ups and time, for a whole attempt or for one of its targets.
+use super::Limits;
+
+/// What is left of the limits of an attempt, or of the share of one target.
 #[derive(Debug)]
 pub(super) struct Budget {
+    limited: bool,
     connections: usize,
-    look_ups: Cell<usize>,
+    lookups: Cell<usize>,
     until: Instant,
     used: Cell<usize>,
-    /// At a gate, which costs nobody anything and is not counted.
+    /// The time spent waiting for permits, which does not count.
     waited: Cell<Duration>,
 }
 
 impl Budget {
-    pub(super) fn new(connections: usize, look_ups: usize, within: Duration) -> Self {
+    /// The budget of an attempt that begins now.
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self::of(limits.connections, limits.lookups, limits.time)
+    }
+
+    /// A budget that no attempt uses up.
+    pub(super) fn unlimited() -> Self {
+        Self { limited: false, ..Self::of(usize::MAX, usize::MAX, UNLIMITED) }
+    }
+
+    fn of(connections: usize, lookups: usize, time: Duration) -> Self {
         Self {
+            limited: true,
             connections,
-            look_ups: Cell::new(look_ups),
-            until: clock::now() + within,
+            lookups: Cell::new(lookups),
+            until: clock::now() + time,
             used: Cell::default(),
             waited: Cell::default(),
         }
     }
 
-    /// What a target gets: half of what is left, so that those after it get something too; the last gets it all.
+    /// The share of the next target: half of what is left, so that the targets after it get a share too. The
+    /// last one gets everything.
     pub(super) fn share(&self, is_last: bool) -> Self {
-        if is_last {
-            Self::new(self.connections_left(), 0, self.time_left())
+        let share = if is_last {
+            Self::of(self.connections_left(), 0, self.time_left())
         } else {
-            Self::new(self.connections_left().div_ceil(2), 0, self.time_left() / 2)
-        }
+            Self::of(self.connections_left().div_ceil(2), 0, self.time_left() / 2)
+        };
+        Self { limited: self.limited, ..share }
     }
 
-    /// Counts what a target has used.
+    /// Counts what a share has used.
     pub(super) fn settle(&self, share: &Self) {
         self.used.set(self.used.get() + share.used.get());
-        self.wait(share.waited.get());
+        self.add_wait(share.waited.get());
     }
 
-    /// Whether the addresses of one more target may be looked up; it is counted.
+    /// Takes a lookup, if one is left.
     pub(super) fn look_up(&self) -> bool {
-        let left = self.look_ups.get();
-        self.look_ups.set(left.saturating_sub(1));
+        let left = self.lookups.get();
+        self.lookups.set(left.saturating_sub(1));
         left > 0
     }
 
-    /// Whether one more connection may be made; it is counted.
+    /// Takes a connection, if one is left.
     pub(super) fn connect(&self) -> bool {
         let may = !self.is_spent();
         self.used.set(self.used.get() + usize::from(may));
         may
     }
 
-    /// Does not count a time.
-    pub(super) fn wait(&self, waited: Duration) {
+    /// Adds time that was spent waiting for a permit.
+    pub(super) fn add_wait(&self, waited: Duration) {
         self.waited.set(self.waited.get() + waited);
+    }
+
+    /// Whether the attempt has limits at all.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited
     }
 
     pub(super) fn waited(&self) -> Duration {
@@ -78,6 +99,9 @@ impl Budget {
     }
 }
 
+/// A hundred years. A larger number could overflow when it is added to the current time.
+const UNLIMITED: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,8 +113,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_target_gets_half_of_what_is_left_and_the_last_all() {
-        let attempt = Budget::new(10, 3, MINUTE);
+    async fn each_target_gets_half_of_the_rest_and_the_last_gets_all() {
+        let attempt = Budget::of(10, 3, MINUTE);
         let used = [false, false, false, true].map(|is_last| {
             let share = attempt.share(is_last);
             let used = uses_all(&share);
@@ -102,20 +126,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn look_ups_are_counted_for_the_whole_attempt() {
-        let attempt = Budget::new(10, 3, MINUTE);
+    async fn lookups_are_limited_for_the_whole_attempt() {
+        let attempt = Budget::of(10, 3, MINUTE);
         assert_eq!([(); 5].map(|()| attempt.look_up()), [true, true, true, false, false]);
-        assert!(!attempt.is_spent(), "connections are another matter");
+        assert!(!attempt.is_spent(), "connections are counted separately");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_is_shared_and_what_is_waited_at_a_gate_does_not_count() {
-        let attempt = Budget::new(10, 3, MINUTE);
+    async fn time_is_shared_and_waiting_for_a_permit_does_not_count() {
+        let attempt = Budget::of(10, 3, MINUTE);
         let first = attempt.share(false);
         assert_eq!(first.time_left(), MINUTE / 2);
         tokio::time::advance(MINUTE).await;
         assert!(first.is_spent() && !first.connect());
-        first.wait(MINUTE);
+        first.add_wait(MINUTE);
         assert_eq!((first.time_left(), first.connect()), (MINUTE / 2, true));
         attempt.settle(&first);
         tokio::time::advance(MINUTE / 2).await;

@@ -1,133 +1,135 @@
-//! What attempts are made with, and how the promise has them made.
+//! The dialer, with which attempts are made.
 
-use std::{cell::Cell, future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
-use xmpp::{Domain, DomainPair};
+use xmpp::{Domain, DomainPair, dialback};
 
-use super::{Arrival, Attempt, Purpose, redirect::REDIRECTS};
+use super::{Attempt, Goal, Limits, OpenSession, Owner, Session, VerifyKey, redirect::REDIRECTS};
 use crate::{
-    dial::{dial_limit::DialLimit, failure::Failure, remote_policy::Terms, resolver::Resolver},
+    dial::{dial_limit::DialLimit, error::AttemptError, remote_policy::RemotePolicies, resolver::Resolver},
     observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
     settings::Dials,
 };
 use mailbox::Mailbox;
 use net::{dns::MOST_TARGETS, tls::Tls};
 
-/// What every attempt is made with.
+/// The actors and the settings that all attempts share.
 #[derive(Clone, Debug)]
 pub struct Dialer {
-    /// The terms for remote domains.
-    pub terms: Terms,
+    /// The policies for remote domains.
+    pub policies: RemotePolicies,
     /// Certificates and trust.
     pub tls: Tls,
-    /// Who asks the DNS.
+    /// Answers DNS lookups.
     pub resolver: Mailbox<Resolver>,
-    /// Who lets us connect; `None`: nobody has to.
-    pub gate: Option<Mailbox<DialLimit>>,
-    /// Who remembers certificates.
-    pub witness: Mailbox<Fingerprints>,
-    /// Who counts.
-    pub tally: MetricsHandle,
-    /// How much may be dialled.
+    /// Gives permits to connect. `None`: no limit.
+    pub dial_limit: Option<Mailbox<DialLimit>>,
+    /// Remembers certificates.
+    pub fingerprints: Mailbox<Fingerprints>,
+    /// Counts attempts.
+    pub metrics: MetricsHandle,
+    /// The limits for attempts.
     pub dials: Dials,
-    /// What is remembered of remote domains.
-    pub notes: RecorderHandle,
-    /// Our own listeners.
+    /// Records the history of remote domains.
+    pub recorder: RecorderHandle,
+    /// The addresses of our own listeners. A domain that leads there is a loop.
     pub bound: Vec<SocketAddr>,
 }
 
-/// How the promise has attempts made; tests have their own.
+/// The interface of the promise to the dialer; tests have implementations of their own.
 pub trait Dial: Send {
-    /// Whether the policy lets us federate with a remote domain at all.
+    /// Whether the policy allows federation with a remote domain.
     fn permits(&self, remote: &Domain) -> bool;
 
-    /// Whether a local domain is one of ours.
+    /// Whether a domain is a local one.
     fn serves(&self, local: &Domain) -> bool;
 
-    /// How many attempts may be under way at once.
+    /// The limits for attempts.
     fn dials(&self) -> Dials;
 
-    /// Prepares an attempt to make a session for a pair.
+    /// Prepares an attempt to open a session for a pair.
     fn dial(&self, pair: &DomainPair) -> PendingDial;
 
-    /// What sessions that were begun before are to go on under; `None`: as they began.
-    fn terms(&self) -> Option<Adopt> {
+    /// The policies for sessions that are open already; `None` if theirs stay.
+    fn policies(&self) -> Option<Adopt> {
         None
     }
 }
 
-/// Go on under these terms, or end where they forbid it.
+/// Apply these policies to an open session. A session that they do not admit is closed.
 #[derive(Clone, Debug)]
 pub struct Adopt {
-    /// For remote domains.
-    pub terms: Terms,
+    /// The policies for remote domains.
+    pub policies: RemotePolicies,
     /// Trust.
     pub tls: Tls,
 }
 
-/// An attempt on its way.
-pub type Making = Pin<Box<dyn Future<Output = Result<Arrival, Failure>>>>;
+/// An attempt that is being made.
+pub type Dialling = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
 
-/// An attempt that is to be made where its session will live.
+/// An attempt that begins on the thread of its session.
 pub struct PendingDial {
-    /// Begins it.
-    pub begin: Box<dyn FnOnce() -> Making + Send>,
-    /// When a session without a stanza is closed.
+    /// Begins the attempt.
+    pub begin: Box<dyn FnOnce(Owner) -> Dialling + Send>,
+    /// The time without a stanza after which the session is closed.
     pub idle_timeout: Duration,
-    /// After how much silence the link is checked.
+    /// The time of silence after which the connection is checked.
     pub keepalive: Duration,
-    /// How long one write may take.
+    /// The time limit for one write.
     pub write_timeout: Duration,
-    /// The peer's certificate has to be good, whatever authenticates.
+    /// The certificate of the peer must be valid, whatever authenticates it.
     pub strict: bool,
 }
 
 impl Dialer {
-    /// An attempt for a pair, whose lines are logged under `log`.
-    pub fn attempt(&self, pair: DomainPair, purpose: Purpose, log: &'static str) -> Attempt {
-        let rules = self.terms.rules();
-        let remote = self.terms.remote(&pair.remote).clone();
-        let per_attempt = self.dials.per_attempt;
-        let (within, connections, look_ups) = match &purpose {
-            Purpose::Session => (remote.attempt_timeout, per_attempt, MOST_TARGETS + REDIRECTS),
-            Purpose::Verify(_) => {
-                let connections = per_attempt.min(VERIFICATION_CONNECTIONS);
-                (remote.handshake_timeout, connections, VERIFICATION_LOOK_UPS)
-            }
-        };
-        Attempt {
-            within,
-            connections,
-            look_ups,
+    /// An attempt to open a session, which logs with target `log`.
+    pub fn session(&self, pair: DomainPair, log: &'static str) -> Attempt<OpenSession> {
+        let limits = Limits {
+            time: self.policies.remote(&pair.remote).attempt_timeout,
+            connections: self.dials.per_attempt,
+            lookups: MOST_TARGETS + REDIRECTS,
             near: true,
+        };
+        self.attempt(OpenSession, pair, limits, log)
+    }
+
+    /// An attempt to verify a dialback key, which logs with target `log`.
+    pub fn verification(&self, request: dialback::Request, log: &'static str) -> Attempt<VerifyKey> {
+        let pair = request.pair.clone();
+        let limits = Limits {
+            time: self.policies.remote(&pair.remote).handshake_timeout,
+            connections: self.dials.per_attempt.min(VERIFICATION_CONNECTIONS),
+            lookups: VERIFICATION_LOOKUPS,
+            near: true,
+        };
+        self.attempt(VerifyKey { request }, pair, limits, log)
+    }
+
+    fn attempt<G: Goal>(&self, goal: G, pair: DomainPair, limits: Limits, log: &'static str) -> Attempt<G> {
+        let rules = self.policies.rules();
+        Attempt {
+            goal,
+            remote: self.policies.remote(&pair.remote).clone(),
+            limits,
             bounds: *rules.bounds(),
-            remote,
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
-            tls: self.tls.clone(),
-            resolver: self.resolver.clone(),
-            gate: self.gate.clone(),
-            witness: self.witness.clone(),
-            tally: self.tally.clone(),
-            notes: self.notes.clone(),
-            bound: self.bound.clone(),
-            met_tls: Cell::new(false),
-            dialback_left: Cell::new(false),
-            without_external: Cell::new(false),
+            dialer: self.clone(),
+            owner: None,
             pair,
-            purpose,
             log,
-            watch: None,
+            observer: None,
         }
     }
 }
 
 impl Dial for Dialer {
     fn permits(&self, remote: &Domain) -> bool {
-        self.terms.rules().permits(remote)
+        self.policies.rules().permits(remote)
     }
 
     fn serves(&self, local: &Domain) -> bool {
-        self.terms.rules().hosted(local).is_some()
+        self.policies.rules().hosted(local).is_some()
     }
 
     fn dials(&self) -> Dials {
@@ -135,25 +137,25 @@ impl Dial for Dialer {
     }
 
     fn dial(&self, pair: &DomainPair) -> PendingDial {
-        let attempt = self.attempt(pair.clone(), Purpose::Session, "nuncio::outgoing");
+        let attempt = self.session(pair.clone(), "nuncio::outgoing");
         PendingDial {
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
             write_timeout: attempt.remote.write_timeout,
             strict: attempt.remote.policy.strict_certificates,
-            begin: Box::new(|| Box::pin(attempt.make())),
+            begin: Box::new(move |owner| Box::pin(Attempt { owner: Some(owner), ..attempt }.make())),
         }
     }
 
-    fn terms(&self) -> Option<Adopt> {
-        Some(Adopt { terms: self.terms.clone(), tls: self.tls.clone() })
+    fn policies(&self) -> Option<Adopt> {
+        Some(Adopt { policies: self.policies.clone(), tls: self.tls.clone() })
     }
 }
 
-/// Connections that one dialback key may cause: two servers with an IPv6 and an IPv4 address each. Anybody can show a key,
-/// and its domain can lead to a third party.
+/// Connections for one dialback key: two servers with an IPv6 and an IPv4 address each. Anybody can send a
+/// key, and its domain can lead to a third party.
 const VERIFICATION_CONNECTIONS: usize = 4;
 
-/// Targets whose addresses are looked up for one dialback key. With those for the targets themselves that makes ten
-/// questions at most, aliases aside.
-const VERIFICATION_LOOK_UPS: usize = 4;
+/// Targets whose addresses are looked up for one dialback key. With the lookups of the targets themselves, a
+/// key costs at most ten queries, apart from aliases.
+const VERIFICATION_LOOKUPS: usize = 4;

@@ -1,62 +1,73 @@
-//! Dialback on a connection of its own, for a peer that refuses EXTERNAL and ends the stream with it.
+//! Dialback on another connection, for a peer that refuses EXTERNAL and closes the stream.
 //!
-//! On one stream dialback follows a refused EXTERNAL. A peer that closes leaves no stream for it, so the same turn goes
-//! on with another connection to the same address, within what the attempt may cost. The terms for it are the same: the
-//! machine asks the policy again, and the certificate of the peer is judged again. It also goes on with the same pass of
-//! the gate: an attempt that kept a pass while it waits for another one could wait for itself.
+//! On the same stream, dialback follows a refused EXTERNAL. If the peer closes the stream instead, the
+//! attempt connects to the same address again and leaves EXTERNAL out. The policy and the certificate are
+//! checked again as on every connection. The permit of the first connection is used again: a second one could
+//! be waited for by attempts that all hold a first one.
 
 use std::net::SocketAddr;
 
-use super::{Arrival, Attempt, Budget};
-use crate::{dial::failure::Failure, observe::metrics::Phase};
+use super::{
+    Goal, Walk,
+    budget::Budget,
+    negotiation::{Connection, Negotiated},
+};
+use crate::{dial::error::AttemptError, observe::metrics::Phase};
 use net::{dns::Target, happy_eyeballs};
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
-impl Attempt {
-    /// Connects to `address` once more and leaves EXTERNAL out.
-    pub(super) async fn try_dialback(
-        &self,
+impl<G: Goal> Walk<'_, G> {
+    /// Connects to `address` again, without EXTERNAL.
+    pub(super) async fn fall_back(
+        &mut self,
         address: SocketAddr,
         target: &Target,
-        refusal: Failure,
+        refusal: AttemptError,
         share: &Budget,
-    ) -> Result<Arrival, Failure> {
+    ) -> Result<G::Outcome, AttemptError> {
+        let attempt = self.attempt;
+        let sentence = refusal.sentence(&attempt.pair.remote);
         log::log!(
-            target: self.log, self.level(), pair:% = self.pair, address:% = address,
-            reason:% = refusal.sentence(&self.pair.remote);
+            target: attempt.log, attempt.level(), pair:% = attempt.pair, address:% = address,
+            reason = sentence.as_str();
             "trying dialback on another connection"
         );
-        let text = format!("{target}: {}", refusal.sentence(&self.pair.remote));
-        self.note(Event::now(What::TargetFailed).at(address).saying(text));
-        self.without_external.set(true);
-        let tried = self.connect_for_dialback(address, target, share).await;
-        self.without_external.set(false);
-        self.dialback_left.set(false);
-        tried.map_err(|dialback| {
+        attempt
+            .record(Event::now(EventKind::TargetFailed).at(address).saying(format!("{target}: {sentence}")));
+        self.connect_without_external(address, target, share).await.map_err(|dialback| {
             log::log!(
-                target: self.log, self.level(), pair:% = self.pair, address:% = address,
-                reason:% = dialback.sentence(&self.pair.remote);
+                target: attempt.log, attempt.level(), pair:% = attempt.pair, address:% = address,
+                reason:% = dialback.sentence(&attempt.pair.remote);
                 "dialback on another connection failed"
             );
-            Failure::Unauthenticated { external: Box::new(refusal), dialback: Box::new(dialback) }
+            AttemptError::Unauthenticated { external: Box::new(refusal), dialback: Box::new(dialback) }
         })
     }
 
-    async fn connect_for_dialback(
-        &self,
+    async fn connect_without_external(
+        &mut self,
         address: SocketAddr,
         target: &Target,
         share: &Budget,
-    ) -> Result<Arrival, Failure> {
+    ) -> Result<G::Outcome, AttemptError> {
         if !share.connect() {
-            return Err(Failure::Late);
+            return Err(AttemptError::Late);
         }
+        let attempt = self.attempt;
         let began = clock::now();
-        let within = self.remote.connect_timeout.min(share.time_left());
+        let within = attempt.remote.connect_timeout.min(share.time_left());
         let opened = happy_eyeballs::open(address, within).await;
-        self.count(Phase::Connect, began);
-        let socket = opened.map_err(|failure| Failure::Connect(vec![(address, failure)]))?;
-        let within = self.remote.handshake_timeout.min(share.time_left());
-        self.negotiate_within(within, socket, address, target.direct_tls).await
+        attempt.count(Phase::Connect, began);
+        let connection = Connection {
+            socket: opened.map_err(|failure| AttemptError::Connect(vec![(address, failure)]))?,
+            address,
+            direct_tls: target.direct_tls,
+            within: attempt.remote.handshake_timeout.min(share.time_left()),
+            requires_tls: self.requires_tls(),
+            without_external: true,
+        };
+        let Negotiated { outcome, had_tls, .. } = attempt.negotiate(connection).await;
+        self.note_tls(had_tls);
+        outcome
     }
 }

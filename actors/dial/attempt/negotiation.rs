@@ -1,7 +1,7 @@
-//! One connection on its way to a stream that serves the purpose of the attempt.
+//! One connection: TLS, the stream and authentication, up to the goal of the attempt.
 
 use std::{
-    mem,
+    fmt, mem,
     net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
@@ -14,136 +14,195 @@ use tokio::{
 use xmpp::{
     DomainPair,
     certificate::Problem,
-    policy::Mechanism,
+    policy::{self, Mechanism},
     stream::{
         End, Secured, Stage,
-        initiating::{self, Cause, Goal, Handshake, Note, Open, Output, Plan},
+        initiating::{self, Cause, Handshake, Note, Open, Output, Plan},
     },
 };
 
-use super::{Arrival, Attempt, Purpose, Session, StaticRoute};
+use super::{
+    Attempt,
+    session::{Session, StaticRoute},
+};
 use crate::{
-    dial::{failure::Failure, observer::Seen},
+    dial::{
+        error::{At, AttemptError},
+        observer::Step,
+        purpose::Purpose,
+    },
     flow::{
-        farewell::{self, Farewell},
+        close::{self, CloseMode},
         trace::Trace,
     },
     observe::metrics::{Count, Phase},
 };
 use net::{stream::Stream, tls};
 use status::{
-    display::{Protection, in_words, millis, name_of},
-    event::{Event, What},
-    report::Direction,
+    display::{self, Protection, millis},
+    event::{Event, EventKind},
+    report::{Direction, Verdict},
 };
 
-impl Attempt {
-    /// Goes from a connection to a stream that serves the purpose, within `handshake_timeout`.
+/// The goal of an attempt: what its handshake ends in, and what the attempt makes of it.
+pub trait Goal: Clone + fmt::Debug {
+    /// The kind of the goal.
+    const PURPOSE: Purpose;
+
+    /// The outcome of the attempt.
+    type Outcome: fmt::Debug;
+
+    /// The result of the handshake.
+    type Completed: fmt::Debug;
+
+    /// The goal of the handshake.
+    type Handshake: initiating::Goal<Outcome = Self::Completed>;
+
+    /// Begins the handshake.
+    fn handshake(&self, plan: Plan) -> Handshake<Self::Handshake>;
+
+    /// Makes the outcome. `is_open`: the closing tag of the peer is missing.
+    fn complete(
+        negotiation: Negotiation<'_, Self>,
+        transport: Transport,
+        completed: Self::Completed,
+        is_open: bool,
+    ) -> Self::Outcome;
+
+    /// Whether the outcome justifies more connections to the same address.
+    fn is_success(outcome: &Self::Outcome) -> bool;
+}
+
+/// A TCP connection on which to negotiate, and the terms.
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    pub(super) address: SocketAddr,
+    /// TLS comes first (XEP-0368).
+    pub(super) direct_tls: bool,
+    /// The time limit.
+    pub(super) within: Duration,
+    /// TLS is required, whatever the policy says.
+    pub(super) requires_tls: bool,
+    /// EXTERNAL is left out.
+    pub(super) without_external: bool,
+}
+
+/// The result of a negotiation.
+pub(super) struct Negotiated<T> {
+    pub(super) outcome: Result<T, AttemptError>,
+    /// The peer has TLS.
+    pub(super) had_tls: bool,
+    /// EXTERNAL was refused, and dialback may succeed on another connection.
+    pub(super) dialback_left: bool,
+}
+
+impl<G: Goal> Attempt<G> {
+    /// Negotiates on a new connection to `address` until the goal is reached, at most for
+    /// `handshake_timeout`.
     ///
     /// # Errors
-    ///
-    /// Says how far it got and why not further.
-    pub async fn negotiate(
+    /// The goal was not reached.
+    pub async fn negotiate_on(
         &self,
         socket: TcpStream,
         address: SocketAddr,
         direct_tls: bool,
-    ) -> Result<Arrival, Failure> {
-        self.negotiate_within(self.remote.handshake_timeout, socket, address, direct_tls).await
+    ) -> Result<G::Outcome, AttemptError> {
+        let within = self.remote.handshake_timeout;
+        let (requires_tls, without_external) = (false, false);
+        let connection = Connection { socket, address, direct_tls, within, requires_tls, without_external };
+        self.negotiate(connection).await.outcome
     }
 
-    /// The same, within a time of one's own choice.
-    pub(super) async fn negotiate_within(
-        &self,
-        after: Duration,
-        socket: TcpStream,
-        address: SocketAddr,
-        direct_tls: bool,
-    ) -> Result<Arrival, Failure> {
+    pub(super) async fn negotiate(&self, connection: Connection) -> Negotiated<G::Outcome> {
+        let Connection { socket, address, direct_tls, within, requires_tls, without_external } = connection;
         if let Ok(from) = socket.local_addr() {
-            self.show(|| Seen::Connected { from });
+            self.observe(|| Step::Negotiating { from });
         }
         let mut negotiation = Negotiation {
             attempt: self,
             address,
+            requires_tls,
+            without_external,
             trace: Trace::new(self.log),
             stage: Stage::Tls,
             began: clock::now(),
             usable: clock::now(),
-            bad: None,
+            problem: None,
             distrusted: None,
+            had_tls: false,
+            dialback_left: false,
         };
-        let outcome = tokio::time::timeout(after, negotiation.run(socket, direct_tls)).await;
-        let Negotiation { stage, distrusted, .. } = negotiation;
-        outcome.unwrap_or(Err(Failure::TimedOut { address, stage, after, distrusted }))
+        let result = tokio::time::timeout(within, negotiation.run(socket, direct_tls)).await;
+        let Negotiation { had_tls, dialback_left, .. } = negotiation;
+        let outcome = match result {
+            Ok(Ok((completed, transport, is_open))) => {
+                Ok(G::complete(negotiation, transport, completed, is_open))
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(AttemptError::TimedOut { at: negotiation.at(), after: within }),
+        };
+        Negotiated { outcome, had_tls, dialback_left }
     }
 }
 
-/// One connection on its way to a usable stream.
-struct Negotiation<'a> {
-    attempt: &'a Attempt,
+/// The state of a negotiation.
+pub struct Negotiation<'a, G> {
+    attempt: &'a Attempt<G>,
     address: SocketAddr,
-    /// What the log shows of its bytes.
+    requires_tls: bool,
+    without_external: bool,
     trace: Trace,
-    /// What it waits for, for when the time runs out.
+    /// The point at which the stream is.
     stage: Stage,
     began: Instant,
-    /// Since when there is a connection, secured or not yet.
+    /// The time at which the connection, or TLS on it, was established.
     usable: Instant,
-    /// What is wrong with the peer's certificate.
-    bad: Option<Problem>,
-    /// The same, once dialback is tried where the policy would have had EXTERNAL too.
+    /// The problem with the peer's certificate.
+    problem: Option<Problem>,
+    /// The same, once it is the reason why dialback is tried instead of EXTERNAL.
     distrusted: Option<Box<Problem>>,
+    had_tls: bool,
+    dialback_left: bool,
 }
 
 /// The connection of a handshake.
-struct Connection {
+pub struct Transport {
     stream: Stream,
-    /// When the peer's certificate expires.
+    /// The time at which the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// What the peer showed, for another verdict under other rules.
-    evidence: Option<tls::Evidence>,
+    /// The certificates of the peer, for another verdict after a reload.
+    evidence: Option<tls::PeerChain>,
 }
 
-impl Negotiation<'_> {
-    async fn run(&mut self, socket: TcpStream, direct_tls: bool) -> Result<Arrival, Failure> {
-        let mut connection = Connection { stream: Stream::Tcp(socket), expires: None, evidence: None };
-        let mut secured = None;
-        if direct_tls {
-            (connection, secured) =
-                self.secure(connection, true).await.map(|(made, seen)| (made, Some(seen)))?;
-        }
-        let attempt = self.attempt;
-        let plan = Plan {
-            pair: attempt.pair.clone(),
-            policy: attempt.policy(),
-            bounds: attempt.bounds,
-            direct_tls: secured,
-            certificate: attempt.certificate && !attempt.without_external.get(),
-        };
-        match attempt.purpose.clone() {
-            Purpose::Session => {
-                let (open, connection, _) = self.shake_hands(Handshake::session(plan), connection).await?;
-                Ok(Arrival::Session(Box::new(self.session(open, connection))))
-            }
-            Purpose::Verify(request) => {
-                let handshake = Handshake::verification(plan, request);
-                let (answer, connection, peer_is_open) = self.shake_hands(handshake, connection).await?;
-                // The stream has done its work, and its closing tag is written.
-                hang_up(connection.stream, Farewell::after(&End::Closed, peer_is_open));
-                Ok(Arrival::Verified(answer))
-            }
-        }
-    }
-
-    /// Drives a handshake to its outcome. Gives also whether the peer's closing tag is missing.
-    async fn shake_hands<G: Goal>(
+impl<G: Goal> Negotiation<'_, G> {
+    /// Negotiates until the handshake is complete. Also returns whether the closing tag of the peer is
+    /// missing.
+    async fn run(
         &mut self,
-        mut handshake: Handshake<G>,
-        mut connection: Connection,
-    ) -> Result<(G::Outcome, Connection, bool), Failure> {
+        socket: TcpStream,
+        direct_tls: bool,
+    ) -> Result<(G::Completed, Transport, bool), AttemptError> {
+        let mut transport = Transport { stream: Stream::Tcp(socket), expires: None, evidence: None };
+        let mut direct = None;
+        if direct_tls {
+            let secured;
+            (transport, secured) = self.secure(transport, true).await?;
+            direct = Some(secured);
+        }
         let attempt = self.attempt;
-        let wants_external = attempt.remote.policy.allows(Mechanism::External);
+        let mut policy = attempt.remote.policy.clone();
+        if self.requires_tls || self.had_tls {
+            policy.tls = policy::Tls::Required;
+        }
+        let mut handshake = attempt.goal.handshake(Plan {
+            pair: attempt.pair.clone(),
+            policy,
+            bounds: attempt.bounds,
+            direct_tls: direct,
+            certificate: attempt.certificate && !self.without_external,
+        });
+        let allows_external = attempt.remote.policy.allows(Mechanism::External);
         loop {
             while let Some(output) = handshake.poll() {
                 match output {
@@ -151,73 +210,73 @@ impl Negotiation<'_> {
                         if let Some(shown) = self.trace.sent(&bytes) {
                             log::trace!(target: attempt.log, pair:% = attempt.pair; "sent {shown}");
                         }
-                        if let Err(error) = connection.stream.write_all(&bytes).await {
-                            return Err(self.last_words(handshake, connection.stream, &error).await);
+                        if let Err(error) = transport.stream.write_all(&bytes).await {
+                            return Err(self.explain_write_error(handshake, transport.stream, &error).await);
                         }
                     }
                     Output::StartTls => {
                         self.stage = Stage::Tls;
                         let secured;
-                        (connection, secured) = self.secure(connection, false).await?;
+                        (transport, secured) = self.secure(transport, false).await?;
                         handshake.secured(secured);
                     }
                     Output::Noted(note) => {
-                        if note == Note::Tried(Mechanism::Dialback) && wants_external {
-                            self.distrusted = self.bad.take().map(Box::new);
+                        if note == Note::Tried(Mechanism::Dialback) && allows_external {
+                            self.distrusted = self.problem.take().map(Box::new);
                         }
-                        attempt.show(|| Seen::Noted(&note));
+                        attempt.observe(|| Step::Noted(&note));
                     }
                     Output::Judged(verdict) => {
                         log::debug!(
-                            target: attempt.log, pair:% = attempt.pair, certificate:% = in_words(&verdict); "judged"
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "judged"
                         );
-                        self.bad = verdict.err();
+                        self.problem = verdict.err();
                     }
                     Output::Unasked { element } => warn_unasked(attempt.log, &attempt.pair, &element),
-                    Output::Completed(outcome) => return Ok((outcome, connection, handshake.is_open())),
+                    Output::Completed(completed) => return Ok((completed, transport, handshake.is_open())),
                     Output::Failed(failure) => {
-                        if matches!(failure.cause, initiating::Cause::ExternalRefused(_)) {
-                            self.take_up(&handshake);
+                        if matches!(failure.cause, Cause::ExternalRefused(_)) {
+                            self.note_dialback_left(&handshake);
                         }
-                        let farewell = match failure.cause {
-                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => Farewell::Now,
-                            _ if !handshake.is_open() => Farewell::Now,
-                            _ => Farewell::AfterTag,
+                        let mode = match failure.cause {
+                            Cause::Stream(_) | Cause::Redirected { .. } | Cause::NotXmpp => CloseMode::AtOnce,
+                            _ if !handshake.is_open() => CloseMode::AtOnce,
+                            _ => CloseMode::AfterClosingTag,
                         };
-                        hang_up(connection.stream, farewell);
+                        hang_up(transport.stream, mode);
                         return Err(self.failed(failure));
                     }
-                    // An attempt that is not wanted any more is dropped.
+                    // The attempt closes no handshake; it is dropped instead.
                     Output::Ended(_) => return Err(self.broken(None)),
                 }
             }
             let mut bytes = BytesMut::with_capacity(READ);
             if handshake.awaits_reason() {
-                // An operator is told where it failed, and not that we waited for more.
-                match tokio::time::timeout(REASON, connection.stream.read_buf(&mut bytes)).await {
+                // The stage stays that of the failure.
+                match tokio::time::timeout(REASON, transport.stream.read_buf(&mut bytes)).await {
                     Ok(Ok(1..)) => self.receive(&mut handshake, bytes),
                     _ => handshake.conclude(),
                 }
                 continue;
             }
             self.stage = handshake.stage();
-            match connection.stream.read_buf(&mut bytes).await {
+            match transport.stream.read_buf(&mut bytes).await {
                 Ok(0) => {
-                    self.take_up(&handshake);
-                    hang_up(connection.stream, Farewell::Now);
+                    self.note_dialback_left(&handshake);
+                    hang_up(transport.stream, CloseMode::AtOnce);
                     return Err(self.lost(&handshake, None));
                 }
                 Ok(_) => self.receive(&mut handshake, bytes),
                 Err(error) => {
-                    self.take_up(&handshake);
-                    return Err(self.ended(&handshake, &error));
+                    self.note_dialback_left(&handshake);
+                    return Err(self.read_error(&handshake, &error));
                 }
             }
         }
     }
 
-    /// Logs that a session is authenticated, and makes it.
-    fn session(&mut self, machine: Box<Open>, connection: Connection) -> Session {
+    /// Logs the authentication, and makes the session.
+    pub(super) fn into_session(mut self, transport: Transport, machine: Box<Open>) -> Session {
         let attempt = self.attempt;
         let shown = Protection::of(machine.transport(), &attempt.pair.remote, &attempt.remote.policy);
         log::info!(
@@ -229,166 +288,174 @@ impl Negotiation<'_> {
         );
         attempt.count(Phase::Authenticate, self.usable);
         let text = format!("by {}", machine.mechanism());
-        attempt.note(Event::now(What::Authenticated).at(self.address).saying(text));
-        attempt.witness(machine.transport());
+        attempt.record(Event::now(EventKind::Authenticated).at(self.address).saying(text));
+        attempt.remember_certificate(machine.transport());
+        let Transport { stream, expires, evidence } = transport;
         Session {
-            stream: connection.stream,
+            stream,
             machine,
             trace: mem::replace(&mut self.trace, Trace::new(attempt.log)),
             address: self.address,
-            expires: connection.expires,
-            evidence: connection.evidence,
+            expires,
+            evidence,
             route: StaticRoute::of(&attempt.remote),
         }
     }
 
-    fn receive<G: Goal>(&mut self, machine: &mut Handshake<G>, bytes: BytesMut) {
+    fn receive(&mut self, handshake: &mut Handshake<G::Handshake>, bytes: BytesMut) {
         let attempt = self.attempt;
         if let Some(shown) = self.trace.received(&bytes) {
             log::trace!(target: attempt.log, pair:% = attempt.pair; "received {shown}");
         }
-        attempt.show(|| Seen::Received(&bytes));
-        machine.receive(bytes);
+        attempt.observe(|| Step::Received(&bytes));
+        handshake.receive(bytes);
     }
 
-    /// Notes that dialback may succeed on another connection, where it could not follow a refusal of EXTERNAL on this one.
-    fn take_up<G: Goal>(&self, machine: &Handshake<G>) {
-        self.attempt.dialback_left.set(machine.has_dialback_left());
+    fn note_dialback_left(&mut self, handshake: &Handshake<G::Handshake>) {
+        self.dialback_left = handshake.has_dialback_left();
     }
 
+    /// Makes the TLS handshake.
     async fn secure(
         &mut self,
-        connection: Connection,
+        transport: Transport,
         direct: bool,
-    ) -> Result<(Connection, Secured), Failure> {
+    ) -> Result<(Transport, Secured), AttemptError> {
         let attempt = self.attempt;
-        let Stream::Tcp(socket) = connection.stream else { return Err(Failure::Crashed) };
+        let Stream::Tcp(socket) = transport.stream else { return Err(AttemptError::Crashed) };
         let began = clock::now();
-        let handshake = attempt.tls.connect(socket, &attempt.pair, direct).await;
+        let handshake = attempt.dialer.tls.connect(socket, &attempt.pair, direct).await;
         attempt.count(Phase::Tls, began);
         self.usable = clock::now();
-        // A peer that gives up with an alert knows TLS too.
-        if matches!(handshake, Ok(_) | Err(tls::Error::Alert(_))) {
-            attempt.met_tls.set(true);
-        }
+        // A peer that refuses the handshake with an alert has TLS too.
+        self.had_tls |= matches!(handshake, Ok(_) | Err(tls::Error::Alert(_)));
         let (stream, mut session) =
-            handshake.map_err(|error| Failure::Tls { address: self.address, error })?;
-        attempt.show(|| Seen::Secured { session: &session, ssl: stream.ssl() });
-        attempt
-            .tally
-            .count(Count::Secured { direction: Direction::Outgoing, version: session.protocol.clone() });
+            handshake.map_err(|error| AttemptError::Tls { address: self.address, error })?;
+        attempt.observe(|| Step::Secured { session: &session, ssl: stream.ssl() });
+        let (direction, version) = (Direction::Outgoing, session.protocol.clone());
+        attempt.dialer.metrics.count(Count::Secured { direction, version });
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.tally.count(Count::Judged { direction: Direction::Outgoing, verdict: name_of(&judged) });
-        let verdict = in_words(&judged);
+        attempt.dialer.metrics.count(Count::Judged { direction, verdict: Verdict::of(&judged).as_str() });
+        let verdict = display::certificate(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
             cipher = session.cipher.as_str(), certificate = verdict.as_str();
             "secured"
         );
         let text = format!("{}, certificate {verdict}", session.protocol);
-        attempt.note(Event::now(What::Secured).at(self.address).saying(text));
-        let connection = Connection {
+        attempt.record(Event::now(EventKind::Secured).at(self.address).saying(text));
+        let transport = Transport {
             stream: Stream::Tls(Box::new(stream)),
             expires: session.expires,
             evidence: session.evidence.take(),
         };
-        Ok((connection, secured(session)))
+        Ok((transport, secured(session)))
     }
 
-    /// With TLS 1.3 a peer that refuses our certificate says so only when something is read.
-    fn ended<G: Goal>(&self, machine: &Handshake<G>, error: &std::io::Error) -> Failure {
+    /// The error for a failed read. With TLS 1.3, a refusal of our certificate arrives only with a read.
+    fn read_error(&self, handshake: &Handshake<G::Handshake>, error: &std::io::Error) -> AttemptError {
         match tls::Error::later(error) {
-            error @ tls::Error::Alert(_) => Failure::Tls { address: self.address, error },
-            _ => self.lost(machine, Some(error.kind())),
+            error @ tls::Error::Alert(_) => AttemptError::Tls { address: self.address, error },
+            _ => self.lost(handshake, Some(error.kind())),
         }
     }
 
-    /// Explains why nothing more can be written by what the peer said before.
-    async fn last_words<G: Goal>(
+    /// The error for a failed write. Reads what the peer sent before it closed the connection, which may be
+    /// the reason.
+    async fn explain_write_error(
         &mut self,
-        mut machine: Handshake<G>,
+        mut handshake: Handshake<G::Handshake>,
         mut stream: Stream,
         error: &std::io::Error,
-    ) -> Failure {
-        let until = clock::now() + GOODBYE;
+    ) -> AttemptError {
+        let until = clock::now() + LAST_READ;
         loop {
             let mut bytes = BytesMut::with_capacity(READ);
-            let ended = match tokio::time::timeout(
-                until.saturating_duration_since(clock::now()),
-                stream.read_buf(&mut bytes),
-            )
-            .await
-            {
+            let left = until.saturating_duration_since(clock::now());
+            let ended = match tokio::time::timeout(left, stream.read_buf(&mut bytes)).await {
                 Ok(Ok(1..)) => {
-                    self.receive(&mut machine, bytes);
+                    self.receive(&mut handshake, bytes);
                     None
                 }
-                Ok(Err(reason)) => Some(self.ended(&machine, &reason)),
-                _ => Some(self.ended(&machine, error)),
+                Ok(Err(reason)) => Some(self.read_error(&handshake, &reason)),
+                _ => Some(self.read_error(&handshake, error)),
             };
             if ended.is_some() {
-                machine.conclude();
+                handshake.conclude();
             }
-            // What the machine wants to write has no reader any more.
-            while let Some(output) = machine.poll() {
+            // Other outputs do not matter, as nothing more can be written.
+            while let Some(output) = handshake.poll() {
                 if let Output::Failed(failure) = output {
-                    self.take_up(&machine);
+                    self.note_dialback_left(&handshake);
                     return self.failed(failure);
                 }
             }
-            if let Some(failure) = ended {
-                self.take_up(&machine);
-                return failure;
+            if let Some(error) = ended {
+                self.note_dialback_left(&handshake);
+                return error;
             }
         }
     }
 
-    /// The connection is gone, which the peer may have explained before, unless it was the network.
-    fn lost<G: Goal>(&self, machine: &Handshake<G>, error: Option<std::io::ErrorKind>) -> Failure {
+    /// The error for a connection that has ended: the refusal that the peer sent before, unless the network
+    /// failed.
+    fn lost(&self, handshake: &Handshake<G::Handshake>, error: Option<std::io::ErrorKind>) -> AttemptError {
         use std::io::ErrorKind::{HostUnreachable, NetworkDown, NetworkUnreachable, TimedOut};
         let by_network = matches!(error, Some(HostUnreachable | NetworkDown | NetworkUnreachable | TimedOut));
-        match machine.lost().filter(|_| !by_network) {
+        match handshake.lost().filter(|_| !by_network) {
             Some(failure) => self.failed(failure),
             None => self.broken(error),
         }
     }
 
-    fn failed(&self, failure: initiating::Failure) -> Failure {
-        let distrusted = self.distrusted.clone();
-        Failure::Stream { address: self.address, stage: self.stage, failure, distrusted }
+    fn failed(&self, failure: initiating::Failure) -> AttemptError {
+        AttemptError::Stream { at: self.at(), failure }
     }
 
-    fn broken(&self, error: Option<std::io::ErrorKind>) -> Failure {
-        let distrusted = self.distrusted.clone();
-        Failure::Broken { address: self.address, stage: self.stage, error, distrusted }
+    fn broken(&self, error: Option<std::io::ErrorKind>) -> AttemptError {
+        AttemptError::Broken { at: self.at(), error }
     }
 }
 
-/// What the machine wants to know of a handshake.
+impl<G> Negotiation<'_, G> {
+    fn at(&self) -> At {
+        At { address: self.address, stage: self.stage, distrusted: self.distrusted.clone() }
+    }
+}
+
+impl Transport {
+    /// Closes the connection of a stream whose closing tag is written, in the background. `is_open`: the
+    /// closing tag of the peer is missing.
+    pub(super) fn close(self, is_open: bool) {
+        hang_up(self.stream, CloseMode::after(&End::Closed, is_open));
+    }
+}
+
+/// The part of a TLS session that a stream needs to know.
 pub fn secured(session: tls::Session) -> Secured {
     Secured { certificate: session.certificate, protocol: session.protocol, cipher: session.cipher }
 }
 
-/// Tells the operator that a remote answers what it was not asked, which is either a fault or a forgery.
+/// Warns that a remote server answers what it was not asked. It has a bug, or an answer was forged.
 pub(crate) fn warn_unasked(log: &str, pair: &DomainPair, element: &str) {
     log::warn!(target: log, pair:% = pair, element = element; "ignored an unsolicited dialback answer");
 }
 
-/// Closes a connection that is of no more use; nobody waits for that.
-fn hang_up(mut stream: Stream, farewell: Farewell) {
+/// Closes a connection in the background.
+fn hang_up(mut stream: Stream, mode: CloseMode) {
     actix_rt::spawn(async move {
-        // Whatever the peer does now changes nothing.
-        let _ = farewell::part(&mut stream, farewell).await;
+        // An error does not matter, as the result of the attempt is known.
+        let _ = close::close(&mut stream, mode).await;
     });
 }
 
-/// How long a peer gets to tell why it gave an odd answer: a round trip to the far side of the world, and a busy server.
+/// The time for a peer to send its reason after an odd answer: a long round trip, and a busy server.
 const REASON: Duration = Duration::from_secs(1);
 
-/// How long a peer gets to explain why nothing can be written to it.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// The time to read what a peer sent before a write failed.
+const LAST_READ: Duration = Duration::from_millis(500);
 
-/// The elements of a negotiation are small.
+/// The capacity of one read in bytes. The elements of a negotiation are small.
 const READ: usize = 4096;

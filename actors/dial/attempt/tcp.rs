@@ -1,162 +1,183 @@
-//! From the addresses of a target to a connection to one of them, past the gate.
+//! Connects to one of the addresses of a target, within the limit for each address.
 
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{Attempt, Budget, Purpose};
+use super::{Attempt, Goal, Resumed, Waiting, budget::Budget};
 use crate::{
-    dial::{dial_limit, failure::Failure},
+    dial::{dial_limit, error::AttemptError},
     observe::metrics::Phase,
 };
-use net::happy_eyeballs;
+use net::{address, happy_eyeballs};
 
-/// A connection that stands.
-pub(super) struct Way {
+/// An open TCP connection.
+pub(super) struct Connected {
     pub(super) socket: TcpStream,
-    /// Held until the connection has served its purpose, or not.
-    pub(super) pass: Option<dial_limit::DialPermit>,
+    /// Held until the attempt is done with the connection. `None` without a limit.
+    pub(super) permit: Option<dial_limit::DialPermit>,
 }
 
-/// Why an address did not become the way.
-enum Miss {
-    /// The gate has no room for it now.
-    Crowded,
-    /// The attempt has made all the connections that it may make.
+/// Addresses that could not be connected to.
+type Failed = Vec<(SocketAddr, happy_eyeballs::ConnectError)>;
+
+/// The reason why an address was not connected to.
+enum OpenError {
+    /// The limit of the address is reached.
+    Full,
+    /// A limit of the attempt is reached.
     Spent,
-    /// The gate will have none for it.
-    Barred(Failure),
-    /// It did not answer.
-    Failed(happy_eyeballs::Failure),
+    /// There will be no permit for the address.
+    Denied(AttemptError),
+    /// The connection failed.
+    Failed(happy_eyeballs::ConnectError),
 }
 
-impl Attempt {
-    /// Connects to one of the addresses. They are raced, but for those to which so many connect already: these come
-    /// last, one by one. Gives those that failed, too.
-    pub(super) async fn find_way(
+impl<G: Goal> Attempt<G> {
+    /// Connects to one of `addresses`. They race, except for those whose limit is reached: these come last,
+    /// one by one. Also returns the addresses that failed.
+    ///
+    /// # Errors
+    /// No address was tried, as there are too many attempts.
+    pub(super) async fn connect_any(
         &self,
         addresses: &[SocketAddr],
         share: &Budget,
-    ) -> Result<(Option<Way>, Vec<(SocketAddr, happy_eyeballs::Failure)>), Failure> {
+    ) -> Result<(Option<Connected>, Failed), AttemptError> {
         let (began, waited) = (clock::now(), share.waited());
-        let (mut way, mut missed) =
+        let (mut connected, mut errors) =
             happy_eyeballs::race(addresses, |address| self.open(address, false, share)).await;
-        let crowded =
-            |(address, miss): &(SocketAddr, Miss)| matches!(miss, Miss::Crowded).then_some(*address);
-        let crowded: Vec<SocketAddr> = missed.iter().filter_map(crowded).collect();
-        for address in crowded {
-            if way.is_some() || share.is_spent() {
+        let full: Vec<SocketAddr> =
+            errors.iter().filter(|(_, error)| matches!(error, OpenError::Full)).map(|(at, _)| *at).collect();
+        for address in full {
+            if connected.is_some() || share.is_spent() {
                 break;
             }
             match self.open(address, true, share).await {
-                Ok(found) => way = Some(found),
-                Err(miss) => missed.push((address, miss)),
+                Ok(opened) => connected = Some(opened),
+                Err(error) => errors.push((address, error)),
             }
         }
         let waited = share.waited().saturating_sub(waited);
         self.count(Phase::Connect, began + waited);
 
-        let (mut failed, mut barred) = (Vec::new(), None);
-        for (address, miss) in missed {
-            match miss {
-                Miss::Failed(failure) => failed.push((address, failure)),
-                Miss::Barred(failure) => barred = Some(failure),
-                Miss::Crowded | Miss::Spent => {}
+        let (mut failed, mut denied) = (Vec::new(), None);
+        for (address, error) in errors {
+            match error {
+                OpenError::Failed(failure) => failed.push((address, failure)),
+                OpenError::Denied(error) => denied = Some(error),
+                OpenError::Full | OpenError::Spent => {}
             }
         }
-        match barred {
-            Some(barred) if way.is_none() && failed.is_empty() => Err(barred),
-            _ => Ok((way, failed)),
+        match denied {
+            Some(denied) if connected.is_none() && failed.is_empty() => Err(denied),
+            _ => Ok((connected, failed)),
         }
     }
 
-    async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Way, Miss> {
-        // What no way leads to costs no connection.
-        if !happy_eyeballs::has_way_to(address) {
-            return Err(Miss::Failed(happy_eyeballs::Failure::Unreachable));
+    async fn open(&self, address: SocketAddr, waits: bool, share: &Budget) -> Result<Connected, OpenError> {
+        // Without a route nothing is sent, so this uses up no connection of a limited budget.
+        if share.is_limited() && !address::has_route_to(address) {
+            return Err(OpenError::Failed(happy_eyeballs::ConnectError::Unreachable));
         }
-        let began = clock::now();
-        let entered = self.enter(address.ip(), waits).await;
-        if waits {
-            share.wait(clock::since(began));
-        }
-        let pass = entered?;
+        let permit = if waits {
+            let began = clock::now();
+            let permit = self.wait_for_permit(address.ip()).await;
+            share.add_wait(clock::since(began));
+            permit?
+        } else {
+            self.permit(address.ip(), false).await?
+        };
         if !share.connect() {
-            return Err(Miss::Spent);
+            return Err(OpenError::Spent);
         }
         let within = self.remote.connect_timeout.min(share.time_left());
-        let socket = happy_eyeballs::open(address, within).await.map_err(Miss::Failed)?;
-        Ok(Way { socket, pass })
+        let socket = happy_eyeballs::open(address, within).await.map_err(OpenError::Failed)?;
+        Ok(Connected { socket, permit })
     }
 
-    /// Asks the gate to let us connect.
-    async fn enter(&self, address: IpAddr, waits: bool) -> Result<Option<dial_limit::DialPermit>, Miss> {
-        let Some(gate) = &self.gate else { return Ok(None) };
+    /// Waits for a permit. The owner knows meanwhile.
+    async fn wait_for_permit(&self, address: IpAddr) -> Result<Option<dial_limit::DialPermit>, OpenError> {
+        if let Some(owner) = &self.owner {
+            // An owner that is gone needs to know nothing.
+            let _ = owner.waiting.signal(Waiting { pair: self.pair.clone() });
+        }
+        let permit = self.permit(address, true).await;
+        if let Some(owner) = &self.owner {
+            let _ = owner.resumed.signal(Resumed { pair: self.pair.clone() });
+        }
+        permit
+    }
+
+    /// Requests a permit.
+    async fn permit(
+        &self,
+        address: IpAddr,
+        waits: bool,
+    ) -> Result<Option<dial_limit::DialPermit>, OpenError> {
+        let Some(limit) = &self.dialer.dial_limit else { return Ok(None) };
         let (answer, answered) = oneshot::channel();
-        let purpose = match self.purpose {
-            Purpose::Session => dial_limit::Purpose::Session(self.pair.clone()),
-            Purpose::Verify(_) => dial_limit::Purpose::Verification,
-        };
-        if gate.tell(dial_limit::Acquire { address, purpose, waits, answer }).is_err() {
-            return Err(Miss::Barred(Failure::Overloaded));
+        let request = dial_limit::Acquire { address, purpose: G::PURPOSE, waits, answer };
+        if limit.tell(request).is_err() {
+            return Err(OpenError::Denied(AttemptError::Overloaded));
         }
         match answered.await {
-            Ok(Ok(pass)) => Ok(Some(pass)),
-            Ok(Err(dial_limit::Full)) if waits => Err(Miss::Barred(Failure::Crowded(address))),
-            Ok(Err(dial_limit::Full)) => Err(Miss::Crowded),
-            Err(_) => Err(Miss::Barred(Failure::Crashed)),
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(dial_limit::Full)) if waits => Err(OpenError::Denied(AttemptError::Crowded(address))),
+            Ok(Err(dial_limit::Full)) => Err(OpenError::Full),
+            Err(_) => Err(OpenError::Denied(AttemptError::Crashed)),
         }
     }
 }
 
-/// The places that an attempt may connect to: without `near` none that has a meaning only on this machine or its link.
+/// The addresses to which an attempt may connect: without `near`, no loopback and no link-local ones.
 ///
 /// # Errors
-///
-/// There is no other than this.
-pub(super) fn within_reach(mut places: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
+/// None is left; this is the first of the others.
+pub(super) fn allowed(mut addresses: Vec<SocketAddr>, near: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
     if !near {
-        let first = places.iter().copied().find(|place| happy_eyeballs::is_near(place.ip()));
-        places.retain(|place| !happy_eyeballs::is_near(place.ip()));
-        if let Some(first) = first.filter(|_| places.is_empty()) {
+        let first = addresses.iter().copied().find(|address| address::is_local_scope(address.ip()));
+        addresses.retain(|address| !address::is_local_scope(address.ip()));
+        if let Some(first) = first.filter(|_| addresses.is_empty()) {
             return Err(first);
         }
     }
-    Ok(places)
+    Ok(addresses)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn places(addresses: &[&str]) -> Vec<SocketAddr> {
+    fn addresses(addresses: &[&str]) -> Vec<SocketAddr> {
         addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 5269)).collect()
     }
 
     #[test]
-    fn a_peer_from_elsewhere_has_nothing_connected_to_on_this_machine_or_its_link() {
+    fn a_verification_for_a_distant_peer_connects_to_no_loopback_or_link_local_address() {
         let near =
             ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1", "0.0.0.0", "::"];
         for address in near {
-            let refused = within_reach(places(&[address]), false);
-            assert_eq!(refused, Err(places(&[address])[0]));
+            let address = addresses(&[address]);
+            assert_eq!(allowed(address.clone(), false), Err(address[0]));
         }
         let far = ["192.0.2.7", "2001:db8::7", "10.1.2.3", "fd00::7"];
-        assert_eq!(within_reach(places(&far), false).unwrap(), places(&far));
+        assert_eq!(allowed(addresses(&far), false).unwrap(), addresses(&far));
         let mixed = [&near[..], &far].concat();
-        assert_eq!(within_reach(places(&mixed), false).unwrap(), places(&far));
+        assert_eq!(allowed(addresses(&mixed), false).unwrap(), addresses(&far));
     }
 
     #[test]
-    fn the_node_itself_and_a_peer_from_this_machine_may_go_anywhere() {
+    fn a_session_or_a_peer_on_this_machine_may_use_any_address() {
         let all = ["127.0.0.1", "fe80::1", "192.0.2.7"];
-        assert_eq!(within_reach(places(&all), true).unwrap(), places(&all));
-        // The site of an IPv6 address is its network.
-        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| net::site::site(ip.parse().unwrap())) {
-            assert!(happy_eyeballs::is_near(site), "{site}");
+        assert_eq!(allowed(addresses(&all), true).unwrap(), addresses(&all));
+        // The site of an IPv6 address is its /64 network.
+        for site in ["127.0.0.1", "::1", "fe80::1"].map(|ip| net::address::site(ip.parse().unwrap())) {
+            assert!(address::is_local_scope(site), "{site}");
         }
-        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| net::site::site(ip.parse().unwrap())) {
-            assert!(!happy_eyeballs::is_near(site), "{site}");
+        for site in ["192.0.2.7", "2001:db8::7", "10.1.2.3"].map(|ip| net::address::site(ip.parse().unwrap()))
+        {
+            assert!(!address::is_local_scope(site), "{site}");
         }
     }
 }

@@ -24,7 +24,7 @@ fn ids(stanzas: &[Stanza]) -> Vec<String> {
 }
 
 #[test]
-fn a_lone_stanza_leaves_at_once() {
+fn a_single_stanza_is_written_at_once() {
     let mut outbox = Outbox::new(BUDGET);
     outbox.push(batch(0..1), clock::now()).unwrap();
     assert_eq!(outbox.next_chunk().unwrap().len(), 1);
@@ -35,7 +35,7 @@ fn a_lone_stanza_leaves_at_once() {
 }
 
 #[test]
-fn a_component_is_written_its_own_namespace_and_the_account_is_kept_in_that_of_servers() {
+fn a_component_gets_its_own_namespace_and_the_ledger_counts_the_bytes_of_servers() {
     let foreign = Element::new("f", "urn:f").with_child(Element::new("message", "jabber:component:accept"));
     let message = Element::new("message", "jabber:component:accept").with_child(foreign);
     let message = message.with("from", "a@a.example").with("to", "b@b.example");
@@ -55,7 +55,7 @@ fn a_component_is_written_its_own_namespace_and_the_account_is_kept_in_that_of_s
     }
 }
 
-/// A stanza as it comes on the stream of a component.
+/// A stanza as it is read from a component.
 fn admitted(written: &str) -> Stanza {
     let header =
         "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams'>";
@@ -68,71 +68,71 @@ fn admitted(written: &str) -> Stanza {
 }
 
 #[test]
-fn a_burst_past_the_budget_is_held_for_a_moment_and_then_refused() {
+fn a_burst_above_the_budget_is_held_and_then_refused() {
     let mut outbox = Outbox::new(100);
     let now = clock::now();
     outbox.push(batch(0..4), now).unwrap();
     outbox.push(batch(4..6), now).unwrap();
-    assert!(outbox.lose_patience(now + MOMENT / 2).is_empty());
-    let refused = outbox.lose_patience(now + MOMENT);
+    assert!(outbox.end_hold(now + LONGEST_HOLD / 2).is_empty());
+    let refused = outbox.end_hold(now + LONGEST_HOLD);
     assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
     assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
     outbox.next_chunk().unwrap();
     outbox.written(clock::now());
-    assert!(outbox.push(batch(7..8), now).is_ok(), "and has room again");
+    assert!(outbox.push(batch(7..8), now).is_ok(), "it has room again");
 }
 
 #[test]
-fn a_destination_that_goes_on_taking_holds_its_sources_to_its_rate() {
+fn a_destination_that_goes_on_reading_holds_its_senders_to_its_rate() {
     let mut outbox = Outbox::new(CHUNK);
     let now = clock::now();
-    // Twice as much as one chunk has, and more in each moment: some of it is always outside.
+    // Twice as much as one chunk, and more during each hold: some of it is always held.
     let burst = || batch(0..2 * CHUNK / stanza("0").bytes().len());
     outbox.push(burst(), now).unwrap();
-    for moments in 1..10 {
+    for holds in 1..10 {
         outbox.push(burst(), now).unwrap();
         outbox.next_chunk().unwrap();
         outbox.written(now);
-        assert!(outbox.lose_patience(now + MOMENT * moments).is_empty());
+        assert!(outbox.end_hold(now + LONGEST_HOLD * holds).is_empty());
     }
-    assert!(!outbox.lose_patience(now + MOMENT * 10).is_empty(), "it has stopped");
+    assert!(!outbox.end_hold(now + LONGEST_HOLD * 10).is_empty(), "it has stopped reading");
 }
 
 #[test]
-fn a_source_with_others_to_write_to_is_held_up_for_a_moment_and_not_soon_again() {
+fn a_sender_with_several_destinations_is_held_up_once_and_not_soon_again() {
     let mut outbox = Outbox::new(CHUNK);
     let now = clock::now();
-    let burst = || Batch { shared: true, ..batch(0..2 * CHUNK / stanza("0").bytes().len()) };
+    let burst = || Batch { fans_out: true, ..batch(0..2 * CHUNK / stanza("0").bytes().len()) };
     outbox.push(burst(), now).unwrap();
     outbox.push(burst(), now).unwrap();
     outbox.next_chunk().unwrap();
     outbox.written(now);
-    assert!(outbox.lose_patience(now + MOMENT / 2).is_empty(), "not yet");
-    assert_eq!(outbox.lose_patience(now + MOMENT).len(), 1, "however much it took");
+    assert!(outbox.end_hold(now + LONGEST_HOLD / 2).is_empty(), "not yet");
+    assert_eq!(outbox.end_hold(now + LONGEST_HOLD).len(), 1, "however much it took");
     while outbox.next_chunk().is_some() {
-        outbox.written(now + MOMENT);
+        outbox.written(now + LONGEST_HOLD);
     }
-    let later = now + MOMENT * 5;
+    let later = now + LONGEST_HOLD * 5;
     outbox.push(burst(), later).unwrap();
     outbox.push(burst(), later).unwrap();
-    let patience = outbox.patience_ends().unwrap() - later;
-    assert_eq!(patience, MOMENT / 2, "four moments make up for half of one");
+    let left = outbox.hold_ends().unwrap() - later;
+    assert_eq!(left, LONGEST_HOLD / 2, "four times the hold recovers half of it");
 }
 
 #[test]
-fn what_waited_elsewhere_is_taken_whatever_there_is() {
+fn stanzas_from_another_queue_are_taken_above_the_budget() {
     let mut outbox = Outbox::new(100);
     let now = clock::now();
     outbox.push_first(batch(0..5));
     outbox.push_first(batch(5..10));
-    assert_eq!(outbox.patience_ends(), None, "nobody is held up by it");
+    assert_eq!(outbox.hold_ends(), None, "no sender is held up");
     outbox.push(batch(10..11), now).unwrap();
     let chunk = outbox.next_chunk().unwrap();
     assert_eq!(chunk.len(), 10);
 }
 
 #[test]
-fn what_was_held_outside_goes_in_order_once_there_is_room() {
+fn held_stanzas_follow_in_order_once_there_is_room() {
     let mut outbox = Outbox::new(100);
     let now = clock::now();
     for id in 0..5 {
@@ -148,7 +148,7 @@ fn what_was_held_outside_goes_in_order_once_there_is_room() {
 }
 
 #[test]
-fn a_dead_link_leaves_behind_what_it_did_not_touch_and_counts_the_rest() {
+fn the_end_of_a_link_leaves_unwritten_stanzas_and_counts_those_in_part_as_uncertain() {
     let mut outbox = Outbox::new(BUDGET);
     outbox.push(batch(0..3), clock::now()).unwrap();
     let chunk = outbox.next_chunk().unwrap();

@@ -1,4 +1,4 @@
-//! What is wrong with a certificate of our own, for `nuncio check`.
+//! Flaws of our own certificates, for `nuncio check`.
 
 use std::fmt;
 
@@ -8,39 +8,39 @@ use xmpp::{Domain, certificate::Name};
 use super::{covers, date, names};
 use crate::certificate::Identity;
 
-/// What others would object to in a certificate of our own.
+/// A flaw of our own certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flaw {
-    /// There is none in the file.
+    /// The file has no certificate.
     Empty,
-    /// The key is another certificate's.
+    /// The key does not belong to the certificate.
     WrongKey,
-    /// It is for other names.
+    /// The certificate has no identifier for the domain.
     WrongName {
-        /// The domain it had to be for.
+        /// The required domain.
         domain: Domain,
-        /// What it is for, separated by commas.
+        /// The identifiers in the certificate, separated by commas.
         names: String,
     },
-    /// Its time is over.
+    /// It has expired.
     Expired {
-        /// `2026-11-01`
+        /// The last day, such as `2026-11-01`.
         on: String,
     },
-    /// Its time has not come.
+    /// It is not valid yet.
     NotYetValid {
-        /// `2026-11-01`
+        /// The first day, such as `2026-11-01`.
         until: String,
     },
-    /// It will be over within two weeks; those who renew by machine do so earlier.
+    /// It expires within 14 days. Automatic renewal happens earlier.
     ExpiresSoon {
-        /// `2026-11-01`
+        /// The last day, such as `2026-11-01`.
         on: String,
     },
 }
 
-/// Looks for what others would object to in our own `identity` when it speaks for `domain`.
+/// Returns the flaws of our own `identity` for `domain`.
 #[must_use]
 pub fn flaws(identity: &Identity, domain: &Domain) -> Vec<Flaw> {
     let Some(leaf) = identity.chain.first() else { return vec![Flaw::Empty] };
@@ -91,5 +91,5 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// Certificates that machines renew are renewed 30 days before their end, so at 14 something is wrong.
+/// Automatic renewal happens 30 days before the end, so at 14 days it has failed.
 const SOON_DAYS: u32 = 14;

@@ -1,4 +1,5 @@
-//! The identifiers in a subjectAltName: dNSName, and the otherNames SRVName (RFC 4985) and xmppAddr (RFC 6120).
+//! Reads the identifiers in a subjectAltName: dNSName, SRVName (RFC 4985) and xmppAddr (RFC 6120 section
+//! 13.7.1.4).
 
 use openssl::x509::X509Ref;
 use x509_parser::{
@@ -8,10 +9,13 @@ use x509_parser::{
 };
 use xmpp::certificate::Name;
 
-/// Lists the identifiers of a certificate that XMPP knows (RFC 6120 section 13.7.1.2.1). The common name is none of
-/// them (RFC 9525 section 2). What cannot be read is not listed, so it proves nothing.
+/// Returns the identifiers of a certificate that XMPP uses (RFC 6120 section 13.7.1.2.1).
+///
+/// The common name is not an identifier (RFC 9525 section 2). Identifiers that cannot be read are left out,
+/// so they prove nothing.
 pub(super) fn presented(certificate: &X509Ref) -> Vec<Name> {
-    // The parser below takes what is no GeneralName, such as an otherName whose type is no OBJECT IDENTIFIER.
+    // The parser below also accepts an invalid GeneralName, such as an otherName without an OBJECT
+    // IDENTIFIER.
     if certificate.subject_alt_names().is_none() {
         return Vec::new();
     }
@@ -34,7 +38,8 @@ fn name(name: &GeneralName<'_>) -> Option<Name> {
     }
 }
 
-/// Reads the value of an otherName: a string of type `tag` inside an explicit `[0]` (RFC 5280 section 4.2.1.6).
+/// Reads the value of an otherName: a string of type `tag` inside an explicit `[0]` (RFC 5280 section
+/// 4.2.1.6).
 fn string(value: &[u8], tag: Tag) -> Option<String> {
     let (rest, wrapper) = Any::from_der(value).ok()?;
     if !rest.is_empty() || wrapper.class() != Class::ContextSpecific || wrapper.tag() != Tag(0) {
@@ -47,21 +52,25 @@ fn string(value: &[u8], tag: Tag) -> Option<String> {
     sane(std::str::from_utf8(inner.data).ok()?)
 }
 
-/// Takes an identifier that a domain could equal. A NUL or line break in it is an attack on who compares or prints it.
+/// Accepts an identifier that can equal a domain.
+///
+/// NUL and line breaks in an identifier are attacks on comparisons and on logs.
 fn sane(text: &str) -> Option<String> {
     let sane =
         !text.is_empty() && text.len() <= LONGEST_NAME && !text.chars().any(|c| c.is_control() || c == ' ');
     sane.then(|| text.to_owned())
 }
 
-/// id-on-dnsSRV
+/// The object identifier id-on-dnsSRV (RFC 4985).
 const SRV_NAME: Oid<'static> = oid!(1.3.6.1.5.5.7.8.7);
 
-/// id-on-xmppAddr
+/// The object identifier id-on-xmppAddr (RFC 6120 section 13.7.1.4).
 const XMPP_ADDR: Oid<'static> = oid!(1.3.6.1.5.5.7.8.5);
 
-/// Public authorities put at most 100 names in a certificate. The list lives as long as the stream.
+/// The maximum number of identifiers. They are stored as long as the stream; public authorities allow at most
+/// 100.
 const MOST_NAMES: usize = 1000;
 
-/// A domainpart has at most 1023 bytes (RFC 7622 section 3.2), and `_xmpp-server.` may stand before it.
+/// The maximum length in bytes: a domainpart has at most 1023 (RFC 7622 section 3.2), after the prefix
+/// `_xmpp-server.`.
 const LONGEST_NAME: usize = 1023 + "_xmpp-server.".len();

@@ -1,5 +1,5 @@
-//! Whether an authority took a certificate back, as far as the server itself shows the authority's word on it: an answer
-//! of OCSP stapled to the handshake (RFC 6960, RFC 6066 section 8).
+//! Checks revocation through stapled OCSP responses (RFC 6960, RFC 6066 section 8). No OCSP server or CRL is
+//! contacted.
 
 use openssl::{
     error::ErrorStack,
@@ -11,9 +11,14 @@ use openssl::{
 
 use super::date;
 
-/// Gives the day on which the first certificate of `chain` was revoked, if `staple` says so and can be believed. What
-/// cannot be read, is out of date or is not signed by the authority or in its name is no word of it and changes nothing.
-pub(super) fn day(staple: &[u8], chain: &StackRef<X509>, authorities: &X509StoreRef) -> Option<String> {
+/// Returns the day on which the first certificate of `chain` was revoked, if the response `staple` proves it.
+///
+/// A response that cannot be read, is outdated, or is not signed for the authority is ignored.
+pub(super) fn revoked_on(
+    staple: &[u8],
+    chain: &StackRef<X509>,
+    authorities: &X509StoreRef,
+) -> Option<String> {
     read(staple, chain, authorities).ok().flatten()
 }
 
@@ -22,11 +27,11 @@ fn read(
     chain: &StackRef<X509>,
     authorities: &X509StoreRef,
 ) -> Result<Option<String>, ErrorStack> {
-    // One that is trusted by itself has no authority.
+    // A certificate that is trusted itself has no authority in the chain.
     let (Some(leaf), Some(issuer)) = (chain.get(0), chain.get(1)) else { return Ok(None) };
     let answer = OcspResponse::from_der(staple)?.basic()?;
     answer.verify(chain, authorities, OcspFlag::empty())?;
-    // RFC 5019 wants SHA-1 there, which is a name here and no proof; RFC 9654 lets them use SHA-256.
+    // RFC 5019 requires SHA-1, here only as an identifier; RFC 9654 permits SHA-256.
     for digest in [MessageDigest::sha1(), MessageDigest::sha256()] {
         let id = OcspCertId::from_cert(digest, leaf, issuer)?;
         let Some(status) = answer.find_status(&id) else { continue };
@@ -38,5 +43,5 @@ fn read(
     Ok(None)
 }
 
-/// In seconds: how far the clocks of an authority and ours may be apart.
+/// The permitted difference between the clocks of the authority and of this machine, in seconds.
 const SKEW: u32 = 300;

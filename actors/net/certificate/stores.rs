@@ -1,4 +1,4 @@
-//! What the trust stores of the configuration think of a chain.
+//! Verifies chains against the trust stores of the configuration.
 
 use openssl::{
     error::ErrorStack,
@@ -11,59 +11,59 @@ use openssl::{
 };
 use xmpp::certificate::{NameConstraints, Problem};
 
-use super::{begins_soon, date, limits, readable, revocation, system};
+use super::{begins_soon, date, name_constraints, readable, revocation, system};
 use crate::certificate::Trust;
 
-/// Which end of the connection the certificate came from.
+/// The role of the peer in the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// We opened the connection.
+    /// This node opened the connection.
     Server,
-    /// The connection was opened to us.
+    /// The peer opened the connection.
     Client,
 }
 
-/// The trust stores, loaded; in the order of the settings.
+/// The loaded trust stores, in the order of the settings.
 pub(crate) struct Stores(Vec<Store>);
 
 impl Stores {
-    /// Loads them all.
+    /// Loads all trust stores.
     ///
     /// # Errors
     ///
-    /// OpenSSL has no memory, or does not take one of the authorities.
+    /// OpenSSL has no memory, or rejects one of the authorities.
     pub(crate) fn load(trust: &[Trust]) -> Result<Self, ErrorStack> {
         trust.iter().map(Store::load).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Gives what each of them thinks of a certificate of `peer`.
-    pub(super) fn verdicts(
+    /// Verifies a certificate of `peer` against each store.
+    pub(super) fn verify(
         &self,
         peer: Peer,
         leaf: &X509Ref,
         chain: &StackRef<X509>,
         staple: Option<&[u8]>,
-    ) -> Vec<Verdict> {
-        self.0.iter().map(|store| store.verdict(peer, leaf, chain, staple)).collect()
+    ) -> Vec<Verification> {
+        self.0.iter().map(|store| store.verify(peer, leaf, chain, staple)).collect()
     }
 }
 
-/// What a trust store thinks of a certificate.
-pub(super) struct Verdict {
-    /// What it has against it.
+/// The result of a verification against one trust store.
+pub(super) struct Verification {
+    /// The problem; `None` if the chain is valid.
     pub(super) problem: Option<Problem>,
-    /// What its authorities may not vouch for.
-    pub(super) limit: Option<NameConstraints>,
+    /// The name constraints of the authorities in a valid chain.
+    pub(super) constraints: Option<NameConstraints>,
 }
 
-/// One trust store. OpenSSL ties the purpose to the store, hence three with the same authorities in them.
+/// One trust store. OpenSSL binds the purpose to a store, so there are three with the same authorities.
 struct Store {
-    /// For certificates that may be a server's.
-    serving: X509Store,
-    /// For certificates that may be a client's.
-    calling: X509Store,
-    /// For those who speak for an authority on what it revoked.
-    vouching: X509Store,
+    /// For the purpose serverAuth.
+    server: X509Store,
+    /// For the purpose clientAuth.
+    client: X509Store,
+    /// For the signers of OCSP responses.
+    responder: X509Store,
 }
 
 impl Store {
@@ -81,63 +81,73 @@ impl Store {
             Ok(store.build())
         };
         Ok(Self {
-            serving: store(Some(X509PurposeId::SSL_SERVER))?,
-            calling: store(Some(X509PurposeId::SSL_CLIENT))?,
-            vouching: store(None)?,
+            server: store(Some(X509PurposeId::SSL_SERVER))?,
+            client: store(Some(X509PurposeId::SSL_CLIENT))?,
+            responder: store(None)?,
         })
     }
 
-    fn verdict(&self, peer: Peer, leaf: &X509Ref, chain: &StackRef<X509>, staple: Option<&[u8]>) -> Verdict {
-        let verdict =
-            verify(&self.serving, leaf, chain, |chain| revocation::day(staple?, chain, &self.vouching));
-        // A server that opens a stream is a client to TLS, but public authorities no longer issue certificates with
-        // the purpose clientAuth. What proves a domain when it is called proves it when it calls (CONFORMANCE D21).
-        if peer == Peer::Client && verdict.problem == Some(Problem::WrongPurpose) {
-            // A client has nothing to staple to.
-            return verify(&self.calling, leaf, chain, |_| None);
+    fn verify(
+        &self,
+        peer: Peer,
+        leaf: &X509Ref,
+        chain: &StackRef<X509>,
+        staple: Option<&[u8]>,
+    ) -> Verification {
+        let verification = verify_chain(&self.server, leaf, chain, |chain| {
+            revocation::revoked_on(staple?, chain, &self.responder)
+        });
+        // A server that opens a stream is a TLS client, but public authorities no longer issue certificates
+        // with the purpose clientAuth. So serverAuth is accepted from clients too (CONFORMANCE D21).
+        if peer == Peer::Client && verification.problem == Some(Problem::WrongPurpose) {
+            // A client cannot staple an OCSP response.
+            return verify_chain(&self.client, leaf, chain, |_| None);
         }
-        verdict
+        verification
     }
 }
 
 fn rules(purpose: Option<X509PurposeId>) -> Result<X509VerifyParam, ErrorStack> {
     let mut rules = X509VerifyParam::new()?;
-    // An operator may trust an intermediate authority, or one single certificate, by naming it.
+    // An operator can trust an intermediate authority, or a single certificate, by adding it to the store.
     rules.set_flags(X509VerifyFlags::PARTIAL_CHAIN | X509VerifyFlags::TRUSTED_FIRST)?;
     if let Some(purpose) = purpose {
         rules.set_purpose(purpose)?;
     }
-    rules.set_auth_level(LEAST_STRENGTH);
-    rules.set_depth(LONGEST_CHAIN);
+    rules.set_auth_level(SECURITY_LEVEL);
+    rules.set_depth(MAX_DEPTH);
     Ok(rules)
 }
 
-/// Follows the chain to one of the store's authorities, and asks `revoked` on which day the leaf of a good one was revoked.
-fn verify(
+/// Verifies a chain. `revoked` returns the day on which the leaf of a valid chain was revoked.
+fn verify_chain(
     store: &X509Store,
     leaf: &X509Ref,
     chain: &StackRef<X509>,
     revoked: impl FnOnce(&StackRef<X509>) -> Option<String>,
-) -> Verdict {
-    let verdict = X509StoreContext::new().and_then(|mut context| {
+) -> Verification {
+    let verification = X509StoreContext::new().and_then(|mut context| {
         context.init(store, leaf, chain, |context| {
             let problem = match context.verify_cert()? {
                 true => context.chain().and_then(revoked).map(|on| Problem::Revoked { on }),
                 false => Some(problem(context)),
             };
-            // A chain that is refused ends at certificates of the peer's own choice.
-            let limit = if problem.is_none() { context.chain().and_then(limits::of) } else { None };
-            Ok(Verdict { problem, limit })
+            // The peer chooses the certificates of an invalid chain, so their constraints mean nothing.
+            let constraints =
+                if problem.is_none() { context.chain().and_then(name_constraints::of) } else { None };
+            Ok(Verification { problem, constraints })
         })
     });
-    verdict
-        .unwrap_or_else(|errors| Verdict { problem: Some(Problem::Other(errors.to_string())), limit: None })
+    verification.unwrap_or_else(|errors| Verification {
+        problem: Some(Problem::Other(errors.to_string())),
+        constraints: None,
+    })
 }
 
-/// Puts the first objection of OpenSSL into our words.
+/// Translates the first error of OpenSSL.
 fn problem(context: &X509StoreContextRef) -> Problem {
     let culprit = context.current_cert();
-    // Above the leaf it is an authority's certificate, with which the peer's own may be in order.
+    // Above the leaf the error is in the certificate of an authority.
     let authority =
         culprit.filter(|_| context.error_depth() > 0).map(|culprit| readable(culprit.subject_name()));
     match context.error().as_raw() {
@@ -168,13 +178,15 @@ fn problem(context: &X509StoreContextRef) -> Problem {
     }
 }
 
-/// OpenSSL's security level 2: 112 bits, so RSA from 2048 bits and no SHA-1. Every public authority asks for that.
-const LEAST_STRENGTH: i32 = 2;
+/// OpenSSL security level 2: 112 bits, so RSA from 2048 bits and no SHA-1. Public authorities require the
+/// same.
+const SECURITY_LEVEL: i32 = 2;
 
-/// Public chains have three certificates, cross-signed ones four or five.
-const LONGEST_CHAIN: i32 = 8;
+/// The maximum number of authorities in a chain. Public chains have three certificates, cross-signed ones up
+/// to five.
+const MAX_DEPTH: i32 = 8;
 
-// X509_V_ERR_…: part of OpenSSL's ABI, and not named by the `openssl` crate.
+// X509_V_ERR_…: part of the ABI of OpenSSL. The `openssl` crate has no names for them.
 const UNABLE_TO_GET_ISSUER_CERT: i32 = 2;
 const CERT_NOT_YET_VALID: i32 = 9;
 const CERT_HAS_EXPIRED: i32 = 10;

@@ -1,4 +1,4 @@
-//! The certificate authorities that the system trusts.
+//! Reads the certificate authorities of the operating system.
 
 use std::{
     env, fs, io,
@@ -7,10 +7,10 @@ use std::{
 
 use openssl::x509::X509;
 
-/// Reads the system's authorities, from where `SSL_CERT_FILE` says or else the first place that has some.
+/// Reads the authorities from the file in `SSL_CERT_FILE`, or else from the first bundle that has some.
 ///
-/// OpenSSL has default paths of its own, but those of a built-in OpenSSL are of the machine that built it.
-/// Without any, every certificate will have a problem; that is logged, and ends nothing.
+/// The default paths of a vendored OpenSSL belong to the machine that built it, so they are not used. Without
+/// authorities a warning is logged, and every certificate has a problem.
 pub(super) fn authorities() -> Vec<X509> {
     let named = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let places: Vec<&Path> = match &named {
@@ -37,7 +37,7 @@ fn read(place: &Path) -> io::Result<Vec<X509>> {
     X509::stack_from_pem(&pem).map_err(io::Error::other)
 }
 
-/// Where distributions keep the bundle of all authorities.
+/// The paths of the bundle of all authorities in common distributions.
 const BUNDLES: [&str; 7] = [
     "/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch, Alpine, Gentoo, NixOS
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // Fedora, Red Hat

@@ -1,25 +1,25 @@
-//! Answers of the DNS, reduced to the data in use.
+//! Answers of the DNS, reduced to the data that is used.
 
 use super::Target;
 
-/// The outcome of a question.
+/// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<T> {
-    /// At least one.
+    /// The records, at least one.
     Records(Vec<T>),
-    /// The name exists and has none.
+    /// The name exists and has no record of this type.
     NoData,
-    /// The name does not exist.
+    /// The name does not exist (NXDOMAIN).
     NoName,
 }
 
-/// The statement of a domain about one service.
+/// The SRV records of a domain for one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// Here; at least one.
+    /// The targets, at least one.
     Targets(Vec<Target>),
-    /// It says that there is none: target `.` (RFC 2782).
+    /// The domain declares that it does not offer the service: target `.` (RFC 2782).
     Nothing,
-    /// It says nothing.
+    /// The domain has no SRV record.
     Unsaid,
 }

@@ -1,4 +1,4 @@
-//! Single questions, and the library behind them.
+//! Sends single questions through the resolver library.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -20,49 +20,41 @@ use trust_dns_resolver::{
 };
 
 use super::{
-    Asked, Dns, Failure, MOST_ADDRESSES, Question,
+    Dns, Exchange, LookupError, MOST_ADDRESSES, Question,
     answer::{Found, Offer},
-    kept::{Kept, KnownAnswers},
-    order,
-    stream::Sockets,
+    bounded_tcp::Sockets,
+    known_answers::{CachedAnswer, KnownAnswers},
+    selection,
 };
 
-impl Question {
-    /// A question about `name`, with or without final dot.
-    pub fn new(mut name: String, kind: RecordType) -> Self {
-        name.truncate(name.trim_end_matches('.').len());
-        Self { name, kind: kind.into() }
-    }
-}
-
 impl Dns {
-    /// Asks for the SRV records of `service` at `domain`.
+    /// Asks for the SRV records of `service` at `domain`, such as `_xmpp-server._tcp`.
     pub(super) async fn offer(
         &self,
         service: &str,
         domain: &str,
         direct_tls: bool,
-        sheet: &KnownAnswers,
-    ) -> Result<Offer, Failure> {
+        known: &KnownAnswers,
+    ) -> Result<Offer, LookupError> {
         let question = Question::new(format!("{service}.{domain}"), RecordType::SRV);
-        if let Some(known) = sheet.offer(&question) {
+        if let Some(known) = known.offer(&question) {
             return Ok(known);
         }
         let (found, ttl) = self.ask(&question, RecordType::SRV, srv).await?;
         let offer = match found {
-            Found::Records(records) => match order::best(records, direct_tls) {
+            Found::Records(records) => match selection::best_targets(records, direct_tls) {
                 targets if targets.is_empty() => Offer::Nothing,
                 targets => Offer::Targets(targets),
             },
             Found::NoData | Found::NoName => Offer::Unsaid,
         };
-        sheet.learn(question, Kept::Offer(offer.clone()), ttl);
+        known.learn(question, CachedAnswer::Offer(offer.clone()), ttl);
         Ok(offer)
     }
 
     /// Asks for IPv6 addresses.
-    pub(super) async fn ipv6(&self, host: &str, sheet: &KnownAnswers) -> Result<Found<IpAddr>, Failure> {
-        self.family(host, RecordType::AAAA, sheet, |data| match data {
+    pub(super) async fn ipv6(&self, host: &str, known: &KnownAnswers) -> Result<Found<IpAddr>, LookupError> {
+        self.family(host, RecordType::AAAA, known, |data| match data {
             RData::AAAA(address) => Some(IpAddr::V6(address.0)),
             _ => None,
         })
@@ -70,8 +62,8 @@ impl Dns {
     }
 
     /// Asks for IPv4 addresses.
-    pub(super) async fn ipv4(&self, host: &str, sheet: &KnownAnswers) -> Result<Found<IpAddr>, Failure> {
-        self.family(host, RecordType::A, sheet, |data| match data {
+    pub(super) async fn ipv4(&self, host: &str, known: &KnownAnswers) -> Result<Found<IpAddr>, LookupError> {
+        self.family(host, RecordType::A, known, |data| match data {
             RData::A(address) => Some(IpAddr::V4(address.0)),
             _ => None,
         })
@@ -82,38 +74,38 @@ impl Dns {
         &self,
         host: &str,
         kind: RecordType,
-        sheet: &KnownAnswers,
+        known: &KnownAnswers,
         read: impl Fn(&RData) -> Option<IpAddr>,
-    ) -> Result<Found<IpAddr>, Failure> {
+    ) -> Result<Found<IpAddr>, LookupError> {
         let question = Question::new(host.to_owned(), kind);
-        if let Some(known) = sheet.addresses(&question) {
+        if let Some(known) = known.addresses(&question) {
             return Ok(known);
         }
         let (found, ttl) = self.ask(&question, kind, read).await?;
         let found = match found {
-            Found::Records(addresses) => Found::Records(order::some(addresses, MOST_ADDRESSES)),
+            Found::Records(addresses) => Found::Records(selection::some_addresses(addresses, MOST_ADDRESSES)),
             nothing => nothing,
         };
-        sheet.learn(question, Kept::Addresses(found.clone()), ttl);
+        known.learn(question, CachedAnswer::Addresses(found.clone()), ttl);
         Ok(found)
     }
 
-    /// Asks the name servers. Gives the answer, and for how long it holds.
+    /// Asks the name servers. Returns the answer and its time to live.
     async fn ask<T>(
         &self,
         question: &Question,
         kind: RecordType,
         read: impl Fn(&RData) -> Option<T>,
-    ) -> Result<(Found<T>, Duration), Failure> {
-        // With a final dot the name is complete, and the system's search list stays out of it.
-        // What is too long for the DNS cannot be in it.
+    ) -> Result<(Found<T>, Duration), LookupError> {
+        // The final dot makes the name absolute, so the search list of the system is not used.
+        // A name that is too long for the DNS does not exist.
         let Ok(absolute) = Name::from_ascii(format!("{}.", question.name)) else {
             return Ok((Found::NoName, Duration::ZERO));
         };
         let mut alias_ttl = u32::MAX;
         let lookup = time::timeout(self.timeout, self.look_up(absolute, kind, &mut alias_ttl)).await;
         let lookup = lookup.unwrap_or(Err(NetError::Timeout));
-        self.show(|| Asked::new(question.clone(), &lookup, self.timeout));
+        self.observe(|| Exchange::new(question.clone(), &lookup, self.timeout));
         match lookup {
             Ok(lookup) => {
                 let answers = lookup.answers();
@@ -130,19 +122,19 @@ impl Dns {
                 };
                 Ok((found, ttl.clamp(SHORTEST_NEGATIVE, LONGEST_NEGATIVE)))
             }
-            Err(error) => Err(Failure::new(&error, question.clone(), self.timeout)),
+            Err(error) => Err(LookupError::new(&error, question.clone(), self.timeout)),
         }
     }
 
-    /// Asks, and finds SRV records behind an alias too.
+    /// Asks, and follows aliases of SRV records.
     ///
-    /// COMPAT: hickory-resolver 0.26 takes an answer of CNAME and SRV, which is what every recursive server sends, for
-    /// incomplete, and asks the SRV *target* for SRV records. So a question that failed is followed up by hand.
-    /// `ttl` becomes the least of the aliases that were followed.
+    /// COMPAT: recursive name servers answer with CNAME and SRV records together. hickory-resolver 0.26
+    /// treats that as incomplete and asks the SRV *target* for SRV records. If that fails, the aliases are
+    /// followed here. `ttl` becomes the minimum of the aliases that were followed.
     async fn look_up(&self, mut name: Name, kind: RecordType, ttl: &mut u32) -> Result<Lookup, NetError> {
         for _ in 0..MOST_ALIASES {
             let error = match self.ask_servers(name.clone(), kind).await {
-                Err(error) if kind == RecordType::SRV && strayed(&error, &name) => error,
+                Err(error) if kind == RecordType::SRV && is_about_other_name(&error, &name) => error,
                 answer => return answer,
             };
             match self.alias(&name).await {
@@ -156,12 +148,13 @@ impl Dns {
         self.ask_servers(name, kind).await
     }
 
-    /// Asks all name servers at once and, when that brings an error, one after the other: the library takes the first
-    /// "no" that arrives for the answer of all, and a server that knows nothing is the quickest to say so.
+    /// Asks all name servers at once, and one after the other if the result is an error.
+    ///
+    /// The library takes the first error as the answer of all, and a server without knowledge answers first.
     async fn ask_servers(&self, name: Name, kind: RecordType) -> Result<Lookup, NetError> {
         let answer = self.resolver.lookup(name.clone(), kind).await;
         if is_refusal(&answer) {
-            for resolver in &*self.singly {
+            for resolver in &*self.single {
                 let answer = resolver.lookup(name.clone(), kind).await;
                 if !is_refusal(&answer) {
                     return answer;
@@ -173,7 +166,9 @@ impl Dns {
 
     async fn alias(&self, name: &Name) -> Option<(Name, u32)> {
         let lookup = self.ask_servers(name.clone(), RecordType::CNAME).await;
-        self.show(|| Asked::new(Question::new(name.to_ascii(), RecordType::CNAME), &lookup, self.timeout));
+        self.observe(|| {
+            Exchange::new(Question::new(name.to_ascii(), RecordType::CNAME), &lookup, self.timeout)
+        });
         let lookup = lookup.ok()?;
         lookup.answers().iter().find_map(|record| match &record.data {
             RData::CNAME(alias) => Some((alias.0.clone(), record.ttl)),
@@ -182,7 +177,7 @@ impl Dns {
     }
 }
 
-/// Makes the library ready to ask `servers`, with one query's retries inside its `timeout`.
+/// Configures the library for `servers`. `timeout` limits a query with its retries.
 pub(super) fn resolver(
     servers: Vec<NameServerConfig>,
     timeout: Duration,
@@ -191,20 +186,21 @@ pub(super) fn resolver(
     let mut builder = Resolver::builder_with_config(config, Sockets::default());
     let options = builder.options_mut();
     options.ndots = 0;
-    // Each attempt repeats its datagram several times.
+    // The library repeats the datagram several times in each attempt.
     options.attempts = 1;
     options.timeout = timeout / 2;
-    // The library's cache counts answers, whatever their size, and keeps them whole. The resolver's is bounded in bytes.
+    // The cache of the library is bounded in answers of any size. The cache in this crate is bounded in
+    // bytes.
     options.cache_size = 0;
     builder.build()
 }
 
-/// The name servers of the settings, or those of the system; at least one.
+/// Returns the configured name servers, or those of the system; at least one.
 pub(super) fn servers(configured: &[SocketAddr]) -> Vec<NameServerConfig> {
     if configured.is_empty() { system_servers() } else { configured.iter().copied().map(server).collect() }
 }
 
-/// Where name servers take datagrams.
+/// Returns the UDP addresses of name servers.
 pub(super) fn datagrams(servers: &[NameServerConfig]) -> Arc<[SocketAddr]> {
     let port =
         |server: &NameServerConfig| server.connections.first().map_or(DNS_PORT, |connection| connection.port);
@@ -215,8 +211,8 @@ fn system_servers() -> Vec<NameServerConfig> {
     match system_conf::read_system_conf() {
         Ok((config, _)) => config.name_servers().to_vec(),
         Err(error) => {
-            // What the C library does too (resolv.conf(5)).
-            log::warn!(target: "nuncio::dns", "{error}, asking a name server on this machine");
+            // The C library does the same (resolv.conf(5)).
+            log::warn!(target: "nuncio::dns", "cannot read resolv.conf: {error}; using a name server at 127.0.0.1:53");
             vec![server(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)))]
         }
     }
@@ -237,31 +233,33 @@ fn srv(data: &RData) -> Option<SRV> {
     }
 }
 
-/// Whether a name server answered, and with an error.
+/// Returns whether a name server answered with an error code.
 fn is_refusal(answer: &Result<Lookup, NetError>) -> bool {
     matches!(answer, Err(NetError::Dns(DnsError::ResponseCode(_))))
 }
 
-/// Whether the library may have failed at another name than the one it was asked for.
-fn strayed(error: &NetError, name: &Name) -> bool {
+/// Returns whether the error may be about another name than the requested one.
+fn is_about_other_name(error: &NetError, name: &Name) -> bool {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => none.query.name() != name,
-        // It does not say of which name.
+        // This error does not contain the name.
         NetError::Dns(DnsError::ResponseCode(_)) => true,
         _ => false,
     }
 }
 
-/// An alias of an alias is a mistake (RFC 1034 section 3.6.2), and is met.
+/// The maximum number of aliases in a chain. RFC 1034 section 3.6.2 allows one, and longer chains exist.
 const MOST_ALIASES: usize = 4;
 
-/// Whoever moves a service should not have to wait for more than a day, whatever the records said.
+/// The maximum time to live. A service that moves is found again after a day at most.
 const LONGEST_CACHED: Duration = Duration::from_secs(24 * 3600);
 
-/// RFC 2308 section 5 finds one to three hours sensible. New domains wait for this.
+/// The maximum time to live of a negative answer. RFC 2308 section 5 suggests one to three hours; new domains
+/// need less.
 const LONGEST_NEGATIVE: Duration = Duration::from_secs(15 * 60);
 
-/// For a "no" that does not say how long it holds: enough for the burst of stanzas that led to it.
+/// The time to live of a negative answer without one: enough for the burst of stanzas that caused the
+/// question.
 const SHORTEST_NEGATIVE: Duration = Duration::from_secs(5);
 
 const DNS_PORT: u16 = 53;

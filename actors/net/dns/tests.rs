@@ -1,4 +1,4 @@
-//! Questions to a toy name server on loopback.
+//! Tests of look-ups against a scripted DNS server on loopback.
 
 mod addresses;
 mod failures;
@@ -6,20 +6,18 @@ mod service;
 
 use trust_dns_resolver::proto::op::ResponseCode;
 
-use super::{
-    toy::{
-        NameServer,
-        Reply::{Code, Garbage, Late, NoData, NoName, Silence},
-        a, aaaa, alias, answer, cname, srv,
-    },
-    *,
+use testkit::dns::{
+    Reply::{self, Code, Garbage, Late, NoData, NoName, Silence},
+    Server, a, aaaa, alias, answer, cname, srv,
 };
 
-/// Short, as some tests wait for it to pass; long enough for answers on a busy machine.
+use super::*;
+
+/// Short, since some tests wait for it; long enough for answers on a busy machine.
 const TIMEOUT: Duration = Duration::from_millis(2400);
 
-fn dns(server: &NameServer) -> Dns {
-    Dns::new(&Settings { nameservers: vec![server.address], timeout: TIMEOUT }).unwrap()
+fn dns(server: &Server) -> Dns {
+    Dns::new(&Settings { nameservers: vec![server.address()], timeout: TIMEOUT }).unwrap()
 }
 
 fn domain() -> Domain {
@@ -27,7 +25,7 @@ fn domain() -> Domain {
 }
 
 /// The targets of `b.example`, written as `priority weight host:port`, with `tls` behind those of direct TLS.
-async fn targets(dns: &Dns) -> Result<Vec<String>, Failure> {
+async fn targets(dns: &Dns) -> Result<Vec<String>, LookupError> {
     let targets = dns.service(&domain()).await?;
     Ok(targets
         .iter()

@@ -1,4 +1,4 @@
-//! The OpenSSL contexts: how we show ourselves and what we agree to.
+//! The OpenSSL contexts: certificates, versions, ciphers and extensions.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,76 +13,79 @@ use xmpp::Domain;
 
 use crate::certificate::Identity;
 
-/// Makes the context of connections that we open, as `identity` or as nobody.
+/// Makes the context of outgoing connections, with `identity` or without a certificate.
 pub(super) fn outbound(identity: Option<&Identity>) -> Result<SslContext, ErrorStack> {
     Ok(common(identity)?.build().into_context())
 }
 
-/// Makes the context of connections that are opened to us, once it is known whom they look for.
+/// Makes the context of incoming connections for the domain of `identity`. `direct`: TLS from the first byte.
 pub(super) fn inbound(identity: &Identity, direct: bool) -> Result<SslContext, ErrorStack> {
     let mut context = common(Some(identity))?;
-    // RFC 7301 section 3.2 wants a client refused that offers only other protocols. With STARTTLS the protocol is
-    // settled before, and nothing is gained by it.
+    // RFC 7301 section 3.2 requires to refuse a client that offers only other protocols. With STARTTLS the
+    // protocol is known already, and a refusal has no use.
     let refusal = if direct { AlpnError::ALERT_FATAL } else { AlpnError::NOACK };
     context.set_alpn_select_callback(move |_, offered| select_next_proto(ALPN, offered).ok_or(refusal));
     Ok(context.build().into_context())
 }
 
 /// The contexts of one kind of listening socket.
-pub(super) struct Entrance {
-    /// Knows no certificate, only who has one.
-    door: SslContext,
-    hosts: Arc<HashMap<Domain, SslContext>>,
-    /// For a client that says not whom it wants, or that wants somebody unknown.
-    otherwise: SslContext,
+pub(super) struct ServerContexts {
+    /// The initial context, without a certificate. It selects the context of a domain by SNI.
+    initial: SslContext,
+    /// The contexts by domain.
+    domains: Arc<HashMap<Domain, SslContext>>,
+    /// The context for clients that name no local domain.
+    default: SslContext,
 }
 
-impl Entrance {
-    /// Makes the entrance to `hosts`.
-    pub(super) fn new(hosts: HashMap<Domain, SslContext>, otherwise: SslContext) -> Result<Self, ErrorStack> {
-        let hosts = Arc::new(hosts);
-        let mut door = common(None)?;
-        let named = Arc::clone(&hosts);
-        door.set_servername_callback(move |ssl, _| {
-            // A name that is not ours changes nothing: some put the SRV target there, and the certificate that the
-            // stream's `to` asks for is still the best answer.
+impl ServerContexts {
+    /// Makes the contexts. `default` is for clients that name no local domain.
+    pub(super) fn new(domains: HashMap<Domain, SslContext>, default: SslContext) -> Result<Self, ErrorStack> {
+        let domains = Arc::new(domains);
+        let mut initial = common(None)?;
+        let named = Arc::clone(&domains);
+        initial.set_servername_callback(move |ssl, _| {
+            // An unknown name changes nothing. Some servers send the SRV target, and the certificate for the
+            // `to` of the stream remains the best answer.
             let name = ssl.servername(NameType::HOST_NAME).and_then(|name| Domain::new(name).ok());
             if let Some(host) = name.and_then(|name| named.get(&name)) {
-                // It fails only without memory; then the certificate chosen before stands.
+                // This fails only without memory. Then the certificate chosen before remains.
                 let _ = ssl.set_ssl_context(host);
             }
             Ok(())
         });
-        Ok(Self { door: door.build().into_context(), hosts, otherwise })
+        Ok(Self { initial: initial.build().into_context(), domains, default })
     }
 
-    /// Prepares to take in one connection, for `domain` unless the client names another of ours.
+    /// Prepares an incoming connection for `domain`, unless the client names another local domain by SNI.
     pub(super) fn open(&self, domain: Option<&Domain>) -> Result<Ssl, ErrorStack> {
-        let mut ssl = Ssl::new(&self.door)?;
-        let host = domain.and_then(|domain| self.hosts.get(domain)).unwrap_or(&self.otherwise);
+        let mut ssl = Ssl::new(&self.initial)?;
+        let host = domain.and_then(|domain| self.domains.get(domain)).unwrap_or(&self.default);
         ssl.set_ssl_context(host)?;
-        // Asks for a certificate, is content with any or none, and is judged when the handshake is over.
+        // A certificate is requested, and any or none is accepted. It is verified after the handshake.
         ssl.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
         Ok(ssl)
     }
 }
 
-/// What both roles have in common: TLS 1.2 with forward secrecy and AEAD, TLS 1.3, no compression (RFC 9325).
+/// Makes the part that both roles have in common: TLS 1.2 with forward secrecy and AEAD, TLS 1.3, no
+/// compression (RFC 9325).
 fn common(identity: Option<&Identity>) -> Result<SslAcceptorBuilder, ErrorStack> {
-    // Of the two ready-made contexts this one does not load the system's authorities, 40 ms each time. Both set the
-    // modes without which a write that is polled again fails ("bad write retry"). It does for clients too.
+    // This ready-made context also works for clients. Unlike `SslConnector` it does not load the authorities
+    // of the system, which takes 40 ms. Both set the modes without which a repeated write fails ("bad write
+    // retry").
     let mut context = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls())?;
     context.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    context.set_security_level(LEAST_STRENGTH);
+    context.set_security_level(SECURITY_LEVEL);
     // RFC 6120 section 5.3.5 forbids renegotiation, RFC 7590 section 3.1 compression.
     context.set_options(SslOptions::NO_RENEGOTIATION | SslOptions::NO_COMPRESSION | SslOptions::NO_TICKET);
     // Fewer system calls when the peer sends small records.
     context.set_read_ahead(true);
-    // No resumption: links are few and long, a resumed one would come with the verdict of an old day, and a ticket
-    // that is never read turns a close into a reset, in which the last bytes are lost.
+    // No resumption: links are few and long, and a resumed one would have an old verification. A ticket that
+    // is never read turns a close into a reset, which loses the last bytes.
     context.set_session_cache_mode(SslSessionCacheMode::OFF);
     context.set_num_tickets(0)?;
-    // Without it a server that asks for certificates ends every connection that tries to resume.
+    // Without it a server that requests certificates ends every connection that tries to resume.
     context.set_session_id_context(b"nuncio")?;
     if let Some(identity) = identity {
         let mut chain = identity.chain.iter();
@@ -98,8 +101,8 @@ fn common(identity: Option<&Identity>) -> Result<SslAcceptorBuilder, ErrorStack>
     Ok(context)
 }
 
-/// What `select_next_proto` and `set_alpn_protos` take: each name with its length before it (RFC 7301 section 3.1).
+/// The application protocols in wire format: each name with a length prefix (RFC 7301 section 3.1).
 pub(super) const ALPN: &[u8] = b"\x0bxmpp-server";
 
-/// 112 bits of security: RSA from 2048 bits, no SHA-1 (RFC 9325 section 4).
-const LEAST_STRENGTH: u32 = 2;
+/// OpenSSL security level 2, 112 bits: RSA from 2048 bits, no SHA-1 (RFC 9325 section 4).
+const SECURITY_LEVEL: u32 = 2;

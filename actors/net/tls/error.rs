@@ -1,47 +1,60 @@
-//! Why a connection could not be secured, by who is to blame.
+//! TLS errors, by cause.
 
 use std::{fmt, io};
 
 use openssl::{error::ErrorStack, ssl};
 use xmpp::Domain;
 
-/// Why a connection could not be secured, or did not stay so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The reason why a TLS handshake failed, or an encrypted connection ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Our own certificate or key does not do.
+    /// The certificate or key of a local domain cannot be used.
+    #[error("certificate or key of {domain} cannot be used: {reason}")]
     Identity {
-        /// Whose.
+        /// The local domain.
         domain: Domain,
-        /// What OpenSSL said.
+        /// The error of OpenSSL.
         reason: String,
     },
-    /// No local domain has a certificate to show.
+    /// No local domain has a certificate, so the node cannot accept TLS.
+    #[error("no local domain has a certificate")]
     NoIdentity,
     /// OpenSSL could not be set up.
+    #[error("TLS cannot be set up: {0}")]
     Setup(String),
-    /// The peer closed the connection in the middle of TLS.
+    /// The peer closed the connection without closing TLS.
+    #[error("the peer closed the TLS connection unexpectedly")]
     Closed,
-    /// The connection broke.
+    /// The TCP connection broke.
+    #[error("the TLS connection broke: {0}")]
     Broken(io::ErrorKind),
-    /// The peer said more than it may before TLS is made.
+    /// The peer sent more bytes than permitted before the end of the handshake.
+    #[error("the peer's TLS handshake is longer than limits.max_handshake allows")]
     TooLong,
-    /// What the peer sent is not TLS.
+    /// The bytes of the peer are not TLS.
+    #[error("the peer does not use TLS on this port")]
     NotTls,
-    /// The peer knows only versions of TLS that are too old, or too new.
+    /// The peer supports only other versions of TLS.
+    #[error("the peer supports neither TLS 1.2 nor TLS 1.3")]
     NoCommonVersion,
-    /// The peer knows none of our ciphers.
+    /// The peer supports none of our ciphers.
+    #[error("no TLS cipher in common with the peer")]
     NoCommonCipher,
-    /// The peer offered other application protocols than `xmpp-server` (RFC 7301).
+    /// The peer offers only other application protocols than `xmpp-server` (RFC 7301).
+    #[error("the peer does not offer the ALPN protocol xmpp-server")]
     OtherProtocol,
-    /// The peer gave up with this alert (RFC 8446 section 6).
+    /// The peer ended TLS with this alert (RFC 8446 section 6).
+    #[error("the peer ended TLS with the alert {}", AlertName(*.0))]
     Alert(u8),
-    /// Something else, in OpenSSL's words.
+    /// Another error of OpenSSL.
+    #[error("TLS failed: {0}")]
     Failed(String),
 }
 
 impl Error {
-    /// Explains what reading from or writing to a secured stream failed with. With TLS 1.3 a peer that refuses our
-    /// certificate says so only then.
+    /// Classifies an error of reading from or writing to an encrypted connection.
+    ///
+    /// With TLS 1.3 a peer that refuses our certificate reports it only after the handshake.
     #[must_use]
     pub fn later(error: &io::Error) -> Self {
         match error.get_ref().and_then(|error| error.downcast_ref::<ssl::Error>()) {
@@ -50,7 +63,7 @@ impl Error {
         }
     }
 
-    /// Whether the peer does not like our certificate.
+    /// Returns whether the peer refused our certificate.
     pub fn blames_our_certificate(&self) -> bool {
         matches!(self, Self::Alert(alert) if ABOUT_OUR_CERTIFICATE.contains(alert))
     }
@@ -63,12 +76,12 @@ impl Error {
         Self::Setup(words(errors))
     }
 
-    /// Sorts the error of a handshake.
+    /// Classifies the error of a handshake.
     pub(super) fn handshake(error: &ssl::Error) -> Self {
         if let Some(error) = error.io_error() {
             return Self::from_kind(error.kind());
         }
-        // The first of the stack is where it began; the others are who passed it on.
+        // The first error of the stack is the cause; the others come from its callers.
         let Some(first) = error.ssl_error().and_then(|errors| errors.errors().first()) else {
             return Self::Closed;
         };
@@ -103,41 +116,26 @@ impl Error {
     fn from_kind(kind: io::ErrorKind) -> Self {
         match kind {
             io::ErrorKind::UnexpectedEof => Self::Closed,
-            // Nobody else says so of a socket.
+            // Only `GuardedSocket` reports this kind.
             io::ErrorKind::QuotaExceeded => Self::TooLong,
             kind => Self::Broken(kind),
         }
     }
 }
 
-impl fmt::Display for Error {
+/// Writes the name of an alert, or its number if it has none here.
+struct AlertName(u8);
+
+impl fmt::Display for AlertName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Identity { domain, reason } => {
-                write!(f, "certificate or key of {domain} cannot be used: {reason}")
-            }
-            Self::NoIdentity => f.write_str("no local domain has a certificate"),
-            Self::Setup(reason) => write!(f, "TLS cannot be set up: {reason}"),
-            Self::Closed => f.write_str("the peer closed the connection in the middle of TLS"),
-            Self::Broken(kind) => write!(f, "the connection broke in the middle of TLS: {kind}"),
-            Self::TooLong => {
-                f.write_str("the peer's TLS handshake is longer than limits.max_handshake allows")
-            }
-            Self::NotTls => f.write_str("the peer does not speak TLS there"),
-            Self::NoCommonVersion => f.write_str("the peer speaks neither TLS 1.2 nor TLS 1.3"),
-            Self::NoCommonCipher => f.write_str("the peer has no TLS cipher in common with us"),
-            Self::OtherProtocol => f.write_str("the peer offers no ALPN protocol xmpp-server"),
-            Self::Alert(alert) => match alert_name(*alert) {
-                Some(name) => write!(f, "the peer ended TLS: {name}"),
-                None => write!(f, "the peer ended TLS: alert {alert}"),
-            },
-            Self::Failed(reason) => write!(f, "TLS failed: {reason}"),
+        match alert_name(self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
         }
     }
 }
 
-impl std::error::Error for Error {}
-
+/// Returns the reason of the first error that has one.
 fn words(errors: &ErrorStack) -> String {
     match errors.errors().iter().find_map(openssl::error::Error::reason) {
         Some(reason) => reason.to_owned(),
@@ -145,10 +143,10 @@ fn words(errors: &ErrorStack) -> String {
     }
 }
 
-/// Names the alerts that end a connection (RFC 8446 appendix B.2).
+/// Returns the name of an alert that ends a connection (RFC 8446 appendix B.2).
 fn alert_name(alert: u8) -> Option<&'static str> {
     Some(match alert {
-        0 => "it closed the connection",
+        0 => "close notify",
         10 => "unexpected message",
         20 => "bad record",
         22 => "record overflow",
@@ -184,6 +182,6 @@ const ALERTS: i32 = 1000;
 /// `ERR_LIB_SSL`
 const SSL_LIBRARY: i32 = 20;
 
-/// The alerts by which a peer says so (RFC 8446 section 6.2): `bad_certificate` to `certificate_unknown`, `unknown_ca`,
-/// `access_denied`, `certificate_required`.
+/// The alerts about the certificate of the other side (RFC 8446 section 6.2): `bad_certificate` to
+/// `certificate_unknown`, `unknown_ca`, `access_denied`, `certificate_required`.
 const ABOUT_OUR_CERTIFICATE: [u8; 8] = [42, 43, 44, 45, 46, 48, 49, 116];

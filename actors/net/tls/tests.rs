@@ -1,4 +1,4 @@
-//! Handshakes over loopback: our two ends with each other, and each with a peer made by hand (`Raw`).
+//! Handshakes over loopback: both of our roles with each other, and each with a plain OpenSSL peer.
 
 mod excess;
 mod keys;
@@ -15,6 +15,7 @@ use std::{
 };
 
 use openssl::ssl::{SslContextBuilder, SslMethod, SslSessionCacheMode, SslVerifyMode, SslVersion};
+use testkit::{Authority, Purpose, Request};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
@@ -22,7 +23,6 @@ use tokio::{
 use xmpp::certificate::{Name, Problem};
 
 use super::*;
-use crate::certificate::toy::{Authority, Strength, Time, Usage, Wish, self_signed};
 
 /// A socket and its other end.
 async fn wire() -> (TcpStream, TcpStream) {
@@ -46,16 +46,16 @@ fn node(name: &str, identity: Option<Identity>, trusted: &Authority) -> Tls {
 
 fn hosting(identities: Vec<(&str, Option<Identity>)>, trusted: &Authority) -> Tls {
     let identities = identities.into_iter().map(|(name, identity)| (domain(name), identity)).collect();
-    Tls::new(identities, &[Trust::Authorities(vec![trusted.certificate.clone()])]).unwrap()
+    Tls::new(identities, &[Trust::Authorities(vec![trusted.own().clone()])]).unwrap()
 }
 
 fn named(authority: &Authority, name: &str) -> Identity {
-    authority.issue(&Wish { dns: &[name], ..Wish::default() })
+    authority.issue(&[name]).into()
 }
 
-type Secured = Result<(Secure, Session), Error>;
+type Secured = Result<(TlsStream, Session), Error>;
 
-/// Lets `client` connect to `server`; gives what each made of it.
+/// Lets `client` connect to `server`; returns the results of both.
 async fn shake(
     client: &Tls,
     server: &Tls,
@@ -68,11 +68,11 @@ async fn shake(
     tokio::join!(client.connect(near, pair, direct), server.accept(far, to.as_ref(), direct))
 }
 
-/// A peer that is not ours, with OpenSSL's own defaults but for what a test wants.
+/// A peer with the defaults of OpenSSL, changed by `wish`.
 fn raw(wish: impl FnOnce(&mut SslContextBuilder)) -> Ssl {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
     context.set_verify(SslVerifyMode::NONE);
-    // Whatever is refused is refused by our side.
+    // Only our side refuses.
     context.set_security_level(0);
     context.set_cipher_list("ALL").unwrap();
     wish(&mut context);
@@ -98,8 +98,8 @@ fn shown(session: &Session) -> &str {
 }
 
 #[tokio::test]
-async fn both_ends_show_and_judge_certificates() {
-    let root = Authority::new("root");
+async fn both_sides_present_and_verify_certificates() {
+    let root = Authority::named("root");
     let client = node("a.example", Some(named(&root, "a.example")), &root);
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, false).await;
@@ -116,8 +116,8 @@ async fn both_ends_show_and_judge_certificates() {
 }
 
 #[tokio::test]
-async fn a_client_without_certificate_is_let_in() {
-    let root = Authority::new("root");
+async fn a_client_without_certificate_is_accepted() {
+    let root = Authority::named("root");
     let client = node("a.example", None, &root);
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, false).await;
@@ -126,18 +126,18 @@ async fn a_client_without_certificate_is_let_in() {
 }
 
 #[tokio::test]
-async fn no_certificate_is_bad_enough_to_end_a_handshake() {
-    let (root, other) = (Authority::new("root"), Authority::new("other"));
+async fn an_invalid_certificate_does_not_end_a_handshake() {
+    let (root, other) = (Authority::named("root"), Authority::named("other"));
     let own = Some(named(&root, "b.example"));
     let expired = Problem::Expired { on: "2021-01-01".into() };
     let cases = [
-        (root.issue(&Wish { time: Time::Past, ..Wish::default() }), expired),
-        (root.issue(&Wish { usage: Usage::Code, ..Wish::default() }), Problem::WrongPurpose),
-        (self_signed(&Wish::default()), Problem::SelfSigned),
-        (other.issue(&Wish::default()), Problem::UnknownAuthority { issuer: "Toy other".into() }),
+        (root.certificate(&[]).valid(1_577_836_800, 1_609_459_200), expired),
+        (root.certificate(&[]).purpose(Purpose::CodeSigning), Problem::WrongPurpose),
+        (Request::without_authority(&[]), Problem::SelfSigned),
+        (other.certificate(&[]), Problem::UnknownAuthority { issuer: "other".into() }),
     ];
-    for (identity, problem) in cases {
-        let bad = node("a.example", Some(identity), &root);
+    for (request, problem) in cases {
+        let bad = node("a.example", Some(request.issue().into()), &root);
         let good = node("b.example", own.clone(), &root);
         let (_, as_client) = shake(&bad, &good, &pair("a.example", "b.example"), None, false).await;
         let (as_server, _) = shake(&good, &bad, &pair("b.example", "a.example"), None, false).await;
@@ -147,12 +147,12 @@ async fn no_certificate_is_bad_enough_to_end_a_handshake() {
     }
 }
 
-/// What stays in OpenSSL's error queue would end the next connection of the thread.
+/// An error that is left in the queue of OpenSSL would end the next connection of the thread.
 #[tokio::test]
 async fn a_forged_chain_leaves_no_error_behind() {
-    let (root, impostor) = (Authority::new("root"), Authority::new("root"));
+    let (root, impostor) = (Authority::named("root"), Authority::named("root"));
     let mut forged = named(&impostor, "a.example");
-    forged.chain.push(root.certificate.clone());
+    forged.chain.push(root.own().clone());
     let bad = node("a.example", Some(forged), &root);
     let good = node("b.example", Some(named(&root, "b.example")), &root);
     let (near, far) = wire().await;
@@ -176,9 +176,9 @@ async fn a_forged_chain_leaves_no_error_behind() {
 }
 
 #[tokio::test]
-async fn a_weak_certificate_is_judged_too() {
-    let root = Authority::new("root");
-    let weak = root.issue(&Wish { strength: Strength::Weak, ..Wish::default() });
+async fn a_weak_certificate_is_verified_too() {
+    let root = Authority::named("root");
+    let weak = root.certificate(&[]).rsa_of(1024).issue();
     let ssl = raw(|context| {
         context.set_certificate(&weak.chain[0]).unwrap();
         context.set_private_key(&weak.key).unwrap();
@@ -190,15 +190,15 @@ async fn a_weak_certificate_is_judged_too() {
 }
 
 #[tokio::test]
-async fn shows_the_certificate_that_is_asked_for() {
-    let root = Authority::new("root");
+async fn presents_the_requested_certificate() {
+    let root = Authority::named("root");
     let names = ["b.example", "c.example", "d.example"];
     let mut identities: Vec<_> = names.iter().map(|name| (*name, Some(named(&root, name)))).collect();
     identities.insert(0, ("bare.example", None));
     let server = hosting(identities, &root);
     let client = node("a.example", None, &root);
     let cases = [
-        // SNI, stream `to`, what is shown
+        // SNI, `to` of the stream, presented certificate
         ("c.example", None, "c.example"),
         ("C.Example", None, "c.example"),
         ("c.example", Some("d.example"), "c.example"),
@@ -206,7 +206,7 @@ async fn shows_the_certificate_that_is_asked_for() {
         ("bare.example", Some("d.example"), "d.example"),
         ("x.example", None, "b.example"),
         ("x.example", Some("y.example"), "b.example"),
-        // An IP literal is never put into SNI.
+        // An IP literal is not permitted in SNI.
         ("127.0.0.1", Some("d.example"), "d.example"),
         ("[::1]", None, "b.example"),
     ];
@@ -221,8 +221,8 @@ async fn shows_the_certificate_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_client_shows_the_certificate_of_its_own_domain() {
-    let root = Authority::new("root");
+async fn a_client_presents_the_certificate_of_its_own_domain() {
+    let root = Authority::named("root");
     let names = ["a.example", "b.example"];
     let client = hosting(names.iter().map(|name| (*name, Some(named(&root, name)))).collect(), &root);
     let server = node("c.example", Some(named(&root, "c.example")), &root);
@@ -235,8 +235,8 @@ async fn the_client_shows_the_certificate_of_its_own_domain() {
 }
 
 #[tokio::test]
-async fn direct_tls_speaks_xmpp_server() {
-    let root = Authority::new("root");
+async fn direct_tls_negotiates_xmpp_server() {
+    let root = Authority::named("root");
     let client = node("a.example", None, &root);
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (ours, theirs) = shake(&client, &server, &pair("a.example", "b.example"), None, true).await;
@@ -247,8 +247,8 @@ async fn direct_tls_speaks_xmpp_server() {
 }
 
 #[tokio::test]
-async fn picks_xmpp_server_among_other_protocols() {
-    let root = Authority::new("root");
+async fn selects_xmpp_server_among_other_protocols() {
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let ssl = raw(|context| context.set_alpn_protos(b"\x02h2\x0bxmpp-server").unwrap());
     let (_, accepted) = raw_connects(ssl, &server, true).await;
@@ -256,11 +256,10 @@ async fn picks_xmpp_server_among_other_protocols() {
 }
 
 #[tokio::test]
-async fn speaks_tls_1_2_with_old_peers() {
-    let root = Authority::new("root");
-    for strength in [Strength::Good, Strength::Rsa] {
-        let identity = root.issue(&Wish { strength, ..Wish::default() });
-        let server = node("b.example", Some(identity), &root);
+async fn uses_tls_1_2_with_old_peers() {
+    let root = Authority::named("root");
+    for request in [root.certificate(&[]), root.certificate(&[]).rsa()] {
+        let server = node("b.example", Some(request.issue().into()), &root);
         let ssl = raw(|context| context.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap());
         let session = raw_connects(ssl, &server, false).await.1.unwrap().1;
         assert_eq!(session.protocol, "TLSv1.2");
@@ -269,8 +268,8 @@ async fn speaks_tls_1_2_with_old_peers() {
 }
 
 #[tokio::test]
-async fn gives_out_no_sessions_to_resume() {
-    let root = Authority::new("root");
+async fn offers_no_session_resumption() {
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let resumable = Arc::new(AtomicUsize::new(0));
@@ -279,7 +278,7 @@ async fn gives_out_no_sessions_to_resume() {
             context.set_max_proto_version(Some(version)).unwrap();
             context.set_session_cache_mode(SslSessionCacheMode::CLIENT);
             context.set_new_session_callback(move |_, session| {
-                // TLS 1.2 calls for every session; one without id and ticket cannot be resumed.
+                // With TLS 1.2 this is called for each session; one without id and ticket cannot be resumed.
                 counter.fetch_add(usize::from(!session.id().is_empty()), Ordering::Relaxed);
             });
         });
@@ -292,8 +291,8 @@ async fn gives_out_no_sessions_to_resume() {
 }
 
 #[tokio::test]
-async fn carries_bytes_and_says_goodbye() {
-    let root = Authority::new("root");
+async fn transfers_bytes_and_closes_tls() {
+    let root = Authority::named("root");
     let (ours, theirs) = shake(
         &node("a.example", None, &root),
         &node("b.example", Some(named(&root, "b.example")), &root),
@@ -310,10 +309,10 @@ async fn carries_bytes_and_says_goodbye() {
     assert_eq!(received, "<stream:stream/>");
 }
 
-/// OpenSSL by itself wants the very same buffer again after a write that had to wait.
+/// By default OpenSSL requires the same buffer for a repeated write.
 #[tokio::test]
-async fn a_write_may_be_taken_up_from_another_buffer() {
-    let root = Authority::new("root");
+async fn a_write_can_be_repeated_from_another_buffer() {
+    let root = Authority::named("root");
     let (ours, theirs) = shake(
         &node("a.example", None, &root),
         &node("b.example", Some(named(&root, "b.example")), &root),

@@ -29,7 +29,7 @@ use mailbox::{Mailbox, drain};
 use status::{
     amount::Amount,
     answer::{Answer, Closed, Expected, Explanation, Queues, Refusal, Related, Retried, Sessions},
-    report::{Figures, Pair, Seconds, Time},
+    report::{Account, Pair, Seconds, Time},
     request::{MOST, Request},
     sentence::{self, Facts},
 };
@@ -92,7 +92,7 @@ impl Sources {
         let account = known.and_then(|known| known.account).unwrap_or_default();
         let (events, settled, events_lost) = match memory {
             Some(memory) => (memory.events, memory.account, memory.lost),
-            None => (Vec::new(), Figures::default(), 0),
+            None => (Vec::new(), Account::default(), 0),
         };
         let domain = remote.to_string();
         let facts = Facts {
@@ -232,7 +232,7 @@ impl Sources {
         shown
     }
 
-    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::Known> {
+    fn known(&self, domain: &Domain) -> oneshot::Receiver<router::DomainStatus> {
         let (answer, known) = oneshot::channel();
         let _ = self.router.signal(router::ShowDomain { domain: domain.clone(), answer });
         known
@@ -269,7 +269,7 @@ pub(super) fn prepare(domain: &str) -> Result<Domain, Refusal> {
 }
 
 /// Refuses a local domain: there are no links with it.
-fn refuse_own(remote: &Domain, known: Option<&router::Known>) -> Result<(), Refusal> {
+fn refuse_own(remote: &Domain, known: Option<&router::DomainStatus>) -> Result<(), Refusal> {
     match known {
         Some(known) if known.local => {
             Err(Refusal::new(format!("{remote} is served by this node: give a domain of another server")))

@@ -12,7 +12,7 @@ use mailbox::drain;
 use status::{
     amount::Amount,
     answer::{Closed, Components, Explanation, Refusal},
-    report::{self, Figures, Link, State, Time},
+    report::{self, Account, LinkReport, LinkState, Time},
     request::MOST,
     sentence,
 };
@@ -36,7 +36,7 @@ impl Sources {
             Some(component) => sentence::component(component, Time::now()),
             None => format!("{name}: served by this node itself, without a component"),
         };
-        let links: Vec<Link> = component.and_then(|component| component.link).into_iter().collect();
+        let links: Vec<LinkReport> = component.and_then(|component| component.link).into_iter().collect();
         let found = Explanation {
             related: Vec::new(),
             domain: name.to_string(),
@@ -45,7 +45,7 @@ impl Sources {
             links,
             queues: Vec::new(),
             queues_total: 0,
-            account: Figures::default(),
+            account: Account::default(),
             events: Vec::new(),
             events_lost: 0,
         };
@@ -86,7 +86,7 @@ impl Sources {
         &self,
         of: Option<&Domain>,
         round: &mut Round,
-    ) -> Result<Vec<report::Component>, Refusal> {
+    ) -> Result<Vec<report::ComponentReport>, Refusal> {
         let (answer, shown) = oneshot::channel();
         let _ = self.router.signal(router::ShowComponents { of: of.cloned(), answer });
         let Some(mut components) = round.wait("router", shown).await else { return Err(silent("router")) };
@@ -97,7 +97,7 @@ impl Sources {
         let _ = listener.signal(listener::Show { of: of.cloned(), limit: MOST, links, total });
         while let Some(link) = round.next("component", &mut came).await {
             let its = components.iter_mut().find(|component| component.name == link.name());
-            if let Some(component) = its.filter(|_| link.state == State::Authenticated) {
+            if let Some(component) = its.filter(|_| link.state == LinkState::Authenticated) {
                 component.link = Some(link);
             }
         }

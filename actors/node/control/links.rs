@@ -17,8 +17,8 @@ use crate::{
 use status::{
     amount::Amount,
     answer::Sessions,
-    event::What,
-    report::{Direction, Link, Pair, Seconds, State, Time},
+    event::EventKind,
+    report::{Direction, LinkReport, LinkState, Pair, Seconds, Time},
 };
 
 impl Sources {
@@ -60,7 +60,7 @@ impl Sources {
     }
 
     /// The attempts under way, with the progress that the recorder knows.
-    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<Link> {
+    async fn attempts(&self, shown: promise::Shown, round: &mut Round) -> Vec<LinkReport> {
         if shown.attempts.is_empty() {
             return Vec::new();
         }
@@ -82,12 +82,14 @@ impl Sources {
 }
 
 /// The link of an attempt under way.
-fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Amount) -> Link {
+fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Amount) -> LinkReport {
     let (state, address) = match step {
-        Some(Progress { what: What::Connected | What::Secured, address }) => (State::Negotiating, address),
-        _ => (State::Connecting, None),
+        Some(Progress { what: EventKind::Connected | EventKind::Secured, address }) => {
+            (LinkState::Negotiating, address)
+        }
+        _ => (LinkState::Connecting, None),
     };
-    Link {
+    LinkReport {
         direction: Direction::Outgoing,
         state,
         pairs: vec![Pair::from(pair)],
@@ -106,7 +108,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Am
 /// The first links in the order of their domains, at most `limit` of them.
 struct FirstLinks {
     limit: usize,
-    links: BTreeMap<(String, Direction, Vec<Pair>, usize), Link>,
+    links: BTreeMap<(String, Direction, Vec<Pair>, usize), LinkReport>,
     count: usize,
 }
 
@@ -115,7 +117,7 @@ impl FirstLinks {
         Self { limit, links: BTreeMap::new(), count: 0 }
     }
 
-    fn put(&mut self, link: Link) {
+    fn put(&mut self, link: LinkReport) {
         self.count += 1;
         self.links.insert((link.name().to_owned(), link.direction, link.pairs.clone(), self.count), link);
         if self.links.len() > self.limit {

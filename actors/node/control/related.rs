@@ -8,7 +8,7 @@ use super::{commands::Sources, round::Round};
 use status::{
     amount::Amount,
     answer::{Related, Sessions},
-    report::State,
+    report::LinkState,
 };
 
 impl Sources {
@@ -19,7 +19,7 @@ impl Sources {
         let queues = round.wait("promise", shown).await.map_or_else(Vec::new, |shown| shown.queues);
         let mut found = BTreeMap::<String, Related>::new();
         for pair in
-            links.iter().filter(|link| link.state == State::Authenticated).flat_map(|link| &link.pairs)
+            links.iter().filter(|link| link.state == LinkState::Authenticated).flat_map(|link| &link.pairs)
         {
             if let Some(related) = pair.remote.as_deref().and_then(|name| relative(&mut found, remote, name))
             {

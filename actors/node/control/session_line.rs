@@ -1,9 +1,9 @@
 //! The line of a link in the log, written on SIGUSR1.
 
-use status::report::{Link, Pair};
+use status::report::{Authentication, LinkReport, Pair};
 
 /// Logs the line of a link.
-pub(super) fn log(link: &Link) {
+pub(super) fn log(link: &LinkReport) {
     let pairs: Vec<String> = link.pairs.iter().map(Pair::to_string).collect();
     let tls = link.tls.as_ref();
     log::info!(
@@ -13,7 +13,7 @@ pub(super) fn log(link: &Link) {
         address:% = link.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
         pair = if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }.as_str(),
         pairs_not_shown = link.pairs_not_shown,
-        mechanism = link.mechanism.as_deref().unwrap_or("-"),
+        mechanism = link.mechanism.map_or("-", Authentication::as_str),
         protocol = tls.map_or("-", |tls| tls.protocol.as_str()),
         certificate = tls.map_or("-", |tls| tls.verdict.as_str()),
         stanzas_in = link.received.stanzas,

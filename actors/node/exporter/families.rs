@@ -23,8 +23,8 @@ pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
     out.end()
 }
 
-fn mailboxes(out: &mut Exposition, kinds: &[monitor::Figures]) {
-    let mut each = |name, kind, help, figure: fn(&monitor::Figures) -> u64| {
+fn mailboxes(out: &mut Exposition, kinds: &[monitor::KindStats]) {
+    let mut each = |name, kind, help, figure: fn(&monitor::KindStats) -> u64| {
         let mut family = out.family(name, kind, help);
         for figures in kinds {
             family.figure(&[("actor", figures.actor)], figure(figures));
@@ -130,7 +130,7 @@ fn links(out: &mut Exposition, snapshot: &Snapshot) {
         ("outgoing", "established", router.sessions as u64),
         ("outgoing", "handing-over", promise.handing_over),
         ("outgoing", "connecting", promise.attempting),
-        ("outgoing", "queued", promise.awaiting_turn),
+        ("outgoing", "queued", promise.awaiting_slot),
         ("outgoing", "closing", promise.awaiting_return),
         ("outgoing", "backing-off", promise.pausing),
         ("incoming", "authenticated", admitted),

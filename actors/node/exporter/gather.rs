@@ -34,7 +34,7 @@ pub(crate) struct Sources {
 /// The figures of a node.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    pub(super) mailboxes: Vec<monitor::Figures>,
+    pub(super) mailboxes: Vec<monitor::KindStats>,
     pub(super) router: router::Figures,
     pub(super) promise: promise::Figures,
     pub(super) counts: Counts,

@@ -6,37 +6,28 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::{mpsc, oneshot},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{exposition::Format, families, gather::Sources};
 use crate::{
+    flow::accept::Acceptor,
     node::client_slots::{Slot, Slots, unless_needed, write_answer},
-    observe::log_limit::LogLimiter,
 };
 
 /// Serves the figures of `sources`; never returns.
 pub(crate) async fn serve(listener: TcpListener, sources: Sources) {
     let mut slots = Slots::new(AT_ONCE);
     let (done, mut left) = mpsc::channel(2 * AT_ONCE);
-    let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
+    let (message, summary) = ("no connection can be accepted", "more connections could not be accepted");
+    let acceptor = Acceptor::new(LOG, message, summary);
     loop {
-        let accepted = tokio::select! {
+        let (socket, _) = tokio::select! {
             Some(number) = left.recv() => {
                 slots.release(number);
                 continue;
             }
-            accepted = listener.accept() => accepted,
-        };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                if failures.permits() {
-                    log::warn!(target: LOG, reason:% = error; "no connection can be accepted");
-                }
-                sleep(PAUSE).await;
-                continue;
-            }
+            accepted = acceptor.next(|| listener.accept()) => accepted,
         };
         let Slot { number, ends } = loop {
             if let Some(slot) = slots.acquire() {

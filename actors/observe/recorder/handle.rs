@@ -5,7 +5,7 @@ use xmpp::Domain;
 
 use super::{Event, Record, Recorder, Settled};
 use mailbox::{Mailbox, Queued};
-use status::report::Figures;
+use status::report::Account;
 
 /// A handle to the recorder. What a full mailbox refuses is lost; the meter of the recorder counts it.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl RecorderHandle {
     }
 
     /// Adds the accounts of domains for which nothing waits any more.
-    pub fn settle(&self, accounts: Vec<(Domain, Figures)>) {
+    pub fn settle(&self, accounts: Vec<(Domain, Account)>) {
         self.send(Settled { accounts });
     }
 

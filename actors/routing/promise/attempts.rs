@@ -1,90 +1,128 @@
-//! The attempts: each waits for its turn and for the gate, and a failed one is followed by a pause.
+//! Attempts to connect: each waits for a slot, and a failed one is followed by a pause.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use actix::{Context, Handler};
-use xmpp::DomainPair;
+use xmpp::{Domain, DomainPair};
 
-use super::{LOG, Life, Promise, State, queue::Queue};
+use super::{LOG, Promise, State, answers::count};
 use crate::{
-    dial::{dial_limit, failure::Failure},
+    dial::{attempt, error::AttemptError},
     flow::ledger::Outcome,
-    streams::outgoing::{self, Outgoing},
+    streams::{
+        incoming,
+        outgoing::{self, Outgoing},
+    },
 };
-use mailbox::Queued;
+use mailbox::{Mailbox, Queued};
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 impl Promise {
-    /// Makes an attempt, or lines up for one.
-    pub(super) fn begin(&mut self, key: &DomainPair) {
-        let Some(pair) = self.pairs.get_mut(key) else { return };
-        if !self.turns.take(key, pair.failures, clock::now()) {
-            pair.state = State::AwaitingTurn;
+    /// Starts an attempt, or waits for a slot. An attempt that an operator `requested` is made even if
+    /// nothing waits.
+    pub(super) fn begin(&mut self, pair: &DomainPair, requested: bool) {
+        if !self.pairs.contains(pair) {
             return;
         }
-        pair.asked = false;
-        let dialling = self.dial.dial(key);
+        let state = if self.slots.acquire(pair, self.schedule.failures(pair), clock::now()) {
+            State::Attempting(self.start_session(pair))
+        } else {
+            State::AwaitingSlot { requested }
+        };
+        self.enter(pair, state);
+    }
+
+    /// Starts the actor that makes the attempt and becomes the session.
+    fn start_session(&self, pair: &DomainPair) -> Mailbox<Outgoing> {
+        let dialling = self.dial.dial(pair);
         let owners = outgoing::Owners {
+            attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
             failed: self.own.outlet(),
             closed: self.owners.closed.clone(),
             returned: self.own.outlet(),
             bounces: self.owners.bounces.clone(),
             routes: self.owners.routes.clone(),
-            notes: self.owners.notes.clone(),
+            recorder: self.owners.recorder.clone(),
         };
-        let (meter, key) = (Arc::clone(&self.outgoing), key.clone());
-        let session = self.workers.start_actor(&self.outgoing, &key.to_string(), move |own| {
-            Outgoing::new(key, dialling, owners, own, meter)
-        });
-        pair.state = State::Attempting(session);
+        let (meter, pair) = (Arc::clone(&self.outgoing), pair.clone());
+        self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
+            Outgoing::new(pair, dialling, owners, own, meter)
+        })
     }
 
-    pub(super) fn attempt_ended(&mut self, key: &DomainPair) {
-        self.turns.end(key);
-        self.begin_next();
+    /// Frees the slot of an attempt that has ended.
+    pub(super) fn attempt_ended(&mut self, pair: &DomainPair) {
+        self.slots.release(pair);
+        self.start_waiting();
     }
 
-    /// Lets those who wait have the turns of attempts that hang.
-    pub(super) fn relieve_turns(&mut self) {
-        for key in self.turns.relieve(clock::now()) {
-            if let Some(State::Attempting(session)) = self.pairs.get(&key).map(|pair| &pair.state) {
+    /// Gives the slots of hanging attempts to pairs that wait.
+    pub(super) fn reclaim_slots(&mut self, now: Instant) {
+        for pair in self.slots.reclaim(now) {
+            if let Some(State::Attempting(session)) = self.pairs.state(&pair) {
                 let _ = session.signal(outgoing::GiveWay);
             }
         }
-        self.begin_next();
+        self.start_waiting();
     }
 
-    pub(super) fn begin_next(&mut self) {
-        while let Some(key) = self.turns.next() {
-            match self.pairs.get(&key) {
-                Some(pair) if !matches!(pair.state, State::AwaitingTurn) => {}
-                // What waited has expired meanwhile, or was answered.
-                Some(pair) if pair.is_idle() && !pair.asked || self.stopping => drop(self.remove(&key)),
-                Some(_) => self.begin(&key),
-                None => {}
+    /// Starts attempts for waiting pairs while slots are free.
+    pub(super) fn start_waiting(&mut self) {
+        while let Some(pair) = self.slots.next_waiting() {
+            let Some(&State::AwaitingSlot { requested }) = self.pairs.state(&pair) else { continue };
+            if self.stopping || !requested && self.waiting.is_idle(&pair) {
+                // Everything has expired in the meantime, or was answered.
+                self.remove(&pair);
+            } else {
+                self.begin(&pair, requested);
             }
         }
     }
 
-    /// Whether the remote has shown life since the attempt began, so that its passing failure may be out of date and
-    /// one more attempt follows.
-    pub(super) fn believes(&mut self, key: &DomainPair, failure: &Failure) -> bool {
-        let Some(pair) = self.pairs.get_mut(key).filter(|pair| pair.life == Life::Shown) else {
-            return false;
-        };
-        pair.failures = 0;
-        if failure.is_definitive() || self.stopping || pair.is_idle() {
-            return false;
+    /// Whether to try again at once after a failure, because the remote server contacted us during the
+    /// attempt.
+    pub(super) fn retries_since_seen(&mut self, pair: &DomainPair, failure: &AttemptError) -> bool {
+        let wanted = !self.stopping && !self.waiting.is_idle(pair);
+        let retries = self.schedule.retry_since_seen(pair, failure, wanted);
+        if retries {
+            log::info!(target: LOG, pair:% = pair; "remote contacted us during the attempt: retrying now");
+            self.record(pair, Event::now(EventKind::LifeSign));
         }
-        pair.life = Life::Believed;
-        pair.failure = Some(failure.clone());
-        log::info!(target: LOG, pair:% = key; "the remote showed life meanwhile: trying again at once");
-        self.note(key, Event::now(What::LifeSign));
-        true
+        retries
+    }
+
+    /// The remote server has authenticated itself to us, so it is reachable.
+    fn remote_seen(&mut self, remote: &Domain) {
+        for pair in self.pairs.with_remote(remote) {
+            match self.pairs.state(&pair) {
+                Some(State::Pausing) if self.waiting.is_idle(&pair) => self.remove(&pair),
+                Some(State::Pausing) => {
+                    self.schedule.set_failures(&pair, 0);
+                    log::info!(target: LOG, pair:% = pair; "remote is reachable again: retrying now");
+                    self.record(&pair, Event::now(EventKind::LifeSign));
+                    self.begin(&pair, false);
+                }
+                Some(State::AwaitingSlot { .. }) if self.schedule.failures(&pair) > 0 => {
+                    self.schedule.set_failures(&pair, 0);
+                    self.slots.prefer(&pair);
+                }
+                Some(State::Attempting(_) | State::AwaitingReturn) => self.schedule.remote_seen(&pair),
+                Some(State::AwaitingSlot { .. } | State::HandingOver(_)) | None => {}
+            }
+        }
+    }
+}
+
+impl Handler<Queued<incoming::Authorized>> for Promise {
+    type Result = ();
+
+    fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
+        let incoming::Authorized { remote } = authorized.open();
+        self.remote_seen(&remote);
     }
 }
 
@@ -92,54 +130,54 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
     type Result = ();
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
-        let outgoing::Failed { pair: key, failure } = failed.open();
-        let failure = failure.after(self.pairs.get(&key).and_then(|pair| pair.failure.as_ref()));
-        if self.believes(&key, &failure) {
-            // Behind those that are in line.
-            self.attempt_ended(&key);
-            return self.begin(&key);
+        let outgoing::Failed { pair, failure } = failed.open();
+        let failure = failure.after(self.schedule.last_failure(&pair));
+        if self.retries_since_seen(&pair, &failure) {
+            // The next pair that waits goes first.
+            self.attempt_ended(&pair);
+            return self.begin(&pair, false);
         }
         let answered = if failure.is_definitive() || self.stopping {
-            self.take_waiting(&key)
+            self.waiting.take_all(&pair)
         } else {
-            self.change(&key, Queue::take_requests).unwrap_or_default()
+            self.waiting.take_requests(&pair)
         };
-        let stanzas: usize = answered.iter().map(|batch| batch.stanzas.len()).sum();
+        let stanzas = count(&answered);
         self.answer(answered, &failure, Outcome::Answered);
-        self.pause(&key, failure.clone());
-        if let Some(pair) = self.pairs.get(&key)
-            && let State::Pausing { until } = pair.state
+        let reason = failure.sentence(&pair.remote);
+        if let Some(ends) = self.pause(&pair, failure)
+            && let Some(known) = self.pairs.get(&pair)
         {
-            let pause = until.saturating_duration_since(clock::now());
+            let pause = ends.saturating_duration_since(clock::now());
             log::warn!(
-                target: LOG, pair:% = key, reason:% = failure.sentence(&key.remote), answered = stanzas,
-                waiting = pair.queue.len(), waited:% = millis(pair.since),
+                target: LOG, pair:% = pair, reason:% = reason, answered = stanzas,
+                waiting = self.waiting.queued(&pair), waited:% = millis(known.since),
                 next_attempt_after:% = format_args!("{}ms", pause.as_millis());
                 "no link"
             );
-            self.note(&key, Event::now(What::NoLink).saying(failure.sentence(&key.remote)));
+            self.record(&pair, Event::now(EventKind::NoLink).saying(reason));
         }
-        self.attempt_ended(&key);
+        self.attempt_ended(&pair);
     }
 }
 
-impl Handler<Queued<dial_limit::Waiting>> for Promise {
+impl Handler<Queued<attempt::Waiting>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, held: Queued<dial_limit::Waiting>, _: &mut Context<Self>) {
-        let dial_limit::Waiting { pair } = held.open();
-        if self.pairs.get(&pair).is_some_and(|known| matches!(known.state, State::Attempting(_))) {
-            self.turns.hold(&pair);
-            self.begin_next();
+    fn handle(&mut self, waiting: Queued<attempt::Waiting>, _: &mut Context<Self>) {
+        let attempt::Waiting { pair } = waiting.open();
+        if matches!(self.pairs.state(&pair), Some(State::Attempting(_))) {
+            self.slots.suspend(&pair);
+            self.start_waiting();
         }
     }
 }
 
-impl Handler<Queued<dial_limit::Acquired>> for Promise {
+impl Handler<Queued<attempt::Resumed>> for Promise {
     type Result = ();
 
-    fn handle(&mut self, admitted: Queued<dial_limit::Acquired>, _: &mut Context<Self>) {
-        let dial_limit::Acquired { pair } = admitted.open();
-        self.turns.resume(&pair, clock::now());
+    fn handle(&mut self, resumed: Queued<attempt::Resumed>, _: &mut Context<Self>) {
+        let attempt::Resumed { pair } = resumed.open();
+        self.slots.resume(&pair, clock::now());
     }
 }

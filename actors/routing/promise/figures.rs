@@ -1,34 +1,34 @@
-//! How many pairs wait for a link, and in which state.
+//! The number of pairs in each state, for the metrics.
 
 use std::time::Duration;
 
 use actix::{Context, Handler};
 use tokio::sync::oneshot;
 
-use super::{Promise, State};
+use super::{Promise, State, schedule::Pause};
 use mailbox::Queued;
 
-/// Show how many pairs are in which state.
+/// Count the pairs by state.
 #[derive(Debug)]
 pub struct ShowFigures {
-    /// Where the answer goes.
+    /// Receives the numbers.
     pub answer: oneshot::Sender<Figures>,
 }
 
 /// Pairs by state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Waiting until fewer attempts are under way.
-    pub awaiting_turn: u64,
-    /// An attempt is being made.
+    /// Waiting for a slot for their attempt.
+    pub awaiting_slot: u64,
+    /// With an attempt under way.
     pub attempting: u64,
-    /// The link stands and is given what waited.
+    /// With a session that is being given what waited.
     pub handing_over: u64,
-    /// A link has ended and gives back what it had not written.
+    /// With a session that has ended and returns what it has not written.
     pub awaiting_return: u64,
     /// In a pause after a failure.
     pub pausing: u64,
-    /// How long the longest of those pauses still is.
+    /// Time until the last of these pauses ends.
     pub longest_pause: Duration,
 }
 
@@ -38,24 +38,27 @@ impl Handler<Queued<ShowFigures>> for Promise {
     fn handle(&mut self, show: Queued<ShowFigures>, _: &mut Context<Self>) {
         let now = clock::now();
         let mut figures = Figures::default();
-        for pair in self.pairs.values() {
-            let state = match &pair.state {
-                State::AwaitingTurn => &mut figures.awaiting_turn,
+        for (pair, known) in self.pairs.iter() {
+            let state = match &known.state {
+                State::AwaitingSlot { .. } => &mut figures.awaiting_slot,
                 State::Attempting(_) => &mut figures.attempting,
                 State::HandingOver(_) => &mut figures.handing_over,
                 State::AwaitingReturn => &mut figures.awaiting_return,
-                State::Pausing { .. } if pair.in_line => &mut figures.awaiting_turn,
-                // It is only remembered why the last attempt failed.
-                State::Pausing { until } if *until <= now && pair.is_idle() => continue,
-                State::Pausing { until } => {
-                    let left = until.saturating_duration_since(now);
-                    figures.longest_pause = figures.longest_pause.max(left);
-                    &mut figures.pausing
-                }
+                State::Pausing => match self.schedule.pause_of(pair) {
+                    Some(Pause { in_retries: true, .. }) => &mut figures.awaiting_slot,
+                    // Only the reason of the last failure is remembered.
+                    Some(Pause { ends, .. }) if ends <= now && self.waiting.is_idle(pair) => continue,
+                    Some(Pause { ends, .. }) => {
+                        let left = ends.saturating_duration_since(now);
+                        figures.longest_pause = figures.longest_pause.max(left);
+                        &mut figures.pausing
+                    }
+                    None => continue,
+                },
             };
             *state += 1;
         }
-        // Whoever asked may have given up.
+        // The receiver may be gone.
         let _ = show.open().answer.send(figures);
     }
 }

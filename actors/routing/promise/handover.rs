@@ -1,43 +1,45 @@
-//! How what waits changes hands: to a session that stands, and back from one that ended.
+//! The handover of a queue to its session, and the return of stanzas from a session that ended.
 
 use std::time::Duration;
 
 use actix::{Context, Handler};
 
-use super::{Expect, Fulfilled, LOG, Pair, Promise, Release, State};
+use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome},
     streams::outgoing::{self, Outgoing},
 };
 use mailbox::{Mailbox, Queued};
 use status::{
     display::millis,
-    event::{Event, What},
+    event::{Event, EventKind},
 };
 
 impl Handler<Queued<outgoing::Established>> for Promise {
     type Result = ();
 
     fn handle(&mut self, established: Queued<outgoing::Established>, _: &mut Context<Self>) {
-        let outgoing::Established { pair: key, session } = established.open();
-        let batches = self.take_waiting(&key);
-        if let Some(pair) = self.pairs.get_mut(&key) {
-            let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
-            log::info!(target: LOG, pair:% = key, stanzas = stanzas, waited:% = millis(pair.since); "handed over");
-            let event = Event::now(What::HandedOver).with(&key.local).of(stanzas);
-            self.owners.notes.note(&key.remote, event);
-            pair.state = State::HandingOver(session.clone());
+        let outgoing::Established { pair, session } = established.open();
+        if let Some(known) = self.pairs.get(&pair) {
+            let batches = self.waiting.take_all(&pair);
+            let stanzas = count(&batches);
+            log::info!(
+                target: LOG, pair:% = pair, stanzas = stanzas, waited:% = millis(known.since);
+                "handed over"
+            );
+            self.record(&pair, Event::now(EventKind::HandedOver).of(stanzas));
+            self.enter(&pair, State::HandingOver(session.clone()));
             for batch in batches {
                 send_first(&session, batch);
             }
-            if !self.permits(&key) {
+            if !self.permits(&pair) {
                 let _ = session.signal(outgoing::Forbid);
             }
-            // A router that is gone takes the process with it.
-            let _ = self.owners.fulfilled.signal(Fulfilled { pair: key.clone(), session });
+            // If the router is gone, the process ends.
+            let _ = self.owners.fulfilled.signal(Fulfilled { pair: pair.clone(), session });
         }
-        self.attempt_ended(&key);
+        self.attempt_ended(&pair);
     }
 }
 
@@ -45,12 +47,14 @@ impl Handler<Queued<Release>> for Promise {
     type Result = ();
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
-        let Release { pair: key } = release.open();
-        if let Some(Pair { state: State::HandingOver(session), failures, .. }) = self.remove(&key) {
-            if failures > 0 {
-                self.restless.insert(key, failures);
-            }
+        let Release { pair } = release.open();
+        self.waiting.close(&pair);
+        let state = self.pairs.remove(&pair);
+        if let Some(State::HandingOver(session)) = state {
+            self.schedule.remove_connected(&pair);
             let _ = session.signal(outgoing::Open);
+        } else {
+            self.schedule.remove(&pair);
         }
     }
 }
@@ -59,12 +63,11 @@ impl Handler<Queued<Expect>> for Promise {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
-        let Expect { pair: key } = expect.open();
-        if !self.pairs.contains_key(&key) {
-            self.insert(key.clone());
-        }
-        if let Some(pair) = self.pairs.get_mut(&key) {
-            pair.state = State::AwaitingReturn;
+        let Expect { pair } = expect.open();
+        if self.pairs.contains(&pair) {
+            self.enter(&pair, State::AwaitingReturn);
+        } else {
+            self.insert(pair, State::AwaitingReturn, clock::now());
         }
     }
 }
@@ -73,56 +76,55 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
-        let outgoing::Returned { pair: key, batches, lived, cut, tokens: _tokens } = returned.open();
-        if !matches!(self.pairs.get(&key), Some(Pair { state: State::AwaitingReturn, .. })) {
-            // A session that panics may have said so already, or the router in its place.
-            return self.answer(batches, &Failure::Late, Outcome::Answered);
+        let outgoing::Returned { pair, batches, lived, cut, tokens: _tokens } = returned.open();
+        if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
+            // The session panicked, and the router has reported its return already.
+            return self.answer(batches, &AttemptError::Late, Outcome::Answered);
         }
-        if self.stopping {
-            self.answer(batches, &Failure::Stopping, Outcome::Answered);
-            let waiting = self.take_waiting(&key);
-            self.remove(&key);
-            return self.answer(waiting, &Failure::Stopping, Outcome::Answered);
+        let failures = self.schedule.take_failures_before_session(&pair);
+        let forbidden = if self.stopping {
+            Some(AttemptError::Stopping)
+        } else {
+            (!self.permits(&pair)).then_some(AttemptError::Denied)
+        };
+        if let Some(failure) = forbidden {
+            self.answer(batches, &failure, Outcome::Answered);
+            let waiting = self.waiting.take_all(&pair);
+            self.answer(waiting, &failure, Outcome::Answered);
+            return self.remove(&pair);
         }
-        let failures = self.restless.remove(&key).unwrap_or(0);
-        if !self.permits(&key) {
-            self.answer(batches, &Failure::Denied, Outcome::Answered);
-            let waiting = self.take_waiting(&key);
-            self.answer(waiting, &Failure::Denied, Outcome::Answered);
-            self.remove(&key);
+        self.waiting.put_back(&pair, batches);
+        self.relieve();
+        if !self.pairs.contains(&pair) {
             return;
         }
-        // Nothing is refused that was taken in once: the bounds hold for what comes.
-        let bounds = self.bounds.clone();
-        self.change(&key, |queue| queue.put_back(batches, &bounds));
-        self.relieve_if_crowded();
-        let Some(pair) = self.pairs.get_mut(&key) else { return };
-        let empty = pair.is_idle();
-        if !empty {
-            log::info!(target: LOG, pair:% = key, stanzas = pair.queue.len(); "queued again");
+        let idle = self.waiting.is_idle(&pair);
+        if !idle {
+            log::info!(target: LOG, pair:% = pair, stanzas = self.waiting.queued(&pair); "queued again");
         }
-        if lived.is_some_and(|lived| lived < SHORT_LIFE) && (cut || !empty) {
-            // RFC 6120 3.3: the pause grows, for a link that was cut also when nothing waits.
-            pair.failures = failures;
-            if self.believes(&key, &Failure::ShortLived) {
-                self.begin(&key);
+        if lived.is_some_and(|lived| lived < SHORT_LIVED) && (cut || !idle) {
+            // RFC 6120 3.3: the pause grows; after a cut also when nothing waits.
+            self.schedule.set_failures(&pair, failures);
+            if self.retries_since_seen(&pair, &AttemptError::ShortLived) {
+                self.begin(&pair, false);
             } else {
-                self.pause(&key, Failure::ShortLived);
+                self.pause(&pair, AttemptError::ShortLived);
             }
-        } else if empty {
-            self.remove(&key);
+        } else if idle {
+            self.remove(&pair);
         } else {
-            self.begin(&key);
+            self.begin(&pair, false);
         }
-        self.look_ahead(&key);
+        self.plan(&pair);
     }
 }
 
-/// What was taken in here is never refused there: the session's own budget decides.
+/// Sends to a session before it is open. These stanzas were accepted once, so the session refuses none of
+/// them; its own budget bounds what it takes from the router.
 pub(super) fn send_first(session: &Mailbox<Outgoing>, batch: Batch) {
-    // A session that has panicked lets it fall, and the account shows it.
+    // If the session has panicked, the stanzas are lost and appear in the ledger as a difference.
     let _ = session.signal(outgoing::SendFirst { batch });
 }
 
-/// A link that ends sooner than this is followed by a pause: it may be refused again and again.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
+/// A connection that ends sooner than this is followed by a pause: the next one may end as soon.
+const SHORT_LIVED: Duration = Duration::from_secs(1);

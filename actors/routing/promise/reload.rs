@@ -1,10 +1,10 @@
-//! Other terms: what they forbid is answered, the rest goes on under them.
+//! Reload: stanzas that the new configuration forbids are answered, and everything else goes on with it.
 
 use actix::{Context, Handler};
 use xmpp::DomainPair;
 
 use super::{Adopt, Promise, State};
-use crate::{dial::failure::Failure, flow::ledger::Outcome, streams::outgoing};
+use crate::{dial::error::AttemptError, flow::ledger::Outcome, streams::outgoing};
 use mailbox::Queued;
 
 impl Handler<Queued<Adopt>> for Promise {
@@ -12,28 +12,30 @@ impl Handler<Queued<Adopt>> for Promise {
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
         let Adopt { dial, bounds } = adopt.open();
-        self.turns.limit(dial.dials());
-        (self.dial, self.bounds) = (dial, bounds);
-        let forbidden: Vec<DomainPair> =
-            self.pairs.keys().filter(|pair| !self.permits(pair)).cloned().collect();
-        for key in forbidden {
-            let waiting = self.take_waiting(&key);
-            self.answer(waiting, &Failure::Denied, Outcome::Answered);
-            match self.pairs.get(&key).map(|pair| &pair.state) {
+        self.slots.set_limits(dial.dials());
+        self.waiting.set_bounds(bounds.clone());
+        self.schedule.set_bounds(bounds);
+        self.dial = dial;
+        let pairs = self.pairs.iter().map(|(pair, _)| pair);
+        let forbidden: Vec<DomainPair> = pairs.filter(|pair| !self.permits(pair)).cloned().collect();
+        for pair in forbidden {
+            let waiting = self.waiting.take_all(&pair);
+            self.answer(waiting, &AttemptError::Denied, Outcome::Answered);
+            match self.pairs.state(&pair) {
                 Some(State::HandingOver(session)) => drop(session.signal(outgoing::Forbid)),
-                Some(State::AwaitingTurn | State::Pausing { .. }) => drop(self.remove(&key)),
-                // What comes of it is met then.
+                Some(State::AwaitingSlot { .. } | State::Pausing) => self.remove(&pair),
+                // Decided when the attempt ends or the stanzas return.
                 Some(State::Attempting(_) | State::AwaitingReturn) | None => {}
             }
         }
-        if let Some(adopt) = self.dial.terms() {
-            for pair in self.pairs.values() {
-                if let State::HandingOver(session) | State::Attempting(session) = &pair.state {
-                    // A session that has just ended needs no news.
+        if let Some(adopt) = self.dial.policies() {
+            for (_, known) in self.pairs.iter() {
+                if let State::HandingOver(session) | State::Attempting(session) = &known.state {
+                    // A session that has just ended does not need it.
                     let _ = session.signal(adopt.clone());
                 }
             }
         }
-        self.begin_next();
+        self.start_waiting();
     }
 }

@@ -1,4 +1,4 @@
-//! The account of all that is taken in, and of each domain that has something waiting.
+//! The account: totals of all stanzas that are taken in, and of each domain for which something waits.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,51 +12,57 @@ use crate::{
         ledger::{LedgerEntry, Totals},
     },
     observe::recorder::RecorderHandle,
-    routing::shrink,
+    routing::capacity,
 };
 use mailbox::Queued;
 use status::{amount::Amount, report};
 
-/// The sheets on which all that is taken in is entered.
+/// The totals in which each stanza is entered that is taken in.
 pub(super) struct Account {
+    /// The totals of all domains.
     pub(super) all: Arc<Totals>,
-    /// Of the domains that have something waiting, or had a moment ago.
-    pub(super) domains: HashMap<Domain, Arc<Totals>>,
-    pub(super) every: Option<Duration>,
-    /// Who keeps the figures of domains that are forgotten here.
-    pub(super) notes: RecorderHandle,
+    /// The totals of the domains for which something waits, or did a moment ago.
+    pub(super) by_domain: HashMap<Domain, Arc<Totals>>,
+    /// The interval at which the account is logged.
+    pub(super) interval: Option<Duration>,
+    /// Keeps the figures of domains that are forgotten here.
+    pub(super) recorder: RecorderHandle,
 }
 
 impl Account {
-    /// Enters what has come under the domain it is for.
+    /// Enters a new batch under the domain that it is for.
     pub(super) fn take_in(&mut self, batch: &mut Batch) {
-        batch.slip = self.enter(&batch.to, batch.amount());
+        batch.entry = self.enter(&batch.to, batch.amount());
     }
 
-    /// Enters so much under a domain.
+    /// Enters an amount under a domain.
     pub(super) fn enter(&mut self, domain: &Domain, amount: Amount) -> LedgerEntry {
-        if self.domains.len() >= SWEEP_FROM && self.domains.len() == self.domains.capacity() {
+        if self.by_domain.len() >= FORGET_FROM && self.by_domain.len() == self.by_domain.capacity() {
             self.forget_idle();
         }
-        LedgerEntry::take_in(&self.all, self.domains.entry(domain.clone()).or_default(), amount)
+        LedgerEntry::take_in(&self.all, self.by_domain.entry(domain.clone()).or_default(), amount)
     }
 
-    /// Forgets the domains of which nothing waits: their figures stand in the sum, and with the recorder.
-    pub(super) fn forget_idle(&mut self) {
-        let idle = self.domains.extract_if(|_, sheet| Arc::strong_count(sheet) == 1);
-        let accounts: Vec<_> = idle.map(|(domain, sheet)| (domain, report::Figures::from(&*sheet))).collect();
+    /// Forgets the domains for which nothing waits. Their figures are in the totals of all domains, and the
+    /// recorder gets them.
+    fn forget_idle(&mut self) {
+        let idle = self.by_domain.extract_if(|_, totals| Arc::strong_count(totals) == 1);
+        let accounts: Vec<_> =
+            idle.map(|(domain, totals)| (domain, report::Account::from(&*totals))).collect();
         if !accounts.is_empty() {
-            self.notes.settle(accounts);
+            self.recorder.settle(accounts);
         }
-        shrink::map(&mut self.domains);
+        capacity::shrink_map(&mut self.by_domain);
     }
 
+    /// Logs the totals of all domains, and of those for which the most waits.
     pub(super) fn log(&mut self) {
         self.all.log("*");
-        let mut busy: Vec<_> = self.domains.iter().filter(|(_, sheet)| sheet.waiting().stanzas > 0).collect();
-        busy.sort_by_key(|(_, sheet)| std::cmp::Reverse(sheet.waiting().stanzas));
-        for (domain, sheet) in busy.into_iter().take(DOMAINS_LOGGED) {
-            sheet.log(domain.as_str());
+        let totals = self.by_domain.iter();
+        let mut busy: Vec<_> = totals.filter(|(_, totals)| totals.waiting().stanzas > 0).collect();
+        busy.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.waiting().stanzas));
+        for (domain, totals) in busy.into_iter().take(DOMAINS_LOGGED) {
+            totals.log(domain.as_str());
         }
         self.forget_idle();
     }
@@ -71,8 +77,8 @@ impl Handler<Queued<LogAccount>> for Router {
     }
 }
 
-/// Below this many domains a sweep of the account is not worth its time.
-const SWEEP_FROM: usize = 1024;
+/// Below this number of domains the search for idle ones is not worth its time.
+const FORGET_FROM: usize = 1024;
 
-/// Domains whose own account is logged: those with the most that waits.
+/// The number of domains whose own account is logged.
 const DOMAINS_LOGGED: usize = 10;

@@ -1,4 +1,4 @@
-//! What the router has to show to a monitoring system.
+//! The figures of the router, for the metrics.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -6,26 +6,26 @@ use actix::{Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use super::{Router, seats};
+use super::Router;
 use crate::flow::ledger::Totals;
 use mailbox::Queued;
 use status::amount::Amount;
 
-/// Show the account and how many sessions there are.
+/// Report the account, the sessions and the components.
 #[derive(Debug)]
 pub struct ShowFigures {
-    /// How many domains to name.
+    /// The number of domains to name.
     pub busiest: usize,
-    /// Where the answer goes.
+    /// Receives the figures.
     pub answer: oneshot::Sender<Figures>,
 }
 
-/// What the router counts.
+/// The figures of the router.
 #[derive(Debug)]
 pub struct Figures {
-    /// The account of all domains; its figures go on counting.
+    /// The account of all domains. Its numbers go on changing.
     pub account: Arc<Totals>,
-    /// The domains for which the most waits, the one with the most first.
+    /// The domains for which the most stanzas wait, in descending order.
     pub busiest: Vec<(Domain, Amount)>,
     /// Sessions that take stanzas.
     pub sessions: usize,
@@ -38,7 +38,7 @@ impl Handler<Queued<ShowFigures>> for Router {
 
     fn handle(&mut self, show: Queued<ShowFigures>, _: &mut Context<Self>) {
         let ShowFigures { busiest, answer } = show.open();
-        let waiting = self.account.domains.iter().map(|(domain, sheet)| (domain, sheet.waiting()));
+        let waiting = self.account.by_domain.iter().map(|(domain, totals)| (domain, totals.waiting()));
         let mut waiting: Vec<_> = waiting.filter(|(_, amount)| amount.stanzas > 0).collect();
         let by_stanzas = |(_, amount): &(&Domain, Amount)| Reverse(amount.stanzas);
         if waiting.len() > busiest {
@@ -46,10 +46,11 @@ impl Handler<Queued<ShowFigures>> for Router {
             waiting.truncate(busiest);
         }
         waiting.sort_by_key(by_stanzas);
-        let seats = seats::seats(&self.local).map(|(name, connected)| (name.clone(), connected));
-        let mut components: Vec<(Domain, bool)> = seats.collect();
+        let components = self.registrations();
+        let mut components: Vec<(Domain, bool)> =
+            components.map(|(name, registration)| (name.clone(), registration.is_connected())).collect();
         components.sort();
-        // Whoever asked may have given up.
+        // The receiver may be gone.
         let _ = answer.send(Figures {
             account: Arc::clone(&self.account.all),
             busiest: waiting.into_iter().map(|(domain, amount)| (domain.clone(), amount)).collect(),

@@ -1,4 +1,5 @@
-//! Stanzas that their stream refused: they are entered in the account, and their answers go to their senders.
+//! Stanzas that a stream refused: they are entered in the account, and their answers are routed to their
+//! senders.
 
 use actix::{Context, Handler};
 
@@ -15,10 +16,10 @@ impl Handler<Queued<Refuse>> for Router {
     fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
         let Refuse { refused, answers } = refuse.open();
         for (domain, reason, entry) in refused.iter() {
-            let mut slip = self.account.enter(domain, entry.answered.plus(entry.dropped));
-            slip.refused(reason, entry.answered, entry.dropped);
-            slip.settle(Outcome::Answered, entry.answered);
-            slip.settle_rest(Outcome::Dropped);
+            let mut ledger = self.account.enter(domain, entry.answered.plus(entry.dropped));
+            ledger.refused(reason, entry.answered, entry.dropped);
+            ledger.settle(Outcome::Answered, entry.answered);
+            ledger.settle_rest(Outcome::Dropped);
         }
         for mut batch in answers {
             batch.returning = true;

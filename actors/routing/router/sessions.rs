@@ -1,4 +1,5 @@
-//! The sessions in the table: a new one is told to the promise, and one that has ended before more is promised.
+//! The sessions: the promise adds one, and gets a message before the next stanza of its pair when one has
+//! ended.
 
 use actix::{Context, Handler};
 use xmpp::DomainPair;
@@ -11,17 +12,17 @@ use crate::{
 use mailbox::{Mailbox, Queued};
 
 impl Router {
-    /// Forgets a session that takes no more. The promise is told before the session, so that it knows that older
-    /// stanzas than the next one are on their way back.
+    /// Removes a session that takes no more stanzas. The promise gets its message before the session, so that
+    /// it knows that the session returns stanzas which are older than the next one.
     pub(super) fn session_closed(&mut self, pair: &DomainPair, session: &Mailbox<Outgoing>) {
         if !self.sessions.get(pair).is_some_and(|known| known.is(session)) {
             return;
         }
         self.sessions.remove(pair);
-        // A promise that is gone takes the process with it.
+        // If the promise is gone, the process ends.
         let _ = self.promise.signal(promise::Expect { pair: pair.clone() });
         if session.signal(outgoing::Retire).is_err() {
-            // It ended by a panic and gives nothing back.
+            // The session panicked and returns nothing.
             let _ = self.promise.signal(outgoing::Returned::nothing(pair.clone(), None));
         }
     }

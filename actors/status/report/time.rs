@@ -1,4 +1,4 @@
-//! Points and lengths of time, as a report writes them.
+//! Times and durations in reports.
 
 use std::{
     fmt,
@@ -7,45 +7,45 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A point in time; RFC 3339 in UTC when written.
+/// A point in time, written as RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub SystemTime);
 
-/// A length of time; a number of seconds when written.
+/// A duration, written to JSON as a number of seconds with three decimals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seconds(pub Duration);
 
 impl Time {
-    /// Now.
+    /// The current time.
     pub fn now() -> Self {
         Self(clock::system())
     }
 
-    /// The time of day at an instant.
+    /// The calendar time of an instant.
     pub fn of(instant: Instant) -> Self {
         Self(clock::system().checked_sub(clock::since(instant)).unwrap_or(SystemTime::UNIX_EPOCH))
     }
 
-    /// How long before `later` that was.
+    /// The time from `self` to `later`; zero if `later` is earlier.
     pub fn before(self, later: Self) -> Duration {
         later.0.duration_since(self.0).unwrap_or_default()
     }
 }
 
 impl Seconds {
-    /// Since then.
+    /// The time since `then`.
     pub fn since(then: Instant) -> Self {
         Self(clock::since(then))
     }
 
-    /// Until then; nothing when it is past.
+    /// The time until `then`; zero if it is in the past.
     pub fn until(then: Instant) -> Self {
         Self(then.saturating_duration_since(clock::now()))
     }
 }
 
 impl fmt::Display for Seconds {
-    /// Writes `12 ms`, `34 s`, `12 min`, `5 h`, `3 days`: one unit is what a person needs.
+    /// Writes the duration in one unit: `12 ms`, `34 s`, `12 min`, `5 h`, `3 days`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs();
         match seconds {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_lengths_come_back_as_they_were_written() {
+    fn times_and_durations_are_read_as_they_were_written() {
         let time = Time(SystemTime::UNIX_EPOCH + Duration::from_millis(1_793_376_000_250));
         let text = serde_json::to_string(&time).unwrap();
         assert_eq!(text, "\"2026-10-30T16:00:00.250Z\"");

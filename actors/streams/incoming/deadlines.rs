@@ -1,76 +1,86 @@
-//! What a peer may take its time for, and for how long.
+//! The deadlines of an incoming stream: authentication, an incomplete element, an expired certificate,
+//! idleness, keepalive, and a peer that reads nothing.
 
 use std::time::Duration;
 
-use actix::Context;
+use actix::{AsyncContext, Context};
 use bytes::Bytes;
 use xmpp::stream::{self, Condition};
 
-use super::Incoming;
+use super::{Authentication, Incoming};
+use crate::{settings::Remote, streams::connection};
 
 impl Incoming {
-    /// RecorderHandle whether an element is under way, and since when. The time that the throttle takes is not the peer's.
-    pub(super) fn watch_element(&mut self, paused: Option<Duration>) {
-        let under_way = self.machine.unfinished();
-        self.unfinished = match (under_way, self.unfinished) {
-            (Some(number), Some((known, since))) if number == known => {
-                Some((number, since + paused.unwrap_or_default()))
+    /// Starts the timers.
+    pub(super) fn watch_deadlines(&self, context: &mut Context<Self>) {
+        let Remote { handshake_timeout, keepalive, idle_timeout, element_timeout, write_timeout, .. } =
+            self.remote;
+        let left = handshake_timeout.saturating_sub(clock::since(self.connection.since));
+        context.run_later(left, move |incoming, context| {
+            if incoming.machine.is_verifying() {
+                // Our question has a time limit of its own, and the peer has to get its outcome (XEP-0220
+                // section 2.5).
+                context.run_later(handshake_timeout + ANSWERED_WITHIN, Self::demand_authentication);
+            } else {
+                incoming.demand_authentication(context);
             }
-            (Some(number), _) => Some((number, clock::now() + paused.unwrap_or_default())),
-            (None, _) => None,
-        };
+        });
+        let shortest = keepalive.min(idle_timeout).min(element_timeout).min(write_timeout);
+        context.run_interval(connection::tick(shortest), Self::tick);
     }
 
-    pub(super) fn demand_authentication(&mut self, context: &mut Context<Self>) {
-        if !self.authorized && !self.over {
+    fn is_authenticated(&self) -> bool {
+        matches!(self.authentication, Authentication::Done { .. })
+    }
+
+    fn demand_authentication(&mut self, context: &mut Context<Self>) {
+        if !self.is_authenticated() && !self.connection.has_ended() {
             let text = format!("not authenticated in time, {}", self.machine.stage());
             self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
         }
     }
 
-    /// Closes the stream of a peer that reads nothing (RFC 6120 4.9.3.4). It is told, if it comes back within the moment
-    /// that it has now.
-    fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
-        let reason = "the peer does not read";
-        if self.over {
-            return self.link_ended(reason, context);
-        }
-        self.writing_since = None;
-        self.close(
-            Some(stream::Error::new(
-                Condition::ConnectionTimeout,
-                "no data accepted within the write timeout",
-            )),
-            context,
-        );
-        self.over = true;
-        self.log_closed(reason);
-    }
-
-    pub(super) fn tick(&mut self, context: &mut Context<Self>) {
-        if self.writing_since.is_some_and(|since| clock::since(since) > self.remote.write_timeout) {
+    fn tick(&mut self, context: &mut Context<Self>) {
+        let Remote { keepalive, idle_timeout, element_timeout, write_timeout, .. } = self.remote;
+        if self.connection.is_stalled(write_timeout) {
             return self.give_up_on_reader(context);
         }
-        // Nothing follows our closing tag, white space neither.
-        if self.over || !self.authorized || self.machine.is_closing() {
+        // Nothing follows our closing tag, not even whitespace.
+        if self.connection.has_ended() || !self.is_authenticated() || self.machine.is_closing() {
             return;
         }
-        let within = self.remote.element_timeout;
-        if self.unfinished.is_some_and(|(_, since)| clock::since(since) > within) {
-            let text = format!("an element that was not whole within {} s", within.as_secs_f32());
+        if self.reading.is_element_late(element_timeout) {
+            let text = format!("an element was incomplete after {} s", element_timeout.as_secs_f32());
             self.close(Some(stream::Error::new(Condition::ConnectionTimeout, text)), context);
-        } else if self.expires.take_if(|end| *end <= clock::system()).is_some()
+        } else if self.certificate.expires.take_if(|end| *end <= clock::system()).is_some()
             && self.machine.certificate_ended()
         {
-            // RFC 6120 13.7.2.3.
-            self.close(Some(stream::Error::new(Condition::Reset, "the certificate has expired")), context);
-        } else if clock::since(self.last_stanza) >= self.remote.idle_timeout {
+            // RFC 6120 section 13.7.2.3.
+            self.close(Some(stream::Error::new(Condition::Reset, "your certificate has expired")), context);
+        } else if clock::since(self.connection.last_stanza) >= idle_timeout {
             self.close(None, context);
-        } else if clock::since(self.last_read) >= self.remote.keepalive {
-            // RFC 6120 4.6.1: whitespace; a peer that is gone does not acknowledge it, and TCP says so.
-            self.last_read = clock::now();
-            self.outbox.push_raw(Bytes::from_static(b" "));
-            self.feed_link();
+        } else if clock::since(self.reading.last) >= keepalive {
+            // RFC 6120 section 4.6.1: whitespace. TCP reports a peer that does not acknowledge it.
+            self.reading.last = clock::now();
+            self.connection.outbox.push_raw(Bytes::from_static(b" "));
+            self.connection.flush();
         }
     }
+
+    /// Closes the stream of a peer that reads nothing (RFC 6120 section 4.9.3.4). The peer can still read the
+    /// error if it resumes reading before the link is cut.
+    fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
+        let reason = "the peer does not read";
+        if self.connection.has_ended() {
+            return self.link_ended(reason, context);
+        }
+        self.connection.allow_stall();
+        let error =
+            stream::Error::new(Condition::ConnectionTimeout, "no data accepted within the write timeout");
+        self.close(Some(error), context);
+        self.end(reason);
+    }
 }
+
+/// The time that may pass after the time limit of a question until its answer is here.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);

@@ -1,65 +1,49 @@
-//! What an operator asks of a stream that another server opened: how it is, and to close.
+//! Commands of an operator: report an incoming stream, and close it.
 
 use actix::{Context, Handler};
-use xmpp::policy::Refusal;
 
-use super::{Dismiss, Incoming, Show};
+use super::{Authentication, Dismiss, Incoming, Show};
 use mailbox::Queued;
 use status::{
-    amount::Amount,
-    event::{Event, What},
-    report::{Direction, Link, Pair, Seconds, State, Time, Tls},
+    event::{Event, EventKind},
+    report::{Direction, LinkReport, LinkState, Pair, TlsReport},
 };
 
 impl Incoming {
-    fn report(&self) -> Link {
+    fn report(&self) -> LinkReport {
         let (mut pairs, pairs_not_shown) = Pair::few(self.machine.pairs().iter());
         if let Some(to) = self.to.as_ref().filter(|_| pairs.is_empty()) {
             pairs.push(Pair { local: to.to_string(), remote: None });
         }
         let remote = self.machine.pairs().first().map(|pair| &pair.remote);
-        let (sent, waiting) = self.outbox.amounts();
-        Link {
-            direction: Direction::Incoming,
-            state: self.state(),
+        let (state, mechanism) = match &self.authentication {
+            Authentication::Pending => (LinkState::Negotiating, None),
+            Authentication::Done { mechanism, .. } => (LinkState::Authenticated, Some((*mechanism).into())),
+        };
+        let is_closing = self.connection.has_ended() || self.machine.is_closing();
+        let state = if is_closing { LinkState::Closing } else { state };
+        LinkReport {
             pairs,
             pairs_not_shown,
-            address: Some(self.address),
-            since: Time::of(self.since),
-            mechanism: self.mechanism.map(|mechanism| mechanism.to_string()),
-            tls: Tls::of(self.machine.transport(), remote, &self.remote.policy),
-            received: Amount { stanzas: self.stanzas_in, bytes: self.bytes_in },
-            sent,
-            waiting,
-            idle: Seconds::since(self.last_stanza),
+            mechanism,
+            tls: TlsReport::of(self.machine.transport(), remote, &self.remote.policy),
+            ..self.connection.report(Direction::Incoming, state, self.intake.stanzas)
         }
     }
 
-    fn state(&self) -> State {
-        match self.authorized {
-            _ if self.over || self.machine.is_closing() => State::Closing,
-            true => State::Authenticated,
-            false => State::Negotiating,
+    /// Records the end of the stream in the history of its domains, but of a few at most.
+    pub(super) fn record_end(&self, reason: &str) {
+        if matches!(self.authentication, Authentication::Pending) && !self.refusals.is_recorded {
+            self.record_unauthenticated_end(reason);
         }
-    }
-
-    /// RecorderHandle for the domains of the stream that it is over; a few stand for many. One that left because its certificate got
-    /// it no offer of EXTERNAL has asked for nothing that could be refused.
-    pub(super) fn note_end(&self, reason: &str) {
-        if let (false, Some(Err(problem)), Some(remote)) =
-            (self.authorized || self.refused, &self.verdict, self.machine.claimed())
-        {
-            let flaw = Refusal::Certificate(problem.clone()).explain(remote);
-            let event = Event::now(What::Disconnected)
-                .at(self.address)
-                .saying(format!("{reason}; not authenticated; {flaw}"));
-            self.environment.notes.note_claim(remote, event);
-        }
-        let stanzas = usize::try_from(self.stanzas_in).unwrap_or(usize::MAX);
-        for pair in self.machine.pairs().iter().take(NOTED) {
-            let event =
-                Event::now(What::Disconnected).with(&pair.local).at(self.address).saying(reason).of(stanzas);
-            self.environment.notes.note(&pair.remote, event);
+        let stanzas = usize::try_from(self.intake.stanzas).unwrap_or(usize::MAX);
+        for pair in self.machine.pairs().iter().take(RECORDED) {
+            let event = Event::now(EventKind::Disconnected)
+                .with(&pair.local)
+                .at(self.connection.address)
+                .saying(reason)
+                .of(stanzas);
+            self.environment.recorder.note(&pair.remote, event);
         }
     }
 }
@@ -70,7 +54,7 @@ impl Handler<Queued<Show>> for Incoming {
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let Show { of, links } = show.open();
         if of.is_none_or(|remote| self.machine.pairs().iter().any(|pair| pair.remote == remote)) {
-            // Whoever asked has given up, or has as many as he wants.
+            // The command may have been cancelled, or have enough links.
             let _ = links.try_send(self.report());
         }
     }
@@ -81,18 +65,18 @@ impl Handler<Queued<Dismiss>> for Incoming {
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
         let Dismiss { remote, closing, token } = dismiss.open();
-        if self.over || !self.machine.pairs().iter().any(|pair| pair.remote == remote) {
+        if self.connection.has_ended() || !self.machine.pairs().iter().any(|pair| pair.remote == remote) {
             return;
         }
-        // Whoever asked may have given up.
+        // The command may have been cancelled.
         let _ = closing.try_send(token.clone());
         self.draining.get_or_insert(token);
-        self.environment.notes.note(&remote, Event::now(What::Dismissed).at(self.address));
+        self.environment.recorder.note(&remote, Event::now(EventKind::Dismissed).at(self.connection.address));
         if !self.machine.is_closing() {
             self.close(None, context);
         }
     }
 }
 
-/// Domains of one stream whose records tell of its end.
-const NOTED: usize = 8;
+/// Domains of one stream whose history gets its end.
+const RECORDED: usize = 8;

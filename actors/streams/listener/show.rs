@@ -1,37 +1,37 @@
-//! What an operator asks of a listener: the streams it has accepted, and to close some.
+//! Commands of an operator: report the accepted streams, and close some.
 
 use std::net::SocketAddr;
 
 use actix::{Context, Handler};
 
-use super::{Connection, Dismiss, Kind, Listener, Show, Stage};
+use super::{Dismiss, Kind, Listener, Show, Stage, Tracked};
 use crate::streams::{component, incoming};
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    report::{Direction, Link, Seconds, State, Time},
+    report::{Direction, LinkReport, LinkState, Seconds, Time},
     smallest::smallest,
 };
 
-impl Connection {
-    /// Has its stream say how it is; of one that has not said a word yet there is not much to tell.
+impl Tracked {
+    /// Has its stream report its state. A connection without a stream is reported by its address only.
     fn show(&self, direction: Direction, address: SocketAddr, show: &Show) {
         let (of, links) = (show.of.clone(), show.links.clone());
-        // A stream that has just ended has nothing to say; whoever asked may have given up, or have enough.
+        // The stream may just have ended; the command may have been cancelled, or have enough links.
         match &self.stage {
             Stage::Server(incoming) => drop(incoming.signal(incoming::Show { of, links })),
             Stage::Component(component) => drop(component.signal(component::Show { of, links })),
-            Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) if of.is_none() => {
-                drop(links.try_send(self.meeting(direction, address)));
+            Stage::Silent | Stage::Waiting(_) | Stage::Starting(_) if of.is_none() => {
+                drop(links.try_send(self.starting(direction, address)));
             }
-            Stage::Silent | Stage::Waiting(_) | Stage::Meeting(_) => {}
+            Stage::Silent | Stage::Waiting(_) | Stage::Starting(_) => {}
         }
     }
 
-    fn meeting(&self, direction: Direction, address: SocketAddr) -> Link {
-        Link {
+    fn starting(&self, direction: Direction, address: SocketAddr) -> LinkReport {
+        LinkReport {
             direction,
-            state: State::Connecting,
+            state: LinkState::Connecting,
             pairs: Vec::new(),
             pairs_not_shown: 0,
             address: Some(address),
@@ -51,12 +51,12 @@ impl Handler<Queued<Show>> for Listener {
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let show = show.open();
-        let direction = match self.whose {
+        let direction = match self.kind {
             Kind::Servers(_) => Direction::Incoming,
             Kind::Components(_) => Direction::Component,
         };
         if show.of.is_some() {
-            // Only the streams know whose they are.
+            // Only the streams know their domains.
             self.connections
                 .iter()
                 .for_each(|(caller, connection)| connection.show(direction, caller.address, &show));

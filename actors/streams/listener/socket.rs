@@ -1,15 +1,18 @@
-//! The listening socket, and the task that accepts from it.
+//! Listening sockets, and the task that accepts connections from one.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::{Accepted, Caller, LOG, Listener};
-use crate::observe::log_limit::LogLimiter;
+use crate::flow::accept::{self, Acceptor};
 use mailbox::{Mailbox, Refused};
 
-/// Binds a listening socket; an IPv6 one is for IPv6 only, so that both families can have the same port.
+/// Binds a listening socket. An IPv6 socket is for IPv6 only, so that both families can have the same port.
+///
+/// # Errors
+/// The address cannot be bound, or the system has no room for a socket.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
@@ -22,33 +25,24 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until the listener stops it; a full mailbox leaves connections in the kernel's queue.
-pub(super) async fn accept(socket: TcpListener, door: usize, listener: Mailbox<Listener>) {
-    let failures = LogLimiter::new(LOG, 1, "more connections could not be accepted");
+/// Accepts connections until the listener aborts the task. While its mailbox is full, connections stay in the
+/// kernel's queue. `index` is that of the socket.
+pub(super) async fn accept(socket: TcpListener, index: usize, listener: Mailbox<Listener>) {
+    let (message, summary) = ("a connection could not be accepted", "more connections could not be accepted");
+    let acceptor = Acceptor::new(LOG, message, summary);
     loop {
-        let mut accepted = match socket.accept().await {
-            Ok((socket, address)) => Accepted { socket, caller: Caller { address, door } },
-            Err(error) => {
-                if failures.permits() {
-                    log::warn!(target: LOG, reason:% = error; "a connection could not be accepted");
-                }
-                tokio::time::sleep(BREATH).await;
-                continue;
-            }
-        };
+        let (stream, address) = acceptor.next(|| socket.accept()).await;
+        let mut accepted = Accepted { socket: stream, caller: Caller { address, socket: index } };
         loop {
             match listener.tell(accepted) {
                 Ok(()) => break,
                 Err(Refused::Full(again)) => accepted = again,
                 Err(Refused::Gone(_)) => return,
             }
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(accept::PAUSE).await;
         }
     }
 }
 
-/// Connections that may wait in the kernel for us to accept them.
+/// Connections that may wait in the kernel until they are accepted.
 const BACKLOG: i32 = 1024;
-
-/// A pause after which a full mailbox or an exhausted system may have room again.
-const BREATH: Duration = Duration::from_millis(25);

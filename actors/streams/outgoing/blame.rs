@@ -1,9 +1,9 @@
-//! The stanzas that are answered after a link has ended without a goodbye: the one that the peer complained about, and IQ
-//! requests that it cannot have read, whose senders wait.
+//! Decides which stanzas are answered after a link has broken: the one that the peer's stream error is about,
+//! and IQ requests that the peer has most likely not read, since their senders wait.
 //!
-//! A request that the peer has read is answered by the peer. So after a complaint about a known stanza those behind it
-//! are answered, and after one about an unknown stanza those of the last few seconds, which may have been behind it.
-//! After any other end only those are that were being written.
+//! The peer answers the requests that it has read. After an error about a known stanza, the requests behind
+//! that stanza are answered here; after an error about an unknown stanza those of the last few seconds, which
+//! may have been behind it. After any other end only the requests that were being written.
 
 use std::time::Instant;
 
@@ -13,19 +13,20 @@ use xmpp::{
     stream,
 };
 
-use crate::flow::outbox::{Fact, Suspects};
+use crate::flow::outbox::{Suspect, Suspects};
 
-/// What is to be answered.
+/// The stanzas to answer.
 #[derive(Debug, Default)]
 pub(super) struct Blame {
-    /// The stanza that made the peer end the stream, with the answer to it.
-    pub(super) culprit: Option<(Fact, stanza::Error)>,
-    /// Requests that have most likely not been read, with the answer to them.
-    pub(super) requests: Option<(Vec<Fact>, stanza::Error)>,
+    /// The stanza for which the peer ended the stream, with the error for its sender.
+    pub(super) culprit: Option<(Suspect, stanza::Error)>,
+    /// Requests that have most likely not been read, with the error for their senders.
+    pub(super) requests: Option<(Vec<Suspect>, stanza::Error)>,
 }
 
 impl Blame {
-    /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have arrived.
+    /// Finds the stanza that `error`, the peer's stream error, is about, among those that may not have
+    /// arrived.
     pub(super) fn find(
         remote: &Domain,
         error: Option<&stream::Error>,
@@ -37,7 +38,7 @@ impl Blame {
         let culprit = about_content.and_then(|error| {
             let oversized = oversized.filter(|_| error.condition == stream::Condition::PolicyViolation);
             let culprit = oversized.or(alone)?;
-            let text = format!("{remote} ended the stream over this stanza: {error}");
+            let text = format!("{remote} closed the stream because of this stanza: {error}");
             Some((culprit, answer(ErrorType::Modify, Condition::PolicyViolation, text)))
         });
         requests.retain(|request| match &culprit {
@@ -48,7 +49,7 @@ impl Blame {
         });
         let requests = (!requests.is_empty()).then(|| {
             let text = match error {
-                Some(error) => format!("{remote} ended the stream ({error}): the request may have arrived"),
+                Some(error) => format!("{remote} closed the stream ({error}): the request may have arrived"),
                 None => format!("the connection to {remote} was lost: the request may have arrived"),
             };
             (requests, answer(ErrorType::Wait, Condition::RemoteServerTimeout, text))
@@ -61,7 +62,7 @@ fn answer(type_: ErrorType, condition: Condition, text: String) -> stanza::Error
     stanza::Error { type_, condition, text }
 }
 
-/// Whether a stream error can be about a stanza, rather than about the stream, the peer's state or ours.
+/// Whether a stream error can be about a stanza, and not about the stream, the peer's state or ours.
 fn is_about_content(condition: stream::Condition) -> bool {
     use stream::Condition as C;
     match condition {
@@ -112,13 +113,15 @@ mod tests {
         Stanza::from_element(&element.with("id", id).with_text("x".repeat(length))).unwrap()
     }
 
-    /// An outbox that has written these, and the account that they are on.
+    /// An outbox that has written these stanzas, and the ledger that counts them.
     fn written(stanzas: Vec<Stanza>) -> (Outbox, std::sync::Arc<Totals>) {
         let all = std::sync::Arc::new(Totals::default());
-        let slip = LedgerEntry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
+        let entry = LedgerEntry::take_in(&all, &std::sync::Arc::default(), Amount::of(&stanzas));
         let first = stanzas[0].clone();
-        let batch =
-            Batch { slip, ..Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas) };
+        let batch = Batch {
+            entry,
+            ..Batch::between(first.from_domain().clone(), first.to_domain().clone(), stanzas)
+        };
         let mut outbox = Outbox::new(BUDGET);
         outbox.push(batch, clock::now()).unwrap();
         while outbox.next_chunk().is_some() {
@@ -129,17 +132,17 @@ mod tests {
 
     /// The ids of the culprit and of the requests.
     fn blamed(outbox: &mut Outbox, condition: stream::Condition) -> (Option<String>, Vec<String>) {
-        let error = stream::Error::new(condition, "so be it");
+        let error = stream::Error::new(condition, "some text");
         let remote = Domain::new("b.example").unwrap();
-        let id = |fact: Fact| fact.stanza.id().unwrap().into_owned();
+        let id = |suspect: Suspect| suspect.stanza.id().unwrap().into_owned();
         let Blame { culprit, requests } =
             Blame::find(&remote, Some(&error), outbox.take_suspects(&[], clock::now()), clock::now());
         if let Some((_, error)) = &culprit {
             assert_eq!((error.type_, error.condition), (ErrorType::Modify, Condition::PolicyViolation));
-            assert!(error.text.ends_with(&format!("{} (so be it)", condition.as_str())), "{}", error.text);
+            assert!(error.text.ends_with(&format!("{} (some text)", condition.as_str())), "{}", error.text);
         }
         let requests = requests.map(|(requests, _)| requests).unwrap_or_default();
-        (culprit.map(|(fact, _)| id(fact)), requests.into_iter().map(id).collect())
+        (culprit.map(|(suspect, _)| id(suspect)), requests.into_iter().map(id).collect())
     }
 
     /// Every condition, whether it blames a stanza that is alone, and a long one among others.
@@ -175,7 +178,7 @@ mod tests {
     };
 
     #[test]
-    fn each_condition_blames_what_it_can_be_about() {
+    fn each_condition_blames_a_stanza_it_can_be_about() {
         for (condition, alone, long) in BLAMES {
             let (mut outbox, _) = written(vec![stanza("message", "1", 5)]);
             let wanted = alone.then(|| "1".to_owned());
@@ -191,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_before_the_stanza_that_is_meant_are_left_to_the_peer() {
+    fn requests_before_the_culprit_are_left_to_the_peer() {
         let (mut outbox, _) =
             written(vec![stanza("iq", "1", 5), stanza("message", "2", 20_000), stanza("iq", "3", 5)]);
         let blamed = blamed(&mut outbox, stream::Condition::PolicyViolation);
@@ -219,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_answered_is_counted_so_and_the_rest_as_uncertain() {
+    fn answered_stanzas_count_as_answered_and_the_rest_as_uncertain() {
         let (mut outbox, all) = written(vec![stanza("iq", "1", 5), stanza("message", "2", 5)]);
         assert_eq!(all.settled(Outcome::Written).stanzas, 2);
-        assert_eq!(outbox.doubt_recent(clock::now()), 2);
+        assert_eq!(outbox.mark_recent_uncertain(clock::now()), 2);
         let requests = outbox.take_suspects(&[], clock::now()).requests;
         outbox.answered(requests[0].amount, Condition::RemoteServerTimeout, 1);
         let of = |outcome| all.settled(outcome).stanzas;

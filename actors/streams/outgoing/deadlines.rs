@@ -1,4 +1,4 @@
-//! What a stream is watched for while it stands: a peer that reads nothing, an expired certificate, idleness, silence.
+//! The deadlines of an open stream: a peer that reads nothing, an expired certificate, idleness, keepalive.
 
 use std::time::Duration;
 
@@ -6,52 +6,69 @@ use actix::{AsyncContext, Context};
 use bytes::Bytes;
 use xmpp::{policy::Mechanism, stream};
 
-use super::Outgoing;
+use super::{Outgoing, State, closing::Redial};
+use crate::{dial::attempt::PendingDial, streams::connection};
 
-impl Outgoing {
-    /// Looks from now on, often enough for the shortest of its times.
-    pub(super) fn watch_deadlines(&mut self, context: &mut Context<Self>) {
-        if let Some(ticking) = self.ticking.take() {
-            context.cancel_future(ticking);
-        }
-        let tick = self.keepalive.min(self.idle_timeout).min(self.write_timeout) / 2;
-        let tick = tick.clamp(TICK_AT_LEAST, TICK_AT_MOST);
-        self.ticking = Some(context.run_interval(tick, Self::tick));
-    }
+/// The configured limits of a stream to this remote domain.
+pub(super) struct Limits {
+    /// A stream without a stanza for so long is closed.
+    pub(super) idle_timeout: Duration,
+    /// Silence after which the link is checked.
+    pub(super) keepalive: Duration,
+    /// A peer that does not take one chunk in this time does not read.
+    pub(super) write_timeout: Duration,
+    /// The peer's certificate has to be valid, however it authenticated.
+    pub(super) strict: bool,
+}
 
-    fn tick(&mut self, context: &mut Context<Self>) {
-        let Some(wire) = &mut self.wire else { return };
-        // Dialback rests on DNS, whatever becomes of the certificate, unless that has to be good.
-        let rests_on_it = wire.mechanism == Mechanism::External || self.strict;
-        if self.end.is_some() {
-            // The peer has a moment to close its side.
-        } else if wire
-            .writing_since
-            .is_some_and(|since| clock::since(since) > self.keepalive.min(self.write_timeout))
-        {
-            // RFC 6120 4.9.3.4; it is read if the peer comes back within the moment that it has now.
-            let error = stream::Error::new(
-                stream::Condition::ConnectionTimeout,
-                "no data accepted within the write timeout",
-            );
-            self.close_stream(Some(error), "the peer does not read", context);
-        } else if rests_on_it && wire.expires.is_some_and(|end| end <= clock::system()) {
-            // RFC 6120 13.7.2.3. What is left over goes to a stream that meets the peer's next certificate.
-            let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
-            self.close_stream(Some(error), "the peer's certificate has expired", context);
-        } else if clock::since(wire.last_stanza) >= self.idle_timeout && self.outbox.is_empty() {
-            self.close_stream(None, "idle", context);
-            if let Some(end) = &mut self.end {
-                end.idle = true;
-            }
-        } else if clock::since(wire.last_write) >= self.keepalive {
-            // RFC 6120 4.6.1: whitespace. A peer that is gone does not acknowledge it, and TCP says so.
-            self.outbox.push_raw(Bytes::from_static(b" "));
-            self.feed_link();
+impl From<&PendingDial> for Limits {
+    fn from(pending: &PendingDial) -> Self {
+        Self {
+            idle_timeout: pending.idle_timeout,
+            keepalive: pending.keepalive,
+            write_timeout: pending.write_timeout,
+            strict: pending.strict,
         }
     }
 }
 
-/// Idleness and silence are looked for this often, depending on how long they are to last.
-const TICK_AT_LEAST: Duration = Duration::from_millis(100);
-const TICK_AT_MOST: Duration = Duration::from_secs(15);
+impl Outgoing {
+    /// Checks the deadlines from now on, often enough for the shortest of them.
+    pub(super) fn watch_deadlines(&mut self, context: &mut Context<Self>) {
+        if let Some(ticking) = self.ticking.take() {
+            context.cancel_future(ticking);
+        }
+        let Limits { idle_timeout, keepalive, write_timeout, .. } = self.limits;
+        let shortest = keepalive.min(idle_timeout).min(write_timeout);
+        self.ticking = Some(context.run_interval(connection::tick(shortest), Self::tick));
+    }
+
+    fn tick(&mut self, context: &mut Context<Self>) {
+        // A stream that is being closed has a time limit of its own.
+        let State::Open(session) = &mut self.state else { return };
+        let Limits { idle_timeout, keepalive, write_timeout, strict } = self.limits;
+        let connection = &mut session.connection;
+        // Dialback depends on DNS, not on the certificate, unless the certificate has to be valid.
+        let needs_certificate = session.machine.mechanism() == Mechanism::External || strict;
+        if connection.is_stalled(keepalive.min(write_timeout)) {
+            // RFC 6120 section 4.9.3.4. The peer can still read the error if it resumes reading before the
+            // link is cut.
+            let error = stream::Error::new(
+                stream::Condition::ConnectionTimeout,
+                "no data accepted within the write timeout",
+            );
+            self.close_stream(Some(error), "the peer does not read", Redial::ByRule, context);
+        } else if needs_certificate && session.expires.is_some_and(|end| end <= clock::system()) {
+            // RFC 6120 section 13.7.2.3. What is left goes to a new stream, which checks the peer's new
+            // certificate.
+            let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
+            self.close_stream(Some(error), "the peer's certificate has expired", Redial::ByRule, context);
+        } else if clock::since(connection.last_stanza) >= idle_timeout && connection.outbox.is_empty() {
+            self.close_stream(None, "idle", Redial::AtOnce, context);
+        } else if clock::since(connection.last_write) >= keepalive {
+            // RFC 6120 section 4.6.1: whitespace. TCP reports a peer that does not acknowledge it.
+            connection.outbox.push_raw(Bytes::from_static(b" "));
+            self.flush();
+        }
+    }
+}

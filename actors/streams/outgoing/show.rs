@@ -1,32 +1,29 @@
-//! What an operator asks of a session: how it is, and to close.
+//! Commands of an operator: report a session, and close it.
 
 use actix::{Context, Handler};
 
-use super::{Dismiss, Outgoing, Show};
+use super::{Dismiss, Outgoing, Show, State, closing::Redial};
 use mailbox::Queued;
-use status::{
-    amount::Amount,
-    report::{Direction, Link, Pair, Seconds, State, Time, Tls},
-};
+use status::report::{Direction, LinkReport, LinkState, Pair, TlsReport};
 
 impl Outgoing {
-    /// How the link is; `None` before there is one, and after.
-    fn report(&self) -> Option<Link> {
-        let wire = self.wire.as_ref()?;
-        let (sent, waiting) = self.outbox.amounts();
-        Some(Link {
-            direction: Direction::Outgoing,
-            state: if self.end.is_some() { State::Closing } else { State::Authenticated },
+    /// The state of the link; `None` without a link.
+    fn report(&self) -> Option<LinkReport> {
+        let session = self.state.session()?;
+        let shown = match self.state {
+            State::Closing(..) => LinkState::Closing,
+            _ => LinkState::Authenticated,
+        };
+        let link = session.connection.report(Direction::Outgoing, shown, session.inbound.answers);
+        Some(LinkReport {
             pairs: vec![Pair::from(&self.pair)],
-            pairs_not_shown: 0,
-            address: Some(wire.address),
-            since: Time::of(wire.since),
-            mechanism: Some(wire.mechanism.to_string()),
-            tls: Tls::of(wire.machine.transport(), Some(&self.pair.remote), wire.machine.policy()),
-            received: Amount { stanzas: wire.inbound.answers, bytes: wire.bytes_in },
-            sent,
-            waiting,
-            idle: Seconds::since(wire.last_stanza),
+            mechanism: Some(session.machine.mechanism().into()),
+            tls: TlsReport::of(
+                session.machine.transport(),
+                Some(&self.pair.remote),
+                session.machine.policy(),
+            ),
+            ..link
         })
     }
 }
@@ -37,7 +34,7 @@ impl Handler<Queued<Show>> for Outgoing {
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let Show { links } = show.open();
         if let Some(link) = self.report() {
-            // Whoever asked has given up, or has as many as he wants.
+            // The command may have been cancelled, or have enough links.
             let _ = links.try_send(link);
         }
     }
@@ -48,15 +45,13 @@ impl Handler<Queued<Dismiss>> for Outgoing {
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
         let Dismiss { token } = dismiss.open();
-        if self.wire.is_none() {
-            return;
-        }
-        self.finishing.push(token);
-        if self.end.is_none() {
-            self.close_stream(None, "an operator asked for it", context);
-            if let Some(end) = &mut self.end {
-                end.idle = true;
+        match &self.state {
+            State::Open(_) => {
+                self.shutdown.finishing.push(token);
+                self.close_stream(None, "closed by an operator", Redial::AtOnce, context);
             }
+            State::Closing(..) => self.shutdown.finishing.push(token),
+            State::New(_) | State::Dialing { .. } | State::Closed(_) | State::Failed => {}
         }
     }
 }

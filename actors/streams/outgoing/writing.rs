@@ -1,86 +1,95 @@
-//! How stanzas get into the outbox, and what does not.
+//! The way of stanzas into the outbox, and the answers to those that cannot be written.
 
 use actix::Context;
 use xmpp::stanza::{self, Condition, ErrorType};
 
-use super::{LOG, Outgoing};
+use super::{LOG, Outgoing, State};
 use crate::{
-    dial::failure::Failure,
+    dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
 };
-use status::event::{Event, What};
+use status::event::{Event, EventKind};
 
 impl Outgoing {
-    /// What waited in the promise.
+    /// Writes stanzas that waited in the promise, however many wait already.
     pub(super) fn write_first(&mut self, batch: Batch) {
-        if let Some(batch) = self.admissible(batch) {
-            self.outbox.push_first(batch);
-            self.feed_link();
+        if let Some(batch) = self.admissible(batch)
+            && let State::Open(session) = &mut self.state
+        {
+            session.connection.outbox.push_first(batch);
+            self.flush();
         }
     }
 
+    /// Writes stanzas from the router, or answers them.
     pub(super) fn write(&mut self, batch: Batch, context: &mut Context<Self>) {
         let Some(batch) = self.admissible(batch) else { return };
-        if self.stopping && !self.outbox.is_empty() {
-            let error = Failure::Stopping.stanza_error(&self.pair.remote);
-            self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
-            return bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+        if self.shutdown.has_begun && self.has_unwritten() {
+            return self.answer(batch, &AttemptError::Stopping.stanza_error(&self.pair.remote));
         }
-        if let Err(batch) = self.outbox.push(batch, clock::now()) {
-            // It was said at `warn` when the patience ended.
+        let State::Open(session) = &mut self.state else { return };
+        if let Err(batch) = session.connection.send(batch, context, Self::hold_ended) {
+            // The log has a warning from the time when the hold ended.
             self.refuse_slow(batch);
         }
-        self.feed_link();
-        self.watch_patience(context);
     }
 
-    /// What of it the link may take; after the end it is kept, and nobody is held up by it.
+    /// The stanzas of a batch that the peer takes. After the end of the stream a batch is kept, and holds up
+    /// no sender.
     fn admissible(&mut self, mut batch: Batch) -> Option<Batch> {
-        let Some(wire) = self.wire.as_mut().filter(|_| self.end.is_none()) else {
+        let State::Open(session) = &mut self.state else {
             batch.release();
             self.leftovers.push(batch);
             return None;
         };
-        wire.last_stanza = clock::now();
-        if let Some(limit) = wire.max_stanza {
+        session.connection.last_stanza = clock::now();
+        if let Some(limit) = session.machine.max_stanza() {
             self.refuse_oversized(&mut batch, limit);
         }
         (!batch.stanzas.is_empty()).then_some(batch)
     }
 
-    /// XEP-0478 section 4: never above what the peer announced.
+    /// XEP-0478 section 4: sends nothing above the limit that the peer announced.
     fn refuse_oversized(&self, batch: &mut Batch, limit: usize) {
         while let Some(place) = batch.stanzas.iter().position(|stanza| stanza.bytes().len() > limit) {
             let mut oversized = batch.split_off(place);
             let after = oversized.split_off(1);
-            let text = format!("{} takes no stanza longer than {limit} bytes", self.pair.remote);
+            let text = format!("{} accepts no stanza larger than {limit} bytes", self.pair.remote);
             let error =
                 stanza::Error { type_: ErrorType::Modify, condition: Condition::PolicyViolation, text };
-            self.note(Event::now(What::Bounced).saying(&error.text).of(1));
-            bounce(&self.owners.bounces, oversized, &error, Outcome::Answered);
+            self.answer(oversized, &error);
             batch.stanzas.extend(after.stanzas);
-            batch.slip.merge(after.slip);
+            batch.entry.merge(after.entry);
         }
     }
 
     fn refuse_slow(&self, batch: Batch) {
-        log::debug!(target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len(); "refused: the peer reads too slowly");
-        let text = format!("{} takes stanzas more slowly than they come", self.pair.remote);
+        log::debug!(
+            target: LOG, pair:% = self.pair, stanzas = batch.stanzas.len();
+            "refused: the peer reads too slowly"
+        );
+        let text = format!("{} reads stanzas more slowly than they arrive", self.pair.remote);
         let error = stanza::Error { type_: ErrorType::Wait, condition: Condition::ResourceConstraint, text };
-        self.note(Event::now(What::Bounced).saying(&error.text).of(batch.stanzas.len()));
-        bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+        self.answer(batch, &error);
     }
 
-    /// Wakes up when the patience with a full outbox ends.
-    fn watch_patience(&mut self, context: &mut Context<Self>) {
-        self.alarm.set(self.outbox.patience_ends(), context, |session, context| {
-            let batches = session.outbox.lose_patience(clock::now());
-            let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
-            if stanzas > 0 {
-                log::warn!(target: LOG, pair:% = session.pair, stanzas = stanzas; "refused: the peer reads too slowly");
-            }
-            batches.into_iter().for_each(|batch| session.refuse_slow(batch));
-            session.watch_patience(context);
-        });
+    /// Answers the stanzas of a batch with an error.
+    fn answer(&self, batch: Batch, error: &stanza::Error) {
+        self.record(Event::now(EventKind::Bounced).saying(&error.text).of(batch.stanzas.len()));
+        bounce(&self.owners.bounces, batch, error, Outcome::Answered);
+    }
+
+    /// The hold of a full outbox has ended: refuses what was held if the peer took too little.
+    fn hold_ended(&mut self, context: &mut Context<Self>) {
+        let Some(session) = self.state.session_mut() else { return };
+        let batches = session.connection.end_hold(context, Self::hold_ended);
+        let stanzas: usize = batches.iter().map(|batch| batch.stanzas.len()).sum();
+        if stanzas > 0 {
+            log::warn!(
+                target: LOG, pair:% = self.pair, stanzas = stanzas;
+                "refused: the peer reads too slowly"
+            );
+        }
+        batches.into_iter().for_each(|batch| self.refuse_slow(batch));
     }
 }

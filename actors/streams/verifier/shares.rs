@@ -1,4 +1,4 @@
-//! The share of verifications that an address, a network, and all askers together may have.
+//! Limits of verifications: for an address, for a network, and for all initiators together.
 
 use std::{
     collections::HashMap,
@@ -8,16 +8,16 @@ use std::{
 
 use crate::dial::token_bucket::TokenBucket;
 
-/// The verifications under way or not confirmed a while ago, by asker.
+/// Counts the verifications that are being made, or were not confirmed lately, by initiator.
 #[derive(Debug)]
 pub(super) struct Shares {
     sites: HashMap<IpAddr, usize>,
     networks: HashMap<IpAddr, usize>,
-    /// Networks with a confirmed key, and the moment of the last.
+    /// Networks with a confirmed key, and the time of the last one.
     proved: HashMap<IpAddr, Instant>,
-    /// For all networks of which no key was confirmed.
+    /// The rate for all networks without a confirmed key.
     unproved_in_all: TokenBucket,
-    /// For all others: a flood from networks that nobody knows does not stop them.
+    /// The rate for all other networks: a flood from unknown networks does not delay them.
     proved_in_all: TokenBucket,
 }
 
@@ -33,7 +33,7 @@ impl Shares {
         }
     }
 
-    /// Whether one more may be made for `site`, of which `per_address` may be counted.
+    /// Whether one more verification may be made for `site`, whose limit is `per_address`.
     pub(super) fn has_room(&mut self, site: IpAddr, per_address: usize, now: Instant) -> bool {
         let network = network(site);
         let of_network = self.networks.get(&network).copied().unwrap_or_default();
@@ -42,7 +42,7 @@ impl Shares {
             && self.in_all(network).has_room(now)
     }
 
-    /// Counts one.
+    /// Counts a verification.
     pub(super) fn take(&mut self, site: IpAddr, now: Instant) {
         let network = network(site);
         *self.sites.entry(site).or_default() += 1;
@@ -50,7 +50,7 @@ impl Shares {
         self.in_all(network).take(now);
     }
 
-    /// Takes back one that confirmed a key: it has cost nothing.
+    /// No longer counts a verification that confirmed a key.
     pub(super) fn give_back(&mut self, site: IpAddr, now: Instant) {
         self.release(site);
         let network = network(site);
@@ -62,7 +62,7 @@ impl Shares {
         self.proved.insert(network, now);
     }
 
-    /// Counts one no more that did not confirm a key.
+    /// No longer counts a verification that did not confirm a key.
     pub(super) fn release(&mut self, site: IpAddr) {
         release(&mut self.sites, site);
         release(&mut self.networks, network(site));
@@ -82,7 +82,7 @@ fn release(counts: &mut HashMap<IpAddr, usize>, of: IpAddr) {
     }
 }
 
-/// The network of an address, as it is given to one customer: an IPv6 /48, an IPv4 /24.
+/// The network of an address, as one customer may have it: an IPv6 /48 or an IPv4 /24.
 fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(four) => Ipv4Addr::from_bits(four.to_bits() & (u32::MAX << 8)).into(),
@@ -90,19 +90,19 @@ fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// A network may have as much asked as so many of its addresses. Honest servers share networks, and their keys cost
-/// nothing once they are confirmed.
+/// The limit of a network, in multiples of that of one address. Honest servers share networks, and their keys
+/// no longer count once they are confirmed.
 const SITES: usize = 4;
 
-/// Verifications without a confirmed key, of all askers, in a burst: enough for a thousand servers that show their keys at
-/// once, as after a restart.
+/// The burst of verifications without a confirmed key, for all initiators: enough for a thousand servers that
+/// show their keys at once, as after a restart.
 const IN_ALL: usize = 1_000;
 
-/// Those in the long run. With four connections and ten DNS questions each, strangers cause at most 80 connections and 200
-/// questions in a second, however many addresses they have.
+/// The rate in the long run. With four connections and ten DNS queries each, unknown peers cause at most 80
+/// connections and 200 queries per second, however many addresses they have.
 const IN_ALL_PER_SECOND: f64 = 20.0;
 
-/// Networks with a confirmed key that are remembered, in about 200 KiB.
+/// Networks with a confirmed key that are kept, in about 200 KiB.
 const REMEMBERED: usize = 4096;
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sites_of_one_network_share_what_a_few_may_have() {
+    fn the_addresses_of_one_network_share_a_limit() {
         let now = clock::now();
         let mut shares = Shares::new(now);
         assert_eq!(takes(&mut shares, (0..100).map(|_| v6(1, 1)), now), 32);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn all_networks_together_are_held_to_a_rate_which_spares_those_that_proved_something() {
+    fn all_unknown_networks_share_a_rate_and_known_ones_have_their_own() {
         let mut now = clock::now();
         let mut shares = Shares::new(now);
         let known = v6(0, 0);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_domains_behind_one_address_cost_nothing_when_they_are_confirmed() {
+    fn ten_thousand_confirmed_domains_of_one_address_do_not_count() {
         let now = clock::now();
         let mut shares = Shares::new(now);
         let hoster = IpAddr::from([192, 0, 2, 1]);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_networks_are_remembered() {
+    fn the_number_of_known_networks_is_bounded() {
         let now = clock::now();
         let mut shares = Shares::new(now);
         for network in 0..5_000 {

@@ -1,7 +1,7 @@
 //! Errors of domains and components, their secrets, keys and certificates.
 
 use super::{Dir, assert_finds};
-use crate::authority::Authority;
+use testkit::Authority;
 
 #[test]
 fn a_component_needs_one_secret() {
@@ -32,7 +32,7 @@ fn secrets_are_read_from_the_first_line_of_their_files() {
 
 #[test]
 fn a_name_is_unique_among_domains_and_among_components() {
-    let authority = Authority::new().unwrap();
+    let authority = Authority::new("authority").unwrap();
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let identity = "certificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n";
     let one = format!("[[domain]]\nname = \"a.example\"\n{identity}");
@@ -85,9 +85,9 @@ fn missing_files_and_files_without_pem_are_reported() {
 
 #[test]
 fn a_key_must_belong_to_the_first_certificate() {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.certify("a.example").unwrap();
-    let mut upside_down = authority.certificate().to_pem().unwrap();
+    let authority = Authority::new("authority").unwrap();
+    let leaf = authority.issue(&["a.example"]);
+    let mut upside_down = authority.own().to_pem().unwrap();
     upside_down.extend(leaf.chain[0].to_pem().unwrap());
     let key = leaf.key.private_key_to_pem_pkcs8().unwrap();
     let dir =
@@ -107,8 +107,8 @@ fn a_key_must_belong_to_the_first_certificate() {
 
 #[test]
 fn an_encrypted_key_is_refused_without_asking_for_its_passphrase() {
-    let authority = Authority::new().unwrap();
-    let leaf = authority.certify("a.example").unwrap();
+    let authority = Authority::new("authority").unwrap();
+    let leaf = authority.issue(&["a.example"]);
     let cipher = openssl::symm::Cipher::aes_128_cbc();
     let locked = leaf.key.private_key_to_pem_pkcs8_passphrase(cipher, b"secret").unwrap();
     let dir = Dir::new().with("crt", leaf.chain[0].to_pem().unwrap()).with("key", locked);
@@ -122,7 +122,7 @@ fn an_encrypted_key_is_refused_without_asking_for_its_passphrase() {
 
 #[test]
 fn an_inherited_certificate_for_another_name_is_a_warning() {
-    let authority = Authority::new().unwrap();
+    let authority = Authority::new("authority").unwrap();
     let dir = Dir::new().with_certificate(&authority, "a.example");
     let findings = dir.findings(
         "[[domain]]\nname = \"a.example\"\ncertificate = \"certs/a.example.crt\"\nkey = \"certs/a.example.key\"\n\

@@ -12,13 +12,14 @@ use criterion::{Criterion, Throughput};
 use tokio::sync::mpsc::UnboundedSender;
 use xmpp::{Domain, DomainPair};
 
-use crate::{authority::Authority, script::Script};
+use crate::script::Script;
 use actors::{
     flow::link::{Event, Link},
     settings::{Identity, Trust},
 };
 use mailbox::{Meter, Queued};
 use net::{stream::Stream, tls::Tls};
+use testkit::Authority;
 
 /// Sends lone stanzas, and chunks as they come under load.
 pub(crate) fn measure(criterion: &mut Criterion) {
@@ -80,10 +81,7 @@ fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
     let (made, is_made) = mpsc::channel();
     thread::spawn(move || {
         actix_rt::System::new().block_on(async {
-            let directory = std::env::temp_dir().join(format!("nuncio-micro-{}", std::process::id()));
-            std::fs::create_dir_all(&directory).expect("a directory");
-            let tls = tls(&Authority::new(&directory, "authority"));
-            std::fs::remove_dir_all(&directory).expect("a directory");
+            let tls = tls(&Authority::new("authority").expect("an authority"));
             let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
             let listener = listener.await.expect("a port");
             let address = listener.local_addr().expect("an address");
@@ -123,8 +121,8 @@ fn link(stream: Stream, hears: Sender<Came>) -> Link {
 
 fn tls(authority: &Authority) -> Tls {
     let identity = |name: &str| {
-        let issued = authority.issue(&[name]);
-        let identity = Identity { chain: vec![issued.certificate], key: issued.key };
+        let testkit::Identity { chain, key, .. } = authority.issue(&[name]);
+        let identity = Identity { chain, key };
         (Domain::new(name).expect("a domain"), Some(identity))
     };
     let identities = ["a.example", "b.example"].map(identity).to_vec();

@@ -4,12 +4,6 @@
 // This is a program that measures: what fails ends it. And it shares files of which it needs a part.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-#[path = "../../support/authority.rs"]
-#[expect(dead_code, reason = "the tests need all of it, this some")]
-mod authority;
-#[path = "../../support/der.rs"]
-#[expect(dead_code, reason = "the tests need all of it, this some")]
-mod der;
 mod framer;
 mod link;
 #[path = "../script.rs"]

@@ -13,18 +13,11 @@ use std::{
 use actix::Arbiter;
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput};
-use xmpp::{
-    Domain, DomainPair, Stanza,
-    certificate::TrustStore,
-    component::Secret,
-    dialback,
-    policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
-    stanza::Origin,
-    stream::initiating::{Handshake, Open, Output, Plan},
-};
+use xmpp::{Domain, DomainPair, Stanza, component::Secret, policy::Bounds, stanza::Origin};
 
 use actors::{
-    dial::attempt::{Arrival, Dial, PendingDial, Session},
+    dial::attempt::{Dial, PendingDial, Session},
+    fixture::{DeafListener, established},
     flow::{
         batch::Batch,
         route::{Ingress, Route},
@@ -36,12 +29,9 @@ use actors::{
         service::{self, Service},
     },
     settings,
-    streams::{
-        caller,
-        component::{self, Component},
-    },
+    streams::component::{self, Component},
 };
-use mailbox::{Mailbox, Meter, Queued, panic_guard::PanicGuard, workers::Workers};
+use mailbox::{Mailbox, Meter, panic_guard::PanicGuard, workers::Workers};
 use net::stream::Stream;
 
 /// From a message to the router until the component has read all of it.
@@ -128,7 +118,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         closed: router.outlet(),
         bounces: router.outlet(),
         routes: router.outlet(),
-        notes: RecorderHandle::disabled(),
+        recorder: RecorderHandle::disabled(),
     };
     let (_, workers) = Workers::start(1);
     promise_inbox.start_on(&here, move || {
@@ -145,7 +135,8 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     router_inbox.start_on(&here, move || {
         Router::new([], names, promise, service, None, RecorderHandle::disabled(), vital)
     });
-    let nobody: Mailbox<Nobody> = mailbox::start_on(&here, &meter("listener"), "listener", |_| Nobody);
+    let nobody: Mailbox<DeafListener> =
+        mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
     let environment = component::Environment {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
         max_stanza: 100_000,
@@ -155,17 +146,17 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         owners: Arc::new(component::Owners {
             routes: router.outlet(),
             refused: router.outlet(),
-            claimed: router.outlet(),
+            bind_requested: router.outlet(),
             gone: router.outlet(),
             answered: router.outlet(),
             rejected: router.outlet(),
             undelivered: router.outlet(),
         }),
-        door: 0,
+        socket: 0,
         ended: nobody.outlet(),
         proved: nobody.outlet(),
         mistaken: nobody.outlet(),
-        refusals: component::Refusals::of(std::iter::empty()),
+        log_limits: component::LogLimits::of(std::iter::empty()),
         asker: None,
         bad_stanzas: actors::observe::log_limit::LogLimiter::new(
             "nuncio::component",
@@ -231,9 +222,9 @@ impl Dial for World {
         let (address, pair) = (self.remotes, pair.clone());
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
-            let machine = negotiated(&pair);
+            let machine = established(&pair);
             let stream = Stream::Tcp(stream);
-            Ok(Arrival::Session(Box::new(Session {
+            Ok(Session {
                 trace: actors::flow::trace::Trace::new("nuncio::outgoing"),
                 stream,
                 machine,
@@ -241,49 +232,14 @@ impl Dial for World {
                 expires: None,
                 evidence: None,
                 route: None,
-            })))
+            })
         };
         PendingDial {
             idle_timeout: Duration::from_secs(3600),
             strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
-            begin: Box::new(move || Box::pin(attempt)),
-        }
-    }
-}
-
-/// A machine that has its negotiation behind it.
-fn negotiated(pair: &DomainPair) -> Box<Open> {
-    let policy = Policy {
-        tls: Tls::Disabled,
-        auth: vec![Mechanism::Dialback],
-        strict_certificates: false,
-        dialback_after_external: false,
-        dialback_shortcut: false,
-        trust: TrustStore(0),
-        max_stanza: 100_000,
-        max_stanza_unauthenticated: 10_000,
-        idle_seconds: 0,
-        secret: dialback::Secret::new(SECRET),
-        unknown_recipient: UnknownRecipient::Close,
-        malformed_stanza: MalformedStanza::Bounce,
-    };
-    let plan =
-        Plan { pair: pair.clone(), policy, bounds: Bounds::default(), direct_tls: None, certificate: false };
-    let mut machine = Handshake::session(plan);
-    let DomainPair { local, remote } = pair;
-    let heard = format!(
-        "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
-         xmlns:db='jabber:server:dialback' id='1' from='{remote}' to='{local}' version='1.0'>\
-         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>\
-         <db:result from='{remote}' to='{local}' type='valid'/>"
-    );
-    while machine.poll().is_some() {}
-    machine.receive(BytesMut::from(heard.as_bytes()));
-    loop {
-        if let Output::Completed(open) = machine.poll().expect("the negotiation goes through") {
-            return open;
+            begin: Box::new(move |_| Box::pin(attempt)),
         }
     }
 }
@@ -321,37 +277,6 @@ fn stanzas(from: &str, to: &str, count: usize) -> Vec<Stanza> {
         }
     }
     stanzas
-}
-
-/// Answers nothing; stands where a listener would.
-struct Nobody;
-
-impl actix::Actor for Nobody {
-    type Context = actix::Context<Self>;
-}
-
-impl actix::Handler<Queued<caller::Ended>> for Nobody {
-    type Result = ();
-
-    fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut actix::Context<Self>) {
-        ended.open();
-    }
-}
-
-impl actix::Handler<Queued<caller::Proved>> for Nobody {
-    type Result = ();
-
-    fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut actix::Context<Self>) {
-        proved.open();
-    }
-}
-
-impl actix::Handler<Queued<caller::Mistaken>> for Nobody {
-    type Result = ();
-
-    fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut actix::Context<Self>) {
-        mistaken.open();
-    }
 }
 
 const OURS: &str = "a.example";

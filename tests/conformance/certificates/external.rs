@@ -1,4 +1,4 @@
-//! The exchange of SASL EXTERNAL, in both roles (RFC 6120 section 6, XEP-0178).
+//! SASL EXTERNAL in both roles (RFC 6120, section 6; XEP-0178).
 
 use super::{DIALBACK, INBOX, Stage, is_called_back};
 use crate::support::{
@@ -43,12 +43,12 @@ fn each_way_to_ask_for_external_has_its_answer() {
         let mut peer = stage.reaches_sasl();
         peer.sends(&auth(text));
         is_refused(&mut peer, condition);
-        // The stream goes on, and another attempt may do.
+        // The stream continues, and another attempt may succeed.
         peer.sends(&auth("cGVlci5leGFtcGxl"));
         peer.expects("success");
     }
 
-    // Without an initial response it is asked for; a new attempt drops the one under way.
+    // Without an initial response the node sends a challenge; a new attempt replaces the current one.
     let mut peer = stage.reaches_sasl();
     for _ in 0..2 {
         peer.sends(&auth(""));
@@ -69,7 +69,7 @@ fn each_way_to_ask_for_external_has_its_answer() {
 
 // rows: D10
 #[test]
-fn who_fails_too_often_is_shown_the_door() {
+fn too_many_failed_attempts_close_the_stream() {
     let stage = Stage::set(Setup::of("nuncio.example"));
     let mut peer = stage.reaches_sasl();
     let mut failures = 0;
@@ -89,7 +89,7 @@ fn who_fails_too_often_is_shown_the_door() {
 
 // rows: D3 D6 D12
 #[test]
-fn the_node_tries_external_first_and_says_who_it_is() {
+fn the_node_tries_external_first_with_its_identity() {
     let stage = Stage::set(Setup::of("nuncio.example"));
     let mut inbox = stage.node.inbox();
     inbox.sends_message("peer.example", "1", "");
@@ -111,7 +111,7 @@ fn the_node_tries_external_first_and_says_who_it_is() {
 
 // rows: D11
 #[test]
-fn the_node_goes_on_with_dialback_when_its_certificate_is_refused() {
+fn the_node_falls_back_to_dialback_after_a_refused_certificate() {
     let stage = Stage::set(Setup::of("nuncio.example"));
     let mut inbox = stage.node.inbox();
     inbox.sends_message("peer.example", "1", "");
@@ -127,7 +127,7 @@ fn the_node_goes_on_with_dialback_when_its_certificate_is_refused() {
 
 // rows: D11
 #[test]
-fn who_failed_external_may_use_dialback_only_where_the_switch_says_so() {
+fn dialback_after_a_failed_external_needs_the_option() {
     let setup = Setup::of("nuncio.example")
         .block("[[remote]]\nname = \"trusted.example\"\ndialback_after_external = true");
     let stage = Stage::set(setup);
@@ -154,7 +154,7 @@ fn who_failed_external_may_use_dialback_only_where_the_switch_says_so() {
             let error = result.expect("error");
             error.expect("policy-violation");
             assert!(error.expect("text").text().contains("EXTERNAL"), "{error}");
-            // On this stream, not for ever.
+            // On this stream only.
             peer.sends(&format!("<message from='a@{domain}' to='b@{INBOX}' id='early'/>"));
             peer.expects_error("not-authorized");
             let mut peer = Peer::dials(stage.node.address());
@@ -168,9 +168,9 @@ fn who_failed_external_may_use_dialback_only_where_the_switch_says_so() {
 
 // rows: D12 D13
 #[test]
-fn what_counts_is_the_header_within_tls() {
+fn the_header_inside_tls_counts() {
     let stage = Stage::set(Setup::of("nuncio.example").auth(Auth::Both));
-    // The certificate is for peer.example, and only the second header says so.
+    // The certificate is for peer.example, the name in the second header only.
     let mut peer = Peer::dials(stage.node.address());
     peer.sends_header("other.example", INBOX, "");
     peer.expects_header();
@@ -189,11 +189,11 @@ fn what_counts_is_the_header_within_tls() {
     assert_ne!(before.attribute("id"), after.attribute("id"));
     let features = peer.expects("features");
     assert!(features.child("mechanisms").is_none(), "{features}");
-    // It is authenticated as that, not as what it said in the clear.
+    // It is authenticated as that name, not as the name of the clear-text header.
     peer.sends(&format!("<message from='a@other.example' to='b@{INBOX}' id='1'/>"));
     peer.expects_error("invalid-from");
 
-    // The other way round there is nothing for it.
+    // In the other case EXTERNAL is not offered.
     let mut peer = Peer::dials(stage.node.address());
     peer.sends_header("peer.example", INBOX, "");
     peer.expects_header();
@@ -207,7 +207,7 @@ fn what_counts_is_the_header_within_tls() {
     peer.sends(&auth("="));
     is_refused(&mut peer, "not-authorized");
 
-    // And nobody changes who he is behind the authentication.
+    // The name cannot change after the authentication.
     let mut peer = stage.reaches_sasl();
     peer.sends(&auth("="));
     peer.expects("success");

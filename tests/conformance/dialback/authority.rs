@@ -1,4 +1,4 @@
-//! The node is asked whether a key is its own.
+//! The node as authoritative server: verification requests for its own keys.
 
 use super::{Stage, told};
 use crate::dialback::INBOX;
@@ -42,7 +42,7 @@ fn an_answer_swaps_the_domains_and_copies_the_id() {
         assert_eq!(answer.attribute("id"), if id == "1" { "1" } else { "<\"1'>" });
         assert_eq!(answer.attribute("type"), verdict, "{answer}");
     }
-    // Whoever was shown the key is a stream of its own, and has gone meanwhile.
+    // The stream on which the key was sent has ended.
     drop(shown);
     peer.sends(&format!(
         "<db:verify from='peer.example' to='{INBOX}' id='&lt;&quot;1&apos;&gt;'>{key}</db:verify>"
@@ -71,7 +71,7 @@ fn nodes_that_share_a_secret_vouch_for_each_other_and_others_do_not() {
     assert_eq!(random.verifies(INBOX, "the-stream", &key), "invalid");
 }
 
-/// Opens a stream to ask on.
+/// Opens a stream for verification requests.
 #[track_caller]
 // rows: F24
 #[test]
@@ -89,8 +89,8 @@ fn ejabberd_vouches_for_a_key_made_with_the_secret_that_it_shares() {
     vouches_for_a_node(&network, &ejabberd);
 }
 
-/// Two servers have a domain in common: a node speaks for it, and who asks is led to the other by the DNS. So both
-/// must spell the domains of a key alike.
+/// Two servers share a domain and the dialback secret: a node sends a key for it, and DNS leads the verification to the
+/// other server. So both must compute keys from the same spelling of the domains.
 fn vouches_for_a_node(network: &Network, authority: &dyn Server) {
     let common = authority.domain();
     let node = Node::start(network, shares("nuncio.example").component(common).unpublished());

@@ -1,4 +1,4 @@
-//! Headers that leave out addresses and version, as dialback had them at first (RFC 3920, section 8.3).
+//! Stream headers without addresses and version, as in early dialback (RFC 3920, section 8.3).
 
 use super::{Stage, told};
 use crate::dialback::{INBOX, OUTBOX, message, result};
@@ -6,7 +6,7 @@ use crate::support::{Auth, Network, Node, Peer, Server, Setup};
 
 // rows: B10 F10 F16
 #[test]
-fn a_peer_proves_itself_on_a_stream_whose_header_leaves_out_what_dialback_says() {
+fn a_peer_authenticates_on_a_stream_with_an_incomplete_header() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     for (number, attributes) in every_header().iter().enumerate() {
@@ -19,7 +19,7 @@ fn a_peer_proves_itself_on_a_stream_whose_header_leaves_out_what_dialback_says()
         dialling.sends("</stream:stream>");
         dialling.expects_closed();
         if number == 0 {
-            // The log names both domains although the header named none.
+            // The log has both domains although the header has none.
             let to = format!("to={INBOX}");
             stage.node.eventually_logs(&["nuncio::incoming closed", "from=peer.example", &to]);
         }
@@ -28,7 +28,7 @@ fn a_peer_proves_itself_on_a_stream_whose_header_leaves_out_what_dialback_says()
 
 // rows: B10 F18 F19 F20
 #[test]
-fn a_peer_asks_about_a_key_on_a_stream_whose_header_leaves_out_what_dialback_says() {
+fn a_peer_verifies_a_key_on_a_stream_with_an_incomplete_header() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");
@@ -53,7 +53,7 @@ fn a_peer_asks_about_a_key_on_a_stream_whose_header_leaves_out_what_dialback_say
 
 // rows: F18 C1
 #[test]
-fn a_question_about_a_key_is_answered_in_clear_text_and_a_key_is_not_taken_where_tls_is_required() {
+fn with_tls_required_keys_are_verified_but_not_accepted_in_clear_text() {
     let network = Network::new();
     let node = Node::start(&network, Setup::of("nuncio.example").auth(Auth::Dialback));
     for attributes in every_header() {
@@ -69,7 +69,7 @@ fn a_question_about_a_key_is_answered_in_clear_text_and_a_key_is_not_taken_where
 
 // rows: F15 F18
 #[test]
-fn a_domain_that_a_header_is_refused_for_is_refused_when_dialback_names_it() {
+fn dialback_refuses_the_domains_that_headers_refuse() {
     let stage = Stage::of(Setup::of("nuncio.example").set("s2s.deny", "[\"denied.example\"]"));
     for attributes in every_header() {
         for (from, to, condition) in [
@@ -89,7 +89,7 @@ fn a_domain_that_a_header_is_refused_for_is_refused_when_dialback_names_it() {
     assert!(stage.listener.accepted().is_none(), "a peer was called back for nothing");
 }
 
-/// Opens a stream with this on its header, and returns its id.
+/// Opens a stream with these attributes in its header, and returns its id.
 #[track_caller]
 fn opens(node: &Node, attributes: &str) -> (Peer, String) {
     let mut peer = Peer::dials(node.address());

@@ -1,4 +1,4 @@
-//! The node shows its key, and waits for what the receiving server says of it.
+//! The node as originating server: it sends its key and waits for the result.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn keys_are_those_of_the_published_vectors() {
 
 // rows: F8
 #[test]
-fn an_error_instead_of_a_verdict_is_told_to_who_waits_and_to_nobody_else() {
+fn an_error_instead_of_a_verdict_bounces_the_queued_stanzas_only() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     inbox.sends_message("romeo@peer.example", "before", "");
@@ -130,7 +130,7 @@ fn targets_share_no_connection_at_one_address_or_at_two_ports() {
 
 // rows: F23
 #[test]
-fn a_server_short_of_resources_is_tried_again_on_a_new_connection_and_not_for_ever() {
+fn resource_constraint_leads_to_a_few_retries_on_new_connections() {
     let setup = Setup::of("nuncio.example");
     let setup = setup.set("promise.backoff", "[\"10ms\", \"50ms\"]").set("promise.message", "\"3s\"");
     let stage = Stage::of(setup);

@@ -1,4 +1,4 @@
-//! The node is shown a key, and asks the authoritative server about it.
+//! The node as receiving server: it verifies keys with the authoritative server.
 
 use super::{Stage, answers, publishes, told};
 use crate::dialback::{INBOX, OUTBOX, hears_nothing, message, result, verified};
@@ -67,7 +67,7 @@ fn every_question_on_a_lost_connection_has_failed() {
 
 // rows: F14
 #[test]
-fn before_the_verdict_no_stanza_is_taken() {
+fn no_stanza_is_accepted_before_the_verdict() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, _) = stage.dials("peer.example");
@@ -91,7 +91,7 @@ fn other_pairs_and_questions_go_on_while_a_key_is_verified() {
     let mut called = stage.listener.accepts();
     stage.is_called_back(&mut called);
 
-    // A second sender moves in, and proves itself first.
+    // A second sending domain on the same stream authenticates first.
     dialling.sends(&result("other.example", INBOX, "another key"));
     let mut second = other.accepts();
     let question = answers(&mut second, "other.example", "call-back", "verify");
@@ -132,7 +132,7 @@ fn an_unknown_target_is_an_error_for_the_pair_and_not_for_the_stream() {
 
 // rows: F16
 #[test]
-fn a_stream_whose_only_key_is_invalid_is_closed_and_others_stay() {
+fn a_stream_with_only_an_invalid_key_is_closed() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
@@ -149,7 +149,7 @@ fn a_stream_whose_only_key_is_invalid_is_closed_and_others_stay() {
     dialling.expects_end();
 }
 
-/// Shows a key that the authoritative server then disowns.
+/// Sends a key that the authoritative server declares invalid.
 #[track_caller]
 fn refutes(stage: &Stage, dialling: &mut Peer, domain: &str, id: &str) {
     dialling.sends(&result("peer.example", domain, "a guess"));
@@ -163,7 +163,7 @@ fn refutes(stage: &Stage, dialling: &mut Peer, domain: &str, id: &str) {
 
 // rows: F17 F20
 #[test]
-fn whoever_cannot_be_verified_is_told_so() {
+fn a_failed_verification_is_answered_with_an_error() {
     let stage = Stage::set();
     let (mut dialling, id) = stage.dials("peer.example");
 
@@ -178,7 +178,7 @@ fn whoever_cannot_be_verified_is_told_so() {
         fails(&mut dialling, domain, wanted);
     }
 
-    // The authoritative server answers, but not the question.
+    // The authoritative server answers another request.
     let unknown = "<stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
     let error = |condition: &str| {
         verified(INBOX, &id, "error").replace(
@@ -211,7 +211,7 @@ fn whoever_cannot_be_verified_is_told_so() {
 
 // rows: F17
 #[test]
-fn a_silent_authority_is_told_of_before_the_stream_runs_out_of_time() {
+fn a_silent_authority_is_reported_before_the_handshake_timeout() {
     let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
     let _silent = publishes(&stage.network, "silent.example");
     let (mut dialling, _) = stage.dials("silent.example");

@@ -1,4 +1,4 @@
-//! Dialback without dialing back (XEP-0344): the certificate answers, if the operator wants that.
+//! Dialback without dialing back (XEP-0344): a valid certificate replaces the callback, if configured.
 
 use super::publishes;
 use crate::dialback::{INBOX, message, result, verified};
@@ -6,7 +6,7 @@ use crate::support::{Listener, Network, Node, Peer, Server, Setup};
 
 // rows: F27
 #[test]
-fn a_certificate_that_proves_the_sender_answers_for_it_where_that_is_allowed() {
+fn a_valid_certificate_replaces_the_callback_where_that_is_allowed() {
     let (network, node, listener) = stage(true);
     let mut inbox = node.inbox();
     let mut peer = secured(&network, &node);
@@ -19,7 +19,7 @@ fn a_certificate_that_proves_the_sender_answers_for_it_where_that_is_allowed() {
 
 // rows: F27
 #[test]
-fn without_the_switch_everybody_is_called_back() {
+fn without_the_option_every_key_is_verified_by_callback() {
     let (network, node, listener) = stage(false);
     let mut peer = secured(&network, &node);
     peer.sends(&result("peer.example", INBOX, "any key"));
@@ -54,7 +54,7 @@ fn stage(shortcut: bool) -> (Network, Node, Listener) {
     (network, node, listener)
 }
 
-/// A stream over TLS with a good certificate, on which nothing was authenticated.
+/// A stream over TLS with a valid certificate, not authenticated yet.
 #[track_caller]
 fn secured(network: &Network, node: &Node) -> Peer {
     let mut peer = Peer::dials(node.address());
@@ -63,7 +63,7 @@ fn secured(network: &Network, node: &Node) -> Peer {
     peer
 }
 
-/// Is called back over TLS; returns the stream, and the id that the question is about.
+/// Accepts the callback over TLS, and returns the stream and the id in the verification request.
 #[track_caller]
 fn is_called_back(network: &Network, listener: &Listener, domain: &str) -> (Peer, String) {
     let mut called = listener.accepts();

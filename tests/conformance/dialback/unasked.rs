@@ -1,4 +1,4 @@
-//! Answers that nobody asked for, or that answer something else: believed by nobody, and told once.
+//! Unsolicited dialback answers are ignored and logged once.
 
 use super::{Stage, answers, lines_with};
 use crate::dialback::{INBOX, OUTBOX, VALID, hears_nothing, message, result, verified};
@@ -14,7 +14,7 @@ fn on_a_stream_that_the_peer_opened_no_answer_is_believed() {
         dialling.sends(VALID);
         dialling.sends(&verified(INBOX, &id, "valid"));
     }
-    // It goes on as if they had not come.
+    // The negotiation continues.
     dialling.sends(&format!("<db:verify from='peer.example' to='{INBOX}' id='some'>guess</db:verify>"));
     assert_eq!(dialling.expects("verify").attribute("type"), "invalid");
     dialling.sends(&message(INBOX, "unproved"));
@@ -36,13 +36,13 @@ fn on_a_stream_of_the_node_only_the_answer_for_its_pair_is_believed() {
     peer.sends(&VALID.replace("peer.example", "other.example"));
     peer.sends(&format!("<db:result from='{INBOX}' to='peer.example' type='valid'/>"));
     peer.sends(&verified(INBOX, "the-stream", "valid"));
-    // Were one of them believed, the stanza would come before the answer to the header of another stream.
+    // If one were accepted, the stanza would arrive before the answer to the header of another stream.
     let (mut dialling, _) = stage.dials("peer.example");
     assert!(matches!(peer.next(std::time::Duration::from_millis(300)), Err(crate::support::Nothing::Late)));
     peer.sends(VALID);
     assert_eq!(peer.expects("message").attribute("id"), "out");
     assert_eq!(lines_with(&stage.node, "ignored an unsolicited dialback answer"), 1);
-    // Nor is the peer trusted with stanzas for it.
+    // Stanzas from the peer for that pair are not accepted either.
     dialling.sends(&message(INBOX, "unproved"));
     dialling.expects_error("not-authorized");
 }
@@ -77,7 +77,7 @@ fn the_answer_on_another_stream_is_not_believed() {
     dialling.sends(&result("peer.example", INBOX, "a guess"));
     let mut called = stage.listener.accepts();
     stage.is_called_back(&mut called);
-    // The stream that asks for trust answers the question about itself; so does a third one.
+    // The stream under verification answers the request about itself; so does a third stream.
     dialling.sends(&verified(INBOX, &id, "valid"));
     let (mut third, _) = stage.dials("peer.example");
     third.sends(&verified(INBOX, &id, "valid"));
@@ -97,7 +97,7 @@ fn a_key_is_good_for_one_stream_only() {
     stage.confirms(INBOX, &id);
     assert_eq!(first.expects("result").attribute("type"), "valid");
 
-    // Replayed, it is asked about under the id of the new stream.
+    // A replayed key is verified with the id of the new stream.
     let (mut second, other_id) = stage.dials("peer.example");
     assert_ne!(id, other_id);
     second.sends(&result("peer.example", INBOX, "the key"));
@@ -121,7 +121,7 @@ fn a_flood_of_answers_ends_the_stream_and_fills_no_log() {
 }
 
 #[test]
-fn a_flood_of_stanzas_on_a_stream_of_the_node_costs_itself_and_is_told_once() {
+fn a_flood_on_our_own_stream_is_dropped_and_logged_once() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     inbox.sends_message("romeo@peer.example", "out", "");

@@ -1,23 +1,23 @@
-//! Every kind of server with every kind of server (XEP-0238), whole nodes on both sides.
+//! Every kind of server with every other kind (XEP-0238), with whole nodes on both sides.
 
 use crate::support::{Auth, Certificate, Component, Network, Node, Server, Setup, Tls, eventually};
 
-/// The kinds of today's network.
+/// The kinds of servers in use today.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Neither certificate nor TLS.
     Clear,
-    /// A certificate that nobody vouches for; encrypts when it can.
+    /// A self-signed certificate, optional TLS.
     SelfSigned,
-    /// A good certificate; encrypts when it can, and takes dialback too.
+    /// A valid certificate, optional TLS, dialback allowed.
     Trusted,
-    /// A good certificate, and wants no less of others.
+    /// A valid certificate, and requires one of others.
     ExternalOnly,
-    /// Always encrypts, and cares about no certificate.
+    /// TLS required, certificates ignored.
     AlwaysEncrypted,
 }
 
-/// What a link is.
+/// The properties of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Refused,
@@ -33,7 +33,7 @@ const KINDS: [Kind; 5] = [Clear, SelfSigned, Trusted, ExternalOnly, AlwaysEncryp
 
 #[rustfmt::skip]
 const EXPECTED: [(Kind, [Link; 5]); 5] = [
-    // who dials \ who is dialled  clear self trusted external always
+    // client \ server             clear self trusted external always
     (Clear,                       [PL,   PL,  PL,     NO,      NO]),
     (SelfSigned,                  [PL,   EN,  EN,     NO,      EN]),
     (Trusted,                     [PL,   EN,  VE,     VE,      EN]),

@@ -1,8 +1,9 @@
-//! The table with real servers at the other end: they take what they get, so the node decides.
+//! The policy table with Prosody and ejabberd as remotes, which accept everything, so that the node decides.
 
 use super::table::{Case, Proof, Shown, Way};
 use crate::support::{
-    Auth, Certificate, Component, Ejabberd, Network, Node, Prosody, Purpose, Server, Setup, Tls, eventually,
+    Auth, Certificate, Component, Ejabberd, Network, Node, Prosody, Purpose, Server, Setup, Tenant, Tls,
+    eventually,
 };
 
 macro_rules! becomes_what_the_table_says {
@@ -33,33 +34,45 @@ becomes_what_the_table_says! {
     Ejabberd, UnknownAuthority, ejabberd_with_a_certificate_of_an_unknown_authority;
 }
 
-/// Who is at the other end.
+/// The remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Software {
     Prosody,
     Ejabberd,
 }
 
-/// Walks what can be configured for a server that shows `shown`: each combination is a component of it.
+/// Tries all configurations for a server that shows `shown`: each is a component of it.
 fn walk(software: Software, shown: Shown) {
-    let network = match software {
-        Software::Prosody => Network::new(),
-        Software::Ejabberd => Network::for_ejabberd(),
-    };
     let met = |case: &Case| case.shown == shown && case.way == Way::StartTls;
     let cases: Vec<_> = Case::configurable().into_iter().filter(met).collect();
-    let setup = cases.iter().fold(lenient(shown), |setup, case| setup.component(&domain(case)));
-    let peer: Box<dyn Server> = match software {
-        Software::Prosody => Box::new(Prosody::start(&network, setup)),
-        Software::Ejabberd => Box::new(Ejabberd::start(&network, setup)),
+    let own;
+    let (network, peer, ours): (&Network, Box<dyn Server>, String) = match software {
+        // With a certificate for another name it is another configuration than that of the shared one.
+        Software::Ejabberd if shown != Shown::WrongName => {
+            let tenant = Tenant::with(&lenient(shown).certificate);
+            let tenant = cases.iter().fold(tenant, |tenant, case| tenant.component(&case.label()));
+            let ours = tenant.neighbour("nuncio");
+            (tenant.network(), Box::new(tenant), ours)
+        }
+        _ => {
+            own = if software == Software::Ejabberd { Network::for_ejabberd() } else { Network::new() };
+            let domain = |case: &Case| format!("{}.peer.example", case.label());
+            let setup = cases.iter().fold(lenient(shown), |setup, case| setup.component(&domain(case)));
+            let peer: Box<dyn Server> = match software {
+                Software::Prosody => Box::new(Prosody::start(&own, setup)),
+                Software::Ejabberd => Box::new(Ejabberd::start(&own, setup)),
+            };
+            (&own, peer, "nuncio.example".to_owned())
+        }
     };
-    let setup = Setup::of("nuncio.example");
+    let domain = |case: &Case| format!("{}.{}", case.label(), peer.domain());
+    let setup = Setup::of(&ours);
     let setup = cases.iter().fold(setup, |setup, case| setup.block(&case.block(&domain(case), "")));
-    let node = Node::start(&network, setup);
+    let node = Node::start(network, setup);
     let mut components: Vec<_> =
         cases.iter().map(|case| Component::connect(peer.address(), &domain(case))).collect();
 
-    // The node dials for one of its domains, and is dialled for another.
+    // The node connects for one of its domains, and accepts a connection for another.
     let (mut inbox, mut outbox) = (node.inbox(), node.outbox());
     for component in &mut components {
         inbox.sends_message(component.name(), component.name(), "");
@@ -98,10 +111,6 @@ fn lenient(shown: Shown) -> Setup {
         Shown::ServerOnly => setup.certificate(Certificate::Common(Purpose::ServerOnly)),
         Shown::Missing | Shown::Good => setup,
     }
-}
-
-fn domain(case: &Case) -> String {
-    format!("{}.peer.example", case.label())
 }
 
 #[track_caller]

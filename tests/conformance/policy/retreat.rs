@@ -1,4 +1,4 @@
-//! No way back to clear text: a domain with TLS at one of its targets gets nothing without TLS at the next.
+//! No downgrade to clear text: if one target of a domain has TLS, the others are not used without TLS.
 
 use crate::support::{
     Auth, Component, Identity, Listener, Network, Node, Peer, Server, Setup, Tls, eventually,
@@ -29,7 +29,7 @@ fn after_tls_no_stanza_leaves_in_clear_text() {
         stage.hangs_up_within_tls();
         stage.wants_tls_of_the_next();
         let text = told(&mut inbox, "secret");
-        // What is wrong with the domain, not what follows from it.
+        // The fault of the domain, not its consequence.
         assert!(!text.contains("s2s.tls"), "{text}");
     }
 }
@@ -52,15 +52,17 @@ fn after_a_refused_certificate_no_key_is_verified_in_clear_text() {
     }
 }
 
-/// A node that leaves TLS to `peer.example`, which can be reached in two places.
+/// A node with optional TLS for `peer.example`, which is reachable at two places.
 struct Stage {
     node: Node,
     places: [Listener; 2],
     identity: Identity,
+    // Dropped after the node, which uses its DNS.
+    _network: Network,
 }
 
 impl Stage {
-    /// The places are targets of their own, or addresses of one.
+    /// The places are two targets, or two addresses of one target.
     fn each(strict: bool) -> [Self; 2] {
         [true, false].map(|targets| {
             let network = Network::new();
@@ -76,7 +78,7 @@ impl Stage {
             let setup = Setup::of("nuncio.example").tls(Tls::Optional).auth(Auth::Both);
             let node = Node::start(&network, setup.set("s2s.strict_certificates", &strict.to_string()));
             let identity = network.authority.certificate(&["peer.example"]).self_signed().issue();
-            Self { node, places: addresses.map(Listener::at), identity }
+            Self { node, places: addresses.map(Listener::at), identity, _network: network }
         })
     }
 
@@ -94,7 +96,7 @@ impl Stage {
         self.accepts().answers_to_tls("peer.example", &self.identity);
     }
 
-    /// The other place has no TLS, and says so when it is asked all the same.
+    /// The other place has no TLS, and refuses `<starttls/>`.
     fn wants_tls_of_the_next(&self) {
         let mut peer = self.accepts();
         let header = peer.expects_header();

@@ -1,4 +1,4 @@
-//! The remotes of every case behind one address: each shows what it has to show and takes what it is given.
+//! The scripted remotes of every case behind one address: each presents its certificate and accepts any proof.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -6,45 +6,45 @@ use std::sync::Mutex;
 use super::table::{Case, Proof, Shown};
 use crate::support::{Event, Identity, Network, Peer, SOON, Tls, eventually};
 
-/// All of them, and what they saw.
+/// All remotes, and their observations.
 pub(super) struct Remotes {
     cases: HashMap<String, Case>,
     identities: Vec<(Shown, Option<Identity>)>,
-    /// Of those that show nothing, when they are called back: who accepts TLS has to have one.
+    /// The certificate of remotes without one for callbacks: a TLS server needs one.
     makeshift: Identity,
-    /// All that the node does is to call back.
+    /// The node only calls back.
     called_back: bool,
     seen: Mutex<Vec<Seen>>,
 }
 
-/// What the node did to a remote: it asked to be believed, or it sent a stanza.
+/// An action of the node at a remote: it tried to authenticate, or it sent a stanza.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) label: String,
     local: String,
     stanza: bool,
     pub(super) secured: bool,
-    /// How it asked to be believed; None: it did not.
+    /// How it tried to authenticate. None: it did not.
     pub(super) proof: Option<Proof>,
 }
 
-/// How a remote treats one of the node's domains.
+/// How remotes treat one of the node's domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// Leaves all to the node.
+    /// Offers everything.
     Open,
-    /// Knows no dialback.
+    /// Does not support dialback.
     ExternalOnly,
-    /// Knows no EXTERNAL.
+    /// Does not support EXTERNAL.
     DialbackOnly,
-    /// Insists on TLS, if it has any.
+    /// Requires TLS, if it has any.
     TlsRequired,
 }
 
 impl Manner {
     pub(super) const ALL: [Self; 4] = [Self::Open, Self::ExternalOnly, Self::DialbackOnly, Self::TlsRequired];
 
-    /// The domain of the node that is treated so.
+    /// The domain of the node that gets this treatment.
     pub(super) fn local(self) -> &'static str {
         match self {
             Self::Open => "open.nuncio.example",
@@ -66,10 +66,10 @@ impl Manner {
         }
     }
 
-    /// How the node must prove itself; None: not at all, it must give up.
+    /// How the node must authenticate. None: it must give up.
     pub(super) fn expected(self, case: &Case) -> Option<Proof> {
         match case.shown {
-            // Whoever accepts TLS cannot do it without a certificate, and then there is nothing.
+            // A TLS server needs a certificate, so there is no TLS here.
             Shown::Missing if case.is_secured() => None,
             Shown::Clear => case.best_of(self.offers()),
             _ if self == Self::TlsRequired && case.tls == Tls::Disabled => None,
@@ -77,7 +77,7 @@ impl Manner {
         }
     }
 
-    /// What the sender must be told when the node gives up.
+    /// The text of the error when the node gives up.
     pub(super) fn blame(self, case: &Case) -> &'static str {
         match case.shown {
             _ if case.is_secured() && case.tls == Tls::Disabled => case.blame(),
@@ -114,22 +114,22 @@ impl Remotes {
         format!("{}.example", case.label())
     }
 
-    /// What the table says of the remote with that label.
+    /// The row of the remote with that label.
     pub(super) fn case(&self, label: &str) -> Case {
         self.cases[label]
     }
 
-    /// What remotes of that kind show.
+    /// The certificate of remotes of that kind.
     pub(super) fn identity(&self, shown: Shown) -> Option<&Identity> {
         self.identities.iter().find(|(kind, _)| *kind == shown).and_then(|(_, identity)| identity.as_ref())
     }
 
-    /// Everything seen so far.
+    /// All observations so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
-    /// Waits for a stanza from the domain that is treated so.
+    /// Waits for a stanza from the domain with that treatment.
     #[track_caller]
     pub(super) fn eventually_saw_a_stanza(&self, case: &Case, manner: Manner) -> Seen {
         eventually(&format!("a stanza for {manner:?} {}", case.label()), || {
@@ -139,7 +139,7 @@ impl Remotes {
         })
     }
 
-    /// Plays a remote that shows this and takes TLS from the first byte.
+    /// Plays a remote with that certificate on a direct TLS connection.
     pub(super) fn is_dialled_directly(&self, mut peer: Peer, shown: Shown) {
         let identity = self.identity(shown).or_else(|| self.called_back.then_some(&self.makeshift));
         if peer.tries_to_secure_as_server(identity).is_ok() {
@@ -147,7 +147,7 @@ impl Remotes {
         }
     }
 
-    /// Plays the remote that is asked for, to the end.
+    /// Plays the requested remote to the end.
     pub(super) fn is_dialled(&self, mut peer: Peer) {
         let Some((case, local)) = self.opens(&mut peer) else { return };
         let manner = Manner::of(&local);
@@ -209,7 +209,7 @@ impl Remotes {
         Some((case, local))
     }
 
-    /// Sends features: whatever the manner has, also where it does not belong.
+    /// Sends all features of the manner, even where they do not belong.
     fn offers(&self, peer: &mut Peer, case: &Case, manner: Option<Manner>, authenticated: bool) {
         let mut features = String::new();
         if !peer.is_secured() && case.shown != Shown::Clear {

@@ -1,4 +1,4 @@
-//! What may come of a link, each combination written out: an oracle of its own, in which nothing is computed.
+//! The expected result of every combination, written out as a table without computation.
 
 use crate::support::{Auth, Authority, Identity, Network, Tls};
 
@@ -10,7 +10,7 @@ use Shown::{
 };
 use Tls::{Disabled, Optional, Required};
 
-/// What the operator wants of one remote, and what this remote shows.
+/// The operator's settings for one remote, and what this remote presents.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case {
     pub(super) way: Way,
@@ -21,16 +21,16 @@ pub(super) struct Case {
     pub(super) may: May,
 }
 
-/// How the connection begins.
+/// The start of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// In clear text; TLS may follow.
+    /// Clear text; TLS may follow.
     StartTls,
     /// With TLS (XEP-0368).
     Direct,
 }
 
-/// What a remote has to show.
+/// What a remote presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     /// It has no TLS.
@@ -42,26 +42,26 @@ pub(super) enum Shown {
     SelfSigned,
     UnknownAuthority,
     WrongName,
-    /// Good, and not for clients.
+    /// Valid, but not for clients.
     ServerOnly,
     Good,
 }
 
-/// A way to prove a domain.
+/// A mechanism that authenticates a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
     External,
     Dialback,
 }
 
-/// What may authenticate the remote.
+/// The mechanisms that may authenticate the remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum May {
-    /// Nothing: the link is refused.
+    /// None: the link is refused.
     No,
     Only(Proof),
     Either,
-    /// No configuration: EXTERNAL alone where TLS is never.
+    /// Not configurable: EXTERNAL alone without TLS.
     Unheard,
 }
 
@@ -139,7 +139,7 @@ const DIRECT: [(Tls, Shown, [May; 6]); 24] = [
 ];
 
 impl Case {
-    /// Every combination, those that cannot be configured too.
+    /// Every combination, including those that cannot be configured.
     pub(super) fn all() -> Vec<Self> {
         let columns = [false, true]
             .into_iter()
@@ -160,12 +160,12 @@ impl Case {
         cases.collect()
     }
 
-    /// Every combination that an operator can write.
+    /// Every combination that can be configured.
     pub(super) fn configurable() -> Vec<Self> {
         Self::all().into_iter().filter(|case| case.may != Unheard).collect()
     }
 
-    /// The label of a domain whose remote it is; `shown` is left to who writes the rest.
+    /// The first label of the remote's domain; the caller adds `shown`.
     pub(super) fn label(&self) -> String {
         let strict = if self.strict { "strict" } else { "lax" };
         let way = if self.way == Way::Direct { "-direct" } else { "" };
@@ -186,22 +186,22 @@ impl Case {
         )
     }
 
-    /// Whether the link has TLS, when it comes about.
+    /// Whether the link has TLS, if it is established.
     pub(super) fn is_secured(&self) -> bool {
         self.way == Way::Direct || self.tls != Disabled && self.shown != Clear
     }
 
-    /// Whether it may be authenticated so.
+    /// Whether that mechanism may authenticate it.
     pub(super) fn admits(&self, proof: Proof) -> bool {
         self.may == Either || self.may == Only(proof)
     }
 
-    /// What the node must do with a remote that has these to choose from.
+    /// The mechanism that the node must use with a remote that offers these.
     pub(super) fn best_of(&self, offered: &[Proof]) -> Option<Proof> {
         [Ex, Db].into_iter().find(|proof| self.admits(*proof) && offered.contains(proof))
     }
 
-    /// What a refusal must say, on either side.
+    /// The text of a refusal, on either side.
     pub(super) fn blame(&self) -> &'static str {
         match (self.is_secured(), self.shown) {
             (true, _) if self.tls == Disabled => "forbids",
@@ -213,11 +213,11 @@ impl Case {
 }
 
 impl Shown {
-    /// Each of them.
+    /// All of them.
     pub(super) const ALL: [Self; 9] =
         [Clear, Missing, Expired, NotYetValid, SelfSigned, UnknownAuthority, WrongName, ServerOnly, Good];
 
-    /// Makes what is shown, for all of `names`.
+    /// Makes the certificate for all of `names`.
     pub(super) fn identity(self, network: &Network, names: &[&str]) -> Option<Identity> {
         let request = network.authority.certificate(names);
         match self {
@@ -225,14 +225,14 @@ impl Shown {
             Expired => Some(request.expired().issue()),
             NotYetValid => Some(request.not_yet_valid().issue()),
             SelfSigned => Some(request.self_signed().issue()),
-            UnknownAuthority => Some(Authority::new(&network.directory("stranger"), "stranger").issue(names)),
+            UnknownAuthority => Some(Authority::new("stranger").unwrap().issue(names)),
             WrongName => Some(network.authority.issue(&["somebody.example"])),
             ServerOnly => Some(request.purpose(crate::support::Purpose::ServerOnly).issue()),
             Good => Some(request.issue()),
         }
     }
 
-    /// The words for what is wrong with it.
+    /// The words for the fault of the certificate.
     fn fault(self) -> &'static str {
         match self {
             Clear => "no TLS",

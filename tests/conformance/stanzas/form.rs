@@ -1,4 +1,4 @@
-//! What a stanza may look like: its XML, its characters, its length.
+//! The form of stanzas: XML, characters and length.
 
 use super::expects_error;
 use crate::support::{HEADER, INBOX, Peer, Scene, Server, Setup};
@@ -38,7 +38,7 @@ fn xml_that_xmpp_has_no_place_for_ends_the_stream() {
     ends_with(&scene.answer_to(&utf16), "unsupported-encoding", "UTF-16");
     let latin = format!("<?xml version='1.0' encoding='ISO-8859-1'?>{HEADER}");
     ends_with(&scene.answer_to(latin.as_bytes()), "unsupported-encoding", "ISO-8859-1");
-    // Not UTF-8 at all, too long for what it says, half a surrogate pair, past the last character.
+    // Not UTF-8, an overlong form, half a surrogate pair, beyond the last character.
     for bytes in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80"] {
         let text = [HEADER.as_bytes(), b"<x xmlns='urn:x'>", bytes, b"</x>"].concat();
         ends_with(&scene.answer_to(&text), "unsupported-encoding", &format!("{bytes:x?}"));
@@ -47,7 +47,7 @@ fn xml_that_xmpp_has_no_place_for_ends_the_stream() {
 
 // rows: E20 E22 E23
 #[test]
-fn what_is_allowed_arrives_as_it_was_meant() {
+fn allowed_xml_arrives_with_the_same_meaning() {
     let scene = Scene::set();
     let mut inbox = scene.node.inbox();
     // `Peer` sends an XML declaration; a stream without one is in `xml_that_xmpp_has_no_place_for_ends_the_stream`.
@@ -65,7 +65,7 @@ fn what_is_allowed_arrives_as_it_was_meant() {
         assert_eq!(inbox.receives_id(id).expect("body").text(), meant);
     }
     peer.sends(" \n \n</stream:stream>");
-    // White space is no stanza.
+    // White space between stanzas is ignored.
     scene.node.eventually_logs(&["closed", "stanzas_in=4"]);
 }
 
@@ -114,12 +114,12 @@ fn a_stanza_is_measured_while_it_is_read() {
         nested,
         format!("{start}{attributes}>"),
     ] {
-        // None of them ever ends.
+        // No element is complete.
         let mut peer = scene.peer();
         peer.sends(&endless);
         expects_error(&mut peer, "policy-violation", &endless[..80]);
     }
-    // Before authentication 10 KiB are too much.
+    // Before authentication the limit is 10 KiB.
     for endless in [format!("{start} a='{}", "x".repeat(11 * 1024)), "<x>".repeat(20)] {
         let answer = scene.answer_to(format!("{HEADER}{endless}").as_bytes());
         ends_with(&answer, "policy-violation", &endless[..40]);
@@ -132,7 +132,7 @@ fn ends_with(answer: &str, condition: &str, what: &str) {
     assert!(answer.ends_with("</stream:error></stream:stream>"), "{what:?}: {answer}");
 }
 
-/// A message of just so many bytes.
+/// A message of exactly so many bytes.
 fn of_length(length: usize) -> String {
     let around =
         format!("<message from='romeo@peer.example' to='{INBOX}' id='{length}'><body></body></message>");

@@ -1,4 +1,4 @@
-//! Who shows which certificate, and what the operator hears of it (RFC 6120, section 5.4.3.1; RFC 7590, section 3.6).
+//! The certificates of both sides, and their log lines (RFC 6120, section 5.4.3.1; RFC 7590, section 3.6).
 
 use openssl::hash::MessageDigest;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
@@ -10,10 +10,10 @@ use crate::support::{Auth, Identity, Network, Node, Peer, Server, Setup, offers_
 #[test]
 fn the_certificate_is_that_of_the_name_in_tls_or_else_of_the_stream() {
     let network = Network::new();
-    let second = network.authority.issue(&["second.example"]);
+    let second = network.files(&network.authority.issue(&["second.example"]));
     let setup = Setup::of("first.example").auth(Auth::External).block(&format!(
         "[[domain]]\nname = \"second.example\"\ncertificate = {:?}\nkey = {:?}",
-        second.certificate_file, second.key_file
+        second.certificate, second.key
     ));
     let node = Node::start(&network, setup);
     for domain in ["first.example", "second.example"] {
@@ -41,7 +41,7 @@ fn the_certificate_is_that_of_the_name_in_tls_or_else_of_the_stream() {
 #[test]
 fn both_sides_ask_for_a_certificate_and_judge_it() {
     let stage = Stage::with(Setup::of("nuncio.example"));
-    let strangers = crate::support::Authority::new(&stage.network.directory("strangers"), "strangers");
+    let strangers = crate::support::Authority::new("strangers").unwrap();
     let stranger = strangers.issue(&[PEER]);
 
     let mut peer = Peer::dials(stage.node.address());
@@ -51,7 +51,8 @@ fn both_sides_ask_for_a_certificate_and_judge_it() {
     peer.starts_tls(PEER, INBOX, Some(&stranger));
     assert!(!offers_external(&peer.expects("features")), "anybody's is taken");
 
-    // The other way round: we show that of the domain that speaks, and what the peer shows decides how it is proved.
+    // As client: the node presents the certificate of the sending domain, and the peer's certificate decides how the peer
+    // is authenticated.
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
     inbox.sends_message(PEER, "1", "");
@@ -65,7 +66,7 @@ fn both_sides_ask_for_a_certificate_and_judge_it() {
 
 // rows: C9
 #[test]
-fn a_certificate_that_proves_nothing_ends_what_only_certificates_may_prove() {
+fn a_stream_that_needs_a_certificate_ends_without_a_valid_one() {
     let stage = Stage::set();
     let stranger = stage.network.authority.certificate(&[PEER]).self_signed().issue();
     let mut peer = Peer::dials(stage.node.address());
@@ -84,7 +85,7 @@ fn a_certificate_that_proves_nothing_ends_what_only_certificates_may_prove() {
 
 // rows: C15
 #[test]
-fn the_log_shows_how_each_stream_is_protected_and_when_a_certificate_changes() {
+fn the_log_shows_how_streams_are_secured_and_certificate_changes() {
     let stage = Stage::with(
         Setup::of("nuncio.example").auth(Auth::External).set("promise.backoff", "[\"100ms\", \"1s\"]"),
     );
@@ -110,7 +111,7 @@ fn the_log_shows_how_each_stream_is_protected_and_when_a_certificate_changes() {
         ours.sends("</stream:stream>");
         ours.expects_closed();
     }
-    // Told once for each side, with both certificates.
+    // Logged once on each side, with both certificates.
     let (was, is) = (fingerprint(&stage.identity), fingerprint(&renewed));
     for link in ["link=incoming", "link=outgoing"] {
         let (was, is) = (format!("was={was}"), format!("is={is}"));
@@ -122,6 +123,6 @@ fn the_log_shows_how_each_stream_is_protected_and_when_a_certificate_changes() {
 }
 
 fn fingerprint(identity: &Identity) -> String {
-    let digest = identity.certificate.digest(MessageDigest::sha256()).unwrap();
+    let digest = identity.certificate().digest(MessageDigest::sha256()).unwrap();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

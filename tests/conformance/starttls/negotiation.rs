@@ -1,4 +1,4 @@
-//! How TLS begins, or does not (RFC 6120, section 5.4).
+//! The negotiation of STARTTLS, and its failures (RFC 6120, section 5.4).
 
 use super::{DIALBACK, EXTERNAL, INBOX, PEER, PROCEED, QUIET, STARTTLS, Stage, names, question};
 use crate::support::{Auth, Certificate, Nothing, Peer, SOON, Server, Setup, Tls, offers_external};
@@ -30,7 +30,7 @@ fn a_dialback_key_in_clear_text_is_refused_where_tls_is_required() {
     let answer = peer.expects("result");
     assert_eq!(answer.attribute("type"), "error", "{answer}");
     assert!(answer.expect("error").child("policy-violation").is_some(), "{answer}");
-    // Nor does it help to authenticate in clear text by other means.
+    // Authentication in clear text is refused too.
     peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
     peer.expects("failure");
     assert!(listener.accepted().is_none(), "the peer was asked about the key");
@@ -73,7 +73,7 @@ fn tls_begins_right_behind_proceed() {
     assert!(answer.starts_with("<proceed ") && answer.ends_with('>'), "{answer:?}");
     assert_eq!(answer.matches('>').count(), 1, "{answer:?}");
     assert_eq!(peer.hears(QUIET), Err(Nothing::Late));
-    // Anything else would break the handshake.
+    // Other data would break the handshake.
     peer.secures_as_client(Some(&stage.identity), INBOX);
 
     let listener = stage.listens();
@@ -87,7 +87,7 @@ fn tls_begins_right_behind_proceed() {
 
 // rows: C5
 #[test]
-fn what_is_sent_along_with_starttls_is_thrown_away() {
+fn data_sent_along_with_starttls_is_discarded() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut peer, _) = stage.opens();
@@ -97,7 +97,7 @@ fn what_is_sent_along_with_starttls_is_thrown_away() {
     peer.sends(&format!("{STARTTLS}{}{injected}{}", message("early"), message("early")));
     peer.expects("proceed");
     peer.secures_as_client(Some(&stage.identity), INBOX);
-    // Nobody answers a header that was sent in the clear.
+    // A header sent in clear text is not answered.
     assert_eq!(peer.next(QUIET), Err(Nothing::Late));
     peer.sends_header(PEER, INBOX, "");
     assert_eq!(peer.expects_header().attribute("to"), PEER);
@@ -115,7 +115,7 @@ fn what_is_sent_along_with_starttls_is_thrown_away() {
 
 // rows: C5
 #[test]
-fn what_is_sent_along_with_proceed_ends_the_attempt() {
+fn data_sent_along_with_proceed_ends_the_attempt() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -149,7 +149,7 @@ fn a_broken_handshake_ends_the_connection_without_a_closing_tag() {
 
 // rows: C7
 #[test]
-fn within_tls_the_stream_is_new_and_offers_what_can_be_used() {
+fn inside_tls_the_stream_restarts_with_the_usable_mechanisms() {
     let stage = Stage::set();
     let mut peer = Peer::dials(stage.node.address());
     peer.sends_header(PEER, INBOX, "");
@@ -172,7 +172,7 @@ fn tls_is_asked_for_also_where_it_is_not_offered() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
-    // Somebody in between took the offer out.
+    // An attacker removed the offer.
     inbox.sends(&question("1"));
     let mut peer = listener.accepts();
     peer.expects_header();
@@ -189,7 +189,7 @@ fn tls_is_asked_for_also_where_it_is_not_offered() {
     peer.expects_closed();
     drop(peer);
 
-    // And where it is not to be had, nothing goes out in the clear.
+    // Without TLS nothing is sent in clear text.
     inbox.sends(&question("2"));
     let mut peer = listener.accepts();
     peer.expects_header();
@@ -204,7 +204,7 @@ fn tls_is_asked_for_also_where_it_is_not_offered() {
 
 // rows: C14
 #[test]
-fn of_what_the_policy_allows_the_strongest_is_taken() {
+fn the_strongest_allowed_protection_is_used() {
     let stage = Stage::with(Setup::of("nuncio.example").tls(Tls::Optional));
     let mut inbox = stage.node.inbox();
     let listener = |domain: &str| {
@@ -214,7 +214,7 @@ fn of_what_the_policy_allows_the_strongest_is_taken() {
     };
     let offers = format!("{STARTTLS}{DIALBACK}");
 
-    // Encrypted and authenticated, though all else is offered too.
+    // TLS and EXTERNAL, although weaker ways are offered too.
     let first = listener("first.example");
     let good = stage.network.authority.issue(&["first.example"]);
     inbox.sends_message("first.example", "1", "");
@@ -230,7 +230,7 @@ fn of_what_the_policy_allows_the_strongest_is_taken() {
     peer.sends_features(&format!("{DIALBACK}{EXTERNAL}"));
     peer.expects("auth");
 
-    // Encrypted, with a certificate that proves nothing: dialback, and within TLS.
+    // TLS with an invalid certificate: dialback inside TLS.
     let second = listener("second.example");
     let bad = stage.network.authority.certificate(&["second.example"]).self_signed().issue();
     inbox.sends_message("second.example", "2", "");
@@ -246,7 +246,7 @@ fn of_what_the_policy_allows_the_strongest_is_taken() {
     peer.sends_features(DIALBACK);
     peer.expects("result");
 
-    // No encryption to be had.
+    // No TLS.
     let third = listener("third.example");
     inbox.sends_message("third.example", "3", "");
     let mut peer = third.accepts();
@@ -256,7 +256,7 @@ fn of_what_the_policy_allows_the_strongest_is_taken() {
     peer.expects("result");
 }
 
-/// All that comes until the connection ends.
+/// All data until the connection ends.
 fn rest(peer: &mut Peer) -> String {
     let mut heard = String::new();
     loop {

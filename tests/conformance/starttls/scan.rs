@@ -1,4 +1,4 @@
-//! What a scanner finds (RFC 7590, section 3; RFC 9325).
+//! A scan of the TLS configuration: versions, ciphers, resumption (RFC 7590, section 3; RFC 9325).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::support::{Auth, Network, Node, Peer, SOON, Server, Setup, eventually,
 
 // rows: C12
 #[test]
-fn only_tls_1_2_and_1_3_are_spoken() {
+fn only_tls_1_2_and_1_3_are_accepted() {
     let (_network, node) = scanned();
     for (version, spoken) in [
         (SslVersion::TLS1, false),
@@ -30,10 +30,10 @@ fn only_tls_1_2_and_1_3_are_spoken() {
 
 // rows: C12
 #[test]
-fn every_cipher_that_is_taken_has_forward_secrecy_and_authenticates_what_it_encrypts() {
+fn every_accepted_cipher_has_forward_secrecy_and_is_aead() {
     let (_network, node) = scanned();
     for domain in ["ec.example", "rsa.example"] {
-        // What was taken is not offered again, until nothing is taken any more.
+        // Each accepted cipher is removed from the offer, until none is accepted.
         let mut taken: Vec<String> = Vec::new();
         loop {
             let offer = taken.iter().fold("ALL:COMPLEMENTOFALL".to_owned(), |list, name| list + ":!" + name);
@@ -82,7 +82,7 @@ fn a_peer_that_wants_to_renegotiate_is_dropped() {
     let (_network, node) = scanned();
     let mut client = client(&node, "ec.example", &["-tls1_2"], Stdio::piped());
     node.eventually_logs(&["secured", "TLSv1.2"]);
-    // To s_client a line that begins with R is no text but a command.
+    // s_client takes a line that begins with R for a command.
     client.stdin.as_mut().unwrap().write_all(b"R\n").unwrap();
     node.eventually_logs(&["closed", "renegotiate"]);
     eventually("the client sees the end", || client.try_wait().unwrap());
@@ -93,7 +93,7 @@ fn a_peer_that_wants_to_renegotiate_is_dropped() {
 
 // rows: C13
 #[test]
-fn no_session_is_resumed_so_that_nobody_inherits_another_s_authentication() {
+fn no_tls_session_is_resumed() {
     let (network, node) = scanned();
     for version in ["-tls1_2", "-tls1_3"] {
         let file = network.directory("sessions").join(version);
@@ -101,7 +101,7 @@ fn no_session_is_resumed_so_that_nobody_inherits_another_s_authentication() {
         let output = connects(&node, "ec.example", &[version, "-sess_out", file]);
         assert!(output.contains("New, TLSv1"), "{output}");
         if !Path::new(file).exists() {
-            // Nothing was given that could be resumed.
+            // The server sent no session.
             continue;
         }
         for domain in ["ec.example", "rsa.example"] {
@@ -114,16 +114,16 @@ fn no_session_is_resumed_so_that_nobody_inherits_another_s_authentication() {
 /// A node with an EC and an RSA certificate.
 fn scanned() -> (Network, Node) {
     let network = Network::new();
-    let rsa = network.authority.certificate(&["rsa.example"]).rsa().issue();
+    let rsa = network.files(&network.authority.certificate(&["rsa.example"]).rsa().issue());
     let setup = Setup::of("ec.example").auth(Auth::External).block(&format!(
         "[[domain]]\nname = \"rsa.example\"\ncertificate = {:?}\nkey = {:?}",
-        rsa.certificate_file, rsa.key_file
+        rsa.certificate, rsa.key
     ));
     let node = Node::start(&network, setup.set("s2s.max_connections_per_address", "1000"));
     (network, node)
 }
 
-/// Makes STARTTLS as a client that would take anything but for what `wish` says, and gives the cipher.
+/// Negotiates STARTTLS as a client that accepts everything except for `wish`, and returns the cipher.
 fn shake(node: &Node, domain: &str, wish: impl FnOnce(&mut SslContextBuilder)) -> Result<String, String> {
     let mut peer = Peer::dials(node.address());
     peer.sends_header(PEER, domain, "");
@@ -157,7 +157,7 @@ fn client(node: &Node, domain: &str, arguments: &[&str], stdin: Stdio) -> Child 
         .expect("openssl s_client")
 }
 
-/// Lets OpenSSL's own client connect and leave, and gives what it says.
+/// Connects with OpenSSL's own client, and returns its output.
 fn connects(node: &Node, domain: &str, arguments: &[&str]) -> String {
     let output = client(node, domain, arguments, Stdio::null()).wait_with_output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()

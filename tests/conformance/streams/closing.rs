@@ -1,4 +1,4 @@
-//! How streams end in good order (RFC 6120, section 4.4).
+//! The orderly end of streams (RFC 6120, section 4.4).
 
 use openssl::ssl::ShutdownState;
 
@@ -7,7 +7,7 @@ use crate::support::{Event, Peer, SOON, Server};
 
 // rows: B16
 #[test]
-fn what_came_before_the_closing_tag_is_delivered_and_the_tag_is_answered() {
+fn stanzas_before_a_closing_tag_are_delivered() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let mut peer = stage.authenticated();
@@ -24,7 +24,7 @@ fn what_came_before_the_closing_tag_is_delivered_and_the_tag_is_answered() {
 
 // rows: B16
 #[test]
-fn a_peer_that_closes_loses_no_stanza_the_rest_takes_another_stream() {
+fn stanzas_left_by_a_closing_peer_take_a_new_stream() {
     let stage = Stage::with(setup().set("promise.backoff", "[\"100ms\", \"1s\"]"));
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -56,11 +56,11 @@ fn a_peer_that_closes_loses_no_stanza_the_rest_takes_another_stream() {
 
 // rows: B17 B22
 #[test]
-fn what_comes_behind_a_closing_tag_of_ours_is_still_delivered() {
+fn stanzas_behind_our_closing_tag_are_still_delivered() {
     let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
     let mut inbox = stage.node.inbox();
     let mut peer = stage.authenticated();
-    // Idle, and no error: the peer has done nothing wrong.
+    // Idleness is not an error, so there is no stream error.
     peer.expects_closed();
     for number in 0..10 {
         peer.sends(&message(&number.to_string()));
@@ -74,7 +74,7 @@ fn what_comes_behind_a_closing_tag_of_ours_is_still_delivered() {
 
 // rows: B22
 #[test]
-fn an_idle_stream_of_ours_is_closed_without_an_error_and_comes_back_when_needed() {
+fn our_idle_stream_is_closed_without_an_error_and_reopened_when_needed() {
     let stage = Stage::with(setup().set("s2s.idle_timeout", "\"1s\""));
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -96,7 +96,7 @@ fn tls_is_closed_by_whoever_closes_and_the_other_answers() {
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
 
-    // We close, on either side.
+    // The node closes, in both roles.
     inbox.sends_message(PEER, "1", "");
     let mut dialled = stage.accepts(&listener);
     dialled.expects("message");
@@ -107,7 +107,7 @@ fn tls_is_closed_by_whoever_closes_and_the_other_answers() {
         assert!(said_goodbye(peer));
     }
 
-    // The peer closes, without a word on the stream.
+    // The peer closes TLS without a closing tag.
     inbox.sends_message(PEER, "2", "");
     let mut dialled = stage.accepts(&listener);
     dialled.expects("message");
@@ -119,14 +119,14 @@ fn tls_is_closed_by_whoever_closes_and_the_other_answers() {
     }
 }
 
-/// Whether a close_notify came.
+/// Whether a close_notify arrived.
 fn said_goodbye(peer: &mut Peer) -> bool {
     peer.secured().get_shutdown().contains(ShutdownState::RECEIVED)
 }
 
 // rows: B35
 #[test]
-fn a_node_that_stops_says_so_on_every_stream_behind_what_it_still_writes() {
+fn a_stopping_node_flushes_and_closes_every_stream() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();

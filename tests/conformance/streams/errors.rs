@@ -5,7 +5,7 @@ use crate::support::{Event, SOON, Server};
 
 // rows: B29 B32
 #[test]
-fn after_an_error_of_the_peer_nothing_comes_but_the_closing_tag() {
+fn after_a_stream_error_only_the_closing_tag_is_sent() {
     let stage = Stage::with(setup().set("promise.backoff", "[\"100ms\", \"1s\"]"));
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -22,10 +22,10 @@ fn after_an_error_of_the_peer_nothing_comes_but_the_closing_tag() {
     ours.sends(&error(made_up));
     ours.expects_closed();
     ours.expects_end();
-    // What no standard defines is taken for what it is: some error.
+    // An undefined condition is treated as an error.
     stage.node.eventually_logs(&["closed", "undefined-condition", "nap"]);
 
-    // The next stanza finds its way all the same.
+    // The next stanza is delivered.
     inbox.sends_message(PEER, "2", "");
     let mut ours = stage.accepts(&listener);
     assert_eq!(ours.expects("message").attribute("id"), "2");

@@ -1,9 +1,9 @@
-//! What the opening tags say (RFC 6120, sections 4.7 and 4.8).
+//! Stream headers (RFC 6120, sections 4.7 and 4.8).
 
 use std::collections::HashSet;
 
 use super::{INBOX, NAMED, PEER, Stage, header, message, setup};
-use crate::support::{Ejabberd, Network, Node, Peer, Server, Setup};
+use crate::support::{Certificate, Node, Peer, Purpose, Server, Setup, Tenant};
 
 // rows: B1 B2 B3 B12 B27
 #[test]
@@ -20,7 +20,7 @@ fn a_header_of_ours_names_both_domains_and_no_id_on_each_of_its_streams() {
     peer.expects("starttls");
     peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     peer.secures_as_server(&stage.identity);
-    // Each comes right after the step before: no closing tag, no other connection.
+    // Each header follows the previous step directly, on the same connection.
     headers.push(peer.expects_header());
     peer.sends_header(PEER, INBOX, "id='2'");
     peer.sends_features(EXTERNAL);
@@ -45,7 +45,7 @@ fn a_header_of_ours_names_both_domains_and_no_id_on_each_of_its_streams() {
 
 // rows: B4 B6 B7 B11 B12
 #[test]
-fn an_answering_header_fits_the_question_and_has_a_new_id_after_each_restart() {
+fn a_response_header_matches_the_request_and_has_a_new_id_each_time() {
     let stage = Stage::set();
     let mut peer = stage.opens(NAMED);
     let mut headers = vec![peer.expects_header()];
@@ -61,7 +61,7 @@ fn an_answering_header_fits_the_question_and_has_a_new_id_after_each_restart() {
     peer.restarts();
     peer.sends(&header(NAMED));
     headers.push(peer.expects_header());
-    // What is left to say is no offer (XEP-0478), and it is said once.
+    // The remaining feature announces limits (XEP-0478), once.
     let last = peer.expects("features");
     assert!(last.children().all(|feature| feature.name == "limits"), "{last}");
     peer.says_no_more();
@@ -92,7 +92,7 @@ fn ids_are_never_given_twice_and_show_no_order() {
         })
         .collect();
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), DIALS);
-    // Every one of 64 bits at least is set in about half of them, whatever the bits around it.
+    // Each of at least 64 bits is set in about half of the ids, independently of its neighbours.
     let numbers: Vec<u128> = ids.iter().map(|id| u128::from_str_radix(id, 16).expect("hex digits")).collect();
     let fair = |bit: &u32| {
         let set = numbers.iter().filter(|number| *number >> bit & 1 == 1).count();
@@ -107,7 +107,7 @@ fn ids_are_never_given_twice_and_show_no_order() {
 
 // rows: B3
 #[test]
-fn an_id_in_the_header_of_the_one_who_dials_is_ignored() {
+fn an_id_in_the_initial_header_is_ignored() {
     let stage = Stage::set();
     let mut peer = stage.opens(&format!("{NAMED} id='mine'"));
     let answer = peer.expects_header();
@@ -186,7 +186,7 @@ fn the_prefix_of_the_stream_may_be_any() {
 
 // rows: B31
 #[test]
-fn a_host_that_is_not_ours_is_unknown_and_nobody_s_name_is_taken() {
+fn a_foreign_host_gets_host_unknown_and_no_name_is_adopted() {
     let stage = Stage::set();
     for to in ["to='somebody.example'", "to='nuncio.example.org'", ""] {
         let mut peer = stage.opens(&format!("version='1.0' from='{PEER}' {to}"));
@@ -199,18 +199,18 @@ fn a_host_that_is_not_ours_is_unknown_and_nobody_s_name_is_taken() {
 // rows: B31
 #[test]
 fn ejabberd_reads_why_a_host_that_is_not_ours_is_refused() {
-    let network = Network::for_ejabberd();
-    let ejabberd = Ejabberd::start(&network, Setup::of("ejabberd.example"));
-    let node = Node::start(&network, Setup::of("nuncio.example"));
-    network.publish("elsewhere.example", node.address());
-    let answer = ejabberd.inbox().asks("elsewhere.example", "<ping xmlns='urn:xmpp:ping'/>");
+    let ejabberd = Tenant::with(&Certificate::Common(Purpose::Both));
+    let node = Node::start(ejabberd.network(), Setup::of(&ejabberd.neighbour("nuncio")));
+    let elsewhere = ejabberd.neighbour("elsewhere");
+    ejabberd.network().publish(&elsewhere, node.address());
+    let answer = ejabberd.inbox().asks(&elsewhere, "<ping xmlns='urn:xmpp:ping'/>");
     let text = answer.expect("error").expect("text").text();
     assert!(text.contains("host-unknown"), "{answer}");
 }
 
 // rows: B30
 #[test]
-fn an_error_before_the_header_comes_behind_a_header_of_ours() {
+fn an_early_error_follows_our_own_header() {
     let stage = Stage::set();
     for (garbage, condition) in [
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "not-well-formed"),
@@ -230,5 +230,5 @@ fn an_error_before_the_header_comes_behind_a_header_of_ours() {
 const EXTERNAL: &str =
     "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
 
-/// The row says 10,000; a counter, a clock or a weak generator shows in far fewer.
+/// The row says 10,000; fewer suffice to detect a counter, a clock or a weak generator.
 const DIALS: usize = 10_000;

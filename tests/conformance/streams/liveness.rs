@@ -1,4 +1,4 @@
-//! Whether the other side is still there (RFC 6120, section 4.6).
+//! Checks that the other side is alive (RFC 6120, section 4.6).
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
     let mut peer = listener.accepts();
     peer.expects_header();
     peer.sends_header(PEER, INBOX, "id='1'");
-    // In the middle of a negotiation, for longer than `keepalive`.
+    // During a negotiation, for longer than `keepalive`.
     assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
     peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
     peer.expects("starttls");
@@ -32,7 +32,7 @@ fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
     peer.takes_external(PEER);
     peer.expects("message");
 
-    // An established link is checked once in the time, on both sides.
+    // An established link is checked once per interval, on both sides.
     let mut theirs = stage.authenticated();
     let start = Instant::now();
     for peer in [&mut peer, &mut theirs] {
@@ -43,14 +43,14 @@ fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
         assert_eq!(heard.trim(), "", "{heard:?}");
     }
     assert!(start.elapsed() >= Duration::from_millis(2500), "three checks in {:?}", start.elapsed());
-    // TCP answered each: the links stand.
+    // TCP acknowledged each, so the links stay open.
     inbox.sends_message(PEER, "2", "");
     assert_eq!(peer.expects("message").attribute("id"), "2");
 }
 
 // rows: B21
 #[test]
-fn a_peer_that_takes_nothing_any_more_is_given_up_with_connection_timeout() {
+fn a_peer_that_stops_reading_gets_connection_timeout() {
     let stage = Stage::with(setup().set("s2s.keepalive", "\"1s\""));
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -58,21 +58,21 @@ fn a_peer_that_takes_nothing_any_more_is_given_up_with_connection_timeout() {
     let mut peer = stage.accepts(&listener);
     peer.expects("message");
 
-    // More than the sockets hold.
+    // More than the socket buffers hold.
     let body = "x".repeat(60_000);
     let _flood = inbox.floods(400, move |number| {
         format!("<message from='a@{INBOX}' to='b@{PEER}' id='{number}'><body>{body}</body></message>")
     });
     stage.node.eventually_logs(&["closed", PEER, "the peer does not read"]);
-    // It comes to itself in the moment that it still has, and learns what happened.
+    // It resumes reading before the node closes the connection, and gets the error.
     was_told_of_the_timeout(|| peer.hears(SOON).ok());
 }
 
 // rows: B21
 #[test]
-fn a_peer_that_takes_no_answers_is_given_up_with_connection_timeout() {
+fn a_peer_that_reads_no_answers_gets_connection_timeout() {
     let stage = Stage::with(setup().set("s2s.write_timeout", "\"1s\""));
-    // What the sockets hold is to be little.
+    // Small socket buffers.
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     socket.connect(&SocketAddr::from((stage.node.address(), 5269)).into()).unwrap();
@@ -86,8 +86,8 @@ fn a_peer_that_takes_no_answers_is_given_up_with_connection_timeout() {
 
 // rows: B21
 #[test]
-fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name_is_free() {
-    // Long enough for the next one, which reads, on a busy machine.
+fn a_component_that_does_not_read_gets_connection_timeout() {
+    // Long enough for the next peer, which reads, on a busy machine.
     let stage = Stage::with(setup().set("s2s.write_timeout", "\"4s\""));
     let mut deaf = Component::connect_deaf(stage.node.address(), INBOX);
     let mut sender = stage.node.outbox();
@@ -106,7 +106,7 @@ fn a_program_that_takes_nothing_is_given_up_with_connection_timeout_and_its_name
     assert_eq!(next.receives_id("later").name, "message");
 }
 
-/// The last that is heard is the error, and the end of the stream.
+/// The last data are the stream error and the closing tag.
 #[track_caller]
 fn was_told_of_the_timeout(mut hears: impl FnMut() -> Option<String>) {
     let mut heard = Vec::new();

@@ -1,11 +1,11 @@
-//! From the header to stanzas (RFC 6120, section 4.3).
+//! The negotiation from the header to the first stanza (RFC 6120, section 4.3).
 
 use super::{INBOX, PEER, QUIET, Stage, ask, message};
 use crate::support::{Nothing, Peer, Server};
 
 // rows: B14
 #[test]
-fn no_stanza_leaves_before_the_stream_is_negotiated_however_long_each_step_takes() {
+fn no_stanza_leaves_before_the_stream_is_negotiated() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -47,7 +47,7 @@ fn no_stanza_leaves_before_the_stream_is_negotiated_however_long_each_step_takes
 
 // rows: B15
 #[test]
-fn a_required_feature_that_nobody_knows_ends_the_stream_and_the_sender_is_told() {
+fn an_unknown_required_feature_ends_the_stream_with_an_error_answer() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -64,7 +64,7 @@ fn a_required_feature_that_nobody_knows_ends_the_stream_and_the_sender_is_told()
 
 // rows: B19
 #[test]
-fn an_answer_takes_a_stream_of_its_own() {
+fn an_answer_travels_on_its_own_stream() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -75,12 +75,12 @@ fn an_answer_takes_a_stream_of_its_own() {
     let mut ours = stage.accepts(&listener);
     assert_eq!(ours.expects("message").attribute("id"), "answered");
 
-    // A second stream of the same pair is as good as the first.
+    // A second stream of the same pair is equally valid.
     let mut second = stage.authenticated();
     second.sends(&message("second"));
     inbox.receives_id("second");
     theirs.sends(&message("first"));
     inbox.receives_id("first");
-    // Nothing was said on theirs in all that time.
+    // Nothing was sent on their stream.
     theirs.says_no_more();
 }

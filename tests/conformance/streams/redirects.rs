@@ -5,11 +5,11 @@ use crate::support::{Listener, Peer, Server, Tls};
 
 // rows: B33
 #[test]
-fn a_redirect_within_tls_is_followed_with_the_same_name_and_the_same_terms() {
+fn a_redirect_inside_tls_is_followed_with_the_same_name_and_policy() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
-    // Once to an address, once to a name with a port.
+    // To an address, and to a name with a port.
     let (second, third) = (stage.network.address(), stage.network.address());
     let (second_listener, third_listener) = (Listener::at(second), Listener::at_port(third, 0));
     stage.network.dns.a("third.example", third);
@@ -45,7 +45,7 @@ fn the_other_host_must_prove_the_same_domain() {
     let mut inbox = stage.node.inbox();
     let other = stage.network.address();
     let other_listener = Listener::at(other);
-    // It proves who it is, which is not who was asked for.
+    // It authenticates as another domain than the wanted one.
     let wrong = stage.network.authority.issue(&["other.example"]);
     stage.network.dns.a("other.example", other);
 
@@ -121,7 +121,7 @@ fn a_redirect_in_clear_text_is_not_followed() {
     }
 }
 
-/// Sends the node elsewhere, and sees it close in good order.
+/// Sends a redirect, and checks that the node closes the stream in order.
 #[track_caller]
 fn redirects(peer: &mut Peer, host: &str) {
     peer.sends(&format!(

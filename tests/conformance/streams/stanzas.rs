@@ -1,11 +1,11 @@
-//! What goes through and what it looks like then (RFC 6120, sections 4.7.4 and 4.8).
+//! Stanzas on streams: namespaces and languages (RFC 6120, sections 4.7.4 and 4.8).
 
 use super::{INBOX, PEER, Stage, message};
 use crate::support::{Element, Server};
 
 // rows: B8
 #[test]
-fn a_stanza_has_the_language_of_its_stream_unless_it_says_its_own() {
+fn a_stanza_has_the_language_of_its_stream_by_default() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let mut peer = stage.authenticated_with("xml:lang='de'");
@@ -26,7 +26,7 @@ fn a_stanza_has_the_language_of_its_stream_unless_it_says_its_own() {
 
 // rows: B24 B26
 #[test]
-fn what_is_no_stanza_of_the_stream_s_namespace_ends_it_if_the_policy_says_so_and_goes_nowhere() {
+fn with_malformed_stanza_close_a_foreign_element_ends_the_stream() {
     let stage = Stage::with(super::setup().set("s2s.malformed_stanza", "\"close\""));
     let mut inbox = stage.node.inbox();
     let addresses = format!("from='romeo@{PEER}' to='juliet@{INBOX}' id='smuggled'");
@@ -47,7 +47,7 @@ fn what_is_no_stanza_of_the_stream_s_namespace_ends_it_if_the_policy_says_so_and
 
 // rows: B25
 #[test]
-fn a_stanza_leaves_in_the_namespace_of_servers_and_what_it_carries_as_it_was() {
+fn a_stanza_leaves_in_the_server_namespace_with_its_payload_unchanged() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -56,7 +56,7 @@ fn a_stanza_leaves_in_the_namespace_of_servers_and_what_it_carries_as_it_was() {
                      to='b@y.example'  type=\"chat\"><body>&#x2665; &lt;</body><x:y xmlns:x='urn:x'/></message>\
                      </forwarded>";
     let addresses = format!("from='juliet@{INBOX}' to='romeo@{PEER}' id='1'");
-    // The standard child is in the component's namespace once by inheritance, once by its own word.
+    // The standard child is in the component namespace by inheritance, and by its own declaration.
     inbox.sends(&format!(
         "<message xmlns='jabber:component:accept' {addresses}><body>1</body>\
          <subject xmlns='jabber:component:accept'>2</subject>{forwarded}</message>"
@@ -81,7 +81,7 @@ fn a_prefix_that_the_header_declared_is_declared_again_where_it_is_used() {
         "<message from='romeo@{PEER}' to='juliet@{INBOX}' id='1' x:mark='m'><x:a><b xmlns='urn:b' x:c='d'/></x:a>\
          </message>"
     ));
-    // The component reads with another parser than the node's, which takes no unbound prefix.
+    // The component uses another parser than the node, which rejects unbound prefixes.
     let arrived = inbox.receives_id("1");
     assert_eq!(arrived.attribute("{urn:example:x}mark"), "m", "{arrived}");
     let a = arrived.expect("a");

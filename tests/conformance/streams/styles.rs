@@ -1,4 +1,4 @@
-//! How a stream may be written: which namespace is the default one (RFC 6120, section 4.8.2), and a root without content.
+//! Forms of the root element: default namespace (RFC 6120, section 4.8.2), and an empty root.
 
 use super::{INBOX, NAMED, PEER, Stage};
 use crate::support::{Component, Event, SECRET, SOON, Server, Wire, read_to_end};
@@ -103,7 +103,7 @@ fn a_root_that_is_closed_at_once_is_answered_with_a_stream_that_is_closed() {
 
 // rows: B16
 #[test]
-fn a_peer_that_answers_with_a_root_that_is_closed_at_once_closed_the_stream() {
+fn an_empty_root_element_as_answer_closes_the_stream() {
     let stage = Stage::set();
     let listener = stage.listens();
     let mut inbox = stage.node.inbox();
@@ -123,7 +123,7 @@ fn a_peer_that_answers_with_a_root_that_is_closed_at_once_closed_the_stream() {
 
 // rows: B23 K1
 #[test]
-fn a_root_in_another_namespace_is_refused_for_that_whether_it_is_closed_or_not() {
+fn a_root_in_another_namespace_is_refused_closed_or_not() {
     let stage = Stage::set();
     for port in [5269, 5347] {
         for root in ["<a/>", "<a>", "<a xmlns='urn:a'/>", "<stream/>"] {

@@ -20,19 +20,19 @@ const PERMITTED: u8 = 0xa0;
 const EXCLUDED: u8 = 0xa1;
 
 /// Whether a leaf below the authority with these constraints proves a domain, to a peer in each of the roles.
-fn proves(constraints: &[u8], wish: &Wish<'_>, wanted: &str) -> [bool; 2] {
-    let root = Authority::new("root");
-    let middle = root.constrained(constraints);
-    let leaf = middle.issue(wish).chain.remove(0);
-    let stores = Stores::load(&[Trust::Authorities(vec![root.certificate.clone()])]).unwrap();
+fn proves(constraints: &[u8], wish: impl Fn(Request<'_>) -> Request<'_>, wanted: &str) -> [bool; 2] {
+    let root = Authority::named("root");
+    let middle = root.below("constrained").constraints(constraints).establish();
+    let leaf = wish(middle.certificate(&[])).issue().chain.remove(0);
+    let stores = Stores::load(&[Trust::Authorities(vec![root.own().clone()])]).unwrap();
     [Peer::Server, Peer::Client].map(|peer| {
-        let certificate = judged(&stores, peer, &[leaf.clone(), middle.certificate.clone()]);
+        let certificate = judged(&stores, peer, &[leaf.clone(), middle.own().clone()]);
         certificate.proves(&domain(wanted), TrustStore(0)).is_ok()
     })
 }
 
 fn dns_proves(constraints: &[u8], name: &str, wanted: &str) -> [bool; 2] {
-    proves(constraints, &Wish { dns: &[name], ..Wish::default() }, wanted)
+    proves(constraints, |leaf| leaf.dns_name(name), wanted)
 }
 
 #[test]
@@ -103,8 +103,8 @@ fn other_kinds_of_names_evade_no_constraint() {
             (XMPP_ADDR, b"\x0c\x0ab.example."),
             (XMPP_ADDR, b"\x0c\x0bB\xef\xbc\x8eExample"),
         ] {
-            let wish = Wish { other: &[other], ..Wish::default() };
-            assert_eq!(proves(&constraints, &wish, "b.example"), [false; 2], "{other:x?}");
+            let proved = proves(&constraints, |leaf| leaf.other_name(other.0, other.1), "b.example");
+            assert_eq!(proved, [false; 2], "{other:x?}");
         }
     }
 }

@@ -1,17 +1,15 @@
-//! How much a peer may say before TLS is made.
+//! The limit of bytes before the end of the handshake.
 
 use super::*;
-use crate::certificate::toy::long_chain;
 
-/// A certificate for so many names, of 13 bytes each.
+/// A certificate with this many names of 13 bytes each.
 fn crowded(names: usize) -> Identity {
     let names: Vec<String> = (0..names).map(|number| format!("{number:05}.a.com")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    self_signed(&Wish { dns: &names, ..Wish::default() })
+    Request::without_authority(&names).issue().into()
 }
 
-/// What a peer with this certificate comes to in both roles, by TLS up to `version`: as who calls our node, and as who is
-/// called.
+/// Connects a peer with this certificate to our node, and our node to it, with TLS up to `version`.
 async fn meets(identity: &Identity, version: SslVersion, limit: usize) -> [Result<(), Error>; 2] {
     let shown = |context: &mut SslContextBuilder| {
         context.set_max_proto_version(Some(version)).unwrap();
@@ -20,10 +18,10 @@ async fn meets(identity: &Identity, version: SslVersion, limit: usize) -> [Resul
             context.add_extra_chain_cert(certificate.clone()).unwrap();
         }
         context.set_private_key(&identity.key).unwrap();
-        // As much as the keys of ML-KEM-1024 and P-384 in a hello, for an OpenSSL that does not know them.
+        // As large as the keys of ML-KEM-1024 and P-384 in a hello, for an OpenSSL without them.
         context.set_alpn_protos(&[[199; 200]; 9].concat()).unwrap();
     };
-    let root = Authority::new("root");
+    let root = Authority::named("root");
     let node = node("b.example", Some(named(&root, "b.example")), &root).with_max_handshake(limit);
     let (_, calls) = raw_connects(raw(shown), &node, false).await;
     let (near, far) = wire().await;
@@ -34,11 +32,11 @@ async fn meets(identity: &Identity, version: SslVersion, limit: usize) -> [Resul
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_long_without_need_is_not_read_to_its_end() {
+async fn a_handshake_above_the_limit_is_not_read_to_its_end() {
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         let [calls, called] = meets(&crowded(1700), version, MAX_HANDSHAKE).await;
         assert_eq!(calls, Err(Error::TooLong));
-        // Twice as much from whom we call.
+        // The limit for a server is twice as high.
         assert_eq!(called, Ok(()));
         let [calls, called] = meets(&crowded(3500), version, MAX_HANDSHAKE).await;
         assert_eq!((calls, called), (Err(Error::TooLong), Err(Error::TooLong)));
@@ -46,18 +44,18 @@ async fn a_handshake_that_is_long_without_need_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn what_servers_of_today_show_passes_with_room_to_spare() {
+async fn handshakes_of_current_servers_are_far_below_the_limit() {
     let names: Vec<String> = (0..100).map(|number| format!("xmpp{number:02}.hosting.example")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let chain = long_chain(4, &names);
+    let chain = Authority::long_chain(4, &names).into();
     for version in [SslVersion::TLS1_2, SslVersion::TLS1_3] {
         assert_eq!(meets(&chain, version, MAX_HANDSHAKE * 2 / 3).await, [Ok(()), Ok(())]);
     }
 }
 
 #[tokio::test]
-async fn a_hello_may_come_in_any_pieces_and_records() {
-    let root = Authority::new("root");
+async fn a_hello_can_arrive_in_any_pieces_and_records() {
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     for record in [1, 7, 1000] {
         let (mut near, far) = wire().await;
@@ -78,7 +76,7 @@ async fn a_hello_may_come_in_any_pieces_and_records() {
             answer
         };
         let (answer, _) = tokio::join!(talk, async {
-            // It never gets the answer to its own.
+            // The client gets no answer to its own hello.
             tokio::time::timeout(std::time::Duration::from_secs(1), server.accept(far, None, true)).await
         });
         assert_eq!((answer[0], answer[5]), (0x16, 2), "no ServerHello in records of {record}");
@@ -86,8 +84,8 @@ async fn a_hello_may_come_in_any_pieces_and_records() {
 }
 
 #[tokio::test]
-async fn a_hello_that_says_it_is_too_long_is_not_waited_for() {
-    let root = Authority::new("root");
+async fn a_hello_that_announces_too_many_bytes_is_refused_at_once() {
+    let root = Authority::named("root");
     let server = node("b.example", Some(named(&root, "b.example")), &root);
     let (mut near, far) = wire().await;
     near.write_all(b"\x16\x03\x01\x00\x04\x01\x01\xff\xff").await.unwrap();
@@ -95,7 +93,7 @@ async fn a_hello_that_says_it_is_too_long_is_not_waited_for() {
     drop(near);
 }
 
-/// The message that a client begins with, out of its records.
+/// The ClientHello without its records.
 async fn hello_of(ssl: Ssl) -> Vec<u8> {
     let (near, mut far) = wire().await;
     let mut client = SslStream::new(ssl, near).unwrap();

@@ -1,4 +1,4 @@
-//! Records of TLS 1.3 that hold no data, made by hand with the keys of a handshake.
+//! TLS 1.3 records without data, made with the keys of a handshake.
 
 use std::{io, sync::mpsc};
 
@@ -11,12 +11,12 @@ use tokio::io::AsyncRead;
 
 use super::*;
 
-/// One end of a connection that writes records of its own.
+/// A peer that writes its own records.
 struct Forge {
-    /// Kept open, and not used.
+    /// Held open, and not used.
     stream: SslStream<TcpStream>,
     secret: Vec<u8>,
-    /// Records under this secret.
+    /// The number of records under this secret.
     number: u64,
 }
 
@@ -28,7 +28,7 @@ impl Forge {
         Self { stream, secret: (0..text.len()).step_by(2).map(byte).collect(), number: 0 }
     }
 
-    /// HKDF-Expand-Label (RFC 8446 section 7.1), for no more than one block.
+    /// HKDF-Expand-Label (RFC 8446 section 7.1), for at most one block.
     fn expand(&self, label: &str, length: u8) -> Vec<u8> {
         let label = format!("tls13 {label}");
         let size = u8::try_from(label.len()).unwrap();
@@ -39,7 +39,7 @@ impl Forge {
         all
     }
 
-    /// A record of this type, with so many bytes of padding.
+    /// A record of this type with `padding` bytes of padding.
     fn record(&mut self, kind: u8, content: &[u8], padding: usize) -> Vec<u8> {
         let (key, mut nonce) = (self.expand("key", 16), self.expand("iv", 12));
         nonce.iter_mut().rev().zip(self.number.to_le_bytes()).for_each(|(place, byte)| *place ^= byte);
@@ -69,11 +69,11 @@ impl Forge {
         self.record(22, &[&[4, 0, 0, length], &body[..]].concat(), 0)
     }
 
-    /// Writes while `other` reads, and gives what it read at last: all that came, or the error.
-    async fn writes(mut self, bytes: Vec<u8>, mut other: Secure, expected: usize) -> io::Result<usize> {
+    /// Writes while `other` reads; returns the number of bytes that it read, or its error.
+    async fn writes(mut self, bytes: Vec<u8>, mut other: TlsStream, expected: usize) -> io::Result<usize> {
         let (_, read) = tokio::join!(
             async {
-                // A node that has had enough closes the connection.
+                // The node closes the connection when the budget is exceeded.
                 let _ = self.stream.get_mut().write_all(&bytes).await;
             },
             async move {
@@ -91,7 +91,7 @@ impl Forge {
     }
 }
 
-/// Which end our node is.
+/// The role of our node.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
     Server,
@@ -99,8 +99,8 @@ enum Role {
 }
 
 /// Our node, and a peer that writes by hand.
-async fn met(role: Role) -> (Forge, Secure) {
-    let root = Authority::new("root");
+async fn met(role: Role) -> (Forge, TlsStream) {
+    let root = Authority::named("root");
     let identity = named(&root, "b.example");
     let node = node("b.example", Some(identity.clone()), &root);
     let (lines, secrets) = mpsc::channel();
@@ -166,7 +166,7 @@ async fn tickets_and_empty_records_end_the_connection() {
 }
 
 #[tokio::test]
-async fn new_keys_and_tickets_now_and_then_do_no_harm() {
+async fn occasional_new_keys_and_tickets_are_accepted() {
     for role in [Role::Server, Role::Client] {
         let (mut forge, ours) = met(role).await;
         let mut bytes = Vec::new();
@@ -189,7 +189,7 @@ async fn data_in_small_records_is_not_limited() {
 }
 
 #[tokio::test]
-async fn one_turn_handles_few_records_without_data() {
+async fn one_turn_processes_few_records_without_data() {
     let (mut forge, mut ours) = met(Role::Server).await;
     let mut bytes: Vec<u8> = (0..60).flat_map(|_| forge.key_update(false)).collect();
     bytes.extend(forge.data(b"x"));

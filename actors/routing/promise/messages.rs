@@ -1,0 +1,122 @@
+//! The messages of the promise, and the outlets to which it reports.
+
+use tokio::sync::oneshot;
+use xmpp::{Domain, DomainPair};
+
+use crate::{
+    dial::attempt::Dial,
+    flow::{
+        batch::Batch,
+        route::{Return, Route},
+    },
+    observe::recorder::RecorderHandle,
+    settings::Promise as Bounds,
+    streams::outgoing::{self, Outgoing},
+};
+use mailbox::{Mailbox, Outlet, drain};
+use status::{amount::Amount, report};
+
+/// Keep these stanzas until there is a session for their pair.
+#[derive(Debug)]
+pub struct Deliver {
+    /// From a local domain to a remote domain.
+    pub batch: Batch,
+}
+
+/// The router sends to the session itself from now on: this is its last message for the pair.
+#[derive(Debug)]
+pub struct Release {
+    /// The pair of the session.
+    pub pair: DomainPair,
+}
+
+/// A session has ended and returns the stanzas that it has not written. They go in front of the queue.
+#[derive(Debug)]
+pub struct Expect {
+    /// The pair of the session.
+    pub pair: DomainPair,
+}
+
+/// Answer everything that waits, and everything that comes, with an error: the node stops.
+#[derive(Debug)]
+pub struct Drain {
+    /// Dropped when nothing waits.
+    pub token: drain::Token,
+}
+
+/// Report the queues and the attempts.
+#[derive(Debug)]
+pub struct Show {
+    /// Only for this remote domain.
+    pub of: Option<Domain>,
+    /// The number of queues to report at most: those with the most stanzas.
+    pub limit: usize,
+    /// Receives the report.
+    pub answer: oneshot::Sender<Shown>,
+}
+
+/// End the pause of this remote domain and restart its back-off: an operator knows that it is reachable
+/// again.
+#[derive(Debug)]
+pub struct Retry {
+    /// The remote domain.
+    pub remote: Domain,
+    /// Receives the pairs that are tried.
+    pub answer: oneshot::Sender<Retried>,
+}
+
+/// The queues and the attempts.
+#[derive(Debug)]
+pub struct Shown {
+    /// The queues with the most stanzas first.
+    pub queues: Vec<report::QueueReport>,
+    /// The number of all queues, reported or not.
+    pub total: usize,
+    /// The pairs with an attempt under way, and when the pair became known; as many as the limit allows.
+    pub attempts: Vec<(DomainPair, report::Time)>,
+    /// Everything that waits in all queues.
+    pub waiting: Amount,
+    /// Whether the policy permits federation with the domain of the question.
+    pub permitted: bool,
+}
+
+/// The pairs of a remote domain that an operator wants to be tried.
+#[derive(Debug)]
+pub struct Retried {
+    /// Pairs of which an attempt was started, or waits for a slot.
+    pub begun: Vec<DomainPair>,
+    /// Pairs that were not in a pause.
+    pub under_way: Vec<DomainPair>,
+}
+
+/// Use this configuration from now on, and answer the stanzas that it forbids.
+pub struct Adopt {
+    /// Starts the attempts.
+    pub dial: Box<dyn Dial>,
+    /// Bounds of the queues and of the back-off. Stanzas that wait already keep their time.
+    pub bounds: Bounds,
+}
+
+/// Everything that waited has been given to the session.
+#[derive(Debug)]
+pub struct Fulfilled {
+    /// The pair of the session.
+    pub pair: DomainPair,
+    /// Takes the stanzas of the pair from now on.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// The receivers of the promise's events, and of those of the sessions that it starts.
+#[derive(Clone, Debug)]
+pub struct Owners {
+    /// Receives the new sessions.
+    pub fulfilled: Outlet<Fulfilled>,
+    /// Receives the ends of the sessions.
+    pub closed: Outlet<outgoing::Closed>,
+    /// Receives the error answers.
+    pub bounces: Outlet<Return>,
+    /// Receives error stanzas that remote servers send to the sessions.
+    pub routes: Outlet<Route>,
+    /// Records the events of remote domains.
+    pub recorder: RecorderHandle,
+}

@@ -1,0 +1,126 @@
+//! The pairs that have state, by pair and by remote domain.
+
+use std::{collections::HashMap, time::Instant};
+
+use xmpp::{Domain, DomainPair};
+
+use crate::{routing::capacity, streams::outgoing::Outgoing};
+use mailbox::Mailbox;
+
+/// The known pairs.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    known: HashMap<DomainPair, Pair>,
+    /// The local domains of the known pairs, by remote domain, in order.
+    by_remote: HashMap<Domain, Vec<Domain>>,
+}
+
+/// A known pair.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) state: State,
+    /// When the pair became known.
+    pub(super) since: Instant,
+}
+
+/// How far the pair is on its way to a session.
+#[derive(Debug)]
+pub(super) enum State {
+    /// All slots for attempts are in use.
+    AwaitingSlot {
+        /// An operator asked for the attempt: it is made even if nothing waits.
+        requested: bool,
+    },
+    /// An attempt is under way.
+    Attempting(Mailbox<Outgoing>),
+    /// The session has been given everything that waited, and the router is being informed.
+    HandingOver(Mailbox<Outgoing>),
+    /// A session has ended and returns the stanzas that it has not written.
+    AwaitingReturn,
+    /// The last attempt failed. The schedule knows when the next one is made.
+    Pausing,
+}
+
+impl Pairs {
+    pub(super) fn get(&self, pair: &DomainPair) -> Option<&Pair> {
+        self.known.get(pair)
+    }
+
+    pub(super) fn state(&self, pair: &DomainPair) -> Option<&State> {
+        self.known.get(pair).map(|known| &known.state)
+    }
+
+    /// Sets the state of a known pair.
+    pub(super) fn set(&mut self, pair: &DomainPair, state: State) {
+        if let Some(known) = self.known.get_mut(pair) {
+            known.state = state;
+        }
+    }
+
+    pub(super) fn contains(&self, pair: &DomainPair) -> bool {
+        self.known.contains_key(pair)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&DomainPair, &Pair)> {
+        self.known.iter()
+    }
+
+    /// The known pairs with this remote domain, in the order of the local domains.
+    pub(super) fn with_remote(&self, remote: &Domain) -> Vec<DomainPair> {
+        let locals = self.by_remote.get(remote).into_iter().flatten();
+        locals.map(|local| DomainPair { local: local.clone(), remote: remote.clone() }).collect()
+    }
+
+    pub(super) fn insert(&mut self, pair: DomainPair, state: State, now: Instant) {
+        let locals = self.by_remote.entry(pair.remote.clone()).or_insert_with(|| Vec::with_capacity(1));
+        if let Err(place) = locals.binary_search(&pair.local) {
+            locals.insert(place, pair.local.clone());
+        }
+        self.known.insert(pair, Pair { state, since: now });
+    }
+
+    pub(super) fn remove(&mut self, pair: &DomainPair) -> Option<State> {
+        if let Some(locals) = self.by_remote.get_mut(&pair.remote) {
+            if let Ok(place) = locals.binary_search(&pair.local) {
+                locals.remove(place);
+            }
+            if locals.is_empty() {
+                self.by_remote.remove(&pair.remote);
+            }
+        }
+        self.known.remove(pair).map(|known| known.state)
+    }
+
+    /// Releases memory that is no longer used.
+    pub(super) fn tidy(&mut self) {
+        capacity::shrink_map(&mut self.known);
+        capacity::shrink_map(&mut self.by_remote);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(local: &str, remote: &str) -> DomainPair {
+        DomainPair { local: Domain::new(local).unwrap(), remote: Domain::new(remote).unwrap() }
+    }
+
+    #[test]
+    fn pairs_are_found_by_their_remote_domain_until_they_are_removed() {
+        let (mut pairs, now) = (Pairs::default(), clock::now());
+        let known =
+            [pair("b.example", "r.example"), pair("a.example", "r.example"), pair("a.example", "s.example")];
+        for pair in &known {
+            pairs.insert(pair.clone(), State::Pausing, now);
+        }
+        let remote = known[0].remote.clone();
+        assert_eq!(pairs.with_remote(&remote), [known[1].clone(), known[0].clone()]);
+        assert!(matches!(pairs.remove(&known[0]), Some(State::Pausing)));
+        assert!(pairs.remove(&known[0]).is_none());
+        assert_eq!(pairs.with_remote(&remote), [known[1].clone()]);
+        pairs.remove(&known[1]);
+        assert!(pairs.with_remote(&remote).is_empty());
+        assert_eq!((pairs.known.len(), pairs.by_remote.len()), (1, 1));
+    }
+}

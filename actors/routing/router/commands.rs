@@ -1,0 +1,66 @@
+//! Commands of an operator: show sessions and a domain, and close sessions.
+
+use actix::{Context, Handler};
+use xmpp::{Domain, DomainPair};
+
+use super::{Dismiss, DomainStatus, Router, ShowDomain, ShowSessions};
+use crate::streams::outgoing::{self, Outgoing};
+use mailbox::{Mailbox, Queued};
+use status::{report::Account, smallest::smallest};
+
+impl Router {
+    fn sessions_with(
+        &self,
+        remote: Option<&Domain>,
+    ) -> impl Iterator<Item = (&DomainPair, &Mailbox<Outgoing>)> {
+        self.sessions.iter().filter(move |(pair, _)| remote.is_none_or(|remote| pair.remote == *remote))
+    }
+}
+
+impl Handler<Queued<ShowSessions>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, show: Queued<ShowSessions>, _: &mut Context<Self>) {
+        let ShowSessions { of, limit, links, total } = show.open();
+        let mut count = 0;
+        let names = self.sessions_with(of.as_ref()).map(|(pair, _)| {
+            count += 1;
+            (&pair.remote, &pair.local)
+        });
+        for (remote, local) in smallest(names, limit) {
+            let pair = DomainPair { local: local.clone(), remote: remote.clone() };
+            if let Some(session) = self.sessions.get(&pair) {
+                // A session that has just ended reports nothing.
+                let _ = session.signal(outgoing::Show { links: links.clone() });
+            }
+        }
+        // The receiver may be gone.
+        let _ = total.send(count);
+    }
+}
+
+impl Handler<Queued<ShowDomain>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, show: Queued<ShowDomain>, _: &mut Context<Self>) {
+        let ShowDomain { domain, answer } = show.open();
+        let local = self.local.contains_key(&domain);
+        let account = self.account.by_domain.get(&domain).map(|totals| Account::from(&**totals));
+        let _ = answer.send(DomainStatus { local, account });
+    }
+}
+
+impl Handler<Queued<Dismiss>> for Router {
+    type Result = ();
+
+    fn handle(&mut self, dismiss: Queued<Dismiss>, _: &mut Context<Self>) {
+        let Dismiss { remote, token, answer } = dismiss.open();
+        let mut count = 0;
+        for (_, session) in self.sessions_with(Some(&remote)) {
+            if session.signal(outgoing::Dismiss { token: token.clone() }).is_ok() {
+                count += 1;
+            }
+        }
+        let _ = answer.send(count);
+    }
+}

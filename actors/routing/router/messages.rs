@@ -1,0 +1,131 @@
+//! The messages of the router, apart from those of the streams and of the promise.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use xmpp::Domain;
+
+use crate::{
+    settings::{self, Conflict},
+    streams::outgoing,
+};
+use mailbox::drain;
+use status::report;
+
+/// Log the account and the local domains.
+#[derive(Debug)]
+pub struct Report;
+
+/// Drop the token when everything that was sent to the router and to the service before has been passed on.
+#[derive(Debug)]
+pub struct Acknowledge {
+    /// Dropped then.
+    pub token: drain::Token,
+}
+
+/// Log the account.
+#[derive(Debug)]
+pub struct LogAccount {
+    /// Dropped when the account is logged.
+    pub token: drain::Token,
+}
+
+/// Ask the sessions for reports.
+#[derive(Debug)]
+pub struct ShowSessions {
+    /// Only those with this remote domain.
+    pub of: Option<Domain>,
+    /// The number of sessions to ask at most, in the order of the remote domains.
+    pub limit: usize,
+    /// Receives the reports of the sessions.
+    pub links: mpsc::Sender<report::LinkReport>,
+    /// Receives the number of all sessions, asked or not.
+    pub total: oneshot::Sender<usize>,
+}
+
+/// Report what the router knows of one domain.
+#[derive(Debug)]
+pub struct ShowDomain {
+    /// The domain.
+    pub domain: Domain,
+    /// Receives the report.
+    pub answer: oneshot::Sender<DomainStatus>,
+}
+
+/// Close the sessions with this remote domain in good order, for an operator.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// The remote domain.
+    pub remote: Domain,
+    /// Dropped when their links are down.
+    pub token: drain::Token,
+    /// Receives the number of sessions.
+    pub answer: oneshot::Sender<usize>,
+}
+
+/// Report the configured components.
+#[derive(Debug)]
+pub struct ShowComponents {
+    /// Only this one.
+    pub of: Option<Domain>,
+    /// Receives the report.
+    pub answer: oneshot::Sender<Vec<report::ComponentReport>>,
+}
+
+/// Close the connection of this component, for an operator.
+#[derive(Debug)]
+pub struct DismissComponent {
+    /// The name of the component.
+    pub name: Domain,
+    /// Dropped when the name is free.
+    pub token: drain::Token,
+    /// Receives whether the component is connected.
+    pub answer: oneshot::Sender<bool>,
+}
+
+/// What the router knows of a domain.
+#[derive(Debug)]
+pub struct DomainStatus {
+    /// The domain is served here.
+    pub local: bool,
+    /// The account of stanzas to the domain, kept while something waits for it; `None`: nothing waits.
+    pub account: Option<report::Account>,
+}
+
+/// Have every session write what waits in it.
+#[derive(Debug)]
+pub struct Flush {
+    /// The time that this may take.
+    pub within: Duration,
+    /// Dropped when everything is written.
+    pub token: drain::Token,
+}
+
+/// Have every session return what it has not written by now.
+#[derive(Debug)]
+pub struct Abandon {
+    /// Dropped when the returned stanzas are answered or queued.
+    pub token: drain::Token,
+}
+
+/// Close every session.
+#[derive(Debug)]
+pub struct Finish {
+    /// The time that writing the rest may take.
+    pub within: Duration,
+    /// Dropped when all links are down.
+    pub token: drain::Token,
+}
+
+/// Use this configuration from now on, and end what it forbids.
+#[derive(Debug)]
+pub struct Adopt {
+    /// The local domains.
+    pub domains: Vec<Domain>,
+    /// The names that components serve, and which connection wins when two bind one name.
+    pub components: Vec<(Domain, Conflict)>,
+    /// Contact addresses of the node.
+    pub service: settings::Service,
+    /// The new limits of the sessions.
+    pub terms: outgoing::Adopt,
+}

@@ -1,0 +1,164 @@
+//! The state of a configured component, connected or not.
+//!
+//! Architecture Invariant: no actor. The router sends and receives the messages.
+
+use std::time::{Duration, Instant};
+
+use xmpp::Domain;
+
+use crate::{
+    settings::Conflict,
+    streams::component::{self, Component},
+};
+use mailbox::Mailbox;
+use status::{
+    amount::Amount,
+    report::{self, Time, bounded},
+};
+
+/// A configured component.
+pub(super) struct Registration {
+    connection: Option<Connection>,
+    conflict: Conflict,
+    /// When it connected, or when its last connection ended; before the first connection, the start of the
+    /// node.
+    since: Time,
+    /// How its last connection ended.
+    last_end: Option<report::Ending>,
+    /// Stanzas that were answered because it was not connected.
+    refused: Amount,
+    /// Connections with a wrong secret.
+    rejected: report::Rejections,
+    /// It is not connected, and the log says so.
+    logged_missing: bool,
+}
+
+/// The connection that serves the name.
+struct Connection {
+    component: Mailbox<Component>,
+    /// It was asked to answer a ping and has not answered yet.
+    pinged: bool,
+    /// When it answered the last ping.
+    answered: Option<Instant>,
+}
+
+/// The decision about a connection that wants to serve the name.
+pub(super) enum Decision {
+    /// The name was free.
+    Accepted,
+    /// The connection takes the name from this one.
+    Replaces(Mailbox<Component>),
+    /// Another connection keeps the name.
+    Refused {
+        /// The answer of the other connection to a ping is not there yet.
+        pinged: bool,
+    },
+}
+
+impl Registration {
+    /// A component that has not connected yet.
+    pub(super) fn new(conflict: Conflict) -> Self {
+        Self {
+            connection: None,
+            conflict,
+            since: Time::now(),
+            last_end: None,
+            refused: Amount::default(),
+            rejected: report::Rejections::default(),
+            logged_missing: false,
+        }
+    }
+
+    /// The connection that serves the name.
+    pub(super) fn component(&self) -> Option<&Mailbox<Component>> {
+        self.connection.as_ref().map(|connection| &connection.component)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    pub(super) fn set_conflict(&mut self, conflict: Conflict) {
+        self.conflict = conflict;
+    }
+
+    /// Decides whether a connection that has shown the secret serves the name from now on. One that serves
+    /// the name already is asked to answer a ping.
+    pub(super) fn bind(&mut self, component: &Mailbox<Component>) -> Decision {
+        let decision = match (&self.connection, self.conflict) {
+            (None, _) => Decision::Accepted,
+            (Some(current), Conflict::Replace) => Decision::Replaces(current.component.clone()),
+            (Some(_), Conflict::Refuse) => return Decision::Refused { pinged: self.ping() },
+        };
+        let component = component.clone();
+        self.connection = Some(Connection { component, pinged: false, answered: None });
+        (self.since, self.logged_missing) = (Time::now(), false);
+        decision
+    }
+
+    /// Has the connection ping its component, unless it has answered within [`FRESH`]. Returns whether an
+    /// answer is awaited.
+    fn ping(&mut self) -> bool {
+        let Some(connection) = &mut self.connection else { return false };
+        let fresh = connection.answered.is_some_and(|answered| clock::since(answered) < FRESH);
+        if !connection.pinged && !fresh {
+            connection.pinged = connection.component.signal(component::Prove).is_ok();
+        }
+        connection.pinged
+    }
+
+    /// Notes that a connection has answered the ping.
+    pub(super) fn answered(&mut self, component: &Mailbox<Component>) {
+        if let Some(connection) = self.connection.as_mut().filter(|current| current.component.is(component)) {
+            (connection.pinged, connection.answered) = (false, Some(clock::now()));
+        }
+    }
+
+    /// Notes the end of a connection. One that does not serve the name changes nothing.
+    pub(super) fn gone(&mut self, component: &Mailbox<Component>, reason: String) {
+        if self.connection.as_ref().is_some_and(|current| current.component.is(component)) {
+            (self.connection, self.since) = (None, Time::now());
+            self.last_end = Some(report::Ending { at: self.since, reason: bounded(reason) });
+        }
+    }
+
+    /// Counts a connection with a wrong secret.
+    pub(super) fn rejected(&mut self, address: std::net::IpAddr) {
+        self.rejected.count += 1;
+        self.rejected.last = Some(Time::now());
+        self.rejected.address = Some(address);
+    }
+
+    /// Counts stanzas that were answered because the component is not connected. The first ones are logged.
+    pub(super) fn count_refused(&mut self, name: &Domain, amount: Amount) {
+        self.refused = self.refused.plus(amount);
+        self.log_missing(name, "stanzas for it are answered with service-unavailable");
+    }
+
+    /// Logs once for each absence that the component is not connected.
+    pub(super) fn log_missing(&mut self, name: &Domain, consequence: &str) {
+        if self.is_connected() || std::mem::replace(&mut self.logged_missing, true) {
+            return;
+        }
+        let last_end = self.last_end.as_ref().map_or("it has not connected yet", |ending| &ending.reason);
+        log::warn!(
+            target: component::LOG, name:% = name, since:% = self.since, last_end = last_end;
+            "component missing: {consequence}"
+        );
+    }
+
+    pub(super) fn report(&self, name: &Domain) -> report::ComponentReport {
+        report::ComponentReport {
+            name: name.to_string(),
+            connected: self.is_connected(),
+            since: self.since,
+            last_end: self.last_end.clone(),
+            refused: self.refused,
+            rejected: self.rejected.clone(),
+            link: None,
+        }
+    }
+}
+
+/// How long the answer to a ping counts. A connection that waits for the name asks for it again long before.
+const FRESH: Duration = Duration::from_secs(1);

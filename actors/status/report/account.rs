@@ -1,0 +1,42 @@
+//! The delivery totals of one domain, or of all.
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::Amount;
+
+/// The outcomes of all stanzas that the node has accepted for one domain, or for all.
+///
+/// `taken` is the sum of the other columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Accepted by the node.
+    pub taken: Amount,
+    /// Written to the socket of an open link.
+    pub written: Amount,
+    /// Written, and possibly lost: the link ended before the peer can have read them.
+    pub uncertain: Amount,
+    /// Answered with an error.
+    pub answered: Amount,
+    /// Answered with an error because their time in the queue was over.
+    pub expired: Amount,
+    /// Dropped because the rules forbid an answer.
+    pub dropped: Amount,
+    /// Held in a queue or by an actor of the node.
+    pub waiting: Amount,
+}
+
+impl Account {
+    /// Returns the column-wise sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            taken: self.taken.plus(other.taken),
+            written: self.written.plus(other.written),
+            uncertain: self.uncertain.plus(other.uncertain),
+            answered: self.answered.plus(other.answered),
+            expired: self.expired.plus(other.expired),
+            dropped: self.dropped.plus(other.dropped),
+            waiting: self.waiting.plus(other.waiting),
+        }
+    }
+}

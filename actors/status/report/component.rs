@@ -1,0 +1,47 @@
+//! The report of a configured component (XEP-0114).
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{link::LinkReport, time::Time};
+use crate::amount::Amount;
+
+/// A configured component, connected or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ComponentReport {
+    /// The domain that it serves.
+    pub name: String,
+    /// Whether the component is connected.
+    pub connected: bool,
+    /// The time of the last change of `connected`; the start of the node if there was none.
+    pub since: Time,
+    /// The end of its last connection.
+    pub last_end: Option<Ending>,
+    /// Stanzas that were answered with an error because the component was not connected.
+    pub refused: Amount,
+    /// Connections that sent its name and a wrong secret.
+    pub rejected: Rejections,
+    /// Its connection.
+    pub link: Option<LinkReport>,
+}
+
+/// The end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// The time of the end.
+    pub at: Time,
+    /// The reason, as in the log.
+    pub reason: String,
+}
+
+/// Connections with a wrong secret since the start of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejections {
+    /// The number of connections.
+    pub count: u64,
+    /// The time of the last one.
+    pub last: Option<Time>,
+    /// The remote address of the last one.
+    pub address: Option<IpAddr>,
+}

@@ -1,0 +1,43 @@
+//! The report of the stanzas that wait for a link.
+
+use serde::{Deserialize, Serialize};
+
+use super::{failure::FailureReport, time::Seconds};
+use crate::amount::Amount;
+
+/// The queue of one domain pair.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueReport {
+    /// The domain of this node.
+    pub local: String,
+    /// The domain of the remote server.
+    pub remote: String,
+    /// The state of the delivery.
+    pub state: QueueState,
+    /// The stanzas in the queue.
+    pub waiting: Amount,
+    /// The time for which the oldest stanza has been waiting.
+    pub oldest: Option<Seconds>,
+    /// The time until the next attempt. Without a stanza in the queue there is no attempt.
+    pub next_attempt: Option<Seconds>,
+    /// The number of failed attempts in a row.
+    pub failures: u32,
+    /// The failure of the last attempt.
+    pub trouble: Option<FailureReport>,
+}
+
+/// The state of the delivery from a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueState {
+    /// Too many attempts are running; this queue waits for a free slot.
+    Turn,
+    /// An attempt is running.
+    Attempt,
+    /// A link is open and receives the stanzas of the queue.
+    Handover,
+    /// A link has ended and returns the stanzas that it did not write.
+    Return,
+    /// The last attempt failed; the queue waits for the end of the back-off.
+    Pause,
+}

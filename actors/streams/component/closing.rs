@@ -1,0 +1,265 @@
+//! The end of a component stream: closed once the component has sent all it had, as far as that can be known.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use actix::{ActorContext, AsyncContext, Context};
+use xmpp::stream::{self, Condition, End};
+
+use super::{Component, LOG, Rejected, bind::Binding};
+use crate::{
+    flow::{
+        batch::{self, ReadPermit},
+        close::CloseMode,
+    },
+    streams::{
+        caller,
+        connection::{self, CLOSE_WITHIN, OFFER_AGAIN, WHOLE_CHUNK},
+    },
+};
+
+/// The end of the connection, as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct Closing {
+    /// The reason in the log line about the end.
+    pub(super) reason: Option<String>,
+    /// Set when we close the stream.
+    cause: Option<CloseCause>,
+}
+
+/// The cause for which we close the stream of a component.
+#[derive(Debug)]
+pub(super) enum CloseCause {
+    /// A stream error.
+    Error(stream::Error),
+    /// A command of an operator.
+    Operator,
+}
+
+impl Closing {
+    /// The reason for the end of a connection that the component closes after our closing tag. Many send none
+    /// of their own.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.cause.as_ref().map(CloseCause::to_string)
+    }
+}
+
+impl fmt::Display for CloseCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => End::ByUs(error.clone()).fmt(f),
+            Self::Operator => f.write_str("closed by an operator"),
+        }
+    }
+}
+
+/// The time in which a component has sent nothing.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    /// Checks in a row that found nothing new.
+    checks: u32,
+    /// Watches whether the last read is still being processed; nothing is read meanwhile.
+    last_read: batch::Watch,
+}
+
+impl Silence {
+    /// Something was read.
+    pub(super) fn is_broken(&mut self, permit: &ReadPermit) {
+        *self = Self { checks: 0, last_read: permit.watch() };
+    }
+}
+
+impl Component {
+    /// The protocol has ended: the link is closed in this way once all is written.
+    pub(super) fn stream_ended(&mut self, end: &End, mode: CloseMode, context: &mut Context<Self>) {
+        if self.connection.end(mode) {
+            self.report_rejection(end);
+            // After our own stream error, closing tags go both ways as without one.
+            let reason = match (end, self.closing.cause()) {
+                (End::Closed, Some(cause)) => cause,
+                (End::Closed, None) => "closed by the component".to_owned(),
+                _ => end.to_string(),
+            };
+            self.log_closed(&reason);
+        }
+        self.release(context);
+    }
+
+    /// The link has ended, or is cut. At most `written` bytes of its last chunk are on the wire.
+    pub(super) fn link_ended(&mut self, written: usize, reason: &str, context: &mut Context<Self>) {
+        if self.connection.cut() {
+            self.log_closed(reason);
+        }
+        if self.intake.is_pending() {
+            // The router still has to take what was read.
+            context
+                .run_later(OFFER_AGAIN, move |component, context| component.link_ended(written, "", context));
+            return;
+        }
+        let remains = self.connection.outbox.remains(written);
+        if remains.uncertain > 0 {
+            log::warn!(
+                target: LOG, address:% = self.connection.address, name:% = self.binding.shown(),
+                stanzas = remains.uncertain;
+                "the connection ended with stanzas on the wire; they may not have arrived"
+            );
+        }
+        self.return_to_senders(remains.unwritten);
+        self.release(context);
+        // A connection that has requested a name waits for the decision: the name may be its own.
+        if matches!(self.binding, Binding::Unclaimed | Binding::Retired(_)) {
+            context.stop();
+        }
+    }
+
+    fn log_closed(&mut self, reason: &str) {
+        self.closing.reason = Some(reason.to_owned());
+        if !self.binding.was_bound() {
+            return self.log_refused(reason);
+        }
+        log::info!(
+            target: LOG, address:% = self.connection.address, name:% = self.binding.shown(), reason = reason,
+            stanzas_in = self.intake.stanzas, refused = self.intake.refused,
+            stanzas_out = self.connection.outbox.stanzas_written(),
+            lived:% = format_args!("{}s", clock::since(self.connection.since).as_secs());
+            "disconnected"
+        );
+    }
+
+    /// Logs that the connection served no name. It is a warning if its header named one: then it was meant
+    /// to.
+    fn log_refused(&self, reason: &str) {
+        let claimed = self.machine.claimed();
+        if !self.environment.log_limits.permits(claimed) {
+            return;
+        }
+        let level = if claimed.is_some() { log::Level::Warn } else { log::Level::Info };
+        log::log!(
+            target: LOG, level, address:% = self.connection.address,
+            name:% = claimed.map_or("-", xmpp::Domain::as_str), reason = reason;
+            "component refused"
+        );
+    }
+
+    /// Reports a wrong secret to the router, for `nuncio components`, and to the listener, which slows down
+    /// further ones.
+    fn report_rejection(&self, end: &End) {
+        let (Some(name), End::ByUs(error)) = (self.machine.claimed(), end) else { return };
+        if !self.binding.was_bound() && error.condition == Condition::NotAuthorized {
+            let rejected = Rejected { name: name.clone(), address: self.connection.address };
+            // A router that is gone ends the process.
+            let _ = self.environment.owners.rejected.signal(rejected);
+            let mistaken = caller::Mistaken { caller: self.caller(), name: name.clone() };
+            // A listener that is gone counts no connections.
+            let _ = self.environment.mistaken.signal(mistaken);
+        }
+    }
+
+    /// Closes our side of the stream with an error.
+    pub(super) fn close_with(
+        &mut self,
+        condition: Condition,
+        text: impl Into<String>,
+        context: &mut Context<Self>,
+    ) {
+        self.close(CloseCause::Error(stream::Error::new(condition, text)), context);
+    }
+
+    /// Closes our side of the stream, and the link once the component has closed its own.
+    pub(super) fn close(&mut self, cause: CloseCause, context: &mut Context<Self>) {
+        self.close_protocol(cause, context);
+        self.await_silence(context);
+        connection::limit_closing(
+            CLOSE_WITHIN,
+            context,
+            |component, _| component.connection.close_if_written(),
+            Self::cut,
+        );
+    }
+
+    fn close_protocol(&mut self, cause: CloseCause, context: &mut Context<Self>) {
+        self.machine.close(match &cause {
+            CloseCause::Error(error) => Some(error.clone()),
+            CloseCause::Operator => None,
+        });
+        self.closing.cause = Some(cause);
+        self.drive(&ReadPermit::free(), context);
+    }
+
+    pub(super) fn cut(&mut self, context: &mut Context<Self>) {
+        self.link_ended(WHOLE_CHUNK, "the component did not close its stream", context);
+    }
+
+    /// Closes the stream of a component that reads nothing (RFC 6120 section 4.9.3.4), whose name is free
+    /// from now on. The component can still read the error if it resumes reading before the link is cut.
+    pub(super) fn give_up_on_reader(&mut self, context: &mut Context<Self>) {
+        let reason = "the component does not read";
+        if self.connection.has_ended() {
+            return self.link_ended(WHOLE_CHUNK, reason, context);
+        }
+        self.connection.allow_stall();
+        self.machine.close(Some(stream::Error::new(
+            Condition::ConnectionTimeout,
+            "no data accepted within the write timeout",
+        )));
+        self.drive(&ReadPermit::free(), context);
+        if self.connection.end(CloseMode::AtOnce) {
+            self.log_closed(reason);
+        }
+        self.release(context);
+        context.run_later(CLOSE_WITHIN, |component, context| component.link_ended(WHOLE_CHUNK, "", context));
+    }
+
+    /// Ends the protocol when the component has sent nothing for a while. Many components never answer a
+    /// closing tag.
+    fn await_silence(&mut self, context: &mut Context<Self>) {
+        if self.connection.has_ended() {
+            return;
+        }
+        if self.is_silent() {
+            // The time for its closing tag is over.
+            self.stream_ended(&End::Closed, CloseMode::AtOnce, context);
+            return self.connection.flush();
+        }
+        context.run_later(SILENCE_AFTER_TAG / SILENT_CHECKS, |component, context| {
+            component.await_silence(context);
+        });
+    }
+
+    /// Closes the stream once the component has sent nothing for a moment: stanzas that have to wait for a
+    /// link can only be answered before our closing tag.
+    pub(super) fn close_when_quiet(&mut self, end: Instant, context: &mut Context<Self>) {
+        if self.connection.has_ended() {
+            return;
+        }
+        if self.is_silent() || clock::now() >= end {
+            self.silence.checks = 0;
+            let error = stream::Error::new(Condition::SystemShutdown, "");
+            self.close_protocol(CloseCause::Error(error), context);
+            return self.await_silence(context);
+        }
+        context.run_later(SILENCE_BEFORE_TAG / SILENT_CHECKS, move |component, context| {
+            component.close_when_quiet(end, context);
+        });
+    }
+
+    /// Whether nothing was read during the last checks while reading was possible. It is not possible while
+    /// the last read is still being processed. Checks are counted instead of time, because on a busy machine
+    /// time passes without a read.
+    fn is_silent(&mut self) -> bool {
+        let can_read = !self.silence.last_read.is_held() && !self.intake.is_pending();
+        self.silence.checks = if can_read { self.silence.checks + 1 } else { 0 };
+        self.silence.checks > SILENT_CHECKS
+    }
+}
+
+/// Nothing read for this long is a pause in which a stream can be closed.
+const SILENCE_BEFORE_TAG: Duration = Duration::from_millis(20);
+
+/// How often it is checked in such a time whether something was read.
+const SILENT_CHECKS: u32 = 4;
+
+/// Nothing read for this long after our closing tag: nothing more is on its way.
+const SILENCE_AFTER_TAG: Duration = Duration::from_millis(400);

@@ -1,0 +1,94 @@
+//! Does what the machine of a component stream asks for.
+
+use actix::Context;
+use bytes::Bytes;
+use xmpp::{
+    Stanza,
+    component::{Output, open},
+    stanza,
+};
+
+use super::{Component, LOG, machine::Machine};
+use crate::flow::{
+    batch::{Batch, ReadPermit},
+    close::CloseMode,
+    refused::{self, RefusedStanzas},
+    route::Refuse,
+};
+
+impl Component {
+    /// Does what the machine asks for, then gives the link what waits.
+    pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
+        let mut stanzas: Vec<Stanza> = Vec::new();
+        let mut refused = RefusedStanzas::default();
+        loop {
+            match &mut self.machine {
+                Machine::Handshake(handshake) => match handshake.poll() {
+                    None => break,
+                    Some(Output::Transmit(bytes)) => self.transmit(bytes),
+                    Some(Output::Claimed { name }) => self.request_bind(name, context),
+                    Some(Output::Ended(end)) => {
+                        let mode = CloseMode::after(&end, self.machine.is_open());
+                        self.stream_ended(&end, mode, context);
+                    }
+                },
+                Machine::Open(open) => match open.poll() {
+                    None => break,
+                    Some(open::Output::Transmit(bytes)) => self.transmit(bytes),
+                    Some(open::Output::Stanza(stanza)) if self.ping.is_answer(&stanza) => {}
+                    // Counted at once: the line about the end of the stream may be the next output.
+                    Some(open::Output::Stanza(stanza)) => {
+                        self.intake.stanzas += 1;
+                        stanzas.push(stanza);
+                    }
+                    Some(open::Output::StanzaRefused(stanza)) => {
+                        refused.enter(&stanza);
+                        self.refuse(*stanza, permit);
+                    }
+                    Some(open::Output::Ended(end)) => {
+                        let mode = CloseMode::after(&end, self.machine.is_open());
+                        self.stream_ended(&end, mode, context);
+                    }
+                },
+            }
+        }
+        if self.machine.has_closed() {
+            // Nothing may follow our closing tag.
+            let held = self.connection.outbox.take_overflow();
+            self.return_to_senders(held);
+        }
+        self.connection.flush();
+        if !refused.is_empty() {
+            self.connection.watch_hold(context, Self::hold_ended);
+            // A router that is gone ends the process.
+            let _ = self.environment.owners.refused.signal(Refuse { refused, answers: Vec::new() });
+        }
+        if !stanzas.is_empty() {
+            self.connection.last_stanza = clock::now();
+            let router = &self.environment.owners.routes;
+            self.intake.offer(stanzas, permit, router, context, Self::offer_again);
+        }
+    }
+
+    fn offer_again(&mut self, context: &mut Context<Self>) {
+        self.intake.offer_again(&self.environment.owners.routes, context, Self::offer_again);
+    }
+
+    fn transmit(&mut self, bytes: Bytes) {
+        if let Some(shown) = self.connection.transmit(bytes) {
+            log::trace!(target: LOG, address:% = self.connection.address; "sent {shown}");
+        }
+    }
+
+    /// Answers a refused stanza on the same stream, since the component may not serve its sender. The answer
+    /// waits for room in the outbox with the permit of its read, and so does the next read.
+    fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
+        self.intake.refused += 1;
+        refused::log(LOG, &self.environment.bad_stanzas, self.connection.address, &refused);
+        if let Some(answer) = refused.answer {
+            let batch = Batch { permit: permit.clone(), returning: true, ..Batch::of(answer) };
+            // Error answers are never refused.
+            let _ = self.connection.outbox.push(batch, clock::now());
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! A component connection under a new configuration.
+
+use std::sync::Arc;
+
+use actix::{Context, Handler};
+use xmpp::stream::Condition;
+
+use super::{Adopt, Component, Environment};
+use mailbox::Queued;
+
+impl Component {
+    /// Whether the secret that the component has shown is no longer that of its name. A name that is gone is
+    /// reported by the router.
+    fn has_old_secret(&self, new: &Environment) -> bool {
+        let Some(name) = self.binding.name() else { return false };
+        let (old, new) = (self.environment.names.get(name), new.names.get(name));
+        new.is_some_and(|new| old.is_none_or(|old| old.secret != new.secret))
+    }
+}
+
+impl Handler<Queued<Adopt>> for Component {
+    type Result = ();
+
+    fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
+        let Adopt { environment } = adopt.open();
+        let is_outdated = self.has_old_secret(&environment);
+        let Environment { ref names, max_stanza, bounds, .. } = *environment;
+        self.machine.adopt(Arc::clone(names), max_stanza, bounds);
+        self.environment = Environment { socket: self.environment.socket, ..*environment };
+        if is_outdated && !self.connection.has_ended() {
+            let text = "the secret of this name has changed";
+            self.close_with(Condition::NotAuthorized, text, context);
+            self.closing.reason.get_or_insert_with(|| format!("closed by us: {text}"));
+            // A component with the new secret need not wait for the end of this connection.
+            self.release(context);
+        }
+    }
+}

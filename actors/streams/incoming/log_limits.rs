@@ -1,0 +1,36 @@
+//! Limits of log lines that peers without authentication can cause, and users of authenticated servers.
+
+use std::sync::Arc;
+
+use super::LOG;
+use crate::observe::log_limit::{self, LogLimiter};
+
+/// Limits of log lines that peers can cause without authentication, or that their users can cause.
+#[derive(Clone, Debug)]
+pub struct LogLimits {
+    /// TLS is up.
+    pub secured: Arc<LogLimiter>,
+    /// The TLS handshake failed.
+    pub insecure: Arc<LogLimiter>,
+    pub(super) asked: Arc<LogLimiter>,
+    pub(super) refused: Arc<LogLimiter>,
+    pub(super) closed: Arc<LogLimiter>,
+    /// Refused stanzas of authenticated servers, which their users can cause.
+    pub(super) stanzas: Arc<LogLimiter>,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        let few = |summary| LogLimiter::new(LOG, log_limit::FEW, summary);
+        Self {
+            // After a restart all known servers may connect at once. The line about the authentication of
+            // each repeats this one.
+            secured: few("more connections were secured"),
+            insecure: few("more TLS handshakes failed"),
+            asked: few("more dialback keys were shown to be verified"),
+            refused: few("more requests of unauthenticated servers were refused"),
+            closed: few("more streams ended without authentication"),
+            stanzas: few("more stanzas of other servers were refused"),
+        }
+    }
+}

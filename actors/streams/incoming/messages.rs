@@ -1,0 +1,56 @@
+//! The messages of an incoming stream.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use xmpp::Domain;
+
+use crate::dial::remote_policy::RemotePolicies;
+use mailbox::drain;
+use net::tls::Tls;
+use status::report;
+
+/// The node stops: close the stream.
+#[derive(Debug)]
+pub struct Drain {
+    /// The time in which the peer closes its side; what it sends meanwhile is still read.
+    pub within: Duration,
+    /// Dropped when the stream is over.
+    pub token: drain::Token,
+}
+
+/// Report the state of the link.
+#[derive(Debug)]
+pub struct Show {
+    /// Report it only if it carries stanzas of this domain.
+    pub of: Option<Domain>,
+    /// Receives the report.
+    pub links: mpsc::Sender<report::LinkReport>,
+}
+
+/// An operator closes the links with this domain.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// The remote domain.
+    pub remote: Domain,
+    /// Receives the token of a stream that closes; the token is dropped when the stream is over.
+    pub closing: mpsc::Sender<drain::Token>,
+    /// The token to send there.
+    pub token: drain::Token,
+}
+
+/// Go on under this configuration, or end where it forbids the stream.
+#[derive(Debug)]
+pub struct Adopt {
+    /// The policies towards remote domains.
+    pub terms: RemotePolicies,
+    /// Certificates, for TLS that is still to be negotiated.
+    pub tls: Tls,
+}
+
+/// A remote domain has authenticated on a stream of its own, so it is reachable.
+#[derive(Debug)]
+pub struct Authorized {
+    /// The remote domain.
+    pub remote: Domain,
+}

@@ -1,0 +1,130 @@
+//! The messages of an outgoing session.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use xmpp::DomainPair;
+
+use super::Outgoing;
+use crate::{dial::error::AttemptError, flow::batch::Batch};
+use mailbox::{Mailbox, drain};
+use status::report;
+
+/// Write these stanzas, which have waited in the promise, before any from the router.
+#[derive(Debug)]
+pub struct SendFirst {
+    /// Stanzas for the remote domain of the pair.
+    pub batch: Batch,
+}
+
+/// The promise has sent all that waited: stanzas from the router may follow.
+#[derive(Debug)]
+pub struct Open;
+
+/// Write these stanzas.
+#[derive(Debug)]
+pub struct Send {
+    /// Stanzas for the remote domain of the pair.
+    pub batch: Batch,
+}
+
+/// The router has sent its last stanza: give back what was not written, and stop.
+#[derive(Debug)]
+pub struct Retire;
+
+/// The node stops: write what waits, and answer stanzas that come faster than they can be written.
+#[derive(Debug)]
+pub struct Flush {
+    /// A chunk that takes longer ends the link, so that the rest can be answered.
+    pub within: Duration,
+    /// Dropped when nothing waits: all is written, or given back and dealt with.
+    pub token: drain::Token,
+}
+
+/// Give back what is not written by now.
+#[derive(Debug)]
+pub struct Abandon {
+    /// Dropped when what was given back has been dealt with.
+    pub token: drain::Token,
+}
+
+/// The node stops: close the stream.
+#[derive(Debug)]
+pub struct Finish {
+    /// The time in which the rest is written and the peer closes its side.
+    pub within: Duration,
+    /// Dropped when the link is down.
+    pub token: drain::Token,
+}
+
+/// Report the state of the link.
+#[derive(Debug)]
+pub struct Show {
+    /// Receives the report.
+    pub links: mpsc::Sender<report::LinkReport>,
+}
+
+/// An operator closes the link.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// Dropped when the link is down.
+    pub token: drain::Token,
+}
+
+/// The new configuration forbids this link: close it.
+#[derive(Debug)]
+pub struct Forbid;
+
+/// The attempt has hung for so long that others get its slot: end it, unless it has succeeded by now.
+#[derive(Debug)]
+pub struct GiveWay;
+
+/// The attempt succeeded.
+#[derive(Debug)]
+pub struct Established {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session, which takes stanzas from now on.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// The attempt failed; the actor is gone.
+#[derive(Debug)]
+pub struct Failed {
+    /// The domain pair of the attempt.
+    pub pair: DomainPair,
+    /// The reason.
+    pub failure: AttemptError,
+}
+
+/// The stream takes no more stanzas. Those that still arrive are given back after [`Retire`].
+#[derive(Debug)]
+pub struct Closed {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// The session.
+    pub session: Mailbox<Outgoing>,
+}
+
+/// What a retired session had not written.
+#[derive(Debug)]
+pub struct Returned {
+    /// The domain pair of the session.
+    pub pair: DomainPair,
+    /// In order; to be delivered before anything that came later.
+    pub batches: Vec<Batch>,
+    /// The lifetime of the stream. `None`: we closed it ourselves, so the next attempt needs no pause.
+    pub lived: Option<Duration>,
+    /// The stream ended without closing tags on both sides.
+    pub cut: bool,
+    /// Tokens of those that wait for the end of this session: dropped when all that it left has been answered
+    /// or waits again.
+    pub tokens: Vec<drain::Token>,
+}
+
+impl Returned {
+    /// Reports a session that panicked, and so gives back nothing.
+    pub fn nothing(pair: DomainPair, lived: Option<Duration>) -> Self {
+        Self { pair, batches: Vec::new(), lived, cut: true, tokens: Vec::new() }
+    }
+}

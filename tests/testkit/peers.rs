@@ -1,0 +1,23 @@
+//! Scripted XMPP servers and components. Everything blocks, every wait has an end, and the test fails when the other
+//! side does not do as the script says.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a script fails its test by a panic"
+)]
+
+mod component;
+mod eventually;
+mod peer;
+mod proxy;
+mod wire;
+mod xml;
+
+pub use component::{Component, SECRET};
+pub use eventually::{NEVER, SOON, eventually, within};
+pub use peer::{Listener, Peer, offers_external, plays};
+pub use proxy::Proxy;
+pub use wire::{Nothing, Wire};
+pub use xml::{Element, Event, Splitter};
