@@ -137,6 +137,7 @@ mod tests {
     };
 
     use super::*;
+    use actors::dial::error::At;
     use net::{happy_eyeballs, tls};
 
     fn domain(name: &str) -> Domain {
