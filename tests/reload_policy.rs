@@ -300,7 +300,9 @@ fn the_defaults_of_s2s_hold_for_open_streams_too() {
         peer.sends("</stream:stream>");
         peer.expects_end();
     }
-    node.eventually_logs(&["nuncio::incoming", "closed", "policy-violation"]);
+    // The line names the pair, although the policy does not admit it any more.
+    let pair = "pair=\"inbox.nuncio.example > peer.example\"";
+    node.eventually_logs(&["nuncio::incoming", "closed", "policy-violation", pair]);
     node.eventually_logs(&["nuncio::outgoing", "closed", "policy-violation"]);
 }
 

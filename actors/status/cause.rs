@@ -118,8 +118,8 @@ causes! {
 
     // TCP.
     REFUSED = "connection-refused", Remote, "RFC 6120 section 3.3, RFC 9293 section 3.5.2",
-        "the operator of {remote} must start the server, or correct its address or port in the DNS",
-        "Nothing listens at that port: its operator has to start the server, open the port or correct the SRV record.";
+        "the operator of {remote} must start the server, or correct its address or port in the DNS; with a [[remote]] here, correct its `address`",
+        "Nothing listens at that port: its operator has to start the server, open the port or correct the SRV record; with a [[remote]] here, correct its `address`.";
     NO_ANSWER = "no-answer", Either, "RFC 6120 section 3.3",
         "check that no firewall on either side drops the connection",
         "The host is down or a firewall drops the connection: let TCP out to that port here, and in at {remote}.";
@@ -141,11 +141,11 @@ causes! {
         "the operator of {remote} must find out what closes the connection: a firewall, a limit or a block list",
         "The server closes the connection before it sends anything: a firewall, a limit for each address or a block list of {remote} may be the reason.";
     HTTP = "http-host", Remote, "RFC 6120 section 4.2",
-        "the operator of {remote} must point its DNS records to its XMPP server: a web server answers",
-        "A web server answers at that port: its operator must correct the port in the SRV record or the service that listens there.";
+        "a web server answers: the operator of {remote} must point its DNS records to its XMPP server; with a [[remote]] here, correct its `address`",
+        "A web server answers at that port: its operator must correct the port in the SRV record or the service that listens there; with a [[remote]] here, correct its `address`.";
     NOT_XMPP = "not-xmpp", Remote, "RFC 6120 section 4.2",
-        "the operator of {remote} must point its DNS records to its XMPP server",
-        "The service at that port is not XMPP: its operator must correct the port in the SRV record or the service that listens there.";
+        "the operator of {remote} must point its DNS records to its XMPP server; with a [[remote]] here, correct its `address`",
+        "The service at that port is not XMPP: its operator must correct the port in the SRV record or the service that listens there; with a [[remote]] here, correct its `address`.";
     WRONG_NAMESPACE = "wrong-namespace", Remote, "RFC 6120 section 4.8.2",
         "the operator of {remote} must point its DNS records to the port for servers (5269), not to the port for clients",
         "The stream is not for servers; most often the SRV record names the port for clients (5222): it must name the port for servers (5269).";

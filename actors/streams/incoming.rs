@@ -15,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 use tokio::sync::watch;
 use xmpp::{
-    Domain,
+    Domain, DomainPair,
     policy::Mechanism,
     stanza::Reason,
     stream::{self, Condition, End, receiving::Handshake},
@@ -114,6 +114,8 @@ pub(crate) struct Incoming {
     certificate: PeerCertificate,
     /// The policy for the remote: the default one until the remote has authenticated.
     remote: Remote,
+    /// The pairs before a reload that closes the stream: the machine drops those that the policy forbids.
+    withdrawn: Vec<DomainPair>,
     /// Our domain that the peer wants.
     to: Option<Domain>,
     refusals: Refusals,
@@ -178,6 +180,7 @@ impl Incoming {
             authentication: Authentication::Pending,
             certificate,
             remote,
+            withdrawn: Vec::new(),
             to: None,
             refusals: Refusals::default(),
             draining: None,
@@ -220,6 +223,14 @@ impl Incoming {
         }
     }
 
+    /// The pairs of the stream, or those that it had before a reload that closes it.
+    fn pairs(&self) -> &[DomainPair] {
+        match self.machine.pairs() {
+            [] => &self.withdrawn,
+            pairs => pairs,
+        }
+    }
+
     fn log_closed(&self, reason: &str) {
         self.record_end(reason);
         if matches!(self.authentication, Authentication::Pending)
@@ -227,12 +238,12 @@ impl Incoming {
         {
             return;
         }
-        let pairs = self.machine.pairs();
+        let pairs = self.pairs();
         let verdict = &self.certificate.verdict;
         log::info!(
             target: LOG, address:% = self.connection.address,
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            pairs_not_shown = pairs.len().saturating_sub(1), from:% = name(self.machine.claimed()),
+            pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
             stanzas_in = self.intake.stanzas, refused = self.intake.refused,
@@ -332,7 +343,11 @@ impl Handler<Queued<Adopt>> for Incoming {
         if let Some(evidence) = &self.certificate.evidence {
             self.machine.judged(tls.judge(evidence));
         }
+        let pairs = self.machine.pairs().to_vec();
         let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
+        if forbidden.is_some() {
+            self.withdrawn = pairs;
+        }
         (self.environment.terms, self.environment.tls) = (terms, tls);
         if let Some(pair) = self.machine.pairs().first() {
             self.remote = self.environment.terms.remote(&pair.remote).clone();

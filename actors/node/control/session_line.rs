@@ -12,7 +12,7 @@ pub(super) fn log(link: &LinkReport) {
         state = link.state.as_str(),
         address:% = link.address.map_or_else(|| "-".to_owned(), |address| address.to_string()),
         pair = if pairs.is_empty() { "-".to_owned() } else { pairs.join(", ") }.as_str(),
-        pairs_not_shown = link.pairs_not_shown,
+        pairs_not_shown = Some(link.pairs_not_shown).filter(|pairs| *pairs > 0),
         mechanism = link.mechanism.map_or("-", Authentication::as_str),
         protocol = tls.map_or("-", |tls| tls.protocol.as_str()),
         certificate = tls.map_or("-", |tls| tls.verdict.as_str()),

@@ -148,11 +148,14 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
         if let Some(ends) = self.pause(&pair, failure)
             && let Some(known) = self.pairs.get(&pair)
         {
-            let pause = ends.saturating_duration_since(clock::now());
+            let waiting = self.waiting.queued(&pair);
+            // If nothing waits, the next attempt begins with the next stanza.
+            let pause = (waiting > 0).then(|| ends.saturating_duration_since(clock::now()));
+            let next = pause.map(|pause| format!("{}ms", pause.as_millis()));
             log::warn!(
                 target: LOG, pair:% = pair, reason:% = reason, answered = stanzas,
-                waiting = self.waiting.queued(&pair), waited:% = millis(known.since),
-                next_attempt_after:% = format_args!("{}ms", pause.as_millis());
+                waiting = waiting, waited:% = millis(known.since),
+                next_attempt_after = next.as_deref();
                 "no link"
             );
             self.record(&pair, Event::now(EventKind::NoLink).saying(reason));

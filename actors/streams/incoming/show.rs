@@ -37,7 +37,7 @@ impl Incoming {
             self.record_unauthenticated_end(reason);
         }
         let stanzas = usize::try_from(self.intake.stanzas).unwrap_or(usize::MAX);
-        for pair in self.machine.pairs().iter().take(RECORDED) {
+        for pair in self.pairs().iter().take(RECORDED) {
             let event = Event::now(EventKind::Disconnected)
                 .with(&pair.local)
                 .at(self.connection.address)
