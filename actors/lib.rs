@@ -26,7 +26,7 @@
 //! - [`observe`]: recorder, fingerprints, metrics, limits on log lines.
 //! - [`flow`]: stanzas on their way: link, batch, outbox, ledger, and the messages to the router.
 //! - [`dial`]: attempts to connect: targets, addresses, TLS, negotiation, and the errors of all these.
-//! - [`streams`]: the actors that own a stream, on one core ([`streams::connection`]), and the listener.
+//! - [`streams`]: the actors that own a stream, on one core (`streams/connection.rs`), and the listener.
 //! - [`routing`]: router, promise and service.
 //! - [`node`]: starts, reloads and stops the others; the control socket and the metrics port.
 //!
@@ -257,6 +257,8 @@
 //! [`service::Serve`]: routing::service::Serve
 //! [`verifier::Verified`]: streams::verifier::Verified
 //! [`verifier::Verify`]: streams::verifier::Verify
+
+#![allow(rustdoc::private_intra_doc_links, reason = "the message map is for readers of the code")]
 
 mod dial;
 #[cfg(any(test, feature = "test-util"))]
