@@ -83,7 +83,7 @@ fn explain_and_the_probe_name_the_same_cause() {
     let trouble = &json["queues"][0]["trouble"];
     assert_eq!(trouble["cause"], "dialback-not-allowed", "{json}");
     assert_eq!(trouble["side"], "remote", "{json}");
-    assert!(json["sentence"].as_str().unwrap().contains("has to allow inbox.nuncio.example to "), "{json}");
+    assert!(json["sentence"].as_str().unwrap().contains("must allow inbox.nuncio.example to "), "{json}");
 
     let file = network.directory("nuncio.example").join("nuncio.toml");
     let probe =
