@@ -280,7 +280,7 @@ mod tests {
     fn the_remote_side_has_to_renew_an_expired_certificate() {
         let trouble = of_cause(Cause::Certificate(Problem::Expired { on: "2026-11-01".to_owned() }));
         assert_eq!(trouble.reason, "certificate of b.example expired on 2026-11-01");
-        assert_eq!(trouble.remedy, "b.example's administrator has to renew it");
+        assert_eq!(trouble.remedy, "the operator of b.example must renew it");
         assert_eq!((trouble.side, trouble.definitive), (Side::Remote, true));
         assert_eq!(trouble.cause, "certificate-expired");
     }
@@ -318,7 +318,7 @@ mod tests {
         };
         let forbidden = of(stanza::Condition::Forbidden);
         assert_eq!(forbidden.side, Side::Remote);
-        let wanted = "b.example's administrator has to allow a.example to connect by dialback";
+        let wanted = "the operator of b.example must allow a.example to authenticate by dialback";
         assert!(forbidden.remedy.starts_with(wanted), "{}", forbidden.remedy);
         let unreachable = of(stanza::Condition::RemoteServerTimeout);
         assert_eq!(unreachable.side, Side::Local);
