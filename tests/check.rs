@@ -79,7 +79,7 @@ error: component.secret: is missing: set "secret" or "secret_file", with which t
 11 | [[component]]
    | ^^^^^^^^^^^^^
 
-8 errors
+the node cannot start with n.toml: 8 errors
 "#
     );
 }
@@ -142,7 +142,7 @@ error: domain.key: does not belong to the certificate: their public keys differ
 24 | key = "old.key"
    | ^^^
 
-3 errors, 2 warnings
+the node cannot start with n.toml: 3 errors, 2 warnings
 "#,
             old = date("old"),
             soon = date("soon"),
@@ -322,7 +322,7 @@ fn the_configuration_of_a_running_node_is_fine() {
 }
 
 #[test]
-fn an_address_that_a_node_with_another_control_socket_uses_is_an_error() {
+fn an_address_of_another_node_is_an_error() {
     let network = Network::new();
     let setup = Setup::of("nuncio.example").set("listen.control", "\"node.sock\"");
     let node = Node::start(&network, setup);

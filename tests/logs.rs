@@ -91,3 +91,11 @@ fn xml_is_logged_at_trace_and_keys_are_cut() {
     assert!(!key.is_empty() && !node.process().logged(&[key.trim()]), "the key {key} is in the log");
     assert!(!node.process().logged(&[&digest]), "the component's digest {digest} is in the log");
 }
+
+#[test]
+fn an_invalid_rust_log_is_reported_and_the_configured_level_is_used() {
+    let network = Network::new();
+    // The start waits for the line `ready`, which is logged at info.
+    let node = Node::start(&network, Setup::of("nuncio.example").environment("RUST_LOG", "inof"));
+    node.eventually_logs(&["ERROR", "RUST_LOG is invalid", "inof"]);
+}
