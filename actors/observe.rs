@@ -1,4 +1,4 @@
-//! What the node remembers and counts of its federation: history, certificate fingerprints, metrics, log limits.
+//! Observation of the federation: history, certificate fingerprints, metrics, limits on log lines.
 
 pub(crate) mod fingerprints;
 pub mod log_limit;

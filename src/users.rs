@@ -90,7 +90,7 @@ fn name_of_id(table: &str, id: u32) -> String {
     found.unwrap_or_else(|| id.to_string())
 }
 
-/// What an operator can do about a permission that is denied; `None` for other errors.
+/// The remedy for a denied permission; `None` for other errors.
 pub(crate) fn help_if_denied(path: &Path, error: &io::Error) -> Option<String> {
     (error.kind() == io::ErrorKind::PermissionDenied).then(|| match allowed_users(path).as_str() {
         // The user of the node is not root.

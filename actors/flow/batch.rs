@@ -175,7 +175,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// What it adds to the ledger: nothing, if the node itself made it.
+    /// The amount that it adds to the ledger: zero if the node itself made it.
     pub(crate) fn amount(&self) -> Amount {
         if self.taken { Amount::of([&self.stanza]) } else { Amount::default() }
     }

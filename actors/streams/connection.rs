@@ -35,7 +35,7 @@ pub(super) struct Connection {
     /// The peer's end.
     pub(super) address: SocketAddr,
     state: LinkState,
-    /// What waits to be written.
+    /// The queue of stanzas to be written.
     pub(super) outbox: Outbox,
     /// Wakes the owner when the hold of a full outbox ends.
     hold_timer: Timer,
@@ -216,7 +216,7 @@ impl Connection {
         was_up
     }
 
-    /// What `nuncio sessions` shows of it.
+    /// The report for `nuncio sessions`.
     pub(super) fn report(
         &self,
         direction: Direction,

@@ -131,7 +131,7 @@ struct Session {
     inbound: Inbound,
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// What the peer proved in TLS, to judge it again under another configuration.
+    /// The certificates of the peer, to judge them again under a new configuration.
     evidence: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
@@ -139,7 +139,7 @@ struct Session {
     peer_idles: Option<Duration>,
 }
 
-/// What the node waits for when it stops, or an operator.
+/// The tokens of those that wait for the end: the node when it stops, or a command.
 #[derive(Default)]
 struct Shutdown {
     /// The node stops: stanzas that cannot be written at once are answered while there is time to deliver the

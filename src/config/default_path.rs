@@ -8,7 +8,7 @@ pub(crate) fn default_path(exists: impl Fn(&Path) -> bool) -> &'static str {
     if !exists(RELATIVE.as_ref()) && exists(INSTALLED.as_ref()) { INSTALLED } else { RELATIVE }
 }
 
-/// What an operator can do about a configuration file that does not exist.
+/// The remedy for a configuration file that does not exist.
 pub(crate) fn help_if_missing(file: &Path) -> String {
     let looked = if file == Path::new(RELATIVE) {
         format!("looked for {RELATIVE} and {INSTALLED}; ")

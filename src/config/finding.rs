@@ -80,19 +80,19 @@ impl Finding {
         self.key.split_once('.').is_some_and(|(own, _)| own == section)
     }
 
-    /// What to do.
+    /// The remedy.
     pub(crate) fn help(&self) -> Option<&str> {
         self.help.as_deref()
     }
 }
 
 impl Message {
-    /// What is wrong, and what to do.
+    /// The problem and its remedy.
     pub(crate) fn with_help(text: impl Into<String>, help: impl Into<String>) -> Self {
         Self { text: text.into(), help: Some(help.into()) }
     }
 
-    /// What is wrong.
+    /// The problem.
     pub(crate) fn text(&self) -> &str {
         &self.text
     }

@@ -94,7 +94,7 @@ pub(crate) struct Location {
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub(crate) cause: &'static Cause,
-    /// What happened, as one sentence.
+    /// The result, as one sentence.
     pub(crate) text: String,
     /// It ends the attempt. Other findings are notes.
     pub(crate) fatal: bool,

@@ -51,7 +51,7 @@ pub(crate) struct Walk<'a, G> {
     pub(super) own: OwnServer,
 }
 
-/// What the configuration says about our own server.
+/// Our own server, as the configuration describes it.
 #[derive(Debug, Default)]
 pub(crate) struct OwnServer {
     pub(crate) listeners: Vec<SocketAddr>,

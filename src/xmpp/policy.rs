@@ -138,7 +138,7 @@ impl Pattern {
     }
 }
 
-/// What the streams need to know about a local domain.
+/// The properties of a local domain that streams need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hosted {
     /// It has a certificate, so TLS can be offered for it.

@@ -7,7 +7,7 @@ use std::{
 
 use super::Limits;
 
-/// What is left of the limits of an attempt, or of the share of one target.
+/// The rest of the limits of an attempt, or of the share of one target.
 #[derive(Debug)]
 pub(super) struct Budget {
     limited: bool,

@@ -33,7 +33,7 @@ pub(super) struct Recent {
 pub(crate) struct Suspect {
     /// The stanza, perhaps without its payload.
     pub stanza: Stanza,
-    /// What it adds to the ledger.
+    /// The amount that it adds to the ledger.
     pub amount: Amount,
     /// Its bytes on the wire.
     pub length: usize,

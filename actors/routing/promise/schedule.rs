@@ -75,7 +75,7 @@ pub(super) struct Pause {
     pub(super) in_retries: bool,
 }
 
-/// What to do with a pair at a wake-up.
+/// The action for a pair at a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     /// Nothing waits, and the last failure is too old to be of use.
@@ -209,7 +209,7 @@ impl Schedule {
         None
     }
 
-    /// What a pair needs at a wake-up.
+    /// The action for a pair at a wake-up.
     pub(super) fn due(&self, pair: &DomainPair, idle: bool, now: Instant) -> Due {
         match self.entries.get(pair).and_then(|entry| entry.pause_ends) {
             Some(ends) if idle && ends + FORGET_AFTER <= now => Due::Forget,

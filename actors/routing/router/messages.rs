@@ -83,7 +83,7 @@ pub struct DismissComponent {
     pub answer: oneshot::Sender<bool>,
 }
 
-/// What the router knows of a domain.
+/// The state of a domain in the router.
 #[derive(Debug)]
 pub struct DomainStatus {
     /// The domain is served here.

@@ -20,7 +20,7 @@ use status::{
 #[derive(Default)]
 pub(super) struct PeerCertificate {
     pub(super) expires: Option<SystemTime>,
-    /// What the peer proved in TLS, to judge it again under another configuration.
+    /// The certificates of the peer, to judge them again under a new configuration.
     pub(super) evidence: Option<tls::PeerChain>,
     /// Whether it is valid for the domain that the peer claims; `None` before the peer claims one over TLS.
     pub(super) verdict: Option<Result<(), Problem>>,

@@ -106,7 +106,7 @@ pub struct Closed {
     pub session: Mailbox<Outgoing>,
 }
 
-/// What a retired session had not written.
+/// The stanzas that a retired session had not written.
 #[derive(Debug)]
 pub struct Returned {
     /// The domain pair of the session.

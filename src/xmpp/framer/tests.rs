@@ -26,7 +26,7 @@ fn feed<'a>(limits: Limits, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outco
     (frames, None)
 }
 
-/// What comes of the input, having made sure that it is the same however the input is split.
+/// The output for an input. It must be the same however the input is split.
 fn outcome_within(limits: Limits, input: &[u8]) -> Outcome {
     let whole = feed(limits, [input]);
     assert_eq!(feed(limits, input.chunks(1)), whole, "byte by byte: {}", String::from_utf8_lossy(input));
@@ -41,7 +41,7 @@ fn outcome(input: &[u8]) -> Outcome {
     outcome_within(Limits::default(), input)
 }
 
-/// What comes of a first-level element.
+/// The result for a first-level element.
 fn element(text: impl AsRef<[u8]>) -> Result<RawElement, Error> {
     let (frames, error) = outcome(&[HEADER.as_bytes(), text.as_ref()].concat());
     match (frames.into_iter().nth(1), error) {
@@ -87,7 +87,7 @@ fn notes_the_attributes_of_the_start_tag() {
     assert_eq!(&bytes[head.content..], b"<a to='x'/></message>");
 }
 
-/// What a namespace was declared as.
+/// The declaration of a namespace.
 fn namespace(bytes: &[u8], meaning: Meaning) -> String {
     match meaning {
         Meaning::Nowhere => String::new(),
@@ -96,7 +96,7 @@ fn namespace(bytes: &[u8], meaning: Meaning) -> String {
     }
 }
 
-/// What it says otherwise.
+/// The other outputs.
 fn elsewhere(head: &Head) -> Elsewhere {
     head.elsewhere.as_deref().cloned().unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use std::fmt;
 /// A stanza error. `Display` gives the condition and the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What the sender can do about it.
+    /// The possible reaction of the sender.
     pub type_: ErrorType,
     /// The defined condition.
     pub condition: Condition,
@@ -56,7 +56,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// What the sender of a stanza can do about an error (RFC 6120 section 8.3.2).
+/// The possible reaction of the sender to an error (RFC 6120 section 8.3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorType {
     /// Retry after authentication.

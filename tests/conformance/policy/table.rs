@@ -30,7 +30,7 @@ pub(super) enum Way {
     Direct,
 }
 
-/// What a remote presents.
+/// The certificate and the mechanisms of a remote server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     /// It has no TLS.

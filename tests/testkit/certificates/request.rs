@@ -49,7 +49,7 @@ enum Role {
     Authority,
 }
 
-/// What a certificate may be used for (RFC 5280, section 4.2.1.12).
+/// The permitted use of a certificate (RFC 5280, section 4.2.1.12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Both ends of a connection.

@@ -1,4 +1,4 @@
-//! What tests say often, in one word. A failure of OpenSSL panics.
+//! Shorthands for tests. A failure of OpenSSL panics.
 
 #![expect(clippy::panic, reason = "a test cannot go on without the certificate that it is about")]
 

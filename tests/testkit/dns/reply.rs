@@ -15,7 +15,7 @@ use hickory_proto::{
 
 use super::absolute;
 
-/// What a server does with a question.
+/// The reaction of a server to a question.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Answers with these records. An empty owner name stands for the name in the question.

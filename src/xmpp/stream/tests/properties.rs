@@ -50,7 +50,7 @@ const PIECES: [&str; 30] = [
     "\u{0}&<!",
 ];
 
-/// What the driver does between two pieces.
+/// The action of the driver between two pieces.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Piece(usize, usize),

@@ -87,7 +87,7 @@ fn attributes(tag: &mut String, scope: &Scope<'_>, random: &mut Random) {
     }
 }
 
-/// What each prefix means in the end.
+/// The namespace of each prefix in the end.
 fn bound<'a>(scope: &Scope<'a>) -> Scope<'a> {
     let mut bound: Scope<'a> = Vec::new();
     for &(prefix, uri) in scope.iter().rev() {
