@@ -1,49 +1,49 @@
-//! What to run, as the command line says.
+//! Command line of the federation benchmark.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::servers::Kind;
 
-/// The choices.
+/// Parsed command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Arguments {
-    /// How often everything is done; ratios are of medians.
+    /// Number of repetitions of every measurement; ratios are computed from medians.
     pub(crate) rounds: usize,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) works: Vec<Work>,
-    /// Ten thousand links at once instead of everything else.
+    /// Run only the test with 10,000 simultaneous links.
     pub(crate) scale: bool,
-    /// 1,000 and 5,000 domains of one address instead of everything else.
+    /// Run only the test with many domains behind one address (1,000 and 5,000 by default).
     pub(crate) hoster: bool,
-    /// How many domains that are.
+    /// Numbers of domains for the test with many domains behind one address.
     pub(crate) domains: Vec<usize>,
-    /// The round trips between the two servers for which that is measured.
+    /// Round-trip times between the two servers for the same test.
     pub(crate) round_trips: Vec<Duration>,
-    /// Shorter everything: to see that it works, not to be quoted.
+    /// Use short measurements, which check that the benchmark works; do not quote their results.
     pub(crate) quick: bool,
-    /// Whether the results and the README's figure are written: by default those of a whole run.
+    /// Whether to write the results and the figure of the README; by default only after a complete run.
     pub(crate) store: bool,
 }
 
-/// Something that servers are made to do.
+/// A workload of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// Nothing.
+    /// Idle servers.
     Rest,
     /// Messages over one warm link.
     Flood,
     /// Messages over 50 links at once.
     Pairs,
-    /// What a chat server sends, over one warm link.
+    /// Typical traffic of a chat server over one warm link.
     Mix,
-    /// 100 and 1,000 messages a second.
+    /// 100 and 1,000 messages per second.
     Latency,
-    /// The first message to a domain.
+    /// The first message to a domain, which sets up a link.
     Cold,
-    /// A message to each of 1,000 domains.
+    /// One message to each of 1,000 domains.
     Thousand,
-    /// TLS handshakes, without any server.
+    /// TLS handshakes without a server.
     Handshake,
 }
 
@@ -61,11 +61,11 @@ impl Work {
 }
 
 impl Arguments {
-    /// Reads the command line.
+    /// Parses the command line.
     ///
     /// # Errors
     ///
-    /// What it does not understand, and how to say it.
+    /// Returns a message with the rejected argument and the usage.
     pub(crate) fn read(arguments: &[String]) -> Result<Self, String> {
         let mut read = Self {
             rounds: 5,
@@ -101,30 +101,30 @@ impl Arguments {
                         list(value()?, number)?.into_iter().map(Duration::from_millis).collect();
                 }
                 "--store" => store = true,
-                // Cargo says so to every benchmark.
+                // Cargo passes this argument to every benchmark.
                 "--bench" => {}
-                _ => return Err(format!("unknown: {argument}\n{USAGE}")),
+                _ => return Err(format!("unknown argument: {argument}\n{USAGE}")),
             }
         }
-        // Parts of the table are not what the README quotes.
+        // The README quotes complete results only.
         read.store &= read.works.len() == Work::ALL.len() && read.kinds.len() == Kind::SERVERS.len();
         read.store |= store;
         Ok(read)
     }
 
-    /// Whether that work is wanted.
+    /// Whether the workload is selected.
     pub(crate) fn wants(&self, work: Work) -> bool {
         self.works.contains(&work)
     }
 
-    /// One time for a run to be quoted, another for a quick one.
+    /// Duration in seconds: `full` for a normal run, `quick` for a quick run.
     pub(crate) fn time(&self, full: f64, quick: f64) -> Duration {
         Duration::from_secs_f64(if self.quick { quick } else { full })
     }
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("{text} is no number\n{USAGE}"))
+    text.parse().map_err(|_| format!("{text} is not a number\n{USAGE}"))
 }
 
 fn list<T>(text: &str, each: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
@@ -134,7 +134,7 @@ fn list<T>(text: &str, each: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T
 fn named<T: Copy>(name: &str, all: &[(&str, T)]) -> Result<T, String> {
     all.iter().find(|(known, _)| *known == name).map(|(_, it)| *it).ok_or_else(|| {
         let known: Vec<_> = all.iter().map(|(known, _)| *known).collect();
-        format!("{name} is none of {}\n{USAGE}", known.join(", "))
+        format!("{name} is not one of: {}\n{USAGE}", known.join(", "))
     })
 }
 

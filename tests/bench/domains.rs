@@ -1,4 +1,4 @@
-//! A stanza to each of a thousand domains that were never talked to.
+//! Benchmark: one stanza to each of 1,000 cold domains.
 
 use std::net::TcpStream;
 use std::thread;
@@ -16,7 +16,7 @@ use crate::servers::Pair;
 use crate::support::Network;
 use crate::wire::LONGEST;
 
-/// Starts fresh servers of every kind in every round.
+/// Runs the measurement in every round, with new servers of every kind.
 pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Results) {
     if !arguments.wants(Work::Thousand) {
         return;
@@ -46,11 +46,11 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
     }
 }
 
-/// What all the links together cost.
+/// Total cost of all links of one run.
 struct Links {
     seconds: f64,
     processor: f64,
-    /// KiB, of both servers.
+    /// Memory of both servers, in KiB.
     memory: f64,
 }
 
@@ -67,7 +67,7 @@ fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
     let begin = Instant::now();
     let from = &mut from;
     let arrived = thread::scope(|scope| {
-        // Written aside: a server may read slowly while it connects.
+        // A separate thread writes, because a server may read slowly while it connects.
         scope.spawn(move || std::io::Write::write_all(from, &stanzas));
         await_all(receivers, LONGEST)
     });
@@ -88,7 +88,8 @@ fn links(pair: &Pair, names: &[String]) -> Result<Links, String> {
     })
 }
 
-/// Waits until a stanza came to each, or the time is over; gives how many did, and the sockets.
+/// Waits until every receiver has one stanza, or until the timeout. Returns the number of receivers that have
+/// one, and the sockets.
 pub(crate) fn await_all(
     receivers: Vec<TcpStream>,
     within: Duration,
@@ -113,7 +114,7 @@ pub(crate) fn await_all(
     Ok((arrived, held))
 }
 
-/// Waits for one stanza.
+/// Waits for one stanza; false if the stream ends or fails first.
 async fn first(stream: Stream) -> bool {
     let mut numbers = Numbers::new(READ);
     let mut came = false;
@@ -132,10 +133,10 @@ async fn first(stream: Stream) -> bool {
 
 const DOMAINS: usize = 1000;
 
-/// Of a quick run.
+/// Number of domains in a quick run.
 const FEW: usize = 200;
 
-/// What a server has yet to do after a start or a burst is over by then.
+/// Pause after a start or a burst, in which a server finishes its remaining work.
 const SETTLED: Duration = Duration::from_secs(1);
 
 const READ: usize = 4096;

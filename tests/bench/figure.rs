@@ -1,4 +1,4 @@
-//! The table as a picture: a panel for each kind of work, a bar for each server.
+//! Draws the results table as an SVG chart: one panel per workload, one bar per server.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use crate::results::{Figure, Results};
 use crate::servers::Kind;
 use crate::table::{Better, ROWS, Row};
 
-/// Draws it as SVG.
+/// Draws the chart as SVG.
 pub(crate) fn draw(results: &Results, caption: &str) -> String {
     let shown = |figure: &Figure| ROWS.iter().find(|row| row.figure == *figure);
     let height = TOP + SHOWN.len().div_ceil(COLUMNS) * PANEL_HEIGHT + BOTTOM;
@@ -58,7 +58,7 @@ fn panel(svg: &mut String, results: &Results, row: &Row, left: usize, top: usize
     }
 }
 
-/// Breaks a caption where it says something else, into lines that fit.
+/// Splits a caption at its semicolons into lines of up to `CAPTION_LONGEST` bytes.
 fn lines(caption: &str) -> Vec<String> {
     let mut lines = vec![String::new()];
     for part in caption.split_inclusive("; ") {
@@ -84,7 +84,7 @@ fn label(kind: Kind) -> &'static str {
     }
 }
 
-/// Told apart in print and by people who see no red or green: one dark, two light.
+/// Bar colours: one dark and two light, so that they differ in print and for colour-blind readers.
 fn colour(kind: Kind) -> &'static str {
     match kind {
         Kind::Nuncio | Kind::Lifted => "#0a5cad",
@@ -93,7 +93,7 @@ fn colour(kind: Kind) -> &'static str {
     }
 }
 
-/// What fits on one picture.
+/// The figures of the chart; the others do not fit.
 const SHOWN: [Figure; 8] = [
     Figure::FloodRate,
     Figure::FloodCost,
@@ -108,7 +108,7 @@ const SHOWN: [Figure; 8] = [
 const COLUMNS: usize = 2;
 const MARGIN: usize = 24;
 const TOP: usize = 64;
-/// Room for the lines of the caption, of which a quick run on a busy machine has four.
+/// Space for the caption, which has four lines after a quick run on a busy machine.
 const BOTTOM: usize = 76;
 const CAPTION_PITCH: usize = 15;
 const CAPTION_LONGEST: usize = 120;

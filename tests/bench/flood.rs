@@ -1,7 +1,7 @@
-//! Stanzas as fast as servers take them, over one or many pairs of components at once, on one thread.
+//! Load generator for maximum throughput over one or many pairs of components, on one thread.
 //!
-//! A pair has so many stanzas on their way at once and no more: servers are neither made to buffer without end nor left
-//! without work. Every stanza is looked for, in order.
+//! Each pair has a limited window of stanzas in flight: the servers neither buffer without limit nor idle.
+//! The generator checks that every stanza arrives, in order.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -17,31 +17,31 @@ use tokio::task::{JoinHandle, LocalSet};
 use crate::machine;
 use crate::script::{Numbers, Script};
 
-/// Pairs of components that stay connected, and what runs them.
+/// Connected pairs of components, and the runtime that drives them.
 pub(crate) struct Flood {
     runtime: Runtime,
     lanes: Vec<Rc<Lane>>,
 }
 
-/// How long, and how much at once.
+/// Window and durations of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Stanzas on their way at once, all pairs together.
+    /// Stanzas in flight, all pairs together.
     pub(crate) window: u64,
-    /// Before it counts.
+    /// Time before the measurement starts.
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
 }
 
-/// What was seen.
+/// Result of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
-    /// Stanzas that arrived in the time measured.
+    /// Stanzas that arrived during the measurement.
     pub(crate) stanzas: u64,
     pub(crate) seconds: f64,
-    /// Processor seconds of the servers in it.
+    /// Processor seconds of the servers during the measurement.
     pub(crate) processor: f64,
-    /// Processor seconds of the load generator in it.
+    /// Processor seconds of the load generator during the measurement.
     pub(crate) generator: f64,
 }
 
@@ -55,26 +55,26 @@ impl Outcome {
         self.processor / self.stanzas as f64 * 1e5
     }
 
-    /// The same of the load generator.
+    /// Processor seconds of the load generator per 100,000 stanzas.
     pub(crate) fn generator_cost(&self) -> f64 {
         self.generator / self.stanzas as f64 * 1e5
     }
 }
 
-/// A pair of components, the first of which sends to the second.
+/// A pair of components: the first sends to the second.
 struct Lane {
     from: TcpStream,
     to: TcpStream,
     sent: Cell<u64>,
     arrived: Cell<u64>,
-    /// The number that has to come next.
+    /// The number expected in the next stanza.
     expected: Cell<u64>,
     room: Notify,
     fault: RefCell<Option<String>>,
 }
 
 impl Flood {
-    /// Takes over connected pairs.
+    /// Takes ownership of connected pairs.
     pub(crate) fn new(pairs: Vec<(net::TcpStream, net::TcpStream)>) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
@@ -98,11 +98,12 @@ impl Flood {
         Ok(Self { runtime, lanes })
     }
 
-    /// Sends what `scripts` say, one for each pair, over the first so many pairs, and charges the processes `servers`.
+    /// Sends `scripts`, one per pair, over the first `scripts.len()` pairs, and measures the processor time
+    /// of the processes `servers`.
     ///
     /// # Errors
     ///
-    /// What went wrong, for people: a stanza that did not arrive, or not in order.
+    /// Returns a message if a stanza is missing or out of order, or if a connection fails.
     pub(crate) fn run(&self, scripts: &[Script], plan: Plan, servers: &[u32]) -> Result<Outcome, String> {
         let lanes = &self.lanes[..scripts.len()];
         let window = (plan.window / lanes.len() as u64).max(1);
@@ -111,7 +112,7 @@ impl Flood {
                 .iter()
                 .flat_map(|lane| {
                     let receiver = Rc::clone(lane).receive();
-                    let listener = Rc::clone(lane).hear_errors();
+                    let listener = Rc::clone(lane).receive_errors();
                     [tokio::task::spawn_local(receiver), tokio::task::spawn_local(listener)]
                 })
                 .collect();
@@ -140,9 +141,9 @@ impl Flood {
 impl Lane {
     async fn send(&self, script: &Script, window: u64, stop: &Cell<bool>) {
         let mut output = Vec::new();
-        // A server that is given a few stanzas at a time has no chance to take many in one turn.
+        // Small writes would keep a server from handling many stanzas in one turn.
         let step = (window / 4).clamp(1, MOST_AT_ONCE);
-        while !stop.get() && self.is_well() {
+        while !stop.get() && self.has_no_fault() {
             let room = (window + self.arrived.get()).saturating_sub(self.sent.get());
             if room < step {
                 self.room.notified().await;
@@ -155,7 +156,7 @@ impl Lane {
                 self.sent.set(number + 1);
             }
             if let Err(error) = write(&self.from, &output).await {
-                self.fail(format!("the sending component was cut off: {error}"));
+                self.fail(format!("the connection of the sending component failed: {error}"));
             }
         }
     }
@@ -165,31 +166,35 @@ impl Lane {
         loop {
             let length = match read(&self.to, numbers.room()).await {
                 Ok(length) => length,
-                Err(error) => return self.fail(format!("the receiving component was cut off: {error}")),
+                Err(error) => {
+                    return self.fail(format!("the connection of the receiving component failed: {error}"));
+                }
             };
             numbers.read(length, |number| {
                 self.arrived.set(self.arrived.get() + 1);
                 let expected = self.expected.replace(number + 1);
                 if number != expected {
-                    self.fail(format!("stanza {number} came in the place of {expected}"));
+                    self.fail(format!("stanza {number} arrived instead of {expected}"));
                 }
             });
             self.room.notify_one();
         }
     }
 
-    /// What comes back to the sender is an error.
-    async fn hear_errors(self: Rc<Self>) {
+    /// Fails the run if the sender receives anything: a reply can only be an error.
+    async fn receive_errors(self: Rc<Self>) {
         let mut buffer = vec![0; READ];
         loop {
             match read(&self.from, &mut buffer).await {
                 Ok(length) => {
                     let text = String::from_utf8_lossy(&buffer[..length.min(600)]).into_owned();
                     if !text.trim().is_empty() {
-                        self.fail(format!("the sender was answered: {text}"));
+                        self.fail(format!("the sender received an answer: {text}"));
                     }
                 }
-                Err(error) => return self.fail(format!("the sending component was cut off: {error}")),
+                Err(error) => {
+                    return self.fail(format!("the connection of the sending component failed: {error}"));
+                }
             }
         }
     }
@@ -199,11 +204,11 @@ impl Lane {
         self.room.notify_one();
     }
 
-    fn is_well(&self) -> bool {
+    fn has_no_fault(&self) -> bool {
         self.fault.borrow().is_none()
     }
 
-    /// Says what is wrong, once: the next run begins anew.
+    /// Returns the fault of this run, and resets the counters for the next run.
     fn verdict(&self) -> Result<(), String> {
         let missing = self.sent.get().saturating_sub(self.arrived.get());
         self.arrived.set(self.sent.get());
@@ -216,7 +221,7 @@ impl Lane {
     }
 }
 
-/// Waits until all that was sent is there, or nothing comes any more.
+/// Waits until all sent stanzas have arrived, or until none has arrived for `TO_ARRIVE`.
 async fn await_the_last(lanes: &[Rc<Lane>]) {
     let arrived = || lanes.iter().map(|lane| lane.arrived.get()).sum::<u64>();
     let sent: u64 = lanes.iter().map(|lane| lane.sent.get()).sum();
@@ -229,7 +234,7 @@ async fn await_the_last(lanes: &[Rc<Lane>]) {
     }
 }
 
-/// All counters at once.
+/// A snapshot of all counters.
 struct Moment {
     at: Instant,
     arrived: u64,
@@ -280,10 +285,10 @@ async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// How long nothing may arrive while something is on its way.
+/// Timeout without any arrival while stanzas are in flight.
 const TO_ARRIVE: Duration = Duration::from_secs(15);
 
-/// Stanzas in one write: some 40 KB.
+/// Maximum number of stanzas in one write, about 40 KB.
 const MOST_AT_ONCE: u64 = 128;
 
 const READ: usize = 64 * 1024;

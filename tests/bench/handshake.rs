@@ -1,4 +1,4 @@
-//! The limit of a cold link: a TLS handshake in which each shows the other a certificate, and both check it.
+//! Lower bound for a cold link: the CPU cost of a TLS handshake with certificates checked on both ends.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::results::{Figure, Results};
 use crate::servers::Kind;
 use crate::support::{Identity, Network};
 
-/// Measures what a handshake costs both ends together, in every round.
+/// Measures the cost of a handshake, both ends together, in every round.
 pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Results) {
     if !arguments.wants(Work::Handshake) {
         return;
@@ -25,7 +25,7 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
     }
 }
 
-/// Processor seconds of `count` handshakes.
+/// Returns the processor seconds of `count` handshakes.
 fn measure(network: &Network, identity: &Identity, count: u32) -> f64 {
     let (authority, files) = (network.file_of(&network.authority), network.files(identity));
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
@@ -69,7 +69,8 @@ fn measure(network: &Network, identity: &Identity, count: u32) -> f64 {
     })
 }
 
-/// Processor seconds of the thread that asks, to the nanosecond (Linux, Documentation/scheduler/sched-stats.rst).
+/// Processor seconds of the calling thread, with a resolution of 1 ns (Linux,
+/// Documentation/scheduler/sched-stats.rst).
 fn thread_seconds() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     let nanoseconds: u64 = text.split(' ').next().unwrap().parse().unwrap();

@@ -1,4 +1,4 @@
-//! Many cold domains behind one address, with the configuration as shipped on both sides, and with the limits lifted.
+//! Benchmark: many cold domains behind one address, with the shipped limits and with the limits lifted.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -14,8 +14,8 @@ use crate::script::{Numbers, Script};
 use crate::servers::{Kind, Pair};
 use crate::support::{HEADER, Network, connect_from};
 
-/// Measures both kinds in turns, in both directions, then once more beside strangers. Fails if a message does not arrive,
-/// or if the limits take more time than they may.
+/// Measures both configurations alternately, in both directions, then once more beside unauthenticated
+/// connections. Fails if a message does not arrive, or if the shipped limits cost more time than allowed.
 pub(crate) fn run(network: &Network, arguments: &Arguments) -> ExitCode {
     let mut is_good = true;
     for round_trip in arguments.round_trips.iter().copied() {
@@ -26,18 +26,18 @@ pub(crate) fn run(network: &Network, arguments: &Arguments) -> ExitCode {
     let scene = Scene { kind: Kind::Nuncio, count: 1000, strangers: STRANGERS, round_trip: Duration::ZERO };
     match both_ways(network, &scene, "strangers.example") {
         Ok([to, from]) => println!(
-            "1000 cold domains beside {STRANGERS} strangers of another address: {:.2} s to them, {:.2} s from them",
+            "1000 cold domains beside {STRANGERS} unauthenticated connections: {:.2} s to the domains, {:.2} s from them",
             to.seconds, from.seconds
         ),
         Err(what) => {
-            println!("FAULT 1000 domains beside strangers: {what}");
+            println!("FAULT 1000 domains beside unauthenticated connections: {what}");
             is_good = false;
         }
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is measured.
+/// Parameters of one measurement.
 struct Scene {
     kind: Kind,
     count: usize,
@@ -45,15 +45,15 @@ struct Scene {
     round_trip: Duration,
 }
 
-/// What the messages of one direction took.
+/// Time and processor time for the messages of one direction.
 #[derive(Clone, Copy)]
 struct Took {
     seconds: f64,
-    /// Processor seconds of both nodes. They tell of work that the limits make, also when others use the machine.
+    /// Processor seconds of both nodes. They show the work caused by the limits, even on a busy machine.
     processor: f64,
 }
 
-/// Measures as shipped and with the limits lifted, in turns. Gives whether all arrived, in time.
+/// Compares the shipped limits with lifted limits. Returns true if all messages arrived in the allowed time.
 fn compare(network: &Network, rounds: usize, count: usize, round_trip: Duration) -> bool {
     let mut is_good = true;
     let mut took = [[Vec::new(), Vec::new()], [Vec::new(), Vec::new()]];
@@ -86,7 +86,7 @@ fn compare(network: &Network, rounds: usize, count: usize, round_trip: Duration)
         let ratio = shipped / lifted;
         is_good &= ratio <= MOST;
         println!(
-            "{count} cold domains, a message {way} each, round trip {apart} ms: {shipped:.2} s as shipped, {lifted:.2} s with \
+            "{count} cold domains, one message {way} each, round trip {apart} ms: {shipped:.2} s as shipped, {lifted:.2} s with \
              the limits lifted, ratio {ratio:.2} (at most {MOST}); {:.2} and {:.2} CPU-ms each",
             processor[0], processor[1]
         );
@@ -94,7 +94,7 @@ fn compare(network: &Network, rounds: usize, count: usize, round_trip: Duration)
     is_good
 }
 
-/// A message to each of `count` domains of one server, then one from each; gives how long it took until all were there.
+/// Sends one message to each of `count` domains of one server, then one from each. Returns both costs.
 fn both_ways(network: &Network, scene: &Scene, called: &str) -> Result<[Took; 2], String> {
     let Scene { kind, count, strangers, round_trip } = *scene;
     let names: Vec<String> = (0..count).map(|number| format!("d{number}")).collect();
@@ -117,7 +117,7 @@ fn both_ways(network: &Network, scene: &Scene, called: &str) -> Result<[Took; 2]
     let receivers: Result<Vec<_>, _> = many.iter().map(TcpStream::try_clone).collect();
     let receivers = receivers.map_err(|error| error.to_string())?;
     let arrived = thread::scope(|scope| {
-        // Written aside: a server may read slowly while it connects.
+        // A separate thread writes, because a server may read slowly while it connects.
         scope.spawn(|| one.write_all(&stanzas));
         await_all(receivers, LONGEST)
     });
@@ -159,16 +159,16 @@ fn both_ways(network: &Network, scene: &Scene, called: &str) -> Result<[Took; 2]
     );
     let served = held.iter().filter(|stranger| is_answered(stranger)).count();
     if strangers > 0 {
-        eprintln!("  {served} of {strangers} strangers had an answer or a refusal so far");
+        eprintln!("  {served} of {strangers} unauthenticated connections have received data");
     }
     Ok([to, from])
 }
 
-/// A connection that does not authenticate: every other one says nothing at all.
+/// Opens a connection that does not authenticate. Even numbers send a stream header, odd ones send nothing.
 fn stranger(source: Ipv4Addr, target: SocketAddr, domain: &str, number: usize) -> TcpStream {
     let mut stranger = connect_from(source, target);
     if number.is_multiple_of(2) {
-        // It may have been refused already.
+        // The server may have closed the connection already.
         let _ = stranger.write_all(HEADER.replace("inbox.nuncio.example", domain).as_bytes());
     }
     stranger
@@ -179,7 +179,7 @@ fn is_answered(stream: &TcpStream) -> bool {
     stream.peek(&mut [0]).is_ok_and(|length| length > 0)
 }
 
-/// Reads until so many messages are there, or for too long; gives how many came.
+/// Reads until `count` messages have arrived, or until the timeout of the socket. Returns how many arrived.
 fn await_messages(to: &mut TcpStream, count: usize) -> usize {
     let mut numbers = Numbers::new(READ);
     let mut came = 0;
@@ -192,16 +192,16 @@ fn await_messages(to: &mut TcpStream, count: usize) -> usize {
     came
 }
 
-/// How long all of the messages of one direction may take: somewhat less than one of them waits for a link.
+/// Timeout for all messages of one direction, a little shorter than the time a message waits for a link.
 const LONGEST: Duration = Duration::from_secs(280);
 
-/// How much longer it may take with the limits than without.
+/// Maximum ratio of the time with the shipped limits to the time without.
 const MOST: f64 = 1.3;
 
-/// Connections of another address that do not authenticate.
+/// Number of unauthenticated connections from another address.
 const STRANGERS: usize = 1000;
 
-/// What a node has yet to do after a start or a burst is over by then.
+/// Pause after a start or a burst, in which a node finishes its remaining work.
 const SETTLED: Duration = Duration::from_secs(1);
 
 const READ: usize = 64 * 1024;

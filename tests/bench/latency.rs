@@ -1,4 +1,4 @@
-//! Stanzas sent by the clock, and how long each takes.
+//! Load generator for latency: sends stanzas at a fixed rate and measures the delay of each.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::script::{Numbers, Script};
 
-/// A pair of components, the first of which sends to the second.
+/// A pair of components: the first sends to the second.
 pub(crate) struct Clocked {
     from: TcpStream,
     to: TcpStream,
@@ -17,17 +17,17 @@ pub(crate) struct Clocked {
 }
 
 impl Clocked {
-    /// Takes over a connected pair.
+    /// Takes ownership of a connected pair.
     pub(crate) fn new(from: TcpStream, to: TcpStream) -> Self {
         Self { from, to, numbers: Numbers::new(READ), next: 0 }
     }
 
-    /// Sends `count` stanzas, one `every` so often whether or not the last one has arrived, and gives the seconds that
-    /// each took, in order.
+    /// Sends `count` stanzas, one per interval `every`, without waiting for earlier ones. Returns the latency
+    /// of each in seconds, in order.
     ///
     /// # Errors
     ///
-    /// What went wrong, for people: a stanza that did not arrive, or not in order.
+    /// Returns a message if a stanza is missing or out of order, or if a connection fails.
     pub(crate) fn run(&mut self, script: &Script, count: usize, every: Duration) -> Result<Vec<f64>, String> {
         let Self { from, to, numbers, next } = self;
         let first = *next;
@@ -55,7 +55,7 @@ fn send(
         stanza.clear();
         script.write(number, &mut stanza);
         thread::sleep((begin + every * at).saturating_duration_since(Instant::now()));
-        // From here on it is the server's time: a generator that woke up late is not its fault.
+        // The clock starts here, so that a late wake-up of the generator does not count as latency.
         let _ = sent[at as usize].set(Instant::now());
         from.write_all(&stanza)?;
     }
@@ -80,7 +80,7 @@ fn receive(
             let expected = first + arrived as u64;
             arrived += 1;
             if number != expected && fault.is_none() {
-                fault = Some(format!("stanza {number} came in the place of {expected}"));
+                fault = Some(format!("stanza {number} arrived instead of {expected}"));
             }
             let at = usize::try_from(number.wrapping_sub(first)).unwrap_or(usize::MAX);
             let sent = sent.get(at).and_then(OnceLock::get);

@@ -1,35 +1,35 @@
-//! What the kernel counts: processor time and memory of whole process trees, and the machine itself.
+//! Kernel counters: processor time and memory of process trees, and a description of the machine.
 
 use std::collections::HashMap;
 use std::fs;
 
-/// Processor seconds, of user and kernel, that the processes `roots` and all their descendants have had, children that
-/// ended included. To a hundredth of a second for each process.
+/// Processor seconds (user and kernel) of the processes `roots` and all their descendants, including children
+/// that have ended. The resolution is 0.01 s per process.
 pub(crate) fn processor_seconds(roots: &[u32]) -> f64 {
     let ticks: u64 = tree(roots).into_iter().filter_map(ticks).sum();
     ticks as f64 / TICKS_A_SECOND
 }
 
-/// The same of this process, the load generator: its threads, and the name server that they all ask.
+/// Processor seconds of this process: the threads of the load generator and the DNS server of the benchmark.
 pub(crate) fn own_processor_seconds() -> f64 {
     let own = Stat::of(std::process::id()).map_or(0, |stat| stat.own_ticks);
     own as f64 / TICKS_A_SECOND
 }
 
-/// Memory in KiB of the processes `roots` and all their descendants: the proportional set size, in which a page that
-/// several processes share counts once in all.
+/// Memory in KiB of the processes `roots` and all their descendants: the proportional set size, which counts
+/// a page shared by several processes once in total.
 pub(crate) fn memory(roots: &[u32]) -> f64 {
     let kib: u64 = tree(roots).into_iter().filter_map(proportional_set_size).sum();
     kib as f64
 }
 
-/// Jobs that ran or waited to run, on average of the last minute.
+/// Average number of running or runnable jobs during the last minute.
 pub(crate) fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().and_then(|figure| figure.parse().ok()).unwrap_or_default()
 }
 
-/// Processor, cores, memory and kernel in a line.
+/// Processor, cores, memory and kernel on one line.
 pub(crate) fn description() -> String {
     let of = |file: &str, key: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -43,7 +43,7 @@ pub(crate) fn description() -> String {
     format!("{model}, {cores} cores, {} GiB, Linux {}", (kib + (1 << 19)) >> 20, kernel.trim())
 }
 
-/// The processes and their descendants.
+/// Returns the processes `roots` and all their descendants.
 fn tree(roots: &[u32]) -> Vec<u32> {
     let mut children = HashMap::<u32, Vec<u32>>::new();
     let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -65,18 +65,18 @@ fn ticks(process: u32) -> Option<u64> {
     Stat::of(process).map(|stat| stat.own_ticks + stat.childrens_ticks)
 }
 
-/// What this needs of `/proc/PID/stat` (proc_pid_stat(5)).
+/// Selected fields of `/proc/PID/stat` (proc_pid_stat(5)).
 struct Stat {
     parent: u32,
     own_ticks: u64,
-    /// Of children that ended and were waited for.
+    /// Ticks of children that have ended and were waited for.
     childrens_ticks: u64,
 }
 
 impl Stat {
     fn of(process: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-        // The name, in parentheses, may hold anything.
+        // The process name, in parentheses, may contain any character.
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let figure = |at: usize| fields.get(at)?.parse::<u64>().ok();
         Some(Self {
@@ -93,5 +93,5 @@ fn proportional_set_size(process: u32) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// `USER_HZ`, which is 100 on every architecture that these servers run on.
+/// `USER_HZ`: 100 on every architecture supported by these servers.
 const TICKS_A_SECOND: f64 = 100.0;

@@ -1,6 +1,6 @@
-//! Nuncio, Prosody and ejabberd at the same work, in turns, in one run.
+//! Federation benchmark: Nuncio, Prosody and ejabberd run the same workloads alternately in one run.
 
-// This is a program that measures: what fails ends it. And it shares with the tests more than it needs.
+// A benchmark may panic on any failure. Its support modules come from the tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod arguments;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     let circumstances = Circumstances::note(&arguments);
     eprintln!("{}", circumstances.describe());
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    // ejabberd's way to find names suits all.
+    // The other servers work with the name resolution of ejabberd too.
     let network = Network::for_ejabberd();
     if arguments.scale {
         scale::run(&network);

@@ -1,6 +1,7 @@
-//! The limit: what has to be done in any case, and nothing else. One process reads stanzas from a component, frames,
-//! validates and writes them to a TLS connection; another reads that, frames, validates and writes to a component. No
-//! actor, no routing. The framer, the TLS settings and the sizes of reads are Nuncio's own.
+//! Lower bound for a warm link: a pipeline without actors or routing. One process reads stanzas from a
+//! component, frames and validates them, and writes them to a TLS connection. A second process reads from
+//! that connection, frames and validates, and writes to a component. The framer, the TLS settings and the
+//! read sizes are those of Nuncio.
 
 use std::{env, net::Ipv4Addr, path::Path, time::Duration};
 
@@ -22,14 +23,14 @@ use crate::support::{Network, Process};
 use actors::settings::{Identity, Trust};
 use net::tls::Tls;
 
-/// One half of the pipeline: a process that serves a domain at an address.
+/// One half of the pipeline: a process that serves one domain at one address.
 pub(crate) struct Half {
     pub(crate) domain: String,
     pub(crate) address: Ipv4Addr,
     pub(crate) process: Process,
 }
 
-/// Starts both halves: the one that a component sends to, and the one that a component receives from.
+/// Starts both halves. Returns the sending half first, then the receiving half.
 pub(crate) fn start(network: &Network) -> [Half; 2] {
     let files = network.files(&network.authority.issue(&[SENDER, RECEIVER]));
     let authority = network.file_of(&network.authority);
@@ -56,7 +57,7 @@ pub(crate) fn start(network: &Network) -> [Half; 2] {
     [sending, receiving]
 }
 
-/// Runs one half, if the arguments say that this process is one.
+/// Runs one half if the arguments select one. Returns false for any other arguments.
 pub(crate) fn is_half(arguments: &[String]) -> bool {
     let [role, address, target, certificate, key, authority] = arguments else { return false };
     if role != SEND && role != RECEIVE {
@@ -104,7 +105,7 @@ async fn receive(tls: &Tls, address: Ipv4Addr) {
     pump(stream, component, "jabber:server").await;
 }
 
-/// Moves stanzas until the source ends.
+/// Copies stanzas until the source ends.
 async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, namespace: &'static str) {
     let mut pending = BytesMut::from(format!("<stream:stream xmlns='{namespace}' {STREAMS}>").as_bytes());
     let mut framer = Framer::new(Limits::default());
@@ -115,7 +116,7 @@ async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
     loop {
         let Ok(length @ 1..) = from.read(&mut scratch).await else { return };
         pending.extend_from_slice(&scratch[..length]);
-        // What is there already, up to the size of one read of a link.
+        // Also take the available data, up to the size of one read of a link.
         while pending.len() < READ_AT_ONCE
             && let Some(Ok(length @ 1..)) = from.read(&mut scratch).now_or_never()
         {
@@ -142,6 +143,6 @@ const SENDER: &str = "one.bare.example";
 const RECEIVER: &str = "two.bare.example";
 const STREAMS: &str = "xmlns:stream='http://etherx.jabber.org/streams'";
 
-/// As in `actors/link.rs`.
+/// 16 KiB: one TLS record. `READ_AT_ONCE` is the read size of `actors/flow/link.rs`.
 const READ: usize = 16 * 1024;
 const READ_AT_ONCE: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! A relay before a server that makes it as far away as servers are in the world: each byte arrives later.
+//! TCP relay that adds latency before a server, to simulate a distant server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
@@ -13,13 +13,14 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::support::Network;
 
-/// Starts a relay to the port for servers at `target`. It takes `round_trip` from a byte to the answer, and as long until
-/// a connection stands. Gives the address of the relay; all connections reach the target from one address.
+/// Starts a relay to the server-to-server port of `target`. A request with its response takes `round_trip`
+/// longer, and so does the set-up of a connection. Returns the address of the relay. The target sees all
+/// connections come from one address.
 pub(crate) fn start(network: &Network, target: Ipv4Addr, round_trip: Duration) -> Ipv4Addr {
     let address = network.address();
     let listener = std::net::TcpListener::bind((address, PORT)).expect("a free address");
     listener.set_nonblocking(true).expect("a socket that does not block");
-    // It ends with this process, which is soon.
+    // The thread runs until this process ends.
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async move {
@@ -34,7 +35,7 @@ pub(crate) fn start(network: &Network, target: Ipv4Addr, round_trip: Duration) -
 
 async fn relay(near: TcpStream, target: SocketAddr, round_trip: Duration) {
     sleep(round_trip).await;
-    // A server that does not listen closes both.
+    // If the target refuses the connection, the near end is closed too.
     let Ok(far) = TcpStream::connect(target).await else { return };
     for socket in [&near, &far] {
         let _ = socket.set_nodelay(true);
@@ -44,7 +45,7 @@ async fn relay(near: TcpStream, target: SocketAddr, round_trip: Duration) {
     tokio::spawn(carry(from_far, to_near, round_trip / 2));
 }
 
-/// Carries bytes one way. The end of one side is the end of the other.
+/// Copies bytes in one direction with a delay. The end of the source closes the destination.
 async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(IN_FLIGHT);
     tokio::spawn(async move {
@@ -66,7 +67,7 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration)
 
 const PORT: u16 = 5269;
 
-/// Pieces of one connection that are under way.
+/// Maximum number of delayed chunks per direction of a connection.
 const IN_FLIGHT: usize = 64;
 
 const READ: usize = 16 * 1024;

@@ -1,4 +1,4 @@
-//! Memory of a server that does nothing.
+//! Benchmark: memory of an idle server.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use crate::results::{Figure, Results};
 use crate::servers::One;
 use crate::support::Network;
 
-/// Starts one server of every kind in every round, alone, so that it shares no page with another of its kind.
+/// Starts one server of every kind in every round. It runs alone, so that it shares no page with another
+/// server of its kind.
 pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Results) {
     if !arguments.wants(Work::Rest) {
         return;

@@ -1,10 +1,10 @@
-//! What was measured, round by round.
+//! Measured values, per figure and round.
 
 use std::collections::BTreeMap;
 
 use crate::servers::Kind;
 
-/// A figure of the table.
+/// A measured figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Figure {
     RestMemory,
@@ -23,17 +23,17 @@ pub(crate) enum Figure {
     DomainsMemory,
     DomainsCost,
     HandshakeCost,
-    /// Of the load generator, during the flood.
+    /// Processor time of the load generator during the flood.
     GeneratorCost,
-    /// The load generator's two ends connected to each other.
+    /// Rate of the load generator with its two ends connected to each other.
     GeneratorRate,
 }
 
-/// Every figure of every kind, one for each round.
+/// The values of every figure and server kind, one per round.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     figures: BTreeMap<(Figure, Kind), Vec<f64>>,
-    /// What went wrong, in words.
+    /// Descriptions of failed measurements.
     pub(crate) faults: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Results {
         self.figures.entry((figure, kind)).or_default().push(value);
     }
 
-    /// A run that does not count.
+    /// Records a failed measurement, which adds no value.
     pub(crate) fn fault(&mut self, kind: Kind, work: &str, what: &str) {
         let fault = format!("{}, {work}: {what}", kind.name());
         eprintln!("  FAULT {fault}");
@@ -58,7 +58,7 @@ impl Results {
     }
 }
 
-/// The value below which that part of all values is.
+/// The quantile `part` (0 to 1) of the values, interpolated; `None` without values.
 pub(crate) fn quantile(values: &[f64], part: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

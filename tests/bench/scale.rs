@@ -1,4 +1,4 @@
-//! Ten thousand links at once between two nodes, a hundred domains each: held, and all of them used.
+//! Benchmark: 10,000 simultaneous links between two nodes with 100 domains each, first idle, then in use.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,9 +11,9 @@ use crate::servers::{Kind, Pair};
 use crate::support::Network;
 use crate::wire::LONGEST;
 
-/// Makes the links with a message each, then sends as many messages over all of them as over a hundred: as fast as they
-/// go, where a hundred links share the work of a write among more messages than ten thousand do, and by the clock, where
-/// each message goes alone and costs what it costs.
+/// Sets up the links with one message each. Then it sends the same number of messages over all links and over
+/// 100 links, in two ways. At full speed, 100 links have more messages per write than 10,000 links. At a
+/// fixed rate, every message is written alone.
 pub(crate) fn run(network: &Network) {
     let names: Vec<String> = (0..SIDE).map(|number| format!("d{number}")).collect();
     let pair = Pair::start(network, Kind::Nuncio, "scale.example", &names, &names);
@@ -26,7 +26,7 @@ pub(crate) fn run(network: &Network) {
     let (memory, links) = (machine::memory(&ends.pair.processes()), SIDE * SIDE);
     let cold = ends.send(1, |_, _| true);
     let held = (machine::memory(&ends.pair.processes()) - memory) / links as f64;
-    println!("{links} links: all there after {:.1} s, {held:.1} KiB each (both ends)", cold.seconds);
+    println!("{links} links: all established after {:.1} s, {held:.1} KiB each (both ends)", cold.seconds);
     for round in 0..ROUNDS {
         let few = ends.send(links / SIDE * EACH, |from, to| from == to);
         let all = ends.send(EACH, |_, _| true);
@@ -71,7 +71,7 @@ struct Cost {
 }
 
 impl Ends {
-    /// Sends so many messages over each link that is wanted, one after the other, and waits until all are there.
+    /// Sends `count` messages over each wanted link, in turn, and waits until all have arrived.
     fn send(&mut self, count: usize, wanted: impl Fn(usize, usize) -> bool) -> Cost {
         let wanted = |from, to| wanted(from, to);
         let scripts: Vec<Vec<u8>> = (0..SIDE)
@@ -98,7 +98,7 @@ impl Ends {
         })
     }
 
-    /// Sends a message for each of all links by the clock, the one with some number over the link that `which` says.
+    /// Sends `SIDE * SIDE` messages at a fixed rate; `which` maps the number of a message to its link.
     fn send_clocked(&mut self, which: impl Fn(usize) -> (usize, usize)) -> Cost {
         let mut expected = vec![0; SIDE];
         let messages: Vec<(usize, Vec<u8>)> = (0..SIDE * SIDE)
@@ -120,7 +120,7 @@ impl Ends {
         })
     }
 
-    /// What it costs to have `send` send, until every receiver has as many as it expects.
+    /// Measures the cost of `send`, until every receiver has the expected number of messages.
     fn measure(&mut self, expected: &[usize], send: impl FnOnce(&mut [TcpStream])) -> Cost {
         let servers = self.pair.processes();
         let (begin, processor) = (Instant::now(), machine::processor_seconds(&servers));
@@ -141,24 +141,24 @@ fn await_messages(to: &mut TcpStream, count: usize) {
     let mut numbers = Numbers::new(READ);
     let mut came = 0;
     while came < count {
-        let length = to.read(numbers.room()).expect("every message comes");
-        assert!(length > 0, "the second node hung up");
+        let length = to.read(numbers.room()).expect("every message arrives");
+        assert!(length > 0, "the second node closed the connection");
         numbers.read(length, |_| came += 1);
     }
 }
 
-/// Domains of each node.
+/// Number of domains per node.
 const SIDE: usize = 100;
 
-/// Messages over each of all links.
+/// Number of messages per link, if all links are used.
 const EACH: usize = 20;
 
-/// Between messages that are sent by the clock.
+/// Interval between messages at a fixed rate.
 const EVERY: Duration = Duration::from_micros(500);
 
 const ROUNDS: usize = 5;
 
-/// What a node has yet to do after a burst is over by then.
+/// Pause after a burst, in which a node finishes its remaining work.
 const SETTLED: Duration = Duration::from_secs(1);
 
 const READ: usize = 64 * 1024;

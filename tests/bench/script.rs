@@ -1,21 +1,21 @@
-//! What is sent: stanzas made beforehand, each with a number in its text by which it is known when it arrives.
+//! Prepared stanzas for the benchmarks, each with a number in its text that identifies it at the receiver.
 //!
-//! Servers may write a stanza anew, with other quotes and attributes in another order. Text stays as it is, so the
-//! number stands there.
+//! A server may rewrite a stanza with other quotes or another order of attributes. It does not change text,
+//! so the text holds the number.
 
 use memchr::memmem::Finder;
 
-/// Stanzas from one address to another, sent in turn, again and again.
+/// Stanzas from one address to another, sent cyclically.
 pub(crate) struct Script(Vec<Template>);
 
 struct Template {
     bytes: Vec<u8>,
-    /// Where the number stands.
+    /// Offset of the number in `bytes`.
     number: usize,
 }
 
 impl Script {
-    /// Chat messages whose body has 200 bytes.
+    /// Chat messages with a body of 200 bytes.
     pub(crate) fn messages(from: &str, to: &str) -> Self {
         let body = format!("{MARK}{BLANK} {}", text(200 - MARK.len() - DIGITS - 1));
         let message = format!(
@@ -25,8 +25,8 @@ impl Script {
         Self(vec![Template::new(&message)])
     }
 
-    /// What a chat server sends: of a hundred stanzas 48 messages with what clients add to them, 20 presences, 20 IQs,
-    /// 10 lone chat states and two messages of 20 KB.
+    /// Typical traffic of a chat server. Of 100 stanzas, 48 are messages with common client extensions, 20
+    /// are presences, 20 are IQs, 10 are standalone chat states and 2 are messages of 20 KB.
     pub(crate) fn mix(from: &str, to: &str) -> Self {
         let addresses = format!("from='romeo@{from}/orchard' to='juliet@{to}/balcony'");
         let message = format!(
@@ -71,7 +71,7 @@ impl Script {
         Self(templates.collect())
     }
 
-    /// Writes the stanza of that number.
+    /// Appends stanza `number` to `output`.
     pub(crate) fn write(&self, number: u64, output: &mut Vec<u8>) {
         let turn = number % self.0.len() as u64;
         let template = &self.0[usize::try_from(turn).unwrap_or_default()];
@@ -92,26 +92,26 @@ impl Template {
     }
 }
 
-/// Finds the numbers in what comes, in pieces of any size.
+/// Finds the stanza numbers in a received byte stream, with chunks of any size.
 pub(crate) struct Numbers {
     finder: Finder<'static>,
     buffer: Vec<u8>,
-    /// Bytes at the front in which a mark may have begun.
+    /// Number of bytes kept at the front of the buffer, because a mark may begin in them.
     kept: usize,
 }
 
 impl Numbers {
-    /// One that has seen nothing, and reads up to `piece` bytes at once.
+    /// Creates a finder that reads up to `piece` bytes at once.
     pub(crate) fn new(piece: usize) -> Self {
         Self { finder: Finder::new(MARK), buffer: vec![0; piece + WHOLE], kept: 0 }
     }
 
-    /// Where to read into.
+    /// The free part of the buffer, to read into.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         &mut self.buffer[self.kept..]
     }
 
-    /// Looks at the `length` bytes that were read, and says every number in them.
+    /// Scans the `length` bytes just read, and calls `found` with every number in them.
     pub(crate) fn read(&mut self, length: usize, mut found: impl FnMut(u64)) {
         let end = self.kept + length;
         let bytes = &self.buffer[..end];
@@ -128,18 +128,18 @@ impl Numbers {
     }
 }
 
-/// Some text of that many bytes.
+/// Filler text of `length` bytes.
 fn text(length: usize) -> String {
     "It is the east, and Juliet is the sun. ".chars().cycle().take(length).collect()
 }
 
-/// Stands before a number, and nowhere else.
+/// Marker before a number; it occurs nowhere else in a stanza.
 const MARK: &str = "~#~";
 
-/// Where a number will stand.
+/// Placeholder for the number.
 const BLANK: &str = "0000000000";
 
 const DIGITS: usize = BLANK.len();
 
-/// Bytes of a mark with its number.
+/// Length of a mark with its number, in bytes.
 const WHOLE: usize = MARK.len() + DIGITS;

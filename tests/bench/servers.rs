@@ -1,4 +1,4 @@
-//! The servers that are compared: two of a kind, the first of which sends to the second.
+//! Starts the compared servers: two servers of one kind, the first of which sends to the second.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
@@ -8,20 +8,20 @@ use crate::relay;
 use crate::support::{Auth, Ejabberd, Network, Node, Process, Prosody, Server, Setup};
 use crate::wire;
 
-/// Which software.
+/// The software under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Nuncio,
     Ejabberd,
     Prosody,
-    /// Nuncio with its limits lifted, to see what they cost.
+    /// Nuncio with its limits lifted, to measure the cost of the limits.
     Lifted,
-    /// No server: reads, frames, validates and writes, over the same TLS.
+    /// The bare pipeline: not a server; it reads, frames, validates and writes over the same TLS.
     Bare,
 }
 
 impl Kind {
-    /// Those that are servers.
+    /// The servers of the comparison.
     pub(crate) const SERVERS: [Self; 3] = [Self::Nuncio, Self::Ejabberd, Self::Prosody];
 
     pub(crate) fn name(self) -> &'static str {
@@ -36,8 +36,9 @@ impl Kind {
 }
 
 impl Kind {
-    /// The keys of Nuncio's configuration that a measurement needs beside names, addresses and certificates. The tests'
-    /// own configuration has two workers; 0, a worker for each core, is the shipped value. No limit differs.
+    /// Settings of Nuncio that a measurement needs besides names, addresses and certificates. The test
+    /// configuration has two workers; the shipped value is 0, one worker per core. All limits keep their
+    /// shipped values, except for `Lifted`.
     fn differences(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Lifted => &LIFTED,
@@ -46,7 +47,7 @@ impl Kind {
     }
 }
 
-/// `workers` as shipped, and the limits of a kind without limits.
+/// The shipped value of `workers`, followed by the lifted limits.
 const LIFTED: [(&str, &str); 7] = [
     ("workers", "0"),
     ("s2s.max_connections_per_address", "100000"),
@@ -57,7 +58,7 @@ const LIFTED: [(&str, &str); 7] = [
     ("limits.max_dials_per_address", "100000"),
 ];
 
-/// Two servers of a kind.
+/// Two servers of one kind.
 pub(crate) struct Pair {
     pub(crate) kind: Kind,
     sending: One,
@@ -65,7 +66,8 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Starts both, with those components; they are called `component.one.CALLED` and `component.two.CALLED`.
+    /// Starts both servers with the given components. Component `c` has the domain `c.one.CALLED` at the
+    /// sending server and `c.two.CALLED` at the receiving server.
     pub(crate) fn start(
         network: &Network,
         kind: Kind,
@@ -84,7 +86,7 @@ impl Pair {
         Self::start_apart(network, kind, called, sending, receiving, Duration::ZERO)
     }
 
-    /// The same for servers, with that round trip between them.
+    /// Like `start`, with a round-trip time between the servers; not for the bare pipeline.
     pub(crate) fn start_apart(
         network: &Network,
         kind: Kind,
@@ -98,57 +100,57 @@ impl Pair {
         Self { kind, sending, receiving }
     }
 
-    /// The domain of a component of the first server.
+    /// The domain of a component of the sending server.
     pub(crate) fn sender(&self, name: &str) -> String {
         format!("{name}.{}", self.sending.domain)
     }
 
-    /// The domain of a component of the second server.
+    /// The domain of a component of the receiving server.
     pub(crate) fn receiver(&self, name: &str) -> String {
         format!("{name}.{}", self.receiving.domain)
     }
 
-    /// Connects a component of the first server.
+    /// Connects a component to the sending server.
     pub(crate) fn connect_sender(&self, name: &str) -> TcpStream {
         self.sending.connect(name)
     }
 
-    /// Connects a component of the second server.
+    /// Connects a component to the receiving server.
     pub(crate) fn connect_receiver(&self, name: &str) -> TcpStream {
         self.receiving.connect(name)
     }
 
-    /// Where the second server listens.
+    /// The address of the receiving server.
     pub(crate) fn receiving_address(&self) -> Ipv4Addr {
         self.receiving.address
     }
 
-    /// Their processes.
+    /// Process ids of the sending and the receiving server.
     pub(crate) fn processes(&self) -> [u32; 2] {
         [self.sending.id(), self.receiving.id()]
     }
 }
 
-/// One server.
+/// One running server.
 pub(crate) struct One {
     pub(crate) domain: String,
     pub(crate) address: Ipv4Addr,
     pub(crate) program: Program,
 }
 
-/// What runs.
+/// A server, or one half of the bare pipeline.
 pub(crate) enum Program {
     Server(Box<dyn Server>),
     Bare(Process),
 }
 
 impl One {
-    /// Starts a server of that kind. Every component gets its own SRV record, as it would in the world.
+    /// Starts a server of the given kind. Every component has its own SRV record, as in a real deployment.
     pub(crate) fn start(network: &Network, kind: Kind, domain: &str, components: &[String]) -> Self {
         Self::start_at(network, kind, domain, components, Duration::ZERO)
     }
 
-    /// The same, with that round trip from other servers.
+    /// Like `start`, with a round-trip time to other servers.
     fn start_at(
         network: &Network,
         kind: Kind,

@@ -1,4 +1,4 @@
-//! Keeps what was measured: every value as JSON, the table as Markdown, the picture as SVG.
+//! Writes the results: all values as JSON, the table as Markdown, the chart as SVG.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::servers::Kind;
 use crate::table::{self, ROWS};
 use crate::{figure, machine};
 
-/// What is known of the run besides its figures.
+/// Date, machine and versions of a run.
 pub(crate) struct Circumstances {
     date: String,
     machine: String,
-    /// At the start.
+    /// Load average at the start.
     load: f64,
     rounds: usize,
     quick: bool,
@@ -24,12 +24,12 @@ pub(crate) struct Circumstances {
 }
 
 impl Circumstances {
-    /// Looks around, at the start of a run.
+    /// Collects the circumstances at the start of a run.
     pub(crate) fn note(arguments: &Arguments) -> Self {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let ours = format!("Nuncio {} ({})", env!("CARGO_PKG_VERSION"), revision());
         let debian = |package: &str| {
-            let version = said("dpkg-query", &["--showformat", "${Version}", "--show", package]);
+            let version = output_of("dpkg-query", &["--showformat", "${Version}", "--show", package]);
             format!("{package} {version}")
         };
         Self {
@@ -42,7 +42,7 @@ impl Circumstances {
         }
     }
 
-    /// In a sentence or two.
+    /// Describes the run on one line.
     pub(crate) fn describe(&self) -> String {
         let Self { date, machine, load, rounds, quick, versions } = self;
         let quick = if *quick { "; a quick run with 200 cold domains, not to be quoted" } else { "" };
@@ -56,11 +56,11 @@ impl Circumstances {
     }
 }
 
-/// Writes all three files; gives the sentence that says where.
+/// Writes the three files. Returns a sentence with their paths.
 ///
 /// # Errors
 ///
-/// A file that could not be written.
+/// Returns the error of the first file that cannot be written.
 pub(crate) fn store(results: &Results, circumstances: &Circumstances) -> io::Result<String> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/results");
     fs::create_dir_all(&directory)?;
@@ -116,13 +116,13 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped.collect::<String>())
 }
 
-/// Of the source that was measured.
+/// The git revision of the measured source.
 fn revision() -> String {
-    said("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"])
+    output_of("git", &["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"])
 }
 
-/// What a program prints; nothing when there is no such program.
-fn said(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
+/// Standard output of a command; empty if the command cannot be started.
+fn output_of(command: &str, arguments: &[&str]) -> String {
+    let output = Command::new(command).args(arguments).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }

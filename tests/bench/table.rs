@@ -1,31 +1,31 @@
-//! The figures side by side, with the ratios that are asked for.
+//! The results table: figures of all servers side by side, with ratios and their targets.
 
 use std::fmt::Write;
 
 use crate::results::{Figure, Results};
 use crate::servers::Kind;
 
-/// A line of the table.
+/// A row of the table.
 pub(crate) struct Row {
     pub(crate) figure: Figure,
-    /// As the results file calls it.
+    /// Key in the results file.
     pub(crate) key: &'static str,
     pub(crate) title: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
     decimals: usize,
-    /// How many times better than ejabberd and Prosody it is to be.
+    /// Required ratio to ejabberd and to Prosody.
     targets: [Option<f64>; 2],
 }
 
-/// Which way is up.
+/// Whether a larger or a smaller value is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
     More,
     Less,
 }
 
-/// What is compared with the limit: the figure, the limit, and how many times it at most, if that is asked for.
+/// Comparison of a figure with its lower bound; `at_most` is the maximum ratio, if one is required.
 pub(crate) struct Limit {
     title: &'static str,
     figure: Figure,
@@ -47,7 +47,7 @@ const fn row(
 
 use Better::{Less, More};
 
-/// The table, from top to bottom.
+/// The rows of the table, from top to bottom.
 #[rustfmt::skip]
 pub(crate) const ROWS: [Row; 15] = [
     row(Figure::FloodRate, "one_link_rate", "one warm link, stanzas", "/s", More, 0, [Some(15.0), Some(25.0)]),
@@ -94,9 +94,9 @@ const LIMITS: [Limit; 4] = [
     },
 ];
 
-/// What a figure has to be, and whether it is.
+/// Nuncio's ratio to another server, and the target.
 pub(crate) struct Verdict {
-    /// How many times better than that server.
+    /// Factor by which Nuncio's median is better.
     pub(crate) ratio: f64,
     pub(crate) target: Option<f64>,
 }
@@ -108,7 +108,7 @@ impl Verdict {
 }
 
 impl Row {
-    /// How Nuncio's median compares with that server's.
+    /// Compares Nuncio's median with the median of another server.
     pub(crate) fn verdict(&self, results: &Results, kind: Kind) -> Option<Verdict> {
         let ours = results.median(self.figure, Kind::Nuncio)?;
         let theirs = results.median(self.figure, kind)?;
@@ -117,7 +117,7 @@ impl Row {
         Some(Verdict { ratio, target })
     }
 
-    /// A value as people read it.
+    /// Formats a value with thousands separators and its unit.
     pub(crate) fn show(&self, value: f64) -> String {
         let text = format!("{value:.*}", self.decimals);
         let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
@@ -133,7 +133,7 @@ impl Row {
     }
 }
 
-/// The table in Markdown, aligned so that it reads as plain text too.
+/// Renders the table in Markdown, with aligned columns so that it is readable as plain text.
 pub(crate) fn render(results: &Results) -> String {
     let mut lines = vec![
         ["", "Nuncio", "ejabberd", "Prosody", "to ejabberd", "target", "to Prosody", "target"]
@@ -174,7 +174,7 @@ pub(crate) fn render(results: &Results) -> String {
     text + &generator(results)
 }
 
-/// What the load generator takes itself.
+/// Formats the cost and the maximum rate of the load generator.
 fn generator(results: &Results) -> String {
     let mut text = String::new();
     if let Some(rate) = results.median(Figure::GeneratorRate, Kind::Bare) {

@@ -1,4 +1,4 @@
-//! Work over links between two servers that run all the time: floods, a mix, latency, and first stanzas.
+//! Benchmark: workloads between two running servers: floods, a traffic mix, latency and first stanzas.
 
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -12,7 +12,7 @@ use crate::script::Script;
 use crate::servers::{Kind, Pair};
 use crate::support::Network;
 
-/// Runs all of it, kinds in turns in every round.
+/// Runs the selected workloads, with the server kinds in turn in every round.
 pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Results) {
     let wanted = [Work::Flood, Work::Pairs, Work::Mix, Work::Latency, Work::Cold];
     if !wanted.into_iter().any(|work| arguments.wants(work)) {
@@ -21,9 +21,9 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
     let bare = (arguments.wants(Work::Flood) || arguments.wants(Work::Latency)).then_some(Kind::Bare);
     let kinds = arguments.kinds.iter().copied().chain(bare);
     let mut benches: Vec<Bench> = kinds.map(|kind| Bench::start(network, kind, arguments)).collect();
-    let unhindered = unhindered(network);
+    let loopback = loopback(network);
     for round in 0..arguments.rounds {
-        // Each begins a round once, so that none is always the one after a certain other.
+        // The order rotates, so that every kind is first in some round.
         let first = round % benches.len();
         benches.rotate_left(first);
         for bench in &mut benches {
@@ -33,7 +33,7 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
         if arguments.wants(Work::Flood) {
             let plan = Plan { window: WINDOWS[2], ..plan(arguments) };
             let script = [Script::messages("one.example", "two.example")];
-            match unhindered.run(&script, plan, &[]) {
+            match loopback.run(&script, plan, &[]) {
                 Ok(outcome) => {
                     eprintln!(
                         "round {round}: generator alone, {:.0}/s, {:.3} CPU-s",
@@ -48,19 +48,19 @@ pub(crate) fn run(network: &Network, arguments: &Arguments, results: &mut Result
     }
 }
 
-/// Two servers, connected to everything that is needed.
+/// Two servers with all connected components of the workloads.
 struct Bench {
     pair: Pair,
     flood: Flood,
-    /// Pairs of domains that are flooded.
+    /// Number of component pairs for floods.
     lanes: usize,
-    /// The best window for one pair, and for all.
+    /// The best windows for one pair and for all pairs.
     windows: Option<[u64; 2]>,
     clocked: Clocked,
-    /// The bare pipeline has one connection, so that by the clock goes through another.
+    /// A second bare pipeline for latency, because a pipeline has only one connection.
     _other: Option<Pair>,
     sender: Option<TcpStream>,
-    /// Domains that nobody wrote to yet, with their names.
+    /// Domains without a link yet, each with its component.
     cold: Vec<(String, TcpStream)>,
 }
 
@@ -138,12 +138,12 @@ impl Bench {
         self.flood.run(&scripts(&self.pair, lanes, script), plan, &self.pair.processes())
     }
 
-    /// Milliseconds, the median and the 99th percentile, at so many stanzas a second.
+    /// Median and 99th percentile of the latency in milliseconds, at `rate` stanzas per second.
     fn latency(&mut self, rate: u32, arguments: &Arguments) -> Result<Vec<f64>, String> {
         let clocked = &mut self.clocked;
         let script = Script::messages(&self.pair.sender(CLOCKED), &self.pair.receiver(CLOCKED));
         let every = Duration::from_secs(1) / rate;
-        // Alone, so that it makes the link: Prosody breaks the order of what comes while it does.
+        // The first stanza goes alone and sets up the link: Prosody reorders stanzas during the set-up.
         clocked.run(&script, 1, every)?;
         clocked.run(&script, rate as usize / 2, every)?;
         let count = (f64::from(rate) * arguments.time(5.0, 1.0).as_secs_f64()) as usize;
@@ -151,7 +151,7 @@ impl Bench {
         Ok([0.5, 0.99].map(|part| quantile(&took, part).unwrap_or_default() * 1e3).to_vec())
     }
 
-    /// Milliseconds until the first stanza is there, at best of several domains: the median.
+    /// Median time until the first stanza arrives at a cold domain, in milliseconds.
     fn first_stanzas(&mut self) -> Result<Vec<f64>, String> {
         let sender = self.sender.as_ref().ok_or("no component")?;
         let mut took = Vec::new();
@@ -173,14 +173,14 @@ fn scripts(pair: &Pair, lanes: usize, script: fn(&str, &str) -> Script) -> Vec<S
     (0..lanes).map(|number| script(&pair.sender(&lane(number)), &pair.receiver(&lane(number)))).collect()
 }
 
-/// Tries which window serves these servers best. It also makes the links.
+/// Finds the window with the highest rate for these servers. It also sets up the links.
 fn best_window(pair: &Pair, flood: &Flood, lanes: usize, measured: Duration) -> u64 {
     let scripts = scripts(pair, lanes, Script::messages);
     let try_it = |window: u64| {
         let plan = Plan { window, warm_up: Duration::from_millis(300), measured };
         flood.run(&scripts, plan, &pair.processes())
     };
-    // First the links are made, by a stanza at a time: Prosody breaks the order of what comes meanwhile.
+    // Set up the links with one stanza each first: Prosody reorders stanzas during the set-up.
     let _ = try_it(lanes as u64);
     let mut best = (0.0, WINDOWS[0]);
     let mut shown = Vec::new();
@@ -195,8 +195,8 @@ fn best_window(pair: &Pair, flood: &Flood, lanes: usize, measured: Duration) -> 
     best.1
 }
 
-/// The load generator's two ends, connected to each other.
-fn unhindered(network: &Network) -> Flood {
+/// Connects the two ends of the load generator to each other.
+fn loopback(network: &Network) -> Flood {
     let pair = || {
         let listener = TcpListener::bind((network.address(), 5347))?;
         let from = TcpStream::connect(listener.local_addr()?)?;
@@ -211,17 +211,17 @@ fn lane(number: usize) -> String {
 
 const PAIRS: usize = 50;
 
-/// Cold links in a round.
+/// Number of cold links per round.
 const COLD: usize = 5;
 
-/// Between two of them, in which a server ends what the last one left it to do.
+/// Pause between two cold links, in which a server finishes its remaining work.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The component that sends by the clock, and the one it sends to.
+/// Name of the component that sends at a fixed rate, and of its receiver.
 const CLOCKED: &str = "clock";
 
-/// The component that sends to cold domains.
+/// Name of the component that sends to cold domains.
 const FIRST: &str = "first";
 
-/// Stanzas on their way at once, of which the best is taken for each server.
+/// Candidate windows (stanzas in flight); the best one is used for each server.
 const WINDOWS: [u64; 4] = [64, 256, 1024, 4096];

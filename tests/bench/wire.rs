@@ -1,4 +1,4 @@
-//! The ends of a test: components (XEP-0114) of raw bytes, that parse nothing they need not.
+//! Component connections (XEP-0114) of the load generator, with the minimum of parsing.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::SECRET;
 
-/// Connects the component `name` to a server.
+/// Connects the component `name` to a server and completes the handshake.
 pub(crate) fn component(server: Ipv4Addr, name: &str) -> TcpStream {
     let attempt = || -> io::Result<TcpStream> {
         let mut stream = connect(server)?;
@@ -30,7 +30,7 @@ pub(crate) fn component(server: Ipv4Addr, name: &str) -> TcpStream {
     attempt().unwrap_or_else(|error| panic!("{name} cannot connect to {server}: {error}"))
 }
 
-/// Connects without a handshake, to something that takes any bytes.
+/// Connects to the component port without a handshake.
 pub(crate) fn connect(server: Ipv4Addr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((server, 5347))?;
     stream.set_nodelay(true)?;
@@ -51,5 +51,5 @@ fn read_until(stream: &mut TcpStream, enough: impl Fn(&str) -> bool) -> io::Resu
     Ok(text)
 }
 
-/// How long anything may take.
+/// Timeout for every operation.
 pub(crate) const LONGEST: Duration = Duration::from_secs(120);

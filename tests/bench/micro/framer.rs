@@ -1,4 +1,4 @@
-//! The framer, which judges every byte, and what makes a stanza of an element.
+//! Microbenchmark: the framer, and the conversion of an element to a stanza.
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput};
@@ -8,7 +8,7 @@ use xmpp::stanza::Origin;
 
 use crate::script::Script;
 
-/// Frames stanzas as a component sends them, and admits them.
+/// Measures framing alone, and framing with admission, of stanzas from a component.
 pub(crate) fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("framer");
     let written = |script: &Script, count: u64| {

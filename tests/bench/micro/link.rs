@@ -1,4 +1,4 @@
-//! One TLS link from end to end: a chunk is written at one end until its owner at the other end has all of it.
+//! Microbenchmark: one TLS link, from a write at one end until the owner at the other end has all bytes.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -21,7 +21,7 @@ use actors::{
 use mailbox::{Meter, Queued};
 use net::{stream::Stream, tls::Tls};
 
-/// Sends lone stanzas, and chunks as they come under load.
+/// Measures single stanzas, and the chunks that occur under load.
 pub(crate) fn measure(criterion: &mut Criterion) {
     let (link, arrived) = connected();
     let mut group = criterion.benchmark_group("link");
@@ -48,13 +48,13 @@ pub(crate) fn measure(criterion: &mut Criterion) {
     }
 }
 
-/// What an owner hears.
+/// Events of a link that its owner reports.
 enum Came {
     Bytes(usize),
     Written,
 }
 
-/// Owns an end.
+/// Owner of one end of the link.
 struct Owner(Sender<Came>);
 
 impl Actor for Owner {
@@ -70,12 +70,12 @@ impl Handler<Queued<Event>> for Owner {
             Event::Written => Came::Written,
             _ => return,
         };
-        // At the end of the program nobody listens.
+        // The receiver is gone when the benchmark ends.
         let _ = self.0.send(came);
     }
 }
 
-/// The way to the writing end, and what happens at both, each on an arbiter of its own.
+/// Connects two ends, each on its own arbiter. Returns the sender to the writing end, and the events of both.
 fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
     let (came, comes) = mpsc::channel();
     let (made, is_made) = mpsc::channel();
@@ -86,7 +86,7 @@ fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
             let listener = listener.await.expect("a port");
             let address = listener.local_addr().expect("an address");
             let other = Arbiter::new();
-            let (accepting, hears) = (tls.clone(), came.clone());
+            let (accepting, events) = (tls.clone(), came.clone());
             let listener = listener.into_std().expect("a socket");
             other.spawn_fn(move || {
                 drop(actix_rt::spawn(async move {
@@ -94,7 +94,7 @@ fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
                     let (socket, _) = listener.accept().await.expect("a connection");
                     socket.set_nodelay(true).expect("a socket");
                     let (stream, _) = accepting.accept(socket, None, true).await.expect("TLS");
-                    let _link = link(Stream::Tls(Box::new(stream)), hears);
+                    let _link = link(Stream::Tls(Box::new(stream)), events);
                     std::future::pending::<()>().await;
                 }));
             });
@@ -104,7 +104,7 @@ fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
             let (stream, _) = tls.connect(socket, &DomainPair { local, remote }, true).await.expect("TLS");
             let link = link(Stream::Tls(Box::new(stream)), came);
             let (chunks, mut written) = tokio::sync::mpsc::unbounded_channel();
-            made.send(chunks).expect("somebody who waits");
+            made.send(chunks).expect("a waiting receiver");
             while let Some(chunk) = written.recv().await {
                 link.write(chunk);
             }
@@ -113,9 +113,9 @@ fn connected() -> (UnboundedSender<Vec<Bytes>>, Receiver<Came>) {
     (is_made.recv().expect("a link"), comes)
 }
 
-fn link(stream: Stream, hears: Sender<Came>) -> Link {
+fn link(stream: Stream, events: Sender<Came>) -> Link {
     let meter = Meter::new("owner", 1024, None);
-    let owner = mailbox::start_on(&Arbiter::current(), &meter, "owner", move |_| Owner(hears));
+    let owner = mailbox::start_on(&Arbiter::current(), &meter, "owner", move |_| Owner(events));
     Link::start(stream, owner.outlet())
 }
 

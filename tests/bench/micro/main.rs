@@ -1,7 +1,7 @@
-//! Parts of the way of a stanza, each alone: `cargo bench --bench micro`. Criterion keeps what it measured and compares:
-//! `-- --save-baseline before`, then, after a change, `-- --baseline before`.
+//! Microbenchmarks of single stages of stanza delivery: `cargo bench --bench micro`. Criterion stores the
+//! results and compares them: `-- --save-baseline before`, then, after a change, `-- --baseline before`.
 
-// This is a program that measures: what fails ends it. And it shares files of which it needs a part.
+// A benchmark may panic on any failure. Some of its files are shared with other benchmarks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod framer;

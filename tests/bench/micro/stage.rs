@@ -1,5 +1,5 @@
-//! The actors that a stanza passes: the router to a component, and the promise to a session that is still to be made.
-//! Sockets are TCP on loopback and remote domains are toys, so that the actors are what is measured.
+//! Microbenchmark: the actors on the path of a stanza: router to component, and promise to a new session.
+//! Sockets are plain TCP on loopback and remote domains are stubs, so that only the actors are measured.
 
 use std::{
     collections::HashMap,
@@ -29,7 +29,7 @@ use actors::{
 use mailbox::{Mailbox, Meter, panic_guard::PanicGuard, workers::Workers};
 use net::stream::Stream;
 
-/// From a message to the router until the component has read all of it.
+/// Measures the time from a message to the router until the component has read all of it.
 pub(crate) fn measure_the_router_hop(criterion: &mut Criterion) {
     let mut stage = Stage::set();
     let mut group = criterion.benchmark_group("router");
@@ -40,13 +40,13 @@ pub(crate) fn measure_the_router_hop(criterion: &mut Criterion) {
         group.bench_function(format!("{count} stanzas to a component"), |bencher| {
             bencher.iter(|| {
                 stage.route(stanzas.clone(), Ingress::Remote);
-                stage.program.read_exact(&mut answer).expect("the stanzas");
+                stage.component.read_exact(&mut answer).expect("the stanzas");
             });
         });
     }
 }
 
-/// From a message to the router, for a domain never heard of, until the remote has read all of it.
+/// Measures the time from a message to the router, for a new domain, until the remote server has read it all.
 pub(crate) fn measure_the_handover(criterion: &mut Criterion) {
     let stage = Stage::set();
     let mut group = criterion.benchmark_group("promise");
@@ -64,33 +64,33 @@ pub(crate) fn measure_the_handover(criterion: &mut Criterion) {
     });
 }
 
-/// A node with a component, in a thread of its own.
+/// A node with one component, in its own thread.
 struct Stage {
     router: Mailbox<Router>,
-    /// The component's end.
-    program: TcpStream,
-    /// Where all remote domains are.
+    /// The component's end of its connection.
+    component: TcpStream,
+    /// Listener for all remote domains.
     remotes: TcpListener,
 }
 
 impl Stage {
     fn set() -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (remotes, programs) =
+        let (remotes, listener) =
             (TcpListener::bind(loopback).expect("a port"), TcpListener::bind(loopback).expect("a port"));
         let at = remotes.local_addr().expect("an address");
-        let mut program = TcpStream::connect(programs.local_addr().expect("an address")).expect("a socket");
-        let (socket, _) = programs.accept().expect("a socket");
+        let mut component = TcpStream::connect(listener.local_addr().expect("an address")).expect("a socket");
+        let (socket, _) = listener.accept().expect("a socket");
         let (ready, is_ready) = mpsc::channel();
         thread::spawn(move || {
             actix_rt::System::new().block_on(async {
-                ready.send(start(socket, at)).expect("somebody who waits");
+                ready.send(start(socket, at)).expect("a waiting receiver");
                 std::future::pending::<()>().await;
             });
         });
         let router = is_ready.recv().expect("a node");
-        log_in(&mut program);
-        Self { router, program, remotes }
+        log_in(&mut component);
+        Self { router, component, remotes }
     }
 
     fn route(&self, stanzas: Vec<Stanza>, ingress: Ingress) {
@@ -100,7 +100,7 @@ impl Stage {
     }
 }
 
-/// Starts the actors on the current arbiter, with a component at the socket and remote domains at the address.
+/// Starts the actors on the current arbiter: one component at `socket`, all remote domains at `remotes`.
 fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let here = Arbiter::current();
     let meter = |kind| Meter::new(kind, 65_536, None);
@@ -130,7 +130,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     router_inbox.start_on(&here, move || {
         Router::new([], names, promise, service, None, RecorderHandle::disabled(), vital)
     });
-    let nobody: Mailbox<DeafListener> =
+    let deaf: Mailbox<DeafListener> =
         mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
     let environment = component::Environment {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
@@ -148,9 +148,9 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
             undelivered: router.outlet(),
         }),
         socket: 0,
-        ended: nobody.outlet(),
-        proved: nobody.outlet(),
-        mistaken: nobody.outlet(),
+        ended: deaf.outlet(),
+        proved: deaf.outlet(),
+        mistaken: deaf.outlet(),
         log_limits: component::LogLimits::of(std::iter::empty()),
         asker: None,
         bad_stanzas: actors::parts::log_limit::LogLimiter::new(
@@ -170,32 +170,32 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     router
 }
 
-fn log_in(program: &mut TcpStream) {
+fn log_in(component: &mut TcpStream) {
     write!(
-        program,
+        component,
         "<stream:stream xmlns='jabber:component:accept' \
          xmlns:stream='http://etherx.jabber.org/streams' to='{OURS}'>"
     )
     .expect("a socket");
-    let header = read_until(program, " id='", ">");
+    let header = read_until(component, " id='", ">");
     let id = header.split(" id='").nth(1).and_then(|rest| rest.split('\'').next()).expect("an id");
     let digest = openssl::sha::sha1(format!("{id}{SECRET}").as_bytes());
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    write!(program, "<handshake>{digest}</handshake>").expect("a socket");
-    read_until(program, "<handshake", ">");
+    write!(component, "<handshake>{digest}</handshake>").expect("a socket");
+    read_until(component, "<handshake", ">");
 }
 
-fn read_until(program: &mut TcpStream, begin: &str, end: &str) -> String {
+fn read_until(component: &mut TcpStream, begin: &str, end: &str) -> String {
     let mut text = String::new();
     while text.find(begin).is_none_or(|at| !text[at..].contains(end)) {
         let mut byte = [0];
-        program.read_exact(&mut byte).expect("an answer");
+        component.read_exact(&mut byte).expect("an answer");
         text.push(byte[0].into());
     }
     text
 }
 
-/// Where all remote domains are, and let us in at once.
+/// Dialer that connects every remote domain to one address, with an established session.
 struct World {
     remotes: SocketAddr,
 }
