@@ -37,7 +37,7 @@
 //! 3. `streams/connection/intake.rs` sorts them into batches by domain pair and offers them: `route::Route`.
 //! 4. `routing/router.rs` enters them in the ledger (`router/account.rs`). The pair has no session, so it sends
 //!    `promise::Deliver`.
-//! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair. The read permit is dropped with it, and
+//! 5. `routing/promise/waiting.rs` appends the batch to the queue of the pair and releases its read permit, so that
 //!    the component is read again.
 //! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
 //! 7. `dial/attempt/walk.rs` walks over targets and addresses; `attempt/tcp.rs` connects, with a permit of the dial limit.

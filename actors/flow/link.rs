@@ -58,7 +58,7 @@ pub enum Event {
     Ended {
         /// Bytes of the last chunk that were written.
         written: usize,
-        /// The error, unless the peer or the owner closed the link in good order.
+        /// The error; `None` if the peer or the owner closed the link.
         error: Option<io::Error>,
     },
 }
@@ -112,7 +112,7 @@ impl Link {
         self.command(Command::Accept { tls, domain });
     }
 
-    /// Closes in good order once all that was handed over is written: waits for the peer's closing tag if
+    /// Closes the connection once all that was handed over is written: waits for the peer's closing tag if
     /// `mode` says so, sends TLS close_notify, closes TCP, and waits a moment for the peer to do the same, so
     /// that no reset destroys bytes that the peer has not read yet.
     pub fn close(&self, mode: CloseMode) {

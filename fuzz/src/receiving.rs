@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
 
     fn verifies(&mut self, request: Request) {
         self.may_trust_dns();
-        // Requests on a stream that began anew are forgotten, but their answers cost a dial all the same.
+        // A restart of the stream forgets its requests, but each answer has cost an attempt all the same.
         self.asked.push(request);
     }
 

@@ -208,10 +208,10 @@ impl Stanza {
 
     /// The same stanza with other addresses, which have to be escaped.
     fn readdressed(&self, to: Option<&str>, from: Option<&str>) -> Self {
-        let mut anew = [(self.places.to, to), (self.places.from, from)];
-        anew.sort_by_key(|(place, _)| place.range().start);
+        let mut replaced = [(self.places.to, to), (self.places.from, from)];
+        replaced.sort_by_key(|(place, _)| place.range().start);
         let mut edits = edits::Edits::default();
-        for (place, address) in anew {
+        for (place, address) in replaced {
             if let Some(address) = address {
                 edits.replace(place.range(), address);
             }

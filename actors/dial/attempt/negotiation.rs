@@ -44,7 +44,7 @@ use status::{
     report::{Direction, Verdict},
 };
 
-/// The goal of an attempt: what its handshake ends in, and what the attempt makes of it.
+/// The goal of an attempt: the result of its handshake, and the outcome of the attempt.
 pub trait Goal: Clone + fmt::Debug {
     /// The kind of the goal.
     const PURPOSE: Purpose;

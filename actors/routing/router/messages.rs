@@ -52,7 +52,7 @@ pub struct ShowDomain {
     pub answer: oneshot::Sender<DomainStatus>,
 }
 
-/// Close the sessions with this remote domain in good order, for an operator.
+/// Close the sessions with this remote domain, with closing tags, for an operator.
 #[derive(Debug)]
 pub struct Dismiss {
     /// The remote domain.

@@ -86,7 +86,7 @@ impl Reader {
 
     fn reads(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
-        // Our own machines restart where `<stream:stream` stands anew; a framer has to be told.
+        // Our own machines restart the framer at each `<stream:stream`. This test has to do it.
         while !self.unread.is_empty() {
             assert!(!self.closed, "behind the closing tag: {:?}", self.unread);
             if self.unread.starts_with(b"<?xml") && self.open {
