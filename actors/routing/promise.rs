@@ -139,7 +139,7 @@ impl Promise {
 
     /// In a pause, stanzas that need not wait or cannot are answered with the last failure.
     fn deliver_in_pause(&mut self, pair: &DomainPair, mut batch: Batch, now: Instant) {
-        let Some(failure) = self.schedule.last_failure(pair).cloned() else { return };
+        let failure = self.schedule.last_failure(pair).cloned().unwrap_or(AttemptError::Late);
         if failure.is_definitive() {
             return self.answer(vec![batch], &failure, Outcome::Answered);
         }
