@@ -2,7 +2,8 @@
 //! one run, and of several runs at once, share nothing.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -205,10 +206,28 @@ fn address() -> Ipv4Addr {
     }
 }
 
-/// Whether the ports that tests use are free: a server of another user, or of a killed run, may be there.
+/// Whether nothing listens on the ports that tests use: a server of another user, or of a killed run, may be there.
+///
+/// Connects and does not bind: a child that another thread has just forked keeps a bound socket open until it executes
+/// its program, so that the port would still be taken when the test binds it.
 fn is_free(address: Ipv4Addr) -> bool {
-    SERVERS.iter().all(|port| TcpListener::bind((address, *port)).is_ok())
-        && UdpSocket::bind((address, NAMES)).is_ok()
+    SERVERS.iter().all(|port| refuses_connections(address, *port)) && refuses_datagrams(address, NAMES)
+}
+
+fn refuses_connections(address: Ipv4Addr, port: u16) -> bool {
+    TcpStream::connect((address, port)).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// On loopback the refusal (ICMP port unreachable) is there as soon as the datagram is sent.
+fn refuses_datagrams(address: Ipv4Addr, port: u16) -> bool {
+    let refusal = || {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.set_nonblocking(true)?;
+        socket.connect((address, port))?;
+        socket.send(&[])?;
+        socket.recv(&mut [0])
+    };
+    refusal().is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 /// 127.`second`.0.0/16, reserved as long as the claim is bound.
