@@ -15,6 +15,7 @@ mod complaints;
 mod components;
 mod conformance;
 mod control;
+mod delivery;
 mod dialback;
 mod dials;
 mod failures;

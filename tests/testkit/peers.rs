@@ -8,16 +8,20 @@
     reason = "a script fails its test by a panic"
 )]
 
+mod acks;
 mod component;
 mod eventually;
 mod peer;
 mod proxy;
 mod wire;
+mod wiretap;
 mod xml;
 
+pub use acks::{OFFER, SM, h, is_request};
 pub use component::{Component, SECRET};
 pub use eventually::{NEVER, SOON, eventually, within};
 pub use peer::{Listener, Peer, offers_external, plays};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Reset};
 pub use wire::{Nothing, Wire};
+pub use wiretap::{Counted, Passed, Wiretap};
 pub use xml::{Element, Event, Splitter};

@@ -277,16 +277,22 @@ impl Peer {
     #[track_caller]
     pub fn authenticates(address: Ipv4Addr, from: &str, to: &str, identity: &Identity) -> Self {
         let mut peer = Self::dials(address);
-        peer.starts_tls(from, to, Some(identity));
-        let features = peer.expects("features");
-        assert!(offers_external(&features), "no EXTERNAL in {features}");
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
-        peer.restarts();
-        peer.sends_header(from, to, "");
-        peer.expects_header();
-        peer.expects("features");
+        peer.authenticates_here(from, to, identity);
         peer
+    }
+
+    /// As client: authenticates by certificate on a new connection. Returns the last features.
+    #[track_caller]
+    pub fn authenticates_here(&mut self, from: &str, to: &str, identity: &Identity) -> Element {
+        self.starts_tls(from, to, Some(identity));
+        let features = self.expects("features");
+        assert!(offers_external(&features), "no EXTERNAL in {features}");
+        self.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+        self.expects("success");
+        self.restarts();
+        self.sends_header(from, to, "");
+        self.expects_header();
+        self.expects("features")
     }
 
     /// As client: opens a stream, negotiates STARTTLS and opens the stream again, up to its features.
@@ -326,6 +332,12 @@ impl Peer {
     /// other side's header of that stream.
     #[track_caller]
     pub fn takes_external(&mut self, domain: &str) -> Element {
+        self.takes_external_offering(domain, "")
+    }
+
+    /// The same with these features of the next stream.
+    #[track_caller]
+    pub fn takes_external_offering(&mut self, domain: &str, features: &str) -> Element {
         self.sends_features(
             "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
              <mechanism>EXTERNAL</mechanism></mechanisms>",
@@ -335,8 +347,13 @@ impl Peer {
         self.restarts();
         let header = self.expects_header();
         self.sends_header(domain, header.attribute("from"), "id='after-sasl'");
-        self.sends_features("");
+        self.sends_features(features);
         header
+    }
+
+    /// Everything sent and received so far.
+    pub fn transcript(&self) -> &str {
+        self.wire.transcript()
     }
 
     #[track_caller]

@@ -128,9 +128,12 @@ impl Wire {
 
     /// Ends the connection with a reset.
     pub fn reset(self) {
-        if let Link::Plain(stream) = &self.link {
-            socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
-        }
+        let stream = match &self.link {
+            Link::Plain(stream) => stream,
+            Link::Secured(stream) => stream.get_ref(),
+            Link::Changing => return,
+        };
+        socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Closes the sending side: close_notify in TLS, then FIN.

@@ -1,0 +1,167 @@
+//! The receiving server stops or is killed while messages come, and is started again at once.
+
+use std::collections::HashSet;
+
+use super::prosody::SMACKS;
+use super::{Plan, Tally, floods, patient, through};
+use crate::support::{Auth, Component, Network, Node, Prosody, Proxy, SOON, Server, Setup, figure};
+
+/// The size in the normal run: cuts are restarts here.
+const SHORT: Plan = Plan { messages: 4_000, cuts: 2 };
+
+/// How the receiver ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By SIGTERM.
+    Stopped,
+    /// By SIGKILL.
+    Killed,
+}
+
+#[test]
+fn a_node_that_stops_under_load_loses_and_repeats_nothing() {
+    of_a_node(SHORT, End::Stopped);
+}
+
+#[test]
+fn a_node_that_is_killed_under_load_leaves_each_message_delivered_or_answered() {
+    of_a_node(SHORT, End::Killed);
+}
+
+#[test]
+fn a_prosody_that_stops_under_load_loses_nothing() {
+    of_prosody(SHORT);
+}
+
+/// The receiver is a node that ends so often.
+pub(crate) fn of_a_node(plan: Plan, end: End) {
+    let network = Network::new();
+    let mut other = Node::start(&network, patient("other.example"));
+    let far = "inbox.other.example";
+    let sending = Sending::start(&network, &other, far);
+    let mut receiver = other.inbox();
+    let mut tally = Tally::of(plan.messages);
+    let flood = floods(&sending.component, far, 0, plan.messages, "");
+    for number in 0..plan.cuts {
+        tally.waits_for_progress(&mut receiver, plan, number);
+        // The next process gets nothing before its component is connected.
+        sending.proxy.refuses();
+        match end {
+            End::Stopped => assert!(other.terminate(SOON).success()),
+            End::Killed => {
+                other.process().signal("KILL");
+                other.process().exit_within(SOON);
+                sending.proxy.cuts();
+            }
+        }
+        receiver.expects_end().iter().for_each(|message| tally.takes(message));
+        other.starts_again();
+        receiver = other.inbox();
+        sending.proxy.accepts();
+    }
+    assert_eq!(flood.join().unwrap(), plan.messages);
+    match end {
+        End::Stopped => {
+            tally.waits_for(&mut receiver, plan.messages);
+            tally.is_exact();
+            let account = sending.node.settled_account();
+            println!("{} times SIGTERM: {account}", plan.cuts);
+            assert_eq!((figure(&account, "uncertain"), figure(&account, "repeated")), (0, 0), "{account}");
+            assert!(!sending.has_answers(), "nothing is answered");
+        }
+        End::Killed => {
+            let (mut component, node) = (sending.component, sending.node);
+            let last = plan.messages.to_string();
+            component.sends_message(far, &last, "");
+            loop {
+                let message = receiver.next(SOON).expect("the last message");
+                if message.attribute("id") == last {
+                    break;
+                }
+                tally.takes(&message);
+            }
+            let account = node.settled_account();
+            let mut answered = HashSet::new();
+            while let Some(answer) = component.next(A_MOMENT) {
+                answered.insert(answer.attribute("id").parse::<usize>().unwrap());
+            }
+            let missing: Vec<usize> = (0..plan.messages).filter(|number| !tally.has(*number)).collect();
+            let lost: Vec<_> = missing.iter().filter(|number| !answered.contains(number)).collect();
+            println!(
+                "{} times SIGKILL: {} repeats ({} without a stamp), {} answered, {} lost; {account}",
+                plan.cuts,
+                tally.repeats,
+                tally.unstamped,
+                answered.len(),
+                lost.len()
+            );
+            assert_eq!(tally.unstamped, 0, "each repeat is stamped");
+            assert!(lost.len() <= plan.cuts * IN_MEMORY, "lost: {lost:?}");
+        }
+    }
+}
+
+/// The receiver is a Prosody that stops so often.
+pub(crate) fn of_prosody(plan: Plan) {
+    let network = Network::new();
+    let setup = Setup::of("prosody.example").auth(Auth::External);
+    let mut prosody = Prosody::start_with(&network, setup, SMACKS);
+    let far = "inbox.prosody.example";
+    let sending = Sending::start(&network, &prosody, far);
+    let mut receiver = prosody.inbox();
+    let mut tally = Tally::of(plan.messages);
+    let flood = floods(&sending.component, far, 0, plan.messages, "");
+    for number in 0..plan.cuts {
+        tally.waits_for_progress(&mut receiver, plan, number);
+        sending.proxy.refuses();
+        let away = prosody.stop();
+        receiver.expects_end().iter().for_each(|message| tally.takes(message));
+        prosody = away.start();
+        receiver = prosody.inbox();
+        sending.proxy.accepts();
+    }
+    assert_eq!(flood.join().unwrap(), plan.messages);
+    tally.waits_for(&mut receiver, plan.messages);
+    tally.is_complete();
+    let account = sending.node.settled_account();
+    println!("{} times SIGTERM of Prosody: {} repeats; {account}", plan.cuts, tally.repeats);
+    assert_eq!(figure(&account, "uncertain"), 0, "{account}");
+}
+
+/// The sending node, and a proxy between it and the receiver.
+struct Sending {
+    node: Node,
+    component: Component,
+    proxy: Proxy,
+}
+
+impl Sending {
+    #[track_caller]
+    fn start(network: &Network, receiver: &dyn Server, far: &str) -> Self {
+        let proxy = Proxy::start(network.address(), receiver.address());
+        let node = Node::start(network, patient("nuncio.example").block(&through(&proxy, far)));
+        let component = node.inbox();
+        Self { node, component, proxy }
+    }
+
+    fn has_answers(mut self) -> bool {
+        self.component.has_received()
+    }
+}
+
+impl Tally {
+    /// Waits until the messages before that cut have arrived, as far as they do.
+    #[track_caller]
+    fn waits_for_progress(&mut self, receiver: &mut Component, plan: Plan, cut: usize) {
+        // A killed server may have lost some.
+        let enough = plan.cut(cut).saturating_sub(cut * IN_MEMORY).max(self.arrived + 1);
+        self.waits_for(receiver, enough);
+    }
+}
+
+/// The most messages that a killed node may have acknowledged and not passed on: one chunk of a link (64 KiB). They are in
+/// its memory only.
+const IN_MEMORY: usize = 400;
+
+/// How long the test waits for an answer that may not come.
+const A_MOMENT: std::time::Duration = std::time::Duration::from_millis(500);
