@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use self::handled::ids_differ;
 use crate::support::{
-    Auth, Component, Element, INBOX, Listener, Nothing, Peer, SM, Scene, Setup, eventually,
+    Auth, Component, Element, INBOX, Listener, Nothing, Peer, SM, Scene, Setup, eventually, figure,
 };
 
 /// The scripted server.
@@ -59,6 +59,15 @@ fn sends_nothing(peer: &mut Peer) {
         Err(Nothing::Late) => {}
         other => panic!("{other:?}"),
     }
+}
+
+/// Acknowledges `count` stanzas on the node's first link, and waits until the node knows.
+#[track_caller]
+fn acknowledges(scene: &Scene, peer: &mut Peer, count: u32) {
+    peer.acknowledges(count);
+    eventually("the node reads the acknowledgement", || {
+        (figure(&scene.node.account(), "acknowledged") == count as usize).then_some(())
+    });
 }
 
 /// The condition in `<failed/>`, and its count.

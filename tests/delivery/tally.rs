@@ -1,5 +1,8 @@
 //! Counts numbered messages at their destination.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::Plan;
 use crate::support::{Component, Element, SOON};
 
@@ -18,12 +21,19 @@ pub(crate) struct Tally {
     pub(crate) unstamped: usize,
     /// Different messages.
     pub(crate) arrived: usize,
+    /// The same, for the sender.
+    progress: Arc<AtomicUsize>,
 }
 
 impl Tally {
     /// For so many messages.
     pub(crate) fn of(messages: usize) -> Self {
         Self { times: vec![0; messages], ..Self::default() }
+    }
+
+    /// The number of different messages that have arrived, as it grows.
+    pub(crate) fn progress(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.progress)
     }
 
     /// Counts a message.
@@ -40,6 +50,7 @@ impl Tally {
             return;
         }
         self.arrived += 1;
+        self.progress.store(self.arrived, Ordering::SeqCst);
         self.out_of_order += usize::from(self.last.is_some_and(|last| number < last));
         self.last = self.last.max(Some(number));
     }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-use super::{INBOX, PEER, accepts, arrived, ids, requests, sends, sends_nothing, setup, stamp};
+use super::{INBOX, PEER, accepts, acknowledges, arrived, ids, requests, sends, sends_nothing, setup, stamp};
 use crate::support::{Component, Element, Peer, SOON, Scene, Server, figure};
 
 // rows: H6 H17
@@ -57,7 +57,7 @@ fn fifty_messages_without_an_acknowledgement_come_again_before_anything_new() {
     let mut peer = accepts(&scene, &listener);
     peer.takes_enable("");
     assert_eq!(peer.expects_stanzas(50), ids(0..50));
-    peer.acknowledges(20);
+    acknowledges(&scene, &mut peer, 20);
     sends(&mut inbox, 50..51);
     assert_eq!(peer.expects_stanzas(1), ids(50..51));
     peer.resets();
@@ -126,7 +126,7 @@ fn a_stanza_that_ends_the_link_three_times_is_answered_and_those_behind_it_arriv
     let mut peer = accepts(&scene, &listener);
     peer.takes_enable("");
     assert_eq!(peer.expects_stanzas(7), ids(0..7));
-    peer.acknowledges(7);
+    acknowledges(&scene, &mut peer, 7);
     sends(&mut inbox, 7..8);
     // The peer breaks off each time that it sees this stanza.
     let mut seen = 0;

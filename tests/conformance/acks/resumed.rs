@@ -56,8 +56,11 @@ fn an_unknown_id_fails_without_a_count() {
     let scene = Scene::of(setup());
     let mut inbox = scene.node.inbox();
     let mut peer = scene.peer();
-    for previd in ["never-given", "", &"x".repeat(5000)] {
-        assert_eq!(failure(&peer.resumes(previd, 0)), ("item-not-found".into(), None));
+    assert_eq!(failure(&peer.resumes("never-given", 0)), ("item-not-found".into(), None));
+    // A second question on one stream is answered too.
+    assert_eq!(failure(&peer.resumes("never-given", 0)).1, None);
+    for previd in ["", &"x".repeat(5000)] {
+        assert_eq!(failure(&scene.peer().resumes(previd, 0)).1, None);
     }
     peer.enables_resumption();
     peer.sends(&message("0"));

@@ -121,7 +121,8 @@ impl Component {
             for number in 0..count {
                 let due = began + every * u32::try_from(number).unwrap();
                 thread::sleep(due.saturating_duration_since(Instant::now()));
-                if !output.lock().unwrap().write(&stanza(number)) {
+                let stanza = stanza(number);
+                if !output.lock().unwrap().write(&stanza) {
                     return number;
                 }
             }

@@ -197,7 +197,13 @@ impl Wire {
                 Link::Secured(stream) => {
                     stream.get_ref().set_read_timeout(Some(left)).unwrap();
                     match stream.ssl_read(&mut buffer) {
-                        Err(error) if error.code() == ErrorCode::WANT_READ => continue,
+                        Err(error) if error.code() == ErrorCode::WANT_READ || is_interrupted(&error) => {
+                            continue;
+                        }
+                        Err(error) => {
+                            let _ = writeln!(self.transcript, "! {:?} {error}", error.code());
+                            Ok(0)
+                        }
                         read => Ok(read.unwrap_or(0)),
                     }
                 }
@@ -211,6 +217,11 @@ impl Wire {
             }
         }
     }
+}
+
+/// Whether a signal ended the call, which the library does not treat as a reason to repeat it.
+fn is_interrupted(error: &openssl::ssl::Error) -> bool {
+    error.io_error().is_some_and(|error| error.kind() == ErrorKind::Interrupted)
 }
 
 /// Presents `identity` even if it is weak, requests the other side's certificate, and accepts any.

@@ -1,7 +1,7 @@
 //! A relay between two servers that reads the streams it passes on. It ends TLS on both sides.
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -45,8 +45,8 @@ struct Shared {
     to_receiver: Identity,
     passed: Mutex<Vec<Passed>>,
     connections: AtomicUsize,
-    /// Each connection asks for the count, and is then reset.
-    cuts: AtomicBool,
+    /// A connection that has passed on so many stanzas after `<enable/>` asks for the count, and is then reset.
+    cuts_after: AtomicUsize,
     counted: Mutex<Vec<Counted>>,
 }
 
@@ -60,7 +60,7 @@ impl Wiretap {
             to_receiver,
             passed: Mutex::default(),
             connections: AtomicUsize::new(0),
-            cuts: AtomicBool::new(false),
+            cuts_after: AtomicUsize::new(usize::MAX),
             counted: Mutex::default(),
         });
         let kept = Arc::clone(&shared);
@@ -86,13 +86,13 @@ impl Wiretap {
         self.shared.passed.lock().unwrap().clone()
     }
 
-    /// Asks the receiving server of the one connection with stream management for its count, and resets the connection on
-    /// both sides. Nothing that arrives meanwhile is passed on.
+    /// Waits until the one connection with stream management has passed on at least so many stanzas, asks the receiving
+    /// server for its count, and resets the connection on both sides. Nothing that arrives meanwhile is passed on.
     #[track_caller]
-    pub fn counts_and_cuts(&self) -> Counted {
-        self.shared.cuts.store(true, Ordering::SeqCst);
+    pub fn counts_and_cuts(&self, at_least: usize) -> Counted {
+        self.shared.cuts_after.store(at_least, Ordering::SeqCst);
         let counted = eventually("the connection is counted", || self.shared.counted.lock().unwrap().pop());
-        self.shared.cuts.store(false, Ordering::SeqCst);
+        self.shared.cuts_after.store(usize::MAX, Ordering::SeqCst);
         counted
     }
 }
@@ -109,8 +109,6 @@ struct Relay {
     closing: [String; 2],
     /// The ids of the stanzas after `<enable/>`.
     ids: Option<Vec<String>>,
-    /// Requests of the initiator without an answer yet.
-    requests: usize,
 }
 
 impl Relay {
@@ -123,14 +121,13 @@ impl Relay {
             domain: String::new(),
             closing: [String::new(), String::new()],
             ids: None,
-            requests: 0,
         }
     }
 
     /// Passes on elements until a side ends the connection, or until it is cut.
     fn passes_on(mut self) {
         loop {
-            if self.ids.is_some() && self.shared.cuts.load(Ordering::SeqCst) {
+            if self.is_to_be_cut() {
                 return self.counts();
             }
             for from_initiator in [true, false] {
@@ -141,12 +138,17 @@ impl Relay {
                         Err(Nothing::Late) => break,
                         Err(Nothing::Ended) => return,
                     }
-                    if self.shared.cuts.load(Ordering::SeqCst) {
+                    if self.is_to_be_cut() {
                         break;
                     }
                 }
             }
         }
+    }
+
+    fn is_to_be_cut(&self) -> bool {
+        let least = self.shared.cuts_after.load(Ordering::SeqCst);
+        self.ids.as_ref().is_some_and(|ids| ids.len() >= least)
     }
 
     fn passes(&mut self, event: Event, from_initiator: bool) {
@@ -179,8 +181,6 @@ impl Relay {
                 self.far.restart();
             }
             ("enable", SM, true) => self.ids = Some(Vec::new()),
-            ("r", SM, true) => self.requests += 1,
-            ("a", SM, false) => self.requests = self.requests.saturating_sub(1),
             ("message" | "presence" | "iq", "jabber:server", true) => {
                 self.ids.iter_mut().for_each(|ids| ids.push(element.attribute("id").to_owned()));
             }
@@ -198,24 +198,24 @@ impl Relay {
         near.and(far).unwrap_or_else(|error| panic!("TLS with {}: {error}", self.domain));
     }
 
-    /// Asks the receiving server for its count, and resets both sides.
+    /// Asks the receiving server for its count, and resets both sides. The answer may be one for several requests, so answers
+    /// are read until one has as many stanzas as were passed on.
     fn counts(mut self) {
+        let ids = self.ids.take().unwrap_or_default();
         self.far.send(&format!("<r xmlns='{SM}'/>"));
-        let mut answers = self.requests + 1;
         loop {
             match self.far.next(SOON) {
                 Ok(Event::Element(element)) if element.name == "a" && element.namespace == SM => {
-                    answers -= 1;
-                    if answers == 0 {
-                        let ids = self.ids.take().unwrap_or_default();
+                    let h = h(&element);
+                    if h as usize >= ids.len() {
                         self.near.reset();
                         self.far.reset();
-                        self.shared.counted.lock().unwrap().push(Counted { h: h(&element), ids });
+                        self.shared.counted.lock().unwrap().push(Counted { h, ids });
                         return;
                     }
                 }
                 Ok(_) => {}
-                Err(why) => panic!("no count: {why:?} after\n{}", self.far.transcript()),
+                Err(why) => panic!("no count of {}: {why:?} after\n{}", ids.len(), self.far.transcript()),
             }
         }
     }
