@@ -197,7 +197,7 @@ impl Incoming {
 
     fn stream_ended(&mut self, end: &End) {
         self.verifying = None;
-        if self.connection.end(CloseMode::after(end, self.machine.is_open())) {
+        if self.connection.end(CloseMode::after(end, self.machine.status().is_open)) {
             self.judge_unopened(end);
             self.log_closed(&end.to_string());
         }
@@ -243,7 +243,7 @@ impl Incoming {
         log::info!(
             target: LOG, address:% = self.connection.address,
             pair:% = pairs.first().map_or_else(|| "-".to_owned(), ToString::to_string),
-            pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.claimed()),
+            pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.status().claimed),
             to:% = name(self.to.as_ref()),
             certificate = verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
             stanzas_in = self.intake.stanzas, refused = self.intake.refused,
@@ -377,7 +377,7 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
-        let is_expected = self.machine.has_vouched();
+        let is_expected = self.machine.status().has_vouched;
         let _ = self.environment.ended.signal(caller::Ended { caller: self.caller(), is_expected });
     }
 }

@@ -40,7 +40,7 @@ impl Incoming {
         let verdict = self.certificate.verdict.take();
         self.certificate = PeerCertificate { verdict, ..PeerCertificate::of(&mut session) };
         if self.environment.log_limits.secured.permits() {
-            let claimed = self.machine.claimed();
+            let claimed = self.machine.status().claimed;
             let certificate = match (&session.certificate, claimed) {
                 (None, _) => "none shown".to_owned(),
                 (Some(_), None) => "shown".to_owned(),
@@ -74,10 +74,8 @@ impl Incoming {
     /// Judges the certificate of a peer whose header was refused, for its certificate or for something else:
     /// that ends the stream before it is open.
     pub(super) fn judge_unopened(&mut self, end: &End) {
-        let (Some(remote), Some(secured)) = (self.machine.claimed().cloned(), self.machine.transport())
-        else {
-            return;
-        };
+        let status = self.machine.status();
+        let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
         let verdict = secured.proves(&remote, &self.environment.terms.remote(&remote).policy);
         if let (Err(problem), End::ByUs(error), None) = (&verdict, end, &self.certificate.verdict) {
             let reason = Refusal::Certificate(problem.clone()).explain(&remote);
@@ -91,7 +89,8 @@ impl Incoming {
 
     /// Has the fingerprint of the remote's certificate remembered.
     pub(super) fn record_fingerprint(&self, remote: &Domain) {
-        if let Some(certificate) = self.machine.transport().and_then(|secured| secured.certificate.as_ref()) {
+        let transport = self.machine.status().transport;
+        if let Some(certificate) = transport.and_then(|secured| secured.certificate.as_ref()) {
             let (remote, fingerprint) = (remote.clone(), certificate.fingerprint.clone());
             // If the mailbox is full, the fingerprint from before stays.
             let _ = self.environment.fingerprints.tell(fingerprints::Record {
@@ -105,7 +104,7 @@ impl Incoming {
     /// Records the end of a stream that never authenticated, if the certificate explains it. A peer that left
     /// because it was not offered EXTERNAL has made no request that could be refused.
     pub(super) fn record_unauthenticated_end(&self, reason: &str) {
-        if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.claimed()) {
+        if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.status().claimed) {
             let explanation = Refusal::Certificate(problem.clone()).explain(remote);
             let event = Event::now(EventKind::Disconnected)
                 .at(self.connection.address)

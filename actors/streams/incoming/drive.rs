@@ -145,7 +145,7 @@ impl Incoming {
         // A promise that is gone ends the process.
         let _ = self.environment.authorized.signal(Authorized { remote: pair.remote.clone() });
         let terms = self.environment.terms.remote(&pair.remote);
-        let shown = Protection::of(self.machine.transport(), &pair.remote, &terms.policy);
+        let shown = Protection::of(self.machine.status().transport, &pair.remote, &terms.policy);
         log::info!(
             target: LOG, address:% = self.connection.address, pair:% = pair,
             mechanism:% = mechanism, protocol = shown.protocol,

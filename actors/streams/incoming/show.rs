@@ -20,13 +20,13 @@ impl Incoming {
             Authentication::Pending => (LinkState::Negotiating, None),
             Authentication::Done { mechanism, .. } => (LinkState::Authenticated, Some((*mechanism).into())),
         };
-        let is_closing = self.connection.has_ended() || self.machine.is_closing();
+        let is_closing = self.connection.has_ended() || self.machine.status().is_closing;
         let state = if is_closing { LinkState::Closing } else { state };
         LinkReport {
             pairs,
             pairs_not_shown,
             mechanism,
-            tls: TlsReport::of(self.machine.transport(), remote, &self.remote.policy),
+            tls: TlsReport::of(self.machine.status().transport, remote, &self.remote.policy),
             ..self.connection.report(Direction::Incoming, state, self.intake.stanzas)
         }
     }
@@ -72,7 +72,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
         let _ = closing.try_send(token.clone());
         self.draining.get_or_insert(token);
         self.environment.recorder.note(&remote, Event::now(EventKind::Dismissed).at(self.connection.address));
-        if !self.machine.is_closing() {
+        if !self.machine.status().is_closing {
             self.close(None, context);
         }
     }
