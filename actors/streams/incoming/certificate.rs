@@ -2,7 +2,12 @@
 
 use std::time::SystemTime;
 
-use xmpp::{Domain, certificate::Problem, policy::Refusal, stream::End};
+use xmpp::{
+    Domain,
+    certificate::Problem,
+    policy::Refusal,
+    stream::{End, Error},
+};
 
 use super::{Incoming, LOG, name};
 use crate::{
@@ -77,12 +82,10 @@ impl Incoming {
         let status = self.machine.status();
         let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
         let verdict = secured.proves(&remote, &self.environment.terms.remote(&remote).policy);
-        if let (Err(problem), End::ByUs(error), None) = (&verdict, end, &self.certificate.verdict) {
-            let reason = Refusal::Certificate(problem.clone()).explain(&remote);
-            // The stream error has the same sentence if it is about the certificate.
-            if error.text == reason {
-                self.record_refusal(&remote, reason);
-            }
+        if let (End::ByUs(Error { refusal: Some(refusal), .. }), None) = (end, &self.certificate.verdict)
+            && matches!(refusal, Refusal::Certificate(_))
+        {
+            self.record_refusal(&remote, refusal.explain(&remote));
         }
         self.set_verdict(verdict);
     }
