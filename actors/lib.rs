@@ -107,7 +107,7 @@
 //! | from | message | to |
 //! |---|---|---|
 //! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`] | listener, promise |
-//! | node | [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | router |
+//! | node | [`router::Broadcast`] of a message for the sessions, [`router::Acknowledge`], [`router::LogAccount`] | router |
 //! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
 //!
@@ -238,12 +238,10 @@
 //! [`recorder::Settled`]: observe::recorder::Settled
 //! [`resolver::Locate`]: dial::resolver::Locate
 //! [`resolver::Resolve`]: dial::resolver::Resolve
-//! [`router::Abandon`]: routing::router::Abandon
 //! [`router::Acknowledge`]: routing::router::Acknowledge
+//! [`router::Broadcast`]: routing::router::Broadcast
 //! [`router::DismissComponent`]: routing::router::DismissComponent
 //! [`router::Dismiss`]: routing::router::Dismiss
-//! [`router::Finish`]: routing::router::Finish
-//! [`router::Flush`]: routing::router::Flush
 //! [`router::LogAccount`]: routing::router::LogAccount
 //! [`router::Report`]: routing::router::Report
 //! [`router::ShowComponents`]: routing::router::ShowComponents

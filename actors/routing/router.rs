@@ -23,8 +23,8 @@ use self::{account::Account, registration::Registration};
 pub use self::{
     figures::{Figures, ShowFigures},
     messages::{
-        Abandon, Acknowledge, Adopt, Dismiss, DismissComponent, DomainStatus, Finish, Flush, LogAccount,
-        Report, ShowComponents, ShowDomain, ShowSessions,
+        Acknowledge, Adopt, Broadcast, Dismiss, DismissComponent, DomainStatus, LogAccount, Report,
+        ShowComponents, ShowDomain, ShowSessions,
     },
 };
 use crate::{

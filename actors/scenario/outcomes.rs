@@ -26,10 +26,12 @@ impl Node {
         let account = self.account().await;
         let (token, answered) = drain::tokens();
         self.promise.signal(promise::Drain { token: token.clone() }).unwrap();
-        self.router.signal(router::Flush { within: Duration::from_secs(3), token }).unwrap();
+        let flush = outgoing::Flush { within: Duration::from_secs(3), token };
+        self.router.signal(router::Broadcast(flush)).unwrap();
         answered.within(Duration::from_secs(60)).await;
         let (token, finished) = drain::tokens();
-        self.router.signal(router::Finish { within: Duration::from_secs(10), token }).unwrap();
+        let finish = outgoing::Finish { within: Duration::from_secs(10), token };
+        self.router.signal(router::Broadcast(finish)).unwrap();
         finished.within(Duration::from_secs(60)).await;
         // An attempt that was under way may have succeeded.
         tokio::time::sleep(Duration::from_secs(150)).await;
