@@ -226,14 +226,14 @@ impl Handler<Queued<Adopt>> for Router {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { domains, components, service, terms } = adopt.open();
+        let Adopt { domains, components, service, sessions } = adopt.open();
         // If the service is gone, the process ends.
         let names = components.iter().map(|(name, _)| name.clone()).collect();
         let _ = self.service.signal(service::Adopt { components: names, service });
         self.set_local(domains, components);
         for session in self.sessions.values() {
             // A session that has just ended does not need it.
-            let _ = session.signal(terms.clone());
+            let _ = session.signal(sessions.clone());
         }
     }
 }

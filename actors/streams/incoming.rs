@@ -69,7 +69,7 @@ pub(crate) struct Owners {
 #[derive(Clone, Debug)]
 pub(crate) struct Environment {
     /// The policies towards remote domains.
-    pub terms: RemotePolicies,
+    pub policies: RemotePolicies,
     /// Certificates.
     pub tls: Tls,
     /// The mailboxes that streams report to.
@@ -159,7 +159,7 @@ impl Incoming {
         own: Mailbox<Self>,
         meter: Arc<Meter>,
     ) -> Self {
-        let remote = environment.terms.default_remote().clone();
+        let remote = environment.policies.default_remote().clone();
         let mut certificate = PeerCertificate::default();
         if let Some(session) = &mut session {
             environment.tls.update(session);
@@ -171,7 +171,7 @@ impl Incoming {
         Self {
             connection: Connection::start(stream, address, since, own.outlet(), Trace::new(LOG), outbox),
             machine: Machine::Handshake(Box::new(Handshake::new(
-                Arc::clone(environment.terms.rules()),
+                Arc::clone(environment.policies.rules()),
                 secured,
                 stream_id::source(),
             ))),
@@ -339,18 +339,18 @@ impl Handler<Queued<Adopt>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { terms, tls } = adopt.open();
+        let Adopt { policies, tls } = adopt.open();
         if let Some(evidence) = &self.certificate.evidence {
             self.machine.judged(tls.judge(evidence));
         }
         let pairs = self.machine.pairs().to_vec();
-        let forbidden = self.machine.adopt(Arc::clone(terms.rules()));
+        let forbidden = self.machine.adopt(Arc::clone(policies.rules()));
         if forbidden.is_some() {
             self.withdrawn = pairs;
         }
-        (self.environment.terms, self.environment.tls) = (terms, tls);
+        (self.environment.policies, self.environment.tls) = (policies, tls);
         if let Some(pair) = self.machine.pairs().first() {
-            self.remote = self.environment.terms.remote(&pair.remote).clone();
+            self.remote = self.environment.policies.remote(&pair.remote).clone();
             self.reading.throttle.set_rate(self.remote.max_rate);
         }
         match forbidden.filter(|_| !self.connection.has_ended()) {

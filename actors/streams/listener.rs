@@ -305,7 +305,7 @@ impl Listener {
             // A peer that expects TLS could not read it.
             Kind::Servers(_) if self.direct_tls.get(index) == Some(&true) => return,
             Kind::Servers(environment) => {
-                stream::refusal(stream_id::source()(), environment.terms.rules(), error)
+                stream::refusal(stream_id::source()(), environment.policies.rules(), error)
             }
             Kind::Components(_) => xmpp::component::refusal(stream_id::source()(), error),
         };
@@ -398,9 +398,9 @@ impl Handler<Queued<Adopt>> for Listener {
             (Kind::Servers(own), Kind::Servers(new)) => {
                 for connection in self.connections.values() {
                     if let Stage::Server(incoming) = &connection.stage {
-                        let (terms, tls) = (new.terms.clone(), new.tls.clone());
+                        let (policies, tls) = (new.policies.clone(), new.tls.clone());
                         // A stream that has just ended needs no configuration.
-                        let _ = incoming.signal(incoming::Adopt { terms, tls });
+                        let _ = incoming.signal(incoming::Adopt { policies, tls });
                     }
                 }
                 (*own, self.limits) = (new, limits);

@@ -103,6 +103,6 @@ pub struct Adopt {
     pub components: Vec<(Domain, Conflict)>,
     /// Contact addresses of the node.
     pub service: settings::Service,
-    /// The new limits of the sessions.
-    pub terms: outgoing::Adopt,
+    /// The policies of the sessions.
+    pub sessions: outgoing::Adopt,
 }

@@ -50,7 +50,7 @@ impl Incoming {
                 (None, _) => "none shown".to_owned(),
                 (Some(_), None) => "shown".to_owned(),
                 (Some(certificate), Some(remote)) => display::certificate(
-                    &certificate.proves(remote, self.environment.terms.remote(remote).policy.trust),
+                    &certificate.proves(remote, self.environment.policies.remote(remote).policy.trust),
                 ),
             };
             log::info!(
@@ -81,7 +81,7 @@ impl Incoming {
     pub(super) fn judge_unopened(&mut self, end: &End) {
         let status = self.machine.status();
         let (Some(remote), Some(secured)) = (status.claimed.cloned(), status.transport) else { return };
-        let verdict = secured.proves(&remote, &self.environment.terms.remote(&remote).policy);
+        let verdict = secured.proves(&remote, &self.environment.policies.remote(&remote).policy);
         if let (End::ByUs(Error { refusal: Some(refusal), .. }), None) = (end, &self.certificate.verdict)
             && matches!(refusal, Refusal::Certificate(_))
         {

@@ -138,14 +138,14 @@ impl Incoming {
                 self.authentication = Authentication::Done { mechanism, _presence };
                 // A listener that is gone counts no connections.
                 let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
-                self.remote = self.environment.terms.remote(&pair.remote).clone();
+                self.remote = self.environment.policies.remote(&pair.remote).clone();
                 self.reading.throttle.set_rate(self.remote.max_rate);
             }
         }
         // A promise that is gone ends the process.
         let _ = self.environment.authorized.signal(Authorized { remote: pair.remote.clone() });
-        let terms = self.environment.terms.remote(&pair.remote);
-        let shown = Protection::of(self.machine.status().transport, &pair.remote, &terms.policy);
+        let remote = self.environment.policies.remote(&pair.remote);
+        let shown = Protection::of(self.machine.status().transport, &pair.remote, &remote.policy);
         log::info!(
             target: LOG, address:% = self.connection.address, pair:% = pair,
             mechanism:% = mechanism, protocol = shown.protocol,
