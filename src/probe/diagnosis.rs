@@ -295,12 +295,12 @@ mod tests {
             let observed = if first { &nothing } else { &header };
             let context = Context { observed, policy: &policy, has_certificate: true };
             let (_, cause) = of(&failure, &context);
-            let trouble = failure.trouble(&pair);
-            if trouble.side != cause.side
-                || trouble.cause != cause.id
-                || trouble.remedy != cause.remedy(&pair)
+            let report = failure.report(&pair);
+            if report.side != cause.side
+                || report.cause != cause.id
+                || report.remedy != cause.remedy(&pair)
             {
-                differ.push(format!("{failure:?}: {} {:?}, but {trouble:?}", cause.id, cause.side));
+                differ.push(format!("{failure:?}: {} {:?}, but {report:?}", cause.id, cause.side));
             }
         }
         assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ.join("\n"));

@@ -59,7 +59,7 @@ impl Promise {
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),
-            trouble: self.schedule.last_failure(pair).map(|failure| failure.trouble(pair)),
+            trouble: self.schedule.last_failure(pair).map(|failure| failure.report(pair)),
         }
     }
 
