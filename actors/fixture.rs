@@ -8,4 +8,4 @@ mod node;
 mod session;
 
 pub use node::{SECRET, Setup, start};
-pub use session::{dial, session};
+pub use session::{dial, policy, session};

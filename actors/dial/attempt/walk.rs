@@ -86,7 +86,12 @@ impl<'a, G: Goal> Walk<'a, G> {
             "resolved"
         );
         attempt.record(Event::now(EventKind::Resolved).saying(list(&targets)));
-        Ok(Self {
+        Ok(Self::over(attempt, strategy, targets))
+    }
+
+    /// A walk over targets that are known.
+    fn over(attempt: &'a Attempt<G>, strategy: Strategy, targets: Vec<Target>) -> Self {
+        Self {
             attempt,
             strategy,
             budget: match strategy {
@@ -98,7 +103,7 @@ impl<'a, G: Goal> Walk<'a, G> {
             tried: Vec::new(),
             had_tls: false,
             error: None,
-        })
+        }
     }
 
     /// The targets that were not visited yet.
@@ -319,3 +324,6 @@ impl<'a, G: Goal> Walk<'a, G> {
         self.had_tls |= had_tls;
     }
 }
+
+#[cfg(test)]
+mod tests;
