@@ -77,7 +77,7 @@ fn the_keys_of_many_strangers_make_few_connections_to_one_third_party() {
     let began = Instant::now();
     let strangers: Vec<_> = (0..STRANGERS)
         .map(|stranger| {
-            let mut peer = dials_from(&stage, stage.network.address(), "d0.example");
+            let mut peer = stage.dials_from(stage.network.address(), "d0.example");
             for key in 0..KEYS {
                 let domain = format!("d{stranger}-{key}.example");
                 let service = format!("_xmpp-server._tcp.{domain}");
@@ -118,7 +118,7 @@ fn a_host_of_many_domains_has_all_of_them_verified() {
     });
     let mut streams: Vec<Peer> = (0..STREAMS)
         .map(|stream| {
-            let mut peer = dials_from(&stage, address, "d0.example");
+            let mut peer = stage.dials_from(address, "d0.example");
             for key in 0..KEYS {
                 let domain = format!("d{stream}-{key}.example");
                 stage.network.publish(&domain, address);
@@ -306,16 +306,6 @@ fn no_stream_error_before_authentication_has_an_address_in_it() {
         let network = format!("127.{}.", node.octets()[1]);
         assert!(!said.contains(&network), "{input}: {said}");
     }
-}
-
-/// Opens a stream to the node from its own address.
-#[track_caller]
-fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
-    let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
-    peer.sends_header(domain, INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer
 }
 
 /// An unrelated server: it counts connections and closes each.

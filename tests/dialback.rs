@@ -1,7 +1,10 @@
 //! Server dialback (XEP-0220) against a scripted peer in each role.
 
+use std::net::Ipv4Addr;
+
 use crate::support::{
     Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup, Tls,
+    connect_from,
 };
 
 #[test]
@@ -74,8 +77,7 @@ fn a_peer_with_a_valid_key_is_authenticated() {
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", INBOX, "the key"));
-    let mut called = stage.listener.accepts();
-    let verify = stage.is_called_back(&mut called);
+    let (mut called, verify) = stage.called_back();
     assert_eq!((verify.attribute("id"), verify.text().as_str()), (id.as_str(), "the key"));
     assert_eq!(verify.attribute("from"), INBOX);
     assert_eq!(verify.attribute("to"), "peer.example");
@@ -93,8 +95,7 @@ fn a_bad_key_is_answered_invalid_and_no_stanza_is_accepted() {
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", INBOX, "a guess"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
     called.sends(&verified(INBOX, &id, "invalid"));
     let result = dialling.expects("result");
     assert_eq!(result.attribute("type"), "invalid", "{result}");
@@ -131,9 +132,7 @@ fn several_pairs_are_proved_on_one_stream() {
     let mut outbox = stage.node.outbox();
     let (mut dialling, id) = stage.dials("peer.example");
     for domain in [INBOX, OUTBOX] {
-        dialling.sends(&result("peer.example", domain, "the key"));
-        stage.confirms(domain, &id);
-        assert_eq!(dialling.expects("result").attribute("type"), "valid");
+        stage.proves(&mut dialling, domain, &id);
     }
     dialling.sends(&message(INBOX, "to one"));
     dialling.sends(&message(OUTBOX, "to the other"));
@@ -147,9 +146,7 @@ fn a_slow_callback_delays_no_other_pair_of_the_stream() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "the key"));
-    stage.confirms(INBOX, &id);
-    assert_eq!(dialling.expects("result").attribute("type"), "valid");
+    stage.proves(&mut dialling, INBOX, &id);
 
     stage.network.dns.behaves("slow.example", Behaviour::Silence);
     dialling.sends(&result("slow.example", INBOX, "the key"));
@@ -193,6 +190,16 @@ impl Stage {
         Self { network, node, listener: Listener::at(address) }
     }
 
+    /// Opens a stream to the node from an address of its own.
+    #[track_caller]
+    pub(crate) fn dials_from(&self, source: Ipv4Addr, from: &str) -> Peer {
+        let mut peer = Peer::accepted(connect_from(source, (self.node.address(), 5269).into()));
+        peer.sends_header(from, INBOX, "");
+        peer.expects_header();
+        peer.expects("features");
+        peer
+    }
+
     /// Opens a stream to the node, and returns the id of the stream.
     #[track_caller]
     pub(crate) fn dials(&self, from: &str) -> (Peer, String) {
@@ -212,21 +219,31 @@ impl Stage {
         peer.expects("result")
     }
 
-    /// Answers a stream of the node up to its question about a key.
+    /// Accepts a stream of the node, and answers it up to the question about a key.
     #[track_caller]
-    pub(crate) fn is_called_back(&self, peer: &mut Peer) -> Element {
+    pub(crate) fn called_back(&self) -> (Peer, Element) {
+        let mut peer = self.listener.accepts();
         peer.expects_header();
         peer.sends_header("peer.example", INBOX, "id='call-back'");
         peer.sends_features("<dialback xmlns='urn:xmpp:features:dialback'><errors/></dialback>");
-        peer.expects("verify")
+        let question = peer.expects("verify");
+        (peer, question)
     }
 
-    /// Answers `valid` to the node's verification request, on a new stream or on the present one.
+    /// Answers `valid` to the node's verification request on a new stream.
     #[track_caller]
     pub(crate) fn confirms(&self, domain: &str, id: &str) {
-        let mut called = self.listener.accepts();
-        self.is_called_back(&mut called);
+        let (mut called, _) = self.called_back();
         called.sends(&verified(domain, id, "valid"));
+    }
+
+    /// Proves `peer.example` to `domain` on a stream to the node, whose id is `id`.
+    #[track_caller]
+    pub(crate) fn proves(&self, peer: &mut Peer, domain: &str, id: &str) {
+        peer.sends(&result("peer.example", domain, "the key"));
+        self.confirms(domain, id);
+        let answer = peer.expects("result");
+        assert_eq!(answer.attribute("type"), "valid", "{answer}");
     }
 
     /// Asks the node to verify `key`, as a receiving server does, and returns the verdict.

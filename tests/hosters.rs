@@ -103,14 +103,12 @@ fn all_of_many_connections_at_once_authenticate_in_turn() {
     for mut peer in peers {
         peer.expects_header();
         peer.expects("features");
-        peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        peer.expects("proceed");
+        peer.asks_for_tls();
         peer.secures_as_client(Some(identity), "nuncio.example");
         peer.sends_header("peer.example", "nuncio.example", "");
         peer.expects_header();
         assert!(offers_external(&peer.expects("features")));
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
+        peer.sends_external();
         held.push(peer);
     }
     assert_eq!(held.len(), CONNECTIONS);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::dialback::{INBOX, Stage, result};
-use crate::support::{Listener, Network, Node, Peer, Server, Setup, connect_from, eventually};
+use crate::dialback::{INBOX, Stage, result, verified};
+use crate::support::{Listener, Network, Node, Peer, Server, Setup, eventually};
 
 #[test]
 fn an_attempt_makes_so_many_connections_and_no_more() {
@@ -111,17 +111,16 @@ fn call_backs_to_tarpits_give_way_to_those_of_other_addresses() {
         for number in 0..2 {
             let domain = format!("d{number}.{}.example", source.octets()[3]);
             tarpit.publish(&stage.network, &domain, 2, 4);
-            let mut liar = dials_from(&stage, source, &domain);
+            let mut liar = stage.dials_from(source, &domain);
             liar.sends(&result(&domain, INBOX, "key"));
             liars.push(liar);
         }
     }
     eventually("every turn is taken", || (tarpit.met() == 4).then_some(()));
-    let mut honest = dials_from(&stage, stage.network.address(), "peer.example");
+    let mut honest = stage.dials_from(stage.network.address(), "peer.example");
     honest.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
-    let id = stage.is_called_back(&mut called).attribute("id").to_owned();
-    called.sends(&crate::dialback::verified(INBOX, &id, "valid"));
+    let (mut called, question) = stage.called_back();
+    called.sends(&verified(INBOX, question.attribute("id"), "valid"));
     assert_eq!(honest.expects("result").attribute("type"), "valid");
     drop(liars);
 }
@@ -150,7 +149,7 @@ fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
         .into_iter()
         .map(|domain| {
             tarpit.publish(&stage.network, domain, 20, 16);
-            let mut peer = dials_from(&stage, stage.network.address(), domain);
+            let mut peer = stage.dials_from(stage.network.address(), domain);
             peer.sends(&result(domain, INBOX, "key"));
             peer
         })
@@ -160,16 +159,6 @@ fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
         assert_eq!(answer.attribute("type"), "error", "{answer}");
         peer.expects_error("connection-timeout");
     }
-}
-
-/// Opens a stream to the node from its own address.
-#[track_caller]
-fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
-    let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
-    peer.sends_header(domain, INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer
 }
 
 fn request(from: &str, to: &str) -> String {

@@ -262,9 +262,7 @@ fn comes_in_by_direct_tls(node: &Node, port: u16, identity: &Identity) {
     assert!(features.child("starttls").is_none(), "{features}");
     assert!(offers_external(&features), "{features}");
     assert_eq!(peer.tls().selected_alpn_protocol(), Some(b"xmpp-server".as_slice()));
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
+    peer.sends_external();
     peer.sends_header("peer.example", "inbox.nuncio.example", "");
     peer.expects_header();
     let features = peer.expects("features");

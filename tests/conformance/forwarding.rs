@@ -158,13 +158,7 @@ fn from_component_to_component_all_stays_as_it_is() {
 fn opens_with(scene: &Scene, header: &str) -> Peer {
     let mut peer = Peer::dials(scene.node.address());
     peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
-    peer.expects("features");
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
-    peer.sends_header("peer.example", INBOX, header);
-    peer.expects_header();
-    peer.expects("features");
+    peer.proves_by_external("peer.example", INBOX, header);
     peer
 }
 

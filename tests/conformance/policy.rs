@@ -164,8 +164,7 @@ impl Stage {
             Some(features) if !case.is_secured() => features,
             clear => {
                 if clear.is_some() {
-                    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-                    peer.expects("proceed");
+                    peer.asks_for_tls();
                 }
                 peer.secures_as_client(self.remotes.identity(case.shown), INBOX);
                 peer.sends_header(&domain, INBOX, "");

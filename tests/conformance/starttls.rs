@@ -6,7 +6,7 @@ mod scan;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Server, Setup};
+use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Scene, Server, Setup};
 
 /// A node, and a peer with a valid certificate for `peer.example`.
 struct Stage {
@@ -23,9 +23,7 @@ impl Stage {
     }
 
     fn with(setup: Setup) -> Self {
-        let network = Network::new();
-        let node = Node::start(&network, setup);
-        let identity = network.authority.issue(&[PEER]);
+        let Scene { network, node, identity } = Scene::of(setup);
         let address = network.address();
         Self { network, node, identity, address }
     }
@@ -44,8 +42,7 @@ impl Stage {
     #[track_caller]
     fn may_proceed(&self) -> Peer {
         let (mut peer, _) = self.opens();
-        peer.sends(STARTTLS);
-        peer.expects("proceed");
+        peer.asks_for_tls();
         peer
     }
 

@@ -11,7 +11,7 @@ mod styles;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
+use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Scene, Server, Setup};
 
 /// A node, and a peer with a valid certificate for `peer.example`.
 struct Stage {
@@ -28,9 +28,7 @@ impl Stage {
     }
 
     fn with(setup: Setup) -> Self {
-        let network = Network::new();
-        let node = Node::start(&network, setup);
-        let identity = network.authority.issue(&[PEER]);
+        let Scene { network, node, identity } = Scene::of(setup);
         let address = network.address();
         Self { network, node, identity, address }
     }
@@ -67,13 +65,25 @@ impl Stage {
     #[track_caller]
     fn authenticates(&self, peer: &mut Peer, more: &str) {
         peer.starts_tls(PEER, INBOX, Some(&self.identity));
-        peer.expects("features");
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
-        peer.restarts();
-        peer.sends_header(PEER, INBOX, more);
-        peer.expects_header();
-        peer.expects("features");
+        peer.proves_by_external(PEER, INBOX, more);
+    }
+
+    /// The peer connects to the node and authenticates, with `header` as the header of each stream.
+    #[track_caller]
+    fn authenticated_by(&self, header: &str) -> Peer {
+        let mut peer = self.dials();
+        let opens = |peer: &mut Peer| {
+            peer.sends(header);
+            peer.expects_header();
+            peer.expects("features");
+        };
+        opens(&mut peer);
+        peer.asks_for_tls();
+        peer.secures_as_client(Some(&self.identity), INBOX);
+        opens(&mut peer);
+        peer.sends_external();
+        opens(&mut peer);
+        peer
     }
 
     /// The peer listens.

@@ -172,11 +172,7 @@ fn the_header_inside_tls_counts() {
     let stage = Stage::set(Setup::of("nuncio.example").auth(Auth::Both));
     // The certificate is for peer.example, the name in the second header only.
     let mut peer = Peer::dials(stage.node.address());
-    peer.sends_header("other.example", INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
+    peer.opens_for_tls("other.example", INBOX);
     peer.secures_as_client(Some(&stage.identity), INBOX);
     peer.sends_header("peer.example", INBOX, "");
     let before = peer.expects_header();
@@ -195,11 +191,7 @@ fn the_header_inside_tls_counts() {
 
     // In the other case EXTERNAL is not offered.
     let mut peer = Peer::dials(stage.node.address());
-    peer.sends_header("peer.example", INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
-    peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.expects("proceed");
+    peer.opens_for_tls("peer.example", INBOX);
     peer.secures_as_client(Some(&stage.identity), INBOX);
     peer.sends_header("other.example", INBOX, "");
     peer.expects_header();

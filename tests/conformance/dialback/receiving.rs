@@ -36,8 +36,7 @@ fn a_call_back_ends_with_its_answer() {
     let stage = Stage::set();
     let (mut dialling, id) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
     called.sends(&verified(INBOX, &id, "valid"));
     called.expects_closed();
     called.expects_end();
@@ -72,8 +71,7 @@ fn no_stanza_is_accepted_before_the_verdict() {
     let mut inbox = stage.node.inbox();
     let (mut dialling, _) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
     dialling.sends(&message(INBOX, "early"));
     dialling.expects_error("not-authorized");
     hears_nothing(&stage, &mut inbox);
@@ -88,8 +86,7 @@ fn other_pairs_and_questions_go_on_while_a_key_is_verified() {
     let (mut dialling, id) = stage.dials("peer.example");
 
     dialling.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
 
     // A second sending domain on the same stream authenticates first.
     dialling.sends(&result("other.example", INBOX, "another key"));
@@ -123,9 +120,7 @@ fn an_unknown_target_is_an_error_for_the_pair_and_not_for_the_stream() {
     assert_eq!(told(&answer), "cancel item-not-found");
     assert_eq!(answer.expect("error").namespace, "jabber:server");
 
-    dialling.sends(&result("peer.example", INBOX, "key"));
-    stage.confirms(INBOX, &id);
-    assert_eq!(dialling.expects("result").attribute("type"), "valid");
+    stage.proves(&mut dialling, INBOX, &id);
     dialling.sends(&message(INBOX, "heard"));
     inbox.receives_id("heard");
 }
@@ -136,9 +131,7 @@ fn a_stream_with_only_an_invalid_key_is_closed() {
     let stage = Stage::set();
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "key"));
-    stage.confirms(INBOX, &id);
-    assert_eq!(dialling.expects("result").attribute("type"), "valid");
+    stage.proves(&mut dialling, INBOX, &id);
     refutes(&stage, &mut dialling, OUTBOX, &id);
     dialling.sends(&message(INBOX, "still heard"));
     inbox.receives_id("still heard");
@@ -153,8 +146,7 @@ fn a_stream_with_only_an_invalid_key_is_closed() {
 #[track_caller]
 fn refutes(stage: &Stage, dialling: &mut Peer, domain: &str, id: &str) {
     dialling.sends(&result("peer.example", domain, "a guess"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
     called.sends(&verified(domain, id, "invalid"));
     let verdict = dialling.expects("result");
     assert_eq!((verdict.attribute("from"), verdict.attribute("to")), (domain, "peer.example"));
@@ -195,8 +187,7 @@ fn a_failed_verification_is_answered_with_an_error() {
         (String::new(), "wait remote-server-timeout"),
     ] {
         dialling.sends(&result("peer.example", INBOX, "key"));
-        let mut called = stage.listener.accepts();
-        stage.is_called_back(&mut called);
+        let (mut called, _) = stage.called_back();
         called.sends(&said);
         if said.is_empty() {
             drop(called);
@@ -204,9 +195,7 @@ fn a_failed_verification_is_answered_with_an_error() {
         fails(&mut dialling, "peer.example", wanted);
     }
 
-    dialling.sends(&result("peer.example", INBOX, "key"));
-    stage.confirms(INBOX, &id);
-    assert_eq!(dialling.expects("result").attribute("type"), "valid");
+    stage.proves(&mut dialling, INBOX, &id);
 }
 
 // rows: F17

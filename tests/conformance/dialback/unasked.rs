@@ -54,8 +54,7 @@ fn on_a_call_back_only_the_answer_to_the_question_is_believed() {
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", INBOX, "a guess"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
     called.sends(&verified(INBOX, "another-id", "valid"));
     called.sends(&verified(OUTBOX, &id, "valid"));
     called.sends(&verified(INBOX, &id, "valid").replace("peer.example", "other.example"));
@@ -75,8 +74,7 @@ fn the_answer_on_another_stream_is_not_believed() {
     let mut inbox = stage.node.inbox();
     let (mut dialling, id) = stage.dials("peer.example");
     dialling.sends(&result("peer.example", INBOX, "a guess"));
-    let mut called = stage.listener.accepts();
-    stage.is_called_back(&mut called);
+    let (mut called, _) = stage.called_back();
     // The stream under verification answers the request about itself; so does a third stream.
     dialling.sends(&verified(INBOX, &id, "valid"));
     let (mut third, _) = stage.dials("peer.example");
@@ -93,16 +91,13 @@ fn the_answer_on_another_stream_is_not_believed() {
 fn a_key_is_good_for_one_stream_only() {
     let stage = Stage::set();
     let (mut first, id) = stage.dials("peer.example");
-    first.sends(&result("peer.example", INBOX, "the key"));
-    stage.confirms(INBOX, &id);
-    assert_eq!(first.expects("result").attribute("type"), "valid");
+    stage.proves(&mut first, INBOX, &id);
 
     // A replayed key is verified with the id of the new stream.
     let (mut second, other_id) = stage.dials("peer.example");
     assert_ne!(id, other_id);
     second.sends(&result("peer.example", INBOX, "the key"));
-    let mut called = stage.listener.accepts();
-    let question = stage.is_called_back(&mut called);
+    let (mut called, question) = stage.called_back();
     assert_eq!(question.attribute("id"), other_id);
 }
 

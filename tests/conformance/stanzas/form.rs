@@ -78,13 +78,7 @@ fn a_stanza_may_be_as_long_as_announced_and_not_longer() {
     let mut inbox = scene.node.inbox();
     let mut peer = Peer::dials(scene.node.address());
     peer.starts_tls("peer.example", INBOX, Some(&scene.identity));
-    peer.expects("features");
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
-    peer.sends_header("peer.example", INBOX, "");
-    peer.expects_header();
-    let features = peer.expects("features");
+    let features = peer.proves_by_external("peer.example", INBOX, "");
     let limits = features.expect("limits");
     assert_eq!(limits.namespace, "urn:xmpp:stream-limits:0");
     assert_eq!(limits.expect("max-bytes").text(), "10000");

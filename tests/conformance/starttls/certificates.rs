@@ -3,7 +3,7 @@
 use openssl::hash::MessageDigest;
 use openssl::ssl::{Ssl, SslContext, SslMethod, SslVerifyMode};
 
-use super::{DIALBACK, INBOX, PEER, STARTTLS, Stage, question};
+use super::{DIALBACK, INBOX, PEER, Stage, question};
 use crate::support::{Auth, Identity, Network, Node, Peer, Server, Setup, offers_external};
 
 // rows: C8
@@ -19,11 +19,7 @@ fn the_certificate_is_that_of_the_name_in_tls_or_else_of_the_stream() {
     for domain in ["first.example", "second.example"] {
         for sni in [Some(domain), None, Some("stranger.example")] {
             let mut peer = Peer::dials(node.address());
-            peer.sends_header(PEER, domain, "");
-            peer.expects_header();
-            peer.expects("features");
-            peer.sends(STARTTLS);
-            peer.expects("proceed");
+            peer.opens_for_tls(PEER, domain);
             let mut context = SslContext::builder(SslMethod::tls()).unwrap();
             context.set_verify(SslVerifyMode::NONE);
             let mut ssl = Ssl::new(&context.build()).unwrap();

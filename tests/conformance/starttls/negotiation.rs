@@ -101,13 +101,7 @@ fn data_sent_along_with_starttls_is_discarded() {
     assert_eq!(peer.next(QUIET), Err(Nothing::Late));
     peer.sends_header(PEER, INBOX, "");
     assert_eq!(peer.expects_header().attribute("to"), PEER);
-    assert!(offers_external(&peer.expects("features")));
-    peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-    peer.expects("success");
-    peer.restarts();
-    peer.sends_header(PEER, INBOX, "");
-    peer.expects_header();
-    peer.expects("features");
+    peer.proves_by_external(PEER, INBOX, "");
     peer.sends(&message("late"));
     let first = inbox.next(SOON).expect("a stanza");
     assert_eq!(first.attribute("id"), "late");
@@ -155,8 +149,7 @@ fn inside_tls_the_stream_restarts_with_the_usable_mechanisms() {
     peer.sends_header(PEER, INBOX, "");
     let before = peer.expects_header().attribute("id").to_owned();
     peer.expects("features");
-    peer.sends(STARTTLS);
-    peer.expects("proceed");
+    peer.asks_for_tls();
     peer.secures_as_client(Some(&stage.identity), INBOX);
     peer.sends_header(PEER, INBOX, "");
     let header = peer.expects_header();

@@ -22,22 +22,7 @@ fn a_peer_may_declare_the_content_namespace_on_each_stanza() {
     .into_iter()
     .enumerate()
     {
-        let mut peer = stage.dials();
-        peer.sends(&open);
-        peer.expects_header();
-        peer.expects("features");
-        peer.sends("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-        peer.expects("proceed");
-        peer.secures_as_client(Some(&stage.identity), INBOX);
-        peer.sends(&open);
-        peer.expects_header();
-        peer.expects("features");
-        peer.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
-        peer.expects("success");
-        peer.restarts();
-        peer.sends(&open);
-        peer.expects_header();
-        peer.expects("features");
+        let mut peer = stage.authenticated_by(&open);
         peer.sends(&format!(
             "<message xmlns='jabber:server' from='romeo@{PEER}' to='juliet@{INBOX}' id='{number}'><body>x</body></message>"
         ));
