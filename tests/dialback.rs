@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup, Tls,
-    connect_from,
+    Auth, Behaviour, Certificate, Component, Element, Listener, Network, Node, Peer, SOON, Server, Setup,
+    Tls, connect_from,
 };
 
 #[test]

@@ -70,8 +70,8 @@ impl Node {
         }
         if let Some(component) = &self.components {
             let kind = Kind::Components(self.listeners.of_components(component));
-            let _ = component
-                .signal(listener::Adopt { kind, limits: self.listeners.component_limits.clone() });
+            let _ =
+                component.signal(listener::Adopt { kind, limits: self.listeners.component_limits.clone() });
         }
         let fixed = fixed(&self.settings, &settings);
         // The keys that need a restart keep their values, so that the next reload compares with them too.

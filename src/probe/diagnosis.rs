@@ -296,10 +296,7 @@ mod tests {
             let context = Context { observed, policy: &policy, has_certificate: true };
             let (_, cause) = of(&failure, &context);
             let report = failure.report(&pair);
-            if report.side != cause.side
-                || report.cause != cause.id
-                || report.remedy != cause.remedy(&pair)
-            {
+            if report.side != cause.side || report.cause != cause.id || report.remedy != cause.remedy(&pair) {
                 differ.push(format!("{failure:?}: {} {:?}, but {report:?}", cause.id, cause.side));
             }
         }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::bench::{Bench, Probed, probes};
 use crate::support::{
-    Auth, Behaviour, Certificate, Identity, Listener, Network, Node, Peer, Server, Setup, configuration, plays,
+    Auth, Behaviour, Certificate, Identity, Listener, Network, Node, Peer, Server, Setup, configuration,
+    plays,
 };
 
 #[test]

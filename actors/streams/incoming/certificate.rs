@@ -107,7 +107,8 @@ impl Incoming {
     /// Records the end of a stream that never authenticated, if the certificate explains it. A peer that left
     /// because it was not offered EXTERNAL has made no request that could be refused.
     pub(super) fn record_unauthenticated_end(&self, reason: &str) {
-        if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.status().claimed) {
+        if let (Some(Err(problem)), Some(remote)) = (&self.certificate.verdict, self.machine.status().claimed)
+        {
             let explanation = Refusal::Certificate(problem.clone()).explain(remote);
             let event = Event::now(EventKind::Disconnected)
                 .at(self.connection.address)

@@ -56,8 +56,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
     let nameservers = vec![([127, 0, 0, 1], 9).into()];
     let dns = Dns::new(&settings::Dns { nameservers, timeout: second }).unwrap();
     let counted = meter.clone();
-    let resolver =
-        mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own, counted));
+    let resolver = mailbox::start_on(&here, &meter, "resolver", move |own| Resolver::new(dns, own, counted));
     let counted = meter.clone();
     let fingerprints = mailbox::start_on(&here, &meter, "fingerprints", move |_| {
         Fingerprints::new(RecorderHandle::disabled(), counted)
@@ -143,8 +142,7 @@ async fn a_probe_visits_each_address_of_each_target() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::EveryAddress, targets(&[2, 2]));
     walk.current = entered(1, &[11, 12]);
-    let expected =
-        [(1, Some(11), false), (1, Some(12), true), (2, Some(2), true), (2, Some(2), true)];
+    let expected = [(1, Some(11), false), (1, Some(12), true), (2, Some(2), true), (2, Some(2), true)];
     assert_eq!(visits(&mut walk).await, expected);
 }
 
@@ -160,10 +158,12 @@ async fn a_redirect_is_visited_next_even_if_its_address_was_tried_before() {
     let attempt = attempt(OpenSession);
     let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[2]));
     walk.tried = vec![(address(7), false)];
-    walk.current =
-        failed(1, stream_error(Cause::Redirected { host: "0.0.0.0:7".to_owned(), secured: true }));
+    walk.current = failed(1, stream_error(Cause::Redirected { host: "0.0.0.0:7".to_owned(), secured: true }));
     assert_eq!(targets_visited(&mut walk).await, [7, 2]);
-    assert!(matches!(walk.into_error(), AttemptError::Connect(_)), "a redirect that was followed is no error");
+    assert!(
+        matches!(walk.into_error(), AttemptError::Connect(_)),
+        "a redirect that was followed is no error"
+    );
 }
 
 #[actix::test]
