@@ -52,12 +52,11 @@ use crate::{
     dial::{
         error::AttemptError,
         observer::{Observer, Step},
-        purpose::Purpose,
         resolver,
     },
     observe::{
         fingerprints,
-        metrics::{Count, MetricsHandle, Phase},
+        metrics::{AttemptResult, Count, MetricsHandle, Phase, Purpose},
     },
     settings::Remote,
 };
@@ -110,10 +109,10 @@ impl<G: Goal> Attempt<G> {
     /// The DNS gave no target, or no target could be used. Of several failures this is the one of the
     /// connection that got furthest.
     pub async fn make(self) -> Result<G::Outcome, AttemptError> {
-        let mut result =
-            ResultCount { metrics: self.dialer.metrics.clone(), purpose: G::PURPOSE, result: "abandoned" };
+        let (metrics, purpose) = (self.dialer.metrics.clone(), G::PURPOSE);
+        let mut count = ResultCount { metrics, purpose, result: AttemptResult::Abandoned };
         let made = self.first_success().await;
-        result.result = made.as_ref().err().map_or("established", AttemptError::label);
+        count.result = made.as_ref().err().map_or(AttemptResult::Established, AttemptError::result);
         made
     }
 
@@ -221,11 +220,11 @@ impl<G: Goal> Attempt<G> {
 struct ResultCount {
     metrics: MetricsHandle,
     purpose: Purpose,
-    result: &'static str,
+    result: AttemptResult,
 }
 
 impl Drop for ResultCount {
     fn drop(&mut self) {
-        self.metrics.count(Count::Attempted { purpose: self.purpose.label(), result: self.result });
+        self.metrics.count(Count::Attempted { purpose: self.purpose, result: self.result });
     }
 }

@@ -23,7 +23,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::dial::{purpose::Purpose, token_bucket::TokenBucket};
+use crate::{dial::token_bucket::TokenBucket, observe::metrics::Purpose};
 use mailbox::{Mailbox, Meter, Queued};
 
 /// Request a permit to connect to an address.

@@ -29,13 +29,12 @@ use crate::{
     dial::{
         error::{At, AttemptError},
         observer::Step,
-        purpose::Purpose,
     },
     flow::{
         close::{self, CloseMode},
         trace::Trace,
     },
-    observe::metrics::{Count, Phase},
+    observe::metrics::{Count, Phase, Purpose},
 };
 use net::{stream::Stream, tls};
 use status::{
@@ -337,7 +336,7 @@ impl<G: Goal> Negotiation<'_, G> {
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.dialer.metrics.count(Count::Judged { direction, verdict: Verdict::of(&judged).as_str() });
+        attempt.dialer.metrics.count(Count::CertificateVerified { direction, verdict: Verdict::of(&judged) });
         let verdict = display::certificate(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),

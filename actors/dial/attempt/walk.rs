@@ -10,8 +10,8 @@ use super::{
     tcp,
 };
 use crate::{
-    dial::{error::AttemptError, observer::Step, purpose::Purpose},
-    observe::metrics::Phase,
+    dial::{error::AttemptError, observer::Step},
+    observe::metrics::{Phase, Purpose},
 };
 use net::dns::Target;
 use status::{

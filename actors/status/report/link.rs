@@ -112,7 +112,7 @@ pub struct TlsReport {
 }
 
 /// Whether the certificate of a peer proves its domain, and the reason if it does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It proves the domain.

@@ -64,8 +64,8 @@ impl Incoming {
     /// Keeps the verdict, and counts it once a stream.
     pub(super) fn set_verdict(&mut self, verdict: Result<(), Problem>) {
         if self.certificate.verdict.is_none() {
-            let count =
-                Count::Judged { direction: Direction::Incoming, verdict: Verdict::of(&verdict).as_str() };
+            let (direction, verdict) = (Direction::Incoming, Verdict::of(&verdict));
+            let count = Count::CertificateVerified { direction, verdict };
             self.environment.metrics.count(count);
         }
         self.certificate.verdict = Some(verdict);
