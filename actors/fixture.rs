@@ -64,13 +64,13 @@ fn policy() -> Policy {
 
 /// An actor in place of a listener: it ignores the events of its connections.
 #[derive(Debug)]
-pub struct DeafListener;
+pub struct NullListener;
 
-impl Actor for DeafListener {
+impl Actor for NullListener {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<caller::Ended>> for DeafListener {
+impl Handler<Queued<caller::Ended>> for NullListener {
     type Result = ();
 
     fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut Context<Self>) {
@@ -78,7 +78,7 @@ impl Handler<Queued<caller::Ended>> for DeafListener {
     }
 }
 
-impl Handler<Queued<caller::Proved>> for DeafListener {
+impl Handler<Queued<caller::Proved>> for NullListener {
     type Result = ();
 
     fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut Context<Self>) {
@@ -86,7 +86,7 @@ impl Handler<Queued<caller::Proved>> for DeafListener {
     }
 }
 
-impl Handler<Queued<caller::Mistaken>> for DeafListener {
+impl Handler<Queued<caller::Mistaken>> for NullListener {
     type Result = ();
 
     fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut Context<Self>) {

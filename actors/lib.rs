@@ -41,7 +41,7 @@
 //!    the component is read again.
 //! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
 //! 7. `dial/attempt/walk.rs` walks over targets and addresses; `attempt/tcp.rs` connects, with a permit of the dial limit.
-//! 8. `dial/attempt/negotiation.rs` makes TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
+//! 8. `dial/attempt/negotiation.rs` starts TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
 //! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
 //! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
 //!     writes it.
@@ -79,7 +79,7 @@
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | an attempt of outgoing | [`attempt::Waiting`], [`attempt::Resumed`] | promise | signal |
 //! | attempts | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
-//! | look-ups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | lookups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each lookup |
 //! | attempts | [`dial_limit::Acquire`] | dial_limit | the attempt fails |
 //! | a permit that is dropped | `Released` | dial_limit | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |

@@ -30,7 +30,7 @@ use self::{
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{
-    fixture::DeafListener,
+    fixture::NullListener,
     flow::ledger::Totals,
     observe::recorder::{Recorder, RecorderHandle},
     routing::{
@@ -163,8 +163,8 @@ impl Node {
         );
         router_inbox
             .start_on(&here, move || Router::new([], names, promising, serving, None, recorder, guard));
-        let listener: Mailbox<DeafListener> =
-            mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
+        let listener: Mailbox<NullListener> =
+            mailbox::start_on(&here, &meter("listener"), "listener", |_| NullListener);
         let environment = component::Environment {
             names: Arc::new(HashMap::from([(name, Secret::new("secret").into())])),
             max_stanza: 100_000,

@@ -107,7 +107,7 @@ impl Tls {
         Self { max_handshake, ..self }
     }
 
-    /// Makes the TLS handshake on a connection that this node opened for `pair`.
+    /// Performs the TLS handshake on a connection that this node opened for `pair`.
     ///
     /// `direct`: TLS from the first byte (XEP-0368). With TLS 1.3 a peer that refuses our certificate reports
     /// it after the handshake, at the first read (see [`Error::later`]).
@@ -131,7 +131,7 @@ impl Tls {
         Ok((stream, session))
     }
 
-    /// Makes the TLS handshake on a connection that a peer opened.
+    /// Performs the TLS handshake on a connection that a peer opened.
     ///
     /// `domain` is the `to` of the stream, for clients without SNI. `direct`: TLS from the first byte
     /// (XEP-0368).

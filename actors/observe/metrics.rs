@@ -62,7 +62,7 @@ pub(crate) struct Show {
 /// A phase of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// The DNS look-ups.
+    /// The DNS lookups.
     Resolve,
     /// The TCP connection.
     Connect,

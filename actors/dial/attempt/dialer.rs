@@ -1,4 +1,4 @@
-//! The dialer, with which attempts are made.
+//! The dialer: all that connection attempts share, and the attempts that it makes.
 
 use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
@@ -66,12 +66,12 @@ pub struct Adopt {
 }
 
 /// An attempt that is being made.
-pub(super) type Dialling = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
 
 /// An attempt that begins on the thread of its session.
 pub struct PendingDial {
     /// Begins the attempt.
-    pub begin: Box<dyn FnOnce(Owner) -> Dialling + Send>,
+    pub begin: Box<dyn FnOnce(Owner) -> Dialing + Send>,
     /// The time without a stanza after which the session is closed.
     pub idle_timeout: Duration,
     /// The time of silence after which the connection is checked.

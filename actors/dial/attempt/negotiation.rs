@@ -314,7 +314,7 @@ impl<G: Goal> Negotiation<'_, G> {
         self.dialback_left = handshake.has_dialback_left();
     }
 
-    /// Makes the TLS handshake.
+    /// Performs the TLS handshake.
     async fn secure(
         &mut self,
         transport: Transport,

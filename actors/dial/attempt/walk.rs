@@ -19,7 +19,7 @@ use status::{
     event::{Event, EventKind},
 };
 
-/// The visits of a walk, and what one means for the next.
+/// The targets and addresses that a walk tries, and when it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
     /// The strategy of a node, which stops at the first success. A visit is a target: its addresses race,
@@ -271,7 +271,7 @@ impl<'a, G: Goal> Walk<'a, G> {
             let outcome = match outcome {
                 // The permit is for one connection at a time, and the first one has ended.
                 Err(refusal) if falls_back => self.fall_back(address, target, refusal, share).await,
-                Err(next) => Err(self.judged(next)),
+                Err(next) => Err(self.with_policy_cause(next)),
                 reached => reached,
             };
             match outcome {
@@ -290,7 +290,7 @@ impl<'a, G: Goal> Walk<'a, G> {
 
     /// Marks a refusal by a peer over TLS, so that a node counts how often it is refused. In clear text,
     /// `policy-violation` is most often a rate limit.
-    fn judged(&self, error: AttemptError) -> AttemptError {
+    fn with_policy_cause(&self, error: AttemptError) -> AttemptError {
         let counts = self.strategy == Strategy::FirstSuccess && self.had_tls;
         match counts && error.is_refusal_by_policy() {
             true => AttemptError::Refused { error: Box::new(error), again: false },

@@ -202,7 +202,7 @@ impl Component {
         self.connection.allow_stall();
         self.machine.close(Some(stream::Error::new(
             Condition::ConnectionTimeout,
-            "no data accepted within the write timeout",
+            "no data accepted in time",
         )));
         self.drive(&ReadPermit::free(), context);
         if self.connection.end(CloseMode::AtOnce) {

@@ -114,7 +114,7 @@ impl Incoming {
         if self.environment.log_limits.asked.permits() {
             log::info!(
                 target: LOG, address:% = address, pair:% = request.pair;
-                "asked to verify by dialback"
+                "received a dialback key to verify"
             );
         }
         let site = net::address::site(address.ip());

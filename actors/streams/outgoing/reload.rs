@@ -23,7 +23,7 @@ impl Outgoing {
         let remote = adopt.policies.remote(&self.pair.remote);
         let refusal = self.forbidden(session, adopt, remote);
         self.limits = Limits {
-            idle_timeout: remote.idle_timeout.min(session.peer_idles.unwrap_or(remote.idle_timeout)),
+            idle_timeout: remote.idle_timeout.min(session.peer_idle_timeout.unwrap_or(remote.idle_timeout)),
             keepalive: remote.keepalive,
             write_timeout: remote.write_timeout,
             strict: remote.policy.strict_certificates,

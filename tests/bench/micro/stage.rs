@@ -16,7 +16,7 @@ use criterion::{Criterion, Throughput};
 use xmpp::{Domain, DomainPair, Stanza, component::Secret, policy::Bounds, stanza::Origin};
 
 use actors::{
-    fixture::{DeafListener, established},
+    fixture::{NullListener, established},
     parts::{
         Batch, Dial, Ingress, PendingDial, RecorderHandle, Route, Session,
         component::{self, Component},
@@ -130,8 +130,8 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     router_inbox.start_on(&here, move || {
         Router::new([], names, promise, service, None, RecorderHandle::disabled(), vital)
     });
-    let deaf: Mailbox<DeafListener> =
-        mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
+    let listener: Mailbox<NullListener> =
+        mailbox::start_on(&here, &meter("listener"), "listener", |_| NullListener);
     let environment = component::Environment {
         names: Arc::new(HashMap::from([(name, Secret::new(SECRET).into())])),
         max_stanza: 100_000,
@@ -148,9 +148,9 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
             undelivered: router.outlet(),
         }),
         socket: 0,
-        ended: deaf.outlet(),
-        proved: deaf.outlet(),
-        mistaken: deaf.outlet(),
+        ended: listener.outlet(),
+        proved: listener.outlet(),
+        mistaken: listener.outlet(),
         log_limits: component::LogLimits::of(std::iter::empty()),
         asker: None,
         bad_stanzas: actors::parts::log_limit::LogLimiter::new(
