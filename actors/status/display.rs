@@ -44,8 +44,8 @@ impl<'a> Protection<'a> {
 }
 
 /// Writes the result of a check of a certificate: `good`, or a predicate such as `expired on 2026-11-01`.
-pub fn certificate(judged: &Result<(), Problem>) -> String {
-    judged.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
+pub fn certificate(result: &Result<(), Problem>) -> String {
+    result.as_ref().map_or_else(ToString::to_string, |()| "good".to_owned())
 }
 
 /// Writes the time since `since` in milliseconds, as `12ms`.

@@ -341,7 +341,7 @@ impl Handler<Queued<Adopt>> for Incoming {
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { terms, tls } = adopt.open();
         if let Some(evidence) = &self.certificate.evidence {
-            self.machine.judged(tls.judge(evidence));
+            self.machine.judged(tls.verify_chain(evidence));
         }
         let pairs = self.machine.pairs().to_vec();
         let forbidden = self.machine.adopt(Arc::clone(terms.rules()));

@@ -131,7 +131,7 @@ struct Session {
     inbound: Inbound,
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     evidence: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,

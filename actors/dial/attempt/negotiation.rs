@@ -227,7 +227,7 @@ impl<G: Goal> Negotiation<'_, G> {
                     }
                     Output::Judged(verdict) => {
                         log::debug!(
-                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "judged"
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "verified the certificate"
                         );
                         self.problem = verdict.err();
                     }
@@ -348,7 +348,7 @@ impl<G: Goal> Negotiation<'_, G> {
         let transport = Transport {
             stream: Stream::Tls(Box::new(stream)),
             expires: session.expires,
-            evidence: session.evidence.take(),
+            evidence: session.peer_chain.take(),
         };
         Ok((transport, secured(session)))
     }

@@ -20,16 +20,16 @@ use status::{
 #[derive(Default)]
 pub(super) struct PeerCertificate {
     pub(super) expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     pub(super) evidence: Option<tls::PeerChain>,
     /// Whether it is valid for the domain that the peer claims; `None` before the peer claims one over TLS.
     pub(super) verdict: Option<Result<(), Problem>>,
 }
 
 impl PeerCertificate {
-    /// The certificate of a TLS session, whose evidence moves here.
+    /// The certificate of a TLS session, whose chain moves here.
     pub(super) fn of(session: &mut tls::Session) -> Self {
-        Self { expires: session.expires, evidence: session.evidence.take(), verdict: None }
+        Self { expires: session.expires, evidence: session.peer_chain.take(), verdict: None }
     }
 }
 
