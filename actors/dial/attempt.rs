@@ -99,7 +99,7 @@ pub struct Limits {
     /// The limit of targets whose addresses are looked up.
     pub lookups: usize,
     /// Whether loopback and link-local addresses are allowed.
-    pub near: bool,
+    pub allows_local_scope: bool,
 }
 
 impl<G: Goal> Attempt<G> {
@@ -175,8 +175,8 @@ impl<G: Goal> Attempt<G> {
         if let Some(own) = addresses.iter().find(|own| address::is_own(**own, &self.dialer.bound)) {
             return Err(AttemptError::Loop(*own));
         }
-        tcp::allowed(addresses, self.limits.near)
-            .map_err(|near| AttemptError::Connect(vec![(near, happy_eyeballs::ConnectError::LocalScope)]))
+        tcp::allowed(addresses, self.limits.allows_local_scope)
+            .map_err(|first| AttemptError::Connect(vec![(first, happy_eyeballs::ConnectError::LocalScope)]))
     }
 
     /// The log level. Other servers decide how often we verify keys, so `info` has lines of sessions only.

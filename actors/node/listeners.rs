@@ -74,7 +74,8 @@ pub(super) fn limits_of_components(settings: &Settings, seats: Arc<Semaphore>) -
         connections: usize::MAX,
         unauthenticated: component_seats(settings),
         per_address: settings.limits.components.unproved_per_address,
-        // This also limits the rate of wrong secrets. Components are near, so they need no growth.
+        // This also limits the rate of wrong secrets. Components connect over short
+        // paths, so the limit needs no growth.
         growth: 1,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,

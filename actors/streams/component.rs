@@ -222,7 +222,7 @@ impl Handler<Queued<link::Event>> for Component {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
-                self.silence.is_broken(&permit);
+                self.silence.note_read(&permit);
                 self.report_answer();
                 self.machine.receive(bytes);
                 self.drive(&permit, context);

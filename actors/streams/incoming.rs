@@ -234,7 +234,7 @@ impl Incoming {
     fn log_closed(&self, reason: &str) {
         self.record_end(reason);
         if matches!(self.authentication, Authentication::Pending)
-            && !self.environment.log_limits.closed.permits()
+            && !self.environment.log_limits.closed.count_line()
         {
             return;
         }
@@ -308,7 +308,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
-                if self.environment.log_limits.insecure.permits() {
+                if self.environment.log_limits.insecure.count_line() {
                     log::warn!(
                         target: LOG, address:% = self.connection.address, reason:% = error;
                         "TLS handshake failed"

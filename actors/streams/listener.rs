@@ -298,7 +298,7 @@ impl Listener {
     /// uses no memory.
     fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
         let Caller { address, socket: index } = caller;
-        if self.refused.permits() {
+        if self.refused.count_line() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
         let refusal = match &self.kind {
@@ -315,7 +315,8 @@ impl Listener {
         let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
     }
 
-    /// Removes a connection that has ended, and serves waiting ones in its place.
+    /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
+    /// did not authenticate, also if it waited and sent no byte: an honest peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, standing) = (caller.address.ip(), connection.standing);

@@ -89,7 +89,7 @@ impl Dialer {
             time: self.policies.remote(&pair.remote).attempt_timeout,
             connections: self.dials.per_attempt,
             lookups: MOST_TARGETS + REDIRECTS,
-            near: true,
+            allows_local_scope: true,
         };
         self.attempt(OpenSession, pair, limits, log)
     }
@@ -101,7 +101,7 @@ impl Dialer {
             time: self.policies.remote(&pair.remote).handshake_timeout,
             connections: self.dials.per_attempt.min(VERIFICATION_CONNECTIONS),
             lookups: VERIFICATION_LOOKUPS,
-            near: true,
+            allows_local_scope: true,
         };
         self.attempt(VerifyKey { request }, pair, limits, log)
     }

@@ -165,7 +165,7 @@ impl<'a, G: Goal> Walk<'a, G> {
     async fn enter(&mut self) -> Option<(Target, Result<Vec<SocketAddr>, AttemptError>)> {
         let attempt = self.attempt;
         let target = self.targets.take_next()?;
-        if self.budget.is_spent() || !self.budget.look_up() {
+        if self.budget.is_spent() || !self.budget.try_take_lookup() {
             log::log!(
                 target: attempt.log, attempt.level(), pair:% = attempt.pair, untried = self.targets.left().len() + 1;
                 "gave up: a limit of the attempt is reached"

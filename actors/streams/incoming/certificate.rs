@@ -39,7 +39,7 @@ impl Incoming {
         self.environment.tls.update(&mut session);
         let verdict = self.certificate.verdict.take();
         self.certificate = PeerCertificate { verdict, ..PeerCertificate::of(&mut session) };
-        if self.environment.log_limits.secured.permits() {
+        if self.environment.log_limits.secured.count_line() {
             let claimed = self.machine.claimed();
             let certificate = match (&session.certificate, claimed) {
                 (None, _) => "none shown".to_owned(),

@@ -111,7 +111,7 @@ impl Incoming {
     /// Has a dialback key verified by the authoritative server.
     fn verify(&mut self, request: Request) {
         let address = self.connection.address;
-        if self.environment.log_limits.asked.permits() {
+        if self.environment.log_limits.asked.count_line() {
             log::info!(
                 target: LOG, address:% = address, pair:% = request.pair;
                 "received a dialback key to verify"
@@ -163,7 +163,7 @@ impl Incoming {
     /// A request of the peer was refused, and the stream goes on.
     fn log_refusal(&mut self, remote: Option<&Domain>, reason: String) {
         if matches!(self.authentication, Authentication::Done { .. })
-            || self.environment.log_limits.refused.permits()
+            || self.environment.log_limits.refused.count_line()
         {
             log::warn!(
                 target: LOG, address:% = self.connection.address, remote:% = name(remote),
