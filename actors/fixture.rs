@@ -13,7 +13,7 @@ use xmpp::{
     stream::initiating::{Handshake, Open, Output, Plan},
 };
 
-use crate::streams::caller;
+use crate::streams::accepted;
 
 /// An open outgoing stream, after a negotiation in clear text with dialback.
 ///
@@ -70,26 +70,26 @@ impl Actor for NullListener {
     type Context = Context<Self>;
 }
 
-impl Handler<Queued<caller::Ended>> for NullListener {
+impl Handler<Queued<accepted::Ended>> for NullListener {
     type Result = ();
 
-    fn handle(&mut self, ended: Queued<caller::Ended>, _: &mut Context<Self>) {
+    fn handle(&mut self, ended: Queued<accepted::Ended>, _: &mut Context<Self>) {
         ended.open();
     }
 }
 
-impl Handler<Queued<caller::Proved>> for NullListener {
+impl Handler<Queued<accepted::Authenticated>> for NullListener {
     type Result = ();
 
-    fn handle(&mut self, proved: Queued<caller::Proved>, _: &mut Context<Self>) {
-        proved.open();
+    fn handle(&mut self, authenticated: Queued<accepted::Authenticated>, _: &mut Context<Self>) {
+        authenticated.open();
     }
 }
 
-impl Handler<Queued<caller::Mistaken>> for NullListener {
+impl Handler<Queued<accepted::WrongSecret>> for NullListener {
     type Result = ();
 
-    fn handle(&mut self, mistaken: Queued<caller::Mistaken>, _: &mut Context<Self>) {
-        mistaken.open();
+    fn handle(&mut self, wrong: Queued<accepted::WrongSecret>, _: &mut Context<Self>) {
+        wrong.open();
     }
 }

@@ -182,8 +182,8 @@ impl Node {
             }),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
-            mistaken: listener.outlet(),
+            authenticated: listener.outlet(),
+            wrong_secret: listener.outlet(),
             log_limits: crate::streams::component::LogLimits::of(std::iter::empty()),
             asker: None,
             bad_stanzas: crate::observe::log_limit::LogLimiter::new(

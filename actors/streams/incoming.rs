@@ -43,7 +43,7 @@ use crate::{
     },
     settings::Remote,
     streams::{
-        caller,
+        accepted,
         connection::{self, CLOSE_WITHIN, Connection, Intake, OFFER_AGAIN},
         verifier::{self, Verifier},
     },
@@ -85,9 +85,9 @@ pub(crate) struct Environment {
     /// The index of the listening socket that accepted the stream.
     pub socket: usize,
     /// The listener, which counts the streams of an address.
-    pub ended: Outlet<caller::Ended>,
+    pub ended: Outlet<accepted::Ended>,
     /// The listener, which counts authenticated streams separately.
-    pub proved: Outlet<caller::Proved>,
+    pub authenticated: Outlet<accepted::Authenticated>,
     /// Limits of log lines that peers can cause.
     pub log_limits: LogLimits,
     /// The history of remote domains.
@@ -191,8 +191,8 @@ impl Incoming {
         }
     }
 
-    fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.connection.address, socket: self.environment.socket }
+    fn caller(&self) -> accepted::Caller {
+        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 
     fn stream_ended(&mut self, end: &End) {
@@ -378,7 +378,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
         let is_expected = self.machine.has_vouched();
-        let _ = self.environment.ended.signal(caller::Ended { caller: self.caller(), is_expected });
+        let _ = self.environment.ended.signal(accepted::Ended { caller: self.caller(), is_expected });
     }
 }
 

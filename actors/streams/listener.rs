@@ -36,7 +36,7 @@ pub(crate) use self::{own_probe::ExpectProbe, socket::bind};
 use crate::{
     observe::log_limit::{self, LogLimiter},
     streams::{
-        caller::{Caller, Ended, Proved},
+        accepted::{Authenticated, Caller, Ended},
         component::{self, Component},
         incoming::{self, Incoming},
     },
@@ -366,11 +366,11 @@ impl Handler<Queued<Ended>> for Listener {
     }
 }
 
-impl Handler<Queued<Proved>> for Listener {
+impl Handler<Queued<Authenticated>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, proved: Queued<Proved>, _: &mut Context<Self>) {
-        let Proved { caller } = proved.open();
+    fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
+        let Authenticated { caller } = authenticated.open();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let ip = caller.address.ip();
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);

@@ -15,7 +15,7 @@ use crate::{
         close::CloseMode,
     },
     streams::{
-        caller,
+        accepted,
         connection::{self, CLOSE_WITHIN, OFFER_AGAIN, WHOLE_CHUNK},
     },
 };
@@ -151,9 +151,9 @@ impl Component {
             let rejected = Rejected { name: name.clone(), address: self.connection.address };
             // A router that is gone ends the process.
             let _ = self.environment.owners.rejected.signal(rejected);
-            let mistaken = caller::Mistaken { caller: self.caller(), name: name.clone() };
+            let wrong = accepted::WrongSecret { caller: self.caller(), name: name.clone() };
             // A listener that is gone counts no connections.
-            let _ = self.environment.mistaken.signal(mistaken);
+            let _ = self.environment.wrong_secret.signal(wrong);
         }
     }
 

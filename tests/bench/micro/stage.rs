@@ -149,8 +149,8 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
         }),
         socket: 0,
         ended: listener.outlet(),
-        proved: listener.outlet(),
-        mistaken: listener.outlet(),
+        authenticated: listener.outlet(),
+        wrong_secret: listener.outlet(),
         log_limits: component::LogLimits::of(std::iter::empty()),
         asker: None,
         bad_stanzas: actors::parts::log_limit::LogLimiter::new(
