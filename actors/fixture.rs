@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test cannot go on without them")]
 
-mod deaf_listener;
+mod null_listener;
 mod node;
 mod session;
 

@@ -1,4 +1,4 @@
-//! Verification of dialback keys from unauthenticated peers: DNS look-ups, connections and memory are limited, and the
+//! Verification of dialback keys from unauthenticated peers: DNS lookups, connections and memory are limited, and the
 //! answers do not reveal what the node found.
 
 use std::collections::BTreeSet;

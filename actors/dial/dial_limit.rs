@@ -23,7 +23,7 @@ use std::{
 use actix::{Actor, AsyncContext, Context, Handler};
 use tokio::sync::oneshot;
 
-use crate::dial::{purpose::Purpose, token_bucket::TokenBucket};
+use crate::{dial::token_bucket::TokenBucket, observe::metrics::Purpose};
 use mailbox::{Mailbox, Meter, Queued};
 
 /// Request a permit to connect to an address.
@@ -120,9 +120,11 @@ impl DialLimit {
             || queue.waiting.len() >= self.per_address.saturating_mul(WAITING_PER_PERMIT)
             || self.waiting >= MAX_WAITING
         {
+            log::debug!(target: LOG, address:% = request.address; "refused a connection: the limit of the address is reached");
             // The attempt may have been dropped.
             let _ = request.answer.send(Err(Full));
         } else {
+            log::debug!(target: LOG, address:% = request.address; "a connection waits: the limit of the address is reached");
             queue.waiting.push_back(request);
             self.waiting += 1;
         }
@@ -273,6 +275,8 @@ impl Drop for DialLimit {
         self.meter.count_if_panicking();
     }
 }
+
+const LOG: &str = "nuncio::tcp";
 
 /// The limit of an address grows to this multiple of the configured one. With the default of 32 that is 256,
 /// as many as the attempts of the node at once. A connection takes six round trips, so at 100 ms each a host

@@ -60,8 +60,8 @@ impl RemotePolicies {
         &self.inner.rules
     }
 
-    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches, or
-    /// else that of `[s2s]`.
+    /// The policy for a remote domain: that of the `[[remote]]` with the most specific name that matches,
+    /// otherwise that of `[s2s]`.
     pub fn remote(&self, domain: &Domain) -> &Remote {
         let inner = &*self.inner;
         let matching = inner.overrides.iter().filter(|(pattern, _)| pattern.matches(domain));

@@ -13,7 +13,7 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 use xmpp::Domain;
 
-use crate::dial::purpose::Purpose;
+use crate::observe::metrics::Purpose;
 use mailbox::{Mailbox, Meter, Outlet, Queued};
 use net::dns::{AnswerSink, Cache, Dns, KnownAnswers, LookupError, NewAnswer, Question, Target};
 

@@ -74,7 +74,8 @@ pub(super) fn limits_of_components(settings: &Settings, connection_permits: Arc<
         connections: usize::MAX,
         unauthenticated: component_connections(settings),
         per_address: settings.limits.components.unproved_per_address,
-        // This also limits the rate of wrong secrets. Components are near, so they need no growth.
+        // This also limits the rate of wrong secrets. Components connect over short
+        // paths, so the limit needs no growth.
         growth: 1,
         attempts: usize::MAX,
         handshake_timeout: settings.remote.handshake_timeout,
@@ -148,7 +149,7 @@ impl Listeners {
             metrics: self.metrics.clone(),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
+            authenticated: listener.outlet(),
             log_limits: self.incoming_log_limits.clone(),
             recorder: self.recorder.clone(),
         }
@@ -174,8 +175,8 @@ impl Listeners {
             }),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
-            mistaken: listener.outlet(),
+            authenticated: listener.outlet(),
+            wrong_secret: listener.outlet(),
             log_limits: self.component_log_limits.clone(),
             asker: self.asker.clone(),
             bad_stanzas: Arc::clone(&self.bad_stanzas),

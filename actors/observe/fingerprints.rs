@@ -1,5 +1,5 @@
 //! Remembers the last certificate of each remote domain, and logs a warning when it changes (RFC 7590 section 3.6). This
-//! does not affect trust: certificates are renewed, and the policy judges each one.
+//! does not affect trust: certificates are renewed, and the policy decides about each one.
 //!
 //! Only authenticated domains are remembered, so that no other peer can fill the memory or cause warnings.
 

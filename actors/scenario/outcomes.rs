@@ -70,8 +70,9 @@ impl Outcomes {
         self.bounced.get(remote).into_iter().flatten().map(|seen| seen.id).collect()
     }
 
-    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time.
-    pub(super) fn check(&self) {
+    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time. Gives the number of
+    /// stanzas that neither arrived nor came back; the account calls them uncertain or dropped.
+    pub(super) fn check(&self) -> usize {
         let account = &self.account;
         assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
         let mut missing = 0;
@@ -110,6 +111,7 @@ impl Outcomes {
         // A stopped node may not have read all stanzas.
         missing -= self.sent.values().map(Vec::len).sum::<usize>() - account.taken().stanzas as usize;
         assert!(missing <= allowed, "{missing} missing, {allowed} uncertain or dropped: {account:?}");
+        missing
     }
 }
 

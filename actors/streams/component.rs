@@ -44,7 +44,7 @@ use crate::{
     },
     observe::log_limit::LogLimiter,
     streams::{
-        caller,
+        accepted,
         connection::{self, Connection, Intake, WHOLE_CHUNK},
     },
 };
@@ -88,11 +88,11 @@ pub struct Environment {
     /// The index of the listening socket that accepted the connection.
     pub socket: usize,
     /// The listener, which counts the connections of an address.
-    pub ended: Outlet<caller::Ended>,
+    pub ended: Outlet<accepted::Ended>,
     /// The listener, which counts authenticated connections separately.
-    pub proved: Outlet<caller::Proved>,
+    pub authenticated: Outlet<accepted::Authenticated>,
     /// The listener, which slows down an address that tries secrets.
-    pub mistaken: Outlet<caller::Mistaken>,
+    pub wrong_secret: Outlet<accepted::WrongSecret>,
     /// Limits of log lines about connections that serve no name.
     pub log_limits: LogLimits,
     /// The address from which the node pings a component. `None`: the component's own name.
@@ -157,8 +157,8 @@ impl Component {
         }
     }
 
-    fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.connection.address, socket: self.environment.socket }
+    fn caller(&self) -> accepted::Caller {
+        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 
     fn return_to_senders(&self, batches: Vec<Batch>) {
@@ -222,7 +222,7 @@ impl Handler<Queued<link::Event>> for Component {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
                 }
-                self.silence.is_broken(&permit);
+                self.silence.note_read(&permit);
                 self.report_answer();
                 self.machine.receive(bytes);
                 self.drive(&permit, context);
@@ -343,7 +343,7 @@ impl Drop for Component {
             let reason = "internal error of this node".to_owned();
             let _ = self.environment.owners.gone.signal(Gone { name, component: self.own.clone(), reason });
         }
-        let ended = caller::Ended { caller: self.caller(), is_expected: false };
+        let ended = accepted::Ended { caller: self.caller(), is_expected: false };
         let _ = self.environment.ended.signal(ended);
     }
 }

@@ -43,7 +43,7 @@ use crate::{
     },
     settings::Remote,
     streams::{
-        caller,
+        accepted,
         connection::{self, CLOSE_WITHIN, Connection, Intake, OFFER_AGAIN},
         verifier::{self, Verifier},
     },
@@ -85,9 +85,9 @@ pub(crate) struct Environment {
     /// The index of the listening socket that accepted the stream.
     pub socket: usize,
     /// The listener, which counts the streams of an address.
-    pub ended: Outlet<caller::Ended>,
+    pub ended: Outlet<accepted::Ended>,
     /// The listener, which counts authenticated streams separately.
-    pub proved: Outlet<caller::Proved>,
+    pub authenticated: Outlet<accepted::Authenticated>,
     /// Limits of log lines that peers can cause.
     pub log_limits: LogLimits,
     /// The history of remote domains.
@@ -191,8 +191,8 @@ impl Incoming {
         }
     }
 
-    fn caller(&self) -> caller::Caller {
-        caller::Caller { address: self.connection.address, socket: self.environment.socket }
+    fn caller(&self) -> accepted::Caller {
+        accepted::Caller { address: self.connection.address, socket: self.environment.socket }
     }
 
     fn stream_ended(&mut self, end: &End) {
@@ -234,7 +234,7 @@ impl Incoming {
     fn log_closed(&self, reason: &str) {
         self.record_end(reason);
         if matches!(self.authentication, Authentication::Pending)
-            && !self.environment.log_limits.closed.permits()
+            && !self.environment.log_limits.closed.count_line()
         {
             return;
         }
@@ -308,7 +308,7 @@ impl Handler<Queued<link::Event>> for Incoming {
             }
             link::Event::Secured(Ok(session)) => self.secured(*session, context),
             link::Event::Secured(Err(error)) => {
-                if self.environment.log_limits.insecure.permits() {
+                if self.environment.log_limits.insecure.count_line() {
                     log::warn!(
                         target: LOG, address:% = self.connection.address, reason:% = error;
                         "TLS handshake failed"
@@ -341,7 +341,7 @@ impl Handler<Queued<Adopt>> for Incoming {
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
         let Adopt { policies, tls } = adopt.open();
         if let Some(evidence) = &self.certificate.evidence {
-            self.machine.judged(tls.judge(evidence));
+            self.machine.judged(tls.verify_chain(evidence));
         }
         let pairs = self.machine.pairs().to_vec();
         let forbidden = self.machine.adopt(Arc::clone(policies.rules()));
@@ -378,7 +378,7 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
         let is_expected = self.machine.status().has_vouched;
-        let _ = self.environment.ended.signal(caller::Ended { caller: self.caller(), is_expected });
+        let _ = self.environment.ended.signal(accepted::Ended { caller: self.caller(), is_expected });
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) use self::{own_probe::ExpectProbe, socket::bind};
 use crate::{
     observe::log_limit::{self, LogLimiter},
     streams::{
-        caller::{Caller, Ended, Proved},
+        accepted::{Authenticated, Caller, Ended},
         component::{self, Component},
         incoming::{self, Incoming},
     },
@@ -298,7 +298,7 @@ impl Listener {
     /// uses no memory.
     fn refuse(&self, socket: &TcpStream, caller: Caller, error: &stream::Error) {
         let Caller { address, socket: index } = caller;
-        if self.refused.permits() {
+        if self.refused.count_line() {
             log::warn!(target: LOG, address:% = address, reason:% = error; "refused a connection");
         }
         let refusal = match &self.kind {
@@ -315,7 +315,8 @@ impl Listener {
         let _ = socket.try_read(&mut [0; READ_BEFORE_CLOSE]);
     }
 
-    /// Removes a connection that has ended, and serves waiting ones in its place.
+    /// Removes a connection that has ended, and serves waiting ones in its place. It counts as a failed attempt if it
+    /// did not authenticate, also if it waited and sent no byte: an honest peer sends its first byte at once.
     fn forget(&mut self, caller: Caller, context: &mut Context<Self>) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         let (ip, standing) = (caller.address.ip(), connection.standing);
@@ -365,11 +366,11 @@ impl Handler<Queued<Ended>> for Listener {
     }
 }
 
-impl Handler<Queued<Proved>> for Listener {
+impl Handler<Queued<Authenticated>> for Listener {
     type Result = ();
 
-    fn handle(&mut self, proved: Queued<Proved>, _: &mut Context<Self>) {
-        let Proved { caller } = proved.open();
+    fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
+        let Authenticated { caller } = authenticated.open();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let ip = caller.address.ip();
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);

@@ -42,7 +42,7 @@ use self::{
 pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{Owner as AttemptOwner, PendingDial, Session as Dialed, StaticRoute},
+        attempt::{Owner as AttemptOwner, PendingDial, StaticRoute},
         error::AttemptError,
     },
     flow::{
@@ -131,12 +131,12 @@ struct Session {
     inbound: Inbound,
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     evidence: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
-    peer_idles: Option<Duration>,
+    peer_idle_timeout: Option<Duration>,
 }
 
 /// The tokens of those that wait for the end: the node when it stops, or a command.
@@ -214,12 +214,12 @@ impl Outgoing {
     }
 
     /// Takes the stream of a successful attempt.
-    fn establish(&mut self, dialed: Dialed, adopted: Option<Adopt>, context: &mut Context<Self>) {
+    fn establish(&mut self, dialed: crate::dial::attempt::Session, adopted: Option<Adopt>, context: &mut Context<Self>) {
         // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
         // stream.
         let idle_seconds = dialed.machine.idle_seconds();
-        let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
-        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
+        let peer_idle_timeout = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
+        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idle_timeout.unwrap_or(Duration::MAX));
         self.state = State::Open(Session {
             connection: Connection::start(
                 dialed.stream,
@@ -234,7 +234,7 @@ impl Outgoing {
             expires: dialed.expires,
             evidence: dialed.evidence,
             route: dialed.route,
-            peer_idles,
+            peer_idle_timeout,
         });
         self.watch_deadlines(context);
         let established = Established { pair: self.pair.clone(), session: self.own.clone() };
@@ -369,7 +369,7 @@ impl Handler<Queued<Abandon>> for Outgoing {
             self.shutdown.flushing.push(token);
             self.link_ended(
                 WHOLE_CHUNK,
-                "this server is being stopped and the peer reads too slowly",
+                "this server is shutting down and the peer reads too slowly",
                 context,
             );
         }
@@ -385,7 +385,7 @@ impl Handler<Queued<Finish>> for Outgoing {
             State::Open(_) => {
                 self.shutdown.finishing.push(token);
                 let error = stream::Error::new(stream::Condition::SystemShutdown, "");
-                self.close_stream(Some(error), "this server is being stopped", Redial::ByRule, context);
+                self.close_stream(Some(error), "this server is shutting down", Redial::ByRule, context);
                 limit_closing(within, context, Self::close_if_written, Self::cut);
             }
             State::Closing(..) => self.shutdown.finishing.push(token),

@@ -141,7 +141,7 @@ impl Verifier {
         if !self.queues.contains_key(&site) && self.may_start(site) {
             return self.start(verification);
         }
-        if self.waiting >= self.limits.waiting && !self.makes_room(site) {
+        if self.waiting >= self.limits.waiting && !self.make_room(site) {
             return self.refuse(verification);
         }
         self.waiting += 1;
@@ -157,8 +157,9 @@ impl Verifier {
             && self.shares.has_room(site, self.limits.per_address, clock::now())
     }
 
-    /// Refuses the last verification of the longest queue, unless the queue of `site` would be as long.
-    fn makes_room(&mut self, site: IpAddr) -> bool {
+    /// Refuses the last verification of the longest queue, unless the queue of `site` would be as long. Returns
+    /// whether one was refused.
+    fn make_room(&mut self, site: IpAddr) -> bool {
         let longest = self.queues.iter().max_by_key(|(_, queue)| queue.len()).map(|(site, _)| *site);
         let own = self.queues.get(&site).map_or(0, VecDeque::len);
         let Some(queue) = longest.and_then(|longest| self.queues.get_mut(&longest)) else { return false };
@@ -172,7 +173,7 @@ impl Verifier {
     }
 
     fn refuse(&mut self, verification: Verification) {
-        if self.refused.permits() {
+        if self.refused.count_line() {
             log::warn!(
                 target: LOG, address:% = verification.site, pair:% = verification.pair(),
                 running = self.running.len(),

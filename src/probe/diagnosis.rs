@@ -28,7 +28,7 @@ impl Context<'_> {
         let Self { observed, policy, has_certificate } = self;
         Observations {
             received: Some(observed.received.clone()),
-            greeted: observed.header.is_some(),
+            has_header: observed.header.is_some(),
             secured: observed.presented.is_some(),
             chain_incomplete: observed.presented.as_ref().is_some_and(certificate::is_incomplete),
             wants_external: policy.allows(Mechanism::External),

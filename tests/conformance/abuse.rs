@@ -222,7 +222,7 @@ fn verifications_are_limited_per_address() {
     // A verification for another address starts at once.
     let mut held = vec![stranger()];
     asks(&mut held[0], &["f"]);
-    scene.node.eventually_logs(&["asked to verify", "f.slow.example"]);
+    scene.node.eventually_logs(&["received a dialback key to verify", "f.slow.example"]);
     // The next one replaces a waiting verification of the address with the most of them.
     held.push(stranger());
     asks(&mut held[1], &["g"]);

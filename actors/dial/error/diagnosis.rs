@@ -22,7 +22,7 @@ pub struct Observations {
     /// The first bytes that were received; `None` if nothing was observed.
     pub received: Option<Vec<u8>>,
     /// A stream header was received.
-    pub greeted: bool,
+    pub has_header: bool,
     /// The TLS handshake succeeded.
     pub secured: bool,
     /// The peer sent its certificate without the intermediate ones.
@@ -96,7 +96,7 @@ impl Observations {
     /// Whether the peer had sent no stream header when the stream failed at `stage`.
     fn is_unanswered(&self, stage: Stage) -> bool {
         match &self.received {
-            Some(_) => !self.greeted,
+            Some(_) => !self.has_header,
             None => stage == Stage::Header,
         }
     }

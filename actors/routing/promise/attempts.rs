@@ -37,7 +37,7 @@ impl Promise {
 
     /// Starts the actor that makes the attempt and becomes the session.
     fn start_session(&self, pair: &DomainPair) -> Mailbox<Outgoing> {
-        let dialling = self.dial.dial(pair);
+        let dialing = self.dial.dial(pair);
         let owners = outgoing::Owners {
             attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
@@ -50,7 +50,7 @@ impl Promise {
         };
         let (meter, pair) = (Arc::clone(&self.outgoing), pair.clone());
         self.workers.start_actor(&self.outgoing, &pair.to_string(), move |own| {
-            Outgoing::new(pair, dialling, owners, own, meter)
+            Outgoing::new(pair, dialing, owners, own, meter)
         })
     }
 
@@ -90,7 +90,7 @@ impl Promise {
         let retries = self.schedule.retry_since_seen(pair, failure, wanted);
         if retries {
             log::info!(target: LOG, pair:% = pair; "remote contacted us during the attempt: retrying now");
-            self.record(pair, Event::now(EventKind::LifeSign));
+            self.record(pair, Event::now(EventKind::RemoteContact));
         }
         retries
     }
@@ -103,7 +103,7 @@ impl Promise {
                 Some(State::Pausing) => {
                     self.schedule.set_failures(&pair, 0);
                     log::info!(target: LOG, pair:% = pair; "remote is reachable again: retrying now");
-                    self.record(&pair, Event::now(EventKind::LifeSign));
+                    self.record(&pair, Event::now(EventKind::RemoteContact));
                     self.begin(&pair, false);
                 }
                 Some(State::AwaitingSlot { .. }) if self.schedule.failures(&pair) > 0 => {

@@ -84,7 +84,7 @@ impl Handler<Queued<component::BindRequested>> for Router {
             Decision::Replaces(replaced) => {
                 log::warn!(
                     target: component::LOG, name:% = name;
-                    "another connection replaces the component's"
+                    "a new connection replaces the component's old connection"
                 );
                 let _ = replaced.signal(component::GiveWay);
                 (true, false)

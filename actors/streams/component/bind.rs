@@ -6,7 +6,7 @@ use actix::{ActorContext, AsyncContext, Context, Handler};
 use xmpp::Domain;
 
 use super::{BindDecided, BindRequested, Component, Gone, LOG};
-use crate::{flow::batch::ReadPermit, streams::caller};
+use crate::{flow::batch::ReadPermit, streams::accepted};
 use mailbox::Queued;
 
 /// The name that a connection serves.
@@ -116,7 +116,7 @@ impl Handler<Queued<BindDecided>> for Component {
                 );
                 self.machine.accept();
                 // A listener that is gone counts no connections.
-                let _ = self.environment.proved.signal(caller::Proved { caller: self.caller() });
+                let _ = self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
             }
             BindDecided::Pending => self.name_is_taken(true, context),
             BindDecided::Refused => self.name_is_taken(false, context),

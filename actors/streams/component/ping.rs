@@ -21,8 +21,8 @@ pub(super) struct Ping {
 }
 
 impl Ping {
-    /// Whether this is the answer to the ping.
-    pub(super) fn is_answer(&mut self, stanza: &Stanza) -> bool {
+    /// Returns whether this is the answer to the ping. From then on no answer is awaited.
+    pub(super) fn take_answer(&mut self, stanza: &Stanza) -> bool {
         let answers = stanza.kind() == Kind::Iq
             && matches!(stanza.type_(), Some("result" | "error"))
             && self.id.is_some()

@@ -25,16 +25,16 @@ use status::{
 #[derive(Default)]
 pub(super) struct PeerCertificate {
     pub(super) expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     pub(super) evidence: Option<tls::PeerChain>,
     /// Whether it is valid for the domain that the peer claims; `None` before the peer claims one over TLS.
     pub(super) verdict: Option<Result<(), Problem>>,
 }
 
 impl PeerCertificate {
-    /// The certificate of a TLS session, whose evidence moves here.
+    /// The certificate of a TLS session, whose chain moves here.
     pub(super) fn of(session: &mut tls::Session) -> Self {
-        Self { expires: session.expires, evidence: session.evidence.take(), verdict: None }
+        Self { expires: session.expires, evidence: session.peer_chain.take(), verdict: None }
     }
 }
 
@@ -44,7 +44,7 @@ impl Incoming {
         self.environment.tls.update(&mut session);
         let verdict = self.certificate.verdict.take();
         self.certificate = PeerCertificate { verdict, ..PeerCertificate::of(&mut session) };
-        if self.environment.log_limits.secured.permits() {
+        if self.environment.log_limits.secured.count_line() {
             let claimed = self.machine.status().claimed;
             let certificate = match (&session.certificate, claimed) {
                 (None, _) => "none shown".to_owned(),
@@ -69,8 +69,8 @@ impl Incoming {
     /// Keeps the verdict, and counts it once a stream.
     pub(super) fn set_verdict(&mut self, verdict: Result<(), Problem>) {
         if self.certificate.verdict.is_none() {
-            let count =
-                Count::Judged { direction: Direction::Incoming, verdict: Verdict::of(&verdict).as_str() };
+            let (direction, verdict) = (Direction::Incoming, Verdict::of(&verdict));
+            let count = Count::CertificateVerified { direction, verdict };
             self.environment.metrics.count(count);
         }
         self.certificate.verdict = Some(verdict);

@@ -76,7 +76,7 @@ impl Incoming {
         }
         self.connection.allow_stall();
         let error =
-            stream::Error::new(Condition::ConnectionTimeout, "no data accepted within the write timeout");
+            stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time");
         self.close(Some(error), context);
         self.end(reason);
     }

@@ -103,7 +103,8 @@ impl Listener {
         next
     }
 
-    /// Refuses a waiting connection. It does not count as a failed attempt: it was never served.
+    /// Refuses a waiting connection. It does not count as a failed attempt: the peer has sent its first byte in time,
+    /// and it was the node that did not serve it.
     fn refuse_waiting(&mut self, caller: Caller, error: &stream::Error) {
         let Some(connection) = self.connections.remove(&caller) else { return };
         self.addresses.change(caller.address.ip(), Some(connection.standing), None);

@@ -55,7 +55,7 @@ impl Outgoing {
             // link is cut.
             let error = stream::Error::new(
                 stream::Condition::ConnectionTimeout,
-                "no data accepted within the write timeout",
+                "no data accepted in time",
             );
             self.close_stream(Some(error), "the peer does not read", Redial::ByRule, context);
         } else if needs_certificate && session.expires.is_some_and(|end| end <= clock::system()) {

@@ -1,6 +1,6 @@
 //! The content of one tag (XML 1.0 section 3.1): its name and attributes. Namespaces are not resolved here.
 
-use super::Error;
+use super::{Error, Measure};
 use super::chars::{self, Class};
 use super::text;
 use std::ops::Range;
@@ -81,7 +81,7 @@ impl Tag {
                     return Err(Error::NotWellFormed("attributes without white space between them"));
                 }
                 Some(_) if self.attributes.len() == limit => {
-                    return Err(Error::TooComplex { what: "attributes", limit });
+                    return Err(Error::TooComplex { measure: Measure::Attributes, limit });
                 }
                 Some(_) => match attribute(view, begin, at)? {
                     None => return Ok(false),

@@ -100,7 +100,7 @@ impl Handshake {
         ids: Box<dyn FnMut() -> String + Send>,
     ) -> Self {
         let max = rules.default_policy().max_stanza_unauthenticated;
-        let wire = Wire::new(ns::SERVER, rules.bounds().for_stranger(max), Output::Transmit);
+        let wire = Wire::new(ns::SERVER, rules.bounds().for_unauthenticated(max), Output::Transmit);
         Self {
             negotiation: Negotiation::new(rules, direct_tls, ids, wire),
             proved: Vec::new(),

@@ -65,7 +65,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
         goal,
         pair: pair(),
         remote: remote.clone(),
-        limits: Limits { time: Duration::from_secs(60), connections: 64, lookups: 64, near: true },
+        limits: Limits { time: Duration::from_secs(60), connections: 64, lookups: 64, allows_local_scope: true },
         bounds: Bounds::default(),
         certificate: false,
         dialer: Dialer {
@@ -207,7 +207,7 @@ async fn the_walk_ends_with_the_lookups_the_connections_or_the_time_of_the_attem
         (64, 64, minute, &[1, 2, 3, 4, 5]),
     ] {
         let mut attempt = attempt(OpenSession);
-        attempt.limits = Limits { time, connections, lookups, near: true };
+        attempt.limits = Limits { time, connections, lookups, allows_local_scope: true };
         let mut walk = Walk::over(&attempt, Strategy::FirstSuccess, targets(&[1, 2, 3, 4, 5]));
         assert_eq!(targets_visited(&mut walk).await, visited, "{lookups} {connections} {time:?}");
         assert_eq!(walk.targets().count(), 0);
@@ -217,7 +217,7 @@ async fn the_walk_ends_with_the_lookups_the_connections_or_the_time_of_the_attem
 #[actix::test]
 async fn a_probe_has_no_limits() {
     let mut attempt = attempt(OpenSession);
-    attempt.limits = Limits { time: Duration::ZERO, connections: 0, lookups: 0, near: true };
+    attempt.limits = Limits { time: Duration::ZERO, connections: 0, lookups: 0, allows_local_scope: true };
     let mut walk = Walk::over(&attempt, Strategy::EveryAddress, targets(&[1, 2]));
     assert_eq!(targets_visited(&mut walk).await, [1, 2]);
 }
