@@ -89,7 +89,10 @@ fn addresses_that_are_raced_have_to_pass_the_gate_each() {
     let first = listener.accepts();
     sender.sends_message("two.example", "2", "");
     // The attempt to the second domain has raced its addresses up to this one.
-    node.eventually_logs(&["refused a connection: the limit of the address is reached", &format!("address={silent}")]);
+    node.eventually_logs(&[
+        "refused a connection: the limit of the address is reached",
+        &format!("address={silent}"),
+    ]);
     assert!(listener.accepted().is_none(), "more than one at once");
     drop(first);
     listener.accepts();

@@ -15,7 +15,7 @@ use std::{
 use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 
-pub use self::attempts::{AttemptResult, Purpose};
+pub(crate) use self::attempts::{AttemptResult, Purpose};
 use mailbox::{Outlet, Queued};
 use status::report::{Direction, Verdict};
 

@@ -214,7 +214,12 @@ impl Outgoing {
     }
 
     /// Takes the stream of a successful attempt.
-    fn establish(&mut self, dialed: crate::dial::attempt::Session, adopted: Option<Adopt>, context: &mut Context<Self>) {
+    fn establish(
+        &mut self,
+        dialed: crate::dial::attempt::Session,
+        adopted: Option<Adopt>,
+        context: &mut Context<Self>,
+    ) {
         // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
         // stream.
         let idle_seconds = dialed.machine.idle_seconds();

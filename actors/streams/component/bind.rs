@@ -116,7 +116,8 @@ impl Handler<Queued<BindDecided>> for Component {
                 );
                 self.machine.accept();
                 // A listener that is gone counts no connections.
-                let _ = self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
+                let _ =
+                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
             }
             BindDecided::Pending => self.name_is_taken(true, context),
             BindDecided::Refused => self.name_is_taken(false, context),
