@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::dialback::{INBOX, Stage, result};
+use crate::dialback::{Fixture, INBOX, result};
 use crate::support::{Listener, Network, Node, Peer, Server, Setup, connect_from, eventually};
 
 #[test]
@@ -100,27 +100,27 @@ fn addresses_that_are_raced_have_to_pass_the_gate_each() {
 
 #[test]
 fn call_backs_to_tarpits_give_way_to_those_of_other_addresses() {
-    let stage = Stage::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example")
             .set("limits.max_verifications", "4")
             .set("limits.max_verifications_per_address", "2"),
     );
     let tarpit = Tarpit::everywhere();
     let mut liars = Vec::new();
-    for source in [stage.network.address(), stage.network.address()] {
+    for source in [fixture.network.address(), fixture.network.address()] {
         for number in 0..2 {
             let domain = format!("d{number}.{}.example", source.octets()[3]);
-            tarpit.publish(&stage.network, &domain, 2, 4);
-            let mut liar = dials_from(&stage, source, &domain);
+            tarpit.publish(&fixture.network, &domain, 2, 4);
+            let mut liar = dials_from(&fixture, source, &domain);
             liar.sends(&result(&domain, INBOX, "key"));
             liars.push(liar);
         }
     }
     eventually("every turn is taken", || (tarpit.met() == 4).then_some(()));
-    let mut honest = dials_from(&stage, stage.network.address(), "peer.example");
+    let mut honest = dials_from(&fixture, fixture.network.address(), "peer.example");
     honest.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
-    let id = stage.is_called_back(&mut called).attribute("id").to_owned();
+    let mut called = fixture.listener.accepts();
+    let id = fixture.is_called_back(&mut called).attribute("id").to_owned();
     called.sends(&crate::dialback::verified(INBOX, &id, "valid"));
     assert_eq!(honest.expects("result").attribute("type"), "valid");
     drop(liars);
@@ -128,19 +128,19 @@ fn call_backs_to_tarpits_give_way_to_those_of_other_addresses() {
 
 #[test]
 fn a_call_back_ends_with_the_stream_that_asked_for_it() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\""));
-    let (mut dialling, _) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\""));
+    let (mut dialing, _) = fixture.dials("peer.example");
+    dialing.sends(&result("peer.example", INBOX, "key"));
+    let mut called = fixture.listener.accepts();
     called.expects_header();
-    drop(dialling);
+    drop(dialing);
     called.expects_end();
 }
 
 // rows: F17
 #[test]
 fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
-    let stage = Stage::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example")
             .set("s2s.handshake_timeout", "\"3s\"")
             .set("limits.max_verifications", "1"),
@@ -149,8 +149,8 @@ fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
     let mut asking: Vec<Peer> = ["one.example", "two.example", "three.example"]
         .into_iter()
         .map(|domain| {
-            tarpit.publish(&stage.network, domain, 20, 16);
-            let mut peer = dials_from(&stage, stage.network.address(), domain);
+            tarpit.publish(&fixture.network, domain, 20, 16);
+            let mut peer = dials_from(&fixture, fixture.network.address(), domain);
             peer.sends(&result(domain, INBOX, "key"));
             peer
         })
@@ -164,8 +164,8 @@ fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
 
 /// Opens a stream to the node from its own address.
 #[track_caller]
-fn dials_from(stage: &Stage, source: Ipv4Addr, domain: &str) -> Peer {
-    let mut peer = Peer::accepted(connect_from(source, (stage.node.address(), 5269).into()));
+fn dials_from(fixture: &Fixture, source: Ipv4Addr, domain: &str) -> Peer {
+    let mut peer = Peer::accepted(connect_from(source, (fixture.node.address(), 5269).into()));
     peer.sends_header(domain, INBOX, "");
     peer.expects_header();
     peer.expects("features");

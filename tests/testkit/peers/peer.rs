@@ -242,7 +242,7 @@ impl Peer {
     }
 
     /// The next bytes, unparsed.
-    pub fn hears(&mut self, limit: Duration) -> Result<String, Nothing> {
+    pub fn reads(&mut self, limit: Duration) -> Result<String, Nothing> {
         let bytes = self.wire.hear(limit)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -319,13 +319,13 @@ impl Peer {
     #[track_caller]
     pub fn answers_to_external(&mut self, domain: &str, identity: &Identity) -> Element {
         self.answers_to_tls(domain, identity);
-        self.takes_external(domain)
+        self.accepts_external(domain)
     }
 
     /// As server, after TLS and both headers: offers and accepts EXTERNAL, up to the features of the next stream. Returns the
     /// other side's header of that stream.
     #[track_caller]
-    pub fn takes_external(&mut self, domain: &str) -> Element {
+    pub fn accepts_external(&mut self, domain: &str) -> Element {
         self.sends_features(
             "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
              <mechanism>EXTERNAL</mechanism></mechanisms>",
