@@ -74,7 +74,7 @@ impl Handler<Queued<accepted::Ended>> for NullListener {
     type Result = ();
 
     fn handle(&mut self, ended: Queued<accepted::Ended>, _: &mut Context<Self>) {
-        ended.open();
+        ended.into_message();
     }
 }
 
@@ -82,7 +82,7 @@ impl Handler<Queued<accepted::Authenticated>> for NullListener {
     type Result = ();
 
     fn handle(&mut self, authenticated: Queued<accepted::Authenticated>, _: &mut Context<Self>) {
-        authenticated.open();
+        authenticated.into_message();
     }
 }
 
@@ -90,6 +90,6 @@ impl Handler<Queued<accepted::WrongSecret>> for NullListener {
     type Result = ();
 
     fn handle(&mut self, wrong: Queued<accepted::WrongSecret>, _: &mut Context<Self>) {
-        wrong.open();
+        wrong.into_message();
     }
 }

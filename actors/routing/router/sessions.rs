@@ -32,7 +32,7 @@ impl Handler<Queued<promise::Fulfilled>> for Router {
     type Result = ();
 
     fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
-        let promise::Fulfilled { pair, session } = fulfilled.open();
+        let promise::Fulfilled { pair, session } = fulfilled.into_message();
         self.sessions.insert(pair.clone(), session);
         let _ = self.promise.signal(promise::Release { pair });
     }
@@ -42,7 +42,7 @@ impl Handler<Queued<outgoing::Closed>> for Router {
     type Result = ();
 
     fn handle(&mut self, closed: Queued<outgoing::Closed>, _: &mut Context<Self>) {
-        let outgoing::Closed { pair, session } = closed.open();
+        let outgoing::Closed { pair, session } = closed.into_message();
         self.session_closed(&pair, &session);
     }
 }
@@ -51,7 +51,7 @@ impl Handler<Queued<Flush>> for Router {
     type Result = ();
 
     fn handle(&mut self, flush: Queued<Flush>, _: &mut Context<Self>) {
-        let Flush { within, token } = flush.open();
+        let Flush { within, token } = flush.into_message();
         for session in self.sessions.values() {
             let _ = session.signal(outgoing::Flush { within, token: token.clone() });
         }
@@ -62,7 +62,7 @@ impl Handler<Queued<Abandon>> for Router {
     type Result = ();
 
     fn handle(&mut self, abandon: Queued<Abandon>, _: &mut Context<Self>) {
-        let Abandon { token } = abandon.open();
+        let Abandon { token } = abandon.into_message();
         for session in self.sessions.values() {
             let _ = session.signal(outgoing::Abandon { token: token.clone() });
         }
@@ -73,7 +73,7 @@ impl Handler<Queued<Finish>> for Router {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, _: &mut Context<Self>) {
-        let Finish { within, token } = finish.open();
+        let Finish { within, token } = finish.into_message();
         for session in self.sessions.values() {
             let _ = session.signal(outgoing::Finish { within, token: token.clone() });
         }

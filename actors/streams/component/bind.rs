@@ -104,7 +104,7 @@ impl Handler<Queued<BindDecided>> for Component {
     type Result = ();
 
     fn handle(&mut self, decided: Queued<BindDecided>, context: &mut Context<Self>) {
-        match decided.open() {
+        match decided.into_message() {
             BindDecided::Accepted => {
                 self.binding.advance(|binding| match binding {
                     Binding::Requested(name) => Binding::Bound(name),
