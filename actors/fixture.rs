@@ -3,8 +3,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test cannot go on without them")]
 
-mod null_listener;
 mod node;
+mod null_listener;
 mod session;
 
 pub use node::{SECRET, Setup, start};

@@ -96,7 +96,7 @@ fn domains_that_are_away_are_tried_again_at_a_pace() {
     // The first attempts are not paced; every later one is.
     let last = DOMAINS + TRIES;
     eventually("many have been tried again", || (node.process().count("no link") > last).then_some(()));
-    assert!(knocks.load(Relaxed) > DOMAINS, "those that failed were not dialled");
+    assert!(knocks.load(Relaxed) > DOMAINS, "those that failed were not dialed");
     let lines = node.process().lines();
     let failures: Vec<_> = lines.iter().filter(|line| line.contains("no link")).collect();
     // The node's own timestamps. No attempt is repeated before the first failure, so from then on all repeated attempts

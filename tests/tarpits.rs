@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::dialback::{INBOX, Stage, result, verified};
+use crate::dialback::{Fixture, INBOX, result, verified};
 use crate::support::{Listener, Network, Node, Peer, Server, Setup, eventually};
 
 #[test]
@@ -89,7 +89,10 @@ fn addresses_that_are_raced_have_to_pass_the_gate_each() {
     let first = listener.accepts();
     sender.sends_message("two.example", "2", "");
     // The attempt to the second domain has raced its addresses up to this one.
-    node.eventually_logs(&["refused a connection: the limit of the address is reached", &format!("address={silent}")]);
+    node.eventually_logs(&[
+        "refused a connection: the limit of the address is reached",
+        &format!("address={silent}"),
+    ]);
     assert!(listener.accepted().is_none(), "more than one at once");
     drop(first);
     listener.accepts();
@@ -97,26 +100,26 @@ fn addresses_that_are_raced_have_to_pass_the_gate_each() {
 
 #[test]
 fn call_backs_to_tarpits_give_way_to_those_of_other_addresses() {
-    let stage = Stage::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example")
             .set("limits.max_verifications", "4")
             .set("limits.max_verifications_per_address", "2"),
     );
     let tarpit = Tarpit::everywhere();
     let mut liars = Vec::new();
-    for source in [stage.network.address(), stage.network.address()] {
+    for source in [fixture.network.address(), fixture.network.address()] {
         for number in 0..2 {
             let domain = format!("d{number}.{}.example", source.octets()[3]);
-            tarpit.publish(&stage.network, &domain, 2, 4);
-            let mut liar = stage.dials_from(source, &domain);
+            tarpit.publish(&fixture.network, &domain, 2, 4);
+            let mut liar = fixture.dials_from(source, &domain);
             liar.sends(&result(&domain, INBOX, "key"));
             liars.push(liar);
         }
     }
     eventually("every turn is taken", || (tarpit.met() == 4).then_some(()));
-    let mut honest = stage.dials_from(stage.network.address(), "peer.example");
+    let mut honest = fixture.dials_from(fixture.network.address(), "peer.example");
     honest.sends(&result("peer.example", INBOX, "key"));
-    let (mut called, question) = stage.called_back();
+    let (mut called, question) = fixture.called_back();
     called.sends(&verified(INBOX, question.attribute("id"), "valid"));
     assert_eq!(honest.expects("result").attribute("type"), "valid");
     drop(liars);
@@ -124,19 +127,19 @@ fn call_backs_to_tarpits_give_way_to_those_of_other_addresses() {
 
 #[test]
 fn a_call_back_ends_with_the_stream_that_asked_for_it() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\""));
-    let (mut dialling, _) = stage.dials("peer.example");
-    dialling.sends(&result("peer.example", INBOX, "key"));
-    let mut called = stage.listener.accepts();
+    let fixture = Fixture::with(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"60s\""));
+    let (mut dialing, _) = fixture.dials("peer.example");
+    dialing.sends(&result("peer.example", INBOX, "key"));
+    let mut called = fixture.listener.accepts();
     called.expects_header();
-    drop(dialling);
+    drop(dialing);
     called.expects_end();
 }
 
 // rows: F17
 #[test]
 fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
-    let stage = Stage::of(
+    let fixture = Fixture::with(
         Setup::of("nuncio.example")
             .set("s2s.handshake_timeout", "\"3s\"")
             .set("limits.max_verifications", "1"),
@@ -145,8 +148,8 @@ fn a_key_is_answered_in_time_however_many_addresses_and_keys_there_are() {
     let mut asking: Vec<Peer> = ["one.example", "two.example", "three.example"]
         .into_iter()
         .map(|domain| {
-            tarpit.publish(&stage.network, domain, 20, 16);
-            let mut peer = stage.dials_from(stage.network.address(), domain);
+            tarpit.publish(&fixture.network, domain, 20, 16);
+            let mut peer = fixture.dials_from(fixture.network.address(), domain);
             peer.sends(&result(domain, INBOX, "key"));
             peer
         })

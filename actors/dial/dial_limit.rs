@@ -246,7 +246,7 @@ impl Handler<Queued<Acquire>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, request: Queued<Acquire>, _: &mut Context<Self>) {
-        self.acquire(request.open());
+        self.acquire(request.into_message());
     }
 }
 
@@ -254,7 +254,7 @@ impl Handler<Queued<Released>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, released: Queued<Released>, _: &mut Context<Self>) {
-        let Released { key, succeeded } = released.open();
+        let Released { key, succeeded } = released.into_message();
         self.release(key, succeeded);
     }
 }
@@ -263,7 +263,7 @@ impl Handler<Queued<Adopt>> for DialLimit {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        self.per_address = adopt.open().per_address;
+        self.per_address = adopt.into_message().per_address;
         // The limit may be higher now.
         let keys: Vec<Key> = self.queues.keys().copied().collect();
         keys.into_iter().for_each(|key| self.grant_next(key));

@@ -49,7 +49,7 @@ impl Handler<Queued<Respond>> for Router {
     type Result = ();
 
     fn handle(&mut self, respond: Queued<Respond>, _: &mut Context<Self>) {
-        respond.open().respond();
+        respond.into_message().respond();
     }
 }
 
@@ -57,7 +57,7 @@ impl Handler<Queued<Respond>> for Promise {
     type Result = ();
 
     fn handle(&mut self, respond: Queued<Respond>, _: &mut Context<Self>) {
-        respond.open().respond();
+        respond.into_message().respond();
     }
 }
 

@@ -73,7 +73,7 @@ impl Handler<Queued<Record>> for Fingerprints {
     type Result = ();
 
     fn handle(&mut self, record: Queued<Record>, _: &mut Context<Self>) {
-        let record = record.open();
+        let record = record.into_message();
         let Record { remote, direction, fingerprint } = record.clone();
         if let Some(before) = self.record(record, clock::now()) {
             log::warn!(

@@ -15,7 +15,7 @@ use std::{
 use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 
-pub use self::attempts::{AttemptResult, Purpose};
+pub(crate) use self::attempts::{AttemptResult, Purpose};
 use mailbox::{Outlet, Queued};
 use status::report::{Direction, Verdict};
 
@@ -140,7 +140,7 @@ impl Handler<Queued<Count>> for Metrics {
     type Result = ();
 
     fn handle(&mut self, count: Queued<Count>, _: &mut Context<Self>) {
-        match count.open() {
+        match count.into_message() {
             Count::Phase { phase, took } => self.counts.phases.entry(phase).or_default().observe(took),
             Count::Attempted { purpose, result } => {
                 *self.counts.attempts.entry((purpose, result)).or_default() += 1;
@@ -161,7 +161,7 @@ impl Handler<Queued<Show>> for Metrics {
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
         let counts = Counts { admitted: self.admitted.load(Relaxed), ..self.counts.clone() };
         // Whoever asked may have given up.
-        let _ = show.open().answer.send(counts);
+        let _ = show.into_message().answer.send(counts);
     }
 }
 

@@ -194,7 +194,7 @@ impl Handler<Queued<Record>> for Recorder {
     type Result = ();
 
     fn handle(&mut self, record: Queued<Record>, _: &mut Context<Self>) {
-        self.record(record.open());
+        self.record(record.into_message());
     }
 }
 
@@ -202,7 +202,7 @@ impl Handler<Queued<Settled>> for Recorder {
     type Result = ();
 
     fn handle(&mut self, settled: Queued<Settled>, _: &mut Context<Self>) {
-        let Settled { accounts } = settled.open();
+        let Settled { accounts } = settled.into_message();
         for (domain, figures) in accounts {
             // Local domains have no record.
             if let Some(record) = self.domains.get_mut(&domain) {
@@ -216,7 +216,7 @@ impl Handler<Queued<Recall>> for Recorder {
     type Result = ();
 
     fn handle(&mut self, recall: Queued<Recall>, _: &mut Context<Self>) {
-        let Recall { remote, answer } = recall.open();
+        let Recall { remote, answer } = recall.into_message();
         let history = self.domains.get(&remote).map(|record| History {
             events: record.events.iter().cloned().collect(),
             account: record.account,
@@ -231,7 +231,7 @@ impl Handler<Queued<Locate>> for Recorder {
     type Result = ();
 
     fn handle(&mut self, locate: Queued<Locate>, _: &mut Context<Self>) {
-        let Locate { pairs, answer } = locate.open();
+        let Locate { pairs, answer } = locate.into_message();
         let _ = answer.send(pairs.iter().map(|pair| self.progress(pair)).collect());
     }
 }

@@ -217,7 +217,7 @@ impl Handler<Queued<link::Event>> for Component {
     type Result = ();
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
-        match event.open() {
+        match event.into_message() {
             link::Event::Received { bytes, permit } => {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
@@ -261,7 +261,7 @@ impl Handler<Queued<Send>> for Component {
     type Result = ();
 
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
-        let Send { batch } = send.open();
+        let Send { batch } = send.into_message();
         if self.connection.has_ended() || self.machine.has_closed() {
             return self.return_to_senders(vec![batch]);
         }
@@ -277,7 +277,7 @@ impl Handler<Queued<Retire>> for Component {
     type Result = ();
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
-        retire.open();
+        retire.into_message();
         self.binding.retire();
         if self.connection.is_down() {
             context.stop();
@@ -289,7 +289,7 @@ impl Handler<Queued<Drain>> for Component {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { within, token } = drain.open();
+        let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
         let quiet_within = within / 5 * 4;
         self.close_when_quiet(clock::now() + quiet_within, context);
@@ -301,7 +301,7 @@ impl Handler<Queued<Expel>> for Component {
     type Result = ();
 
     fn handle(&mut self, expel: Queued<Expel>, context: &mut Context<Self>) {
-        expel.open();
+        expel.into_message();
         if !self.connection.has_ended() {
             self.close_with(Condition::HostGone, "this name is no longer served here", context);
         }
@@ -312,7 +312,7 @@ impl Handler<Queued<GiveWay>> for Component {
     type Result = ();
 
     fn handle(&mut self, give_way: Queued<GiveWay>, context: &mut Context<Self>) {
-        give_way.open();
+        give_way.into_message();
         if !self.connection.has_ended() {
             self.close_with(Condition::Conflict, "replaced by another connection of this component", context);
         }
@@ -323,7 +323,7 @@ impl Handler<Queued<Dismiss>> for Component {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
-        let Dismiss { token } = dismiss.open();
+        let Dismiss { token } = dismiss.into_message();
         if !self.binding.was_released() {
             self.dismissed = Some(token);
         }

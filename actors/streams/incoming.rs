@@ -284,7 +284,7 @@ impl Handler<Queued<link::Event>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
-        match event.open() {
+        match event.into_message() {
             link::Event::Received { bytes, permit } => {
                 if let Some(shown) = self.connection.received(&bytes) {
                     log::trace!(target: LOG, address:% = self.connection.address; "received {shown}");
@@ -329,7 +329,7 @@ impl Handler<Queued<verifier::Verified>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, verified: Queued<verifier::Verified>, context: &mut Context<Self>) {
-        let verifier::Verified { request, answer } = verified.open();
+        let verifier::Verified { request, answer } = verified.into_message();
         self.machine.verified(&request, answer);
         self.drive(&ReadPermit::free(), context);
     }
@@ -339,7 +339,7 @@ impl Handler<Queued<Adopt>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let Adopt { policies, tls } = adopt.open();
+        let Adopt { policies, tls } = adopt.into_message();
         if let Some(evidence) = &self.certificate.evidence {
             self.machine.judged(tls.verify_chain(evidence));
         }
@@ -365,7 +365,7 @@ impl Handler<Queued<Drain>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, context: &mut Context<Self>) {
-        let Drain { within, token } = drain.open();
+        let Drain { within, token } = drain.into_message();
         self.draining = Some(token);
         if !self.connection.has_ended() {
             self.close(Some(stream::Error::new(Condition::SystemShutdown, "")), context);

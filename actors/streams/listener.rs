@@ -349,7 +349,7 @@ impl Handler<Queued<Accepted>> for Listener {
     type Result = ();
 
     fn handle(&mut self, accepted: Queued<Accepted>, _: &mut Context<Self>) {
-        let Accepted { socket, caller } = accepted.open();
+        let Accepted { socket, caller } = accepted.into_message();
         self.take(socket, caller);
     }
 }
@@ -358,7 +358,7 @@ impl Handler<Queued<Ended>> for Listener {
     type Result = ();
 
     fn handle(&mut self, ended: Queued<Ended>, context: &mut Context<Self>) {
-        let Ended { caller, is_expected } = ended.open();
+        let Ended { caller, is_expected } = ended.into_message();
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.is_expected = is_expected;
         }
@@ -370,7 +370,7 @@ impl Handler<Queued<Authenticated>> for Listener {
     type Result = ();
 
     fn handle(&mut self, authenticated: Queued<Authenticated>, _: &mut Context<Self>) {
-        let Authenticated { caller } = authenticated.open();
+        let Authenticated { caller } = authenticated.into_message();
         let Some(connection) = self.connections.get_mut(&caller) else { return };
         let ip = caller.address.ip();
         let before = std::mem::replace(&mut connection.standing, Standing::Proved);
@@ -383,7 +383,7 @@ impl Handler<Queued<Stop>> for Listener {
     type Result = ();
 
     fn handle(&mut self, stop: Queued<Stop>, _: &mut Context<Self>) {
-        stop.open();
+        stop.into_message();
         self.stopped = true;
         self.accepting.iter().for_each(JoinHandle::abort);
         self.clear_queues();
@@ -394,7 +394,7 @@ impl Handler<Queued<Adopt>> for Listener {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { kind, limits } = adopt.open();
+        let Adopt { kind, limits } = adopt.into_message();
         match (&mut self.kind, kind) {
             (Kind::Servers(own), Kind::Servers(new)) => {
                 for connection in self.connections.values() {
@@ -427,7 +427,7 @@ impl Handler<Queued<Drain>> for Listener {
     type Result = ();
 
     fn handle(&mut self, drain: Queued<Drain>, _: &mut Context<Self>) {
-        let Drain { within, token } = drain.open();
+        let Drain { within, token } = drain.into_message();
         for connection in self.connections.values() {
             let token = token.clone();
             // A stream that has just ended need not be closed.

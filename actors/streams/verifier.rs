@@ -280,7 +280,7 @@ impl Handler<Queued<Verify>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, verify: Queued<Verify>, _: &mut Context<Self>) {
-        self.take(verify.open());
+        self.take(verify.into_message());
     }
 }
 
@@ -288,7 +288,7 @@ impl Handler<Queued<Done>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, done: Queued<Done>, context: &mut Context<Self>) {
-        let Done { number, confirmed } = done.open();
+        let Done { number, confirmed } = done.into_message();
         let Some(Running { site, .. }) = self.running.remove(&number) else { return };
         if confirmed {
             self.shares.give_back(site, clock::now());
@@ -303,7 +303,7 @@ impl Handler<Queued<Adopt>> for Verifier {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { dialer, limits } = adopt.open();
+        let Adopt { dialer, limits } = adopt.into_message();
         (self.dialer, self.limits) = (dialer, limits);
         self.start_next();
     }

@@ -6,10 +6,10 @@ mod scan;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Scene, Server, Setup};
+use crate::support::{Auth, Element, Identity, Listener, Network, Node, Peer, Server, Setup};
 
 /// A node, and a peer with a valid certificate for `peer.example`.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     identity: Identity,
@@ -17,13 +17,13 @@ struct Stage {
     address: Ipv4Addr,
 }
 
-impl Stage {
-    fn set() -> Self {
+impl Fixture {
+    fn new() -> Self {
         Self::with(Setup::of("nuncio.example").auth(Auth::External))
     }
 
     fn with(setup: Setup) -> Self {
-        let Scene { network, node, identity } = Scene::of(setup);
+        let crate::support::Fixture { network, node, identity } = crate::support::Fixture::with(setup);
         let address = network.address();
         Self { network, node, identity, address }
     }

@@ -11,10 +11,10 @@ mod styles;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Scene, Server, Setup};
+use crate::support::{Auth, Component, Identity, Listener, Network, Node, Peer, SOON, Server, Setup};
 
 /// A node, and a peer with a valid certificate for `peer.example`.
-struct Stage {
+struct Fixture {
     network: Network,
     node: Node,
     identity: Identity,
@@ -22,13 +22,13 @@ struct Stage {
     address: Ipv4Addr,
 }
 
-impl Stage {
-    fn set() -> Self {
+impl Fixture {
+    fn new() -> Self {
         Self::with(setup())
     }
 
     fn with(setup: Setup) -> Self {
-        let Scene { network, node, identity } = Scene::of(setup);
+        let crate::support::Fixture { network, node, identity } = crate::support::Fixture::with(setup);
         let address = network.address();
         Self { network, node, identity, address }
     }
@@ -102,11 +102,11 @@ impl Stage {
 
     /// Sends a legitimate stanza, which must be the first that arrives.
     #[track_caller]
-    fn receives_only_the_truth(&self, inbox: &mut Component) {
+    fn receives_only_a_valid_stanza(&self, inbox: &mut Component) {
         let mut peer = self.authenticated();
-        peer.sends(&message("truth"));
-        let first = inbox.next(SOON).expect("the honest stanza");
-        assert_eq!(first.attribute("id"), "truth", "{first}");
+        peer.sends(&message("valid"));
+        let first = inbox.next(SOON).expect("the valid stanza");
+        assert_eq!(first.attribute("id"), "valid", "{first}");
     }
 }
 

@@ -134,7 +134,10 @@ impl<G: Goal> Attempt<G> {
 ///
 /// # Errors
 /// None is left; this is the first of the others.
-pub(super) fn allowed(mut addresses: Vec<SocketAddr>, local_scope: bool) -> Result<Vec<SocketAddr>, SocketAddr> {
+pub(super) fn allowed(
+    mut addresses: Vec<SocketAddr>,
+    local_scope: bool,
+) -> Result<Vec<SocketAddr>, SocketAddr> {
     if !local_scope {
         let first = addresses.iter().copied().find(|address| address::is_local_scope(address.ip()));
         addresses.retain(|address| !address::is_local_scope(address.ip()));

@@ -169,9 +169,12 @@ async fn answer(head: &str, sources: &Sources) -> Answer {
         .collect();
     let format = Format::of(&accept);
     match sources.snapshot().await.map(|snapshot| families::write(&snapshot, format)) {
-        Some(body) => {
-            Answer { status: Status::Ok, content_type: format.content_type(), body, with_body: method == "GET" }
-        }
+        Some(body) => Answer {
+            status: Status::Ok,
+            content_type: format.content_type(),
+            body,
+            with_body: method == "GET",
+        },
         None => Answer::error(Status::Unavailable),
     }
 }

@@ -32,7 +32,9 @@ impl Events {
         let others_full = others >= places - reserved(places);
         if self.events.len() >= places || (!claimed && others_full) {
             let displaced = claimed || !others_full;
-            let Some(oldest) = self.events.iter().position(|known| known.claimed == displaced) else { return };
+            let Some(oldest) = self.events.iter().position(|known| known.claimed == displaced) else {
+                return;
+            };
             self.events.remove(oldest);
         }
         self.events.push_back(Recorded { claimed, event });

@@ -29,10 +29,7 @@ fn drops_the_oldest_event_of_a_domain_first() {
     for what in [EventKind::Queued, EventKind::Resolved, EventKind::Connected] {
         recorder.record(proven("b.example", Event::now(what)));
     }
-    assert_eq!(
-        events(&recorder, "b.example"),
-        [(EventKind::Resolved, "", 0), (EventKind::Connected, "", 0)]
-    );
+    assert_eq!(events(&recorder, "b.example"), [(EventKind::Resolved, "", 0), (EventKind::Connected, "", 0)]);
 }
 
 #[test]
@@ -45,11 +42,8 @@ fn bounces_with_the_same_reason_share_one_event() {
     recorder.record(bounced("refused", 2));
     recorder.record(proven("b.example", Event::now(EventKind::Queued)));
     recorder.record(bounced("expired", 40));
-    let expected = [
-        (EventKind::Bounced, "refused", 2),
-        (EventKind::Queued, "", 0),
-        (EventKind::Bounced, "expired", 41),
-    ];
+    let expected =
+        [(EventKind::Bounced, "refused", 2), (EventKind::Queued, "", 0), (EventKind::Bounced, "expired", 41)];
     assert_eq!(events(&recorder, "b.example"), expected);
     assert_eq!(recorder.domains[&domain("b.example")].events.iter().nth(2).unwrap().at, first);
 }
@@ -119,7 +113,11 @@ fn claims_do_not_displace_other_events_of_a_proven_domain() {
         recorder.record(proven("b.example", Event::now(EventKind::HandedOver).of(count)));
     }
     let of_kind = |recorder: &Recorder, kind| {
-        events(recorder, "b.example").into_iter().filter(|event| event.0 == kind).map(|event| event.2).collect()
+        events(recorder, "b.example")
+            .into_iter()
+            .filter(|event| event.0 == kind)
+            .map(|event| event.2)
+            .collect()
     };
     let before: Vec<u64> = of_kind(&recorder, EventKind::HandedOver);
     assert_eq!(before, (86..100).collect::<Vec<u64>>());

@@ -121,7 +121,7 @@ impl Handler<Queued<incoming::Authorized>> for Promise {
     type Result = ();
 
     fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
-        let incoming::Authorized { remote } = authorized.open();
+        let incoming::Authorized { remote } = authorized.into_message();
         self.remote_seen(&remote);
     }
 }
@@ -130,7 +130,7 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
     type Result = ();
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
-        let outgoing::Failed { pair, failure } = failed.open();
+        let outgoing::Failed { pair, failure } = failed.into_message();
         let failure = failure.after(self.schedule.last_failure(&pair));
         if self.retries_since_seen(&pair, &failure) {
             // The next pair that waits goes first.
@@ -168,7 +168,7 @@ impl Handler<Queued<attempt::Waiting>> for Promise {
     type Result = ();
 
     fn handle(&mut self, waiting: Queued<attempt::Waiting>, _: &mut Context<Self>) {
-        let attempt::Waiting { pair } = waiting.open();
+        let attempt::Waiting { pair } = waiting.into_message();
         if matches!(self.pairs.state(&pair), Some(State::Attempting(_))) {
             self.slots.suspend(&pair);
             self.start_waiting();
@@ -180,7 +180,7 @@ impl Handler<Queued<attempt::Resumed>> for Promise {
     type Result = ();
 
     fn handle(&mut self, resumed: Queued<attempt::Resumed>, _: &mut Context<Self>) {
-        let attempt::Resumed { pair } = resumed.open();
+        let attempt::Resumed { pair } = resumed.into_message();
         self.slots.resume(&pair, clock::now());
     }
 }

@@ -32,7 +32,7 @@ impl Handler<Queued<promise::Fulfilled>> for Router {
     type Result = ();
 
     fn handle(&mut self, fulfilled: Queued<promise::Fulfilled>, _: &mut Context<Self>) {
-        let promise::Fulfilled { pair, session } = fulfilled.open();
+        let promise::Fulfilled { pair, session } = fulfilled.into_message();
         self.sessions.insert(pair.clone(), session);
         let _ = self.promise.signal(promise::Release { pair });
     }
@@ -42,7 +42,7 @@ impl Handler<Queued<outgoing::Closed>> for Router {
     type Result = ();
 
     fn handle(&mut self, closed: Queued<outgoing::Closed>, _: &mut Context<Self>) {
-        let outgoing::Closed { pair, session } = closed.open();
+        let outgoing::Closed { pair, session } = closed.into_message();
         self.session_closed(&pair, &session);
     }
 }
@@ -55,7 +55,7 @@ where
     type Result = ();
 
     fn handle(&mut self, broadcast: Queued<Broadcast<M>>, _: &mut Context<Self>) {
-        let Broadcast(message) = broadcast.open();
+        let Broadcast(message) = broadcast.into_message();
         for session in self.sessions.values() {
             // A session that is gone has nothing left to do.
             let _ = session.signal(message.clone());

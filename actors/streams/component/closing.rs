@@ -200,10 +200,8 @@ impl Component {
             return self.link_ended(WHOLE_CHUNK, reason, context);
         }
         self.connection.allow_stall();
-        self.machine.close(Some(stream::Error::new(
-            Condition::ConnectionTimeout,
-            "no data accepted in time",
-        )));
+        self.machine
+            .close(Some(stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time")));
         self.drive(&ReadPermit::free(), context);
         if self.connection.end(CloseMode::AtOnce) {
             self.log_closed(reason);

@@ -38,7 +38,7 @@ impl Handler<Queued<Prove>> for Component {
     type Result = ();
 
     fn handle(&mut self, prove: Queued<Prove>, context: &mut Context<Self>) {
-        prove.open();
+        prove.into_message();
         let Some(name) = self.binding.name() else { return };
         if self.ping.is_pending || self.connection.has_ended() {
             return;

@@ -75,8 +75,7 @@ impl Incoming {
             return self.link_ended(reason, context);
         }
         self.connection.allow_stall();
-        let error =
-            stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time");
+        let error = stream::Error::new(Condition::ConnectionTimeout, "no data accepted in time");
         self.close(Some(error), context);
         self.end(reason);
     }

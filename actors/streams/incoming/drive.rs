@@ -137,7 +137,8 @@ impl Incoming {
                 let _presence = self.environment.metrics.admit();
                 self.authentication = Authentication::Done { mechanism, _presence };
                 // A listener that is gone counts no connections.
-                let _ = self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
+                let _ =
+                    self.environment.authenticated.signal(accepted::Authenticated { caller: self.caller() });
                 self.remote = self.environment.policies.remote(&pair.remote).clone();
                 self.reading.throttle.set_rate(self.remote.max_rate);
             }

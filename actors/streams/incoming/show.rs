@@ -52,7 +52,7 @@ impl Handler<Queued<Show>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let Show { of, links } = show.open();
+        let Show { of, links } = show.into_message();
         if of.is_none_or(|remote| self.machine.pairs().iter().any(|pair| pair.remote == remote)) {
             // The command may have been cancelled, or have enough links.
             let _ = links.try_send(self.report());
@@ -64,7 +64,7 @@ impl Handler<Queued<Dismiss>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, dismiss: Queued<Dismiss>, context: &mut Context<Self>) {
-        let Dismiss { remote, closing, token } = dismiss.open();
+        let Dismiss { remote, closing, token } = dismiss.into_message();
         if self.connection.has_ended() || !self.machine.pairs().iter().any(|pair| pair.remote == remote) {
             return;
         }

@@ -187,7 +187,7 @@ impl Handler<Queued<Detected>> for Listener {
     type Result = ();
 
     fn handle(&mut self, detected: Queued<Detected>, context: &mut Context<Self>) {
-        let Detected { caller, since, outcome } = detected.open();
+        let Detected { caller, since, outcome } = detected.into_message();
         let address = caller.address;
         self.forget_silent(caller, since);
         let (environment, outcome) = match (self.kind.clone(), outcome) {

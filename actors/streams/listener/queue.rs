@@ -134,7 +134,7 @@ impl Handler<Queued<Heard>> for Listener {
     type Result = ();
 
     fn handle(&mut self, heard: Queued<Heard>, context: &mut Context<Self>) {
-        let Heard { caller, first } = heard.open();
+        let Heard { caller, first } = heard.into_message();
         let site = site(caller.address.ip());
         match first {
             FirstByte::Arrived(socket) if !self.stopped => {

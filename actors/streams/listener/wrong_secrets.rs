@@ -52,7 +52,7 @@ impl Handler<Queued<WrongSecret>> for Listener {
     type Result = ();
 
     fn handle(&mut self, wrong: Queued<WrongSecret>, _: &mut Context<Self>) {
-        let WrongSecret { caller, name } = wrong.open();
+        let WrongSecret { caller, name } = wrong.into_message();
         let (penalty, is_first) = self.wrong_secrets.count(caller.address.ip(), name.clone(), clock::now());
         if let Some(connection) = self.connections.get_mut(&caller) {
             connection.penalty = penalty;

@@ -69,7 +69,7 @@ impl Handler<Queued<Adopt>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, context: &mut Context<Self>) {
-        let adopt = adopt.open();
+        let adopt = adopt.into_message();
         self.adopt(&adopt, context);
     }
 }

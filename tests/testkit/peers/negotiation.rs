@@ -77,13 +77,13 @@ impl Peer {
     #[track_caller]
     pub fn answers_to_external(&mut self, domain: &str, identity: &Identity) -> Element {
         self.answers_to_tls(domain, identity);
-        self.takes_external(domain)
+        self.accepts_external(domain)
     }
 
     /// As server, after TLS and both headers: offers and accepts EXTERNAL, up to the features of the next stream. Returns the
     /// other side's header of that stream.
     #[track_caller]
-    pub fn takes_external(&mut self, domain: &str) -> Element {
+    pub fn accepts_external(&mut self, domain: &str) -> Element {
         self.sends_features(
             "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
              <mechanism>EXTERNAL</mechanism></mechanisms>",

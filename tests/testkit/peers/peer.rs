@@ -242,7 +242,7 @@ impl Peer {
     }
 
     /// The next bytes, unparsed.
-    pub fn hears(&mut self, limit: Duration) -> Result<String, Nothing> {
+    pub fn reads(&mut self, limit: Duration) -> Result<String, Nothing> {
         let bytes = self.wire.hear(limit)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }

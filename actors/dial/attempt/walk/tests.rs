@@ -65,7 +65,12 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
         goal,
         pair: pair(),
         remote: remote.clone(),
-        limits: Limits { time: Duration::from_secs(60), connections: 64, lookups: 64, allows_local_scope: true },
+        limits: Limits {
+            time: Duration::from_secs(60),
+            connections: 64,
+            lookups: 64,
+            allows_local_scope: true,
+        },
         bounds: Bounds::default(),
         certificate: false,
         dialer: Dialer {

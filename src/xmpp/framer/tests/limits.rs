@@ -62,7 +62,10 @@ fn limits_depth_attributes_and_declarations() {
     assert_eq!(error("<a><b/></a><a><b></b></a>"), None);
     assert_eq!(error("<a><b><c/></b></a>"), Some(Error::TooComplex { measure: Measure::Depth, limit: 2 }));
     assert_eq!(error("<a a='' b='' c=''/>"), None);
-    assert_eq!(error("<a a='' b='' c='' d=''/>"), Some(Error::TooComplex { measure: Measure::Attributes, limit: 3 }));
+    assert_eq!(
+        error("<a a='' b='' c='' d=''/>"),
+        Some(Error::TooComplex { measure: Measure::Attributes, limit: 3 })
+    );
     assert_eq!(error("<a xmlns='b'><b xmlns='c'/><b xmlns='c'/></a>"), None);
     let measure = Measure::Declarations;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A siege: a thousand idle connections and two hundred with forged dialback keys, beside a healthy link (RFC 6120,
+//! The load of an attack: a thousand idle connections and two hundred with forged dialback keys, beside a healthy link (RFC 6120,
 //! section 13.12).
 
 use std::io::{Read, Write};
