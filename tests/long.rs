@@ -1,7 +1,7 @@
-//! Soaks and sieges, which `tests/run` leaves out without `--long`.
+//! Soaks and attacks, which `tests/run` leaves out without `--long`.
 
+mod abuse_load;
 mod acks;
 mod deaf;
 mod delivery;
 mod promise;
-mod siege;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(crate) use self::handled::ids_differ;
 use crate::support::{
-    Auth, Component, Element, INBOX, Listener, Nothing, Peer, SM, Scene, Setup, eventually, figure,
+    Auth, Component, Element, Fixture, INBOX, Listener, Nothing, Peer, SM, Setup, eventually, figure,
 };
 
 /// The scripted server.
@@ -30,9 +30,9 @@ fn setup() -> Setup {
 
 /// Accepts the node's stream and its EXTERNAL, and offers stream management.
 #[track_caller]
-fn accepts(scene: &Scene, listener: &Listener) -> Peer {
+fn accepts(fixture: &Fixture, listener: &Listener) -> Peer {
     let mut peer = listener.accepts();
-    peer.answers_to_external_with_acks(PEER, &scene.identity);
+    peer.answers_to_external_with_acks(PEER, &fixture.identity);
     peer
 }
 
@@ -63,10 +63,10 @@ fn sends_nothing(peer: &mut Peer) {
 
 /// Acknowledges `count` stanzas on the node's first link, and waits until the node knows.
 #[track_caller]
-fn acknowledges(scene: &Scene, peer: &mut Peer, count: u32) {
+fn acknowledges(fixture: &Fixture, peer: &mut Peer, count: u32) {
     peer.acknowledges(count);
     eventually("the node reads the acknowledgement", || {
-        (figure(&scene.node.account(), "acknowledged") == count as usize).then_some(())
+        (figure(&fixture.node.account(), "acknowledged") == count as usize).then_some(())
     });
 }
 

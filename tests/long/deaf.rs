@@ -66,10 +66,10 @@ fn reads(mut peer: Peer, identity: &Identity) {
     peer.secures_as_server(identity);
     peer.expects_header();
     peer.sends_header(&domain, &node, "id='2'");
-    peer.takes_external_offering(&domain, OFFER);
+    peer.accepts_external_offering(&domain, OFFER);
     peer.takes_enable("id='kept' resume='true'");
     // Unparsed: the transcript of so many peers would be large.
-    while peer.hears(Duration::from_secs(3600)).is_ok() {}
+    while peer.reads(Duration::from_secs(3600)).is_ok() {}
 }
 
 const PEERS: usize = 1000;

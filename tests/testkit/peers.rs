@@ -11,6 +11,7 @@
 mod acks;
 mod component;
 mod eventually;
+mod negotiation;
 mod peer;
 mod proxy;
 mod wire;
@@ -20,7 +21,8 @@ mod xml;
 pub use acks::{OFFER, SM, h, is_request};
 pub use component::{Component, SECRET};
 pub use eventually::{NEVER, SOON, eventually, within};
-pub use peer::{Listener, Peer, offers_external, plays};
+pub use negotiation::offers_external;
+pub use peer::{Listener, Peer, plays};
 pub use proxy::{Proxy, Reset};
 pub use wire::{Nothing, Wire};
 pub use wiretap::{Counted, Passed, Wiretap};

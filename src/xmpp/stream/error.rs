@@ -13,12 +13,14 @@ pub struct Error {
     pub application: Option<String>,
     /// The other host, with `SeeOtherHost`.
     pub other_host: Option<String>,
+    /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
+    pub refusal: Option<policy::Refusal>,
 }
 
 impl Error {
     /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
-        Self { condition, text: text.into(), application: None, other_host: None }
+        Self { condition, text: text.into(), application: None, other_host: None, refusal: None }
     }
 
     /// Reads a `<stream:error/>`. Long texts are truncated.
@@ -137,8 +139,11 @@ pub(crate) enum Fault {
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
-        let text = fault.to_string();
-        Self::new(fault.condition(), text)
+        let error = Self::new(fault.condition(), fault.to_string());
+        match fault {
+            Fault::Refused(_, refusal) => Self { refusal: Some(refusal), ..error },
+            _ => error,
+        }
     }
 }
 

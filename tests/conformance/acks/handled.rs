@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::thread;
 
 use super::{INBOX, PEER, arrived, ids, messages, setup};
-use crate::support::{Component, Event, Nothing, Peer, SM, SOON, Scene, Server, Wire, figure, h, message};
+use crate::support::{Component, Event, Fixture, Nothing, Peer, SM, SOON, Server, Wire, figure, h, message};
 
 // rows: H3
 #[test]
 fn stanzas_count_from_enable_on_and_nothing_else_counts() {
-    let scene = Scene::of(setup());
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(setup());
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     peer.sends(&messages(0..5));
     arrived(&mut inbox, 5);
     peer.enables(true);
@@ -28,9 +28,9 @@ fn stanzas_count_from_enable_on_and_nothing_else_counts() {
 // rows: H4
 #[test]
 fn a_request_in_the_same_write_is_answered_with_the_count_before_it() {
-    let scene = Scene::of(setup());
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(setup());
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     peer.enables(true);
     peer.sends(&format!("{}<r xmlns='{SM}'/>", messages(0..1000)));
     assert_eq!(peer.expects_count(), 1000);
@@ -44,9 +44,9 @@ fn a_request_in_the_same_write_is_answered_with_the_count_before_it() {
 // rows: H14
 #[test]
 fn a_stanza_that_is_answered_with_an_error_counts() {
-    let scene = Scene::of(setup());
+    let fixture = Fixture::with(setup());
     // The component is not connected, and one of the addresses is none.
-    let mut peer = scene.peer();
+    let mut peer = fixture.peer();
     peer.enables(true);
     peer.sends(&format!(
         "{}<message from='romeo@{PEER}' to='@{INBOX}' id='1'><body/></message>{}",
@@ -54,16 +54,16 @@ fn a_stanza_that_is_answered_with_an_error_counts() {
         message("2")
     ));
     assert_eq!(peer.asks_count(), 3);
-    let account = scene.node.account();
+    let account = fixture.node.account();
     assert_eq!(figure(&account, "written"), 0, "{account}");
 }
 
 // rows: H14
 #[test]
 fn a_stanza_that_ends_the_stream_does_not_count() {
-    let scene = Scene::of(setup());
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(setup());
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     peer.enables(true);
     let spoofed = message("2").replace(PEER, "spoofed.example");
     peer.sends(&format!("{}{spoofed}{}", messages(0..2), messages(3..5)));
@@ -74,15 +74,15 @@ fn a_stanza_that_ends_the_stream_does_not_count() {
     let last = before.iter().rfind(|element| element.name == "a").expect("a last count");
     assert_eq!(h(last), 2, "{before:?}");
     assert_eq!(arrived(&mut inbox, 2), ids(0..2));
-    scene.nothing_came_to(&mut inbox);
+    fixture.nothing_arrived_at(&mut inbox);
 }
 
 // rows: H14
 #[test]
 fn the_count_waits_for_a_component_that_does_not_read() {
-    let scene = Scene::of(setup().set("s2s.write_timeout", "\"10m\""));
-    let deaf = Component::connect_deaf(scene.node.address(), INBOX);
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(setup().set("s2s.write_timeout", "\"10m\""));
+    let deaf = Component::connect_deaf(fixture.node.address(), INBOX);
+    let mut peer = fixture.peer();
     peer.enables(true);
     let filling = "x".repeat(2000);
     let stanza = |number: usize| {
@@ -127,8 +127,8 @@ fn ids_are_long_and_differ() {
 
 /// Enables stream management on so many streams, and compares their ids.
 pub(crate) fn ids_differ(streams: usize) {
-    let scene = Scene::of(setup().set("limits.max_attempts_per_address", "20000"));
-    let ids: Vec<String> = (0..streams).map(|_| scene.peer().enables_resumption()).collect();
+    let fixture = Fixture::with(setup().set("limits.max_attempts_per_address", "20000"));
+    let ids: Vec<String> = (0..streams).map(|_| fixture.peer().enables_resumption()).collect();
     let unique: HashSet<_> = ids.iter().collect();
     assert_eq!(unique.len(), streams, "an id was used twice");
     // The bits that each character can carry, by the characters that were seen in its place.

@@ -5,23 +5,23 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 
 use super::{INBOX, PEER, accepts, acknowledges, arrived, ids, requests, sends, sends_nothing, setup, stamp};
-use crate::support::{Component, Element, Peer, SOON, Scene, Server, figure};
+use crate::support::{Component, Element, Fixture, Peer, SOON, Server, figure};
 
 // rows: H6 H17
 #[test]
 fn each_kind_of_stanza_is_resent_or_answered() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     let before = now();
     sends_every_kind(&mut inbox);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     let first: Vec<Element> = (0..KINDS).map(|_| peer.expects_stanza()).collect();
     assert!(first.iter().all(|stanza| stamp(stanza).is_none()), "{first:?}");
     let seen = now();
     peer.resets();
 
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     // In order, under their old ids; the request is missing.
     let again: Vec<Element> = (0..KINDS - 1).map(|_| peer.expects_stanza()).collect();
@@ -43,7 +43,7 @@ fn each_kind_of_stanza_is_resent_or_answered() {
     peer.acknowledges((KINDS - 1).try_into().unwrap());
     sends_nothing(&mut peer);
     assert!(!inbox.has_received(), "one answer");
-    let account = scene.node.settled_account();
+    let account = fixture.node.settled_account();
     assert_eq!(figure(&account, "repeated"), KINDS - 1, "{account}");
     assert_eq!((figure(&account, "answered"), figure(&account, "uncertain")), (1, 0), "{account}");
 }
@@ -51,37 +51,37 @@ fn each_kind_of_stanza_is_resent_or_answered() {
 // rows: H6
 #[test]
 fn fifty_messages_without_an_acknowledgement_come_again_before_anything_new() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..50);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     assert_eq!(peer.expects_stanzas(50), ids(0..50));
-    acknowledges(&scene, &mut peer, 20);
+    acknowledges(&fixture, &mut peer, 20);
     sends(&mut inbox, 50..51);
     assert_eq!(peer.expects_stanzas(1), ids(50..51));
     peer.resets();
     sends(&mut inbox, 51..60);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     assert_eq!(peer.expects_stanzas(40), ids(20..60));
     peer.acknowledges(40);
-    scene.node.settled_account();
+    fixture.node.settled_account();
     assert!(!inbox.has_received(), "nothing was answered");
 }
 
 // rows: H6
 #[test]
 fn with_repeat_never_all_are_answered() {
-    let scene = Scene::of(setup().set("s2s.repeat", "\"never\""));
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup().set("s2s.repeat", "\"never\""));
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends_every_kind(&mut inbox);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     peer.expects_stanzas(KINDS);
     peer.resets();
     sends(&mut inbox, 10..11);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     assert_eq!(peer.expects_stanzas(1), ids(10..11));
     peer.acknowledges(1);
@@ -89,7 +89,7 @@ fn with_repeat_never_all_are_answered() {
     let mut answered = arrived(&mut inbox, KINDS - 1);
     answered.sort();
     assert_eq!(answered, ["0", "1", "2", "presence", "request"]);
-    let account = scene.node.settled_account();
+    let account = fixture.node.settled_account();
     assert_eq!(figure(&account, "repeated"), 0, "{account}");
 }
 
@@ -97,10 +97,10 @@ fn with_repeat_never_all_are_answered() {
 #[test]
 fn stanzas_whose_time_ends_without_a_link_are_answered() {
     let setup = setup().set("promise.message", "\"2s\"").set("promise.presence", "\"2s\"");
-    let scene = Scene::of(setup.set("promise.iq", "\"2s\""));
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup.set("promise.iq", "\"2s\""));
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends_every_kind(&mut inbox);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("id='kept' resume='true'");
     peer.expects_stanzas(KINDS);
     // Nobody listens any more.
@@ -114,19 +114,19 @@ fn stanzas_whose_time_ends_without_a_link_are_answered() {
     }
     answered.sort();
     assert_eq!(answered, ["0", "1", "2", "presence", "request"]);
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 // rows: H23
 #[test]
 fn a_stanza_that_ends_the_link_three_times_is_answered_and_those_behind_it_arrive() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..7);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     assert_eq!(peer.expects_stanzas(7), ids(0..7));
-    acknowledges(&scene, &mut peer, 7);
+    acknowledges(&fixture, &mut peer, 7);
     sends(&mut inbox, 7..8);
     // The peer breaks off each time that it sees this stanza.
     let mut seen = 0;
@@ -141,7 +141,7 @@ fn a_stanza_that_ends_the_link_three_times_is_answered_and_those_behind_it_arriv
         if seen == 1 {
             sends(&mut inbox, 8..11);
         }
-        peer = accepts(&scene, &listener);
+        peer = accepts(&fixture, &listener);
         peer.takes_enable("");
     };
     assert_eq!(seen, 3, "sent so often");
@@ -150,17 +150,17 @@ fn a_stanza_that_ends_the_link_three_times_is_answered_and_those_behind_it_arriv
     let answer = inbox.receives_id("7");
     answer.expect("error").expect("remote-server-timeout");
     assert!(!inbox.has_received(), "the others are not answered");
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 // rows: H23
 #[test]
 fn a_stanza_that_the_peer_cannot_parse_is_answered_after_two_stream_errors() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..3);
     let mut seen = 0;
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     let rest = loop {
         match peer.expects_stanza().attribute("id") {
@@ -169,7 +169,7 @@ fn a_stanza_that_the_peer_cannot_parse_is_answered_after_two_stream_errors() {
             other => panic!("{other}"),
         }
         breaks(&mut peer);
-        peer = accepts(&scene, &listener);
+        peer = accepts(&fixture, &listener);
         peer.takes_enable("");
     };
     assert_eq!(seen, 2, "sent so often");
@@ -178,7 +178,7 @@ fn a_stanza_that_the_peer_cannot_parse_is_answered_after_two_stream_errors() {
     peer.acknowledges(2);
     inbox.receives_id("0").expect("error");
     assert!(!inbox.has_received(), "those behind it are not answered");
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 /// Ends the stream as a server does that cannot parse a stanza.

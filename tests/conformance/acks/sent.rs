@@ -1,15 +1,15 @@
 //! The node's count of what it sent on its own streams, its window, and its requests.
 
 use super::{PEER, QUIET, accepts, ids, sends, sends_nothing, setup};
-use crate::support::{Element, Event, Peer, SM, SOON, Scene, Server, figure, is_request};
+use crate::support::{Element, Event, Fixture, Peer, SM, SOON, Server, figure, is_request};
 
 // rows: H3
 #[test]
 fn its_count_begins_with_enable() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..3);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.expects_enable();
     // They were sent after `<enable/>` and before `<enabled/>`.
     assert_eq!(peer.expects_stanzas(3), ids(0..3));
@@ -18,17 +18,17 @@ fn its_count_begins_with_enable() {
     sends(&mut inbox, 3..4);
     assert_eq!(peer.expects_stanzas(1), ids(3..4));
     peer.acknowledges(4);
-    let account = scene.node.settled_account();
+    let account = fixture.node.settled_account();
     assert_eq!((figure(&account, "acknowledged"), figure(&account, "uncertain")), (4, 0), "{account}");
 }
 
 // rows: H9
 #[test]
 fn a_count_that_is_too_high_ends_the_stream_and_says_so() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..3);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     peer.expects_stanzas(3);
     peer.acknowledges(3);
@@ -38,32 +38,32 @@ fn a_count_that_is_too_high_ends_the_stream_and_says_so() {
     let detail = error.expect("handled-count-too-high");
     assert_eq!(detail.namespace, SM, "{error}");
     assert_eq!((detail.attribute("h"), detail.attribute("send-count")), ("4", "3"), "{error}");
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 // rows: H9
 #[test]
 fn a_count_that_decreases_ends_the_stream() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..3);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     peer.expects_stanzas(3);
     peer.acknowledges(3);
     peer.acknowledges(2);
     ends_with_error(&mut peer).expect("undefined-condition");
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 // rows: H9
 #[test]
 fn counts_that_are_no_numbers_are_survived() {
     for count in ["-1", "", " 3", "3 ", "+3", "0x3", "4294967296", "99999999999999999999999", "٣", "3.0"] {
-        let scene = Scene::of(setup());
-        let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+        let fixture = Fixture::with(setup());
+        let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
         sends(&mut inbox, 0..3);
-        let mut peer = accepts(&scene, &listener);
+        let mut peer = accepts(&fixture, &listener);
         peer.takes_enable("");
         peer.expects_stanzas(3);
         peer.sends(&format!("<a xmlns='{SM}' h='{count}'/>"));
@@ -75,25 +75,25 @@ fn counts_that_are_no_numbers_are_survived() {
                 peer
             }
             None => {
-                let mut next = accepts(&scene, &listener);
+                let mut next = accepts(&fixture, &listener);
                 next.takes_enable("");
                 assert_eq!(next.expects_stanzas(4), ids(0..4), "{count:?}");
                 next
             }
         };
         peer.acknowledges(4);
-        scene.node.settled_account();
+        fixture.node.settled_account();
     }
 }
 
 // rows: H10
 #[test]
 fn a_peer_that_never_acknowledges_gets_no_more_than_the_window() {
-    let scene = Scene::of(setup().set("s2s.ack_timeout", "\"10m\""));
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup().set("s2s.ack_timeout", "\"10m\""));
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     let body = "x".repeat(1000);
     (0..COUNT).for_each(|number| inbox.sends_message(PEER, &number.to_string(), &body));
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("id='kept' resume='true'");
     let mut bytes = 0;
     let mut count = 0;
@@ -111,7 +111,7 @@ fn a_peer_that_never_acknowledges_gets_no_more_than_the_window() {
     }
     peer.acknowledges(count.try_into().unwrap());
     sends_nothing(&mut peer);
-    let account = scene.node.settled_account();
+    let account = fixture.node.settled_account();
     assert_eq!(figure(&account, "acknowledged"), COUNT, "{account}");
     assert!(!inbox.has_received(), "nothing was answered");
 }
@@ -119,31 +119,31 @@ fn a_peer_that_never_acknowledges_gets_no_more_than_the_window() {
 // rows: H22
 #[test]
 fn a_peer_that_does_not_answer_requests_loses_the_stream_and_nothing_else() {
-    let scene = Scene::of(setup().set("s2s.ack_timeout", "\"1s\""));
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup().set("s2s.ack_timeout", "\"1s\""));
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..3);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("id='kept' resume='true'");
     assert_eq!(peer.expects_stanzas(3), ids(0..3));
     peer.expects_request();
     ends_with_error(&mut peer).expect("connection-timeout");
     peer.finishes();
-    let mut next = accepts(&scene, &listener);
+    let mut next = accepts(&fixture, &listener);
     next.expects_resume("kept");
     next.resumed("kept", 1);
     assert_eq!(next.expects_stanzas(2), ids(1..3));
     next.acknowledges(3);
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 // rows: H22
 #[test]
 fn an_idle_stream_is_checked_by_a_request() {
     let settings = setup().set("s2s.ack_timeout", "\"1s\"").set("s2s.keepalive", "\"1s\"");
-    let scene = Scene::of(settings);
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(settings);
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..1);
-    let mut peer = accepts(&scene, &listener);
+    let mut peer = accepts(&fixture, &listener);
     peer.takes_enable("");
     peer.expects_stanzas(1);
     peer.acknowledges(1);
@@ -154,7 +154,7 @@ fn an_idle_stream_is_checked_by_a_request() {
     peer.expects_request();
     ends_with_error(&mut peer).expect("connection-timeout");
     peer.finishes();
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 /// Reads to the closing tag, and returns the stream error before it.

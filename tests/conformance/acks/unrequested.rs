@@ -1,7 +1,7 @@
 //! Elements of stream management that nobody asked for.
 
 use super::{PEER, QUIET, ids, sends, setup};
-use crate::support::{Element, Event, Nothing, Peer, Scene, Server, message};
+use crate::support::{Element, Event, Fixture, Nothing, Peer, Server, message};
 
 /// Without `<enable/>` none of these has a meaning.
 const ELEMENTS: [&str; 6] = [
@@ -16,32 +16,32 @@ const ELEMENTS: [&str; 6] = [
 // rows: H24
 #[test]
 fn on_a_stream_of_the_peer_they_are_ignored_and_logged_once() {
-    let scene = Scene::of(setup().set("log_mailboxes", "\"0s\""));
-    let mut inbox = scene.node.inbox();
-    let mut peer = scene.peer();
+    let fixture = Fixture::with(setup().set("log_mailboxes", "\"0s\""));
+    let mut inbox = fixture.node.inbox();
+    let mut peer = fixture.peer();
     peer.sends(&message("before"));
     inbox.receives_id("before");
-    let lines = scene.node.process().lines().len();
+    let lines = fixture.node.process().lines().len();
     for element in ELEMENTS {
         peer.sends(&element.repeat(20));
         peer.sends(&message("after"));
         inbox.receives_id("after");
     }
     answers_nothing(&mut peer);
-    let more: Vec<String> = scene.node.process().lines().split_off(lines);
+    let more: Vec<String> = fixture.node.process().lines().split_off(lines);
     assert!(more.len() <= ELEMENTS.len(), "{more:#?}");
 }
 
 // rows: H24
 #[test]
 fn on_a_stream_of_the_node_they_are_ignored_and_logged_once() {
-    let scene = Scene::of(setup().set("log_mailboxes", "\"0s\""));
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup().set("log_mailboxes", "\"0s\""));
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..1);
     let mut peer = listener.accepts();
-    peer.answers_to_external(PEER, &scene.identity);
+    peer.answers_to_external(PEER, &fixture.identity);
     assert_eq!(peer.expects("message").attribute("id"), "0");
-    let lines = scene.node.process().lines().len();
+    let lines = fixture.node.process().lines().len();
     for (number, element) in ELEMENTS.iter().enumerate() {
         peer.sends(&element.repeat(20));
         sends(&mut inbox, number + 1..number + 2);
@@ -49,17 +49,17 @@ fn on_a_stream_of_the_node_they_are_ignored_and_logged_once() {
         assert_eq!(ids([number + 1]), [next.attribute("id")]);
     }
     answers_nothing(&mut peer);
-    let more: Vec<String> = scene.node.process().lines().split_off(lines);
+    let more: Vec<String> = fixture.node.process().lines().split_off(lines);
     assert!(more.len() <= ELEMENTS.len(), "{more:#?}");
 }
 
 // rows: H24 H12
 #[test]
 fn a_second_enabled_changes_nothing() {
-    let scene = Scene::of(setup());
-    let (listener, mut inbox) = (scene.listens(), scene.node.inbox());
+    let fixture = Fixture::with(setup());
+    let (listener, mut inbox) = (fixture.listens(), fixture.node.inbox());
     sends(&mut inbox, 0..2);
-    let mut peer = super::accepts(&scene, &listener);
+    let mut peer = super::accepts(&fixture, &listener);
     peer.takes_enable("id='kept' resume='true'");
     peer.expects_stanzas(2);
     peer.acknowledges(2);
@@ -68,12 +68,12 @@ fn a_second_enabled_changes_nothing() {
     // It comes on the same stream, and is not acknowledged.
     peer.expects_stanzas(1);
     peer.resets();
-    let mut peer = super::accepts(&scene, &listener);
+    let mut peer = super::accepts(&fixture, &listener);
     peer.expects_resume("kept");
     peer.resumed("kept", 2);
     assert_eq!(peer.expects_stanzas(1), ids(2..3));
     peer.acknowledges(3);
-    scene.node.settled_account();
+    fixture.node.settled_account();
 }
 
 /// Checks that the node answers none of them.

@@ -58,7 +58,7 @@ impl Peer {
     #[track_caller]
     pub fn answers_to_external_with_acks(&mut self, domain: &str, identity: &Identity) {
         self.answers_to_tls(domain, identity);
-        self.takes_external_offering(domain, OFFER);
+        self.accepts_external_offering(domain, OFFER);
     }
 
     /// As server, after authentication: expects `<enable/>` next, and answers `<enabled/>` with these attributes.

@@ -18,6 +18,7 @@ use crate::{
     stanza::{Intake, Stanza},
     stream::{
         End, Error, Header, Secured, Stage,
+        closing::State,
         error::Fault,
         features::StreamLimits,
         wire::{self, Wire},
@@ -107,12 +108,10 @@ pub(super) struct Negotiated {
     pub(super) unasked: bool,
 }
 
-#[derive(Debug)]
-enum State {
-    Open,
-    /// Our closing tag is sent. The stream ends like this when the peer closes too.
-    Closing(End),
-    Over,
+impl From<End> for Output {
+    fn from(end: End) -> Self {
+        Self::Ended(end)
+    }
 }
 
 impl Open {
@@ -160,16 +159,12 @@ impl Open {
 
     /// The point at which the stream is.
     pub fn stage(&self) -> Stage {
-        match self.state {
-            State::Open => Stage::Open,
-            State::Closing(_) => Stage::ClosingTag,
-            State::Over => Stage::Over,
-        }
+        self.state.stage()
     }
 
     /// Takes bytes that were read from the peer.
     pub fn receive(&mut self, bytes: BytesMut) {
-        if matches!(self.state, State::Over) {
+        if self.state.is_over() {
             return;
         }
         if let Some(intake) = &mut self.intake {
@@ -180,10 +175,7 @@ impl Open {
 
     /// Closes the stream. [`Output::Ended`] follows when the peer has closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
-        if matches!(self.state, State::Open) {
-            self.wire.close(error.as_ref());
-            self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
-        }
+        self.state.close(&mut self.wire, error);
     }
 
     /// The next thing to do; `None` when more bytes are needed.
@@ -192,7 +184,7 @@ impl Open {
             if let Some(output) = self.wire.take() {
                 return Some(output);
             }
-            if matches!(self.state, State::Over) {
+            if self.state.is_over() {
                 return None;
             }
             let step = match self.wire.next() {
@@ -207,7 +199,7 @@ impl Open {
                 }
                 Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
-                    self.footer();
+                    self.state.footer(&mut self.wire);
                     Ok(())
                 }
                 // A stream has one header between two restarts, and the last one was in the handshake.
@@ -215,7 +207,7 @@ impl Open {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
-                self.fail(fault);
+                self.state.fail(&mut self.wire, fault);
             }
         }
     }
@@ -227,11 +219,8 @@ impl Open {
         }
         let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str()) {
-            (ns::STREAM, "error") => {
-                self.close_side();
-                self.end(End::ByPeer(Error::parse(&element)));
-            }
-            _ if matches!(self.state, State::Closing(_)) => {}
+            (ns::STREAM, "error") => self.state.peer_error(&mut self.wire, Error::parse(&element)),
+            _ if !self.state.is_open() => {}
             (ns::STREAM, "features") => {}
             (ns::DIALBACK, _) if !self.unasked => {
                 self.unasked = true;
@@ -256,34 +245,6 @@ impl Open {
             Some("error") => Ok(stanza),
             _ => Err(Stray::NoAnswer),
         }
-    }
-
-    fn footer(&mut self) {
-        self.close_side();
-        self.end(match &self.state {
-            State::Closing(end) => end.clone(),
-            State::Open | State::Over => End::Closed,
-        });
-    }
-
-    fn fail(&mut self, fault: Fault) {
-        let error = Error::from(fault);
-        if matches!(self.state, State::Open) {
-            self.wire.close(Some(&error));
-        }
-        self.end(End::ByUs(error));
-    }
-
-    /// Sends our closing tag unless it is sent.
-    fn close_side(&mut self) {
-        if matches!(self.state, State::Open) {
-            self.wire.close(None);
-        }
-    }
-
-    fn end(&mut self, end: End) {
-        self.state = State::Over;
-        self.wire.emit(Output::Ended(end));
     }
 }
 
