@@ -7,14 +7,15 @@ mod prosody;
 mod restarts;
 mod tally;
 
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 pub(crate) use self::nuncio::{both_ways_between_two_nodes, into_a_full_router};
 pub(crate) use self::prosody::{from_prosody, to_prosody};
 pub(crate) use self::restarts::{End, of_a_node, of_prosody};
 pub(crate) use self::tally::Tally;
-use crate::support::{Component, Proxy, Setup};
+use crate::support::{Component, Proxy, SOON, Setup};
 
 /// The size of a run.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,26 @@ fn floods(sender: &Component, to: &str, first: usize, count: usize, body: &str) 
     sender.floods_evenly(count, EVERY, move |number| {
         let id = first + number;
         format!("<message from='a@{from}' to='b@{to}' id='{id}'><body>{body}</body></message>")
+    })
+}
+
+/// Sends numbered messages like [`floods`], but no more than `in_flight` beyond those that have arrived: the queue of a busy
+/// machine is not the window of the link.
+fn floods_in_step(
+    sender: &Component,
+    to: &str,
+    count: usize,
+    tally: &Tally,
+    in_flight: usize,
+) -> JoinHandle<usize> {
+    let (from, to, arrived) = (sender.name().to_owned(), to.to_owned(), tally.progress());
+    sender.floods_evenly(count, EVERY, move |number| {
+        let deadline = Instant::now() + SOON;
+        while number >= arrived.load(Ordering::SeqCst) + in_flight {
+            assert!(Instant::now() < deadline, "the messages before {number} do not arrive");
+            thread::sleep(EVERY / 5);
+        }
+        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body/></message>")
     })
 }
 

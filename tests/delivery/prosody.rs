@@ -1,13 +1,10 @@
 //! With Prosody, which acknowledges and does not resume.
 
-use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{EVERY, Plan, SHORT, Tally, floods, patient, through};
+use super::{Plan, SHORT, Tally, floods, floods_in_step, patient, through};
 use crate::support::{
-    Auth, Component, Counted, Network, Node, Prosody, Proxy, Reset, SOON, Server, Setup, Wiretap, eventually,
-    figure,
+    Auth, Component, Counted, Network, Node, Prosody, Proxy, Reset, SOON, Server, Setup, Wiretap, figure,
 };
 
 #[test]
@@ -41,7 +38,7 @@ pub(crate) fn to_prosody(plan: Plan, seen_by: Reset) -> usize {
     let node = Node::start(&network, setup);
     let (mut sender, mut receiver) = (node.inbox(), prosody.inbox());
     let mut tally = Tally::of(plan.messages);
-    let flood = floods_in_step(&sender, far, plan.messages, &tally);
+    let flood = floods_in_step(&sender, far, plan.messages, &tally, IN_FLIGHT);
     tally.waits_and_cuts(&mut receiver, plan, || proxy.resets(seen_by));
     assert_eq!(flood.join().unwrap(), plan.messages);
     // Repeats of the last messages come before this one.
@@ -94,20 +91,6 @@ pub(crate) fn from_prosody(plan: Plan) {
     flood.join().unwrap();
     // Prosody answers what is not acknowledged, and sends nothing twice. It may send the rest in another order.
     assert_eq!(tally.repeats, 0);
-}
-
-/// Sends numbered messages like [`floods`], but only a few more than have arrived: the queue of a busy machine is not the
-/// window of the link.
-fn floods_in_step(sender: &Component, to: &str, count: usize, tally: &Tally) -> JoinHandle<usize> {
-    let (from, to, arrived) = (sender.name().to_owned(), to.to_owned(), tally.progress());
-    sender.floods_evenly(count, EVERY, move |number| {
-        let deadline = Instant::now() + SOON;
-        while number >= arrived.load(Ordering::SeqCst) + IN_FLIGHT {
-            assert!(Instant::now() < deadline, "the messages before {number} do not arrive");
-            thread::sleep(EVERY / 5);
-        }
-        format!("<message from='a@{from}' to='b@{to}' id='{number}'><body/></message>")
-    })
 }
 
 /// Waits until a message with that number or a higher one has arrived.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Plan, Tally, floods, patient, through};
+use super::{Plan, Tally, floods, floods_in_step, patient, through};
 use crate::support::{Auth, Component, Network, Node, Prosody, Proxy, SOON, Server, Setup, figure};
 
 /// The size in the normal run: cuts are restarts here.
@@ -69,29 +69,11 @@ pub(crate) fn of_a_node(plan: Plan, end: End) {
             assert!(!sending.has_answers(), "nothing is answered");
         }
         End::Killed => {
-            let (mut component, node) = (sending.component, sending.node);
-            let last = plan.messages.to_string();
-            component.sends_message(far, &last, "");
-            loop {
-                let message = receiver.next(SOON).expect("the last message");
-                if message.attribute("id") == last {
-                    break;
-                }
-                tally.takes(&message);
-            }
-            let account = node.settled_account();
-            let mut answered = HashSet::new();
-            while let Some(answer) = component.next(A_MOMENT) {
-                answered.insert(answer.attribute("id").parse::<usize>().unwrap());
-            }
-            let missing: Vec<usize> = (0..plan.messages).filter(|number| !tally.has(*number)).collect();
-            let lost: Vec<_> = missing.iter().filter(|number| !answered.contains(number)).collect();
+            let (lost, answered, account) = sending.outcome(&mut tally, &mut receiver, far);
             println!(
-                "{} times SIGKILL: {} repeats ({} without a stamp), {} answered, {} lost; {account}",
+                "{} times SIGKILL: {} repeats, {answered} answered, {} lost; {account}",
                 plan.cuts,
                 tally.repeats,
-                tally.unstamped,
-                answered.len(),
                 lost.len()
             );
             assert_eq!(tally.unstamped, 0, "each repeat is stamped");
@@ -109,7 +91,7 @@ pub(crate) fn of_prosody(plan: Plan) {
     let sending = Sending::start(&network, &prosody, far);
     let mut receiver = prosody.inbox();
     let mut tally = Tally::of(plan.messages);
-    let flood = floods(&sending.component, far, 0, plan.messages, "");
+    let flood = floods_in_step(&sending.component, far, plan.messages, &tally, IN_FLIGHT);
     for number in 0..plan.cuts {
         tally.waits_for_progress(&mut receiver, plan, number);
         sending.proxy.refuses();
@@ -120,10 +102,13 @@ pub(crate) fn of_prosody(plan: Plan) {
         sending.proxy.accepts();
     }
     assert_eq!(flood.join().unwrap(), plan.messages);
-    tally.waits_for(&mut receiver, plan.messages);
-    tally.is_complete();
-    let account = sending.node.settled_account();
-    println!("{} times SIGTERM of Prosody: {} repeats; {account}", plan.cuts, tally.repeats);
+    let (lost, answered, account) = sending.outcome(&mut tally, &mut receiver, far);
+    println!(
+        "{} times SIGTERM of Prosody: {} repeats, {answered} answered; {account}",
+        plan.cuts, tally.repeats
+    );
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    assert_eq!(tally.unstamped, 0, "each repeat is stamped");
     assert_eq!(figure(&account, "uncertain"), 0, "{account}");
 }
 
@@ -143,6 +128,33 @@ impl Sending {
         Self { node, component, proxy }
     }
 
+    /// Waits for all that still comes. Returns the messages that neither arrived nor were answered, the number of answers, and
+    /// the account.
+    #[track_caller]
+    fn outcome(
+        mut self,
+        tally: &mut Tally,
+        receiver: &mut Component,
+        far: &str,
+    ) -> (Vec<usize>, usize, String) {
+        self.component.sends_message(far, LAST, "");
+        loop {
+            let message = receiver.next(SOON).expect("the last message");
+            if message.attribute("id") == LAST {
+                break;
+            }
+            tally.takes(&message);
+        }
+        let account = self.node.settled_account();
+        let mut answered = HashSet::new();
+        while let Some(answer) = self.component.next(A_MOMENT) {
+            answered.insert(answer.attribute("id").parse::<usize>().unwrap());
+        }
+        let missing = tally.missing().into_iter().flat_map(|(first, count)| first..first + count);
+        let lost = missing.filter(|number| !answered.contains(number)).collect();
+        (lost, answered.len(), account)
+    }
+
     fn has_answers(mut self) -> bool {
         self.component.has_received()
     }
@@ -152,11 +164,17 @@ impl Tally {
     /// Waits until the messages before that cut have arrived, as far as they do.
     #[track_caller]
     fn waits_for_progress(&mut self, receiver: &mut Component, plan: Plan, cut: usize) {
-        // A killed server may have lost some.
+        // Some may have been lost or answered.
         let enough = plan.cut(cut).saturating_sub(cut * IN_MEMORY).max(self.arrived + 1);
         self.waits_for(receiver, enough);
     }
 }
+
+/// The id of the message behind all others.
+const LAST: &str = "the last one";
+
+/// Messages to Prosody that were sent and have not arrived, at most: a slow machine must not fill the queue of the link.
+const IN_FLIGHT: usize = 2_000;
 
 /// The most messages that a killed node may have acknowledged and not passed on: one chunk of a link (64 KiB). They are in
 /// its memory only.
