@@ -14,7 +14,7 @@ pub struct Error {
     /// The other host, with `SeeOtherHost`.
     pub other_host: Option<String>,
     /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
-    pub refusal: Option<policy::Refusal>,
+    pub refusal: Option<Box<policy::Refusal>>,
 }
 
 impl Error {
@@ -141,7 +141,7 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let error = Self::new(fault.condition(), fault.to_string());
         match fault {
-            Fault::Refused(_, refusal) => Self { refusal: Some(refusal), ..error },
+            Fault::Refused(_, refusal) => Self { refusal: Some(Box::new(refusal)), ..error },
             _ => error,
         }
     }
