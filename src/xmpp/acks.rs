@@ -113,7 +113,7 @@
 //! #         while let Some(open) = &mut right && let Some(output) = open.poll() {
 //! #             match output {
 //! #                 Output::Transmit(sent) => bytes.extend(sent),
-//! #                 Output::Resume { .. } => open.resumed(claim),
+//! #                 Output::Resume { .. } => assert!(open.resumed(claim)),
 //! #                 _ => {}
 //! #             }
 //! #         }

@@ -198,13 +198,16 @@ impl Open {
         }
     }
 
-    /// Answers [`Output::Resume`]. The stream reads on.
-    pub fn resumed(&mut self, claim: Claim) {
-        let State::Claimed(previd) = &mut self.acks.state else { return };
+    /// Answers [`Output::Resume`]. The stream reads on. Gives whether the lost stream goes on here: never
+    /// unless `claim` says so, and not if this one is closing meanwhile. The count of a stream that does not
+    /// go on stays with the driver.
+    #[must_use = "a count may be lost otherwise"]
+    pub fn resumed(&mut self, claim: Claim) -> bool {
+        let State::Claimed(previd) = &mut self.acks.state else { return false };
         let previd = std::mem::take(previd);
         self.acks.state = State::Unresumed;
         if self.negotiation.is_closing() {
-            return;
+            return false;
         }
         let answer = match claim {
             Claim::Continue { handled } => {
@@ -216,6 +219,7 @@ impl Open {
             Claim::Unexpected => acks::failed("unexpected-request", None),
         };
         self.negotiation.wire.write(&answer);
+        self.acks.are_on()
     }
 
     /// Whether an element is one of acks, and the peer may have them.
