@@ -176,6 +176,7 @@ impl<'a> Session<'a> {
                 }
             }
             Output::Refused { .. } => self.refuses(),
+            Output::AcksEnabled { .. } | Output::AckDue | Output::Resume { .. } => {}
             Output::Ended(end) => {
                 self.over = true;
                 if let End::ByUs(error) = end {
@@ -238,5 +239,5 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The kinds of refusals: TLS, EXTERNAL, dialback keys, dialback answers.
-const KINDS_OF_REFUSALS: usize = 4;
+/// The kinds of refusals: TLS, EXTERNAL, dialback keys, dialback answers, acks.
+const KINDS_OF_REFUSALS: usize = 5;
