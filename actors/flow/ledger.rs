@@ -279,7 +279,10 @@ impl From<&Totals> for Account {
         Self {
             taken: totals.taken(),
             written: totals.settled(Outcome::Written),
+            acknowledged: Amount::default(),
+            unacked: Amount::default(),
             uncertain: totals.settled(Outcome::Uncertain),
+            repeated: Amount::default(),
             answered: totals.settled(Outcome::Answered),
             expired: totals.settled(Outcome::Expired),
             dropped: totals.settled(Outcome::Dropped),

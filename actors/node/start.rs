@@ -1,6 +1,6 @@
 //! Starts a node: every actor after those that it needs.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::Arc;
 
 use actix::Arbiter;
 use tokio::sync::{Semaphore, mpsc};
@@ -18,7 +18,7 @@ use crate::{
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
-        metrics::{Metrics, MetricsHandle},
+        metrics::{Metrics, MetricsHandle, SharedFigures},
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
@@ -86,10 +86,10 @@ impl Node {
             Fingerprints::new(noting, counted)
         });
 
-        let admitted = Arc::<AtomicUsize>::default();
-        let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
+        let figures = Arc::<SharedFigures>::default();
+        let (own, metrics_meter) = (Arc::clone(&figures), meter("metrics", 4096));
         let metrics = mailbox::start_on(&dial_thread, &metrics_meter, "metrics", move |_| Metrics::new(own));
-        let metrics_handle = MetricsHandle::new(metrics.outlet(), admitted);
+        let metrics_handle = MetricsHandle::new(metrics.outlet(), figures);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by what each
@@ -182,6 +182,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             metrics,
+            highest: Arc::default(),
             started: clock::system(),
         };
         let scrapes =

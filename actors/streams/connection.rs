@@ -236,6 +236,7 @@ impl Connection {
             received: Amount { stanzas: stanzas_in, bytes: self.bytes_in },
             sent,
             waiting,
+            acknowledgement: report::Acknowledgement::default(),
             idle: Seconds::since(self.last_stanza),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actors::settings::Remote;
+use actors::settings::{Promise, Remote, Repeat};
 use openssl::rand;
 use xmpp::{
     Domain,
@@ -12,6 +12,7 @@ use xmpp::{
 };
 
 use super::{
+    acks,
     identity::{SYSTEM, Stores},
     local,
     section::Section,
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// Reads `[s2s]`.
-pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
+pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores, promise: &Promise) -> Remote {
     let trust = trust(s2s, stores).unwrap_or_else(|| stores.number(SYSTEM, s2s).unwrap_or_default());
     let built_in = Remote {
         policy: Policy {
@@ -45,10 +46,14 @@ pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
         element_timeout: Duration::from_secs(2 * 60),
         write_timeout: Duration::from_secs(2 * 60),
         max_rate: None,
+        acks: true,
+        resume_timeout: Duration::from_secs(2 * 60),
+        ack_timeout: Duration::from_secs(30),
+        repeat: Repeat::Messages,
         address: None,
         direct_tls: false,
     };
-    shared_keys(s2s, &built_in)
+    shared_keys(s2s, &built_in, promise)
 }
 
 /// Reads every `[[remote]]`: the domains, and their policy, which differs from `defaults`.
@@ -57,6 +62,7 @@ pub(crate) fn overrides(
     defaults: &Remote,
     local: &[Domain],
     stores: &mut Stores,
+    promise: &Promise,
 ) -> Vec<(Pattern, Remote)> {
     let mut overrides: Vec<(Pattern, Remote)> = Vec::new();
     let mut lines: Vec<(Pattern, usize)> = Vec::new();
@@ -73,7 +79,7 @@ pub(crate) fn overrides(
             }
             lines.push((pattern.clone(), section.line()));
         }
-        let mut remote = shared_keys(&section, defaults);
+        let mut remote = shared_keys(&section, defaults, promise);
         if let Some(trust) = trust(&section, stores) {
             remote.policy.trust = trust;
         }
@@ -95,7 +101,7 @@ pub(crate) fn overrides(
 }
 
 /// Reads the keys that `[s2s]` and `[[remote]]` share, except `trust`.
-fn shared_keys(section: &Section<'_>, base: &Remote) -> Remote {
+fn shared_keys(section: &Section<'_>, base: &Remote, promise: &Promise) -> Remote {
     let policy = &base.policy;
     let idle_timeout = section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout);
     let remote = Remote {
@@ -138,10 +144,15 @@ fn shared_keys(section: &Section<'_>, base: &Remote) -> Remote {
             .unwrap_or(base.element_timeout),
         write_timeout: section.read("write_timeout", value::some_duration).unwrap_or(base.write_timeout),
         max_rate: section.read("max_rate", value::rate).unwrap_or(base.max_rate),
+        acks: section.flag("acks").unwrap_or(base.acks),
+        resume_timeout: section.read("resume_timeout", acks::resume_timeout).unwrap_or(base.resume_timeout),
+        ack_timeout: section.read("ack_timeout", acks::ack_timeout).unwrap_or(base.ack_timeout),
+        repeat: section.read("repeat", value::one_of(&acks::REPEAT)).unwrap_or(base.repeat),
         address: base.address.clone(),
         direct_tls: base.direct_tls,
     };
     check_combination(section, &remote.policy);
+    acks::check(section, &remote, promise);
     if remote.attempt_timeout < remote.handshake_timeout {
         if section.has("attempt_timeout") {
             section.warning("attempt_timeout", "is shorter than handshake_timeout, which then has no effect");
