@@ -11,6 +11,7 @@
 //! | component | one for each connection of a component (XEP-0114) |
 //! | listener | accepts connections and limits them by address: one for servers, one for components |
 //! | verifier | asks authoritative servers about dialback keys (XEP-0220) |
+//! | resumer | remembers the counts of resumable incoming streams, and which connection has each (XEP-0198) |
 //! | resolver | asks the DNS for all attempts, with one cache |
 //! | dial_limit | limits the attempts to one address |
 //! | service | answers pings and service discovery for domains without a component |
@@ -85,6 +86,11 @@
 //! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
+//! | incoming | [`resumer::Enrol`], [`resumer::Part`], [`resumer::Forget`] | resumer | signal: one of each for a stream |
+//! | incoming | [`resumer::Claim`] | resumer | the peer gets the answer for an unknown id |
+//! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
+//! | resumer | [`incoming::Yield`] | the incoming that holds the id | signal: one for a claim |
+//! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
@@ -96,7 +102,7 @@
 //!
 //! | from | message | to |
 //! |---|---|---|
-//! | node | `Adopt` | promise, router, listener, verifier, resolver, dial_limit |
+//! | node | `Adopt` | promise, router, listener, verifier, resumer, resolver, dial_limit |
 //! | router, promise | [`outgoing::Adopt`], [`outgoing::Forbid`], [`service::Adopt`], [`component::Expel`] | outgoing, service, component |
 //! | listener | [`incoming::Adopt`], [`component::Adopt`] | incoming, component |
 //!
@@ -200,6 +206,7 @@
 //! [`incoming::Adopt`]: streams::incoming::Adopt
 //! [`incoming::Authorized`]: streams::incoming::Authorized
 //! [`incoming::Drain`]: streams::incoming::Drain
+//! [`incoming::Yield`]: streams::incoming::Yield
 //! [`link::Event`]: flow::link::Event
 //! [`listener::Dismiss`]: streams::listener::Dismiss
 //! [`listener::Drain`]: streams::listener::Drain
@@ -238,6 +245,13 @@
 //! [`recorder::Settled`]: observe::recorder::Settled
 //! [`resolver::Locate`]: dial::resolver::Locate
 //! [`resolver::Resolve`]: dial::resolver::Resolve
+//! [`resumer::Claim`]: streams::resumer::Claim
+//! [`resumer::Claimed`]: streams::resumer::Claimed
+//! [`resumer::Enrol`]: streams::resumer::Enrol
+//! [`resumer::Forget`]: streams::resumer::Forget
+//! [`resumer::Keep`]: streams::resumer::Keep
+//! [`resumer::Part`]: streams::resumer::Part
+//! [`resumer::Withdraw`]: streams::resumer::Withdraw
 //! [`router::Abandon`]: routing::router::Abandon
 //! [`router::Acknowledge`]: routing::router::Acknowledge
 //! [`router::DismissComponent`]: routing::router::DismissComponent

@@ -1,11 +1,14 @@
 //! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
+mod acks;
 mod component_client;
 mod links;
 mod outcomes;
 mod pauses;
+mod receiver;
 mod remotes;
+mod resumption;
 mod schedules;
 
 use std::{
@@ -26,7 +29,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair, component::Secret, policy::Bounds};
 
 use self::{
-    component_client::{log_in, number, place_of, read_answers, take_until},
+    component_client::{attribute, log_in, number, place_of, read_answers, take_until},
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{

@@ -14,10 +14,7 @@ mod identity;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext, Context, Handler};
 
@@ -65,6 +62,15 @@ pub(crate) struct Parted {
 /// A stream that holds an id has ended, and its count is not known.
 #[derive(Debug)]
 pub(crate) struct Forget {
+    /// The id.
+    pub id: Arc<str>,
+    /// The connection of the stream.
+    pub holder: Caller,
+}
+
+/// A stream that was asked to yield its id keeps it: the claimant has no right to it.
+#[derive(Debug)]
+pub(crate) struct Keep {
     /// The id.
     pub id: Arc<str>,
     /// The connection of the stream.
@@ -119,8 +125,10 @@ pub(crate) enum Outcome {
         /// The number of stanzas that it took.
         handled: u32,
     },
-    /// The id is not known, or the peer has no right to it, or the old stream did not yield in time.
+    /// The id is not known, or the old stream did not yield it in time.
     Unknown,
+    /// The peer has no right to the old stream.
+    Refused,
 }
 
 /// Remember streams under this configuration from now on.
@@ -156,8 +164,9 @@ fn send(answer: Answer) {
 
 /// Whether the configuration still admits all pairs.
 fn admits(terms: &RemotePolicies, identity: &Identity) -> bool {
-    let rules = terms.rules();
-    identity.pairs().all(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some())
+    let (rules, mut pairs) = (terms.rules(), identity.pairs().peekable());
+    // Those of a stream that a reload closes were withdrawn.
+    pairs.peek().is_some() && pairs.all(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some())
 }
 
 impl Actor for Resumer {
@@ -216,6 +225,15 @@ impl Handler<Queued<Claim>> for Resumer {
                 });
             }
         }
+    }
+}
+
+impl Handler<Queued<Keep>> for Resumer {
+    type Result = ();
+
+    fn handle(&mut self, keep: Queued<Keep>, _: &mut Context<Self>) {
+        let Keep { id, holder } = keep.open();
+        self.entries.refuse(&id, holder).map_or((), send);
     }
 }
 

@@ -27,8 +27,22 @@ use status::{
 };
 
 impl Incoming {
-    /// Does what the machine asks for, then gives the link what waits.
+    /// Does what the machine asks for, then gives the link what waits. Acks follow when the router has taken the
+    /// stanzas: at once, or in [`Self::offer_again`].
     pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
+        self.poll(permit, context);
+        while self.report_handled() {
+            self.poll(permit, context);
+        }
+        self.yield_if_taken();
+        self.connection.flush();
+        if !self.connection.outbox.has_room() {
+            self.reading.unread = Some(permit.clone());
+        }
+    }
+
+    /// Does what the machine asks for, and offers the stanzas to the router.
+    fn poll(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused: Vec<stanza::Refused> = Vec::new();
         loop {
@@ -43,24 +57,22 @@ impl Incoming {
                     Some(open::Output::Authorized { pair, mechanism }) => self.admit(&pair, mechanism),
                     // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {
-                        self.intake.stanzas += 1;
+                        self.intake.count_read();
                         stanzas.push(stanza);
                     }
                     Some(open::Output::StanzaRefused(stanza)) => {
-                        self.intake.refused += 1;
+                        self.intake.count_refused();
                         refused.push(*stanza);
                     }
                     Some(open::Output::Verify(request)) => self.verify(request),
                     Some(open::Output::Refused { remote, reason }) => {
                         self.log_refusal(remote.as_ref(), reason);
                     }
+                    Some(open::Output::AcksEnabled { resume }) => self.acks_enabled(resume),
+                    Some(open::Output::Resume { previd, .. }) => self.claim(previd, permit),
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },
             }
-        }
-        self.connection.flush();
-        if !self.connection.outbox.has_room() {
-            self.reading.unread = Some(permit.clone());
         }
         if !refused.is_empty() {
             self.refuse(refused, permit);
@@ -74,6 +86,7 @@ impl Incoming {
 
     fn offer_again(&mut self, context: &mut Context<Self>) {
         self.intake.offer_again(&self.environment.owners.routes, context, Self::offer_again);
+        self.drive(&ReadPermit::free(), context);
     }
 
     /// Does the next step of the handshake.

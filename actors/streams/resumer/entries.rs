@@ -153,6 +153,13 @@ impl Entries {
         }
     }
 
+    /// Refuses the claim that waits for a stream: the stream keeps its id.
+    pub(super) fn refuse(&mut self, id: &str, holder: Caller) -> Option<Answer> {
+        let Some(Entry::Live(live)) = self.by_id.get_mut(id) else { return None };
+        let waiting = live.claim.take_if(|_| live.holder == holder)?;
+        Some(Answer { claim: waiting.claim, outcome: Outcome::Refused })
+    }
+
     /// Ends the wait of a claim, if it still waits.
     pub(super) fn give_up(&mut self, id: &str, number: u64) -> Option<Answer> {
         let Some(Entry::Live(live)) = self.by_id.get_mut(id) else { return None };
@@ -218,7 +225,7 @@ impl Entries {
         let handled = remembered.handled;
         let is_resumable = remembered.resumable_until.is_some_and(|until| now < until);
         let outcome = match remembered.identity.right_of(&claim.identity) {
-            Right::Nothing => Outcome::Unknown,
+            Right::Nothing => Outcome::Refused,
             Right::Resume if is_resumable => {
                 let interrupted = now.saturating_duration_since(remembered.since);
                 let (holder, stream) = (claim.claimant, claim.stream.clone());
