@@ -116,6 +116,8 @@ pub(crate) struct Incoming {
     intake: Intake,
     reading: Reading,
     acks: Acks,
+    /// The peer has requested an ack, which waits until the router has taken what was read before.
+    ack_due: bool,
     authentication: Authentication,
     certificate: PeerCertificate,
     /// The policy for the remote: the default one until the remote has authenticated.
@@ -184,6 +186,7 @@ impl Incoming {
             intake: Intake::new(Ingress::Remote),
             reading: Reading::new(remote.max_rate),
             acks: Acks::default(),
+            ack_due: false,
             authentication: Authentication::Pending,
             certificate,
             remote,

@@ -38,7 +38,7 @@ impl Component {
                     Some(open::Output::Stanza(stanza)) if self.ping.is_answer(&stanza) => {}
                     // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {
-                        self.intake.count_read();
+                        self.intake.stanzas += 1;
                         stanzas.push(stanza);
                     }
                     Some(open::Output::StanzaRefused(stanza)) => {
@@ -83,7 +83,7 @@ impl Component {
     /// Answers a refused stanza on the same stream, since the component may not serve its sender. The answer
     /// waits for room in the outbox with the permit of its read, and so does the next read.
     fn refuse(&mut self, refused: stanza::Refused, permit: &ReadPermit) {
-        self.intake.count_refused();
+        self.intake.refused += 1;
         refused::log(LOG, &self.environment.bad_stanzas, self.connection.address, &refused);
         if let Some(answer) = refused.answer {
             let batch = Batch { permit: permit.clone(), returning: true, ..Batch::of(answer) };

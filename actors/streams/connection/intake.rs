@@ -26,8 +26,6 @@ pub(in crate::streams) struct Intake {
     pub(in crate::streams) stanzas: u64,
     /// Stanzas that were refused one by one.
     pub(in crate::streams) refused: u64,
-    /// Stanzas that were read or refused since the last call of [`Intake::take_handled`].
-    unreported: u32,
 }
 
 impl Intake {
@@ -40,35 +38,7 @@ impl Intake {
             unproductive: Throttle::new(Some(UNPRODUCTIVE)),
             stanzas: 0,
             refused: 0,
-            unreported: 0,
         }
-    }
-
-    /// Counts a stanza that was read, before it is offered. The line about the end of the stream may come before that.
-    pub(in crate::streams) fn count_read(&mut self) {
-        self.stanzas += 1;
-        self.unreported = self.unreported.wrapping_add(1);
-    }
-
-    /// Counts a stanza that was refused while the stream goes on.
-    pub(in crate::streams) fn count_refused(&mut self) {
-        self.refused += 1;
-        self.unreported = self.unreported.wrapping_add(1);
-    }
-
-    /// The number of stanzas since the last call that the node is responsible for: the router took them, or they were
-    /// refused with an answer. `None` while some of them wait for the router. The number is that of all stanzas then,
-    /// so it never counts one before another that came first.
-    pub(in crate::streams) fn take_handled(&mut self) -> Option<u32> {
-        match self.is_pending() {
-            true => None,
-            false => Some(std::mem::take(&mut self.unreported)),
-        }
-    }
-
-    /// Counts from here on: what came before has no number.
-    pub(in crate::streams) fn restart_count(&mut self) {
-        self.unreported = 0;
     }
 
     /// Whether the router has not taken all yet.

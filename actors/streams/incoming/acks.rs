@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix::{Context, Handler};
-use xmpp::stream::{self, Condition, receiving::open};
+use xmpp::stream::{self, Condition, receiving::Claim};
 
 use super::{Incoming, LOG, Machine};
 use crate::{
@@ -54,7 +54,6 @@ impl Acks {
 impl Incoming {
     /// The peer has enabled acks; `id` is the id of a stream that it can resume.
     pub(super) fn acks_enabled(&mut self, id: Option<String>) {
-        self.intake.restart_count();
         self.acks = match id {
             None => Acks::On,
             Some(id) => {
@@ -72,17 +71,19 @@ impl Incoming {
         );
     }
 
-    /// Tells the machine how many stanzas the router took, once it took all that were read. Gives whether the machine
-    /// may have to write now.
+    /// Tells the machine that the stanzas it gave are handled, once the router has taken all of them: the count never
+    /// includes one that may still be dropped. Gives whether the machine may have to write now.
     pub(super) fn report_handled(&mut self) -> bool {
-        let Some(handled) = self.intake.take_handled() else { return false };
-        match (&self.acks, &mut self.machine) {
-            (Acks::Off | Acks::Claiming { .. }, _) | (_, Machine::Handshake(_)) => false,
-            (Acks::On | Acks::Resumable { .. } | Acks::Yielding { .. }, Machine::Open(open)) => {
-                open.handled(handled);
-                handled > 0
-            }
+        let Machine::Open(open) = &mut self.machine else { return false };
+        if self.intake.is_pending() {
+            return false;
         }
+        let (handled, is_due) = (open.unhandled(), std::mem::take(&mut self.ack_due));
+        open.handled(handled);
+        if is_due {
+            open.acknowledge();
+        }
+        handled > 0 || is_due
     }
 
     /// The peer claims an earlier stream.
@@ -110,19 +111,18 @@ impl Incoming {
                     interrupted:% = millis(interrupted);
                     "resumed"
                 );
-                self.intake.restart_count();
                 self.acks = Acks::Resumable { id };
-                (open::Claim::Continue { handled }, Resumption::Resumed)
+                (Claim::Continue { handled }, Resumption::Resumed)
             }
             Outcome::Counted { handled } => {
                 log::info!(
                     target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), handled = handled;
                     "counted"
                 );
-                (open::Claim::Expired { handled }, Resumption::Counted)
+                (Claim::Expired { handled }, Resumption::Counted)
             }
-            Outcome::Unknown => (open::Claim::Unknown, Resumption::Unknown),
-            Outcome::Refused => (open::Claim::Unknown, Resumption::Refused),
+            Outcome::Unknown => (Claim::Unknown, Resumption::Unknown),
+            Outcome::Refused => (Claim::Unknown, Resumption::Refused),
         };
         if let Machine::Open(open) = &mut self.machine {
             open.resumed(claim);
@@ -191,8 +191,11 @@ impl Handler<Queued<resumer::Claimed>> for Incoming {
         let resumer::Claimed { id, outcome } = claimed.open();
         let Acks::Claiming { permit, .. } = std::mem::take(&mut self.acks) else { return };
         if self.machine.is_closing() || self.connection.has_ended() {
-            // The peer does not get the answer, and nothing more is taken.
+            // The peer does not get this answer, and nothing more is taken.
             let _ = self.environment.resumer.signal(resumer::Withdraw { id, claimant: self.caller() });
+            if let Machine::Open(open) = &mut self.machine {
+                open.resumed(Claim::Unknown);
+            }
         } else {
             self.answer_claim(id, outcome);
         }

@@ -57,11 +57,11 @@ impl Incoming {
                     Some(open::Output::Authorized { pair, mechanism }) => self.admit(&pair, mechanism),
                     // Counted at once: the line about the end of the stream may be the next output.
                     Some(open::Output::Stanza(stanza)) => {
-                        self.intake.count_read();
+                        self.intake.stanzas += 1;
                         stanzas.push(stanza);
                     }
                     Some(open::Output::StanzaRefused(stanza)) => {
-                        self.intake.count_refused();
+                        self.intake.refused += 1;
                         refused.push(*stanza);
                     }
                     Some(open::Output::Verify(request)) => self.verify(request),
@@ -69,6 +69,7 @@ impl Incoming {
                         self.log_refusal(remote.as_ref(), reason);
                     }
                     Some(open::Output::AcksEnabled { resume }) => self.acks_enabled(resume),
+                    Some(open::Output::AckDue) => self.ack_due = true,
                     Some(open::Output::Resume { previd, .. }) => self.claim(previd, permit),
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },
