@@ -39,6 +39,27 @@ fn a_link_and_its_stanzas_show_in_the_figures() {
 }
 
 #[test]
+fn acknowledgements_and_resumptions_have_figures_before_the_first_of_them() {
+    let network = Network::new();
+    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    let scrape = node.scrape();
+    let mut figures: Vec<String> = ["sender", "receiver"]
+        .iter()
+        .flat_map(|role| {
+            ["resumed", "counted", "unknown", "refused"]
+                .map(|result| format!("nuncio_resumptions_total{{role=\"{role}\",result=\"{result}\"}} 0"))
+        })
+        .collect();
+    figures.extend(
+        ["stanzas_acknowledged_total", "stanzas_open", "stanzas_repeated_total", "ack_seconds_count"]
+            .map(|name| format!("nuncio_{name} 0")),
+    );
+    for figure in figures {
+        assert!(scrape.lines().any(|line| line == figure), "no {figure} in\n{scrape}");
+    }
+}
+
+#[test]
 fn failures_show_by_stage_and_bounces_by_reason() {
     let network = Network::new();
     let node =
