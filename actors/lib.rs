@@ -179,6 +179,31 @@
 //!   not idle.
 //! - *A slot becomes free when all stanzas have expired*, or when the node stops: no attempt is made.
 //!
+//! # The resumption of an incoming stream
+//!
+//! A peer that has lost a connection claims its stream on another one (XEP-0198 section 5). The old connection may still
+//! seem alive here. The count that the new one gets has to be final: nothing that the old one brings is taken later, and
+//! everything that it counts is with the router.
+//!
+//! ```text
+//!  old incoming               resumer                  new incoming
+//!    ├─ Enrol ────────────────▶│                           │
+//!    │                         │ ◀──────────────── Claim ──┤ (reads nothing)
+//!    │ ◀───────────────── Yield┤                           │
+//!    │ takes nothing more; the router takes what was read  │
+//!    ├─ Part (the count) ─────▶├─ Claimed (the count) ────▶│ reads on, after the answer
+//!    │ closes with conflict    │                           │
+//! ```
+//!
+//! These races can happen; each has a test in `scenario/resumption.rs`:
+//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
+//! - *Stanzas are in the mailbox of the old stream.* What came before `Yield` is taken and counted, what came after it is
+//!   dropped: the peer sends it again.
+//! - *The claiming connection is lost* before it learns the result. It withdraws its claim, and the count is as before.
+//! - *Two connections claim one stream.* The later one gets it: the peer has given up the other.
+//! - *A stream parts while it is asked to yield.* Its state arrives once, and answers the claim.
+//! - *A reload forbids the pair of a lost stream*: the stream is forgotten.
+//!
 //! [`route::Route`]: flow::route::Route
 //! [`route::Refuse`]: flow::route::Refuse
 //! [`route::Return`]: flow::route::Return

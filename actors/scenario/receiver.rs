@@ -50,9 +50,11 @@ struct FakeRouter {
 }
 
 /// A message that stays in the mailbox.
+#[derive(Debug)]
 struct Ballast;
 
 /// Be no longer full.
+#[derive(Debug)]
 struct Unload;
 
 impl Receiver {

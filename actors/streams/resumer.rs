@@ -194,7 +194,7 @@ impl Handler<Queued<Part>> for Resumer {
             true => self.entries.part(id, holder, state, clock::now()),
             false => self.entries.forget(&id, holder),
         };
-        answer.map_or((), send);
+        answer.into_iter().for_each(send);
     }
 }
 
@@ -203,7 +203,7 @@ impl Handler<Queued<Forget>> for Resumer {
 
     fn handle(&mut self, forget: Queued<Forget>, _: &mut Context<Self>) {
         let Forget { id, holder } = forget.open();
-        self.entries.forget(&id, holder).map_or((), send);
+        self.entries.forget(&id, holder).into_iter().for_each(send);
     }
 }
 
@@ -217,11 +217,11 @@ impl Handler<Queued<Claim>> for Resumer {
         match self.entries.claim(claim, number, clock::now()) {
             Decision::Answer(answer) => send(answer),
             Decision::Ask { stream, replaced } => {
-                replaced.map_or((), send);
+                replaced.into_iter().for_each(send);
                 // A stream that has ended has sent its state, or that it has none.
                 let _ = stream.signal(incoming::Yield { id: Arc::clone(&id), to: identity });
                 context.run_later(YIELD_WITHIN, move |resumer, _| {
-                    resumer.entries.give_up(&id, number).map_or((), send);
+                    resumer.entries.give_up(&id, number).into_iter().for_each(send);
                 });
             }
         }
@@ -233,7 +233,7 @@ impl Handler<Queued<Keep>> for Resumer {
 
     fn handle(&mut self, keep: Queued<Keep>, _: &mut Context<Self>) {
         let Keep { id, holder } = keep.open();
-        self.entries.refuse(&id, holder).map_or((), send);
+        self.entries.refuse(&id, holder).into_iter().for_each(send);
     }
 }
 
@@ -242,7 +242,7 @@ impl Handler<Queued<Withdraw>> for Resumer {
 
     fn handle(&mut self, withdraw: Queued<Withdraw>, _: &mut Context<Self>) {
         let Withdraw { id, claimant } = withdraw.open();
-        self.entries.withdraw(id, claimant, clock::now()).map_or((), send);
+        self.entries.withdraw(id, claimant, clock::now()).into_iter().for_each(send);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     streams::resumer::{self, Identity, Outcome, Parted, Right},
 };
 use mailbox::Queued;
-use status::{display::millis, report};
+use status::report;
 
 /// Another connection of the peer claims the id of the stream: take nothing more, and give the count to the resumer.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Incoming {
             Outcome::Resumed { handled, interrupted } => {
                 log::info!(
                     target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), handled = handled,
-                    interrupted:% = millis(interrupted);
+                    interrupted:% = format_args!("{:.1}s", interrupted.as_secs_f32());
                     "resumed"
                 );
                 self.acks = Acks::Resumable { id };
@@ -174,7 +174,7 @@ impl Incoming {
     fn identity(&self) -> Identity {
         let proved = match &self.machine {
             Machine::Handshake(_) => None,
-            Machine::Open(open) => Some(open.proved()),
+            Machine::Open(open) => Some(open.proofs()),
         };
         Identity::new(proved.into_iter().flatten(), self.machine.transport())
     }

@@ -147,8 +147,10 @@ impl Entries {
             }
             Some(Entry::Live(_)) | None => Decision::Answer(Answer { claim, outcome: Outcome::Unknown }),
             Some(Entry::Parted(_)) => match self.take_parted(&claim.id) {
-                Some((id, remembered)) => Decision::Answer(self.answer(id, remembered, claim, now)),
-                None => Decision::Answer(Answer { claim, outcome: Outcome::Unknown }),
+                Some((id, remembered)) if now < remembered.counted_until => {
+                    Decision::Answer(self.answer(id, remembered, claim, now))
+                }
+                Some(_) | None => Decision::Answer(Answer { claim, outcome: Outcome::Unknown }),
             },
         }
     }
