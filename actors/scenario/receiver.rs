@@ -67,9 +67,8 @@ impl Receiver {
         let here = Arbiter::current();
         let meter = |kind| Meter::new(kind, 4096, None);
         let (noting, taken) = mpsc::unbounded_channel();
-        let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| FakeRouter {
-            taken: noting,
-            ballast: Vec::new(),
+        let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
+            FakeRouter { taken: noting, ballast: Vec::new() }
         });
         let (terms, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
         let (own, limit) = (terms.clone(), resumable);

@@ -166,7 +166,8 @@ fn send(answer: Answer) {
 fn admits(terms: &RemotePolicies, identity: &Identity) -> bool {
     let (rules, mut pairs) = (terms.rules(), identity.pairs().peekable());
     // Those of a stream that a reload closes were withdrawn.
-    pairs.peek().is_some() && pairs.all(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some())
+    pairs.peek().is_some()
+        && pairs.all(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some())
 }
 
 impl Actor for Resumer {

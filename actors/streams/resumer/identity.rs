@@ -148,7 +148,10 @@ mod tests {
         let many = identity(&names, Mechanism::External, certificate("1"));
         assert_eq!(many.pairs().count(), KEPT);
         assert_eq!(many.right_of(&many), Right::Count);
-        assert_eq!(many.right_of(&identity(&names[..1], Mechanism::External, certificate("1"))), Right::Count);
+        assert_eq!(
+            many.right_of(&identity(&names[..1], Mechanism::External, certificate("1"))),
+            Right::Count
+        );
     }
 
     #[test]
