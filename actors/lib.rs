@@ -195,7 +195,7 @@
 //!    │ closes with conflict    │                           │
 //! ```
 //!
-//! These races can happen; each has a test in `scenario/resumption.rs`:
+//! These races can happen; each has a test in `scenario/incoming_resumption.rs`:
 //! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
 //! - *Stanzas are in the mailbox of the old stream.* What came before `Yield` is taken and counted, what came after it is
 //!   dropped: the peer sends it again.

@@ -1,14 +1,14 @@
 //! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
-mod acks;
 mod component_client;
+mod incoming_acks;
+mod incoming_resumption;
 mod links;
 mod outcomes;
 mod pauses;
 mod receiver;
 mod remotes;
-mod resumption;
 mod schedules;
 
 use std::{

@@ -257,7 +257,7 @@ impl Incoming {
             pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
-            stanzas_in = self.intake.stanzas, refused = self.intake.refused,
+            acks = self.acks.report().as_str(), stanzas_in = self.intake.stanzas, refused = self.intake.refused,
             lived:% = format_args!("{}s", clock::since(self.connection.since).as_secs());
             "closed"
         );

@@ -27,7 +27,7 @@ pub(crate) struct Yield {
 /// The state of stream management.
 #[derive(Debug, Default)]
 pub(super) enum Acks {
-    /// The peer has not enabled it, or the count is with the resumer.
+    /// The peer has not enabled it.
     #[default]
     Off,
     /// The peer claims an earlier stream. Nothing is read until the resumer has answered; it always does.
@@ -38,6 +38,8 @@ pub(super) enum Acks {
     Resumable { id: Arc<str> },
     /// The same. The stream takes nothing more, and gives up the id once the router has taken everything.
     Yielding { id: Arc<str>, resumable_for: Option<Duration> },
+    /// The resumer has the count, and the stream takes nothing more.
+    Parted,
 }
 
 impl Acks {
@@ -46,7 +48,7 @@ impl Acks {
         match self {
             Self::Off | Self::Claiming { .. } => report::Acks::No,
             Self::On => report::Acks::Yes,
-            Self::Resumable { .. } | Self::Yielding { .. } => report::Acks::Resumable,
+            Self::Resumable { .. } | Self::Yielding { .. } | Self::Parted => report::Acks::Resumable,
         }
     }
 }
@@ -139,15 +141,16 @@ impl Incoming {
 
     /// Gives the count to the resumer. The stream takes nothing more, and the router has taken everything.
     pub(super) fn part(&mut self) {
-        let (id, resumable_for) = match std::mem::take(&mut self.acks) {
-            Acks::Resumable { id } => (id, self.resumable_for()),
-            Acks::Yielding { id, resumable_for } => (id, resumable_for),
-            Acks::Off | Acks::Claiming { .. } | Acks::On => return,
+        let (id, resumable_for) = match &self.acks {
+            Acks::Resumable { id } => (Arc::clone(id), self.resumable_for()),
+            Acks::Yielding { id, resumable_for } => (Arc::clone(id), *resumable_for),
+            Acks::Off | Acks::Claiming { .. } | Acks::On | Acks::Parted => return,
         };
         let Machine::Open(open) = &self.machine else { return };
         let state = Parted { identity: self.identity(), handled: open.handled_count(), resumable_for };
         // Without a resumer nothing is resumed.
         let _ = self.environment.resumer.signal(resumer::Part { id, holder: self.caller(), state });
+        self.acks = Acks::Parted;
     }
 
     /// How long the stream can be resumed if it ends now. One that we close is over: its peer has the count.
@@ -160,7 +163,7 @@ impl Incoming {
         let resumer = &self.environment.resumer;
         // Without a resumer nothing is resumed.
         match std::mem::take(&mut self.acks) {
-            Acks::Off | Acks::On => {}
+            Acks::Off | Acks::On | Acks::Parted => {}
             Acks::Claiming { id, .. } => {
                 drop(resumer.signal(resumer::Withdraw { id, claimant: self.caller() }));
             }
@@ -189,7 +192,13 @@ impl Handler<Queued<resumer::Claimed>> for Incoming {
 
     fn handle(&mut self, claimed: Queued<resumer::Claimed>, context: &mut Context<Self>) {
         let resumer::Claimed { id, outcome } = claimed.open();
-        let Acks::Claiming { permit, .. } = std::mem::take(&mut self.acks) else { return };
+        let permit = match std::mem::take(&mut self.acks) {
+            Acks::Claiming { permit, .. } => permit,
+            other => {
+                self.acks = other;
+                return;
+            }
+        };
         if self.machine.is_closing() || self.connection.has_ended() {
             // The peer does not get this answer, and nothing more is taken.
             let _ = self.environment.resumer.signal(resumer::Withdraw { id, claimant: self.caller() });

@@ -44,9 +44,9 @@ struct Live {
     holder: Caller,
     stream: Outlet<incoming::Yield>,
     /// The state that the holder resumed. It is needed again if the holder ends before it learns that.
-    before: Option<Remembered>,
+    before: Option<Box<Remembered>>,
     /// Waits until the stream has yielded.
-    claim: Option<Waiting>,
+    claim: Option<Box<Waiting>>,
 }
 
 /// A claim that waits.
@@ -130,7 +130,7 @@ impl Entries {
         }
         let live = self.take_live(&id, claimant)?;
         match live.before {
-            Some(before) => self.keep_or_answer(id, before, live.claim, now),
+            Some(before) => self.keep_or_answer(id, *before, live.claim, now),
             None => live.claim.map(|waiting| Answer { claim: waiting.claim, outcome: Outcome::Unknown }),
         }
     }
@@ -141,7 +141,7 @@ impl Entries {
             // The machine of a stream refuses a claim of its own id, so the holder is another stream.
             Some(Entry::Live(live)) if live.holder != claim.claimant => {
                 let stream = live.stream.clone();
-                let replaced = live.claim.replace(Waiting { number, claim });
+                let replaced = live.claim.replace(Box::new(Waiting { number, claim }));
                 let replaced = replaced.map(|last| Answer { claim: last.claim, outcome: Outcome::Unknown });
                 Decision::Ask { stream, replaced }
             }
@@ -210,7 +210,7 @@ impl Entries {
         &mut self,
         id: Arc<str>,
         remembered: Remembered,
-        waiting: Option<Waiting>,
+        waiting: Option<Box<Waiting>>,
         now: Instant,
     ) -> Option<Answer> {
         match waiting {
@@ -231,7 +231,7 @@ impl Entries {
             Right::Resume if is_resumable => {
                 let interrupted = now.saturating_duration_since(remembered.since);
                 let (holder, stream) = (claim.claimant, claim.stream.clone());
-                let live = Live { holder, stream, before: Some(remembered), claim: None };
+                let live = Live { holder, stream, before: Some(Box::new(remembered)), claim: None };
                 self.by_id.insert(id, Entry::Live(Box::new(live)));
                 return Answer { claim, outcome: Outcome::Resumed { handled, interrupted } };
             }
