@@ -120,11 +120,12 @@ impl Receiving {
     }
 
     fn answer(&mut self, claim: Claim) {
-        self.stream.resumed(claim);
-        if std::mem::take(&mut self.is_claimed)
-            && let Claim::Continue { handled } = claim
-            && !self.reader.is_closed()
+        let goes_on = self.stream.resumed(claim);
+        let was_claimed = std::mem::take(&mut self.is_claimed);
+        if let Claim::Continue { handled } = claim
+            && was_claimed
         {
+            assert!(goes_on);
             self.begin(handled);
         }
     }

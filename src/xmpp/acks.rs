@@ -87,7 +87,7 @@
 //! #     let mut opening = initiating::Handshake::session(plan);
 //! #     let ids = Box::new(|| "unpredictable".to_owned());
 //! #     let mut accepting = receiving::Handshake::new(rules.into(), Some(tls()), ids);
-//! #     let (mut left, mut right) = (None, None);
+//! #     let (mut left, mut right): (Option<Box<initiating::Open>>, Option<Box<receiving::Open>>) = (None, None);
 //! #     for _ in 0..9 {
 //! #         let mut bytes = Vec::new();
 //! #         while let Some(output) = opening.poll() {
@@ -99,7 +99,7 @@
 //! #         }
 //! #         match &mut right {
 //! #             None => accepting.receive(bytes[..].into()),
-//! #             Some(open) => receiving::Open::receive(open, bytes[..].into()),
+//! #             Some(open) => open.receive(bytes[..].into()),
 //! #         }
 //! #         let mut bytes = Vec::new();
 //! #         while let Some(output) = accepting.poll() {
@@ -113,14 +113,14 @@
 //! #         while let Some(open) = &mut right && let Some(output) = open.poll() {
 //! #             match output {
 //! #                 Output::Transmit(sent) => bytes.extend(sent),
-//! #                 Output::Resume { .. } => open.resumed(claim),
+//! #                 Output::Resume { .. } => assert!(open.resumed(claim)),
 //! #                 _ => {}
 //! #             }
 //! #         }
 //! #         match &mut left {
 //! #             None => opening.receive(bytes[..].into()),
 //! #             Some(open) => {
-//! #                 initiating::Open::receive(open, bytes[..].into());
+//! #                 open.receive(bytes[..].into());
 //! #                 while open.poll().is_some() {}
 //! #             }
 //! #         }

@@ -205,7 +205,7 @@ fn a_stanza_that_is_answered_counts_in_its_turn() {
 fn the_count_goes_on_at_zero_after_the_largest_number() {
     let mut peer = authenticated();
     peer.sends("<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/>");
-    peer.stream.opened().resumed(Claim::Continue { handled: u32::MAX - 2 });
+    assert!(peer.stream.opened().resumed(Claim::Continue { handled: u32::MAX - 2 }));
     peer.sends(&stanzas(5));
     peer.handled(2);
     assert_eq!(peer.acknowledged(), ack(u32::MAX));

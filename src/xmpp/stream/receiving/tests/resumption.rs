@@ -15,7 +15,8 @@ fn failed(condition: &str, h: &str) -> String {
 fn claims(peer: &mut Peer, claim: Claim) -> String {
     assert_eq!(peer.sends(RESUME), "");
     assert_eq!(peer.events.last().unwrap(), "[resume lost after 0]");
-    peer.stream.opened().resumed(claim);
+    let goes_on = peer.stream.opened().resumed(claim);
+    assert_eq!(goes_on, matches!(claim, Claim::Continue { .. }));
     peer.gets()
 }
 
@@ -63,7 +64,7 @@ fn nothing_is_read_before_the_answer() {
             false => assert_eq!(peer.sends(&input), ""),
         }
         assert_eq!(peer.events, ["[resume lost after 0]"]);
-        peer.stream.opened().resumed(Claim::Continue { handled: 7 });
+        assert!(peer.stream.opened().resumed(Claim::Continue { handled: 7 }));
         assert_eq!(peer.gets(), "<resumed xmlns='urn:xmpp:sm:3' previd='lost' h='7'/>");
         assert_eq!(peer.events.len(), 4, "{:?}", peer.events);
         assert_eq!(peer.handled(2), format!("{}</stream:stream>", ack(9)));
@@ -87,7 +88,8 @@ fn a_driver_can_close_instead_of_an_answer() {
     peer.sends(RESUME);
     peer.stream.close(None);
     assert_eq!(peer.gets(), "</stream:stream>");
-    peer.stream.opened().resumed(Claim::Continue { handled: 1 });
+    assert!(!peer.stream.opened().resumed(Claim::Continue { handled: 1 }));
+    assert_eq!(peer.stream.opened().handled_count(), 0);
     assert_eq!(peer.sends("</stream:stream>"), "");
     assert_eq!(peer.events.last().unwrap(), "[closed]");
 }

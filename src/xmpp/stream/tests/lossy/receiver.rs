@@ -204,10 +204,9 @@ impl Receiver {
             None => Claim::Unknown,
         };
         let Some(connection) = &mut self.connection else { return };
-        if matches!(claim, Claim::Continue { .. }) {
+        if connection.stream.opened().resumed(claim) {
             connection.id = Some(id);
         }
-        connection.stream.opened().resumed(claim);
         connection.drive();
     }
 

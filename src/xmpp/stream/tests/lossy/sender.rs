@@ -5,7 +5,7 @@ use crate::{
     policy::{Bounds, tests::policy},
     stream::{
         End,
-        initiating::{Acks, Plan, Resumption},
+        initiating::{Acks, Cause, Plan, Resumption},
         tests::{
             fixture::{certificate, pair, secured},
             machine::{Opening, Opens},
@@ -114,6 +114,11 @@ impl Sender {
                 }
                 Opens::Acknowledged(h) => self.settle(h),
                 Opens::Ended(end) => connection.end = Some(end),
+                // The receiver closes before the stream opens: the lost one is asked for again.
+                Opens::Failed(failure) => {
+                    assert_eq!(failure.cause, Cause::Closed);
+                    connection.end = Some(End::Closed);
+                }
                 Opens::AcksOn(_) | Opens::Noted(_) | Opens::Judged(_) => {}
                 other => panic!("{other:?}"),
             }
@@ -176,7 +181,7 @@ impl Sender {
                     Some(Previous { id: stream.id.clone(), handled: open.handled_count(), max: stream.max });
             }
             Acks::On { resumable: None } => panic!("the receiver resumes"),
-            Acks::Requested | Acks::Off => seen.unknown += usize::from(!self.unacked.is_empty()),
+            Acks::Requested | Acks::Off => seen.nameless += usize::from(!self.unacked.is_empty()),
         }
     }
 
