@@ -298,3 +298,22 @@ async fn ids_have_at_least_128_bits_and_are_not_used_again() {
         assert!(ids.insert(id));
     }
 }
+
+#[actix::test]
+async fn a_stream_that_closes_before_it_gets_the_count_leaves_it_to_the_next() {
+    tokio::time::pause();
+    let mut node = Receiver::start();
+    let (mut old, id) = node.connect_with_acks(B).await;
+    node.is_full().await;
+    old.sends(B, 0..3).await;
+    settled().await;
+    let mut closing = node.connect(B).await;
+    closing.asks_to_resume(&id).await;
+    settled().await;
+    closing.is_drained();
+    node.has_room();
+    let end = closing.reads_end().await;
+    assert!(end.contains("system-shutdown") && !end.contains("<resumed"), "{end}");
+    let (_, answer) = node.resume(B, &id).await;
+    assert_eq!(answer, "resumed 3");
+}

@@ -30,7 +30,7 @@ pub(super) struct Receiver {
     streams: Arc<Meter>,
     resumer: Mailbox<Resumer>,
     router: Mailbox<FakeRouter>,
-    taken: mpsc::UnboundedReceiver<usize>,
+    taken: mpsc::Receiver<usize>,
     /// The number of connections so far, which gives each an address of its own.
     connections: u16,
 }
@@ -44,7 +44,7 @@ pub(super) struct Peer {
 
 /// An actor in place of the router: it numbers what it takes, and can be full.
 struct FakeRouter {
-    taken: mpsc::UnboundedSender<usize>,
+    taken: mpsc::Sender<usize>,
     /// They fill the mailbox.
     ballast: Vec<Queued<Ballast>>,
 }
@@ -66,7 +66,7 @@ impl Receiver {
     pub(super) fn start_with(resumable: usize) -> Self {
         let here = Arbiter::current();
         let meter = |kind| Meter::new(kind, 4096, None);
-        let (noting, taken) = mpsc::unbounded_channel();
+        let (noting, taken) = mpsc::channel(1_000_000);
         let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
             FakeRouter { taken: noting, ballast: Vec::new() }
         });
@@ -262,7 +262,7 @@ impl Handler<Queued<Route>> for FakeRouter {
 
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
         for stanza in route.open().batches.into_iter().flat_map(|batch| batch.stanzas) {
-            self.taken.send(number(std::str::from_utf8(stanza.bytes()).unwrap())).unwrap();
+            self.taken.try_send(number(std::str::from_utf8(stanza.bytes()).unwrap())).unwrap();
         }
     }
 }

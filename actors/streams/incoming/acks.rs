@@ -107,27 +107,32 @@ impl Incoming {
     /// Answers the peer's claim.
     fn answer_claim(&mut self, id: Arc<str>, outcome: Outcome) {
         let (claim, result) = match outcome {
-            Outcome::Resumed { handled, interrupted } => {
+            Outcome::Resumed { handled, .. } => (Claim::Continue { handled }, Resumption::Resumed),
+            Outcome::Counted { handled } => (Claim::Expired { handled }, Resumption::Counted),
+            Outcome::Unknown => (Claim::Unknown, Resumption::Unknown),
+            Outcome::Refused => (Claim::Unknown, Resumption::Refused),
+        };
+        let Machine::Open(open) = &mut self.machine else { return };
+        let goes_on = open.resumed(claim);
+        match outcome {
+            Outcome::Resumed { handled, interrupted } if goes_on => {
                 log::info!(
                     target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), handled = handled,
                     interrupted:% = format_args!("{:.1}s", interrupted.as_secs_f32());
                     "resumed"
                 );
                 self.acks = Acks::Resumable { id };
-                (Claim::Continue { handled }, Resumption::Resumed)
             }
-            Outcome::Counted { handled } => {
-                log::info!(
-                    target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), handled = handled;
-                    "counted"
-                );
-                (Claim::Expired { handled }, Resumption::Counted)
+            // This stream is closing: its peer does not get the answer, and the count stays as it is.
+            Outcome::Resumed { .. } => {
+                let _ = self.environment.resumer.signal(resumer::Withdraw { id, claimant: self.caller() });
+                return;
             }
-            Outcome::Unknown => (Claim::Unknown, Resumption::Unknown),
-            Outcome::Refused => (Claim::Unknown, Resumption::Refused),
-        };
-        if let Machine::Open(open) = &mut self.machine {
-            open.resumed(claim);
+            Outcome::Counted { handled } => log::info!(
+                target: LOG, address:% = self.connection.address, pair:% = self.first_pair(), handled = handled;
+                "counted"
+            ),
+            Outcome::Unknown | Outcome::Refused => {}
         }
         self.environment.metrics.count(Count::Resumption { role: Role::Receiver, result });
     }
@@ -199,15 +204,7 @@ impl Handler<Queued<resumer::Claimed>> for Incoming {
                 return;
             }
         };
-        if self.machine.is_closing() || self.connection.has_ended() {
-            // The peer does not get this answer, and nothing more is taken.
-            let _ = self.environment.resumer.signal(resumer::Withdraw { id, claimant: self.caller() });
-            if let Machine::Open(open) = &mut self.machine {
-                open.resumed(Claim::Unknown);
-            }
-        } else {
-            self.answer_claim(id, outcome);
-        }
+        self.answer_claim(id, outcome);
         self.drive(&permit, context);
     }
 }
