@@ -2,9 +2,12 @@
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
 mod component_client;
+mod incoming_acks;
+mod incoming_resumption;
 mod links;
 mod outcomes;
 mod pauses;
+mod receiver;
 mod remotes;
 mod schedules;
 
@@ -26,7 +29,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair};
 
 use self::{
-    component_client::{log_in, number, place_of, read_answers, take_until},
+    component_client::{attribute, log_in, number, place_of, read_answers, take_until},
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{

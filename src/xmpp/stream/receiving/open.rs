@@ -199,6 +199,11 @@ impl Open {
         &self.pairs
     }
 
+    /// The pairs whose stanzas are taken, each with the mechanism that proved it.
+    pub fn proofs(&self) -> impl Iterator<Item = (&DomainPair, Mechanism)> {
+        self.pairs.iter().zip(self.proofs.iter().map(|proof| proof.mechanism()))
+    }
+
     /// The work since the last call for elements that brought no stanza, in elements of at most 256 bytes. A
     /// driver that limits its rate keeps one peer from taking the time of all.
     pub fn take_unproductive(&mut self) -> usize {
