@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use mailbox::Queued;
 use xmpp::{
     DomainPair,
+    acks::Wish,
     certificate::TrustStore,
     dialback,
     policy::{Bounds, MalformedStanza, Mechanism, Policy, Tls, UnknownRecipient},
@@ -26,6 +27,7 @@ pub fn established(pair: &DomainPair) -> Box<Open> {
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
+        acks: Wish::default(),
     });
     let DomainPair { local, remote } = pair;
     let answers = format!(
@@ -57,6 +59,7 @@ fn policy() -> Policy {
         max_stanza_unauthenticated: 10_000,
         idle_seconds: 0,
         secret: dialback::Secret::new("secret"),
+        acks: None,
         unknown_recipient: UnknownRecipient::Close,
         malformed_stanza: MalformedStanza::Bounce,
     }

@@ -263,6 +263,8 @@ impl Outgoing {
                 Output::Unasked { element } => crate::dial::attempt::warn_unasked(LOG, &self.pair, &element),
                 Output::Answer(stanza) => answers.push(stanza),
                 Output::Stray(stray) => self.drop_stray(stray),
+                // Acks are not requested yet, so these do not come.
+                Output::AcksOn { .. } | Output::AcksRefused { .. } | Output::Acknowledged { .. } => {}
                 Output::Ended(end) => {
                     self.pass_on(std::mem::take(&mut answers), permit);
                     self.stream_ended(&end, context);

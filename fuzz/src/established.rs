@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use std::{collections::HashMap, sync::Arc};
 use xmpp::{
     DomainPair, Stanza,
+    acks::Wish,
     component::{self, Secret},
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
@@ -63,6 +64,7 @@ pub(crate) fn initiating(input: &[u8]) {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
+        acks: Wish::default(),
     });
     let mut log = Log::new(RESPONSE, "b.example", "a.example");
     log.type_ = " type='error'";

@@ -176,6 +176,7 @@ impl<'a> Session<'a> {
                 }
             }
             Output::Refused { .. } => self.refuses(),
+            Output::AcksEnabled { .. } | Output::AckDue | Output::Resume { .. } => {}
             Output::Ended(end) => {
                 self.over = true;
                 if let End::ByUs(error) = end {

@@ -37,6 +37,7 @@ pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores, promise: &Promise
             idle_seconds: IDLE.as_secs(),
             // Random, and different at each start.
             secret: Secret::made_up(&random_secret(s2s)),
+            acks: None,
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),
@@ -127,6 +128,7 @@ fn shared_keys(section: &Section<'_>, base: &Remote, promise: &Promise) -> Remot
             // 0 would mean no timeout.
             idle_seconds: idle_timeout.as_secs().max(1),
             secret: dialback_secret(section).unwrap_or_else(|| policy.secret.clone()),
+            acks: policy.acks,
         },
         connect_timeout: section
             .read("connect_timeout", value::some_duration)

@@ -13,6 +13,7 @@ use tokio::{
 };
 use xmpp::{
     DomainPair,
+    acks::Wish,
     certificate::Problem,
     policy::{self, Mechanism},
     stream::{
@@ -201,6 +202,7 @@ impl<G: Goal> Negotiation<'_, G> {
             bounds: attempt.bounds,
             direct_tls: direct,
             certificate: attempt.certificate && !self.without_external,
+            acks: Wish::default(),
         });
         let allows_external = attempt.remote.policy.allows(Mechanism::External);
         loop {

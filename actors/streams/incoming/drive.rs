@@ -54,6 +54,12 @@ impl Incoming {
                     Some(open::Output::Refused { remote, reason }) => {
                         self.log_refusal(remote.as_ref(), reason);
                     }
+                    // Acks are not offered yet, so these do not come.
+                    Some(
+                        open::Output::AcksEnabled { .. }
+                        | open::Output::AckDue
+                        | open::Output::Resume { .. },
+                    ) => {}
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },
             }

@@ -10,7 +10,7 @@ use super::{
     wire::{self, Wire},
 };
 use crate::{
-    Domain,
+    Domain, acks,
     certificate::{Certificate, Problem},
     dialback,
     framer::{self, Frame},
@@ -21,6 +21,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
+mod acknowledging;
 mod authentication;
 mod change;
 mod negotiation;
@@ -30,6 +31,7 @@ mod refusing;
 
 use negotiation::{Asked, Common, Negotiation, Proved, Verified};
 
+pub use acknowledging::Claim;
 pub use open::Open;
 
 /// A stream from its header to the first pair of domains that the peer proves.
@@ -272,7 +274,7 @@ impl Handshake {
         }
         let element = self.negotiation.read(framed)?;
         match (element.namespace.as_str(), element.name.as_str()) {
-            (ns::STREAM, "error") => self.negotiation.peer_error(&element),
+            (ns::STREAM, "error") => self.negotiation.peer_error(Error::parse(&element)),
             // Nothing can be answered behind our closing tag.
             _ if self.is_closing() => {}
             (ns::TLS, "starttls") => self.start_tls(&element),
@@ -289,10 +291,18 @@ impl Handshake {
                 self.name_later(&element);
                 self.negotiation.dialback_verify(&element);
             }
+            (ns::ACKS, name) if self.negotiation.policy().acks.is_some() => self.refuse_acks(name),
             (ns::CLIENT | ns::COMPONENT, _) => return Err(Fault::ForeignElement { name: element.name }),
             _ => return Err(Fault::Unexpected { name: element.name }),
         }
         Ok(())
+    }
+
+    /// Refuses acks before authentication (XEP-0198 section 3). An ack without a request ends no stream.
+    fn refuse_acks(&mut self, name: &str) {
+        if matches!(name, "enable" | "resume") {
+            self.negotiation.wire.write(&acks::failed("unexpected-request", None));
+        }
     }
 
     /// Reports the domains that the header left out, from the first question of dialback.

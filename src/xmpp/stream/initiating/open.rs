@@ -11,6 +11,10 @@
 //! strict as the one for a stream from it. A peer that could forge an answer could also have kept the stanza.
 //! An error is never answered, so nothing is amplified. A `result` has data, and no deployed server sends one
 //! here: it has to come on a stream that the remote opens, like all other stanzas.
+use super::{
+    Stray,
+    acknowledging::{Acks, Counted, Resumable},
+};
 use crate::{
     DomainPair,
     framer::{self, Frame},
@@ -26,7 +30,6 @@ use crate::{
     xml::{self, ns},
 };
 use bytes::{Bytes, BytesMut};
-use std::fmt;
 
 /// An open stream to a remote domain. A [`Session`](super::Session) ends in it.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ pub struct Open {
     secured: Option<Secured>,
     /// Announced by the peer.
     limits: StreamLimits,
-    wire: Wire<Output>,
+    pub(super) wire: Wire<Output>,
     state: State,
     /// Reads error stanzas; `None` when the peer's header is so long that no answer is taken.
     intake: Option<Intake>,
@@ -45,6 +48,7 @@ pub struct Open {
     elements: usize,
     /// An answer without a question was reported.
     unasked: bool,
+    pub(super) counted: Counted,
 }
 
 /// The next thing for the driver to do.
@@ -62,32 +66,25 @@ pub enum Output {
         /// `result` or `verify`.
         element: String,
     },
+    /// The peer acknowledges stanzas from now on. Those since the [request](super::Acks::Requested) count.
+    AcksOn {
+        /// As in [`Acks::On`](super::Acks::On).
+        resumable: Option<Resumable>,
+    },
+    /// The peer has refused the request for acks, or its answer cannot be used. The stream goes on without
+    /// them.
+    AcksRefused {
+        /// The condition of the peer, or the fault of its answer.
+        reason: String,
+    },
+    /// The peer has handled so many stanzas: a count for the [`Ledger`](crate::acks::Ledger). If that refuses
+    /// it, close the stream with the error. Acks come after [`Open::close`] too, until the stream is over.
+    Acknowledged {
+        /// The count, mod 2^32.
+        h: u32,
+    },
     /// The stream is over. Write what was transmitted, then close.
     Ended(End),
-}
-
-/// An element that the peer had no reason to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stray {
-    /// A stanza whose addresses or namespace cannot be read.
-    Malformed,
-    /// A stanza between other domains.
-    OtherDomains,
-    /// A stanza that is no error.
-    NoAnswer,
-    /// No stanza.
-    NoStanza,
-}
-
-impl fmt::Display for Stray {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "a stanza that cannot be read",
-            Self::OtherDomains => "a stanza between other domains",
-            Self::NoAnswer => "a stanza that is no error",
-            Self::NoStanza => "an element that is no stanza",
-        })
-    }
 }
 
 /// The results of a handshake for the open stream.
@@ -105,6 +102,7 @@ pub(super) struct Negotiated {
     pub(super) elements: usize,
     /// An answer without a question was reported.
     pub(super) unasked: bool,
+    pub(super) counted: Counted,
 }
 
 #[derive(Debug)]
@@ -118,14 +116,17 @@ enum State {
 impl Open {
     /// Goes on behind a handshake, on its wire.
     pub(super) fn new(negotiated: Negotiated, mut wire: Wire<Output>) -> Self {
-        let Negotiated { pair, policy, mechanism, secured, limits, header, bounds, elements, unasked } =
-            negotiated;
+        let Negotiated { pair, policy, mechanism, secured, limits, header, .. } = negotiated;
+        let Negotiated { bounds, elements, unasked, counted, .. } = negotiated;
         // An answer may be as long as our stanzas.
         wire.limit(bounds.for_known(policy.max_stanza.saturating_add(LONGER_BY)));
         // A header that declares much would make each answer long.
         let intake = wire.confine_header(&header).is_ok().then(|| wire.intake(header.lang));
+        if let Some(malformed) = counted.malformed {
+            wire.emit(Output::AcksRefused { reason: format!("its <resumed/> has {malformed}") });
+        }
         let state = State::Open;
-        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unasked }
+        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unasked, counted }
     }
 
     /// The mechanism that authenticated us.
@@ -178,10 +179,11 @@ impl Open {
         self.wire.receive(bytes);
     }
 
-    /// Closes the stream. [`Output::Ended`] follows when the peer has closed its side too.
+    /// Closes the stream, behind a last ack if it has acks: nothing that the peer sends from now on is taken,
+    /// except its acks. [`Output::Ended`] follows when the peer has closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
         if matches!(self.state, State::Open) {
-            self.wire.close(error.as_ref());
+            self.close_side(error.as_ref());
             self.state = State::Closing(error.map_or(End::Closed, End::ByUs));
         }
     }
@@ -196,14 +198,19 @@ impl Open {
                 return None;
             }
             let step = match self.wire.next() {
+                Ok(None) if self.answer_request() => Ok(()),
                 Ok(None) => return None,
+                Ok(Some(Frame::Element(element))) if self.is_of_acks(&element) => self.acks_element(&element),
+                // The last ack is sent, and the peer sends again what it does not count.
+                Ok(Some(Frame::Element(element))) if self.is_too_late(&element) => Ok(()),
                 Ok(Some(Frame::Element(element))) if !concerns_the_stream(&element, &self.policy) => {
-                    // Nothing is ready that would come before it.
-                    match (self.read_answer(element), &self.state) {
-                        (Ok(answer), _) => return Some(Output::Answer(answer)),
-                        (Err(_), State::Closing(_)) => Ok(()),
-                        (Err(stray), _) => return Some(Output::Stray(stray)),
+                    self.count(&element);
+                    match self.read_answer(element) {
+                        // Nothing is ready that would come before it.
+                        Ok(answer) => return Some(Output::Answer(answer)),
+                        Err(stray) => self.stray(stray),
                     }
+                    Ok(())
                 }
                 Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
@@ -228,7 +235,7 @@ impl Open {
         let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str()) {
             (ns::STREAM, "error") => {
-                self.close_side();
+                self.close_side(None);
                 self.end(End::ByPeer(Error::parse(&element)));
             }
             _ if matches!(self.state, State::Closing(_)) => {}
@@ -238,7 +245,7 @@ impl Open {
                 self.wire.emit(Output::Unasked { element: truncate(&element.name).into_owned() });
             }
             (ns::DIALBACK, _) => {}
-            _ => self.wire.emit(Output::Stray(Stray::NoStanza)),
+            _ => self.stray(Stray::NoStanza),
         }
         Ok(())
     }
@@ -259,7 +266,7 @@ impl Open {
     }
 
     fn footer(&mut self) {
-        self.close_side();
+        self.close_side(None);
         self.end(match &self.state {
             State::Closing(end) => end.clone(),
             State::Open | State::Over => End::Closed,
@@ -268,16 +275,32 @@ impl Open {
 
     fn fail(&mut self, fault: Fault) {
         let error = Error::from(fault);
-        if matches!(self.state, State::Open) {
-            self.wire.close(Some(&error));
-        }
+        self.close_side(Some(&error));
         self.end(End::ByUs(error));
     }
 
-    /// Sends our closing tag unless it is sent.
-    fn close_side(&mut self) {
+    /// Sends a last ack and our closing tag, unless they are sent.
+    fn close_side(&mut self, error: Option<&Error>) {
         if matches!(self.state, State::Open) {
-            self.wire.close(None);
+            self.counted.write(&mut self.wire);
+            self.wire.close(error);
+        }
+    }
+
+    /// Whether our closing tag is sent.
+    pub(super) fn is_closing(&self) -> bool {
+        !matches!(self.state, State::Open)
+    }
+
+    /// Whether a stanza comes behind our last ack.
+    fn is_too_late(&self, element: &framer::RawElement) -> bool {
+        self.is_closing() && matches!(self.counted.acks, Acks::On { .. }) && wire::is_stanza(element)
+    }
+
+    /// Reports an element that is dropped.
+    pub(super) fn stray(&mut self, stray: Stray) {
+        if matches!(self.state, State::Open) {
+            self.wire.emit(Output::Stray(stray));
         }
     }
 

@@ -93,6 +93,7 @@ fn plan(policy: Policy) -> Plan {
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: true,
+        acks: acks::Wish::default(),
     }
 }
 

@@ -36,6 +36,9 @@ pub(crate) enum Opens {
     Verified(dialback::Answer),
     Answer(Stanza),
     Stray(Stray),
+    AcksOn(Option<initiating::Resumable>),
+    AcksRefused(String),
+    Acknowledged(u32),
     Ended(End),
 }
 
@@ -117,6 +120,9 @@ impl Opening {
                     initiating::open::Output::Answer(stanza) => Opens::Answer(stanza),
                     initiating::open::Output::Stray(stray) => Opens::Stray(stray),
                     initiating::open::Output::Unasked { element } => Opens::Unasked(element),
+                    initiating::open::Output::AcksOn { resumable } => Opens::AcksOn(resumable),
+                    initiating::open::Output::AcksRefused { reason } => Opens::AcksRefused(reason),
+                    initiating::open::Output::Acknowledged { h } => Opens::Acknowledged(h),
                     initiating::open::Output::Ended(end) => Opens::Ended(end),
                 });
             }

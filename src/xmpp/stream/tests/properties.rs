@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     DomainPair,
+    acks::Wish,
     dialback::Answer,
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Policy, Tls, tests::policy},
@@ -159,6 +160,7 @@ proptest! {
             bounds: Bounds::default(),
             direct_tls: None,
             certificate: true,
+            acks: Wish::default(),
         });
         let (mut reader, mut over) = (Reader::new(), false);
         for act in acts {
