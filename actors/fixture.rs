@@ -21,20 +21,29 @@ use crate::streams::caller;
 /// # Panics
 /// The machine does not accept the answers of the remote server.
 pub fn established(pair: &DomainPair) -> Box<Open> {
+    established_with_acks(pair, Wish::default(), "")
+}
+
+/// The same with acknowledgements, which the remote server offers; `answer` is its answer about a lost stream.
+///
+/// # Panics
+/// The machine does not accept the answers of the remote server.
+pub fn established_with_acks(pair: &DomainPair, acks: Wish, answer: &str) -> Box<Open> {
+    let offer = if acks.enabled { "<sm xmlns='urn:xmpp:sm:3'/>" } else { "" };
     let mut machine = Handshake::session(Plan {
         pair: pair.clone(),
         policy: policy(),
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
-        acks: Wish::default(),
+        acks,
     });
     let DomainPair { local, remote } = pair;
     let answers = format!(
         "<stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' \
          xmlns:db='jabber:server:dialback' id='1' from='{remote}' to='{local}' version='1.0'>\
-         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/></stream:features>\
-         <db:result from='{remote}' to='{local}' type='valid'/>"
+         <stream:features><dialback xmlns='urn:xmpp:features:dialback'/>{offer}</stream:features>\
+         <db:result from='{remote}' to='{local}' type='valid'/>{answer}"
     );
     while machine.poll().is_some() {}
     machine.receive(BytesMut::from(answers.as_bytes()));

@@ -1,6 +1,7 @@
 //! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
+mod acks;
 mod component_client;
 mod links;
 mod outcomes;
@@ -52,6 +53,14 @@ struct Seen {
     remote: String,
     id: usize,
     at: Instant,
+    stanza: String,
+}
+
+impl Seen {
+    /// Whether it is stamped, because it may have arrived before.
+    fn is_stamped(&self) -> bool {
+        self.stanza.contains("urn:xmpp:delay")
+    }
 }
 
 /// A node without sockets, and the component that serves its domain.
@@ -122,13 +131,17 @@ impl Node {
     }
 
     async fn start_within(pipe: usize, bounds: settings::Promise) -> Self {
+        Self::start_with(pipe, bounds, Behaviour::default()).await
+    }
+
+    async fn start_with(pipe: usize, bounds: settings::Promise, behaviour: Behaviour) -> Self {
         let here = Arbiter::current();
         let meter = |kind| Meter::new(kind, 4096, None);
         let (arrived, arrivals) = mpsc::channel(1_000_000);
-        let behaviour =
-            watch::Sender::new(Behaviour { reachability: Reachability::Up, reading: Reading::Fast });
-        let (dials, cut) = (Arc::default(), watch::Sender::new(0));
-        let remotes = Remotes { behaviour, dials, cut, arrived, pipe };
+        let (dials, cut, counts) = (Arc::default(), watch::Sender::new(0), watch::Sender::default());
+        let (behaviour, repeat) = (watch::Sender::new(behaviour), settings::Repeat::default());
+        let denied = "denied.example";
+        let remotes = Remotes { behaviour, dials, cut, arrived, counts, pipe, repeat, denied };
         let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, meter("recorder"));
         let recorder = mailbox::start_on(&here, &meter("recorder"), "recorder", move |_| {
             Recorder::new(recording, counted)
@@ -241,6 +254,19 @@ impl Node {
         tokio::time::sleep(time).await;
         self.remotes.behaviour.send_modify(|behaviour| behaviour.reading = Reading::Fast);
         self.slow_time += time;
+    }
+
+    fn set_reading_stopped(&self, stopped: bool) {
+        let reading = if stopped { Reading::Stopped } else { Reading::Fast };
+        self.remotes.behaviour.send_modify(|behaviour| behaviour.reading = reading);
+    }
+
+    /// The promise takes on a configuration for the remote domains.
+    async fn adopts(&mut self, change: impl FnOnce(&mut Remotes)) {
+        change(&mut self.remotes);
+        let dial = Box::new(self.remotes.clone());
+        self.promise.signal(promise::Adopt { dial, bounds: bounds() }).unwrap();
+        tokio::task::yield_now().await;
     }
 
     fn cuts_every_link(&self) {

@@ -56,9 +56,7 @@ impl Incoming {
                     }
                     // Acks are not offered yet, so these do not come.
                     Some(
-                        open::Output::AcksEnabled { .. }
-                        | open::Output::AckDue
-                        | open::Output::Resume { .. },
+                        open::Output::AcksEnabled { .. } | open::Output::AckDue | open::Output::Resume { .. },
                     ) => {}
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },

@@ -18,7 +18,7 @@ use xmpp::{Domain, DomainPair, Stanza, component::Secret, policy::Bounds, stanza
 use actors::{
     fixture::{DeafListener, established},
     parts::{
-        Batch, Dial, Ingress, PendingDial, RecorderHandle, Route, Session,
+        Batch, Dial, Ingress, Lost, MetricsHandle, PendingDial, RecorderHandle, Route, Session,
         component::{self, Component},
         promise::{self, Promise},
         router::Router,
@@ -213,7 +213,7 @@ impl Dial for World {
         settings::Dials { at_once: 256, hanging: 0, per_address: 256, per_attempt: 1 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> PendingDial {
+    fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial {
         let (address, pair) = (self.remotes, pair.clone());
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
@@ -234,6 +234,10 @@ impl Dial for World {
             strict: false,
             keepalive: Duration::from_secs(300),
             write_timeout: Duration::from_secs(120),
+            ack_timeout: Duration::from_secs(30),
+            resume_timeout: Duration::from_secs(120),
+            lost,
+            metrics: MetricsHandle::default(),
             begin: Box::new(move |_| Box::pin(attempt)),
         }
     }
