@@ -27,7 +27,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair, component::Secret, policy::Bounds};
 
 use self::{
-    component_client::{log_in, number, place_of, read_answers, take_until},
+    component_client::{log_in, number, read_answers},
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{
@@ -265,7 +265,7 @@ impl Node {
     async fn adopts(&mut self, change: impl FnOnce(&mut Remotes)) {
         change(&mut self.remotes);
         let dial = Box::new(self.remotes.clone());
-        self.promise.signal(promise::Adopt { dial, bounds: bounds() }).unwrap();
+        assert!(self.promise.signal(promise::Adopt { dial, bounds: bounds() }).is_ok());
         tokio::task::yield_now().await;
     }
 

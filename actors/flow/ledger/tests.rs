@@ -1,4 +1,4 @@
-use super::*;
+use super::{totals::Figure, *};
 
 fn three() -> (Arc<Totals>, LedgerEntry) {
     let all = Arc::new(Totals::default());

@@ -37,9 +37,10 @@ async fn an_unanswered_request_ends_the_stream_and_what_it_carried_goes_to_the_n
     node.sends("b.example", 5).await;
     tokio::time::sleep(Duration::from_secs(29)).await;
     assert_eq!((node.remotes.dials.load(Relaxed), node.account().await.unacked().stanzas), (1, 5));
-    node.set_acks(Acks::Plain);
-    node.dials(2).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(node.remotes.dials.load(Relaxed), 2);
     node.balances().await;
+    node.set_acks(Acks::Plain);
     let outcomes = node.outcomes().await;
     outcomes.check();
     assert_eq!(outcomes.arrived("b.example"), [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);

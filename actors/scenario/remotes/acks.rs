@@ -118,7 +118,7 @@ impl Remotes {
             }
             (Resumption::TooMany, Some(h)) => resumed(h + 1000),
             (Resumption::After(count), _) => {
-                self.counts.send_modify(|counts| drop(counts.handled.insert(id.clone(), count)));
+                self.counts.send_modify(|counts| _ = counts.handled.insert(id.clone(), count));
                 self.behaviour.send_modify(|behaviour| behaviour.resumption = Resumption::Resumed);
                 resumed(count)
             }
@@ -142,7 +142,7 @@ impl Remotes {
             return Acknowledging { name: Some(resumable.id.clone()), resumed: true, acks };
         }
         let name = format!("stream {}", self.dials.load(Relaxed));
-        self.counts.send_modify(|counts| drop(counts.handled.insert(name.clone(), 0)));
+        self.counts.send_modify(|counts| _ = counts.handled.insert(name.clone(), 0));
         Acknowledging { name: Some(name), resumed: false, acks }
     }
 

@@ -23,7 +23,7 @@ fn one_of_each() -> Vec<Stanza> {
 /// not send, and the ledger.
 fn lost(stanzas: Vec<Stanza>, times: u8) -> (Queue, Arc<Totals>) {
     let all = Arc::new(Totals::default());
-    let mut counted = |batch: Batch| {
+    let counted = |batch: Batch| {
         let entry = LedgerEntry::take_in(&all, &Arc::default(), batch.amount());
         Batch { entry, ..batch }
     };
