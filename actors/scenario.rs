@@ -256,8 +256,7 @@ impl Node {
         self.slow_time += time;
     }
 
-    fn set_reading_stopped(&self, stopped: bool) {
-        let reading = if stopped { Reading::Stopped } else { Reading::Fast };
+    fn set_reading(&self, reading: Reading) {
         self.remotes.behaviour.send_modify(|behaviour| behaviour.reading = reading);
     }
 

@@ -98,6 +98,11 @@ impl Sends {
         self.times >= Self::MOST - 1
     }
 
+    /// Counts one link less: it did not end because of this stanza.
+    pub(crate) fn discount(&mut self) {
+        self.times = self.times.saturating_sub(1);
+    }
+
     /// Counts one more link.
     pub(crate) fn count(&mut self) {
         self.times = self.times.saturating_add(1);

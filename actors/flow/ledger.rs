@@ -21,8 +21,8 @@ use std::{
 use xmpp::stanza::{Condition, Reason};
 
 use self::totals::CONDITIONS;
-pub use self::totals::Totals;
 pub(crate) use self::totals::Outcome;
+pub use self::totals::Totals;
 use status::amount::Amount;
 
 /// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not

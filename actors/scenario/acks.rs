@@ -35,7 +35,11 @@ impl Node {
     async fn dials(&self, count: usize) {
         let since = clock::now();
         while self.remotes.dials.load(Relaxed) < count {
-            assert!(clock::since(since) < Duration::from_secs(600), "only {:?} of {count}", self.remotes.dials);
+            assert!(
+                clock::since(since) < Duration::from_secs(600),
+                "only {:?} of {count}",
+                self.remotes.dials
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

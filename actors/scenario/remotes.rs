@@ -146,13 +146,14 @@ impl Remotes {
         loop {
             let reading = behaviour.borrow_and_update().reading;
             tokio::select! {
+                biased;
+                _ = cut.changed() => return,
+                _ = behaviour.changed() => continue,
                 read = link.read_buf(&mut bytes), if !matches!(reading, Reading::Stopped) => {
                     if !matches!(read, Ok(1..)) {
                         return;
                     }
                 }
-                _ = behaviour.changed() => continue,
-                _ = cut.changed() => return,
             }
             if matches!(reading, Reading::Slow) {
                 tokio::time::sleep(Duration::from_millis(50)).await;

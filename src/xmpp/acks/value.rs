@@ -63,27 +63,33 @@ mod tests {
 
     #[test]
     fn a_count_has_digits_only() {
-        for (text, count_) in [
-            ("0", 0),
-            ("1", 1),
-            ("007", 7),
-            ("4294967295", u32::MAX),
-            ("0000000001", 1),
-        ] {
+        for (text, count_) in [("0", 0), ("1", 1), ("007", 7), ("4294967295", u32::MAX), ("0000000001", 1)] {
             assert_eq!(count("h", text), Ok(count_), "{text}");
         }
         for text in [
-            "", " ", "-1", "+1", " 1", "1 ", "1\n", "1.0", "1e3", "0x1", "4294967296", "9999999999",
-            "00000000001", "\u{661}", "\u{ff11}", "\u{1d7d9}", "one",
+            "",
+            " ",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1\n",
+            "1.0",
+            "1e3",
+            "0x1",
+            "4294967296",
+            "9999999999",
+            "00000000001",
+            "\u{661}",
+            "\u{ff11}",
+            "\u{1d7d9}",
+            "one",
         ] {
             assert_eq!(count("h", text), Err(Malformed::Count("h")), "{text:?}");
             assert_eq!(seconds(text), None, "{text:?}");
         }
         assert_eq!(count("h", &"1".repeat(100_000)), Err(Malformed::Count("h")));
-        assert_eq!(
-            Malformed::Count("h").to_string(),
-            "a 'h' that is not a number from 0 to 4294967295"
-        );
+        assert_eq!(Malformed::Count("h").to_string(), "a 'h' that is not a number from 0 to 4294967295");
     }
 
     #[test]

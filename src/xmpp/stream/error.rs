@@ -155,11 +155,9 @@ impl From<Fault> for Error {
         let text = fault.to_string();
         let error = Self::new(fault.condition(), text);
         match fault {
-            Fault::TooHigh(too_high) => Self {
-                application: Some(acks::TooHigh::NAME.to_owned()),
-                too_high: Some(too_high),
-                ..error
-            },
+            Fault::TooHigh(too_high) => {
+                Self { application: Some(acks::TooHigh::NAME.to_owned()), too_high: Some(too_high), ..error }
+            }
             _ => error,
         }
     }
@@ -242,11 +240,9 @@ impl Fault {
             Self::Address { .. } => Condition::ImproperAddressing,
             Self::UnknownHost(_) | Self::OtherHost(_) | Self::Misdirected(_) => Condition::HostUnknown,
             Self::From(_) | Self::Spoofed(_) => Condition::InvalidFrom,
-            Self::Denied(_)
-            | Self::Refused(..)
-            | Self::Injected
-            | Self::TooMany(_)
-            | Self::EnabledTwice => Condition::PolicyViolation,
+            Self::Denied(_) | Self::Refused(..) | Self::Injected | Self::TooMany(_) | Self::EnabledTwice => {
+                Condition::PolicyViolation
+            }
             Self::TooHigh(_) => Condition::UndefinedCondition,
             Self::Early | Self::AgainstTheStream | Self::Handshake => Condition::NotAuthorized,
             Self::NameTaken => Condition::Conflict,

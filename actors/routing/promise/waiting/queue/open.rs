@@ -78,10 +78,13 @@ impl Queue {
         if let Some(handled) = verdict.handled {
             settled.acknowledged = self.take_acknowledged(handled);
         }
-        if verdict.blames_first
-            && let Some(first) = self.items.values_mut().find(|item| item.open.is_some())
-        {
+        let mut open = self.items.values_mut().filter(|item| item.open.is_some());
+        if let Some(first) = open.next().filter(|_| verdict.blames_first) {
             first.kept.sends.count();
+        }
+        if verdict.handled.is_some() {
+            // The peer reads in order, so only the first that it has not handled can be the reason of the end.
+            open.for_each(|item| item.kept.sends.discount());
         }
         settled.exhausted = self.take_where(|_, item| item.open.is_some() && item.kept.sends.is_exhausted());
         if verdict.handled.is_none() {

@@ -120,6 +120,15 @@ fn a_stanza_that_was_sent_three_times_is_answered_and_those_behind_it_are_sent()
 }
 
 #[test]
+fn with_a_count_only_the_first_stanza_behind_it_can_be_the_reason_of_the_end() {
+    let messages = (1..=3).map(|id| stanza("message", "", &id.to_string())).collect();
+    let (mut queue, _) = lost(messages, 3);
+    assert_eq!(ids(&queue.settle(verdict(Some(FIRST))).exhausted), ["2"]);
+    let left = queue.take_all();
+    assert_eq!((ids(&left), left[0].sends.times), (vec!["3".to_owned(), "new".to_owned()], 2));
+}
+
+#[test]
 fn the_first_stanza_that_was_not_handled_counts_twice_if_the_peer_ended_the_stream_because_of_it() {
     let messages = || (1..=3).map(|id| stanza("message", "", &id.to_string())).collect();
     let blamed = |handled| Verdict { blames_first: true, ..verdict(handled) };
