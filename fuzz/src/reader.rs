@@ -31,6 +31,11 @@ impl Reader {
         self.received += bytes;
     }
 
+    /// Whether the machine has sent its closing tag.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Takes what the machine sends; gives its elements.
     pub(crate) fn sent(&mut self, bytes: &Bytes) -> Vec<Element> {
         self.sent += bytes.len();

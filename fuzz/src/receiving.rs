@@ -236,5 +236,5 @@ impl<'a> Session<'a> {
     }
 }
 
-/// TLS, EXTERNAL, dialback keys, dialback answers.
-const KINDS_OF_REFUSALS: usize = 4;
+/// TLS, EXTERNAL, dialback keys, dialback answers, acks.
+const KINDS_OF_REFUSALS: usize = 5;

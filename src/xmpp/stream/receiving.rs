@@ -10,7 +10,7 @@ use super::{
     wire::{self, Wire},
 };
 use crate::{
-    Domain, acks,
+    Domain,
     certificate::{Certificate, Problem},
     dialback,
     framer::{self, Frame},
@@ -22,6 +22,7 @@ use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
 mod acknowledging;
+mod acks;
 mod authentication;
 mod change;
 mod negotiation;
@@ -301,7 +302,7 @@ impl Handshake {
     /// Refuses acks before authentication (XEP-0198 section 3). An ack without a request ends no stream.
     fn refuse_acks(&mut self, name: &str) {
         if matches!(name, "enable" | "resume") {
-            self.negotiation.wire.write(&acks::failed("unexpected-request", None));
+            self.negotiation.wire.write(&crate::acks::failed("unexpected-request", None));
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
         error::Fault,
         wire::{self, Wire},
     },
-    xml::Element,
+    xml::{self, Element, ns},
 };
 use std::time::Duration;
 
@@ -155,7 +155,7 @@ impl Open {
 
     /// Whether an element is one of acks, and the stream has them.
     pub(super) fn is_of_acks(&self, element: &framer::RawElement) -> bool {
-        self.counted.acks != Acks::Off && self.wire.is_in(element, crate::xml::ns::ACKS)
+        self.counted.acks != Acks::Off && self.wire.is_in(element, ns::ACKS)
     }
 
     /// Takes an element of acks. One that has no place here does not end the stream, nor does an ack that
@@ -169,13 +169,13 @@ impl Open {
             },
             (b"r", Acks::On { .. }) => self.counted.asked = true,
             (b"r", Acks::Requested | Acks::Off) => {}
-            (b"enabled", Acks::Requested) => {
+            (b"enabled", Acks::Requested) if self.is_short(element) => {
                 let element = self.wire.read(element, wire::TAGS)?;
                 let resumable = acks::read::enabled(&element).map(|(id, max)| Resumable { id, max });
                 self.counted.acks = Acks::On { resumable: resumable.clone() };
                 self.wire.emit(Output::AcksOn { resumable });
             }
-            (b"failed", Acks::Requested) => {
+            (b"failed", Acks::Requested) if self.is_short(element) => {
                 let element = self.wire.read(element, wire::TAGS)?;
                 self.counted.acks = Acks::Off;
                 self.wire.emit(Output::AcksRefused { reason: acks::read::condition(&element) });
@@ -183,6 +183,12 @@ impl Open {
             _ => self.stray(Stray::NoStanza),
         }
         Ok(())
+    }
+
+    /// Whether an element is worth reading. A longer one is dropped.
+    fn is_short(&self, element: &framer::RawElement) -> bool {
+        element.bytes.len() <= self.policy().max_stanza_unauthenticated
+            && !xml::has_more_tags(&element.bytes, wire::TAGS)
     }
 
     /// Counts a stanza of the peer, whatever becomes of it: the peer counts it too.

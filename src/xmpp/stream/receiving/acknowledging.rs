@@ -5,7 +5,8 @@
 //! is final: nothing that comes later is accepted, and nothing that was accepted is left out of it.
 //! Therefore the end of a stream waits until the driver has handled what was output.
 use super::{
-    Error, Fault,
+    Fault,
+    acks::{Ending, Gate, State},
     negotiation::Asked,
     open::{Open, Output},
     wire,
@@ -34,110 +35,6 @@ pub enum Claim {
     Unknown,
     /// The request makes no sense here.
     Unexpected,
-}
-
-/// The acks of a stream, and the stanzas that the driver has not handled yet.
-#[derive(Debug, Default)]
-pub(super) struct Acks {
-    state: State,
-    acceptance: Acceptance,
-    /// Stanzas that were output and not handled, mod 2^32.
-    unhandled: u32,
-}
-
-/// The acks of a stream.
-#[derive(Debug, Default)]
-enum State {
-    /// The peer has not requested any.
-    #[default]
-    Off,
-    /// The peer has asked to continue the stream with this id, and the driver has to answer.
-    Claimed(String),
-    /// The peer could not continue a stream. It may request acks for this one.
-    Unresumed,
-    /// The peer gets acks.
-    On {
-        handled: Count,
-        /// Stanzas that were output before, and are not handled: they are in no count.
-        uncounted: u32,
-        /// The number of stanzas that were output before the last request for an ack, mod 2^32.
-        asked_at: Option<u32>,
-    },
-}
-
-/// Whether stanzas of a stream with acks are accepted.
-#[derive(Debug, Default)]
-enum Acceptance {
-    #[default]
-    Open,
-    /// The last ack is sent or about to be.
-    Stopped,
-    /// The stream ends like this as soon as all stanzas that were output are handled.
-    Ending(Ending),
-}
-
-/// The way in which a stream ends.
-#[derive(Debug)]
-pub(super) enum Ending {
-    /// The peer's closing tag.
-    Footer,
-    /// The peer's stream error.
-    ByPeer(Error),
-    /// A fault of the peer.
-    Fault(Fault),
-    /// A `<starttls/>` out of place.
-    StartTls,
-    /// The driver's wish.
-    Close(Option<Error>),
-}
-
-/// Whether the machine reads on.
-pub(super) enum Gate {
-    Reading,
-    /// The driver has to do something first.
-    Waiting,
-    /// The stream ends now.
-    Ending(Ending),
-}
-
-impl Acks {
-    /// Notes that a stanza was output, or the refusal of one.
-    pub(super) fn output(&mut self) {
-        self.unhandled = self.unhandled.wrapping_add(1);
-    }
-
-    pub(super) fn are_off(&self) -> bool {
-        matches!(self.state, State::Off | State::Unresumed)
-    }
-
-    pub(super) fn is_ending(&self) -> bool {
-        matches!(self.acceptance, Acceptance::Ending(_))
-    }
-
-    fn are_on(&self) -> bool {
-        matches!(self.state, State::On { .. })
-    }
-
-    fn begin(&mut self, handled: Count) {
-        self.state = State::On { handled, uncounted: self.unhandled, asked_at: None };
-    }
-
-    fn handled(&mut self, stanzas: u32) {
-        let stanzas = stanzas.min(self.unhandled);
-        self.unhandled -= stanzas;
-        if let State::On { handled, uncounted, .. } = &mut self.state {
-            let before = stanzas.min(*uncounted);
-            *uncounted -= before;
-            handled.add(stanzas - before);
-        }
-    }
-
-    /// Notes a request for an ack. Gives whether stanzas came since the last one.
-    fn ask(&mut self) -> bool {
-        let State::On { handled, uncounted, asked_at } = &mut self.state else { return false };
-        let output = handled.get().wrapping_add(self.unhandled.saturating_sub(*uncounted));
-        asked_at.replace(output) != Some(output)
-    }
 }
 
 impl Open {
@@ -183,28 +80,26 @@ impl Open {
     /// answered, and no ack counts them. The peer has to send them again. Those that were output can still be
     /// [handled](Self::handled). A stream without acks is not affected.
     pub fn stop_accepting(&mut self) {
-        if matches!(self.acks.acceptance, Acceptance::Open) {
-            self.acks.acceptance = Acceptance::Stopped;
-        }
+        self.acks.stop();
     }
 
     /// Gives up the stanzas that were output and not handled: they never will be, and no ack counts them. An
     /// end of the stream that waits for them takes place. Call [`Open::poll`] afterwards.
     pub fn give_up_unhandled(&mut self) {
-        self.stop_accepting();
-        self.acks.unhandled = 0;
-        if let State::On { uncounted, .. } = &mut self.acks.state {
-            *uncounted = 0;
-        }
+        self.acks.stop();
+        self.acks.give_up();
     }
 
-    /// Answers [`Output::Resume`]. The stream reads on.
-    pub fn resumed(&mut self, claim: Claim) {
-        let State::Claimed(previd) = &mut self.acks.state else { return };
+    /// Answers [`Output::Resume`]. The stream reads on. Gives whether the lost stream goes on here: never
+    /// unless `claim` says so, and not if this one is closing meanwhile. The count of a stream that does not
+    /// go on stays with the driver.
+    #[must_use = "a count may be lost otherwise"]
+    pub fn resumed(&mut self, claim: Claim) -> bool {
+        let State::Claimed(previd) = &mut self.acks.state else { return false };
         let previd = std::mem::take(previd);
         self.acks.state = State::Unresumed;
         if self.negotiation.is_closing() {
-            return;
+            return false;
         }
         let answer = match claim {
             Claim::Continue { handled } => {
@@ -216,6 +111,7 @@ impl Open {
             Claim::Unexpected => acks::failed("unexpected-request", None),
         };
         self.negotiation.wire.write(&answer);
+        self.acks.are_on()
     }
 
     /// Whether an element is one of acks, and the peer may have them.
@@ -298,32 +194,14 @@ impl Open {
 
     /// Whether stanzas are accepted. Behind the last ack none are.
     pub(super) fn accepts(&self) -> bool {
-        let has_stopped = self.negotiation.is_closing() || !matches!(self.acks.acceptance, Acceptance::Open);
-        !(self.acks.are_on() && has_stopped)
+        !self.acks.are_on() || self.acks.is_accepting() && !self.negotiation.is_closing()
     }
 
-    /// Ends the stream, at once or when the driver has handled what was output. The first end counts.
+    /// Ends the stream, at once or when the driver has handled what was output.
     pub(super) fn end_by(&mut self, ending: Ending) {
-        if !self.acks.is_ending() {
-            self.acks.acceptance = Acceptance::Ending(ending);
-        }
-        if let Gate::Ending(ending) = self.gate() {
-            self.finish(ending);
-        }
-    }
-
-    /// Whether the machine reads on.
-    pub(super) fn gate(&mut self) -> Gate {
-        match &self.acks.acceptance {
-            Acceptance::Ending(_) if self.acks.are_on() && self.acks.unhandled > 0 => Gate::Waiting,
-            Acceptance::Ending(_) => {
-                match std::mem::replace(&mut self.acks.acceptance, Acceptance::Stopped) {
-                    Acceptance::Ending(ending) => Gate::Ending(ending),
-                    Acceptance::Open | Acceptance::Stopped => Gate::Reading,
-                }
-            }
-            _ if matches!(self.acks.state, State::Claimed(_)) => Gate::Waiting,
-            Acceptance::Open | Acceptance::Stopped => Gate::Reading,
+        self.acks.end_by(ending);
+        if let Gate::Ending(ending) = self.acks.gate() {
+            self.finish(*ending);
         }
     }
 

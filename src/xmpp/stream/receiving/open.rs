@@ -1,7 +1,7 @@
 //! The open stream from a remote server: the stanzas of the pairs of domains that it has proved.
 use super::{
     End, Error, Fault, Secured, Stage,
-    acknowledging::{Acks, Ending, Gate},
+    acks::{Acks, Ending, Gate},
     negotiation::{Common, Negotiation, Proved, Verified},
     wire,
 };
@@ -142,11 +142,11 @@ impl Open {
             if self.negotiation.is_over() {
                 return None;
             }
-            match self.gate() {
+            match self.acks.gate() {
                 Gate::Reading => {}
                 Gate::Waiting => return None,
                 Gate::Ending(ending) => {
-                    self.finish(ending);
+                    self.finish(*ending);
                     continue;
                 }
             }

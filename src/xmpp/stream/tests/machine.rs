@@ -107,6 +107,14 @@ impl Opening {
         }
     }
 
+    /// The open stream.
+    pub(crate) fn opened(&mut self) -> &mut initiating::Open {
+        match self {
+            Self::Open(open) => open,
+            Self::Session(_) | Self::Verification(_) => panic!("the stream is not open"),
+        }
+    }
+
     pub(crate) fn is_established(&self) -> bool {
         self.stage() == Stage::Open
     }
@@ -227,6 +235,14 @@ impl Accepting {
                 false
             }
             Self::Open(open) => open.certificate_ended(),
+        }
+    }
+
+    /// The open stream.
+    pub(crate) fn opened(&mut self) -> &mut receiving::Open {
+        match self {
+            Self::Open(open) => open,
+            Self::Handshake(_) => panic!("the stream is not open"),
         }
     }
 
