@@ -1,9 +1,9 @@
 //! Tests of the router, the promise, the sessions and a component together, on paused time: remote servers
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
-mod acks;
 mod component_client;
 mod links;
+mod lost_links;
 mod outcomes;
 mod pauses;
 mod remotes;
@@ -258,6 +258,10 @@ impl Node {
 
     fn set_reading(&self, reading: Reading) {
         self.remotes.behaviour.send_modify(|behaviour| behaviour.reading = reading);
+    }
+
+    fn set_resumption(&self, resumption: remotes::Resumption) {
+        self.remotes.behaviour.send_modify(|behaviour| behaviour.resumption = resumption);
     }
 
     /// The promise takes on a configuration for the remote domains.

@@ -126,6 +126,11 @@ impl Outcomes {
             let doubtful: HashSet<usize> = self.doubtful(remote).collect();
             let is_uncertain = |id: &usize| doubtful.contains(id) && arrived.contains(id);
             let bounced: Vec<usize> = bounced.into_iter().filter(|id| !is_uncertain(id)).collect();
+            if let Some(id) = bounced.iter().find(|id| arrived.contains(id)) {
+                let answers = self.bounced.get(remote).into_iter().flatten();
+                let answer = answers.filter(|seen| seen.id == *id).map(|seen| &seen.stanza).next();
+                panic!("{remote}: number {id} arrived and was answered: {answer:?}");
+            }
             let mut outcomes = [arrived, bounced].concat();
             outcomes.sort_unstable();
             assert!(outcomes.is_sorted_by(|one, next| one < next), "{remote}: two outcomes: {outcomes:?}");

@@ -80,6 +80,11 @@ impl<G: Goal> Attempt<G> {
         };
         self.dialer.metrics.count(Count::Resumption { role: Role::Sender, result });
     }
+
+    /// Counts a question about a lost stream that was not answered, or ended the stream.
+    pub(super) fn count_refused_resumption(&self) {
+        self.dialer.metrics.count(Count::Resumption { role: Role::Sender, result: Resumption::Refused });
+    }
 }
 
 impl AttemptError {

@@ -296,6 +296,7 @@ impl<'a, G: Goal> Walk<'a, G> {
                 Err(next) => {
                     if next.is_about_resumption() {
                         // Another connection of this attempt would ask again.
+                        attempt.count_refused_resumption();
                         self.targets.clear();
                         return Err(Some(next));
                     }

@@ -81,7 +81,11 @@ impl Promise {
         };
         self.record(pair, Event::now(EventKind::Bounced).saying(&error.text).of(stanzas));
         for batch in batches {
-            bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+            if batch.sends.may_have_arrived {
+                self.answer_in_doubt(vec![batch]);
+            } else {
+                bounce(&self.owners.bounces, batch, &error, Outcome::Answered);
+            }
         }
     }
 

@@ -9,10 +9,7 @@ use super::{
     waiting::{Settled, Verdict},
 };
 use crate::streams::outgoing::{Handled, Interruption};
-use status::{
-    display::millis,
-    event::{Event, EventKind},
-};
+use status::event::{Event, EventKind};
 
 impl Promise {
     /// Settles the stanzas of the lost link of a pair. Those that stay in its queue are to be sent again.
@@ -40,6 +37,7 @@ impl Promise {
     ) {
         let (arrived, resent, repeated) = (settled.acknowledged.stanzas, settled.resent, settled.repeated);
         let (requests, exhausted) = (count(&settled.unrepeatable), count(&settled.exhausted));
+        let interrupted = format!("{:.1}s", clock::since(interruption.since).as_secs_f64());
         let (kind, name) = match handled {
             Handled::Resumed(_) => (EventKind::Resumed, "resumed"),
             Handled::Counted(_) => (EventKind::Counted, "counted"),
@@ -47,11 +45,15 @@ impl Promise {
                 let reason = match handled {
                     Handled::Unknown => "the peer does not know the lost stream",
                     _ if interruption.lost.is_some() => "the loss was too long ago to ask for the stream",
-                    _ => "the peer does not resume streams",
+                    _ => "the peer does not support resumption",
                 };
+                if repeated + requests + exhausted == 0 {
+                    // Nothing waited any more.
+                    return;
+                }
                 log::warn!(
                     target: LOG, pair:% = pair, stanzas = repeated, requests_answered = requests,
-                    answered = exhausted, interrupted:% = millis(interruption.since), reason = reason;
+                    answered = exhausted, interrupted = interrupted.as_str(), reason = reason;
                     "resent unacknowledged stanzas, duplicates possible"
                 );
                 return self.record(pair, Event::now(EventKind::Repeated).saying(reason).of(repeated));
@@ -59,13 +61,10 @@ impl Promise {
         };
         log::info!(
             target: LOG, pair:% = pair, handled = arrived, resent = resent, answered = exhausted,
-            interrupted:% = millis(interruption.since);
+            interrupted = interrupted.as_str();
             "{name}"
         );
-        let text = format!(
-            "{arrived} had arrived, {resent} sent again, interrupted for {}",
-            millis(interruption.since)
-        );
+        let text = format!("{arrived} had arrived, {resent} sent again, interrupted for {interrupted}");
         self.record(pair, Event::now(kind).saying(text).of(resent));
     }
 }

@@ -51,6 +51,12 @@ pub(in crate::scenario) enum Resumption {
     After(u32),
 }
 
+impl Resumption {
+    /// What a remote server may do, if it has no bug.
+    pub(in crate::scenario) const ALL: [Self; 5] =
+        [Self::Resumed, Self::Counted, Self::Forgotten, Self::Silent, Self::Broken];
+}
+
 /// The streams that remote servers remember, by name: the number of stanzas that they have handled.
 #[derive(Clone, Debug, Default)]
 pub(in crate::scenario) struct Counts {

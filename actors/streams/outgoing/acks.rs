@@ -55,10 +55,10 @@ impl Outgoing {
     /// The peer acknowledges the stanzas of this stream.
     pub(super) fn acks_confirmed(&mut self, resumable: Option<&Resumable>) {
         let resumes = resumable.is_some() && !self.limits.resume_timeout.is_zero();
-        if let Some(session) = self.state.session_mut() {
-            session.connection.outbox.confirm_acks(resumes);
-        }
-        log::debug!(target: LOG, pair:% = self.pair, resumable = resumes; "stanzas are acknowledged");
+        let Some(session) = self.state.session_mut() else { return };
+        session.connection.outbox.confirm_acks(resumes);
+        let acks = session.connection.outbox.acknowledgement().acks.as_str();
+        log::debug!(target: LOG, pair:% = self.pair, acks = acks; "stanzas are acknowledged");
     }
 
     /// The peer has refused to acknowledge stanzas, although it offered to.

@@ -30,6 +30,8 @@ pub(super) struct Ending {
     pub(super) lived: Duration,
     /// The counts in the log line about the end.
     logged: Counts,
+    /// Whether stanzas were acknowledged, for the log.
+    acks: &'static str,
     redial: Redial,
     /// Closing tags went both ways.
     is_orderly: bool,
@@ -213,6 +215,7 @@ impl Outgoing {
             let ending = Ending {
                 lived: clock::since(session.connection.since),
                 logged: Counts::of(session),
+                acks: session.connection.outbox.acknowledgement().acks.as_str(),
                 redial,
                 is_orderly: false,
                 handback: Handback::Unreported,
@@ -233,7 +236,8 @@ impl Outgoing {
         log::info!(
             target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in,
             dropped_in = dropped_in,
-            stanzas_out = stanzas_out, unacked = unacked, lived:% = rounded(ending.lived);
+            stanzas_out = stanzas_out, acks = ending.acks, unacked = unacked,
+            lived:% = rounded(ending.lived);
             "closed"
         );
         let text = format!("{reason}, after {}", rounded(ending.lived));

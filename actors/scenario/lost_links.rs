@@ -22,10 +22,6 @@ impl Node {
         self.remotes.behaviour.send_modify(|behaviour| behaviour.acks = acks);
     }
 
-    fn set_resumption(&self, resumption: Resumption) {
-        self.remotes.behaviour.send_modify(|behaviour| behaviour.resumption = resumption);
-    }
-
     /// The streams for which the remote servers were asked.
     fn streams_asked(&self) -> Vec<String> {
         self.remotes.counts.borrow().asked.clone()
