@@ -12,7 +12,10 @@ pub(super) async fn read_answers(
         while let Some(answer) = take_until(&mut read, "</error></") {
             assert_eq!(attribute(&answer, "type"), "error", "{answer}");
             let remote = attribute(&answer, "from").replace("b@", "");
-            answered.send(Seen { remote, id: number(&answer), at: clock::now() }).await.unwrap();
+            answered
+                .send(Seen { remote, id: number(&answer), at: clock::now(), stanza: answer })
+                .await
+                .unwrap();
         }
         if !matches!(component.read_buf(&mut read).await, Ok(1..)) {
             return;

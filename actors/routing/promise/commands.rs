@@ -56,7 +56,7 @@ impl Promise {
             remote: pair.remote.to_string(),
             state,
             waiting: self.waiting.amount(pair),
-            open: Amount::default(),
+            open: self.waiting.open_amount(pair),
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),

@@ -22,7 +22,14 @@ pub struct Error {
 impl Error {
     /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
-        Self { condition, text: text.into(), application: None, other_host: None, refusal: None, too_high: None }
+        Self {
+            condition,
+            text: text.into(),
+            application: None,
+            other_host: None,
+            refusal: None,
+            too_high: None,
+        }
     }
 
     /// Reads a `<stream:error/>`. Long texts are truncated.
