@@ -8,4 +8,8 @@ mod null_listener;
 mod session;
 
 pub use node::{SECRET, Setup, start};
+#[cfg(test)]
+pub(crate) use null_listener::NullListener;
 pub use session::{dial, policy, session};
+#[cfg(test)]
+pub(crate) use session::{established, established_with_acks, session_with};

@@ -11,6 +11,7 @@
 //! | component | one for each connection of a component (XEP-0114) |
 //! | listener | accepts connections and limits them by address: one for servers, one for components |
 //! | verifier | asks authoritative servers about dialback keys (XEP-0220) |
+//! | resumer | remembers the counts of resumable incoming streams, and which connection has each (XEP-0198) |
 //! | resolver | asks the DNS for all attempts, with one cache |
 //! | dial_limit | limits the attempts to one address |
 //! | service | answers pings and service discovery for domains without a component |
@@ -45,6 +46,7 @@
 //! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
 //! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
 //!     writes it.
+//! 11. If the peer acknowledges stanzas, they stay in `flow/outbox/unacked.rs` until it does (`outgoing/acks.rs`).
 //!
 //! # The message map
 //!
@@ -86,6 +88,11 @@
 //! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
+//! | incoming | [`resumer::Enrol`], [`resumer::Part`], [`resumer::Forget`] | resumer | signal: one of each for a stream |
+//! | incoming | [`resumer::Claim`] | resumer | the peer gets the answer for an unknown id |
+//! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
+//! | resumer | [`incoming::Yield`] | the incoming that holds the id | signal: one for a claim |
+//! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
@@ -97,7 +104,7 @@
 //!
 //! | from | message | to |
 //! |---|---|---|
-//! | node | `Adopt` | promise, router, listener, verifier, resolver, dial_limit |
+//! | node | `Adopt` | promise, router, listener, verifier, resumer, resolver, dial_limit |
 //! | router, promise | [`outgoing::Adopt`], [`outgoing::Forbid`], [`service::Adopt`], [`component::Expel`] | outgoing, service, component |
 //! | listener | [`incoming::Adopt`], [`component::Adopt`] | incoming, component |
 //!
@@ -151,11 +158,24 @@
 //!    │                                                            │ … the link dies
 //!    │ ◀───────────────────────────────────────────────── Closed ─┤ (keeps what arrives)
 //!    ├─ Expect ────────────────▶ await the return                 │
-//!    ├─ Retire ──────────────────────────────────────────────────▶│ gives back what was not written, stops
-//!    │  Deliver ──────────────▶ queue (behind)                    │
-//!    │                          │ ◀───────────────── Returned ────┤
-//!    │                          └─ queue (in front), start attempt
+//!    ├─ Retire ──────────────────────────────────────────────────▶│ gives back: open, unwritten, new; stops
+//!    │  Deliver ───────────────▶ queue (behind)                   │
+//!    │                          │ ◀───── Returned (open, lost) ───┤
+//!    │                          ├─ queue (in front, marked)       ×
+//!    │                          ├─ start attempt (lost) ─────────▶ attempt … <resume previd h/>
+//!    │                          │                                 │ … <resumed h='2'/>
+//!    │                          │ ◀──── Established (Resumed 2) ──┤ (holds what the router sends)
+//!    │                          ├─ 1 and 2 are acknowledged       │
+//!    │                          ├─ SendFirst (3, …) ─────────────▶│ write
 //! ```
+//!
+//! A stanza is *open* if a lost link carried it and the peer has not acknowledged it. Open stanzas wait in front of the
+//! queue with their numbers on the lost stream. Nothing is decided about them before the next link is established or
+//! their own time is over: until then they age, expire, are shed (last of all) and are replaced like all others, but
+//! their answer says that they may have arrived. [`outgoing::Established`] brings the count of the peer, if it has one.
+//! With a count, the stanzas up to it are acknowledged and the rest is sent again. Without one, messages, presence and
+//! answers to IQ requests are sent again with a stamp (XEP-0203), and IQ requests are answered. A stanza is sent on
+//! three links at most, the third time alone.
 //!
 //! These races can happen; each has a test:
 //! - *A stanza arrives while the session is established.* Stanzas that the router sent before it received `Fulfilled` go
@@ -165,7 +185,8 @@
 //! - *The session is closed before the handover ends.* The session sends `Closed` only after `Open`, when the router
 //!   knows the session.
 //! - *Stanzas arrive before the return.* `Expect` reached the promise before them, so they queue behind the return.
-//! - *A session panics.* It returns nothing; the router sends `Returned` in its place.
+//! - *A session panics.* It returns nothing; the router sends `Returned` in its place. What it has not written, or what
+//!   was not acknowledged, shows as the difference of the ledger.
 //! - *A return is not expected*, because the panicked session and the router both sent one: its stanzas are answered,
 //!   and the pair does not change.
 //! - *The remote domain authenticates to us while an attempt runs.* If the attempt fails for a passing reason, the
@@ -173,6 +194,45 @@
 //! - *The remote domain authenticates to us when the queue has expired*, and stanzas are held outside of it: the pair is
 //!   not idle.
 //! - *A slot becomes free when all stanzas have expired*, or when the node stops: no attempt is made.
+//! - *An acknowledgement arrives with the end of the link.* It counts: the session handles all that was read before it
+//!   counts what is unacknowledged.
+//! - *An acknowledgement arrives before the link has reported the chunk*, since the peer has read a part of it.
+//! - *A link is lost before the answer to `<resume/>`.* The lost stream is still the first one, and the queue is
+//!   unchanged: the peer is asked again.
+//! - *A resumed stream is lost before everything was sent again.* What was sent is open under the numbers of the
+//!   resumed stream, the rest is unwritten; both in order.
+//! - *The peer does not answer `<resume/>`*, or ends the stream because of it: the next attempt does not ask.
+//! - *The peer has forgotten the stream*, or it is another server: what is open may have arrived.
+//! - *The time for which the peer remembers the stream is over*: it is not asked.
+//! - *The peer has a count that it cannot have*: the stream ends, and what is open may have arrived.
+//! - *A reload forbids the pair while stanzas are open*: they are answered.
+//! - *The node stops while stanzas are unacknowledged.* The sessions wait for the last acknowledgement; what is missing
+//!   then is uncertain.
+//!
+//! # The resumption of an incoming stream
+//!
+//! A peer that has lost a connection claims its stream on another one (XEP-0198 section 5). The old connection may still
+//! seem alive here. The count that the new one gets has to be final: nothing that the old one brings is taken later, and
+//! everything that it counts is with the router.
+//!
+//! ```text
+//!  old incoming               resumer                  new incoming
+//!    ├─ Enrol ────────────────▶│                           │
+//!    │                         │ ◀──────────────── Claim ──┤ (reads nothing)
+//!    │ ◀───────────────── Yield┤                           │
+//!    │ takes nothing more; the router takes what was read  │
+//!    ├─ Part (the count) ─────▶├─ Claimed (the count) ────▶│ reads on, after the answer
+//!    │ closes with conflict    │                           │
+//! ```
+//!
+//! These races can happen; each has a test in `scenario/incoming_resumption.rs`:
+//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
+//! - *Stanzas are in the mailbox of the old stream.* What came before `Yield` is taken and counted, what came after it is
+//!   dropped: the peer sends it again.
+//! - *The claiming connection is lost* before it learns the result. It withdraws its claim, and the count is as before.
+//! - *Two connections claim one stream.* The later one gets it: the peer has given up the other.
+//! - *A stream parts while it is asked to yield.* Its state arrives once, and answers the claim.
+//! - *A reload forbids the pair of a lost stream*: the stream is forgotten.
 //!
 //! [`route::Route`]: flow::route::Route
 //! [`route::Refuse`]: flow::route::Refuse
@@ -201,6 +261,7 @@
 //! [`incoming::Adopt`]: streams::incoming::Adopt
 //! [`incoming::Authorized`]: streams::incoming::Authorized
 //! [`incoming::Drain`]: streams::incoming::Drain
+//! [`incoming::Yield`]: streams::incoming::Yield
 //! [`link::Event`]: flow::link::Event
 //! [`listener::Dismiss`]: streams::listener::Dismiss
 //! [`listener::Drain`]: streams::listener::Drain
@@ -239,6 +300,13 @@
 //! [`recorder::Settled`]: observe::recorder::Settled
 //! [`resolver::Locate`]: dial::resolver::Locate
 //! [`resolver::Resolve`]: dial::resolver::Resolve
+//! [`resumer::Claim`]: streams::resumer::Claim
+//! [`resumer::Claimed`]: streams::resumer::Claimed
+//! [`resumer::Enrol`]: streams::resumer::Enrol
+//! [`resumer::Forget`]: streams::resumer::Forget
+//! [`resumer::Keep`]: streams::resumer::Keep
+//! [`resumer::Part`]: streams::resumer::Part
+//! [`resumer::Withdraw`]: streams::resumer::Withdraw
 //! [`router::Acknowledge`]: routing::router::Acknowledge
 //! [`router::Broadcast`]: routing::router::Broadcast
 //! [`router::DismissComponent`]: routing::router::DismissComponent

@@ -2,9 +2,13 @@
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
 mod component_client;
+mod incoming_acks;
+mod incoming_resumption;
 mod links;
+mod lost_links;
 mod outcomes;
 mod pauses;
+mod receiver;
 mod remotes;
 mod schedules;
 
@@ -26,7 +30,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair};
 
 use self::{
-    component_client::{log_in, number, place_of, read_answers, take_until},
+    component_client::{attribute, log_in, number, read_answers},
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{
@@ -48,6 +52,14 @@ struct Seen {
     remote: String,
     id: usize,
     at: Instant,
+    stanza: String,
+}
+
+impl Seen {
+    /// Whether it is stamped, because it may have arrived before.
+    fn is_stamped(&self) -> bool {
+        self.stanza.contains("urn:xmpp:delay")
+    }
 }
 
 /// A node without sockets, and the component that serves its domain.
@@ -118,13 +130,17 @@ impl Node {
     }
 
     async fn start_within(pipe: usize, bounds: settings::Promise) -> Self {
+        Self::start_with(pipe, bounds, Behaviour::default()).await
+    }
+
+    async fn start_with(pipe: usize, bounds: settings::Promise, behaviour: Behaviour) -> Self {
         let here = Arbiter::current();
         let meter = Meter::new("recorder", CAPACITY, None);
         let (arrived, arrivals) = mpsc::channel(1_000_000);
-        let behaviour =
-            watch::Sender::new(Behaviour { reachability: Reachability::Up, reading: Reading::Fast });
-        let (dials, cut) = (Arc::default(), watch::Sender::new(0));
-        let remotes = Remotes { behaviour, dials, cut, arrived, pipe };
+        let (dials, cut, counts) = (Arc::default(), watch::Sender::new(0), watch::Sender::default());
+        let (behaviour, repeat) = (watch::Sender::new(behaviour), settings::Repeat::default());
+        let denied = "denied.example";
+        let remotes = Remotes { behaviour, dials, cut, arrived, counts, pipe, repeat, denied };
         let (recording, counted) = (settings::Recording { domains: 100, events: 32 }, Arc::clone(&meter));
         let recorder =
             mailbox::start_on(&here, &meter, "recorder", move |_| Recorder::new(recording, counted));
@@ -181,6 +197,22 @@ impl Node {
         tokio::time::sleep(time).await;
         self.remotes.behaviour.send_modify(|behaviour| behaviour.reading = Reading::Fast);
         self.slow_time += time;
+    }
+
+    fn set_reading(&self, reading: Reading) {
+        self.remotes.behaviour.send_modify(|behaviour| behaviour.reading = reading);
+    }
+
+    fn set_resumption(&self, resumption: remotes::Resumption) {
+        self.remotes.behaviour.send_modify(|behaviour| behaviour.resumption = resumption);
+    }
+
+    /// The promise takes on a configuration for the remote domains.
+    async fn adopts(&mut self, change: impl FnOnce(&mut Remotes)) {
+        change(&mut self.remotes);
+        let dial = Box::new(self.remotes.clone());
+        assert!(self.promise.signal(promise::Adopt { dial, bounds: bounds() }).is_ok());
+        tokio::task::yield_now().await;
     }
 
     fn cuts_every_link(&self) {

@@ -69,6 +69,8 @@ pub struct Limits {
     pub verifications: Verifications,
     /// Connection attempts for outgoing links.
     pub dials: Dials,
+    /// Lost streams of remote servers whose state is kept, so that they can be resumed; 0: none.
+    pub resumable: usize,
     /// The history that `nuncio explain` shows.
     pub recording: Recording,
 }
@@ -195,10 +197,31 @@ pub struct Remote {
     pub write_timeout: Duration,
     /// Bytes per second that are read from one stream; `None`: no limit.
     pub max_rate: Option<usize>,
+    /// Whether streams are acknowledged (XEP-0198), in both roles, if the peer takes part.
+    pub acks: bool,
+    /// The time for which the state of a lost stream is kept and asked for (XEP-0198 section 5); zero: no stream can be
+    /// resumed.
+    pub resume_timeout: Duration,
+    /// The time limit for the answer to a request for acknowledgement. Then the stream ends.
+    pub ack_timeout: Duration,
+    /// The rule for stanzas of a lost stream that may have arrived.
+    pub repeat: Repeat,
     /// The address to connect to, without DNS.
     pub address: Option<HostPort>,
     /// That address expects TLS from the first byte (XEP-0368).
     pub direct_tls: bool,
+}
+
+/// The rule for stanzas that a lost stream carried, that the peer did not acknowledge, and whose arrival no later stream
+/// tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// Messages, presence, and answers to IQ requests are sent again and may arrive twice. IQ requests are answered with
+    /// an error.
+    #[default]
+    Messages,
+    /// All are answered with an error.
+    Never,
 }
 
 /// An address of the configuration: a name or an IP address, and a port.

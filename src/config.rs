@@ -3,6 +3,7 @@
 //! One function reads each section, key by key through [`Section`], which adds a finding for a wrong value
 //! and continues with the default. If no finding is a problem, the result is a configuration.
 
+mod acks;
 pub(crate) mod default_path;
 pub(crate) mod finding;
 mod identity;
@@ -161,10 +162,11 @@ fn read(top: Section<'_>) -> (Settings, String) {
     let workers = top.count("workers", 0).unwrap_or_default();
     let shutdown_timeout = top.read("shutdown_timeout", value::duration).unwrap_or(Duration::from_secs(10));
     let listen = listen(top.section("listen"));
+    let promise = promise(top.section("promise"));
 
     let mut stores = identity::Stores::default();
     let s2s = top.section("s2s");
-    let remote = remote::defaults(&s2s, &mut stores);
+    let remote = remote::defaults(&s2s, &mut stores, &promise);
     let allow = s2s.list("allow", value::pattern).unwrap_or_else(|| vec![Pattern::Any]);
     let deny = s2s.list("deny", value::pattern).unwrap_or_default();
     let matches_all = |patterns: &[Pattern]| patterns.contains(&Pattern::Any);
@@ -187,9 +189,8 @@ fn read(top: Section<'_>) -> (Settings, String) {
     }
     let served = domains.iter().map(|domain| &domain.name).chain(components.iter().map(|known| &known.name));
     let served: Vec<_> = served.cloned().collect();
-    let overrides = remote::overrides(top.sections("remote"), &remote, &served, &mut stores);
+    let overrides = remote::overrides(top.sections("remote"), &remote, &served, &mut stores, &promise);
     let limits = limits(top.section("limits"));
-    let promise = promise(top.section("promise"));
     let dns = dns(top.section("dns"));
     let service = Service { contact: contact(top.section("contact")) };
     top.finish();
@@ -345,6 +346,7 @@ fn limits(section: Section<'_>) -> Limits {
             per_address: section.count("max_dials_per_address", 1).unwrap_or(32),
             per_attempt: section.count("max_dials_per_attempt", 1).unwrap_or(20),
         },
+        resumable: section.count("resumable", 0).unwrap_or(20_000),
         recording: Recording {
             domains: section.count("recorded_domains", 0).unwrap_or(2_000),
             events: section.count("recorded_events", 1).unwrap_or(32),

@@ -5,6 +5,7 @@
 //!
 //! [`Attempt`]: actors::attempt::Attempt
 
+mod acks;
 mod cause;
 mod certificate;
 mod diagnosis;

@@ -379,6 +379,44 @@ fn missing_and_wrong_dns_records_are_warnings() {
 }
 
 #[test]
+fn acknowledgements_that_come_late_or_wait_too_long_are_warnings() {
+    let desk = Desk::new();
+    let served = "[[domain]]\nname = \"a.example\"\n";
+    let screen = desk.passes(
+        &format!(
+            "[s2s]\nmax_rate = \"2 KiB\"\nresume_timeout = \"10m\"\n[[remote]]\nname = \"b.example\"\nacks = false\n{served}"
+        ),
+        &["--offline"],
+    );
+    for said in [
+        r#"warning: s2s.max_rate: is low: other servers wait 30 s for an acknowledgement, and one that waits behind stanzas read at less than 4 KiB per second can come later
+ --> n.toml:2:1
+  |
+2 | max_rate = "2 KiB"
+  | ^^^^^^^^
+  |
+  = help: raise max_rate, or set acks = false
+"#,
+        r#"warning: s2s.resume_timeout: is longer than promise.message (5m): by then the messages that wait to be resumed have been answered with an error
+ --> n.toml:3:1
+  |
+3 | resume_timeout = "10m"
+  | ^^^^^^^^^^^^^^
+  |
+  = help: lower it, or raise promise.message
+"#,
+    ] {
+        assert!(screen.contains(said), "no {said} in\n{screen}");
+    }
+    assert!(!screen.contains("remote."), "{screen}");
+    let screen = desk.fails(&format!("[s2s]\nrepeat = \"always\"\n{served}"), &["--offline"]);
+    assert!(
+        screen.contains("error: s2s.repeat: \"always\" is not one of \"messages\", \"never\""),
+        "{screen}"
+    );
+}
+
+#[test]
 fn a_missing_file_differs_from_a_file_that_is_not_toml() {
     let desk = Desk::new();
     let output = check(&desk.directory, "none.toml", &[]);

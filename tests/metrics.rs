@@ -22,6 +22,10 @@ fn a_link_and_its_stanzas_show_in_the_figures() {
         "nuncio_stanzas_taken_total 2",
         "nuncio_stanzas_settled_total{outcome=\"written\"} 2",
         "nuncio_stanzas_waiting 0",
+        "nuncio_stanzas_acknowledged_total 1",
+        "nuncio_stanzas_open 0",
+        "nuncio_stanzas_repeated_total 0",
+        "nuncio_ack_seconds_count 1",
         "nuncio_account_difference 0",
         "nuncio_sessions{direction=\"outgoing\",state=\"established\"} 1",
         "nuncio_sessions{direction=\"incoming\",state=\"authenticated\"} 1",
@@ -35,6 +39,27 @@ fn a_link_and_its_stanzas_show_in_the_figures() {
     }
     for phase in ["resolve", "connect", "tls", "authenticate"] {
         node.eventually_shows(&format!("nuncio_setup_seconds_count{{phase=\"{phase}\"}} 1"));
+    }
+}
+
+#[test]
+fn acknowledgements_and_resumptions_have_figures_before_the_first_of_them() {
+    let network = Network::new();
+    let node = Watched::start(&network, Setup::of("nuncio.example"));
+    let scrape = node.scrape();
+    let mut figures: Vec<String> = ["sender", "receiver"]
+        .iter()
+        .flat_map(|role| {
+            ["resumed", "counted", "unknown", "refused"]
+                .map(|result| format!("nuncio_resumptions_total{{role=\"{role}\",result=\"{result}\"}} 0"))
+        })
+        .collect();
+    figures.extend(
+        ["stanzas_acknowledged_total", "stanzas_open", "stanzas_repeated_total", "ack_seconds_count"]
+            .map(|name| format!("nuncio_{name} 0")),
+    );
+    for figure in figures {
+        assert!(scrape.lines().any(|line| line == figure), "no {figure} in\n{scrape}");
     }
 }
 

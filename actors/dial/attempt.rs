@@ -16,6 +16,7 @@ mod goal;
 mod negotiation;
 mod owner;
 mod redirect;
+mod resumption;
 mod session;
 mod targets;
 mod tcp;
@@ -45,6 +46,7 @@ pub use self::{
     goal::{OpenSession, VerifyKey},
     negotiation::Goal,
     redirect::redirect,
+    resumption::Lost,
     session::Session,
     walk::{Strategy, Visit, Walk},
 };
@@ -82,6 +84,8 @@ pub struct Attempt<G> {
     pub dialer: Dialer,
     /// The owner, which must know while the attempt waits for a permit. `None` if nothing depends on it.
     pub owner: Option<Owner>,
+    /// The lost stream to ask for. Its address is tried first.
+    pub lost: Option<Lost>,
     /// The target of the log lines.
     pub log: &'static str,
     /// Observes each step. A node has no observer.

@@ -22,6 +22,7 @@ use crate::{
     streams::{
         component, incoming,
         listener::{Kind, Limits, Listener, ListeningSocket},
+        resumer::Resumer,
         verifier::Verifier,
     },
 };
@@ -46,6 +47,7 @@ pub(super) struct Listeners {
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
+    pub(super) resumer: Mailbox<Resumer>,
     pub(super) fingerprints: Mailbox<Fingerprints>,
     pub(super) metrics: MetricsHandle,
     pub(super) recorder: RecorderHandle,
@@ -144,6 +146,7 @@ impl Listeners {
                 refused: self.router.outlet(),
             }),
             verifier: self.verifier.clone(),
+            resumer: self.resumer.clone(),
             authorized: self.promise.outlet(),
             fingerprints: self.fingerprints.clone(),
             metrics: self.metrics.clone(),

@@ -1,6 +1,6 @@
 //! Starts a node: every actor after those that it needs.
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::sync::Arc;
 
 use actix::Arbiter;
 use tokio::sync::{Semaphore, mpsc};
@@ -18,7 +18,7 @@ use crate::{
     node::control::{Control, Sources},
     observe::{
         fingerprints::Fingerprints,
-        metrics::{Metrics, MetricsHandle},
+        metrics::{Metrics, MetricsHandle, SharedFigures},
         recorder::{Recorder, RecorderHandle},
     },
     routing::{
@@ -27,7 +27,7 @@ use crate::{
         service::{self, Service},
     },
     settings::Settings,
-    streams::{incoming, verifier::Verifier},
+    streams::{incoming, resumer::Resumer, verifier::Verifier},
 };
 use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, workers::Workers};
 use net::{dns::Dns, tls::Tls};
@@ -49,8 +49,8 @@ impl Node {
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
         let policies = RemotePolicies::new(&settings);
-        // The router has the main thread. The promise and what it dials with have a second one, the DNS and the dialback
-        // verifications a third, the services of the node a fourth. So stanzas with a link do not wait for connection
+        // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
+        // verifications and the resumptions a third, the services of the node a fourth. So stanzas with a link do not wait for connection
         // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
         let main = Arbiter::current();
         let mut thread = || {
@@ -86,10 +86,10 @@ impl Node {
             Fingerprints::new(own_recorder, counted)
         });
 
-        let admitted = Arc::<AtomicUsize>::default();
-        let (own, metrics_meter) = (Arc::clone(&admitted), meter("metrics", 4096));
+        let figures = Arc::<SharedFigures>::default();
+        let (own, metrics_meter) = (Arc::clone(&figures), meter("metrics", 4096));
         let metrics = mailbox::start_on(&dial_thread, &metrics_meter, "metrics", move |_| Metrics::new(own));
-        let metrics_handle = MetricsHandle::new(metrics.outlet(), admitted);
+        let metrics_handle = MetricsHandle::new(metrics.outlet(), figures);
 
         let (router, router_inbox): (_, Inbox<Router>) = mailbox::open(&meter("router", 4096), "router");
         // 100 components that write to 100 domains each at once fill 10,000 places. Their memory is bounded by what each
@@ -119,6 +119,12 @@ impl Node {
         let guard = PanicGuard::new("promise", panic.clone());
         let verifier = mailbox::start_on(&dns_thread, &verifier_meter, "verifier", move |own| {
             Verifier::new(own_dialer, limits, own, counted)
+        });
+        let resumer_meter = meter("resumer", 4096);
+        let counted = Arc::clone(&resumer_meter);
+        let (terms, limit) = (policies.clone(), settings.limits.resumable);
+        let resumer = mailbox::start_on(&dns_thread, &resumer_meter, "resumer", move |_| {
+            Resumer::new(terms, limit, counted)
         });
 
         let outgoing = meter("outgoing", 1024);
@@ -167,6 +173,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             verifier,
+            resumer,
             fingerprints,
             metrics: metrics_handle,
             recorder: recorder_handle,
@@ -179,6 +186,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             metrics,
+            highest: Arc::default(),
             started: clock::system(),
         };
         let scrapes =

@@ -1,5 +1,5 @@
-//! Counts connection attempts: the time of each phase, the results, the TLS versions and the certificate verdicts. The
-//! other figures of a scrape come from the monitor, the router and the promise.
+//! Counts connection attempts: the time of each phase, the results, the TLS versions and the certificate verdicts; and
+//! resumptions. The other figures of a scrape come from the monitor, the router and the promise.
 
 mod attempts;
 
@@ -16,6 +16,7 @@ use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 
 pub(crate) use self::attempts::{AttemptResult, Purpose};
+use super::ack_times::{AckHistogram, AckTimes};
 use mailbox::{Outlet, Queued};
 use status::report::{Direction, Verdict};
 
@@ -50,6 +51,57 @@ pub enum Count {
         /// The result of the check.
         verdict: Verdict,
     },
+    /// A request to resume a lost stream was answered (XEP-0198 section 5).
+    Resumption {
+        /// The part of this node in the lost stream.
+        role: Role,
+        /// The answer.
+        result: Resumption,
+    },
+}
+
+/// The part of this node in an acknowledged stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// It sends the stanzas, and asks to resume the stream.
+    Sender,
+    /// It receives and acknowledges the stanzas, and answers the request.
+    Receiver,
+}
+
+/// The answer to a request to resume a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resumption {
+    /// The stream goes on: `<resumed h='…'/>`.
+    Resumed,
+    /// The stream does not go on, and the count of its stanzas is known: `<failed h='…'/>`.
+    Counted,
+    /// The stream is not known: `<failed/>` without a count.
+    Unknown,
+    /// The request was not permitted, or there was no usable answer.
+    Refused,
+}
+
+impl Role {
+    /// The name in the metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Receiver => "receiver",
+        }
+    }
+}
+
+impl Resumption {
+    /// The name in the metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resumed => "resumed",
+            Self::Counted => "counted",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// Show the counts.
@@ -95,6 +147,10 @@ pub(crate) struct Counts {
     pub secured: BTreeMap<(&'static str, String), u64>,
     /// Certificates by direction and verdict.
     pub verdicts: BTreeMap<(&'static str, Verdict), u64>,
+    /// Requests to resume a stream.
+    pub resumptions: BTreeMap<(Role, Resumption), u64>,
+    /// The times from a request for acknowledgement to its answer.
+    pub acks: AckHistogram,
     /// Incoming streams that are authenticated now.
     pub admitted: usize,
 }
@@ -121,14 +177,21 @@ impl Histogram {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     counts: Counts,
-    admitted: Arc<AtomicUsize>,
+    shared: Arc<SharedFigures>,
+}
+
+/// The figures that the streams count themselves. They are relaxed atomics that the actor shares with each
+/// [`MetricsHandle`], like the gauges of the mailboxes: no decision depends on them.
+#[derive(Debug, Default)]
+pub struct SharedFigures {
+    admitted: AtomicUsize,
+    acks: AckTimes,
 }
 
 impl Metrics {
-    /// An actor with all counts zero. The number of authenticated streams is a relaxed atomic that it shares with the
-    /// [`MetricsHandle`], like the gauges of the mailboxes: no decision depends on it.
-    pub(crate) fn new(admitted: Arc<AtomicUsize>) -> Self {
-        Self { counts: Counts::default(), admitted }
+    /// An actor with all counts zero.
+    pub(crate) fn new(shared: Arc<SharedFigures>) -> Self {
+        Self { counts: Counts::default(), shared }
     }
 }
 
@@ -151,6 +214,9 @@ impl Handler<Queued<Count>> for Metrics {
             Count::CertificateVerified { direction, verdict } => {
                 *self.counts.verdicts.entry((direction.as_str(), verdict)).or_default() += 1;
             }
+            Count::Resumption { role, result } => {
+                *self.counts.resumptions.entry((role, result)).or_default() += 1;
+            }
         }
     }
 }
@@ -159,7 +225,8 @@ impl Handler<Queued<Show>> for Metrics {
     type Result = ();
 
     fn handle(&mut self, show: Queued<Show>, _: &mut Context<Self>) {
-        let counts = Counts { admitted: self.admitted.load(Relaxed), ..self.counts.clone() };
+        let SharedFigures { admitted, acks } = &*self.shared;
+        let counts = Counts { admitted: admitted.load(Relaxed), acks: acks.read(), ..self.counts.clone() };
         // Whoever asked may have given up.
         let _ = show.into_message().answer.send(counts);
     }
@@ -170,13 +237,13 @@ impl Handler<Queued<Show>> for Metrics {
 pub struct MetricsHandle {
     /// `None`: nothing is counted.
     metrics: Option<Outlet<Count>>,
-    admitted: Arc<AtomicUsize>,
+    shared: Arc<SharedFigures>,
 }
 
 impl MetricsHandle {
-    /// A handle to `metrics`.
-    pub fn new(metrics: Outlet<Count>, admitted: Arc<AtomicUsize>) -> Self {
-        Self { metrics: Some(metrics), admitted }
+    /// A handle to `metrics`, which has the same shared figures.
+    pub fn new(metrics: Outlet<Count>, shared: Arc<SharedFigures>) -> Self {
+        Self { metrics: Some(metrics), shared }
     }
 
     /// Counts an observation.
@@ -189,18 +256,23 @@ impl MetricsHandle {
     /// Counts an authenticated incoming stream for as long as the returned value lives.
     #[must_use]
     pub fn admit(&self) -> Presence {
-        self.admitted.fetch_add(1, Relaxed);
-        Presence(Arc::clone(&self.admitted))
+        self.shared.admitted.fetch_add(1, Relaxed);
+        Presence(Arc::clone(&self.shared))
+    }
+
+    /// Counts an acknowledgement that came `took` after it was requested.
+    pub fn acknowledged(&self, took: Duration) {
+        self.shared.acks.observe(took);
     }
 }
 
 /// An authenticated stream. It is counted until this is dropped.
 #[derive(Debug)]
-pub struct Presence(Arc<AtomicUsize>);
+pub struct Presence(Arc<SharedFigures>);
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.admitted.fetch_sub(1, Relaxed);
     }
 }
 

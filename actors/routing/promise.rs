@@ -18,6 +18,7 @@ mod figures;
 mod handover;
 mod memory;
 mod messages;
+mod open;
 mod pairs;
 mod priority;
 mod reload;

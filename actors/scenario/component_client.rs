@@ -12,7 +12,10 @@ pub(super) async fn read_answers(
         while let Some(answer) = take_until(&mut read, "</error></") {
             assert_eq!(attribute(&answer, "type"), "error", "{answer}");
             let remote = attribute(&answer, "from").replace("b@", "");
-            answered.send(Seen { remote, id: number(&answer), at: clock::now() }).await.unwrap();
+            answered
+                .send(Seen { remote, id: number(&answer), at: clock::now(), stanza: answer })
+                .await
+                .unwrap();
         }
         if !matches!(component.read_buf(&mut read).await, Ok(1..)) {
             return;
@@ -38,7 +41,8 @@ pub(super) fn number(stanza: &str) -> usize {
     text.unwrap_or_else(|| panic!("{stanza}")).parse().unwrap()
 }
 
-fn attribute(stanza: &str, name: &str) -> String {
+/// The value of an attribute.
+pub(super) fn attribute(stanza: &str, name: &str) -> String {
     let rest = stanza.split(&format!(" {name}=")).nth(1).unwrap();
     rest.split(rest.chars().next().unwrap()).nth(1).unwrap().to_owned()
 }

@@ -48,6 +48,12 @@ pub enum EventKind {
     NoLink,
     /// An outgoing link ended.
     Closed,
+    /// A lost stream was resumed (XEP-0198 section 5).
+    Resumed,
+    /// The remote server told how many stanzas of a lost stream arrived, and did not resume it.
+    Counted,
+    /// Stanzas that may have arrived were sent again.
+    Repeated,
     /// Stanzas were answered with an error.
     Bounced,
     /// The remote server authenticated itself on an incoming stream.
@@ -120,6 +126,9 @@ impl EventKind {
             Self::HandedOver => "handed over",
             Self::NoLink => "no link",
             Self::Closed => "closed",
+            Self::Resumed => "resumed",
+            Self::Counted => "counted",
+            Self::Repeated => "sent again",
             Self::Bounced => "bounced",
             Self::ConnectedToUs => "connected to us",
             Self::Refused => "refused",

@@ -4,6 +4,7 @@
 //! names are part of the JSON format and do not change.
 
 mod account;
+mod acknowledgement;
 mod component;
 mod failure;
 mod link;
@@ -12,6 +13,7 @@ mod time;
 
 pub use self::{
     account::Account,
+    acknowledgement::{Acknowledgement, Acks, Latency},
     component::{ComponentReport, Ending, Rejections},
     failure::{FailureReport, Side},
     link::{Authentication, Direction, LinkReport, LinkState, Pair, TlsReport, Verdict},

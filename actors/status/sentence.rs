@@ -5,8 +5,8 @@ use crate::{
     answer::{Closed, Related},
     event::{Event, EventKind},
     report::{
-        Authentication, ComponentReport, Direction, FailureReport, LinkReport, LinkState, Pair, QueueReport,
-        QueueState, Seconds, Time, Verdict,
+        Acknowledgement, Acks, Authentication, ComponentReport, Direction, FailureReport, LinkReport,
+        LinkState, Pair, QueueReport, QueueState, Seconds, Time, Verdict,
     },
 };
 
@@ -113,7 +113,7 @@ impl Facts<'_> {
         if let Some((queue, failure)) = self.failed_queue() {
             return self.no_link(queue, failure);
         }
-        let waits = waits(self.waiting());
+        let waits = self.waits();
         if let Some(link) = self.first(Direction::Outgoing, &[LinkState::Connecting, LinkState::Negotiating])
         {
             return format!("a link is being made{}; {waits}{}", at(link), self.last_failure());
@@ -121,10 +121,14 @@ impl Facts<'_> {
         let standing = [LinkState::Authenticated];
         let theirs = self.first(Direction::Incoming, &standing);
         match (self.first(Direction::Outgoing, &standing), theirs) {
-            (Some(link), Some(_)) => format!("linked both ways{}; {waits}", self.particulars(link)),
-            (Some(link), None) => {
-                format!("linked from here, not from there{}; {waits}", self.particulars(link))
+            (Some(link), Some(_)) => {
+                format!("linked both ways{}; {waits}{}", self.particulars(link), acknowledged(link))
             }
+            (Some(link), None) => format!(
+                "linked from here, not from there{}; {waits}{}",
+                self.particulars(link),
+                acknowledged(link)
+            ),
             (None, _) if !self.queues.is_empty() => format!("no link yet; {waits}{}", self.last_failure()),
             (None, Some(link)) => {
                 format!("linked from there, not from here{}; {waits}", self.particulars(link))
@@ -151,7 +155,7 @@ impl Facts<'_> {
             (0, false) => format!("next attempt with the next stanza, in {wait} at the earliest"),
             (0, true) => "next attempt with the next stanza".to_owned(),
         };
-        format!("no link{from}; {}; {}; {}, {next}", failure.reason, failure.remedy, waits(waiting))
+        format!("no link{from}; {}; {}; {}, {next}", failure.reason, failure.remedy, self.waits())
     }
 
     fn first(&self, direction: Direction, states: &[LinkState]) -> Option<&LinkReport> {
@@ -165,6 +169,16 @@ impl Facts<'_> {
         let on_links = self.links.iter().filter(|link| link.state == LinkState::Authenticated);
         let amounts = self.queues.iter().map(|queue| queue.waiting).chain(on_links.map(|link| link.waiting));
         amounts.fold(Amount::default(), Amount::plus)
+    }
+
+    /// `12 stanzas wait (3 of them may have arrived)`
+    fn waits(&self) -> String {
+        let open: u64 = self.queues.iter().map(|queue| queue.open.stanzas).sum();
+        let waits = waits(self.waiting());
+        match open {
+            0 => waits,
+            some => format!("{waits} ({some} of them may have arrived)"),
+        }
     }
 
     /// ` for 2 h, dialback over TLSv1.3, though its certificate expired on 2026-11-01`
@@ -221,6 +235,20 @@ fn at(link: &LinkReport) -> String {
     }
 }
 
+/// `; 37 stanzas sent, not acknowledged for 4 s`; nothing for a link that is not acknowledged.
+fn acknowledged(link: &LinkReport) -> String {
+    let Acknowledgement { acks, open, open_for, .. } = link.acknowledgement;
+    match (acks, open.stanzas) {
+        (Acks::No, _) => String::new(),
+        (_, 0) => "; all stanzas acknowledged".to_owned(),
+        (_, stanzas) => {
+            let count = count(usize::try_from(stanzas).unwrap_or(usize::MAX), "stanza", "stanzas");
+            let age = open_for.map_or_else(|| "yet".to_owned(), |age| format!("for {age}"));
+            format!("; {count} sent, not acknowledged {age}")
+        }
+    }
+}
+
 /// `12 stanzas wait`
 fn waits(amount: Amount) -> String {
     match amount.stanzas {
@@ -257,6 +285,7 @@ mod tests {
             remote: "b.example".to_owned(),
             state,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
+            open: Amount::default(),
             oldest: None,
             next_attempt: next.map(|seconds| Seconds(Duration::from_secs(seconds))),
             failures: 1,
@@ -285,6 +314,7 @@ mod tests {
             received: Amount::default(),
             sent: Amount::default(),
             waiting: Amount::default(),
+            acknowledgement: Acknowledgement::default(),
             idle: Seconds::default(),
         }
     }
@@ -325,6 +355,37 @@ mod tests {
         assert!(here.starts_with("b.example: linked from here, not from there for 2 h"), "{here}");
         let there = sentence(&[incoming], &[], &[]);
         assert!(there.starts_with("b.example: linked from there, not from here"), "{there}");
+    }
+
+    #[test]
+    fn a_link_tells_what_is_not_acknowledged() {
+        let mut outgoing = link(Direction::Outgoing, LinkState::Authenticated);
+        outgoing.acknowledgement.acks = Acks::Yes;
+        let incoming = link(Direction::Incoming, LinkState::Authenticated);
+        let all = sentence(&[outgoing.clone(), incoming], &[], &[]);
+        assert!(all.ends_with("over TLSv1.3; nothing waits; all stanzas acknowledged"), "{all}");
+        outgoing.acknowledgement.open.stanzas = 37;
+        outgoing.acknowledgement.open_for = Some(Seconds(Duration::from_secs(4)));
+        let some = sentence(std::slice::from_ref(&outgoing), &[], &[]);
+        assert!(some.ends_with("; nothing waits; 37 stanzas sent, not acknowledged for 4 s"), "{some}");
+        outgoing.acknowledgement = Acknowledgement {
+            open: Amount { stanzas: 1, bytes: 9 },
+            open_for: None,
+            ..outgoing.acknowledgement
+        };
+        let one = sentence(&[outgoing], &[], &[]);
+        assert!(one.ends_with("; 1 stanza sent, not acknowledged yet"), "{one}");
+    }
+
+    #[test]
+    fn stanzas_of_a_lost_link_are_told_apart_from_those_that_were_never_sent() {
+        let mut paused = queue(QueueState::Pause, 12, Some(34));
+        paused.open.stanzas = 3;
+        let lost = sentence(&[], &[paused], &[]);
+        assert!(
+            lost.ends_with("; 12 stanzas wait (3 of them may have arrived), next attempt in 34 s"),
+            "{lost}"
+        );
     }
 
     #[test]

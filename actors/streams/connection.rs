@@ -153,8 +153,9 @@ impl Connection {
     /// Gives the link its next chunk; closes it if the protocol has ended and all is written.
     pub(super) fn flush(&mut self) {
         let (ConnectionState::Up(link) | ConnectionState::Ending(link, _)) = &self.state else { return };
-        if let Some(chunk) = self.outbox.next_chunk() {
-            self.last_write = clock::now();
+        let now = clock::now();
+        if let Some(chunk) = self.outbox.next_chunk(now) {
+            self.last_write = now;
             self.is_writing = true;
             link.write(chunk);
         } else if let ConnectionState::Ending(link, mode) = &self.state
@@ -236,6 +237,7 @@ impl Connection {
             received: Amount { stanzas: stanzas_in, bytes: self.bytes_in },
             sent,
             waiting,
+            acknowledgement: report::Acknowledgement::default(),
             idle: Seconds::since(self.last_stanza),
         }
     }

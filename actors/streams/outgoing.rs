@@ -5,11 +5,13 @@
 //! the end of the stream they are kept, and given back when the router has sent its last. The crate's
 //! documentation draws the protocol between router, promise and session.
 
+mod acks;
 mod attempt;
 mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
+mod leftovers;
 mod messages;
 mod reload;
 mod show;
@@ -31,27 +33,28 @@ use xmpp::{
 };
 
 pub(crate) use self::messages::{
-    Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Open, Retire, Returned,
-    Send, SendFirst, Show,
+    Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Handled, Interruption,
+    Open, Retire, Returned, Send, SendFirst, Show,
 };
 use self::{
     closing::{Ending, Handback, Redial},
     deadlines::Limits,
     inbound::Inbound,
+    leftovers::Leftovers,
 };
 pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{Owner as AttemptOwner, PendingDial, StaticRoute},
+        attempt::{Lost, Owner as AttemptOwner, PendingDial, StaticRoute},
         error::AttemptError,
     },
     flow::{
         batch::{Batch, ReadPermit},
         link,
-        outbox::{self, Outbox},
+        outbox::Timer,
         route::{Return, Route},
     },
-    observe::recorder::RecorderHandle,
+    observe::{metrics::MetricsHandle, recorder::RecorderHandle},
     streams::connection::{Connection, WHOLE_CHUNK, limit_closing},
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
@@ -84,14 +87,16 @@ pub struct Outgoing {
     pair: DomainPair,
     own: Mailbox<Self>,
     owners: Owners,
+    metrics: MetricsHandle,
     meter: Arc<Meter>,
     limits: Limits,
     /// The timer for the deadlines.
     ticking: Option<SpawnHandle>,
+    /// The timer for a look at what is unacknowledged.
+    look_timer: Timer,
     state: State,
     on_route: OnRoute,
-    /// Stanzas that came when they could no longer be written; given back in the end, in order.
-    leftovers: Vec<Batch>,
+    leftovers: Leftovers,
     shutdown: Shutdown,
 }
 
@@ -105,6 +110,8 @@ enum State {
         attempt: AbortHandle,
         /// The configuration that came meanwhile; the attempt runs under the one before.
         adopted: Option<Adopt>,
+        /// The lost stream that it asks for.
+        lost: Option<Lost>,
     },
     /// The stream takes stanzas.
     Open(Session),
@@ -142,13 +149,23 @@ struct Session {
 /// The tokens of those that wait for the end: the node when it stops, or a command.
 #[derive(Default)]
 struct Shutdown {
-    /// The node stops: stanzas that cannot be written at once are answered while there is time to deliver the
-    /// answer.
-    has_begun: bool,
+    phase: Phase,
     /// Dropped when nothing is left to write.
     flushing: Vec<drain::Token>,
     /// Dropped when the link is down.
     finishing: Vec<drain::Token>,
+}
+
+/// How far the node is with stopping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// It runs.
+    #[default]
+    Running,
+    /// Stanzas that cannot be written at once are answered while there is time to deliver the answer.
+    Flushing,
+    /// The stream is closed as soon as everything is written and acknowledged. Nobody can be answered any more.
+    Finishing,
 }
 
 impl State {
@@ -203,12 +220,14 @@ impl Outgoing {
             pair,
             own,
             owners,
+            metrics: pending.metrics.clone(),
             meter,
             limits: Limits::from(&pending),
             ticking: None,
+            look_timer: Timer::default(),
             state: State::New(pending),
             on_route: OnRoute::Hold(Vec::new()),
-            leftovers: Vec::new(),
+            leftovers: Leftovers::default(),
             shutdown: Shutdown::default(),
         }
     }
@@ -218,6 +237,7 @@ impl Outgoing {
         &mut self,
         dialed: crate::dial::attempt::Session,
         adopted: Option<Adopt>,
+        lost: Option<&Lost>,
         context: &mut Context<Self>,
     ) {
         // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
@@ -225,6 +245,7 @@ impl Outgoing {
         let idle_seconds = dialed.machine.idle_seconds();
         let peer_idle_timeout = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
         self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idle_timeout.unwrap_or(Duration::MAX));
+        let handled = acks::handled(&dialed.machine, lost);
         self.state = State::Open(Session {
             connection: Connection::start(
                 dialed.stream,
@@ -232,7 +253,7 @@ impl Outgoing {
                 clock::now(),
                 self.own.outlet(),
                 dialed.trace,
-                Outbox::new(outbox::BUDGET),
+                acks::outbox(&dialed.machine),
             ),
             machine: dialed.machine,
             inbound: Inbound::default(),
@@ -242,10 +263,17 @@ impl Outgoing {
             peer_idle_timeout,
         });
         self.watch_deadlines(context);
-        let established = Established { pair: self.pair.clone(), session: self.own.clone() };
+        let established = Established {
+            pair: self.pair.clone(),
+            session: self.own.clone(),
+            handled: handled.as_ref().copied().unwrap_or(Handled::Unknown),
+        };
         if self.owners.established.signal(established).is_err() {
             context.stop();
             return;
+        }
+        if let Err(too_high) = handled {
+            self.refuse_count(too_high, context);
         }
         self.drive(&ReadPermit::free(), context);
         if let Some(adopt) = adopted {
@@ -268,6 +296,9 @@ impl Outgoing {
                 Output::Unasked { element } => crate::dial::attempt::warn_unasked(LOG, &self.pair, &element),
                 Output::Answer(stanza) => answers.push(stanza),
                 Output::Stray(stray) => self.drop_stray(stray),
+                Output::AcksOn { resumable } => self.acks_confirmed(resumable.as_ref()),
+                Output::AcksRefused { reason } => self.acks_refused(&reason),
+                Output::Acknowledged { h } => self.acknowledged(h, context),
                 Output::Ended(end) => {
                     self.pass_on(std::mem::take(&mut answers), permit);
                     self.stream_ended(&end, context);
@@ -275,21 +306,30 @@ impl Outgoing {
             }
         }
         self.pass_on(answers, permit);
-        self.flush();
+        self.flush(context);
     }
 
-    /// Gives the link what waits, and drops the tokens when nothing is left.
-    fn flush(&mut self) {
+    /// Gives the link what waits, and goes on with the stop of the node when nothing is left.
+    fn flush(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();
-        if session.connection.outbox.is_empty() {
-            self.shutdown.flushing.clear();
+        if self.has_unsettled() {
+            return self.watch_unacked(context);
+        }
+        self.shutdown.flushing.clear();
+        if self.shutdown.phase == Phase::Finishing {
+            self.close_for_shutdown(context);
         }
     }
 
     /// Whether something waits to be written, or is being written.
     fn has_unwritten(&self) -> bool {
         self.state.session().is_some_and(|session| !session.connection.outbox.is_empty())
+    }
+
+    /// Whether something waits, is being written, or is not acknowledged.
+    fn has_unsettled(&self) -> bool {
+        self.state.session().is_some_and(|session| !session.connection.outbox.is_settled())
     }
 
     fn record(&self, event: Event) {
@@ -308,9 +348,9 @@ impl Actor for Outgoing {
 impl Handler<Queued<SendFirst>> for Outgoing {
     type Result = ();
 
-    fn handle(&mut self, send: Queued<SendFirst>, _: &mut Context<Self>) {
+    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
         let SendFirst { batch } = send.into_message();
-        self.write_first(batch);
+        self.write_first(batch, context);
     }
 }
 
@@ -357,10 +397,11 @@ impl Handler<Queued<Flush>> for Outgoing {
 
     fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
         let Flush { within, token } = flush.into_message();
-        self.shutdown.has_begun = true;
-        if self.has_unwritten() {
+        self.shutdown.phase = Phase::Flushing;
+        if self.has_unsettled() {
             self.shutdown.flushing.push(token);
             self.expect_progress(within, context);
+            self.ask(context);
         }
     }
 }
@@ -389,9 +430,9 @@ impl Handler<Queued<Finish>> for Outgoing {
         match &self.state {
             State::Open(_) => {
                 self.shutdown.finishing.push(token);
-                let error = stream::Error::new(stream::Condition::SystemShutdown, "");
-                self.close_stream(Some(error), "this server is shutting down", Redial::ByRule, context);
+                self.shutdown.phase = Phase::Finishing;
                 limit_closing(within, context, Self::close_if_written, Self::cut);
+                self.close_when_acknowledged(within / 2, context);
             }
             State::Closing(..) => self.shutdown.finishing.push(token),
             State::New(_) | State::Dialing { .. } | State::Closed(_) | State::Failed => {}
@@ -425,13 +466,14 @@ impl Handler<Queued<link::Event>> for Outgoing {
                     session.machine.receive(bytes);
                 }
                 self.drive(&permit, context);
+                self.give_back(context);
                 self.read_on(permit, context);
             }
             link::Event::Written => {
                 if let Some(session) = self.state.session_mut() {
                     session.connection.written();
                 }
-                self.flush();
+                self.flush(context);
                 self.give_back(context);
             }
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),

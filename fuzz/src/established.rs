@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use std::{collections::HashMap, sync::Arc};
 use xmpp::{
     DomainPair, Stanza,
+    acks::{Offer, Wish},
     component::{self, Secret},
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Hosted, MalformedStanza, Pattern, Policy, Rules, Tls, UnknownRecipient},
@@ -21,6 +22,7 @@ pub(crate) fn receiving(input: &[u8]) {
     let policy = Policy {
         tls: Tls::Required,
         malformed_stanza: if choice & 16 == 0 { MalformedStanza::Bounce } else { MalformedStanza::Close },
+        acks: (choice & 32 != 0).then_some(Offer { resume_for: None }),
         ..fixture::policy(choice & 64)
     };
     let hosted = ["a.example", "d.example"].map(|name| (domain(name), Hosted { certificate: true }));
@@ -35,6 +37,9 @@ pub(crate) fn receiving(input: &[u8]) {
     });
     let mut stream = opened.expect("the stream opens");
     stream.receive(BytesMut::from(HEADER));
+    if choice & 32 != 0 {
+        stream.receive(BytesMut::from(ENABLE));
+    }
     drain_receiving(&mut stream, &mut log);
     for piece in log.pieces(input) {
         stream.receive(piece);
@@ -43,6 +48,8 @@ pub(crate) fn receiving(input: &[u8]) {
     log.judge(|end| match end {
         End::ByUs(error) => match error.condition {
             Condition::InvalidFrom => true,
+            // A count of stanzas that were not sent.
+            Condition::UndefinedCondition => error.too_high.is_some(),
             Condition::HostUnknown => policy.unknown_recipient == UnknownRecipient::Close,
             Condition::ImproperAddressing
             | Condition::UnsupportedStanzaType
@@ -63,11 +70,13 @@ pub(crate) fn initiating(input: &[u8]) {
         bounds: Bounds::default(),
         direct_tls: Some(fixture::secured(&["b.example"])),
         certificate: true,
+        acks: Wish { enabled: choice & 32 != 0, ..Wish::default() },
     });
     let mut log = Log::new(RESPONSE, "b.example", "a.example");
     log.type_ = " type='error'";
     let mut opened = None;
-    for setup in [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, "<stream:features/>"] {
+    let features = if choice & 32 != 0 { FEATURES } else { "<stream:features/>" };
+    for setup in [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, features] {
         handshake.receive(BytesMut::from(setup));
         while let Some(output) = handshake.poll() {
             if let initiating::Output::Completed(open) = output {
@@ -76,6 +85,9 @@ pub(crate) fn initiating(input: &[u8]) {
         }
     }
     let mut stream = opened.expect("the stream opens");
+    if choice & 32 != 0 {
+        stream.receive(BytesMut::from(ENABLED));
+    }
     for piece in log.pieces(input) {
         stream.receive(piece);
         drain_initiating(&mut stream, &mut log);
@@ -109,8 +121,15 @@ pub(crate) fn component(input: &[u8]) {
 fn drain_receiving(stream: &mut receiving::Open, log: &mut Log) {
     while let Some(output) = stream.poll() {
         match output {
-            receiving::open::Output::Stanza(stanza) => log.stanza(&stanza),
-            receiving::open::Output::StanzaRefused(refused) => log.answer(refused.answer.as_ref()),
+            receiving::open::Output::Stanza(stanza) => {
+                log.stanza(&stanza);
+                stream.handled(1);
+            }
+            receiving::open::Output::StanzaRefused(refused) => {
+                log.answer(refused.answer.as_ref());
+                stream.handled(refused.reason.is_about_a_stanza().into());
+            }
+            receiving::open::Output::AckDue => stream.acknowledge(),
             receiving::open::Output::Ended(end) => log.end = Some(end),
             _ => {}
         }
@@ -251,6 +270,12 @@ const EXTERNAL: &str = "<stream:features><mechanisms xmlns='urn:ietf:params:xml:
      <mechanism>EXTERNAL</mechanism></mechanisms></stream:features>";
 
 const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
+
+const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3'/>";
+
+const FEATURES: &str = "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>";
+
+const ENABLED: &str = "<enabled xmlns='urn:xmpp:sm:3'/>";
 
 const COMPONENT_HEADER: &str = "<stream:stream xmlns='jabber:component:accept' \
      xmlns:stream='http://etherx.jabber.org/streams' to='c.example'>";

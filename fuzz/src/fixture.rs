@@ -74,6 +74,7 @@ pub(crate) fn policy(choice: u8) -> Policy {
         },
         idle_seconds: 3600,
         secret: Secret::new(DIALBACK_SECRET),
+        acks: None,
     }
 }
 

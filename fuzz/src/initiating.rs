@@ -7,6 +7,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use xmpp::{
     DomainPair,
+    acks::Wish,
     dialback::{Answer, Request},
     policy::{Bounds, Mechanism, Policy, Tls},
     stream::{
@@ -116,6 +117,7 @@ impl<'a> Session<'a> {
             bounds: Bounds::default(),
             direct_tls: direct_tls.clone(),
             certificate,
+            acks: Wish::default(),
         };
         let stream = match request {
             None => Stream::Session(Handshake::session(plan)),
@@ -225,7 +227,10 @@ impl<'a> Session<'a> {
                 assert_eq!(*stanza.from_domain(), domain("b.example"));
                 assert_eq!(*stanza.to_domain(), domain("a.example"));
             }
-            Output::Stray(_) => {}
+            Output::Stray(_)
+            | Output::AcksOn { .. }
+            | Output::AcksRefused { .. }
+            | Output::Acknowledged { .. } => {}
             Output::Ended(_) => self.over = true,
         }
     }

@@ -3,6 +3,7 @@
 //! The targets are plain functions. `fuzz/run` runs them under libFuzzer; `tests/replay.rs` gives them the corpus, and
 //! variants of it that are the same in every run.
 
+mod acks;
 #[cfg(feature = "node")]
 mod certificate;
 mod component;
@@ -43,6 +44,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "established-receiving", run: established::receiving },
     Target { name: "established-initiating", run: established::initiating },
     Target { name: "established-component", run: established::component },
+    Target { name: "acks-receiving", run: acks::receiving },
+    Target { name: "acks-initiating", run: acks::initiating },
+    Target { name: "acks-values", run: acks::values },
     #[cfg(feature = "node")]
     Target { name: "certificate", run: certificate::run },
     #[cfg(feature = "node")]

@@ -32,6 +32,11 @@ impl Reader {
         self.received += bytes;
     }
 
+    /// Whether the machine has sent its closing tag.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Checks bytes that the machine sends, and returns their elements.
     pub(crate) fn sent(&mut self, bytes: &Bytes) -> Vec<Element> {
         self.sent += bytes.len();

@@ -176,6 +176,7 @@ impl<'a> Session<'a> {
                 }
             }
             Output::Refused { .. } => self.refuses(),
+            Output::AcksEnabled { .. } | Output::AckDue | Output::Resume { .. } => {}
             Output::Ended(end) => {
                 self.over = true;
                 if let End::ByUs(error) = end {
@@ -212,7 +213,10 @@ impl<'a> Session<'a> {
 
     fn authorize(&mut self, pair: DomainPair, mechanism: Mechanism) {
         assert!(self.policy.allows(mechanism), "{mechanism}");
-        assert!(self.secured.is_none() || self.policy.tls != Tls::Disabled, "TLS although the policy disables it");
+        assert!(
+            self.secured.is_none() || self.policy.tls != Tls::Disabled,
+            "TLS although the policy disables it"
+        );
         assert!(pair.remote.as_str() != "denied.example" && pair.local != pair.remote);
         match mechanism {
             Mechanism::External => {
@@ -235,5 +239,5 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The kinds of refusals: TLS, EXTERNAL, dialback keys, dialback answers.
-const KINDS_OF_REFUSALS: usize = 4;
+/// The kinds of refusals: TLS, EXTERNAL, dialback keys, dialback answers, acks.
+const KINDS_OF_REFUSALS: usize = 5;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actors::settings::Remote;
+use actors::settings::{Promise, Remote, Repeat};
 use openssl::rand;
 use xmpp::{
     Domain,
@@ -12,6 +12,7 @@ use xmpp::{
 };
 
 use super::{
+    acks,
     identity::{SYSTEM, Stores},
     local,
     section::Section,
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// Reads `[s2s]`.
-pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
+pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores, promise: &Promise) -> Remote {
     let trust = trust(s2s, stores).unwrap_or_else(|| stores.number(SYSTEM, s2s).unwrap_or_default());
     let built_in = Remote {
         policy: Policy {
@@ -36,6 +37,7 @@ pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
             idle_seconds: IDLE.as_secs(),
             // Random, and different at each start.
             secret: Secret::made_up(&random_secret(s2s)),
+            acks: None,
         },
         connect_timeout: Duration::from_secs(10),
         handshake_timeout: Duration::from_secs(30),
@@ -45,10 +47,14 @@ pub(crate) fn defaults(s2s: &Section<'_>, stores: &mut Stores) -> Remote {
         element_timeout: Duration::from_secs(2 * 60),
         write_timeout: Duration::from_secs(2 * 60),
         max_rate: None,
+        acks: true,
+        resume_timeout: Duration::from_secs(2 * 60),
+        ack_timeout: Duration::from_secs(30),
+        repeat: Repeat::Messages,
         address: None,
         direct_tls: false,
     };
-    shared_keys(s2s, &built_in)
+    shared_keys(s2s, &built_in, promise)
 }
 
 /// Reads every `[[remote]]`: the domains, and their policy, which differs from `defaults`.
@@ -57,6 +63,7 @@ pub(crate) fn overrides(
     defaults: &Remote,
     local: &[Domain],
     stores: &mut Stores,
+    promise: &Promise,
 ) -> Vec<(Pattern, Remote)> {
     let mut overrides: Vec<(Pattern, Remote)> = Vec::new();
     let mut lines: Vec<(Pattern, usize)> = Vec::new();
@@ -73,7 +80,7 @@ pub(crate) fn overrides(
             }
             lines.push((pattern.clone(), section.line()));
         }
-        let mut remote = shared_keys(&section, defaults);
+        let mut remote = shared_keys(&section, defaults, promise);
         if let Some(trust) = trust(&section, stores) {
             remote.policy.trust = trust;
         }
@@ -95,9 +102,11 @@ pub(crate) fn overrides(
 }
 
 /// Reads the keys that `[s2s]` and `[[remote]]` share, except `trust`.
-fn shared_keys(section: &Section<'_>, base: &Remote) -> Remote {
+fn shared_keys(section: &Section<'_>, base: &Remote, promise: &Promise) -> Remote {
     let policy = &base.policy;
     let idle_timeout = section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout);
+    let with_acks = section.flag("acks").unwrap_or(base.acks);
+    let resume_timeout = section.read("resume_timeout", acks::resume_timeout).unwrap_or(base.resume_timeout);
     let remote = Remote {
         policy: Policy {
             tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
@@ -121,6 +130,7 @@ fn shared_keys(section: &Section<'_>, base: &Remote) -> Remote {
             // 0 would mean no timeout.
             idle_seconds: idle_timeout.as_secs().max(1),
             secret: dialback_secret(section).unwrap_or_else(|| policy.secret.clone()),
+            acks: acks::offer(with_acks, resume_timeout),
         },
         connect_timeout: section
             .read("connect_timeout", value::some_duration)
@@ -138,10 +148,15 @@ fn shared_keys(section: &Section<'_>, base: &Remote) -> Remote {
             .unwrap_or(base.element_timeout),
         write_timeout: section.read("write_timeout", value::some_duration).unwrap_or(base.write_timeout),
         max_rate: section.read("max_rate", value::rate).unwrap_or(base.max_rate),
+        acks: with_acks,
+        resume_timeout,
+        ack_timeout: section.read("ack_timeout", acks::ack_timeout).unwrap_or(base.ack_timeout),
+        repeat: section.read("repeat", value::one_of(&acks::REPEAT)).unwrap_or(base.repeat),
         address: base.address.clone(),
         direct_tls: base.direct_tls,
     };
     check_combination(section, &remote.policy);
+    acks::check(section, &remote, promise);
     if remote.attempt_timeout < remote.handshake_timeout {
         if section.has("attempt_timeout") {
             section.warning("attempt_timeout", "is shorter than handshake_timeout, which then has no effect");

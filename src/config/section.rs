@@ -307,7 +307,7 @@ const SIMILAR: f64 = 0.6;
 pub(crate) const REPEATABLE: [&str; 3] = ["domain", "component", "remote"];
 
 /// Keys that operators often put in a wrong section, or take for a section, and the right section.
-const ELSEWHERE: [(&str, &str); 16] = [
+const ELSEWHERE: [(&str, &str); 21] = [
     ("metrics", "listen"),
     ("control", "listen"),
     ("s2s_tls", "listen"),
@@ -319,6 +319,11 @@ const ELSEWHERE: [(&str, &str); 16] = [
     ("idle_timeout", "s2s"),
     ("keepalive", "s2s"),
     ("dialback_secret", "s2s"),
+    ("acks", "s2s"),
+    ("resume_timeout", "s2s"),
+    ("ack_timeout", "s2s"),
+    ("repeat", "s2s"),
+    ("resumable", "limits"),
     ("max_connections", "limits"),
     ("max_connections_unauthenticated", "limits"),
     ("max_depth", "limits"),
@@ -327,7 +332,7 @@ const ELSEWHERE: [(&str, &str); 16] = [
 ];
 
 /// Words for a key in other servers: the section, the word, and the key.
-const SYNONYMS: [(&str, &str, &str); 36] = [
+const SYNONYMS: [(&str, &str, &str); 41] = [
     ("", "domains", "[[domain]]"),
     ("", "components", "[[component]]"),
     ("", "remotes", "[[remote]]"),
@@ -361,6 +366,11 @@ const SYNONYMS: [(&str, &str, &str); 36] = [
     ("s2s", "whitelist", "\"allow\""),
     ("s2s", "blacklist", "\"deny\""),
     ("s2s", "max_stanza_size", "\"max_stanza\""),
+    ("s2s", "smacks", "\"acks\""),
+    ("s2s", "stream_management", "\"acks\""),
+    ("s2s", "smacks_hibernation_time", "\"resume_timeout\""),
+    ("s2s", "smacks_max_ack_delay", "\"ack_timeout\""),
+    ("s2s", "resend", "\"repeat\""),
     ("remote", "host", "\"address\", for example \"192.0.2.7:5269\""),
     ("remote", "domain", "\"name\""),
     ("dns", "servers", "\"nameservers\""),

@@ -59,11 +59,18 @@ fn account(page: &mut Page, figures: &Account) {
     let rows = [
         ("taken", figures.taken, "accepted from local senders"),
         ("written", figures.written, "sent on an open connection"),
+        ("acknowledged", figures.acknowledged, "of the written: the remote server has them"),
+        ("unacked", figures.unacked, "of the written: not acknowledged yet"),
         ("uncertain", figures.uncertain, "sent on a connection that was lost: they may have arrived"),
         ("answered", figures.answered, "returned to the sender with an error"),
         ("expired", figures.expired, "returned with an error: no link could be established in time"),
         ("dropped", figures.dropped, "not returned: errors, IQ results, and stanzas replaced by newer ones"),
         ("waiting", figures.waiting, ""),
+        (
+            "repeated",
+            figures.repeated,
+            "sent again after a connection was lost, although they may have arrived: perhaps twice",
+        ),
     ];
     for (name, figure, meaning) in rows {
         if figure.stanzas > 0 {

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use status::{
     amount::Amount,
-    report::{ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState, Verdict},
+    report::{
+        Acknowledgement, Acks, ComponentReport, Direction, LinkReport, LinkState, QueueReport, QueueState,
+        Verdict,
+    },
 };
 
 use super::page::Page;
@@ -27,6 +30,9 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
         "in",
         "out",
         "waiting",
+        "acks",
+        "open",
+        "acked in",
         "idle",
     ]);
     for link in links {
@@ -44,6 +50,9 @@ pub(crate) fn links(page: &mut Page, links: &[LinkReport]) {
             stanzas_and_bytes(link.received),
             stanzas_and_bytes(link.sent),
             stanzas_and_bytes(link.waiting),
+            acks(link).map_or_else(none, |acks| acks.acks.as_str().to_owned()),
+            acks(link).filter(|acks| acks.acks != Acks::No).map_or_else(none, |acks| open(acks)),
+            acks(link).and_then(|acks| acks.ack_latency).map_or_else(none, |latency| latency.to_string()),
             link.idle.to_string(),
         ]);
     }
@@ -80,7 +89,7 @@ pub(crate) fn queues(page: &mut Page, queues: &[QueueReport]) {
     for queue in queues {
         table.row([
             format!("{} > {}", queue.local, queue.remote),
-            queue.waiting.stanzas.to_string(),
+            stanzas(queue),
             Size(queue.waiting.bytes).to_string(),
             queue.oldest.map_or_else(none, |oldest| oldest.to_string()),
             wait(queue).to_owned(),
@@ -150,6 +159,30 @@ fn next_attempt(queue: &QueueReport) -> String {
     }
 }
 
+/// The acknowledgements of a link between servers that is authenticated.
+fn acks(link: &LinkReport) -> Option<&Acknowledgement> {
+    let has_acks = link.direction != Direction::Component && link.mechanism.is_some();
+    has_acks.then_some(&link.acknowledgement)
+}
+
+/// What is not acknowledged, and for how long: `37/4.1 KiB for 4 s`.
+fn open(acks: &Acknowledgement) -> String {
+    let amount = stanzas_and_bytes(acks.open);
+    match acks.open_for.filter(|_| acks.open.stanzas > 0) {
+        Some(age) => format!("{amount} for {age}"),
+        None => amount,
+    }
+}
+
+/// The stanzas of a queue: `12 (3 may have arrived)`.
+fn stanzas(queue: &QueueReport) -> String {
+    let waiting = queue.waiting.stanzas;
+    match queue.open.stanzas {
+        0 => waiting.to_string(),
+        open => format!("{waiting} ({open} may have arrived)"),
+    }
+}
+
 fn opened_by(direction: Direction) -> &'static str {
     match direction {
         Direction::Outgoing => "us",
@@ -191,7 +224,7 @@ fn none() -> String {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use status::report::{Authentication, FailureReport, Pair, Seconds, Side, Time, TlsReport};
+    use status::report::{Authentication, FailureReport, Latency, Pair, Seconds, Side, Time, TlsReport};
 
     use super::*;
 
@@ -221,6 +254,7 @@ mod tests {
             received: Amount::default(),
             sent: Amount::default(),
             waiting: Amount::default(),
+            acknowledgement: Acknowledgement::default(),
             idle: Seconds::default(),
         }
     }
@@ -231,6 +265,7 @@ mod tests {
             remote: "b.example".to_owned(),
             state: QueueState::Pause,
             waiting: Amount { stanzas, bytes: 100 * stanzas },
+            open: Amount::default(),
             oldest: None,
             next_attempt: Some(Seconds(Duration::from_secs(3))),
             failures: 1,
@@ -264,5 +299,35 @@ mod tests {
         };
         assert!(shown(1).contains("  paused  "), "{}", shown(1));
         assert!(shown(0).contains("  idle, last attempt failed  "), "{}", shown(0));
+    }
+
+    #[test]
+    fn a_link_shows_what_is_not_acknowledged() {
+        let shown = |link: LinkReport| {
+            let mut page = Page::new(now());
+            links(&mut page, &[link]);
+            page.finish()
+        };
+        let acknowledgement = Acknowledgement {
+            acks: Acks::Resumable,
+            open: Amount { stanzas: 37, bytes: 4200 },
+            open_for: Some(Seconds(Duration::from_secs(4))),
+            ack_latency: Some(Latency(Duration::from_micros(431))),
+        };
+        let table = shown(LinkReport { acknowledgement, ..link() });
+        assert!(table.contains("  resumable  37/4.1 KiB for 4 s  0.4 ms  "), "{table}");
+        let table = shown(link());
+        assert!(table.contains("  no    -     -         0 ms"), "{table}");
+        let table = shown(LinkReport { acknowledgement, mechanism: None, ..link() });
+        assert!(!table.contains("resumable"), "{table}");
+    }
+
+    #[test]
+    fn a_queue_shows_how_many_of_its_stanzas_may_have_arrived() {
+        let mut page = Page::new(now());
+        let open = Amount { stanzas: 3, bytes: 300 };
+        queues(&mut page, &[QueueReport { open, ..queue(12) }]);
+        let table = page.finish();
+        assert!(table.contains("  12 (3 may have arrived)  "), "{table}");
     }
 }

@@ -158,6 +158,7 @@ mod tests {
             malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: 0,
             secret: Secret::new("shared"),
+            acks: None,
         }
     }
 

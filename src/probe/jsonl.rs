@@ -49,6 +49,8 @@ pub(crate) fn verdict(pair: &DomainPair, from: Option<&Domain>, verdict: &Verdic
         "remote": pair.remote.as_str(),
         "mechanism": path.map(|path| path.mechanism.to_string()),
         "at": path.map(|path| path.at.as_str()),
+        "acks": path.map(|path| path.acks),
+        "after_loss": path.map(|path| path.consequence),
         "failures": all(&verdict.failures),
         "warnings": all(&verdict.notes),
         "untested": verdict.untested.iter().map(|untested| untested.sentence(pair)).collect::<Vec<_>>(),

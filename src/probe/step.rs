@@ -47,6 +47,8 @@ pub(crate) enum Kind {
     /// SASL EXTERNAL.
     External,
     Dialback,
+    /// Acknowledgements (XEP-0198).
+    Acks,
     /// A stream error see-other-host.
     Redirect,
     /// The node itself.
@@ -69,6 +71,7 @@ impl Kind {
             Self::Features => "features",
             Self::External => "external",
             Self::Dialback => "dialback",
+            Self::Acks => "acks",
             Self::Redirect => "redirect",
             Self::Probe => "probe",
         }

@@ -164,6 +164,9 @@ impl<G: Goal> Walk<'_, G> {
         if features.dialback {
             offers.push("dialback".to_owned());
         }
+        if features.acks {
+            offers.push("acks".to_owned());
+        }
         if let Some(bytes) = features.limits.max_bytes {
             offers.push(format!("at most {bytes} bytes per stanza"));
         }
@@ -184,6 +187,7 @@ impl<G: Goal> Walk<'_, G> {
             .fact("starttls", features.starttls.is_some())
             .fact("external", features.external)
             .fact("dialback", features.dialback)
+            .fact("acks_offered", features.acks)
             .with_finding(finding);
         self.report.add(step);
         if self.observed.tried.is_empty() {

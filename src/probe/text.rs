@@ -64,9 +64,9 @@ impl TextReport {
         let DomainPair { local, remote } = &self.pair;
         let mut text = self.heading("Verdict");
         let _ = match (verdict.path, verdict.unknown) {
-            (Some(Path { at, mechanism }), _) => writeln!(
+            (Some(Path { at, mechanism, consequence, .. }), _) => writeln!(
                 text,
-                "  {}  {local} can send to {remote} at {at}, authenticated by {mechanism}.",
+                "  {}  {local} can send to {remote} at {at}, authenticated by {mechanism};\n          {consequence}.",
                 self.colours.paint(GREEN, "ok    "),
             ),
             (None, Some(only)) => {

@@ -55,6 +55,10 @@ pub(crate) struct Path {
     pub(crate) at: String,
     /// The mechanism that authenticated us.
     pub(crate) mechanism: Mechanism,
+    /// Whether the server acknowledges and resumes: `no`, `yes`, `resumable`.
+    pub(crate) acks: &'static str,
+    /// What the loss of a connection means.
+    pub(crate) consequence: &'static str,
 }
 
 /// Something that the probe did not test, with the reason.

@@ -11,6 +11,7 @@ use tokio::{
 use xmpp::{dialback::Answer, policy::Mechanism, stream::initiating::open::Output};
 
 use super::{
+    acks::Delivery,
     cause::{self, Cause},
     diagnosis::{self, Context},
     dns as records,
@@ -296,10 +297,17 @@ impl Walk<'_, OpenSession> {
     async fn add_session(&mut self, session: Session, target: &Target) {
         let mechanism = session.machine.mechanism();
         let address = session.address;
-        close(session).await;
         self.add_authenticated(mechanism);
+        let delivery = self.add_acks(session).await;
         let first = !self.report.has_path();
-        self.report.add_path(Path { at: format!("{target} ({address})"), mechanism });
+        let repeat = self.attempt.remote.repeat;
+        let consequence = delivery.consequence(repeat);
+        self.report.add_path(Path {
+            at: format!("{target} ({address})"),
+            mechanism,
+            acks: delivery.as_str(),
+            consequence,
+        });
         let policy = &self.attempt.remote.policy;
         if mechanism == Mechanism::External && first {
             if !policy.allows(Mechanism::Dialback) {
@@ -314,6 +322,16 @@ impl Walk<'_, OpenSession> {
         }
     }
 
+    /// Adds the step about acknowledgements, and closes the stream.
+    async fn add_acks(&mut self, mut session: Session) -> Delivery {
+        let remote = &self.attempt.remote;
+        let (enabled, repeat) = (remote.acks, remote.repeat);
+        let delivery = Delivery::of(&mut session, enabled).await;
+        self.report.add(delivery.step(&self.location, repeat));
+        close(session).await;
+        delivery
+    }
+
     /// Connects again with dialback as the only mechanism.
     async fn test_dialback(&mut self, target: &Target, address: SocketAddr) {
         let mut attempt = self.attempt.clone();
@@ -324,8 +342,8 @@ impl Walk<'_, OpenSession> {
             Ok(socket) => {
                 match self.observe(attempt.negotiate_on(socket, address, target.direct_tls)).await {
                     Ok(session) => {
-                        close(session).await;
                         self.add_authenticated(Mechanism::Dialback);
+                        self.add_acks(session).await;
                     }
                     Err(error) => self.fail(&error).await,
                 }

@@ -1,7 +1,8 @@
 //! The XMPP server-to-server protocol as state machines: no socket, clock, thread, lock or actor.
 //!
 //! Bytes go in, a list of things to do comes out. [`stream`] has the streams between servers in both roles,
-//! [`component`] those of external components (XEP-0114). Every decision about TLS, certificates and
+//! [`component`] those of external components (XEP-0114). [`acks`] is about delivery that the peer
+//! acknowledges, and streams that are resumed after a loss. Every decision about TLS, certificates and
 //! mechanisms is taken by [`policy::admit`].
 //!
 //! # Example
@@ -31,6 +32,7 @@
 //!     malformed_stanza: MalformedStanza::Bounce,
 //!     idle_seconds: 3600,
 //!     secret: Secret::new("of a.example"),
+//!     acks: None,
 //! };
 //! let plan = initiating::Plan {
 //!     pair: DomainPair { local: a, remote: b.clone() },
@@ -38,6 +40,7 @@
 //!     bounds: Bounds::default(),
 //!     direct_tls: None,
 //!     certificate: false,
+//!     acks: Default::default(),
 //! };
 //! let rules = Rules::new([(b, Hosted { certificate: false })], policy, vec![], vec![Pattern::Any], vec![]);
 //! let ids = Box::new(|| "an unpredictable id".to_owned());
@@ -81,6 +84,7 @@
 //! # Ok::<(), xmpp::jid::Error>(())
 //! ```
 
+pub mod acks;
 pub mod certificate;
 pub mod component;
 pub mod dialback;

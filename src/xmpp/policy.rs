@@ -3,7 +3,7 @@
 //! *Architecture invariant:* every decision about encryption, certificates and mechanisms is taken by
 //! [`admit`] and read from [`Rules`]. The streams carry it out, and both roles call the same function.
 use crate::{
-    Domain,
+    Domain, acks,
     certificate::{Problem, TrustStore},
     dialback::Secret,
 };
@@ -93,6 +93,8 @@ pub struct Policy {
     pub idle_seconds: u64,
     /// The secret for our dialback keys (XEP-0185).
     pub secret: Secret,
+    /// The acks that the remote is offered on streams that it opens (XEP-0198); `None`: none.
+    pub acks: Option<acks::Offer>,
 }
 
 impl Policy {
@@ -257,6 +259,7 @@ pub(crate) mod tests {
             malformed_stanza: MalformedStanza::Bounce,
             idle_seconds: 3600,
             secret: Secret::new("x"),
+            acks: None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod admit;
 mod bounce;
+mod delay;
 mod edits;
 mod error;
 mod intake;
@@ -302,6 +303,16 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+/// The namespace of a first-level element, in a stream that declares `scope`.
+pub(crate) fn namespace<'a>(element: &'a framer::RawElement, scope: &'a [(String, String)]) -> Cow<'a, str> {
+    admit::namespace(element.head.namespace, &element.bytes, scope)
+}
+
+/// Whether a namespace is that of the stanzas of some kind of stream.
+pub(crate) fn is_content(namespace: &str) -> bool {
+    admit::is_content(namespace)
+}
 
 /// The text at a place in bytes that the framer has validated.
 fn text(bytes: &[u8], place: Span) -> &str {

@@ -39,6 +39,8 @@ pub mod ns {
     pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
     /// Stream limits (XEP-0478).
     pub const LIMITS: &str = "urn:xmpp:stream-limits:0";
+    /// Stream management: acks and resumption (XEP-0198).
+    pub const ACKS: &str = "urn:xmpp:sm:3";
 }
 
 /// An element with its content. Names are namespace and local name; prefixes are not kept.

@@ -86,6 +86,11 @@ impl<'a, G: Goal> Walk<'a, G> {
             "resolved"
         );
         attempt.record(Event::now(EventKind::Resolved).saying(list(&targets)));
+        let preferred = attempt.lost.as_ref().map(|lost| lost.address);
+        let targets = match preferred {
+            Some(preferred) => attempt.prefer(preferred, targets).await,
+            None => targets,
+        };
         Ok(Self::over(attempt, strategy, targets))
     }
 
@@ -180,6 +185,13 @@ impl<'a, G: Goal> Walk<'a, G> {
         }
         attempt.observe(|| Step::Entered(&target));
         let addresses = attempt.addresses(&target).await;
+        let addresses = addresses.map(|mut addresses| {
+            if let Some(lost) = &attempt.lost {
+                // The sort is stable.
+                addresses.sort_by_key(|address| *address != lost.address);
+            }
+            addresses
+        });
         if let Ok(addresses) = &addresses {
             attempt.observe(|| Step::Located(addresses));
         }
@@ -286,7 +298,15 @@ impl<'a, G: Goal> Walk<'a, G> {
                     }
                     return Ok(outcome);
                 }
-                Err(next) => error = self.further(error, next),
+                Err(next) => {
+                    if next.is_about_resumption() {
+                        // Another connection of this attempt would ask again.
+                        attempt.count_refused_resumption();
+                        self.targets.clear();
+                        return Err(Some(next));
+                    }
+                    error = self.further(error, next);
+                }
             }
             self.skip_tried(target, &mut addresses);
         }

@@ -18,7 +18,7 @@ use status::{
     amount::Amount,
     answer::Sessions,
     event::EventKind,
-    report::{Direction, LinkReport, LinkState, Pair, Seconds, Time},
+    report::{Acknowledgement, Direction, LinkReport, LinkState, Pair, Seconds, Time},
 };
 
 impl Sources {
@@ -101,6 +101,7 @@ fn attempted(pair: &DomainPair, since: Time, step: Option<Progress>, waiting: Am
         received: Amount::default(),
         sent: Amount::default(),
         waiting,
+        acknowledgement: Acknowledgement::default(),
         idle: Seconds(since.before(Time::now())),
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn log(link: &LinkReport) {
         stanzas_in = link.received.stanzas,
         stanzas_out = link.sent.stanzas,
         waiting = link.waiting.stanzas,
+        acks = link.acknowledgement.acks.as_str(),
+        unacked = link.acknowledgement.open.stanzas,
         idle:% = link.idle;
         "session"
     );

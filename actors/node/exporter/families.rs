@@ -6,8 +6,15 @@ use super::{
     exposition::{Exposition, Format, Kind},
     gather::Snapshot,
 };
-use crate::{flow::ledger::Outcome, observe::metrics::PHASE_BOUNDS};
+use crate::{
+    flow::ledger::Outcome,
+    observe::{
+        ack_times::ACK_BOUNDS,
+        metrics::{PHASE_BOUNDS, Resumption, Role},
+    },
+};
 use mailbox::monitor::{self, WAIT_BOUNDS};
+use status::report::Account;
 
 /// Writes all figures.
 pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
@@ -19,6 +26,7 @@ pub(super) fn write(snapshot: &Snapshot, format: Format) -> String {
         .figure(&[], started.as_secs_f64());
     mailboxes(&mut out, &snapshot.mailboxes);
     account(&mut out, snapshot);
+    acknowledgements(&mut out, snapshot);
     links(&mut out, snapshot);
     out.end()
 }
@@ -68,9 +76,9 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     out.family("nuncio_stanzas_taken_bytes", Kind::Counter, "Bytes of the stanzas that the node accepted.")
         .figure(&[], sheet.taken().bytes);
     let uncertain = settled(Outcome::Uncertain);
+    let written = snapshot.highest.written(settled(Outcome::Written) + uncertain);
     out.family("nuncio_stanzas_settled", Kind::Counter, "Stanzas by outcome; written includes uncertain.")
-        // A stanza that was written may become uncertain later, and a counter never falls.
-        .figure(&[("outcome", "written")], settled(Outcome::Written) + uncertain)
+        .figure(&[("outcome", "written")], written)
         .figure(&[("outcome", "answered")], settled(Outcome::Answered))
         .figure(&[("outcome", "expired")], settled(Outcome::Expired))
         .figure(&[("outcome", "dropped")], settled(Outcome::Dropped));
@@ -79,7 +87,7 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
         Kind::Counter,
         "Stanzas on links that were lost: they may not have arrived.",
     )
-    .figure(&[], uncertain);
+    .figure(&[], snapshot.highest.uncertain(uncertain));
     out.family("nuncio_stanzas_waiting", Kind::Gauge, "Stanzas that the node holds.")
         .figure(&[], sheet.waiting().stanzas);
     out.family("nuncio_stanzas_waiting_bytes", Kind::Gauge, "Bytes of the stanzas that the node holds.")
@@ -114,6 +122,43 @@ fn account(out: &mut Exposition, snapshot: &Snapshot) {
     for (condition, stanzas) in sheet.bounces() {
         bounces.figure(&[("reason", condition)], stanzas);
     }
+}
+
+/// The figures of acknowledged streams (XEP-0198).
+fn acknowledgements(out: &mut Exposition, snapshot: &Snapshot) {
+    let Account { acknowledged, unacked, repeated, .. } = Account::from(&*snapshot.router.account);
+    out.family(
+        "nuncio_stanzas_acknowledged",
+        Kind::Counter,
+        "Written stanzas that the remote server acknowledged.",
+    )
+    .figure(&[], acknowledged.stanzas);
+    out.family("nuncio_stanzas_open", Kind::Gauge, "Written stanzas that are still to be acknowledged.")
+        .figure(&[], unacked.stanzas);
+    out.family(
+        "nuncio_stanzas_repeated",
+        Kind::Counter,
+        "Stanzas that were sent again although they may have arrived.",
+    )
+    .figure(&[], repeated.stanzas);
+    let mut resumptions = out.family(
+        "nuncio_resumptions",
+        Kind::Counter,
+        "Requests to resume a lost stream, by the part of this node in the stream, and by answer.",
+    );
+    for role in [Role::Sender, Role::Receiver] {
+        for result in [Resumption::Resumed, Resumption::Counted, Resumption::Unknown, Resumption::Refused] {
+            let number = snapshot.counts.resumptions.get(&(role, result)).copied().unwrap_or_default();
+            resumptions.figure(&[("role", role.as_str()), ("result", result.as_str())], number);
+        }
+    }
+    let acks = &snapshot.counts.acks;
+    out.family(
+        "nuncio_ack_seconds",
+        Kind::Histogram,
+        "Time from a request for acknowledgement to its answer.",
+    )
+    .histogram(&[], &ACK_BOUNDS, &acks.buckets, acks.sum);
 }
 
 fn links(out: &mut Exposition, snapshot: &Snapshot) {

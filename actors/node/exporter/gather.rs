@@ -1,6 +1,12 @@
 //! Collects the figures of all actors for one scrape. A task outside of the actors waits for the answers.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, SystemTime},
+};
 
 use tokio::{sync::oneshot, time::timeout};
 
@@ -27,8 +33,35 @@ pub(crate) struct Sources {
     pub promise: Mailbox<Promise>,
     /// For connection attempts.
     pub metrics: Mailbox<Metrics>,
+    /// For counters that are shown.
+    pub highest: Arc<Highest>,
     /// The start of the node.
     pub started: SystemTime,
+}
+
+/// The highest values that were shown of counters made of figures that can fall: a written stanza becomes a waiting one
+/// when its link is lost, and an uncertain one may be answered later. A counter that falls looks like a restart to a
+/// monitoring system. Relaxed atomics: no decision depends on them.
+#[derive(Debug, Default)]
+pub(crate) struct Highest {
+    written: AtomicU64,
+    uncertain: AtomicU64,
+}
+
+impl Highest {
+    fn raise(highest: &AtomicU64, now: u64) -> u64 {
+        highest.fetch_max(now, Relaxed).max(now)
+    }
+
+    /// The written stanzas, which include the uncertain ones.
+    pub(super) fn written(&self, now: u64) -> u64 {
+        Self::raise(&self.written, now)
+    }
+
+    /// The uncertain stanzas.
+    pub(super) fn uncertain(&self, now: u64) -> u64 {
+        Self::raise(&self.uncertain, now)
+    }
 }
 
 /// The figures of a node.
@@ -38,6 +71,7 @@ pub(super) struct Snapshot {
     pub(super) router: router::Figures,
     pub(super) promise: promise::Figures,
     pub(super) counts: Counts,
+    pub(super) highest: Arc<Highest>,
     pub(super) started: SystemTime,
 }
 
@@ -59,6 +93,7 @@ impl Sources {
                 router: shown_router.await.ok()?,
                 promise: shown_promise.await.ok()?,
                 counts: shown_counts.await.ok()?,
+                highest: Arc::clone(&self.highest),
                 started: self.started,
             })
         };
@@ -71,3 +106,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Domains with figures of their own; the figures of the others are added up, so that peers cannot make a scrape grow.
 const BUSIEST: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_counter_never_falls() {
+        let highest = Highest::default();
+        assert_eq!([10, 7, 12].map(|now| highest.written(now)), [10, 10, 12]);
+        assert_eq!([3, 2].map(|now| highest.uncertain(now)), [3, 3]);
+    }
+}

@@ -37,7 +37,8 @@ impl Promise {
 
     /// Starts the actor that makes the attempt and becomes the session.
     fn start_session(&self, pair: &DomainPair) -> Mailbox<Outgoing> {
-        let dialing = self.dial.dial(pair);
+        let lost = self.pairs.lost(pair).filter(|_| self.waiting.has_open(pair)).cloned();
+        let dialing = self.dial.dial(pair, lost);
         let owners = outgoing::Owners {
             attempt: attempt::Owner { waiting: self.own.outlet(), resumed: self.own.outlet() },
             established: self.own.outlet(),
@@ -131,6 +132,15 @@ impl Handler<Queued<outgoing::Failed>> for Promise {
 
     fn handle(&mut self, failed: Queued<outgoing::Failed>, _: &mut Context<Self>) {
         let outgoing::Failed { pair, failure } = failed.into_message();
+        if failure.is_about_resumption() && self.pairs.lost(&pair).is_some() && !self.stopping {
+            log::warn!(
+                target: LOG, pair:% = pair;
+                "the peer does not answer the question about the lost stream: connecting again without it"
+            );
+            self.pairs.forget_lost(&pair);
+            self.attempt_ended(&pair);
+            return self.begin(&pair, false);
+        }
         let failure = failure.after(self.schedule.last_failure(&pair));
         if self.retries_since_seen(&pair, &failure) {
             // The next pair that waits goes first.

@@ -56,6 +56,7 @@ impl Promise {
             remote: pair.remote.to_string(),
             state,
             waiting: self.waiting.amount(pair),
+            open: self.waiting.open_amount(pair),
             oldest: self.waiting.oldest(pair).map(Seconds::since),
             next_attempt,
             failures: self.schedule.failures(pair),

@@ -6,15 +6,24 @@ use crate::amount::Amount;
 
 /// The outcomes of all stanzas that the node has accepted for one domain, or for all.
 ///
-/// `taken` is the sum of the other columns.
+/// `taken` = `written` + `uncertain` + `answered` + `expired` + `dropped` + `waiting`. `acknowledged` and `unacked` are
+/// parts of `written`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Account {
     /// Accepted by the node.
     pub taken: Amount,
     /// Written to the socket of an open link.
     pub written: Amount,
+    /// Written, and acknowledged by the remote server (XEP-0198).
+    pub acknowledged: Amount,
+    /// Written to an acknowledged stream, and not acknowledged yet.
+    pub unacked: Amount,
     /// Written, and possibly lost: the link ended before the peer can have read them.
     pub uncertain: Amount,
+    /// Written again after the loss of a stream, although they may have arrived. Not a part of the sum: a stanza counts
+    /// as written once.
+    pub repeated: Amount,
     /// Answered with an error.
     pub answered: Amount,
     /// Answered with an error because their time in the queue was over.
@@ -32,7 +41,10 @@ impl Account {
         Self {
             taken: self.taken.plus(other.taken),
             written: self.written.plus(other.written),
+            acknowledged: self.acknowledged.plus(other.acknowledged),
+            unacked: self.unacked.plus(other.unacked),
             uncertain: self.uncertain.plus(other.uncertain),
+            repeated: self.repeated.plus(other.repeated),
             answered: self.answered.plus(other.answered),
             expired: self.expired.plus(other.expired),
             dropped: self.dropped.plus(other.dropped),

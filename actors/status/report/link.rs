@@ -11,6 +11,7 @@ use xmpp::{
 };
 
 use super::{
+    acknowledgement::Acknowledgement,
     bounded,
     time::{Seconds, Time},
 };
@@ -41,6 +42,9 @@ pub struct LinkReport {
     pub sent: Amount,
     /// Stanzas that are still to be written.
     pub waiting: Amount,
+    /// Whether stanzas are acknowledged. Its fields are on the same level as the others.
+    #[serde(flatten)]
+    pub acknowledgement: Acknowledgement,
     /// The time since the last stanza.
     pub idle: Seconds,
 }

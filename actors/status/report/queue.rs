@@ -16,6 +16,9 @@ pub struct QueueReport {
     pub state: QueueState,
     /// The stanzas in the queue.
     pub waiting: Amount,
+    /// Those of them that a lost link carried, and that were not acknowledged: they may have arrived.
+    #[serde(default)]
+    pub open: Amount,
     /// The time for which the oldest stanza has been waiting.
     pub oldest: Option<Seconds>,
     /// The time until the next attempt. Without a stanza in the queue there is no attempt.

@@ -9,7 +9,7 @@ use crate::streams::{component, incoming};
 use mailbox::Queued;
 use status::{
     amount::Amount,
-    report::{Direction, LinkReport, LinkState, Seconds, Time},
+    report::{Acknowledgement, Direction, LinkReport, LinkState, Seconds, Time},
     smallest::smallest,
 };
 
@@ -41,6 +41,7 @@ impl Tracked {
             received: Amount::default(),
             sent: Amount::default(),
             waiting: Amount::default(),
+            acknowledgement: Acknowledgement::default(),
             idle: Seconds::since(self.since),
         }
     }

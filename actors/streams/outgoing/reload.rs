@@ -27,6 +27,8 @@ impl Outgoing {
             keepalive: remote.keepalive,
             write_timeout: remote.write_timeout,
             strict: remote.policy.strict_certificates,
+            ack_timeout: remote.ack_timeout,
+            resume_timeout: remote.resume_timeout,
         };
         self.watch_deadlines(context);
         if let (Some(error), State::Open(_)) = (refusal, &self.state) {

@@ -23,6 +23,7 @@ impl Outgoing {
                 Some(&self.pair.remote),
                 session.machine.policy(),
             ),
+            acknowledgement: session.connection.outbox.acknowledgement(),
             ..link
         })
     }

@@ -50,7 +50,7 @@ struct Read {
 
 fn read(element: &framer::RawElement, origin: &Origin, recent: &mut Recent) -> Result<Read, Rejection> {
     let framer::RawElement { bytes, head } = element;
-    let namespace = namespace(head.namespace, bytes, origin);
+    let namespace = namespace(head.namespace, bytes, &origin.scope);
     let kind = kind(local_name(bytes, head), &namespace, origin)?;
     let to = address(bytes, Address::To, head.to, &mut recent.to)?;
     let from = address(bytes, Address::From, head.from, &mut recent.from)?;
@@ -138,7 +138,7 @@ fn adopt(element: &mut xml::Element) {
 /// 23.01 and Prosody 0.12 accept them. On the stream of a component all three content namespaces mean its
 /// own.
 fn kind(name: &str, namespace: &str, origin: &Origin) -> Result<Kind, Rejection> {
-    let is_content = CONTENT.contains(&namespace);
+    let is_content = is_content(namespace);
     if namespace != origin.namespace && !(is_content && origin.namespace == ns::COMPONENT) {
         return Err(match Kind::parse(name) {
             Some(_) if is_content => Rejection::InvalidNamespace,
@@ -251,8 +251,8 @@ fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin, renamed: bool) 
     if places == 0 {
         return Ok(String::new());
     }
-    let displaced = namespace(elsewhere.displaced, bytes, origin);
-    if origin.namespace == ns::COMPONENT && !renamed && CONTENT.contains(&&*displaced) {
+    let displaced = namespace(elsewhere.displaced, bytes, &origin.scope);
+    if origin.namespace == ns::COMPONENT && !renamed && is_content(&displaced) {
         // `<c:message xmlns:c='jabber:client'><body/>`: both are in a content namespace, so in that of the
         // next stream.
         return Ok(String::new());
@@ -264,11 +264,15 @@ fn default(elsewhere: &Elsewhere, bytes: &[u8], origin: &Origin, renamed: bool) 
     Ok(declaration)
 }
 
-/// The namespace of a declaration.
-pub(super) fn namespace<'a>(meaning: Meaning, bytes: &'a [u8], origin: &'a Origin) -> Cow<'a, str> {
+/// The namespace of a declaration, in a stream that declares `scope`.
+pub(super) fn namespace<'a>(
+    meaning: Meaning,
+    bytes: &'a [u8],
+    scope: &'a [(String, String)],
+) -> Cow<'a, str> {
     match meaning {
         Meaning::Nowhere => "".into(),
-        Meaning::Stream(place) => origin.scope.get(place).map_or("", |(_, uri)| uri).into(),
+        Meaning::Stream(place) => scope.get(place).map_or("", |(_, uri)| uri).into(),
         Meaning::Element(place) => xml::unescape(text(bytes, place)),
     }
 }
@@ -282,6 +286,11 @@ pub(super) fn local_name<'a>(bytes: &'a [u8], head: &Head) -> &'a str {
 /// The origin of the node's own stanzas.
 fn own() -> Origin {
     Origin { namespace: ns::SERVER, scope: vec![(String::new(), ns::SERVER.to_owned())], lang: None }
+}
+
+/// Whether a namespace is that of the stanzas of some kind of stream.
+pub(super) fn is_content(namespace: &str) -> bool {
+    CONTENT.contains(&namespace)
 }
 
 /// The content namespaces of all kinds of streams (RFC 6120 section 4.8.3, XEP-0114 section 3).

@@ -49,7 +49,7 @@ impl Intake {
 
     /// The namespace of a first-level element of the stream.
     pub(crate) fn namespace<'a>(&'a self, element: &'a framer::RawElement) -> Cow<'a, str> {
-        admit::namespace(element.head.namespace, &element.bytes, &self.origin)
+        admit::namespace(element.head.namespace, &element.bytes, &self.origin.scope)
     }
 
     /// The error answer to a refused element, if it is a stanza that may have one (RFC 6120 section 8.3.1).

@@ -68,6 +68,11 @@ reasons! {
 }
 
 impl Reason {
+    /// Whether it is a stanza that was refused. The peer counts stanzas only (XEP-0198 section 4).
+    pub fn is_about_a_stanza(self) -> bool {
+        self != Self::NotAStanza
+    }
+
     /// The stanza error for the reason (RFC 6120 section 8.3.3). This is the only mapping.
     pub fn error(self, text: impl Into<String>) -> Error {
         let (type_, condition) = match self {

@@ -1,5 +1,5 @@
 //! Stream errors (RFC 6120 section 4.9), and the mapping from every fault of a peer to a stream error.
-use crate::{Domain, framer, policy, stanza, truncate::truncate, xml};
+use crate::{Domain, acks, framer, policy, stanza, truncate::truncate, xml};
 use std::fmt;
 
 /// A stream error (RFC 6120 section 4.9). `Display` gives the condition and the text.
@@ -14,13 +14,22 @@ pub struct Error {
     /// The other host, with `SeeOtherHost`.
     pub other_host: Option<String>,
     /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
-    pub refusal: Option<policy::Refusal>,
+    pub refusal: Option<Box<policy::Refusal>>,
+    /// The counts, with `handled-count-too-high` (XEP-0198 section 6).
+    pub too_high: Option<acks::TooHigh>,
 }
 
 impl Error {
     /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
-        Self { condition, text: text.into(), application: None, other_host: None, refusal: None }
+        Self {
+            condition,
+            text: text.into(),
+            application: None,
+            other_host: None,
+            refusal: None,
+            too_high: None,
+        }
     }
 
     /// Reads a `<stream:error/>`. Long texts are truncated.
@@ -35,7 +44,10 @@ impl Error {
                         error.other_host = Some(truncate(child.text().trim()).into_owned());
                     }
                 }
-                (_, name) => error.application = Some(truncate(name).into_owned()),
+                (_, name) => {
+                    error.application = Some(truncate(name).into_owned());
+                    error.too_high = acks::TooHigh::parse(child);
+                }
             }
         }
         error
@@ -46,10 +58,14 @@ impl Error {
         if let Some(host) = &self.other_host {
             condition = condition.with_text(host);
         }
-        let error = xml::Element::new("error", xml::ns::STREAM).with_child(condition);
-        match self.text.as_str() {
-            "" => error,
-            text => error.with_child(xml::Element::new("text", xml::ns::STREAM_ERRORS).with_text(text)),
+        let mut error = xml::Element::new("error", xml::ns::STREAM).with_child(condition);
+        if !self.text.is_empty() {
+            let text = xml::Element::new("text", xml::ns::STREAM_ERRORS).with_text(&*self.text);
+            error = error.with_child(text);
+        }
+        match self.too_high {
+            Some(too_high) => error.with_child(too_high.element()),
+            None => error,
         }
     }
 }
@@ -80,7 +96,9 @@ impl std::error::Error for Error {}
 /// - a `to` domain that is not ours or not proved, under `unknown_recipient = "close"`: `Misdirected`;
 /// - a malformed stanza under `malformed_stanza = "close"`: `Stanza`;
 /// - the limits against abuse: nesting and width (`Bytes`), failed authentications and tags of an element
-///   that is read (`TooMany`).
+///   that is read (`TooMany`);
+/// - two faults of acks (XEP-0198): a count of stanzas that were not sent (`TooHigh`), a second `<enable/>`
+///   (`EnabledTwice`).
 ///
 /// It also ends by the peer's closing tag or stream error, by a `<starttls/>` out of place (RFC 6120 section
 /// 5.4.2.2 requires that), and by decisions of the node: idleness, changed rules, shutdown.
@@ -135,15 +153,29 @@ pub(crate) enum Fault {
     Handshake,
     /// Another connection serves the name.
     NameTaken,
+    /// An ack counts stanzas that were not sent.
+    TooHigh(acks::TooHigh),
+    /// `<enable/>` on a stream that has acks.
+    EnabledTwice,
 }
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let error = Self::new(fault.condition(), fault.to_string());
         match fault {
-            Fault::Refused(_, refusal) => Self { refusal: Some(refusal), ..error },
+            Fault::Refused(_, refusal) => Self { refusal: Some(Box::new(refusal)), ..error },
+            Fault::TooHigh(too_high) => {
+                Self { application: Some(acks::TooHigh::NAME.to_owned()), too_high: Some(too_high), ..error }
+            }
             _ => error,
         }
+    }
+}
+
+impl From<acks::TooHigh> for Error {
+    /// The error of XEP-0198 section 6.
+    fn from(too_high: acks::TooHigh) -> Self {
+        Fault::TooHigh(too_high).into()
     }
 }
 
@@ -174,7 +206,7 @@ impl Fault {
             | Self::Spoofed(_)
             | Self::Misdirected(_)
             | Self::Stanza(_) => true,
-            Self::TooMany(_) => true,
+            Self::TooMany(_) | Self::TooHigh(_) | Self::EnabledTwice => true,
             Self::NotAStream
             | Self::ContentNamespace { .. }
             | Self::Version(_)
@@ -217,9 +249,10 @@ impl Fault {
             Self::Address { .. } => Condition::ImproperAddressing,
             Self::UnknownHost(_) | Self::OtherHost(_) | Self::Misdirected(_) => Condition::HostUnknown,
             Self::From(_) | Self::Spoofed(_) => Condition::InvalidFrom,
-            Self::Denied(_) | Self::Refused(..) | Self::Injected | Self::TooMany(_) => {
+            Self::Denied(_) | Self::Refused(..) | Self::Injected | Self::TooMany(_) | Self::EnabledTwice => {
                 Condition::PolicyViolation
             }
+            Self::TooHigh(_) => Condition::UndefinedCondition,
             Self::Early | Self::AgainstTheStream | Self::Handshake => Condition::NotAuthorized,
             Self::NameTaken => Condition::Conflict,
             Self::Stanza(rejection) => match rejection {
@@ -276,6 +309,8 @@ impl fmt::Display for Fault {
             Self::TooMany(what) => write!(f, "too many {what}"),
             Self::Handshake => f.write_str("wrong secret"),
             Self::NameTaken => f.write_str("another connection serves this name"),
+            Self::TooHigh(too_high) => too_high.fmt(f),
+            Self::EnabledTwice => f.write_str("<enable/> on a stream that has acks"),
         }
     }
 }
@@ -366,6 +401,17 @@ mod tests {
             read.other_host = None;
             assert_eq!(read, error);
         }
+    }
+
+    // H9
+    #[test]
+    fn a_count_that_is_too_high_is_written_and_read() {
+        let error = Error::from(acks::TooHigh { h: 10, sent: 8 });
+        assert_eq!(error.condition, Condition::UndefinedCondition);
+        assert_eq!(Error::parse(&error.element()), error);
+        let written = error.element().write(xml::ns::SERVER, &[("stream", xml::ns::STREAM)]);
+        let detail = r#"<handled-count-too-high xmlns="urn:xmpp:sm:3" h="10" send-count="8"/>"#;
+        assert!(written.contains(detail), "{written}");
     }
 
     // B32

@@ -13,6 +13,8 @@ pub struct Features {
     pub dialback: bool,
     /// The limits of the announcing side (XEP-0478).
     pub limits: StreamLimits,
+    /// Acks (XEP-0198), of the version `urn:xmpp:sm:3`.
+    pub acks: bool,
     /// The name of a feature that is required and not supported here.
     pub unknown: Option<String>,
 }
@@ -51,6 +53,7 @@ impl Features {
                         feature.elements().any(|mechanism| mechanism.text().trim() == sasl::EXTERNAL);
                 }
                 (ns::DIALBACK_FEATURE, "dialback") => features.dialback = true,
+                (ns::ACKS, "sm") => features.acks = true,
                 (ns::LIMITS, "limits") => {
                     features.limits = StreamLimits {
                         max_bytes: number(feature, "max-bytes"),
@@ -83,6 +86,9 @@ impl Features {
         }
         if self.limits != StreamLimits::default() {
             features = features.with_child(self.limits.element());
+        }
+        if self.acks {
+            features = features.with_child(Element::new("sm", ns::ACKS));
         }
         features
     }
@@ -117,6 +123,7 @@ mod tests {
             Features::default(),
             Features { starttls: Some(Necessity::Required), ..Features::default() },
             Features { starttls: Some(Necessity::Voluntary), dialback: true, ..Features::default() },
+            Features { dialback: true, acks: true, ..Features::default() },
             Features {
                 external: true,
                 limits: StreamLimits { max_bytes: Some(10_000), idle_seconds: Some(60) },
@@ -124,6 +131,19 @@ mod tests {
             },
         ] {
             assert_eq!(Features::parse(&features.element()), features);
+        }
+    }
+
+    // H11, H12
+    #[test]
+    fn only_the_third_version_of_acks_is_known() {
+        let element = |version: &str| {
+            let text = format!("<f:features xmlns:f='{}'><sm xmlns='{version}'/></f:features>", ns::STREAM);
+            Features::parse(&Element::parse(text.as_bytes(), &[]).unwrap())
+        };
+        assert!(element("urn:xmpp:sm:3").acks);
+        for other in ["urn:xmpp:sm:2", "urn:xmpp:sm:4", "urn:xmpp:sm:3 ", "jabber:server"] {
+            assert!(!element(other).acks, "{other}");
         }
     }
 

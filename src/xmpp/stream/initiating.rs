@@ -11,7 +11,7 @@ use super::{
     wire::{self, Wire},
 };
 use crate::{
-    DomainPair,
+    DomainPair, acks,
     certificate::Problem,
     framer::{self, Frame},
     policy::{Bounds, Mechanism, Policy},
@@ -21,6 +21,7 @@ use crate::{
 };
 use bytes::{Bytes, BytesMut};
 
+mod acknowledging;
 mod ending;
 mod failure;
 mod goal;
@@ -28,15 +29,18 @@ mod negotiation;
 pub mod open;
 mod reason;
 mod session;
+mod stray;
 mod verification;
 
 use goal::{Steps, Waiting};
 use reason::Heard;
 
+pub use acknowledging::{Acks, Resumable, Resumption};
 pub use failure::{Cause, Failure};
 pub use goal::Goal;
-pub use open::{Open, Stray};
+pub use open::Open;
 pub use session::Session;
+pub use stray::Stray;
 pub use verification::Verification;
 
 /// The terms of a stream.
@@ -52,6 +56,8 @@ pub struct Plan {
     pub direct_tls: Option<Secured>,
     /// We have a certificate for `pair.local`.
     pub certificate: bool,
+    /// The acks that we want. A verification wants none.
+    pub acks: acks::Wish,
 }
 
 /// A stream from its header to its goal, `G`: a [`Session`] or a [`Verification`].
@@ -396,6 +402,8 @@ impl<G: Goal> Handshake<G> {
                 self.report_unasked(element);
                 Ok(())
             }
+            // Acks without a request end no stream.
+            ns::ACKS if self.plan.acks.enabled => Ok(()),
             ns::CLIENT | ns::COMPONENT => Err(Fault::ForeignElement { name: element.name.clone() }.into()),
             _ => Err(Fault::Unexpected { name: element.name.clone() }.into()),
         }

@@ -21,6 +21,8 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
+mod acknowledging;
+mod acks;
 mod authentication;
 mod change;
 mod negotiation;
@@ -31,6 +33,7 @@ mod status;
 
 use negotiation::{Asked, Common, Negotiation, Proved, Verified};
 
+pub use acknowledging::Claim;
 pub use open::Open;
 pub use status::Status;
 
@@ -242,7 +245,7 @@ impl Handshake {
         }
         let element = self.negotiation.read(framed)?;
         match (element.namespace.as_str(), element.name.as_str()) {
-            (ns::STREAM, "error") => self.negotiation.peer_error(&element),
+            (ns::STREAM, "error") => self.negotiation.peer_error(Error::parse(&element)),
             // Nothing can be answered behind our closing tag.
             _ if self.negotiation.is_closing() => {}
             (ns::TLS, "starttls") => self.start_tls(&element),
@@ -259,10 +262,18 @@ impl Handshake {
                 self.name_later(&element);
                 self.negotiation.dialback_verify(&element);
             }
+            (ns::ACKS, name) if self.negotiation.policy().acks.is_some() => self.refuse_acks(name),
             (ns::CLIENT | ns::COMPONENT, _) => return Err(Fault::ForeignElement { name: element.name }),
             _ => return Err(Fault::Unexpected { name: element.name }),
         }
         Ok(())
+    }
+
+    /// Refuses acks before authentication (XEP-0198 section 3). An ack without a request ends no stream.
+    fn refuse_acks(&mut self, name: &str) {
+        if matches!(name, "enable" | "resume") {
+            self.negotiation.wire.write(&crate::acks::failed("unexpected-request", None));
+        }
     }
 
     /// Reports the domains that the header left out, from the first question of dialback.

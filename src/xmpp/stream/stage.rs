@@ -14,6 +14,8 @@ pub enum Stage {
     Tls,
     /// We have sent `<auth/>` for EXTERNAL and wait for its outcome (RFC 6120 section 6.4).
     External,
+    /// We have asked to resume a stream and wait for the answer (XEP-0198 section 5). A peer may never answer.
+    Resumption,
     /// We have sent a dialback key and wait until the peer has verified it (XEP-0220 section 2.1).
     DialbackResult,
     /// We have asked an authoritative server about a dialback key (XEP-0220 section 2.3).
@@ -42,6 +44,7 @@ impl fmt::Display for Stage {
             Self::StartTls => "waiting for the answer to STARTTLS",
             Self::Tls => "waiting for the TLS handshake",
             Self::External => "waiting for the answer to our certificate",
+            Self::Resumption => "waiting for the answer to our request to resume a stream",
             Self::DialbackResult => "waiting for the answer to our dialback key",
             Self::DialbackVerdict => "waiting for the verdict on a dialback key",
             Self::Authentication => "waiting for authentication",

@@ -2,6 +2,7 @@
 //! bytes.
 pub(crate) mod bad;
 pub(crate) mod fixture;
+mod lossy;
 pub(crate) mod machine;
 mod pair;
 mod properties;

@@ -3,7 +3,7 @@
 use super::{Error, Header, error::Fault};
 use crate::{
     framer::{self, Frame, Framer, Limits},
-    stanza::{Intake, Origin},
+    stanza::{self, Intake, Origin},
     xml,
 };
 use bytes::{Bytes, BytesMut};
@@ -142,6 +142,17 @@ impl<O> Wire<O> {
         Ok(xml::Element::parse(&element.bytes, self.framer.scope())?)
     }
 
+    /// Whether an element is in this namespace.
+    pub(crate) fn is_in(&self, element: &framer::RawElement, namespace: &str) -> bool {
+        stanza::namespace(element, self.framer.scope()) == namespace
+    }
+
+    /// Whether the peer counts an element as a stanza, though it may be refused (XEP-0198 section 4): it has
+    /// the name of a stanza, and a content namespace.
+    pub(crate) fn is_counted(&self, element: &framer::RawElement) -> bool {
+        is_stanza(element) && stanza::is_content(&stanza::namespace(element, self.framer.scope()))
+    }
+
     /// Reads a framed header.
     pub(crate) fn header(&self, bytes: &[u8]) -> Result<Header, Fault> {
         Header::parse(bytes, self.content)
@@ -179,6 +190,11 @@ impl<O> Wire<O> {
     pub(crate) fn write(&mut self, element: &xml::Element) {
         let declared = if self.dialback { &PREFIXES[..] } else { &PREFIXES[..1] };
         self.text.push_str(&element.write(self.content, declared));
+    }
+
+    /// Writes an element that is text already.
+    pub(crate) fn push(&mut self, element: &str) {
+        self.text.push_str(element);
     }
 
     /// Writes the error, if there is one, and the closing tag.

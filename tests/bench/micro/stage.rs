@@ -15,7 +15,7 @@ use xmpp::{Domain, DomainPair, Stanza, stanza::Origin};
 
 use actors::{
     fixture::{self, SECRET, Setup},
-    parts::{Batch, Dial, Ingress, PendingDial, RecorderHandle, Route, router::Router},
+    parts::{Batch, Dial, Ingress, Lost, PendingDial, RecorderHandle, Route, router::Router},
     settings,
 };
 use mailbox::{Mailbox, workers::Workers};
@@ -152,12 +152,13 @@ impl Dial for World {
         settings::Dials { at_once: 256, hanging: 0, per_address: 256, per_attempt: 1 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> PendingDial {
+    fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial {
         let (address, pair) = (self.remotes, pair.clone());
-        fixture::dial(move || async move {
+        let dial = fixture::dial(move || async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             Ok(fixture::session(&pair, Stream::Tcp(stream), address))
-        })
+        });
+        PendingDial { lost, ..dial }
     }
 }
 

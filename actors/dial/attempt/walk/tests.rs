@@ -51,6 +51,10 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
         max_rate: None,
         address: None,
         direct_tls: false,
+        acks: false,
+        resume_timeout: second,
+        ack_timeout: second,
+        repeat: settings::Repeat::Messages,
     };
     let (here, meter) = (Arbiter::current(), Meter::new("test", 64, None));
     let nameservers = vec![([127, 0, 0, 1], 9).into()];
@@ -63,6 +67,7 @@ fn attempt<G: Goal>(goal: G) -> Attempt<G> {
     });
     Attempt {
         goal,
+        lost: None,
         pair: pair(),
         remote: remote.clone(),
         limits: Limits {

@@ -11,6 +11,10 @@
 //! strict as the one for a stream from it. A peer that could forge an answer could also have kept the stanza.
 //! An error is never answered, so nothing is amplified. A `result` has data, and no deployed server sends one
 //! here: it has to come on a stream that the remote opens, like all other stanzas.
+use super::{
+    Stray,
+    acknowledging::{Acks, Counted, Resumable},
+};
 use crate::{
     DomainPair,
     framer::{self, Frame},
@@ -27,7 +31,6 @@ use crate::{
     xml::{self, ns},
 };
 use bytes::{Bytes, BytesMut};
-use std::fmt;
 
 /// An open stream to a remote domain. A [`Session`](super::Session) ends in it.
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub struct Open {
     secured: Option<Secured>,
     /// Announced by the peer.
     limits: StreamLimits,
-    wire: Wire<Output>,
+    pub(super) wire: Wire<Output>,
     state: State,
     /// Reads error stanzas; `None` when the peer's header is so long that no answer is taken.
     intake: Option<Intake>,
@@ -46,6 +49,7 @@ pub struct Open {
     elements: usize,
     /// An answer without a question was reported.
     unasked: bool,
+    pub(super) counted: Counted,
 }
 
 /// The next thing for the driver to do.
@@ -63,32 +67,25 @@ pub enum Output {
         /// `result` or `verify`.
         element: String,
     },
+    /// The peer acknowledges stanzas from now on. Those since the [request](super::Acks::Requested) count.
+    AcksOn {
+        /// As in [`Acks::On`](super::Acks::On).
+        resumable: Option<Resumable>,
+    },
+    /// The peer has refused the request for acks, or its answer cannot be used. The stream goes on without
+    /// them.
+    AcksRefused {
+        /// The condition of the peer, or the fault of its answer.
+        reason: String,
+    },
+    /// The peer has handled so many stanzas: a count for the [`Ledger`](crate::acks::Ledger). If that refuses
+    /// it, close the stream with the error. Acks come after [`Open::close`] too, until the stream is over.
+    Acknowledged {
+        /// The count, mod 2^32.
+        h: u32,
+    },
     /// The stream is over. Write what was transmitted, then close.
     Ended(End),
-}
-
-/// An element that the peer had no reason to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stray {
-    /// A stanza whose addresses or namespace cannot be read.
-    Malformed,
-    /// A stanza between other domains.
-    OtherDomains,
-    /// A stanza that is no error.
-    NoAnswer,
-    /// No stanza.
-    NoStanza,
-}
-
-impl fmt::Display for Stray {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "a stanza that cannot be read",
-            Self::OtherDomains => "a stanza between other domains",
-            Self::NoAnswer => "a stanza that is no error",
-            Self::NoStanza => "an element that is no stanza",
-        })
-    }
 }
 
 /// The results of a handshake for the open stream.
@@ -106,6 +103,7 @@ pub(super) struct Negotiated {
     pub(super) elements: usize,
     /// An answer without a question was reported.
     pub(super) unasked: bool,
+    pub(super) counted: Counted,
 }
 
 impl From<End> for Output {
@@ -117,14 +115,17 @@ impl From<End> for Output {
 impl Open {
     /// Goes on behind a handshake, on its wire.
     pub(super) fn new(negotiated: Negotiated, mut wire: Wire<Output>) -> Self {
-        let Negotiated { pair, policy, mechanism, secured, limits, header, bounds, elements, unasked } =
-            negotiated;
+        let Negotiated { pair, policy, mechanism, secured, limits, header, .. } = negotiated;
+        let Negotiated { bounds, elements, unasked, counted, .. } = negotiated;
         // An answer may be as long as our stanzas.
         wire.limit(bounds.for_known(policy.max_stanza.saturating_add(LONGER_BY)));
         // A header that declares much would make each answer long.
         let intake = wire.confine_header(&header).is_ok().then(|| wire.intake(header.lang));
+        if let Some(malformed) = counted.malformed {
+            wire.emit(Output::AcksRefused { reason: format!("its <resumed/> has {malformed}") });
+        }
         let state = State::Open;
-        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unasked }
+        Self { pair, policy, mechanism, secured, limits, wire, state, intake, elements, unasked, counted }
     }
 
     /// The mechanism that authenticated us.
@@ -173,8 +174,10 @@ impl Open {
         self.wire.receive(bytes);
     }
 
-    /// Closes the stream. [`Output::Ended`] follows when the peer has closed its side too.
+    /// Closes the stream, behind a last ack if it has acks: nothing that the peer sends from now on is taken,
+    /// except its acks. [`Output::Ended`] follows when the peer has closed its side too.
     pub fn close(&mut self, error: Option<Error>) {
+        self.write_last_ack();
         self.state.close(&mut self.wire, error);
     }
 
@@ -188,17 +191,23 @@ impl Open {
                 return None;
             }
             let step = match self.wire.next() {
+                Ok(None) if self.answer_request() => Ok(()),
                 Ok(None) => return None,
+                Ok(Some(Frame::Element(element))) if self.is_of_acks(&element) => self.acks_element(&element),
+                // The last ack is sent, and the peer sends again what it does not count.
+                Ok(Some(Frame::Element(element))) if self.is_too_late(&element) => Ok(()),
                 Ok(Some(Frame::Element(element))) if !concerns_the_stream(&element, &self.policy) => {
-                    // Nothing is ready that would come before it.
-                    match (self.read_answer(element), &self.state) {
-                        (Ok(answer), _) => return Some(Output::Answer(answer)),
-                        (Err(_), State::Closing(_)) => Ok(()),
-                        (Err(stray), _) => return Some(Output::Stray(stray)),
+                    self.count(&element);
+                    match self.read_answer(element) {
+                        // Nothing is ready that would come before it.
+                        Ok(answer) => return Some(Output::Answer(answer)),
+                        Err(stray) => self.stray(stray),
                     }
+                    Ok(())
                 }
                 Ok(Some(Frame::Element(element))) => self.element(&element),
                 Ok(Some(Frame::Footer)) => {
+                    self.write_last_ack();
                     self.state.footer(&mut self.wire);
                     Ok(())
                 }
@@ -207,6 +216,7 @@ impl Open {
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
+                self.write_last_ack();
                 self.state.fail(&mut self.wire, fault);
             }
         }
@@ -219,7 +229,10 @@ impl Open {
         }
         let element = self.wire.read(element, wire::TAGS_OF_FEATURES)?;
         match (element.namespace.as_str(), element.name.as_str()) {
-            (ns::STREAM, "error") => self.state.peer_error(&mut self.wire, Error::parse(&element)),
+            (ns::STREAM, "error") => {
+                self.write_last_ack();
+                self.state.peer_error(&mut self.wire, Error::parse(&element));
+            }
             _ if !self.state.is_open() => {}
             (ns::STREAM, "features") => {}
             (ns::DIALBACK, _) if !self.unasked => {
@@ -227,7 +240,7 @@ impl Open {
                 self.wire.emit(Output::Unasked { element: truncate(&element.name).into_owned() });
             }
             (ns::DIALBACK, _) => {}
-            _ => self.wire.emit(Output::Stray(Stray::NoStanza)),
+            _ => self.stray(Stray::NoStanza),
         }
         Ok(())
     }
@@ -244,6 +257,30 @@ impl Open {
         match stanza.type_().map(xml::unescape).as_deref() {
             Some("error") => Ok(stanza),
             _ => Err(Stray::NoAnswer),
+        }
+    }
+
+    /// Writes the last ack, unless our closing tag is sent.
+    fn write_last_ack(&mut self) {
+        if self.state.is_open() {
+            self.counted.write(&mut self.wire);
+        }
+    }
+
+    /// Whether our closing tag is sent.
+    pub(super) fn is_closing(&self) -> bool {
+        !self.state.is_open()
+    }
+
+    /// Whether a stanza comes behind our last ack.
+    fn is_too_late(&self, element: &framer::RawElement) -> bool {
+        self.is_closing() && matches!(self.counted.acks, Acks::On { .. }) && wire::is_stanza(element)
+    }
+
+    /// Reports an element that is dropped.
+    pub(super) fn stray(&mut self, stray: Stray) {
+        if self.state.is_open() {
+            self.wire.emit(Output::Stray(stray));
         }
     }
 }

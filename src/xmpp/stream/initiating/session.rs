@@ -1,6 +1,7 @@
 //! The goal of a stream for stanzas: EXTERNAL or dialback authenticates us, and the stream opens.
 use super::{
     Cause, Goal, Handshake, Note, Output, Plan, Protection, State, Steps, Waiting,
+    acknowledging::Counted,
     open::{self, Negotiated, Open},
 };
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     external: External,
+    pub(super) counted: Counted,
 }
 
 /// The state of SASL EXTERNAL.
@@ -39,6 +41,8 @@ pub enum Awaited {
     EndOfRefusal,
     /// The answer to our dialback key.
     DialbackResult,
+    /// The answer to our request to resume a stream, after authentication by this mechanism.
+    Resumption(Mechanism),
 }
 
 impl Waiting for Awaited {
@@ -46,6 +50,7 @@ impl Waiting for Awaited {
         match self {
             Self::External { .. } | Self::EndOfRefusal => Stage::External,
             Self::DialbackResult => Stage::DialbackResult,
+            Self::Resumption(_) => Stage::Resumption,
         }
     }
 
@@ -90,7 +95,7 @@ impl Steps for Session {
             return match handshake.features.unknown.take() {
                 Some(name) => Err(Fault::Feature(name).into()),
                 None => {
-                    handshake.state = State::Reached(Mechanism::External);
+                    handshake.reach(Mechanism::External);
                     Ok(())
                 }
             };
@@ -119,6 +124,7 @@ impl Steps for Session {
             bounds: handshake.plan.bounds,
             elements: handshake.elements,
             unasked: handshake.unasked,
+            counted: std::mem::take(&mut handshake.goal.counted),
         };
         Box::new(Open::new(negotiated, handshake.wire.hand_over(open::Output::Transmit)))
     }
@@ -129,6 +135,9 @@ impl Steps for Session {
                 handshake.external_outcome(challenged, element)?;
             }
             (Awaited::DialbackResult, ns::DIALBACK, "result") => handshake.dialback_result(element)?,
+            (Awaited::Resumption(mechanism), ns::ACKS, _) => {
+                return Ok(handshake.resumption_answer(mechanism, element));
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -138,7 +147,7 @@ impl Steps for Session {
 impl Handshake<Session> {
     /// A handshake that ends in an open stream.
     pub fn session(plan: Plan) -> Self {
-        Self::new(plan, Session { external: External::Untried })
+        Self::new(plan, Session { external: External::Untried, counted: Counted::default() })
     }
 
     fn is_offered(&self, mechanism: Mechanism) -> bool {
@@ -219,7 +228,7 @@ impl Handshake<Session> {
         let answer =
             dialback::is_between(element, remote, local).then(|| dialback::read_answer(element)).flatten();
         match answer {
-            Some(Answer::Valid) => self.state = State::Reached(Mechanism::Dialback),
+            Some(Answer::Valid) => self.reach(Mechanism::Dialback),
             Some(Answer::Invalid) => return Err(Cause::DialbackInvalid),
             Some(Answer::Error(error)) => return Err(Cause::DialbackError(error)),
             None => self.report_unasked(element),

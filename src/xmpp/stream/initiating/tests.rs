@@ -11,10 +11,12 @@ use crate::{
 };
 use Mechanism::{Dialback, External};
 
+mod acks;
 mod answers;
 mod authentication;
 mod negotiation;
 mod reasons;
+mod resumption;
 
 /// The remote server's end of the wire.
 struct Peer {
@@ -93,6 +95,7 @@ fn plan(policy: Policy) -> Plan {
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: true,
+        acks: crate::acks::Wish::default(),
     }
 }
 

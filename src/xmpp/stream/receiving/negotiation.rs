@@ -60,6 +60,8 @@ pub(super) enum Asked {
     Dialback,
     /// To take an answer to a question that we did not ask.
     Belief,
+    /// To take an element of acks that has no place.
+    Acks,
 }
 
 /// A pair of domains that the peer has proved, and how.
@@ -180,8 +182,13 @@ impl<O> Negotiation<O> {
         self.write_header(version, dialback);
     }
 
+    /// An unpredictable id that was not given before.
+    pub(super) fn new_id(&mut self) -> String {
+        (self.ids)()
+    }
+
     fn write_header(&mut self, version: Option<(u32, u32)>, dialback: bool) {
-        self.id = (self.ids)();
+        self.id = self.new_id();
         let meant = self.header.to.as_ref().filter(|to| self.rules.hosted(to).is_some());
         let header = Header {
             // COMPAT: ejabberd 23.01 takes an empty one for malformed, and reads no error that follows.
@@ -244,11 +251,11 @@ impl<O: From<Common>> Negotiation<O> {
         self.end(End::Closed);
     }
 
-    pub(super) fn peer_error(&mut self, element: &Element) {
+    pub(super) fn peer_error(&mut self, error: Error) {
         if !self.is_closing() {
             self.wire.close(None);
         }
-        self.end(End::ByPeer(Error::parse(element)));
+        self.end(End::ByPeer(error));
     }
 
     pub(super) fn footer(&mut self) {

@@ -1,6 +1,7 @@
 //! The open stream from a remote server: the stanzas of the pairs of domains that it has proved.
 use super::{
     End, Error, Fault, Stage, Status,
+    acks::{Acks, Ending, Gate},
     negotiation::{Common, Negotiation, Proved, Verified},
     wire,
 };
@@ -29,7 +30,8 @@ pub struct Open {
     /// The limit for the most trusted of the pairs, in bytes.
     pub(super) max_stanza: usize,
     /// The work for elements that brought no stanza, since the driver asked last.
-    unproductive: usize,
+    pub(super) unproductive: usize,
+    pub(super) acks: Acks,
 }
 
 /// The next thing for the driver to do.
@@ -58,6 +60,21 @@ pub enum Output {
         /// The reason, in plain words.
         reason: String,
     },
+    /// The peer has requested acks, and gets them: the stanzas behind this output count.
+    AcksEnabled {
+        /// The id with which the peer may resume the stream after a loss; `None` if it cannot.
+        resume: Option<String>,
+    },
+    /// The peer has requested an ack. Call [`Open::acknowledge`] once the stanzas before this output are
+    /// [handled](Open::handled).
+    AckDue,
+    /// The peer wants to continue a stream that was lost. Call [`Open::resumed`]; nothing is read until then.
+    Resume {
+        /// The id of the lost stream, as the peer gives it: 1 to 4000 bytes.
+        previd: String,
+        /// The number of stanzas of ours that the peer has handled. It is 0: none leave on such a stream.
+        h: u32,
+    },
     /// The stream is over. Write what was transmitted, then close.
     Ended(End),
 }
@@ -84,6 +101,7 @@ impl Open {
             certified: false,
             max_stanza: 0,
             unproductive: 0,
+            acks: Acks::default(),
         };
         proved.into_iter().for_each(|proved| open.authorize(proved));
         open
@@ -106,8 +124,13 @@ impl Open {
 
     /// Closes the stream. Stanzas under way are still taken until the peer's closing tag, then
     /// [`Output::Ended`] follows.
+    ///
+    /// A stream with acks takes nothing more. Its last ack and closing tag are sent as soon as the stanzas
+    /// that were output are [handled](Open::handled) or [given up](Open::give_up_unhandled).
     pub fn close(&mut self, error: Option<Error>) {
-        self.negotiation.close(error);
+        if !self.negotiation.is_closing() {
+            self.end_by(Ending::Close(error));
+        }
     }
 
     /// The next thing to do; `None` when more bytes are needed.
@@ -119,13 +142,25 @@ impl Open {
             if self.negotiation.is_over() {
                 return None;
             }
+            match self.acks.gate() {
+                Gate::Reading => {}
+                Gate::Waiting => return None,
+                Gate::Ending(ending) => {
+                    self.finish(*ending);
+                    continue;
+                }
+            }
             let step = match self.negotiation.wire.next() {
                 Ok(None) => return None,
                 Ok(Some(Frame::Element(element))) => {
                     let step = match wire::is_stanza(&element) {
+                        true if !self.accepts() => Ok(()),
                         true => match self.stanza(element) {
                             // Nothing is ready that would come before it.
-                            Ok(Some(stanza)) => return Some(Output::Stanza(stanza)),
+                            Ok(Some(stanza)) => {
+                                self.acks.output();
+                                return Some(Output::Stanza(stanza));
+                            }
                             step => step.map(drop),
                         },
                         false => self.element(&element),
@@ -137,26 +172,36 @@ impl Open {
                 }
                 Ok(Some(Frame::Header(bytes))) => self.header(&bytes),
                 Ok(Some(Frame::Footer)) => {
-                    self.negotiation.footer();
+                    self.end_by(Ending::Footer);
                     Ok(())
                 }
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = step {
-                self.negotiation.fail(fault);
+                self.end_by(Ending::Fault(fault));
             }
         }
     }
 
     /// The status of the stream.
     pub fn status(&self) -> Status<'_> {
-        self.negotiation.status()
+        Status { is_closing: self.is_closing(), ..self.negotiation.status() }
+    }
+
+    /// Whether our closing tag is sent or about to be, or the stream is over.
+    pub(super) fn is_closing(&self) -> bool {
+        self.acks.is_ending() || self.negotiation.is_closing()
     }
 
     /// The pairs whose stanzas are taken. There is at least one until other rules forbid it, see
     /// [`Open::adopt`].
     pub fn pairs(&self) -> &[DomainPair] {
         &self.pairs
+    }
+
+    /// The pairs whose stanzas are taken, each with the mechanism that proved it.
+    pub fn proofs(&self) -> impl Iterator<Item = (&DomainPair, Mechanism)> {
+        self.pairs.iter().zip(self.proofs.iter().map(|proof| proof.mechanism()))
     }
 
     /// The work since the last call for elements that brought no stanza, in elements of at most 256 bytes. A
@@ -167,7 +212,10 @@ impl Open {
 
     /// The point at which the stream is.
     pub fn stage(&self) -> Stage {
-        self.negotiation.stage()
+        match self.negotiation.stage() {
+            Stage::Open if self.acks.is_ending() => Stage::ClosingTag,
+            stage => stage,
+        }
     }
 
     fn header(&mut self, bytes: &[u8]) -> Result<(), Fault> {
@@ -180,17 +228,21 @@ impl Open {
     }
 
     fn element(&mut self, framed: &framer::RawElement) -> Result<(), Fault> {
+        if self.is_of_acks(framed) {
+            return self.acks_element(framed);
+        }
         self.unproductive += wire::work_of(framed);
         if !NEGOTIATION.contains(&&*self.intake.namespace(framed)) {
             return self.refuse(framed, Rejection::UnsupportedStanzaType);
         }
         let element = self.negotiation.read(framed)?;
         match (element.namespace.as_str(), element.name.as_str()) {
-            (ns::STREAM, "error") => self.negotiation.peer_error(&element),
+            (ns::STREAM, "error") => self.end_by(Ending::ByPeer(Error::parse(&element))),
             // Nothing can be answered behind our closing tag.
-            _ if self.negotiation.is_closing() => {}
-            (ns::TLS, "starttls") => self.negotiation.refuse_tls(),
-            (ns::SASL, _) if self.identity.is_none() => {
+            _ if self.is_closing() => {}
+            (ns::TLS, "starttls") => self.end_by(Ending::StartTls),
+            // A new header would be a new stream, which would have no acks.
+            (ns::SASL, _) if self.identity.is_none() && self.acks.are_off() => {
                 if let Some(proved) = self.negotiation.sasl(&element)? {
                     self.authorize(proved);
                 }

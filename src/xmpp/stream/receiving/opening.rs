@@ -109,7 +109,9 @@ impl Negotiation<Output> {
         let limits = if dialback { announced(policy) } else { StreamLimits::default() };
         // It would prove the peer to the domain in `to`.
         let external = self.header.to.is_some() && admission.is_some_and(|admission| admission.external);
-        Features { starttls, external, dialback, limits, unknown: None }
+        // The same holds for acks. What is offered in clear text may change within TLS.
+        let acks = dialback && self.secured.is_some() && policy.acks.is_some();
+        Features { starttls, external, dialback, limits, acks, unknown: None }
     }
 }
 
@@ -129,7 +131,9 @@ impl<O> Negotiation<O> {
             _ => {}
         }
         if modern {
-            let features = Features { limits: announced(self.policy()), ..Features::default() };
+            let policy = self.policy();
+            let (limits, acks) = (announced(policy), policy.acks.is_some());
+            let features = Features { limits, acks, ..Features::default() };
             self.wire.write(&features.element());
         }
         Ok(())

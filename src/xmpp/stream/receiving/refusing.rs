@@ -45,6 +45,9 @@ impl Open {
             None => None,
         };
         let bytes = element.bytes.len();
+        if reason.is_about_a_stanza() {
+            self.acks.output();
+        }
         let refused = Refused { reason, text, local: pair.local, remote: pair.remote, bytes, answer };
         self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
         Ok(())
@@ -68,6 +71,7 @@ impl Open {
             bytes: stanza.bytes().len(),
             answer: if ours { answer } else { answer.map(|answer| answer.sent_by(proved_to)) },
         };
+        self.acks.output();
         self.negotiation.wire.emit(Output::StanzaRefused(Box::new(refused)));
     }
 

@@ -10,13 +10,16 @@ use crate::{
     },
 };
 
+mod acks;
 mod authentication;
 mod bad_stanzas;
 mod change;
 mod cost;
 mod excess;
+mod last_acks;
 mod legacy;
 mod negotiation;
+mod resumption;
 mod stanzas;
 mod styles;
 

@@ -67,6 +67,9 @@ pub(crate) fn receiving_event(output: &Accepts) -> String {
                 None => format!("[dropped {}]", refused.reason),
             },
             Output::Refused { reason, .. } => format!("[refused: {reason}]"),
+            Output::AcksEnabled { resume } => format!("[acks enabled, {}]", resumable(resume.as_deref())),
+            Output::AckDue => "[ack due]".to_owned(),
+            Output::Resume { previd, h } => format!("[resume {previd} after {h}]"),
             Output::Ended(end) => format!("[{end}]"),
         },
     }
@@ -91,8 +94,17 @@ pub(crate) fn initiating_event(output: &Opens) -> String {
         Opens::Failed(failure) => format!("[failed: {failure}]"),
         Opens::Answer(stanza) => format!("[answer {}]", stanza_text(stanza)),
         Opens::Stray(stray) => format!("[dropped: {stray}]"),
+        Opens::AcksOn(stream) => {
+            format!("[acks on, {}]", resumable(stream.as_ref().map(|stream| &*stream.id)))
+        }
+        Opens::AcksRefused(reason) => format!("[acks refused: {reason}]"),
+        Opens::Acknowledged(h) => format!("[acknowledged {h}]"),
         Opens::Ended(end) => format!("[{end}]"),
     }
+}
+
+fn resumable(id: Option<&str>) -> String {
+    id.map_or_else(|| "not resumable".to_owned(), |id| format!("resumable as {id}"))
 }
 
 /// Transmitted bytes, with one kind of quotes.

@@ -36,6 +36,9 @@ pub(crate) enum Opens {
     Verified(dialback::Answer),
     Answer(Stanza),
     Stray(Stray),
+    AcksOn(Option<initiating::Resumable>),
+    AcksRefused(String),
+    Acknowledged(u32),
     Ended(End),
 }
 
@@ -104,6 +107,14 @@ impl Opening {
         }
     }
 
+    /// The open stream.
+    pub(crate) fn opened(&mut self) -> &mut initiating::Open {
+        match self {
+            Self::Open(open) => open,
+            Self::Session(_) | Self::Verification(_) => panic!("the stream is not open"),
+        }
+    }
+
     pub(crate) fn is_established(&self) -> bool {
         self.stage() == Stage::Open
     }
@@ -117,6 +128,9 @@ impl Opening {
                     initiating::open::Output::Answer(stanza) => Opens::Answer(stanza),
                     initiating::open::Output::Stray(stray) => Opens::Stray(stray),
                     initiating::open::Output::Unasked { element } => Opens::Unasked(element),
+                    initiating::open::Output::AcksOn { resumable } => Opens::AcksOn(resumable),
+                    initiating::open::Output::AcksRefused { reason } => Opens::AcksRefused(reason),
+                    initiating::open::Output::Acknowledged { h } => Opens::Acknowledged(h),
                     initiating::open::Output::Ended(end) => Opens::Ended(end),
                 });
             }
@@ -221,6 +235,14 @@ impl Accepting {
                 false
             }
             Self::Open(open) => open.certificate_ended(),
+        }
+    }
+
+    /// The open stream.
+    pub(crate) fn opened(&mut self) -> &mut receiving::Open {
+        match self {
+            Self::Open(open) => open,
+            Self::Handshake(_) => panic!("the stream is not open"),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{
 };
 use crate::{
     DomainPair,
+    acks::Wish,
     certificate::Certificate,
     dialback::{self, Answer, Secret},
     policy::{Bounds, Mechanism, Policy, Rules},
@@ -73,6 +74,7 @@ impl Pair {
             bounds: Bounds::default(),
             direct_tls: direct.then(|| secured(certificates.1.clone())),
             certificate: certificates.0.is_some(),
+            acks: Wish::default(),
         };
         let shown = direct.then(|| secured(certificates.0.clone()));
         Self {
@@ -259,6 +261,7 @@ fn ask(
         bounds: Bounds::default(),
         direct_tls: None,
         certificate: false,
+        acks: Wish::default(),
     };
     let mut initiating = Opening::verification(plan, request.clone());
     let mut receiving = Accepting::new(authority.clone(), None, ids());

@@ -5,16 +5,21 @@ use super::{
 };
 use crate::{
     DomainPair,
+    acks::{Offer, Previous, Wish},
     dialback::Answer,
     framer::{Frame, Framer, Limits},
     policy::{Bounds, Policy, Tls, tests::policy},
-    stream::{initiating::Plan, receiving::open::Output},
+    stream::{
+        initiating::Plan,
+        receiving::{Claim, open::Output},
+    },
 };
 use bytes::BytesMut;
 use proptest::prelude::*;
+use std::time::Duration;
 
 /// Pieces of real streams, so that chance gets deep into the machines, and of bad ones.
-const PIECES: [&str; 30] = [
+const PIECES: [&str; 40] = [
     "<?xml version='1.0'?>",
     "<stream:stream xmlns='jabber:server' xmlns:db='jabber:server:dialback' \
      xmlns:stream='http://etherx.jabber.org/streams' from='b.example' to='a.example' id='1' version='1.0'>",
@@ -48,6 +53,16 @@ const PIECES: [&str; 30] = [
     "</stream:stream>",
     "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
     "\u{0}&<!",
+    "<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>",
+    "<enable xmlns='urn:xmpp:sm:3'/>",
+    "<enable xmlns='urn:xmpp:sm:3' resume='true'/>",
+    "<enabled xmlns='urn:xmpp:sm:3' resume='true' id='x'/>",
+    "<resume xmlns='urn:xmpp:sm:3' previd='lost' h='0'/>",
+    "<resumed xmlns='urn:xmpp:sm:3' previd='lost' h='7'/>",
+    "<failed xmlns='urn:xmpp:sm:3' h='7'/>",
+    "<r xmlns='urn:xmpp:sm:3'/>",
+    "<a xmlns='urn:xmpp:sm:3' h='0'/>",
+    "<a xmlns='urn:xmpp:sm:3' h='x'/>",
 ];
 
 /// The action of the driver between two pieces.
@@ -107,7 +122,11 @@ fn cut(piece: &str, cut: usize) -> Vec<BytesMut> {
 }
 
 fn lax() -> Policy {
-    Policy { tls: Tls::Optional, ..policy() }
+    Policy { tls: Tls::Optional, ..with_acks() }
+}
+
+fn with_acks() -> Policy {
+    Policy { acks: Some(Offer { resume_for: Some(Duration::from_secs(60)) }), ..policy() }
 }
 
 proptest! {
@@ -115,7 +134,7 @@ proptest! {
 
     #[test]
     fn the_receiving_side_accepts_any_input_and_sends_valid_xml(acts in acts(), trusted: bool) {
-        let rules = rules(&["a.example"], if trusted { policy() } else { lax() }, true);
+        let rules = rules(&["a.example"], if trusted { with_acks() } else { lax() }, true);
         let mut stream = Accepting::new(rules, None, ids());
         let (mut reader, mut requests, mut over) = (Reader::new(), Vec::new(), false);
         for act in acts {
@@ -143,6 +162,12 @@ proptest! {
                     match output {
                         Accepts::Open(Output::Transmit(bytes)) => reader.reads(&bytes),
                         Accepts::Open(Output::Verify(request)) => requests.push(request),
+                        Accepts::Open(Output::Stanza(_)) => stream.opened().handled(1),
+                        Accepts::Open(Output::AckDue) => stream.opened().acknowledge(),
+                        Accepts::Open(Output::Resume { .. }) => {
+                            let goes_on = stream.opened().resumed(Claim::Continue { handled: 7 });
+                            prop_assert!(goes_on);
+                        }
                         Accepts::Open(Output::Ended(_)) => over = true,
                         _ => {}
                     }
@@ -159,6 +184,11 @@ proptest! {
             bounds: Bounds::default(),
             direct_tls: None,
             certificate: true,
+            acks: Wish {
+                enabled: true,
+                resume: trusted.then(|| Previous { id: "lost".to_owned(), handled: 3, max: None }),
+                resumable: true,
+            },
         });
         let (mut reader, mut over) = (Reader::new(), false);
         for act in acts {
