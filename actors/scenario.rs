@@ -197,7 +197,7 @@ impl Node {
         let counted = Arc::clone(&components);
         mailbox::start_on(&here, &components, "component", move |own| {
             let address = ([127, 0, 0, 1], 5347).into();
-            Component::new(environment, Stream::Memory(link), address, own, counted)
+            Component::new(environment, Stream::Tcp(link.into()), address, own, counted)
         });
         let read = log_in(&mut socket).await;
         let ((reader, component), (answers, answered)) = (split(socket), mpsc::channel(1_000_000));

@@ -90,7 +90,7 @@ impl Remotes {
             expires: None,
             evidence: None,
             route: None,
-            stream: Stream::Memory(ours),
+            stream: Stream::Tcp(ours.into()),
             machine,
             trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
             address,

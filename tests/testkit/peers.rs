@@ -19,5 +19,5 @@ pub use component::{Component, SECRET};
 pub use eventually::{NEVER, SOON, eventually, within};
 pub use peer::{Listener, Peer, offers_external, plays};
 pub use proxy::Proxy;
-pub use wire::{Nothing, Wire};
+pub use wire::{Nothing, Wire, tls_context};
 pub use xml::{Element, Event, Splitter};

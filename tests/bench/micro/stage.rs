@@ -164,7 +164,7 @@ fn start(socket: TcpStream, remotes: SocketAddr) -> Mailbox<Router> {
     let components = meter("component");
     let counted = Arc::clone(&components);
     mailbox::start_on(&here, &components, "component", move |own| {
-        let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime"));
+        let stream = Stream::Tcp(tokio::net::TcpStream::from_std(socket).expect("a runtime").into());
         Component::new(environment, stream, address, own, counted)
     });
     router
@@ -218,7 +218,7 @@ impl Dial for World {
         let attempt = async move {
             let stream = tokio::net::TcpStream::connect(address).await.expect("a remote");
             let machine = established(&pair);
-            let stream = Stream::Tcp(stream);
+            let stream = Stream::Tcp(stream.into());
             Ok(Session {
                 trace: actors::parts::Trace::new("nuncio::outgoing"),
                 stream,
