@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    fixture::{
-        EXTERNAL, Event, Listener, Network, Nothing, PROCEED, Peer, STARTTLS, Setup, paused, sleep, timed,
-    },
+    fixture::{Event, Identity, Listener, Nothing, PROCEED, Peer, STARTTLS, Setup, paused, timed},
     scene::{INBOX, PEER, Scene, message, quick},
 };
 
@@ -268,7 +266,7 @@ fn a_stream_of_ours_ends_with_the_certificate_that_the_policy_wants_good() {
 }
 
 /// Answers a verification request over TLS: valid.
-async fn is_called_back(listener: &Listener, identity: &super::fixture::Identity) {
+async fn is_called_back(listener: &Listener, identity: &Identity) {
     let mut peer = listener.accepts().await;
     peer.answers_to_tls(PEER, identity).await;
     peer.sends_features(DIALBACK).await;

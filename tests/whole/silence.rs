@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::fixture::{
-    EXTERNAL, Element, Event, Listener, Network, Node, PROCEED, Peer, STARTTLS, Setup, eventually_logs,
-    header, paused, sleep, timed,
+    Behaviour, EXTERNAL, Element, Identity, Listener, Node, Nothing, PROCEED, Peer, STARTTLS, Setup,
+    eventually_logs, header, paused, sleep, timed,
 };
 
 // rows: E27
@@ -45,8 +45,8 @@ fn a_byte_from_time_to_time_does_not_extend_the_time_to_authenticate() {
             drips += 1;
             match peer.hears(Duration::from_secs(1)).await {
                 Ok(heard) => answer.push_str(&heard),
-                Err(super::fixture::Nothing::Late) => {}
-                Err(super::fixture::Nothing::Ended) => break,
+                Err(Nothing::Late) => {}
+                Err(Nothing::Ended) => break,
             }
             if answer.contains("</stream:stream>") {
                 break;
@@ -86,7 +86,7 @@ fn a_server_that_is_silent_in_any_stage_costs_the_attempt_its_time_and_no_more()
 }
 
 /// Goes silent after so many steps of a negotiation.
-async fn silent_server(mut peer: Peer, stage: usize, identity: &super::fixture::Identity) {
+async fn silent_server(mut peer: Peer, stage: usize, identity: &Identity) {
     let wait = Duration::from_secs(3600);
     if stage > 0 {
         peer.expects_header().await;
@@ -130,7 +130,7 @@ fn a_host_that_is_off_costs_the_attempt_the_time_to_connect() {
 fn a_name_server_that_is_silent_costs_the_attempt_the_time_of_the_dns() {
     paused(async |network| {
         let node = Node::start(network, Setup::of("nuncio.example").set("dns.timeout", "\"7s\"")).await;
-        network.dns.behaves(PEER, super::fixture::Behaviour::Silence);
+        network.dns.behaves(PEER, Behaviour::Silence);
         let (answer, took) = timed(answer_to_request(&node)).await;
         answer.expect("error").expect("remote-server-timeout");
         assert_eq!(took.as_secs(), 7, "{took:?}");

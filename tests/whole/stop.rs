@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    fixture::{Behaviour, Event, Network, Node, Peer, Setup, eventually_logs, paused, sleep, timed},
+    fixture::{Behaviour, Event, Network, Node, Peer, Setup, eventually_logs, log_has, paused, sleep, timed},
     scene::{INBOX, PEER},
 };
 
@@ -101,7 +101,7 @@ fn nodes_that_are_linked_both_ways_end_without_a_warning_in_every_order() {
                     nodes[1 - order[0]].stops().await;
                 }
             }
-            assert!(!super::fixture::log_has(&["WARN", "may not have arrived"]), "{order:?}");
+            assert!(!log_has(&["WARN", "may not have arrived"]), "{order:?}");
         });
     }
 }
