@@ -31,26 +31,30 @@ async fn stanzas_pass_both_ways(network: &Network, setup: fn(Setup) -> Setup) {
         near.receives_id(&back).await;
     }
     for node in [&one, &other] {
-        assert_eq!(node.account().await.bounces().count(), 0);
+        assert_eq!(bounces(node).await, 0);
     }
 }
 
 #[test]
-fn a_link_that_is_idle_for_an_hour_is_closed_and_the_next_stanza_opens_another() {
+fn an_idle_link_is_closed_within_the_hour_and_the_next_stanza_opens_another() {
     paused(async |network| {
         let (one, other) = pair(network, Setup::external).await;
         let (near, mut far) = (one.inbox().await, other.inbox().await);
         near.sends_message(far.name(), "first", "");
         far.receives_id("first").await;
-        sleep(59 * MINUTE).await;
-        near.sends_message(far.name(), "within the hour", "");
-        far.receives_id("within the hour").await;
+        // The other node announces that it closes a link after an hour (XEP-0478), so this one does so a little before.
+        sleep(50 * MINUTE).await;
+        near.sends_message(far.name(), "in time", "");
+        far.receives_id("in time").await;
+        sleep(50 * MINUTE).await;
+        near.sends_message(far.name(), "in time again", "");
+        far.receives_id("in time again").await;
         assert_eq!(network.attempts(other.address()), 1);
-        sleep(70 * MINUTE).await;
+        sleep(60 * MINUTE).await;
         near.sends_message(far.name(), "after the hour", "");
         far.receives_id("after the hour").await;
         assert_eq!(network.attempts(other.address()), 2);
-        assert_eq!(one.account().await.bounces().count(), 0);
+        assert_eq!(bounces(&one).await, 0);
     });
 }
 
@@ -69,9 +73,9 @@ fn messages_for_a_remote_that_is_away_for_an_hour_arrive_in_order() {
         let (answer, took) = timed(near.receives_id("request")).await;
         assert!(answer.is("iq", "error"), "{answer}");
         assert!(took < MINUTE, "{took:?}");
-        // The pauses grow to five minutes.
+        // The pauses grow to five minutes, less a random part.
         let attempts = network.attempts(other.address());
-        assert!((12..=30).contains(&attempts), "{attempts} attempts in an hour");
+        assert!((12..=50).contains(&attempts), "{attempts} attempts in an hour");
 
         network.internet.switch(other.address(), true);
         let (first, took) = timed(far.next()).await;
@@ -165,6 +169,11 @@ async fn every_stanza_has_one_outcome(near: &mut Component, far: &mut Component)
     }
 }
 
+/// The number of stanzas that the node answered with an error.
+async fn bounces(node: &Node) -> u64 {
+    node.account().await.bounces().map(|(_, count)| count).sum()
+}
+
 /// Two nodes with the components `inbox.one.example` and `inbox.other.example`.
 async fn pair(network: &Network, setup: fn(Setup) -> Setup) -> (Node, Node) {
     let one = Node::start(network, setup(Setup::of("one.example"))).await;
@@ -173,5 +182,5 @@ async fn pair(network: &Network, setup: fn(Setup) -> Setup) -> (Node, Node) {
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// More than two seconds of either node's work.
-const FLOOD: usize = 5_000;
+/// More than the buffers on the way hold.
+const FLOOD: usize = 2_000;

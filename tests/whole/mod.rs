@@ -9,6 +9,7 @@
 
 mod federation;
 mod fixture;
+mod limits;
 mod liveness;
 mod scene;
 mod silence;

@@ -8,46 +8,6 @@ use socket2::{Domain, Socket, Type};
 use super::{INBOX, PEER, Stage, setup};
 use crate::support::{Component, Nothing, Peer, SOON, Server};
 
-// rows: B20 B21
-#[test]
-fn a_silent_link_is_checked_now_and_then_and_never_while_it_is_negotiated() {
-    let stage = Stage::with(setup().set("s2s.keepalive", "\"1s\""));
-    let listener = stage.listens();
-    let mut inbox = stage.node.inbox();
-    inbox.sends_message(PEER, "1", "");
-
-    let mut peer = listener.accepts();
-    peer.expects_header();
-    peer.sends_header(PEER, INBOX, "id='1'");
-    // During a negotiation, for longer than `keepalive`.
-    assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
-    peer.sends_features("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>");
-    peer.expects("starttls");
-    assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
-    peer.sends("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-    peer.secures_as_server(&stage.identity);
-    peer.expects_header();
-    peer.sends_header(PEER, INBOX, "id='2'");
-    assert_eq!(peer.hears(NEGOTIATED), Err(Nothing::Late));
-    peer.takes_external(PEER);
-    peer.expects("message");
-
-    // An established link is checked once per interval, on both sides.
-    let mut theirs = stage.authenticated();
-    let start = Instant::now();
-    for peer in [&mut peer, &mut theirs] {
-        let mut heard = String::new();
-        while heard.len() < 3 {
-            heard.push_str(&peer.hears(SOON).expect("a sign of life"));
-        }
-        assert_eq!(heard.trim(), "", "{heard:?}");
-    }
-    assert!(start.elapsed() >= Duration::from_millis(2500), "three checks in {:?}", start.elapsed());
-    // TCP acknowledged each, so the links stay open.
-    inbox.sends_message(PEER, "2", "");
-    assert_eq!(peer.expects("message").attribute("id"), "2");
-}
-
 // rows: B21
 #[test]
 fn a_peer_that_stops_reading_gets_connection_timeout() {
