@@ -1,15 +1,9 @@
 //! Shutdown: every stanza is delivered or answered, and streams are closed in order.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
-use crate::support::{
-    Behaviour, Component, Element, Event, NEVER, Network, Node, Peer, Prosody, SOON, Server, Setup,
-    eventually,
-};
+use crate::support::{Component, Element, NEVER, Network, Node, Prosody, SOON, Server, Setup, eventually};
 
 #[test]
 fn under_load_towards_prosody_every_stanza_is_delivered_or_answered() {

@@ -1,13 +1,12 @@
 //! Rows E: limits against abuse by unauthenticated and misbehaving peers (RFC 6120, section 13.12).
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Event, HEADER, INBOX, NEVER, Node, Peer, SOON, Scene, Server, Setup, Tls,
-    connect_from, eventually, message, most_lines, read_to_end,
+    Auth, Behaviour, Certificate, HEADER, INBOX, NEVER, Node, SOON, Scene, Server, Setup, Tls, connect_from,
+    eventually, most_lines, read_to_end,
 };
 
 // rows: E25
@@ -142,11 +141,6 @@ fn the_number_of_domains_per_stream_is_configurable() {
     peer.sends("<db:result from='peer.example' to='outbox.nuncio.example'>key</db:result>");
     let refused = peer.expects("result").to_string();
     assert!(refused.contains("resource-constraint"), "{refused}");
-}
-
-/// The stream error on a refused connection.
-fn refusal(source: Ipv4Addr, target: SocketAddr) -> String {
-    read_to_end(&mut connect_from(source, target))
 }
 
 /// Whether a header is answered with features.

@@ -1,8 +1,8 @@
 //! Certificates: names, chains, trust stores, expiry and revocation. SASL EXTERNAL itself is in `external`.
 
 use crate::support::{
-    Auth, Authority, Event, Identity, Listener, NEVER, Network, Node, Nothing, Peer, SOON, Server, Setup,
-    Status, offers_external,
+    Auth, Authority, Event, Identity, Listener, NEVER, Network, Node, Peer, SOON, Server, Setup, Status,
+    offers_external,
 };
 
 mod external;
@@ -230,10 +230,6 @@ fn is_called_back(mut peer: Peer, identity: &Identity) {
 /// A revoked certificate, with the OCSP response stapled.
 fn revoked(authority: &Authority, name: &str) -> Identity {
     authority.staples(authority.issue(&[name]), Status::Revoked)
-}
-
-fn message(id: &str) -> String {
-    format!("<message from='a@peer.example' to='b@{INBOX}' id='{id}'><body/></message>")
 }
 
 const INBOX: &str = "inbox.nuncio.example";

@@ -5,8 +5,8 @@ mod form;
 use std::collections::HashMap;
 
 use crate::support::{
-    Auth, Behaviour, Certificate, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene,
-    Server, Setup, Tls, eventually, message,
+    Auth, Component, Event, INBOX, Listener, Network, Node, Peer, SOON, Scene, Server, Setup, eventually,
+    message,
 };
 
 /// Sender addresses of a scripted peer, and the outcome of each.

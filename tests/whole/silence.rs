@@ -71,6 +71,32 @@ fn a_peer_that_is_silent_after_tls_is_closed_in_time() {
     });
 }
 
+// rows: I7
+#[test]
+fn waiting_for_the_first_byte_or_for_tls_has_a_timeout() {
+    paused(async |network| {
+        let node = Node::start(network, Setup::of("nuncio.example").external()).await;
+        let mut silent = Peer::dials(network, &node).await;
+        let mut stalled = Peer::dials(network, &node).await;
+        stalled.sends("\u{16}").await;
+        let mut liar = Peer::dials(network, &node).await;
+        liar.sends("\u{16}<stream:stream xmlns='jabber:server'>").await;
+        liar.waits_for_the_end().await;
+        let ((), took) = timed(stalled.expects_end()).await;
+        assert!(ends_in_time(took), "closed after {took:?}");
+        silent.expects_header().await;
+        silent.expects("error").await.expect("connection-timeout");
+        silent.expects_closed().await;
+        // The port still takes peers that begin with TLS.
+        let identity = network.authority.issue(&[PEER]);
+        let mut direct = Peer::dials(network, &node).await;
+        direct.begins_with_tls(INBOX, &identity).await;
+        direct.sends_header(PEER, INBOX, "").await;
+        direct.expects_header().await;
+        direct.expects("features").await;
+    });
+}
+
 #[test]
 fn a_server_that_is_silent_in_any_stage_costs_the_attempt_its_time_and_no_more() {
     for stage in 0..=6 {

@@ -229,3 +229,87 @@ const BACKLOG: usize = 1024;
 
 /// The first port of clients (RFC 6335 section 6).
 const FIRST_PORT: u16 = 49_152;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::{
+        super::{Listener, Socket},
+        *,
+    };
+
+    const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5269);
+
+    fn client(internet: &Internet) -> Network {
+        internet.host([192, 0, 2, 2].into())
+    }
+
+    fn listener(internet: &Internet) -> Listener {
+        internet.host(SERVER.ip()).bind(SERVER).unwrap()
+    }
+
+    async fn connected() -> (Socket, Socket) {
+        let internet = Internet::default();
+        let listener = listener(&internet);
+        let near = client(&internet).connect(SERVER).await.unwrap();
+        let (far, address) = listener.accept().await.unwrap();
+        assert_eq!((near.peer_addr().unwrap(), near.local_addr().unwrap()), (SERVER, address));
+        assert_eq!((far.local_addr().unwrap(), far.peer_addr().unwrap()), (SERVER, address));
+        (near, far)
+    }
+
+    #[tokio::test]
+    async fn the_first_byte_is_left_to_be_read() {
+        let (mut near, mut far) = connected().await;
+        assert_eq!(far.try_read(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        near.write_all(b"one").await.unwrap();
+        assert_eq!(far.first_byte().await.unwrap(), Some(b'o'));
+        assert_eq!(far.first_byte().await.unwrap(), Some(b'o'));
+        assert_eq!(near.try_write(b" two").unwrap(), 4);
+        near.shutdown().await.unwrap();
+        let mut read = String::new();
+        far.read_to_string(&mut read).await.unwrap();
+        assert_eq!(read, "one two");
+        assert_eq!(far.first_byte().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_reader_is_bounded() {
+        let (mut near, _far) = connected().await;
+        let mut written = 0;
+        while let Ok(length) = near.try_write(&[0; 1000]) {
+            written += length;
+        }
+        assert_eq!(written, WINDOW);
+    }
+
+    #[tokio::test]
+    async fn an_address_belongs_to_one_listener_of_its_host() {
+        let internet = Internet::default();
+        let refused = client(&internet).connect(SERVER).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(client(&internet).bind(SERVER).unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+        let first = listener(&internet);
+        let second = internet.host(SERVER.ip()).bind(SERVER).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert!(client(&internet).connect(SERVER).await.is_err());
+        let _again = listener(&internet);
+        assert!(client(&internet).connect(SERVER).await.is_ok());
+        assert_eq!(internet.attempts(SERVER), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_is_off_does_not_answer() {
+        let internet = Internet::default();
+        let _listener = listener(&internet);
+        let (client, hour) = (client(&internet), Duration::from_secs(3600));
+        internet.switch(SERVER.ip(), false);
+        assert!(tokio::time::timeout(hour, client.connect(SERVER)).await.is_err());
+        internet.switch(SERVER.ip(), true);
+        assert!(client.connect(SERVER).await.is_ok());
+    }
+}

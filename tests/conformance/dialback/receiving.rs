@@ -2,7 +2,7 @@
 
 use super::{Stage, answers, publishes, told};
 use crate::dialback::{INBOX, OUTBOX, hears_nothing, message, result, verified};
-use crate::support::{Behaviour, Peer, Server, Setup};
+use crate::support::{Behaviour, Peer, Server};
 
 // rows: F1 F2 F3
 #[test]
@@ -207,17 +207,6 @@ fn a_failed_verification_is_answered_with_an_error() {
     dialling.sends(&result("peer.example", INBOX, "key"));
     stage.confirms(INBOX, &id);
     assert_eq!(dialling.expects("result").attribute("type"), "valid");
-}
-
-// rows: F17
-#[test]
-fn a_silent_authority_is_reported_before_the_handshake_timeout() {
-    let stage = Stage::of(Setup::of("nuncio.example").set("s2s.handshake_timeout", "\"2s\""));
-    let _silent = publishes(&stage.network, "silent.example");
-    let (mut dialling, _) = stage.dials("silent.example");
-    dialling.sends(&result("silent.example", INBOX, "key"));
-    fails(&mut dialling, "silent.example", "wait remote-server-timeout");
-    dialling.expects_error("connection-timeout");
 }
 
 #[track_caller]

@@ -1,12 +1,11 @@
 //! Checks that the other side is alive (RFC 6120, section 4.6).
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
 use super::{INBOX, PEER, Stage, setup};
-use crate::support::{Component, Nothing, Peer, SOON, Server};
+use crate::support::{Component, Peer, SOON, Server};
 
 // rows: B21
 #[test]
@@ -78,6 +77,3 @@ fn was_told_of_the_timeout(mut hears: impl FnMut() -> Option<String>) {
     assert!(end.contains("<connection-timeout"), "{end}");
     assert!(end.ends_with("</stream:stream>"), "{end}");
 }
-
-/// Longer than `keepalive` and its rounding.
-const NEGOTIATED: Duration = Duration::from_millis(1600);
