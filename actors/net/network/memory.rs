@@ -176,10 +176,10 @@ impl Socket {
 }
 
 /// One end of a connection without a network, with any addresses.
-impl From<DuplexStream> for super::Socket {
+impl From<DuplexStream> for Socket {
     fn from(stream: DuplexStream) -> Self {
         let nowhere = SocketAddr::from(([0; 4], 0));
-        Self::Memory(Socket { stream, early: None, local: nowhere, peer: nowhere })
+        Self { stream, early: None, local: nowhere, peer: nowhere }
     }
 }
 

@@ -127,6 +127,13 @@ impl From<TcpStream> for Socket {
     }
 }
 
+#[cfg(any(test, feature = "test-util"))]
+impl From<tokio::io::DuplexStream> for Socket {
+    fn from(stream: tokio::io::DuplexStream) -> Self {
+        Self::Memory(stream.into())
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(
         self: Pin<&mut Self>,
