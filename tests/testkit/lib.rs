@@ -29,5 +29,5 @@ pub use dns::{Behaviour, Dns};
 #[cfg(feature = "tests")]
 pub use peers::{
     Component, Element, Event, Listener, NEVER, Nothing, Peer, Proxy, SECRET, SOON, Splitter, Wire,
-    eventually, offers_external, plays, within,
+    eventually, offers_external, plays, tls_context, within,
 };

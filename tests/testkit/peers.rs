@@ -21,5 +21,5 @@ pub use eventually::{NEVER, SOON, eventually, within};
 pub use negotiation::offers_external;
 pub use peer::{Listener, Peer, plays};
 pub use proxy::Proxy;
-pub use wire::{Nothing, Wire};
+pub use wire::{Nothing, Wire, tls_context};
 pub use xml::{Element, Event, Splitter};
