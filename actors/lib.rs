@@ -42,14 +42,16 @@
 //!    the component is read again.
 //! 6. `routing/promise/slots.rs` has a free slot, so `promise/attempts.rs` starts an `outgoing` actor for the pair.
 //! 7. `dial/attempt/walk.rs` walks over targets and addresses; `attempt/tcp.rs` connects, with a permit of the dial limit.
-//! 8. `dial/attempt/negotiation.rs` makes TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
+//! 8. `dial/attempt/negotiation.rs` starts TLS and authenticates, until the handshake of [`xmpp`] is an open stream.
 //! 9. `streams/outgoing.rs` reports `Established`; `routing/promise/handover.rs` answers with `SendFirst`.
 //! 10. `streams/outgoing/writing.rs` puts the batch into the outbox, and `streams/connection.rs` feeds the link, which
 //!     writes it.
+//! 11. If the peer acknowledges stanzas, they stay in `flow/outbox/unacked.rs` until it does (`outgoing/acks.rs`).
 //!
 //! # The message map
 //!
-//! A command is imperative and is defined by its receiver. An event is a past participle and is defined by its sender.
+//! A command is imperative and is defined by its receiver. An event is a past participle and is defined by its sender;
+//! the events of accepted connections, which incoming and component send, are in `streams/accepted.rs`.
 //! `tell` is bounded: a full mailbox refuses the message and hands it back. `signal` is for messages of which there is a
 //! bounded number: it is counted and never refused.
 //!
@@ -80,7 +82,7 @@
 //! | router | [`outgoing::Retire`] | outgoing | signal |
 //! | an attempt of outgoing | [`attempt::Waiting`], [`attempt::Resumed`] | promise | signal |
 //! | attempts | [`resolver::Resolve`], [`resolver::Locate`] | resolver | the attempt fails |
-//! | look-ups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each look-up |
+//! | lookups of the resolver | `NewAnswer`, `Done` | resolver | signal: four answers and one end for each lookup |
 //! | attempts | [`dial_limit::Acquire`] | dial_limit | the attempt fails |
 //! | a permit that is dropped | `Released` | dial_limit | signal |
 //! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |
@@ -94,7 +96,7 @@
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
-//! | incoming, component | [`caller::Ended`], [`caller::Proved`], [`caller::Mistaken`] | listener | signal |
+//! | incoming, component | [`accepted::Ended`], [`accepted::Authenticated`], [`accepted::WrongSecret`] | listener | signal |
 //! | tasks that accept | `Accepted` | listener | kept and offered again; the next connection waits in the kernel |
 //! | other tasks | `Detected`, `Heard`, `Attempted`, `Done` | listener, listener, outgoing, verifier | signal |
 //!
@@ -113,7 +115,7 @@
 //! | from | message | to |
 //! |---|---|---|
 //! | node | [`listener::Stop`], [`listener::Drain`], [`promise::Drain`] | listener, promise |
-//! | node | [`router::Flush`], [`router::Abandon`], [`router::Acknowledge`], [`router::Finish`], [`router::LogAccount`] | router |
+//! | node | [`router::Broadcast`] of a message for the sessions, [`router::Acknowledge`], [`router::LogAccount`] | router |
 //! | router | [`service::Acknowledge`], and [`service::Acknowledged`] back | service |
 //! | router, listener | [`outgoing::Flush`], [`outgoing::Abandon`], [`outgoing::Finish`], [`incoming::Drain`], [`component::Drain`] | the streams |
 //!
@@ -156,11 +158,24 @@
 //!    │                                                            │ … the link dies
 //!    │ ◀───────────────────────────────────────────────── Closed ─┤ (keeps what arrives)
 //!    ├─ Expect ────────────────▶ await the return                 │
-//!    ├─ Retire ──────────────────────────────────────────────────▶│ gives back what was not written, stops
-//!    │  Deliver ──────────────▶ queue (behind)                    │
-//!    │                          │ ◀───────────────── Returned ────┤
-//!    │                          └─ queue (in front), start attempt
+//!    ├─ Retire ──────────────────────────────────────────────────▶│ gives back: open, unwritten, new; stops
+//!    │  Deliver ───────────────▶ queue (behind)                   │
+//!    │                          │ ◀───── Returned (open, lost) ───┤
+//!    │                          ├─ queue (in front, marked)       ×
+//!    │                          ├─ start attempt (lost) ─────────▶ attempt … <resume previd h/>
+//!    │                          │                                 │ … <resumed h='2'/>
+//!    │                          │ ◀──── Established (Resumed 2) ──┤ (holds what the router sends)
+//!    │                          ├─ 1 and 2 are acknowledged       │
+//!    │                          ├─ SendFirst (3, …) ─────────────▶│ write
 //! ```
+//!
+//! A stanza is *open* if a lost link carried it and the peer has not acknowledged it. Open stanzas wait in front of the
+//! queue with their numbers on the lost stream. Nothing is decided about them before the next link is established or
+//! their own time is over: until then they age, expire, are shed (last of all) and are replaced like all others, but
+//! their answer says that they may have arrived. [`outgoing::Established`] brings the count of the peer, if it has one.
+//! With a count, the stanzas up to it are acknowledged and the rest is sent again. Without one, messages, presence and
+//! answers to IQ requests are sent again with a stamp (XEP-0203), and IQ requests are answered. A stanza is sent on
+//! three links at most, the third time alone.
 //!
 //! These races can happen; each has a test:
 //! - *A stanza arrives while the session is established.* Stanzas that the router sent before it received `Fulfilled` go
@@ -170,7 +185,8 @@
 //! - *The session is closed before the handover ends.* The session sends `Closed` only after `Open`, when the router
 //!   knows the session.
 //! - *Stanzas arrive before the return.* `Expect` reached the promise before them, so they queue behind the return.
-//! - *A session panics.* It returns nothing; the router sends `Returned` in its place.
+//! - *A session panics.* It returns nothing; the router sends `Returned` in its place. What it has not written, or what
+//!   was not acknowledged, shows as the difference of the ledger.
 //! - *A return is not expected*, because the panicked session and the router both sent one: its stanzas are answered,
 //!   and the pair does not change.
 //! - *The remote domain authenticates to us while an attempt runs.* If the attempt fails for a passing reason, the
@@ -178,6 +194,20 @@
 //! - *The remote domain authenticates to us when the queue has expired*, and stanzas are held outside of it: the pair is
 //!   not idle.
 //! - *A slot becomes free when all stanzas have expired*, or when the node stops: no attempt is made.
+//! - *An acknowledgement arrives with the end of the link.* It counts: the session handles all that was read before it
+//!   counts what is unacknowledged.
+//! - *An acknowledgement arrives before the link has reported the chunk*, since the peer has read a part of it.
+//! - *A link is lost before the answer to `<resume/>`.* The lost stream is still the first one, and the queue is
+//!   unchanged: the peer is asked again.
+//! - *A resumed stream is lost before everything was sent again.* What was sent is open under the numbers of the
+//!   resumed stream, the rest is unwritten; both in order.
+//! - *The peer does not answer `<resume/>`*, or ends the stream because of it: the next attempt does not ask.
+//! - *The peer has forgotten the stream*, or it is another server: what is open may have arrived.
+//! - *The time for which the peer remembers the stream is over*: it is not asked.
+//! - *The peer has a count that it cannot have*: the stream ends, and what is open may have arrived.
+//! - *A reload forbids the pair while stanzas are open*: they are answered.
+//! - *The node stops while stanzas are unacknowledged.* The sessions wait for the last acknowledgement; what is missing
+//!   then is uncertain.
 //!
 //! # The resumption of an incoming stream
 //!
@@ -209,9 +239,9 @@
 //! [`route::Return`]: flow::route::Return
 //! [`attempt::Resumed`]: dial::attempt::Resumed
 //! [`attempt::Waiting`]: dial::attempt::Waiting
-//! [`caller::Ended`]: streams::caller::Ended
-//! [`caller::Mistaken`]: streams::caller::Mistaken
-//! [`caller::Proved`]: streams::caller::Proved
+//! [`accepted::Authenticated`]: streams::accepted::Authenticated
+//! [`accepted::Ended`]: streams::accepted::Ended
+//! [`accepted::WrongSecret`]: streams::accepted::WrongSecret
 //! [`component::Adopt`]: streams::component::Adopt
 //! [`component::Answered`]: streams::component::Answered
 //! [`component::BindDecided`]: streams::component::BindDecided
@@ -277,12 +307,10 @@
 //! [`resumer::Keep`]: streams::resumer::Keep
 //! [`resumer::Part`]: streams::resumer::Part
 //! [`resumer::Withdraw`]: streams::resumer::Withdraw
-//! [`router::Abandon`]: routing::router::Abandon
 //! [`router::Acknowledge`]: routing::router::Acknowledge
+//! [`router::Broadcast`]: routing::router::Broadcast
 //! [`router::DismissComponent`]: routing::router::DismissComponent
 //! [`router::Dismiss`]: routing::router::Dismiss
-//! [`router::Finish`]: routing::router::Finish
-//! [`router::Flush`]: routing::router::Flush
 //! [`router::LogAccount`]: routing::router::LogAccount
 //! [`router::Report`]: routing::router::Report
 //! [`router::ShowComponents`]: routing::router::ShowComponents

@@ -1,5 +1,6 @@
-//! The operator's commands to a running node: `explain`, `links`, `queues`, `retry`, `close`.
+//! The operator's commands to a running node: `explain`, `sessions`, `queues`, `retry`, `close`.
 
+mod acks;
 mod certificate;
 mod components;
 mod probe;

@@ -71,6 +71,42 @@ pub struct Batch {
     /// read permit of the stanzas that they answer, so a peer that does not read its answers is not read
     /// either.
     pub returning: bool,
+    /// How often each of them was sent.
+    pub sends: Sends,
+}
+
+/// How often a stanza was sent on links with acknowledgements (XEP-0198), and whether it may have arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sends {
+    /// On so many links. One that ended because of the stanza counts twice.
+    pub times: u8,
+    /// A link was lost after it was sent, and the peer does not know whether it got it.
+    pub may_have_arrived: bool,
+}
+
+impl Sends {
+    /// The number of links on which a stanza is sent at most: it may be the reason why they end.
+    const MOST: u8 = 3;
+
+    /// Whether it is not to be sent any more.
+    pub(crate) fn is_exhausted(self) -> bool {
+        self.times >= Self::MOST
+    }
+
+    /// Whether it is to be sent once more at most.
+    pub(crate) fn is_last(self) -> bool {
+        self.times >= Self::MOST - 1
+    }
+
+    /// Counts one link less: it did not end because of this stanza.
+    pub(crate) fn discount(&mut self) {
+        self.times = self.times.saturating_sub(1);
+    }
+
+    /// Counts one more link.
+    pub(crate) fn count(&mut self) {
+        self.times = self.times.saturating_add(1);
+    }
 }
 
 impl Batch {
@@ -91,6 +127,7 @@ impl Batch {
             fans_out: false,
             entry: LedgerEntry::none(),
             returning: false,
+            sends: Sends::default(),
         }
     }
 
@@ -126,6 +163,7 @@ impl Batch {
             fans_out: self.fans_out,
             entry,
             returning: self.returning,
+            sends: self.sends,
             ..Self::between(self.from.clone(), self.to.clone(), stanzas)
         }
     }
@@ -172,6 +210,8 @@ pub(crate) struct Kept {
     pub taken: bool,
     /// When it was read.
     pub since: Instant,
+    /// How often it was sent.
+    pub sends: Sends,
 }
 
 impl Kept {
@@ -185,19 +225,20 @@ impl Kept {
 pub(crate) fn batches(kept: impl IntoIterator<Item = Kept>, entry: &mut LedgerEntry) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     let mut last_taken = false;
-    for Kept { stanza, taken, since } in kept {
+    for Kept { stanza, taken, since, sends } in kept {
         let part = if taken { entry.split(Amount::of([&stanza])) } else { LedgerEntry::none() };
         match batches.last_mut() {
             Some(batch)
                 if last_taken == taken
                     && batch.since == since
+                    && batch.sends == sends
                     && batch.from == *stanza.from_domain()
                     && batch.to == *stanza.to_domain() =>
             {
                 batch.stanzas.push(stanza);
                 batch.entry.merge(part);
             }
-            _ => batches.push(Batch { entry: part, since, ..Batch::of(stanza) }),
+            _ => batches.push(Batch { entry: part, since, sends, ..Batch::of(stanza) }),
         }
         last_taken = taken;
     }

@@ -6,138 +6,24 @@
 //! is the number of stanzas that were dropped without an outcome: 0, or a bug. It is counted where it
 //! happens, because counters that change cannot all be read at one moment.
 //!
-//! The totals are shared relaxed atomics, like the gauges of the mailboxes: they are for reports, and no
-//! decision depends on them.
+//! On a stream with acknowledgements (XEP-0198), written stanzas are unacknowledged at first. They become
+//! acknowledged, or wait again when their link is lost.
+
+#[cfg(test)]
+mod tests;
+mod totals;
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use xmpp::stanza::{Condition, Reason};
 
-use status::{amount::Amount, report::Account};
-
-/// The outcome of a stanza.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The kernel has all of its bytes, and the link was up.
-    Written,
-    /// It was being written, or was written lately, when its link broke: it may have arrived.
-    Uncertain,
-    /// Answered with an error.
-    Answered,
-    /// It has waited for too long: answered with an error, if it may be answered.
-    Expired,
-    /// Dropped by a rule: an error, result or presence that cannot be delivered, a presence replaced by a
-    /// newer one, a stanza that the node itself handled, or a refused stanza that may not be answered.
-    Dropped,
-}
-
-/// A number of stanzas, and of their bytes.
-#[derive(Debug, Default)]
-struct Figure {
-    stanzas: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Figure {
-    fn add(&self, stanzas: u64, bytes: u64) {
-        self.stanzas.fetch_add(stanzas, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
-    }
-
-    fn subtract(&self, stanzas: u64, bytes: u64) {
-        self.stanzas.fetch_sub(stanzas, Relaxed);
-        self.bytes.fetch_sub(bytes, Relaxed);
-    }
-
-    fn read(&self) -> Amount {
-        Amount { stanzas: self.stanzas.load(Relaxed), bytes: self.bytes.load(Relaxed) }
-    }
-}
-
-/// The totals of one domain, or of all.
-#[derive(Debug, Default)]
-pub struct Totals {
-    taken: Figure,
-    waiting: Figure,
-    outcomes: [Figure; 5],
-    /// Dropped without an outcome.
-    unaccounted: Figure,
-    /// Stanzas that their stream refused, in the order of [`Reason::ALL`].
-    refused: [AtomicU64; Reason::ALL.len()],
-    /// Error answers by condition, in the order of [`CONDITIONS`]; the last is all others.
-    bounces: [AtomicU64; CONDITIONS.len() + 1],
-}
-
-impl Totals {
-    /// The amount that was taken in since the start.
-    pub fn taken(&self) -> Amount {
-        self.taken.read()
-    }
-
-    /// The amount with this outcome.
-    pub fn settled(&self, outcome: Outcome) -> Amount {
-        self.figure(outcome).read()
-    }
-
-    /// The amount that is in the node.
-    pub fn waiting(&self) -> Amount {
-        self.waiting.read()
-    }
-
-    /// Error answers by condition.
-    pub fn bounces(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let names = CONDITIONS.iter().map(|condition| condition.as_str()).chain(["other"]);
-        names.zip(self.bounces.iter().map(|count| count.load(Relaxed)))
-    }
-
-    /// Stanzas that their stream refused, by reason.
-    pub fn refused(&self) -> impl Iterator<Item = (Reason, u64)> {
-        Reason::ALL.iter().copied().zip(self.refused.iter().map(|count| count.load(Relaxed)))
-    }
-
-    /// The amount that was dropped without an outcome: 0, or a bug.
-    pub fn difference(&self) -> Amount {
-        self.unaccounted.read()
-    }
-
-    /// Logs the totals.
-    pub fn log(&self, domain: &str) {
-        let count = |outcome| self.settled(outcome).stanzas;
-        log::info!(
-            target: "nuncio::account",
-            domain = domain,
-            taken = self.taken().stanzas,
-            taken_bytes = self.taken().bytes,
-            written = count(Outcome::Written),
-            uncertain = count(Outcome::Uncertain),
-            answered = count(Outcome::Answered),
-            expired = count(Outcome::Expired),
-            dropped = count(Outcome::Dropped),
-            waiting = self.waiting().stanzas,
-            waiting_bytes = self.waiting().bytes,
-            difference = self.difference().stanzas,
-            difference_bytes = self.difference().bytes;
-            "account"
-        );
-    }
-
-    fn figure(&self, outcome: Outcome) -> &Figure {
-        let [written, uncertain, answered, expired, dropped] = &self.outcomes;
-        match outcome {
-            Outcome::Written => written,
-            Outcome::Uncertain => uncertain,
-            Outcome::Answered => answered,
-            Outcome::Expired => expired,
-            Outcome::Dropped => dropped,
-        }
-    }
-}
+use self::totals::CONDITIONS;
+pub(crate) use self::totals::Outcome;
+pub use self::totals::Totals;
+use status::amount::Amount;
 
 /// Counts the stanzas in one place. Stanzas that the node itself makes, such as error answers, are not
 /// counted.
@@ -145,7 +31,10 @@ impl Totals {
 pub struct LedgerEntry {
     /// Those of all domains, and those of the destination.
     totals: Option<[Arc<Totals>; 2]>,
+    /// Without an outcome.
     held: Amount,
+    /// Written and not acknowledged yet.
+    unacked: Amount,
 }
 
 impl LedgerEntry {
@@ -155,7 +44,7 @@ impl LedgerEntry {
             totals.taken.add(amount.stanzas, amount.bytes);
             totals.waiting.add(amount.stanzas, amount.bytes);
         }
-        Self { totals: Some([Arc::clone(all), Arc::clone(domain)]), held: amount }
+        Self { totals: Some([Arc::clone(all), Arc::clone(domain)]), held: amount, unacked: Amount::default() }
     }
 
     /// For stanzas that are not counted.
@@ -212,22 +101,72 @@ impl LedgerEntry {
         }
     }
 
+    /// Records that stanzas are written, and that the peer will acknowledge them.
+    pub fn write_unacked(&mut self, amount: Amount) {
+        let amount = self.deduct(amount);
+        self.unacked = self.unacked.plus(amount);
+        for totals in self.totals.iter().flatten() {
+            totals.waiting.subtract(amount.stanzas, amount.bytes);
+            totals.figure(Outcome::Written).add(amount.stanzas, amount.bytes);
+            totals.unacked.add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// The peer has acknowledged written stanzas.
+    pub fn acknowledge(&mut self, amount: Amount) {
+        let amount = self.deduct_unacked(amount);
+        for totals in self.totals.iter().flatten() {
+            totals.acknowledged.add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// The peer has acknowledged stanzas that wait: they are being written, or wait again after their link was
+    /// lost.
+    pub fn acknowledge_waiting(&mut self, amount: Amount) {
+        let amount = self.deduct(amount);
+        for totals in self.totals.iter().flatten() {
+            totals.waiting.subtract(amount.stanzas, amount.bytes);
+            totals.figure(Outcome::Written).add(amount.stanzas, amount.bytes);
+            totals.acknowledged.add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// The peer will not acknowledge written stanzas: they are written as on a stream without
+    /// acknowledgements.
+    pub fn expect_no_ack(&mut self, amount: Amount) {
+        self.deduct_unacked(amount);
+    }
+
+    /// Written stanzas that were not acknowledged wait again: their link is lost.
+    pub fn take_back(&mut self, amount: Amount) {
+        let amount = self.deduct_unacked(amount);
+        self.held = self.held.plus(amount);
+        for totals in self.totals.iter().flatten() {
+            totals.figure(Outcome::Written).subtract(amount.stanzas, amount.bytes);
+            totals.waiting.add(amount.stanzas, amount.bytes);
+        }
+    }
+
+    /// Counts stanzas that are sent again although the first copy may have arrived.
+    pub fn repeat(&self, amount: Amount) {
+        for totals in self.totals.iter().flatten() {
+            totals.repeated.add(amount.stanzas, amount.bytes);
+        }
+    }
+
     /// Adds the stanzas of another entry for the same domain.
     pub fn merge(&mut self, mut other: Self) {
         if self.totals.is_none() {
             self.totals = other.totals.take();
-            self.held = std::mem::take(&mut other.held);
-            return;
         }
-        let held = std::mem::take(&mut other.held);
-        self.held.stanzas += held.stanzas;
-        self.held.bytes += held.bytes;
+        self.held = self.held.plus(std::mem::take(&mut other.held));
+        self.unacked = self.unacked.plus(std::mem::take(&mut other.unacked));
     }
 
     /// Moves some of the stanzas to an entry of their own.
     pub fn split(&mut self, amount: Amount) -> Self {
         let held = self.deduct(amount);
-        Self { totals: self.totals.clone(), held }
+        Self { totals: self.totals.clone(), held, unacked: Amount::default() }
     }
 
     /// The amount that has no outcome yet.
@@ -243,11 +182,24 @@ impl LedgerEntry {
         self.held.bytes -= bytes;
         Amount { stanzas, bytes }
     }
+
+    fn deduct_unacked(&mut self, amount: Amount) -> Amount {
+        let stanzas = amount.stanzas.min(self.unacked.stanzas);
+        let bytes = amount.bytes.min(self.unacked.bytes);
+        self.unacked.stanzas -= stanzas;
+        self.unacked.bytes -= bytes;
+        for totals in self.totals.iter().flatten() {
+            totals.unacked.subtract(stanzas, bytes);
+        }
+        Amount { stanzas, bytes }
+    }
 }
 
 impl Drop for LedgerEntry {
-    /// Stanzas without an outcome count as unaccounted: the difference of the ledger.
+    /// Stanzas without an outcome, and those without an acknowledgement, count as unaccounted: the difference
+    /// of the ledger.
     fn drop(&mut self) {
+        self.take_back(self.unacked);
         let Amount { stanzas, bytes } = self.held;
         if self.held != Amount::default() {
             for totals in self.totals.iter().flatten() {
@@ -260,88 +212,6 @@ impl Drop for LedgerEntry {
 
 impl fmt::Debug for LedgerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LedgerEntry").field(&self.held).finish()
-    }
-}
-
-/// The conditions of error answers for stanzas that cannot be delivered, which are counted separately.
-const CONDITIONS: [Condition; 6] = [
-    Condition::RemoteServerNotFound,
-    Condition::RemoteServerTimeout,
-    Condition::InternalServerError,
-    Condition::NotAllowed,
-    Condition::ResourceConstraint,
-    Condition::ServiceUnavailable,
-];
-
-impl From<&Totals> for Account {
-    fn from(totals: &Totals) -> Self {
-        Self {
-            taken: totals.taken(),
-            written: totals.settled(Outcome::Written),
-            acknowledged: Amount::default(),
-            unacked: Amount::default(),
-            uncertain: totals.settled(Outcome::Uncertain),
-            repeated: Amount::default(),
-            answered: totals.settled(Outcome::Answered),
-            expired: totals.settled(Outcome::Expired),
-            dropped: totals.settled(Outcome::Dropped),
-            waiting: totals.waiting(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn three() -> (Arc<Totals>, LedgerEntry) {
-        let all = Arc::new(Totals::default());
-        let entry = LedgerEntry::take_in(&all, &Arc::default(), Amount { stanzas: 3, bytes: 300 });
-        (all, entry)
-    }
-
-    const ONE: Amount = Amount { stanzas: 1, bytes: 100 };
-
-    const NOTHING: Amount = Amount { stanzas: 0, bytes: 0 };
-
-    /// Both sides of the ledger.
-    fn sides(totals: &Totals) -> (Amount, Amount) {
-        let settled = totals.outcomes.iter().map(Figure::read).fold(Amount::default(), Amount::plus);
-        (totals.taken(), settled.plus(totals.waiting()).plus(totals.difference()))
-    }
-
-    #[test]
-    fn the_ledger_balances_at_every_moment() {
-        let (all, mut entry) = three();
-        assert_eq!((all.waiting().stanzas, all.difference()), (3, NOTHING));
-        entry.settle(Outcome::Written, ONE);
-        assert_eq!((all.waiting(), all.difference()), (Amount { stanzas: 2, bytes: 200 }, NOTHING));
-        let mut other = entry.split(ONE);
-        other.settle_rest(Outcome::Answered);
-        entry.settle_rest(Outcome::Expired);
-        drop((entry, other));
-        assert_eq!((all.waiting(), all.difference()), (NOTHING, NOTHING));
-        assert_eq!(all.settled(Outcome::Answered), ONE);
-        assert_eq!(sides(&all).0, sides(&all).1);
-    }
-
-    #[test]
-    fn a_stanza_without_an_outcome_shows_as_a_difference() {
-        let (all, mut entry) = three();
-        entry.settle(Outcome::Written, ONE);
-        drop(entry);
-        assert_eq!((all.waiting(), all.difference()), (NOTHING, Amount { stanzas: 2, bytes: 200 }));
-        assert_eq!(sides(&all).0, sides(&all).1);
-    }
-
-    #[test]
-    fn entries_of_one_domain_can_be_merged() {
-        let (all, mut entry) = three();
-        let mut whole = LedgerEntry::none();
-        whole.merge(entry.split(ONE));
-        whole.merge(entry);
-        whole.settle_rest(Outcome::Written);
-        assert_eq!((all.settled(Outcome::Written).stanzas, all.difference()), (3, NOTHING));
+        f.debug_struct("LedgerEntry").field("held", &self.held).field("unacked", &self.unacked).finish()
     }
 }

@@ -5,49 +5,50 @@
 //! router.
 //!
 //! A burst above the budget loses nothing: the batches that do not fit keep their read permits, so their
-//! senders are not read. A sender with one destination is held to the rate of that destination, as long as it
-//! takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
+//! senders are not read. A sender with one destination is held to the rate of that destination, as long as that
+//! destination takes an eighth of the budget in each [`LONGEST_HOLD`]. A sender with several destinations is held up for
 //! that time only, and not soon again. After that the destination is too slow: the held batches come back,
 //! and so do all that follow, until half of the budget is free again.
+//!
+//! On a stream with acknowledgements (XEP-0198), stanzas that are written stay here until the peer acknowledges
+//! them. A window bounds them; while it is full, the link gets no stanza.
 
+mod acks;
 mod hold;
 mod in_flight;
+mod item;
 mod recent;
+mod remains;
+mod rhythm;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod unacked;
+mod window;
 
 use std::{collections::VecDeque, time::Instant};
 
 use bytes::Bytes;
-use xmpp::stanza::Condition;
+use xmpp::acks::REQUEST;
 
 pub(crate) use self::{
     hold::LONGEST_HOLD,
     recent::{Suspect, Suspects},
+    remains::Remains,
     timer::Timer,
 };
 use self::{
     hold::{Allowance, Hold},
     in_flight::InFlight,
+    item::Item,
     recent::Recent,
+    unacked::{Load, Unacked},
 };
 use crate::flow::{
-    batch::{self, Batch, Kept},
+    batch::{Batch, Kept},
     ledger::{LedgerEntry, Outcome},
 };
 use status::amount::Amount;
-
-/// An item to write.
-#[derive(Debug)]
-enum Item {
-    /// A stanza.
-    Stanza(Kept),
-    /// A stanza whose bytes on the wire differ from those in the queue.
-    Recast(Box<(Kept, Bytes)>),
-    /// Bytes of the protocol itself.
-    Raw(Bytes),
-}
 
 /// The items that wait to be written to one link.
 #[derive(Debug)]
@@ -69,22 +70,16 @@ pub(crate) struct Outbox {
     stanzas_written: u64,
     bytes_written: u64,
     entry: LedgerEntry,
+    /// Empty with acknowledgements.
     in_flight: InFlight,
-    /// Empty for a component.
+    /// Empty for a component, and with acknowledgements.
     recent: Recent,
+    /// `None` without acknowledgements.
+    unacked: Option<Box<Unacked>>,
+    /// The closing tag is queued: nothing may follow it.
+    is_closing: bool,
     /// When the last stanza was written.
     last_written: Option<Instant>,
-}
-
-/// Stanzas that are left when a link ends.
-#[derive(Debug, Default)]
-pub(crate) struct Remains {
-    /// The number of stanzas of which the link took at least one byte: they may have arrived or not.
-    pub uncertain: usize,
-    /// These stanzas, in order.
-    pub touched: Vec<Kept>,
-    /// Stanzas of which no byte was written, in order.
-    pub unwritten: Vec<Batch>,
 }
 
 impl Outbox {
@@ -105,6 +100,8 @@ impl Outbox {
             entry: LedgerEntry::none(),
             in_flight: InFlight::default(),
             recent: Recent::default(),
+            unacked: None,
+            is_closing: false,
             last_written: None,
         }
     }
@@ -155,42 +152,54 @@ impl Outbox {
         self.items.push_back(Item::Raw(bytes));
     }
 
-    /// The next chunk, if the link has written the last one and something waits.
-    pub(crate) fn next_chunk(&mut self) -> Option<Vec<Bytes>> {
-        if self.writing > 0 || self.items.is_empty() {
+    /// The next chunk, if the link has written the last one and something waits that may be written.
+    pub(crate) fn next_chunk(&mut self, now: Instant) -> Option<Vec<Bytes>> {
+        if self.writing > 0 || self.items.is_empty() && self.unacked.is_none() {
             return None;
         }
-        let mut length = 0;
-        let fits = |bytes: &&Bytes| {
-            let fits = length < CHUNK;
-            length += bytes.len();
-            fits
-        };
-        let chunk: Vec<Bytes> = self.items.iter().map(Item::bytes).take_while(fits).cloned().collect();
+        let (mut chunk, mut length, mut load) = (Vec::new(), 0, Load::default());
+        for item in &self.items {
+            if length >= CHUNK {
+                break;
+            }
+            if let (Item::Stanza(kept), Some(unacked)) = (item, &mut self.unacked) {
+                if !unacked.admits(kept, load, now) {
+                    break;
+                }
+                load.add(kept);
+            }
+            length += item.bytes().len();
+            chunk.push(item.bytes().clone());
+        }
+        let may_ask = !self.is_closing || chunk.len() < self.items.len();
+        if let Some(unacked) = &mut self.unacked
+            && unacked.begin_chunk(load, now, may_ask)
+        {
+            let request = Bytes::from_static(REQUEST);
+            self.bytes += request.len();
+            self.items.insert(chunk.len(), Item::Raw(request.clone()));
+            chunk.push(request);
+        }
         self.writing = chunk.len();
-        Some(chunk)
+        (!chunk.is_empty()).then_some(chunk)
     }
 
     /// The link has written the chunk. Queues batches that were held, as far as there is room.
     pub(crate) fn written(&mut self, now: Instant) {
-        let (mut amount, before) = (Amount::default(), self.bytes_written);
+        let before = self.bytes_written;
         let mut chunk = Vec::new();
         for item in self.items.drain(..std::mem::take(&mut self.writing)) {
             self.bytes -= item.bytes().len();
             self.bytes_written += item.bytes().len() as u64;
-            if let Some(kept) = item.into_kept() {
-                self.stanzas_written += 1;
-                amount = amount.plus(kept.amount());
-                chunk.push(kept);
-            }
+            chunk.extend(item.into_kept());
         }
-        if !self.to_component {
-            self.recent.add(&chunk, before, now);
-        }
-        self.entry.settle(Outcome::Written, amount);
-        if amount.stanzas > 0 {
-            self.in_flight.add(amount, now);
+        self.stanzas_written += chunk.len() as u64;
+        if !chunk.is_empty() {
             self.last_written = Some(now);
+            match &mut self.unacked {
+                Some(unacked) => unacked.written(chunk, &mut self.entry, now),
+                None => self.settle_written(&chunk, before, now),
+            }
         }
         while self.bytes < self.budget
             && let Some(batch) = self.overflow.pop_front()
@@ -206,6 +215,18 @@ impl Outbox {
         }
         if self.bytes <= self.budget / 2 {
             self.is_refusing = false;
+        }
+    }
+
+    /// Settles stanzas that nobody will acknowledge; `before` counts the bytes that were written before them.
+    fn settle_written(&mut self, chunk: &[Kept], before: u64, now: Instant) {
+        if !self.to_component {
+            self.recent.add(chunk, before, now);
+        }
+        let amount = chunk.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
+        self.entry.settle(Outcome::Written, amount);
+        if amount.stanzas > 0 {
+            self.in_flight.add(amount, now);
         }
     }
 
@@ -238,61 +259,6 @@ impl Outbox {
         self.overflow.drain(..).collect()
     }
 
-    /// Takes everything out after the end of the link, which wrote `written` bytes of its last chunk.
-    pub(crate) fn remains(&mut self, mut written: usize) -> Remains {
-        let mut uncertain = Amount::default();
-        let mut touched_stanzas = Vec::new();
-        let mut unwritten = Vec::new();
-        for item in self.items.drain(..std::mem::take(&mut self.writing)) {
-            let touched = written > 0;
-            written = written.saturating_sub(item.bytes().len());
-            match item.into_kept() {
-                Some(kept) if touched => {
-                    uncertain = uncertain.plus(kept.amount());
-                    touched_stanzas.push(kept);
-                }
-                kept => unwritten.extend(kept),
-            }
-        }
-        self.entry.settle(Outcome::Uncertain, uncertain);
-        unwritten.extend(self.items.drain(..).filter_map(Item::into_kept));
-        let mut unwritten = batch::batches(unwritten, &mut self.entry);
-        unwritten.extend(self.take_overflow());
-        self.bytes = 0;
-        Remains { uncertain: touched_stanzas.len(), touched: touched_stanzas, unwritten }
-    }
-
-    /// The link broke: stanzas written lately may be lost. Counts them as uncertain, and gives their number.
-    pub(crate) fn mark_recent_uncertain(&mut self, now: Instant) -> usize {
-        let in_flight = self.in_flight.take(now);
-        self.entry.mark_uncertain(in_flight);
-        usize::try_from(in_flight.stanzas).unwrap_or(usize::MAX)
-    }
-
-    /// The stanzas that may not have arrived and can be answered: written lately, or `touched`.
-    pub(crate) fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
-        self.recent.take(touched, self.bytes_written, now)
-    }
-
-    /// The peer has closed the stream: all that was written has arrived.
-    pub(crate) fn mark_arrived(&mut self) {
-        self.recent = Recent::default();
-    }
-
-    /// Counts uncertain stanzas as answered.
-    pub(crate) fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
-        self.entry.answer_uncertain(amount);
-        self.entry.bounced(condition, answers);
-    }
-
-    /// Takes out the bytes of the protocol that still wait.
-    pub(crate) fn take_raw(&mut self) -> Vec<Bytes> {
-        let waiting = self.items.drain(self.writing..);
-        let (raw, stanzas): (Vec<_>, Vec<_>) = waiting.partition(|item| matches!(item, Item::Raw(_)));
-        self.items.extend(stanzas);
-        raw.into_iter().map(|item| item.bytes().clone()).inspect(|bytes| self.bytes -= bytes.len()).collect()
-    }
-
     /// Whether nothing waits or is being written.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.overflow.is_empty()
@@ -323,10 +289,10 @@ impl Outbox {
 
     fn admit(&mut self, batch: Batch) {
         let taken = batch.entry.held().stanzas > 0;
-        let since = batch.since;
+        let (since, sends) = (batch.since, batch.sends);
         for stanza in batch.stanzas {
             let recast = if self.to_component { stanza.bytes_for_component() } else { None };
-            let kept = Kept { stanza, taken, since };
+            let kept = Kept { stanza, taken, since, sends };
             let item = match recast {
                 Some(bytes) => Item::Recast(Box::new((kept, bytes))),
                 None => Item::Stanza(kept),
@@ -336,25 +302,6 @@ impl Outbox {
         }
         self.entry.merge(batch.entry);
         // The read permit is dropped here: the sender is read again.
-    }
-}
-
-impl Item {
-    /// The stanza, if it is one.
-    fn into_kept(self) -> Option<Kept> {
-        match self {
-            Self::Stanza(kept) => Some(kept),
-            Self::Recast(recast) => Some(recast.0),
-            Self::Raw(_) => None,
-        }
-    }
-
-    fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Stanza(kept) => kept.stanza.bytes(),
-            Self::Recast(recast) => &recast.1,
-            Self::Raw(bytes) => bytes,
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The outcome of every stanza that a scenario sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::*;
 use crate::flow::ledger::Outcome;
@@ -10,7 +10,10 @@ impl Node {
     pub(super) async fn outcomes(self) -> Outcomes {
         let account = self.account().await;
         let total: usize = self.sent.values().map(Vec::len).sum();
-        while account.taken().stanzas < total as u64 || account.waiting().stanzas > 0 {
+        while account.taken().stanzas < total as u64
+            || account.waiting().stanzas > 0
+            || account.unacked().stanzas > 0
+        {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         // Answers may still be under way to the component.
@@ -26,10 +29,12 @@ impl Node {
         let account = self.account().await;
         let (token, answered) = drain::tokens();
         self.promise.signal(promise::Drain { token: token.clone() }).unwrap();
-        self.router.signal(router::Flush { within: Duration::from_secs(3), token }).unwrap();
+        let flush = outgoing::Flush { within: Duration::from_secs(3), token };
+        self.router.signal(router::Broadcast(flush)).unwrap();
         answered.within(Duration::from_secs(60)).await;
         let (token, finished) = drain::tokens();
-        self.router.signal(router::Finish { within: Duration::from_secs(10), token }).unwrap();
+        let finish = outgoing::Finish { within: Duration::from_secs(10), token };
+        self.router.signal(router::Broadcast(finish)).unwrap();
         finished.within(Duration::from_secs(60)).await;
         // An attempt that was under way may have succeeded.
         tokio::time::sleep(Duration::from_secs(150)).await;
@@ -68,13 +73,38 @@ impl Outcomes {
         self.bounced.get(remote).into_iter().flatten().map(|seen| seen.id).collect()
     }
 
-    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time.
-    pub(super) fn check(&self) {
+    /// The stanzas that arrived, without those that were repeated.
+    fn arrived_first(&self, remote: &str) -> Vec<usize> {
+        let mut known = HashSet::new();
+        let arrived = self.arrived.get(remote).into_iter().flatten();
+        arrived.filter(|seen| known.insert(seen.id) || !seen.is_stamped()).map(|seen| seen.id).collect()
+    }
+
+    /// The stanzas whose answer says that they may have arrived.
+    fn doubtful(&self, remote: &str) -> impl Iterator<Item = usize> {
+        let bounced = self.bounced.get(remote).into_iter().flatten();
+        bounced.filter(|seen| seen.stanza.contains("may have")).map(|seen| seen.id)
+    }
+
+    /// Asserts in addition that nothing arrived twice and nothing is uncertain.
+    pub(super) fn check_exactly_once(&self) {
+        self.check();
+        assert!(self.arrived.values().flatten().all(|seen| !seen.is_stamped()));
+        let account = &self.account;
+        assert_eq!((account.repeated(), account.settled(Outcome::Uncertain)), Default::default());
+    }
+
+    /// Asserts what is true of every scenario: one outcome for each stanza, in order and in time. A stanza that
+    /// may have arrived before may arrive once more, with a stamp. Gives the number of stanzas that neither
+    /// arrived nor came back; the account calls them uncertain or dropped.
+    pub(super) fn check(&self) -> usize {
         let account = &self.account;
         assert_eq!((account.difference(), account.waiting()), Default::default(), "{account:?}");
+        assert_eq!(account.unacked(), Default::default(), "{account:?}");
+        assert!(account.acknowledged().stanzas <= account.settled(Outcome::Written).stanzas);
         let mut missing = 0;
         for (remote, sent) in &self.sent {
-            let (arrived, bounced) = (self.arrived(remote), self.bounced(remote));
+            let (arrived, bounced) = (self.arrived_first(remote), self.bounced(remote));
             assert!(
                 arrived.is_sorted_by(|one, next| one < next),
                 "{remote}: out of order or twice: {arrived:?}"
@@ -93,11 +123,17 @@ impl Outcomes {
                     seen.id
                 );
             }
-            let once: std::collections::HashSet<_> = bounced.iter().collect();
+            let once: HashSet<_> = bounced.iter().collect();
             assert_eq!(once.len(), bounced.len(), "{remote}: answered twice: {bounced:?}");
-            // A request that may have arrived is answered in any case; the answer says so.
-            let is_uncertain = |id: &usize| matches!(sent[*id].kind, Kind::Request) && arrived.contains(id);
+            // What may have arrived is answered all the same, if it is not sent again; the answer says so.
+            let doubtful: HashSet<usize> = self.doubtful(remote).collect();
+            let is_uncertain = |id: &usize| doubtful.contains(id) && arrived.contains(id);
             let bounced: Vec<usize> = bounced.into_iter().filter(|id| !is_uncertain(id)).collect();
+            if let Some(id) = bounced.iter().find(|id| arrived.contains(id)) {
+                let answers = self.bounced.get(remote).into_iter().flatten();
+                let answer = answers.filter(|seen| seen.id == *id).map(|seen| &seen.stanza).next();
+                panic!("{remote}: number {id} arrived and was answered: {answer:?}");
+            }
             let mut outcomes = [arrived, bounced].concat();
             outcomes.sort_unstable();
             assert!(outcomes.is_sorted_by(|one, next| one < next), "{remote}: two outcomes: {outcomes:?}");
@@ -108,6 +144,7 @@ impl Outcomes {
         // A stopped node may not have read all stanzas.
         missing -= self.sent.values().map(Vec::len).sum::<usize>() - account.taken().stanzas as usize;
         assert!(missing <= allowed, "{missing} missing, {allowed} uncertain or dropped: {account:?}");
+        missing
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) use self::{
 use super::*;
 use crate::{
     dial::remote_policy::RemotePolicies,
+    fixture::NullListener,
     flow::route::{Refuse, Route},
     observe::metrics::MetricsHandle,
     streams::{
@@ -63,15 +64,15 @@ impl Receiver {
         let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
             FakeRouter { taken: noting, ballast: Vec::new() }
         });
-        let (terms, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
-        let (own, limit) = (terms.clone(), resumable);
+        let (policies, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
+        let (own, limit) = (policies.clone(), resumable);
         let resumer = mailbox::start_on(&here, &meter("resumer"), "resumer", move |_| {
             Resumer::new(own, limit, counted)
         });
-        let listener: Mailbox<DeafListener> =
-            mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
+        let listener: Mailbox<NullListener> =
+            mailbox::start_on(&here, &meter("listener"), "listener", |_| NullListener);
         let environment = incoming::Environment {
-            terms,
+            policies,
             tls: net::tls::Tls::new(Vec::new(), &[settings::Trust::Authorities(Vec::new())]).unwrap(),
             owners: Arc::new(Owners { routes: router.outlet(), refused: router.outlet() }),
             verifier: mailbox::open(&meter("verifier"), "verifier").0,
@@ -81,7 +82,7 @@ impl Receiver {
             metrics: MetricsHandle::default(),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
+            authenticated: listener.outlet(),
             log_limits: LogLimits::default(),
             recorder: RecorderHandle::disabled(),
         };
@@ -150,8 +151,8 @@ impl Receiver {
 
     /// A reload that forbids some remote domains.
     pub(super) fn forbids(&mut self, remotes: &[&str]) {
-        let terms = RemotePolicies::new(&settings(remotes));
-        self.resumer.signal(resumer::Adopt { terms, limit: 20_000 }).unwrap();
+        let policies = RemotePolicies::new(&settings(remotes));
+        self.resumer.signal(resumer::Adopt { policies, limit: 20_000 }).unwrap();
     }
 }
 
@@ -168,7 +169,7 @@ impl Handler<Queued<Route>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
-        for stanza in route.open().batches.into_iter().flat_map(|batch| batch.stanzas) {
+        for stanza in route.into_message().batches.into_iter().flat_map(|batch| batch.stanzas) {
             self.taken.try_send(number(std::str::from_utf8(stanza.bytes()).unwrap())).unwrap();
         }
     }
@@ -178,7 +179,7 @@ impl Handler<Queued<Refuse>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
-        refuse.open();
+        refuse.into_message();
     }
 }
 
@@ -186,7 +187,7 @@ impl Handler<Queued<incoming::Authorized>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
-        authorized.open();
+        authorized.into_message();
     }
 }
 
@@ -202,7 +203,7 @@ impl Handler<Queued<Unload>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, unload: Queued<Unload>, _: &mut Context<Self>) {
-        unload.open();
+        unload.into_message();
         self.ballast.clear();
     }
 }

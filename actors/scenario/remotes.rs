@@ -1,14 +1,19 @@
 //! The remote servers of a scenario, and the links to them.
 
+mod acks;
+
 use super::*;
 use crate::{
     dial::{
-        attempt::{Dial, PendingDial, Session},
+        attempt::{Dial, Lost, PendingDial, Session},
         error::AttemptError,
     },
-    fixture::established,
+    settings::Repeat,
 };
 use net::dns;
+
+use self::acks::{Acknowledging, Element};
+pub(super) use self::acks::{Acks, Counts, Resumption};
 
 /// The remote servers, and the switches by which a test makes them fail.
 #[derive(Clone)]
@@ -17,8 +22,13 @@ pub(super) struct Remotes {
     pub(super) dials: Arc<AtomicUsize>,
     pub(super) cut: watch::Sender<u64>,
     pub(super) arrived: mpsc::Sender<Seen>,
+    /// The streams that the remote servers remember.
+    pub(super) counts: watch::Sender<Counts>,
     /// Bytes between the two ends of a link.
     pub(super) pipe: usize,
+    pub(super) repeat: Repeat,
+    /// The domain with which the configuration forbids federation.
+    pub(super) denied: &'static str,
 }
 
 /// How all remote servers behave.
@@ -26,6 +36,19 @@ pub(super) struct Remotes {
 pub(super) struct Behaviour {
     pub(super) reachability: Reachability,
     pub(super) reading: Reading,
+    pub(super) acks: Acks,
+    pub(super) resumption: Resumption,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            reachability: Reachability::Up,
+            reading: Reading::Fast,
+            acks: Acks::No,
+            resumption: Resumption::Resumed,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -45,7 +68,7 @@ pub(super) enum Reading {
 
 impl Dial for Remotes {
     fn permits(&self, remote: &Domain) -> bool {
-        remote.as_str() != "denied.example"
+        remote.as_str() != self.denied
     }
 
     fn serves(&self, _: &Domain) -> bool {
@@ -57,23 +80,21 @@ impl Dial for Remotes {
         settings::Dials { at_once: 2, hanging: 2, per_address: 2, per_attempt: 2 }
     }
 
-    fn dial(&self, pair: &DomainPair) -> PendingDial {
-        let (remotes, pair) = (self.clone(), pair.clone());
-        PendingDial {
-            idle_timeout: Duration::from_secs(3600),
-            strict: false,
-            keepalive: Duration::from_secs(300),
-            write_timeout: Duration::from_secs(120),
-            begin: Box::new(move |_| Box::pin(remotes.attempt(pair))),
-        }
+    fn repeat(&self, _: &Domain) -> Repeat {
+        self.repeat
+    }
+
+    fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial {
+        let (remotes, pair, asked) = (self.clone(), pair.clone(), lost.clone());
+        PendingDial { lost, ..fixture::dial(move || remotes.attempt(pair, asked)) }
     }
 }
 
 impl Remotes {
-    async fn attempt(self, pair: DomainPair) -> Result<Session, AttemptError> {
+    async fn attempt(self, pair: DomainPair, lost: Option<Lost>) -> Result<Session, AttemptError> {
         self.dials.fetch_add(1, Relaxed);
         tokio::time::sleep(Duration::from_millis(80)).await;
-        let reachability = self.behaviour.borrow().reachability;
+        let Behaviour { reachability, acks, .. } = *self.behaviour.borrow();
         match reachability {
             Reachability::Up => {}
             Reachability::Down => return Err(AttemptError::Connect(Vec::new())),
@@ -82,48 +103,61 @@ impl Remotes {
                 return Err(AttemptError::Dns(dns::LookupError::NoSuchDomain { domain }));
             }
         }
+        let (machine, acknowledging) = match acks {
+            Acks::No => (fixture::established(&pair), Acknowledging::none()),
+            _ => {
+                let (wish, answer) = self.asked(lost.as_ref()).await?;
+                let machine = fixture::established_with_acks(&pair, wish, &answer);
+                let acknowledging = self.acknowledging(&machine);
+                (machine, acknowledging)
+            }
+        };
         let (ours, theirs) = duplex(self.pipe);
-        actix_rt::spawn(self.remote(pair.remote.to_string(), theirs));
-        let machine = established(&pair);
+        actix_rt::spawn(self.remote(pair.remote.to_string(), theirs, acknowledging));
         let address = ([127, 0, 0, 1], 5269).into();
-        Ok(Session {
-            expires: None,
-            evidence: None,
-            route: None,
-            stream: Stream::Memory(ours),
-            machine,
-            trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
-            address,
-        })
+        Ok(fixture::session_with(machine, Stream::Memory(ours), address))
     }
 
     /// Reads until the link is cut or the stream is closed. Bytes after a closing tag are ignored.
-    async fn remote(self, remote: String, mut link: DuplexStream) {
+    async fn remote(self, remote: String, mut link: DuplexStream, mut acknowledging: Acknowledging) {
         let (mut cut, mut behaviour) = (self.cut.subscribe(), self.behaviour.subscribe());
         let mut bytes = BytesMut::new();
+        let _ = link.write_all(acknowledging.confirmation().as_bytes()).await;
         loop {
             let reading = behaviour.borrow_and_update().reading;
             tokio::select! {
+                biased;
+                _ = cut.changed() => return,
+                _ = behaviour.changed() => continue,
                 read = link.read_buf(&mut bytes), if !matches!(reading, Reading::Stopped) => {
                     if !matches!(read, Ok(1..)) {
                         return;
                     }
                 }
-                _ = behaviour.changed() => continue,
-                _ = cut.changed() => return,
             }
             if matches!(reading, Reading::Slow) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            let closed = place_of(&bytes, FOOTER);
-            bytes.truncate(closed.unwrap_or(bytes.len()));
-            while let Some(stanza) = take_until(&mut bytes, "</n></") {
-                let (remote, id, at) = (remote.clone(), number(&stanza), clock::now());
-                self.arrived.send(Seen { remote, id, at }).await.unwrap();
-            }
-            if closed.is_some() {
-                let _ = link.write_all(FOOTER.as_bytes()).await;
-                return;
+            while let Some(element) = Element::take(&mut bytes) {
+                match element {
+                    Element::Stanza(stanza) => {
+                        let (remote, id, at) = (remote.clone(), number(&stanza), clock::now());
+                        self.arrived.send(Seen { remote, id, at, stanza }).await.unwrap();
+                        let end = self.handled(&mut acknowledging, id);
+                        if let Some(last) = end {
+                            let _ = link.write_all(last.as_bytes()).await;
+                            return;
+                        }
+                    }
+                    Element::Request => {
+                        let _ = link.write_all(self.answer(&acknowledging).as_bytes()).await;
+                    }
+                    Element::Other => {}
+                    Element::ClosingTag => {
+                        let _ = link.write_all(FOOTER.as_bytes()).await;
+                        return;
+                    }
+                }
             }
         }
     }

@@ -1,9 +1,13 @@
 //! Random schedules of failures, each determined by a seed.
 
-use super::*;
+use super::{
+    remotes::{Acks, Resumption},
+    *,
+};
 
-/// Stanzas of every kind, failures of every kind, recoveries, cuts, slow remote servers, commands of an
-/// operator, narrow bounds, pauses, and sometimes a stop of the node.
+/// Stanzas of every kind, failures of every kind, recoveries, cuts, slow remote servers, remote servers that
+/// acknowledge stanzas and remember lost streams or not, commands of an operator, narrow bounds, pauses, and
+/// sometimes a stop of the node.
 #[actix::test]
 async fn every_stanza_has_one_outcome_in_any_schedule_of_failures() {
     tokio::time::pause();
@@ -12,7 +16,9 @@ async fn every_stanza_has_one_outcome_in_any_schedule_of_failures() {
         let mut random = Random(seed);
         let pipe = if random.below(2) == 0 { 700 } else { 64 * 1024 };
         let bounds = if random.below(2) == 0 { bounds() } else { narrow_bounds() };
-        let mut node = Node::start_within(pipe, bounds).await;
+        let acks = [Acks::No, Acks::Plain, Acks::Resumable, Acks::Refused][random.below(4)];
+        let behaviour = Behaviour { acks, ..Behaviour::default() };
+        let mut node = Node::start_with(pipe, bounds, behaviour).await;
         for _ in 0..80 {
             one_random_step(&mut node, &mut random).await;
         }
@@ -30,7 +36,7 @@ async fn one_random_step(node: &mut Node, random: &mut Random) {
     let remote = ["b.example", "c.example", "d.example"][random.below(3)];
     let moment = Duration::from_millis(random.below(100) as u64);
     let while_ = Duration::from_secs(random.below(20) as u64);
-    match random.below(15) {
+    match random.below(16) {
         0 => node.remotes_are_up(false),
         1 | 2 => node.remotes_are_up(true),
         3 => node.set_reachability(Reachability::NoSuchDomain),
@@ -42,6 +48,7 @@ async fn one_random_step(node: &mut Node, random: &mut Random) {
         9 => drop(node.operator_closes(remote).await),
         10 => node.remotes_read(Reading::Slow, while_).await,
         11 => node.remotes_read(Reading::Stopped, while_).await,
+        12 => node.set_resumption(Resumption::ALL[random.below(Resumption::ALL.len())]),
         _ => {
             let kinds: Vec<Kind> =
                 (0..=random.below(60)).map(|_| Kind::ALL[random.below(Kind::ALL.len())]).collect();

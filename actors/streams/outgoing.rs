@@ -5,11 +5,13 @@
 //! the end of the stream they are kept, and given back when the router has sent its last. The crate's
 //! documentation draws the protocol between router, promise and session.
 
+mod acks;
 mod attempt;
 mod blame;
 mod closing;
 mod deadlines;
 mod inbound;
+mod leftovers;
 mod messages;
 mod reload;
 mod show;
@@ -31,27 +33,28 @@ use xmpp::{
 };
 
 pub(crate) use self::messages::{
-    Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Open, Retire, Returned,
-    Send, SendFirst, Show,
+    Abandon, Closed, Dismiss, Established, Failed, Finish, Flush, Forbid, GiveWay, Handled, Interruption,
+    Open, Retire, Returned, Send, SendFirst, Show,
 };
 use self::{
     closing::{Ending, Handback, Redial},
     deadlines::Limits,
     inbound::Inbound,
+    leftovers::Leftovers,
 };
 pub(crate) use crate::dial::attempt::Adopt;
 use crate::{
     dial::{
-        attempt::{Owner as AttemptOwner, PendingDial, Session as Dialed, StaticRoute},
+        attempt::{Lost, Owner as AttemptOwner, PendingDial, StaticRoute},
         error::AttemptError,
     },
     flow::{
         batch::{Batch, ReadPermit},
         link,
-        outbox::{self, Outbox},
+        outbox::Timer,
         route::{Return, Route},
     },
-    observe::recorder::RecorderHandle,
+    observe::{metrics::MetricsHandle, recorder::RecorderHandle},
     streams::connection::{Connection, WHOLE_CHUNK, limit_closing},
 };
 use mailbox::{Mailbox, Meter, Outlet, Queued, drain};
@@ -84,14 +87,16 @@ pub struct Outgoing {
     pair: DomainPair,
     own: Mailbox<Self>,
     owners: Owners,
+    metrics: MetricsHandle,
     meter: Arc<Meter>,
     limits: Limits,
     /// The timer for the deadlines.
     ticking: Option<SpawnHandle>,
+    /// The timer for a look at what is unacknowledged.
+    look_timer: Timer,
     state: State,
     on_route: OnRoute,
-    /// Stanzas that came when they could no longer be written; given back in the end, in order.
-    leftovers: Vec<Batch>,
+    leftovers: Leftovers,
     shutdown: Shutdown,
 }
 
@@ -105,6 +110,8 @@ enum State {
         attempt: AbortHandle,
         /// The configuration that came meanwhile; the attempt runs under the one before.
         adopted: Option<Adopt>,
+        /// The lost stream that it asks for.
+        lost: Option<Lost>,
     },
     /// The stream takes stanzas.
     Open(Session),
@@ -131,24 +138,34 @@ struct Session {
     inbound: Inbound,
     /// When the peer's certificate expires.
     expires: Option<SystemTime>,
-    /// The certificates of the peer, to judge them again under a new configuration.
+    /// The certificates of the peer, to verify them again under a new configuration.
     evidence: Option<tls::PeerChain>,
     /// The configured address of the remote, if the attempt used one.
     route: Option<StaticRoute>,
     /// When the peer closes an idle stream, with a margin (XEP-0478).
-    peer_idles: Option<Duration>,
+    peer_idle_timeout: Option<Duration>,
 }
 
 /// The tokens of those that wait for the end: the node when it stops, or a command.
 #[derive(Default)]
 struct Shutdown {
-    /// The node stops: stanzas that cannot be written at once are answered while there is time to deliver the
-    /// answer.
-    has_begun: bool,
+    phase: Phase,
     /// Dropped when nothing is left to write.
     flushing: Vec<drain::Token>,
     /// Dropped when the link is down.
     finishing: Vec<drain::Token>,
+}
+
+/// How far the node is with stopping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// It runs.
+    #[default]
+    Running,
+    /// Stanzas that cannot be written at once are answered while there is time to deliver the answer.
+    Flushing,
+    /// The stream is closed as soon as everything is written and acknowledged. Nobody can be answered any more.
+    Finishing,
 }
 
 impl State {
@@ -203,23 +220,32 @@ impl Outgoing {
             pair,
             own,
             owners,
+            metrics: pending.metrics.clone(),
             meter,
             limits: Limits::from(&pending),
             ticking: None,
+            look_timer: Timer::default(),
             state: State::New(pending),
             on_route: OnRoute::Hold(Vec::new()),
-            leftovers: Vec::new(),
+            leftovers: Leftovers::default(),
             shutdown: Shutdown::default(),
         }
     }
 
     /// Takes the stream of a successful attempt.
-    fn establish(&mut self, dialed: Dialed, adopted: Option<Adopt>, context: &mut Context<Self>) {
+    fn establish(
+        &mut self,
+        dialed: crate::dial::attempt::Session,
+        adopted: Option<Adopt>,
+        lost: Option<&Lost>,
+        context: &mut Context<Self>,
+    ) {
         // XEP-0478: the peer closes an idle stream then. We close it earlier, or a stanza may meet a closing
         // stream.
         let idle_seconds = dialed.machine.idle_seconds();
-        let peer_idles = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
-        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idles.unwrap_or(Duration::MAX));
+        let peer_idle_timeout = idle_seconds.map(|seconds| Duration::from_secs(seconds).mul_f32(0.9));
+        self.limits.idle_timeout = self.limits.idle_timeout.min(peer_idle_timeout.unwrap_or(Duration::MAX));
+        let handled = acks::handled(&dialed.machine, lost);
         self.state = State::Open(Session {
             connection: Connection::start(
                 dialed.stream,
@@ -227,20 +253,27 @@ impl Outgoing {
                 clock::now(),
                 self.own.outlet(),
                 dialed.trace,
-                Outbox::new(outbox::BUDGET),
+                acks::outbox(&dialed.machine),
             ),
             machine: dialed.machine,
             inbound: Inbound::default(),
             expires: dialed.expires,
             evidence: dialed.evidence,
             route: dialed.route,
-            peer_idles,
+            peer_idle_timeout,
         });
         self.watch_deadlines(context);
-        let established = Established { pair: self.pair.clone(), session: self.own.clone() };
+        let established = Established {
+            pair: self.pair.clone(),
+            session: self.own.clone(),
+            handled: handled.as_ref().copied().unwrap_or(Handled::Unknown),
+        };
         if self.owners.established.signal(established).is_err() {
             context.stop();
             return;
+        }
+        if let Err(too_high) = handled {
+            self.refuse_count(too_high, context);
         }
         self.drive(&ReadPermit::free(), context);
         if let Some(adopt) = adopted {
@@ -263,8 +296,9 @@ impl Outgoing {
                 Output::Unasked { element } => crate::dial::attempt::warn_unasked(LOG, &self.pair, &element),
                 Output::Answer(stanza) => answers.push(stanza),
                 Output::Stray(stray) => self.drop_stray(stray),
-                // Acks are not requested yet, so these do not come.
-                Output::AcksOn { .. } | Output::AcksRefused { .. } | Output::Acknowledged { .. } => {}
+                Output::AcksOn { resumable } => self.acks_confirmed(resumable.as_ref()),
+                Output::AcksRefused { reason } => self.acks_refused(&reason),
+                Output::Acknowledged { h } => self.acknowledged(h, context),
                 Output::Ended(end) => {
                     self.pass_on(std::mem::take(&mut answers), permit);
                     self.stream_ended(&end, context);
@@ -272,21 +306,30 @@ impl Outgoing {
             }
         }
         self.pass_on(answers, permit);
-        self.flush();
+        self.flush(context);
     }
 
-    /// Gives the link what waits, and drops the tokens when nothing is left.
-    fn flush(&mut self) {
+    /// Gives the link what waits, and goes on with the stop of the node when nothing is left.
+    fn flush(&mut self, context: &mut Context<Self>) {
         let Some(session) = self.state.session_mut() else { return };
         session.connection.flush();
-        if session.connection.outbox.is_empty() {
-            self.shutdown.flushing.clear();
+        if self.has_unsettled() {
+            return self.watch_unacked(context);
+        }
+        self.shutdown.flushing.clear();
+        if self.shutdown.phase == Phase::Finishing {
+            self.close_for_shutdown(context);
         }
     }
 
     /// Whether something waits to be written, or is being written.
     fn has_unwritten(&self) -> bool {
         self.state.session().is_some_and(|session| !session.connection.outbox.is_empty())
+    }
+
+    /// Whether something waits, is being written, or is not acknowledged.
+    fn has_unsettled(&self) -> bool {
+        self.state.session().is_some_and(|session| !session.connection.outbox.is_settled())
     }
 
     fn record(&self, event: Event) {
@@ -305,9 +348,9 @@ impl Actor for Outgoing {
 impl Handler<Queued<SendFirst>> for Outgoing {
     type Result = ();
 
-    fn handle(&mut self, send: Queued<SendFirst>, _: &mut Context<Self>) {
-        let SendFirst { batch } = send.open();
-        self.write_first(batch);
+    fn handle(&mut self, send: Queued<SendFirst>, context: &mut Context<Self>) {
+        let SendFirst { batch } = send.into_message();
+        self.write_first(batch, context);
     }
 }
 
@@ -315,7 +358,7 @@ impl Handler<Queued<Open>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, open: Queued<Open>, context: &mut Context<Self>) {
-        open.open();
+        open.into_message();
         if let OnRoute::Hold(held) = std::mem::replace(&mut self.on_route, OnRoute::Pass) {
             for batch in held {
                 self.write(batch, context);
@@ -329,7 +372,7 @@ impl Handler<Queued<Send>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, send: Queued<Send>, context: &mut Context<Self>) {
-        let Send { batch } = send.open();
+        let Send { batch } = send.into_message();
         match &mut self.on_route {
             OnRoute::Hold(held) => held.push(batch),
             OnRoute::Pass => self.write(batch, context),
@@ -341,7 +384,7 @@ impl Handler<Queued<Retire>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, retire: Queued<Retire>, context: &mut Context<Self>) {
-        retire.open();
+        retire.into_message();
         if let Some(ending) = self.state.ending_mut() {
             ending.retire();
         }
@@ -353,11 +396,12 @@ impl Handler<Queued<Flush>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, flush: Queued<Flush>, context: &mut Context<Self>) {
-        let Flush { within, token } = flush.open();
-        self.shutdown.has_begun = true;
-        if self.has_unwritten() {
+        let Flush { within, token } = flush.into_message();
+        self.shutdown.phase = Phase::Flushing;
+        if self.has_unsettled() {
             self.shutdown.flushing.push(token);
             self.expect_progress(within, context);
+            self.ask(context);
         }
     }
 }
@@ -366,12 +410,12 @@ impl Handler<Queued<Abandon>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, abandon: Queued<Abandon>, context: &mut Context<Self>) {
-        let Abandon { token } = abandon.open();
+        let Abandon { token } = abandon.into_message();
         if self.has_unwritten() {
             self.shutdown.flushing.push(token);
             self.link_ended(
                 WHOLE_CHUNK,
-                "this server is being stopped and the peer reads too slowly",
+                "this server is shutting down and the peer reads too slowly",
                 context,
             );
         }
@@ -382,13 +426,13 @@ impl Handler<Queued<Finish>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, finish: Queued<Finish>, context: &mut Context<Self>) {
-        let Finish { within, token } = finish.open();
+        let Finish { within, token } = finish.into_message();
         match &self.state {
             State::Open(_) => {
                 self.shutdown.finishing.push(token);
-                let error = stream::Error::new(stream::Condition::SystemShutdown, "");
-                self.close_stream(Some(error), "this server is being stopped", Redial::ByRule, context);
+                self.shutdown.phase = Phase::Finishing;
                 limit_closing(within, context, Self::close_if_written, Self::cut);
+                self.close_when_acknowledged(within / 2, context);
             }
             State::Closing(..) => self.shutdown.finishing.push(token),
             State::New(_) | State::Dialing { .. } | State::Closed(_) | State::Failed => {}
@@ -400,7 +444,7 @@ impl Handler<Queued<Forbid>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, forbid: Queued<Forbid>, context: &mut Context<Self>) {
-        forbid.open();
+        forbid.into_message();
         if matches!(self.state, State::Open(_)) {
             let error =
                 stream::Error::new(stream::Condition::PolicyViolation, "federation is no longer allowed");
@@ -413,7 +457,7 @@ impl Handler<Queued<link::Event>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, event: Queued<link::Event>, context: &mut Context<Self>) {
-        match event.open() {
+        match event.into_message() {
             link::Event::Received { bytes, permit } => {
                 if let Some(session) = self.state.session_mut() {
                     if let Some(shown) = session.connection.received(&bytes) {
@@ -422,13 +466,14 @@ impl Handler<Queued<link::Event>> for Outgoing {
                     session.machine.receive(bytes);
                 }
                 self.drive(&permit, context);
+                self.give_back(context);
                 self.read_on(permit, context);
             }
             link::Event::Written => {
                 if let Some(session) = self.state.session_mut() {
                     session.connection.written();
                 }
-                self.flush();
+                self.flush(context);
                 self.give_back(context);
             }
             link::Event::Eof => self.link_ended(WHOLE_CHUNK, "the peer closed the connection", context),

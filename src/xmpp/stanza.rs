@@ -6,6 +6,7 @@
 
 mod admit;
 mod bounce;
+mod delay;
 mod edits;
 mod error;
 mod intake;

@@ -1,7 +1,7 @@
 //! Probes that find out whether a server acknowledges stanzas and resumes streams (XEP-0198).
 
 use super::bench::{Bench, Probed};
-use crate::support::{Auth, Network, Node, Peer, Setup};
+use crate::support::{Auth, Network, Node, Peer, Prosody, Setup};
 
 #[test]
 fn a_server_that_resumes_streams() {
@@ -72,6 +72,20 @@ fn a_node_resumes_streams() {
     probed.arrives("EXTERNAL");
     let acks: Vec<_> = probed.steps("acks").iter().map(|step| step["acks"].clone()).collect();
     assert_eq!(acks, ["resumable", "resumable"], "after EXTERNAL and after dialback: {probed}");
+}
+
+#[test]
+fn prosody_acknowledges_after_external_and_never_resumes() {
+    let network = Network::new();
+    let setup = Setup::of("nuncio.example").set("s2s.dialback_secret", "\"shared\"");
+    let _node = Node::start(&network, setup);
+    let smacks = "modules_enabled = { \"dialback\"; \"tls\"; \"saslauth\"; \"smacks\" }";
+    let _prosody = Prosody::start_with(&network, Setup::of("peer.example"), smacks);
+    let file = network.directory("nuncio.example").join("nuncio.toml");
+    let probed = super::bench::probes(&file, "peer.example");
+    probed.arrives("EXTERNAL");
+    let acks: Vec<_> = probed.steps("acks").iter().map(|step| step["acks"].clone()).collect();
+    assert_eq!(acks, ["yes", "no"], "after EXTERNAL and after dialback: {probed}");
 }
 
 /// The probe of a server that offers acks and answers `<enable/>` like that.

@@ -1,14 +1,14 @@
-//! The dialer, with which attempts are made.
+//! The dialer: all that connection attempts share, and the attempts that it makes.
 
 use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use xmpp::{Domain, DomainPair, dialback};
 
-use super::{Attempt, Goal, Limits, OpenSession, Owner, Session, VerifyKey, redirect::REDIRECTS};
+use super::{Attempt, Goal, Limits, Lost, OpenSession, Owner, Session, VerifyKey, redirect::REDIRECTS};
 use crate::{
     dial::{dial_limit::DialLimit, error::AttemptError, remote_policy::RemotePolicies, resolver::Resolver},
     observe::{fingerprints::Fingerprints, metrics::MetricsHandle, recorder::RecorderHandle},
-    settings::Dials,
+    settings::{Dials, Repeat},
 };
 use mailbox::Mailbox;
 use net::{dns::MOST_TARGETS, tls::Tls};
@@ -47,8 +47,14 @@ pub trait Dial: Send {
     /// The limits for attempts.
     fn dials(&self) -> Dials;
 
-    /// Prepares an attempt to open a session for a pair.
-    fn dial(&self, pair: &DomainPair) -> PendingDial;
+    /// Prepares an attempt to open a session for a pair, which asks the peer how much of the `lost` stream has
+    /// arrived.
+    fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial;
+
+    /// The rule for stanzas to a remote domain that may have arrived.
+    fn repeat(&self, _remote: &Domain) -> Repeat {
+        Repeat::default()
+    }
 
     /// The policies for sessions that are open already; `None` if theirs stay.
     fn policies(&self) -> Option<Adopt> {
@@ -66,12 +72,12 @@ pub struct Adopt {
 }
 
 /// An attempt that is being made.
-pub(super) type Dialling = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
+pub(super) type Dialing = Pin<Box<dyn Future<Output = Result<Session, AttemptError>>>>;
 
 /// An attempt that begins on the thread of its session.
 pub struct PendingDial {
     /// Begins the attempt.
-    pub begin: Box<dyn FnOnce(Owner) -> Dialling + Send>,
+    pub begin: Box<dyn FnOnce(Owner) -> Dialing + Send>,
     /// The time without a stanza after which the session is closed.
     pub idle_timeout: Duration,
     /// The time of silence after which the connection is checked.
@@ -80,6 +86,14 @@ pub struct PendingDial {
     pub write_timeout: Duration,
     /// The certificate of the peer must be valid, whatever authenticates it.
     pub strict: bool,
+    /// The time limit for the answer to a request for acknowledgement.
+    pub ack_timeout: Duration,
+    /// The time for which a lost stream is asked for; zero: it is not.
+    pub resume_timeout: Duration,
+    /// The lost stream that the attempt asks for.
+    pub lost: Option<Lost>,
+    /// Counts acknowledgements.
+    pub metrics: MetricsHandle,
 }
 
 impl Dialer {
@@ -89,7 +103,7 @@ impl Dialer {
             time: self.policies.remote(&pair.remote).attempt_timeout,
             connections: self.dials.per_attempt,
             lookups: MOST_TARGETS + REDIRECTS,
-            near: true,
+            allows_local_scope: true,
         };
         self.attempt(OpenSession, pair, limits, log)
     }
@@ -101,7 +115,7 @@ impl Dialer {
             time: self.policies.remote(&pair.remote).handshake_timeout,
             connections: self.dials.per_attempt.min(VERIFICATION_CONNECTIONS),
             lookups: VERIFICATION_LOOKUPS,
-            near: true,
+            allows_local_scope: true,
         };
         self.attempt(VerifyKey { request }, pair, limits, log)
     }
@@ -116,6 +130,7 @@ impl Dialer {
             certificate: rules.hosted(&pair.local).is_some_and(|hosted| hosted.certificate),
             dialer: self.clone(),
             owner: None,
+            lost: None,
             pair,
             log,
             observer: None,
@@ -136,15 +151,23 @@ impl Dial for Dialer {
         self.dials
     }
 
-    fn dial(&self, pair: &DomainPair) -> PendingDial {
+    fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial {
         let attempt = self.session(pair.clone(), "nuncio::outgoing");
         PendingDial {
             idle_timeout: attempt.remote.idle_timeout,
             keepalive: attempt.remote.keepalive,
             write_timeout: attempt.remote.write_timeout,
             strict: attempt.remote.policy.strict_certificates,
-            begin: Box::new(move |owner| Box::pin(Attempt { owner: Some(owner), ..attempt }.make())),
+            ack_timeout: attempt.remote.ack_timeout,
+            resume_timeout: attempt.remote.resume_timeout,
+            lost: lost.clone(),
+            metrics: self.metrics.clone(),
+            begin: Box::new(move |owner| Box::pin(Attempt { owner: Some(owner), lost, ..attempt }.make())),
         }
+    }
+
+    fn repeat(&self, remote: &Domain) -> Repeat {
+        self.policies.remote(remote).repeat
     }
 
     fn policies(&self) -> Option<Adopt> {

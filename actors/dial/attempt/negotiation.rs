@@ -13,7 +13,6 @@ use tokio::{
 };
 use xmpp::{
     DomainPair,
-    acks::Wish,
     certificate::Problem,
     policy::{self, Mechanism},
     stream::{
@@ -24,19 +23,19 @@ use xmpp::{
 
 use super::{
     Attempt,
+    resumption::ANSWER_WITHIN,
     session::{Session, StaticRoute},
 };
 use crate::{
     dial::{
         error::{At, AttemptError},
         observer::Step,
-        purpose::Purpose,
     },
     flow::{
         close::{self, CloseMode},
         trace::Trace,
     },
-    observe::metrics::{Count, Phase},
+    observe::metrics::{Count, Phase, Purpose},
 };
 use net::{stream::Stream, tls};
 use status::{
@@ -127,6 +126,7 @@ impl<G: Goal> Attempt<G> {
             without_external,
             trace: Trace::new(self.log),
             stage: Stage::Tls,
+            answer_by: None,
             began: clock::now(),
             usable: clock::now(),
             problem: None,
@@ -156,6 +156,8 @@ pub struct Negotiation<'a, G> {
     trace: Trace,
     /// The point at which the stream is.
     stage: Stage,
+    /// The time limit for the answer about a lost stream, once it was asked for.
+    answer_by: Option<Instant>,
     began: Instant,
     /// The time at which the connection, or TLS on it, was established.
     usable: Instant,
@@ -202,7 +204,7 @@ impl<G: Goal> Negotiation<'_, G> {
             bounds: attempt.bounds,
             direct_tls: direct,
             certificate: attempt.certificate && !self.without_external,
-            acks: Wish::default(),
+            acks: attempt.wish(),
         });
         let allows_external = attempt.remote.policy.allows(Mechanism::External);
         loop {
@@ -230,7 +232,7 @@ impl<G: Goal> Negotiation<'_, G> {
                     }
                     Output::Judged(verdict) => {
                         log::debug!(
-                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "judged"
+                            target: attempt.log, pair:% = attempt.pair, certificate:% = display::certificate(&verdict); "verified the certificate"
                         );
                         self.problem = verdict.err();
                     }
@@ -262,7 +264,11 @@ impl<G: Goal> Negotiation<'_, G> {
                 continue;
             }
             self.stage = handshake.stage();
-            match transport.stream.read_buf(&mut bytes).await {
+            let Some(read) = self.read(&mut transport.stream, &mut bytes).await else {
+                hang_up(transport.stream, CloseMode::AtOnce);
+                return Err(AttemptError::TimedOut { at: self.at(), after: ANSWER_WITHIN });
+            };
+            match read {
                 Ok(0) => {
                     self.note_dialback_left(&handshake);
                     hang_up(transport.stream, CloseMode::AtOnce);
@@ -277,6 +283,16 @@ impl<G: Goal> Negotiation<'_, G> {
         }
     }
 
+    /// Reads from the peer. `None`: the time for the answer about a lost stream is over.
+    async fn read(&mut self, stream: &mut Stream, bytes: &mut BytesMut) -> Option<std::io::Result<usize>> {
+        let read = stream.read_buf(bytes);
+        if self.stage != Stage::Resumption {
+            return Some(read.await);
+        }
+        let until = *self.answer_by.get_or_insert_with(|| clock::now() + ANSWER_WITHIN);
+        tokio::time::timeout(until.saturating_duration_since(clock::now()), read).await.ok()
+    }
+
     /// Logs the authentication, and makes the session.
     pub(super) fn into_session(mut self, transport: Transport, machine: Box<Open>) -> Session {
         let attempt = self.attempt;
@@ -288,6 +304,7 @@ impl<G: Goal> Negotiation<'_, G> {
             fingerprint = shown.fingerprint, took:% = millis(self.began);
             "authenticated"
         );
+        attempt.count_resumption(machine.resumption());
         attempt.count(Phase::Authenticate, self.usable);
         let text = format!("by {}", machine.mechanism());
         attempt.record(Event::now(EventKind::Authenticated).at(self.address).saying(text));
@@ -317,7 +334,7 @@ impl<G: Goal> Negotiation<'_, G> {
         self.dialback_left = handshake.has_dialback_left();
     }
 
-    /// Makes the TLS handshake.
+    /// Performs the TLS handshake.
     async fn secure(
         &mut self,
         transport: Transport,
@@ -339,7 +356,7 @@ impl<G: Goal> Negotiation<'_, G> {
         let judged = session.certificate.as_ref().map_or(Err(Problem::Missing), |certificate| {
             certificate.proves(&attempt.pair.remote, attempt.remote.policy.trust)
         });
-        attempt.dialer.metrics.count(Count::Judged { direction, verdict: Verdict::of(&judged).as_str() });
+        attempt.dialer.metrics.count(Count::CertificateVerified { direction, verdict: Verdict::of(&judged) });
         let verdict = display::certificate(&judged);
         log::log!(
             target: attempt.log, attempt.level(), pair:% = attempt.pair, protocol = session.protocol.as_str(),
@@ -351,7 +368,7 @@ impl<G: Goal> Negotiation<'_, G> {
         let transport = Transport {
             stream: Stream::Tls(Box::new(stream)),
             expires: session.expires,
-            evidence: session.evidence.take(),
+            evidence: session.peer_chain.take(),
         };
         Ok((transport, secured(session)))
     }

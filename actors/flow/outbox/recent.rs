@@ -209,7 +209,12 @@ mod tests {
             Element::new(name, "jabber:server").with("from", "a@a.example").with("to", "b@b.example");
         let element = if name == "iq" { element.with("type", "get") } else { element };
         let element = element.with("id", id.to_string()).with_text("x".repeat(length));
-        Kept { stanza: Stanza::from_element(&element).unwrap(), taken: true, since: clock::now() }
+        Kept {
+            stanza: Stanza::from_element(&element).unwrap(),
+            taken: true,
+            since: clock::now(),
+            sends: crate::flow::batch::Sends::default(),
+        }
     }
 
     fn ids(recent: impl IntoIterator<Item = Suspect>) -> Vec<String> {

@@ -1,3 +1,5 @@
+mod acks;
+
 use xmpp::{
     Stanza,
     framer::{Frame, Framer, Limits},
@@ -27,8 +29,8 @@ fn ids(stanzas: &[Stanza]) -> Vec<String> {
 fn a_single_stanza_is_written_at_once() {
     let mut outbox = Outbox::new(BUDGET);
     outbox.push(batch(0..1), clock::now()).unwrap();
-    assert_eq!(outbox.next_chunk().unwrap().len(), 1);
-    assert!(outbox.next_chunk().is_none(), "one chunk at a time");
+    assert_eq!(outbox.next_chunk(clock::now()).unwrap().len(), 1);
+    assert!(outbox.next_chunk(clock::now()).is_none(), "one chunk at a time");
     outbox.written(clock::now());
     assert!(outbox.is_empty());
     assert_eq!(outbox.stanzas_written(), 1);
@@ -47,7 +49,7 @@ fn a_component_gets_its_own_namespace_and_the_ledger_counts_the_bytes_of_servers
         outbox.push(batch(), clock::now()).unwrap();
         outbox.push(batch(), clock::now()).unwrap();
         assert_eq!(outbox.amounts().1, Amount { stanzas: 2, bytes: 2 * expected.len() as u64 });
-        let chunk = outbox.next_chunk().unwrap();
+        let chunk = outbox.next_chunk(clock::now()).unwrap();
         assert_eq!(chunk, [expected.as_str(), expected.as_str()]);
         let remains = outbox.remains(expected.len());
         assert_eq!(remains.uncertain, 1);
@@ -77,7 +79,7 @@ fn a_burst_above_the_budget_is_held_and_then_refused() {
     let refused = outbox.end_hold(now + LONGEST_HOLD);
     assert_eq!(ids(&refused[0].stanzas), ["4", "5"]);
     assert!(outbox.push(batch(6..7), now).is_err(), "the destination is too slow now");
-    outbox.next_chunk().unwrap();
+    outbox.next_chunk(clock::now()).unwrap();
     outbox.written(clock::now());
     assert!(outbox.push(batch(7..8), now).is_ok(), "it has room again");
 }
@@ -91,7 +93,7 @@ fn a_destination_that_goes_on_reading_holds_its_senders_to_its_rate() {
     outbox.push(burst(), now).unwrap();
     for holds in 1..10 {
         outbox.push(burst(), now).unwrap();
-        outbox.next_chunk().unwrap();
+        outbox.next_chunk(clock::now()).unwrap();
         outbox.written(now);
         assert!(outbox.end_hold(now + LONGEST_HOLD * holds).is_empty());
     }
@@ -105,11 +107,11 @@ fn a_sender_with_several_destinations_is_held_up_once_and_not_soon_again() {
     let burst = || Batch { fans_out: true, ..batch(0..2 * CHUNK / stanza("0").bytes().len()) };
     outbox.push(burst(), now).unwrap();
     outbox.push(burst(), now).unwrap();
-    outbox.next_chunk().unwrap();
+    outbox.next_chunk(clock::now()).unwrap();
     outbox.written(now);
     assert!(outbox.end_hold(now + LONGEST_HOLD / 2).is_empty(), "not yet");
     assert_eq!(outbox.end_hold(now + LONGEST_HOLD).len(), 1, "however much it took");
-    while outbox.next_chunk().is_some() {
+    while outbox.next_chunk(clock::now()).is_some() {
         outbox.written(now + LONGEST_HOLD);
     }
     let later = now + LONGEST_HOLD * 5;
@@ -127,7 +129,7 @@ fn stanzas_from_another_queue_are_taken_above_the_budget() {
     outbox.push_first(batch(5..10));
     assert_eq!(outbox.hold_ends(), None, "no sender is held up");
     outbox.push(batch(10..11), now).unwrap();
-    let chunk = outbox.next_chunk().unwrap();
+    let chunk = outbox.next_chunk(clock::now()).unwrap();
     assert_eq!(chunk.len(), 10);
 }
 
@@ -139,7 +141,7 @@ fn held_stanzas_follow_in_order_once_there_is_room() {
         outbox.push(batch(id..id + 1), now).unwrap();
     }
     let mut written = Vec::new();
-    while let Some(chunk) = outbox.next_chunk() {
+    while let Some(chunk) = outbox.next_chunk(clock::now()) {
         written.extend(chunk);
         outbox.written(clock::now());
     }
@@ -151,7 +153,7 @@ fn held_stanzas_follow_in_order_once_there_is_room() {
 fn the_end_of_a_link_leaves_unwritten_stanzas_and_counts_those_in_part_as_uncertain() {
     let mut outbox = Outbox::new(BUDGET);
     outbox.push(batch(0..3), clock::now()).unwrap();
-    let chunk = outbox.next_chunk().unwrap();
+    let chunk = outbox.next_chunk(clock::now()).unwrap();
     outbox.push(batch(3..5), clock::now()).unwrap();
     let remains = outbox.remains(chunk[0].len() + 1);
     assert_eq!(remains.uncertain, 2, "the first is on the wire, the second in part");

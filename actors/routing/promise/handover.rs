@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix::{Context, Handler};
 
-use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count};
+use super::{Expect, Fulfilled, LOG, Promise, Release, State, answers::count, waiting::LeftBehind};
 use crate::{
     dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome},
@@ -20,7 +20,8 @@ impl Handler<Queued<outgoing::Established>> for Promise {
     type Result = ();
 
     fn handle(&mut self, established: Queued<outgoing::Established>, _: &mut Context<Self>) {
-        let outgoing::Established { pair, session } = established.open();
+        let outgoing::Established { pair, session, handled } = established.into_message();
+        self.settle_open(&pair, handled);
         if let Some(known) = self.pairs.get(&pair) {
             let batches = self.waiting.take_all(&pair);
             let stanzas = count(&batches);
@@ -47,7 +48,7 @@ impl Handler<Queued<Release>> for Promise {
     type Result = ();
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
-        let Release { pair } = release.open();
+        let Release { pair } = release.into_message();
         self.waiting.close(&pair);
         let state = self.pairs.remove(&pair);
         if let Some(State::HandingOver(session)) = state {
@@ -63,7 +64,7 @@ impl Handler<Queued<Expect>> for Promise {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
-        let Expect { pair } = expect.open();
+        let Expect { pair } = expect.into_message();
         if self.pairs.contains(&pair) {
             self.enter(&pair, State::AwaitingReturn);
         } else {
@@ -76,9 +77,11 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
     type Result = ();
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
-        let outgoing::Returned { pair, batches, lived, cut, tokens: _tokens } = returned.open();
+        let outgoing::Returned { pair, open, interruption, batches, lived, cut, tokens: _tokens } =
+            returned.into_message();
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
+            self.answer_in_doubt(open);
             return self.answer(batches, &AttemptError::Late, Outcome::Answered);
         }
         let failures = self.schedule.take_failures_before_session(&pair);
@@ -88,12 +91,15 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
             (!self.permits(&pair)).then_some(AttemptError::Denied)
         };
         if let Some(failure) = forbidden {
+            self.answer_in_doubt(open);
             self.answer(batches, &failure, Outcome::Answered);
             let waiting = self.waiting.take_all(&pair);
             self.answer(waiting, &failure, Outcome::Answered);
             return self.remove(&pair);
         }
-        self.waiting.put_back(&pair, batches);
+        let first = interruption.as_ref().map_or(0, |interruption| interruption.first);
+        self.waiting.put_back(&pair, LeftBehind { open, first, unwritten: batches });
+        self.pairs.interrupt(&pair, interruption);
         self.relieve();
         if !self.pairs.contains(&pair) {
             return;

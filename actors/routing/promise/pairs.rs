@@ -4,7 +4,11 @@ use std::{collections::HashMap, time::Instant};
 
 use xmpp::{Domain, DomainPair};
 
-use crate::{routing::capacity, streams::outgoing::Outgoing};
+use crate::{
+    dial::attempt::Lost,
+    routing::capacity,
+    streams::outgoing::{Interruption, Outgoing},
+};
 use mailbox::Mailbox;
 
 /// The known pairs.
@@ -21,6 +25,8 @@ pub(super) struct Pair {
     pub(super) state: State,
     /// When the pair became known.
     pub(super) since: Instant,
+    /// The loss of its last session, while stanzas wait of which nobody knows whether they arrived.
+    pub(super) interruption: Option<Box<Interruption>>,
 }
 
 /// How far the pair is on its way to a session.
@@ -57,6 +63,30 @@ impl Pairs {
         }
     }
 
+    /// Notes the loss of the last session of a known pair.
+    pub(super) fn interrupt(&mut self, pair: &DomainPair, interruption: Option<Box<Interruption>>) {
+        if let Some(known) = self.known.get_mut(pair) {
+            known.interruption = interruption;
+        }
+    }
+
+    /// Takes the loss of the last session of a pair, which has a new one.
+    pub(super) fn end_interruption(&mut self, pair: &DomainPair) -> Option<Box<Interruption>> {
+        self.known.get_mut(pair).and_then(|known| known.interruption.take())
+    }
+
+    /// The lost stream for which the next attempt asks.
+    pub(super) fn lost(&self, pair: &DomainPair) -> Option<&Lost> {
+        self.known.get(pair)?.interruption.as_ref()?.lost.as_ref()
+    }
+
+    /// The peer does not answer the question about the lost stream: it is not asked again.
+    pub(super) fn forget_lost(&mut self, pair: &DomainPair) {
+        if let Some(interruption) = self.known.get_mut(pair).and_then(|known| known.interruption.as_mut()) {
+            interruption.lost = None;
+        }
+    }
+
     pub(super) fn contains(&self, pair: &DomainPair) -> bool {
         self.known.contains_key(pair)
     }
@@ -76,7 +106,7 @@ impl Pairs {
         if let Err(place) = locals.binary_search(&pair.local) {
             locals.insert(place, pair.local.clone());
         }
-        self.known.insert(pair, Pair { state, since: now });
+        self.known.insert(pair, Pair { state, since: now, interruption: None });
     }
 
     pub(super) fn remove(&mut self, pair: &DomainPair) -> Option<State> {

@@ -22,6 +22,7 @@ use std::{
 use xmpp::DomainPair;
 
 use self::queue::{Fit, Queue, Room};
+pub(super) use self::queue::{LeftBehind, Settled, Verdict};
 use crate::{flow::batch::Batch, routing::capacity, settings::Promise as Bounds};
 use status::amount::Amount;
 
@@ -132,13 +133,32 @@ impl Waiting {
         held.is_some_and(|held| held.until <= now)
     }
 
-    /// Puts stanzas that a closed link returned in front. They were accepted once, so they are not refused:
-    /// the bounds of a pair apply to new stanzas.
-    pub(super) fn put_back(&mut self, pair: &DomainPair, batches: Vec<Batch>) {
+    /// Puts stanzas that a lost link left in front. They were accepted once, so they are not refused: the
+    /// bounds of a pair apply to new stanzas.
+    pub(super) fn put_back(&mut self, pair: &DomainPair, left: LeftBehind) {
         let Some(line) = self.lines.get_mut(pair) else { return };
         let before = line.queue.weight();
-        line.queue.put_back(batches, &self.bounds);
+        line.queue.put_back(left, &self.bounds);
         self.weight = self.weight - before + line.queue.weight();
+    }
+
+    /// Whether a lost link has left stanzas for the pair whose fate is unknown.
+    pub(super) fn has_open(&self, pair: &DomainPair) -> bool {
+        self.lines.get(pair).is_some_and(|line| line.queue.has_open())
+    }
+
+    /// The stanzas of the pair that a lost link carried and whose fate is unknown.
+    pub(super) fn open_amount(&self, pair: &DomainPair) -> Amount {
+        self.lines.get(pair).map(|line| line.queue.open_amount()).unwrap_or_default()
+    }
+
+    /// Settles the stanzas of a pair whose fate was unknown. Those that stay are to be sent again.
+    pub(super) fn settle(&mut self, pair: &DomainPair, verdict: Verdict) -> Settled {
+        let Some(line) = self.lines.get_mut(pair) else { return Settled::default() };
+        let before = line.queue.weight();
+        let settled = line.queue.settle(verdict);
+        self.weight = self.weight - before + line.queue.weight();
+        settled
     }
 
     /// Takes out all stanzas of a pair, in order; those that are held are the last.

@@ -27,7 +27,7 @@ pub(super) fn session(remote: &str) -> tls::Session {
     };
     tls::Session {
         certificate: Some(certificate),
-        evidence: None,
+        peer_chain: None,
         expires: None,
         protocol: "TLSv1.3".to_owned(),
         cipher: "TLS_AES_256_GCM_SHA384".to_owned(),

@@ -151,7 +151,7 @@ impl Incoming {
 
     /// How long the stream can be resumed if it ends now. One that we close is over: its peer has the count.
     fn resumable_for(&self) -> Option<Duration> {
-        Some(self.remote.resume_timeout).filter(|time| !time.is_zero() && !self.machine.is_closing())
+        Some(self.remote.resume_timeout).filter(|time| !time.is_zero() && !self.machine.status().is_closing)
     }
 
     /// Tells the resumer that the actor ends, if it does not know.
@@ -175,7 +175,7 @@ impl Incoming {
             Machine::Handshake(_) => None,
             Machine::Open(open) => Some(open.proofs()),
         };
-        Identity::new(proved.into_iter().flatten(), self.machine.transport())
+        Identity::new(proved.into_iter().flatten(), self.machine.status().transport)
     }
 
     fn first_pair(&self) -> String {
@@ -187,7 +187,7 @@ impl Handler<Queued<resumer::Claimed>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, claimed: Queued<resumer::Claimed>, context: &mut Context<Self>) {
-        let resumer::Claimed { id, outcome } = claimed.open();
+        let resumer::Claimed { id, outcome } = claimed.into_message();
         let permit = match std::mem::take(&mut self.acks) {
             Acks::Claiming { permit, .. } => permit,
             other => {
@@ -204,7 +204,7 @@ impl Handler<Queued<resumer::Contested>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, contested: Queued<resumer::Contested>, context: &mut Context<Self>) {
-        let resumer::Contested { id, by } = contested.open();
+        let resumer::Contested { id, by } = contested.into_message();
         // If it holds the id no more, the resumer has the count, or gets it after this.
         if !matches!(&self.acks, Acks::Resumable { id: held } if *held == id) {
             return;
@@ -214,7 +214,7 @@ impl Handler<Queued<resumer::Contested>> for Incoming {
             return;
         }
         self.acks = Acks::Yielding { id, resumable_for: self.resumable_for() };
-        match self.machine.is_closing() || self.connection.has_ended() {
+        match self.machine.status().is_closing || self.connection.has_ended() {
             true => self.yield_if_taken(),
             false => self.close(Some(stream::Error::new(Condition::Conflict, REPLACED)), context),
         }

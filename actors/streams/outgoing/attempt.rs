@@ -17,6 +17,7 @@ impl Outgoing {
     pub(super) fn begin(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::New(pending) => {
+                let lost = pending.lost.clone();
                 let own = self.own.clone();
                 // In a task of its own, so that a panic in it is an outcome too.
                 let task = actix_rt::spawn((pending.begin)(self.owners.attempt.clone()));
@@ -30,7 +31,7 @@ impl Outgoing {
                     // An actor that has stopped needs no outcome.
                     let _ = own.signal(Attempted { outcome });
                 });
-                State::Dialing { attempt, adopted: None }
+                State::Dialing { attempt, adopted: None, lost }
             }
             other => other,
         };
@@ -41,7 +42,7 @@ impl Handler<Queued<GiveWay>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, give_way: Queued<GiveWay>, _: &mut Context<Self>) {
-        give_way.open();
+        give_way.into_message();
         if let State::Dialing { attempt, .. } = &self.state {
             attempt.abort();
         }
@@ -52,12 +53,12 @@ impl Handler<Queued<Attempted>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
-        let Attempted { outcome } = attempted.open();
-        let State::Dialing { adopted, .. } = std::mem::replace(&mut self.state, State::Failed) else {
+        let Attempted { outcome } = attempted.into_message();
+        let State::Dialing { adopted, lost, .. } = std::mem::replace(&mut self.state, State::Failed) else {
             return;
         };
         match outcome {
-            Ok(dialed) => self.establish(dialed, adopted, context),
+            Ok(dialed) => self.establish(dialed, adopted, lost.as_ref(), context),
             Err(failure) => {
                 let _ = self.owners.failed.signal(Failed { pair: self.pair.clone(), failure });
                 context.stop();

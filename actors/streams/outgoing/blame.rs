@@ -63,7 +63,7 @@ fn answer(type_: ErrorType, condition: Condition, text: String) -> stanza::Error
 }
 
 /// Whether a stream error can be about a stanza, and not about the stream, the peer's state or ours.
-fn is_about_content(condition: stream::Condition) -> bool {
+pub(super) fn is_about_content(condition: stream::Condition) -> bool {
     use stream::Condition as C;
     match condition {
         C::BadFormat
@@ -124,7 +124,7 @@ mod tests {
         };
         let mut outbox = Outbox::new(BUDGET);
         outbox.push(batch, clock::now()).unwrap();
-        while outbox.next_chunk().is_some() {
+        while outbox.next_chunk(clock::now()).is_some() {
             outbox.written(clock::now());
         }
         (outbox, all)
@@ -203,8 +203,12 @@ mod tests {
 
     #[test]
     fn a_request_that_was_being_written_is_answered_after_any_end() {
-        let kept =
-            crate::flow::batch::Kept { stanza: stanza("iq", "1", 5), taken: true, since: clock::now() };
+        let kept = crate::flow::batch::Kept {
+            stanza: stanza("iq", "1", 5),
+            taken: true,
+            since: clock::now(),
+            sends: crate::flow::batch::Sends::default(),
+        };
         for error in [None, Some(stream::Error::new(stream::Condition::SystemShutdown, ""))] {
             let suspects = Outbox::new(BUDGET).take_suspects(std::slice::from_ref(&kept), clock::now());
             let remote = Domain::new("b.example").unwrap();

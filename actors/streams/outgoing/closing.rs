@@ -9,7 +9,7 @@ use xmpp::{
     stream::{self, Condition, End},
 };
 
-use super::{Closed, LOG, OnRoute, Outgoing, Returned, Session, State, blame::Blame};
+use super::{Closed, LOG, OnRoute, Outgoing, Returned, Session, State, blame::Blame, leftovers::Leftovers};
 use crate::{
     flow::{
         batch::{Batch, ReadPermit},
@@ -30,6 +30,8 @@ pub(super) struct Ending {
     pub(super) lived: Duration,
     /// The counts in the log line about the end.
     logged: Counts,
+    /// Whether stanzas were acknowledged, for the log.
+    acks: &'static str,
     redial: Redial,
     /// Closing tags went both ways.
     is_orderly: bool,
@@ -96,6 +98,7 @@ impl Outgoing {
     ) {
         self.take_no_more(reason, redial, context);
         if let Some(session) = self.state.session_mut() {
+            session.connection.outbox.ask_last();
             session.machine.close(error);
         }
         self.drive(&ReadPermit::free(), context);
@@ -103,22 +106,29 @@ impl Outgoing {
 
     /// The protocol has ended.
     pub(super) fn stream_ended(&mut self, end: &End, context: &mut Context<Self>) {
-        if let (End::ByPeer(error), Some(session)) = (end, self.state.session_mut()) {
+        let error = match end {
+            End::ByPeer(error) => Some(error),
+            End::Closed | End::ByUs(_) => None,
+        };
+        if let Some(session) = self.state.session_mut()
+            && (error.is_some() || session.connection.outbox.has_acks())
+        {
             // RFC 6120 section 4.9.1.1: after the peer's stream error nothing more is sent but the closing
-            // tag.
+            // tag. A peer that acknowledges stanzas takes none after its closing tag either: its last
+            // acknowledgement is final.
             let outbox = &mut session.connection.outbox;
             let closing_tags = outbox.take_raw();
             let remains = outbox.remains(WHOLE_CHUNK);
             let in_flight = outbox.mark_recent_uncertain(clock::now());
             closing_tags.into_iter().for_each(|tag| outbox.push_raw(tag));
-            self.leave_behind(remains, in_flight, Some(error));
+            self.leave_behind(remains, in_flight, error);
         }
         self.take_no_more(&end.to_string(), Redial::ByRule, context);
         if let State::Closing(session, ending) = &mut self.state {
             ending.is_orderly = matches!(end, End::Closed);
             session.connection.end(CloseMode::after(end, session.machine.is_open()));
         }
-        self.flush();
+        self.flush(context);
     }
 
     /// The link has ended, or is cut. At most `written` bytes of its last chunk are on the wire.
@@ -172,8 +182,9 @@ impl Outgoing {
                 "link lost: stanzas in transit may not have arrived"
             );
         }
+        self.keep_open(remains.open, remains.first, error);
         // Older than what came after the end.
-        self.leftovers.splice(..0, remains.unwritten);
+        self.leftovers.unwritten.splice(..0, remains.unwritten);
     }
 
     /// Answers stanzas that may not have arrived. Gives the number of those that no longer count as
@@ -204,26 +215,29 @@ impl Outgoing {
             let ending = Ending {
                 lived: clock::since(session.connection.since),
                 logged: Counts::of(session),
+                acks: session.connection.outbox.acknowledgement().acks.as_str(),
                 redial,
                 is_orderly: false,
                 handback: Handback::Unreported,
             };
+            let unacked = session.connection.outbox.unacked() as usize + self.leftovers.count_open();
             let mut held = session.connection.outbox.take_overflow();
             held.iter_mut().for_each(Batch::release);
-            self.leftovers.extend(held);
-            self.log_closed(reason, &ending);
+            self.leftovers.unwritten.extend(held);
+            self.log_closed(reason, &ending, unacked);
             self.state.begin_closing(ending);
             limit_closing(CLOSE_WITHIN, context, Self::close_if_written, Self::cut);
         }
         self.report_end(context);
     }
 
-    fn log_closed(&self, reason: &str, ending: &Ending) {
+    fn log_closed(&self, reason: &str, ending: &Ending, unacked: usize) {
         let Counts { stanzas_in, dropped_in, stanzas_out } = ending.logged;
         log::info!(
             target: LOG, pair:% = self.pair, reason = reason, stanzas_in = stanzas_in,
             dropped_in = dropped_in,
-            stanzas_out = stanzas_out, lived:% = rounded(ending.lived);
+            stanzas_out = stanzas_out, acks = ending.acks, unacked = unacked,
+            lived:% = rounded(ending.lived);
             "closed"
         );
         let text = format!("{reason}, after {}", rounded(ending.lived));
@@ -270,10 +284,10 @@ impl Outgoing {
         }
     }
 
-    /// Gives back what was not written, once the router has sent its last stanza and the fate of all in the
-    /// outbox is known: all is written, or the link has ended.
+    /// Gives back what was not written or not acknowledged, once the router has sent its last stanza and the
+    /// fate of all in the outbox is known: all is written and acknowledged, or the link has ended.
     pub(super) fn give_back(&mut self, context: &mut Context<Self>) {
-        let is_settled = !self.has_unwritten();
+        let is_settled = !self.has_unsettled();
         let is_down = matches!(self.state, State::Closed(_));
         let Some(ending) = self.state.ending_mut().filter(|_| is_settled) else { return };
         if ending.handback == Handback::Retired {
@@ -283,10 +297,13 @@ impl Outgoing {
             if is_down {
                 tokens.append(&mut self.shutdown.finishing);
             }
+            let Leftovers { open, interruption, unwritten } = std::mem::take(&mut self.leftovers);
             // A promise that is gone ends the process.
             let _ = self.owners.returned.signal(Returned {
                 pair: self.pair.clone(),
-                batches: std::mem::take(&mut self.leftovers),
+                open,
+                interruption,
+                batches: unwritten,
                 lived: (redial == Redial::ByRule).then_some(lived),
                 cut,
                 tokens,
@@ -294,6 +311,25 @@ impl Outgoing {
         }
         if is_down && self.state.ending_mut().is_some_and(|ending| ending.handback == Handback::Returned) {
             context.stop();
+        }
+    }
+
+    /// Closes the stream because the node stops: once everything is written and acknowledged, or after `within`.
+    /// Without acknowledgements there is nothing to wait for: what waits goes before the closing tag.
+    pub(super) fn close_when_acknowledged(&mut self, within: Duration, context: &mut Context<Self>) {
+        if self.state.session().is_some_and(|session| session.connection.outbox.has_acks()) {
+            context.run_later(within, |session, context| session.close_for_shutdown(context));
+            self.ask(context);
+        } else {
+            self.close_for_shutdown(context);
+        }
+    }
+
+    /// Closes the stream because the node stops.
+    pub(super) fn close_for_shutdown(&mut self, context: &mut Context<Self>) {
+        if matches!(self.state, State::Open(_)) {
+            let error = stream::Error::new(Condition::SystemShutdown, "");
+            self.close_stream(Some(error), "this server is shutting down", Redial::ByRule, context);
         }
     }
 
@@ -308,7 +344,12 @@ impl Outgoing {
             if writing_since.is_some_and(|since| clock::since(since) < within) {
                 return session.expect_progress(within, context);
             }
-            let reason = "this server is being stopped and the peer does not read";
+            if !session.has_unwritten() {
+                // Only acknowledgements are missing. They may still come.
+                session.shutdown.flushing.clear();
+                return;
+            }
+            let reason = "this server is shutting down and the peer does not read";
             session.link_ended(WHOLE_CHUNK, reason, context);
         });
     }

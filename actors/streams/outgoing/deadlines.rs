@@ -19,6 +19,10 @@ pub(super) struct Limits {
     pub(super) write_timeout: Duration,
     /// The peer's certificate has to be valid, however it authenticated.
     pub(super) strict: bool,
+    /// A peer that does not answer a request for acknowledgement in this time is gone.
+    pub(super) ack_timeout: Duration,
+    /// How long a lost stream is asked for; zero: it is not.
+    pub(super) resume_timeout: Duration,
 }
 
 impl From<&PendingDial> for Limits {
@@ -28,6 +32,8 @@ impl From<&PendingDial> for Limits {
             keepalive: pending.keepalive,
             write_timeout: pending.write_timeout,
             strict: pending.strict,
+            ack_timeout: pending.ack_timeout,
+            resume_timeout: pending.resume_timeout,
         }
     }
 }
@@ -38,37 +44,44 @@ impl Outgoing {
         if let Some(ticking) = self.ticking.take() {
             context.cancel_future(ticking);
         }
-        let Limits { idle_timeout, keepalive, write_timeout, .. } = self.limits;
-        let shortest = keepalive.min(idle_timeout).min(write_timeout);
+        let Limits { idle_timeout, keepalive, write_timeout, ack_timeout, .. } = self.limits;
+        let shortest = keepalive.min(idle_timeout).min(write_timeout).min(ack_timeout);
         self.ticking = Some(context.run_interval(connection::tick(shortest), Self::tick));
     }
 
     fn tick(&mut self, context: &mut Context<Self>) {
+        if self.check_acks(context) {
+            return;
+        }
         // A stream that is being closed has a time limit of its own.
         let State::Open(session) = &mut self.state else { return };
-        let Limits { idle_timeout, keepalive, write_timeout, strict } = self.limits;
+        let Limits { idle_timeout, keepalive, write_timeout, strict, .. } = self.limits;
         let connection = &mut session.connection;
         // Dialback depends on DNS, not on the certificate, unless the certificate has to be valid.
         let needs_certificate = session.machine.mechanism() == Mechanism::External || strict;
         if connection.is_stalled(keepalive.min(write_timeout)) {
             // RFC 6120 section 4.9.3.4. The peer can still read the error if it resumes reading before the
             // link is cut.
-            let error = stream::Error::new(
-                stream::Condition::ConnectionTimeout,
-                "no data accepted within the write timeout",
-            );
+            let error = stream::Error::new(stream::Condition::ConnectionTimeout, "no data accepted in time");
             self.close_stream(Some(error), "the peer does not read", Redial::ByRule, context);
         } else if needs_certificate && session.expires.is_some_and(|end| end <= clock::system()) {
             // RFC 6120 section 13.7.2.3. What is left goes to a new stream, which checks the peer's new
             // certificate.
             let error = stream::Error::new(stream::Condition::Reset, "your certificate has expired");
             self.close_stream(Some(error), "the peer's certificate has expired", Redial::ByRule, context);
-        } else if clock::since(connection.last_stanza) >= idle_timeout && connection.outbox.is_empty() {
+        } else if connection.outbox.is_worn() {
+            self.close_stream(None, "renewed: its counts are high", Redial::AtOnce, context);
+        } else if clock::since(connection.last_stanza) >= idle_timeout && connection.outbox.is_settled() {
             self.close_stream(None, "idle", Redial::AtOnce, context);
         } else if clock::since(connection.last_write) >= keepalive {
-            // RFC 6120 section 4.6.1: whitespace. TCP reports a peer that does not acknowledge it.
-            connection.outbox.push_raw(Bytes::from_static(b" "));
-            self.flush();
+            if connection.outbox.has_confirmed_acks() {
+                // The answer shows that the peer is there.
+                connection.outbox.ask();
+            } else {
+                // RFC 6120 section 4.6.1: whitespace. TCP reports a peer that does not acknowledge it.
+                connection.outbox.push_raw(Bytes::from_static(b" "));
+            }
+            self.flush(context);
         }
     }
 }

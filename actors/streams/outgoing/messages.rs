@@ -1,12 +1,15 @@
 //! The messages of an outgoing session.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use xmpp::DomainPair;
 
 use super::Outgoing;
-use crate::{dial::error::AttemptError, flow::batch::Batch};
+use crate::{
+    dial::{attempt::Lost, error::AttemptError},
+    flow::batch::Batch,
+};
 use mailbox::{Mailbox, drain};
 use status::report;
 
@@ -33,7 +36,7 @@ pub struct Send {
 pub struct Retire;
 
 /// The node stops: write what waits, and answer stanzas that come faster than they can be written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flush {
     /// A chunk that takes longer ends the link, so that the rest can be answered.
     pub within: Duration,
@@ -42,14 +45,14 @@ pub struct Flush {
 }
 
 /// Give back what is not written by now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Abandon {
     /// Dropped when what was given back has been dealt with.
     pub token: drain::Token,
 }
 
 /// The node stops: close the stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Finish {
     /// The time in which the rest is written and the peer closes its side.
     pub within: Duration,
@@ -86,6 +89,31 @@ pub struct Established {
     pub pair: DomainPair,
     /// The session, which takes stanzas from now on.
     pub session: Mailbox<Outgoing>,
+    /// What the peer told about the lost stream.
+    pub handled: Handled,
+}
+
+/// The stanzas of a lost stream that the peer has handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handled {
+    /// Nobody asked: the peer does not resume streams, or none was lost.
+    NotAsked,
+    /// Those up to this number, modulo 2^32; the stream goes on.
+    Resumed(u32),
+    /// Those up to this number, modulo 2^32; the stream is over.
+    Counted(u32),
+    /// The peer does not know.
+    Unknown,
+}
+
+impl Handled {
+    /// The number of the last stanza that the peer has handled, modulo 2^32.
+    pub fn count(self) -> Option<u32> {
+        match self {
+            Self::Resumed(h) | Self::Counted(h) => Some(h),
+            Self::NotAsked | Self::Unknown => None,
+        }
+    }
 }
 
 /// The attempt failed; the actor is gone.
@@ -106,12 +134,16 @@ pub struct Closed {
     pub session: Mailbox<Outgoing>,
 }
 
-/// The stanzas that a retired session had not written.
+/// The stanzas that a retired session leaves.
 #[derive(Debug)]
 pub struct Returned {
     /// The domain pair of the session.
     pub pair: DomainPair,
-    /// In order; to be delivered before anything that came later.
+    /// Sent and not acknowledged, though the peer acknowledges stanzas. In order.
+    pub open: Vec<Batch>,
+    /// What is known about the open stanzas. `None` without any.
+    pub interruption: Option<Box<Interruption>>,
+    /// Not written. In order, behind the open ones; to be delivered before anything that came later.
     pub batches: Vec<Batch>,
     /// The lifetime of the stream. `None`: we closed it ourselves, so the next attempt needs no pause.
     pub lived: Option<Duration>,
@@ -125,6 +157,21 @@ pub struct Returned {
 impl Returned {
     /// Reports a session that panicked, and so gives back nothing.
     pub fn nothing(pair: DomainPair, lived: Option<Duration>) -> Self {
-        Self { pair, batches: Vec::new(), lived, cut: true, tokens: Vec::new() }
+        let (open, batches, tokens) = Default::default();
+        Self { pair, open, interruption: None, batches, lived, cut: true, tokens }
     }
+}
+
+/// The loss of a stream with stanzas that the peer has not acknowledged.
+#[derive(Clone, Debug)]
+pub struct Interruption {
+    /// When it was lost.
+    pub since: Instant,
+    /// The number of the first of these stanzas, modulo 2^32.
+    pub first: u32,
+    /// The stream for which the peer can be asked; `None` if it does not resume streams.
+    pub lost: Option<Lost>,
+    /// The peer ended the stream with an error that is most likely about the first stanza that it has not
+    /// handled.
+    pub blames_first: bool,
 }

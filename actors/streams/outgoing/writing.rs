@@ -3,7 +3,7 @@
 use actix::Context;
 use xmpp::stanza::{self, Condition, ErrorType};
 
-use super::{LOG, Outgoing, State};
+use super::{LOG, Outgoing, Phase, State};
 use crate::{
     dial::error::AttemptError,
     flow::{batch::Batch, ledger::Outcome, route::bounce},
@@ -12,19 +12,19 @@ use status::event::{Event, EventKind};
 
 impl Outgoing {
     /// Writes stanzas that waited in the promise, however many wait already.
-    pub(super) fn write_first(&mut self, batch: Batch) {
+    pub(super) fn write_first(&mut self, batch: Batch, context: &mut Context<Self>) {
         if let Some(batch) = self.admissible(batch)
             && let State::Open(session) = &mut self.state
         {
             session.connection.outbox.push_first(batch);
-            self.flush();
+            self.flush(context);
         }
     }
 
     /// Writes stanzas from the router, or answers them.
     pub(super) fn write(&mut self, batch: Batch, context: &mut Context<Self>) {
         let Some(batch) = self.admissible(batch) else { return };
-        if self.shutdown.has_begun && self.has_unwritten() {
+        if self.shutdown.phase != Phase::Running && self.has_unwritten() {
             return self.answer(batch, &AttemptError::Stopping.stanza_error(&self.pair.remote));
         }
         let State::Open(session) = &mut self.state else { return };
@@ -32,6 +32,7 @@ impl Outgoing {
             // The log has a warning from the time when the hold ended.
             self.refuse_slow(batch);
         }
+        self.watch_unacked(context);
     }
 
     /// The stanzas of a batch that the peer takes. After the end of the stream a batch is kept, and holds up
@@ -39,7 +40,7 @@ impl Outgoing {
     fn admissible(&mut self, mut batch: Batch) -> Option<Batch> {
         let State::Open(session) = &mut self.state else {
             batch.release();
-            self.leftovers.push(batch);
+            self.leftovers.unwritten.push(batch);
             return None;
         };
         session.connection.last_stanza = clock::now();

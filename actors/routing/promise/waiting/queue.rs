@@ -4,6 +4,8 @@
 //! Architecture Invariant: plain data. The caller knows why the stanzas wait, and answers those that are
 //! taken out.
 
+mod open;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
@@ -13,6 +15,7 @@ use std::{
 
 use xmpp::{Stanza, stanza::Kind};
 
+pub(in crate::routing::promise) use self::open::{LeftBehind, Settled, Verdict};
 use crate::{
     flow::{
         batch::{self, Batch, Kept},
@@ -29,6 +32,8 @@ pub(super) struct Queue {
     /// The position of each presence that a newer presence replaces, by [`presence_key`].
     presences: HashMap<u64, i64>,
     bytes: usize,
+    /// The number of stanzas that a lost link carried and whose fate is unknown.
+    open: usize,
     /// No stanza expires before this time.
     earliest_expiry: Option<Instant>,
     /// The entry of all stanzas in the ledger.
@@ -41,6 +46,8 @@ struct Item {
     expires: Instant,
     /// Set for a presence that a newer presence replaces.
     presence: Option<u64>,
+    /// Set for a stanza that a lost link carried and whose fate is unknown: its number on the stream.
+    open: Option<u32>,
 }
 
 /// The order in which a batch that does not fit whole is taken.
@@ -66,6 +73,7 @@ impl Queue {
             items: BTreeMap::new(),
             presences: HashMap::new(),
             bytes: 0,
+            open: 0,
             earliest_expiry: None,
             ledger: LedgerEntry::none(),
         }
@@ -103,7 +111,7 @@ impl Queue {
                 continue;
             }
             // A few bytes that wait must not keep the whole buffer of one read in memory.
-            let kept = Kept { stanza: stanza.detached(), taken, since: batch.since };
+            let kept = Kept { stanza: stanza.detached(), taken, since: batch.since, sends: batch.sends };
             let place = self.items.last_key_value().map_or(0, |(last, _)| last + 1);
             self.put(place, Item::new(kept, room.bounds));
         }
@@ -118,22 +126,14 @@ impl Queue {
         Some(batch)
     }
 
-    /// Puts stanzas that a closed link returned in front of the queue, without regard to the bounds. Their
-    /// time to wait has run on since they came. A presence that was replaced in the meantime is dropped.
-    pub(super) fn put_back(&mut self, returned: Vec<Batch>, bounds: &Bounds) {
-        for mut batch in returned.into_iter().rev() {
-            let taken = batch.entry.held().stanzas > 0;
-            self.ledger.merge(mem::take(&mut batch.entry));
-            for stanza in batch.stanzas.into_iter().rev() {
-                let item = Item::new(Kept { stanza: stanza.detached(), taken, since: batch.since }, bounds);
-                if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {
-                    self.ledger.settle(Outcome::Dropped, item.kept.amount());
-                    continue;
-                }
-                let place = self.items.first_key_value().map_or(0, |(first, _)| first - 1);
-                self.put(place, item);
-            }
+    /// Puts a stanza in front of all others, unless it is a presence that was replaced in the meantime.
+    fn put_first(&mut self, item: Item) {
+        if item.presence.is_some_and(|key| self.presence(key, &item.kept.stanza).is_some()) {
+            self.ledger.settle(Outcome::Dropped, item.kept.amount());
+            return;
         }
+        let place = self.items.first_key_value().map_or(0, |(first, _)| first - 1);
+        self.put(place, item);
     }
 
     /// Takes out all stanzas, in order.
@@ -165,17 +165,18 @@ impl Queue {
     }
 
     /// Takes out stanzas until the queue weighs at most `weight`: presence first, then messages that their
-    /// sender does not want stored (XEP-0334), then the rest; of each class the newest first.
+    /// sender does not want stored (XEP-0334), then the rest, and in the end what a lost link carried, which
+    /// may have arrived; of each class the newest first.
     pub(super) fn shed(&mut self, weight: usize) -> Vec<Batch> {
         let mut surplus = self.weight().saturating_sub(weight);
         let mut batches = Vec::new();
-        for class in [is_presence, is_not_to_be_stored, is_any] {
+        for class in [is_presence, is_not_to_be_stored, is_new, is_any] {
             let mut chosen = BTreeSet::new();
             for (place, item) in self.items.iter().rev() {
                 if surplus == 0 {
                     break;
                 }
-                if class(&item.kept.stanza) {
+                if class(item) {
                     surplus = surplus.saturating_sub(item.bytes() + STANZA_COST);
                     chosen.insert(*place);
                 }
@@ -187,7 +188,12 @@ impl Queue {
         batches
     }
 
-    fn take_where(&mut self, mut wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Batch> {
+    fn take_where(&mut self, wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Batch> {
+        let kept = self.take_kept(wanted);
+        batch::batches(kept, &mut self.ledger)
+    }
+
+    fn take_kept(&mut self, mut wanted: impl FnMut(i64, &Item) -> bool) -> Vec<Kept> {
         let (mut places, mut earliest) = (Vec::new(), None);
         for (place, item) in &self.items {
             if wanted(*place, item) {
@@ -196,19 +202,18 @@ impl Queue {
                 earliest = sooner(earliest, item.expires);
             }
         }
-        let (items, presences, bytes) = (&mut self.items, &mut self.presences, &mut self.bytes);
         let kept = places.into_iter().filter_map(|place| {
-            let taken = items.remove(&place)?;
-            *bytes -= taken.bytes();
-            unindex(presences, place, &taken);
-            Some(taken.kept)
+            let taken = self.remove(place)?;
+            let mut kept = taken.kept;
+            kept.sends.may_have_arrived |= taken.open.is_some();
+            Some(kept)
         });
-        let batches = batch::batches(kept, &mut self.ledger);
+        let kept = kept.collect();
         self.earliest_expiry = earliest;
         if self.presences.is_empty() && self.presences.capacity() > 0 {
             self.presences = HashMap::new();
         }
-        batches
+        kept
     }
 
     /// Whether the stanza fits. A presence takes the place of an older one that it replaces, so it fits in a
@@ -233,13 +238,20 @@ impl Queue {
         if let Some(key) = item.presence {
             self.presences.insert(key, place);
         }
+        self.open += usize::from(item.open.is_some());
         self.items.insert(place, Box::new(item));
     }
 
+    fn remove(&mut self, place: i64) -> Option<Box<Item>> {
+        let removed = self.items.remove(&place)?;
+        unindex(&mut self.presences, place, &removed);
+        self.bytes -= removed.bytes();
+        self.open -= usize::from(removed.open.is_some());
+        Some(removed)
+    }
+
     fn drop_from(&mut self, place: i64) {
-        if let Some(dropped) = self.items.remove(&place) {
-            unindex(&mut self.presences, place, &dropped);
-            self.bytes -= dropped.bytes();
+        if let Some(dropped) = self.remove(place) {
             self.ledger.settle(Outcome::Dropped, dropped.kept.amount());
         }
     }
@@ -259,7 +271,7 @@ impl Queue {
 impl Item {
     fn new(kept: Kept, bounds: &Bounds) -> Self {
         let (expires, presence) = (kept.since + time_of(&kept.stanza, bounds), presence_key(&kept.stanza));
-        Self { kept, expires, presence }
+        Self { kept, expires, presence, open: None }
     }
 
     fn bytes(&self) -> usize {
@@ -284,7 +296,8 @@ fn unindex(presences: &mut HashMap<u64, i64>, place: i64, item: &Item) {
 /// occupants, of which each says something else (7.6, 8.2), replaces nothing.
 fn presence_key(stanza: &Stanza) -> Option<u64> {
     let of_a_room = || ["", "#user"].iter().any(|part| stanza.has_child("x", &format!("{MUC}{part}")));
-    if !is_presence(stanza) || !matches!(stanza.type_(), None | Some("unavailable")) || of_a_room() {
+    if stanza.kind() != Kind::Presence || !matches!(stanza.type_(), None | Some("unavailable")) || of_a_room()
+    {
         return None;
     }
     let mut hasher = DefaultHasher::new();
@@ -292,17 +305,23 @@ fn presence_key(stanza: &Stanza) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn is_presence(stanza: &Stanza) -> bool {
-    stanza.kind() == Kind::Presence
+fn is_presence(item: &Item) -> bool {
+    is_new(item) && item.kept.stanza.kind() == Kind::Presence
 }
 
 /// XEP-0334 4.1 and 4.2. `no-copy` says nothing about storing.
-fn is_not_to_be_stored(stanza: &Stanza) -> bool {
-    let hints = ["no-store", "no-permanent-store"];
-    stanza.kind() == Kind::Message && hints.iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
+fn is_not_to_be_stored(item: &Item) -> bool {
+    let (stanza, hints) = (&item.kept.stanza, ["no-store", "no-permanent-store"]);
+    let is_message = is_new(item) && stanza.kind() == Kind::Message;
+    is_message && hints.iter().any(|hint| stanza.has_child(hint, "urn:xmpp:hints"))
 }
 
-fn is_any(_: &Stanza) -> bool {
+/// No link has carried it.
+fn is_new(item: &Item) -> bool {
+    item.open.is_none()
+}
+
+fn is_any(_: &Item) -> bool {
     true
 }
 

@@ -74,7 +74,7 @@ fn a_hold_that_ends_early_takes_what_fits_and_gives_back_the_rest() {
 fn everything_is_taken_out_in_order_and_held_batches_last() {
     let (mut waiting, pair, now) = open(bounds());
     waiting.append(&pair, messages(1..6), now);
-    waiting.put_back(&pair, vec![messages(0..1)]);
+    waiting.put_back(&pair, LeftBehind { unwritten: vec![messages(0..1)], ..LeftBehind::default() });
     assert_eq!(ids(&waiting.take_all(&pair)), ["0", "1", "2", "3", "4", "5"]);
     assert!(waiting.is_idle(&pair));
     assert_eq!((waiting.weight, waiting.outlook(&pair).0), (0, None));

@@ -1,3 +1,5 @@
+mod open;
+
 use bytes::BytesMut;
 use xmpp::{
     framer::{Frame, Framer, Limits},
@@ -40,6 +42,11 @@ fn queue_of(stanzas: &[Stanza]) -> Queue {
         assert!(queue.append(Batch::of(stanza.clone()), wide(&bounds()), Fit::Each).is_none());
     }
     queue
+}
+
+/// Stanzas that a link left and did not send.
+fn unwritten(unwritten: Vec<Batch>) -> LeftBehind {
+    LeftBehind { unwritten, ..LeftBehind::default() }
 }
 
 fn ids(batches: &[Batch]) -> Vec<String> {
@@ -86,7 +93,7 @@ fn a_presence_is_replaced_after_other_stanzas_were_taken_out() {
     let mut queue =
         queue_of(&[stanza("iq", "get", "1"), stanza("presence", "", "2"), stanza("message", "", "3")]);
     assert_eq!(ids(&queue.take_requests()), ["1"]);
-    queue.put_back(vec![Batch::of(stanza("message", "", "0"))], &bounds());
+    queue.put_back(unwritten(vec![Batch::of(stanza("message", "", "0"))]), &bounds());
     queue.append(Batch::of(stanza("presence", "", "4")), wide(&bounds()), Fit::InOrder);
     assert_eq!(ids(&queue.take_all()), ["0", "3", "4"]);
     // The presence that was taken out with the others is not found any more.
@@ -98,7 +105,7 @@ fn a_presence_is_replaced_after_other_stanzas_were_taken_out() {
 fn a_returned_presence_does_not_replace_one_that_waits() {
     let mut queue = queue_of(&[stanza("presence", "", "new")]);
     let returned = [stanza("presence", "", "1"), stanza("message", "", "2"), stanza("presence", "", "3")];
-    queue.put_back(returned.map(Batch::of).into(), &bounds());
+    queue.put_back(unwritten(returned.map(Batch::of).into()), &bounds());
     assert_eq!(ids(&queue.take_all()), ["2", "new"]);
 }
 
@@ -172,7 +179,7 @@ fn the_next_expiry_is_never_too_late() {
 fn returned_stanzas_are_put_in_front() {
     let mut queue = queue_of(&[stanza("message", "", "3")]);
     let returned = vec![Batch::of(stanza("message", "", "1")), Batch::of(stanza("message", "", "2"))];
-    queue.put_back(returned, &bounds());
+    queue.put_back(unwritten(returned), &bounds());
     assert_eq!(ids(&queue.take_all()), ["1", "2", "3"]);
     assert_eq!(queue.bytes(), 0);
 }

@@ -1,0 +1,118 @@
+//! A lost stream with acknowledgements, and the question of the next attempt how many of its stanzas have
+//! arrived (XEP-0198 section 5).
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use xmpp::{
+    acks::{Previous, Wish},
+    stream::{Stage, initiating},
+};
+
+use super::{Attempt, Goal};
+use crate::{
+    dial::error::AttemptError,
+    observe::metrics::{Count, Resumption, Role},
+};
+use net::dns::Target;
+
+/// A lost stream that its peer remembers for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The name that the peer gave it.
+    pub previous: Previous,
+    /// The address of the peer. A server behind another address may not know the stream.
+    pub address: SocketAddr,
+    /// Until when the peer is asked.
+    pub until: Instant,
+    /// The number of the first stanza that it has not acknowledged, modulo 2^32.
+    pub first: u32,
+    /// The number of stanzas that it has not acknowledged.
+    pub count: u32,
+}
+
+impl Lost {
+    /// Whether the peer can have handled the stanzas up to number `h`.
+    pub fn admits(&self, h: u32) -> bool {
+        h.wrapping_sub(self.first.wrapping_sub(1)) <= self.count
+    }
+
+    /// The number of the last stanza that was sent, modulo 2^32.
+    pub fn last(&self) -> u32 {
+        self.first.wrapping_sub(1).wrapping_add(self.count)
+    }
+}
+
+impl<G: Goal> Attempt<G> {
+    /// Puts the target first that has the address of the lost stream, if one has it.
+    pub(super) async fn prefer(&self, address: SocketAddr, mut targets: Vec<Target>) -> Vec<Target> {
+        for place in 0..targets.len() {
+            let Some(target) = targets.get(place) else { break };
+            // The resolver keeps the answer for the visit of the target.
+            if self.addresses(target).await.is_ok_and(|found| found.contains(&address)) {
+                let target = targets.remove(place);
+                targets.insert(0, target);
+                break;
+            }
+        }
+        targets
+    }
+
+    /// The acknowledgements to ask for.
+    pub(super) fn wish(&self) -> Wish {
+        let lost = self.lost.as_ref().filter(|lost| lost.until > clock::now());
+        Wish {
+            enabled: self.remote.acks,
+            resume: lost.map(|lost| lost.previous.clone()),
+            resumable: !self.remote.resume_timeout.is_zero(),
+        }
+    }
+
+    /// Counts the answer about a lost stream.
+    pub(super) fn count_resumption(&self, resumption: initiating::Resumption) {
+        let result = match resumption {
+            initiating::Resumption::NotAsked => return,
+            initiating::Resumption::Resumed { .. } => Resumption::Resumed,
+            initiating::Resumption::Counted { .. } => Resumption::Counted,
+            initiating::Resumption::Unknown => Resumption::Unknown,
+        };
+        self.dialer.metrics.count(Count::Resumption { role: Role::Sender, result });
+    }
+
+    /// Counts a question about a lost stream that was not answered, or ended the stream.
+    pub(super) fn count_refused_resumption(&self) {
+        self.dialer.metrics.count(Count::Resumption { role: Role::Sender, result: Resumption::Refused });
+    }
+}
+
+impl AttemptError {
+    /// Whether the peer did not answer the question about a lost stream, or ended the stream because of it.
+    /// The next attempt should not ask.
+    pub fn is_about_resumption(&self) -> bool {
+        match self {
+            Self::TimedOut { at, .. } | Self::Stream { at, .. } => at.stage == Stage::Resumption,
+            Self::Refused { error, .. } => error.is_about_resumption(),
+            _ => false,
+        }
+    }
+}
+
+/// How long a peer may take to answer the question. COMPAT: Prosody (0.12, 13) does not answer at all, but
+/// gives no stream a name either.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_possible_from_the_last_acknowledged_stanza_to_the_last_sent_one() {
+        let previous = Previous { id: "1".to_owned(), handled: 0, max: None };
+        let (address, until) = (([127, 0, 0, 1], 5269).into(), clock::now());
+        let lost = Lost { previous, address, until, first: u32::MAX, count: 3 };
+        assert!([u32::MAX - 1, u32::MAX, 0, 1].into_iter().all(|h| lost.admits(h)));
+        assert!([u32::MAX - 2, 2, 1000].into_iter().all(|h| !lost.admits(h)));
+    }
+}

@@ -1,0 +1,94 @@
+//! What is left in an outbox when its link ends, and what is known of the stanzas that were written.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use xmpp::stanza::Condition;
+
+use super::{
+    Outbox,
+    item::Item,
+    recent::{Recent, Suspects},
+};
+use crate::flow::{
+    batch::{self, Batch, Kept},
+    ledger::Outcome,
+};
+use status::amount::Amount;
+
+/// Stanzas that are left when a link ends.
+#[derive(Debug, Default)]
+pub(crate) struct Remains {
+    /// The number of stanzas of which the link took at least one byte: they may have arrived or not.
+    pub uncertain: usize,
+    /// These stanzas, in order.
+    pub touched: Vec<Kept>,
+    /// Stanzas of which the link took at least one byte and that the peer has not acknowledged, although it
+    /// acknowledges stanzas. In order, before the unwritten ones.
+    pub open: Vec<Batch>,
+    /// The number of the first open stanza on the stream, modulo 2^32.
+    pub first: u32,
+    /// Stanzas of which no byte was written, in order.
+    pub unwritten: Vec<Batch>,
+}
+
+impl Outbox {
+    /// Takes everything out after the end of the link, which wrote `written` bytes of its last chunk.
+    pub(crate) fn remains(&mut self, mut written: usize) -> Remains {
+        let (mut touched, mut unwritten) = (Vec::new(), Vec::new());
+        for item in self.items.drain(..std::mem::take(&mut self.writing)) {
+            let is_touched = written > 0;
+            written = written.saturating_sub(item.bytes().len());
+            match item.into_kept() {
+                Some(kept) if is_touched => touched.push(kept),
+                kept => unwritten.extend(kept),
+            }
+        }
+        let mut remains = Remains::default();
+        if let Some(unacked) = &mut self.unacked {
+            remains.first = unacked.first();
+            let open = unacked.take_open(touched, &mut self.entry);
+            remains.open = batch::batches(open, &mut self.entry);
+        } else {
+            let uncertain = touched.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
+            self.entry.settle(Outcome::Uncertain, uncertain);
+            (remains.uncertain, remains.touched) = (touched.len(), touched);
+        }
+        unwritten.extend(self.items.drain(..).filter_map(Item::into_kept));
+        remains.unwritten = batch::batches(unwritten, &mut self.entry);
+        remains.unwritten.extend(self.take_overflow());
+        self.bytes = 0;
+        remains
+    }
+
+    /// The link broke: stanzas written lately may be lost. Counts them as uncertain, and gives their number.
+    pub(crate) fn mark_recent_uncertain(&mut self, now: Instant) -> usize {
+        let in_flight = self.in_flight.take(now);
+        self.entry.mark_uncertain(in_flight);
+        usize::try_from(in_flight.stanzas).unwrap_or(usize::MAX)
+    }
+
+    /// The stanzas that may not have arrived and can be answered: written lately, or `touched`.
+    pub(crate) fn take_suspects(&mut self, touched: &[Kept], now: Instant) -> Suspects {
+        self.recent.take(touched, self.bytes_written, now)
+    }
+
+    /// The peer has closed the stream: all that was written has arrived.
+    pub(crate) fn mark_arrived(&mut self) {
+        self.recent = Recent::default();
+    }
+
+    /// Counts uncertain stanzas as answered.
+    pub(crate) fn answered(&mut self, amount: Amount, condition: Condition, answers: usize) {
+        self.entry.answer_uncertain(amount);
+        self.entry.bounced(condition, answers);
+    }
+
+    /// Takes out the bytes of the protocol that still wait.
+    pub(crate) fn take_raw(&mut self) -> Vec<Bytes> {
+        let waiting = self.items.drain(self.writing..);
+        let (raw, stanzas): (Vec<_>, Vec<_>) = waiting.partition(|item| matches!(item, Item::Raw(_)));
+        self.items.extend(stanzas);
+        raw.into_iter().map(|item| item.bytes().clone()).inspect(|bytes| self.bytes -= bytes.len()).collect()
+    }
+}

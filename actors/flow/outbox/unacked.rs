@@ -1,0 +1,269 @@
+//! Stanzas that were sent and that the peer has not acknowledged yet (XEP-0198).
+//!
+//! Architecture Invariant: plain data without the link and without the rest of the outbox, so that another
+//! owner of the connection can keep it.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use xmpp::acks::{Ledger, TooHigh};
+
+use super::{
+    rhythm::{Pace, Rhythm},
+    window::Window,
+};
+use crate::flow::{batch::Kept, ledger::LedgerEntry};
+use status::{
+    amount::Amount,
+    report::{Acknowledgement, Acks, Latency, Seconds},
+};
+
+/// The unacknowledged stanzas of one stream.
+#[derive(Debug)]
+pub(super) struct Unacked {
+    /// Counts the stanzas that were given to the link.
+    ledger: Ledger,
+    /// The stanzas that the link has written, in order. Those of the current chunk are not here yet.
+    kept: VecDeque<Kept>,
+    /// Memory of the kept stanzas in bytes.
+    weight: usize,
+    /// The kept stanzas that share no memory with other stanzas: so many of the first.
+    detached: usize,
+    /// The stanzas of the current chunk that are acknowledged already: the peer has read a part of the chunk
+    /// before the link reported all of it as written.
+    early: usize,
+    /// A stanza is unacknowledged that was sent for the last time.
+    sends_last: bool,
+    /// The sent count at the last look.
+    seen: u32,
+    /// When the first kept stanza was written, or the peer was asked before it was.
+    oldest: Option<Instant>,
+    /// The time that the peer took for its last answer to a request.
+    latency: Option<Duration>,
+    window: Window,
+    rhythm: Rhythm,
+}
+
+impl Unacked {
+    /// For a stream on which acknowledgements were requested, and `counted` stanzas were sent before.
+    pub(super) fn after(counted: u32) -> Self {
+        Self {
+            ledger: Ledger::starting_at(counted),
+            kept: VecDeque::new(),
+            weight: 0,
+            detached: 0,
+            early: 0,
+            sends_last: false,
+            seen: counted,
+            oldest: None,
+            latency: None,
+            window: Window::new(),
+            rhythm: Rhythm::new(),
+        }
+    }
+
+    /// The peer acknowledges stanzas, and keeps the state of a lost stream if `resumes`.
+    pub(super) fn confirm(&mut self, resumes: bool) {
+        self.rhythm.set_pace(if resumes { Pace::Relaxed } else { Pace::Tight });
+    }
+
+    /// Whether the peer has confirmed that it acknowledges stanzas.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.rhythm.pace() != Pace::Unconfirmed
+    }
+
+    /// The number of stanzas that were sent and not acknowledged.
+    pub(super) fn count(&self) -> u32 {
+        self.ledger.unacked()
+    }
+
+    /// Whether so many stanzas were sent that the stream should be replaced by another.
+    pub(super) fn is_worn(&self) -> bool {
+        self.ledger.is_worn()
+    }
+
+    /// The number of the first stanza that is not acknowledged, modulo 2^32.
+    pub(super) fn first(&self) -> u32 {
+        self.ledger.acked_count().wrapping_add(1)
+    }
+
+    /// Whether a stanza may be given to the link, behind `chunk` in the same chunk. A stanza that is sent for
+    /// the last time goes alone: if the link ends again, it alone is to blame.
+    pub(super) fn admits(&mut self, kept: &Kept, chunk: Load, now: Instant) -> bool {
+        let is_quiet = self.count() == 0 && chunk.stanzas == 0;
+        if !is_quiet && (self.sends_last || chunk.is_last || kept.sends.is_last()) {
+            self.rhythm.make_due();
+            return false;
+        }
+        let has_room = self.weight + chunk.weight < self.window.size();
+        if !has_room {
+            self.window.limits(now);
+        }
+        has_room
+    }
+
+    /// The link gets a chunk. Gives whether a request belongs at its end, where one `may_ask`.
+    pub(super) fn begin_chunk(&mut self, chunk: Load, now: Instant, may_ask: bool) -> bool {
+        // A chunk has far less than 2^32 stanzas.
+        self.ledger.sent(u32::try_from(chunk.stanzas).unwrap_or(u32::MAX));
+        self.rhythm.sent(chunk.stanzas, chunk.weight);
+        if chunk.is_last {
+            self.sends_last = true;
+            self.rhythm.make_due();
+        }
+        may_ask && self.rhythm.take_request(self.window.size(), now)
+    }
+
+    /// The link has written the stanzas of a chunk.
+    pub(super) fn written(&mut self, chunk: Vec<Kept>, entry: &mut LedgerEntry, now: Instant) {
+        self.oldest = self.oldest.or(Some(now));
+        let (mut early, mut written) = (Amount::default(), Amount::default());
+        for mut kept in chunk {
+            if self.early > 0 {
+                self.early -= 1;
+                early = early.plus(kept.amount());
+                continue;
+            }
+            written = written.plus(kept.amount());
+            kept.sends.count();
+            self.weight += weight(&kept);
+            self.kept.push_back(kept);
+        }
+        entry.acknowledge_waiting(early);
+        entry.write_unacked(written);
+    }
+
+    /// The peer has acknowledged the stanzas up to number `h`. Gives the time since it was asked.
+    ///
+    /// # Errors
+    /// It has acknowledged more than was sent, or less than before.
+    pub(super) fn acknowledged(
+        &mut self,
+        h: u32,
+        entry: &mut LedgerEntry,
+        now: Instant,
+    ) -> Result<Option<Duration>, TooHigh> {
+        let acknowledged = usize::try_from(self.ledger.acknowledged(h)?).unwrap_or(usize::MAX);
+        // What is left was most likely written after the request.
+        self.oldest = self.rhythm.asked();
+        let took = self.rhythm.answered(now);
+        self.latency = took.or(self.latency);
+        self.window.acknowledged(took);
+        let settled = acknowledged.min(self.kept.len());
+        let mut amount = Amount::default();
+        for kept in self.kept.drain(..settled) {
+            amount = amount.plus(kept.amount());
+            self.weight -= weight(&kept);
+        }
+        self.detached = self.detached.saturating_sub(settled);
+        self.early += acknowledged - settled;
+        entry.acknowledge(amount);
+        self.sends_last &= self.count() > 0;
+        if self.kept.is_empty() {
+            self.oldest = None;
+            // An idle link keeps no memory for it.
+            self.kept.shrink_to_fit();
+        }
+        Ok(took)
+    }
+
+    /// To be called each second while something is unacknowledged. Has the peer asked for it, and copies the
+    /// stanzas that were unacknowledged at the last look already: a few bytes must not keep the whole buffer
+    /// of one read in memory.
+    pub(super) fn look(&mut self, now: Instant) {
+        if self.count() > 0 {
+            self.rhythm.make_due();
+        }
+        let old = self.seen.wrapping_sub(self.ledger.acked_count());
+        let old = if old <= self.count() { usize::try_from(old).unwrap_or(usize::MAX) } else { 0 };
+        for kept in self.kept.iter_mut().take(old).skip(self.detached) {
+            kept.stanza = kept.stanza.clone().detached();
+        }
+        self.detached = self.detached.max(old.min(self.kept.len()));
+        self.seen = self.ledger.sent_count();
+        self.window.shrink(now);
+    }
+
+    /// Has the next chunk end with a request, also if nothing is unacknowledged: the answer shows that the
+    /// peer is there.
+    pub(super) fn ask(&mut self) {
+        self.rhythm.make_due();
+    }
+
+    /// When the request was sent that is not answered yet.
+    pub(super) fn asked(&self) -> Option<Instant> {
+        self.rhythm.asked()
+    }
+
+    /// Takes out everything that is not acknowledged, in order, when the link has ended; `touched` are the
+    /// stanzas of the last chunk of which a part was written. They wait again.
+    pub(super) fn take_open(&mut self, touched: Vec<Kept>, entry: &mut LedgerEntry) -> Vec<Kept> {
+        let mut open = Vec::from(std::mem::take(&mut self.kept));
+        entry.take_back(open.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
+        (self.weight, self.detached, self.oldest) = (0, 0, None);
+        let early = std::mem::take(&mut self.early).min(touched.len());
+        for (place, mut kept) in touched.into_iter().enumerate() {
+            if place < early {
+                entry.acknowledge_waiting(kept.amount());
+            } else {
+                kept.sends.count();
+                open.push(kept);
+            }
+        }
+        // Nothing of it is sent on this stream any more.
+        self.ledger = Ledger::starting_at(self.ledger.acked_count());
+        open
+    }
+
+    /// Takes out everything that was written: the peer does not acknowledge stanzas after all.
+    pub(super) fn take_written(&mut self, entry: &mut LedgerEntry) -> Vec<Kept> {
+        let written = Vec::from(std::mem::take(&mut self.kept));
+        entry.expect_no_ack(written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus));
+        written
+    }
+
+    /// The number of stanzas for which memory is reserved.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// The state for a report.
+    pub(super) fn report(&self) -> Acknowledgement {
+        Acknowledgement {
+            acks: match self.rhythm.pace() {
+                Pace::Unconfirmed => Acks::No,
+                Pace::Tight => Acks::Yes,
+                Pace::Relaxed => Acks::Resumable,
+            },
+            open: Amount::of(self.kept.iter().map(|kept| &kept.stanza)),
+            open_for: self.oldest.map(Seconds::since),
+            ack_latency: self.latency.map(Latency),
+        }
+    }
+}
+
+/// The stanzas of a chunk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Load {
+    stanzas: usize,
+    /// Their memory in bytes.
+    weight: usize,
+    /// One of them is sent for the last time.
+    is_last: bool,
+}
+
+impl Load {
+    pub(super) fn add(&mut self, kept: &Kept) {
+        self.stanzas += 1;
+        self.weight += weight(kept);
+        self.is_last |= kept.sends.is_last();
+    }
+}
+
+/// Memory of an unacknowledged stanza in bytes.
+fn weight(kept: &Kept) -> usize {
+    kept.stanza.bytes().len() + size_of::<Kept>()
+}

@@ -1,0 +1,60 @@
+//! Links that are closed in good order, and the stop of the node.
+
+use super::*;
+
+#[actix::test]
+async fn a_link_closed_by_an_operator_is_acknowledged_to_the_end() {
+    tokio::time::pause();
+    for acks in [Acks::Plain, Acks::Resumable] {
+        let mut node = Node::with_acks(512, acks).await;
+        for _ in 0..5 {
+            node.sends("b.example", 100).await;
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            let (links, down) = node.operator_closes("b.example").await;
+            assert_eq!(links, 1);
+            node.sends("b.example", 50).await;
+            assert!(down.within(Duration::from_secs(6)).await, "the link is down");
+            node.balances().await;
+        }
+        node.outcomes().await.check_exactly_once();
+    }
+}
+
+#[actix::test]
+async fn a_node_that_stops_waits_for_the_last_acknowledgement() {
+    tokio::time::pause();
+    let mut node = Node::with_acks(64 * 1024, Acks::Resumable).await;
+    node.sends("b.example", 100).await;
+    tokio::time::sleep(MOMENT).await;
+    assert_eq!(node.account().await.unacked().stanzas, 100);
+    let outcomes = node.stops().await;
+    outcomes.check_exactly_once();
+    assert_eq!(outcomes.account.acknowledged().stanzas, 100);
+}
+
+#[actix::test]
+async fn what_is_not_acknowledged_when_the_node_has_stopped_is_uncertain() {
+    tokio::time::pause();
+    let mut node = Node::with_acks(64 * 1024, Acks::Silent).await;
+    node.sends("b.example", 10).await;
+    tokio::time::sleep(MOMENT).await;
+    let outcomes = node.stops().await;
+    outcomes.check();
+    assert_eq!(outcomes.account.settled(Outcome::Uncertain).stanzas, 10);
+    assert!(outcomes.bounced.is_empty());
+}
+
+#[actix::test]
+async fn what_a_lost_link_carried_is_answered_when_the_node_stops() {
+    tokio::time::pause();
+    let mut node = Node::with_acks(64 * 1024, Acks::Resumable).await;
+    node.sends("b.example", 10).await;
+    tokio::time::sleep(MOMENT).await;
+    node.remotes_are_up(false);
+    node.cuts_every_link();
+    tokio::time::sleep(MOMENT).await;
+    let outcomes = node.stops().await;
+    outcomes.check();
+    assert_eq!(outcomes.bounced("b.example"), (0..10).collect::<Vec<_>>());
+    assert!(outcomes.bounced["b.example"].iter().all(|seen| seen.stanza.contains("it may have arrived")));
+}
