@@ -43,5 +43,4 @@ mod services;
 mod shutdown;
 mod spoofing;
 mod support;
-mod tarpits;
 mod unattended;

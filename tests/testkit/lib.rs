@@ -29,5 +29,6 @@ pub use dns::{Behaviour, Dns};
 #[cfg(feature = "tests")]
 pub use peers::{
     Component, Counted, Element, Event, Listener, NEVER, Nothing, OFFER, Passed, Peer, Proxy, Reset, SECRET,
-    SM, SOON, Splitter, Wire, Wiretap, eventually, h, is_request, offers_external, plays, within,
+    SM, SOON, Splitter, Wire, Wiretap, eventually, h, is_request, offers_external, plays, tls_context,
+    within,
 };

@@ -24,6 +24,6 @@ pub use eventually::{NEVER, SOON, eventually, within};
 pub use negotiation::offers_external;
 pub use peer::{Listener, Peer, plays};
 pub use proxy::{Proxy, Reset};
-pub use wire::{Nothing, Wire};
+pub use wire::{Nothing, Wire, tls_context};
 pub use wiretap::{Counted, Passed, Wiretap};
 pub use xml::{Element, Event, Splitter};

@@ -76,7 +76,7 @@ impl Wire {
 
     /// Makes a TLS handshake as client, with the server name `domain`.
     pub fn secure_as_client(&mut self, identity: Option<&Identity>, domain: &str) -> Result<(), String> {
-        let mut ssl = Ssl::new(&context(identity)).unwrap();
+        let mut ssl = Ssl::new(&tls_context(identity)).unwrap();
         ssl.set_hostname(domain).unwrap();
         ssl.set_alpn_protos(ALPN).unwrap();
         self.secure(ssl, |stream| stream.connect())
@@ -84,7 +84,7 @@ impl Wire {
 
     /// Makes a TLS handshake as server.
     pub fn secure_as_server(&mut self, identity: Option<&Identity>) -> Result<(), String> {
-        let ssl = Ssl::new(&context(identity)).unwrap();
+        let ssl = Ssl::new(&tls_context(identity)).unwrap();
         self.secure(ssl, |stream| stream.accept())
     }
 
@@ -224,8 +224,10 @@ fn is_interrupted(error: &openssl::ssl::Error) -> bool {
     error.io_error().is_some_and(|error| error.kind() == ErrorKind::Interrupted)
 }
 
-/// Presents `identity` even if it is weak, requests the other side's certificate, and accepts any.
-fn context(identity: Option<&Identity>) -> SslContext {
+/// The TLS context of a scripted peer. It presents `identity` even if that is weak, requests the other side's
+/// certificate, and accepts any.
+#[must_use]
+pub fn tls_context(identity: Option<&Identity>) -> SslContext {
     let mut context = SslContextBuilder::new(SslMethod::tls()).unwrap();
     context.set_min_proto_version(Some(SslVersion::TLS1_2)).unwrap();
     context.set_security_level(0);
