@@ -37,8 +37,7 @@ pub(crate) fn run(network: &Network, arguments: &Arguments) -> ExitCode {
         let (Some(with), Some(without)) = (with, without) else { continue };
         let (is_met, shown) = row.limit.judge(with, without);
         is_good &= is_met;
-        let verdict = if is_met { "met" } else { "missed" };
-        println!("{}: {with:.3} with acks, {without:.3} without, {shown}: {verdict}", row.title);
+        println!("{}: {with:.3} with acks, {without:.3} without, {shown}", row.title);
     }
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -72,11 +71,19 @@ enum Limit {
 }
 
 impl Limit {
+    /// Whether it is met, and the comparison.
     fn judge(self, with: f64, without: f64) -> (bool, String) {
         let (ratio, more) = (with / without, with - without);
+        let verdict = |is_met: bool| if is_met { "met" } else { "missed" };
         match self {
-            Self::Ratio(most) => (ratio <= most, format!("ratio {ratio:.3} (at most {most})")),
-            Self::More(most) => (more <= most, format!("{more:+.2} (at most {most:+})")),
+            Self::Ratio(most) => {
+                let is_met = ratio <= most;
+                (is_met, format!("ratio {ratio:.3} (at most {most}: {})", verdict(is_met)))
+            }
+            Self::More(most) => {
+                let is_met = more <= most;
+                (is_met, format!("{more:+.2} (at most {most:+}: {})", verdict(is_met)))
+            }
             Self::None => (true, format!("ratio {ratio:.3}")),
         }
     }
