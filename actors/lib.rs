@@ -11,6 +11,7 @@
 //! | component | one for each connection of a component (XEP-0114) |
 //! | listener | accepts connections and limits them by address: one for servers, one for components |
 //! | verifier | asks authoritative servers about dialback keys (XEP-0220) |
+//! | resumer | remembers the counts of resumable incoming streams, and which connection has each (XEP-0198) |
 //! | resolver | asks the DNS for all attempts, with one cache |
 //! | dial_limit | limits the attempts to one address |
 //! | service | answers pings and service discovery for domains without a component |
@@ -86,6 +87,11 @@
 //! | incoming | [`verifier::Verify`] | verifier | the initiator gets `resource-constraint` |
 //! | verifier | [`verifier::Verified`] | incoming | signal |
 //! | incoming | [`incoming::Authorized`] | promise | signal |
+//! | incoming | [`resumer::Enrol`], [`resumer::Part`], [`resumer::Forget`] | resumer | signal: one of each for a stream |
+//! | incoming | [`resumer::Claim`] | resumer | the peer gets the answer for an unknown id |
+//! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
+//! | resumer | [`incoming::Yield`] | the incoming that holds the id | signal: one for a claim |
+//! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
 //! | link | [`link::Event`] | its owner | signal: at most one read and one write are under way |
@@ -97,7 +103,7 @@
 //!
 //! | from | message | to |
 //! |---|---|---|
-//! | node | `Adopt` | promise, router, listener, verifier, resolver, dial_limit |
+//! | node | `Adopt` | promise, router, listener, verifier, resumer, resolver, dial_limit |
 //! | router, promise | [`outgoing::Adopt`], [`outgoing::Forbid`], [`service::Adopt`], [`component::Expel`] | outgoing, service, component |
 //! | listener | [`incoming::Adopt`], [`component::Adopt`] | incoming, component |
 //!
@@ -202,6 +208,31 @@
 //! - *The node stops while stanzas are unacknowledged.* The sessions wait for the last acknowledgement; what is missing
 //!   then is uncertain.
 //!
+//! # The resumption of an incoming stream
+//!
+//! A peer that has lost a connection claims its stream on another one (XEP-0198 section 5). The old connection may still
+//! seem alive here. The count that the new one gets has to be final: nothing that the old one brings is taken later, and
+//! everything that it counts is with the router.
+//!
+//! ```text
+//!  old incoming               resumer                  new incoming
+//!    ├─ Enrol ────────────────▶│                           │
+//!    │                         │ ◀──────────────── Claim ──┤ (reads nothing)
+//!    │ ◀───────────────── Yield┤                           │
+//!    │ takes nothing more; the router takes what was read  │
+//!    ├─ Part (the count) ─────▶├─ Claimed (the count) ────▶│ reads on, after the answer
+//!    │ closes with conflict    │                           │
+//! ```
+//!
+//! These races can happen; each has a test in `scenario/incoming_resumption.rs`:
+//! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
+//! - *Stanzas are in the mailbox of the old stream.* What came before `Yield` is taken and counted, what came after it is
+//!   dropped: the peer sends it again.
+//! - *The claiming connection is lost* before it learns the result. It withdraws its claim, and the count is as before.
+//! - *Two connections claim one stream.* The later one gets it: the peer has given up the other.
+//! - *A stream parts while it is asked to yield.* Its state arrives once, and answers the claim.
+//! - *A reload forbids the pair of a lost stream*: the stream is forgotten.
+//!
 //! [`route::Route`]: flow::route::Route
 //! [`route::Refuse`]: flow::route::Refuse
 //! [`route::Return`]: flow::route::Return
@@ -229,6 +260,7 @@
 //! [`incoming::Adopt`]: streams::incoming::Adopt
 //! [`incoming::Authorized`]: streams::incoming::Authorized
 //! [`incoming::Drain`]: streams::incoming::Drain
+//! [`incoming::Yield`]: streams::incoming::Yield
 //! [`link::Event`]: flow::link::Event
 //! [`listener::Dismiss`]: streams::listener::Dismiss
 //! [`listener::Drain`]: streams::listener::Drain
@@ -267,6 +299,13 @@
 //! [`recorder::Settled`]: observe::recorder::Settled
 //! [`resolver::Locate`]: dial::resolver::Locate
 //! [`resolver::Resolve`]: dial::resolver::Resolve
+//! [`resumer::Claim`]: streams::resumer::Claim
+//! [`resumer::Claimed`]: streams::resumer::Claimed
+//! [`resumer::Enrol`]: streams::resumer::Enrol
+//! [`resumer::Forget`]: streams::resumer::Forget
+//! [`resumer::Keep`]: streams::resumer::Keep
+//! [`resumer::Part`]: streams::resumer::Part
+//! [`resumer::Withdraw`]: streams::resumer::Withdraw
 //! [`router::Abandon`]: routing::router::Abandon
 //! [`router::Acknowledge`]: routing::router::Acknowledge
 //! [`router::DismissComponent`]: routing::router::DismissComponent

@@ -2,10 +2,13 @@
 //! come and go, links are cut, and every stanza has one outcome, in order.
 
 mod component_client;
+mod incoming_acks;
+mod incoming_resumption;
 mod links;
 mod lost_links;
 mod outcomes;
 mod pauses;
+mod receiver;
 mod remotes;
 mod schedules;
 
@@ -27,7 +30,7 @@ use tokio::{
 use xmpp::{Domain, DomainPair, component::Secret, policy::Bounds};
 
 use self::{
-    component_client::{log_in, number, read_answers},
+    component_client::{attribute, log_in, number, place_of, read_answers},
     remotes::{Behaviour, Reachability, Reading, Remotes},
 };
 use crate::{

@@ -6,4 +6,5 @@ mod connection;
 pub(crate) mod incoming;
 pub(crate) mod listener;
 pub(crate) mod outgoing;
+pub(crate) mod resumer;
 pub(crate) mod verifier;

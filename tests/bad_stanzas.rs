@@ -18,7 +18,7 @@ fn of_a_server(reason: Reason) -> &'static [Bad] {
             ("<foo/>", ""),
             ("<foo xmlns='jabber:client' from='romeo@peer.example' to='juliet@inbox.nuncio.example'/>", ""),
             ("<iq xmlns='urn:x' type='get' from='romeo@peer.example' to='juliet@inbox.nuncio.example'/>", ""),
-            ("<r xmlns='urn:xmpp:sm:3'/>", ""),
+            ("<r xmlns='urn:xmpp:sm:2'/>", ""),
         ],
         Reason::Namespace => &[(
             "<iq xmlns='jabber:client' type='get' from='romeo@peer.example' to='juliet@inbox.nuncio.example'/>",

@@ -22,6 +22,7 @@ use crate::{
     streams::{
         component, incoming,
         listener::{Kind, Limits, Listener, ListeningSocket},
+        resumer::Resumer,
         verifier::Verifier,
     },
 };
@@ -46,6 +47,7 @@ pub(super) struct Listeners {
     pub(super) router: Mailbox<Router>,
     pub(super) promise: Mailbox<Promise>,
     pub(super) verifier: Mailbox<Verifier>,
+    pub(super) resumer: Mailbox<Resumer>,
     pub(super) witness: Mailbox<Fingerprints>,
     pub(super) tally: MetricsHandle,
     pub(super) notes: RecorderHandle,
@@ -143,6 +145,7 @@ impl Listeners {
                 refused: self.router.outlet(),
             }),
             verifier: self.verifier.clone(),
+            resumer: self.resumer.clone(),
             authorized: self.promise.outlet(),
             fingerprints: self.witness.clone(),
             metrics: self.tally.clone(),

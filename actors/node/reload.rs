@@ -9,7 +9,7 @@ use crate::{
     settings::{Limits, Settings},
     streams::{
         listener::{self, Kind},
-        outgoing, verifier,
+        outgoing, resumer, verifier,
     },
 };
 use net::{dns::Dns, tls::Tls};
@@ -44,6 +44,8 @@ impl Node {
         };
         let adopt = verifier::Adopt { dialer: self.dialer.clone(), limits: settings.limits.verifications };
         let _ = self.listeners.verifier.signal(adopt);
+        let (terms, limit) = (policies.clone(), settings.limits.resumable);
+        let _ = self.listeners.resumer.signal(resumer::Adopt { terms, limit });
         // The promise before the router: a session on its way from one to the other is checked by the second.
         let (dial, bounds) = (Box::new(self.dialer.clone()), settings.promise.clone());
         let _ = self.promise.signal(promise::Adopt { dial, bounds });

@@ -27,7 +27,7 @@ use crate::{
         service::{self, Service},
     },
     settings::Settings,
-    streams::{incoming, verifier::Verifier},
+    streams::{incoming, resumer::Resumer, verifier::Verifier},
 };
 use mailbox::{Inbox, Meter, Outlet, monitor::Monitor, panic_guard::PanicGuard, workers::Workers};
 use net::{dns::Dns, tls::Tls};
@@ -49,8 +49,8 @@ impl Node {
         let (control_socket, control_file) = bind_control(&settings)?.unzip();
         let (mut threads, workers) = Workers::start(settings.workers);
         let policies = RemotePolicies::new(&settings);
-        // The router has the main thread. The promise and what it dials with have a second one, the DNS and the dialback
-        // verifications a third, the services of the node a fourth. So stanzas with a link do not wait for connection
+        // The router has the main thread. The promise and what it dials with have a second one, the DNS, the dialback
+        // verifications and the resumptions a third, the services of the node a fourth. So stanzas with a link do not wait for connection
         // attempts or for answers of the services, and a large DNS answer does not hold up the promise.
         let main = Arbiter::current();
         let mut thread = || {
@@ -120,6 +120,12 @@ impl Node {
         let verifier = mailbox::start_on(&dns_thread, &verifier_meter, "verifier", move |own| {
             Verifier::new(asking, calls, own, counted)
         });
+        let resumer_meter = meter("resumer", 4096);
+        let counted = Arc::clone(&resumer_meter);
+        let (terms, limit) = (policies.clone(), settings.limits.resumable);
+        let resumer = mailbox::start_on(&dns_thread, &resumer_meter, "resumer", move |_| {
+            Resumer::new(terms, limit, counted)
+        });
 
         let outgoing = meter("outgoing", 1024);
         let (own, bounds, sessions) = (promise.clone(), settings.promise.clone(), workers.clone());
@@ -170,6 +176,7 @@ impl Node {
             router: router.clone(),
             promise: promise.clone(),
             verifier,
+            resumer,
             witness: fingerprints,
             tally: metrics_handle,
             notes: recorder_handle,

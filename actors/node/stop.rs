@@ -49,7 +49,8 @@ impl Deadline {
 impl Node {
     /// Stops the node within `shutdown_timeout`.
     ///
-    /// First the intake ends: the listeners, then the streams of other servers. Meanwhile the promise answers what waits
+    /// First the intake ends: the listeners, then the streams of other servers. One with acks takes nothing more from this
+    /// moment: its last ack follows when the router has taken what was read before. Meanwhile the promise answers what waits
     /// for a link, and the sessions empty their outboxes. Then the components close, after they got their answers. The
     /// sessions close last, so that the last stanzas of the components still go out.
     pub async fn drain(self) {

@@ -41,7 +41,8 @@ pub(super) fn number(stanza: &str) -> usize {
     text.unwrap_or_else(|| panic!("{stanza}")).parse().unwrap()
 }
 
-fn attribute(stanza: &str, name: &str) -> String {
+/// The value of an attribute.
+pub(super) fn attribute(stanza: &str, name: &str) -> String {
     let rest = stanza.split(&format!(" {name}=")).nth(1).unwrap();
     rest.split(rest.chars().next().unwrap()).nth(1).unwrap().to_owned()
 }

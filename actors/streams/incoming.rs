@@ -1,6 +1,7 @@
 //! A stream that another server opened to us: negotiation, the domain pairs that it proves, and the stanzas
 //! it brings.
 
+mod acks;
 mod certificate;
 mod deadlines;
 mod drive;
@@ -21,8 +22,9 @@ use xmpp::{
     stream::{self, Condition, End, receiving::Handshake},
 };
 
-use self::{certificate::PeerCertificate, machine::Machine, reading::Reading};
+use self::{acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading};
 pub(crate) use self::{
+    acks::Yield,
     log_limits::LogLimits,
     messages::{Adopt, Authorized, Dismiss, Drain, Show},
 };
@@ -45,6 +47,7 @@ use crate::{
     streams::{
         caller,
         connection::{self, CLOSE_WITHIN, Connection, Intake, OFFER_AGAIN},
+        resumer::Resumer,
         verifier::{self, Verifier},
     },
 };
@@ -76,6 +79,8 @@ pub(crate) struct Environment {
     pub owners: Arc<Owners>,
     /// Verifies dialback keys.
     pub verifier: Mailbox<Verifier>,
+    /// Remembers the counts of streams that can be resumed.
+    pub resumer: Mailbox<Resumer>,
     /// The promise, which tries reachable domains again.
     pub authorized: Outlet<Authorized>,
     /// Keeps the fingerprints of certificates.
@@ -110,6 +115,9 @@ pub(crate) struct Incoming {
     machine: Machine,
     intake: Intake,
     reading: Reading,
+    acks: Acks,
+    /// The peer has requested an ack, which waits until the router has taken what was read before.
+    ack_due: bool,
     authentication: Authentication,
     certificate: PeerCertificate,
     /// The policy for the remote: the default one until the remote has authenticated.
@@ -177,6 +185,8 @@ impl Incoming {
             ))),
             intake: Intake::new(Ingress::Remote),
             reading: Reading::new(remote.max_rate),
+            acks: Acks::default(),
+            ack_due: false,
             authentication: Authentication::Pending,
             certificate,
             remote,
@@ -212,6 +222,7 @@ impl Incoming {
             // The router still has to take what was read.
             context.run_later(OFFER_AGAIN, |incoming, context| incoming.link_ended("", context));
         } else {
+            self.part();
             context.stop();
         }
     }
@@ -246,7 +257,7 @@ impl Incoming {
             pairs_not_shown = pairs.len().checked_sub(2).map(|more| more + 1), from:% = name(self.machine.claimed()),
             to:% = name(self.to.as_ref()),
             certificate = verdict.as_ref().map_or_else(|| "-".to_owned(), display::certificate).as_str(), reason = reason,
-            stanzas_in = self.intake.stanzas, refused = self.intake.refused,
+            acks = self.acks.report().as_str(), stanzas_in = self.intake.stanzas, refused = self.intake.refused,
             lived:% = format_args!("{}s", clock::since(self.connection.since).as_secs());
             "closed"
         );
@@ -377,6 +388,7 @@ impl Handler<Queued<Drain>> for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.meter.count_if_panicking();
+        self.leave_resumer();
         let is_expected = self.machine.has_vouched();
         let _ = self.environment.ended.signal(caller::Ended { caller: self.caller(), is_expected });
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actors::settings::{Promise, Remote, Repeat};
+use xmpp::acks::Offer;
 
 use super::{finding::Message, section::Section, value};
 
@@ -14,6 +15,12 @@ pub(super) fn resume_timeout(text: &str) -> Result<Duration, String> {
 /// A value of `ack_timeout`.
 pub(super) fn ack_timeout(text: &str) -> Result<Duration, String> {
     at_most(value::some_duration(text)?, MAX_ACK_TIMEOUT, "1h")
+}
+
+/// The offer to a remote server that opens a stream.
+pub(super) fn offer(with_acks: bool, resume_timeout: Duration) -> Option<Offer> {
+    let resume_for = Some(resume_timeout).filter(|time| !time.is_zero());
+    with_acks.then_some(Offer { resume_for })
 }
 
 /// Adds a warning for each combination that is probably not intended, at the key of `section` that causes it.

@@ -105,6 +105,8 @@ pub(crate) fn overrides(
 fn shared_keys(section: &Section<'_>, base: &Remote, promise: &Promise) -> Remote {
     let policy = &base.policy;
     let idle_timeout = section.read("idle_timeout", value::some_duration).unwrap_or(base.idle_timeout);
+    let with_acks = section.flag("acks").unwrap_or(base.acks);
+    let resume_timeout = section.read("resume_timeout", acks::resume_timeout).unwrap_or(base.resume_timeout);
     let remote = Remote {
         policy: Policy {
             tls: section.read("tls", value::one_of(&TLS)).unwrap_or(policy.tls),
@@ -128,7 +130,7 @@ fn shared_keys(section: &Section<'_>, base: &Remote, promise: &Promise) -> Remot
             // 0 would mean no timeout.
             idle_seconds: idle_timeout.as_secs().max(1),
             secret: dialback_secret(section).unwrap_or_else(|| policy.secret.clone()),
-            acks: policy.acks,
+            acks: acks::offer(with_acks, resume_timeout),
         },
         connect_timeout: section
             .read("connect_timeout", value::some_duration)
@@ -146,8 +148,8 @@ fn shared_keys(section: &Section<'_>, base: &Remote, promise: &Promise) -> Remot
             .unwrap_or(base.element_timeout),
         write_timeout: section.read("write_timeout", value::some_duration).unwrap_or(base.write_timeout),
         max_rate: section.read("max_rate", value::rate).unwrap_or(base.max_rate),
-        acks: section.flag("acks").unwrap_or(base.acks),
-        resume_timeout: section.read("resume_timeout", acks::resume_timeout).unwrap_or(base.resume_timeout),
+        acks: with_acks,
+        resume_timeout,
         ack_timeout: section.read("ack_timeout", acks::ack_timeout).unwrap_or(base.ack_timeout),
         repeat: section.read("repeat", value::one_of(&acks::REPEAT)).unwrap_or(base.repeat),
         address: base.address.clone(),

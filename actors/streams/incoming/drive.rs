@@ -27,8 +27,22 @@ use status::{
 };
 
 impl Incoming {
-    /// Does what the machine asks for, then gives the link what waits.
+    /// Does what the machine asks for, then gives the link what waits. Acks follow when the router has taken the
+    /// stanzas: at once, or in [`Self::offer_again`].
     pub(super) fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
+        self.poll(permit, context);
+        while self.report_handled() {
+            self.poll(permit, context);
+        }
+        self.yield_if_taken();
+        self.connection.flush();
+        if !self.connection.outbox.has_room() {
+            self.reading.unread = Some(permit.clone());
+        }
+    }
+
+    /// Does what the machine asks for, and offers the stanzas to the router.
+    fn poll(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut stanzas: Vec<Stanza> = Vec::new();
         let mut refused: Vec<stanza::Refused> = Vec::new();
         loop {
@@ -54,17 +68,12 @@ impl Incoming {
                     Some(open::Output::Refused { remote, reason }) => {
                         self.log_refusal(remote.as_ref(), reason);
                     }
-                    // Acks are not offered yet, so these do not come.
-                    Some(
-                        open::Output::AcksEnabled { .. } | open::Output::AckDue | open::Output::Resume { .. },
-                    ) => {}
+                    Some(open::Output::AcksEnabled { resume }) => self.acks_enabled(resume),
+                    Some(open::Output::AckDue) => self.ack_due = true,
+                    Some(open::Output::Resume { previd, .. }) => self.claim(previd, permit),
                     Some(open::Output::Ended(end)) => self.stream_ended(&end),
                 },
             }
-        }
-        self.connection.flush();
-        if !self.connection.outbox.has_room() {
-            self.reading.unread = Some(permit.clone());
         }
         if !refused.is_empty() {
             self.refuse(refused, permit);
@@ -78,6 +87,7 @@ impl Incoming {
 
     fn offer_again(&mut self, context: &mut Context<Self>) {
         self.intake.offer_again(&self.environment.owners.routes, context, Self::offer_again);
+        self.drive(&ReadPermit::free(), context);
     }
 
     /// Does the next step of the handshake.

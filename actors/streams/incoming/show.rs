@@ -6,7 +6,7 @@ use super::{Authentication, Dismiss, Incoming, Show};
 use mailbox::Queued;
 use status::{
     event::{Event, EventKind},
-    report::{Direction, LinkReport, LinkState, Pair, TlsReport},
+    report::{Acknowledgement, Direction, LinkReport, LinkState, Pair, TlsReport},
 };
 
 impl Incoming {
@@ -26,6 +26,7 @@ impl Incoming {
             pairs,
             pairs_not_shown,
             mechanism,
+            acknowledgement: Acknowledgement { acks: self.acks.report(), ..Acknowledgement::default() },
             tls: TlsReport::of(self.machine.transport(), remote, &self.remote.policy),
             ..self.connection.report(Direction::Incoming, state, self.intake.stanzas)
         }

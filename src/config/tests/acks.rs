@@ -24,6 +24,9 @@ fn acks_are_on_and_each_remote_may_differ() {
     assert_eq!(times(b), (false, 120, 9, Repeat::Messages));
     assert_eq!(times(c), (true, 0, 5, Repeat::Never));
     assert_eq!(c.resume_timeout, Duration::ZERO);
+    let offer = |remote: &actors::settings::Remote| remote.policy.acks.map(|offer| offer.resume_for);
+    let offers = [offer(&config.settings.remote), offer(b), offer(c)];
+    assert_eq!(offers, [Some(Some(Duration::from_secs(120))), None, Some(None)]);
 }
 
 #[test]

@@ -61,9 +61,9 @@ fn a_response_header_matches_the_request_and_has_a_new_id_each_time() {
     peer.restarts();
     peer.sends(&header(NAMED));
     headers.push(peer.expects_header());
-    // The remaining feature announces limits (XEP-0478), once.
+    // The remaining features announce limits (XEP-0478) and acks (XEP-0198), once.
     let last = peer.expects("features");
-    assert!(last.children().all(|feature| feature.name == "limits"), "{last}");
+    assert_eq!(last.children().map(|feature| &*feature.name).collect::<Vec<_>>(), ["limits", "sm"], "{last}");
     peer.says_no_more();
 
     let ids: HashSet<_> = headers.iter().map(|header| header.attribute("id").to_owned()).collect();

@@ -214,6 +214,11 @@ impl Open {
         &self.pairs
     }
 
+    /// The pairs whose stanzas are taken, each with the mechanism that proved it.
+    pub fn proofs(&self) -> impl Iterator<Item = (&DomainPair, Mechanism)> {
+        self.pairs.iter().zip(self.proofs.iter().map(|proof| proof.mechanism()))
+    }
+
     /// Whether the peer has asked about a dialback key that is ours: it is a server that we opened a stream
     /// to.
     pub fn has_vouched(&self) -> bool {
