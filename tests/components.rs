@@ -107,7 +107,7 @@ fn a_second_connection_replaces_the_first_if_so_configured() {
         second.receives_id(&id);
         first = second;
     }
-    node.eventually_logs(&["WARN", "bot.nuncio.example", "another connection replaces"]);
+    node.eventually_logs(&["WARN", "bot.nuncio.example", "a new connection replaces"]);
 }
 
 #[test]

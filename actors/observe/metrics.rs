@@ -1,6 +1,8 @@
 //! Counts connection attempts: the time of each phase, the results, the TLS versions and the certificate verdicts; and
 //! resumptions. The other figures of a scrape come from the monitor, the router and the promise.
 
+mod attempts;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -13,9 +15,10 @@ use std::{
 use actix::{Actor, Context, Handler};
 use tokio::sync::oneshot;
 
+pub(crate) use self::attempts::{AttemptResult, Purpose};
 use super::ack_times::{AckHistogram, AckTimes};
 use mailbox::{Outlet, Queued};
-use status::report::Direction;
+use status::report::{Direction, Verdict};
 
 /// Count this observation.
 #[derive(Debug)]
@@ -29,10 +32,10 @@ pub enum Count {
     },
     /// An attempt ended.
     Attempted {
-        /// `session` or `verification`.
-        purpose: &'static str,
-        /// `established`, or the stage at which it failed.
-        result: &'static str,
+        /// Its purpose.
+        purpose: Purpose,
+        /// Its result.
+        result: AttemptResult,
     },
     /// A TLS handshake succeeded.
     Secured {
@@ -42,11 +45,11 @@ pub enum Count {
         version: String,
     },
     /// The certificate of a peer was checked against the domain that the peer claims.
-    Judged {
+    CertificateVerified {
         /// The direction of the connection.
         direction: Direction,
-        /// `good`, `expired` …
-        verdict: &'static str,
+        /// The result of the check.
+        verdict: Verdict,
     },
     /// A request to resume a lost stream was answered (XEP-0198 section 5).
     Resumption {
@@ -111,7 +114,7 @@ pub(crate) struct Show {
 /// A phase of a connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// The DNS look-ups.
+    /// The DNS lookups.
     Resolve,
     /// The TCP connection.
     Connect,
@@ -139,11 +142,11 @@ pub(crate) struct Counts {
     /// The time that each phase took.
     pub phases: BTreeMap<Phase, Histogram>,
     /// Attempts by purpose and result.
-    pub attempts: BTreeMap<(&'static str, &'static str), u64>,
+    pub attempts: BTreeMap<(Purpose, AttemptResult), u64>,
     /// TLS connections by direction and version.
     pub secured: BTreeMap<(&'static str, String), u64>,
     /// Certificates by direction and verdict.
-    pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
+    pub verdicts: BTreeMap<(&'static str, Verdict), u64>,
     /// Requests to resume a stream.
     pub resumptions: BTreeMap<(Role, Resumption), u64>,
     /// The times from a request for acknowledgement to its answer.
@@ -200,7 +203,7 @@ impl Handler<Queued<Count>> for Metrics {
     type Result = ();
 
     fn handle(&mut self, count: Queued<Count>, _: &mut Context<Self>) {
-        match count.open() {
+        match count.into_message() {
             Count::Phase { phase, took } => self.counts.phases.entry(phase).or_default().observe(took),
             Count::Attempted { purpose, result } => {
                 *self.counts.attempts.entry((purpose, result)).or_default() += 1;
@@ -208,7 +211,7 @@ impl Handler<Queued<Count>> for Metrics {
             Count::Secured { direction, version } => {
                 *self.counts.secured.entry((direction.as_str(), version)).or_default() += 1;
             }
-            Count::Judged { direction, verdict } => {
+            Count::CertificateVerified { direction, verdict } => {
                 *self.counts.verdicts.entry((direction.as_str(), verdict)).or_default() += 1;
             }
             Count::Resumption { role, result } => {
@@ -225,7 +228,7 @@ impl Handler<Queued<Show>> for Metrics {
         let SharedFigures { admitted, acks } = &*self.shared;
         let counts = Counts { admitted: admitted.load(Relaxed), acks: acks.read(), ..self.counts.clone() };
         // Whoever asked may have given up.
-        let _ = show.open().answer.send(counts);
+        let _ = show.into_message().answer.send(counts);
     }
 }
 

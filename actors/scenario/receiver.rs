@@ -7,12 +7,13 @@ use xmpp::{
     Domain, acks,
     certificate::{Certificate, Name, TrustStore},
     dialback,
-    policy::{MalformedStanza, Mechanism, Pattern, Policy, Tls, UnknownRecipient},
+    policy::{Bounds, MalformedStanza, Mechanism, Pattern, Policy, Tls, UnknownRecipient},
 };
 
-use super::*;
+use super::{component_client::place_of, *};
 use crate::{
     dial::remote_policy::RemotePolicies,
+    fixture::NullListener,
     flow::route::{Refuse, Route},
     observe::metrics::MetricsHandle,
     settings::Settings,
@@ -70,15 +71,15 @@ impl Receiver {
         let router = mailbox::start_on(&here, &Meter::new("router", PLACES, None), "router", |_| {
             FakeRouter { taken: noting, ballast: Vec::new() }
         });
-        let (terms, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
-        let (own, limit) = (terms.clone(), resumable);
+        let (policies, counted) = (RemotePolicies::new(&settings(&[])), meter("resumer"));
+        let (own, limit) = (policies.clone(), resumable);
         let resumer = mailbox::start_on(&here, &meter("resumer"), "resumer", move |_| {
             Resumer::new(own, limit, counted)
         });
-        let listener: Mailbox<DeafListener> =
-            mailbox::start_on(&here, &meter("listener"), "listener", |_| DeafListener);
+        let listener: Mailbox<NullListener> =
+            mailbox::start_on(&here, &meter("listener"), "listener", |_| NullListener);
         let environment = incoming::Environment {
-            terms,
+            policies,
             tls: net::tls::Tls::new(Vec::new(), &[settings::Trust::Authorities(Vec::new())]).unwrap(),
             owners: Arc::new(Owners { routes: router.outlet(), refused: router.outlet() }),
             verifier: mailbox::open(&meter("verifier"), "verifier").0,
@@ -88,7 +89,7 @@ impl Receiver {
             metrics: MetricsHandle::default(),
             socket: 0,
             ended: listener.outlet(),
-            proved: listener.outlet(),
+            authenticated: listener.outlet(),
             log_limits: LogLimits::default(),
             recorder: RecorderHandle::disabled(),
         };
@@ -157,8 +158,8 @@ impl Receiver {
 
     /// A reload that forbids some remote domains.
     pub(super) fn forbids(&mut self, remotes: &[&str]) {
-        let terms = RemotePolicies::new(&settings(remotes));
-        self.resumer.signal(resumer::Adopt { terms, limit: 20_000 }).unwrap();
+        let policies = RemotePolicies::new(&settings(remotes));
+        self.resumer.signal(resumer::Adopt { policies, limit: 20_000 }).unwrap();
     }
 }
 
@@ -261,7 +262,7 @@ impl Handler<Queued<Route>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, route: Queued<Route>, _: &mut Context<Self>) {
-        for stanza in route.open().batches.into_iter().flat_map(|batch| batch.stanzas) {
+        for stanza in route.into_message().batches.into_iter().flat_map(|batch| batch.stanzas) {
             self.taken.try_send(number(std::str::from_utf8(stanza.bytes()).unwrap())).unwrap();
         }
     }
@@ -271,7 +272,7 @@ impl Handler<Queued<Refuse>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, refuse: Queued<Refuse>, _: &mut Context<Self>) {
-        refuse.open();
+        refuse.into_message();
     }
 }
 
@@ -279,7 +280,7 @@ impl Handler<Queued<incoming::Authorized>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, authorized: Queued<incoming::Authorized>, _: &mut Context<Self>) {
-        authorized.open();
+        authorized.into_message();
     }
 }
 
@@ -295,7 +296,7 @@ impl Handler<Queued<Unload>> for FakeRouter {
     type Result = ();
 
     fn handle(&mut self, unload: Queued<Unload>, _: &mut Context<Self>) {
-        unload.open();
+        unload.into_message();
         self.ballast.clear();
     }
 }
@@ -312,7 +313,7 @@ fn session(remote: &str) -> tls::Session {
     };
     tls::Session {
         certificate: Some(certificate),
-        evidence: None,
+        peer_chain: None,
         expires: None,
         protocol: "TLSv1.3".to_owned(),
         cipher: "TLS_AES_256_GCM_SHA384".to_owned(),

@@ -8,8 +8,6 @@ use crate::{
         attempt::{Dial, Lost, PendingDial, Session},
         error::AttemptError,
     },
-    fixture::{established, established_with_acks},
-    observe::metrics::MetricsHandle,
     settings::Repeat,
 };
 use net::dns;
@@ -88,17 +86,7 @@ impl Dial for Remotes {
 
     fn dial(&self, pair: &DomainPair, lost: Option<Lost>) -> PendingDial {
         let (remotes, pair, asked) = (self.clone(), pair.clone(), lost.clone());
-        PendingDial {
-            ack_timeout: Duration::from_secs(30),
-            resume_timeout: Duration::from_secs(120),
-            lost,
-            metrics: MetricsHandle::default(),
-            idle_timeout: Duration::from_secs(3600),
-            strict: false,
-            keepalive: Duration::from_secs(300),
-            write_timeout: Duration::from_secs(120),
-            begin: Box::new(move |_| Box::pin(remotes.attempt(pair, asked))),
-        }
+        PendingDial { lost, ..fixture::dial(move || remotes.attempt(pair, asked)) }
     }
 }
 
@@ -116,10 +104,10 @@ impl Remotes {
             }
         }
         let (machine, acknowledging) = match acks {
-            Acks::No => (established(&pair), Acknowledging::none()),
+            Acks::No => (fixture::established(&pair), Acknowledging::none()),
             _ => {
                 let (wish, answer) = self.asked(lost.as_ref()).await?;
-                let machine = established_with_acks(&pair, wish, &answer);
+                let machine = fixture::established_with_acks(&pair, wish, &answer);
                 let acknowledging = self.acknowledging(&machine);
                 (machine, acknowledging)
             }
@@ -127,15 +115,7 @@ impl Remotes {
         let (ours, theirs) = duplex(self.pipe);
         actix_rt::spawn(self.remote(pair.remote.to_string(), theirs, acknowledging));
         let address = ([127, 0, 0, 1], 5269).into();
-        Ok(Session {
-            expires: None,
-            evidence: None,
-            route: None,
-            stream: Stream::Memory(ours),
-            machine,
-            trace: crate::flow::trace::Trace::new("nuncio::outgoing"),
-            address,
-        })
+        Ok(fixture::session_with(machine, Stream::Memory(ours), address))
     }
 
     /// Reads until the link is cut or the stream is closed. Bytes after a closing tag are ignored.

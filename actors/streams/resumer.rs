@@ -22,7 +22,7 @@ use self::entries::{Answer, Decision, Entries};
 pub(crate) use self::identity::{Identity, Right};
 use crate::{
     dial::remote_policy::RemotePolicies,
-    streams::{caller::Caller, incoming},
+    streams::{accepted::Caller, incoming},
 };
 use mailbox::{Meter, Outlet, Queued};
 
@@ -135,7 +135,7 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Adopt {
     /// The policies towards remote domains.
-    pub terms: RemotePolicies,
+    pub policies: RemotePolicies,
     /// Parted streams at most.
     pub limit: usize,
 }
@@ -143,7 +143,7 @@ pub(crate) struct Adopt {
 /// The actor that remembers resumable streams.
 pub(crate) struct Resumer {
     entries: Entries,
-    terms: RemotePolicies,
+    policies: RemotePolicies,
     /// The number of claims so far.
     claims: u64,
     meter: Arc<Meter>,
@@ -151,8 +151,8 @@ pub(crate) struct Resumer {
 
 impl Resumer {
     /// Remembers at most `limit` streams that have parted.
-    pub(crate) fn new(terms: RemotePolicies, limit: usize, meter: Arc<Meter>) -> Self {
-        Self { entries: Entries::new(limit), terms, claims: 0, meter }
+    pub(crate) fn new(policies: RemotePolicies, limit: usize, meter: Arc<Meter>) -> Self {
+        Self { entries: Entries::new(limit), policies, claims: 0, meter }
     }
 }
 
@@ -163,8 +163,8 @@ fn send(answer: Answer) {
 }
 
 /// Whether the configuration still admits all pairs.
-fn admits(terms: &RemotePolicies, identity: &Identity) -> bool {
-    let (rules, mut pairs) = (terms.rules(), identity.pairs().peekable());
+fn admits(policies: &RemotePolicies, identity: &Identity) -> bool {
+    let (rules, mut pairs) = (policies.rules(), identity.pairs().peekable());
     // Those of a stream that a reload closes were withdrawn.
     pairs.peek().is_some()
         && pairs.all(|pair| rules.permits(&pair.remote) && rules.hosted(&pair.local).is_some())
@@ -182,7 +182,7 @@ impl Handler<Queued<Enrol>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, enrol: Queued<Enrol>, _: &mut Context<Self>) {
-        self.entries.enrol(enrol.open());
+        self.entries.enrol(enrol.into_message());
     }
 }
 
@@ -190,8 +190,8 @@ impl Handler<Queued<Part>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, part: Queued<Part>, _: &mut Context<Self>) {
-        let Part { id, holder, state } = part.open();
-        let answer = match admits(&self.terms, &state.identity) {
+        let Part { id, holder, state } = part.into_message();
+        let answer = match admits(&self.policies, &state.identity) {
             true => self.entries.part(id, holder, state, clock::now()),
             false => self.entries.forget(&id, holder),
         };
@@ -203,7 +203,7 @@ impl Handler<Queued<Forget>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, forget: Queued<Forget>, _: &mut Context<Self>) {
-        let Forget { id, holder } = forget.open();
+        let Forget { id, holder } = forget.into_message();
         self.entries.forget(&id, holder).into_iter().for_each(send);
     }
 }
@@ -212,7 +212,7 @@ impl Handler<Queued<Claim>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, claim: Queued<Claim>, context: &mut Context<Self>) {
-        let claim = claim.open();
+        let claim = claim.into_message();
         self.claims += 1;
         let (number, id, identity) = (self.claims, Arc::clone(&claim.id), claim.identity.clone());
         match self.entries.claim(claim, number, clock::now()) {
@@ -233,7 +233,7 @@ impl Handler<Queued<Keep>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, keep: Queued<Keep>, _: &mut Context<Self>) {
-        let Keep { id, holder } = keep.open();
+        let Keep { id, holder } = keep.into_message();
         self.entries.refuse(&id, holder).into_iter().for_each(send);
     }
 }
@@ -242,7 +242,7 @@ impl Handler<Queued<Withdraw>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, withdraw: Queued<Withdraw>, _: &mut Context<Self>) {
-        let Withdraw { id, claimant } = withdraw.open();
+        let Withdraw { id, claimant } = withdraw.into_message();
         self.entries.withdraw(id, claimant, clock::now()).into_iter().for_each(send);
     }
 }
@@ -251,9 +251,9 @@ impl Handler<Queued<Adopt>> for Resumer {
     type Result = ();
 
     fn handle(&mut self, adopt: Queued<Adopt>, _: &mut Context<Self>) {
-        let Adopt { terms, limit } = adopt.open();
-        self.entries.adopt(limit, |identity| admits(&terms, identity));
-        self.terms = terms;
+        let Adopt { policies, limit } = adopt.into_message();
+        self.entries.adopt(limit, |identity| admits(&policies, identity));
+        self.policies = policies;
     }
 }
 

@@ -20,7 +20,7 @@ impl Handler<Queued<outgoing::Established>> for Promise {
     type Result = ();
 
     fn handle(&mut self, established: Queued<outgoing::Established>, _: &mut Context<Self>) {
-        let outgoing::Established { pair, session, handled } = established.open();
+        let outgoing::Established { pair, session, handled } = established.into_message();
         self.settle_open(&pair, handled);
         if let Some(known) = self.pairs.get(&pair) {
             let batches = self.waiting.take_all(&pair);
@@ -48,7 +48,7 @@ impl Handler<Queued<Release>> for Promise {
     type Result = ();
 
     fn handle(&mut self, release: Queued<Release>, _: &mut Context<Self>) {
-        let Release { pair } = release.open();
+        let Release { pair } = release.into_message();
         self.waiting.close(&pair);
         let state = self.pairs.remove(&pair);
         if let Some(State::HandingOver(session)) = state {
@@ -64,7 +64,7 @@ impl Handler<Queued<Expect>> for Promise {
     type Result = ();
 
     fn handle(&mut self, expect: Queued<Expect>, _: &mut Context<Self>) {
-        let Expect { pair } = expect.open();
+        let Expect { pair } = expect.into_message();
         if self.pairs.contains(&pair) {
             self.enter(&pair, State::AwaitingReturn);
         } else {
@@ -78,7 +78,7 @@ impl Handler<Queued<outgoing::Returned>> for Promise {
 
     fn handle(&mut self, returned: Queued<outgoing::Returned>, _: &mut Context<Self>) {
         let outgoing::Returned { pair, open, interruption, batches, lived, cut, tokens: _tokens } =
-            returned.open();
+            returned.into_message();
         if !matches!(self.pairs.state(&pair), Some(State::AwaitingReturn)) {
             // The session panicked, and the router has reported its return already.
             self.answer_in_doubt(open);

@@ -160,7 +160,7 @@ impl Incoming {
 
     /// How long the stream can be resumed if it ends now. One that we close is over: its peer has the count.
     fn resumable_for(&self) -> Option<Duration> {
-        Some(self.remote.resume_timeout).filter(|time| !time.is_zero() && !self.machine.is_closing())
+        Some(self.remote.resume_timeout).filter(|time| !time.is_zero() && !self.machine.status().is_closing)
     }
 
     /// Tells the resumer that the actor ends, if it does not know.
@@ -184,7 +184,7 @@ impl Incoming {
             Machine::Handshake(_) => None,
             Machine::Open(open) => Some(open.proofs()),
         };
-        Identity::new(proved.into_iter().flatten(), self.machine.transport())
+        Identity::new(proved.into_iter().flatten(), self.machine.status().transport)
     }
 
     fn first_pair(&self) -> String {
@@ -196,7 +196,7 @@ impl Handler<Queued<resumer::Claimed>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, claimed: Queued<resumer::Claimed>, context: &mut Context<Self>) {
-        let resumer::Claimed { id, outcome } = claimed.open();
+        let resumer::Claimed { id, outcome } = claimed.into_message();
         let permit = match std::mem::take(&mut self.acks) {
             Acks::Claiming { permit, .. } => permit,
             other => {
@@ -213,7 +213,7 @@ impl Handler<Queued<Yield>> for Incoming {
     type Result = ();
 
     fn handle(&mut self, request: Queued<Yield>, context: &mut Context<Self>) {
-        let Yield { id, to } = request.open();
+        let Yield { id, to } = request.into_message();
         // If it holds the id no more, the resumer has the count, or gets it after this.
         if !matches!(&self.acks, Acks::Resumable { id: held } if *held == id) {
             return;
@@ -223,7 +223,7 @@ impl Handler<Queued<Yield>> for Incoming {
             return;
         }
         self.acks = Acks::Yielding { id, resumable_for: self.resumable_for() };
-        match self.machine.is_closing() || self.connection.has_ended() {
+        match self.machine.status().is_closing || self.connection.has_ended() {
             true => self.yield_if_taken(),
             false => self.close(Some(stream::Error::new(Condition::Conflict, REPLACED)), context),
         }

@@ -42,7 +42,7 @@ impl Handler<Queued<GiveWay>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, give_way: Queued<GiveWay>, _: &mut Context<Self>) {
-        give_way.open();
+        give_way.into_message();
         if let State::Dialing { attempt, .. } = &self.state {
             attempt.abort();
         }
@@ -53,7 +53,7 @@ impl Handler<Queued<Attempted>> for Outgoing {
     type Result = ();
 
     fn handle(&mut self, attempted: Queued<Attempted>, context: &mut Context<Self>) {
-        let Attempted { outcome } = attempted.open();
+        let Attempted { outcome } = attempted.into_message();
         let State::Dialing { adopted, lost, .. } = std::mem::replace(&mut self.state, State::Failed) else {
             return;
         };

@@ -329,7 +329,7 @@ impl Outgoing {
     pub(super) fn close_for_shutdown(&mut self, context: &mut Context<Self>) {
         if matches!(self.state, State::Open(_)) {
             let error = stream::Error::new(Condition::SystemShutdown, "");
-            self.close_stream(Some(error), "this server is being stopped", Redial::ByRule, context);
+            self.close_stream(Some(error), "this server is shutting down", Redial::ByRule, context);
         }
     }
 
@@ -349,7 +349,7 @@ impl Outgoing {
                 session.shutdown.flushing.clear();
                 return;
             }
-            let reason = "this server is being stopped and the peer does not read";
+            let reason = "this server is shutting down and the peer does not read";
             session.link_ended(WHOLE_CHUNK, reason, context);
         });
     }

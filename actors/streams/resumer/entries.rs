@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Claim, Enrol, Identity, Outcome, Parted, identity::Right};
-use crate::streams::{caller::Caller, incoming};
+use crate::streams::{accepted::Caller, incoming};
 use mailbox::Outlet;
 
 /// The remembered streams. Those of connections that are up are bounded by the connections; those that have parted are

@@ -13,6 +13,8 @@ pub struct Error {
     pub application: Option<String>,
     /// The other host, with `SeeOtherHost`.
     pub other_host: Option<String>,
+    /// The refusal by our policy that this error of ours reports. The peer gets it as the text.
+    pub refusal: Option<Box<policy::Refusal>>,
     /// The counts, with `handled-count-too-high` (XEP-0198 section 6).
     pub too_high: Option<acks::TooHigh>,
 }
@@ -20,7 +22,14 @@ pub struct Error {
 impl Error {
     /// An error with a condition and a text, which may be empty.
     pub fn new(condition: Condition, text: impl Into<String>) -> Self {
-        Self { condition, text: text.into(), application: None, other_host: None, too_high: None }
+        Self {
+            condition,
+            text: text.into(),
+            application: None,
+            other_host: None,
+            refusal: None,
+            too_high: None,
+        }
     }
 
     /// Reads a `<stream:error/>`. Long texts are truncated.
@@ -152,9 +161,9 @@ pub(crate) enum Fault {
 
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
-        let text = fault.to_string();
-        let error = Self::new(fault.condition(), text);
+        let error = Self::new(fault.condition(), fault.to_string());
         match fault {
+            Fault::Refused(_, refusal) => Self { refusal: Some(Box::new(refusal)), ..error },
             Fault::TooHigh(too_high) => {
                 Self { application: Some(acks::TooHigh::NAME.to_owned()), too_high: Some(too_high), ..error }
             }
