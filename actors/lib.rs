@@ -91,7 +91,7 @@
 //! | incoming | [`resumer::Enrol`], [`resumer::Part`], [`resumer::Forget`] | resumer | signal: one of each for a stream |
 //! | incoming | [`resumer::Claim`] | resumer | the peer gets the answer for an unknown id |
 //! | incoming | [`resumer::Withdraw`], [`resumer::Keep`] | resumer | signal: one for a claim |
-//! | resumer | [`incoming::Yield`] | the incoming that holds the id | signal: one for a claim |
+//! | resumer | [`resumer::Contested`] | the incoming that holds the id | signal: one for a claim |
 //! | resumer | [`resumer::Claimed`] | the incoming that claims the id | signal: one for a claim |
 //! | component | [`component::BindRequested`], [`component::Gone`], [`component::Answered`], [`component::Rejected`] | router | signal |
 //! | router | [`component::BindDecided`], [`component::Retire`], [`component::Prove`], [`component::GiveWay`] | component | signal |
@@ -219,7 +219,7 @@
 //!  old incoming               resumer                  new incoming
 //!    ├─ Enrol ────────────────▶│                           │
 //!    │                         │ ◀──────────────── Claim ──┤ (reads nothing)
-//!    │ ◀───────────────── Yield┤                           │
+//!    │ ◀──────────── Contested ┤                           │
 //!    │ takes nothing more; the router takes what was read  │
 //!    ├─ Part (the count) ─────▶├─ Claimed (the count) ────▶│ reads on, after the answer
 //!    │ closes with conflict    │                           │
@@ -227,7 +227,7 @@
 //!
 //! These races can happen; each has a test in `scenario/incoming_resumption.rs`:
 //! - *The router is full* when the stream is asked to yield: the claim waits, for two seconds at most.
-//! - *Stanzas are in the mailbox of the old stream.* What came before `Yield` is taken and counted, what came after it is
+//! - *Stanzas are in the mailbox of the old stream.* What came before `Contested` is taken and counted, what came after it is
 //!   dropped: the peer sends it again.
 //! - *The claiming connection is lost* before it learns the result. It withdraws its claim, and the count is as before.
 //! - *Two connections claim one stream.* The later one gets it: the peer has given up the other.
@@ -261,7 +261,6 @@
 //! [`incoming::Adopt`]: streams::incoming::Adopt
 //! [`incoming::Authorized`]: streams::incoming::Authorized
 //! [`incoming::Drain`]: streams::incoming::Drain
-//! [`incoming::Yield`]: streams::incoming::Yield
 //! [`link::Event`]: flow::link::Event
 //! [`listener::Dismiss`]: streams::listener::Dismiss
 //! [`listener::Drain`]: streams::listener::Drain
@@ -302,6 +301,7 @@
 //! [`resolver::Resolve`]: dial::resolver::Resolve
 //! [`resumer::Claim`]: streams::resumer::Claim
 //! [`resumer::Claimed`]: streams::resumer::Claimed
+//! [`resumer::Contested`]: streams::resumer::Contested
 //! [`resumer::Enrol`]: streams::resumer::Enrol
 //! [`resumer::Forget`]: streams::resumer::Forget
 //! [`resumer::Keep`]: streams::resumer::Keep

@@ -24,7 +24,6 @@ use xmpp::{
 
 use self::{acks::Acks, certificate::PeerCertificate, machine::Machine, reading::Reading};
 pub(crate) use self::{
-    acks::Yield,
     log_limits::LogLimits,
     messages::{Adopt, Authorized, Dismiss, Drain, Show},
 };

@@ -20,10 +20,7 @@ use actix::{Actor, AsyncContext, Context, Handler};
 
 use self::entries::{Answer, Decision, Entries};
 pub(crate) use self::identity::{Identity, Right};
-use crate::{
-    dial::remote_policy::RemotePolicies,
-    streams::{accepted::Caller, incoming},
-};
+use crate::{dial::remote_policy::RemotePolicies, streams::accepted::Caller};
 use mailbox::{Meter, Outlet, Queued};
 
 /// A stream has enabled resumption: it holds this id.
@@ -34,7 +31,7 @@ pub(crate) struct Enrol {
     /// The connection of the stream.
     pub holder: Caller,
     /// The stream.
-    pub stream: Outlet<incoming::Yield>,
+    pub stream: Outlet<Contested>,
 }
 
 /// A stream that holds an id takes nothing more: keep its state.
@@ -87,7 +84,7 @@ pub(crate) struct Claim {
     /// The proof of the claiming stream.
     pub identity: Identity,
     /// The claiming stream. It holds the id if it resumes.
-    pub stream: Outlet<incoming::Yield>,
+    pub stream: Outlet<Contested>,
     /// Receives the result.
     pub answer: Outlet<Claimed>,
 }
@@ -99,6 +96,16 @@ pub(crate) struct Withdraw {
     pub id: Arc<str>,
     /// The connection of the claiming stream.
     pub claimant: Caller,
+}
+
+/// Another connection of the peer claims the id that a stream holds. The stream answers with [`Part`] when its count is
+/// final, or with [`Keep`].
+#[derive(Debug)]
+pub(crate) struct Contested {
+    /// The id.
+    pub id: Arc<str>,
+    /// The proof of the other connection.
+    pub by: Identity,
 }
 
 /// The result of a claim.
@@ -220,7 +227,7 @@ impl Handler<Queued<Claim>> for Resumer {
             Decision::Ask { stream, replaced } => {
                 replaced.into_iter().for_each(send);
                 // A stream that has ended has sent its state, or that it has none.
-                let _ = stream.signal(incoming::Yield { id: Arc::clone(&id), to: identity });
+                let _ = stream.signal(Contested { id: Arc::clone(&id), by: identity });
                 context.run_later(YIELD_WITHIN, move |resumer, _| {
                     resumer.entries.give_up(&id, number).into_iter().for_each(send);
                 });

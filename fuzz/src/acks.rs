@@ -201,7 +201,7 @@ pub(crate) fn initiating(input: &[u8]) {
     let mut opened: Option<Box<initiating::Open>> = None;
     let (mut counted, mut over) = (0_u32, false);
     let setup = [RESPONSE, EXTERNAL, SUCCESS, RESPONSE, FEATURES].map(str::as_bytes);
-    for piece in setup.into_iter().chain(input.split_inclusive(|byte| is_act(byte))) {
+    for piece in setup.into_iter().chain(input.split_inclusive(is_act)) {
         let (piece, closes) = match piece.split_last() {
             Some((act, piece)) if is_act(act) => (piece, *act == 7),
             _ => (piece, false),

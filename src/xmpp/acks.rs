@@ -25,14 +25,15 @@
 //! # Lost streams
 //!
 //! A peer that remembers a lost stream under an id answers `<resume/>` on the next one with its count:
-//! [`Resumption`](crate::stream::initiating::Resumption). `<resumed h=""/>` continues the stream, and
-//! `<failed h=""/>` is as good: what was handled is known, the rest is sent again, and no stanza comes twice.
+//! [`Resumption`](crate::stream::initiating::Resumption). Both `<resumed/>`, which continues the stream, and
+//! `<failed/>` with a count say what was handled. The rest is sent again, and no stanza arrives twice.
 //!
 //! # Errors
 //!
 //! Errors of acks are recoverable (section 6), so an element that was not requested, or that cannot be read,
-//! costs no stream. It is dropped and reported, and where the standard has an answer, that is `<failed/>`.
-//! Without a readable count a request simply stays without an answer, which has a time limit with the driver.
+//! does not end the stream. It is dropped and reported; a request that cannot be granted is answered with
+//! `<failed/>`. An `<a/>` without a valid count leaves the request without an answer, for which the driver has
+//! a time limit.
 //! Two faults end a stream: a count of stanzas that were not sent ([`TooHigh`], section 6), and a second
 //! `<enable/>` (section 3).
 //!

@@ -15,15 +15,6 @@ use crate::{
 use mailbox::Queued;
 use status::report;
 
-/// Another connection of the peer claims the id of the stream: take nothing more, and give the count to the resumer.
-#[derive(Debug)]
-pub(crate) struct Yield {
-    /// The id.
-    pub id: Arc<str>,
-    /// The proof of the other connection.
-    pub to: Identity,
-}
-
 /// The state of stream management.
 #[derive(Debug, Default)]
 pub(super) enum Acks {
@@ -209,16 +200,16 @@ impl Handler<Queued<resumer::Claimed>> for Incoming {
     }
 }
 
-impl Handler<Queued<Yield>> for Incoming {
+impl Handler<Queued<resumer::Contested>> for Incoming {
     type Result = ();
 
-    fn handle(&mut self, request: Queued<Yield>, context: &mut Context<Self>) {
-        let Yield { id, to } = request.into_message();
+    fn handle(&mut self, contested: Queued<resumer::Contested>, context: &mut Context<Self>) {
+        let resumer::Contested { id, by } = contested.into_message();
         // If it holds the id no more, the resumer has the count, or gets it after this.
         if !matches!(&self.acks, Acks::Resumable { id: held } if *held == id) {
             return;
         }
-        if self.identity().right_of(&to) == Right::Nothing {
+        if self.identity().right_of(&by) == Right::Nothing {
             let _ = self.environment.resumer.signal(resumer::Keep { id, holder: self.caller() });
             return;
         }

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Claim, Enrol, Identity, Outcome, Parted, identity::Right};
-use crate::streams::{accepted::Caller, incoming};
+use super::{Claim, Contested, Enrol, Identity, Outcome, Parted, identity::Right};
+use crate::streams::accepted::Caller;
 use mailbox::Outlet;
 
 /// The remembered streams. Those of connections that are up are bounded by the connections; those that have parted are
@@ -42,7 +42,7 @@ enum Entry {
 #[derive(Debug)]
 struct Live {
     holder: Caller,
-    stream: Outlet<incoming::Yield>,
+    stream: Outlet<Contested>,
     /// The state that the holder resumed. It is needed again if the holder ends before it learns that.
     before: Option<Box<Remembered>>,
     /// Waits until the stream has yielded.
@@ -80,7 +80,7 @@ pub(super) enum Decision {
     Answer(Answer),
     /// It waits. Ask this stream, which holds the id, to yield it.
     Ask {
-        stream: Outlet<incoming::Yield>,
+        stream: Outlet<Contested>,
         /// The claim that waited before.
         replaced: Option<Answer>,
     },

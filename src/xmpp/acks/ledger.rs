@@ -67,11 +67,12 @@ impl Ledger {
     }
 }
 
-/// The count of sent stanzas at which a stream is renewed.
+/// The count of sent stanzas at which a stream is renewed. It is far below 2^31, where a count in a signed
+/// number becomes negative.
 ///
 /// COMPAT: Prosody until 13 and aioxmpp compare counts as plain integers, and close at the step from 2^32 - 1
-/// to 0. Half of that leaves time for a stream to close in good order.
-pub const RENEW_AT: u32 = 1 << 31;
+/// to 0.
+pub const RENEW_AT: u32 = 1 << 30;
 
 /// The peer acknowledges stanzas that were not sent (XEP-0198 section 6). `Display` is the text of the stream
 /// error, which `stream::Error::from` makes.

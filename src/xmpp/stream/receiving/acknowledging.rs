@@ -42,7 +42,7 @@ impl Open {
     /// router has accepted them, or they are answered. An [`Output::Stanza`] is one, and an
     /// [`Output::StanzaRefused`] is one if its reason [is about a stanza](crate::stanza::Reason).
     ///
-    /// To be called on every stream from its begin, with acks or without: the machine knows which stanzas
+    /// To be called on every stream from the start, with acks or without: the machine knows which stanzas
     /// count. Call [`Open::poll`] afterwards, since the end of a stream may have waited for this.
     pub fn handled(&mut self, stanzas: u32) {
         debug_assert!(stanzas <= self.acks.unhandled, "more stanzas than were output");

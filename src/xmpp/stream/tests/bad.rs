@@ -15,7 +15,7 @@ pub(crate) fn examples(reason: Reason) -> &'static [Bad] {
             ("<stream:features/>", ""),
             ("<stream:message from='u@b.example' to='v@a.example'/>", ""),
             ("<db:unknown xmlns:db='jabber:server:dialback' from='b.example' to='a.example'/>", ""),
-            ("<r xmlns='urn:xmpp:sm:3'/>", ""),
+            ("<r xmlns='urn:xmpp:sm:2'/>", ""),
         ],
         Reason::Namespace => &[
             ("<message xmlns='jabber:client' from='u@b.example' to='v@a.example'/>", "bad-request"),
