@@ -196,6 +196,8 @@
 //! - *A slot becomes free when all stanzas have expired*, or when the node stops: no attempt is made.
 //! - *An acknowledgement arrives with the end of the link.* It counts: the session handles all that was read before it
 //!   counts what is unacknowledged.
+//! - *The peer closes the stream behind a last acknowledgement.* It has accepted nothing more: the rest counts as not
+//!   written.
 //! - *An acknowledgement arrives before the link has reported the chunk*, since the peer has read a part of it.
 //! - *A link is lost before the answer to `<resume/>`.* The lost stream is still the first one, and the queue is
 //!   unchanged: the peer is asked again.

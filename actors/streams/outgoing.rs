@@ -37,6 +37,7 @@ pub(crate) use self::messages::{
     Open, Retire, Returned, Send, SendFirst, Show,
 };
 use self::{
+    acks::LastAck,
     closing::{Ending, Handback, Redial},
     deadlines::Limits,
     inbound::Inbound,
@@ -284,9 +285,11 @@ impl Outgoing {
     /// Does what the machine asks for, then gives the link what waits.
     fn drive(&mut self, permit: &ReadPermit, context: &mut Context<Self>) {
         let mut answers = Vec::new();
+        let mut last_ack = LastAck::Earlier;
         while let Some(session) = self.state.session_mut()
             && let Some(output) = session.machine.poll()
         {
+            last_ack = last_ack.after(&output);
             match output {
                 Output::Transmit(bytes) => {
                     if let Some(shown) = session.connection.transmit(bytes) {
@@ -301,7 +304,7 @@ impl Outgoing {
                 Output::Acknowledged { h } => self.acknowledged(h, context),
                 Output::Ended(end) => {
                     self.pass_on(std::mem::take(&mut answers), permit);
-                    self.stream_ended(&end, context);
+                    self.stream_ended(&end, last_ack, context);
                 }
             }
         }

@@ -26,7 +26,7 @@ impl Outbox {
     /// The peer does not acknowledge stanzas after all. What was written counts as on any other stream.
     pub(crate) fn end_acks(&mut self, now: Instant) {
         if let Some(mut unacked) = self.unacked.take() {
-            let written = unacked.take_written(&mut self.entry);
+            let written = unacked.take_written();
             let amount = written.iter().map(Kept::amount).fold(Amount::default(), Amount::plus);
             if amount.stanzas > 0 {
                 self.in_flight.add(amount, now);
@@ -56,7 +56,7 @@ impl Outbox {
     /// It has acknowledged more than was sent, or less than before.
     pub(crate) fn acknowledged(&mut self, h: u32, now: Instant) -> Result<Option<Duration>, TooHigh> {
         match &mut self.unacked {
-            Some(unacked) => unacked.acknowledged(h, &mut self.entry, now),
+            Some(unacked) => unacked.acknowledged(h, now),
             None => Ok(None),
         }
     }
